@@ -41,7 +41,7 @@ APP = {
     "metrics": set(),
     "settings": {"methods"},
     "events": set(),
-    "payloads": set(),
+    "payloads": {"store.states"},
     "catalog": {"settings", "methods", "metrics", "store.location", "cdvft"},
     "data": {"catalog", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},

@@ -33,11 +33,11 @@ from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.family import compared_pairs
+from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import UNFINISHED
+from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import group, numbers, parse_sweep
 from cdvft_app.training.foreground import run_here
 
@@ -114,12 +114,12 @@ def _run_all(
     known = {run.settings: run for run in before}
     group_id = before[0].group_id if before else None
     family = compared_pairs(wanted, sweep=True)
-    ended = sum(run.state in ("finished", "failed") for run in known.values())
+    ended = sum(run.state in SETTLED for run in known.values())
     if ended:
         _print_status(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
     for place, settings in enumerate(wanted, 1):
         earlier_run = known.get(settings)
-        if earlier_run and earlier_run.state in ("finished", "failed"):
+        if earlier_run and earlier_run.state in SETTLED:
             continue
 
         take = partial(

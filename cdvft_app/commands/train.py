@@ -32,7 +32,6 @@ from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import check_resumable
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
 from cdvft_app.training.foreground import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
@@ -125,7 +124,7 @@ def resume(run_id: str, as_json: Json = False) -> None:
         run = store.get(run_id)
         if run is None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
-        check_resumable(run)
+        run.require_resumable()
         admit_again(run, catalog.resolve(run.settings), store, environment().max_run_seconds)
         store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
         return store.leases.acquire(run_id, this_process())

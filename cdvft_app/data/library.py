@@ -15,9 +15,9 @@ from cdvft_app.data.source import limits as limits_now
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
 from cdvft_app.store.datasets import DataRecord
+from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import EVERYTHING
 
 LOOKED = 4  # inspections that are kept, of up to 50 MB each
 

@@ -24,8 +24,7 @@ from cdvft_app.methods import ADAPTERS, labels
 from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 
 RECORDED = ASSETS / "recorded_factors"

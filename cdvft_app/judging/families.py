@@ -27,7 +27,7 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER
-from cdvft_app.store.family import MAX_SETTINGS, described
+from cdvft_app.store.comparison_set import MAX_SETTINGS, described
 
 Label = Callable[[SweepRun], str]
 

@@ -28,10 +28,8 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, rows, states, written_answers
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
-from cdvft_app.store.identifiers import ID, one_line
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import StoreError, UnknownRun
-from cdvft_app.store.run_facts import Line, Time, is_row
+from cdvft_app.store.records import ID, Line, StoreError, Time, UnknownRun, is_row, one_line
 from cdvft_app.store.runs import RunStore
 
 MAX_BYTES = 64 * 10**6  # of the file

@@ -21,9 +21,8 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS
-from cdvft_app.store.identifiers import ID
 from cdvft_app.store.location import kept_folder
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.records import ID, StoreError
 from cdvft_app.store.runs import RunStore
 
 SECRET = "browser-secret"
@@ -41,7 +40,7 @@ def keep(store: RunStore, run_id: str) -> None:
         StoreError: it cannot be copied.
     """
     there, run = kept_folder(), store.get(run_id)
-    if there is None or run is None or run.state not in ("finished", "stopped") or not run.step:
+    if there is None or run is None or run.state not in states.USABLE or not run.step:
         return
     source = store.folder(run_id)
     with store_errors(there):

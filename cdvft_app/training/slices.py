@@ -16,9 +16,11 @@ from dataclasses import replace
 
 from cdvft_app.catalog import libraries
 from cdvft_app.events import Lent, Preparing
+from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.fetching import Fetch
 from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
@@ -200,7 +202,9 @@ class Driven:
 
     def _left(self) -> float:
         """Seconds that the run may still have of the hardware."""
-        return math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+        own = math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+        of_visitor = Budget(self._store).left(self._run.visitor)
+        return own if of_visitor is None else min(own, of_visitor)
 
     def _require_time(self) -> None:
         if self._limit is not None and self._left() <= 0:
@@ -228,7 +232,7 @@ class Driven:
         return False
 
     def _pause(self, reason: str) -> None:
-        state = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
+        state: RunState = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
         with suppress(LeaseLost):
             self._store.set_state(self._run.id, state, reason, epoch=self._run.epoch)
 

@@ -13,8 +13,7 @@ from cdvft_app.catalog.entries import find_known_model
 from cdvft_app.costs.quantities import amount
 from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, kind_of, layers_of
 from cdvft_app.ui.shared.form import text

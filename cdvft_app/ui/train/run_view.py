@@ -29,14 +29,12 @@ from cdvft_app.payloads.train import (
     RunNews,
     RunNow,
     RunsPoll,
-    RunState,
     RunView,
     WholeRun,
     Why,
 )
 from cdvft_app.settings import HELD_OUT, RunSettings
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
@@ -104,7 +102,7 @@ def current(run: RunRecord) -> RunNow:
     return {
         "id": run.id,
         "name": run.name,
-        "state": cast(RunState, run.state),
+        "state": run.state,
         "reason": run.reason and with_titles(run.reason),
         "step": run.step,
         "total_steps": run.total_steps,

@@ -6,10 +6,9 @@ import pytest
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.uploaded_dataset import UploadedDataset
-from cdvft_app.store.owners import token_hash
+from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.records import NotOwner, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import Viewer
 
 SETTINGS = RunSettings(method="lora")
 
