@@ -23,7 +23,7 @@ from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.without_paths import without_paths
 
 TITLE = "Learn"
-MOST_WAITING = 4  # measurements, of a few seconds each
+MAX_WAITING = 4  # measurements, of a few seconds each
 
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -125,7 +125,7 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
 
     # One at a time: two at once would measure each other's load.
     busy = "The server is busy with others' measurements; try again in a few seconds."
-    pool = Pool(1, MOST_WAITING, busy, share=(1, 1))
+    pool = Pool(1, MAX_WAITING, busy, share=(1, 1))
 
     def measuring(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
         def measure(request: object) -> Crossover | Trial | Unmeasured:

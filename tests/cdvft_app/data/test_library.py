@@ -10,8 +10,7 @@ from cdvft_app.catalog import resolve
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.catalog.uploaded_entry import is_kept
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.limits import Limits, limits
+from cdvft_app.data.source import DataRefused, Limits, limits
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.location import data_folder
