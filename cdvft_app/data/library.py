@@ -7,12 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from cdvft_app.catalog import get_recipe
 from cdvft_app.catalog.entries import Kind, Recipe
 from cdvft_app.data.columns import Roles
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
-from cdvft_app.data.keep import Kept, bytes_on_disk, find, forget, keep
+from cdvft_app.data.keep import ATTEMPTS, Kept, bytes_on_disk, find, forget, keep
 from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.limits import limits as limits_now
 from cdvft_app.data.source import Progress
@@ -62,23 +64,34 @@ def give(
     if full := uploads.refusal(None, size):
         raise DataRefused(full)
     _require_room(store, token, size, limits)
-    kept = read(path, limits, progress)
-    taken = max(kept.bytes, bytes_on_disk(kept))
-    try:
-        if not store.datasets.has(token, kept.sha256):
-            _require_room(store, token, taken, limits)
-    except DataRefused:
-        forget_unowned(store, [kept])
-        raise
-    return store.datasets.add(
-        token,
-        name or path.stem,
-        sha256=kept.sha256,
-        format=kept.format,
-        kind=kept.kind,
-        bytes=taken,
-        rows=kept.rows,
-    )
+    for _ in range(ATTEMPTS):
+        kept = read(path, limits, progress)
+        with _changing_owners(store):
+            if find(kept.sha256) is None:
+                continue
+            taken = max(kept.bytes, bytes_on_disk(kept))
+            try:
+                if not store.datasets.has(token, kept.sha256):
+                    _require_room(store, token, taken, limits)
+            except DataRefused:
+                if not store.datasets.is_owned(kept.sha256):
+                    forget(kept.sha256)
+                raise
+            return store.datasets.add(
+                token,
+                name or path.stem,
+                sha256=kept.sha256,
+                format=kept.format,
+                kind=kept.kind,
+                bytes=taken,
+                rows=kept.rows,
+            )
+    raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
+
+
+def _changing_owners(store: RunStore) -> FileLock:
+    """Held so that rows without an owner get none until they are removed, in whatever process."""
+    return FileLock(store.root / "data.lock")
 
 
 def _require_room(store: RunStore, token: str | None, size: int, limits: Limits) -> None:
@@ -99,7 +112,9 @@ def owned(store: RunStore, token: str | None) -> list[DataRecord]:
 
 def expire(store: RunStore, limits: Limits) -> None:
     """Forget what nobody has used for too long; what a run waits for or learns from is in use."""
-    if limits.keep_hours is not None:
+    if limits.keep_hours is None:
+        return
+    with _changing_owners(store):
         for unused in store.datasets.expire(limits.keep_hours):
             forget(unused)
 
@@ -224,16 +239,17 @@ def require_own(store: RunStore, data: OwnData | None, token: str | None) -> Non
 
 def remove(store: RunStore, data_id: object, token: str | None) -> None:
     """Delete one's own data; the rows go when nobody else gave the same file."""
-    unused = store.datasets.delete(data_id, token)
-    if unused:
-        forget(unused)
+    with _changing_owners(store):
+        if unused := store.datasets.delete(data_id, token):
+            forget(unused)
 
 
 def forget_unowned(store: RunStore, read: Iterable[Kept]) -> None:
     """Remove the rows of files that were looked at only, and that nobody gave."""
-    for one in read:
-        if not store.datasets.is_owned(one.sha256):
-            forget(one.sha256)
+    with _changing_owners(store):
+        for one in read:
+            if not store.datasets.is_owned(one.sha256):
+                forget(one.sha256)
 
 
 def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:
