@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cdvft.cost import Convention
 from cdvft_app.costs.devices import HERE
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings import MOST_COMPETITORS, Name, explain, require_distinct
+from cdvft_app.settings import MAX_COMPETITORS, Name, explain, require_distinct
 
 Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 DeviceKey = Literal["here", "t4", "l4", "rtx4090", "a100-40", "a100-80", "h100"]
@@ -26,7 +26,7 @@ class CostRequest(BaseModel):
     targets: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: usual ones"
     )
-    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MOST_COMPETITORS)
+    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MAX_COMPETITORS)
     batch: int = Field(16, ge=1, le=65_536, strict=True, description="sequences or images a step")
     sequence: int | None = Field(
         None, ge=1, le=1_048_576, strict=True, description="tokens; None: usual ones"

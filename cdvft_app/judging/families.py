@@ -27,7 +27,7 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER
-from cdvft_app.store.family import MOST_SETTINGS, described
+from cdvft_app.store.comparison_set import MAX_SETTINGS, described
 
 Label = Callable[[SweepRun], str]
 
@@ -92,7 +92,7 @@ def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pa
     sides = {method: tuple(own) for method, own in by_method.items()}
     if len(sides) == 1:
         (alone,) = sides.values()
-        sides = {one.label: (one,) for one in alone} if len(alone) <= MOST_SETTINGS else {}
+        sides = {one.label: (one,) for one in alone} if len(alone) <= MAX_SETTINGS else {}
     return {(one, other): Pair(sides[one], sides[other]) for one, other in combinations(sides, 2)}
 
 

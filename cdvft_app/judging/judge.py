@@ -24,7 +24,7 @@ from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, 
 from cdvft_app.metrics import get_metric
 
 Value = TypeVar("Value")
-MOST_MORE = 50  # times the rows there are; more than that is no advice
+MAX_MORE = 50  # times the rows there are; more than that is no advice
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
         more_seeds = None if enough is None else enough - seeds
     if one.rows and (one.about == "runs" or more_seeds is None):
         factor = (half / room) ** 2
-        more_rows = _rounded(one.rows * (factor - 1)) if factor < MOST_MORE else None
+        more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE else None
     return more_rows, more_seeds
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-MOST_SEEDS = 100  # that anybody would be told to train
+MAX_SEEDS = 100  # that anybody would be told to train
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Mean:
         """How many seeds, `least` or more, make the interval that narrow; None: no number of them does."""
         from scipy import stats
 
-        tried = [self.with_seeds(seeds) for seeds in range(least, MOST_SEEDS + 1)]
+        tried = [self.with_seeds(seeds) for seeds in range(least, MAX_SEEDS + 1)]
         quantiles = stats.t.ppf(
             (1 + confidence) / 2, [one.freedom for one in tried]
         )  # at once: a call is dear

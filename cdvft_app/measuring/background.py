@@ -20,7 +20,7 @@ MEASURE = "cdvft_app.measuring.measure:measure"
 LIMIT_SECONDS = 300.0
 POLL_SECONDS = 0.25
 SPARE_SECONDS = 10  # after the limit, until the child process ends itself
-MOST_WAITING = 8
+MAX_WAITING = 8
 SHARE_OF_MEMORY = 0.7
 
 RUN_IS_TRAINING = (
@@ -42,9 +42,9 @@ class WaitingLine:
     @contextmanager
     def ticket(self) -> Iterator[Callable[[], int]]:
         """A function that returns how many are before this one; raises `MeasuringFailed` if too many wait."""
-        if len(self._tickets) > MOST_WAITING:
+        if len(self._tickets) > MAX_WAITING:
             raise MeasuringFailed(
-                f"{MOST_WAITING} others wait to measure here, and no more may. Try again in a minute."
+                f"{MAX_WAITING} others wait to measure here, and no more may. Try again in a minute."
             )
         ticket = object()
         self._tickets.append(ticket)

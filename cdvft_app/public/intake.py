@@ -26,8 +26,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from cdvft_app.environment import environment
 from cdvft_app.public.budget import Budget
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 
 try:

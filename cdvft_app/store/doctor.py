@@ -11,10 +11,9 @@ from pathlib import Path
 
 from cdvft_app.store import snapshots, states
 from cdvft_app.store.database import store_errors
-from cdvft_app.store.formats import VERSION, lacking
-from cdvft_app.store.migration import copy, require_exclusive
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
+from cdvft_app.store.schema import VERSION, copy, lacking, require_exclusive
 
 EVERY_RUN = 10**9
 

@@ -24,8 +24,7 @@ from cdvft_app.settings import explain
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.location import kept_folder
-from cdvft_app.store.records import record, require_run
-from cdvft_app.store.run_facts import RowFacts, RunFacts, is_row
+from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
 
 FACTS, ROWS = "run.json", "rows.jsonl"
 REASON = "reason.txt"  # in a folder of the quarantine

@@ -28,17 +28,15 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, rows, states, written_answers
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
-from cdvft_app.store.identifiers import ID, one_line
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import StoreError, UnknownRun
-from cdvft_app.store.run_facts import Line, Time, is_row
+from cdvft_app.store.records import ID, Line, StoreError, Time, UnknownRun, is_row, one_line
 from cdvft_app.store.runs import RunStore
 
-MOST_BYTES = 64 * 10**6  # of the file
-MOST_UNPACKED = 512 * 10**6
-MOST_MEMBERS, MOST_RUNS, MOST_ROWS = 20_000, 200, 200_000
-MOST_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
-MOST_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
+MAX_BYTES = 64 * 10**6  # of the file
+MAX_UNPACKED = 512 * 10**6
+MAX_MEMBERS, MAX_RUNS, MAX_ROWS = 20_000, 200, 200_000
+MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
+MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
 GIVEN = "given"  # in the folder of a run that came this way
 ADAPTER = "adapter"
@@ -62,7 +60,7 @@ class _Facts(BaseModel):
     group_id: Line
     position: int = Field(ge=0, lt=10_000)
     name: str = Field(max_length=1000)
-    settings: str = Field(max_length=MOST_FACTS)
+    settings: str = Field(max_length=MAX_FACTS)
     state: Line
     reason: str | None = Field(None, max_length=5000)
     created: Time
@@ -94,7 +92,7 @@ def import_untrusted(
     visitor: str | None,
     check: Callable[[RunSettings], None],
     unpack: Unpack | None = None,
-    most_unpacked: int = MOST_UNPACKED,
+    most_unpacked: int = MAX_UNPACKED,
 ) -> Taken:
     """Take the runs of a file that `export_history` wrote; they become the token's.
 
@@ -114,7 +112,7 @@ def import_untrusted(
         place = store.root / f".given-{secrets.token_hex(8)}"
         place.mkdir()
         try:
-            found = (unpack or unpack_here)(file, place, here, min(most_unpacked, MOST_UNPACKED))
+            found = (unpack or unpack_here)(file, place, here, min(most_unpacked, MAX_UNPACKED))
             taken, refused = list[str](), list(found["refused"])
             groups: dict[str, str] = {}
             for run_id in found["runs"]:
@@ -228,9 +226,9 @@ class _Unpacked:
         """Its lines; those that are too long to be true are left out."""
         with _damage(), self.archive.open(member) as file:
             whole = True
-            while line := file.readline(MOST_FACTS):
+            while line := file.readline(MAX_FACTS):
                 self._count(line)
-                ended = line.endswith(b"\n") or len(line) < MOST_FACTS
+                ended = line.endswith(b"\n") or len(line) < MAX_FACTS
                 if whole and ended:
                     yield line
                 whole = ended
@@ -251,7 +249,7 @@ def _damage() -> Iterator[None]:
 
 
 def _opened(file: Path) -> zipfile.ZipFile:
-    if file.stat().st_size > MOST_BYTES:
+    if file.stat().st_size > MAX_BYTES:
         raise StoreError(f"The file has {file.stat().st_size / 1e6:.0f} MB; {_LIMIT}")
     try:
         return zipfile.ZipFile(file)
@@ -260,7 +258,7 @@ def _opened(file: Path) -> zipfile.ZipFile:
 
 
 _LIMIT = (
-    f"at most {MOST_BYTES / 1e6:.0f} are taken by the page. `python -m cdvft_app history import` takes more, "
+    f"at most {MAX_BYTES / 1e6:.0f} are taken by the page. `python -m cdvft_app history import` takes more, "
     "on the machine itself."
 )
 
@@ -273,8 +271,8 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipI
     """What is taken of the archive, by the run that it is of."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
     infos = archive.infolist()
-    if len(infos) > MOST_MEMBERS:
-        raise StoreError(f"The file holds {len(infos):,} files; at most {MOST_MEMBERS:,} are taken.")
+    if len(infos) > MAX_MEMBERS:
+        raise StoreError(f"The file holds {len(infos):,} files; at most {MAX_MEMBERS:,} are taken.")
     if (size := sum(info.file_size for info in infos)) > most:
         raise StoreError(_unpacks_to(f"{size / 1e6:,.0f} MB", most))
     for info in infos:
@@ -292,8 +290,8 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipI
             found.setdefault(name["run"], []).append(info)
     if not found:
         raise StoreError("The file holds no run; the page's own export makes one that does.")
-    if len(found) > MOST_RUNS:
-        raise StoreError(f"The file holds {len(found)} runs; at most {MOST_RUNS} are taken at once.")
+    if len(found) > MAX_RUNS:
+        raise StoreError(f"The file holds {len(found)} runs; at most {MAX_RUNS} are taken at once.")
     return found
 
 
@@ -323,7 +321,7 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
     written = bytearray()
     for chunk in unpacked.chunks(members[FACTS]) if FACTS in members else ():
         written += chunk
-        if len(written) > MOST_FACTS:
+        if len(written) > MAX_FACTS:
             raise InvalidChoice("A run's facts are too long to be true.")
     try:
         facts = _Facts.model_validate_json(written.decode("utf-8", "replace"))
@@ -356,7 +354,7 @@ def _rows(lines: Iterable[bytes], run_id: str) -> Iterator[dict[str, Any]]:
     """The run's rows, each an event that can be; others are left out."""
     folder = Path("/", run_id)  # of no disk: paths in it become relative to it
     for count, line in enumerate(lines):
-        if count >= MOST_ROWS:
+        if count >= MAX_ROWS:
             return
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             row = json.loads(line.decode("utf-8", "replace"))
@@ -385,7 +383,7 @@ def _has_predictions(folder: Path) -> bool:
         found = predictions.read(folder)
         if found is not None:
             kinds = [(one.ndim, one.dtype.kind) for one in (found.rows, found.labels, found.outputs)]
-            numbers = 0 < found.outputs.size <= predictions.MOST_NUMBERS
+            numbers = 0 < found.outputs.size <= predictions.MAX_NUMBERS
             return numbers and kinds in ([(1, "i"), (1, "i"), (2, "f")], [(1, "i"), (1, "f"), (2, "f")])
     return False
 
@@ -393,7 +391,7 @@ def _has_predictions(folder: Path) -> bool:
 def _has_answers(folder: Path) -> bool:
     with suppress(OverflowError):
         found = written_answers.read(folder)
-        return found is not None and 0 < len(found.rows) <= written_answers.MOST_ROWS
+        return found is not None and 0 < len(found.rows) <= written_answers.MAX_ROWS
     return False
 
 
@@ -409,10 +407,10 @@ def _check_file(file: Path, title: str) -> None:
     if file.suffix == ".safetensors" and file.stat().st_size >= 8:
         with file.open("rb") as opened:
             header = int.from_bytes(opened.read(8), "little")
-        if header > MOST_HEADER:
+        if header > MAX_HEADER:
             raise InvalidChoice(f"“{title}” has a {file.name} that cannot be true.")
     if file.suffix == ".json" and file.parent.name == ADAPTER:
-        if file.stat().st_size > MOST_BYTES // 2:
+        if file.stat().st_size > MAX_BYTES // 2:
             raise InvalidChoice(f"“{title}” has a {file.name} that is too large to be true.")
         if file.name == "adapter_config.json":
             _check_adapter_config(file, title)
@@ -420,7 +418,7 @@ def _check_file(file: Path, title: str) -> None:
 
 def _check_adapter_config(file: Path, title: str) -> None:
     try:
-        config = json.loads(file.read_bytes()) if file.stat().st_size <= MOST_FACTS else None
+        config = json.loads(file.read_bytes()) if file.stat().st_size <= MAX_FACTS else None
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):

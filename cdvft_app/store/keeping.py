@@ -21,9 +21,8 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS
-from cdvft_app.store.identifiers import ID
 from cdvft_app.store.location import kept_folder
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.records import ID, StoreError
 from cdvft_app.store.runs import RunStore
 
 SECRET = "browser-secret"
@@ -31,7 +30,7 @@ SECRET = "browser-secret"
 EVERY_RUN = 10**9
 NOT_KEPT = ("checkpoints",)  # many times the size of the rest, and of use only to go on
 OF_THE_OWNER = ("token_hash", "visitor")
-MOST_BYTES = 20 * 10**9  # of a file's content, unpacked
+MAX_BYTES = 20 * 10**9  # of a file's content, unpacked
 
 
 def keep(store: RunStore, run_id: str) -> None:
@@ -41,7 +40,7 @@ def keep(store: RunStore, run_id: str) -> None:
         StoreError: it cannot be copied.
     """
     there, run = kept_folder(), store.get(run_id)
-    if there is None or run is None or run.state not in ("finished", "stopped") or not run.step:
+    if there is None or run is None or run.state not in states.USABLE or not run.step:
         return
     source = store.folder(run_id)
     with store_errors(there):
@@ -166,8 +165,8 @@ def _folders(archive: zipfile.ZipFile, file: Path) -> dict[str, list[zipfile.Zip
             raise StoreError(f"{file} holds {member.filename[:80]!r}, which is of no run; nothing was taken.")
         found.setdefault(parts[0], []).append(member)
     size = sum(member.file_size for members in found.values() for member in members)
-    if size > MOST_BYTES:
-        raise StoreError(f"{file} unpacks to {size / 1e9:.0f} GB; at most {MOST_BYTES / 1e9:.0f} are taken.")
+    if size > MAX_BYTES:
+        raise StoreError(f"{file} unpacks to {size / 1e9:.0f} GB; at most {MAX_BYTES / 1e9:.0f} are taken.")
     return found
 
 

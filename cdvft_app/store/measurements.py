@@ -63,8 +63,8 @@ class Measurements:
         """Whether a run trains now, in any process: it and a measurement would slow each other down."""
         Leases(self._database).expire()
         with self._database.reading() as connection:
-            query = "SELECT 1 FROM runs WHERE state IN (?, ?, ?) LIMIT 1"
-            return connection.execute(query, states.ACTIVE).fetchone() is not None
+            query = f"SELECT 1 FROM runs WHERE state IN {states.sql(states.ACTIVE)} LIMIT 1"
+            return connection.execute(query).fetchone() is not None
 
 
 def _key(values: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 
 FIELDS = ("run_id", "state", "visitor", "seconds")  # that a record may have as `extra`
 _OF_UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")

@@ -14,7 +14,7 @@ from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import Prediction
 from cdvft_app.ui.shared.outlook import names, outlook
 
-MOST_SHAPES = 3
+MAX_SHAPES = 3
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _blocks(plans: Sequence[Plan]) -> str:
     for name, d_out, d_in, count in plan.target_shapes:
         by_shape.setdefault((d_out, d_in), []).append((name, count))
     drawn = []
-    for (d_out, d_in), groups in list(by_shape.items())[:MOST_SHAPES]:
+    for (d_out, d_in), groups in list(by_shape.items())[:MAX_SHAPES]:
         first, *later = partitions(d_out, d_in, method.m, method.block_size)
         names = " and ".join(escape(name) for name, _ in groups)
         total = sum(count for _, count in groups)
@@ -111,5 +111,5 @@ def _blocks(plans: Sequence[Plan]) -> str:
             f"<figure>{block_layout.svg(first)}<figcaption><b>{names}</b>, {total} of {d_out} × {d_in}:"
             f"<br>{words}, between {diagonals} diagonals</figcaption></figure>"
         )
-    rest = len(by_shape) - MOST_SHAPES
+    rest = len(by_shape) - MAX_SHAPES
     return "".join(drawn) + (f'<p class="quiet">and {rest} more shapes</p>' if rest > 0 else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.location import runs_folder
 
 _log = logging.getLogger(__name__)

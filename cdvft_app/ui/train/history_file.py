@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.environment import environment
 from cdvft_app.public import intake
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import incoming, keeping
 from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import StoreError
@@ -38,7 +38,7 @@ FULL = (
     "be deleted first."
 )
 LIST_ANEW = "() => { document.dispatchEvent(new CustomEvent('runs-changed')); }"
-MOST_EXPORTED = 10**9  # bytes
+MAX_EXPORTED = 10**9  # bytes
 WORKING: dict[str, Any] = {
     "concurrency_limit": 1,
     "concurrency_id": "history-file",
@@ -90,7 +90,7 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     Raises:
         StoreError, ResultsError: there is none; why.
     """
-    most = incoming.MOST_BYTES if environment().public else MOST_EXPORTED
+    most = incoming.MAX_BYTES if environment().public else MAX_EXPORTED
     told = 0, 0
 
     def write(out: Path) -> None:
@@ -107,9 +107,9 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     if left:
         takes = f"a file takes {most / 1e6:g} MB of runs."
         said.append(f"Left out, as the oldest: {counted(left, 'run')}; {takes}")
-    if size > incoming.MOST_BYTES:
+    if size > incoming.MAX_BYTES:
         said.append(
-            f"The page takes back up to {incoming.MOST_BYTES / 1e6:.0f} MB; this one goes back by "
+            f"The page takes back up to {incoming.MAX_BYTES / 1e6:.0f} MB; this one goes back by "
             "python -m cdvft_app history import."
         )
     return out, f'<p role="status">{" ".join(said)}</p>'
@@ -121,7 +121,7 @@ def bring(app: AppState, file: Path, token: str) -> str:
     Raises:
         StoreError: nothing was taken; why.
     """
-    room = incoming.MOST_UNPACKED
+    room = incoming.MAX_UNPACKED
     if environment().public and (room := environment().upload_bytes - incoming.given_bytes(app.store)) <= 0:
         raise StoreError(FULL.format(environment().upload_bytes / 1e6))
     who = visitor()

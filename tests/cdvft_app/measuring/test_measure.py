@@ -11,7 +11,7 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import background
 from cdvft_app.measuring.measure import measure
-from cdvft_app.measuring.step_time import FEWEST_STEPS
+from cdvft_app.measuring.step_time import MIN_STEPS
 from cdvft_app.methods import METHODS
 from cdvft_app.shapes import model_shapes
 
@@ -49,7 +49,7 @@ def test_every_method_is_measured(model, configuration, step, lacking):
     assert results.keys() == set(METHODS) - lacking
     assert {line["method"] for line in found if line["kind"] == "refused"} == lacking
     for line in results.values():
-        assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= FEWEST_STEPS
+        assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= MIN_STEPS
         assert line["forward_seconds"] > 0 and line["peak_bytes"] >= 0 and line["device"]
         assert 0 <= line["others"] <= 1
     counted = cost_table(parse_cost({"model": results["cdvft"]["model"], "batch": 2, "fourierft_n": 20,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.source import DataRefused
 
 MB = 10**6
 

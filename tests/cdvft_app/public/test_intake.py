@@ -26,9 +26,8 @@ from misbehaving import (
 from waiting import wait_for
 
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import limits
+from cdvft_app.data.imported_table import import_in_child
+from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, Crowded, TooMuch, Turns, read_in_child
@@ -185,7 +184,7 @@ DATA_BOMBS = [
 def test_a_bomb_of_data_takes_little_and_leaves_nothing(store, tmp_path, bomb, sentence):
     file = bomb(tmp_path)
     said, grown, _ = most_memory(
-        lambda: library.give(store, file, "mine", limits=limits(), read=keep_in_child)
+        lambda: library.give(store, file, "mine", limits=limits(), read=import_in_child)
     )
     assert sentence in said and grown < 500, (said, grown)
     assert not any(path.is_file() for path in (store.root / "data").rglob("*"))

@@ -17,7 +17,6 @@ from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import is_resumable
 from cdvft_app.training.jobs import JobQueue
 
 
@@ -107,7 +106,7 @@ def test_a_damaged_row_is_one_entry_among_the_others_and_comes_back(store, tmp_p
     assert {run.id: run.damaged for run in store.history()} == {run_id: True, other: False}
     assert sorted(run.id for group in store.groups(9) for run in group) == sorted([run_id, other])
     shown = store.get(run_id)
-    assert shown.state == "failed" and "doctor" in shown.reason and not is_resumable(shown)
+    assert shown.state == "failed" and "doctor" in shown.reason and not shown.is_resumable
     assert [run.id for run in store.finished()] in ([other], [run_id, other])
     assert unmended(tmp_path) == []
     assert replace(store.get(run_id), process=before.process) == before

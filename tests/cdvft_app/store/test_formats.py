@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.formats import TABLES, VERSION
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.schema import TABLES, VERSION
 
 SETTINGS = RunSettings(method="lora", seed=3)
 ID = "a" * 32

@@ -157,10 +157,10 @@ def test_a_file_that_means_harm_is_refused_whole(store, other, tmp_path, more, s
 def test_a_file_too_large_packed_or_unpacked_is_refused(store, other, tmp_path, monkeypatch):
     trained(store)
     file = exported(store, tmp_path)
-    monkeypatch.setattr(incoming, "MOST_UNPACKED", 100)
+    monkeypatch.setattr(incoming, "MAX_UNPACKED", 100)
     with pytest.raises(StoreError, match="unpacks to"):
         take(other, file)
-    monkeypatch.setattr(incoming, "MOST_BYTES", 100)
+    monkeypatch.setattr(incoming, "MAX_BYTES", 100)
     with pytest.raises(StoreError, match="history import"):
         take(other, file)
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from stored_runs import CDVFT
 from test_repair import lose_history, trained
 
-from cdvft_app.store.formats import VERSION
 from cdvft_app.store.keeping import export_history, import_history
-from cdvft_app.store.owners import kept_hash, viewer_key
+from cdvft_app.store.owners import Viewer, kept_hash, viewer_key
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import Viewer
+from cdvft_app.store.schema import VERSION
 
 KEY = hashlib.sha256(b"secret").hexdigest()  # what the cookie of the browser with the token "secret" holds
 

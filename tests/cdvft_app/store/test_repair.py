@@ -17,10 +17,10 @@ from test_formats import ID, write_format_1
 from cdvft_app.events import Evaluation
 from cdvft_app.store import snapshots
 from cdvft_app.store.doctor import backup, examine, restore
-from cdvft_app.store.formats import VERSION
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.schema import VERSION
 
 
 def trained(store: RunStore, state: str = "finished", token: str = "secret") -> str:

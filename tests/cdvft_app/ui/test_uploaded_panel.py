@@ -16,9 +16,9 @@ from cdvft_app.ui.compare.sweep_form import START
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
-from cdvft_app.ui.train.own_data import own_data
-from cdvft_app.ui.train.own_data_view import choice_label
 from cdvft_app.ui.train.run_view import lasting
+from cdvft_app.ui.train.uploaded_panel import uploaded_panel
+from cdvft_app.ui.train.uploaded_view import choice_label
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -108,7 +108,7 @@ def test_how_long_it_is_kept_is_said_beside_the_upload(
     monkeypatch.setenv("CDVFT_PUBLIC", public)
     monkeypatch.setenv("CDVFT_UPLOAD_HOURS", "3")
     with gr.Blocks() as page:
-        own_data(app, gr.BrowserState("", storage_key="token"))
+        uploaded_panel(app, gr.BrowserState("", storage_key="token"))
     blocks = {
         block.elem_id or str(block.value): block for block in page.blocks.values() if hasattr(block, "value")
     }

@@ -1,6 +1,6 @@
 """What whoever runs this sets in the environment: one table of names, ranges, defaults and help.
 
-python -m cdvft_app.environment     # the same as a table for the docs
+python -m cdvft_app.settings.environment     # the same as a table for the docs
 """
 
 from __future__ import annotations

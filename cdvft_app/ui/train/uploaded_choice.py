@@ -10,25 +10,26 @@ import gradio as gr
 from pydantic import ValidationError
 
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.settings import OwnData
+from cdvft_app.data.inspect import nearest_recipe
+from cdvft_app.data.source import DataRefused
+from cdvft_app.settings import UploadedDataset
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import token_of
-from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train import uploaded_view as view
 from cdvft_app.ui.train.controls import QUIET
-from cdvft_app.ui.train.own_data import OwnDataPanel, look, own_data
+from cdvft_app.ui.train.uploaded_panel import UploadedPanel, look, uploaded_panel
 
-MOST_QUOTED = 80
-OfRecipe = Callable[[object, Any, "OwnData | None"], list[Any]]
+MAX_QUOTED = 80
+OfRecipe = Callable[[object, Any, "UploadedDataset | None"], list[Any]]
 
 
 @dataclass(frozen=True)
-class OwnChoice:
+class UploadedChoice:
     """`panel` with one's own data; `line` says which is learned from, `back` goes back to the recipe's."""
 
-    panel: OwnDataPanel
+    panel: UploadedPanel
     line: gr.HTML
     back: gr.Button
 
@@ -37,16 +38,16 @@ class OwnChoice:
         return [self.line, self.back]
 
 
-def own_choice(app: AppState, token: gr.BrowserState) -> OwnChoice:
+def uploaded_choice(app: AppState, token: gr.BrowserState) -> UploadedChoice:
     """Lay it out."""
-    panel = own_data(app, token)
+    panel = uploaded_panel(app, token)
     line = gr.HTML(elem_id="own-chosen", apply_default_css=False)
     back = gr.Button("Back to the recipe's data", visible=False, elem_id="own-back")
-    return OwnChoice(panel, line, back)
+    return UploadedChoice(panel, line, back)
 
 
 def choice_updates(data: Mapping[str, Any] | None) -> list[Any]:
-    """The values of `OwnChoice.parts` when the form holds this data."""
+    """The values of `UploadedChoice.parts` when the form holds this data."""
     return [view.chosen(data), gr.update(visible=bool(data))]
 
 
@@ -55,18 +56,18 @@ def as_chosen(data: Any) -> dict[str, Any] | str | None:
     try:
         own = readable(data)
     except ValidationError:
-        return str(data)[:MOST_QUOTED]
+        return str(data)[:MAX_QUOTED]
     return own.model_dump(mode="json") if own else None
 
 
-def readable(data: object) -> OwnData | None:
+def readable(data: object) -> UploadedDataset | None:
     """The form's data, as it is validated; `ValidationError` where it is none."""
-    return OwnData.model_validate(data) if data else None
+    return UploadedDataset.model_validate(data) if data else None
 
 
 def connect(
     app: AppState,
-    own: OwnChoice,
+    own: UploadedChoice,
     field: Mapping[str, Any],
     token: gr.BrowserState,
     *,
@@ -102,7 +103,7 @@ def connect(
             data = library.chosen(look(app, chosen, token_of(mine)))
         except (DataRefused, StoreError) as error:
             return [problem(str(error)), *[gr.skip()] * (len(recipe_outputs) + 5)]
-        recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
+        recipe, value = nearest_recipe(data.kind), data.model_dump(mode="json")
         with_head = set() if data.kind == "generation" else {"head"}
         raced = [*(one for one in methods if one != "head" or with_head), *(with_head - set(methods))]
         return ["", recipe.key, *recipe_updates(recipe.key, m, data), value, *choice_updates(value), raced]

@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cdvft_app.catalog.uploaded_entry import ROWS
-from cdvft_app.data.delimited import read_delimited
-from cdvft_app.data.encodings import first_letters
-from cdvft_app.data.faults import DataRefused, Faults
-from cdvft_app.data.folders import packed
+from cdvft_app.data.csv_file import read_delimited
 from cdvft_app.data.foreign import refuse_foreign
-from cdvft_app.data.json_array import read_json_array
-from cdvft_app.data.json_lines import read_json_lines
-from cdvft_app.data.limits import LIMITS, Limits
+from cdvft_app.data.json_file import read_json_array, read_json_lines
+from cdvft_app.data.lines import first_letters
 from cdvft_app.data.parquet import read_parquet
-from cdvft_app.data.pictures import ENDINGS, read_pictures
-from cdvft_app.data.source import Progress, Source
+from cdvft_app.data.pictures import ENDINGS, packed, read_pictures
+from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.public import intake
 from cdvft_app.store.location import data_folder
 
@@ -34,8 +30,8 @@ _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is kept of a file. `faults` are as `Faults.kept` gives them."""
+class ImportedTable:
+    """What is kept of a file. `faults` are as `RowErrors.kept` gives them."""
 
     sha256: str
     format: str
@@ -53,7 +49,9 @@ class Kept:
         return data_folder() / self.sha256
 
 
-def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None) -> Kept:
+def import_file(
+    path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
+) -> ImportedTable:
     """Read, check and keep a file; one with the same bytes that is kept already is not read again.
 
     A folder is kept as a zip of its pictures.
@@ -64,7 +62,7 @@ def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fracti
     try:
         if path.is_dir():
             with packed(path, limits) as whole:
-                return keep(whole, limits, progress)
+                return import_file(whole, limits, progress)
         size = path.stat().st_size
         if not path.is_file():
             raise DataRefused(f"“{path.name}” is no file. Give a CSV, TSV, JSONL or Parquet file, or a zip.")
@@ -80,10 +78,10 @@ def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fracti
         raise DataRefused(f"“{path.name}” cannot be read or kept: {error.strerror or error}.") from None
 
 
-def keep_in_child(
+def import_in_child(
     path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
-) -> Kept:
-    """`keep` in a child with limits: for files of people whom nobody knows.
+) -> ImportedTable:
+    """`import_file` in a child with limits: for files of people whom nobody knows.
 
     Raises:
         DataRefused, intake.TooMuch: why it cannot be taken, and what to do.
@@ -96,7 +94,7 @@ def keep_in_child(
         if kept := find(sha256):
             return kept
         intake.read_in_child(
-            _keep,
+            _import,
             str(path),
             asdict(limits),
             limits=intake.child_limits(),
@@ -107,21 +105,21 @@ def keep_in_child(
     raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
 
 
-def _keep(path: str, limits: dict[str, Any], progress: Progress) -> None:
-    keep(Path(path), Limits(**limits), progress)
+def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
+    import_file(Path(path), Limits(**limits), progress)
 
 
-def bytes_on_disk(kept: Kept) -> int:
+def bytes_on_disk(kept: ImportedTable) -> int:
     """What is kept of a file takes of the disk: more than the file, where it was packed."""
     return sum(file.stat().st_size for file in kept.folder.iterdir())
 
 
-def find(sha256: str) -> Kept | None:
+def find(sha256: str) -> ImportedTable | None:
     """What is kept of a file with this SHA-256; None where nothing is, or it is damaged."""
     folder = data_folder() / sha256
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        kept = Kept(**{**facts, "columns": tuple(facts["columns"])})
+        kept = ImportedTable(**{**facts, "columns": tuple(facts["columns"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return kept if (folder / ROWS).is_file() else None
@@ -132,7 +130,7 @@ def forget(sha256: str) -> None:
     shutil.rmtree(data_folder() / sha256, ignore_errors=True)
 
 
-def _read(path: Path, sha256: str, size: int, limits: Limits, progress: Progress) -> Kept:
+def _read(path: Path, sha256: str, size: int, limits: Limits, progress: Progress) -> ImportedTable:
     import pyarrow as pa
 
     root = data_folder()
@@ -153,7 +151,7 @@ def _read(path: Path, sha256: str, size: int, limits: Limits, progress: Progress
                     f"“{path.name}” has the columns {names} and no rows. Give a file with rows."
                 )
             raise DataRefused(" ".join(["Not one row of it can be used.", *source.faults.sentences()[:3]]))
-        kept = Kept(
+        kept = ImportedTable(
             sha256, source.format, source.kind, source.columns, rows, size, source.encoding, source.separator,
             source.notes, source.faults.kept(),
         )  # fmt: skip
@@ -197,5 +195,5 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def faults_of(kept: Kept) -> Faults:
-    return Faults.of(kept.faults)
+def row_errors_of(kept: ImportedTable) -> RowErrors:
+    return RowErrors.of(kept.faults)

@@ -10,12 +10,11 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.foreign import WORKBOOKS
+from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.pictures import ENDINGS
+from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
@@ -24,12 +23,12 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of
-from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train import uploaded_view as view
 from cdvft_app.ui.train.controls import QUIET
-from cdvft_app.ui.train.own_list import NONE_YET, how_long_kept, offer
+from cdvft_app.ui.train.uploaded_list import NONE_YET, how_long_kept, offer
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
-MOST_NAME = 120
+MAX_NAME = 120
 FORMATS = "CSV, TSV, JSON, JSONL, Parquet, or a zip of pictures"
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip")
 LABEL, ANSWER = "label", "answer"
@@ -52,7 +51,7 @@ NOT_YET = '<p class="quiet" role="status">Not trained on yet: for that, press â€
 
 
 @dataclass(frozen=True)
-class OwnDataPanel:
+class UploadedPanel:
     """`use` is the button that takes what is shown as what is learned from; `mine` is the list.
 
     `mapping` are the fields that say what is what. `removed` is the event of something being deleted.
@@ -79,13 +78,13 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
             token,
             inputs=[name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else [],
             label=label if isinstance(label, str) and label else None,
-            writes=None if task not in (LABEL, ANSWER) else task == ANSWER,
+            is_generative=None if task not in (LABEL, ANSWER) else task == ANSWER,
             evaluation=evaluation or None,
             **library.read_split(share, seed),
         )
 
 
-def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
+def uploaded_panel(app: AppState, token: gr.BrowserState) -> UploadedPanel:
     """Lay the panel out and connect what it does by itself."""
     private = catalog.hub_ids_allowed()
     with gr.Accordion("Your own data", open=False, elem_classes=["fold"], elem_id="own-data"):
@@ -105,7 +104,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             placeholder="text,label",
             lines=2,
             max_lines=6,
-            max_length=MOST_PASTED,
+            max_length=MAX_PASTED,
             elem_id="own-pasted",
         )
         path = gr.Textbox(
@@ -146,7 +145,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
                     elem_id="own-seed",
                 )
             use = gr.Button("Learn from this", variant="primary", elem_id="own-use")
-            name = gr.Textbox(label="Name", max_lines=1, max_length=MOST_NAME, elem_id="own-name")
+            name = gr.Textbox(label="Name", max_lines=1, max_length=MAX_NAME, elem_id="own-name")
             with gr.Row(elem_classes=["own-buttons"]):
                 rename = gr.Button("Rename", elem_id="own-rename")
                 delete = gr.Button("Delete â€¦", elem_id="own-delete")
@@ -170,7 +169,9 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         return [
             gr.update(visible=True),
             view.inspection(looked),
-            gr.update(value=ANSWER if looked.roles.writes else LABEL, visible=looked.kept.kind == "text"),
+            gr.update(
+                value=ANSWER if looked.roles.is_generative else LABEL, visible=looked.kept.kind == "text"
+            ),
             *_columns(looked),
             gr.update(
                 choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
@@ -198,7 +199,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
                 intake.turn(app.queue.budget, visitor()),
             ):
                 record = library.give(
-                    app.store, source, owner, limits=limits(), progress=told, read=keep_in_child
+                    app.store, source, owner, limits=limits(), progress=told, read=import_in_child
                 )
             told(None, "Looking at what is in it")
             filled = whole(record.id, GUESSED, owner)
@@ -281,13 +282,13 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         return ["", gr.update(**offer(app, owner)), *blank()]
 
     removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)
-    return OwnDataPanel(mine, mapping, use, message, removed)
+    return UploadedPanel(mine, mapping, use, message, removed)
 
 
 def _columns(looked: Inspection) -> list[Any]:
     """The fields of the columns that are read and told."""
     names, roles = list(looked.kept.columns), looked.roles
-    of_text, of_label = (PROMPT, OF_ANSWER) if roles.writes else (TEXT, OF_LABEL)
+    of_text, of_label = (PROMPT, OF_ANSWER) if roles.is_generative else (TEXT, OF_LABEL)
     is_text = looked.kept.kind == "text"
     return [
         gr.update(choices=names, value=list(roles.inputs), visible=is_text, **of_text),

@@ -11,7 +11,7 @@ from math import comb
 from cdvft_app.settings import RunSettings
 
 RATE = "learning_rate"
-MOST_SETTINGS = 4
+MAX_SETTINGS = 4
 """Of one method alone, whose settings are compared in pairs; a larger grid along its dimensions."""
 
 
@@ -23,7 +23,7 @@ def compared_pairs(runs: Sequence[RunSettings], sweep: bool) -> int:
     """
     methods = list(dict.fromkeys(run.method.key for run in runs))
     settings = len({run.method for run in runs})
-    between = comb(len(methods), 2) or (comb(settings, 2) if settings <= MOST_SETTINGS else 0)
+    between = comb(len(methods), 2) or (comb(settings, 2) if settings <= MAX_SETTINGS else 0)
     return between + (sum(_along(runs, key) for key in described(methods)) if sweep else 0)
 
 

@@ -12,14 +12,12 @@ from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.catalog.uploaded_rows import IMAGE
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data.columns import preview
-from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.lengths import EDGES
-from cdvft_app.data.library import because, nearest
+from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.ui.shared.problem import problem
 
 ROWS_SHOWN, PICTURES_SHOWN = 5, 12
-CELL, MOST_COLUMNS, MOST_CLASSES = 90, 6, 12
+CELL, MAX_COLUMNS, MAX_CLASSES = 90, 6, 12
 SIDE = 56  # pixels of a thumbnail
 
 
@@ -48,7 +46,7 @@ def inspection(looked: Inspection) -> str:
         parts.append(_classes(looked) + _lengths(looked))
     parts.append(_list("Left out", looked.faults) + _list("Mind", [*looked.notes, *looked.warnings]))
     if looked.data:
-        parts.append(f'<p class="quiet">{escape(because(nearest(looked.kind)))}</p>')
+        parts.append(f'<p class="quiet">{escape(recipe_reason(nearest_recipe(looked.kind)))}</p>')
     return f'<div class="own-found">{"".join(parts)}</div>'
 
 
@@ -106,7 +104,7 @@ def _split(looked: Inspection) -> str:
 
 def _rows(looked: Inspection) -> str:
     used = [*looked.roles.inputs, *([looked.roles.label] if looked.roles.label else [])]
-    names = [*used, *(one for one in looked.kept.columns if one not in used)][:MOST_COLUMNS]
+    names = [*used, *(one for one in looked.kept.columns if one not in used)][:MAX_COLUMNS]
     kinds = {column.name: column for column in looked.columns}
     head = "".join(
         f'<th scope="col">{escape(name[:40])}<br><span class="quiet">{kinds[name].type}, '
@@ -156,8 +154,8 @@ def _thumbnail(data: bytes) -> str:
 
 def _classes(looked: Inspection) -> str:
     most = max((train for _, train, _ in looked.classes), default=1)
-    rows = [(name, train / most, f"{train:,}") for name, train, _ in looked.classes[:MOST_CLASSES]]
-    rest = len(looked.classes) - MOST_CLASSES
+    rows = [(name, train / most, f"{train:,}") for name, train, _ in looked.classes[:MAX_CLASSES]]
+    rest = len(looked.classes) - MAX_CLASSES
     more = f'<p class="quiet">and {rest} more classes</p>' if rest > 0 else ""
     return _bars("Rows of each class", rows) + more if rows else ""
 
@@ -173,7 +171,7 @@ def _lengths(looked: Inspection) -> str:
         for name, share in zip(names, lengths.bars, strict=True)
         if share
     ]
-    limit = int(starting_values(looked.data, nearest(looked.kind))["max_length"])
+    limit = int(starting_values(looked.data, nearest_recipe(looked.kind))["max_length"])
     unit = "tokens" if lengths.exact else "words and marks"
     share = lengths.share_over(limit)
     written = looked.data.kind == "generation"

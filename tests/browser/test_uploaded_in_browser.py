@@ -7,9 +7,9 @@ from pathlib import Path
 
 import made
 import pytest
-from own_data import give, learn, mine
 from playwright.sync_api import expect
 from studio import Hold, Visit, axe_violations, fill_in, start_race, status
+from uploaded_data import give, learn, mine
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}

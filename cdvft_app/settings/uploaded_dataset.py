@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-LEAST_HELD_OUT, HELD_OUT, MOST_HELD_OUT = 0.05, 0.2, 0.5
+MIN_HELD_OUT, HELD_OUT, MAX_HELD_OUT = 0.05, 0.2, 0.5
 """Share of the rows that is kept for evaluation, where data has no split of its own."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class OwnData(BaseModel):
+class UploadedDataset(BaseModel):
     """Data of one's own, and how it is read: all that a run must know of it, but for the rows.
 
     The rows are found by the SHA-256 of the file they came in. `inputs` are the columns of the text, of the
@@ -34,7 +34,7 @@ class OwnData(BaseModel):
     labels: tuple[Name, ...] = Field((), max_length=1000)
     metric: Literal["exact_match", "chrf"] | None = None
     split: Name | None = None
-    held_out: float = Field(HELD_OUT, ge=LEAST_HELD_OUT, le=MOST_HELD_OUT, allow_inf_nan=False)
+    held_out: float = Field(HELD_OUT, ge=MIN_HELD_OUT, le=MAX_HELD_OUT, allow_inf_nan=False)
     split_seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
     train_rows: int = Field(ge=1, le=10**8, strict=True)
     evaluation_rows: int = Field(ge=1, le=10**8, strict=True)
@@ -44,7 +44,7 @@ class OwnData(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _is_of_one_kind(self) -> OwnData:
+    def _is_of_one_kind(self) -> UploadedDataset:
         if (self.kind == "generation") != (self.metric is not None) or (self.metric and self.labels):
             raise ValueError(
                 "metric is given for written answers, which have no labels, and for nothing else"
