@@ -20,7 +20,7 @@ from cdvft_app.store.records import COLUMNS, RunRecord, record
 
 TOKEN_LIMIT = 200
 KEY = re.compile(r"[0-9a-f]{64}")
-_KEPT = "2:"  # tells a kept hash from a key, which earlier formats kept as it was
+_KEPT = "2:"  # tells a kept hash from a key, which format 11 kept as it was
 
 
 def viewer_key(token: str) -> str:
@@ -39,7 +39,7 @@ def token_hash(token: str) -> str:
 
 
 def kept(found: str | None) -> str | None:
-    """What a history or a folder has of an owner, as it is kept now: earlier formats kept the key."""
+    """What a history or a folder has of an owner, as it is kept now: format 11 kept the key."""
     return kept_hash(found) if found and KEY.fullmatch(found) else found
 
 

@@ -288,7 +288,7 @@ class RunRecord:
     visitor: str | None
     private: bool
     hidden: bool
-    family: int | None = None  # runs of before, and recorded ones
+    family: int | None = None
     defect: str | None = None
 
     @property

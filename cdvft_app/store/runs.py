@@ -48,10 +48,7 @@ HISTORY = "history.sqlite"
 
 
 class RunStore:
-    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`.
-
-    Versions before format 6 named a run's folder by its number; such runs keep theirs.
-    """
+    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
