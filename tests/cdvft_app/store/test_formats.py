@@ -53,7 +53,9 @@ def test_a_copy_is_kept_before_a_history_is_changed(tmp_path):
     assert user_version(root / "history.format-11.sqlite") == 11
     with closing(sqlite3.connect(root / "history.format-11.sqlite")) as old:
         assert old.execute("SELECT count(*) FROM runs").fetchone() == (9,)
-    assert not list(copied("format-12", tmp_path / "today").glob("history.format-*"))
+    today = copied("format-12", tmp_path / "today")
+    RunStore(today).close()
+    assert not list(today.glob("history.format-*"))
 
 
 def test_a_history_is_left_alone_while_a_program_has_it_open(tmp_path):

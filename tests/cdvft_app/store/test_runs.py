@@ -33,11 +33,13 @@ def test_a_race_is_one_group_in_the_order_asked_for(store):
     assert all(store.folder(run.id).is_dir() and store.folder(run.id).name == run.id for run in made)
 
 
-def test_history_begins_with_the_latest_and_can_be_one_owners(store):
+def test_history_begins_with_the_latest_and_can_be_one_owners(store, monkeypatch):
     first, second = (store.create([CDVFT], token)[0].id for token in ("a", "b"))
     third = store.create([CDVFT], None)[0].id
     assert [run.id for run in store.history()] == [third, second, first]
     assert [run.id for run in store.history(limit=1)] == [third]
+    assert [run.id for run in store.history(token="a")] == [third, first]  # the terminal's, too
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
     assert [run.id for run in store.history(token="a")] == [first]
 
 
