@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app.costs.quantities import amount
-from cdvft_app.data import library
-from cdvft_app.data.inspect import Inspection
+from cdvft_app.data.inspect import Inspection, nearest_recipe, recipe_reason
 
 
 def print_progress(fraction: float | None, text: str) -> None:
@@ -75,5 +74,5 @@ def lines(looked: Inspection) -> list[str]:
         )
     found += [f"left out: {one}" for one in looked.faults]
     found += [f"mind: {one}" for one in looked.warnings]
-    found.append(library.because(library.nearest(looked.kind)))
+    found.append(recipe_reason(nearest_recipe(looked.kind)))
     return found

@@ -23,6 +23,7 @@ from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, uploaded_dataset
 from cdvft_app.data import library
+from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.judging import words
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
@@ -81,7 +82,7 @@ def sweep(
     base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
     if data:
         own = uploaded_dataset(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
-        base = {"recipe": library.nearest(own.kind).key, **base, "data": own.model_dump(mode="json")}
+        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in request.runs()]

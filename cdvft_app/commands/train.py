@@ -24,6 +24,7 @@ from cdvft_app.commands.findings import lines, print_progress
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
+from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.settings.environment import environment
@@ -83,7 +84,7 @@ def train(
     if data:
         own = uploaded_dataset(data, evaluation, roles | split)
         known = "recipe" in settings.model_fields_set
-        recipe = settings.recipe if known else library.nearest(own.kind).key
+        recipe = settings.recipe if known else nearest_recipe(own.kind).key
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
     elif text or label or prompt or answer or evaluation or held_out or split_seed:
         raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW, table
-from cdvft_app.data.keep import ImportedTable
+from cdvft_app.data.imported_table import ImportedTable
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,10 +15,9 @@ from typing import Any
 
 from cdvft_app.store import processes, queue, states
 from cdvft_app.store.database import Database
-from cdvft_app.store.processes import moment, seconds_between
+from cdvft_app.store.processes import moment
 from cdvft_app.store.records import (
     JOB,
-    LENT,
     IllegalTransition,
     LeaseLost,
     RunRecord,
@@ -170,25 +169,12 @@ def move(
         changed |= {"epoch": run["epoch"] + 1} | lease_end()
         queue.take_turn(connection, visitor, now)
     if previous in states.ACTIVE and state in states.FINAL and run["started"] is not None:
-        seconds = seconds_between(run["began"], moment())
-        leased = seconds_between(run["began"], run["leased"])
-        if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
-            seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
+        seconds, charged = queue.taken(run, now)
         changed["ended"] = run["started"] + seconds
-        if trains_here(run["result"]):
-            # A dead program's lease has ended before.
-            queue.charge(connection, visitor, "training", min(seconds, leased), now)
+        queue.charge(connection, visitor, "training", charged, now)
     if previous in states.RESUMABLE:  # the run goes on, so its `done` row is void
         connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run["id"],))
     update(connection, number, changed)
-
-
-def trains_here(result: str) -> bool:
-    """Whether a run keeps this machine busy as long as it is active: not as a Job, nor between two slices.
-
-    What slices take is charged by whoever trains them, see `training/slices.py`.
-    """
-    return not {JOB, LENT} & json_object(result).keys()
 
 
 def lease_end() -> dict[str, object]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from cdvft_app.store import states
 from cdvft_app.store.database import Database
 from cdvft_app.store.owners import owned_by
+from cdvft_app.store.processes import moment, seconds_between
+from cdvft_app.store.records import JOB, LENT, json_object
 
 KEPT_DAYS = 31
 
@@ -80,6 +82,20 @@ def charge(
         connection.execute("DELETE FROM spent WHERE ended < ?", (now - KEPT_DAYS * 86_400,))
 
 
+def taken(run: sqlite3.Row, now: float) -> tuple[float, float]:
+    """Seconds since an active run was taken from the queue, and for how many of them it is charged.
+
+    None of a run that does not keep this machine busy: as a Job, or between two slices, whose seconds
+    `training/slices.py` charges. A dead program's lease has ended before.
+    """
+    seconds = seconds_between(run["began"], moment())
+    leased = seconds_between(run["began"], run["leased"])
+    if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
+        seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
+    elsewhere = {JOB, LENT} & json_object(run["result"]).keys()
+    return seconds, 0.0 if elsewhere else max(0.0, min(seconds, leased))
+
+
 def take_turn(connection: sqlite3.Connection, visitor: str | None, now: float) -> None:
     """A run of this visitor is taken from the queue."""
     if visitor is not None:
@@ -115,6 +131,17 @@ class Spending:
         )
         with self._database.reading() as connection:
             return [(row["ended"], row["seconds"]) for row in connection.execute(query, (visitor, begin))]
+
+    def running(self, visitor: str) -> float:
+        """Seconds that the visitor's runs which train now have taken; they are charged when these end."""
+        query = (
+            "SELECT began, leased, result, CAST(started AS REAL) AS started,"
+            " CAST(lease_until AS REAL) AS lease_until FROM runs WHERE visitor = ?"
+            f" AND state IN {states.sql(states.ACTIVE)} AND started IS NOT NULL"
+        )
+        with self._database.reading() as connection:
+            runs = connection.execute(query, (visitor,)).fetchall()
+        return sum(taken(run, time.time())[1] for run in runs)
 
     def promised(self, visitor: str) -> float:
         """Seconds that the visitor's waiting and training runs take by their forecasts."""

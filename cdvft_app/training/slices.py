@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from cdvft_app.catalog import libraries
 from cdvft_app.events import Lent, Preparing
+from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
@@ -201,7 +202,9 @@ class Driven:
 
     def _left(self) -> float:
         """Seconds that the run may still have of the hardware."""
-        return math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+        own = math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+        of_visitor = Budget(self._store).left(self._run.visitor)
+        return own if of_visitor is None else min(own, of_visitor)
 
     def _require_time(self) -> None:
         if self._limit is not None and self._left() <= 0:

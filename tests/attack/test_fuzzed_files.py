@@ -23,9 +23,8 @@ from drawing_lots import LENGTH, SEED
 from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.keep import forget, keep
-from cdvft_app.data.limits import PUBLIC
+from cdvft_app.data.imported_table import forget, import_file
+from cdvft_app.data.source import PUBLIC, DataRefused
 from cdvft_app.lessons.uploads import matrix_as_lists
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.inputs import drawn_digit
@@ -139,7 +138,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, byt
             finally:
                 shutil.rmtree(place)
         kept: list[Any] = []
-        said = soon(lambda: kept.append(keep(file, PUBLIC)), DataRefused)
+        said = soon(lambda: kept.append(import_file(file, PUBLIC)), DataRefused)
         for one in kept:
             forget(one.sha256)
         return said

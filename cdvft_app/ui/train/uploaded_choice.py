@@ -10,7 +10,8 @@ import gradio as gr
 from pydantic import ValidationError
 
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.inspect import nearest_recipe
+from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.problem import problem
@@ -102,7 +103,7 @@ def connect(
             data = library.chosen(look(app, chosen, token_of(mine)))
         except (DataRefused, StoreError) as error:
             return [problem(str(error)), *[gr.skip()] * (len(recipe_outputs) + 5)]
-        recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
+        recipe, value = nearest_recipe(data.kind), data.model_dump(mode="json")
         with_head = set() if data.kind == "generation" else {"head"}
         raced = [*(one for one in methods if one != "head" or with_head), *(with_head - set(methods))]
         return ["", recipe.key, *recipe_updates(recipe.key, m, data), value, *choice_updates(value), raced]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cdvft_app.data import library
-from cdvft_app.data.limits import limits
+from cdvft_app.data.source import limits
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.train import uploaded_view as view

@@ -10,12 +10,11 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.foreign import WORKBOOKS
+from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import MAX_PASTED, limits
 from cdvft_app.data.pictures import ENDINGS
+from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
@@ -200,7 +199,7 @@ def uploaded_panel(app: AppState, token: gr.BrowserState) -> UploadedPanel:
                 intake.turn(app.queue.budget, visitor()),
             ):
                 record = library.give(
-                    app.store, source, owner, limits=limits(), progress=told, read=keep_in_child
+                    app.store, source, owner, limits=limits(), progress=told, read=import_in_child
                 )
             told(None, "Looking at what is in it")
             filled = whole(record.id, GUESSED, owner)

@@ -12,9 +12,7 @@ from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.catalog.uploaded_rows import IMAGE
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data.columns import preview
-from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.lengths import EDGES
-from cdvft_app.data.library import because, nearest
+from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.ui.shared.problem import problem
 
@@ -48,7 +46,7 @@ def inspection(looked: Inspection) -> str:
         parts.append(_classes(looked) + _lengths(looked))
     parts.append(_list("Left out", looked.faults) + _list("Mind", [*looked.notes, *looked.warnings]))
     if looked.data:
-        parts.append(f'<p class="quiet">{escape(because(nearest(looked.kind)))}</p>')
+        parts.append(f'<p class="quiet">{escape(recipe_reason(nearest_recipe(looked.kind)))}</p>')
     return f'<div class="own-found">{"".join(parts)}</div>'
 
 
@@ -173,7 +171,7 @@ def _lengths(looked: Inspection) -> str:
         for name, share in zip(names, lengths.bars, strict=True)
         if share
     ]
-    limit = int(starting_values(looked.data, nearest(looked.kind))["max_length"])
+    limit = int(starting_values(looked.data, nearest_recipe(looked.kind))["max_length"])
     unit = "tokens" if lengths.exact else "words and marks"
     share = lengths.share_over(limit)
     written = looked.data.kind == "generation"

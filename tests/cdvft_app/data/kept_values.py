@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cdvft_app.catalog.uploaded_rows import table
-from cdvft_app.data.keep import ImportedTable
+from cdvft_app.data.imported_table import ImportedTable
 
 
 def values(kept: ImportedTable) -> list[tuple[Any, ...]]:

@@ -13,22 +13,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cdvft_app.catalog.uploaded_entry import ROWS
-from cdvft_app.data.delimited import read_delimited
-from cdvft_app.data.encodings import first_letters
-from cdvft_app.data.faults import DataRefused, RowErrors
-from cdvft_app.data.folders import packed
+from cdvft_app.data.csv_file import read_delimited
 from cdvft_app.data.foreign import refuse_foreign
-from cdvft_app.data.json_array import read_json_array
-from cdvft_app.data.json_lines import read_json_lines
-from cdvft_app.data.limits import LIMITS, Limits
+from cdvft_app.data.json_file import read_json_array, read_json_lines
+from cdvft_app.data.lines import first_letters
 from cdvft_app.data.parquet import read_parquet
-from cdvft_app.data.pictures import ENDINGS, read_pictures
-from cdvft_app.data.source import Progress, Source
+from cdvft_app.data.pictures import ENDINGS, packed, read_pictures
+from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.public import intake
 from cdvft_app.store.location import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20
+ATTEMPTS = 3  # to read a file, where somebody else deletes the same one meanwhile
 _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
 
@@ -52,7 +49,7 @@ class ImportedTable:
         return data_folder() / self.sha256
 
 
-def keep(
+def import_file(
     path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
 ) -> ImportedTable:
     """Read, check and keep a file; one with the same bytes that is kept already is not read again.
@@ -65,7 +62,7 @@ def keep(
     try:
         if path.is_dir():
             with packed(path, limits) as whole:
-                return keep(whole, limits, progress)
+                return import_file(whole, limits, progress)
         size = path.stat().st_size
         if not path.is_file():
             raise DataRefused(f"“{path.name}” is no file. Give a CSV, TSV, JSONL or Parquet file, or a zip.")
@@ -81,31 +78,35 @@ def keep(
         raise DataRefused(f"“{path.name}” cannot be read or kept: {error.strerror or error}.") from None
 
 
-def keep_in_child(
+def import_in_child(
     path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
 ) -> ImportedTable:
-    """`keep` in a child with limits: for files of people whom nobody knows.
+    """`import_file` in a child with limits: for files of people whom nobody knows.
 
     Raises:
         DataRefused, intake.TooMuch: why it cannot be taken, and what to do.
     """
-    sha256 = intake.read_in_child(
-        _kept_sha256,
-        str(path),
-        asdict(limits),
-        limits=intake.child_limits(),
-        imports=("pyarrow.parquet", "pyarrow.compute", "duckdb", "PIL.Image"),
-        refusals=(DataRefused,),
-        progress=progress,
-    )
-    kept = find(str(sha256))
-    if kept is None:
-        raise DataRefused(f"“{path.name}” was read, and its rows are gone again. Give it once more.")
-    return kept
+    try:
+        sha256 = _sha256(path)
+    except OSError as error:
+        raise DataRefused(f"“{path.name}” cannot be read: {error.strerror or error}.") from None
+    for _ in range(ATTEMPTS):
+        if kept := find(sha256):
+            return kept
+        intake.read_in_child(
+            _import,
+            str(path),
+            asdict(limits),
+            limits=intake.child_limits(),
+            imports=("pyarrow.parquet", "pyarrow.compute", "duckdb", "PIL.Image"),
+            refusals=(DataRefused,),
+            progress=progress,
+        )
+    raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
 
 
-def _kept_sha256(path: str, limits: dict[str, Any], progress: Progress) -> str:
-    return keep(Path(path), Limits(**limits), progress).sha256
+def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
+    import_file(Path(path), Limits(**limits), progress)
 
 
 def bytes_on_disk(kept: ImportedTable) -> int:
@@ -194,5 +195,5 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def faults_of(kept: ImportedTable) -> RowErrors:
+def row_errors_of(kept: ImportedTable) -> RowErrors:
     return RowErrors.of(kept.faults)
