@@ -31,7 +31,7 @@ from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, Crowded, TooMuch, Turns, read_in_child
-from cdvft_app.store import incoming
+from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.train.history_file import _unpack_in_child
@@ -200,7 +200,7 @@ HISTORY_BOMBS = [
 def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, sentence):
     file = bomb(tmp_path)
     said, grown, _ = most_memory(
-        lambda: incoming.import_untrusted(
+        lambda: history_file.import_untrusted(
             store, file, "mine", private=True, visitor="ada", check=lambda _: None, unpack=_unpack_in_child
         )
     )
