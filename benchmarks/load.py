@@ -127,7 +127,7 @@ class Bench:
         return Visitors(count, self._address, self._config, self.run_id)
 
     def megabytes(self) -> dict[str, int]:
-        """Of the page, and of the processes that it started without what these share, the run's among them."""
+        """Of the page, and of the processes that it started, the run's too, without what these share."""
         others = 0
         for child in self._server.children(recursive=True):
             with suppress(psutil.Error):
