@@ -63,7 +63,7 @@ def test_a_run_goes_on_where_timing_fails(model, monkeypatch, caplog):
         kernels.time_engines(model, Task(), BATCH, None)
         kernels.time_engines(Pooled(), Task(), BATCH, None)
     memory, nothing = caplog.messages
-    assert memory.startswith("Estimates choose CDVFT's kernels, for timing them failed: ")
+    assert memory.startswith("Estimates choose CDVFT's engines, for timing them failed: ")
     assert "no CDVFT adapter" in nothing or "tokens is 0" in nothing
 
 
