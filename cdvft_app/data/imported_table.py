@@ -25,6 +25,7 @@ from cdvft_app.store.location import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20
+ATTEMPTS = 3  # to read a file, where somebody else deletes the same one meanwhile
 _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
 
@@ -85,23 +86,27 @@ def import_in_child(
     Raises:
         DataRefused, intake.TooMuch: why it cannot be taken, and what to do.
     """
-    sha256 = intake.read_in_child(
-        _kept_sha256,
-        str(path),
-        asdict(limits),
-        limits=intake.child_limits(),
-        imports=("pyarrow.parquet", "pyarrow.compute", "duckdb", "PIL.Image"),
-        refusals=(DataRefused,),
-        progress=progress,
-    )
-    kept = find(str(sha256))
-    if kept is None:
-        raise DataRefused(f"“{path.name}” was read, and its rows are gone again. Give it once more.")
-    return kept
+    try:
+        sha256 = _sha256(path)
+    except OSError as error:
+        raise DataRefused(f"“{path.name}” cannot be read: {error.strerror or error}.") from None
+    for _ in range(ATTEMPTS):
+        if kept := find(sha256):
+            return kept
+        intake.read_in_child(
+            _import,
+            str(path),
+            asdict(limits),
+            limits=intake.child_limits(),
+            imports=("pyarrow.parquet", "pyarrow.compute", "duckdb", "PIL.Image"),
+            refusals=(DataRefused,),
+            progress=progress,
+        )
+    raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
 
 
-def _kept_sha256(path: str, limits: dict[str, Any], progress: Progress) -> str:
-    return import_file(Path(path), Limits(**limits), progress).sha256
+def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
+    import_file(Path(path), Limits(**limits), progress)
 
 
 def bytes_on_disk(kept: ImportedTable) -> int:
