@@ -31,7 +31,7 @@ from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, Crowded, TooMuch, Turns, read_in_child
-from cdvft_app.store import incoming
+from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.train.history_file import _unpack_in_child
@@ -67,7 +67,7 @@ def forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 both_ways = pytest.mark.parametrize("forks", [True, False], indirect=True, ids=["forked", "started"])
 
 
-SMALL = ChildLimits(memory=200 * MB, seconds=1, written=10 * MB)
+SMALL = ChildLimits(memory=200 * MB, seconds=0.5, written=10 * MB)
 
 
 @both_ways
@@ -84,8 +84,8 @@ def test_what_a_reader_says_comes_back(forks):
     ("reader", "sentence"),
     [
         (take_memory, "more memory than the 200 MB"),
-        (take_time, "more than 1 seconds of a processor"),
-        (sleep, "more than 1 seconds of a processor"),
+        (take_time, "more than 0.5 seconds of a processor"),
+        (sleep, "more than 0.5 seconds of a processor"),
         (crash, "more memory"),
         (lie, "cannot be read .KeyError."),
     ],
@@ -200,7 +200,7 @@ HISTORY_BOMBS = [
 def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, sentence):
     file = bomb(tmp_path)
     said, grown, _ = most_memory(
-        lambda: incoming.import_untrusted(
+        lambda: history_file.import_untrusted(
             store, file, "mine", private=True, visitor="ada", check=lambda _: None, unpack=_unpack_in_child
         )
     )

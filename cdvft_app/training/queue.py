@@ -1,0 +1,335 @@
+"""The queue: worker threads that take waiting runs from the store, one after the other, and supervise them.
+
+The store holds the queue and all states, so that any number of pages, and a restarted program, see the same.
+A run trains in a process of its own, so that whatever becomes of it the page goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from cdvft_app.catalog import libraries
+from cdvft_app.events import Sent
+from cdvft_app.public.budget import Budget
+from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import environment
+from cdvft_app.store import replication
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE
+from cdvft_app.training import calibration, webhook
+from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, supervise
+from cdvft_app.training.run import Outcome
+from cdvft_app.training.slices import Slices
+
+MAX_REMOTE = 16  # each costs a thread, and a question to the hub every few seconds
+MAX_REMOTE_PER_OWNER = 8
+NO_SWEEPS = (
+    "Sweeps are not for this server: its GPU is lent by the second, to a page that shows the run. Start "
+    "races here, or the sweep on a machine of your own."
+)
+log = logging.getLogger(__name__)
+POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
+
+
+class QueueFull(Exception):
+    """No more runs may wait; the text is a sentence for the person who asked."""
+
+
+class RunQueue:
+    """Runs what `submit` puts into the store.
+
+    Args:
+        store: where runs wait, and where everything about them is kept.
+        workers: how many train at the same time; None: CDVFT_WORKERS, else as many as the executor says.
+        executor: where runs train; None: in processes of this machine.
+
+    With CDVFT_MAX_RUN_SECONDS a run that takes longer fails, and can be resumed from its last checkpoint.
+
+    At most CDVFT_MAX_QUEUED runs (50) of races wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one
+    token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first. A program gets
+    a new token with every race, so all programs together may fill half of the queue and no more.
+
+    Where a page drives each run, each token has one at a time: its page drives one after the other.
+
+    On a public server visitors are counted in place of tokens, each has a `budget` that its runs must fit
+    into, and each may fill half of what sweeps may have.
+    """
+
+    def __init__(self, store: RunStore, workers: int | None = None, executor: Executor | None = None) -> None:
+        self._store = store
+        self._executor = executor or LocalProcesses()
+        self.slices = executor if isinstance(executor, Slices) else None
+        self.max_seconds = environment().max_run_seconds
+        self._workers = workers or environment().workers or self._executor.runs_at_once
+        self._max_queued = environment().max_queued
+        self._max_per_owner = environment().max_queued_per_owner
+        self.max_sweep_runs = environment().max_sweep_runs
+        self.budget = Budget(store)
+        self._of_programs: set[str] = set()
+        self._remote = RemoteRuns(store)
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def is_working(self) -> bool:
+        """Whether runs are taken: it was started, and is not closing."""
+        return any(thread.is_alive() for thread in self._threads) and not self._closing.is_set()
+
+    def start(self) -> list[str]:
+        """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
+        interrupted = []
+        try:
+            interrupted = self._store.leases.expire()
+            self._store.folders.sweep()
+            self._store.folders.adopt()
+        except StoreError as error:  # on a full disk the page still shows what there is
+            log.warning("%s", error)
+        for number in range(self._workers):
+            thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return interrupted
+
+    def submit(
+        self,
+        settings: Sequence[RunSettings],
+        token: str,
+        name: str = "",
+        *,
+        sweep: bool = False,
+        forecasts: Sequence[Mapping[str, Any] | None] = (),
+        program: bool = False,
+        private: bool = False,
+        visitor: str | None = None,
+    ) -> list[str]:
+        """Queue the runs of a race or a sweep; returns their ids in order.
+
+        Nobody but the owner sees those that are `private`, as all on uploaded datasets are.
+
+        Raises:
+            QueueFull, OverBudget: with a sentence.
+        """
+        if sweep and self._executor.is_paged:
+            raise QueueFull(NO_SWEEPS)
+        private = private or any(one.data for one in settings)
+        with self._changed:
+            self._check_room(len(settings), token, sweep, visitor, program)
+            self.budget.require(visitor, sum(map(_whole_seconds, forecasts)))
+            made = self._store.create(
+                settings, token, name, forecasts=forecasts, sweep=sweep, private=private, visitor=visitor
+            )
+            ids = [run.id for run in made]
+            self._of_programs.update(ids if program else ())
+            self._changed.notify_all()
+        return ids
+
+    def follow(
+        self,
+        settings: Sequence[RunSettings],
+        token: str,
+        name: str,
+        *,
+        executors: Sequence[Executor],
+        repositories: Sequence[str],
+        visitor: str | None = None,
+    ) -> list[str]:
+        """A race that trains on other machines, on somebody's account there: at once, and seen by its owner.
+
+        `repositories` take what each run learns. Returns the ids in order.
+
+        Raises:
+            QueueFull: as many are followed as can be; with a sentence.
+        """
+        with self._changed:
+            self._remote.require_room(len(settings), visitor or token)
+            made = self._store.create(settings, token, name, this_process(), private=True, visitor=visitor)
+            self._remote.add([run.id for run in made], visitor or token)
+        for run, executor, repository in zip(made, executors, repositories, strict=True):
+            self._store.append(run.id, Sent("", "", repository, ""), run.epoch)
+            self._follow(run, executor)
+        return [run.id for run in made]
+
+    def follow_again(self, run_id: str, token: str, executor: Executor, visitor: str | None = None) -> None:
+        """Follow a run that went on elsewhere while nobody followed it, as a new holder of its lease.
+
+        Raises:
+            QueueFull, StoreError: with a sentence.
+        """
+        run = self._store.require_owner(run_id, token)
+        executor.require_resumable(run)
+        with self._changed:
+            self._remote.require_room(1, visitor or token)
+            self._store.set_visitor(run_id, visitor)
+            run = self._store.leases.acquire(run_id, this_process())
+            self._remote.add([run_id], visitor or token)
+        self._follow(run, executor)
+
+    def stop(self, run_id: str, token: str) -> None:
+        """A waiting run stops at once; one that trains within two steps, and keeps its adapter."""
+        self._store.require_owner(run_id, token)
+        self._store.ask_to_stop(run_id)
+
+    def resume(self, run_id: str, token: str, visitor: str | None = None) -> None:
+        """Queue an ended run again: it goes on from its last checkpoint, or from the start without one.
+
+        From now on its seconds are counted for the `visitor` who asks, whoever began it, or brought it here.
+        """
+        run = self._store.require_owner(run_id, token)
+        self._executor.require_resumable(run)
+        with self._changed:
+            self._check_room(1, token, run.sweep, visitor)
+            self.budget.require(visitor, 0)
+            self._store.set_visitor(run_id, visitor)
+            self._store.set_state(run_id, "queued")
+            self._changed.notify_all()
+
+    def close(self, timeout: float = CLOSING_SECONDS + 5) -> None:
+        """Stop what trains, and wait for the workers to end; what waits stays queued."""
+        self._closing.set()
+        self._executor.close()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _check_room(
+        self, wanted: int, token: str, sweep: bool, visitor: str | None, program: bool = False
+    ) -> None:
+        self._of_programs = {one for one in self._of_programs if self._store.state(one) == "queued"}
+        asker = {"token": token} if visitor is None else {"visitor": visitor}
+        races = [
+            (self._max_queued, self._store.queued(sweep=False), "in the queue"),
+            (self._max_per_owner, self._store.queued(**asker, sweep=False), "of yours"),
+        ]
+        sweeps = [(self.max_sweep_runs, self._store.queued(sweep=True), "of sweeps")]
+        if visitor is not None:
+            mine = self._store.queued(visitor=visitor, sweep=True)
+            sweeps.append((self.max_sweep_runs // 2, mine, "of your sweeps"))
+        elif program:
+            races.append((self._max_queued // 2, len(self._of_programs), "of programs"))
+        for limit, waiting, whose in sweeps if sweep else races:
+            if waiting + wanted > limit:
+                raise QueueFull(
+                    f"{waiting} runs {whose} are waiting and at most {limit} may; {wanted} more do not fit. "
+                    + ("Vary less, or wait for" if sweep else "Wait for")
+                    + " some to end, or stop some."
+                )
+
+    def _work(self) -> None:
+        process = this_process()
+        while not self._closing.is_set():
+            run = None
+            with self._changed:
+                try:
+                    run = self._store.leases.next(process, one_each=self._executor.is_paged)
+                except StoreError:
+                    log.exception("The queue could not be read.")
+                if run is None and not self._closing.is_set():
+                    self._changed.wait(POLL_SECONDS)
+            if run is not None:
+                self._run(run)
+
+    def _run(self, run: RunRecord, executor: Executor | None = None) -> None:
+        """Train a run that was taken from the queue, if its visitor has time left; or follow a remote one."""
+        executor = executor or self._executor
+        try:
+            if not executor.is_remote and (refused := self.budget.exhausted(run.visitor)):
+                self._settle(run, ("interrupted", refused))
+                return
+            limit = None if executor.is_remote else self._limit(run)
+            outcome = supervise(self._store, run, executor, limit, self._closing.is_set)
+        except Exception as error:  # such as no process to be had, or a hub that refuses it, in a sentence
+            if not executor.is_remote:
+                log.exception("A run could not be trained.", extra={"run_id": run.id})
+            outcome = "failed", str(error)
+        self._end(run, outcome)
+
+    def _follow(self, run: RunRecord, executor: Executor) -> None:
+        """Bring what a run tells on another machine into the store, beside the queue."""
+        threading.Thread(target=self._run, args=(run, executor), name="remote", daemon=True).start()
+
+    def _end(self, run: RunRecord, outcome: Outcome) -> None:
+        self._settle(run, outcome)
+        log.info("A run ended.", extra={"run_id": run.id, "state": self._store.state(run.id)})
+        try:
+            replication.replicate(self._store, run.id)
+        except StoreError as error:  # it is here all the same
+            log.warning("%s", error, extra={"run_id": run.id})
+        self._notify_webhook(run.id)
+
+    def _notify_webhook(self, run_id: str) -> None:
+        """The operator's webhook, beside the next run."""
+        if not webhook.is_configured():
+            return
+        with suppress(StoreError):
+            ended = self._store.get(run_id)
+            threading.Thread(target=webhook.notify, args=(ended,), name="webhook", daemon=True).start()
+
+    def _limit(self, run: RunRecord) -> float | None:
+        """Seconds that the run may take: by the server's limit, and by what its visitor has left."""
+        limits = [one for one in (self.max_seconds, self.budget.left(run.visitor)) if one is not None]
+        return min(limits, default=None)
+
+    def _settle(self, run: RunRecord, outcome: Outcome) -> None:
+        """Try until the disk takes it; meanwhile it is shown, so that no dead run looks alive."""
+        while True:
+            try:
+                self._store.set_state(run.id, *outcome, epoch=run.epoch)
+                break
+            except LeaseLost:
+                break  # it has ended already
+            except StoreError as refused:
+                state, reason = outcome
+                told = reason if str(refused) in reason else f"{reason} {refused}"
+                self._store.show_end(run.id, state, told)
+            if self._closing.wait(POLL_SECONDS):
+                break
+        self._store.forget_end(run.id)
+
+
+class RemoteRuns:
+    """Those on other machines that are followed now, by their owner; the caller has a lock."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._owners: dict[str, str] = {}  # by the run's id
+
+    def require_room(self, wanted: int, owner: str) -> None:
+        """`QueueFull` where so many more of the owner cannot be followed."""
+        self._owners = {one: of for one, of in self._owners.items() if self._store.state(one) in ACTIVE}
+        mine = list(self._owners.values()).count(owner)
+        for limit, there, whose in (
+            (MAX_REMOTE, len(self._owners), ""),
+            (MAX_REMOTE_PER_OWNER, mine, " of yours"),
+        ):
+            if there + wanted > limit:
+                raise QueueFull(
+                    f"{there} Jobs{whose} are followed here and at most {limit} can be; {wanted} more do not "
+                    "fit. Wait for some to end, or stop some."
+                )
+
+    def add(self, run_ids: Sequence[str], owner: str) -> None:
+        self._owners |= dict.fromkeys(run_ids, owner)
+
+
+def warm_up(calibrate: bool = False) -> threading.Thread:
+    """Import the heavy libraries beside the page, so that the first forecast comes sooner.
+
+    With `calibrate` this machine's pace is measured then, where no run and no step tells it.
+    """
+    load = calibration.measure if calibrate else libraries.load
+    thread = threading.Thread(target=load, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _whole_seconds(forecast: Mapping[str, Any] | None) -> float:
+    """That a run is to take; 0 where nobody can know: the clock ends it then."""
+    return float(((forecast or {}).get("whole_seconds") or {}).get("value", 0))
