@@ -38,7 +38,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import group, numbers, parse_sweep
-from cdvft_app.training.foreground import run_here
+from cdvft_app.training.run import run_here
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110

@@ -47,7 +47,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
-from cdvft_app.training.foreground import run_as_worker, run_here
+from cdvft_app.training.run import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
 
 

@@ -28,7 +28,6 @@ from cdvft_app.prediction import admission
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training import foreground
 
 
 def fake_train(settings, emit, should_stop, folder, resume=False):
@@ -145,7 +144,7 @@ def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, 
 
 
 def test_the_clock_ends_a_run_of_the_terminal_too(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(foreground, "environment", lambda: SimpleNamespace(max_run_seconds=1e-9))
+    monkeypatch.setattr("cdvft_app.training.run.environment", lambda: SimpleNamespace(max_run_seconds=1e-9))
     code, output, errors = command("train", "--max-steps", 6, "--json")
     result = last_line(output)
     assert code == FAILED and result["state"] == "failed"

@@ -15,7 +15,7 @@ from cdvft_app.catalog import MODELS, get_model
 from cdvft_app.commands import FAILED, FINISHED
 from cdvft_app.commands import main as cli
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training import finished
+from cdvft_app.training import trainable
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def command(home, bert_folder, vit_folder, monkeypatch, capsys):
 
 def test_texts_are_answered_as_the_run_answers(command, home, text_plan):
     store = RunStore(home[0])
-    expected = finished.load(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter").predict(
+    expected = trainable.load_task(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter").predict(
         ["good film", "the awful plot"]
     )
     code, output, _ = command(
