@@ -200,6 +200,8 @@ def import_untrusted(
                         )
                     check(settings)
                     _adopt(store, place / run_id, facts)
+                    if by_operator:  # it takes none of the room that visitors have
+                        (store.folders.path / run_id / MARK).unlink(missing_ok=True)
                     taken.append(run_id)
                 except InvalidChoice as error:
                     refused.append(str(error))

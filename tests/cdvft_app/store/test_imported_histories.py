@@ -95,6 +95,7 @@ def test_a_terminal_takes_all_and_leaves_races_and_what_is_hidden_as_they_were(s
         for name in (*same, "hidden", "created", "ended", "device", "total_steps"):
             assert getattr(run, name) == getattr(was, name), name
         assert run.visitor is None
+    assert history_file.imported_bytes(other) == 0, "they take none of the room that visitors have"
     assert take_in_terminal(other, file) == history_file.ImportResult([], 2, [])
     assert not list(other.root.glob(".given-*"))
 
