@@ -91,7 +91,7 @@ def import_history(file: ZipFile) -> None:
     found = history_file.import_untrusted(
         RunStore.default(), file, None, limits=history_file.TERMINAL, by_operator=True
     )
-    print(f"{len(found.ids)} runs were taken from {file}; {found.known} of it were here before")
+    print(f"{len(found.ids)} runs were taken from {file}; {found.known} were here before")
     for why in found.refused:
         typer.echo(f"not taken: {why}", err=True)
 
