@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cdvft_app.commands.exit_codes import FAILED
 from cdvft_app.commands.findings import print_progress, show
 from cdvft_app.commands.train import Answer, Evaluation, HeldOut, Json, Label, Prompt, SplitSeed, Text
 from cdvft_app.costs.quantities import amount
@@ -52,6 +53,8 @@ def inspect(
             print(json.dumps(as_dict(looked)))
         else:
             show(looked)
+        if looked.problem:
+            raise typer.Exit(FAILED)
     finally:
         library.forget_unowned(RunStore.default(), filter(None, (kept, other)))
 

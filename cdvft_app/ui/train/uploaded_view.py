@@ -11,7 +11,7 @@ from typing import Any
 from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.catalog.uploaded_rows import IMAGE
 from cdvft_app.costs.quantities import amount
-from cdvft_app.data.columns import preview
+from cdvft_app.data.imported_table import preview
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.ui.shared.problem import problem

@@ -264,6 +264,14 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_inspecting_what_cannot_be_learned_fails(command, tmp_path, form):
+    file = tmp_path / "ids.csv"
+    file.write_text("id,day\n" + "".join(f"{n},2024-01-{1 + n % 28:02d}\n" for n in range(60)))
+    code, output, _ = command("data", "inspect", file, *form)
+    assert code == exit_codes.FAILED and "No column holds text to read" in output
+
+
 def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path):
     file = tmp_path / "asked.csv"
     file.write_text("asked,told\n" + "".join(f"where is {n},at {n % 3}\n" for n in range(60)))

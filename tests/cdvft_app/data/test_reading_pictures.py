@@ -11,8 +11,8 @@ import pytest
 from kept_values import values
 
 from cdvft_app.data.imported_table import import_file, row_errors_of
-from cdvft_app.data.pictures import packed_files
 from cdvft_app.data.source import DataRefused, Limits
+from cdvft_app.data.zip_file import packed_files
 
 
 def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
@@ -85,7 +85,7 @@ def test_pictures_without_classes_are_refused(tmp_path):
         with pytest.raises(DataRefused, match="folder of its own"):
             import_file(made.zipped(tmp_path, files))
     with pytest.raises(DataRefused, match="holds no pictures"):
-        import_file(made.zipped(tmp_path, {"rows.csv": "a,b\n1,2\n"}))
+        import_file(made.zipped(tmp_path, {"notes.md": "no pictures"}))
 
 
 def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_path):
@@ -99,7 +99,7 @@ def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_p
     (tmp_path / "set").rename(tmp_path / "moved")
     os.utime(tmp_path / "moved" / "cat" / "a.png", (1e9, 1e9))
     assert import_file(tmp_path / "moved") == kept
-    with pytest.raises(DataRefused, match="2 pictures and 0 MB; at most 1"):
+    with pytest.raises(DataRefused, match="2 files and 0 MB; at most 1"):
         import_file(tmp_path / "moved", Limits(members=1))
 
 
@@ -140,8 +140,7 @@ def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
         (("a.png", "b.png", "c.png"), "names do not begin with a class and end in a number"),
         (("cat_1.png", "cat_2.png"), "in no folders of classes"),
         (("IMG_1.png", "IMG_2.png", "DSC_3.png"), "no labels"),
-        (("a.csv", "b.csv"), "Several tables cannot be read at once"),
-        (("a_1.png", "a_2.png", "rows.parquet"), "“rows.parquet” is no picture"),
+        (("a_1.png", "a_2.png", "rows.parquet"), "“rows.parquet” does not go with the others"),
     ],
 )
 def test_several_files_that_are_no_labelled_pictures_are_refused(loose, names, why):
