@@ -43,7 +43,7 @@ APP = {
     "events": set(),
     "payloads": {"store.states"},
     "catalog": {"settings", "methods", "metrics", "store.location", "cdvft"},
-    "data": {"catalog", "settings", "store", "public"},
+    "data": {"catalog", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"settings", "methods", "events"},
     "public": {"settings", "store"},

@@ -68,10 +68,7 @@ def lines(looked: Inspection) -> list[str]:
             f"longest {looked.lengths.longest}"
         )
     if looked.majority:
-        name, share = looked.majority
-        found.append(
-            f"Always answering “{name}” is right in {100 * share:.1f} %: a score means what is above it."
-        )
+        found.append(f"{looked.majority.sentence} A score means what is above that.")
     found += [f"left out: {one}" for one in looked.faults]
     found += [f"mind: {one}" for one in looked.warnings]
     found.append(recipe_reason(nearest_recipe(looked.kind)))

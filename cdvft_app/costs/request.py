@@ -38,7 +38,7 @@ class CostRequest(BaseModel):
     device: DeviceKey = Field(default=HERE, description="the one that should train it")
     precision: PrecisionKey = Field(default="float32", description="of the frozen weights and the arithmetic")
     gradient_checkpointing: bool = Field(default=False, strict=True)
-    aim: Aim = Field(default="file", description="what matters most")
+    aim: Aim = Field(default="quality", description="what matters most")
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +49,11 @@ class CostRequest(BaseModel):
     @classmethod
     def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
         return require_distinct(methods)
+
+    @property
+    def as_measured(self) -> CostRequest:
+        """Steps are measured in float32 without checkpointing, whatever is asked."""
+        return self.model_copy(update={"precision": "float32", "gradient_checkpointing": False})
 
     @property
     def reference(self) -> Method:

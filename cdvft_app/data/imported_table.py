@@ -50,6 +50,12 @@ NOT_READ = {
     b"\xd0\xcf\x11\xe0": OLD_EXCEL,
     b"%PDF": "is a PDF. Give its rows as a CSV, with a column of texts and one of labels.",
 }
+# What readers of files import, whose own memory does not count.
+READERS = (
+    "defusedxml.ElementTree", "duckdb", "openpyxl", "pandas", "PIL.Image", "pyarrow.compute",
+    "pyarrow.pandas_compat", "pyarrow.parquet",
+)  # fmt: skip
+ATTEMPTS = 3  # to read a file, where somebody else deletes the same one meanwhile
 _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
 
@@ -112,30 +118,27 @@ def import_in_child(
     Raises:
         DataRefused, intake.TooMuch: why it cannot be taken, and what to do.
     """
-    sha256 = intake.read_in_child(
-        _kept_sha256,
-        str(path),
-        asdict(limits),
-        limits=intake.child_limits(),
-        imports=(
-            "pyarrow.parquet",
-            "pyarrow.compute",
-            "duckdb",
-            "PIL.Image",
-            "openpyxl",
-            "defusedxml.ElementTree",
-        ),
-        refusals=(DataRefused,),
-        progress=progress,
-    )
-    kept = find(str(sha256))
-    if kept is None:
-        raise DataRefused(f"“{path.name}” was read, and its rows are gone again. Give it once more.")
-    return kept
+    try:
+        sha256 = _sha256(path)
+    except OSError as error:
+        raise DataRefused(f"“{path.name}” cannot be read: {error.strerror or error}.") from None
+    for _ in range(ATTEMPTS):
+        if kept := find(sha256):
+            return kept
+        intake.read_in_child(
+            _import,
+            str(path),
+            asdict(limits),
+            limits=intake.child_limits(),
+            imports=READERS,
+            refusals=(DataRefused,),
+            progress=progress,
+        )
+    raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
 
 
-def _kept_sha256(path: str, limits: dict[str, Any], progress: Progress) -> str:
-    return import_file(Path(path), Limits(**limits), progress).sha256
+def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
+    import_file(Path(path), Limits(**limits), progress)
 
 
 def bytes_on_disk(kept: ImportedTable) -> int:

@@ -7,8 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from cdvft_app.catalog.columns import Roles
-from cdvft_app.data.imported_table import ImportedTable, bytes_on_disk, find, forget, import_file
+from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
 from cdvft_app.data.source import limits as limits_now
@@ -43,23 +45,34 @@ def give(
     if full := uploads.refusal(None, size):
         raise DataRefused(full)
     _require_room(store, token, size, limits)
-    kept = read(path, limits, progress)
-    taken = max(kept.bytes, bytes_on_disk(kept))
-    try:
-        if not store.datasets.has(token, kept.sha256):
-            _require_room(store, token, taken, limits)
-    except DataRefused:
-        forget_unowned(store, [kept])
-        raise
-    return store.datasets.add(
-        token,
-        name or path.stem,
-        sha256=kept.sha256,
-        format=kept.format,
-        kind=kept.kind,
-        bytes=taken,
-        rows=kept.rows,
-    )
+    for _ in range(ATTEMPTS):
+        kept = read(path, limits, progress)
+        with _changing_owners(store):
+            if find(kept.sha256) is None:
+                continue
+            taken = max(kept.bytes, bytes_on_disk(kept))
+            try:
+                if not store.datasets.has(token, kept.sha256):
+                    _require_room(store, token, taken, limits)
+            except DataRefused:
+                if not store.datasets.is_owned(kept.sha256):
+                    forget(kept.sha256)
+                raise
+            return store.datasets.add(
+                token,
+                name or path.stem,
+                sha256=kept.sha256,
+                format=kept.format,
+                kind=kept.kind,
+                bytes=taken,
+                rows=kept.rows,
+            )
+    raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
+
+
+def _changing_owners(store: RunStore) -> FileLock:
+    """Held so that rows without an owner get none until they are removed, in whatever process."""
+    return FileLock(store.root / "data.lock")
 
 
 def _require_room(store: RunStore, token: str | None, size: int, limits: Limits) -> None:
@@ -80,7 +93,9 @@ def owned(store: RunStore, token: str | None) -> list[DataRecord]:
 
 def expire(store: RunStore, limits: Limits) -> None:
     """Forget what nobody has used for too long; what a run waits for or learns from is in use."""
-    if limits.keep_hours is not None:
+    if limits.keep_hours is None:
+        return
+    with _changing_owners(store):
         for unused in store.datasets.expire(limits.keep_hours):
             forget(unused)
 
@@ -205,16 +220,17 @@ def require_own(store: RunStore, data: UploadedDataset | None, token: str | None
 
 def remove(store: RunStore, data_id: object, token: str | None) -> None:
     """Delete one's own data; the rows go when nobody else gave the same file."""
-    unused = store.datasets.delete(data_id, token)
-    if unused:
-        forget(unused)
+    with _changing_owners(store):
+        if unused := store.datasets.delete(data_id, token):
+            forget(unused)
 
 
 def forget_unowned(store: RunStore, read: Iterable[ImportedTable]) -> None:
     """Remove the rows of files that were looked at only, and that nobody gave."""
-    for one in read:
-        if not store.datasets.is_owned(one.sha256):
-            forget(one.sha256)
+    with _changing_owners(store):
+        for one in read:
+            if not store.datasets.is_owned(one.sha256):
+                forget(one.sha256)
 
 
 def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:

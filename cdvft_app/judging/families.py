@@ -65,7 +65,7 @@ def judged(
     `family`: how many pairs were to be compared, kept with the race or sweep.
     """
     finished = [run for run in runs if run.metric is not None]
-    pairs = _between(finished, label)
+    pairs = pairs_between(finished, label)
     along = _along(runs) if sweep else {}
     verdicts = iter(judge([*pairs.values(), *along.values()], metric_name, family))
     edges = dict.fromkeys(
@@ -82,7 +82,8 @@ def judged(
     )
 
 
-def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
+def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
+    """The methods of finished runs, each with each other, or the settings of one."""
     by_setting: dict[tuple[object, ...], list[SweepRun]] = {}
     for run in runs:
         by_setting.setdefault(setting_key(run.settings), []).append(run)

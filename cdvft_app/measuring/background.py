@@ -111,12 +111,13 @@ def _measure(tell: Callable[[Any], None], measure: str, request: CostRequest, li
 
 
 def too_large(row: Mapping[str, Any]) -> str | None:
-    """Why a step of this row of a cost table cannot be measured on this machine, or None."""
+    """Why a step of this row of a cost table, of `as_measured`, cannot be measured here, or None."""
     need, free = row["step_bytes"], free_bytes(kind_of_measured_steps())
     if need < SHARE_OF_MEMORY * free:
         return None
     return (
-        f"A step of {row['model']} needs about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here. "
+        f"Steps are measured in float32 without checkpointing: one of {row['model']} then needs about "
+        f"{need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here. "
         "Measure a smaller model or batch; the counts hold for this one as well."
     )
 

@@ -217,11 +217,11 @@ def environment() -> Environment:
     Raises:
         InvalidChoice: a variable means nothing; which, what it holds, and what it may.
     """
-    return _read(tuple((name, os.environ[name]) for name in NAMES if os.environ.get(name)))
+    return _read(tuple(map(os.environ.get, NAMES)))
 
 
 @lru_cache(maxsize=4)
-def _read(variables: tuple[tuple[str, str], ...]) -> Environment:
+def _read(values: tuple[str | None, ...]) -> Environment:
     try:
         return Environment.model_validate({})
     except ValidationError as error:

@@ -68,7 +68,7 @@ class Folders:
             file.write(json.dumps(row) + "\n")
 
     def rewrite(self, run_id: str) -> None:
-        """Write both files anew out of the history: those of an older version, or of a disk that was full."""
+        """Write both files anew out of the history: those that a full disk refused."""
         self.keep_facts(run_id)
         with self._database.reading() as connection:
             name = connection.execute("SELECT folder FROM runs WHERE id = ?", (run_id,)).fetchone()[0]

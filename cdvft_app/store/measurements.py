@@ -69,6 +69,6 @@ class Measurements:
 
 def _key(values: Mapping[str, Any]) -> str:
     method = flat.method_of(values["method"], values["setting"])
-    setting = flat.flat_values(method, method.sizes())  # as earlier versions wrote it
+    setting = flat.flat_values(method, method.sizes())  # a name for each, as the history has them
     by_name = {**values, "setting": setting}
     return json.dumps([by_name[name] for name in KEY], sort_keys=True)

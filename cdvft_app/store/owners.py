@@ -16,11 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import COLUMNS, RunRecord, record
 
 TOKEN_LIMIT = 200
 KEY = re.compile(r"[0-9a-f]{64}")
-_KEPT = "2:"  # tells a kept hash from a key, which earlier formats kept as it was
+_KEPT = "2:"  # tells a kept hash from a key, which format 11 kept as it was
 
 
 def viewer_key(token: str) -> str:
@@ -39,15 +40,26 @@ def token_hash(token: str) -> str:
 
 
 def kept(found: str | None) -> str | None:
-    """What a history or a folder has of an owner, as it is kept now: earlier formats kept the key."""
+    """What a history or a folder has of an owner, as it is kept now: format 11 kept the key."""
     return kept_hash(found) if found and KEY.fullmatch(found) else found
 
 
 def owns(token: object, kept_hash: str | None) -> bool:
-    """Compares in constant time; a run without a hash is nobody's."""
-    if not isinstance(token, str) or len(token) > TOKEN_LIMIT or kept_hash is None:
+    """Compares in constant time; a run without a hash is nobody's, see `owns_unowned`."""
+    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LIMIT:
         return False
+    if kept_hash is None:
+        return owns_unowned()
     return hmac.compare_digest(token_hash(token), kept_hash)
+
+
+def owns_unowned() -> bool:
+    """Whether a run that nobody owns, as one made or imported in a terminal, is whoever's who opens the page.
+
+    On one's own machine it is: there is nobody else. A server that others reach has its operator for them.
+    """
+    known = environment()
+    return not known.public and known.logins is None
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,8 @@ class Viewer:
         """SQL for the runs it sees, and its values."""
         if self.everything:
             return "TRUE", ()
-        return "(private = 0 AND hidden = 0 OR token_hash IS NOT NULL AND token_hash = ?)", (self.owner,)
+        mine, values = owned_by(self.owner)
+        return f"(private = 0 AND hidden = 0 OR {mine})", values
 
     def select(self, connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
         """The runs it sees of those that `rest` finds: a condition, and what follows one in a SELECT."""
@@ -105,6 +118,12 @@ class Viewer:
             return found
         settings = found.settings.model_copy(update={"own_prompt": None})
         return dataclasses.replace(found, name=self.name(found), settings=settings)
+
+
+def owned_by(owner: str | None) -> tuple[str, tuple[object, ...]]:
+    """SQL for the runs of the owner with this token's hash, and its values."""
+    unowned = "token_hash IS NULL OR " if owns_unowned() else ""
+    return f"({unowned}token_hash = ?)", (owner,)
 
 
 EVERYTHING = Viewer(everything=True)

@@ -61,7 +61,7 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
 
 
 def read(folder: Path) -> Predictions | None:
-    """What `write` saved; None where no such file can be read, as for runs of earlier versions."""
+    """What `write` saved; None where no such file can be read."""
     try:
         kept = load_file(folder / FILE)
     except (OSError, SafetensorError):

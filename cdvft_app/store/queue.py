@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from cdvft_app.store import states
 from cdvft_app.store.database import Database
+from cdvft_app.store.owners import owned_by
 from cdvft_app.store.processes import moment, seconds_between
 from cdvft_app.store.records import JOB, LENT, json_object
 
@@ -50,9 +51,10 @@ def conditions(
     owner: str | None, sweep: bool | None, visitor: str | None = None
 ) -> tuple[str, tuple[object, ...]]:
     """SQL for runs of the owner with this token's hash, of sweeps or of races, of a visitor; None: of any."""
-    filters = {"token_hash": owner, "sweep": sweep, "visitor": visitor}
+    filters = {"sweep": sweep, "visitor": visitor}
     filters = {column: value for column, value in filters.items() if value is not None}
-    return " AND ".join(["TRUE", *(f"{column} = ?" for column in filters)]), tuple(filters.values())
+    mine, mine_values = ("TRUE", ()) if owner is None else owned_by(owner)
+    return " AND ".join([mine, *(f"{column} = ?" for column in filters)]), (*mine_values, *filters.values())
 
 
 def count(

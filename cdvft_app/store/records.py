@@ -288,7 +288,7 @@ class RunRecord:
     visitor: str | None
     private: bool
     hidden: bool
-    family: int | None = None  # runs of before, and recorded ones
+    family: int | None = None
     defect: str | None = None
 
     @property
@@ -373,6 +373,8 @@ def record(columns: Mapping[str, Any]) -> RunRecord:
     if (defect := defect or settings_defect) == DAMAGED:
         state = facts.state if facts.state in states.ACTIVE else "failed"  # its holder will end it
         facts = facts.model_copy(update={"state": state, "reason": DAMAGED})
+    if not possible_id(facts.group_id):  # by its own id its owner can still name its race
+        facts = facts.model_copy(update={"group_id": facts.id})
     process, epoch = columns["process"], columns["epoch"]
     values = facts.model_dump(exclude={"token_hash"}) | {
         "settings": settings,

@@ -48,10 +48,7 @@ HISTORY = "history.sqlite"
 
 
 class RunStore:
-    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`.
-
-    Versions before format 6 named a run's folder by its number; such runs keep theirs.
-    """
+    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
@@ -147,8 +144,10 @@ class RunStore:
         return self._seen("state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
     def group(self, group_id: object) -> list[RunRecord]:
-        """The runs of one race, in the order they were asked for."""
-        return self._seen("group_id = ? ORDER BY position, number", possible_id(group_id))
+        """The runs of one race, in the order they were asked for; one whose group is damaged is alone."""
+        wanted = possible_id(group_id)
+        found = self._seen("group_id = ? ORDER BY position, number", wanted)
+        return found or [run for run in self._seen("id = ?", wanted) if run.group_id == run.id]
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None

@@ -84,7 +84,7 @@ def write(folder: Path, entries: Iterable[WrittenRow]) -> int:
 
 
 def read(folder: Path) -> WrittenAnswers | None:
-    """What `write` saved; None where no such file can be read, as for runs of earlier versions."""
+    """What `write` saved; None where no such file can be read."""
     try:
         *lines, rest = (folder / FILE).read_text(encoding="utf-8").split("\n")
         entries = tuple(WrittenRow.model_validate_json(line) for line in lines)

@@ -17,7 +17,7 @@ from cdvft_app.events import Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store import keeping
+from cdvft_app.store import replication
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -266,7 +266,7 @@ class JobQueue:
         self._settle(run, outcome)
         log.info("A run ended.", extra={"run_id": run.id, "state": self._store.state(run.id)})
         try:
-            keeping.keep(self._store, run.id)
+            replication.replicate(self._store, run.id)
         except StoreError as error:  # it is here all the same
             log.warning("%s", error, extra={"run_id": run.id})
         self._notify_webhook(run.id)

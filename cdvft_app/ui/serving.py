@@ -12,7 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
 )
 
 from cdvft_app.settings.environment import Environment, environment
-from cdvft_app.store import keeping
+from cdvft_app.store import replication
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
@@ -36,7 +36,7 @@ def main() -> None:
         auth = logins()
         slices = slices_on_lent_gpu()  # before anything loads torch
         store = RunStore.default()
-        keeping.bring_back(store)  # before the page asks for the browsers' key
+        replication.restore_replicas(store)  # before the page asks for the browsers' key
         queue = JobQueue(store, executor=slices or as_planned)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))

@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,7 +29,7 @@ from cdvft_app.lessons.uploads import matrix_as_lists
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.inputs import drawn_digit
 from cdvft_app.settings import InvalidChoice, parse_race
-from cdvft_app.store import incoming
+from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import form, form_address
 
@@ -38,6 +39,7 @@ OF_DATA = [file for file in FILES if file.suffix not in (".history", ".npy", ".p
 OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
 HISTORY = CORPUS / "run.history"
 MAX_SECONDS, MAX_MB = 2.0, 500.0
+LIMITS = asdict(history_file.PAGE) | {"unpacked_bytes": 10**8}
 TOKENS = (
     b"\x00",
     b"\xff" * 8,
@@ -132,7 +134,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, byt
         if named.suffix == ".history":
             place.mkdir()
             try:
-                return soon(lambda: incoming.unpack(str(file), str(place), [], 10**8), StoreError)
+                return soon(lambda: history_file.unpack(str(file), str(place), [], LIMITS), StoreError)
             finally:
                 shutil.rmtree(place)
         kept: list[Any] = []

@@ -15,7 +15,7 @@ from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, kind_of, layers_of
+from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, fields_of
 from cdvft_app.ui.shared.form import text
 
 MAX_RACES = 20
@@ -53,11 +53,9 @@ def connect(
         found = values(store, group_id)
         if found is None:
             return ['<p class="hint">This race is no longer there.</p>', *[gr.skip()] * (len(FIELDS) + 1)]
-        kind = kind_of(found["model"])
         own = {
-            "targets": gr.update(**{**layers_of(found["model"]), "value": found["targets"]}),
-            "sequence": gr.update(value=found["sequence"], visible=kind != "image"),
-            "image_size": gr.update(value=found["image_size"], visible=kind in ("image", None)),
+            name: gr.update(**{**usual, "value": found[name] or usual["value"]})
+            for name, usual in fields_of(found["model"]).items()
         }
         filled = (own.get(name, found[name]) for name in FIELDS)
         return [measured(store, group_id), *filled, [found["model"]]]

@@ -96,8 +96,7 @@ def _split(looked: Inspection) -> str:
     held = held if is_held_out(looked) else "as given"
     floor = ""
     if looked.majority:
-        name, share = looked.majority
-        floor = f" Always answering “{escape(name)}” is right in {100 * share:.1f} %."
+        floor = f" {escape(looked.majority.sentence)}"
     sides = f"{data.train_rows:,} rows to learn from, {data.evaluation_rows:,} to evaluate on ({held})."
     return f"<p>{sides}{floor}</p>"
 

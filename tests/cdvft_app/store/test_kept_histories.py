@@ -1,4 +1,4 @@
-"""A store as the version before wrote it, with all methods' settings side by side, is still read."""
+"""Stores as the last two formats' programs wrote them are read, runs with flat settings among them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,53 @@ import pytest
 import torch
 
 from cdvft_app import catalog
+from cdvft_app.events import Step
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.methods import METHODS
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep.group import sweep_run
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll
 
-BEFORE = Path(__file__).parent / "of_before"
+KEPT = Path(__file__).parent / "kept_histories"
 QUERY = "encoder.layer.0.attention.self.query"
 
 
-@pytest.fixture
-def store(tmp_path):
-    shutil.copytree(BEFORE, tmp_path / "store")
+@pytest.fixture(params=["format-11", "format-12"])
+def store(request, tmp_path):
+    shutil.copytree(KEPT / request.param, tmp_path / "store")
     return RunStore(tmp_path / "store")
 
 
 @pytest.fixture
 def race(store):
-    (runs,) = store.groups(5, sweeps=False)
+    _, runs = store.groups(5, sweeps=False)
     return {run.method: run for run in runs}
+
+
+def test_its_latest_race_is_its_owners_and_goes_on(store):
+    runs, _ = store.groups(5, sweeps=False)
+    assert [(run.method, run.state, run.step) for run in runs] == [
+        ("cdvft", "finished", 2),
+        ("lora", "interrupted", 2),
+    ]
+    assert all(
+        run.private and run.visitor == "address 192.0.2.7" and store.owner(run.id, "secret") for run in runs
+    )
+    assert runs[0].forecast and runs[0].forecast["seconds"]["value"] == 9.0 and runs[0].metric == 0.5
+    assert [row["kind"] for row in store.rows(runs[0].id)[0]] == [
+        "started",
+        "step",
+        "step",
+        "evaluation",
+        "done",
+    ]
+    assert len(store.datasets.of("secret")) == 1 and store.spending.since("address 192.0.2.7", 0.0)
+    again = store.leases.acquire(runs[1].id, this_process())
+    store.append(again.id, Step(3, 0.3, 0.4, 1e-3, 0.9, 1000.0), again.epoch)
+    assert store.get(again.id).step == 3
 
 
 def test_its_runs_have_their_methods_with_their_own_settings(race):

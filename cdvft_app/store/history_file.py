@@ -1,13 +1,14 @@
-"""Runs out of a history's file that somebody gives to a page: nothing in it is trusted.
+"""The history as one file: ended runs in a zip, a folder each, and back.
 
-`unpack` reads the file, in a child that has limits: what is not a run's own kind of file is left out; facts,
-rows and adapters are checked and written anew into a folder beside the history. `import_untrusted` takes the
-runs from there, one by one.
+Nothing in a file that is given is trusted. `unpack` reads it, where a stranger gave it in a child that has
+limits: what is not a run's own kind of file is left out; facts, rows and adapters are checked and written
+anew into a folder beside the history. `import_untrusted` takes the runs from there, one by one.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import secrets
@@ -15,30 +16,45 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import events
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, rows, states, written_answers
-from cdvft_app.store.database import store_errors
+from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import ID, Line, StoreError, Time, UnknownRun, is_row, one_line
+from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
 from cdvft_app.store.runs import RunStore
 
-MAX_BYTES = 64 * 10**6  # of the file
-MAX_UNPACKED = 512 * 10**6
-MAX_MEMBERS, MAX_RUNS, MAX_ROWS = 20_000, 200, 200_000
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a file that is given: its bytes, what it unpacks to, its members and runs, and the rows of a run."""
+
+    file_bytes: int
+    unpacked_bytes: int
+    members: int
+    runs: int
+    rows: int
+
+
+PAGE = Limits(64 * 10**6, 512 * 10**6, 20_000, 200, 200_000)
+TERMINAL = Limits(20 * 10**9, 20 * 10**9, 10**6, 10**5, 10**7)
+EVERY_RUN = 10**9
+OF_THE_OWNER = ("token_hash", "visitor")  # which leave with no file
 MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
+MAX_ADAPTER_JSON = 32 * 10**6
 MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
-GIVEN = "given"  # in the folder of a run that came this way
+MARK = "given"  # a file in the folder of a run that was imported
 ADAPTER = "adapter"
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
@@ -53,22 +69,62 @@ _PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_patter
 _PLAIN_NAME = re.compile(r"[\w.-]{1,200}")
 
 
-class _Facts(BaseModel):
-    """What is taken of `run.json`."""
+# Out
 
-    model_config = ConfigDict(extra="ignore")
-    group_id: Line
-    position: int = Field(ge=0, lt=10_000)
-    name: str = Field(max_length=1000)
-    settings: str = Field(max_length=MAX_FACTS)
-    state: Line
-    reason: str | None = Field(None, max_length=5000)
-    created: Time
-    queued: Time
-    started: Time | None = None
-    ended: Time | None = None
-    sweep: bool = False
-    family: int | None = Field(None, ge=0, le=10**6)
+
+def export_history(
+    store: RunStore, out: Path, token: str | None = None, max_bytes: float = math.inf
+) -> tuple[int, int]:
+    """All ended runs as one zip, a folder each; with `token`, its owner's only.
+
+    It has what `import_untrusted` takes: no checkpoints, nor the traceback of an error.
+
+    Whose they were is not in it: who takes them in through the page owns them there.
+
+    Returns:
+        How many are in it, and how many, the oldest, were left out: all files take `max_bytes` at most.
+
+    Raises:
+        StoreError: it is there already, or the disk refuses it.
+    """
+    if out.exists():
+        raise StoreError(f"{out} is already there; choose another place, or remove it first.")
+    runs = [run for run in store.history(EVERY_RUN, token) if run.state in states.FINAL]
+    sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
+    fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    with output_errors(out):
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
+            for run in fitting:
+                folder = store.folder(run.id)
+                for path in _files(store, run.id):
+                    name = Path(run.id, path.relative_to(folder))
+                    if path == folder / FACTS:
+                        archive.writestr(str(name), _without_owner(path))
+                    else:
+                        archive.write(path, name)
+        os.replace(unfinished, out)
+    return len(fitting), len(runs) - len(fitting)
+
+
+def _without_owner(file: Path) -> str:
+    """A run's facts without who made it: neither the owner's hash nor a visitor's address leaves."""
+    with suppress(OSError, ValueError):
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        return json.dumps(
+            {name: value for name, value in facts.items() if name not in OF_THE_OWNER}, indent=1
+        )
+    return "{}"
+
+
+def _files(store: RunStore, run_id: str) -> list[Path]:
+    """What a file of the history has of a run."""
+    folder = store.folder(run_id)
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    return [path for path in found if _FILE.fullmatch(f"{run_id}/{path.relative_to(folder).as_posix()}")]
+
+
+# Back
 
 
 @dataclass(frozen=True)
@@ -80,29 +136,34 @@ class Taken:
     refused: list[str]
 
 
-Unpack = Callable[[Path, Path, list[str], int], dict[str, Any]]
+Unpack = Callable[[Path, Path, list[str], Limits], dict[str, Any]]
 
 
 def import_untrusted(
     store: RunStore,
     file: Path,
-    token: str,
+    token: str | None,
     *,
-    private: bool,
-    visitor: str | None,
-    check: Callable[[RunSettings], None],
+    private: bool = False,
+    visitor: str | None = None,
+    check: Callable[[RunSettings], None] = lambda settings: None,
     unpack: Unpack | None = None,
-    most_unpacked: int = MAX_UNPACKED,
+    limits: Limits = PAGE,
+    by_operator: bool = False,
 ) -> Taken:
     """Take the runs of a file that `export_history` wrote; they become the token's.
 
     Args:
-        store, file, token: as said.
-        private: whether nobody else sees them.
+        store: where to.
+        file: the zip.
+        token: its owner's; None: a terminal's.
+        private: whether nobody else sees them, also those that were not private.
         visitor: whose seconds they spend once they go on.
         check: raises `InvalidChoice` for settings that may not be had here.
         unpack: `unpack` as it is to be called; in a child where a stranger gave the file.
-        most_unpacked: bytes of disk that there are for it.
+        limits: what is taken.
+        by_operator: whether whoever runs this program gives it: the runs stay in the groups in which they
+            were, and hidden where they were; those that learned from data that is not here are taken, too.
 
     Raises:
         StoreError: nothing was taken; why.
@@ -112,19 +173,26 @@ def import_untrusted(
         place = store.root / f".given-{secrets.token_hex(8)}"
         place.mkdir()
         try:
-            found = (unpack or unpack_here)(file, place, here, min(most_unpacked, MAX_UNPACKED))
+            found = (unpack or unpack_here)(file, place, here, limits)
             taken, refused = list[str](), list(found["refused"])
             groups: dict[str, str] = {}
             for run_id in found["runs"]:
                 facts = json.loads((place / run_id / FACTS).read_text(encoding="utf-8"))
                 facts |= {
-                    "group_id": groups.setdefault(facts["group_id"], secrets.token_hex(16)),
-                    "token_hash": token_hash(token),
-                    "private": private,
+                    "token_hash": None if token is None else token_hash(token),
+                    "private": private or facts["private"],
                     "visitor": visitor,
                 }
+                if not by_operator:
+                    group_id = groups.setdefault(facts["group_id"], secrets.token_hex(16))
+                    facts |= {"group_id": group_id, "hidden": False}
                 try:
-                    check(RunSettings.model_validate_json(facts["settings"]))
+                    settings = RunSettings.model_validate_json(facts["settings"])
+                    if settings.data is not None and not by_operator:
+                        raise InvalidChoice(
+                            f"“{facts['name']}” learned from data of its own, which is not here."
+                        )
+                    check(settings)
                     _adopt(store, place / run_id, facts)
                     taken.append(run_id)
                 except InvalidChoice as error:
@@ -137,7 +205,7 @@ def import_untrusted(
 def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     """Make the folder a run of the history; `InvalidChoice` where it cannot be one, and nothing stays."""
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    (folder / GIVEN).touch()
+    (folder / MARK).touch()
     there = store.folders.path / folder.name
     os.replace(folder, there)
     try:
@@ -146,8 +214,10 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
         raise InvalidChoice(_not_taken(facts, type(error).__name__)) from error
     finally:
         taken = _is_of_history(store, there)  # by this call of `adopt`, or by that of another import
-        if not taken:
-            shutil.rmtree(there, ignore_errors=True)
+        if not taken:  # nor does it stay in the quarantine: whoever gave it has it, and is told
+            for left in (there, *store.folders.quarantine.glob(f"{folder.name}*")):
+                if (left / MARK).exists():
+                    shutil.rmtree(left, ignore_errors=True)
     if not taken:
         raise InvalidChoice(_not_taken(facts, "it is here in another folder"))
 
@@ -162,28 +232,34 @@ def _not_taken(facts: Mapping[str, Any], why: str) -> str:
     return f"“{facts['name']}” cannot be put into the history here ({why})."
 
 
-def given_bytes(store: RunStore) -> int:
-    """What all runs that came this way take of the disk."""
-    found = (mark.parent for mark in store.folders.path.glob(f"*/{GIVEN}"))
+def imported_bytes(store: RunStore) -> int:
+    """What all runs that came this way take of the disk, those in the quarantine, too."""
+    places = store.folders.path, store.folders.quarantine
+    found = (mark.parent for place in places for mark in place.glob(f"*/{MARK}"))
     return sum(path.stat().st_size for folder in found for path in folder.rglob("*") if path.is_file())
 
 
 # In a child
 
 
-def unpack_here(file: Path, place: Path, here: list[str], most: int) -> dict[str, Any]:
+def unpack_here(file: Path, place: Path, here: list[str], limits: Limits) -> dict[str, Any]:
     """`unpack` in this process."""
-    return unpack(str(file), str(place), here, most)
+    return unpack(str(file), str(place), here, asdict(limits))
 
 
 def unpack(
     file: str,
     place: str,
     here: list[str],
-    most: int,
+    limits: Mapping[str, int],
     progress: Callable[[float | None, str], None] = lambda fraction, text: None,
 ) -> dict[str, Any]:
-    """Write the runs of `file` that are not `here` into `place`, a folder each; `most` bytes in all.
+    """Write the runs of `file` that are not `here` into `place`, a folder each.
+
+    Args:
+        file, place, here: as said.
+        limits: those of `Limits`, by name.
+        progress: told a fraction and a sentence.
 
     Returns:
         The ids of `runs`, how many are `known`, and why others were `refused`.
@@ -191,10 +267,11 @@ def unpack(
     Raises:
         StoreError: the file is none of a history, or too large.
     """
-    with _opened(Path(file)) as archive:
-        members = _members(archive, most)
+    within = Limits(**limits)
+    with _opened(Path(file), within) as archive:
+        members = _members(archive, within)
         known, runs, refused = {*here} & {*members}, list[str](), list[str]()
-        unpacked = _Unpacked(archive, most)
+        unpacked = _Unpacked(archive, within)
         for count, (run_id, of_run) in enumerate(members.items()):
             progress(count / len(members), f"Reading run {count + 1:,} of {len(members):,}")
             if run_id in known:
@@ -213,7 +290,7 @@ class _Unpacked:
     """An archive whose real bytes are counted while they are read, whatever it says of them."""
 
     archive: zipfile.ZipFile
-    most: int
+    limits: Limits
     size: int = 0
 
     def chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -235,8 +312,8 @@ class _Unpacked:
 
     def _count(self, read: bytes) -> None:
         self.size += len(read)
-        if self.size > self.most:
-            raise StoreError(_unpacks_to("more than there is room for", self.most))
+        if self.size > self.limits.unpacked_bytes:
+            raise StoreError(_unpacks_to("more than there is room for", self.limits))
 
 
 @contextmanager
@@ -248,33 +325,31 @@ def _damage() -> Iterator[None]:
         raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
 
 
-def _opened(file: Path) -> zipfile.ZipFile:
-    if file.stat().st_size > MAX_BYTES:
-        raise StoreError(f"The file has {file.stat().st_size / 1e6:.0f} MB; {_LIMIT}")
+def _opened(file: Path, limits: Limits) -> zipfile.ZipFile:
+    if (size := file.stat().st_size) > limits.file_bytes:
+        more = " `python -m cdvft_app history import` takes more, on the machine itself."
+        raise StoreError(
+            f"The file has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} are taken"
+            f"{' by the page.' + more if limits.file_bytes < TERMINAL.file_bytes else '.'}"
+        )
     try:
         return zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
         raise StoreError("This is not the file of a history, as it is made here.") from None
 
 
-_LIMIT = (
-    f"at most {MAX_BYTES / 1e6:.0f} are taken by the page. `python -m cdvft_app history import` takes more, "
-    "on the machine itself."
-)
+def _unpacks_to(size: str, limits: Limits) -> str:
+    return f"The file unpacks to {size}; at most {limits.unpacked_bytes / 1e6:,.0f} MB are taken."
 
 
-def _unpacks_to(size: str, most: int) -> str:
-    return f"The file unpacks to {size}; at most {most / 1e6:,.0f} MB are taken."
-
-
-def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipInfo]]:
+def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, list[zipfile.ZipInfo]]:
     """What is taken of the archive, by the run that it is of."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
     infos = archive.infolist()
-    if len(infos) > MAX_MEMBERS:
-        raise StoreError(f"The file holds {len(infos):,} files; at most {MAX_MEMBERS:,} are taken.")
-    if (size := sum(info.file_size for info in infos)) > most:
-        raise StoreError(_unpacks_to(f"{size / 1e6:,.0f} MB", most))
+    if len(infos) > limits.members:
+        raise StoreError(f"The file holds {len(infos):,} files; at most {limits.members:,} are taken.")
+    if (size := sum(info.file_size for info in infos)) > limits.unpacked_bytes:
+        raise StoreError(_unpacks_to(f"{size / 1e6:,.0f} MB", limits))
     for info in infos:
         name = _FILE.fullmatch(info.filename)
         if stat.S_ISLNK(info.external_attr >> 16) or info.filename.startswith("/") or ".." in info.filename:
@@ -290,8 +365,8 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipI
             found.setdefault(name["run"], []).append(info)
     if not found:
         raise StoreError("The file holds no run; the page's own export makes one that does.")
-    if len(found) > MAX_RUNS:
-        raise StoreError(f"The file holds {len(found)} runs; at most {MAX_RUNS} are taken at once.")
+    if len(found) > limits.runs:
+        raise StoreError(f"The file holds {len(found)} runs; at most {limits.runs:,} are taken at once.")
     return found
 
 
@@ -301,7 +376,7 @@ def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str,
     facts = _facts(unpacked, by_name, run_id)
     folder.mkdir()
     with (folder / ROWS).open("w", encoding="utf-8") as file:
-        for row in _rows(unpacked.lines(by_name[ROWS]), run_id) if ROWS in by_name else ():
+        for row in _rows(unpacked, by_name[ROWS], run_id) if ROWS in by_name else ():
             file.write(json.dumps(row) + "\n")
     for name, member in by_name.items():
         if name not in (FACTS, ROWS):
@@ -324,7 +399,7 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
         if len(written) > MAX_FACTS:
             raise InvalidChoice("A run's facts are too long to be true.")
     try:
-        facts = _Facts.model_validate_json(written.decode("utf-8", "replace"))
+        facts = RunFacts.model_validate_json(written.decode("utf-8", "replace"))
         settings = RunSettings.model_validate_json(facts.settings)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
@@ -332,30 +407,33 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
         raise InvalidChoice(
             f"A run's facts cannot be read, or are of another version ({where}: {wrong['msg'][:100]})."
         ) from None
-    if settings.data is not None:
-        raise InvalidChoice(f"“{one_line(facts.name)}” learned from data of one's own, which is not here.")
-    state = facts.state if facts.state in states.FINAL else "interrupted"
-    return {
-        **facts.model_dump(),
+    if facts.id != run_id:
+        raise InvalidChoice(f"“{one_line(facts.name)}” lies in the folder of another run.")
+    of_the_run: dict[str, Any] = {
         "id": run_id,
+        "group_id": facts.group_id,
+        "position": facts.position,
         "name": one_line(facts.name) or settings.recipe,
         "settings": settings.model_dump_json(),
         "method": settings.method.key,
-        "state": state,
-        "result": "{}",
-        "step": 0,
-        "visitor": None,
-        "hidden": False,
-        "ended": facts.ended if facts.ended is not None else facts.queued,
+        "state": facts.state if facts.state in states.FINAL else "interrupted",
+        "reason": facts.reason,
+        "created": facts.created,
+        "queued": facts.queued,
+        "started": facts.started,
+        "ended": facts.queued if facts.ended is None else facts.ended,
+        "sweep": facts.sweep,
+        "family": facts.family,
+        "private": facts.private,
+        "hidden": facts.hidden,
     }
+    return of_the_run  # its rows tell the rest
 
 
-def _rows(lines: Iterable[bytes], run_id: str) -> Iterator[dict[str, Any]]:
+def _rows(unpacked: _Unpacked, member: zipfile.ZipInfo, run_id: str) -> Iterator[dict[str, Any]]:
     """The run's rows, each an event that can be; others are left out."""
     folder = Path("/", run_id)  # of no disk: paths in it become relative to it
-    for count, line in enumerate(lines):
-        if count >= MAX_ROWS:
-            return
+    for line in islice(unpacked.lines(member), unpacked.limits.rows):
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             row = json.loads(line.decode("utf-8", "replace"))
             event = _event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
@@ -410,7 +488,7 @@ def _check_file(file: Path, title: str) -> None:
         if header > MAX_HEADER:
             raise InvalidChoice(f"“{title}” has a {file.name} that cannot be true.")
     if file.suffix == ".json" and file.parent.name == ADAPTER:
-        if file.stat().st_size > MAX_BYTES // 2:
+        if file.stat().st_size > MAX_ADAPTER_JSON:
             raise InvalidChoice(f"“{title}” has a {file.name} that is too large to be true.")
         if file.name == "adapter_config.json":
             _check_adapter_config(file, title)
