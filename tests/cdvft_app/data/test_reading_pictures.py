@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zipfile
 
 import made
+import numpy as np
 import pytest
 from kept_values import values
+from PIL import Image
 
 from cdvft_app.data.imported_table import import_file, row_errors_of
+from cdvft_app.data.pictures import as_png_in_child, thumbnails_in_child
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.data.zip_file import packed_files
 
@@ -152,3 +156,36 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
     made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
     with pytest.raises(DataRefused, match=r"holds no pictures\. Name one file of rows in it instead"):
         import_file(tmp_path)
+
+
+def opens_no_picture(monkeypatch):
+    def opened(*_, **__):
+        raise AssertionError("a stranger's picture is opened in the page's process")
+
+    monkeypatch.setattr("PIL.Image.open", opened)
+
+
+def test_a_picture_that_is_asked_about_is_decoded_in_a_child(monkeypatch):
+    given = made.picture(200)
+    with Image.open(io.BytesIO(given)) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    with monkeypatch.context() as patched:
+        opens_no_picture(patched)
+        png = as_png_in_child(given)
+        with pytest.raises(DataRefused, match="cannot be used: it cannot be read as PNG"):
+            as_png_in_child(given[: len(given) // 2])
+        with pytest.raises(DataRefused, match="cannot be used: it is empty"):
+            as_png_in_child(b"")
+    with Image.open(io.BytesIO(png)) as opened:
+        assert (np.asarray(opened) == pixels).all()
+
+
+def test_a_preview_of_pictures_is_decoded_in_a_child(tmp_path, monkeypatch):
+    kept = import_file(made.digits_zip(tmp_path / "digits.zip"))
+    with monkeypatch.context() as patched:
+        opens_no_picture(patched)
+        pngs = thumbnails_in_child(kept.sha256, 3, 4)
+    assert len(pngs) == 3
+    for png in pngs:
+        with Image.open(io.BytesIO(png)) as opened:
+            assert opened.size == (4, 4)
