@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cdvft_app.commands.options import RunId
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.store.runs import RunStore
@@ -31,7 +32,7 @@ What = Annotated[To, typer.Option("--to", help=HELP)]
 
 
 def export(
-    run_id: str,
+    run_id: RunId,
     to: What,
     out: Annotated[Path, typer.Option(help="Where it is written; must not be there yet.")],
     rank: Rank = DEFAULT_RANK,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cdvft_app.commands.options import RunIds
 from cdvft_app.commands.train import Json, facts
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -46,7 +47,7 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
     console.print(table)
 
 
-def delete(run_ids: list[str]) -> None:
+def delete(run_ids: RunIds) -> None:
     """Delete runs with their curves and adapters, whoever started them; one that trains must be stopped."""
     store = RunStore.default()
     for run_id in run_ids:

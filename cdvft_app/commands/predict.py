@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cdvft_app.commands.options import RunId
 from cdvft_app.commands.train import Json
 from cdvft_app.results import inputs
 from cdvft_app.results.errors import ResultsError
@@ -23,7 +24,7 @@ File = Annotated[Path | None, typer.Option(help="A CSV file with the column text
 
 
 def predict(
-    run_id: str,
+    run_id: RunId,
     *,
     text: Text = None,
     second: Second = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cdvft_app.commands.options import RunId
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
@@ -16,7 +17,7 @@ from cdvft_app.store.runs import RunStore
 
 
 def push(
-    run_id: str,
+    run_id: RunId,
     repository: Annotated[str, typer.Argument(help="owner/name on the hub; made where there is none.")],
     private: Annotated[bool, typer.Option(help="Let nobody else see a repository that is made.")] = True,
 ) -> None:

@@ -21,7 +21,7 @@ from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.findings import lines, print_progress
-from cdvft_app.commands.options import with_settings
+from cdvft_app.commands.options import RunId, with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
@@ -117,7 +117,7 @@ def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) 
     return library.chosen(looked)
 
 
-def resume(run_id: str, as_json: Json = False) -> None:
+def resume(run_id: RunId, as_json: Json = False) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
     def take(store: RunStore) -> RunRecord:
