@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
+import io
 import json
 import re
 import secrets
@@ -27,7 +29,7 @@ from cdvft_app.data.csv_file import read_delimited
 from cdvft_app.data.json_file import read_json_array, read_json_lines
 from cdvft_app.data.lines import first_letters
 from cdvft_app.data.parquet import read_parquet
-from cdvft_app.data.pictures import read_pictures
+from cdvft_app.data.pictures import FORMATS, read_pictures
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.data.spreadsheets import ODS_MEMBER, XLSX_MEMBER, read_spreadsheet
 from cdvft_app.data.zip_file import DAMAGE, PICTURES, members_of, packed, short
@@ -302,9 +304,36 @@ def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
 
 
 def preview(imported: ImportedTable, count: int) -> list[dict[str, Any]]:
-    """The first rows; a picture as its bytes."""
-    rows = table(imported.sha256).slice(0, count).to_pylist()
+    """The first rows, without pictures."""
+    pictures = [IMAGE] if imported.kind == "image" else []
+    rows = table(imported.sha256).slice(0, count).drop_columns(pictures).to_pylist()
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]
+
+
+def thumbnails(imported: ImportedTable, count: int, side: int) -> list[str]:
+    """The first pictures as PNGs of at most `side` pixels, base64, decoded in a child with limits.
+
+    Raises:
+        intake.TooMuch: they take more than one may take here.
+    """
+    found: list[str] = intake.read_in_child(
+        _thumbnails, imported.sha256, count, side, limits=intake.child_limits(), imports=READERS
+    )
+    return found
+
+
+def _thumbnails(sha256: str, count: int, side: int, _progress: Progress) -> list[str]:
+    from PIL import Image
+
+    found = []
+    for picture in table(sha256).column(IMAGE).slice(0, count).to_pylist():
+        with Image.open(io.BytesIO(picture["bytes"]), formats=FORMATS) as opened:
+            small = opened.convert("RGB")
+        small.thumbnail((side, side))
+        file = io.BytesIO()
+        small.save(file, "PNG")
+        found.append(base64.b64encode(file.getvalue()).decode())
+    return found
 
 
 def _zip_source(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
@@ -12,11 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES, table
+from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
 from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.data.zip_file import DAMAGE, PICTURES, TABLES, bytes_of, members_of, short
@@ -241,9 +239,6 @@ def _batches(
             held = 0
 
 
-# Single pictures, for the page: they are decoded in a child, and leave it as pixels.
-
-
 def as_png_in_child(data: bytes) -> bytes:
     """A stranger's picture as a PNG made here of its pixels, RGB.
 
@@ -280,37 +275,6 @@ def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Prog
         picture = opened.convert("RGB")
     Path(pixels).write_bytes(picture.tobytes())
     return picture.size
-
-
-@lru_cache(maxsize=32)
-def thumbnails_in_child(sha256: str, count: int, side: int) -> tuple[bytes, ...]:
-    """The first pictures of an imported table, as PNGs of at most so many pixels a side.
-
-    Raises:
-        intake.TooMuch: they cannot be shown.
-    """
-    from PIL import Image
-
-    found = intake.read_in_child(
-        thumbnails, sha256, count, side, limits=intake.child_limits(), imports=(*_DECODERS, "pyarrow")
-    )
-    return tuple(
-        _png(Image.frombytes("RGB", (int(width), int(height)), base64.b64decode(pixels)))
-        for width, height, pixels in found
-    )
-
-
-def thumbnails(sha256: str, count: int, side: int, progress: Progress) -> list[tuple[int, int, str]]:
-    """In the child: of each of the first pictures its width, its height, and its pixels in base64."""
-    from PIL import Image
-
-    found = []
-    for row in table(sha256).slice(0, count).column(IMAGE).to_pylist():
-        with Image.open(io.BytesIO(row["bytes"]), formats=FORMATS) as opened:
-            small = opened.convert("RGB")
-        small.thumbnail((side, side))
-        found.append((*small.size, base64.b64encode(small.tobytes()).decode()))
-    return found
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -10,9 +10,8 @@ from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.quantities import duration
 from cdvft_app.methods import labels
 from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction
-from cdvft_app.training.device import free_bytes, kind_of_training
+from cdvft_app.training.device import free_bytes, kind_of_training, knows_lent_gpu
 from cdvft_app.training.slices import slice_seconds
-from cdvft_app.training.zero_gpu import knows_lent_gpu
 
 WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
 # Of ZeroGPU, as its documentation says in 2026; those with PRO have 2400.

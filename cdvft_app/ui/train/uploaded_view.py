@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.costs.quantities import amount
-from cdvft_app.data.imported_table import preview
+from cdvft_app.data.imported_table import preview, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
-from cdvft_app.data.pictures import thumbnails_in_child
+from cdvft_app.public.intake import TooMuch
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.ui.shared.problem import problem
 
@@ -130,18 +129,16 @@ def _cell(value: object) -> str:
 
 def _pictures(looked: Inspection) -> str:
     label = looked.roles.label or ""
-    rows = preview(looked.kept, PICTURES_SHOWN)
-    pngs = thumbnails_in_child(looked.kept.sha256, PICTURES_SHOWN, 2 * SIDE)
+    try:
+        small = thumbnails(looked.kept, PICTURES_SHOWN, 2 * SIDE)
+    except TooMuch as error:
+        return problem(str(error))
     figures = "".join(
-        f'<figure><img src="{_source_of(png)}" alt="{escape(str(row.get(label)))}" '
+        f'<figure><img src="data:image/png;base64,{png}" alt="{escape(str(row.get(label)))}" '
         f'width="{SIDE}" height="{SIDE}"><figcaption>{_cell(row.get(label))}</figcaption></figure>'
-        for row, png in zip(rows, pngs, strict=True)
+        for png, row in zip(small, preview(looked.kept, PICTURES_SHOWN), strict=True)
     )
     return f'<div class="own-pictures">{figures}</div>'
-
-
-def _source_of(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _classes(looked: Inspection) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import stat
@@ -13,8 +14,8 @@ import pytest
 from kept_values import values
 from PIL import Image
 
-from cdvft_app.data.imported_table import import_file, row_errors_of
-from cdvft_app.data.pictures import as_png_in_child, thumbnails_in_child
+from cdvft_app.data.imported_table import import_file, row_errors_of, thumbnails
+from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.data.zip_file import packed_files
 
@@ -184,7 +185,7 @@ def test_a_preview_of_pictures_is_decoded_in_a_child(tmp_path, monkeypatch):
     kept = import_file(made.digits_zip(tmp_path / "digits.zip"))
     with monkeypatch.context() as patched:
         opens_no_picture(patched)
-        pngs = thumbnails_in_child(kept.sha256, 3, 4)
+        pngs = [base64.b64decode(one) for one in thumbnails(kept, 3, 4)]
     assert len(pngs) == 3
     for png in pngs:
         with Image.open(io.BytesIO(png)) as opened:

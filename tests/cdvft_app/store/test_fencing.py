@@ -16,7 +16,7 @@ from waiting import wait_for
 from cdvft_app.events import Halt
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.execution import execute
+from cdvft_app.training.run import StopConditions, train_run
 
 LEASE_SECONDS = 1.0
 HERE, THERE = "container-1", "container-2"
@@ -160,7 +160,7 @@ def test_a_slice_that_comes_late_ends_without_a_word(store, run_id):
         emit(step(3, 1.5))
         raise RuntimeError("and fails in the end")
 
-    execute(store, lent, late, lambda: Halt.NO, heard.append)
+    train_run(store, lent, late, StopConditions(), heard.append)
     assert losses(store, run_id) == [1.0, 2.0] and len(heard) == 2
     run = store.get(run_id)
     assert (run.state, run.epoch, run.reason) == ("preparing", 2, None)
