@@ -225,7 +225,7 @@ def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatc
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(f"{'0' * 32}/run.json", "{}")
     code, _, said = command("history", "import", file)
-    assert code == 0 and said.startswith("not taken: A run's facts cannot be read")
+    assert code == 0 and said.startswith(f"not taken: The run.json of run {'0' * 32} cannot be read")
     file.write_text("no zip")
     assert command("history", "import", file) == (
         1,
