@@ -9,7 +9,7 @@ import pytest
 from sources import imported
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS
-from cdvft_app.ui.shared.component import ASKING
+from cdvft_app.ui.shared.component import RUNTIME
 from cdvft_app.ui.static.scripts import PAGE
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +26,7 @@ def scripts() -> dict[str, str]:
 
 def mounted() -> set[str]:
     """What parts of the page name: `component("train/history.js")`; the lessons' scripts; a page's own."""
-    named = {f"learn/{lesson.module}.js" for lesson in LESSONS} | {PAGE, ASKING}
+    named = {f"learn/{lesson.module}.js" for lesson in LESSONS} | {PAGE, RUNTIME}
     for path in (ROOT / "cdvft_app" / "ui").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "component":

@@ -1,6 +1,7 @@
 // One layer by engine: what it moves and multiplies, its limit, and beside it what was measured.
 
 import { h, setText } from "../shared/dom.js";
+import { newest } from "../shared/part.js";
 import { fillNumbers, scrolled } from "./numbers.js";
 
 /** @import { Roofline, RooflineView } from "../payloads.js" */
@@ -11,6 +12,7 @@ export class Engines {
   constructor(ask) {
     this.ask = ask;
     this.asked = "";
+    this.latest = newest();
     this.title = h("p", { class: "engines-layer" });
     this.problem = h("p", { class: "quiet note engines-said", role: "status" });
     this.bars = h("ul", { class: "engines", role: "list", "aria-label": "Measured times and their limits" });
@@ -28,11 +30,10 @@ export class Engines {
     if (!this.table.firstChild) setText(this.problem, "Counting …");
     let answer = null;
     try {
-      answer = await this.ask(request);
+      answer = await this.latest(this.ask(request));
     } catch {
       /* said below */
     }
-    if (asked !== this.asked) return; // of settings that changed meanwhile
     if (!answer) this.asked = ""; // to be asked again
     this.fill(answer?.shown ?? null, answer?.problem ?? "The server did not answer; open this again.");
   }

@@ -1,16 +1,17 @@
 // Doubts about the method and what is recorded: a figure each, with why, numbers and settings below it.
 
 import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
-import { draw, NARROW, onTheme } from "../shared/plotly.js";
+import { draw, NARROW } from "../shared/plotly.js";
 import { whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
+import { onTheme } from "../shared/theme.js";
 
 /** @import { EvidenceFigure, Styled } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 /** @param {Part<null, Styled, {evidence: Ask<object, EvidenceFigure[]>}>} part */
 export function mount({ element, props, server }) {
-  const said = h("p", { class: "quiet", role: "status" });
+  const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
   const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
   const figures = h("div", { class: "figures" });
   find(element, ".mount").replaceChildren(h("h2", {}, "Seven doubts"), said, legend, figures);
@@ -51,7 +52,7 @@ function card(one) {
       chart.textContent = `The figure is not shown: ${error.message}. Its numbers are in the table below.`;
     });
   };
-  onTheme(redraw);
+  if (chart) onTheme(chart, redraw);
   redraw();
   return h(
     "section",

@@ -1,20 +1,23 @@
 // The scores of finished runs against their costs, with a switch over the costs.
 
 import { find, h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
 import { exports } from "../shared/export.js";
-import { draw, onTheme } from "../shared/plotly.js";
+import { drawn, newest } from "../shared/part.js";
+import { draw } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
+import { onTheme } from "../shared/theme.js";
 
-/** @import { NoOutcomes, Outcomes, Styled } from "../payloads.js" */
+/** @import { NoOutcomes, Outcomes, OutcomesFixed } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const UNFOLDED = 2; // sentences; more would not leave the first screen short
 
 /**
- * @param {Part<null, Styled, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
+ * @param {Part<null, OutcomesFixed, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
  */
-export function mount({ element, props, server }) {
+export function mount({ element, props, server, life }) {
   const title = h("h2", {}, "What your runs gave");
   const origin = h("p", { class: "origin" });
   const chosen = h("select", {
@@ -67,34 +70,31 @@ export function mount({ element, props, server }) {
   /** @type {string | null} else the latest */
   let picked = null;
   let axis = "parameters",
-    drawn = "",
-    asking = 0;
+    filled = "",
+    answered = false;
+  const latest = newest(life);
   find(element, ".mount").replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
 
   /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
   async function refresh() {
     if (!isShown(element)) return; // asked for once it is
-    const mine = ++asking;
-    for (const flops of shown ? [true] : [false, true]) {
+    for (const flops of answered ? [true] : [false, true]) {
       let answer;
       try {
-        answer = await server.outcomes({ chosen: picked, flops });
+        answer = await latest(server.outcomes({ chosen: picked, flops }));
       } catch {
-        /* said below */
+        return setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
       }
-      if (mine !== asking) return;
-      if (!answer) {
-        setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
-        return;
-      }
-      fill(answer);
+      answered = true;
+      const found = answer;
+      drawn(all, () => fill(found));
     }
   }
 
   /** @param {Outcomes | NoOutcomes} answer */
   function fill(answer) {
-    if (JSON.stringify(answer) === drawn) return;
-    drawn = JSON.stringify(answer);
+    if (JSON.stringify(answer) === filled) return;
+    filled = JSON.stringify(answer);
     all.hidden = answer.choices.length === 0;
     setText(
       problem,
@@ -153,8 +153,9 @@ export function mount({ element, props, server }) {
     });
   }
 
-  onTheme(redraw);
-  document.addEventListener("runs-changed", refresh);
+  if (props.first) fill(props.first);
+  onTheme(chart, redraw);
+  heard("runs-changed", life, refresh);
   // Runs may also come from elsewhere: look again whenever the page is turned to this section.
   whenShown(element, refresh);
 }

@@ -1,6 +1,7 @@
 // The base class of choosing an example, and one token or patch of it, to follow through a layer: texts and images.
 
 import { h } from "../shared/dom.js";
+import { newest } from "../shared/part.js";
 import { accepted, Refusal } from "./answers.js";
 import { decode } from "./data.js";
 
@@ -25,6 +26,7 @@ export class ExampleChoice {
   constructor(ask, ontake) {
     this.ask = ask;
     this.ontake = ontake;
+    this.latest = newest();
     /** @type {(LayerInputs & {values: Float32Array}) | null} */
     this.inputs = null;
     this.node = h("div", { class: "choice" });
@@ -39,6 +41,7 @@ export class ExampleChoice {
   begin(layer) {
     this.layer = layer;
     this.inputs = null;
+    void this.latest(null);
     this.refuse(null);
   }
 
@@ -57,7 +60,7 @@ export class ExampleChoice {
   }
 
   /**
-   * The answer of `ask()`, or null if it was refused or another layer is shown by now. If the server was busy or did
+   * The answer of `ask()`, or null if it was refused. If the server was busy or did
    * not answer, `again` is offered.
    * @template Answer
    * @param {() => Promise<Answer | Refused>} ask
@@ -65,20 +68,18 @@ export class ExampleChoice {
    * @returns {Promise<Answer | null>}
    */
   async wait(ask, again) {
-    const { layer } = this;
     this.node.toggleAttribute("data-busy", true);
     /** @type {Answer | null} */
     let answer = null,
       problem = null,
       final = false;
     try {
-      answer = accepted(await ask());
+      answer = accepted(await this.latest(ask()));
     } catch (error) {
       problem = (error instanceof Error && error.message) || "The server does not answer.";
       final = error instanceof Refusal && error.final;
     }
     this.node.toggleAttribute("data-busy", false);
-    if (layer !== this.layer) return null;
     this.refuse(problem, final ? null : again);
     return answer;
   }

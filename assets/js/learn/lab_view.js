@@ -1,6 +1,7 @@
 // The lab's results: each family's error against its numbers, and heatmaps of the residuals.
 
 import { find, h, setText, swatch } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
 import { count, short, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
@@ -60,7 +61,7 @@ function bands(fits = []) {
 }
 
 /** @param {Part<LabView | null>} part */
-export function mount({ element, props, watch }) {
+export function mount({ element, props, watch, life }) {
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
   const chart = new LinePlot({
@@ -173,16 +174,16 @@ export function mount({ element, props, watch }) {
   }
   watch("value", show);
   /**
-   * @param {string} event
+   * @param {"lab-started" | "lab-stopped" | "lab-failed" | "lab-ended"} event
    * @param {typeof state} from
    * @param {typeof state} to
    * @param {string} text
    */
   const on = (event, from, to, text) =>
-    document.addEventListener(event, () => {
+    heard(event, life, () => {
       if (state !== from) return;
       become(to);
-      if (element.isConnected) setText(status, text);
+      setText(status, text);
     });
   on("lab-started", "idle", "running", "Starting …");
   on("lab-stopped", "running", "stopping", "Stopping …");

@@ -1,10 +1,11 @@
 // The header: the theme, the server's mode and device, and setup for all tabs.
 
-import { appearance } from "../shared/appearance.js";
+import { appearance } from "../shared/theme.js";
 import { find } from "../shared/dom.js";
+import { report } from "../shared/part.js";
+import { route } from "../shared/router.js";
 import { setCookie, showServerMode } from "./server.js";
 import { improveDropdowns } from "./dropdowns.js";
-import { followHistory } from "./tabs_in_history.js";
 import { labelForScreenReaders } from "./gradio_parts.js";
 
 /** @import { HeaderView, ServerMode } from "../payloads.js" */
@@ -18,8 +19,10 @@ export function mount({ element, props, server, watch }) {
   rememberViewer();
   find(element, ".theme-place").replaceChildren(appearance());
   showServerMode(find(element, ".mode-place"), props, server);
+  window.addEventListener("error", ({ error }) => error && report(error));
+  window.addEventListener("unhandledrejection", ({ reason }) => report(reason));
   improveDropdowns();
-  followHistory();
+  route();
   labelForScreenReaders();
   // This may import torch on the server, which would slow down the loading of the page.
   const chip = find(element, ".chip");

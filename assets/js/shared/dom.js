@@ -32,13 +32,35 @@ export function h(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function")
-      node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+      node.addEventListener(name.slice(2), guarded(node, /** @type {EventListener} */ (value)));
     else node.setAttribute(name, value === true ? "" : String(value));
   }
   for (const child of children.flat())
     if (child !== null && child !== undefined && child !== false)
       node.append(child instanceof Node ? child : String(child));
   return /** @type {Tags[Tag]} */ (node);
+}
+
+/** An error of a listener, which the part of the page that the element is in says: shared/part.js. */
+export const FAILED = "failed";
+
+/**
+ * @param {Element} node
+ * @param {(event: Event) => unknown} listener
+ */
+function guarded(node, listener) {
+  const ill = (/** @type {unknown} */ error) => {
+    const failed = new CustomEvent(FAILED, { bubbles: true, cancelable: true, detail: error });
+    if (node.dispatchEvent(failed)) throw error; // no part said it
+  };
+  return (/** @type {Event} */ event) => {
+    try {
+      const done = listener(event);
+      if (done instanceof Promise) done.catch(ill);
+    } catch (error) {
+      ill(error);
+    }
+  };
 }
 
 /**

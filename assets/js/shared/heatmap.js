@@ -242,9 +242,13 @@ export class Heatmap extends CanvasView {
     /** @type {{x: number, y: number, view: Part} | null} */
     let drag = null;
     const { node } = this;
+    const drop = () => {
+      drag = null;
+    };
     node.addEventListener("pointerdown", (event) => {
       if (!this.matrix || event.button) return;
       drag = { x: event.clientX, y: event.clientY, view: this.view };
+      window.addEventListener("pointerup", drop, { once: true });
       this.setCursor(this.#entryAt(event) ?? this.cursor);
     });
     node.addEventListener("pointermove", (event) => {
@@ -258,9 +262,6 @@ export class Heatmap extends CanvasView {
           j: Math.round(view.j - (event.clientX - drag.x) / unit),
         });
       } else this.setCursor(this.#entryAt(event) ?? this.cursor);
-    });
-    window.addEventListener("pointerup", () => {
-      drag = null;
     });
     node.addEventListener("dblclick", (event) => this.matrix && this.zoom(0.4, this.#entryAt(event)));
     node.addEventListener(

@@ -1,6 +1,9 @@
 // The list of past races: open, overlay, rename, delete.
 
-import { scrollUpTo, find, h } from "../shared/dom.js";
+import { scrollUpTo, find, h, setText } from "../shared/dom.js";
+import { heard, tell } from "../shared/events.js";
+import { polling } from "../shared/polling.js";
+import { linkTo } from "../shared/router.js";
 import { pastRace } from "./past_race.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -15,11 +18,13 @@ import { pastRace } from "./past_race.js";
  */
 
 const EVERY = 10_000;
+const READING = "Reading the history …";
+const AWAY = "The server does not answer; trying again.";
 
 /** @param {Part<{token: string}, Styled, HistoryServer>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const list = h("ol", { class: "races" });
-  const message = h("p", { class: "quiet", role: "status" });
+  const message = h("p", { class: "quiet", role: "status" }, READING);
   const more = h(
     "button",
     {
@@ -34,11 +39,9 @@ export function mount({ element, props, server, watch }) {
     "Show older races",
   );
   let limit = 12;
-  /** @type {number | undefined} */
-  let timer;
   let shown = "";
-  /** @type {string[]} */
-  let latest = []; // the runs of the latest race
+  /** @type {Race[]} */
+  let races = [];
   let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
   find(element, ".mount").replaceChildren(heading, message, list, more);
@@ -49,14 +52,14 @@ export function mount({ element, props, server, watch }) {
     return runs?.split(",").filter(Boolean) ?? [];
   };
   /** @param {string[]} runs */
-  const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
+  const open = (runs) => tell("show-runs", runs);
   /** @param {Pick<Race, "runs">} race */
   const ids = (race) => race.runs.map((run) => run.id);
 
   function quit() {
     editing = false;
     shown = "";
-    return refresh();
+    refresh();
   }
 
   /** @param {Promise<Done>} call */
@@ -65,9 +68,9 @@ export function mount({ element, props, server, watch }) {
       const { error } = await call; // nothing at all where the server failed: caught below
       message.textContent = error ?? "";
     } catch {
-      message.textContent = "The server did not answer; try again in a moment.";
+      message.textContent = AWAY;
     }
-    await quit();
+    quit();
   }
 
   /**
@@ -83,7 +86,7 @@ export function mount({ element, props, server, watch }) {
         onsubmit: (event) => {
           event.preventDefault();
           act(server.rename({ group: race.group, name: field.value, token: props.value.token })).then(() =>
-            document.dispatchEvent(new CustomEvent("race-renamed")),
+            tell("race-renamed", null),
           );
         },
       },
@@ -110,7 +113,8 @@ export function mount({ element, props, server, watch }) {
           await act(server.remove({ group: race.group, token: props.value.token }));
           if (message.textContent || !selected().some((id) => gone.includes(id))) return;
           const rest = selected().filter((id) => !gone.includes(id));
-          open(rest.length ? rest : latest); // else the page would say that there is no race yet
+          const other = races.find(({ group, sweep }) => group !== race.group && !sweep) ?? { runs: [] };
+          open(rest.length ? rest : ids(other)); // else the page would say that there is no race yet
         },
       },
       "Delete for good",
@@ -168,7 +172,7 @@ export function mount({ element, props, server, watch }) {
         "a",
         {
           class: "text-button",
-          href: `?tab=compare&sweep=${race.group}`,
+          href: linkTo({ tab: "compare", page: "settings", sweep: race.group }),
           "aria-label": `Open on the Compare tab: ${race.name}`,
         },
         "Open on the Compare tab",
@@ -235,25 +239,26 @@ export function mount({ element, props, server, watch }) {
     };
   }
 
-  /** Refresh when somebody looks. */
-  function later() {
-    if (!element.isConnected) return;
-    if (!document.hidden) refresh();
-    else timer = setTimeout(later, EVERY);
-  }
+  const poll = polling({
+    life,
+    place: element,
+    ask: () => server.races({ limit, token: props.value.token }),
+    take: (answer) => {
+      show(answer);
+      // Of a race that trains and is not shown nobody else tells when it ends.
+      return answer.races.some((race) => race.training) ? EVERY : null;
+    },
+    lost: (away) => {
+      if (away) setText(message, AWAY);
+      else if (message.textContent === AWAY) setText(message, "");
+    },
+  });
+  const refresh = () => editing || void poll.now();
 
-  async function refresh() {
-    if (editing) return;
-    let answer;
-    try {
-      answer = await server.races({ limit, token: props.value.token });
-    } catch {
-      /* the run side says that the server is away */
-    }
-    if (!answer) return;
-    latest = ids(answer.races.find((race) => !race.sweep) ?? { runs: [] });
-    clearTimeout(timer); // of a race that trains and is not shown, nobody else tells when it ends
-    if (answer.races.some((race) => race.training)) timer = setTimeout(later, EVERY);
+  /** @param {Races} answer */
+  function show(answer) {
+    races = answer.races;
+    if (message.textContent === READING) message.textContent = "";
     // A step is shown once its run has ended; until then it changes nothing, and the focus stays where it is.
     const key = JSON.stringify([answer, selected()], (name, value) => (name === "step" ? undefined : value));
     if (key === shown || editing) return;
@@ -269,6 +274,6 @@ export function mount({ element, props, server, watch }) {
   }
 
   watch("value", refresh);
-  document.addEventListener("runs-changed", refresh);
+  heard("runs-changed", life, refresh);
   refresh();
 }

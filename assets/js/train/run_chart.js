@@ -2,8 +2,9 @@
 
 import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, isShare, metricText } from "../shared/format.js";
-import { draw, onTheme } from "../shared/plotly.js";
+import { draw } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
+import { onTheme } from "../shared/theme.js";
 import { isFinal, titleOf } from "./run_model.js";
 import { tableUnder } from "../shared/table.js";
 
@@ -101,7 +102,7 @@ export class RunChart {
       h("div", { class: "chart-frame" }, this.chart, this.empty),
       this.table.details,
     );
-    onTheme(() => this.redraw());
+    onTheme(this.chart, () => this.redraw());
   }
 
   /**

@@ -1,8 +1,8 @@
 // Two dimensions of one method as a table whose cells are coloured by their values.
 
-import { keepInAddress } from "../../shared/address.js";
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
+import { asked, keep } from "../../shared/router.js";
 
 /** @import { SweepCells, SweepResults, SweepSpread } from "../../payloads.js" */
 
@@ -21,7 +21,7 @@ export class SweepHeatmap {
     this.choice = h("select", {
       "aria-label": "Dimensions of the heatmap",
       onchange: () => {
-        keepInAddress("heatmap", this.choice.value);
+        keep({ heatmap: this.choice.value });
         this.redraw();
       },
     });
@@ -43,7 +43,7 @@ export class SweepHeatmap {
 
   /** @param {SweepResults} results */
   show({ heatmaps, metric_name: metric }) {
-    const before = this.choice.value || new URL(location.href).searchParams.get("heatmap");
+    const before = this.choice.value || asked("heatmap");
     this.heatmaps = heatmaps;
     this.metric = metric;
     this.choice.replaceChildren(
