@@ -3,9 +3,9 @@
 import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
 import { isShown, whenShown } from "../shared/shown.js";
+import { table, unbrokenAmounts } from "../shared/table.js";
 import { BarChart } from "./bars.js";
 import { Engines } from "./engines.js";
-import { fillNumbers, scrolled } from "./numbers.js";
 import { Age } from "./measured_when.js";
 
 /** @import { Costs, CostsFixed, CostsView, RooflineView } from "../payloads.js" */
@@ -17,11 +17,11 @@ export function mount({ element, props, server, watch }) {
   const origin = h("p", { class: "origin" });
   const problem = h("p", { class: "problem", role: "alert" });
   const sentence = h("p", { class: "answer", "aria-live": "polite" });
-  const table = h("table", { class: "scoreboard answers" });
+  const needs = table({ label: "What each method needs", class: "scoreboard answers" });
   const unavailable = h("div", { class: "quiet age" });
   const why = h("div", { class: "seen" });
-  const memory = h("table", { class: "numbers" });
-  const devices = h("table", { class: "numbers" });
+  const memory = table({ label: "Memory of a step" });
+  const devices = table({ label: "Devices" });
   const bars = new BarChart(element.id);
   const assumptions = h("ul", { class: "assumptions" });
   const age = new Age();
@@ -45,15 +45,15 @@ export function mount({ element, props, server, watch }) {
     {},
     h("div", { class: "run-head" }, title, origin),
     sentence,
-    scrolled("What each method needs", table),
+    needs.node,
     unavailable,
     h(
       "div",
       { class: "answer-folds" },
-      fold("Why", why, scrolled("Memory of a step", memory)),
+      fold("Why", why, memory.node),
       barsFold,
       enginesFold,
-      fold("What is assumed", assumptions, scrolled("Devices", devices), age.node),
+      fold("What is assumed", assumptions, devices.node, age.node),
       fold(
         "Save",
         exports("costs", () => current().shown?.rows ?? []),
@@ -64,39 +64,24 @@ export function mount({ element, props, server, watch }) {
 
   /** @param {Costs} shown */
   function fillTable({ methods, answers }) {
-    table.style.setProperty("--methods", String(methods.length));
-    table.replaceChildren(
-      h("caption", { class: "hidden-text" }, "What each method needs"),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          h("td", {}),
-          methods.map(({ method, label }) =>
-            h(
-              "th",
-              { scope: "col" },
-              h("span", { class: "method-cell" }, swatch(props.lines[method]), h("span", {}, label)),
-            ),
-          ),
+    needs.element.style.setProperty("--methods", String(methods.length));
+    needs.fill(
+      [
+        "",
+        ...methods.map(({ method, label }) =>
+          h("span", { class: "method-cell" }, swatch(props.lines[method]), h("span", {}, label)),
         ),
-      ),
-      h(
-        "tbody",
-        {},
-        answers.map(({ key, title: name, hint, texts, best }) =>
-          h(
-            "tr",
-            { class: key },
-            h("th", { scope: "row", title: hint }, name),
-            texts.map((text, at) =>
-              h("td", { class: best[at] ? "best" : null }, text?.replace(/(\d) /g, "$1\u00a0") ?? "–"),
-            ),
-          ),
-        ),
-      ),
+      ],
+      answers.map(({ key, title: name, hint, texts, best }) => ({
+        class: key,
+        cells: [
+          { text: name, title: hint },
+          ...texts.map((text, at) => ({
+            text: unbrokenAmounts(text ?? "–"),
+            class: best[at] ? "best" : null,
+          })),
+        ],
+      })),
     );
     const reasons = methods.flatMap(({ label, unavailable: reason, refused }) =>
       reason ? `${label}: ${reason}` : refused ? `${label} cannot be measured here. ${refused}` : [],
@@ -109,11 +94,9 @@ export function mount({ element, props, server, watch }) {
   /** @param {Costs} shown */
   function fillMemory({ memory: terms, rows, methods }) {
     const available = methods.filter(({ unavailable: reason }) => !reason);
-    fillNumbers(
-      memory,
-      "Memory of a step",
+    memory.fill(
       ["Memory of a step", ...available.map(({ label }) => label), "Formula"],
-      rows.length ? terms.map(({ title: name, formula, texts }) => [name, ...texts, formula]) : [],
+      rows.length ? terms.map(({ title: name, formula, texts }) => amounts([name, ...texts, formula])) : [],
     );
   }
 
@@ -137,17 +120,18 @@ export function mount({ element, props, server, watch }) {
     if (enginesFold.open) engines.show(shown.request);
     age.show(shown.measured);
     assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));
-    fillNumbers(
-      devices,
-      "Devices",
+    devices.fill(
       ["Device", "Bandwidth", "bfloat16", "Source"],
-      shown.devices.map((one) => [one.title, one.bandwidth, one.bfloat16, one.source]),
+      shown.devices.map((one) => amounts([one.title, one.bandwidth, one.bfloat16, one.source])),
     );
   }
 
   watch("value", show);
   whenShown(element, show);
 }
+
+/** @param {string[]} cells */
+const amounts = (cells) => cells.map(unbrokenAmounts);
 
 /**
  * @param {string} summary

@@ -1,6 +1,6 @@
 // The scores of finished runs against their costs, with a switch over the costs.
 
-import { find, h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
+import { find, h, legend, paragraphs, segmented, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
 import { exports } from "../shared/export.js";
 import { drawn, newest } from "../shared/part.js";
@@ -34,7 +34,7 @@ export function mount({ element, props, server, life }) {
     role: "group",
     "aria-label": "Scores of settings against what they cost",
   });
-  const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
+  const methods = legend("Methods");
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const others = h("div", { class: "seen" });
   const more = h("details", { class: "as-table" }, h("summary", {}, "In words"), others);
@@ -53,7 +53,7 @@ export function mount({ element, props, server, life }) {
     { hidden: true },
     h("div", { class: "chart-controls" }, chosen, axes),
     chart,
-    legend,
+    methods.node,
     hint,
     seen,
     more,
@@ -125,11 +125,9 @@ export function mount({ element, props, server, life }) {
         ),
       );
     }
-    legend.replaceChildren(
-      ...answer.methods.map((method) =>
-        h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label)),
-      ),
-      h("li", { class: "quiet" }, h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"),
+    methods.show(
+      answer.methods.map((method) => ({ style: props.lines[method], text: props.lines[method].label })),
+      [h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"],
     );
     redraw();
   }
@@ -138,7 +136,7 @@ export function mount({ element, props, server, life }) {
     if (!shown) return;
     const figure = shown.figures[axis];
     const counting = axis === "flops" && !shown.counted;
-    for (const node of [chart, legend, hint]) node.hidden = !figure;
+    for (const node of [chart, methods.node, hint]) node.hidden = !figure;
     setText(hint, shown.axes.find(({ key }) => key === axis)?.hint ?? "");
     const all = paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]);
     // A front of points says nothing of chance: the first verdict stands beside it.

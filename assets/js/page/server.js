@@ -1,6 +1,7 @@
 // The dialog about this server: a visitor's remaining time, the code of a class, and the operator's panel.
 
 import { h } from "../shared/dom.js";
+import { table } from "../shared/table.js";
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { ServerMode, ServerOverview, ServerRun, Standing } from "../payloads.js" */
@@ -125,8 +126,8 @@ function overview(found, operate) {
   const visitors = found.visitors.map((one) => [one.visitor, one.spent, one.training, one.runs]);
   return [
     ...(problem ? [problem] : []),
-    table("Who uses this server", ["Visitor", "Time", "Training", "Runs now"], visitors),
-    table(
+    numbers("Who uses this server", ["Visitor", "Time", "Training", "Runs now"], visitors),
+    numbers(
       "Runs",
       ["Run", "Visitor", "State", ""],
       found.runs.map((run) => [
@@ -173,24 +174,8 @@ function actionButtons(run, operate) {
  * @param {string[]} heads
  * @param {(string | number | Node)[][]} rows
  */
-function table(caption, heads, rows) {
-  const head = heads.map((one) => (one ? h("th", { scope: "col" }, one) : h("td", {})));
-  const body = rows.map((row) =>
-    h(
-      "tr",
-      {},
-      row.map((cell) => h("td", {}, cell)),
-    ),
-  );
-  return h(
-    "div",
-    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": caption },
-    h(
-      "table",
-      { class: "numbers" },
-      h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, head)),
-      h("tbody", {}, body),
-    ),
-  );
+function numbers(caption, heads, rows) {
+  const made = table({ label: caption, tall: false });
+  made.fill(heads, rows, caption);
+  return made.node;
 }

@@ -181,6 +181,59 @@ export function swatch(style) {
 }
 
 /**
+ * What the lines of a figure are, each with a short piece of itself, and what its other marks mean.
+ * @param {string} label
+ */
+export function legend(label) {
+  const node = h("ul", { class: "legend", role: "list", "aria-label": label });
+  return {
+    node,
+    /**
+     * @param {{style: Parameters<typeof swatch>[0], text: Child}[]} lines
+     * @param {...Child[]} marks
+     */
+    show(lines, ...marks) {
+      node.replaceChildren(
+        ...lines.map(({ style, text }) => h("li", {}, swatch(style), h("span", {}, text))),
+        ...marks.map((mark) => h("li", {}, mark)),
+      );
+    },
+  };
+}
+
+/**
+ * How far something is, as a line that fills.
+ * @param {string} label
+ */
+export function progressBar(label) {
+  const done = h("span");
+  const node = h(
+    "div",
+    {
+      class: "progress idle",
+      role: "progressbar",
+      "aria-label": label,
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    done,
+  );
+  return {
+    node,
+    /**
+     * @param {number} part of 1
+     * @param {boolean} running
+     */
+    set(part, running) {
+      const percent = Math.round(100 * part);
+      node.classList.toggle("idle", !running);
+      node.setAttribute("aria-valuenow", String(percent));
+      done.style.width = `${percent}%`;
+    },
+  };
+}
+
+/**
  * Sentences as paragraphs, in which no line ends between an amount and its unit.
  * @param {string[]} sentences
  */

@@ -1,6 +1,6 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
-import { scrollUpTo, find, h, setText } from "../shared/dom.js";
+import { find, h, progressBar, scrollUpTo, setText } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
 import { drawn } from "../shared/part.js";
@@ -72,18 +72,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
     "Stop",
   );
   const refused = h("p", { class: "problem", role: "status", hidden: true });
-  const done = h("span");
-  const bar = h(
-    "div",
-    {
-      class: "progress",
-      role: "progressbar",
-      "aria-label": "Race",
-      "aria-valuemin": 0,
-      "aria-valuemax": 100,
-    },
-    done,
-  );
+  const bar = progressBar("Race");
   const lost = h(
     "p",
     { class: "notice", role: "status", hidden: true },
@@ -107,7 +96,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
-    bar,
+    bar.node,
     lost,
     aloud,
     chart.node,
@@ -202,11 +191,11 @@ export function mount({ element, props, server, trigger, watch, life }) {
     use.hidden = !recorded && (!race.some(keepsWeights) || !race.every(isFinal));
     use.href = linkTo({ tab: "use", run: recorded ? [RECORDED] : race.map((run) => run.id) });
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
-    const part = Math.round(100 * progress(race));
-    bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));
-    bar.setAttribute("aria-valuenow", String(part));
+    bar.set(
+      progress(race),
+      race.some((run) => !isFinal(run)),
+    );
     notice.see(first?.name ?? "", recorded ? [] : race);
-    done.style.width = `${part}%`;
     drawn(strip.node, () => strip.show(race));
     void judged.see(race, Boolean(recorded));
     drawn(board.node, () => board.show(runs));

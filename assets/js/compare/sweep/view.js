@@ -1,6 +1,6 @@
 // The sweep's section: progress, sentences, heatmap, lines and table, polled from the server while the sweep runs.
 
-import { find, h, paragraphs, segmented, setText } from "../../shared/dom.js";
+import { find, h, paragraphs, progressBar, segmented, setText } from "../../shared/dom.js";
 import { heard } from "../../shared/events.js";
 import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
@@ -37,18 +37,7 @@ export function mount({ element, props, server, watch, life }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
-  const done = h("span");
-  const bar = h(
-    "div",
-    {
-      class: "progress",
-      role: "progressbar",
-      "aria-label": "Sweep",
-      "aria-valuemin": 0,
-      "aria-valuemax": 100,
-    },
-    done,
-  );
+  const bar = progressBar("Sweep");
   const stop = h(
     "button",
     { type: "button", class: "text-button", hidden: true, onclick: () => act(server.stop) },
@@ -119,7 +108,7 @@ export function mount({ element, props, server, watch, life }) {
     answer,
     title,
     status,
-    bar,
+    bar.node,
     h("p", { class: "sweep-actions" }, stop, goOn, back),
     pictures,
     h("details", { class: "as-table" }, h("summary", {}, "In words"), seen),
@@ -162,11 +151,8 @@ export function mount({ element, props, server, watch, life }) {
       status,
       [runs === 1 ? "Sweep of 1 run" : `Sweep of ${runs} runs`, ...counts, ...time].join(" · "),
     );
-    const part = Math.round((100 * ended) / runs);
-    bar.hidden = false;
-    bar.classList.toggle("idle", waiting === 0);
-    bar.setAttribute("aria-valuenow", String(part));
-    done.style.width = `${part}%`;
+    bar.node.hidden = false;
+    bar.set(ended / runs, waiting > 0);
   }
 
   const poll = polling({
@@ -234,11 +220,11 @@ export function mount({ element, props, server, watch, life }) {
     group = next;
     known = null;
     stop.hidden = goOn.hidden = back.hidden = true;
-    choice.hidden = bar.hidden = false;
+    choice.hidden = bar.node.hidden = false;
     setText(status, "");
     filled = false;
     if (!group) {
-      bar.hidden = true;
+      bar.node.hidden = true;
       for (const input of choice.querySelectorAll("input")) input.checked = input.value === recipe;
     }
     look();
