@@ -1,18 +1,65 @@
 // The answer to which method to take: one sentence, one table, and folded below what stands behind them.
 
 import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
-import { exports } from "../shared/export.js";
+import { exports, table, unbrokenAmounts } from "../shared/table.js";
 import { isShown, whenShown } from "../shared/shown.js";
-import { table, unbrokenAmounts } from "../shared/table.js";
 import { BarChart } from "./bars.js";
 import { Engines } from "./engines.js";
-import { Age } from "./measured_when.js";
 
-/** @import { Costs, CostsFixed, CostsView, RooflineView } from "../payloads.js" */
+/** @import { Costs, CostsFixed, CostsView, RooflineView, Circumstances } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
+const TOGETHER = 600; // seconds within which one measurement is done
+const BUSY = 0.1;
+
+/** When and where steps were measured, in a line that keeps up with the clock. */
+class Age {
+  /** @param {AbortSignal} life */
+  constructor(life) {
+    /** @type {Circumstances | null} */
+    this.measured = null;
+    this.node = h("p", { class: "quiet age" });
+    const clock = setInterval(() => this.redraw(), 30_000);
+    life.addEventListener("abort", () => clearInterval(clock));
+  }
+
+  /** @param {Circumstances | null} measured */
+  show(measured) {
+    this.measured = measured;
+    this.redraw();
+  }
+
+  redraw() {
+    if (!this.measured) {
+      setText(this.node, "Step time and peak memory are not measured on this machine yet.");
+      return;
+    }
+    const { device, first, last, others } = this.measured;
+    const together =
+      last - first < TOGETHER
+        ? `measured ${ago(last)} on ${device}.`
+        : `measured on ${device}, some ${ago(first)}, some ${ago(last)}; measure again to have all at once.`;
+    const busy =
+      others < BUSY
+        ? ""
+        : ` Other programs took up to ${Math.round(100 * others)} % of the processor meanwhile: these times are too long.`;
+    setText(this.node, `Step time and peak memory: ${together}${busy}`);
+  }
+}
+
+/** @param {number} time in seconds since 1970 */
+function ago(time) {
+  const minutes = Math.round((Date.now() / 1000 - time) / 60);
+  if (minutes < 1) return "just now";
+  return minutes < 100
+    ? `${minutes} min ago`
+    : minutes < 2880
+      ? `${Math.round(minutes / 60)} hours ago`
+      : `${Math.round(minutes / 1440)} days ago`;
+}
+
 /** @param {Part<CostsView | null, CostsFixed, {roofline: Ask<object, RooflineView>}>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
   const problem = h("p", { class: "problem", role: "alert" });
@@ -24,7 +71,7 @@ export function mount({ element, props, server, watch }) {
   const devices = table({ label: "Devices" });
   const bars = new BarChart(element.id);
   const assumptions = h("ul", { class: "assumptions" });
-  const age = new Age();
+  const age = new Age(life);
   const engines = new Engines(server.roofline);
   const current = () => props.value ?? props.first;
   /** @type {CostsView | null} */

@@ -2,11 +2,10 @@
 
 import { find, h, legend, paragraphs, segmented, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
-import { exports } from "../shared/export.js";
+import { exports, tableUnder } from "../shared/table.js";
 import { drawn, newest } from "../shared/part.js";
 import { draw } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
-import { tableUnder } from "../shared/table.js";
 import { onTheme } from "../shared/theme.js";
 
 /** @import { NoOutcomes, Outcomes, OutcomesFixed } from "../payloads.js" */

@@ -1,10 +1,9 @@
 // The paper's figures beside ours, each with its verdict.
 
 import { find, h } from "../shared/dom.js";
-import { exports } from "../shared/export.js";
+import { exports, table } from "../shared/table.js";
 import { aligned, count } from "../shared/format.js";
 import { whenShown } from "../shared/shown.js";
-import { table } from "../shared/table.js";
 
 /** @import { PaperRow } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */

@@ -4,9 +4,8 @@ import { h, legend, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { tableUnder } from "../shared/table.js";
-import { PatchChoice } from "./patch_choice.js";
+import { PatchChoice, TextChoice } from "./example_choice.js";
 import { difference, stages } from "./stages.js";
-import { TextChoice } from "./text_choice.js";
 
 /** @import { Images, LayerInputs, Refused } from "../payloads.js" */
 /** @import { TokenInput } from "./example_choice.js" */

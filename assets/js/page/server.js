@@ -1,6 +1,7 @@
 // The dialog about this server: a visitor's remaining time, the code of a class, and the operator's panel.
 
 import { h } from "../shared/dom.js";
+import { polling } from "../shared/polling.js";
 import { table } from "../shared/table.js";
 
 /** @import { Ask } from "../shared/part.js" */
@@ -31,8 +32,9 @@ export function setCookie(name, value) {
  * @param {HTMLElement} place
  * @param {ServerMode} mode
  * @param {ServerCalls} server
+ * @param {AbortSignal} life
  */
-export function showServerMode(place, mode, server) {
+export function showServerMode(place, mode, server, life) {
   if (!mode.public && !mode.operator) return;
   const word = mode.public ? "Public" : "Private";
   const button = h("button", { type: "button", class: "chip", "aria-haspopup": "dialog" }, word);
@@ -54,15 +56,22 @@ export function showServerMode(place, mode, server) {
     dialog.showModal();
   });
 
+  const poll = polling({
+    life,
+    place,
+    ask: () => server.standing({}),
+    take: (standing) => {
+      if (standing) {
+        button.textContent = `${word} · ${standing.short}`;
+        left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
+      }
+      return REFRESH_MILLISECONDS;
+    },
+  });
   async function ask() {
-    if (!mode.public || document.hidden) return;
-    const standing = await server.standing({}).catch(() => null);
-    if (!standing) return;
-    button.textContent = `${word} · ${standing.short}`;
-    left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
+    if (mode.public) await poll.now();
   }
   void ask();
-  if (mode.public) setInterval(ask, REFRESH_MILLISECONDS);
 }
 
 /** @param {() => Promise<void>} ask */

@@ -1,13 +1,13 @@
-// The list of past races: open, overlay, rename, delete.
+// The list of past races: what each was and how it ended; open, overlay, rename, delete.
 
-import { scrollUpTo, find, h, setText } from "../shared/dom.js";
+import { scrollUpTo, find, h, setText, styleOf, swatch } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
-import { pastRace } from "./past_race.js";
+import { count, metricText, when } from "../shared/format.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Done, Race, Races, Styled } from "../payloads.js" */
+/** @import { Done, Race, Races, Styled, RaceRun } from "../payloads.js" */
 
 /**
  * @typedef {object} HistoryServer
@@ -276,4 +276,47 @@ export function mount({ element, props, server, watch, life }) {
   watch("value", refresh);
   heard("runs-changed", life, refresh);
   refresh();
+}
+
+/**
+ * A finished run's score in bold; else its state first, and a score only where the run was sound.
+ * @param {RaceRun} run
+ */
+function outcome(run) {
+  const score = metricText(run.metric_name, run.metric);
+  if (run.state === "finished")
+    return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
+  const ended = ["failed", "stopped", "interrupted"].includes(run.state);
+  const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
+  return [
+    h("span", { class: "state" }, `${run.state}${at}`),
+    score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null,
+  ];
+}
+
+/**
+ * @param {Race} race
+ * @param {Styled["lines"]} lines
+ */
+function pastRace(race, lines) {
+  const why = race.own_data ? "your own data" : "only this browser sees it";
+  return [
+    h(
+      "div",
+      { class: "race-head" },
+      h("span", { class: "race-name" }, race.name),
+      race.private ? h("span", { class: "quiet" }, `private: ${why}`) : null,
+      h("span", { class: "quiet" }, when(race.created)),
+    ),
+    h("p", { class: "quiet summary" }, race.summary),
+    h(
+      "ul",
+      { class: "race-results", role: "list" },
+      race.runs.map((run, place) => {
+        const twin = race.runs.slice(0, place).filter((earlier) => earlier.method === run.method).length;
+        const line = swatch(styleOf(lines, { method: run.method, twin }));
+        return h("li", {}, line, h("span", {}, `${run.label} `), outcome(run));
+      }),
+    ),
+  ];
 }

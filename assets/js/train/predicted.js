@@ -2,8 +2,7 @@
 
 import { h, swatch } from "../shared/dom.js";
 import { amount, clock, times } from "../shared/format.js";
-import { exports } from "../shared/export.js";
-import { table } from "../shared/table.js";
+import { exports, table } from "../shared/table.js";
 import { titleOf } from "./run_model.js";
 
 /** @import { Estimate, Forecast } from "../payloads.js" */

@@ -2,8 +2,7 @@
 
 import { h, setText, swatch } from "../../shared/dom.js";
 import { aligned, count, metricText } from "../../shared/format.js";
-import { exports } from "../../shared/export.js";
-import { table } from "../../shared/table.js";
+import { exports, table } from "../../shared/table.js";
 
 /** @import { SweepResults, SweepSetting } from "../../payloads.js" */
 /** @import { Styles } from "../../shared/plotly_types.js" */
