@@ -19,9 +19,9 @@ from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.pool import Closable, in_threads
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.without_paths import without_paths
 
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py

@@ -18,7 +18,6 @@ from cdvft_app.data.library import is_own
 from cdvft_app.settings import InvalidChoice, OwnData
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.forecast import Forecast, forecast
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
@@ -26,6 +25,7 @@ from cdvft_app.ui.shared.visitor import token_of, visitor_token
 from cdvft_app.ui.train import driving, job, job_again, model_choice, own_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
+from cdvft_app.ui.train.forecast import Forecast, forecast
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
 from cdvft_app.ui.train.own_list import offer

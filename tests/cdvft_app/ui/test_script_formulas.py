@@ -1,4 +1,4 @@
-"""Formulas that the page's scripts compute, too: one table of cases, by Python, which tests/scripts compares with.
+"""Formulas that the page's scripts compute, too: one table of cases by Python, which tests/scripts reads.
 
 PYTHONPATH=. python tests/cdvft_app/ui/test_script_formulas.py    # writes tests/scripts/formulas.json
 """
@@ -27,7 +27,7 @@ def drawn(seed: int, *shape: int) -> Tensor:
 
 
 def updates() -> Iterator[dict[str, Any]]:
-    """The weight update of each method that the browser rebuilds from what is trained: `data.js`, `updates.js`."""
+    """The weight update that the browser rebuilds from what is trained: `data.js` and `updates.js`."""
     places = torch.tensor([[0, 4, 2, 5, 0], [1, 0, 3, 2, 2]], dtype=torch.int32)
     cases: list[tuple[str, dict[str, Any], int, int, dict[str, Tensor]]] = [
         ("lora", {"r": 2}, 6, 4, {"A": drawn(1, 2, 4), "B": drawn(2, 6, 2)}),
@@ -50,7 +50,8 @@ def updates() -> Iterator[dict[str, Any]]:
     ]
     for key, settings, d_out, d_in, vectors in cases:
         method = METHODS[key].model_validate(settings)
-        update = method.update(d_out, d_in, vectors, lambda: torch.zeros(d_out, d_in))
+        frozen = torch.zeros(d_out, d_in)  # which none of them needs
+        update = method.update(d_out, d_in, vectors, frozen.clone)
         yield {
             "given": {
                 "method": key,
