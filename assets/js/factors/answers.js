@@ -1,6 +1,6 @@
 // The Factors tab's requests to the server: cached, with a refusal thrown as an error.
 
-import { h } from "../shared/dom.js";
+import { h, textButton } from "../shared/dom.js";
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { Images, InspectedRuns, LayerInputs, LayerVectors, MostChanged, NoSingularValues, OpenedRun } from "../payloads.js" */
@@ -115,9 +115,7 @@ export class Message {
     };
     this.show(
       error instanceof Error ? error.message : String(error),
-      ...(final
-        ? []
-        : [" ", h("button", { type: "button", class: "text-button", onclick: retry }, "Try again")]),
+      ...(final ? [] : [" ", textButton("Try again", retry)]),
     );
   }
 }

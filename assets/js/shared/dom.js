@@ -106,6 +106,15 @@ export function scrollUpTo(element) {
 }
 
 /**
+ * A button that looks like text.
+ * @param {Child | Child[]} text
+ * @param {(event: PointerEvent) => unknown} onclick
+ * @param {Attributes} more
+ */
+export const textButton = (text, onclick, more = {}) =>
+  h("button", { type: "button", class: "text-button", onclick, ...more }, text);
+
+/**
  * Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint].
  * @template {string | number} Key
  * @param {string} legend

@@ -4,6 +4,7 @@
 import { drawn, newest } from "./part.js";
 
 const USUAL = 1000; // milliseconds, until an answer has said otherwise
+const MAX_WAIT = 10_000; // between questions that nobody answers
 
 /**
  * `ask` asks; `take` shows the answer and says after how many milliseconds to ask again, or null not to, until `now()`.
@@ -32,6 +33,7 @@ export function polling({
   /** @type {number | undefined} */
   let timer;
   let every = USUAL,
+    failures = 0, // one after another
     active = false;
 
   /** @param {number} wait */
@@ -44,7 +46,7 @@ export function polling({
   function turn() {
     if (!document.hidden && looked()) return now();
     const wait = unseen();
-    return wait === null ? later(every) : now();
+    return wait === null ? later(every || USUAL) : now();
   }
 
   /** Ask at once. */
@@ -56,8 +58,9 @@ export function polling({
       answer = await latest(ask());
     } catch {
       lost(true);
-      return later(every);
+      return later(Math.max(every, Math.min(MAX_WAIT, USUAL * 2 ** failures++)));
     }
+    failures = 0;
     lost(false);
     drawn(place, () => {
       const next = take(answer);

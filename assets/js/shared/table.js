@@ -1,7 +1,7 @@
 // Tables: every one of the page's is made here, and can be saved. The numbers of a chart are one under it, for screen
 // readers and for reading them.
 
-import { h } from "./dom.js";
+import { h, textButton } from "./dom.js";
 import { aligned } from "./format.js";
 import { download } from "./download.js";
 
@@ -170,16 +170,9 @@ export function exports(name, read) {
    * @param {(rows: SavedRow[]) => string} write
    */
   const button = (kind, type, write) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "text-button",
-        "aria-label": `Save ${name} as ${kind}`,
-        onclick: () => download(new Blob([write(read())], { type }), `${file}.${kind.toLowerCase()}`),
-      },
-      kind,
-    );
+    textButton(kind, () => download(new Blob([write(read())], { type }), `${file}.${kind.toLowerCase()}`), {
+      "aria-label": `Save ${name} as ${kind}`,
+    });
   return h(
     "p",
     { class: "exports" },

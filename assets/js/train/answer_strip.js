@@ -1,6 +1,6 @@
 // What each method's model writes to the same prompts, at the snapshot that a slider or the curves' cursor points at.
 
-import { h, setText } from "../shared/dom.js";
+import { h, setText, textButton } from "../shared/dom.js";
 import { table } from "../shared/table.js";
 import { legend, written } from "../shared/tokens.js";
 
@@ -47,11 +47,7 @@ export class AnswerStrip {
         this.set(Number(this.slider.value));
       },
     });
-    this.button = h(
-      "button",
-      { type: "button", class: "text-button", onclick: () => (this.playing ? this.pause() : this.play()) },
-      "Play",
-    );
+    this.button = textButton("Play", () => (this.playing ? this.pause() : this.play()));
     this.table = table({ label: "Answers while training", class: "answer-strip" });
     this.legend = h("div");
     this.node = h(

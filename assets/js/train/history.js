@@ -1,6 +1,6 @@
 // The list of past races: what each was and how it ended; open, overlay, rename, delete.
 
-import { scrollUpTo, find, h, setText, styleOf, swatch } from "../shared/dom.js";
+import { scrollUpTo, find, h, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
@@ -25,18 +25,13 @@ const AWAY = "The server does not answer; trying again.";
 export function mount({ element, props, server, watch, life }) {
   const list = h("ol", { class: "races" });
   const message = h("p", { class: "quiet", role: "status" }, READING);
-  const more = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      onclick: () => {
-        limit *= 4;
-        refresh();
-      },
-    },
+  const more = textButton(
     "Show older races",
+    () => {
+      limit *= 4;
+      refresh();
+    },
+    { hidden: true },
   );
   let limit = 12;
   let shown = "";
@@ -92,7 +87,7 @@ export function mount({ element, props, server, watch, life }) {
       },
       field,
       h("button", { type: "submit", class: "text-button" }, "Save"),
-      h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"),
+      textButton("Cancel", quit),
     );
     place.replaceChildren(form);
     field.select();
@@ -122,7 +117,7 @@ export function mount({ element, props, server, watch, life }) {
     place.replaceChildren(
       h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `),
       yes,
-      h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"),
+      textButton("Keep it", quit),
     );
     yes.focus();
   }
@@ -146,18 +141,7 @@ export function mount({ element, props, server, watch, life }) {
      * @param {() => void} onclick
      */
     const button = (label, hint, onclick, disabled = false) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "text-button",
-          title: hint,
-          disabled,
-          onclick,
-          "aria-label": `${label} ${race.name}`,
-        },
-        label,
-      );
+      textButton(label, onclick, { title: hint, disabled, "aria-label": `${label} ${race.name}` });
     const show = () =>
       act(server.set_private({ group: race.group, private: !race.private, token: props.value.token }));
     // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.

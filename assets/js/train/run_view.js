@@ -1,6 +1,6 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
-import { find, h, progressBar, scrollUpTo, setText } from "../shared/dom.js";
+import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
 import { drawn } from "../shared/part.js";
@@ -34,17 +34,10 @@ const keepsWeights = (run) => run.state === "finished" || (run.state === "stoppe
  */
 export function mount({ element, props, server, trigger, watch, life }) {
   const title = h("h2", {});
-  const reuse = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      title: "Fill the settings on the left with those of this race",
-      onclick: () => trigger("use_settings"),
-    },
-    "Use these settings",
-  );
+  const reuse = textButton("Use these settings", () => trigger("use_settings"), {
+    hidden: true,
+    title: "Fill the settings on the left with those of this race",
+  });
   const use = h(
     "a",
     {
@@ -77,11 +70,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
     "p",
     { class: "notice", role: "status", hidden: true },
     "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
-    h(
-      "button",
-      { type: "button", class: "text-button", onclick: () => location.reload() },
-      "Reload the page",
-    ),
+    textButton("Reload the page", () => location.reload()),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
   const strip = new AnswerStrip((step) => chart.mark(step));

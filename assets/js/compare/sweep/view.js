@@ -1,6 +1,6 @@
 // The sweep's section: progress, sentences, heatmap, lines and table, polled from the server while the sweep runs.
 
-import { find, h, paragraphs, progressBar, segmented, setText } from "../../shared/dom.js";
+import { find, h, paragraphs, progressBar, segmented, setText, textButton } from "../../shared/dom.js";
 import { heard } from "../../shared/events.js";
 import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
@@ -38,34 +38,18 @@ export function mount({ element, props, server, watch, life }) {
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
   const bar = progressBar("Sweep");
-  const stop = h(
-    "button",
-    { type: "button", class: "text-button", hidden: true, onclick: () => act(server.stop) },
-    "Stop the sweep",
-  );
-  const goOn = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      onclick: () => act(server.go_on),
-      title: "Queue the runs again that were stopped or cut off",
-    },
-    "Go on",
-  );
-  const back = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      onclick: () => {
-        remember(null);
-        watchGroup(null);
-      },
-    },
+  const stop = textButton("Stop the sweep", () => act(server.stop), { hidden: true });
+  const goOn = textButton("Go on", () => act(server.go_on), {
+    hidden: true,
+    title: "Queue the runs again that were stopped or cut off",
+  });
+  const back = textButton(
     "Show the recorded sweeps",
+    () => {
+      remember(null);
+      watchGroup(null);
+    },
+    { hidden: true },
   );
   const choice = h(
     "div",
