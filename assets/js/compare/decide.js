@@ -73,7 +73,7 @@ export function mount({ element, props, server, watch, life }) {
   const assumptions = h("ul", { class: "assumptions" });
   const age = new Age(life);
   const engines = new Engines(server.roofline);
-  const current = () => props.value ?? props.first;
+  const current = () => props.value || props.first;
   /** @type {CostsView | null} */
   let drawn = null;
 

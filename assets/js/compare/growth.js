@@ -21,7 +21,7 @@ export function mount({ element, props, watch }) {
   let drawn = null;
 
   function show() {
-    const current = props.value ?? props.first;
+    const current = props.value || props.first;
     if (!isShown(element) || drawn === current) return;
     drawn = current;
     const { shown, problem: refused } = drawn;
