@@ -18,8 +18,8 @@ export function mount({ element, props, server, watch, life }) {
   rememberViewer();
   find(element, ".theme-place").replaceChildren(appearance());
   showServerMode(find(element, ".mode-place"), props, server, life);
-  window.addEventListener("error", ({ error }) => error && report(error));
-  window.addEventListener("unhandledrejection", ({ reason }) => report(reason));
+  window.addEventListener("error", ({ error }) => error && report(error, true));
+  window.addEventListener("unhandledrejection", ({ reason }) => report(reason, true));
   improveDropdowns();
   route();
   labelForScreenReaders();

@@ -117,18 +117,19 @@ function failed(place, error, sentence) {
 /** @param {unknown} error */
 const textOf = (error) => (error instanceof Error ? error.message : String(error));
 
-/** @type {Set<string>} what the console and the server's log have been told */
+/** @type {Set<string>} what the server's log has been told */
 const reported = new Set();
 
 /**
- * Tell an error to the console and the server's log, once.
+ * Tell an error to the server's log and, where the browser has not done so by itself, to the console, once.
  * @param {unknown} error
+ * @param {boolean} [uncaught]
  */
-export function report(error) {
+export function report(error, uncaught = false) {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (reported.has(text)) return;
   reported.add(text);
-  console.error(error);
+  if (!uncaught) console.error(error);
   const where = (error instanceof Error && error.stack?.match(/assets\/js\/[\w/]+\.js:\d+/)?.[0]) || "";
   serverFunctions("page/header", ["failed"])
     .failed({ error: text, where })

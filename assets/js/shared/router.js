@@ -129,13 +129,11 @@ export function tabSelected(tab) {
   return followed.get(tab) ?? 0;
 }
 
-/** @param {string} tab */
-const buttonOf = (tab) => document.getElementById(`tab-${tab}-button`);
-
-/** Show the tab of the address, and tell the parts. */
+/** Show the tab of the address, or without one the first, and tell the parts. */
 function arrive() {
-  const button = buttonOf(asked("tab") ?? "");
-  if (button && button.getAttribute("aria-selected") !== "true") button.click();
+  const named = document.getElementById(`tab-${asked("tab")}-button`);
+  const button = named ?? document.querySelector('#tabs [role="tab"]');
+  if (button instanceof HTMLElement && button.getAttribute("aria-selected") !== "true") button.click();
   tell("address", null);
 }
 
