@@ -140,10 +140,8 @@ function arrive() {
 /** @param {URL} to another address of this page */
 function follow(to) {
   const url = new URL(location.href);
-  for (const [name, value] of to.searchParams) {
+  for (const name of to.searchParams.keys())
     for (const other of ABOUT[name] ?? []) url.searchParams.delete(other);
-    url.searchParams.set(name, value);
-  }
   for (const [name, value] of to.searchParams) url.searchParams.set(name, value);
   url.hash = to.hash;
   const tab = to.searchParams.get("tab") ?? "";
@@ -161,7 +159,7 @@ export function route() {
     if (elsewhere || event.defaultPrevented || !(link instanceof HTMLAnchorElement) || link.target) return;
     const to = new URL(link.href);
     const here = to.origin + to.pathname === location.origin + location.pathname;
-    if (!here || !to.searchParams.has("tab")) return;
+    if (!here || !to.searchParams.has("tab") || link.getAttribute("href")?.startsWith("#")) return;
     event.preventDefault();
     follow(to);
   });
