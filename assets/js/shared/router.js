@@ -98,8 +98,15 @@ export const linkTo = (changes) => plain(changed(new URL("?", location.href), ch
  * @param {{entry?: boolean}} [how] `entry`: of its own in the browser's history, to which Back leads
  */
 export function keep(changes, { entry = false } = {}) {
-  const url = changed(new URL(location.href), changes);
-  if (url.href === location.href) return;
+  write(changed(new URL(location.href), changes), entry);
+}
+
+/**
+ * @param {URL} url
+ * @param {boolean} entry
+ */
+function write(url, entry) {
+  if (plain(url) === plain(new URL(location.href))) return;
   history[entry ? "pushState" : "replaceState"](history.state, "", plain(url));
 }
 
@@ -110,7 +117,7 @@ export function keep(changes, { entry = false } = {}) {
 export function forget(names) {
   const url = new URL(location.href);
   for (const name of names) url.searchParams.delete(name);
-  if (url.href !== location.href) history.replaceState(history.state, "", plain(url));
+  write(url, false);
 }
 
 /** @type {Map<string, number>} how often a link was followed to a tab */
@@ -146,7 +153,7 @@ function follow(to) {
   url.hash = to.hash;
   const tab = to.searchParams.get("tab") ?? "";
   followed.set(tab, (followed.get(tab) ?? 0) + 1);
-  if (url.href !== location.href) history.pushState(history.state, "", plain(url));
+  write(url, true);
   arrive();
 }
 
