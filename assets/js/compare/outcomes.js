@@ -77,6 +77,7 @@ export function mount({ element, props, server, life }) {
   /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
   async function refresh() {
     if (!isShown(element)) return; // asked for once it is
+    if (!answered && props.first) fill(props.first);
     for (const flops of answered ? [true] : [false, true]) {
       let answer;
       try {
@@ -150,7 +151,6 @@ export function mount({ element, props, server, life }) {
     });
   }
 
-  if (props.first) fill(props.first);
   onTheme(chart, redraw);
   heard("runs-changed", life, refresh);
   // Runs may also come from elsewhere: look again whenever the page is turned to this section.
