@@ -41,7 +41,7 @@ docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails
 	mkdir -p build && cp -R docs build/docs-source
 	mkdir build/docs-source/katex
 	cd node_modules/katex/dist && cp -R katex.min.css katex.min.js contrib/auto-render.min.js fonts $(CURDIR)/build/docs-source/katex
-	$(BIN)/python -m cdvft_app.environment > build/docs-source/environment.md
+	$(BIN)/python -m cdvft_app.settings.environment > build/docs-source/environment.md
 	$(BIN)/python -m typer cdvft_app.commands.main utils docs --name "python -m cdvft_app" --title "All commands" \
 	  --output build/docs-source/commands.md
 	$(BIN)/zensical build --strict --config-file zensical.toml

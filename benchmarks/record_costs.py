@@ -16,22 +16,12 @@ from cdvft_app.costs.paper import paper_rows
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.shapes import model_shapes
-from cdvft_app.ui.compare.form import COSTS, START, cost_request
+from cdvft_app.ui.compare.form import COSTS, START, cost_request, model_entry
 
 
 def models() -> list[dict[str, Any]]:
     """Every model whose dimensions are known here, with what its controls offer."""
-    found = [model_shapes(model.id) for model in KNOWN_MODELS]
-    return [
-        {
-            "id": shapes.name,
-            "kind": shapes.kind,
-            "parameters": shapes.total_parameters,
-            "targets": list(shapes.target_names()),
-            "usual": list(shapes.default_targets),
-        }
-        for shapes in found
-    ]
+    return [model_entry(model_shapes(model.id)) for model in KNOWN_MODELS]
 
 
 def costs() -> dict[str, Any]:

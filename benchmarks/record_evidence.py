@@ -17,7 +17,7 @@ from benchmarks.evidence.many import many_adapters
 from benchmarks.evidence.reach import layers_and_architectures
 from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
-from cdvft_app import ASSETS
+from cdvft_app import ASSETS, catalog
 from cdvft_app.judging import recorded_races
 from cdvft_app.payloads.evidence import EvidenceFigure
 
@@ -43,10 +43,18 @@ def text() -> str:
 
 
 def verdicts() -> str:
-    """The contents of `recorded_races.FILE`: of every recipe that was raced."""
+    """The contents of `recorded_races.FILE`: of every recipe that was raced, and of those alike together.
+
+    Alike are races with models of one kind and with one metric.
+    """
+    raced = [*races.record()["summary"]]
+    alike: dict[str, list[str]] = {}
+    for recipe in raced:
+        key = f"{catalog.recipes()[recipe].kind} {races.metric_of_race(recipe)}"
+        alike.setdefault(key, []).append(recipe)
     judged = {
-        recipe: recorded_races.written(races.family_of_race(recipe).between)
-        for recipe in races.record()["summary"]
+        "races": {one: recorded_races.written(races.family_of_race(one).between) for one in raced},
+        "pooled": {key: recorded_races.written(races.pooled(own)) for key, own in alike.items()},
     }
     return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"
 

@@ -19,16 +19,16 @@ from cdvft.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
 
 FILE = Path(__file__).parents[1] / "assets" / "recorded_fit.json"
-NAME, SIDE, MOST_M = "smooth_kernel", 32, 3
+NAME, SIDE, MAX_M = "smooth_kernel", 32, 3
 
 
 def main() -> None:
     torch.set_num_threads(1)
     target = TARGETS[NAME]
-    *_, last = fitted(make_target(NAME, SIDE), MOST_M, f"The target: {target.description}")
+    *_, last = fitted(make_target(NAME, SIDE), MAX_M, f"The target: {target.description}")
     last["status"] = (
         f"Recorded {time.strftime('%Y-%m-%d')} on {machine()['cpu']}: {target.title.lower()}, "
-        f"{SIDE} × {SIDE}, up to m = {MOST_M}. Press Fit for one of your own"
+        f"{SIDE} × {SIDE}, up to m = {MAX_M}. Press Fit for one of your own"
     )
     FILE.write_text(json.dumps(last, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"Wrote {FILE.name}, {FILE.stat().st_size:,} bytes.")

@@ -20,13 +20,13 @@ from cdvft.approximate import TARGETS, counting_bound, factors_needed, fit_circu
 
 FILE = Path(__file__).parents[1] / "assets" / "lesson_factors.json"
 NAMES = ("gaussian", "low_rank", "smooth_kernel", "permutation")
-SIDE, MOST_M, RESTARTS, SEED = 10, 8, 4, 0
+SIDE, MAX_M, RESTARTS, SEED = 10, 8, 4, 0
 
 
 def record(name: str) -> dict[str, Any]:
     """One target with its fits, numbers rounded to five digits."""
     target = make_target(name, SIDE, SEED)
-    fits = [fit for fit in fit_circulant_diagonal(target, MOST_M, RESTARTS, SEED) if fit.finished]
+    fits = [fit for fit in fit_circulant_diagonal(target, MAX_M, RESTARTS, SEED) if fit.finished]
     print(name, [round(fit.error, 4) for fit in fits], flush=True)
     return {
         "key": name,
@@ -51,7 +51,7 @@ def main() -> None:
         "torch": torch.__version__,
         "n": SIDE,
         "restarts": RESTARTS,
-        "dimensions": [counting_bound(SIDE, m).dimension for m in range(1, MOST_M + 1)],
+        "dimensions": [counting_bound(SIDE, m).dimension for m in range(1, MAX_M + 1)],
         "factors_needed": factors_needed(SIDE),
         "targets": [record(name) for name in NAMES],
     }

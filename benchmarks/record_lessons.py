@@ -21,7 +21,7 @@ from cdvft_app.lessons.fitting import fitted
 from cdvft_app.lessons.trial import trained
 
 FILE = Path(__file__).parents[1] / "assets" / "recorded_lessons.json"
-SIDES, MOST_M = (16, 32, 64), 3
+SIDES, MAX_M = (16, 32, 64), 3
 RATES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1)  # those of assets/js/learn/breaking.js
 
 
@@ -41,10 +41,10 @@ def main() -> None:
 def fit(name: str, n: int) -> dict[str, Any]:
     """The lab's view when the fit of a target of n × n was done."""
     target = TARGETS[name]
-    *_, last = fitted(make_target(name, n), MOST_M, f"The target: {target.description}")
+    *_, last = fitted(make_target(name, n), MAX_M, f"The target: {target.description}")
     if not last["status"].startswith("Done"):
         raise RuntimeError(f"{name}, n = {n}: {last['status']}; run it where it is done in time.")
-    last["status"] = f"{target.title}, {n} × {n}, up to m = {MOST_M}"
+    last["status"] = f"{target.title}, {n} × {n}, up to m = {MAX_M}"
     return {"target": name, "n": n, "view": last}
 
 

@@ -28,12 +28,11 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.machine import machine
 from cdvft_app.catalog import get_model, resolve
 from cdvft_app.catalog.language_models import load_language_model, open_language_model
-from cdvft_app.costs.memory import PRECISIONS, step_memory
+from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring.peak_memory import PeakMemory
 from cdvft_app.settings import RunSettings
-from cdvft_app.shapes import model_shapes
 from cdvft_app.training import trainable
 
 RESULTS = Path(__file__).parent / "results" / "step_memory.json"
@@ -45,9 +44,9 @@ MEGABYTE = 2**20
 
 def counted(method: str, precision: str, checkpointing: bool, batch: int, sequence: int) -> int:
     """Bytes by formula."""
-    request = parse_cost({"model": SHAPES, "methods": [method], "batch": batch, "sequence": sequence})
-    (row,) = cost_table(request)
-    return step_memory(row, model_shapes(SHAPES), PRECISIONS[precision], checkpointing).total
+    step = {"batch": batch, "sequence": sequence, "precision": precision}
+    asked = {"model": SHAPES, "methods": [method], "gradient_checkpointing": checkpointing, **step}
+    return cost_table(parse_cost(asked))[0]["step_bytes"]
 
 
 def measured(method: str, precision: str, checkpointing: bool, batch: int, sequence: int) -> dict[str, int]:

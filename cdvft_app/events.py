@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Sent:
 class Done:
     """The end. `seconds` is training time without preparation; bytes are measured."""
 
-    state: str  # finished or stopped
+    state: Literal["finished", "stopped"]
     step: int
     seconds: float
     metric_name: str

@@ -24,7 +24,7 @@ CHANGED = {  # requirements, by the packages' names
 }
 PICTURE = "assets/screenshots/train.png"
 BADGE = "https://huggingface.co/datasets/huggingface/badges/resolve/main/duplicate-this-space-md.svg"
-MOST_BYTES = 30_000_000
+MAX_BYTES = 30_000_000
 
 
 def requirements(text: str) -> str:
@@ -70,8 +70,8 @@ def main() -> None:
         size = build(Path(there), *name)
     except ValueError as error:
         sys.exit(str(error))
-    if size > MOST_BYTES:
-        sys.exit(f"{there} has {size / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.0f} may be pushed.")
+    if size > MAX_BYTES:
+        sys.exit(f"{there} has {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} may be pushed.")
     print(f"{there}: {size / 1e6:.1f} MB")
 
 

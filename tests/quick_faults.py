@@ -31,7 +31,9 @@ FAULTS = {
     "flops": Fault("cdvft/cost/flops.py", "return 2.5 * n", "return 2.0 * n"),
     "circulant": Fault("cdvft/circulant.py", "unfold(-1, n, 1).flip(-2)", "unfold(-1, n, 1)"),
     "limit": Fault("cdvft_app/methods/cdvft.py", "ge=2, le=16", "ge=1, le=16"),
-    "resume": Fault("cdvft_app/store/states.py", "in RESUMABLE and not run.is_job", "in RESUMABLE"),
+    "resume": Fault(
+        "cdvft_app/store/records.py", "in states.RESUMABLE and not self.is_job", "in states.RESUMABLE"
+    ),
     "owner": Fault(
         "cdvft_app/training/jobs.py",
         "self._store.require_owner(run_id, token)\n        self._store.ask_to_stop",

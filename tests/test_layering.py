@@ -35,24 +35,22 @@ LIBRARY = {
     "mean_pooled": set(),
 }
 # The app's rooms; "cdvft" stands for the library.
-CHOICES = {"payloads", "settings", "environment", "methods", "metrics", "catalog", "shapes", "cdvft"}
+CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
 APP = {
     "methods": {"cdvft"},
     "metrics": set(),
     "settings": {"methods"},
-    "environment": {"methods"},
     "events": set(),
-    "payloads": set(),
-    "catalog": {"environment", "settings", "methods", "metrics", "store.location", "cdvft"},
-    "data": {"environment", "catalog", "settings", "store", "public"},
+    "payloads": {"store.states"},
+    "catalog": {"settings", "methods", "metrics", "store.location", "cdvft"},
+    "data": {"catalog", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
-    "store": {"environment", "settings", "methods", "events"},
-    "public": {"environment", "store"},
+    "store": {"settings", "methods", "events"},
+    "public": {"settings", "store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
     "training": {
-        "environment",
         "tasks",
         "metrics",
         "catalog",
@@ -71,7 +69,6 @@ APP = {
     | {"costs", "store", "training.schedule", "training.device", "training.calibration", "training.zero_gpu"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
-        "environment",
         "training",
         "tasks",
         "catalog",
@@ -81,9 +78,9 @@ APP = {
         "payloads",
         "cdvft",
     },
-    "lessons": {"environment", "training", "events", "payloads", "cdvft"},
+    "lessons": {"settings", "training", "events", "payloads", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
-    "hub_jobs": {"environment", "catalog", "settings", "store", "events", "training", "results", "cdvft"},
+    "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {
         "hub_jobs",

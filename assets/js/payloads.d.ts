@@ -139,7 +139,7 @@ export interface Job {
 export interface RunNow {
   id: string;
   name: string;
-  state: "queued" | "preparing" | "running" | "stopping" | "stopped" | "finished" | "failed" | "interrupted";
+  state: "queued" | "preparing" | "running" | "stopping" | "finished" | "stopped" | "failed" | "interrupted";
   reason: string | null;
   step: number;
   total_steps: number | null;
@@ -243,7 +243,7 @@ export interface RaceRun {
   id: string;
   method: string;
   label: string;
-  state: "queued" | "preparing" | "running" | "stopping" | "stopped" | "finished" | "failed" | "interrupted";
+  state: "queued" | "preparing" | "running" | "stopping" | "finished" | "stopped" | "failed" | "interrupted";
   step: number;
   metric: number | null;
   metric_name: string | null;

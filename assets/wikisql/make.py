@@ -25,7 +25,7 @@ QUERY = re.compile(r"SELECT (?:(MAX|MIN|COUNT|SUM|AVG) )?(.+?)_FIELD FROM TABLE 
 CONDITION = re.compile(r"(.+?)_FIELD ([=<>]) \"?(var\d+)\"?")
 NUMBER = re.compile(r"\d+(\.\d+)?")
 COLUMNS = range(3, 6)
-MOST_CHARACTERS = {"question": 72, "columns": 60}
+MAX_CHARACTERS = {"question": 72, "columns": 60}
 
 
 def column(name: str) -> str:
@@ -66,7 +66,7 @@ def row(entry: dict[str, Any], sentence: dict[str, Any], columns: list[str]) -> 
     listed = ", ".join(columns)
     if not parsed or not question.isascii() or "'" in question:
         return None
-    if len(question) > MOST_CHARACTERS["question"] or len(listed) > MOST_CHARACTERS["columns"]:
+    if len(question) > MAX_CHARACTERS["question"] or len(listed) > MAX_CHARACTERS["columns"]:
         return None
     aggregate, selected, conditions = parsed
     placed = []

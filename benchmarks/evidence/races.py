@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.evidence.drawing import read
-from cdvft_app.judging.families import Family, judged
+from cdvft_app.judging.families import Family, judged, pairs_between
+from cdvft_app.judging.judge import judge_pooled
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
+from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 
@@ -27,8 +30,8 @@ def settings_of_run(run: dict[str, Any]) -> RunSettings:
     return RunSettings.model_validate(run["settings"])
 
 
-def family_of_race(recipe: str) -> Family:
-    """The verdicts on them, each method against each other."""
+def runs_of_race(recipe: str) -> list[SweepRun]:
+    """The same as the judge takes them."""
     runs = []
     for run in recorded_runs(recipe):
         settings = settings_of_run(run)
@@ -37,6 +40,29 @@ def family_of_race(recipe: str) -> Family:
         runs.append(
             SweepRun(settings, "finished", run["metric"], run["trainable_parameters"], None, rows, answers)
         )
-    return judged(
-        runs, recorded_runs(recipe)[0]["metric_name"], lambda one: METHODS[one.settings.method.key].title
+    return runs
+
+
+def metric_of_race(recipe: str) -> str:
+    return recorded_runs(recipe)[0]["metric_name"]
+
+
+def title(run: SweepRun) -> str:
+    return METHODS[run.settings.method.key].title
+
+
+def family_of_race(recipe: str) -> Family:
+    """The verdicts on them, each method against each other."""
+    return judged(runs_of_race(recipe), metric_of_race(recipe), title)
+
+
+def pooled(recipes: Sequence[str]) -> dict[tuple[str, str], Verdict]:
+    """The verdicts over several races with one metric and the same methods."""
+    races = [pairs_between(runs_of_race(recipe), title) for recipe in recipes]
+    return dict(
+        zip(
+            races[0],
+            judge_pooled([[*pairs.values()] for pairs in races], metric_of_race(recipes[0])),
+            strict=True,
+        )
     )

@@ -24,7 +24,7 @@ from cdvft_app.catalog.uploaded_entry import ROWS, gone, is_kept
 from cdvft_app.catalog.uploaded_rows import IMAGE, divide, table
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import UploadedDataset
 from cdvft_app.store.location import data_folder
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def read_dataset(entry: DatasetEntry, progress: Progress, should_stop: ShouldSto
         return _read_digits(entry)
     if entry.source == "assets":
         return _read_answers(entry)
-    if entry.own:
+    if entry.uploaded:
         return _read_uploaded(entry, progress)
     source = files_of(entry, progress, should_stop)
     progress(None, f"Loading {entry.title}")
@@ -94,12 +94,12 @@ def read_dataset(entry: DatasetEntry, progress: Progress, should_stop: ShouldSto
 
 
 def _read_uploaded(entry: DatasetEntry, progress: Progress) -> DatasetSplits:
-    assert entry.own
-    if not is_kept(entry.own):
+    assert entry.uploaded
+    if not is_kept(entry.uploaded):
         raise DownloadFailed(gone(entry.title))
     progress(None, f"Reading {entry.title}")
     try:
-        return read_uploaded(entry.own)
+        return read_uploaded(entry.uploaded)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DownloadFailed(f"{entry.title} could not be read: {str(error)[:400]}") from error
 
@@ -149,44 +149,44 @@ MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], DatasetSplits]] = {
 }
 
 
-def read_uploaded(own: OwnData) -> DatasetSplits:
+def read_uploaded(uploaded: UploadedDataset) -> DatasetSplits:
     """Rows to train and to evaluate on. ValueError says what is not as it must be."""
-    division = divide(own)
+    division = divide(uploaded)
     if not len(division.train) or not len(division.evaluation):
         raise ValueError("no rows are left to train on or to evaluate on.")
-    other = own.evaluation_sha256 or own.sha256
+    other = uploaded.evaluation_sha256 or uploaded.sha256
     train_labels, evaluation_labels = division.train_labels, division.evaluation_labels
-    if own.kind == "generation":
-        train_labels = _uploaded_answers(own, own.sha256, division.train)
-        evaluation_labels = _uploaded_answers(own, other, division.evaluation)
+    if uploaded.kind == "generation":
+        train_labels = _uploaded_answers(uploaded, uploaded.sha256, division.train)
+        evaluation_labels = _uploaded_answers(uploaded, other, division.evaluation)
     return DatasetSplits(
-        DatasetSplit(_select_uploaded(own, own.sha256, division.train), train_labels),
-        DatasetSplit(_select_uploaded(own, other, division.evaluation), evaluation_labels),
-        own.labels,
+        DatasetSplit(_select_uploaded(uploaded, uploaded.sha256, division.train), train_labels),
+        DatasetSplit(_select_uploaded(uploaded, other, division.evaluation), evaluation_labels),
+        uploaded.labels,
     )
 
 
-def _uploaded_answers(own: OwnData, sha256: str, places: np.ndarray) -> np.ndarray:
+def _uploaded_answers(uploaded: UploadedDataset, sha256: str, places: np.ndarray) -> np.ndarray:
     """The answers in these rows, as text."""
-    column = table(sha256).column(own.label).to_pylist()
+    column = table(sha256).column(uploaded.label).to_pylist()
     return np.array([column[place].strip() for place in places], dtype=object)
 
 
-def _select_uploaded(own: OwnData, sha256: str, places: np.ndarray) -> Select:
+def _select_uploaded(uploaded: UploadedDataset, sha256: str, places: np.ndarray) -> Select:
     import datasets
 
     datasets.disable_progress_bars()
     rows = datasets.Dataset.from_file(str(data_folder() / sha256 / ROWS))
-    if own.kind == "image":
+    if uploaded.kind == "image":
         images = rows.cast_column(IMAGE, datasets.Image())
         return lambda chosen: images.select(places[chosen])[IMAGE]
-    if own.kind == "generation":
-        return lambda chosen: [joined(row, *own.inputs) for row in rows.select(places[chosen])]
-    if len(own.inputs) == 1:
-        return lambda chosen: [text.strip() for text in rows.select(places[chosen])[own.inputs[0]]]
+    if uploaded.kind == "generation":
+        return lambda chosen: [joined(row, *uploaded.inputs) for row in rows.select(places[chosen])]
+    if len(uploaded.inputs) == 1:
+        return lambda chosen: [text.strip() for text in rows.select(places[chosen])[uploaded.inputs[0]]]
 
     def pairs(chosen: np.ndarray) -> list[tuple[str, str]]:
-        first, second = (rows.select(places[chosen])[name] for name in own.inputs)
+        first, second = (rows.select(places[chosen])[name] for name in uploaded.inputs)
         return [(one.strip(), two.strip()) for one, two in zip(first, second, strict=True)]
 
     return pairs

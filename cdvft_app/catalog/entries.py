@@ -17,7 +17,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
 from cdvft_app.methods import METHODS, Method
 from cdvft_app.metrics import METRICS
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import UploadedDataset
 
 Kind = Literal["text", "image", "generation"]
 KINDS: tuple[Kind, ...] = ("text", "image", "generation")
@@ -116,7 +116,8 @@ class DatasetEntry:
     prompt and answer together by its recipe's model), None where nobody counted. `instruction` is what a
     model that writes is told before each prompt; `fields` are the names in an answer of lines "name: value",
     empty where answers are free text. `example` is an input to begin with that is not in the data. Of answers
-    with an `answer_mark` only what follows it is right or wrong. `own` says how data of one's own is read.
+    with an `answer_mark` only what follows it is right or wrong.
+    `uploaded` says how an uploaded one is read.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -144,7 +145,7 @@ class DatasetEntry:
     fields: tuple[str, ...] = ()
     example: str = ""
     answer_mark: str = ""
-    own: OwnData | None = None
+    uploaded: UploadedDataset | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Expected:
 class Recipe:
     """A model, a dataset and settings that are known to go together.
 
-    `learning_rates` are each method's own: one shared rate would make any comparison unfair. Those that
+    `learning_rates` are each method's uploaded: one shared rate would make any comparison unfair. Those that
     recipes.json names won a search that was judged on rows which are not evaluated on
     (benchmarks/results/learning_rates.json); the others are the methods' usual ones. The last four fields are
     what a large model needs to fit; they are those of `RunSettings`.

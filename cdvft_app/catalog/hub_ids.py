@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdvft_app.catalog.entries import DEFAULT_TARGETS, POOLING, DatasetEntry, Kind, ModelEntry
-from cdvft_app.environment import environment
 from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings.environment import environment
 
 # A hub id of each kind: older names go without an owner, and timm's without "timm/".
 EXAMPLES: Mapping[Kind, str] = {

@@ -32,7 +32,7 @@ from cdvft_app.catalog.download import (
     silent,
 )
 from cdvft_app.catalog.wheels import WHEELS, Wheel
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 
 MARKER = "ready.json"
 DISK_FULL = "the disk is full. Free some space or let CDVFT_CACHE name a folder on another disk"

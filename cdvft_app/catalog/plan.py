@@ -162,8 +162,8 @@ def _inputs(kind: Kind) -> str:
 
 def _held_out(dataset: DatasetEntry) -> int | None:
     """How many rows are kept for evaluation; None where they come as a split of their own, or uncounted."""
-    if dataset.own:
-        return dataset.own.evaluation_rows
+    if dataset.uploaded:
+        return dataset.uploaded.evaluation_rows
     if dataset.evaluation_split or dataset.examples is None:
         return None
     return dataset.examples // (ONE_HELD_OUT_IN - 1)

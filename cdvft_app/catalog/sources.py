@@ -60,7 +60,7 @@ def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False
     """
     entries = list(entries)
     for entry in entries:
-        if isinstance(entry, DatasetEntry) and entry.own and not uploaded_entry.is_kept(entry.own):
+        if isinstance(entry, DatasetEntry) and entry.uploaded and not uploaded_entry.is_kept(entry.uploaded):
             return uploaded_entry.gone(entry.title)
     lacking = [
         entry.title

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cdvft_app.catalog.uploaded_entry import ROWS
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import UploadedDataset
 from cdvft_app.store.location import data_folder
 
 if TYPE_CHECKING:
@@ -44,37 +44,39 @@ def table(sha256: str) -> pa.Table:
     return pa.ipc.open_stream(pa.memory_map(str(data_folder() / sha256 / ROWS))).read_all()
 
 
-def divide(own: OwnData) -> Division:
+def divide(uploaded: UploadedDataset) -> Division:
     """Which rows are trained on, and which are evaluated on; the same ones every time.
 
     Where a share is held out it is drawn within each class, from rows of different inputs, and no row with
     an input that is evaluated on is trained on.
     """
-    hashes, labels, sides = _columns(own, own.sha256)
+    hashes, labels, sides = _columns(uploaded, uploaded.sha256)
     usable = ~np.isnan(labels)
     unusable = int((~usable).sum())
     places = np.flatnonzero(usable)
     first = np.zeros(len(hashes), bool)
     first[places[np.unique(hashes[places], return_index=True)[1]]] = True
-    if own.evaluation_sha256:
-        other_hashes, other_labels, _ = _columns(own, own.evaluation_sha256)
+    if uploaded.evaluation_sha256:
+        other_hashes, other_labels, _ = _columns(uploaded, uploaded.evaluation_sha256)
         evaluation = np.flatnonzero(~np.isnan(other_labels))
         unusable += int(np.isnan(other_labels).sum())
         evaluation_hashes, evaluation_labels = other_hashes[evaluation], other_labels[evaluation]
-    elif own.split:
+    elif uploaded.split:
         evaluation = np.flatnonzero(usable & sides)
         evaluation_hashes, evaluation_labels = hashes[evaluation], labels[evaluation]
     else:
-        evaluation = _held_out(np.flatnonzero(first), labels, own)
+        evaluation = _held_out(np.flatnonzero(first), labels, uploaded)
         evaluation_hashes, evaluation_labels = hashes[evaluation], labels[evaluation]
-    candidates = places if own.evaluation_sha256 else places[~sides[places]]
+    candidates = places if uploaded.evaluation_sha256 else places[~sides[places]]
     seen = np.isin(hashes[candidates], evaluation_hashes)
-    if not own.split and not own.evaluation_sha256:  # rows that are evaluated on were drawn out of these
+    if (
+        not uploaded.split and not uploaded.evaluation_sha256
+    ):  # rows that are evaluated on were drawn out of these
         dropped = int(seen.sum()) - len(evaluation)
     else:
         dropped = int(seen.sum())
     train = candidates[~seen]
-    kind = np.int64 if own.labels else np.float32
+    kind = np.int64 if uploaded.labels else np.float32
     return Division(
         train,
         evaluation,
@@ -86,36 +88,38 @@ def divide(own: OwnData) -> Division:
     )
 
 
-def _columns(own: OwnData, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
     written), and whether it is of the evaluation split."""
     import duckdb
 
     rows = table(sha256)
-    lacking = {*own.inputs, own.label, *([own.split] if own.split else [])} - {*rows.column_names}
+    lacking = {*uploaded.inputs, uploaded.label, *([uploaded.split] if uploaded.split else [])} - {
+        *rows.column_names
+    }
     if lacking:
         raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")
-    names = [f'r."{_quoted(name)}"' for name in own.inputs]
-    if own.kind == "image":
+    names = [f'r."{_quoted(name)}"' for name in uploaded.inputs]
+    if uploaded.kind == "image":
         inputs = [f"{name}.bytes" for name in names]
         blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in inputs)
     else:
         inputs = [f"coalesce(trim({name}), '')" for name in names]
-        either = " AND " if own.kind == "generation" else " OR "  # a part of a prompt may be empty
+        either = " AND " if uploaded.kind == "generation" else " OR "  # a part of a prompt may be empty
         blank = either.join(f"{one} = ''" for one in inputs)
-    label = f'trim(r."{_quoted(own.label)}")'
+    label = f'trim(r."{_quoted(uploaded.label)}")'
     value = f"try_cast({label} AS DOUBLE)"
-    if own.labels:
+    if uploaded.labels:
         value = f"nullif(list_position($labels, {label}), 0) - 1"
-    elif own.kind == "generation":
+    elif uploaded.kind == "generation":
         value = f"CASE WHEN {label} <> '' THEN 0 END"
-    side = f'lower(trim(r."{_quoted(own.split)}")) IN $names' if own.split else "false"
+    side = f'lower(trim(r."{_quoted(uploaded.split)}")) IN $names' if uploaded.split else "false"
     query = (
         f"SELECT hash({', '.join(inputs)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
         f" coalesce({side}, false) AS side FROM r"
     )
-    values: dict[str, object] = {"labels": list(own.labels)} if own.labels else {}
-    if own.split:
+    values: dict[str, object] = {"labels": list(uploaded.labels)} if uploaded.labels else {}
+    if uploaded.split:
         values["names"] = list(EVALUATION_NAMES)
     with duckdb.connect() as connection:
         connection.register("r", rows)
@@ -129,12 +133,12 @@ def _quoted(name: str) -> str:
     return name.replace('"', '""')
 
 
-def _held_out(places: np.ndarray, labels: np.ndarray, own: OwnData) -> np.ndarray:
-    """The share `own.held_out` of these places, of each class by itself; of two at least one."""
-    random = np.random.default_rng(own.split_seed)
+def _held_out(places: np.ndarray, labels: np.ndarray, uploaded: UploadedDataset) -> np.ndarray:
+    """The share `uploaded.held_out` of these places, of each class by itself; of two at least one."""
+    random = np.random.default_rng(uploaded.split_seed)
     kept = []
-    for value in range(len(own.labels)) if own.labels else [None]:
+    for value in range(len(uploaded.labels)) if uploaded.labels else [None]:
         of_class = places if value is None else places[labels[places] == value]
-        count = round(own.held_out * len(of_class)) or min(len(of_class) // 2, 1)
+        count = round(uploaded.held_out * len(of_class)) or min(len(of_class) // 2, 1)
         kept.append(random.permutation(of_class)[:count])
     return np.sort(np.concatenate(kept))

@@ -16,7 +16,7 @@ from cdvft_app.costs.devices import HERE, KEYS
 from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
-from cdvft_app.decision.comparison import Decision, decide
+from cdvft_app.decision.decide import Decision, decide
 from cdvft_app.training.device import device_kind, total_bytes
 
 TABLE_WIDTH = 120

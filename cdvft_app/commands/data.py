@@ -15,9 +15,9 @@ from cdvft_app.commands.findings import print_progress, show
 from cdvft_app.commands.train import Answer, Evaluation, HeldOut, Json, Label, Prompt, SplitSeed, Text
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.inspect import inspect as inspected
-from cdvft_app.data.keep import keep
-from cdvft_app.data.report import facts
 from cdvft_app.store.runs import RunStore
 
 app = typer.Typer(help="Data of your own: look at it, list it, delete it.", no_args_is_help=True)
@@ -37,8 +37,8 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Read a file and say what would be learned from it, and what is wrong with it."""
-    kept = keep(file, progress=print_progress)
-    other = keep(evaluation, progress=print_progress) if evaluation else None
+    kept = import_file(file, progress=print_progress)
+    other = import_file(evaluation, progress=print_progress) if evaluation else None
     try:
         looked = inspected(
             kept,
@@ -49,7 +49,7 @@ def inspect(
             evaluation_title=evaluation.stem if evaluation else "",
         )
         if as_json:
-            print(json.dumps(facts(looked)))
+            print(json.dumps(as_dict(looked)))
         else:
             show(looked)
     finally:

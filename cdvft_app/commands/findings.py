@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app.costs.quantities import amount
-from cdvft_app.data import library
-from cdvft_app.data.inspect import Inspection
+from cdvft_app.data.inspect import Inspection, nearest_recipe, recipe_reason
 
 
 def print_progress(fraction: float | None, text: str) -> None:
@@ -27,7 +26,7 @@ def show(looked: Inspection) -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("column", "used as", "type", "missing", "different"):
         table.add_column(heading, no_wrap=True)
-    reads, told = ("prompt", "answer") if looked.roles.writes else ("input", "label")
+    reads, told = ("prompt", "answer") if looked.roles.is_generative else ("input", "label")
     used: dict[str | None, str] = {name: reads for name in looked.roles.inputs}
     used |= {looked.roles.label: told} | ({looked.roles.split: "split"} if looked.roles.split else {})
     for column in looked.columns:
@@ -63,7 +62,7 @@ def lines(looked: Inspection) -> list[str]:
         found.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
     if looked.lengths:
         unit = "tokens" if looked.lengths.exact else "words and marks"
-        unit += ", prompt and answer together" if looked.roles.writes else ""
+        unit += ", prompt and answer together" if looked.roles.is_generative else ""
         found.append(
             f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
             f"longest {looked.lengths.longest}"
@@ -75,5 +74,5 @@ def lines(looked: Inspection) -> list[str]:
         )
     found += [f"left out: {one}" for one in looked.faults]
     found += [f"mind: {one}" for one in looked.warnings]
-    found.append(library.because(library.nearest(looked.kind)))
+    found.append(recipe_reason(nearest_recipe(looked.kind)))
     return found

@@ -16,7 +16,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
 TABLE_WIDTH = 200  # room for any row, so that no number is cut
-MOST_OF_NAME = 24  # characters of a run's name in the list; --json has all of it
+MAX_OF_NAME = 24  # characters of a run's name in the list; --json has all of it
 
 
 def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:
@@ -33,7 +33,7 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
         table.add_row(
             run.id,
             f"{datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}",
-            escape(run.name if len(run.name) <= MOST_OF_NAME else f"{run.name[: MOST_OF_NAME - 1]}…"),
+            escape(run.name if len(run.name) <= MAX_OF_NAME else f"{run.name[: MAX_OF_NAME - 1]}…"),
             run.method,
             "damaged" if run.damaged else run.state,
             f"{run.step}/{run.total_steps or '?'}",

@@ -21,11 +21,10 @@ from cdvft_app.hub_jobs.sending import check
 from cdvft_app.hub_jobs.sending import send as begin
 from cdvft_app.results.exporters import appearing
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import LeaseLost, RunRecord, UnknownRun
+from cdvft_app.store.records import LeaseLost, RunRecord, UnknownRun, no_run
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import check_left_job
+from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training.foreground import stop_signals
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.supervision import follow
@@ -72,7 +71,7 @@ def follow_again(run_id: str) -> None:
     left = store.get(run_id)
     if left is None:
         raise UnknownRun(no_run(run_id))
-    check_left_job(left)
+    left.require_left_job()
     api = HfApi(endpoint=endpoint(), token=_token())
     run = store.leases.acquire(run_id, this_process())
     _follow(store, run, follower(api)(store, run, None))
@@ -88,7 +87,7 @@ def _follow(store: RunStore, run: RunRecord, job: Followed) -> NoReturn:
     with stop_signals() as should_stop, renewing(store, run):
 
         def cancel_if_asked() -> bool:
-            if should_stop() is not Halt.NO and store.state(run.id) in ("preparing", "running"):
+            if should_stop() is not Halt.NO and store.state(run.id) in STOPPABLE:
                 store.ask_to_stop(run.id)
             return False
 

@@ -21,9 +21,9 @@ from cdvft_app import catalog
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
-from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, own_data
+from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, uploaded_dataset
 from cdvft_app.data import library
-from cdvft_app.environment import environment
+from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.judging import words
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
@@ -32,11 +32,12 @@ from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.family import compared_pairs
+from cdvft_app.settings.environment import environment
+from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import UNFINISHED
+from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import group, numbers, parse_sweep
 from cdvft_app.training.foreground import run_here
 
@@ -80,8 +81,8 @@ def sweep(
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
     base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
     if data:
-        own = own_data(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
-        base = {"recipe": library.nearest(own.kind).key, **base, "data": own.model_dump(mode="json")}
+        own = uploaded_dataset(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
+        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in request.runs()]
@@ -113,12 +114,12 @@ def _run_all(
     known = {run.settings: run for run in before}
     group_id = before[0].group_id if before else None
     family = compared_pairs(wanted, sweep=True)
-    ended = sum(run.state in ("finished", "failed") for run in known.values())
+    ended = sum(run.state in SETTLED for run in known.values())
     if ended:
         _print_status(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
     for place, settings in enumerate(wanted, 1):
         earlier_run = known.get(settings)
-        if earlier_run and earlier_run.state in ("finished", "failed"):
+        if earlier_run and earlier_run.state in SETTLED:
             continue
 
         take = partial(

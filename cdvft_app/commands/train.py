@@ -24,14 +24,14 @@ from cdvft_app.commands.findings import lines, print_progress
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
-from cdvft_app.environment import environment
+from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.prediction import admit_again, admitted
-from cdvft_app.settings import InvalidChoice, OwnData, RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
+from cdvft_app.settings.environment import environment
 from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import check_resumable
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
 from cdvft_app.training.foreground import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
@@ -82,9 +82,9 @@ def train(
     roles = library.read_roles(text or [], label, prompt or [], answer)
     split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
     if data:
-        own = own_data(data, evaluation, roles | split)
+        own = uploaded_dataset(data, evaluation, roles | split)
         known = "recipe" in settings.model_fields_set
-        recipe = settings.recipe if known else library.nearest(own.kind).key
+        recipe = settings.recipe if known else nearest_recipe(own.kind).key
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
     elif text or label or prompt or answer or evaluation or held_out or split_seed:
         raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
@@ -105,7 +105,7 @@ def train(
     _run(take, as_json)
 
 
-def own_data(file: Path, evaluation: Path | None, read: dict[str, Any]) -> OwnData:
+def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
     """What is learned from a file, which is kept; what was found in it is printed."""
     store = RunStore.default()
     record = library.give(store, file, None, progress=print_progress)
@@ -124,7 +124,7 @@ def resume(run_id: str, as_json: Json = False) -> None:
         run = store.get(run_id)
         if run is None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
-        check_resumable(run)
+        run.require_resumable()
         admit_again(run, catalog.resolve(run.settings), store, environment().max_run_seconds)
         store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
         return store.leases.acquire(run_id, this_process())

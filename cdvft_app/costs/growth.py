@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cdvft.cost import Cost, Shape
+from cdvft_app.costs.memory import checkpointed
 from cdvft_app.costs.quantities import QUANTITIES, Row
 from cdvft_app.costs.sentences import label
 from cdvft_app.methods import METHODS, Method, flat
@@ -41,7 +42,7 @@ def growth(rows: Sequence[Row], shapes: ModelShapes, targets: tuple[str, ...]) -
     """
     adapted = merged(shapes.select(targets))
     available = [row for row in rows if not row["unavailable"] and row["targets"]]
-    return [_growth_along(axis, available) for axis in _axes(available, adapted)]
+    return [_growth_along(axis, available, shapes) for axis in _axes(available, adapted)]
 
 
 def merged(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
@@ -117,12 +118,14 @@ def _including(values: Iterable[int], chosen: int) -> list[int]:
     return sorted({*values, chosen})
 
 
-def _growth_along(axis: _Axis, rows: Sequence[Row]) -> Growth:
+def _growth_along(axis: _Axis, rows: Sequence[Row], model: ModelShapes) -> Growth:
     series: list[GrowthLine] = []
     for row in rows:
         costs = [axis.estimate(row, value) for value in axis.values]
         lines = {
-            quantity.key: [None if found is None else quantity.value(with_sums(found)) for found in costs]
+            quantity.key: [
+                None if found is None else quantity.value(_as_row(found, row, model)) for found in costs
+            ]
             for quantity in GROWING
         }
         series.append({"method": row["method"], "label": label(row), "costs": lines})
@@ -138,10 +141,14 @@ def _growth_along(axis: _Axis, rows: Sequence[Row]) -> Growth:
     }
 
 
-def with_sums(found: Cost) -> dict[str, Any]:
-    """A cost as a dict, with the properties that a cost table's row has as fields."""
-    sums = ("flops_per_step", "activation_bytes")
-    return asdict(found) | {name: getattr(found, name) for name in sums}
+def _as_row(found: Cost, row: Row, model: ModelShapes) -> dict[str, Any]:
+    """A cost with the fields of a cost table's row that the drawn quantities are read from."""
+    kept = found.activation_bytes
+    return asdict(found) | {
+        "flops_per_step": found.flops_per_step,
+        "adapter_weight_bytes": 4 * found.trainable_parameters,
+        "activation_bytes": checkpointed(kept, model) if row["gradient_checkpointing"] else kept,
+    }
 
 
 def _method(row: Row, **change: int) -> Method:

@@ -44,41 +44,47 @@ _BYTES_OF_BITS = {8: 1.0, 4: 0.516}
 
 @dataclass(frozen=True)
 class StepMemory:
-    """Bytes of one training step by what they hold, without the program itself and its libraries."""
+    """Bytes of one training step by what they hold, without the program itself and its libraries.
 
-    weights: int
-    adapter: int
-    gradients: int
-    moments: int
-    adapter_inputs: int
-    activations: int
-    logits: int
+    Args:
+        frozen_bytes: the model's weights; those that full fine-tuning trains, too.
+        adapter_weight_bytes: the trained numbers beside them.
+        gradient_bytes: of what is trained.
+        optimizer_bytes: AdamW's two moments.
+        activation_bytes: inputs that the method's own layers keep for the backward pass.
+        model_activation_bytes: what the model keeps for it.
+        logit_bytes: a generator's logits and what its loss makes of them.
+    """
+
+    frozen_bytes: int
+    adapter_weight_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    activation_bytes: int
+    model_activation_bytes: int
+    logit_bytes: int
 
     @property
     def total(self) -> int:
         return sum(asdict(self).values())
 
 
-def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
-    """All that a step in float32 needs, see `step_memory`."""
-    return step_memory(row, shapes).total
-
-
 def step_memory(
-    row: Mapping[str, Any],
-    shapes: ModelShapes,
-    precision: Precision = FLOAT32,
-    checkpointing: bool = False,
+    row: Mapping[str, Any], shapes: ModelShapes, precision: Precision, checkpointing: bool
 ) -> StepMemory:
     """Weights, gradients, AdamW's moments and activations of a step, by formula.
 
-    Beside what a method's own layers keep (the cost table's `activation_bytes`) the model keeps, from the
-    first trained layer on, the output of each linear layer, which a norm, an activation or attention
-    reads again in the backward pass, attention's output, that of an activation which a gate multiplies,
-    and what an activation of several operations holds between them. Dropout keeps what it multiplied by.
-    Fused attention keeps no scores; attention with dropout, which a CPU cannot fuse, keeps them, their
-    dropout, and the product of both (a GPU needs less). Head-only training keeps nothing of the model. A
-    generator's log-probabilities, their gradient and that of its logits stand at once, in float32.
+    Only the cost table calls it, whose rows hold the result: whoever says a step's memory reads it there.
+    `row` has `method`, `targets`, `batch`, `sequence`, `trainable_parameters` and what the method adds by
+    itself in `gradient_bytes`, `optimizer_bytes` and `activation_bytes`, as without checkpointing.
+
+    Beside what a method's own layers keep the model keeps, from the first trained layer on, the output of
+    each linear layer, which a norm, an activation or attention reads again in the backward pass, attention's
+    output, that of an activation which a gate multiplies, and what an activation of several operations holds
+    between them. Dropout keeps what it multiplied by. Fused attention keeps no scores; attention with
+    dropout, which a CPU cannot fuse, keeps them, their dropout, and the product of both (a GPU needs less).
+    Head-only training keeps nothing of the model. A generator's log-probabilities, their gradient and that of
+    its logits stand at once, in float32.
 
     With checkpointing every block keeps its input alone, and one block at a time all the rest.
     Rounded to 8 or 4 bits are the weights of linear layers but the output's, as bitsandbytes does it; full
@@ -86,24 +92,29 @@ def step_memory(
     """
     full, number = row["method"] == "full", 2 if precision.half else _FLOAT32
     tokens, kept = row["batch"] * row["sequence"], kept_per_token(row, shapes)
-    own: float = row["activation_bytes"]
+    own = row["activation_bytes"]
     if checkpointing and kept:
         many = len(blocks(shapes.layers)) or 1
         kept = min(kept, round(kept / many) + many * shapes.hidden_size)
-        own /= many
+        own = checkpointed(own, shapes)
     logits = 0
     if row["method"] != "head" and shapes.output_layer:
         outputs = next(shape.d_out for shape in shapes.layers if shape.name == shapes.output_layer)
         logits = tokens * outputs * _LOGITS * _FLOAT32
     return StepMemory(
-        weights=_FLOAT32 * shapes.total_parameters if full else _frozen_bytes(shapes, precision),
-        adapter=0 if full else _FLOAT32 * row["trainable_parameters"],
-        gradients=row["gradient_bytes"],
-        moments=row["optimizer_bytes"],
-        adapter_inputs=round(own),
-        activations=number * tokens * kept,
-        logits=logits,
+        frozen_bytes=_FLOAT32 * shapes.total_parameters if full else _frozen_bytes(shapes, precision),
+        adapter_weight_bytes=0 if full else _FLOAT32 * row["trainable_parameters"],
+        gradient_bytes=row["gradient_bytes"],
+        optimizer_bytes=row["optimizer_bytes"],
+        activation_bytes=own,
+        model_activation_bytes=number * tokens * kept,
+        logit_bytes=logits,
     )
+
+
+def checkpointed(activation_bytes: int, shapes: ModelShapes) -> int:
+    """Of the inputs that adapters keep, those that stand at once: one block's."""
+    return round(activation_bytes / (len(blocks(shapes.layers)) or 1))
 
 
 def _frozen_bytes(shapes: ModelShapes, precision: Precision) -> int:

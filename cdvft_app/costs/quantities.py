@@ -1,4 +1,4 @@
-"""What can be compared: each quantity's name, unit, meaning, value in a cost row, and yardstick."""
+"""What can be compared: each quantity's name, unit, meaning, value in a cost row, and baseline."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 @dataclass(frozen=True)
 class Quantity:
-    """`value` is what the method adds, `yardstick` the frozen model's own; both from a cost table's row."""
+    """`value` is what the method adds, `baseline` the frozen model's own; both from a cost table's row."""
 
     key: str
     title: str
     kind: Kind
     hint: str
-    yardstick_title: str
+    baseline_title: str
     value: Callable[[Row], float | None]
-    yardstick: Callable[[Row], float | None]
+    baseline: Callable[[Row], float | None]
 
 
 def added_memory(row: Row) -> int:
     """Weights, gradients, AdamW's moments, kept activations; full fine-tuning's weights are the model's."""
-    weights = 0 if row["method"] == "full" else _FLOAT32 * row["trainable_parameters"]
-    return weights + row["gradient_bytes"] + row["optimizer_bytes"] + row["activation_bytes"]
+    return sum(row[f"{of}_bytes"] for of in ("adapter_weight", "gradient", "optimizer", "activation"))
 
 
 def frozen_flops(row: Row) -> int:
     """The frozen model's forward pass, and its backward pass where the method needs one."""
     return row["frozen_forward_flops_per_step"] + row["frozen_backward_flops_per_step"]
+
+
+def _float32_bytes(row: Row) -> int:
+    return _FLOAT32 * row["frozen_parameters"]
 
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -54,7 +57,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Size of the adapter's safetensors file in float32, header included.",
         "The model's file in float32",
         lambda row: row["adapter_bytes"],
-        lambda row: row["frozen_bytes"],
+        _float32_bytes,
     ),
     Quantity(
         "flops",
@@ -69,7 +72,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "memory",
         "Extra memory",
         "bytes",
-        "What the method adds while training, in float32: weights, gradients, AdamW's two moments, and "
+        "What the method adds while training: weights, gradients and AdamW's two moments in float32, and "
         "what its layers keep for the backward pass.",
         "The frozen model's weights",
         added_memory,
@@ -79,7 +82,8 @@ QUANTITIES: tuple[Quantity, ...] = (
         "seconds",
         "Step time",
         "seconds",
-        "Median time of a whole training step, measured on this machine; nothing here is derived from FLOPs.",
+        "Median time of a whole training step, measured on this machine in float32 without checkpointing; "
+        "nothing here is derived from FLOPs.",
         "The frozen model's forward pass alone",
         lambda row: (row.get("measured") or {}).get("seconds"),
         lambda row: (row.get("measured") or {}).get("forward_seconds"),
@@ -89,10 +93,10 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Peak memory",
         "bytes",
         "How much the measuring program's memory grew at most, the frozen model included: measured on this "
-        "machine, where whole pages and buffers of the libraries count too.",
-        "The frozen model's weights",
+        "machine in float32, where whole pages and buffers of the libraries count too.",
+        "The frozen model's weights in float32",
         lambda row: (row.get("measured") or {}).get("peak_bytes"),
-        lambda row: row["frozen_bytes"],
+        _float32_bytes,
     ),
 )
 MEASURED = ("seconds", "peak")

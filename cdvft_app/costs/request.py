@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cdvft.cost import Convention
 from cdvft_app.costs.devices import HERE
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings import MOST_COMPETITORS, Name, explain, require_distinct
+from cdvft_app.settings import MAX_COMPETITORS, Name, explain, require_distinct
 
 Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 DeviceKey = Literal["here", "t4", "l4", "rtx4090", "a100-40", "a100-80", "h100"]
@@ -26,7 +26,7 @@ class CostRequest(BaseModel):
     targets: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: usual ones"
     )
-    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MOST_COMPETITORS)
+    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MAX_COMPETITORS)
     batch: int = Field(16, ge=1, le=65_536, strict=True, description="sequences or images a step")
     sequence: int | None = Field(
         None, ge=1, le=1_048_576, strict=True, description="tokens; None: usual ones"
@@ -38,7 +38,7 @@ class CostRequest(BaseModel):
     device: DeviceKey = Field(default=HERE, description="the one that should train it")
     precision: PrecisionKey = Field(default="float32", description="of the frozen weights and the arithmetic")
     gradient_checkpointing: bool = Field(default=False, strict=True)
-    aim: Aim = Field(default="file", description="what matters most")
+    aim: Aim = Field(default="quality", description="what matters most")
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +49,11 @@ class CostRequest(BaseModel):
     @classmethod
     def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
         return require_distinct(methods)
+
+    @property
+    def as_measured(self) -> CostRequest:
+        """Steps are measured in float32 without checkpointing, whatever is asked."""
+        return self.model_copy(update={"precision": "float32", "gradient_checkpointing": False})
 
     @property
     def reference(self) -> Method:

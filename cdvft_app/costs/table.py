@@ -13,7 +13,7 @@ from typing import Any
 
 from cdvft import cost
 from cdvft.cost import Shape
-from cdvft_app.costs.memory import training_bytes
+from cdvft_app.costs.memory import PRECISIONS, Precision, step_memory
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.shapes import ModelShapes, model_shapes
@@ -38,9 +38,10 @@ _MODEL_ASSUMPTIONS = (
 class CostRow:
     """One method's cost for one training step, all but `method` and `model` None where it is `unavailable`.
 
-    FLOPs and bytes without further name are what the method adds; `frozen_...` is the model's own part as far
-    as the method needs it: head-only training needs no backward pass through the model. Bytes are float32;
-    `step_bytes` are all that a step needs, the model's weights and activations included.
+    FLOPs without further name are what the method adds; `frozen_...` is the model's own part as far as the
+    method needs it: head-only training needs no backward pass through the model. `adapter_bytes` are the
+    file's. `frozen_bytes` to `logit_bytes` are a step's in the request's precision, see
+    `costs.memory.StepMemory`, and `step_bytes` their sum.
     `head_parameters` are trained besides by every method, and are in no other number but head's own. Where
     `setting` has None, each layer takes its default.
     """
@@ -69,12 +70,17 @@ class CostRow:
     frozen_forward_flops_per_step: int | None = None
     frozen_backward_flops_per_step: int | None = None
     total_flops_per_step: int | None = None
+    precision: str | None = None
+    gradient_checkpointing: bool | None = None
+    frozen_bytes: int | None = None
+    adapter_weight_bytes: int | None = None
     gradient_bytes: int | None = None
     optimizer_bytes: int | None = None
     activation_bytes: int | None = None
+    model_activation_bytes: int | None = None
+    logit_bytes: int | None = None
     step_bytes: int | None = None
     frozen_parameters: int | None = None
-    frozen_bytes: int | None = None
     merged_inference_flops_per_token: float | None = None
     assumptions: list[str] | None = None
 
@@ -83,8 +89,10 @@ class _Unavailable(Exception):
     """The model has no place for this method; the text says why."""
 
 
-def cost_table(request: CostRequest) -> list[dict[str, Any]]:
+def cost_table(request: CostRequest, precision: Precision | None = None) -> list[dict[str, Any]]:
     """One `CostRow` a method, as a JSON-serialisable object, in the order asked for.
+
+    `precision`: one that has no name in a request; None: the request's.
 
     Raises:
         InvalidChoice: the model, its targets or a setting cannot be; a method that the model has no place for
@@ -93,7 +101,8 @@ def cost_table(request: CostRequest) -> list[dict[str, Any]]:
     shapes = model_shapes(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
     shapes.select(targets)  # refuses before any row what no row could have
-    table = _Table(request, shapes, targets, _sequence(request, shapes))
+    held = precision or PRECISIONS[request.precision]
+    table = _Table(request, shapes, targets, _sequence(request, shapes), held)
     try:
         return [asdict(table.row(method)) for method in request.methods]
     except ValueError as error:  # the formulas say in a sentence what they cannot count
@@ -108,6 +117,7 @@ class _Table:
     shapes: ModelShapes
     targets: tuple[str, ...]
     sequence: int
+    precision: Precision
 
     def row(self, method: Method) -> CostRow:
         try:
@@ -131,9 +141,11 @@ class _Table:
             frozen_backward_flops_per_step=backward,
             total_flops_per_step=forward + backward + found.flops_per_step,
             frozen_parameters=self.shapes.total_parameters,
-            frozen_bytes=4 * self.shapes.total_parameters,
+            precision=self.request.precision,
+            gradient_checkpointing=self.request.gradient_checkpointing,
         )
-        return replace(row, step_bytes=training_bytes(asdict(row), self.shapes))
+        memory = step_memory(asdict(row), self.shapes, self.precision, self.request.gradient_checkpointing)
+        return replace(row, **asdict(memory), step_bytes=memory.total)
 
     def _cost(self, method: Method) -> tuple[Method, cost.Cost]:
         """The method with its sizes filled in, and what it costs."""
@@ -191,6 +203,14 @@ class _Table:
         return (Shape("head", self.request.labels, self.shapes.hidden_size, bias=True, pooled=True),)
 
 
+def usual_sequence(shapes: ModelShapes) -> int:
+    """Tokens in one input of the model, where nothing else is asked."""
+    if shapes.tokens is not None:
+        return shapes.tokens
+    usual = DEFAULT_TOKENS[shapes.kind]
+    return min(usual, shapes.longest or usual)
+
+
 def _sequence(request: CostRequest, shapes: ModelShapes) -> int:
     if shapes.tokens is not None:
         if request.sequence not in (None, shapes.tokens):
@@ -199,8 +219,7 @@ def _sequence(request: CostRequest, shapes: ModelShapes) -> int:
                 "at this size. Leave it empty: the size of the image decides."
             )
         return shapes.tokens
-    usual = DEFAULT_TOKENS[shapes.kind]
-    sequence = request.sequence or min(usual, shapes.longest or usual)
+    sequence = request.sequence or usual_sequence(shapes)
     if shapes.longest and sequence > shapes.longest:
         raise InvalidChoice(
             f"sequence: got {sequence}; {shapes.name} takes at most {shapes.longest} tokens. Choose fewer."

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW, table
-from cdvft_app.data.keep import Kept
+from cdvft_app.data.imported_table import ImportedTable
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +31,7 @@ PROMPTS = (*INSTRUCTIONS, "question", "query", "input", "source")
 MORE_OF_PROMPT = ("input", "context")
 ANSWERS = ("output", "completion", "response", "answer", "answers", "target")
 SPLITS = ("split", "set", "fold", "subset")
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
 
 
@@ -50,13 +50,13 @@ class Column:
 class Roles:
     """Which columns are the inputs, the label, and the split; None and empty where none was found.
 
-    Of data that `writes` they are the prompt, or its parts, and the answer.
+    Of data that `is_generative` they are the prompt, or its parts, and the answer.
     """
 
     inputs: tuple[str, ...]
     label: str | None
     split: str | None
-    writes: bool = False
+    is_generative: bool = False
 
 
 def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
@@ -74,7 +74,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def columns_of(kept: Kept) -> tuple[Column, ...]:
+def columns_of(kept: ImportedTable) -> tuple[Column, ...]:
     """Types, missing and different values of each column."""
     return _columns_of(kept.sha256, kept.columns, IMAGE if kept.kind == "image" else None, kept.rows)
 
@@ -108,8 +108,8 @@ def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None, count
     return tuple(found)
 
 
-def guess(kept: Kept, columns: Sequence[Column], writes: bool | None = None) -> Roles:
-    """By usual names first, then by what the columns hold; `writes` None: that is guessed, too."""
+def guess(kept: ImportedTable, columns: Sequence[Column], is_generative: bool | None = None) -> Roles:
+    """By usual names first, then by what the columns hold; `is_generative` None: that is guessed, too."""
     by_name = {column.name.lower(): column for column in reversed(columns)}
     split = next(
         (by_name[name].name for name in SPLITS if name in by_name and by_name[name].distinct <= 5), None
@@ -118,7 +118,7 @@ def guess(kept: Kept, columns: Sequence[Column], writes: bool | None = None) -> 
         return Roles((IMAGE,), _label(kept, columns, by_name, split), split)
     others = [column for column in columns if column.name != split and column.type == "text"]
     known = {column.name.lower(): column for column in reversed(others)}
-    if writes or (writes is None and _is_written(kept, known, by_name)):
+    if is_generative or (is_generative is None and _is_written(kept, known, by_name)):
         return Roles(*_prompt_and_answer(others, known), split, True)
     label = _label(kept, columns, by_name, split)
     others = [column for column in others if column.name != label]
@@ -132,7 +132,7 @@ def guess(kept: Kept, columns: Sequence[Column], writes: bool | None = None) -> 
     return Roles((text,) if text else (), label, split)
 
 
-def _is_written(kept: Kept, texts: Mapping[str, Column], every: Mapping[str, Column]) -> bool:
+def _is_written(kept: ImportedTable, texts: Mapping[str, Column], every: Mapping[str, Column]) -> bool:
     """Whether it looks as if answers were to be written: columns of prompts and of many different answers.
 
     A question with an answer and a label asks for the label, an instruction with its answer does not.
@@ -163,7 +163,7 @@ def _prompt_and_answer(
 
 
 def _label(
-    kept: Kept, columns: Sequence[Column], by_name: dict[str, Column], split: str | None
+    kept: ImportedTable, columns: Sequence[Column], by_name: dict[str, Column], split: str | None
 ) -> str | None:
     for name in LABEL_NAMES:
         if name in by_name and by_name[name].distinct > 1:
@@ -177,7 +177,7 @@ def _label(
     return min(few, key=lambda column: (column.missing, column.distinct)).name if few else None
 
 
-def preview(kept: Kept, count: int) -> list[dict[str, Any]]:
+def preview(kept: ImportedTable, count: int) -> list[dict[str, Any]]:
     """The first rows; a picture as its bytes."""
     rows = table(kept.sha256).slice(0, count).to_pylist()
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]

@@ -6,7 +6,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.source import DataRefused
 
 WORKBOOKS = (".xlsx", ".xls")
 EXCEL = "is an Excel workbook. Save the sheet as “CSV UTF-8” in Excel, and give that file."

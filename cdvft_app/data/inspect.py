@@ -1,18 +1,26 @@
-"""Inspect kept data: the task that it makes, its classes, lengths and split, and warnings."""
+"""Inspect an imported table: the task that it makes, its classes, lengths and split, and warnings."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from cdvft_app.catalog import uploaded_rows
-from cdvft_app.catalog.entries import Kind
+from cdvft_app.catalog import get_recipe, mirror, uploaded_rows
+from cdvft_app.catalog.conversations import joined
+from cdvft_app.catalog.entries import Kind, Recipe
+from cdvft_app.catalog.uploaded_entry import MAX_LENGTH, starting_values
 from cdvft_app.catalog.uploaded_rows import Division, divide, table
 from cdvft_app.data.columns import (
+    LABEL_NAMES,
+    MAX_CLASSES,
     Column,
     Roles,
     columns_of,
@@ -20,15 +28,11 @@ from cdvft_app.data.columns import (
     guess,
     quoted,
 )
-from cdvft_app.data.faults import DataRefused, Faults
-from cdvft_app.data.keep import Kept, faults_of
-from cdvft_app.data.lengths import Lengths, lengths_of
-from cdvft_app.data.task import no_roles, task_of
-from cdvft_app.data.warnings import warnings_of
-from cdvft_app.data.written import scored_by
-from cdvft_app.settings import HELD_OUT, OwnData
+from cdvft_app.data.imported_table import ImportedTable, row_errors_of
+from cdvft_app.data.source import DataRefused, RowErrors
+from cdvft_app.settings import HELD_OUT, UploadedDataset
 
-FEWEST_ROWS = 8
+MIN_ROWS = 8
 Task = Literal["classification", "regression", "generation", "none"]
 
 
@@ -40,7 +44,7 @@ class Inspection:
     that the commonest class has, None for a regression.
     """
 
-    kept: Kept
+    kept: ImportedTable
     columns: tuple[Column, ...]
     roles: Roles
     task: Task
@@ -49,7 +53,7 @@ class Inspection:
     notes: tuple[str, ...]
     left_out: int
     problem: str | None = None
-    data: OwnData | None = None
+    data: UploadedDataset | None = None
     classes: tuple[tuple[str, int, int], ...] = ()
     lengths: Lengths | None = None
     division: Division | None = None
@@ -59,49 +63,49 @@ class Inspection:
     @property
     def kind(self) -> Kind:
         """Of what is learned."""
-        return "generation" if self.roles.writes else self.kept.kind
+        return "generation" if self.roles.is_generative else self.kept.kind
 
 
 def inspect(
-    kept: Kept,
+    kept: ImportedTable,
     title: str,
     *,
     inputs: Sequence[str] = (),
     label: str | None = None,
-    writes: bool | None = None,
-    evaluation: Kept | None = None,
+    is_generative: bool | None = None,
+    evaluation: ImportedTable | None = None,
     evaluation_title: str = "",
     held_out: float = HELD_OUT,
     split_seed: int = 0,
 ) -> Inspection:
-    """What would be learned from it, with `inputs`, `label` and `writes` as said, else as guessed.
+    """What would be learned from it, with `inputs`, `label` and `is_generative` as said, else as guessed.
 
-    `inputs` and `label` are prompt and answer where it `writes`, which is asking for the answer in words.
-    Faults are named with the title of the file they are in.
+    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words.
+    Errors of rows are named with the title of the file they are in.
 
     Raises:
         DataRefused: a column that was said is not there.
     """
     columns = columns_of(kept)
-    roles = roles_of(kept, inputs, label, writes)
-    files = [(title, kept, faults_of(kept))]
+    roles = roles_of(kept, inputs, label, is_generative)
+    files = [(title, kept, row_errors_of(kept))]
     if evaluation:
-        files.append((evaluation_title, evaluation, faults_of(evaluation)))
+        files.append((evaluation_title, evaluation, row_errors_of(evaluation)))
     unread = sum(faults.count for _, _, faults in files)
     looked = Inspection(kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), unread)
     if roles.label is None or not roles.inputs:
         return dataclasses.replace(looked, problem=no_roles(columns, roles))
     labels: tuple[str, ...] = ()
     metric = None
-    if roles.writes:
-        metric, why = scored_by(kept, roles, columns)
+    if roles.is_generative:
+        metric, why = choose_metric(kept, roles, columns)
         looked = dataclasses.replace(looked, task="generation", why=why)
     else:
         labels, why, problem = task_of(kept, columns, roles)
         looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
         if problem:
             return dataclasses.replace(looked, problem=problem)
-    data = OwnData(
+    data = UploadedDataset(
         sha256=kept.sha256,
         evaluation_sha256=evaluation.sha256 if evaluation else None,
         title=title,
@@ -135,14 +139,14 @@ def inspect(
         faults=_sentences(files),
         left_out=unread + division.unusable,  # one that lacks two values is named for each, and is one row
     )
-    if len(division.train) < FEWEST_ROWS or not len(division.evaluation):
+    if len(division.train) < MIN_ROWS or not len(division.evaluation):
         doubled = (
             f" {division.doubled:,} rows repeat the input of an earlier one." if division.doubled else ""
         )
         return dataclasses.replace(
             looked,
             problem=f"{len(division.train):,} rows are left to train on and {len(division.evaluation):,} to "
-            f"evaluate on; at least {FEWEST_ROWS} and 1 are needed.{doubled}",
+            f"evaluate on; at least {MIN_ROWS} and 1 are needed.{doubled}",
         )
     lengths = lengths_of(data, division) if data.kind != "image" else None
     data = data.model_copy(
@@ -160,13 +164,15 @@ def inspect(
     return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
 
 
-def _sentences(files: Sequence[tuple[str, Kept, Faults]]) -> tuple[str, ...]:
+def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[str, ...]:
     return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
 
 
-def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool | None = None) -> Roles:
+def roles_of(
+    kept: ImportedTable, inputs: Sequence[str], label: str | None, is_generative: bool | None = None
+) -> Roles:
     """Which columns are what, as said or guessed; `DataRefused` where one that was said is not there."""
-    if writes and kept.kind == "image":
+    if is_generative and kept.kind == "image":
         raise DataRefused("Pictures have no prompts; their classes can be learned.")
     columns = columns_of(kept)
     names = [column.name for column in columns]
@@ -177,17 +183,17 @@ def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool 
         raise DataRefused(
             f"“{label}” cannot be both what is read and what is to be answered; choose two columns."
         )
-    found = guess(kept, columns, writes)
+    found = guess(kept, columns, is_generative)
     if label and not inputs and label in found.inputs:
         rest = [column for column in columns if column.name != label]
-        found = dataclasses.replace(found, inputs=guess(kept, rest, found.writes).inputs)
+        found = dataclasses.replace(found, inputs=guess(kept, rest, found.is_generative).inputs)
     if inputs and not label and found.label in inputs:
         rest = [one for one in columns if one.name not in inputs]
-        found = dataclasses.replace(found, label=guess(kept, rest, found.writes).label)
-    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.writes)
+        found = dataclasses.replace(found, label=guess(kept, rest, found.is_generative).label)
+    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.is_generative)
 
 
-def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
+def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
     row = quoted(uploaded_rows.ROW)
     with connect(r=table(kept.sha256)) as connection:
@@ -204,7 +210,7 @@ def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
                 faults.add(number, what, advice, name)
 
 
-def _conditions(data: OwnData) -> Iterator[tuple[str, str, str, str]]:
+def _conditions(data: UploadedDataset) -> Iterator[tuple[str, str, str, str]]:
     """What makes a row useless, as SQL on the table r: a condition, what is wrong, what to do, the column."""
     values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
     empty = "it is empty", "give it a value, or drop the row"
@@ -239,3 +245,418 @@ def _majority(classes: Sequence[tuple[str, int, int]]) -> tuple[str, float] | No
         return None
     name, _, many = max(classes, key=lambda one: one[1])
     return name, many / sum(one[2] for one in classes)
+
+
+# What a column of labels can teach
+
+MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
+
+
+def no_roles(columns: Sequence[Column], roles: Roles) -> str:
+    """Why these columns have no input or no label."""
+    if roles.is_generative:
+        return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
+    if not roles.inputs:
+        return "No column holds text to read. Say which one by its name."
+    if len(columns) == 1:
+        return f"It has one column, “{columns[0].name}”. Give it a second one, with the label of each row."
+    for column in columns:
+        if column.name.lower() in LABEL_NAMES and column.distinct < 2:
+            return _nothing_to_tell(column)
+    names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns[:10])
+    return f"No column looks like a label, which has a few different values: {names}. Say which one it is."
+
+
+def _nothing_to_tell(column: Column) -> str:
+    have = "the same value in each row" if column.distinct else "no value in any row"
+    return f"“{column.name}” has {have}: there is nothing to tell apart. Choose another label."
+
+
+def task_of(
+    kept: ImportedTable, columns: Sequence[Column], roles: Roles
+) -> tuple[tuple[str, ...], str, str | None]:
+    """The classes, none for a regression; why; and why nothing can be learned, if so."""
+    column = next(one for one in columns if one.name == roles.label)
+    name = f"“{column.name}”"
+    many = f"{column.distinct:,} different values"
+    if column.distinct < 2:
+        return (), "", _nothing_to_tell(column)
+    numbers = column.type in ("numbers", "whole numbers")
+    if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
+        return (), f"{name} holds {column.type}, {many}: an amount is to be told.", None
+    if column.type == "text" and kept.kind == "text" and (example := _decimal_comma(kept, column)):
+        point = example.replace(",", ".")
+        return (
+            (),
+            "",
+            f"{name} holds numbers with a comma, such as {example}. Write them with a point: {point}.",
+        )
+    if column.distinct > min(MAX_CLASSES, max(kept.rows // 2, 2)):
+        return (
+            (),
+            "",
+            f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label"
+            f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
+        )
+    with connect(r=table(kept.sha256)) as connection:
+        query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
+        values = [row[0] for row in connection.execute(query).fetchall()]
+    if any(len(value) > 200 for value in values):
+        return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
+    key: Any = (lambda value: (float(value), value)) if numbers else None
+    return tuple(sorted(values, key=key)), f"{name} has {many}: one of so many classes is to be told.", None
+
+
+def _decimal_comma(kept: ImportedTable, column: Column) -> str | None:
+    """One of the column's values, if each is a number with a comma where a point is meant, or none."""
+    with connect(r=table(kept.sha256)) as connection:
+        row = connection.execute(
+            "SELECT max(v) FILTER (contains(v, ',')), bool_and(regexp_full_match(v, '[+-]?[0-9]+(,[0-9]+)?'))"
+            f" FROM (SELECT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r)"
+        ).fetchone()
+    example, every = row or (None, False)
+    return example if every else None
+
+
+SHORT = 60  # characters that 19 of 20 answers do not exceed, where whole answers are right or wrong
+FEW = 0.05  # share of the answers that may go over several lines then
+
+Scored = Literal["exact_match", "chrf"]
+
+
+def choose_metric(kept: ImportedTable, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
+    """The metric of the answers, and why: short ones in one line are right or wrong, others more or less."""
+    column = next(one for one in columns if one.name == roles.label)
+    with connect(r=table(kept.sha256)) as connection:
+        query = (
+            f"SELECT quantile_disc(length(a), 0.95), avg(contains(a, chr(10))::INT) FROM"
+            f" (SELECT trim(r.{quoted(column.name)}) AS a FROM r) WHERE a <> ''"
+        )
+        found = connection.execute(query).fetchone()
+    usual, lines = found if found and found[0] is not None else (0, 0.0)
+    length = (
+        f"“{column.name}” has {column.distinct:,} different values, 19 of 20 of at most {usual:,} characters"
+    )
+    if usual <= SHORT and lines < FEW:
+        return (
+            "exact_match",
+            f"{length}: right is what is written exactly so (exact match).",
+        )
+    return "chrf", f"{length}: how alike in letters what is written is counts (chrF)."
+
+
+# Lengths
+
+SAMPLE = 2_000  # rows, drawn at random where there are more
+EDGES = (8, 16, 32, 48, 64, 96, 128, 192, 256, 512)
+_WORDS = re.compile(r"\w+|[^\w\s]")
+MODEL = "minilm"  # the offline text model, whose vocabulary BERT and many others share
+WRITER = "smollm2_135m"  # the offline model that writes
+TEMPLATE_WORDS = 30  # what a chat template adds, where there is none to ask
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Of `counted` rows: mean, the length that 19 of 20 do not exceed, the longest; `bars` are the shares of
+    rows up to each of `EDGES`, and beyond. `exact`: by the tokenizer of the offline model of that kind, of a
+    prompt in its chat template and its answer together; else words and marks."""
+
+    counted: int
+    mean: int
+    usual: int
+    longest: int
+    bars: tuple[float, ...]
+    exact: bool
+    tokens: tuple[int, ...]
+
+    def share_over(self, length: int) -> float:
+        """The share of rows that are cut at so many tokens."""
+        return sum(one > length for one in self.tokens) / len(self.tokens)
+
+
+def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
+    places = division.train
+    if len(places) > SAMPLE:
+        places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)
+    written = [data.label] if data.kind == "generation" else []
+    every = table(data.sha256).select([*data.inputs, *written])
+    drawn = np.zeros(every.num_rows, bool)
+    drawn[places] = True
+    rows = every.filter(drawn)  # `take` would join all batches in memory first
+    folder = mirror.prepared(WRITER if written else MODEL)
+    tokenizer = _tokenizer(folder) if folder else None
+    if written:
+        prompts = [joined(row, *data.inputs) for row in rows.to_pylist()]
+        answers = [answer.strip() for answer in rows.column(data.label).to_pylist()]
+        counts = _of_answers(prompts, answers, folder, tokenizer)
+    else:
+        counts = _of_texts([rows.column(name).to_pylist() for name in data.inputs], tokenizer)
+    numbers = np.array(counts)
+    shares = np.histogram(numbers, bins=[0, *(edge + 1 for edge in EDGES), 10**9])[0] / len(numbers)
+    return Lengths(
+        len(counts),
+        round(float(numbers.mean())),
+        int(np.ceil(np.quantile(numbers, 0.95))),
+        int(numbers.max()),
+        tuple(map(float, shares)),
+        tokenizer is not None,
+        tuple(counts),
+    )
+
+
+def _tokenizer(folder: Path) -> Any:
+    """That of a prepared model, which cuts nothing; None where it has none."""
+    from tokenizers import Tokenizer
+
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _of_texts(columns: list[list[str]], tokenizer: Any) -> list[int]:
+    if tokenizer is None:
+        return [
+            1 + sum(len(_WORDS.findall(text)) + 1 for text in texts) for texts in zip(*columns, strict=True)
+        ]
+    inputs = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    return [len(one.ids) for one in tokenizer.encode_batch(inputs)]
+
+
+def _chat_template(folder: Path) -> str:
+    """Of a prepared model; transformers 5 saves it in a file of its own."""
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    return json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
+
+
+def _of_answers(prompts: list[str], answers: list[str], folder: Path | None, tokenizer: Any) -> list[int]:
+    """Of each prompt as the model's chat template lays it out, its answer, and the token that ends it."""
+    if tokenizer is None or folder is None:
+        both = zip(prompts, answers, strict=True)
+        return [TEMPLATE_WORDS + sum(len(_WORDS.findall(text)) for text in row) for row in both]
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # As transformers compiles it, which would take seconds to load.
+    template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(
+        _chat_template(folder)
+    )
+    laid_out = [
+        template.render(messages=[{"role": "user", "content": prompt}], add_generation_prompt=True)
+        for prompt in prompts
+    ]
+    sides = (tokenizer.encode_batch(side, add_special_tokens=False) for side in (laid_out, answers))
+    return [len(prompt.ids) + len(answer.ids) + 1 for prompt, answer in zip(*sides, strict=True)]
+
+
+# Warnings, each with its consequence
+
+FEW_OF_CLASS = 8
+FEW_TO_EVALUATE = 50
+ALMOST_ALL = 0.95
+LEAKS = 0.2  # share of the rows whose text has the name of their own label in it
+NAMED = 5
+LETTERS_OF = 2_000  # rows are looked at for the language
+FOREIGN = 0.01  # share of letters beyond a to z: in German and French it is more, in English far less
+
+
+def warnings_of(
+    data: UploadedDataset,
+    division: Division,
+    classes: Sequence[tuple[str, int, int]],
+    lengths: Lengths | None,
+) -> Iterator[str]:
+    """The most grave first."""
+    total = sum(train for _, train, _ in classes)
+    for name, train, _ in classes:
+        if train > ALMOST_ALL * total:
+            yield (
+                f"“{name}” has {100 * train / total:.0f} % of the rows: always answering it is right almost "
+                "always, so accuracy says little here."
+            )
+    few = [f"“{name}” ({train})" for name, train, _ in classes if train < FEW_OF_CLASS]
+    if few:
+        more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
+        yield (
+            f"Fewer than {FEW_OF_CLASS} rows to train on for {', '.join(few[:NAMED])}{more}: "
+            f"{'it is' if len(few) == 1 else 'they are'} hardly learned. Give more rows, or join classes."
+        )
+    right_or_wrong = data.labels or data.metric == "exact_match"
+    if right_or_wrong and len(division.evaluation) < FEW_TO_EVALUATE:
+        doubt = 100 * 1.96 * math.sqrt(0.25 / len(division.evaluation))
+        yield (
+            f"{len(division.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
+            "points only, so small differences between methods mean nothing."
+        )
+    yield from _alike(data.labels)
+    if data.kind == "text":
+        yield from _leak(data)
+        yield from _other_language(data)
+    if division.doubled:
+        have = "rows have" if division.doubled > 1 else "row has"
+        yield (
+            f"{division.doubled:,} {have} the same input as an earlier one. None is on both sides: "
+            f"{division.dropped:,} that are evaluated on are left out of the training."
+        )
+    yield from _contradictions(data)
+    most = MAX_LENGTH["generation"]
+    if data.kind == "generation" and lengths and (over := lengths.share_over(most)):
+        yield (
+            f"{100 * over:.1f} % of the rows have more than {most} tokens, prompt and answer together, and "
+            "are left out unless the length is raised: cut, an answer would teach to stop in its middle."
+        )
+    elif data.kind == "text" and lengths and lengths.longest > 512:
+        yield (
+            f"The longest text has {lengths.longest:,} tokens; models here read 512 at most, and the rest is "
+            "cut."
+        )
+
+
+def _alike(labels: Sequence[str]) -> Iterator[str]:
+    """Labels that are most likely one."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        other = seen.setdefault(label.casefold(), label)
+        if other != label:
+            yield f"The labels “{other}” and “{label}” differ in capitals only: they count as two classes."
+
+
+def _leak(data: UploadedDataset) -> Iterator[str]:
+    """Whether the text has its own label's name in it, and other labels' far less often."""
+    if not data.labels:
+        return
+    text = " || ' ' || ".join(f"lower(coalesce(r.{quoted(name)}, ''))" for name in data.inputs)
+    label = f"lower(trim(r.{quoted(data.label)}))"
+    query = (
+        "SELECT avg((length(l) >= 3 AND contains(t, l))::INT), avg((length(l) >= 3 AND contains(t, o))::INT)"
+        f" FROM (SELECT {text} AS t, {label} AS l, $labels[1 + list_position($labels, l) % len($labels)] AS o"
+        f" FROM r WHERE {label} <> '')"
+    )
+    values = {"labels": [one.lower() for one in data.labels]}
+    with connect(r=table(data.sha256)) as connection:
+        found = connection.execute(query, values).fetchone()
+    its_own, of_others = (found[0] or 0.0, found[1] or 0.0) if found else (0.0, 0.0)
+    if its_own > LEAKS and its_own > 2 * of_others:
+        yield (
+            f"In {100 * its_own:.0f} % of the rows the text holds the name of its own label: the answer may "
+            "be given away, and the score will be too good."
+        )
+
+
+def _other_language(data: UploadedDataset) -> Iterator[str]:
+    """Whether letters such as é or и are too many for English, by the first texts."""
+    text = " || ' ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in data.inputs)
+    query = (
+        "SELECT sum(length(regexp_replace(t, '[\\P{L}a-zA-Z]', '', 'g'))),"
+        " sum(length(regexp_replace(t, '\\P{L}', '', 'g')))"
+        f" FROM (SELECT {text} AS t FROM r LIMIT {LETTERS_OF})"
+    )
+    with connect(r=table(data.sha256)) as connection:
+        found = connection.execute(query).fetchone()
+    others, letters = found or (0, 0)
+    if letters and others > FOREIGN * letters:
+        yield (
+            f"{100 * others / letters:.0f} % of the letters are not among those of English, the language of "
+            "MiniLM. Multilingual E5 small, under “Another model or other data” (--model e5_small), reads "
+            "about 100 languages."
+        )
+
+
+def _contradictions(data: UploadedDataset) -> Iterator[str]:
+    """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
+    label = f"trim(r.{quoted(data.label)})"
+    if data.kind == "image":
+        inputs, given = [f"r.{quoted(name)}.bytes" for name in data.inputs], "true"
+    else:
+        inputs = [f"coalesce(trim(r.{quoted(name)}), '')" for name in data.inputs]
+        all_or_any = " OR " if data.kind == "generation" else " AND "  # a part of a prompt may be empty
+        given = all_or_any.join(f"{one} <> ''" for one in inputs)
+    query = (
+        f"SELECT count(*) FROM (SELECT hash({', '.join(inputs)}) AS h FROM r WHERE {label} <> ''"
+        f" AND ({given}) GROUP BY h HAVING count(DISTINCT {label}) > 1)"
+    )
+    with connect(r=table(data.sha256)) as connection:
+        found = connection.execute(query).fetchone()
+    if found and found[0]:
+        many = found[0] > 1
+        yield (
+            f"{found[0]:,} input{'s come' if many else ' comes'} with different "
+            f"{'answers' if data.kind == 'generation' else 'labels'}: nobody can be right "
+            f"on {'them' if many else 'it'} each time."
+        )
+
+
+# What is told of it
+
+# The measured recipe that data of a kind takes its model, batch and rates from.
+NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist", "generation": "addresses"}
+
+
+def nearest_recipe(kind: Kind) -> Recipe:
+    return get_recipe(NEAREST[kind])
+
+
+def recipe_reason(recipe: Recipe) -> str:
+    """Where the settings come from."""
+    return (
+        f"Model, batch size and learning rates are those of “{recipe.title}”, the nearest recipe that was "
+        f"measured ({recipe.train_examples:,} examples); epochs and length are made for your rows."
+    )
+
+
+def as_dict(looked: Inspection) -> dict[str, Any]:
+    """An inspection for the command line, the API and the page.
+
+    Lengths are in tokens; `cut` is the share of the rows that are longer than `max_length`: texts are cut
+    there, prompts with answers left out."""
+    kept, data, lengths = looked.kept, looked.data, looked.lengths
+    recipe = nearest_recipe(looked.kind)
+    return {
+        "sha256": kept.sha256,
+        "format": kept.format,
+        "kind": looked.kind,
+        "encoding": kept.encoding,
+        "separator": kept.separator,
+        "rows": kept.rows,
+        "bytes": kept.bytes,
+        "columns": [vars(column) for column in looked.columns],
+        "inputs": list(looked.roles.inputs),
+        "label": looked.roles.label,
+        "split": looked.roles.split,
+        "task": looked.task,
+        "why": looked.why,
+        "problem": looked.problem,
+        "classes": [
+            {"name": name, "train": train, "evaluation": evaluation}
+            for name, train, evaluation in looked.classes
+        ],
+        "train_rows": data.train_rows if data else 0,
+        "evaluation_rows": data.evaluation_rows if data else 0,
+        "metric": data and data.metric,
+        "held_out": bool(data and not data.split and not data.evaluation_sha256),
+        "held_out_share": data and data.held_out,
+        "split_seed": data and data.split_seed,
+        "duplicates": looked.division.doubled if looked.division else 0,
+        "lengths": lengths
+        and {
+            "mean": lengths.mean,
+            "usual": lengths.usual,
+            "longest": lengths.longest,
+            "exact": lengths.exact,
+            "edges": list(EDGES),
+            "shares": list(lengths.bars),
+        },
+        "max_length": (length := data and starting_values(data, recipe).get("max_length")),
+        "cut": lengths.share_over(int(length)) if lengths and length else 0.0,
+        "majority": looked.majority and {"label": looked.majority[0], "share": looked.majority[1]},
+        "left_out": looked.left_out,
+        "faults": list(looked.faults),
+        "notes": list(looked.notes),
+        "warnings": list(looked.warnings),
+        "recipe": recipe.key,
+        "because": recipe_reason(recipe),
+    }

@@ -7,38 +7,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.catalog import get_recipe
-from cdvft_app.catalog.entries import Kind, Recipe
+from filelock import FileLock
+
 from cdvft_app.data.columns import Roles
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
-from cdvft_app.data.keep import Kept, bytes_on_disk, find, forget, keep
-from cdvft_app.data.limits import LIMITS, Limits
-from cdvft_app.data.limits import limits as limits_now
-from cdvft_app.data.source import Progress
+from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
+from cdvft_app.data.source import limits as limits_now
 from cdvft_app.public import uploads
-from cdvft_app.settings import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, OwnData
+from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
 from cdvft_app.store.datasets import DataRecord
+from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import EVERYTHING
-
-# The measured recipe that data of a kind takes its model, batch and rates from.
-NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist", "generation": "addresses"}
 
 LOOKED = 4  # inspections that are kept, of up to 50 MB each
-
-
-def nearest(kind: Kind) -> Recipe:
-    return get_recipe(NEAREST[kind])
-
-
-def because(recipe: Recipe) -> str:
-    """Where the settings come from."""
-    return (
-        f"Model, batch size and learning rates are those of “{recipe.title}”, the nearest recipe that was "
-        f"measured ({recipe.train_examples:,} examples); epochs and length are made for your rows."
-    )
 
 
 def give(
@@ -49,9 +32,9 @@ def give(
     *,
     limits: Limits = LIMITS,
     progress: Progress = lambda fraction, text: None,
-    read: Callable[[Path, Limits, Progress], Kept] = keep,
+    read: Callable[[Path, Limits, Progress], ImportedTable] = import_file,
 ) -> DataRecord:
-    """Read, check and keep a file for its owner; `read` is `keep_in_child` for all that comes by the page.
+    """Read, check and keep a file for its owner; `read` is `import_in_child` for all that comes by the page.
 
     Raises:
         DataRefused: why it cannot be taken, and what to do.
@@ -62,23 +45,34 @@ def give(
     if full := uploads.refusal(None, size):
         raise DataRefused(full)
     _require_room(store, token, size, limits)
-    kept = read(path, limits, progress)
-    taken = max(kept.bytes, bytes_on_disk(kept))
-    try:
-        if not store.datasets.has(token, kept.sha256):
-            _require_room(store, token, taken, limits)
-    except DataRefused:
-        forget_unowned(store, [kept])
-        raise
-    return store.datasets.add(
-        token,
-        name or path.stem,
-        sha256=kept.sha256,
-        format=kept.format,
-        kind=kept.kind,
-        bytes=taken,
-        rows=kept.rows,
-    )
+    for _ in range(ATTEMPTS):
+        kept = read(path, limits, progress)
+        with _changing_owners(store):
+            if find(kept.sha256) is None:
+                continue
+            taken = max(kept.bytes, bytes_on_disk(kept))
+            try:
+                if not store.datasets.has(token, kept.sha256):
+                    _require_room(store, token, taken, limits)
+            except DataRefused:
+                if not store.datasets.is_owned(kept.sha256):
+                    forget(kept.sha256)
+                raise
+            return store.datasets.add(
+                token,
+                name or path.stem,
+                sha256=kept.sha256,
+                format=kept.format,
+                kind=kept.kind,
+                bytes=taken,
+                rows=kept.rows,
+            )
+    raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
+
+
+def _changing_owners(store: RunStore) -> FileLock:
+    """Held so that rows without an owner get none until they are removed, in whatever process."""
+    return FileLock(store.root / "data.lock")
 
 
 def _require_room(store: RunStore, token: str | None, size: int, limits: Limits) -> None:
@@ -99,7 +93,9 @@ def owned(store: RunStore, token: str | None) -> list[DataRecord]:
 
 def expire(store: RunStore, limits: Limits) -> None:
     """Forget what nobody has used for too long; what a run waits for or learns from is in use."""
-    if limits.keep_hours is not None:
+    if limits.keep_hours is None:
+        return
+    with _changing_owners(store):
         for unused in store.datasets.expire(limits.keep_hours):
             forget(unused)
 
@@ -111,7 +107,7 @@ def look(
     *,
     inputs: Sequence[str] = (),
     label: str | None = None,
-    writes: bool | None = None,
+    is_generative: bool | None = None,
     evaluation: object = None,
     held_out: float = HELD_OUT,
     split_seed: int = 0,
@@ -128,7 +124,7 @@ def look(
         raise DataRefused("The rows to evaluate on must be of the same kind as those to train on.")
     files = tuple((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
     kept = _found(record.sha256, record.name)
-    roles = roles_of(kept, inputs, label, writes)  # said or guessed, it is one answer
+    roles = roles_of(kept, inputs, label, is_generative)  # said or guessed, it is one answer
     return _looked(files, roles, held_out, split_seed)
 
 
@@ -142,7 +138,7 @@ def _looked(files: tuple[tuple[str, str], ...], roles: Roles, held_out: float, s
         name,
         inputs=roles.inputs,
         label=roles.label,
-        writes=roles.writes,
+        is_generative=roles.is_generative,
         evaluation=other,
         evaluation_title=other_name,
         held_out=held_out,
@@ -153,7 +149,7 @@ def _looked(files: tuple[tuple[str, str], ...], roles: Roles, held_out: float, s
 def read_roles(
     text: Sequence[str], label: str | None, prompt: Sequence[str], answer: str | None
 ) -> dict[str, Any]:
-    """`inputs`, `label` and `writes` of `look`; with a prompt or an answer, something is to be written.
+    """`inputs`, `label` and `is_generative` of `look`; with a prompt or an answer it is generative.
 
     Raises:
         DataRefused: both were given.
@@ -161,8 +157,8 @@ def read_roles(
     labelled, written = bool(text or label), bool(prompt or answer)
     if labelled and written:
         raise DataRefused("Give text and label, or prompt and answer; not some of each.")
-    writes = True if written else False if labelled else None
-    return {"inputs": [*text, *prompt][:2], "label": label or answer or None, "writes": writes}
+    is_generative = True if written else False if labelled else None
+    return {"inputs": [*text, *prompt][:2], "label": label or answer or None, "is_generative": is_generative}
 
 
 def read_split(share: object, seed: object) -> dict[str, Any]:
@@ -174,24 +170,24 @@ def read_split(share: object, seed: object) -> dict[str, Any]:
     try:
         percent = float(str(share)) if str(share or "").strip() else 100 * HELD_OUT
         number = int(str(seed)) if str(seed or "").strip() else 0
-        if 100 * LEAST_HELD_OUT <= percent <= 100 * MOST_HELD_OUT and 0 <= number < 2**31:
+        if 100 * MIN_HELD_OUT <= percent <= 100 * MAX_HELD_OUT and 0 <= number < 2**31:
             return {"held_out": percent / 100, "split_seed": number}
     except ValueError:
         pass
     raise DataRefused(
-        f"The held-out share must be from {100 * LEAST_HELD_OUT:g} to {100 * MOST_HELD_OUT:g} %, and the "
+        f"The held-out share must be from {100 * MIN_HELD_OUT:g} to {100 * MAX_HELD_OUT:g} %, and the "
         "seed of the split a whole number of 0 or more."
     )
 
 
-def chosen(looked: Inspection) -> OwnData:
+def chosen(looked: Inspection) -> UploadedDataset:
     """What a run learns from; `DataRefused` says why nothing can be learned."""
     if looked.data is None:
         raise DataRefused(looked.problem or "Nothing can be learned from it.")
     return looked.data
 
 
-def last_learned(store: RunStore, data_id: object, token: str | None) -> OwnData:
+def last_learned(store: RunStore, data_id: object, token: str | None) -> UploadedDataset:
     """What one's latest run on it learned from, read as it was then; without one, as guessed.
 
     Raises:
@@ -205,12 +201,12 @@ def last_learned(store: RunStore, data_id: object, token: str | None) -> OwnData
     return chosen(look(store, data_id, token))
 
 
-def is_own(store: RunStore, data: OwnData | None, token: str | None) -> bool:
+def is_own(store: RunStore, data: UploadedDataset | None, token: str | None) -> bool:
     """Whether the asker gave all that it needs; so it is where it is none of one's own."""
     return data is None or all(store.datasets.has(token, sha256) for sha256 in data.files)
 
 
-def require_own(store: RunStore, data: OwnData | None, token: str | None) -> None:
+def require_own(store: RunStore, data: UploadedDataset | None, token: str | None) -> None:
     """Refuse data that the asker did not give, whether or not somebody else did; it counts as used.
 
     Raises:
@@ -224,16 +220,17 @@ def require_own(store: RunStore, data: OwnData | None, token: str | None) -> Non
 
 def remove(store: RunStore, data_id: object, token: str | None) -> None:
     """Delete one's own data; the rows go when nobody else gave the same file."""
-    unused = store.datasets.delete(data_id, token)
-    if unused:
-        forget(unused)
+    with _changing_owners(store):
+        if unused := store.datasets.delete(data_id, token):
+            forget(unused)
 
 
-def forget_unowned(store: RunStore, read: Iterable[Kept]) -> None:
+def forget_unowned(store: RunStore, read: Iterable[ImportedTable]) -> None:
     """Remove the rows of files that were looked at only, and that nobody gave."""
-    for one in read:
-        if not store.datasets.is_owned(one.sha256):
-            forget(one.sha256)
+    with _changing_owners(store):
+        for one in read:
+            if not store.datasets.is_owned(one.sha256):
+                forget(one.sha256)
 
 
 def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:
@@ -249,7 +246,7 @@ def rename(store: RunStore, data_id: object, name: str, token: str | None) -> Da
     return store.datasets.get(data_id, token)
 
 
-def _found(sha256: str, name: str) -> Kept:
+def _found(sha256: str, name: str) -> ImportedTable:
     kept = find(sha256)
     if kept is None:
         raise DataRefused(f"The rows of “{name}” are gone from this disk; give the file again.")

@@ -1,4 +1,4 @@
-"""A text file in any usual encoding, as UTF-8 lines that a parser can take.
+"""A text file's lines, in any usual encoding: UTF-8, UTF-16 by its mark or its zeros, or else Windows-1252.
 
 In a file that is UTF-8 but for some lines, those are read as Windows-1252 and listed in `mixed`.
 """
@@ -10,10 +10,86 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdvft_app.data.encodings import encoding_of
-from cdvft_app.data.faults import Faults
-from cdvft_app.data.limits import Limits
-from cdvft_app.data.source import Progress
+from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors
+
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "cp1252": "Windows-1252 (Western)",
+}
+BLANK = " \t\r\n"
+_HEAD = 4096  # bytes; what a file begins with
+_MOSTLY = 0.7  # share of zeros at every other byte by which UTF-16 is known that has no mark
+_CHUNK = 1 << 20
+
+
+def encoding_of(path: Path) -> str:
+    """A codec of `NAMES`; of UTF-8 and Windows-1252 the one that fits more of the lines with letters beyond
+    ASCII.
+
+    Raises:
+        DataRefused: it is not a text file.
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+        known = _by_beginning(start)
+        if known:
+            return known
+        if b"\x00" in start:
+            raise DataRefused(
+                f"“{path.name}” is not a text file. Give a CSV, TSV, JSON, JSONL or Parquet file, or a "
+                "zip of pictures."
+            )
+        file.seek(0)
+        good = bad = 0
+        for raw in file:
+            if raw.isascii():
+                continue
+            try:
+                raw.decode("utf-8")
+                good += 1
+            except UnicodeDecodeError:
+                bad += 1
+    return "cp1252" if bad > good else "utf-8"
+
+
+def first_letters(path: Path) -> str:
+    """What a file begins with, without what is blank; it need not be text."""
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+    return start.decode(_by_beginning(start) or "latin-1", "ignore").lstrip(BLANK)
+
+
+def as_utf8(path: Path, encoding: str, work: Path) -> Path:
+    """The file itself if it is plain UTF-8, else a copy in `work` that is."""
+    if encoding == "utf-8":
+        return path
+    copy = work / f"utf-8 {path.name}"
+    with (
+        path.open(encoding=encoding, errors="replace", newline="") as text,
+        copy.open("w", encoding="utf-8", newline="") as file,
+    ):
+        while chunk := text.read(_CHUNK):
+            file.write(chunk)
+    return copy
+
+
+def _by_beginning(start: bytes) -> str | None:
+    """The encoding that a file's first bytes say, if they do."""
+    for mark, name in MARKS:
+        if start.startswith(mark):
+            return name
+    for name, zeros, letters in (
+        ("utf-16-le", start[1::2], start[::2]),
+        ("utf-16-be", start[::2], start[1::2]),
+    ):
+        if zeros and zeros.count(0) > _MOSTLY * len(zeros) and 0 not in letters:
+            return name
+    return None
 
 
 @dataclass
@@ -23,7 +99,7 @@ class Lines:
     path: Path
     limits: Limits
     progress: Progress
-    faults: Faults
+    faults: RowErrors
     encoding: str = "utf-8"
     mixed: list[int] = field(default_factory=list)
 

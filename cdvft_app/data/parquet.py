@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import MESSAGES
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.limits import Limits
 from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
 from cdvft_app.data.pictures import Checked
-from cdvft_app.data.source import Progress, Source
+from cdvft_app.data.source import DataRefused, Limits, Progress, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""A zip of pictures: one folder a class, or a CSV beside them that names each one's label."""
+"""Pictures: a zip with one folder a class, or with a CSV that names each one's label; folders become one."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import csv
 import io
 import re
 import stat
+import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
-from cdvft_app.data.faults import DataRefused, Faults
-from cdvft_app.data.limits import Limits
-from cdvft_app.data.source import Progress, Source
+from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -32,7 +33,7 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst",
 LABEL, SPLIT = "label", "split"
 BATCH, BATCH_BYTES = 100, 16 * 2**20
 LONGEST_PATH = 400
-MOST_TABLE = 20 * 2**20  # bytes of a CSV of labels
+MAX_TABLE = 20 * 2**20  # bytes of a CSV of labels
 SMALL = 1_000_000  # bytes, below which no file is a bomb
 
 
@@ -84,7 +85,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
         archive = zipfile.ZipFile(path)
     except DAMAGE:
         raise DataRefused(f"“{path.name}” is no whole zip file. Pack it again.") from None
-    faults = Faults()
+    faults = RowErrors()
     members = _members(archive, limits, faults)
     pictures = [one for one in members if one.filename.lower().endswith(ENDINGS)]
     tables = [one for one in members if one.filename.lower().endswith(TABLES)]
@@ -127,7 +128,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     return source
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits, faults: Faults) -> list[zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, limits: Limits, faults: RowErrors) -> list[zipfile.ZipInfo]:
     """Its files. Anything that an honest archive has no use for is refused."""
     every = archive.infolist()
     if len(every) > limits.members:
@@ -215,7 +216,7 @@ def _labels_of_table(
             f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
         )
     try:
-        text = _bytes(archive, tables[0], MOST_TABLE).decode("utf-8-sig", "replace")
+        text = _bytes(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
     except DAMAGE:
         raise DataRefused(f"{_short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
     try:
@@ -302,3 +303,64 @@ def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> byte
     """What a file unpacks to, one byte more than `most` at most, whatever the archive says of its size."""
     with archive.open(member) as file:
         return file.read(most + 1)
+
+
+@contextmanager
+def packed(folder: Path, limits: Limits) -> Iterator[Path]:
+    """A zip of its pictures and tables, of the same bytes each time; links are not followed.
+
+    Raises:
+        DataRefused: there are none, or more than is taken.
+    """
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.name.lower().endswith((*ENDINGS, *TABLES)) and file.is_file() and not file.is_symlink()
+    ]
+    if not any(file.name.lower().endswith(ENDINGS) for file in files):
+        raise DataRefused(
+            f"The folder “{folder.name}” holds no pictures. Name one file of rows in it instead."
+        )
+    names = {file.relative_to(folder).as_posix(): file for file in files}
+    with _zipped(names, folder.name, f"The folder “{folder.name}”", limits) as whole:
+        yield whole
+
+
+@contextmanager
+def packed_files(files: Sequence[Path], limits: Limits) -> Iterator[Path]:
+    """A zip of several pictures, and of a table of their labels if there is one.
+
+    Raises:
+        DataRefused: others are among them, two have one name, or they are more than is taken.
+    """
+    names: dict[str, Path] = {}
+    for file in sorted(files, key=lambda one: one.name):
+        if not file.name.lower().endswith((*ENDINGS, *TABLES)):
+            raise DataRefused(
+                f"“{file.name}” is no picture. Several files at once are pictures, with a CSV of their "
+                "labels if you have one; give anything else by itself."
+            )
+        if file.name in names:
+            raise DataRefused(f"Two of the files are named “{file.name}”. Give one of them another name.")
+        names[file.name] = file
+    pictures = [name for name in names if name.lower().endswith(ENDINGS)]
+    if not pictures:
+        raise DataRefused("Several tables cannot be read at once. Give one, and choose the others later.")
+    with _zipped(names, f"{len(pictures)} pictures", "What you gave", limits) as whole:
+        yield whole
+
+
+@contextmanager
+def _zipped(names: Mapping[str, Path], title: str, what: str, limits: Limits) -> Iterator[Path]:
+    size = sum(file.stat().st_size for file in names.values())
+    if len(names) > limits.members or size > limits.file_bytes:
+        raise DataRefused(
+            f"{what} has {len(names):,} pictures and {size / 1e6:,.0f} MB; at most "
+            f"{limits.members:,} and {limits.file_bytes / 1e6:,.0f} MB are taken."
+        )
+    with tempfile.TemporaryDirectory(prefix="cdvft-") as work:
+        whole = Path(work) / f"{title}.zip"
+        with zipfile.ZipFile(whole, "w") as archive:
+            for name, file in names.items():  # a name of its own date would be other bytes
+                archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
+        yield whole

@@ -1,16 +1,124 @@
-"""What a reader of files gives: rows as Arrow, in batches, and how they were read."""
+"""What readers of files take and give: limits, rows as Arrow in batches, and errors by row and column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
-from cdvft_app.data.faults import Faults
+from cdvft_app.settings.environment import environment
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`total_bytes` is of all files of one owner and `keep_hours` how long one is kept after its last use,
+    None without end; `unpacked_bytes` is of an archive's files or of a Parquet file's rows, `pixels` of a
+    picture's longer side, `all_pixels` of all pictures together."""
+
+    file_bytes: int = 2 * 2**30
+    total_bytes: int | None = None
+    keep_hours: float | None = None
+    rows: int = 2_000_000
+    columns: int = 200
+    cell_characters: int = 100_000
+    members: int = 50_000
+    unpacked_bytes: int = 4 * 2**30
+    picture_bytes: int = 20 * 2**20
+    pixels: int = 4096
+    all_pixels: int = 10**12
+    ratio: int = 200  # unpacked to packed, beyond which a file is taken for a bomb
+
+
+LIMITS = Limits()
+PUBLIC = Limits(
+    file_bytes=8 * 2**20,
+    total_bytes=32 * 2**20,
+    rows=50_000,
+    columns=50,
+    cell_characters=20_000,
+    members=5_000,
+    unpacked_bytes=64 * 2**20,
+    picture_bytes=4 * 2**20,
+    all_pixels=100_000_000,
+)
+MAX_PASTED = 400_000  # characters
+
+
+def limits() -> Limits:
+    """Those of a person's own machine, or of a public one, which keeps rows as long as it keeps uploads."""
+    return replace(PUBLIC, keep_hours=environment().upload_hours) if environment().public else LIMITS
+
+
+MAX_NAMED = 5  # rows of one kind of fault
+MAX_KINDS = 200
+
+
+class DataRefused(Exception):
+    """The data cannot be taken; a sentence that says why, and what to do."""
+
+
+@dataclass
+class RowErrors:
+    """Rows that are left out, by what is wrong with them.
+
+    A row is the number of its line in the file, the head's being 1, or the name of a file.
+    """
+
+    found: dict[tuple[str, str, str], list[Any]] = field(default_factory=dict)
+    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def add(self, row: int | str, what: str, advice: str, column: str = "") -> None:
+        kind = (what, advice, column)
+        if kind not in self.counts and len(self.counts) >= MAX_KINDS:
+            kind = ("something else is wrong with it", "look at the file", "")
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        named = self.found.setdefault(kind, [])
+        if len(named) < MAX_NAMED:
+            named.append(row)
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts.values())
+
+    def sentences(self, title: str = "") -> list[str]:
+        """“reviews”, row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value."""
+        lines = []
+        for kind, count in self.counts.items():
+            what, advice, column = kind
+            first, *others = self.found[kind]
+            where = f"row {first:,}" if isinstance(first, int) else f"“{first}”"
+            where = f"“{title}”, {where}" if title else f"{where[:1].upper()}{where[1:]}"
+            if column:
+                where += f", column “{column}”"
+            more = ""
+            if count > 1:
+                things = "row" if isinstance(first, int) else "file"
+                named = ", ".join(f"{one:,}" if isinstance(one, int) else str(one) for one in others)
+                rest = ", …" if count - 1 > len(others) else ""
+                more = f"; {count - 1:,} {things}{'s' if count > 2 else ''} like it ({named}{rest})"
+            lines.append(f"{where}: {what}{more}. {advice[:1].upper()}{advice[1:]}.")
+        return lines
+
+    def kept(self) -> list[dict[str, Any]]:
+        """As JSON."""
+        return [
+            {"what": what, "advice": advice, "column": column, "count": count, "rows": self.found[kind]}
+            for kind, count in self.counts.items()
+            for what, advice, column in [kind]
+        ]
+
+    @classmethod
+    def of(cls, kept: Iterable[dict[str, Any]]) -> RowErrors:
+        faults = cls()
+        for one in kept:
+            kind = (one["what"], one["advice"], one["column"])
+            faults.counts[kind], faults.found[kind] = one["count"], list(one["rows"])
+        return faults
+
 
 BATCH = 10_000  # rows
 
@@ -31,7 +139,7 @@ class Source:
     encoding: str | None = None
     separator: str | None = None
     notes: list[str] = field(default_factory=list)
-    faults: Faults = field(default_factory=Faults)
+    faults: RowErrors = field(default_factory=RowErrors)
 
     def schema(self) -> pa.Schema:
         import pyarrow as pa

@@ -1,24 +1,23 @@
-"""Whether a step fits on a device, by how much, and in what precision it would."""
+"""Whether a step fits on a device, by how much, and the request that fits where the asked one does not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cdvft_app.catalog.entries import KNOWN_MODELS
 from cdvft_app.costs.devices import Device
-from cdvft_app.costs.memory import PRECISIONS, StepMemory, step_memory
+from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
-from cdvft_app.methods import Method
+from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.prediction import GROWTH
-from cdvft_app.shapes import ModelShapes
+from cdvft_app.shapes import ModelShapes, model_shapes
 
 PRECISION_TITLES = {"float32": "float32", "bfloat16": "bfloat16", "8bit": "8 bit", "4bit": "4 bit"}
-
-
-Word = Literal["yes", "tight", "no", "unknown"]
+MIN_LENGTH = 64  # tokens; shorter texts are no answer
 
 
 @dataclass(frozen=True)
@@ -28,66 +27,121 @@ class Fit:
     `left` is None where the device's memory is not known.
     """
 
-    memory: StepMemory
+    total: int
     left: int | None
-    word: Word
+    word: Literal["yes", "tight", "no", "unknown"]
 
     @property
     def text(self) -> str:
         if self.left is None:
-            return amount("bytes", self.memory.total)
+            return amount("bytes", self.total)
         if self.word == "no":
             return f"no, {amount('bytes', -self.left)} short"
         return f"{'barely' if self.word == 'tight' else 'yes'}, {amount('bytes', self.left)} left"
 
 
-def fits(
-    rows: Sequence[Mapping[str, Any]], shapes: ModelShapes, request: CostRequest, device: Device
-) -> dict[str, Fit]:
-    """By method, of the rows that are available."""
-    found = {}
-    for row in rows:
-        if row["unavailable"]:
-            continue
-        memory = step_memory(row, shapes, PRECISIONS[request.precision], request.gradient_checkpointing)
-        if device.bytes is None:
-            found[row["method"]] = Fit(memory, None, "unknown")
-            continue
-        left = device.bytes - memory.total
-        word: Word = "yes" if _surely_fits(memory.total, device) else "tight" if left >= 0 else "no"
-        found[row["method"]] = Fit(memory, left, word)
-    return found
-
-
-def _surely_fits(total: int, device: Device) -> bool:
-    """Even if it takes as much more than the formula's bytes as was measured at most."""
-    return total * GROWTH.high <= (device.bytes or 0)
+def fit(row: Mapping[str, Any], device: Device) -> Fit:
+    """Of an available row; it surely fits if it may take as much above the formula as was measured."""
+    total: int = row["step_bytes"]
+    if device.bytes is None:
+        return Fit(total, None, "unknown")
+    left = device.bytes - total
+    return Fit(total, left, "yes" if total * GROWTH.high <= device.bytes else "tight" if left >= 0 else "no")
 
 
 def precision_phrase(precision: str, checkpointing: bool) -> str:
     return PRECISION_TITLES[precision] + (" with checkpointing" if checkpointing else "")
 
 
-def remedy(method: Method, shapes: ModelShapes, request: CostRequest, device: Device) -> str:
-    """The first cheaper way to hold this method's step that surely fits on the device, as a sentence."""
-    for precision, checkpointing, batch in _cheaper(request):
-        asked = request.model_copy(update={"batch": batch, "methods": (method,), "match": None})
-        (row,) = cost_table(asked)
-        total = step_memory(row, shapes, PRECISIONS[precision], checkpointing).total
-        if _surely_fits(total, device):
-            what = "it" if batch == request.batch else f"a batch of {batch}"
-            held = precision_phrase(precision, checkpointing)
-            return f"In {held} {what} takes {amount('bytes', total)}, and fits."
-    return "Nor would it in 4 bit with checkpointing and a batch of 1: take a smaller model."
+@dataclass(frozen=True)
+class Remedy:
+    """A request that fits, and what was changed to it, each change with what it costs."""
+
+    request: CostRequest
+    changes: list[str]
 
 
-def _cheaper(request: CostRequest) -> Iterator[tuple[str, bool, int]]:
-    """Precisions from the chosen one on, each without and with checkpointing; then smaller batches."""
+def remedy(request: CostRequest, method: Method, device: Device) -> Remedy | None:
+    """The request that fits on the device for this method, and costs least; None where none does.
+
+    What costs least is tried first: smaller batches, whose gradients are summed to the same step; then
+    checkpointing, which computes the forward pass twice; then fewer bits for the frozen weights; shorter
+    texts, which lose what is cut, last. What surely fits is taken before what barely does.
+    """
+    barely = None
+    for variant in _variants(request, method):
+        if _word(variant, 1, method, device) == "no":
+            continue
+        for batch in _halved(request.batch):
+            word = _word(variant, batch, method, device)
+            asked = variant.model_copy(update={"batch": batch})
+            if word == "yes":
+                return Remedy(asked, _changes(request, asked))
+            if word == "tight":
+                barely = barely or asked
+    return None if barely is None else Remedy(barely, _changes(request, barely))
+
+
+def smaller_model(request: CostRequest, method: Method, shapes: ModelShapes, device: Device) -> str | None:
+    """The largest known model of the same kind whose step surely fits, and how; None where none does."""
+    known = [model_shapes(model.id) for model in KNOWN_MODELS]
+    alike = [one for one in known if one.kind == shapes.kind]
+    smaller = [one for one in alike if one.total_parameters < shapes.total_parameters]
+    for one in sorted(smaller, key=lambda one: -one.total_parameters):
+        asked = request.model_copy(update={"model": one.name, "targets": None, "image_size": None})
+        leanest = asked.model_copy(update={"precision": "4bit", "gradient_checkpointing": True})
+        try:
+            if _word(asked, request.batch, method, device) == "yes":
+                return f"{one.name}, which fits as asked"
+            if _word(leanest, 1, method, device) == "yes":
+                return f"{one.name}, which fits in {precision_phrase('4bit', True)}, one at a time"
+        except InvalidChoice:  # a setting or a length that it does not take
+            continue
+    return None
+
+
+def _word(request: CostRequest, batch: int, method: Method, device: Device) -> str:
+    row = _row(request.model_copy(update={"batch": batch}), method)
+    return "no" if row["unavailable"] else fit(row, device).word
+
+
+def _row(request: CostRequest, method: Method) -> dict[str, Any]:
+    return cost_table(request.model_copy(update={"methods": (method,), "match": None}))[0]
+
+
+def _variants(request: CostRequest, method: Method) -> Iterator[CostRequest]:
+    """The request in ways that need less memory, the one that costs least first; batches are left alone.
+
+    Checkpointing comes before fewer bits, and both before shorter texts.
+    """
     keys = [*PRECISIONS]
-    for precision in keys[keys.index(request.precision) :]:
-        for checkpointing in (False, True):
-            if checkpointing >= request.gradient_checkpointing:
-                yield precision, checkpointing, request.batch
-    batch = request.batch
-    while batch := batch // 2:
-        yield keys[-1], True, batch
+    lengths = [request.sequence]
+    if model_shapes(request.model, request.image_size).tokens is None:
+        length = _row(request, method)["sequence"]
+        while (length := length // 2) >= MIN_LENGTH:
+            lengths.append(length)
+    for length in lengths:
+        for precision in keys[keys.index(request.precision) :]:
+            for checkpointing in (False, True):
+                if checkpointing >= request.gradient_checkpointing:
+                    held = {"precision": precision, "gradient_checkpointing": checkpointing}
+                    yield request.model_copy(update={"sequence": length, **held})
+
+
+def _halved(batch: int) -> Iterator[int]:
+    while batch:
+        yield batch
+        batch //= 2
+
+
+def _changes(asked: CostRequest, answered: CostRequest) -> list[str]:
+    found = []
+    if answered.batch != asked.batch:
+        found.append(f"{answered.batch} at a time, with the gradients of {asked.batch} summed to one step")
+    if answered.gradient_checkpointing != asked.gradient_checkpointing:
+        found.append("checkpointing, which computes the forward pass twice")
+    if answered.precision != asked.precision:
+        found.append(f"frozen weights in {PRECISION_TITLES[answered.precision]}")
+    if answered.sequence != asked.sequence:
+        found.append(f"texts cut after {answered.sequence} tokens")
+    return found

@@ -7,7 +7,7 @@ from cdvft.blocks import Partition
 SIDE = 96  # of the longer edge, in SVG units
 STRIP = 7
 GAP = 5
-MOST_BLOCKS = 16  # along an edge; more are drawn as this many, and said in words
+MAX_BLOCKS = 16  # along an edge; more are drawn as this many, and said in words
 
 
 def svg(partition: Partition) -> str:
@@ -16,7 +16,7 @@ def svg(partition: Partition) -> str:
     Every block is hatched along its diagonals, on which a circulant repeats its entries. Rows and columns
     beyond the matrix (padding) are drawn dashed.
     """
-    q1, q2 = min(partition.q1, MOST_BLOCKS), min(partition.q2, MOST_BLOCKS)
+    q1, q2 = min(partition.q1, MAX_BLOCKS), min(partition.q2, MAX_BLOCKS)
     unit = SIDE / max(q1, q2)
     width, height = q2 * unit, q1 * unit
     left, top = STRIP + GAP, STRIP + GAP

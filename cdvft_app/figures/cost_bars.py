@@ -1,4 +1,4 @@
-"""One quantity of every method as bars on a logarithmic axis, with the frozen model's own as yardstick."""
+"""One quantity of every method as bars on a logarithmic axis, with the frozen model's own as baseline."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Bar:
 
 
 def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
-    """The bars from top to bottom, the yardstick's as a dashed line too; None where there is nothing to draw.
+    """The bars from top to bottom, the baseline's as a dashed line too; None where there is nothing to draw.
 
     A bar of zero has no place on a logarithmic axis and is left out.
     """
     drawn = [bar for bar in bars if bar.value > 0]
     if not any(bar.method for bar in drawn):
         return None
-    yardstick = next((bar for bar in drawn if bar.method is None), None)
+    baseline = next((bar for bar in drawn if bar.method is None), None)
     layout = curves.layout()
     layout["xaxis"] |= {
         "type": "log",
@@ -55,7 +55,7 @@ def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
         "dragmode": False,
         "uirevision": title,
         "height": FRAME_PIXELS + BAR_PIXELS * len(drawn),
-        "shapes": [_line(yardstick.value)] if yardstick else [],
+        "shapes": [_line(baseline.value)] if baseline else [],
         "annotations": [_beyond_whisker(bar) for bar in drawn if bar.high is not None],
     }
     layout["margin"] |= {"l": 12, "r": 84}

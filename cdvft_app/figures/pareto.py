@@ -11,7 +11,7 @@ from cdvft_app.figures import curves
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.methods import METHODS
 
-MOST_LABELLED = 6  # so many points may carry their names
+MAX_LABELLED = 6  # so many points may carry their names
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict
     own = {method: [mark for mark in placed if mark.method == method] for method in methods}
     lines = [_front(placed), *(_line(method, marks) for method, marks in own.items())]
     points = [_points(method, marks) for method, marks in own.items()]
-    if len(placed) <= MOST_LABELLED:
+    if len(placed) <= MAX_LABELLED:
         for trace in points:
             where = [(math.log10(x) - start) / (end - start) for x in trace["x"]]
             sides = ["right" if at < 0.25 else "left" if at > 0.75 else "center" for at in where]

@@ -19,9 +19,9 @@ from cdvft_app.store.runs import RunStore
 ADAPTER = "adapter"  # in the run's folder, as training names it
 EVERY = 3.0  # seconds between two looks at the Job
 TELL_EVERY = 30.0  # seconds between two words of a Job that waits for its hardware
-MOST_EVENTS = 100_000  # of a log, which whoever has the Job could fill with anything
+MAX_EVENTS = 100_000  # of a log, which whoever has the Job could fill with anything
 LAST_LINES = 3  # of a log, which say why a Job failed
-MOST_REFUSALS = 3
+MAX_REFUSALS = 3
 FILES = ("*.safetensors", "*.json", "*.md", "*.txt", "*.jinja")  # nothing that is unpickled or run
 MAX_BYTES = 2 * 10**9
 ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
@@ -72,7 +72,7 @@ class Followed:
     def _refused(self, status: int) -> bool:
         """Whether it is given up to follow: the hub said more than once that it tells nothing more."""
         self._refusals = self._refusals + 1 if status in (401, 403, 404) else 0
-        if self._refusals < MOST_REFUSALS:
+        if self._refusals < MAX_REFUSALS:
             return False
         with suppress(LeaseLost):
             said = f"The hub tells no more of this Job (it answers {status}). {left(self._job)}"
@@ -109,7 +109,7 @@ class Followed:
             event = read(line)
             if event is not None and not isinstance(event, Done):
                 self._events += 1
-                if self._events > MOST_EVENTS:
+                if self._events > MAX_EVENTS:
                     continue
             if isinstance(event, Done):
                 self._done = event  # the run ends once its adapter is here

@@ -11,7 +11,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 
 KEPT_SECONDS = 3600.0
-MOST_MINUTES = 24 * 60
+MAX_MINUTES = 24 * 60
 OUT_OF_REACH = (
     "The hub cannot be reached from here, so no Job can be sent. What trains here does not need it."
 )
@@ -89,5 +89,5 @@ def check_minutes(minutes: object) -> None:
     Raises:
         InvalidChoice: no Job may take so long.
     """
-    if isinstance(minutes, bool) or not isinstance(minutes, int) or not 1 <= minutes <= MOST_MINUTES:
-        raise InvalidChoice(f"minutes: got {str(minutes)[:40]}; a Job may take 1 to {MOST_MINUTES}.")
+    if isinstance(minutes, bool) or not isinstance(minutes, int) or not 1 <= minutes <= MAX_MINUTES:
+        raise InvalidChoice(f"minutes: got {str(minutes)[:40]}; a Job may take 1 to {MAX_MINUTES}.")

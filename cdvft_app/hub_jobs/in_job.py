@@ -15,6 +15,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import USABLE
 from cdvft_app.training.foreground import run_here
 
 ADAPTER, RUNS = "adapter", "studio-runs"
@@ -37,7 +38,7 @@ def main(settings: dict[str, Any], repository: str | None) -> int:
     run = run_here(store, take, tell)
     if run.reason:
         print(run.reason, flush=True)
-    if run.state not in ("finished", "stopped") or not run.step:
+    if run.state not in USABLE or not run.step:
         return 1
     AS_TRAINED.write_folder(Export(store, find(store, run.id)), here / ADAPTER)
     if repository is not None:

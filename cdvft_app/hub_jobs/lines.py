@@ -22,7 +22,7 @@ TOLD = (
     events.Note,
     events.Done,
 )
-MOST_CHARACTERS = 200_000
+MAX_CHARACTERS = 200_000
 _BY_NAME: dict[str, TypeAdapter[Event]] = {kind.__name__: TypeAdapter(kind) for kind in TOLD}
 _LINE = re.compile(rf"(?:^|\s){MARK}(?P<event>\{{.*\}})\s*$")
 
@@ -36,7 +36,7 @@ def write(event: Event) -> str | None:
 
 def read(line: str) -> Event | None:
     """The event of a line, which may begin with a time; None for any other line."""
-    found = _LINE.search(line) if len(line) <= MOST_CHARACTERS else None
+    found = _LINE.search(line) if len(line) <= MAX_CHARACTERS else None
     if found is None:
         return None
     with suppress(ValueError, KeyError, TypeError):  # what is no event has been written by something else

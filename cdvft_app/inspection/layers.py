@@ -16,7 +16,7 @@ from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.payloads.factors import KeptVectors, Module, Vector
 from cdvft_app.settings import RunSettings
 
-MOST_BYTES = 2 * 2**20
+MAX_BYTES = 2 * 2**20
 """Of one layer's vectors over all steps in one answer; beyond it every n-th snapshot is left out."""
 
 
@@ -105,7 +105,7 @@ def payload(
     trained = sum(array.size for name, array in own.items() if name not in method.fixed_vectors)
     read = read or (lambda step: source.read(step, layer.module))
     bytes_per_step = sum(array.nbytes for array in read(kept[-1]).values())
-    stride = -(-bytes_per_step * len(kept) // MOST_BYTES)
+    stride = -(-bytes_per_step * len(kept) // MAX_BYTES)
     kept = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
     snapshots = [read(step) for step in kept]
     vectors: dict[str, Vector] = {}

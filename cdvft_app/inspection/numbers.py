@@ -21,7 +21,7 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.payloads.factors import KeptVectors, LayerNumbers, NoSingularValues, Overview, SingularValues
 
-MOST_ENTRIES = 2**28
+MAX_ENTRIES = 2**28
 """Of all updates that are built for norms at every step; where there are more, the last step's only."""
 
 
@@ -90,7 +90,7 @@ def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
     deadline, every = time.monotonic() + seconds, layers(source)
     found: list[LayerNumbers] = []
     for layer in every[first:]:
-        found.append(numbers(source, layer, all_norms=_entries(every) * len(source.steps()) <= MOST_ENTRIES))
+        found.append(numbers(source, layer, all_norms=_entries(every) * len(source.steps()) <= MAX_ENTRIES))
         if time.monotonic() > deadline:
             break
     after = first + len(found)

@@ -22,7 +22,7 @@ from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.payloads.factors import Images, LayerInputs
 from cdvft_app.tasks.image import normalized, squared
 
-MOST_IMAGES = 10
+MAX_IMAGES = 10
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _read(dataset: DatasetEntry, size: int) -> tuple[Example, ...]:
     """The first images that every run on this data is evaluated on."""
     try:
         rows = load_rows(
-            dataset, train_examples=1, evaluation_examples=MOST_IMAGES, seed=0, should_stop=lambda: True
+            dataset, train_examples=1, evaluation_examples=MAX_IMAGES, seed=0, should_stop=lambda: True
         )
     except (DownloadFailed, DownloadStopped) as error:
         raise Unavailable(

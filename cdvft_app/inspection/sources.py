@@ -24,13 +24,12 @@ from cdvft_app.methods import ADAPTERS, labels
 from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 
 RECORDED = ASSETS / "recorded_factors"
-MOST_RACES = 20
-MOST_LOSSES = 800
+MAX_RACES = 20
+MAX_LOSSES = 800
 
 
 class Unavailable(Exception):
@@ -95,7 +94,7 @@ class LiveRun:
     def losses(self) -> list[list[float]]:
         rows, _ = self.store.rows(self.id, kinds=("step",), limit=200_000)
         losses = [[row["step"], row["loss"]] for row in rows]
-        stride = -(-len(losses) // MOST_LOSSES) or 1
+        stride = -(-len(losses) // MAX_LOSSES) or 1
         return losses[::stride] + (losses[-1:] if (len(losses) - 1) % stride else [])
 
     def steps(self) -> list[int]:
@@ -208,7 +207,7 @@ def find(store: RunStore, run_id: object) -> Source:
 
 def latest_runs(store: RunStore) -> Iterator[LiveRun]:
     """Runs of races, the latest first, then those of the last sweep: its many runs would crowd races out."""
-    for group in (*store.groups(MOST_RACES, sweeps=False), *store.groups(1, sweeps=True)):
+    for group in (*store.groups(MAX_RACES, sweeps=False), *store.groups(1, sweeps=True)):
         named = labels([record.settings.method for record in group])
         for record, label in reversed([*zip(group, named, strict=True)]):
             yield LiveRun(store, record, store.folder(record.id), label)

@@ -24,7 +24,7 @@ Seeds = Mapping[int, Sequence[Value]]
 """What the runs of each seed gave, the seeds ascending."""
 Interval = tuple[float, float]
 RESAMPLES = 1999
-MOST_RESAMPLED = 2000  # rows; of more, the jackknife's normal interval is as good, and quick
+MAX_RESAMPLED = 2000  # rows; of more, the jackknife's normal interval is as good, and quick
 _BATCH = 2_000_000  # numbers that are looked up at once
 
 
@@ -49,7 +49,7 @@ def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Eviden
         right, also = one.terms[:, 0] > 0, other.terms[:, 0] > 0
         return mcnemar(len(right), int((right & ~also).sum()), int((also & ~right).sum()))
     sides = [_terms(side) for side in (first, second)]
-    if len(one.rows) <= MOST_RESAMPLED and sides[0].shape == sides[1].shape:
+    if len(one.rows) <= MAX_RESAMPLED and sides[0].shape == sides[1].shape:
         return _resampled(one.statistic, *sides)
     over = over_seeds({0: first}, {0: second})
     return Evidence(over.size, over.p, over.interval)

@@ -27,7 +27,7 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER
-from cdvft_app.store.family import MOST_SETTINGS, described
+from cdvft_app.store.comparison_set import MAX_SETTINGS, described
 
 Label = Callable[[SweepRun], str]
 
@@ -65,7 +65,7 @@ def judged(
     `family`: how many pairs were to be compared, kept with the race or sweep.
     """
     finished = [run for run in runs if run.metric is not None]
-    pairs = _between(finished, label)
+    pairs = pairs_between(finished, label)
     along = _along(runs) if sweep else {}
     verdicts = iter(judge([*pairs.values(), *along.values()], metric_name, family))
     edges = dict.fromkeys(
@@ -82,7 +82,8 @@ def judged(
     )
 
 
-def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
+def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
+    """The methods of finished runs, each with each other, or the settings of one."""
     by_setting: dict[tuple[object, ...], list[SweepRun]] = {}
     for run in runs:
         by_setting.setdefault(setting_key(run.settings), []).append(run)
@@ -92,7 +93,7 @@ def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pa
     sides = {method: tuple(own) for method, own in by_method.items()}
     if len(sides) == 1:
         (alone,) = sides.values()
-        sides = {one.label: (one,) for one in alone} if len(alone) <= MOST_SETTINGS else {}
+        sides = {one.label: (one,) for one in alone} if len(alone) <= MAX_SETTINGS else {}
     return {(one, other): Pair(sides[one], sides[other]) for one, other in combinations(sides, 2)}
 
 

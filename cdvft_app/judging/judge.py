@@ -19,12 +19,12 @@ import numpy as np
 
 from cdvft_app.judging.evidence import Evidence, of_score, over_rows, over_seeds, unpaired
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.two_level import Mean
+from cdvft_app.judging.two_level import Mean, pooled
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Chosen, Verdict, Word
 from cdvft_app.metrics import get_metric
 
 Value = TypeVar("Value")
-MOST_MORE = 50  # times the rows there are; more than that is no advice
+MAX_MORE = 50  # times the rows there are; more than that is no advice
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,27 @@ def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) ->
         metric_name: accuracy, exact_match, matthews, pearson, or another whose rows have a score each.
         family: how many pairs were to be judged, where some of them have no runs; they count as well.
     """
-    judged = [_look(pair, metric_name) for pair in pairs]
-    count = max(family or 0, len(judged))
+    return _corrected([_look(pair, metric_name) for pair in pairs], metric_name, family or 0)
+
+
+def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verdict]:
+    """The verdicts on pairs of methods over several races, each of which has the same pairs in their order.
+
+    A race counts where it has the seeds to speak of methods; `rows` are those of all races.
+    """
+    judged = []
+    for pairs in zip(*races, strict=True):
+        looked = [_look(pair, metric_name) for pair in pairs]
+        means = [one.evidence for one in looked if isinstance(one.evidence, Mean) and one.about == "methods"]
+        rows = sum(one.rows or 0 for one in looked if one.about == "methods")
+        evidence = pooled(means) if means else None
+        judged.append(replace(looked[0], evidence=evidence, spread=None, rows=rows or None))
+    found = _corrected(judged, metric_name, 0)
+    return [replace(one, more_rows=None) for one in found]  # another race tells more than further rows
+
+
+def _corrected(judged: Sequence[_Judged], metric_name: str, family: int) -> list[Verdict]:
+    count = max(family, len(judged))
     found = zip(judged, holm([one.p for one in judged], count), strict=True)
     return [_verdict(one, metric_name, p, divisor, count) for one, (p, divisor) in found]
 
@@ -302,7 +321,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
         more_seeds = None if enough is None else enough - seeds
     if one.rows and (one.about == "runs" or more_seeds is None):
         factor = (half / room) ** 2
-        more_rows = _rounded(one.rows * (factor - 1)) if factor < MOST_MORE else None
+        more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE else None
     return more_rows, more_seeds
 
 

@@ -12,7 +12,7 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.written_answers import WrittenAnswers
 
-MOST_KEPT = 512
+MAX_KEPT = 512
 
 
 def of_run(store: RunStore, run_id: str, metric_name: str) -> RowScores | None:
@@ -31,7 +31,7 @@ def of_folder(folder: Path, metric_name: str) -> RowScores | None:
     return None
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@lru_cache(maxsize=MAX_KEPT)
 def _read(folder: Path, metric_name: str, changed: int) -> RowScores | None:
     kept = predictions.read_either(folder)
     if isinstance(kept, WrittenAnswers):

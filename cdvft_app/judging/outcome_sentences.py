@@ -12,7 +12,7 @@ from cdvft_app.judging.outcome_points import Point, front
 from cdvft_app.judging.outcomes import Axis, judged_run
 from cdvft_app.metrics import METRICS, get_metric
 
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 
 def family_of(placed: Sequence[Point]) -> Family:
@@ -47,7 +47,7 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
     members = front(placed, axis.key)
     metric_name = members[0].outcomes[0].metric_name
     what = METRICS[metric_name].title if metric_name in METRICS else "score"
-    few = len(members) <= _MOST_NAMED
+    few = len(members) <= _MAX_NAMED
     texts = [_text(member, axis) for member in members]
     key = "front of one" if len(members) == 1 else "front" if few else "long front"
     return words.SENTENCES[key].format(

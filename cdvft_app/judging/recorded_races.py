@@ -1,4 +1,4 @@
-"""The judge's verdicts on the recorded race of each recipe, as they are shipped."""
+"""The judge's verdicts on each recipe's recorded race and on like races together, as they are shipped."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ Verdicts = Mapping[tuple[str, str], Verdict]
 """By both methods' keys, the first one's as the key of the verdict's first side."""
 
 
-@cache
 def race_verdicts(recipe: str) -> Verdicts:
     """Those on the recipe's recorded race, all judged together; empty where none is recorded."""
-    found = json.loads(FILE.read_text(encoding="utf-8")).get(recipe, [])
-    return {tuple(one.pop("methods")): _read(one) for one in found}
+    return read_verdicts("races").get(recipe, {})
+
+
+def pooled_verdicts(kind: str) -> list[Verdicts]:
+    """Those over all recorded races with models of this kind, for each metric that they have."""
+    return [verdicts for key, verdicts in read_verdicts("pooled").items() if key.partition(" ")[0] == kind]
+
+
+def raced_recipes() -> list[str]:
+    return [*read_verdicts("races")]
 
 
 def written(verdicts: Verdicts) -> list[dict[str, Any]]:
@@ -28,6 +35,13 @@ def written(verdicts: Verdicts) -> list[dict[str, Any]]:
     return [{"methods": list(methods), **asdict(verdict)} for methods, verdict in verdicts.items()]
 
 
-def _read(one: dict[str, Any]) -> Verdict:
+@cache
+def read_verdicts(part: str) -> dict[str, Verdicts]:
+    """Of the file's `races` by recipe, or its `pooled` ones by kind and metric."""
+    found = json.loads(FILE.read_text(encoding="utf-8"))[part]
+    return {key: {tuple(one.pop("methods")): _verdict(one) for one in own} for key, own in found.items()}
+
+
+def _verdict(one: dict[str, Any]) -> Verdict:
     alone = one["alone"]
     return Verdict(**one | {"seeds": tuple(one["seeds"]), "alone": alone and tuple(alone)})

@@ -11,7 +11,7 @@ from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import RATES, Setting, SweepRun, complete_seeds, settings_of
 from cdvft_app.judging.verdict import Verdict
 
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 _CDVFT_WITH = "CDVFT with "
 """Begins the name of each of its settings in a verdict; see `sweep_labels`."""
 
@@ -50,6 +50,6 @@ def sentences(settings: Sequence[Setting], family: Family) -> list[str]:
     if family.edges:
         texts.append(words.SENTENCES["edge"].format(settings=joined(family.edges)))
     if failed:
-        more = [words.counted(len(failed) - _MOST_NAMED, "more")] if len(failed) > _MOST_NAMED else []
-        texts.append(words.SENTENCES["failed"].format(settings=joined([*failed[:_MOST_NAMED], *more])))
+        more = [words.counted(len(failed) - _MAX_NAMED, "more")] if len(failed) > _MAX_NAMED else []
+        texts.append(words.SENTENCES["failed"].format(settings=joined([*failed[:_MAX_NAMED], *more])))
     return texts

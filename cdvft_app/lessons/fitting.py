@@ -25,7 +25,7 @@ SECONDS = 60.0
 """Longest time that one fit may take; the fits found by then are shown."""
 PROGRESS_SECONDS = 0.4
 """Least seconds between two progress messages."""
-MOST_M = 5
+MAX_M = 5
 EQUAL_ERROR = 1e-6
 """Errors that differ by less count as equal."""
 FAR_ERROR = 0.5
@@ -55,8 +55,8 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
     Raises:
         ValueError: if the target cannot be fitted, or most_m is out of range.
     """
-    if most_m not in range(1, MOST_M + 1):
-        raise ValueError(f"m is {most_m!r}; whole numbers from 1 to {MOST_M} go.")
+    if most_m not in range(1, MAX_M + 1):
+        raise ValueError(f"m is {most_m!r}; whole numbers from 1 to {MAX_M} go.")
     start, n = time.monotonic(), target.shape[-1]
     limit = float(target.abs().max()) or 1.0
     done: list[Fit] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+from functools import lru_cache
 
 import torch
 
@@ -14,25 +14,28 @@ from cdvft_app.training.callbacks import LossWatch
 
 D, BATCH, STEPS = 64, 32, 200
 LOWEST, HIGHEST = 1e-4, 10.0
-SECONDS = 10.0
-"""Longest time that one training may take; well under one second is usual."""
+KEPT = 64  # trainings by their rates: a class asks for the few that the page offers
 
 
-def trained(rate: object, seconds: float = SECONDS) -> Trial:
+def trained(rate: object) -> Trial:
     """Train the three vectors of a CDVFT layer to imitate another one, by gradient descent.
 
     The loss is the squared error of an output vector, averaged over a batch of fresh normal inputs. The
     output diagonal starts at zero.
 
     Returns:
-        losses: those until the end or the time limit, None where one is not finite; failed: the watch's
-        message, or None; rate
+        losses: those until the end, None where one is not finite; failed: the watch's message, or None; rate
 
     Raises:
         ValueError: if the rate is no number from 0.0001 to 10.
     """
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not LOWEST <= rate <= HIGHEST:
         raise ValueError(f"The learning rate is {str(rate)[:40]!r}; numbers from {LOWEST} to {HIGHEST} go.")
+    return _trained(float(rate))
+
+
+@lru_cache(KEPT)
+def _trained(rate: float) -> Trial:
     generator = torch.Generator().manual_seed(0)
     scale, middle = torch.tensor([[0.5], [D**-0.5], [0.5]]), torch.tensor([[1.0], [0.0], [1.0]])
     target = middle + scale * torch.randn(3, D, generator=generator)
@@ -40,7 +43,6 @@ def trained(rate: object, seconds: float = SECONDS) -> Trial:
     vectors = [vector.requires_grad_() for vector in (a1, c, torch.zeros(D))]
     optimizer = torch.optim.SGD(vectors, lr=rate)
     watch, losses, failed = LossWatch(rate), [], None
-    deadline = time.monotonic() + seconds
     for step in range(1, STEPS + 1):
         x = torch.randn(BATCH, D, generator=generator)
         residual = _layer(x, vectors) - _layer(x, list(target))
@@ -54,8 +56,6 @@ def trained(rate: object, seconds: float = SECONDS) -> Trial:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if time.monotonic() > deadline:
-            break
     seen = [value if math.isfinite(value) else None for value in losses]
     return {"losses": seen, "failed": failed, "rate": rate}
 

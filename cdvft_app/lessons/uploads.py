@@ -13,10 +13,10 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image, UnidentifiedImageError
 
-MOST_BYTES = 2_000_000
-MOST_PIXELS = 4_000_000
+MAX_BYTES = 2_000_000
+MAX_PIXELS = 4_000_000
 LARGEST = 256
-MOST_HEADER = 1000  # bytes; numpy.save writes 118 for a matrix
+MAX_HEADER = 1000  # bytes; numpy.save writes 118 for a matrix
 NO_ARRAY = "The file is no array that numpy.save wrote without pickling."
 
 
@@ -35,8 +35,8 @@ def read_matrix(file: Path, n: int) -> np.ndarray:
     Raises:
         ValueError: with what is wrong with the file, and what would go.
     """
-    if file.stat().st_size > MOST_BYTES:
-        raise ValueError(f"The file has {file.stat().st_size:,} bytes; at most {MOST_BYTES:,} go.")
+    if file.stat().st_size > MAX_BYTES:
+        raise ValueError(f"The file has {file.stat().st_size:,} bytes; at most {MAX_BYTES:,} go.")
     return _array(file) if file.suffix.lower() == ".npy" else _image(file, n)
 
 
@@ -64,7 +64,7 @@ def _header(opened: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
             raise ValueError
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            shape, _, dtype = npy.read_array_header_1_0(opened, max_header_size=MOST_HEADER)
+            shape, _, dtype = npy.read_array_header_1_0(opened, max_header_size=MAX_HEADER)
         if dtype.hasobject:
             raise ValueError
     except Exception:  # an untrusted header goes through Python's parser, which fails in many ways
@@ -75,9 +75,9 @@ def _header(opened: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
 def _image(file: Path, n: int) -> np.ndarray:
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise ValueError(
-                    f"The picture is {image.width} x {image.height}; at most {MOST_PIXELS:,} pixels go."
+                    f"The picture is {image.width} x {image.height}; at most {MAX_PIXELS:,} pixels go."
                 )
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2

@@ -20,7 +20,7 @@ MEASURE = "cdvft_app.measuring.measure:measure"
 LIMIT_SECONDS = 300.0
 POLL_SECONDS = 0.25
 SPARE_SECONDS = 10  # after the limit, until the child process ends itself
-MOST_WAITING = 8
+MAX_WAITING = 8
 SHARE_OF_MEMORY = 0.7
 
 RUN_IS_TRAINING = (
@@ -42,9 +42,9 @@ class WaitingLine:
     @contextmanager
     def ticket(self) -> Iterator[Callable[[], int]]:
         """A function that returns how many are before this one; raises `MeasuringFailed` if too many wait."""
-        if len(self._tickets) > MOST_WAITING:
+        if len(self._tickets) > MAX_WAITING:
             raise MeasuringFailed(
-                f"{MOST_WAITING} others wait to measure here, and no more may. Try again in a minute."
+                f"{MAX_WAITING} others wait to measure here, and no more may. Try again in a minute."
             )
         ticket = object()
         self._tickets.append(ticket)
@@ -111,12 +111,13 @@ def _measure(tell: Callable[[Any], None], measure: str, request: CostRequest, li
 
 
 def too_large(row: Mapping[str, Any]) -> str | None:
-    """Why a step of this row of a cost table cannot be measured on this machine, or None."""
+    """Why a step of this row of a cost table, of `as_measured`, cannot be measured here, or None."""
     need, free = row["step_bytes"], free_bytes(kind_of_measured_steps())
     if need < SHARE_OF_MEMORY * free:
         return None
     return (
-        f"A step of {row['model']} needs about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here. "
+        f"Steps are measured in float32 without checkpointing: one of {row['model']} then needs about "
+        f"{need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here. "
         "Measure a smaller model or batch; the counts hold for this one as well."
     )
 

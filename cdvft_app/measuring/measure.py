@@ -37,6 +37,7 @@ def measure(request: CostRequest, report: Report, seconds: float = SECONDS) -> N
     Raises:
         InvalidChoice: the model or a setting cannot be.
     """
+    request = request.as_measured
     bench = _Bench(request, report, seconds)
     if request.match == "seconds_per_step":
         _match(bench)

@@ -22,7 +22,7 @@ from cdvft_app.training import products, trainable
 from cdvft_app.training.device import device_name, kind_of_measured_steps
 
 WARM_UP_STEPS = 2
-FEWEST_STEPS, MOST_STEPS = 3, 200
+MIN_STEPS, MAX_STEPS = 3, 200
 HEAD = "head"
 
 
@@ -54,7 +54,7 @@ def step_time(
         row: method, setting, targets, batch and sequence.
         request: model and image size; its labels are the head's outputs.
         shapes: of that model.
-        seconds: budget for the steps; at least `FEWEST_STEPS` are made.
+        seconds: budget for the steps; at least `MIN_STEPS` are made.
         forward: seconds of the frozen model's forward pass, measured here where None.
         pace: called after the first step with about how many seconds are left.
     """
@@ -162,7 +162,7 @@ def _times(
     """
     warm: list[float] = []
     times: list[float] = []
-    while len(times) < FEWEST_STEPS or (sum(times) < seconds and len(times) < MOST_STEPS):
+    while len(times) < MIN_STEPS or (sum(times) < seconds and len(times) < MAX_STEPS):
         since = time.perf_counter()
         step()
         if device.type == "cuda":
@@ -171,7 +171,7 @@ def _times(
         (times if ready else warm).append(time.perf_counter() - since)
         if pace and len(warm) == 1 and not times:
             slow = warm[0] > seconds
-            pace(FEWEST_STEPS * warm[0] if slow else seconds + WARM_UP_STEPS * warm[0])
+            pace(MIN_STEPS * warm[0] if slow else seconds + WARM_UP_STEPS * warm[0])
     return times
 
 

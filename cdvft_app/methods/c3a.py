@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cdvft.cost import Shape
 
-MOST_BLOCKS_A_SIDE = 16  # more take many times as long
+MAX_BLOCKS_A_SIDE = 16  # more take many times as long
 
 
 class C3A(Method):
@@ -59,7 +59,7 @@ class C3A(Method):
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
         common = common_divisor(shapes)
-        return tuple(common // blocks for blocks in range(1, MOST_BLOCKS_A_SIDE + 1) if common % blocks == 0)
+        return tuple(common // blocks for blocks in range(1, MAX_BLOCKS_A_SIDE + 1) if common % blocks == 0)
 
     def peft_config(self, **more: Any) -> C3AConfig:
         from peft import C3AConfig

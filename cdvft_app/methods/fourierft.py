@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cdvft.cost import Shape
 
-MOST_TRIED = 100_000
+MAX_TRIED = 100_000
 
 
 class FourierFT(Method):
@@ -43,7 +43,7 @@ class FourierFT(Method):
 
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
-        most = min(MOST_TRIED, *(shape.weights for shape in shapes))
+        most = min(MAX_TRIED, *(shape.weights for shape in shapes))
         return tuple(10**power for power in range(6) if 10**power <= most)
 
     @classmethod

@@ -8,10 +8,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads.judging import Verdict
 from cdvft_app.payloads.shared import Charted, Method
-
-RunState = Literal[
-    "queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"
-]
+from cdvft_app.store.states import RunState
 
 
 class Estimate(TypedDict):

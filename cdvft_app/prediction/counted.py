@@ -7,7 +7,7 @@ from typing import Any
 
 from cdvft import cost
 from cdvft_app.catalog import Plan
-from cdvft_app.costs.memory import Precision, step_memory
+from cdvft_app.costs.memory import FLOAT32, Precision
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.metrics import get_metric
@@ -77,7 +77,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
         final_evaluation_flops=round(final),
-        step_bytes=_step_bytes(plan, shapes, largest),
+        step_bytes=largest["step_bytes"],
         processes=processes or schedule.processes(),
     )
 
@@ -86,6 +86,8 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
     """One step's row of the cost table, with texts of so many tokens."""
     settings = plan.settings
     longest = settings.max_length
+    writes = plan.model.kind == "generation"  # others are neither held in fewer bits nor checkpointed
+    precision = Precision(settings.bits or 32, half=settings.precision == "bfloat16") if writes else FLOAT32
     request = CostRequest(
         model=plan.model.key,
         targets=settings.target_modules,
@@ -94,17 +96,9 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
         sequence=longest and min(tokens or longest, longest),
         image_size=settings.image_size,
         labels=_outputs(plan) or _UNKNOWN_LABELS,
+        gradient_checkpointing=writes and settings.gradient_checkpointing,
     )
-    return cost_table(request)[0]
-
-
-def _step_bytes(plan: Plan, shapes: ModelShapes, row: dict[str, Any]) -> int:
-    """Models that write alone are held in fewer bits, or checkpointed."""
-    settings = plan.settings
-    if plan.model.kind != "generation":
-        return row["step_bytes"]
-    precision = Precision(settings.bits or 32, half=settings.precision == "bfloat16")
-    return step_memory(row, shapes, precision, settings.gradient_checkpointing).total
+    return cost_table(request, precision)[0]
 
 
 def _outputs(plan: Plan) -> int | None:

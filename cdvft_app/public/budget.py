@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -35,9 +35,13 @@ class Budget:
         self._busy: set[tuple[str, str]] = set()  # its add and discard are atomic
 
     def balance(self, visitor: str) -> Balance:
+        """With what the visitor's runs that train now have taken so far."""
+        return self._balance(visitor, self._store.spending.running(visitor))
+
+    def _balance(self, visitor: str, running: float) -> Balance:
         now, span = self._clock(), 3600 * environment().budget_hours
         taken = self._store.spending.since(visitor, now - span)
-        left = environment().budget_seconds - sum(seconds for _, seconds in taken)
+        left = environment().budget_seconds - running - sum(seconds for _, seconds in taken)
         return Balance(
             max(left, 0.0), environment().budget_seconds, taken[0][0] + span - now if taken else None
         )
@@ -53,14 +57,14 @@ class Budget:
         return None if balance.left > 0 else _refusal(balance, 0, 0)
 
     def left(self, visitor: str | None) -> float | None:
-        """Seconds that a run of the visitor may take from now on; None: as many as it needs."""
+        """Seconds that all runs of the visitor together may take from now on; None: as many as they need."""
         return None if visitor is None else self.balance(visitor).left
 
     def require(self, visitor: str | None, seconds: float) -> None:
         """`OverBudget` unless so many seconds are left beside what the visitor's other runs will take."""
         if visitor is None:
             return
-        balance = self.balance(visitor)
+        balance = self._balance(visitor, running=0)  # what runs take is among what was promised of them
         promised = self._store.spending.promised(visitor)
         if balance.left <= promised or seconds > balance.left - promised:
             raise OverBudget(_refusal(balance, promised, seconds))

@@ -9,9 +9,9 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdvft_app.environment import LOOPBACK, Environment, environment
+from cdvft_app.settings.environment import LOOPBACK, Environment, environment
 
-MOST_QUOTED = 80
+MAX_QUOTED = 80
 
 
 def allowed(name: str, known: Environment, shared_by: str | None = None) -> bool:
@@ -52,7 +52,7 @@ class AllowedHosts:
 
 
 def refusal(name: str) -> str:
-    quoted = ascii(_without_port(name)[:MOST_QUOTED])
+    quoted = ascii(_without_port(name)[:MAX_QUOTED])
     return (
         f"This server does not answer to the name {quoted}. Whoever runs it can allow it: set CDVFT_HOSTS "
         "to the name, with commas between several."

@@ -1,9 +1,10 @@
 """The room in which strangers' files are read: a child process with limits, one at a time for each visitor.
 
-`read_in_child` starts `python -m cdvft_app.public.intake`, which imports no torch. Request and answers are
-JSON, a line each, so that a file that takes over the child still cannot hand objects to the page. The limits
-are the system's: memory, processor time, wall time and the size of a file that is written. Where the system
-has none (Windows, in part macOS), what the readers count by themselves is the limit.
+`read_in_child` has a child forked by `python -m cdvft_app.public.intake`, which imports no torch and opens no
+file itself. Request and answers are JSON, a line each, so that a file that takes over the child still cannot
+hand objects to the page. The limits are the system's: memory, processor time, wall time and the size of a
+file that is written. Where the system has none (Windows, in part macOS), what the readers count by themselves
+is the limit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,10 +24,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
-from cdvft_app.environment import environment
 from cdvft_app.public.budget import Budget
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 
 try:
@@ -37,6 +40,7 @@ MAX_WAITING = 8  # behind them, of all visitors
 MAX_WAITING_EACH = 2  # of one visitor
 WHAT = "reading of files"
 MAX_ANSWER = 64 * 10**6  # characters of one line
+MAX_NEEDED = 2**16  # bytes of the message with which a fork is asked for
 OOM_SCORE = "800"  # killed before a training, and long before the page
 
 Progress = Callable[[float | None, str], None]
@@ -162,34 +166,103 @@ def read_in_child(
     request = {
         "reader": [reader.__module__, reader.__qualname__],
         "arguments": arguments,
-        "imports": list(imports),
+        "imports": [*imports, reader.__module__],
         "limits": asdict(limits),
         "refusals": [one.__name__ for one in refusals],
+        "path": sys.path,
+        "environment": dict(os.environ),
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "cdvft_app.public.intake"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env={**os.environ, **_OF_ONE_THREAD, "PYTHONPATH": _path()},
-    ) as child:
-        assert child.stdin and child.stdout
-        try:
-            with suppress(BrokenPipeError), child.stdin:
-                child.stdin.write(json.dumps(request))
-            answer: dict[str, Any] = {}
-            while "fraction" in (answer := _answer(child.stdout.readline(MAX_ANSWER))):
-                progress(answer["fraction"], answer["text"])
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(5)  # it has ended, or is about to
-        finally:
-            child.kill()
+    with _fork_server.child(request) if FORKS else _new_process(request) as child:
+        answer: dict[str, Any] = {}
+        while "fraction" in (answer := _answer(child.answers.readline(MAX_ANSWER))):
+            progress(answer["fraction"], answer["text"])
+        exit_code = 0 if answer else child.exit_code()
     if "value" in answer:
         return answer["value"]
     for refusal in refusals:
         if answer.get("refused") == refusal.__name__:
             raise refusal(answer["sentence"])
-    raise TooMuch(answer.get("sentence") or _sentence(child.returncode, limits))
+    raise TooMuch(answer.get("sentence") or _sentence(exit_code, limits))
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A child that has its request; `exit_code` waits for its end."""
+
+    answers: IO[str]
+    exit_code: Callable[[], int]
+
+
+@contextmanager
+def _new_process(request: dict[str, Any]) -> Iterator[_Child]:
+    """A child that imports everything itself, in about 0.7 s; it is killed at the end."""
+    with _start(None, subprocess.PIPE, subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        try:
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(json.dumps(request))
+            yield _Child(process.stdout, process.wait)
+        finally:
+            process.kill()
+
+
+class _ForkServer:
+    """A process of one thread that keeps imported what readers need, and forks a child in milliseconds.
+
+    It is started when first needed, anew if it was killed, and ends with the page.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[str] | None = None
+
+    @contextmanager
+    def child(self, request: dict[str, Any]) -> Iterator[_Child]:
+        """A child; it is killed at the end, when its connection is closed."""
+        ours, theirs = socket.socketpair()
+        with ours, ours.makefile("r", encoding="utf-8") as answers:
+            with theirs:
+                self._send({"path": request["path"], "imports": request["imports"]}, theirs)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                ours.sendall(json.dumps(request).encode() + b"\n")
+            yield _Child(
+                answers, lambda: int(_answer(answers.readline(MAX_ANSWER)).get("exit_code", -signal.SIGKILL))
+            )
+
+    def _send(self, needed: dict[str, Any], connection: socket.socket) -> None:
+        with self._lock:
+            for _ in range(2):  # a process that was killed is noticed by writing to it
+                self._control = self._control or self._started()
+                try:
+                    socket.send_fds(self._control, [json.dumps(needed).encode()], [connection.fileno()])
+                    return
+                except (BrokenPipeError, ConnectionResetError):
+                    self._control.close()
+                    self._control = None
+        raise TooMuch("Files cannot be read just now. Try again in a minute.")
+
+    def _started(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = _start(theirs.fileno(), subprocess.DEVNULL, None)
+        return ours
+
+
+FORKS = sys.platform == "linux"  # the libraries of macOS itself do not bear a fork
+_fork_server = _ForkServer()
+
+
+def _start(control: int | None, stdin: int, stdout: int | None) -> subprocess.Popen[str]:
+    """This module as a process: a fork server if `control` is a socket's descriptor."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cdvft_app.public.intake", *([] if control is None else [str(control)])],
+        stdin=stdin,
+        stdout=stdout,
+        encoding="utf-8",
+        pass_fds=() if control is None else (control,),
+        env={**os.environ, **_OF_ONE_THREAD, "PYTHONPATH": _path()},
+    )
 
 
 # glibc keeps 64 MB of addresses for each thread that allocates, which RLIMIT_AS would count.
@@ -238,22 +311,71 @@ def _memory_sentence(limits: ChildLimits) -> str:
 
 
 def main() -> None:
-    """Read one file, as standard input says, and answer on what standard output was."""
-    request = json.loads(sys.stdin.read())
+    """Serve forks on the socket that the argument names; without one, read one file by standard input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
+    if len(sys.argv) > 1:
+        _serve_forks(socket.socket(fileno=int(sys.argv[1])))
+    _read(sys.stdin.readline(), answers)
+
+
+def _serve_forks(control: socket.socket) -> NoReturn:
+    """Fork a child for each connection that comes, until the page has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Control-C the page ends, and this with it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # which reaps them
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_NEEDED, 1)
+        if not message:
+            os._exit(0)
+        connection = socket.socket(fileno=descriptors[0])
+        needed = json.loads(message)
+        sys.path[:] = needed["path"]
+        for module in needed["imports"]:
+            with suppress(Exception):  # the child says what is wrong with it
+                import_module(module)
+        if os.fork() == 0:
+            control.close()
+            _supervise(connection)
+        connection.close()
+
+
+def _supervise(connection: socket.socket) -> NoReturn:
+    """Fork the reader, kill it if the page hangs up, and tell its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    reader = os.fork()
+    if reader == 0:
+        with connection.makefile("r", encoding="utf-8") as requests:
+            _read(requests.readline(), connection.makefile("w", encoding="utf-8"))
+    events = select.poll()
+    events.register(os.pidfd_open(reader), select.POLLIN)
+    events.register(connection, select.POLLRDHUP)
+    events.poll()
+    with suppress(ProcessLookupError):
+        os.kill(reader, signal.SIGKILL)  # which an ended one does not notice
+    exit_code = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+    with suppress(OSError):
+        connection.sendall(f'\n{{"exit_code": {exit_code}}}\n'.encode())  # after what may be half a line
+    os._exit(0)
+
+
+def _read(text: str, answers: IO[str]) -> NoReturn:
+    """Call the reader within its limits, tell its progress and its answer, and end."""
+    request = json.loads(text)
     limits = ChildLimits(**request["limits"])
+    sys.path[:] = request["path"]
+    os.environ.clear()
+    os.environ.update(request["environment"] | _OF_ONE_THREAD)
 
     def tell(**answer: Any) -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    module, name = request["reader"]
-    reader: Callable[..., Any] = getattr(import_module(module), name)
-    for needed in request["imports"]:
-        import_module(needed)
-    _limit(limits)
     try:
+        for module in request["imports"]:
+            import_module(module)
+        module, name = request["reader"]
+        reader: Callable[..., Any] = getattr(import_module(module), name)
+        _limit(limits)
         value = reader(*request["arguments"], lambda fraction, text: tell(fraction=fraction, text=text))
         tell(value=value)
     except MemoryError:

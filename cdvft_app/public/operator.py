@@ -6,14 +6,14 @@ import hmac
 import time
 from dataclasses import dataclass
 
-from cdvft_app.environment import environment
 from cdvft_app.public.guessing import Guesses
 from cdvft_app.public.visitors import network
+from cdvft_app.settings.environment import environment
+from cdvft_app.store.owners import EVERYTHING
+from cdvft_app.store.queue import Spent
 from cdvft_app.store.records import IllegalTransition, RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.spending import Spent
 from cdvft_app.store.states import UNFINISHED
-from cdvft_app.store.viewers import EVERYTHING
 
 LATEST = 30
 EVERY_RUN = 10**9

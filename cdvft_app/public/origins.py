@@ -19,8 +19,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cdvft_app.environment import Environment, environment
-from cdvft_app.public.hosts import MOST_QUOTED, allowed
+from cdvft_app.public.hosts import MAX_QUOTED, allowed
+from cdvft_app.settings.environment import Environment, environment
 
 PAGE_HEADER = "x-cdvft-page"
 OTHER_SITE = "This server answers its own page and programs alone; this request came from {origin}. "
@@ -74,7 +74,7 @@ def refusal(scope: Scope, known: Environment, shared_by: str | None = None) -> s
     if origins := headers.getlist("origin"):
         if all(_is_own(origin, scope, headers, known, shared_by) for origin in origins):
             return None
-        return OTHER_SITE.format(origin=ascii(", ".join(origins)[:MOST_QUOTED])) + OF_A_PROXY
+        return OTHER_SITE.format(origin=ascii(", ".join(origins)[:MAX_QUOTED])) + OF_A_PROXY
     site = headers.get("sec-fetch-site")
     if site in ("cross-site", "same-site"):
         return None if _opens_the_page(scope, headers) else OTHER_SITE.format(origin="a page of another site")

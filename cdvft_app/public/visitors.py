@@ -9,8 +9,8 @@ from __future__ import annotations
 import hmac
 from ipaddress import IPv6Address, ip_address
 
-from cdvft_app.environment import Environment
 from cdvft_app.public.guessing import Guesses, TooManyGuesses
+from cdvft_app.settings.environment import Environment
 
 CODE_COOKIE = "cdvft-code"
 CODE_HEADER = "x-cdvft-code"  # for programs

@@ -15,10 +15,9 @@ from cdvft_app.catalog.sources import files_of
 from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.identifiers import no_run
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord, UnknownRun
+from cdvft_app.store.records import RunRecord, UnknownRun, label_in, no_run
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import USABLE
 from cdvft_app.training.inference_service import message_of
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 Weights = Literal["adapter", "head", "whole"]
 """What a run keeps: an adapter with a head, the head alone, or the whole model."""
 
-ENDED = ("finished", "stopped")
 ADAPTER = "adapter"  # in the run's folder, as training names it
 TASK_FILE = "task.json"  # of tasks/saved.py, which loads torch
 MAX_ROWS = 100_000  # of a history
@@ -79,9 +77,9 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
     record = store.get(run_id)
     if record is None:
         raise UnknownRun(no_run(run_id))
-    if record.state not in ENDED:
+    if record.state not in USABLE:
         raise ResultsError(
-            f"“{record.name}” is {record.state}; it can be used once it is finished or stopped."
+            f"“{record.name}” is {record.state}; it can be used once it is {' or '.join(USABLE)}."
         )
     folder = store.folder(record.id) / ADAPTER
     if not any(folder.glob("*.safetensors")):

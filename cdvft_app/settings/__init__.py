@@ -16,20 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings.own_data import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, Name, OwnData
+from cdvft_app.settings.uploaded_dataset import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, Name, UploadedDataset
 
 __all__ = [
     "HELD_OUT",
-    "LEAST_HELD_OUT",
-    "MOST_COMPETITORS",
-    "MOST_HELD_OUT",
-    "MOST_PROMPT",
+    "MAX_COMPETITORS",
+    "MAX_HELD_OUT",
+    "MAX_PROMPT",
+    "MIN_HELD_OUT",
     "USUAL_RACE",
     "InvalidChoice",
     "Name",
-    "OwnData",
     "RaceRequest",
     "RunSettings",
+    "UploadedDataset",
     "explain",
     "parse_race",
     "relabelled",
@@ -40,8 +40,8 @@ Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 USUAL_RACE = ("cdvft", "lora", "fourierft")
-MOST_COMPETITORS = 12
-MOST_PROMPT = 500
+MAX_COMPETITORS = 12
+MAX_PROMPT = 500
 """Characters of a visitor's own prompt."""
 
 
@@ -55,7 +55,7 @@ class _Choices(BaseModel):
     train_split: Name | None = Field(None, description="of the same; None: train")
     evaluation_split: Name | None = Field(None, description="of the same; None: the usual one")
     dataset_revision: Name | None = Field(None, description="of the same: branch, tag or commit; None: main")
-    data: OwnData | None = Field(None, description="one's own, in place of a dataset")
+    data: UploadedDataset | None = Field(None, description="one's own, in place of a dataset")
     target_modules: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: the recipe's"
     )
@@ -89,7 +89,7 @@ class _Choices(BaseModel):
     )
     checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
     own_prompt: str | None = Field(
-        None, max_length=MOST_PROMPT, description="answered while it trains; models that write only"
+        None, max_length=MAX_PROMPT, description="answered while it trains; models that write only"
     )
     all_gpus: bool = Field(False, strict=True, description="share each batch among all visible GPUs")
 
@@ -108,7 +108,7 @@ class RunSettings(_Choices):
 class RaceRequest(_Choices):
     """Several competitors on the same model, data, seed and order; each is a method with its own settings."""
 
-    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MOST_COMPETITORS)
+    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MAX_COMPETITORS)
 
     @model_validator(mode="before")
     @classmethod
@@ -141,7 +141,7 @@ def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
     return methods
 
 
-MOST_LISTED = 3  # problems with a sentence of their own
+MAX_LISTED = 3  # problems with a sentence of their own
 
 
 def explain(error: ValidationError, model_type: type[BaseModel] | None = None) -> str:
@@ -154,7 +154,7 @@ def explain(error: ValidationError, model_type: type[BaseModel] | None = None) -
     # A list that is too short only because an item of it was refused is no problem of its own.
     containers = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
     listed = [problem for problem in problems if problem["loc"] not in containers]
-    sentences = [_sentence(problem, model_type) for problem in listed[:MOST_LISTED]]
+    sentences = [_sentence(problem, model_type) for problem in listed[:MAX_LISTED]]
     more = len(listed) - len(sentences)
     if more:
         sentences.append(f"There {'is 1 more problem' if more == 1 else f'are {more:,} more problems'}.")

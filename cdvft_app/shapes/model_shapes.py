@@ -42,6 +42,7 @@ class ModelShapes:
         default_targets: suffixes of the layers usually adapted.
         tokens: those of one image; None where the text decides.
         longest: most tokens that the model takes; None where nothing bounds them.
+        image_size: side of its images in pixels; None where it reads text.
         output_layer: name of a generator's output layer.
         scores: attention scores a pair of tokens that training keeps for dropout's backward: one a head, 0
             without dropout.
@@ -60,6 +61,7 @@ class ModelShapes:
     default_targets: tuple[str, ...]
     tokens: int | None
     longest: int | None
+    image_size: int | None = None
     output_layer: str = ""
     scores: int = 0
     dropped: int = 0

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from cdvft_app.store.migration import migrate
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.schema import migrate
 
 _FULL = re.compile("disk is full|No space left|os error 28")
 

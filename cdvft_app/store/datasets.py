@@ -14,11 +14,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from cdvft_app.store import owners
+from cdvft_app.store import owners, states
 from cdvft_app.store.database import Database
-from cdvft_app.store.identifiers import one_line, possible_id
-from cdvft_app.store.records import StoreError
-from cdvft_app.store.states import UNFINISHED
+from cdvft_app.store.records import StoreError, one_line, possible_id
 
 
 class UnknownData(StoreError):
@@ -133,12 +131,12 @@ class Datasets:
         now = time.time()
         mark_in_use = (
             "UPDATE datasets SET used = ? WHERE EXISTS (SELECT 1 FROM runs WHERE runs.token_hash IS "
-            f"datasets.token_hash AND state IN ({', '.join('?' * len(UNFINISHED))}) AND datasets.sha256 IN "
+            f"datasets.token_hash AND state IN {states.sql(states.UNFINISHED)} AND datasets.sha256 IN "
             f"({', '.join(_FILES)}))"
         )
         query = "DELETE FROM datasets WHERE used < ? RETURNING sha256"
         with self._database.writing() as connection:
-            connection.execute(mark_in_use, (now, *UNFINISHED))
+            connection.execute(mark_in_use, (now,))
             gone = {row["sha256"] for row in connection.execute(query, (now - 3600 * hours,)).fetchall()}
             kept = {row["sha256"] for row in connection.execute("SELECT sha256 FROM datasets").fetchall()}
         return sorted(gone - kept)

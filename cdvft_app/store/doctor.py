@@ -11,10 +11,9 @@ from pathlib import Path
 
 from cdvft_app.store import snapshots, states
 from cdvft_app.store.database import store_errors
-from cdvft_app.store.formats import VERSION, lacking
-from cdvft_app.store.migration import copy, require_exclusive
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
+from cdvft_app.store.schema import OLDEST, VERSION, copy, lacking, require_exclusive, require_readable
 
 EVERY_RUN = 10**9
 
@@ -65,6 +64,7 @@ def _history(path: Path) -> Iterator[Finding]:
             yield Finding(f"{path} was missing: begun anew.")
         return
     try:
+        require_readable(path)
         with closing(sqlite3.connect(path)) as connection:
             message = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if message == "ok" and (lost := lacking(connection)):
@@ -74,6 +74,9 @@ def _history(path: Path) -> Iterator[Finding]:
         if "unable to open" in message or "readonly" in message:  # nothing is known of it, then
             with store_errors(path):
                 raise
+    except OSError:
+        with store_errors(path):
+            raise
     if message != "ok":
         if "locked" in message:
             raise StoreError(f"The history {path} is in use ({message}). Try again in a moment.")
@@ -132,8 +135,11 @@ def restore(root: Path, source: Path) -> Path | None:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.Error as error:
         raise StoreError(f"{source} is no backup of a history ({error}).") from error
-    if not sound or not 0 < version <= VERSION:
-        raise StoreError(f"{source} is damaged, or of a later version (format {version}).")
+    if not sound or not OLDEST <= version <= VERSION:
+        raise StoreError(
+            f"{source} is damaged, or of a format that is not read here: it has format {version}; formats "
+            f"{OLDEST} to {VERSION} are."
+        )
     path = root / HISTORY
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

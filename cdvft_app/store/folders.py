@@ -24,8 +24,7 @@ from cdvft_app.settings import explain
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.location import kept_folder
-from cdvft_app.store.records import record, require_run
-from cdvft_app.store.run_facts import RowFacts, RunFacts, is_row
+from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
 
 FACTS, ROWS = "run.json", "rows.jsonl"
 REASON = "reason.txt"  # in a folder of the quarantine
@@ -69,7 +68,7 @@ class Folders:
             file.write(json.dumps(row) + "\n")
 
     def rewrite(self, run_id: str) -> None:
-        """Write both files anew out of the history: those of an older version, or of a disk that was full."""
+        """Write both files anew out of the history: those that a full disk refused."""
         self.keep_facts(run_id)
         with self._database.reading() as connection:
             name = connection.execute("SELECT folder FROM runs WHERE id = ?", (run_id,)).fetchone()[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 
 
 def runs_folder() -> Path:

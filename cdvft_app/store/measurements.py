@@ -63,12 +63,12 @@ class Measurements:
         """Whether a run trains now, in any process: it and a measurement would slow each other down."""
         Leases(self._database).expire()
         with self._database.reading() as connection:
-            query = "SELECT 1 FROM runs WHERE state IN (?, ?, ?) LIMIT 1"
-            return connection.execute(query, states.ACTIVE).fetchone() is not None
+            query = f"SELECT 1 FROM runs WHERE state IN {states.sql(states.ACTIVE)} LIMIT 1"
+            return connection.execute(query).fetchone() is not None
 
 
 def _key(values: Mapping[str, Any]) -> str:
     method = flat.method_of(values["method"], values["setting"])
-    setting = flat.flat_values(method, method.sizes())  # as earlier versions wrote it
+    setting = flat.flat_values(method, method.sizes())  # a name for each, as the history has them
     by_name = {**values, "setting": setting}
     return json.dumps([by_name[name] for name in KEY], sort_keys=True)

@@ -1,18 +1,27 @@
-"""Who may change a run: whoever holds the token it was started with.
+"""Who may change a run, and who may see it.
 
-A browser holds the token, and its cookie the token's `viewer_key`, which finds the runs and changes none.
-What is kept is the key's hash: neither a history nor a run's file lets anybody present what a browser does.
+A browser holds the token that a run was started with, and its cookie the token's `viewer_key`, which finds
+the runs and changes none. What is kept is the key's hash: neither a history nor a run's file lets anybody
+present what a browser does.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import re
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cdvft_app.settings.environment import environment
+from cdvft_app.store.records import COLUMNS, RunRecord, record
 
 TOKEN_LIMIT = 200
 KEY = re.compile(r"[0-9a-f]{64}")
-_KEPT = "2:"  # tells a kept hash from a key, which earlier formats kept as it was
+_KEPT = "2:"  # tells a kept hash from a key, which format 11 kept as it was
 
 
 def viewer_key(token: str) -> str:
@@ -31,12 +40,90 @@ def token_hash(token: str) -> str:
 
 
 def kept(found: str | None) -> str | None:
-    """What a history or a folder has of an owner, as it is kept now: earlier formats kept the key."""
+    """What a history or a folder has of an owner, as it is kept now: format 11 kept the key."""
     return kept_hash(found) if found and KEY.fullmatch(found) else found
 
 
 def owns(token: object, kept_hash: str | None) -> bool:
-    """Compares in constant time; a run without a hash is nobody's."""
-    if not isinstance(token, str) or len(token) > TOKEN_LIMIT or kept_hash is None:
+    """Compares in constant time; a run without a hash is nobody's, see `owns_unowned`."""
+    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LIMIT:
         return False
+    if kept_hash is None:
+        return owns_unowned()
     return hmac.compare_digest(token_hash(token), kept_hash)
+
+
+def owns_unowned() -> bool:
+    """Whether a run that nobody owns, as one made or imported in a terminal, is whoever's who opens the page.
+
+    On one's own machine it is: there is nobody else. A server that others reach has its operator for them.
+    """
+    known = environment()
+    return not known.public and known.logins is None
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Sees what is neither private nor hidden, and every run of its own.
+
+    Args:
+        owner: the hash of the token by which it owns runs; None: it owns none.
+        everything: whether it sees all runs: the app itself, a terminal, the operator.
+        name: the name that replaces a name of others' runs, which then have nothing else that their owners
+            typed; None: all stays.
+    """
+
+    owner: str | None = None
+    everything: bool = False
+    name: Callable[[RunRecord], str] | None = None
+
+    def condition(self) -> tuple[str, tuple[object, ...]]:
+        """SQL for the runs it sees, and its values."""
+        if self.everything:
+            return "TRUE", ()
+        mine, values = owned_by(self.owner)
+        return f"(private = 0 AND hidden = 0 OR {mine})", values
+
+    def select(self, connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
+        """The runs it sees of those that `rest` finds: a condition, and what follows one in a SELECT."""
+        seen, owner = self.condition()
+        query = f"SELECT {COLUMNS}, token_hash FROM runs WHERE {seen} AND {rest}"
+        return [self._record(row) for row in connection.execute(query, (*owner, *values))]
+
+    def rows(
+        self, connection: sqlite3.Connection, run_id: str, found: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The rows of a run; where names are hidden, so is what its owner typed, with the answers to it."""
+        if not any(row.get("own") for row in found):
+            return found
+        row = connection.execute("SELECT token_hash FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if self._knows(row and row["token_hash"]):
+            return found
+        return [
+            {name: value[:-1] if isinstance(value, list) else value for name, value in row.items()}
+            if row.get("own")
+            else row
+            for row in found
+        ]
+
+    def _knows(self, owner: str | None) -> bool:
+        """Whether it is told what the owner of a run typed."""
+        return self.everything or self.name is None or (owner is not None and owner == self.owner)
+
+    def _record(self, row: sqlite3.Row) -> RunRecord:
+        columns = dict(row)
+        owner = columns.pop("token_hash")
+        found = record(columns)
+        if self.name is None or self._knows(owner):
+            return found
+        settings = found.settings.model_copy(update={"own_prompt": None})
+        return dataclasses.replace(found, name=self.name(found), settings=settings)
+
+
+def owned_by(owner: str | None) -> tuple[str, tuple[object, ...]]:
+    """SQL for the runs of the owner with this token's hash, and its values."""
+    unowned = "token_hash IS NULL OR " if owns_unowned() else ""
+    return f"({unowned}token_hash = ?)", (owner,)
+
+
+EVERYTHING = Viewer(everything=True)

@@ -18,8 +18,8 @@ from cdvft_app.store import written_answers
 from cdvft_app.store.written_answers import WrittenAnswers
 
 FILE = "predictions.safetensors"
-MOST_ROWS = 20_000
-MOST_NUMBERS = 4 * 2**20  # 16 MiB of outputs
+MAX_ROWS = 20_000
+MAX_NUMBERS = 4 * 2**20  # 16 MiB of outputs
 NAMES = {"rows", "labels", "outputs"}
 
 
@@ -47,7 +47,7 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
 
     Returns how many were kept.
     """
-    order = np.argsort(rows)[: min(MOST_ROWS, MOST_NUMBERS // outputs.shape[1])]
+    order = np.argsort(rows)[: min(MAX_ROWS, MAX_NUMBERS // outputs.shape[1])]
     kept = {
         "rows": rows[order].astype(np.int64),
         "labels": labels[order].astype(np.float32 if labels.dtype.kind == "f" else np.int64),
@@ -61,7 +61,7 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
 
 
 def read(folder: Path) -> Predictions | None:
-    """What `write` saved; None where no such file can be read, as for runs of earlier versions."""
+    """What `write` saved; None where no such file can be read."""
     try:
         kept = load_file(folder / FILE)
     except (OSError, SafetensorError):

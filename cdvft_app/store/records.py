@@ -1,25 +1,41 @@
-"""A run as a frozen record, read from its row in the history, and the store's errors.
+"""A run as a frozen record, what its row in the history and the files of its folder may say, and errors.
 
-A row that cannot be read is a record all the same, a damaged entry: one among the others of a list, which is
-never trained and can be deleted.
+A folder or a history may come from a stranger's file, a damaged disk or a later version: nothing is believed
+before it is checked, and each number has bounds that SQLite, the page and its scripts can hold. A row that
+cannot be read is a record all the same, a damaged entry: one among the others of a list, which is never
+trained and can be deleted.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationError,
+    WrapValidator,
+    create_model,
+)
+from pydantic_core import from_json
 
-from cdvft_app.methods import METHODS
+from cdvft_app import events
+from cdvft_app.methods import METHODS, labels
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.identifiers import no_run, possible_id
-from cdvft_app.store.run_facts import RunFacts
+from cdvft_app.store import states
+from cdvft_app.store.states import RunState
 
 
 class StoreError(Exception):
@@ -41,6 +57,192 @@ class IllegalTransition(StoreError):
 class LeaseLost(StoreError):
     """The lease under which a process wanted to write has ended."""
 
+
+# Ids and names as they come from outside
+
+ID = re.compile(r"[A-Za-z0-9_-]{22,32}")  # 16 random bytes, as hex or as base64
+NAME_LIMIT = 120
+
+
+def possible_id(value: object) -> str:
+    """The value if it can be an id at all, else one that no run has."""
+    return value if isinstance(value, str) and ID.fullmatch(value) else ""
+
+
+def no_run(run_id: object) -> str:
+    return f"There is no run {str(run_id)[:40]!r}; it may have been deleted."
+
+
+def one_line(name: str) -> str:
+    """The name in one line without control characters, of at most 120 characters."""
+    printable = "".join(character if character.isprintable() else " " for character in name[:1000])
+    return " ".join(printable.split())[:NAME_LIMIT]
+
+
+# What `run.json` and `rows.jsonl` may say
+
+MAX_COUNT = 10**15  # below 2**53, beyond which a browser's numbers are not exact
+MAX_STEPS = 10**9
+MAX_TIME = 2 * 10**11  # seconds since 1970: the year 8307, which any calendar can show
+MAX_SECONDS = 10**10
+MAX_JSON = 2_000_000  # characters of settings, of a result, of a row
+
+
+def _require_object(text: str) -> str:
+    if not isinstance(from_json(text, allow_inf_nan=False), dict):
+        raise ValueError("it must be a JSON object")
+    return text
+
+
+JsonObject = Annotated[str, Field(max_length=MAX_JSON), AfterValidator(_require_object)]
+Line = Annotated[str, StringConstraints(max_length=200)]
+Time = Annotated[FiniteFloat, Field(ge=0, le=MAX_TIME)]
+Seconds = Annotated[FiniteFloat, Field(ge=0, le=MAX_SECONDS)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Positive = Annotated[FiniteFloat, Field(ge=0, le=1e30)]
+Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    """An event's fields as `rows.facts` writes them, each with its type and default, for `create_model`."""
+    hints, wanted = get_type_hints(event), {}
+    for field in dataclasses.fields(event):
+        hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])
+        wanted[field.name] = (hint | None, ... if field.default is dataclasses.MISSING else None)
+    if event is events.Note:
+        wanted["level"] = wanted.pop("kind")
+    return wanted
+
+
+def _schema(name: str, fields: dict[str, Any]) -> type[BaseModel]:
+    config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+    return create_model(name, __config__=config, **fields)
+
+
+_EVENTS: dict[str, Any] = {event.__name__.lower(): event for event in events.Event.__args__}
+_AT_STEP = {kind for kind, event in _EVENTS.items() if "step" in _fields(event)}
+_DATA = {
+    kind: _schema(kind, {name: of for name, of in _fields(event).items() if name != "step"})
+    for kind, event in _EVENTS.items()
+}
+# What a run's result has of its events, as far as they have come.
+_RESULT = _schema(
+    "result",
+    {
+        name: (of, None)
+        for kind in ("started", "lent", "sent", "done")
+        for name, (of, _) in _fields(_EVENTS[kind]).items()
+    },
+)
+
+
+class _Range(BaseModel):
+    value: Positive
+    low: Positive
+    high: Positive
+
+
+class _Counted(BaseModel):
+    steps: Positive
+    step_flops: Positive
+    training_flops: Positive
+    evaluation_flops: Positive
+    step_bytes: Positive
+
+
+class _Evaluating(BaseModel):
+    seconds: Positive
+    last_seconds: Positive
+
+
+class _Forecast(BaseModel):
+    """What is read of a forecast here."""
+
+    counted: _Counted | None = None
+    seconds: _Range | None = None
+    whole_seconds: _Range | None = None
+    evaluating: _Evaluating | None = None
+
+
+def _require_result(text: str) -> str:
+    _RESULT.model_validate_json(text)
+    return text
+
+
+def _sound_forecast(text: Any, check: Callable[[Any], Any]) -> str | None:
+    """A forecast that cannot be read is none: it was a promise, and the run goes on without."""
+    try:
+        found: str | None = check(text)
+        if found is not None:
+            _Forecast.model_validate_json(found)
+    except ValidationError:
+        return None
+    return found
+
+
+class RunFacts(BaseModel):
+    """`run.json`: a run's row in the history, without what only that history can mean; others are ignored.
+
+    The settings are any object: those of a later version are kept as they are.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(pattern=f"^{ID.pattern}$")
+    group_id: Line
+    position: int = Field(0, ge=0, le=100_000)
+    token_hash: Line | None = None
+    name: str = Field(max_length=1000)
+    settings: JsonObject
+    method: Line
+    state: RunState
+    reason: str | None = Field(None, max_length=20_000)
+    step: Steps = 0
+    total_steps: Steps | None = None
+    trainable_parameters: Count | None = None
+    metric_name: Line | None = None
+    metric: FiniteFloat | None = None
+    seconds: Seconds | None = None
+    device: Line | None = None
+    result: Annotated[JsonObject, AfterValidator(_require_result)] = "{}"
+    created: Time
+    queued: Time
+    started: Time | None = None
+    ended: Time | None = None
+    forecast: Annotated[JsonObject | None, WrapValidator(_sound_forecast)] = None
+    sweep: bool = False
+    visitor: Line | None = None
+    private: bool = False
+    hidden: bool = False
+    family: int | None = Field(None, ge=0, le=10**6)
+
+
+class RowFacts(BaseModel):
+    """A line of `rows.jsonl`. `data` has the event's fields but for its step; of a kind that is not known
+    here, as from a later version, it is any object."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: str = Field(max_length=40)
+    step: Steps | None
+    data: JsonObject
+
+
+def is_row(kind: object, step: object, data: Any) -> bool:
+    """Whether a row says what one of its kind has to; of a kind that is not known here, anything."""
+    if not (step is None and kind not in _AT_STEP) and not (isinstance(step, int) and 0 <= step <= MAX_STEPS):
+        return False
+    try:
+        if kind in _DATA and len(data) <= MAX_JSON:
+            _DATA[kind].model_validate_json(data)  # once a row and poll: no second reading of the same text
+        else:
+            RowFacts.model_validate({"kind": kind, "step": step, "data": data})
+    except (ValueError, TypeError):  # pydantic's are ValueErrors, as text that is no UTF-8 is
+        return False
+    return True
+
+
+# Records
 
 # In the result of a run that was sent, and of one that trains in slices.
 JOB, LENT = "job_address", "lent_seconds"
@@ -65,7 +267,7 @@ class RunRecord:
     name: str
     settings: RunSettings
     method: str
-    state: str
+    state: states.RunState
     reason: str | None
     step: int
     total_steps: int | None
@@ -86,7 +288,7 @@ class RunRecord:
     visitor: str | None
     private: bool
     hidden: bool
-    family: int | None = None  # runs of before, and recorded ones
+    family: int | None = None
     defect: str | None = None
 
     @property
@@ -106,6 +308,37 @@ class RunRecord:
         """Whether it trains as a Job of the hub: it costs this machine nothing, and cannot go on here."""
         return JOB in self.result
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it can go on from its last checkpoint."""
+        return self.state in states.RESUMABLE and not self.is_job and not self.defect
+
+    @property
+    def is_left_job(self) -> bool:
+        """Whether a Job trained on, or still does, while nobody followed it: it can be followed again."""
+        return self.state == "interrupted" and bool(self.result.get("job_id")) and not self.defect
+
+    def require_resumable(self) -> None:
+        """`IllegalTransition` unless it can go on; why."""
+        if self.defect:
+            raise IllegalTransition(self.defect)
+        if self.is_job:
+            raise IllegalTransition(
+                f"“{self.name}” was sent to the hub as a Job; start it here, or send it anew."
+            )
+        if not self.is_resumable:
+            able = " or ".join(states.RESUMABLE)
+            raise IllegalTransition(
+                f"“{self.name}” is {self.state}; only a run that is {able} can be resumed."
+            )
+
+    def require_left_job(self) -> None:
+        """`IllegalTransition` unless it can be followed again."""
+        if not self.is_left_job:
+            raise IllegalTransition(
+                f"“{self.name}” is no Job that is left to be followed; it is {self.state}."
+            )
+
 
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name != "defect")
 DAMAGED = (
@@ -116,7 +349,6 @@ NEWER = (
     "This run was made by a newer version of the app, which knows settings that this one does not: {}. It is "
     "shown without them; update the app to train it."
 )
-_ACTIVE = ("preparing", "running", "stopping")
 # What stands for what a damaged entry does not say.
 _UNREADABLE = {
     "id": "0" * 32,
@@ -139,8 +371,10 @@ def record(columns: Mapping[str, Any]) -> RunRecord:
         key = facts.method if facts.method in METHODS else next(iter(METHODS))
         settings = RunSettings.model_validate({"method": key})
     if (defect := defect or settings_defect) == DAMAGED:
-        state = facts.state if facts.state in _ACTIVE else "failed"  # its holder will end it
+        state = facts.state if facts.state in states.ACTIVE else "failed"  # its holder will end it
         facts = facts.model_copy(update={"state": state, "reason": DAMAGED})
+    if not possible_id(facts.group_id):  # by its own id its owner can still name its race
+        facts = facts.model_copy(update={"group_id": facts.id})
     process, epoch = columns["process"], columns["epoch"]
     values = facts.model_dump(exclude={"token_hash"}) | {
         "settings": settings,
@@ -212,3 +446,10 @@ def require_run(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
     if row is None:
         raise UnknownRun(no_run(run_id))
     return row
+
+
+def label_in(run: RunRecord, race: Sequence[RunRecord]) -> str:
+    """LoRA r = 8: the run's method, with all that tells it from others of its race."""
+    if run.damaged:
+        return "Damaged entry"
+    return labels([one.settings.method for one in (run, *race)])[0]

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.events import Done, Event, Note, Started, Step
-from cdvft_app.store import states
-from cdvft_app.store.records import json_object
-from cdvft_app.store.run_facts import is_row
+from cdvft_app.store import leases
+from cdvft_app.store.records import is_row, json_object
 
 LARGEST_CURSOR = 2**63 - 1
 
@@ -58,13 +57,13 @@ def append(connection: sqlite3.Connection, number: int, event: Event, folders: P
     if isinstance(event, Step) and event.step <= run["step"]:
         connection.execute("DELETE FROM rows WHERE run_id = ? AND step >= ?", (run["id"], event.step))
     if isinstance(event, Started) and run["state"] == "preparing":
-        states.move(connection, number, "running")
+        leases.move(connection, number, "running")
     if isinstance(event, Done):
-        states.move(connection, number, event.state)
+        leases.move(connection, number, event.state)
     kind = type(event).__name__.lower()
     changed = columns(kind, values, run["result"])
     if changed:
-        states.update(connection, number, changed)
+        leases.update(connection, number, changed)
     step = values.pop("step", None)
     return connection.execute(
         "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?) RETURNING cursor, kind, step, data",

@@ -6,8 +6,11 @@ ask for rows after a cursor and wait for no writer. Whatever the disk refuses co
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
@@ -18,27 +21,34 @@ from typing import Any
 
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import leases, new_run, owners, records, rows, states, waiting
+from cdvft_app.store import leases, owners, queue, records, rows, states
+from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
-from cdvft_app.store.family import compared_pairs
 from cdvft_app.store.folders import Folders
-from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
 from cdvft_app.store.location import runs_folder
 from cdvft_app.store.measurements import Measurements
-from cdvft_app.store.records import IllegalTransition, NotOwner, RunRecord, StoreError, UnknownRun
-from cdvft_app.store.spending import Spending
-from cdvft_app.store.viewers import EVERYTHING, Viewer
+from cdvft_app.store.owners import EVERYTHING, Viewer
+from cdvft_app.store.queue import Spending
+from cdvft_app.store.records import (
+    IllegalTransition,
+    NotOwner,
+    RunRecord,
+    StoreError,
+    UnknownRun,
+    no_run,
+    one_line,
+    possible_id,
+    select,
+)
+from cdvft_app.store.states import RunState
 
 HISTORY = "history.sqlite"
 
 
 class RunStore:
-    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`.
-
-    Versions before format 6 named a run's folder by its number; such runs keep theirs.
-    """
+    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
@@ -54,7 +64,7 @@ class RunStore:
         self.spending = Spending(self._database)
         self.folders = Folders(self.root / "runs", self._database)
         self._viewer: Callable[[], Viewer] = lambda: EVERYTHING
-        self._unkept_ends: dict[str, tuple[str, str]] = {}
+        self._unkept_ends: dict[str, tuple[RunState, str]] = {}
 
     def seen_by(self, viewer: Callable[[], Viewer]) -> RunStore:
         """The same store, which finds only what the `viewer` of the moment sees."""
@@ -102,7 +112,7 @@ class RunStore:
         }
         with self._database.writing() as connection:
             made = [
-                new_run.insert(
+                _insert(
                     connection,
                     one,
                     position=position,
@@ -126,7 +136,7 @@ class RunStore:
 
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first; with `token`, its owner's only."""
-        mine, values = waiting.conditions(token and owners.token_hash(token), None)
+        mine, values = queue.conditions(token and owners.token_hash(token), None)
         return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
 
     def finished(self, limit: int = 100) -> list[RunRecord]:
@@ -134,21 +144,27 @@ class RunStore:
         return self._seen("state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
     def group(self, group_id: object) -> list[RunRecord]:
-        """The runs of one race, in the order they were asked for."""
-        return self._seen("group_id = ? ORDER BY position, number", possible_id(group_id))
+        """The runs of one race, in the order they were asked for; one whose group is damaged is alone."""
+        wanted = possible_id(group_id)
+        found = self._seen("group_id = ? ORDER BY position, number", wanted)
+        return found or [run for run in self._seen("id = ?", wanted) if run.group_id == run.id]
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None
     ) -> list[list[RunRecord]]:
         """The latest groups, each in its order; with `token`, its owner's; with `sweeps`, those or races."""
         seen, viewer = self._viewer().condition()
-        conditions, values = waiting.conditions(token and owners.token_hash(token), sweeps)
+        conditions, values = queue.conditions(token and owners.token_hash(token), sweeps)
         order = "GROUP BY group_id ORDER BY latest DESC LIMIT ?"
         query = f"SELECT max(number) AS latest FROM runs WHERE {seen} AND {conditions} {order}"
         with self._database.reading() as connection:
             found = connection.execute(query, (*viewer, *values, max(limit, 0))).fetchall()
         same = "group_id = (SELECT group_id FROM runs WHERE number = ?) ORDER BY position, number"
         return [group for row in found if (group := self._seen(same, row["latest"]))]
+
+    def label_of(self, run: RunRecord) -> str:
+        """LoRA r = 8: as it is called in its race; of a sweep's many runs, by itself."""
+        return records.label_in(run, [] if run.sweep else self.group(run.group_id))
 
     def _seen(self, rest: str, *values: object) -> list[RunRecord]:
         self.leases.look()
@@ -210,7 +226,7 @@ class RunStore:
 
     # States
 
-    def state(self, run_id: object) -> str | None:
+    def state(self, run_id: object) -> RunState | None:
         """The run's state alone: cheap enough to ask at every step."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT state FROM runs WHERE id = ?", (possible_id(run_id),)).fetchone()
@@ -219,7 +235,7 @@ class RunStore:
     def set_state(
         self,
         run_id: str,
-        state: str,
+        state: RunState,
         reason: str | None = None,
         process: str | None = None,
         epoch: int | None = None,
@@ -227,10 +243,10 @@ class RunStore:
         """Move a run to `state`, or raise `IllegalTransition`; with `epoch`, as for `append`."""
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
-            states.move(connection, records.require_run(connection, run_id)["number"], state, reason, process)
+            leases.move(connection, records.require_run(connection, run_id)["number"], state, reason, process)
         self.folders.keep_facts(run_id)
 
-    def show_end(self, run_id: str, state: str, reason: str) -> None:
+    def show_end(self, run_id: str, state: RunState, reason: str) -> None:
         """Show an end to whoever looks at it in this program, as long as the disk refuses to keep one."""
         self._unkept_ends[run_id] = state, reason
 
@@ -244,18 +260,18 @@ class RunStore:
             number = records.require_run(connection, run_id)["number"]
             found = records.select(connection, "WHERE number = ?", number)[0]
             if found.state == "queued":
-                states.move(connection, number, "stopped", "Stopped before it began.")
+                leases.move(connection, number, "stopped", "Stopped before it began.")
             elif found.state in states.FINAL:
                 raise IllegalTransition(f"“{found.name}” has already ended ({found.state}).")
-            elif found.state != "stopping":
-                states.move(connection, number, "stopping")
+            elif found.state in states.STOPPABLE:
+                leases.move(connection, number, "stopping")
         self.folders.keep_facts(run_id)
 
     def queued(self, token: str | None = None, sweep: bool | None = None, visitor: str | None = None) -> int:
         """How many runs wait; with `token`, its owner's only, with `visitor`, those that are counted for it;
         with `sweep`, those of sweeps, or of races."""
         with self._database.reading() as connection:
-            return waiting.count(connection, token and owners.token_hash(token), sweep, visitor)
+            return queue.count(connection, token and owners.token_hash(token), sweep, visitor)
 
     def counts(self) -> dict[str, int]:
         """How many runs are in each state that any is in."""
@@ -265,7 +281,7 @@ class RunStore:
     def queue_place(self, run_id: object) -> int | None:
         """1 for the run that is taken next; None for a run that does not wait."""
         with self._database.reading() as connection:
-            return waiting.place(connection, possible_id(run_id))
+            return queue.place(connection, possible_id(run_id))
 
     # What only the owner may do
 
@@ -308,7 +324,7 @@ class RunStore:
 
     def _update(self, run_id: str, **changed: object) -> None:
         with self._database.writing() as connection:
-            states.update(connection, records.require_run(connection, run_id)["number"], changed)
+            leases.update(connection, records.require_run(connection, run_id)["number"], changed)
         self.folders.keep_facts(run_id)
 
     def delete(self, run_id: str, token: str) -> None:
@@ -328,3 +344,39 @@ class RunStore:
             connection.execute("INSERT INTO deleted (folder) VALUES (?)", (row["folder"],))
         with suppress(StoreError):  # it is deleted; what the disk keeps of it is swept when it can be
             self.folders.sweep()
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    settings: RunSettings,
+    *,
+    position: int,
+    name: str,
+    forecast: Mapping[str, Any] | None,
+    shared: Mapping[str, Any],
+    process: str | None,
+) -> RunRecord:
+    """Insert a queued run inside the caller's transaction; with `process`, one that it trains already.
+
+    `shared` are the columns that are the same for all runs of its group.
+    """
+    run_id, now = secrets.token_hex(16), time.time()  # no id begins with "-", as options do
+    values = {
+        **shared,
+        "id": run_id,
+        "folder": run_id,
+        "position": position,
+        "name": name or settings.recipe,
+        "settings": settings.model_dump_json(),
+        "method": settings.method.key,
+        "state": "queued",
+        "created": now,
+        "queued": now,
+        "forecast": json.dumps(forecast) if forecast else None,
+    }
+    columns, places = ", ".join(values), ", ".join("?" * len(values))
+    query = f"INSERT INTO runs ({columns}) VALUES ({places}) RETURNING number"
+    number = connection.execute(query, tuple(values.values())).fetchone()["number"]
+    if process is not None:
+        leases.move(connection, number, "preparing", process=process)
+    return select(connection, "WHERE number = ?", number)[0]

@@ -1,111 +1,64 @@
-"""The states of a run, their transitions, and the one function that changes a state."""
+"""The states of a run: which may follow which, and what each means.
+
+Whatever needs to know more of a state than its name asks this table; the history's queries are made from it,
+too. A new state is a name in `RunState` and a line in `STATES`.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
-from cdvft_app.store import spending
-from cdvft_app.store.processes import moment, seconds_between
-from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord, json_object
-
-ACTIVE = ("preparing", "running", "stopping")
-UNFINISHED = ("queued", *ACTIVE)
-RESUMABLE = ("stopped", "failed", "interrupted")
-FINAL = ("finished", *RESUMABLE)
-LEASE_SECONDS = 20.0
-
-# A run that a terminal trains goes from its end to `preparing` without waiting in the queue.
-TRANSITIONS: dict[str, tuple[str, ...]] = {
-    "queued": ("preparing", "stopped"),
-    "preparing": ("running", "stopping", *FINAL),
-    "running": ("stopping", *FINAL),
-    "stopping": FINAL,
-    "finished": (),
-    **{state: ("queued", "preparing") for state in RESUMABLE},
-}
-STATES = tuple(TRANSITIONS)
+RunState = Literal[
+    "queued", "preparing", "running", "stopping", "finished", "stopped", "failed", "interrupted"
+]
 
 
-def is_resumable(run: RunRecord) -> bool:
-    return run.state in RESUMABLE and not run.is_job and not run.defect
+@dataclass(frozen=True)
+class Meaning:
+    """What a run in a state is.
 
-
-def is_left_job(run: RunRecord) -> bool:
-    """Whether a Job trained on, or still does, while nobody followed it: it can be followed again."""
-    return run.state == "interrupted" and bool(run.result.get("job_id")) and not run.defect
-
-
-def check_left_job(run: RunRecord) -> None:
-    if not is_left_job(run):
-        raise IllegalTransition(f"“{run.name}” is no Job that is left to be followed; it is {run.state}.")
-
-
-def check_resumable(run: RunRecord) -> None:
-    if run.defect:
-        raise IllegalTransition(run.defect)
-    if run.is_job:
-        raise IllegalTransition(f"“{run.name}” was sent to the hub as a Job; start it here, or send it anew.")
-    if run.state not in RESUMABLE:
-        able = " or ".join(RESUMABLE)
-        raise IllegalTransition(f"“{run.name}” is {run.state}; only a run that is {able} can be resumed.")
-
-
-def move(
-    connection: sqlite3.Connection,
-    number: int,
-    state: str,
-    reason: str | None = None,
-    process: str | None = None,
-) -> None:
-    """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
-    query = (
-        "SELECT id, state, CAST(epoch AS INTEGER) AS epoch, visitor, CAST(started AS REAL) AS started,"
-        " CAST(lease_until AS REAL) AS lease_until, result, began, leased FROM runs WHERE number = ?"
-    )
-    run = connection.execute(query, (number,)).fetchone()
-    previous, visitor = run["state"], run["visitor"]
-    possible = TRANSITIONS.get(previous, ())
-    if state not in possible:
-        allowed = " or ".join(possible) or "nothing else"
-        raise IllegalTransition(f"This run is {previous}; it can become {allowed}, not {state}.")
-    now = time.time()
-    changed: dict[str, object] = {"state": state, "reason": reason}
-    if state in FINAL:
-        changed["ended"] = now
-    elif state == "queued":
-        changed |= {"queued": now, "ended": None, "process": None}
-    elif state == "preparing":
-        changed |= {"started": now, "ended": None, "process": process, "began": moment()}
-        changed |= {"epoch": run["epoch"] + 1} | lease_end()
-        spending.take_turn(connection, visitor, now)
-    if previous in ACTIVE and state in FINAL and run["started"] is not None:
-        seconds = seconds_between(run["began"], moment())
-        leased = seconds_between(run["began"], run["leased"])
-        if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
-            seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
-        changed["ended"] = run["started"] + seconds
-        if trains_here(run["result"]):
-            # A dead program's lease has ended before.
-            spending.charge(connection, visitor, "training", min(seconds, leased), now)
-    if previous in RESUMABLE:  # the run goes on, so its `done` row is void
-        connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run["id"],))
-    update(connection, number, changed)
-
-
-def trains_here(result: str) -> bool:
-    """Whether a run keeps this machine busy as long as it is active: not as a Job, nor between two slices.
-
-    What slices take is charged by whoever trains them, see `training/slices.py`.
+    Args:
+        next: the states that may follow.
+        active: something trains it, under a lease.
+        final: it has ended.
+        usable: it has ended in order, and what it learned is kept.
+        resumable: it ended early and can go on from its last checkpoint.
+        settled: training it again would end the same way, so that a sweep leaves it.
     """
-    return not {JOB, LENT} & json_object(result).keys()
+
+    next: tuple[RunState, ...]
+    active: bool = False
+    final: bool = False
+    usable: bool = False
+    resumable: bool = False
+    settled: bool = False
 
 
-def lease_end() -> dict[str, object]:
-    """The columns of a lease that is given or renewed now: when it ends, unless it is renewed."""
-    return {"lease_until": time.time() + LEASE_SECONDS, "leased": moment(LEASE_SECONDS)}
+_ENDS: tuple[RunState, ...] = ("finished", "stopped", "failed", "interrupted")
+# A run that a terminal trains goes from an early end to `preparing` without waiting in the queue.
+_AGAIN: tuple[RunState, ...] = ("queued", "preparing")
+STATES: dict[RunState, Meaning] = {
+    "queued": Meaning(("preparing", "stopped")),
+    "preparing": Meaning(("running", "stopping", *_ENDS), active=True),
+    "running": Meaning(("stopping", *_ENDS), active=True),
+    "stopping": Meaning(_ENDS, active=True),
+    "finished": Meaning((), final=True, usable=True, settled=True),
+    "stopped": Meaning(_AGAIN, final=True, usable=True, resumable=True),
+    "failed": Meaning(_AGAIN, final=True, resumable=True, settled=True),
+    "interrupted": Meaning(_AGAIN, final=True, resumable=True),
+}
+
+ACTIVE = tuple(state for state, of in STATES.items() if of.active)
+STOPPABLE = tuple(state for state in ACTIVE if "stopping" in STATES[state].next)
+FINAL = tuple(state for state, of in STATES.items() if of.final)
+UNFINISHED = tuple(state for state, of in STATES.items() if not of.final)
+USABLE = tuple(state for state, of in STATES.items() if of.usable)
+RESUMABLE = tuple(state for state, of in STATES.items() if of.resumable)
+SETTLED = tuple(state for state, of in STATES.items() if of.settled)
 
 
-def update(connection: sqlite3.Connection, number: int, changed: dict[str, object]) -> None:
-    assignments = ", ".join(f"{column} = ?" for column in changed)
-    connection.execute(f"UPDATE runs SET {assignments} WHERE number = ?", (*changed.values(), number))
+def sql(states: Iterable[RunState]) -> str:
+    """The states as a list of SQL: ('queued', 'preparing')."""
+    return f"({', '.join(repr(state) for state in states)})"

@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 FILE = "written_answers.jsonl"
-MOST_ROWS = 20_000
-MOST_OF_TEXT = 8_000  # characters of a prompt or an answer
-MOST_CHARACTERS = 16 * 2**20  # of all rows
+MAX_ROWS = 20_000
+MAX_OF_TEXT = 8_000  # characters of a prompt or an answer
+MAX_CHARACTERS = 16 * 2**20  # of all rows
 
 
 class WrittenRow(BaseModel):
@@ -68,8 +68,8 @@ def write(folder: Path, entries: Iterable[WrittenRow]) -> int:
     Long texts are cut, after they were scored. Returns how many rows were kept.
     """
     lines: list[str] = []
-    room = MOST_CHARACTERS
-    for one in sorted(entries, key=lambda entry: entry.row)[:MOST_ROWS]:
+    room = MAX_CHARACTERS
+    for one in sorted(entries, key=lambda entry: entry.row)[:MAX_ROWS]:
         texts = {name: _cut(getattr(one, name)) for name in ("prompt", "expected", "written")}
         line = one.model_copy(update=texts).model_dump_json()
         room -= len(line)
@@ -84,7 +84,7 @@ def write(folder: Path, entries: Iterable[WrittenRow]) -> int:
 
 
 def read(folder: Path) -> WrittenAnswers | None:
-    """What `write` saved; None where no such file can be read, as for runs of earlier versions."""
+    """What `write` saved; None where no such file can be read."""
     try:
         *lines, rest = (folder / FILE).read_text(encoding="utf-8").split("\n")
         entries = tuple(WrittenRow.model_validate_json(line) for line in lines)
@@ -94,4 +94,4 @@ def read(folder: Path) -> WrittenAnswers | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"
+    return text if len(text) <= MAX_OF_TEXT else f"{text[:MAX_OF_TEXT]}…"

@@ -64,7 +64,7 @@ def progress(runs: Sequence[RunRecord]) -> SweepProgress:
     They are the finished runs' mean duration, preparation and evaluation included, times the number of runs
     that are left, as one worker takes them.
     """
-    counts = Counter(run.state for run in runs)
+    counts = Counter[str](run.state for run in runs)
     waiting = sum(counts[state] for state in UNFINISHED)
     durations = [
         run.ended - run.started for run in runs if run.state == "finished" and run.ended and run.started

@@ -17,12 +17,12 @@ from cdvft_app import catalog
 from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
 from cdvft_app.settings import RaceRequest, RunSettings, explain
 
-MOST_VALUES = 12
-MOST_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
+MAX_VALUES = 12
+MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
 
 Whole = Annotated[int, Field(ge=1, strict=True)]
 Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
-Values = Annotated[tuple[Whole, ...], Field(max_length=MOST_VALUES)]
+Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Value = TypeVar("Value")
 
@@ -41,8 +41,8 @@ class SweepRequest(BaseModel):
 
     base: RaceRequest
     vary: dict[str, dict[str, Values]] = Field(default_factory=dict)
-    learning_rates: tuple[Multiple, ...] = Field((), max_length=MOST_VALUES)
-    seeds: tuple[Seed, ...] = Field((), max_length=MOST_VALUES)
+    learning_rates: tuple[Multiple, ...] = Field((), max_length=MAX_VALUES)
+    seeds: tuple[Seed, ...] = Field((), max_length=MAX_VALUES)
 
     @model_validator(mode="before")
     @classmethod
@@ -71,10 +71,8 @@ class SweepRequest(BaseModel):
 
     @model_validator(mode="after")
     def _not_too_many(self) -> SweepRequest:
-        if self.count() > MOST_GRID:
-            raise ValueError(
-                f"these lists make {self.count():,} runs; at most {MOST_GRID:,} can be asked for"
-            )
+        if self.count() > MAX_GRID:
+            raise ValueError(f"these lists make {self.count():,} runs; at most {MAX_GRID:,} can be asked for")
         return self
 
     def count(self) -> int:

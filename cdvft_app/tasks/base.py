@@ -82,7 +82,7 @@ class Task(ABC):
     """Examples that are evaluated at once, at least."""
     written_batch: int = 0
     """Examples that `write` answers at once."""
-    writes: ClassVar[bool] = False
+    is_generative: ClassVar[bool] = False
     """Whether the last evaluation has answers written by `write`, where those before ask for one pass."""
     model: nn.Module
     head: str | None
@@ -146,17 +146,17 @@ class Task(ABC):
         """What an evaluation keeps of the model's outputs, one row an example, for `measure`."""
 
     def write(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Answers to a batch of inputs, as `measure` takes them in place of what was kept; see `writes`."""
+        """Answers to a batch of inputs, for `measure` in place of what was kept; see `is_generative`."""
         raise NotImplementedError
 
     def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
-        """What `write` gave in an evaluation, row by row; of a task that `writes` only."""
+        """What `write` gave in an evaluation, row by row; of a generative task only."""
         raise NotImplementedError
 
     def outputs(self, kept: Tensor) -> Tensor:
         """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1).
 
-        A task that `writes` has neither.
+        A generative task has neither.
         """
         raise NotImplementedError
 
@@ -187,7 +187,7 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Watched:
-    """Prompts that are answered again and again while training, where the task writes.
+    """Prompts that are answered again and again while training, where the task is generative.
 
     `right` are their answers, None for the visitor's own prompt, which comes last.
     """
@@ -203,7 +203,7 @@ class Prepared:
     Attributes:
         evaluation: similar lengths side by side, so that batches have little padding.
         evaluation_rows: for each of them its place among the rows as they were loaded.
-        evaluation_inputs: their inputs, where the task writes.
+        evaluation_inputs: their inputs, where the task is generative.
         lengths: of the training examples.
         commits: of the hub, by title, for what came from there.
         baseline: how often the commonest class of the training rows is right on the evaluation rows, as a

@@ -51,7 +51,7 @@ class GenerationTask(Task):
     name = "text-generation"
     throughput_unit = "tokens/s"
     evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
-    writes = True
+    is_generative = True
     head = None
     labels = ()
     model: PreTrainedModel

@@ -54,7 +54,9 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     progress(None, "Preparing the examples")
     train, _ = _usable(task, rows.train, "train on")
     evaluation, evaluated = _usable(task, rows.evaluation, "evaluate on")
-    watched = _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if task.writes else Watched()
+    watched = (
+        _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if task.is_generative else Watched()
+    )
     task.load_weights(plan, progress)  # after all that can be refused
     lengths = task.lengths(evaluation)
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
@@ -65,7 +67,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         train=train,
         evaluation=Subset(evaluation, by_length),  # type: ignore[arg-type]
         evaluation_rows=in_order,
-        evaluation_inputs=[rows.evaluation.inputs[place] for place in in_order] if task.writes else [],
+        evaluation_inputs=[rows.evaluation.inputs[place] for place in in_order] if task.is_generative else [],
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-LEAST = 8
+MIN_PREFIX = 8
 """A shorter beginning is not worth a pass of its own."""
 
 
@@ -32,11 +32,11 @@ def common_prefix(inputs: dict[str, Tensor], answers: Tensor | None = None) -> i
         return 0
     lengths = mask.sum(1) - (0 if answers is None else answers)
     most = int(lengths.min()) - 1
-    if most < LEAST:
+    if most < MIN_PREFIX:
         return 0
     begins = torch.stack([row[kept][:most] for row, kept in zip(ids, mask, strict=True)])
     same = int((begins == begins[0]).all(0).long().cumprod(0).sum())
-    return same if same >= LEAST else 0
+    return same if same >= MIN_PREFIX else 0
 
 
 def split(inputs: dict[str, Tensor], prefix: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

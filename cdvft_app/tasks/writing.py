@@ -18,7 +18,7 @@ STILL_WRITING = 0.75
 """Where no more than this share of a batch still writes, the others are left out: copying has its price."""
 
 
-FEWEST_ROWS, MOST_ROWS = 32, 96
+MIN_ROWS, MAX_ROWS = 32, 96
 """That are written together. With more each weight is read once for more rows: 96 answers to `addresses` took
 three quarters of the time in one batch that they take in three."""
 CACHE_BYTES = 600 * 2**20
@@ -32,12 +32,12 @@ def rows_at_once(config: Any, length: int) -> int:
         getattr(of_text, name, 0) for name in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     )
     if not (layers and heads and width):
-        return FEWEST_ROWS
+        return MIN_ROWS
     kept = (getattr(of_text, "num_key_value_heads", 0) or heads) * (
         getattr(of_text, "head_dim", 0) or width // heads
     )
     row = 2 * 4 * layers * kept * length  # keys and values in float32
-    return min(max(CACHE_BYTES // row, FEWEST_ROWS), MOST_ROWS)
+    return min(max(CACHE_BYTES // row, MIN_ROWS), MAX_ROWS)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,6 @@ def _longest(prepared: Prepared) -> list[dict[str, Any]]:
     """The training example with most tokens; where the task writes, also the one with the longest answer."""
     lengths, train = prepared.lengths, prepared.train
     places = {max(range(len(lengths)), key=lengths.__getitem__)}
-    if prepared.task.writes:
+    if prepared.task.is_generative:
         places.add(max(range(len(train)), key=lambda place: len(train[place]["labels"])))
     return [train[place] for place in places]

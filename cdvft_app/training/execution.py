@@ -14,6 +14,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.database import is_full
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training.schedule import processes
 
 TRAINER = "cdvft_app.training.trainer:train"
@@ -81,7 +82,7 @@ def execute(
             return Halt.PAUSE
         return should_stop() or (Halt.STOP if store.state(run.id) == "stopping" else Halt.NO)
 
-    def end(state: str, why: str) -> None:
+    def end(state: RunState, why: str) -> None:
         with suppress(LeaseLost):
             store.set_state(run.id, state, why, epoch=run.epoch)
 

@@ -8,7 +8,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE
 
 MOST = 16  # each costs a thread, and a question to the hub every few seconds
-MOST_PER_OWNER = 8
+MAX_PER_OWNER = 8
 
 
 class FollowedRuns:
@@ -22,7 +22,7 @@ class FollowedRuns:
         """Why so many more of the owner cannot be followed, in a sentence; None where they can."""
         self._owners = {one: of for one, of in self._owners.items() if self._store.state(one) in ACTIVE}
         mine = list(self._owners.values()).count(owner)
-        for most, there, whose in ((MOST, len(self._owners), ""), (MOST_PER_OWNER, mine, " of yours")):
+        for most, there, whose in ((MOST, len(self._owners), ""), (MAX_PER_OWNER, mine, " of yours")):
             if there + wanted > most:
                 return (
                     f"{there} Jobs{whose} are followed here and at most {most} can be; {wanted} more do not "

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cdvft_app.environment import environment
 from cdvft_app.events import Event, Halt, TrainingPaused
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import data_parallel, webhook

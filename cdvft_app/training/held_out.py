@@ -34,7 +34,7 @@ class HeldOut:
         """Write the answers of the last evaluation; returns a sentence where they cannot be written."""
         assert self._last is not None
         try:
-            if self._task.writes:
+            if self._task.is_generative:
                 written_answers.write(folder, self._written(self._last))
             else:
                 outputs = self._task.outputs(torch.as_tensor(self._last.predictions)).numpy()

@@ -13,15 +13,14 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
-from cdvft_app.environment import environment
 from cdvft_app.events import Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import keeping
+from cdvft_app.settings.environment import environment
+from cdvft_app.store import replication
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import check_left_job, check_resumable
 from cdvft_app.training import calibration, webhook
 from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.followed import FollowedRuns
@@ -161,7 +160,7 @@ class JobQueue:
     def follow_again(self, run_id: str, token: str, executor: Executor, visitor: str | None = None) -> None:
         """Follow a Job that was left; its log tells all again. Raises QueueFull or StoreError, a sentence."""
         run = self._store.require_owner(run_id, token)
-        check_left_job(run)
+        run.require_left_job()
         with self._changed:
             if refused := self._followed.refusal(1, visitor or token):
                 raise QueueFull(refused)
@@ -181,7 +180,7 @@ class JobQueue:
         From now on its seconds are counted for the `visitor` who asks, whoever began it, or brought it here.
         """
         run = self._store.require_owner(run_id, token)
-        check_resumable(run)
+        run.require_resumable()
         with self._changed:
             self._check_room(1, token, run.sweep, visitor)
             self.budget.require(visitor, 0)
@@ -267,7 +266,7 @@ class JobQueue:
         self._settle(run, outcome)
         log.info("A run ended.", extra={"run_id": run.id, "state": self._store.state(run.id)})
         try:
-            keeping.keep(self._store, run.id)
+            replication.replicate(self._store, run.id)
         except StoreError as error:  # it is here all the same
             log.warning("%s", error, extra={"run_id": run.id})
         self._notify_webhook(run.id)

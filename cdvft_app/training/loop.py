@@ -101,7 +101,7 @@ class RaceTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         steps_per_epoch = math.ceil(len(self.lengths) / batch)
-        sampler = SeededRandomSampler if self.task.writes else SeededLengthGroupedSampler
+        sampler = SeededRandomSampler if self.task.is_generative else SeededLengthGroupedSampler
         return sampler(
             batch,
             self.lengths,

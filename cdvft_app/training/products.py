@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEWEST, FEWEST_OTHERWISE = 64, 256
+FEWEST, MIN_OTHERWISE = 64, 256
 """Tokens, by a frozen weight of at most `LARGE` entries and by any other; for fewer, what oneDNN does
 beforehand (it lays the weight out anew at each call) costs as much as it saves."""
 LARGE = 1 << 23
@@ -46,7 +46,7 @@ class ConvolvedLinear(nn.Linear):
         """Of (..., d_in) (..., d_out)."""
         x, weight = input, self.weight
         is_frozen = not (weight.requires_grad and torch.is_grad_enabled())
-        fewest = FEWEST if is_frozen and weight.numel() <= LARGE else FEWEST_OTHERWISE
+        fewest = FEWEST if is_frozen and weight.numel() <= LARGE else MIN_OTHERWISE
         in_float32 = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
         if not in_float32 or torch.is_autocast_enabled("cpu") or x.numel() < fewest * self.in_features:
             return super().forward(x)

@@ -6,8 +6,8 @@ import math
 import os
 from pathlib import Path
 
-from cdvft_app.environment import environment
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import environment
 
 EVALUATIONS = 5
 """How often a run is evaluated, the final time included."""

@@ -15,10 +15,12 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from cdvft_app.catalog import libraries
-from cdvft_app.environment import environment
 from cdvft_app.events import Lent, Preparing
+from cdvft_app.public.budget import Budget
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.fetching import Fetch
 from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
@@ -28,7 +30,7 @@ from cdvft_app.training.worker import PROGRAM_ENDED
 FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
 RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
 SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
-LEAST_SECONDS = 5.0  # of training, for which a slice is worth its loading
+MIN_SECONDS = 5.0  # of training, for which a slice is worth its loading
 LOOSELY = 1.3  # so much longer than forecast a slice, or its loading, may be
 PAGE_CLOSED = (
     "Paused, because the page that this run trained through was closed. "
@@ -200,7 +202,9 @@ class Driven:
 
     def _left(self) -> float:
         """Seconds that the run may still have of the hardware."""
-        return math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+        own = math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+        of_visitor = Budget(self._store).left(self._run.visitor)
+        return own if of_visitor is None else min(own, of_visitor)
 
     def _require_time(self) -> None:
         if self._limit is not None and self._left() <= 0:
@@ -221,14 +225,14 @@ class Driven:
             return True
         if refused.left is not None and math.isinf(self._most):
             run = self._store.get(self._run.id) or self._run
-            if self._slices.order(run, self._more, refused.left).seconds >= LEAST_SECONDS:
+            if self._slices.order(run, self._more, refused.left).seconds >= MIN_SECONDS:
                 self._most = refused.left
                 return True
         self._pause(str(refused))
         return False
 
     def _pause(self, reason: str) -> None:
-        state = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
+        state: RunState = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
         with suppress(LeaseLost):
             self._store.set_state(self._run.id, state, reason, epoch=self._run.epoch)
 

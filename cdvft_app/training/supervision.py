@@ -9,6 +9,7 @@ from contextlib import suppress
 from cdvft_app.store.leases import interruption
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import STOPPABLE, RunState
 from cdvft_app.training.executors import Executor
 from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.patience import patience
@@ -18,7 +19,7 @@ POLL_SECONDS = 0.5  # between two looks at the store; the end of the process is 
 CLOSING_SECONDS = 30.0
 DID_NOT_STOP = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
 
-Outcome = tuple[str, str]
+Outcome = tuple[RunState, str]
 
 
 def supervise(
@@ -83,7 +84,7 @@ class _Watch:
         now, state = time.monotonic(), self._store.state(self._id)
         if closing and self._closing_since is None:
             self._closing_since = now
-            if state in ("preparing", "running"):
+            if state in STOPPABLE:
                 self._store.ask_to_stop(self._id)
         if state == "stopping" and self._stopping_since is None:
             self._stopping_since = now

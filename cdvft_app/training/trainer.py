@@ -19,7 +19,6 @@ from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.rows import Rows
-from cdvft_app.environment import environment
 from cdvft_app.events import (
     Answers,
     Done,
@@ -32,6 +31,7 @@ from cdvft_app.events import (
     TrainingPaused,
 )
 from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
@@ -132,7 +132,7 @@ def _prepare(
         emit(Note(note))
     if plan.settings.data and prepared.baseline:
         emit(Note(prepared.baseline))
-    if plan.settings.data and prepared.task.writes and schedule.processes() == 1 and not again:
+    if plan.settings.data and prepared.task.is_generative and schedule.processes() == 1 and not again:
         emit(Note(untrained(plan, prepared, progress)))
     engines.load_on_cpu(plan, progress)
     progress(None, "Starting")
@@ -250,7 +250,7 @@ class _Run:
         if self.reporter.halted is Halt.PAUSE:
             raise TrainingPaused
         self.reporter.final = True
-        if self.task.writes:
+        if self.task.is_generative:
             self.trainer.write_answers()
         self.trainer.evaluate()
         evaluation = self.reporter.last_evaluation

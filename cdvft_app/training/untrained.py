@@ -23,19 +23,19 @@ from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.generation import IGNORED, GenerationTask
 from cdvft_app.training.device import device_kind
 
-MOST_ROWS, AT_ONCE = 32, 8
+MAX_ROWS, AT_ONCE = 32, 8
 ROUNDED = (4, 8)  # bits of weights that are on their device already
 
 
 def untrained(plan: Plan, prepared: Prepared, progress: Progress) -> str:
-    """A sentence with the metric of the model's answers to the first `MOST_ROWS` evaluation rows.
+    """A sentence with the metric of the model's answers to the first `MAX_ROWS` evaluation rows.
 
     `progress` may raise to stop it.
     """
     task = cast(GenerationTask, prepared.task)
     assert plan.settings.data
     file = uploaded_entry.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
-    score, rows = None, min(MOST_ROWS, len(prepared.evaluation))
+    score, rows = None, min(MAX_ROWS, len(prepared.evaluation))
     with suppress(OSError, ValueError, KeyError, TypeError):
         score = float(json.loads(file.read_text(encoding="utf-8"))["score"])
     if score is None:
@@ -50,7 +50,7 @@ def untrained(plan: Plan, prepared: Prepared, progress: Progress) -> str:
 def _measured(plan: Plan, prepared: Prepared, task: GenerationTask, progress: Progress) -> float:
     if plan.settings.bits not in ROUNDED:
         cast(torch.nn.Module, task.model).to(device_kind())  # where it is trained afterwards
-    places = np.argsort(prepared.evaluation_rows)[:MOST_ROWS]
+    places = np.argsort(prepared.evaluation_rows)[:MAX_ROWS]
     examples = sorted(
         (prepared.evaluation[int(place)] for place in places), key=lambda one: len(one["labels"])
     )

@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import RunRecord
 
 NAME = "CDVFT_WEBHOOK"

@@ -15,14 +15,17 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.events import Halt, TrainingPaused
+from cdvft_app.public.budget import Budget
 from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.patience import patience
 
+LOOK_SECONDS = 1.0  # between two looks at what a visitor has left
 SPARE_SECONDS = 30  # beyond the patience of the supervisor, who can say why
 PROGRAM_ENDED = "The program ended while this run was training. Resume goes on from its last checkpoint."
 
@@ -44,7 +47,7 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
     run = store.get(run_id)
     assert run is not None
     store.leases.join(run.id, run.epoch, this_process())
-    halts = Halts(run, limit)
+    halts = Halts(store, run, limit)
     data_parallel.lead(run, store.folder(run.id))
     try:
         execute(store, run, pkgutil.resolve_name(trainer), halts)
@@ -61,8 +64,10 @@ class Halts:
     and perhaps with nobody left who watches: the system ends it.
     """
 
-    def __init__(self, run: RunRecord, limit: float | None) -> None:
-        self.outcome = ("interrupted", PROGRAM_ENDED)
+    def __init__(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
+        self.outcome: tuple[RunState, str] = ("interrupted", PROGRAM_ENDED)
+        self._budget, self._visitor = Budget(store), run.visitor
+        self._next_look = 0.0  # time.monotonic()
         self._supervisor = run.process
         self._limit = limit
         self._since = time.monotonic()
@@ -76,7 +81,18 @@ class Halts:
         if self._limit is not None and time.monotonic() - self._since > self._limit:
             self.outcome = ("failed", out_of_time(self._limit))
             return Halt.PAUSE
+        if refused := self._over_budget():
+            self.outcome = ("failed", f"{refused} Resume goes on from the last checkpoint.")
+            return Halt.PAUSE
         return Halt.PAUSE if self._terminated or alive(self._supervisor) is False else Halt.NO
+
+    def _over_budget(self) -> str | None:
+        """Why its visitor's runs, which share what is left if they train at the same time, may not go on."""
+        now = time.monotonic()
+        if self._visitor is None or now < self._next_look:
+            return None
+        self._next_look = now + LOOK_SECONDS
+        return self._budget.exhausted(self._visitor)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self._terminated = True

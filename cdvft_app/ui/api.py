@@ -19,7 +19,7 @@ from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 # How many calls of one endpoint may run at the same time; Gradio's own default is one.
 TOGETHER = 16
 
@@ -79,7 +79,7 @@ def state(app: AppState, run_id: object, cursor: object = 0, token: object = "")
         run = _run(app, run_id)
     if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor < 2**63:
         raise refusal(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
-    rows, cursor_now = app.store.rows(run.id, cursor, limit=MOST_ROWS)
+    rows, cursor_now = app.store.rows(run.id, cursor, limit=MAX_ROWS)
     return {
         "run_id": run.id,
         "method": run.method,

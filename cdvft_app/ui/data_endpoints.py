@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import MOST_PASTED, limits
-from cdvft_app.data.report import facts
+from cdvft_app.data.imported_table import import_in_child
+from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe
+from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
@@ -43,7 +41,7 @@ def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
     token = _token(data.get("token"))
     looked = _looked(app, data, token)
     own = _or_refusal(lambda: library.chosen(looked))
-    recipe = library.nearest(own.kind).key
+    recipe = nearest_recipe(own.kind).key
     return {"recipe": recipe, **settings, "data": own.model_dump(mode="json")}, token
 
 
@@ -62,8 +60,8 @@ def register(app: AppState) -> None:
         Or a `file`, such as a zip of pictures: its bytes in base64, in a request of up to 1 MB. Without a
         token of before it gives a new one, which alone can use and delete the data.
         """
-        if not isinstance(rows, str) or len(rows) > MOST_PASTED or not isinstance(name, str):
-            raise refusal(f"rows: give the text of a file, of at most {MOST_PASTED:,} characters.")
+        if not isinstance(rows, str) or len(rows) > MAX_PASTED or not isinstance(name, str):
+            raise refusal(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
         try:
             content = b64decode(file, validate=True)
         except (ValueError, TypeError):
@@ -72,7 +70,7 @@ def register(app: AppState) -> None:
 
         def give() -> DataRecord:
             with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
-                return library.give(app.store, source, owner, name, limits=limits(), read=keep_in_child)
+                return library.give(app.store, source, owner, name, limits=limits(), read=import_in_child)
 
         record = _or_refusal(give)
         return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
@@ -96,7 +94,7 @@ def register(app: AppState) -> None:
             "id": id, "text": text, "label": label, "evaluation": evaluation, "prompt": prompt,
             "answer": answer, "held_out_percent": held_out_percent, "split_seed": split_seed,
         }  # fmt: skip
-        return facts(_looked(app, data, _token(token)))
+        return as_dict(_looked(app, data, _token(token)))
 
     def delete_dataset(id: str, token: str) -> dict[str, Any]:
         """Delete it; `cannot_resume` names the runs that then lose their rows."""

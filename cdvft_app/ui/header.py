@@ -8,8 +8,8 @@ from functools import partial
 import gradio as gr
 
 from cdvft_app import ASSETS
-from cdvft_app.environment import environment
 from cdvft_app.payloads.page import HeaderView, ServerMode
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import viewer_key
 from cdvft_app.training.device import device_name, kind_of_training
 from cdvft_app.ui import logs, server

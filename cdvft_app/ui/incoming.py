@@ -22,8 +22,8 @@ _ESCAPE = re.compile(
 )
 
 
-MOST_BYTES = 1_000_000
-MOST_UPLOADED = 66_000_000  # a history with what multipart adds; who reads other files has own limits
+MAX_BYTES = 1_000_000
+MAX_UPLOADED = 66_000_000  # a history with what multipart adds; who reads other files has own limits
 UNREADABLE = (
     "This is no JSON that can be read here: it is broken, nested too deeply, or a number has thousands of "
     "digits."
@@ -41,7 +41,7 @@ class BoundedBodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = MOST_UPLOADED if is_upload(scope) else MOST_BYTES
+        most = MAX_UPLOADED if is_upload(scope) else MAX_BYTES
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > most:
             await _refuse(TOO_LARGE.format(most / 1e6), scope, receive, send)

@@ -12,9 +12,9 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdvft_app.environment import environment
 from cdvft_app.public.guessing import Guesses, TooManyGuesses
 from cdvft_app.public.visitors import network
+from cdvft_app.settings.environment import environment
 
 VARIABLE = "CDVFT_LOGINS"
 _asking: ContextVar[str] = ContextVar("asking", default="")  # from which network, as Gradio does not tell

@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 
 FIELDS = ("run_id", "state", "visitor", "seconds")  # that a record may have as `extra`
 MAX_SCRIPT_ERRORS = 100  # of different texts, since anybody can send them

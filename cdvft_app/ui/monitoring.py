@@ -17,11 +17,11 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cdvft_app.environment import LOOPBACK, environment
 from cdvft_app.public.guessing import TooManyGuesses
 from cdvft_app.public.hosts import allowed
 from cdvft_app.public.operator import is_operator
 from cdvft_app.public.visitors import network
+from cdvft_app.settings.environment import LOOPBACK, environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.states import STATES
 

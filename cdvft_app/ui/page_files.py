@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdvft_app import ASSETS
-from cdvft_app.environment import environment
 from cdvft_app.figures import palette
 from cdvft_app.public.origins import PAGE_HEADER, page_token
+from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared.component import address, plotly_script
 from cdvft_app.ui.shared.gradio_parts import GradioParts
 from cdvft_app.ui.shared.scripts import bundle

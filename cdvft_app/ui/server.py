@@ -6,7 +6,6 @@ from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
 from cdvft_app.public.budget import Budget, duration
 from cdvft_app.public.guessing import TooManyGuesses
 from cdvft_app.public.operator import Operator, is_operator
-from cdvft_app.store.labels import label_of
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
@@ -78,7 +77,7 @@ def operate(store: RunStore, request: object) -> ServerOverview:
             }
             for one in operator.visitors()
         ],
-        "runs": [_run(run, label_of(operator.store, run)) for run in operator.runs()],
+        "runs": [_run(run, operator.store.label_of(run)) for run in operator.runs()],
     }
 
 

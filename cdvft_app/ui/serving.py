@@ -11,8 +11,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
 
-from cdvft_app.environment import Environment, environment
-from cdvft_app.store import keeping
+from cdvft_app.settings.environment import Environment, environment
+from cdvft_app.store import replication
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
@@ -25,7 +25,7 @@ from cdvft_app.ui.lending import slices_on_lent_gpu
 from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.state import AppState
 
-MOST_WAITING = 64  # events of pages
+MAX_WAITING = 64  # events of pages
 
 
 def main() -> None:
@@ -36,14 +36,14 @@ def main() -> None:
         auth = logins()
         slices = slices_on_lent_gpu()  # before anything loads torch
         store = RunStore.default()
-        keeping.bring_back(store)  # before the page asks for the browsers' key
+        replication.restore_replicas(store)  # before the page asks for the browsers' key
         queue = JobQueue(store, executor=slices or as_planned)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))
     trust_proxies(known)
     page = build(AppState.make(store, queue))
     if slices:
-        page.queue(max_size=MOST_WAITING)  # Gradio's own limit on a Space with ZeroGPU is one
+        page.queue(max_size=MAX_WAITING)  # Gradio's own limit on a Space with ZeroGPU is one
     page.launch(prevent_thread_lock=True, auth=auth, **launch_arguments())
     logs.adopt_uvicorn()
     gc.freeze()  # what was imported stays

@@ -10,8 +10,8 @@ import bombs
 import pytest
 from started_server import PublicServer, Stranger, uploaded
 
-MOST_PAGE = 60.0  # MB that the page may grow by; an upload of 8 MB passes through it
-MOST_CHILD = 500.0
+MAX_PAGE = 60.0  # MB that the page may grow by; an upload of 8 MB passes through it
+MAX_CHILD = 500.0
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 
 DATA = [
@@ -57,7 +57,7 @@ def test_the_page_keeps_its_memory_and_says_why(
     with server.watched() as watched:
         said = how(visitor, file)
     assert sentence in said
-    assert watched.grown < MOST_PAGE and watched.child < MOST_CHILD, watched
+    assert watched.grown < MAX_PAGE and watched.child < MAX_CHILD, watched
     print(f"{bomb.__name__}: {file.stat().st_size:,} bytes, {watched}")
 
 

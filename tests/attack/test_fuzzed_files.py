@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,14 +23,13 @@ from drawing_lots import LENGTH, SEED
 from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.keep import forget, keep
-from cdvft_app.data.limits import PUBLIC
+from cdvft_app.data.imported_table import forget, import_file
+from cdvft_app.data.source import PUBLIC, DataRefused
 from cdvft_app.lessons.uploads import matrix_as_lists
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.inputs import drawn_digit
 from cdvft_app.settings import InvalidChoice, parse_race
-from cdvft_app.store import incoming
+from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import form, form_address
 
@@ -38,7 +38,8 @@ FILES = sorted(CORPUS.iterdir())
 OF_DATA = [file for file in FILES if file.suffix not in (".history", ".npy", ".png")]
 OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
 HISTORY = CORPUS / "run.history"
-MOST_SECONDS, MOST_MB = 2.0, 500.0
+MAX_SECONDS, MAX_MB = 2.0, 500.0
+LIMITS = asdict(history_file.PAGE) | {"unpacked_bytes": 10**8}
 TOKENS = (
     b"\x00",
     b"\xff" * 8,
@@ -102,8 +103,8 @@ def soon(call: Callable[[], object], *refusals: type[Exception]) -> str:
     except refusals as error:
         said = str(error)
         assert said and "Traceback" not in said
-    assert time.process_time() - began < MOST_SECONDS
-    assert _most_mb() - before < MOST_MB
+    assert time.process_time() - began < MAX_SECONDS
+    assert _most_mb() - before < MAX_MB
     return said
 
 
@@ -133,11 +134,11 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, byt
         if named.suffix == ".history":
             place.mkdir()
             try:
-                return soon(lambda: incoming.unpack(str(file), str(place), [], 10**8), StoreError)
+                return soon(lambda: history_file.unpack(str(file), str(place), [], LIMITS), StoreError)
             finally:
                 shutil.rmtree(place)
         kept: list[Any] = []
-        said = soon(lambda: kept.append(keep(file, PUBLIC)), DataRefused)
+        said = soon(lambda: kept.append(import_file(file, PUBLIC)), DataRefused)
         for one in kept:
             forget(one.sha256)
         return said

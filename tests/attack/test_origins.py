@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from in_process_server import PublicServer, public_server
 
-from cdvft_app.environment import environment
 from cdvft_app.public.origins import SameOrigin, page_token, refusal
+from cdvft_app.settings.environment import environment
 
 FOREIGN = "https://evil.example.org"
 

@@ -115,7 +115,7 @@ def _waiting(answer: Callable[..., object], ready: threading.Event) -> Callable[
 def slow_answers(monkeypatch: pytest.MonkeyPatch):
     """Answers to a choice of model or recipe, which wait for `set()`."""
     ready = threading.Event()
-    for tab, answer in ((train_tab, "targets"), (compare_tab, "layers_of")):
+    for tab, answer in ((train_tab, "targets"), (compare_tab, "fields_of")):
         monkeypatch.setattr(tab, answer, _waiting(getattr(tab, answer), ready))
     yield ready
     ready.set()

@@ -99,8 +99,13 @@ def test_eight_billion_weights_on_a_card_are_answered_in_a_sentence(visit: Visit
     expect(page.locator("#costs h2")).to_have_text("meta-llama/Meta-Llama-3-8B")
     choose(page, "cost-device", "RTX 4090 (24 GB)")
     expect(said).to_contain_text(
-        "and an RTX 4090 with 24\u00a0GB is smaller. In 4 bit with checkpointing a batch of 8 takes"
+        "As asked nothing fits: Meta-Llama-3-8B in float32 needs 114\u00a0GB, and an RTX 4090 with "
+        "24\u00a0GB is smaller. What costs least and fits: 1 at a time"
     )
+    expect(said).to_contain_text("LoRA r\u00a0=\u00a08 for Meta-Llama-3-8B on an RTX 4090")
+    for field, value in (("batch", "16"), ("sequence", "512")):
+        expect(page.locator(f"#cost-{field} input")).to_have_value(value)
+    expect(page.locator("#cost-targets")).to_contain_text("q_proj")
     choose(page, "cost-precision", "4 bit")
     page.locator("#cost-gradient_checkpointing input").check()
     choose(page, "cost-aim", "short steps")

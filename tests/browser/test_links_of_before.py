@@ -13,7 +13,7 @@ from synthetic_runs import READY
 
 pytestmark = pytest.mark.browser
 
-BEFORE = Path(__file__).parents[1] / "cdvft_app" / "store" / "of_before"
+BEFORE = Path(__file__).parents[1] / "cdvft_app" / "store" / "kept_histories" / "format-11"
 # Of that store.
 CDVFT, LORA = "660b986bf620b6666aa02c95fc5417d1", "ace2b7a458ba6e8d219a23ab8d3f5fe2"
 RANK_4, M_3 = "LoRA r\u00a0=\u00a04", "CDVFT m\u00a0=\u00a03, p\u00a0=\u00a064"

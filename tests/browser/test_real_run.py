@@ -8,10 +8,10 @@ from pathlib import Path
 
 import made
 import pytest
-from own_data import give, learn, mine
 from playwright.sync_api import expect
 from program import Program, fill
 from studio import Visit
+from uploaded_data import give, learn, mine
 
 pytestmark = [
     pytest.mark.browser,

@@ -10,8 +10,8 @@ import gradio
 import pytest
 from huggingface_hub import SpaceCard, SpaceHardware
 
-from cdvft_app.hub_jobs.hardware import MOST_MINUTES
-from deploy.build_space import MOST_BYTES, ROOT, build, requirements
+from cdvft_app.hub_jobs.hardware import MAX_MINUTES
+from deploy.build_space import MAX_BYTES, ROOT, build, requirements
 
 # https://huggingface.co/docs/hub/spaces-config-reference and spaces-zerogpu
 ZERO_GPU_PYTHONS = ("3.10", "3.12")
@@ -25,7 +25,7 @@ SCOPES = (
     "jobs",
     "webhooks",
 )
-MOST_WORDS = 60  # characters of the short description
+MAX_WORDS = 60  # characters of the short description
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def card(space):
 
 
 def test_it_holds_what_a_space_needs_and_no_more(space):
-    assert sum(file.stat().st_size for file in space.rglob("*") if file.is_file()) < MOST_BYTES == 30_000_000
+    assert sum(file.stat().st_size for file in space.rglob("*") if file.is_file()) < MAX_BYTES == 30_000_000
     names = {path.name for path in space.iterdir()}
     assert {"app.py", "requirements.txt", "README.md", "LICENSE", "cdvft", "cdvft_app", "assets"} <= names
     assert not {"tests", "node_modules", "Makefile", ".git", ".venv"} & names
@@ -94,10 +94,10 @@ def test_the_hub_reads_its_card(card, space):
     assert data.python_version in ZERO_GPU_PYTHONS
     assert SpaceHardware(data.suggested_hardware) is SpaceHardware.ZERO_A10G
     assert data.colorFrom in COLOURS and data.colorTo in COLOURS and len(data.emoji) <= 2
-    assert len(data.short_description) <= MOST_WORDS
+    assert len(data.short_description) <= MAX_WORDS
     assert data.hf_oauth is True and set(data.hf_oauth_scopes) <= set(SCOPES)
     assert {"jobs", "contribute-repos"} == set(data.hf_oauth_scopes)
-    assert MOST_MINUTES < data.hf_oauth_expiration_minutes <= 43_200, "a Job needs its sign-in to the end"
+    assert MAX_MINUTES < data.hf_oauth_expiration_minutes <= 43_200, "a Job needs its sign-in to the end"
     assert data.thumbnail.startswith("https://huggingface.co/spaces/you/studio/resolve/main/")
     assert (space / data.thumbnail.partition("/resolve/main/")[2]).is_file()
     for one in [*data.models, *data.datasets, *(line.split()[0] for line in data.preload_from_hub)]:

@@ -16,7 +16,7 @@ CONFIG = (Path(__file__).parents[2] / "deploy" / "nginx.conf").read_text(encodin
 
 def test_bodies_that_the_server_takes_are_handed_on() -> None:
     (megabytes,) = re.findall(r"client_max_body_size (\d+)m;", CONFIG)
-    assert int(megabytes) * 2**20 >= incoming.MOST_UPLOADED >= 64_000_000
+    assert int(megabytes) * 2**20 >= incoming.MAX_UPLOADED >= 64_000_000
 
 
 def test_the_port_that_was_asked_for_is_handed_on() -> None:

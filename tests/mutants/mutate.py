@@ -14,9 +14,9 @@ import libcst
 from mutmut.__main__ import cli
 from mutmut.mutation import mutators
 
-MOST_BYTES = 8 * 2**30  # of addresses for each process: a wrong size once took a machine's whole memory
+MAX_BYTES = 8 * 2**30  # of addresses for each process: a wrong size once took a machine's whole memory
 
-resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a thousand short sessions need none of them
 mutators.mutation_operators.remove((libcst.BaseString, mutators.operator_string))  # type: ignore[attr-defined]
 cli(sys.argv[1:])

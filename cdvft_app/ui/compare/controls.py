@@ -19,7 +19,7 @@ from cdvft_app.ui.compare.form import (
     SIZES,
     START,
     WORDS,
-    layers_of,
+    fields_of,
     model_choices,
 )
 from cdvft_app.ui.shared.form import stands_for, text
@@ -60,7 +60,7 @@ def lay_out(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown, gr.HTML]]
                 controls[name] = _number(name)
         label, hint = WORDS["targets"]
         controls["targets"] = gr.Dropdown(
-            **layers_of(START["model"]),
+            **fields_of(START["model"])["targets"],
             label=label,
             info=hint,
             multiselect=True,

@@ -13,14 +13,13 @@ from cdvft_app.catalog.entries import find_known_model
 from cdvft_app.costs.quantities import amount
 from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, kind_of, layers_of
+from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, fields_of
 from cdvft_app.ui.shared.form import text
 
-MOST_RACES = 20
-MOST_TIMED = 12
+MAX_RACES = 20
+MAX_TIMED = 12
 _LOOKED_THROUGH = 400  # runs of the history, the latest
 _NONE = "None has finished here yet."
 _FILLS = "Fills in its model, layers and settings."
@@ -54,11 +53,9 @@ def connect(
         found = values(store, group_id)
         if found is None:
             return ['<p class="hint">This race is no longer there.</p>', *[gr.skip()] * (len(FIELDS) + 1)]
-        kind = kind_of(found["model"])
         own = {
-            "targets": gr.update(**{**layers_of(found["model"]), "value": found["targets"]}),
-            "sequence": gr.update(value=found["sequence"], visible=kind != "image"),
-            "image_size": gr.update(value=found["image_size"], visible=kind in ("image", None)),
+            name: gr.update(**{**usual, "value": found[name] or usual["value"]})
+            for name, usual in fields_of(found["model"]).items()
         }
         filled = (own.get(name, found[name]) for name in FIELDS)
         return [measured(store, group_id), *filled, [found["model"]]]
@@ -79,7 +76,7 @@ def choices(store: RunStore) -> list[tuple[str, str]]:
     for run in store.history(_LOOKED_THROUGH):
         if run.state == "finished":
             races.setdefault(run.group_id, []).append(run)
-    return [(_title(runs), group_id) for group_id, runs in list(races.items())[:MOST_RACES]]
+    return [(_title(runs), group_id) for group_id, runs in list(races.items())[:MAX_RACES]]
 
 
 def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
@@ -115,8 +112,8 @@ def measured(store: RunStore, group_id: object) -> str:
     if not runs:
         return ""
     device = runs[0].device or "an unknown device"
-    items = "".join(_item(run, runs) for run in runs[:MOST_TIMED])
-    rest = len(runs) - MOST_TIMED
+    items = "".join(_item(run, runs) for run in runs[:MAX_TIMED])
+    rest = len(runs) - MAX_TIMED
     more = f"<li>and {rest} more runs</li>" if rest > 0 else ""
     return (
         f'<p class="hint" title="{_HINT}">Training and peak memory on {escape(device)}:</p>'

@@ -9,9 +9,11 @@ from typing import Any
 
 from cdvft_app import ASSETS
 from cdvft_app.costs.devices import GPUS, HERE
+from cdvft_app.costs.table import usual_sequence
 from cdvft_app.decision.fit import PRECISION_TITLES
-from cdvft_app.methods import METHODS
+from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
 from cdvft_app.ui.shared.form import OWN, number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
@@ -31,7 +33,7 @@ START: dict[str, Any] = {
     "convention": "real_fft",
     "device": HERE,
     "precision": "float32",
-    "aim": "file",
+    "aim": "quality",
     "gradient_checkpointing": False,
 }
 
@@ -68,11 +70,11 @@ MATCHES = [
 DEVICES = [("this one", HERE), *((gpu.title, gpu.key) for gpu in GPUS)]
 PRECISIONS = [(title, key) for key, title in PRECISION_TITLES.items()]
 AIMS = [
+    ("quality in races like it", "quality"),
     ("a small file", "file"),
     ("little memory", "memory"),
     ("short steps", "time"),
     ("many adapters at once", "many"),
-    ("quality on runs like it", "quality"),
 ]
 CONVENTIONS = [("as it runs", "real_fft"), ("as in papers", "asymptotic")]
 
@@ -108,20 +110,44 @@ def model_choices() -> list[tuple[str, str]]:
             for model in recorded()["models"]]  # fmt: skip
 
 
-def kind_of(model: str) -> str | None:
-    """text, generation or image; None for a model that is not among the known ones."""
-    return next((entry["kind"] for entry in recorded()["models"] if entry["id"] == model), None)
+def fields_of(model: str) -> dict[str, dict[str, Any]]:
+    """What the controls that depend on the model offer, show and hold: layers, length, size of images.
 
-
-def layers_of(model: str) -> dict[str, Any]:
-    """Choices and value of the layers' control; for an unknown model only all linear layers, none chosen."""
-    known = next((entry for entry in recorded()["models"] if entry["id"] == model), None)
-    if known is None:
-        return {"choices": [("all linear layers", "all-linear")], "value": []}
-    names = [*dict.fromkeys([*known["usual"], *known["targets"]])]
-    covered = {name for name in names for usual in known["usual"] if name.endswith(f".{usual}")}
+    None of those that are shown is empty. A model that is not among the known ones is looked up; where that
+    fails, which the answer says, all linear layers and the usual length stand there.
+    """
+    known = next((entry for entry in recorded()["models"] if entry["id"] == model), None) or _looked_up(model)
+    usual = [] if known["usual"] == [ALL_LINEAR] else known["usual"]
+    names = [*dict.fromkeys([*usual, *known["targets"]])]
+    covered = {name for name in names for one in usual if name.endswith(f".{one}")}
     choices = [(name, name) for name in names if name not in covered]
-    return {"choices": [*choices, ("all linear layers", "all-linear")], "value": known["usual"]}
+    of_step = {
+        name: {"value": "" if known[name] is None else str(known[name]), "visible": known[name] is not None}
+        for name in ("sequence", "image_size")
+    }
+    layers = {"choices": [*choices, ("all linear layers", ALL_LINEAR)], "value": known["usual"]}
+    return {"targets": layers, **of_step}
+
+
+def _looked_up(model: str) -> dict[str, Any]:
+    try:
+        shapes = model_shapes(model)
+    except InvalidChoice:
+        return {"targets": [], "usual": [ALL_LINEAR], "sequence": START["sequence"], "image_size": None}
+    return model_entry(shapes)
+
+
+def model_entry(shapes: ModelShapes) -> dict[str, Any]:
+    """A model whose dimensions are known, with what its controls offer."""
+    return {
+        "id": shapes.name,
+        "kind": shapes.kind,
+        "parameters": shapes.total_parameters,
+        "targets": list(shapes.target_names()),
+        "usual": list(shapes.default_targets),
+        "sequence": None if shapes.image_size else usual_sequence(shapes),
+        "image_size": shapes.image_size,
+    }
 
 
 def _size(parameters: int) -> str:

@@ -12,7 +12,7 @@ import gradio as gr
 from cdvft_app.costs.request import CostRequest, parse_cost
 from cdvft_app.costs.sentences import label
 from cdvft_app.measuring.background import (
-    MOST_WAITING,
+    MAX_WAITING,
     MeasuringFailed,
     WaitingLine,
     device_here,
@@ -51,7 +51,7 @@ def connect(
         lambda *inputs: (yield from measured(app, line, request_values(*inputs))),
         fields,
         view,
-        concurrency_limit=MOST_WAITING + 2,
+        concurrency_limit=MAX_WAITING + 2,
         show_progress="hidden",
         api_visibility="private",
     )

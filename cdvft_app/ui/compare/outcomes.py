@@ -33,7 +33,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState
 
-MOST_RUNS = 300
+MAX_RUNS = 300
 _LOOKED_THROUGH = 1000  # of the history, which holds unfinished runs too
 
 
@@ -93,7 +93,7 @@ def _of_recorded_race(store: RunStore) -> Outcomes | None:
 
 def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
     """The latest finished runs, then those of the recorded race with when and where it was recorded."""
-    own = [found for run in store.history(_LOOKED_THROUGH) if (found := from_run(run))][:MOST_RUNS]
+    own = [found for run in store.history(_LOOKED_THROUGH) if (found := from_run(run))][:MAX_RUNS]
     race = recorded()
     if race is None:
         return own, None

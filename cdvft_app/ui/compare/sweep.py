@@ -13,8 +13,9 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.costs.quantities import duration
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.data.library import require_own
+from cdvft_app.data.source import DataRefused
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.prediction import Prediction, admit
@@ -89,7 +90,7 @@ def section(app: AppState) -> None:
             data = library.last_learned(app.store, data_id, token_of(own_token))
         except (DataRefused, StoreError):
             return gr.skip()  # `update_promise` says why
-        return library.nearest(data.kind).key
+        return nearest_recipe(data.kind).key
 
     own.input(fitting_recipe, [own, token], controls["recipe"], **QUIET)
 

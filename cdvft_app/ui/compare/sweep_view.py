@@ -13,15 +13,13 @@ from cdvft_app.payloads.shared import Done
 from cdvft_app.payloads.sweeps import SweepAnswer, SweepView
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, StoreError
-from cdvft_app.store.states import UNFINISHED
+from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import group, recorded
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.actions import resume_one
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.state import AppState
-
-ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
 
 
 def sweep(app: AppState, request: object) -> SweepAnswer:
@@ -49,13 +47,14 @@ def stop(app: AppState, request: object) -> Done:
 
 def go_on(app: AppState, request: object) -> Done:
     """{"group", "token"}: queue all runs again that ended early, if the token owns the sweep."""
-    return _each(app, request, ENDED_EARLY, partial(resume_one, app))
+    ended_early = [state for state in FINAL if state not in SETTLED]
+    return _each(app, request, ended_early, partial(resume_one, app))
 
 
 def _each(
     app: AppState,
     request: object,
-    states: Sequence[str],
+    states: Sequence[RunState],
     act: Callable[[str, str], None],
     backwards: bool = False,
 ) -> Done:

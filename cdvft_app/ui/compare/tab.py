@@ -9,7 +9,8 @@ import gradio as gr
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.roofline import roofline
-from cdvft_app.decision.comparison import compare, decide, grown
+from cdvft_app.decision.comparison import compare, grown
+from cdvft_app.decision.decide import decide
 from cdvft_app.figures import curves
 from cdvft_app.measuring.background import too_large
 from cdvft_app.methods import InvalidChoice
@@ -24,8 +25,7 @@ from cdvft_app.ui.compare.form import (
     SIZES,
     START,
     cost_request,
-    kind_of,
-    layers_of,
+    fields_of,
     recorded,
     without_stale_layers,
 )
@@ -110,13 +110,7 @@ def build(app: AppState) -> OnVisit | None:
         model = model or ""
         if filled == [model]:
             return [gr.skip()] * 4
-        kind = kind_of(model)
-        return [
-            gr.update(**layers_of(model)),
-            gr.update(visible=kind != "image", value=""),
-            gr.update(visible=kind in ("image", None), value=""),
-            [model],
-        ]
+        return [*(gr.update(**one) for one in fields_of(model).values()), [model]]
 
     with_model = [controls[name] for name in ("targets", "sequence", "image_size")]
     controls["model"].input(

@@ -23,7 +23,8 @@ from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Learn"
-MOST_WAITING = 4  # measurements, of a few seconds each
+MAX_WAITING = 4  # measurements, of a few seconds each
+MAX_WAITING_TRIALS = 60  # trainings, of a tenth of a second each; a class asks for them at once
 
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -123,11 +124,12 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
 
         return trained(request.get("rate") if isinstance(request, dict) else None)
 
-    # One at a time: two at once would measure each other's load.
     busy = "The server is busy with others' measurements; try again in a few seconds."
-    pool = Pool(1, MOST_WAITING, busy, share=(1, 1))
+    # One at a time: two at once would measure each other's load.
+    measurements = Pool(1, MAX_WAITING, busy, share=(1, 1))
+    trials = Pool(1, MAX_WAITING_TRIALS, busy, share=(1, MAX_WAITING_TRIALS // 2))
 
-    def measuring(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
+    def charged(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
         def measure(request: object) -> Crossover | Trial | Unmeasured:
             libraries.load()
             try:
@@ -136,6 +138,9 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
             except (ValueError, OverBudget) as error:
                 return {"error": without_paths(str(error))}
 
-        return pool.answering(measure)
+        return measure
 
-    return {"products": {"crossover": measuring(crossover)}, "breaking": {"trial": measuring(trial)}}
+    return {
+        "products": {"crossover": measurements.answering(charged(crossover))},
+        "breaking": {"trial": trials.answering(charged(trial))},
+    }

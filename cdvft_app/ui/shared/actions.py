@@ -16,10 +16,9 @@ from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.shapes.hub_models import describe_chosen_model
-from cdvft_app.store.labels import label_of
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import RESUMABLE, UNFINISHED, is_left_job, is_resumable
+from cdvft_app.store.states import RESUMABLE, UNFINISHED
 from cdvft_app.training.executors import Executor
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.logs import visitor_hash
@@ -103,7 +102,7 @@ def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Queue those of the shown runs that ended early; None, or why it was refused."""
     runs = _acted_on(app.store, ids, token)
     again = partial(resume_one, app)
-    return _each(app, [run.id for run in runs if is_resumable(run)], token, again)
+    return _each(app, [run.id for run in runs if run.is_resumable], token, again)
 
 
 def resume_one(app: AppState, run_id: str, token: str) -> None:
@@ -122,7 +121,7 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
 
 def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Executor) -> str | None:
     """Follow those of the shown runs again whose Jobs were left; None, or why it was refused."""
-    left = [run.id for run in _acted_on(app.store, ids, token) if is_left_job(run)]
+    left = [run.id for run in _acted_on(app.store, ids, token) if run.is_left_job]
 
     def again(run_id: str, mine: str) -> None:
         app.queue.follow_again(run_id, mine, executor, visitor())
@@ -136,7 +135,7 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
     if not runs:
         return Buttons(False, False, "Stop and Resume are for a race of yours.")
     busy = [run for run in runs if run.state in UNFINISHED]
-    ended_early = [run for run in runs if is_resumable(run)]
+    ended_early = [run for run in runs if run.is_resumable]
     if (busy or ended_early) and not store.owner(runs[0].id, token):
         what = "stopped" if busy else "resumed"
         return Buttons(False, False, f"Only the browser that started this race can have it {what}.")
@@ -150,19 +149,19 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         if any(run.is_job for run in busy):
             return Buttons(True, bool(ended_early), STOP_JOBS)
         again = (
-            f"Resume takes up {label_of(store, ended_early[0])} again."
+            f"Resume takes up {store.label_of(ended_early[0])} again."
             if ended_early
             else "Resume then goes on from there."
         )
         return Buttons(True, bool(ended_early), f"Stop keeps the adapter. {again}")
     if ended_early:
-        again = label_of(store, ended_early[0])
+        again = store.label_of(ended_early[0])
         return Buttons(
             False, True, f"This race does not train. Resume goes on with {again} from where it ended."
         )
     if defect := next((run.defect for run in runs if run.defect), None):
         return Buttons(False, False, defect)
-    if any(map(is_left_job, runs)):
+    if any(run.is_left_job for run in runs):
         return Buttons(False, False, FOLLOW_AGAIN)
     if any(run.is_job and run.state in RESUMABLE for run in runs):
         return Buttons(False, False, "A Job that has ended is not resumed: Send begins another one.")

@@ -10,11 +10,11 @@ from cdvft_app import catalog
 from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import MOST_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
+from cdvft_app.settings import MAX_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.texts import SETTINGS, counted
 
-MOST_TYPED = 120  # characters in a field
+MAX_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
 OWN = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
@@ -180,14 +180,14 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = [item for item in given if isinstance(item, str)]
     values["methods"] = [name for name in values["methods"] if name in METHODS]
     for name in (*NUMBERS, *RATES):
-        values[name] = text(values[name])[:MOST_TYPED]
+        values[name] = text(values[name])[:MAX_TYPED]
     values["data"] = values["data"] if isinstance(values["data"], dict) else None
     for name in ("model", "dataset", *CHOICES, *LISTS):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     for name in SWITCHES:
         values[name] = values[name] is True
     for name in (*TYPED, *HUB):
-        values[name] = text(values[name])[:MOST_PROMPT]
+        values[name] = text(values[name])[:MAX_PROMPT]
     return values if _is_runnable(values) else values | OF_ANOTHER
 
 

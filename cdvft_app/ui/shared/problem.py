@@ -8,7 +8,7 @@ from html import escape
 
 import gradio as gr
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.location import runs_folder
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any
 
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
-from cdvft_app.store.keeping import SECRET
+from cdvft_app.store.replication import SECRET
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.training.schedule import planned_processes

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.folders import packed_files
-from cdvft_app.data.limits import limits
+from cdvft_app.data.pictures import packed_files
+from cdvft_app.data.source import DataRefused, limits
 
 
 @contextmanager

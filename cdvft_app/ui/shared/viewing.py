@@ -15,11 +15,10 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from cdvft_app import catalog
-from cdvft_app.environment import environment
 from cdvft_app.public import visitors
-from cdvft_app.store.owners import KEY, kept_hash, token_hash
+from cdvft_app.settings.environment import environment
+from cdvft_app.store.owners import KEY, Viewer, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
-from cdvft_app.store.viewers import Viewer
 from cdvft_app.ui.shared import carried
 
 VIEWER_COOKIE = "cdvft-viewer"

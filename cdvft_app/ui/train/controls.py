@@ -11,7 +11,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import MOST_PROMPT
+from cdvft_app.settings import MAX_PROMPT
 from cdvft_app.training.schedule import gpus_to_choose, visible_gpus
 from cdvft_app.ui.shared import quiet, texts
 from cdvft_app.ui.shared.form import (
@@ -19,7 +19,7 @@ from cdvft_app.ui.shared.form import (
     HUB,
     LABELS,
     LISTED,
-    MOST_TYPED,
+    MAX_TYPED,
     OF_RECIPE,
     OWN,
     RATE,
@@ -85,7 +85,7 @@ class Controls:
             info=hint,
             lines=2,
             max_lines=6,
-            max_length=MOST_PROMPT,
+            max_length=MAX_PROMPT,
             visible=in_use("own_prompt", START["methods"], recipe.kind),
             elem_id="set-own_prompt",
         )
@@ -152,7 +152,7 @@ class Controls:
             elem_classes=["setting"],
             visible=in_use(name, START["methods"], catalog.get_recipe(START["recipe"]).kind),
             max_lines=1,
-            max_length=MOST_TYPED if name in LISTED else 20,
+            max_length=MAX_TYPED if name in LISTED else 20,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 
@@ -163,7 +163,7 @@ class Controls:
             label=label,
             info=hint,
             max_lines=1,
-            max_length=MOST_TYPED,
+            max_length=MAX_TYPED,
             elem_id=f"set-{name}",
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )

@@ -10,10 +10,10 @@ import orjson
 from cdvft_app.payloads.train import Answers, RunRows
 from cdvft_app.store.runs import RunStore
 
-MOST_ROWS = 2000
+MAX_ROWS = 2000
 KINDS = ("preparing", "step", "evaluation", "answers", "note")
 ANSWER_FIELDS = ("prompts", "answers", "right", "wrong", "tokens")
-MOST_KEPT = 64
+MAX_KEPT = 64
 """Answers in the cache. Watchers ask from a run's latest cursors, newcomers from its first one."""
 
 
@@ -22,19 +22,19 @@ class Feed:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._cached_rows = lru_cache(maxsize=MOST_KEPT)(self._write)
+        self._cached_rows = lru_cache(maxsize=MAX_KEPT)(self._write)
 
     def after(self, run_id: str, cursor: int, own: bool) -> tuple[RunRows, int, bool]:
-        """At most `MOST_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
+        """At most `MAX_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
 
         `own`: whether who asks now is told the prompt that the run's owner typed.
         """
         return self._cached_rows(run_id, cursor, self._store.last_row(run_id), own)
 
     def _write(self, run_id: str, cursor: int, last: int, own: bool) -> tuple[RunRows, int, bool]:
-        rows, cursor_now = self._store.rows(run_id, cursor, kinds=KINDS, limit=MOST_ROWS)
+        rows, cursor_now = self._store.rows(run_id, cursor, kinds=KINDS, limit=MAX_ROWS)
         parts = {name: orjson.Fragment(orjson.dumps(value)) for name, value in rows_for_page(rows).items()}
-        return cast(RunRows, parts), cursor_now, len(rows) == MOST_ROWS
+        return cast(RunRows, parts), cursor_now, len(rows) == MAX_ROWS
 
 
 def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:

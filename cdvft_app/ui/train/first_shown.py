@@ -8,7 +8,7 @@ from cdvft_app.payloads.train import RunView
 from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train.run_view import MOST_RUNS, shown, shown_recorded
+from cdvft_app.ui.train.run_view import MAX_RUNS, shown, shown_recorded
 
 LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
 NOT_KEPT = "The address names a run that is not kept here; it may have been deleted. This is another one."
@@ -16,7 +16,7 @@ NOT_KEPT = "The address names a run that is not kept here; it may have been dele
 
 def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
     """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
-    runs = [run_id for run_id in run_ids.split(",")[:MOST_RUNS] if app.store.get(run_id)]
+    runs = [run_id for run_id in run_ids.split(",")[:MAX_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
     view = _default_view(app, token)

@@ -17,7 +17,7 @@ from cdvft_app.training.device import free_bytes, kind_of_training
 from cdvft_app.training.slices import slice_seconds
 from cdvft_app.training.zero_gpu import knows_lent_gpu
 
-MOST_SHAPES = 3
+MAX_SHAPES = 3
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _blocks(plans: Sequence[Plan]) -> str:
     for name, d_out, d_in, count in plan.target_shapes:
         by_shape.setdefault((d_out, d_in), []).append((name, count))
     drawn = []
-    for (d_out, d_in), groups in list(by_shape.items())[:MOST_SHAPES]:
+    for (d_out, d_in), groups in list(by_shape.items())[:MAX_SHAPES]:
         first, *later = partitions(d_out, d_in, method.m, method.block_size)
         names = " and ".join(escape(name) for name, _ in groups)
         total = sum(count for _, count in groups)
@@ -114,7 +114,7 @@ def _blocks(plans: Sequence[Plan]) -> str:
             f"<figure>{block_layout.svg(first)}<figcaption><b>{names}</b>, {total} of {d_out} × {d_in}:"
             f"<br>{words}, between {diagonals} diagonals</figcaption></figure>"
         )
-    rest = len(by_shape) - MOST_SHAPES
+    rest = len(by_shape) - MAX_SHAPES
     return "".join(drawn) + (f'<p class="quiet">and {rest} more shapes</p>' if rest > 0 else "")
 
 

@@ -19,7 +19,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.train.run_view import current, lasting
 
-MOST_RACES = 500
+MAX_RACES = 500
 
 
 def races(store: RunStore, request: object) -> Races:
@@ -29,7 +29,7 @@ def races(store: RunStore, request: object) -> Races:
     """
     fields = request if isinstance(request, dict) else {}
     limit = fields.get("limit")
-    limit = min(max(limit, 1), MOST_RACES) if isinstance(limit, int) else 12
+    limit = min(max(limit, 1), MAX_RACES) if isinstance(limit, int) else 12
     groups = store.groups(limit + 1)
     return {
         "races": [_race(store, runs, fields.get("token")) for runs in groups[:limit]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.environment import environment
 from cdvft_app.public import intake
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import incoming, keeping
+from cdvft_app.settings.environment import environment
+from cdvft_app.store import history_file as files
+from cdvft_app.store import replication
 from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
@@ -38,7 +40,7 @@ FULL = (
     "The runs that visitors brought here fill the {:g} MB there are for them (CDVFT_UPLOAD_BYTES). Some must "
     "be deleted first."
 )
-MOST_EXPORTED = 10**9  # bytes
+MAX_EXPORTED = 10**9  # bytes
 WORKING: dict[str, Any] = {
     "concurrency_limit": 1,
     "concurrency_id": "history-file",
@@ -90,12 +92,12 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     Raises:
         StoreError, ResultsError: there is none; why.
     """
-    most = incoming.MOST_BYTES if environment().public else MOST_EXPORTED
+    most = files.PAGE.file_bytes if environment().public else MAX_EXPORTED
     told = 0, 0
 
     def write(out: Path) -> None:
         nonlocal told
-        told = keeping.export_history(app.store, out, token, most)
+        told = files.export_history(app.store, out, token, most)
         if not told[0]:
             out.unlink()
             raise ResultsError(NONE)
@@ -107,9 +109,9 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     if left:
         takes = f"a file takes {most / 1e6:g} MB of runs."
         said.append(f"Left out, as the oldest: {counted(left, 'run')}; {takes}")
-    if size > incoming.MOST_BYTES:
+    if size > files.PAGE.file_bytes:
         said.append(
-            f"The page takes back up to {incoming.MOST_BYTES / 1e6:.0f} MB; this one goes back by "
+            f"The page takes back up to {files.PAGE.file_bytes / 1e6:.0f} MB; this one goes back by "
             "python -m cdvft_app history import."
         )
     return out, f'<p role="status">{" ".join(said)}</p>'
@@ -121,12 +123,14 @@ def bring(app: AppState, file: Path, token: str) -> str:
     Raises:
         StoreError: nothing was taken; why.
     """
-    room = incoming.MOST_UNPACKED
-    if environment().public and (room := environment().upload_bytes - incoming.given_bytes(app.store)) <= 0:
-        raise StoreError(FULL.format(environment().upload_bytes / 1e6))
+    room = files.PAGE.unpacked_bytes
+    if environment().public:
+        room = min(room, environment().upload_bytes - files.imported_bytes(app.store))
+        if room <= 0:
+            raise StoreError(FULL.format(environment().upload_bytes / 1e6))
     who = visitor()
     with intake.turn(app.queue.budget, who):
-        taken = incoming.import_untrusted(
+        taken = files.import_untrusted(
             app.store,
             file,
             token,
@@ -134,10 +138,10 @@ def bring(app: AppState, file: Path, token: str) -> str:
             visitor=who,
             check=_check,
             unpack=_unpack_in_child,
-            most_unpacked=room,
+            limits=replace(files.PAGE, unpacked_bytes=room),
         )
     for run_id in taken.ids:
-        keeping.keep(app.store, run_id)
+        replication.replicate(app.store, run_id)
     said = [f"{counted(len(taken.ids), 'run')} taken."]
     if taken.known:
         said.append(f"{taken.known} {'was' if taken.known == 1 else 'were'} here before.")
@@ -146,13 +150,13 @@ def bring(app: AppState, file: Path, token: str) -> str:
     return f'<p role="status">{escape(" ".join(said))}</p>'
 
 
-def _unpack_in_child(file: Path, place: Path, here: list[str], most: int) -> dict[str, Any]:
+def _unpack_in_child(file: Path, place: Path, here: list[str], limits: files.Limits) -> dict[str, Any]:
     found: dict[str, Any] = intake.read_in_child(
-        incoming.unpack,
+        files.unpack,
         str(file),
         str(place),
         here,
-        most,
+        asdict(limits),
         limits=intake.child_limits(),
         imports=("safetensors.numpy",),
         refusals=(StoreError,),

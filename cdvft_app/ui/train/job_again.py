@@ -9,7 +9,6 @@ import gradio as gr
 
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.hub_jobs.following import follower
-from cdvft_app.store.states import is_left_job
 from cdvft_app.ui.shared import actions
 from cdvft_app.ui.shared.hub_login import has_login
 from cdvft_app.ui.shared.problem import problem
@@ -47,7 +46,7 @@ def connect(
 
     def offered(shown: Any, mine: str) -> Any:
         runs = [app.store.get(run) for run in run_ids_of(shown) if app.store.owner(run, token_of(mine))]
-        return gr.update(visible=any(run is not None and is_left_job(run) for run in runs))
+        return gr.update(visible=any(run is not None and run.is_left_job for run in runs))
 
     view.run_state(offered, [view, token], job.again, **QUIET)
 

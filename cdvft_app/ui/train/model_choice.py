@@ -18,7 +18,7 @@ from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.train.controls import QUIET, targets
 from cdvft_app.ui.train.model_finder import ModelFinder, find
 
-MOST_LAYERS = 12
+MAX_LAYERS = 12
 FLOAT32 = 4  # bytes
 THINGS = {"text": "reads text", "image": "sees images", "generation": "writes text"}
 
@@ -55,7 +55,7 @@ def _known(entry: ModelEntry) -> str:
 
 def _typed(entry: ModelEntry, found: HubModelInfo | None) -> str:
     names = list(dict.fromkeys(layer.name for layer in entry.layers))
-    layers = ", ".join(names[:MOST_LAYERS]) + (", …" if names[MOST_LAYERS:] else "")
+    layers = ", ".join(names[:MAX_LAYERS]) + (", …" if names[MAX_LAYERS:] else "")
     there = to_fetch(entry)
     if entry.source == "local":
         size = "read from its folder"

@@ -29,14 +29,12 @@ from cdvft_app.payloads.train import (
     RunNews,
     RunNow,
     RunsPoll,
-    RunState,
     RunView,
     WholeRun,
     Why,
 )
 from cdvft_app.settings import HELD_OUT, RunSettings
-from cdvft_app.store.labels import label_in
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
@@ -46,7 +44,7 @@ from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.train import driving
 from cdvft_app.ui.train.feed import Feed
 
-MOST_RUNS = 32
+MAX_RUNS = 32
 RECORDED = "recorded"  # what stands for the runs of the recorded race
 
 
@@ -104,7 +102,7 @@ def current(run: RunRecord) -> RunNow:
     return {
         "id": run.id,
         "name": run.name,
-        "state": cast(RunState, run.state),
+        "state": run.state,
         "reason": run.reason and with_titles(run.reason),
         "step": run.step,
         "total_steps": run.total_steps,
@@ -147,7 +145,7 @@ def poll(store: RunStore, feed: Feed, request: object, slices: Slices | None = N
     """
     fields = request if isinstance(request, dict) else {}
     cursors = fields.get("cursors")
-    known = dict(list(cursors.items())[:MOST_RUNS]) if isinstance(cursors, dict) else {}
+    known = dict(list(cursors.items())[:MAX_RUNS]) if isinstance(cursors, dict) else {}
     stoppable = buttons(store, [*known], str(fields.get("token", ""))).stop
     answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
     if slices is not None:
@@ -178,7 +176,7 @@ def verdict(store: RunStore, request: object) -> RaceVerdict:
         race = recorded()
         judged = judged_outcomes([from_recorded_race(run) for run in race["runs"]]) if race else None
     else:
-        ids = asked[:MOST_RUNS] if isinstance(asked, list) else []
+        ids = asked[:MAX_RUNS] if isinstance(asked, list) else []
         first = store.get(ids[0]) if ids else None
         runs = store.group(first.group_id) if first and not first.sweep else []
         judged = judged_race(runs, lambda run: kept_answers.of_run(store, run.id, run.metric_name or ""))

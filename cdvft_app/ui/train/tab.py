@@ -15,21 +15,21 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.data.library import is_own
-from cdvft_app.settings import InvalidChoice, OwnData
+from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import driving, job, job_again, model_choice, own_choice
+from cdvft_app.ui.train import driving, job, job_again, model_choice, uploaded_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import Forecast, forecast
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
-from cdvft_app.ui.train.own_list import offer
-from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
+from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
+from cdvft_app.ui.train.uploaded_list import offer
 
 TITLE = "Train"
 
@@ -43,7 +43,7 @@ def build(app: AppState) -> OnVisit:
             settings_fold("choose", on="race-started")  # once a run is on
             gr.HTML("<h2>What</h2>", apply_default_css=False)
             controls.what()
-            own = own_choice.own_choice(app, token)
+            own = uploaded_choice.uploaded_choice(app, token)
             gr.HTML("<h2>How</h2>", apply_default_css=False)
             controls.how()
             at_first = _counted_at_first()
@@ -80,7 +80,7 @@ def build(app: AppState) -> OnVisit:
         chosen = dict(zip(form.FIELDS, typed, strict=True))
         # These components hand on whatever came, which must be refused in words that can be sent.
         chosen["recipe"] = str(chosen["recipe"])
-        chosen["data"] = own_choice.as_chosen(chosen["data"])
+        chosen["data"] = uploaded_choice.as_chosen(chosen["data"])
         return form.applied(chosen, filled_for_now)
 
     # While one types: counts, blocks, whether Start can be pressed. What fills fields by itself asks once it
@@ -115,7 +115,7 @@ def build(app: AppState) -> OnVisit:
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
 
-    def recipe_updates(key: object, m: Any, data: OwnData | None = None) -> list[Any]:
+    def recipe_updates(key: object, m: Any, data: UploadedDataset | None = None) -> list[Any]:
         recipe = _recipe(key)
         if recipe is None:
             return [gr.skip()] * len(recipe_outputs)
@@ -137,7 +137,7 @@ def build(app: AppState) -> OnVisit:
         filled_for,
     ]
 
-    own_choice.connect(
+    uploaded_choice.connect(
         app,
         own,
         field,
@@ -180,7 +180,7 @@ def build(app: AppState) -> OnVisit:
     # The buttons. Every one of them asks the store again; what the page believes decides nothing.
     def run_ids_of(shown_value: Any) -> list[str]:
         runs = shown_value.get("runs") if isinstance(shown_value, dict) else None
-        return [run for run in runs if isinstance(run, str)][:MOST_RUNS] if isinstance(runs, list) else []
+        return [run for run in runs if isinstance(run, str)][:MAX_RUNS] if isinstance(runs, list) else []
 
     def button_states(shown_value: Any, mine: str) -> tuple[Any, ...]:
         able = actions.buttons(app.store, run_ids_of(shown_value), mine)
@@ -242,7 +242,7 @@ def build(app: AppState) -> OnVisit:
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
     def fill(values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(values["recipe"])
-        data = own_choice.readable(values["data"])
+        data = uploaded_choice.readable(values["data"])
         *updates, _ = recipe_updates(recipe.key, values["m"], data)
         updates_of = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
         model = values["model"] or recipe.model
@@ -251,7 +251,7 @@ def build(app: AppState) -> OnVisit:
         return [
             *(_set(updates_of.get(name), values[name]) for name in form.FIELDS),
             [recipe.key, model],
-            *own_choice.choice_updates(values["data"]),
+            *uploaded_choice.choice_updates(values["data"]),
         ]
 
     def use_settings(shown_value: Any, mine: str) -> list[Any]:

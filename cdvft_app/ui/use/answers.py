@@ -10,8 +10,8 @@ from typing import Any
 from cdvft_app.costs.quantities import amount
 from cdvft_app.ui.use.html import table
 
-MOST_CLASSES = 3  # of an answer, the likeliest
-MOST_OF_INPUT = 160  # characters that head an answer
+MAX_CLASSES = 3  # of an answer, the likeliest
+MAX_OF_INPUT = 160  # characters that head an answer
 
 
 def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[st
         return f"<tr>{name}<td>{answer['value']:.3f}</td><td></td></tr>"
     differs = answer["label"] != first
     mark = ' <span class="mark">≠</span><span class="hidden-text"> differs</span>' if differs else ""
-    likeliest = sorted(zip(answer["probabilities"], labels, strict=True), reverse=True)[:MOST_CLASSES]
+    likeliest = sorted(zip(answer["probabilities"], labels, strict=True), reverse=True)[:MAX_CLASSES]
     bars = "".join(
         f'<li><span class="bar" style="--share:{share:.4f};--of:var(--method-{side["method"]})"></span>'
         f"{escape(label)} {100 * share:.1f}\u00a0%</li>"
@@ -95,4 +95,4 @@ def _difference(value: float) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_OF_INPUT else f"{text[:MOST_OF_INPUT]}…"
+    return text if len(text) <= MAX_OF_INPUT else f"{text[:MAX_OF_INPUT]}…"

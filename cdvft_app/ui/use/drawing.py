@@ -14,7 +14,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.ui.shared.component import component
 
-MOST_PIXELS = 518  # a side of what a model gets
+MAX_PIXELS = 518  # a side of what a model gets
 
 
 def pad() -> gr.HTML:
@@ -48,7 +48,7 @@ def seen(request: object) -> Seen | None:
     """What a model gets of the drawing; None for what is no drawing."""
     fields: dict[str, Any] = request if isinstance(request, dict) else {}
     key, side = fields.get("dataset"), fields.get("side")
-    if key not in inputs.DRAWN_SIDES or not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
+    if key not in inputs.DRAWN_SIDES or not isinstance(side, int) or not 1 <= side <= MAX_PIXELS:
         return None
     try:
         digit = inputs.drawn_digit(fields.get("drawing"), key)

@@ -17,7 +17,7 @@ from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 
-MOST_TEXTS = 100
+MAX_TEXTS = 100
 To = Literal[tuple(EXPORTERS)]  # type: ignore[valid-type]
 
 
@@ -43,8 +43,8 @@ def register(app: AppState, answering: Answering) -> None:
         if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MAX_RUNS):
             raise refusal(f"run_ids: give a list of 1 to {MAX_RUNS} runs of one race.")
         for given in (texts, second):
-            if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MOST_TEXTS):
-                raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
+            if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MAX_TEXTS):
+                raise refusal(f"texts: give a list of 1 to {MAX_TEXTS} texts.")
         if not _are_texts([*(texts or []), *(second or [])]):
             raise refusal("texts: each must be a text.")
         if not _are_texts(run_ids):

@@ -14,8 +14,8 @@ from cdvft_app.results import held_out
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use.html import scrolling, table
 
-MOST_CLASSES = 20  # that are drawn as a matrix
-MOST_CONFUSED = 20  # pairs of classes, where there are more
+MAX_CLASSES = 20  # that are drawn as a matrix
+MAX_CONFUSED = 20  # pairs of classes, where there are more
 RunAnswers = tuple[str, str, Predictions]
 """Of a run: what it is called, its method's key, and what it answered."""
 
@@ -52,7 +52,7 @@ def _matrix(run: RunAnswers, counted: np.ndarray, labels: Sequence[str]) -> str:
     title, method, answers = run
     right, rows = int(answers.correct.sum()), len(answers.labels)
     heading = f"<h3>{escape(title)}: {right:,} of {rows:,} right ({100 * right / rows:.1f}\u00a0%)</h3>"
-    if len(labels) > MOST_CLASSES:
+    if len(labels) > MAX_CLASSES:
         return f"<section>{heading}{_confused(title, counted, labels)}</section>"
     heads = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
     body = "".join(
@@ -76,7 +76,7 @@ def _cell(count: int, of: int, right: bool) -> str:
 
 def _confused(title: str, counted: np.ndarray, labels: Sequence[str]) -> str:
     wrong = counted - np.diag(counted.diagonal())
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSED]
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSED]
     pairs = [(*divmod(int(place), len(labels)), int(wrong.flat[place])) for place in worst]
     rows = "".join(
         f"<tr><td>{escape(labels[truth])}</td><td>{escape(labels[answer])}</td><td>{count:,}</td></tr>"
@@ -129,12 +129,12 @@ def of_numbers(runs: Sequence[RunAnswers]) -> str:
     return f'{table("errors", "Errors", heads, rows)}<div class="matrices">{drawn}</div>'
 
 
-MOST_POINTS = 2000
+MAX_POINTS = 2000
 SIDE = 240  # pixels
 
 
 def _scatter(title: str, method: str, answers: Predictions) -> str:
-    labels, outputs = answers.labels[:MOST_POINTS], answers.outputs[:MOST_POINTS, 0]
+    labels, outputs = answers.labels[:MAX_POINTS], answers.outputs[:MAX_POINTS, 0]
     low, high = float(min(labels.min(), outputs.min())), float(max(labels.max(), outputs.max()))
     scale = SIDE / ((high - low) or 1.0)
     dots = "".join(

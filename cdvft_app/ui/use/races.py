@@ -12,7 +12,7 @@ from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 
-MOST_RACES = 30
+MAX_RACES = 30
 
 
 def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
@@ -33,7 +33,7 @@ def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
 
 def choices(store: RunStore) -> list[tuple[str, str]]:
     """The latest races with something to use, and the recorded one: what each is called, and its group."""
-    races = [usable(store, records) for records in store.groups(MOST_RACES, sweeps=False)]
+    races = [usable(store, records) for records in store.groups(MAX_RACES, sweeps=False)]
     offered = [(_title(runs, "%d %b %H:%M"), runs[0].record.group_id) for runs in races if runs]
     if runs := opened(store, recorded.GROUP):
         offered.append((_title(runs, "recorded %d %B %Y"), recorded.GROUP))

@@ -44,7 +44,7 @@ READY = "The latest race comes first."
 OTHER = (
     "The address names a run with nothing to use here: it has not ended, or was deleted. This is another one."
 )
-MOST_LINES = 20
+MAX_LINES = 20
 # One question at a time; further visitors wait in Gradio's queue.
 ASKING: dict[str, Any] = {
     "concurrency_limit": 1,
@@ -252,8 +252,8 @@ def _quiet(sentence: str) -> str:
 
 def _lines(text: str | None) -> list[str]:
     lines = [line for line in (text or "").splitlines() if line.strip()]
-    if len(lines) > MOST_LINES:
-        raise ResultsError(f"There are {len(lines):,} lines; at most {MOST_LINES} are asked at once.")
+    if len(lines) > MAX_LINES:
+        raise ResultsError(f"There are {len(lines):,} lines; at most {MAX_LINES} are asked at once.")
     return lines
 
 

@@ -14,7 +14,7 @@ from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.ui.use.example_tables import judged
 from cdvft_app.ui.use.html import table
 
-MOST_OF_TEXT = 600  # characters
+MAX_OF_TEXT = 600  # characters
 RunWritten = tuple[str, str, WrittenAnswers]
 """Of a run: what it is called, its method's key, and what it wrote."""
 
@@ -95,5 +95,5 @@ def _mark(word: str) -> str:
 
 
 def _lines(text: str) -> str:
-    cut = text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"
+    cut = text if len(text) <= MAX_OF_TEXT else f"{text[:MAX_OF_TEXT]}…"
     return "<br>".join(map(escape, cut.splitlines()))

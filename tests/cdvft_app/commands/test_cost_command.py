@@ -54,7 +54,8 @@ def test_settings_reach_the_count(cost):
 
 
 def test_csv_and_table_show_the_same(cost):
-    options = ("--model", "meta-llama/Meta-Llama-3-8B", "--methods", "cdvft,lora,head")
+    options = ("--model", "meta-llama/Meta-Llama-3-8B", "--methods", "cdvft,lora,head", "--device", "h100")
+    options += ("--precision", "4bit")
     rows = list(csv.DictReader(io.StringIO(cost(*options, "--csv")[1])))
     assert [row["trainable_parameters"] for row in rows] == ["688128", "3407872", ""]
     _, output, _ = cost(*options)

@@ -18,7 +18,6 @@ from transformers import (
 )
 
 from benchmarks.step_memory import highest_of_tensors
-from cdvft_app.costs.memory import step_memory
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring.step_time import _adapt, _Task
@@ -44,9 +43,8 @@ def kept(config: PretrainedConfig, architecture: str, folder: Path) -> tuple[int
     model: Any = _adapt(task, row, shapes).train()
     inputs = task.inputs(BATCH, SEQUENCE, torch.device("cpu"))
     model(*inputs).backward()  # gradients stand from here on
-    formula = step_memory(row, shapes)
     return (
-        formula.adapter_inputs + formula.activations + formula.logits,
+        row["activation_bytes"] + row["model_activation_bytes"] + row["logit_bytes"],
         highest_of_tensors(lambda: model(*inputs).backward()),
     )
 

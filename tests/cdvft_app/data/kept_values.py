@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cdvft_app.catalog.uploaded_rows import table
-from cdvft_app.data.keep import Kept
+from cdvft_app.data.imported_table import ImportedTable
 
 
-def values(kept: Kept) -> list[tuple[Any, ...]]:
+def values(kept: ImportedTable) -> list[tuple[Any, ...]]:
     """Each row without its number."""
     return [tuple(row.values())[1:] for row in table(kept.sha256).to_pylist()]

@@ -14,15 +14,14 @@ from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.catalog.uploaded_rows import divide, table
 from cdvft_app.data.columns import columns_of
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.inspect import inspect
-from cdvft_app.data.keep import keep
-from cdvft_app.data.report import facts
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import RunSettings
 
 
 def looked(path, **said):
-    return inspect(keep(path), path.stem, **said)
+    return inspect(import_file(path), path.stem, **said)
 
 
 def table_of(tmp_path, head, rows, name="rows.csv"):
@@ -37,7 +36,7 @@ def test_a_clean_table_is_ready_to_be_learned(tmp_path):
     assert (found.roles.inputs, found.roles.label, found.task) == (("review",), "verdict", "classification")
     assert found.classes == (("bad", 40, 10), ("good", 40, 10)) and found.majority == ("bad", 0.5)
     assert not found.faults and found.problem is None
-    assert json.loads(json.dumps(facts(found)))["recipe"] == "sentiment"
+    assert json.loads(json.dumps(as_dict(found)))["recipe"] == "sentiment"
 
 
 def test_every_fault_is_named_with_its_row_and_column(tmp_path):
@@ -104,11 +103,14 @@ def test_a_split_of_its_own_is_kept_and_its_doubles_are_not_trained_on(tmp_path)
 
 
 def test_a_second_file_is_what_is_evaluated_on(tmp_path):
-    train = keep(made.clean_csv(tmp_path / "train.csv", made.sentences(40)))
+    train = import_file(made.clean_csv(tmp_path / "train.csv", made.sentences(40)))
     new = [(f"new {text}", label) for text, label in made.sentences(10)]
     rows = [*new, ("odd", "so-so"), made.sentences(40)[3]]
     found = inspect(
-        train, "mine", evaluation=keep(made.clean_csv(tmp_path / "test.csv", rows)), evaluation_title="test"
+        train,
+        "mine",
+        evaluation=import_file(made.clean_csv(tmp_path / "test.csv", rows)),
+        evaluation_title="test",
     )
     assert (found.data.train_rows, found.data.evaluation_rows) == (39, 11)
     assert found.faults[0].startswith("“test”, row 12, column “verdict”: no row to train on has this label")
@@ -223,7 +225,7 @@ def test_the_recipe_gives_small_data_more_epochs_and_its_own_length(tmp_path):
 def test_a_table_is_not_read_into_memory(tmp_path):
     import pyarrow as pa
 
-    kept = keep(made.clean_csv(tmp_path / "rows.csv", made.sentences(5_000)))
+    kept = import_file(made.clean_csv(tmp_path / "rows.csv", made.sentences(5_000)))
     before = pa.total_allocated_bytes()
     rows = table(kept.sha256)
     assert rows.num_rows == 5_000 and pa.total_allocated_bytes() - before < 10_000
@@ -232,5 +234,5 @@ def test_a_table_is_not_read_into_memory(tmp_path):
 def test_amounts_between_whole_numbers_are_numbers(tmp_path):
     file = tmp_path / "amounts.csv"
     file.write_text("text,a,b\n" + "".join(f"row {i},{i},{i * 0.37:.2f}\n" for i in range(30)))
-    kept = keep(file)
+    kept = import_file(file)
     assert [column.type for column in columns_of(kept)] == ["text", "whole numbers", "numbers"]

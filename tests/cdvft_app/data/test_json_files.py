@@ -8,8 +8,8 @@ import made
 import pytest
 from kept_values import values
 
-from cdvft_app.data.keep import faults_of, keep
-from cdvft_app.data.limits import Limits
+from cdvft_app.data.imported_table import import_file, row_errors_of
+from cdvft_app.data.source import Limits
 
 ALPACA = [
     {"instruction": "Name a café", "input": "in Łódź" if place else "here", "output": str(place)}
@@ -19,9 +19,9 @@ ALPACA = [
 
 def test_json_lines_name_the_line_that_is_none(tmp_path):
     text = '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1]\n{"text": null, "label": 2.5}\n'
-    kept = keep(made.written(tmp_path, text, "rows.jsonl"))
+    kept = import_file(made.written(tmp_path, text, "rows.jsonl"))
     assert values(kept) == [("a", "1"), (None, "2.5")]
-    said = " ".join(faults_of(kept).sentences())
+    said = " ".join(row_errors_of(kept).sentences())
     assert "Row 2: it is no JSON" in said and "Row 3: it holds list" in said
 
 
@@ -29,7 +29,7 @@ def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
     text = (
         '[\n  {"instruction": "Say\\nhi", "output": "hi"},\n  {"instruction": "Count",\n "output": [1, 2]}]'
     )
-    kept = keep(made.written(tmp_path, text, "alpaca.json"))
+    kept = import_file(made.written(tmp_path, text, "alpaca.json"))
     assert kept.format == "JSON" and kept.columns == ("instruction", "output")
     assert values(kept) == [("Say\nhi", "hi"), ("Count", "[1, 2]")]
 
@@ -46,7 +46,7 @@ def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
 )
 def test_a_list_of_json_objects_is_read_in_any_encoding(tmp_path, encoding, said):
     rows = ALPACA[:1] if encoding == "cp1252" else ALPACA  # which has no Ł
-    kept = keep(
+    kept = import_file(
         made.written(tmp_path, json.dumps(rows, ensure_ascii=False, indent=1), "alpaca.json", encoding)
     )
     assert (kept.format, kept.encoding) == ("JSON", said)
@@ -55,19 +55,19 @@ def test_a_list_of_json_objects_is_read_in_any_encoding(tmp_path, encoding, said
 
 @pytest.mark.parametrize("name", ["alpaca.jsonl", "alpaca.txt", "alpaca"])
 def test_a_list_of_json_objects_is_known_by_its_beginning(tmp_path, name):
-    kept = keep(made.written(tmp_path, "\n " + json.dumps(ALPACA), name))
+    kept = import_file(made.written(tmp_path, "\n " + json.dumps(ALPACA), name))
     assert kept.format == "JSON" and kept.rows == 3
 
 
 def test_one_conversation_is_a_row(tmp_path):
     said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
-    kept = keep(made.written(tmp_path, json.dumps({"messages": said}), "one.jsonl"))
+    kept = import_file(made.written(tmp_path, json.dumps({"messages": said}), "one.jsonl"))
     assert values(kept) == [("hi", "hello")]
 
 
 def test_a_line_that_is_too_long_is_counted_once(tmp_path):
     lines = [json.dumps({"text": "x" * length, "label": "a"}) for length in (3, 900, 4)]
-    kept = keep(made.written(tmp_path, "\n".join(lines), "rows.jsonl"), Limits(cell_characters=100))
-    assert kept.rows == 2 and faults_of(kept).sentences() == [
+    kept = import_file(made.written(tmp_path, "\n".join(lines), "rows.jsonl"), Limits(cell_characters=100))
+    assert kept.rows == 2 and row_errors_of(kept).sentences() == [
         "Row 2: it is longer than 800 bytes. Shorten it."
     ]

@@ -10,8 +10,9 @@ from cdvft_app.catalog import resolve
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.catalog.uploaded_entry import is_kept
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.limits import Limits, limits
+from cdvft_app.data.imported_table import import_file, import_in_child
+from cdvft_app.data.source import DataRefused, Limits, limits
+from cdvft_app.public import intake
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.location import data_folder
@@ -53,6 +54,25 @@ def test_equal_files_count_for_each_and_stay_until_the_last_is_deleted(store, fi
     assert [record.name for record in store.datasets.of("you")] == ["yours"] and list(data_folder().iterdir())
     library.remove(store, yours.id, "you")
     assert list(data_folder().iterdir()) == []
+
+
+def test_a_file_that_another_owner_deletes_while_it_is_given_keeps_its_rows(store, file):
+    theirs = [library.give(store, file, "you")]
+
+    def read(path, limits, progress):
+        kept = import_file(path, limits, progress)
+        if theirs:
+            library.remove(store, theirs.pop().id, "you")
+        return kept
+
+    mine = library.give(store, file, "me", read=read)
+    assert library.look(store, mine.id, "me").data is not None
+
+
+def test_a_file_that_is_kept_already_is_not_read_again(store, file, monkeypatch):
+    mine = library.give(store, file, "me")
+    monkeypatch.setattr(intake, "read_in_child", lambda *_, **__: pytest.fail("read again"))
+    assert library.give(store, file, "you", read=import_in_child).sha256 == mine.sha256
 
 
 def test_deleting_says_which_runs_lose_their_rows(store, file):

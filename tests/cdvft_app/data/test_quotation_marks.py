@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 from kept_values import values
 
 from cdvft_app.catalog.uploaded_rows import table
-from cdvft_app.data.faults import Faults
-from cdvft_app.data.keep import faults_of, keep
-from cdvft_app.data.limits import Limits
-from cdvft_app.data.records import Records
+from cdvft_app.data.csv_file import Records
+from cdvft_app.data.imported_table import import_file, row_errors_of
+from cdvft_app.data.source import Limits, RowErrors
 
 FILMS = [f"film {place},{'good' if place % 2 else 'bad'}" for place in range(60)]
 many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class Told(Faults):
-    """Faults with every row, where a page names the first few."""
+class Told(RowErrors):
+    """RowErrors with every row, where a page names the first few."""
 
     def __init__(self):
         super().__init__()
@@ -34,9 +33,9 @@ class Told(Faults):
 
 
 def films(tmp_path, at_11, at_31="", name="films.csv"):
-    """Kept from 60 films, with something in row 11 and maybe in row 31."""
+    """ImportedTable from 60 films, with something in row 11 and maybe in row 31."""
     rows = [*FILMS[:9], at_11, *FILMS[9:28], *([at_31] if at_31 else []), *FILMS[28:]]
-    return keep(made.written(tmp_path, "\n".join(["text,label", *rows, ""]), name))
+    return import_file(made.written(tmp_path, "\n".join(["text,label", *rows, ""]), name))
 
 
 def read(text, names=("text", "label")):
@@ -64,13 +63,13 @@ NEVER = "a quotation mark is opened and never closed; 1 row like it (31). Close 
 def test_two_rows_with_stray_marks_are_named_and_those_between_are_used(tmp_path, at_11, at_31, said):
     kept = films(tmp_path, at_11, at_31)
     assert [",".join(row) for row in values(kept)] == FILMS
-    assert faults_of(kept).sentences("films") == [f"“films”, row 11, column {said}"]
+    assert row_errors_of(kept).sentences("films") == [f"“films”, row 11, column {said}"]
 
 
 def test_lines_of_a_value_that_cannot_be_read_are_no_rows(tmp_path):
     kept = films(tmp_path, '"He said "yes" to it,\nand came, then\nand left",good')
     assert [",".join(row) for row in values(kept)] == FILMS
-    broken, others = faults_of(kept).sentences()
+    broken, others = row_errors_of(kept).sentences()
     assert "Row 11, column “text”: text follows a closing quotation mark." in broken
     assert "Row 12: it seems to go on with a value that begins in a row above and cannot be read" in others
     assert "1 row like it (13). Mend the quotation marks of that row." in others
@@ -93,7 +92,7 @@ def test_a_value_that_runs_over_rows_is_said(tmp_path):
         "rows, close the quotation mark in the first of them."
     ]
     prose = films(tmp_path, '"Two lines,\nof prose,\nand a last one",good', name="prose.csv")
-    assert prose.rows == 61 and not faults_of(prose).count
+    assert prose.rows == 61 and not row_errors_of(prose).count
 
 
 @pytest.mark.parametrize(
@@ -135,13 +134,13 @@ def test_each_line_is_of_one_record_or_a_fault(text):
 @given(st.lists(st.text('ab", ', max_size=12), min_size=1, max_size=12))
 def test_each_row_of_a_file_is_used_or_counted_as_left_out(tmp_path, lines):
     lines = ["text,label", "a film,good", *lines]
-    kept = keep(made.written(tmp_path, "\n".join(lines)))
+    kept = import_file(made.written(tmp_path, "\n".join(lines)))
     used = 0
     for row, *found in (tuple(row.values()) for row in table(kept.sha256).to_pylist()):
         more = sum(value.count("\n") for value in found if value)
         used += sum(bool(line.strip()) for line in lines[row - 1 : row + more])
     heads = 0 if any("first line is read as a row" in note for note in kept.notes) else 1
-    assert heads + used + faults_of(kept).count == sum(bool(line.strip()) for line in lines)
+    assert heads + used + row_errors_of(kept).count == sum(bool(line.strip()) for line in lines)
 
 
 STRAY = st.sampled_from(

@@ -11,9 +11,8 @@ import pytest
 from kept_values import values
 
 from cdvft_app.catalog.uploaded_rows import table
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.keep import faults_of, find, keep
-from cdvft_app.data.limits import Limits
+from cdvft_app.data.imported_table import find, import_file, row_errors_of
+from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.store.location import data_folder
 
 
@@ -30,22 +29,22 @@ from cdvft_app.store.location import data_folder
     ],
 )
 def test_a_table_is_read_whatever_wrote_it(tmp_path, text, encoding, said):
-    kept = keep(made.written(tmp_path, text, encoding=encoding))
+    kept = import_file(made.written(tmp_path, text, encoding=encoding))
     assert (kept.encoding, kept.separator) == said
     assert kept.columns == ("text", "label") and values(kept) == [("önce", "a"), ("twice", "b")]
 
 
 def test_values_in_quotes_may_hold_separators_quotes_and_line_ends(tmp_path):
-    kept = keep(made.written(tmp_path, 'text,label\n"a, ""b""\nc",x\n5" wide,y\nplain,x\n'))
+    kept = import_file(made.written(tmp_path, 'text,label\n"a, ""b""\nc",x\n5" wide,y\nplain,x\n'))
     assert values(kept) == [('a, "b"\nc', "x"), ('5" wide', "y"), ("plain", "x")]
     assert [row["__row__"] for row in table(kept.sha256).to_pylist()] == [2, 4, 5]
 
 
 def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
     rows = made.sentences(60)
-    kept = keep(made.faulty_csv(tmp_path / "faulty.csv", rows))
+    kept = import_file(made.faulty_csv(tmp_path / "faulty.csv", rows))
     assert kept.rows == 6 + 59 and kept.encoding == "Windows-1252 (Western)"
-    said = " ".join(faults_of(kept).sentences())
+    said = " ".join(row_errors_of(kept).sentences())
     assert "Row 2: it has more values than the head has columns" in said
     assert "Row 3, column “verdict”: it has fewer values" in said
     assert "Row 4, column “review”: a quotation mark is opened and never closed" in said
@@ -54,13 +53,13 @@ def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
 def test_a_line_of_another_encoding_among_utf_8_is_read_and_said(tmp_path):
     path = tmp_path / "mixed.csv"
     path.write_bytes("text,label\nönce,a\nzwölf,b\n".encode() + "fünf,a\n".encode("cp1252"))
-    kept = keep(path)
+    kept = import_file(path)
     assert values(kept)[-1] == ("fünf", "a")
     assert "1 line (4) is not UTF-8" in kept.notes[0]
 
 
 def test_a_table_without_a_head_keeps_its_first_row(tmp_path):
-    kept = keep(made.written(tmp_path, "I like it,1\nbad,0\ngood,1\n"))
+    kept = import_file(made.written(tmp_path, "I like it,1\nbad,0\ngood,1\n"))
     assert kept.columns == ("column 1", "column 2") and kept.rows == 3 and "first line" in kept.notes[0]
 
 
@@ -74,14 +73,14 @@ def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
         metadata
     )
     pq.write_table(rows, tmp_path / "rows.parquet")
-    kept = keep(tmp_path / "rows.parquet")
+    kept = import_file(tmp_path / "rows.parquet")
     assert kept.kind == "image" and [row["label"] for row in table(kept.sha256).to_pylist()] == ["cat", "dog"]
-    assert "extra" in kept.notes[0] and "Row 3" in faults_of(kept).sentences()[0]
+    assert "extra" in kept.notes[0] and "Row 3" in row_errors_of(kept).sentences()[0]
 
 
 def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
     rows = made.sentences(10)
-    one, other = (keep(made.clean_csv(tmp_path / name, rows)) for name in ("a.csv", "b.csv"))
+    one, other = (import_file(made.clean_csv(tmp_path / name, rows)) for name in ("a.csv", "b.csv"))
     assert one == other == find(one.sha256)
     assert [path.name for path in data_folder().iterdir()] == [one.sha256]
 
@@ -107,7 +106,7 @@ def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
 )
 def test_what_is_no_table_is_refused_in_a_sentence(tmp_path, text, name, why):
     with pytest.raises(DataRefused, match=why):
-        keep(made.written(tmp_path, text, name))
+        import_file(made.written(tmp_path, text, name))
     assert not data_folder().exists() or not list(data_folder().iterdir())
 
 
@@ -115,10 +114,10 @@ def test_what_is_no_table_is_refused_in_a_sentence(tmp_path, text, name, why):
 def test_an_excel_workbook_is_refused_by_what_it_is(tmp_path, name):
     members = {"[Content_Types].xml": "", "xl/workbook.xml": "", "xl/media/image1.png": made.picture(1)}
     with pytest.raises(DataRefused, match=f"“{name}” is an Excel workbook. Save the sheet as “CSV UTF-8”"):
-        keep(made.zipped(tmp_path, members, name))
+        import_file(made.zipped(tmp_path, members, name))
     (tmp_path / name).write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))  # of before 2007
     with pytest.raises(DataRefused, match=f"“{name}” is an Excel workbook"):
-        keep(tmp_path / name)
+        import_file(tmp_path / name)
 
 
 def test_limits_are_named(tmp_path):
@@ -129,11 +128,11 @@ def test_limits_are_named(tmp_path):
         (Limits(columns=1), "2 columns"),
     ):
         with pytest.raises(DataRefused, match=why):
-            keep(path, limits)
-    kept = keep(
+            import_file(path, limits)
+    kept = import_file(
         made.clean_csv(tmp_path / "long.csv", [("x" * 90, "a"), ("y", "b")]), Limits(cell_characters=50)
     )
-    assert values(kept) == [("y", "b")] and "more than 50 characters" in faults_of(kept).sentences()[0]
+    assert values(kept) == [("y", "b")] and "more than 50 characters" in row_errors_of(kept).sentences()[0]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ def test_limits_are_named(tmp_path):
 def test_a_first_line_that_says_the_separator_is_no_row(tmp_path, line, separator, named, encoding):
     rows = [("text", "label"), ("once,;|", "a"), ("twice,;|", "b")]
     text = "\r\n".join([line, "", *(separator.join(f'"{value}"' for value in row) for row in rows)])
-    kept = keep(made.written(tmp_path, text, encoding=encoding))
+    kept = import_file(made.written(tmp_path, text, encoding=encoding))
     assert kept.columns == ("text", "label") and kept.separator == named and not kept.notes
     assert values(kept) == rows[1:]
     assert [row["__row__"] for row in table(kept.sha256).to_pylist()] == [4, 5]
@@ -159,4 +158,4 @@ def test_a_first_line_that_says_the_separator_is_no_row(tmp_path, line, separato
 
 def test_a_file_that_says_its_separator_and_nothing_else_is_empty(tmp_path):
     with pytest.raises(DataRefused, match="is empty"):
-        keep(made.written(tmp_path, "sep=;\n\n"))
+        import_file(made.written(tmp_path, "sep=;\n\n"))

@@ -10,10 +10,9 @@ import made
 import pytest
 from kept_values import values
 
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.folders import packed_files
-from cdvft_app.data.keep import faults_of, keep
-from cdvft_app.data.limits import Limits
+from cdvft_app.data.imported_table import import_file, row_errors_of
+from cdvft_app.data.pictures import packed_files
+from cdvft_app.data.source import DataRefused, Limits
 
 
 def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
@@ -26,9 +25,9 @@ def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
         "set/.DS_Store": b"",
         "set/notes.txt": b"",
     }
-    kept = keep(made.zipped(tmp_path, files))
+    kept = import_file(made.zipped(tmp_path, files))
     assert [row[1:] for row in values(kept)] == [("cat", "train"), ("dog", "train"), ("cat", "test")]
-    said = " ".join(faults_of(kept).sentences())
+    said = " ".join(row_errors_of(kept).sentences())
     assert "“set/test/dog/d.png”: it cannot be read" in said and "“set/notes.txt”: it is no picture" in said
 
 
@@ -38,7 +37,7 @@ def test_a_table_beside_the_pictures_says_the_labels(tmp_path):
         "b.png": made.picture(2),
         "labels.csv": "file,label\na.png,cat\nb.png,dog\n",
     }
-    assert [row[1] for row in values(keep(made.zipped(tmp_path, files)))] == ["cat", "dog"]
+    assert [row[1] for row in values(import_file(made.zipped(tmp_path, files)))] == ["cat", "dog"]
 
 
 def odd_zip(tmp_path, name, mode=0):
@@ -63,19 +62,19 @@ def odd_zip(tmp_path, name, mode=0):
 )
 def test_what_no_honest_zip_holds_is_refused(tmp_path, name, mode, why):
     with pytest.raises(DataRefused, match=why):
-        keep(odd_zip(tmp_path, name, mode))
+        import_file(odd_zip(tmp_path, name, mode))
 
 
 def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
     bomb = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": b"\x00" * 5_000_000})
     with pytest.raises(DataRefused, match="times its size"):
-        keep(bomb)
+        import_file(bomb)
     with pytest.raises(DataRefused, match="unpacks to"):
-        keep(bomb, Limits(unpacked_bytes=1_000_000))
+        import_file(bomb, Limits(unpacked_bytes=1_000_000))
     with pytest.raises(DataRefused, match="2 files"):
-        keep(bomb, Limits(members=1))
+        import_file(bomb, Limits(members=1))
     wide = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2, 64)}, "wide.zip")
-    assert "64 x 64 pixels" in faults_of(keep(wide, Limits(pixels=32))).sentences()[0]
+    assert "64 x 64 pixels" in row_errors_of(import_file(wide, Limits(pixels=32))).sentences()[0]
 
 
 def test_pictures_without_classes_are_refused(tmp_path):
@@ -84,9 +83,9 @@ def test_pictures_without_classes_are_refused(tmp_path):
         {"train/a.png": made.picture(1), "test/b.png": made.picture(2)},
     ):
         with pytest.raises(DataRefused, match="folder of its own"):
-            keep(made.zipped(tmp_path, files))
+            import_file(made.zipped(tmp_path, files))
     with pytest.raises(DataRefused, match="holds no pictures"):
-        keep(made.zipped(tmp_path, {"rows.csv": "a,b\n1,2\n"}))
+        import_file(made.zipped(tmp_path, {"rows.csv": "a,b\n1,2\n"}))
 
 
 def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_path):
@@ -95,13 +94,13 @@ def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_p
         (tmp_path / "set" / name).write_bytes(made.picture(value))
     (tmp_path / "set" / "notes.txt").write_text("no picture")
     (tmp_path / "set" / "cat" / "link.png").symlink_to(tmp_path / "set" / "dog" / "b.png")
-    kept = keep(tmp_path / "set")
+    kept = import_file(tmp_path / "set")
     assert [row[1] for row in values(kept)] == ["cat", "dog"] and not kept.faults
     (tmp_path / "set").rename(tmp_path / "moved")
     os.utime(tmp_path / "moved" / "cat" / "a.png", (1e9, 1e9))
-    assert keep(tmp_path / "moved") == kept
+    assert import_file(tmp_path / "moved") == kept
     with pytest.raises(DataRefused, match="2 pictures and 0 MB; at most 1"):
-        keep(tmp_path / "moved", Limits(members=1))
+        import_file(tmp_path / "moved", Limits(members=1))
 
 
 @pytest.fixture
@@ -122,7 +121,7 @@ def test_several_pictures_have_the_classes_that_their_names_begin_with(loose, pa
     files = loose(*(pattern.format(kind, n) for kind in ("black cat", "dog2x") for n in (1, 2, 13)))
     with packed_files(files[::-1], Limits()) as whole, packed_files(files, Limits()) as again:
         assert whole.read_bytes() == again.read_bytes() and whole.stem == "6 pictures"
-        kept = keep(whole)
+        kept = import_file(whole)
     assert [row[1] for row in values(kept)] == ["black cat"] * 3 + ["dog2x"] * 3
     assert "what the files' names begin with" in kept.notes[0]
 
@@ -132,7 +131,7 @@ def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.png,cat\nb.png,dog\n")
     with packed_files([*files, table], Limits()) as whole:
-        assert [row[1] for row in values(keep(whole))] == ["cat", "dog"]
+        assert [row[1] for row in values(import_file(whole))] == ["cat", "dog"]
 
 
 @pytest.mark.parametrize(
@@ -147,10 +146,10 @@ def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
 )
 def test_several_files_that_are_no_labelled_pictures_are_refused(loose, names, why):
     with pytest.raises(DataRefused, match=why), packed_files(loose(*names), Limits()) as whole:
-        keep(whole)
+        import_file(whole)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
     made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
     with pytest.raises(DataRefused, match=r"holds no pictures\. Name one file of rows in it instead"):
-        keep(tmp_path)
+        import_file(tmp_path)

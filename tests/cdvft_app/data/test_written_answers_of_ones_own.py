@@ -12,16 +12,15 @@ import pytest
 
 from cdvft_app.catalog import mirror, resolve
 from cdvft_app.catalog.dataset_readers import read_uploaded
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.inspect import inspect
-from cdvft_app.data.keep import keep
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import as_dict, inspect
 from cdvft_app.data.library import read_roles
-from cdvft_app.data.report import facts
+from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import RunSettings
 
 
 def looked(path, **said):
-    return inspect(keep(path), path.stem, **said)
+    return inspect(import_file(path), path.stem, **said)
 
 
 def table_of(tmp_path, head, rows):
@@ -116,7 +115,7 @@ def test_conversations_give_their_last_answer_and_its_question(tmp_path):
 def test_what_is_longer_than_a_model_reads_is_counted(tmp_path):
     rows = [(f"p{n}", f"{n} word " * (350 if n < 4 else 5)) for n in range(40)]
     found = looked(table_of(tmp_path, "prompt,answer", rows))
-    assert facts(found)["max_length"] == 512 and 0 < facts(found)["cut"] < 0.2
+    assert as_dict(found)["max_length"] == 512 and 0 < as_dict(found)["cut"] < 0.2
     assert any("more than 512 tokens" in one and "left out" in one for one in found.warnings)
 
 
@@ -125,7 +124,7 @@ def test_tokens_are_counted_as_the_run_counts_them(tmp_path):
     from cdvft_app.catalog.rows import load_rows
     from cdvft_app.tasks.generation import GenerationTask
 
-    found = looked(made.answers_jsonl(tmp_path / "made_of.jsonl"), writes=True)
+    found = looked(made.answers_jsonl(tmp_path / "made_of.jsonl"), is_generative=True)
     plan = resolve(RunSettings(recipe="addresses", method="lora", data=found.data))
     task = GenerationTask.open(plan, (), lambda fraction, text: None, lambda: False)
     rows = load_rows(plan.dataset, train_examples=1000, evaluation_examples=8, seed=0)

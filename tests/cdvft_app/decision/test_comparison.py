@@ -146,5 +146,5 @@ def test_what_the_form_asks_for():
         "convention": "real_fft",
         "device": "here",
         "precision": "float32",
-        "aim": "file",
+        "aim": "quality",
     }

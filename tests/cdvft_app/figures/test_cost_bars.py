@@ -1,4 +1,4 @@
-"""Bars of cost: logarithmic, in order, with the yardstick, and nothing where there is nothing."""
+"""Bars of cost: logarithmic, in order, with the baseline, and nothing where there is nothing."""
 
 import pytest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdvft_app.figures.pareto import MOST_LABELLED, Mark, figure
+from cdvft_app.figures.pareto import MAX_LABELLED, Mark, figure
 
 
 def mark(method, x, y, *, front=False, joined=True, low=None):
@@ -37,7 +37,7 @@ def test_ranges_are_drawn_where_there_are_some():
 
 
 def test_few_points_carry_their_names():
-    few = [mark("cdvft", 10 ** (power + 1), 80 + power) for power in range(MOST_LABELLED)]
+    few = [mark("cdvft", 10 ** (power + 1), 80 + power) for power in range(MAX_LABELLED)]
     points = figure(few, "x", "y", "v")["data"][-1]
     assert points["mode"] == "markers+text"
     assert (points["textposition"][0], points["textposition"][-1]) == ("top right", "top left")

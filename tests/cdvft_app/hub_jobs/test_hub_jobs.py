@@ -28,7 +28,7 @@ from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import FINAL, check_resumable
+from cdvft_app.store.states import FINAL
 from cdvft_app.training import supervision
 from cdvft_app.training.jobs import JobQueue
 
@@ -174,7 +174,7 @@ def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_pa
     assert run.state == "failed" and run.reason == "The Job ended as ERROR. CUDA out of memory"
     assert run.is_job
     with pytest.raises(IllegalTransition, match="send it anew"):
-        check_resumable(run)
+        run.require_resumable()
 
 
 def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):

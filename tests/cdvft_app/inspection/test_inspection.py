@@ -154,7 +154,7 @@ def test_a_large_layer_comes_with_fewer_snapshots(store, monkeypatch):
     vectors[f"{NAMES[0]}/circulant.0"] = np.ones((1, 1, 8))
     run = kept(store, settings_of("cdvft"), dict.fromkeys(range(0, 10, 3), vectors) | {1: vectors})
     [layer] = layers.layers(run)
-    monkeypatch.setattr(layers, "MOST_BYTES", 3 * 24 * 4)
+    monkeypatch.setattr(layers, "MAX_BYTES", 3 * 24 * 4)
     assert layers.payload(run, layer)["steps"] == [0, 3, 9]
     monkeypatch.setattr(formulas, "LARGEST_SIDE", 7)
     assert "8 x 8 they take too long" in numbers.singular(run, layer)["reason"]

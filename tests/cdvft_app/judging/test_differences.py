@@ -12,7 +12,7 @@ from scipy import stats
 from cdvft_app.judging import evidence
 from cdvft_app.judging.evidence import mcnemar, of_score, over_rows, over_seeds, unpaired
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
-from cdvft_app.judging.two_level import MOST_SEEDS, Mean, of_difference, of_mean
+from cdvft_app.judging.two_level import MAX_SEEDS, Mean, of_difference, of_mean
 from cdvft_app.store.predictions import Predictions
 
 FEW = 199  # rows drawn again so often, here
@@ -112,7 +112,7 @@ def test_no_more_is_looked_up_at_once_than_fits(monkeypatch, most):
 
 
 def test_of_many_rows_the_jackknife_is_the_paired_t_test(few, monkeypatch):
-    monkeypatch.setattr(evidence, "MOST_RESAMPLED", 30)
+    monkeypatch.setattr(evidence, "MAX_RESAMPLED", 30)
     for rows in (30, 31):
         first, second = rouge(1, rows, better=0.1), rouge(2, rows)
         found = over_rows([of_scores(first)], [of_scores(second)])
@@ -217,9 +217,9 @@ def test_twice_the_seeds_halve_what_is_theirs():
 
 
 def test_as_many_seeds_are_named_as_an_interval_needs():
-    for seeds in (7, MOST_SEEDS):
+    for seeds in (7, MAX_SEEDS):
         assert MEAN.seeds_for(MEAN.with_seeds(seeds).half(0.95), 0.95, 5) == seeds
-    assert MEAN.seeds_for(MEAN.with_seeds(MOST_SEEDS + 1).half(0.95), 0.95, 5) is None
+    assert MEAN.seeds_for(MEAN.with_seeds(MAX_SEEDS + 1).half(0.95), 0.95, 5) is None
     assert MEAN.seeds_for(1e9, 0.95, 6) == 6
 
 

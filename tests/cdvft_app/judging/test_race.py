@@ -11,7 +11,7 @@ from cdvft_app.judging import recorded_races, words
 from cdvft_app.judging.families import judged
 from cdvft_app.judging.outcomes import from_recorded_race
 from cdvft_app.judging.race import judged_outcomes
-from cdvft_app.judging.recorded_races import race_verdicts, written
+from cdvft_app.judging.recorded_races import pooled_verdicts, race_verdicts, raced_recipes, written
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.settings import RunSettings
@@ -135,6 +135,11 @@ def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
     )  # fmt: skip
     kept = {("cdvft", "lora"): verdict, ("lora", "cdvft"): replace(verdict.turned, alone=None)}
     monkeypatch.setattr(recorded_races, "FILE", tmp_path / "verdicts.json")
-    recorded_races.FILE.write_text(json.dumps({"made": written(kept)}), encoding="utf-8")
-    assert race_verdicts.__wrapped__("made") == kept
-    assert race_verdicts.__wrapped__("another") == {}
+    shipped = {"races": {"made": written(kept)}, "pooled": {"text accuracy": written(kept)}}
+    recorded_races.FILE.write_text(json.dumps(shipped), encoding="utf-8")
+    recorded_races.read_verdicts.cache_clear()
+    try:
+        assert (race_verdicts("made"), race_verdicts("another"), raced_recipes()) == (kept, {}, ["made"])
+        assert (pooled_verdicts("text"), pooled_verdicts("image")) == ([kept], [])
+    finally:
+        recorded_races.read_verdicts.cache_clear()

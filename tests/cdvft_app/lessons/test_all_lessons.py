@@ -13,7 +13,7 @@ import test_training_words
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
 
-MOST_WORDS = 90
+MAX_WORDS = 90
 COMPUTED = (test_rank_words, test_fft_words, test_forms_words, test_shapes_words, test_training_words)
 
 
@@ -34,7 +34,7 @@ def words_before_the_first_touch(lesson: Lesson) -> int:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.key)
 def test_a_lesson_is_short_before_it_is_touched(lesson: Lesson) -> None:
-    assert words_before_the_first_touch(lesson) < MOST_WORDS
+    assert words_before_the_first_touch(lesson) < MAX_WORDS
 
 
 def test_lessons_of_before_lead_to_one_of_today() -> None:

@@ -20,9 +20,10 @@ def test_is_stopped_at_a_rate_too_high():
     assert all(value is None or math.isfinite(value) for value in run["losses"])
 
 
-def test_ends_when_its_time_is_up():
-    run = trained(0.03, seconds=0.0)
-    assert (len(run["losses"]), run["failed"]) == (1, None)
+def test_thirty_pupils_with_one_rate_cost_one_training(monkeypatch):
+    trained(0.07)
+    monkeypatch.setattr("torch.optim.SGD", lambda *_, **__: pytest.fail("trained again"))
+    assert [len(trained(0.07)["losses"]) for _ in range(30)] == [STEPS] * 30
 
 
 @pytest.mark.parametrize("rate", [None, "0.1", True, 0, -1, 1e9, float("nan"), [0.1]])

@@ -8,7 +8,7 @@ import pytest
 from numpy.lib import format as npy
 from PIL import Image
 
-from cdvft_app.lessons.uploads import MOST_BYTES, matrix_as_lists, read_matrix
+from cdvft_app.lessons.uploads import MAX_BYTES, matrix_as_lists, read_matrix
 
 
 def test_reads_an_array_as_it_is(tmp_path: Path):
@@ -75,7 +75,7 @@ def _shaped(shape: str, kind: str = "'<f8'") -> Callable[[Path], object]:
         ("a.npy", _claims("", (9, 9)), "no array that numpy.save wrote"),
         ("a.npy", lambda file: file.write_bytes(b""), "no array that numpy.save wrote"),
         ("a.npy", _pickled, "no array that numpy.save wrote"),
-        ("a.npy", lambda file: file.write_bytes(bytes(MOST_BYTES + 1)), "at most 2,000,000 go"),
+        ("a.npy", lambda file: file.write_bytes(bytes(MAX_BYTES + 1)), "at most 2,000,000 go"),
         ("a.png", lambda file: file.write_bytes(b"GIF89a"), "neither a .npy array nor"),
         ("a.png", lambda file: Image.new("1", (3000, 3000)).save(file), "at most 4,000,000 pixels"),
         ("a.png", lambda file: Image.new("RGB", (20, 20), "red").save(file), "of one brightness, so"),

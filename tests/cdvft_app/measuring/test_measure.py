@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from cdvft_app.costs.memory import available_bytes, training_bytes
+from cdvft_app.costs.memory import available_bytes
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import background
 from cdvft_app.measuring.measure import measure
-from cdvft_app.measuring.step_time import FEWEST_STEPS
+from cdvft_app.measuring.step_time import MIN_STEPS
 from cdvft_app.methods import METHODS
 from cdvft_app.shapes import model_shapes
 
@@ -49,7 +49,7 @@ def test_every_method_is_measured(model, configuration, step, lacking):
     assert results.keys() == set(METHODS) - lacking
     assert {line["method"] for line in found if line["kind"] == "refused"} == lacking
     for line in results.values():
-        assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= FEWEST_STEPS
+        assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= MIN_STEPS
         assert line["forward_seconds"] > 0 and line["peak_bytes"] >= 0 and line["device"]
         assert 0 <= line["others"] <= 1
     counted = cost_table(parse_cost({"model": results["cdvft"]["model"], "batch": 2, "fourierft_n": 20,
@@ -99,12 +99,11 @@ def test_what_does_not_fit_is_refused_in_a_sentence(model, monkeypatch):
 def test_memory_is_the_model_and_what_a_step_adds():
     shapes = model_shapes("roberta-base")
     rows = {row["method"]: row for row in cost_table(parse_cost({"model": "roberta-base", "batch": 16}))}
-    need = {method: training_bytes(row, shapes) for method, row in rows.items()}
+    need = {method: row["step_bytes"] for method, row in rows.items()}
     tokens, block = 16 * 128, 3 * 768 + 768 + 3072 + 768 + 768  # outputs of six layers, and of attention
     block += 2 * 768 + 3 * 12 * 128  # dropout, and scores of twelve heads on a CPU
     kept = 4 * tokens * 12 * block
     own = 16 * 55_296 + rows["cdvft"]["activation_bytes"]
-    assert need["cdvft"] == rows["cdvft"]["frozen_bytes"] + own + kept
-    assert {method: row["step_bytes"] for method, row in rows.items()} == need
+    assert need["cdvft"] == 4 * shapes.total_parameters + own + kept
     assert need["head"] < need["cdvft"] < need["fourierft"] < need["full"]
     assert available_bytes() > 0

@@ -115,7 +115,7 @@ def test_one_measures_at_a_time_and_the_first_comes_first():
 
 
 def test_the_line_has_an_end(monkeypatch):
-    monkeypatch.setattr(module, "MOST_WAITING", 1)
+    monkeypatch.setattr(module, "MAX_WAITING", 1)
     line = WaitingLine()
     waiting = [start("hangs", line) for _ in range(2)]
     for told in waiting:

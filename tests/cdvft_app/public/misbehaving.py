@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.source import DataRefused
 
 MB = 10**6
 
@@ -49,3 +49,12 @@ def honest(text: str, progress: Callable[[float | None, str], None]) -> dict[str
 
 def refused(_progress: object) -> None:
     raise DataRefused("It is empty.")
+
+
+def tell_environment(_progress: object) -> dict[str, str]:
+    return dict(os.environ)
+
+
+def tell_pid_and_sleep(progress: Callable[[float | None, str], None]) -> None:
+    progress(None, str(os.getpid()))
+    time.sleep(60)

@@ -9,7 +9,7 @@ import pytest
 from cdvft_app.commands import train as commands
 from cdvft_app.public.budget import Budget, OverBudget, duration
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import spending, states
+from cdvft_app.store import leases, queue
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
@@ -34,9 +34,9 @@ def clock(monkeypatch):
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "600")
     monkeypatch.setenv("CDVFT_BUDGET_HOURS", "10")
     made = Clock()
-    for module in (spending, states):
+    for module in (queue, leases):
         monkeypatch.setattr(module.time, "time", made)
-    monkeypatch.setattr(spending.time, "monotonic", made)
+    monkeypatch.setattr(leases.time, "monotonic", made)
     return made
 
 
@@ -99,7 +99,7 @@ def test_a_program_that_died_is_charged_until_its_lease_ended(store, clock):
     with store.leases._database.writing() as connection:
         connection.execute("UPDATE runs SET process = 'elsewhere 1 1'")
     store.leases.expire()
-    assert 100 <= 600 - Budget(store, clock).balance("ada").left <= 100 + states.LEASE_SECONDS
+    assert 100 <= 600 - Budget(store, clock).balance("ada").left <= 100 + leases.LEASE_SECONDS
 
 
 def test_a_race_must_fit_beside_what_waits(store, clock):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.environment import NAMES, environment
 from cdvft_app.public.hosts import allowed
 from cdvft_app.public.visitors import visitor
+from cdvft_app.settings.environment import NAMES, environment
 
 
 @pytest.fixture

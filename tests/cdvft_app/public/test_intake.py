@@ -11,17 +11,27 @@ from types import SimpleNamespace
 import bombs
 import psutil
 import pytest
-from misbehaving import crash, honest, lie, refused, sleep, take_disk, take_memory, take_time
+from misbehaving import (
+    crash,
+    honest,
+    lie,
+    refused,
+    sleep,
+    take_disk,
+    take_memory,
+    take_time,
+    tell_environment,
+    tell_pid_and_sleep,
+)
 from waiting import wait_for
 
 from cdvft_app.data import library
-from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import limits
+from cdvft_app.data.imported_table import import_in_child
+from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, Crowded, TooMuch, Turns, read_in_child
-from cdvft_app.store import incoming
+from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.train.history_file import _unpack_in_child
@@ -44,13 +54,24 @@ def store(tmp_path: Path):
 
 @pytest.fixture(autouse=True)
 def readers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+
+@pytest.fixture
+def forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param and not intake.FORKS:
+        pytest.skip("only on Linux are readers forked")
+    monkeypatch.setattr(intake, "FORKS", request.param)
+
+
+both_ways = pytest.mark.parametrize("forks", [True, False], indirect=True, ids=["forked", "started"])
 
 
 SMALL = ChildLimits(memory=200 * MB, seconds=1, written=10 * MB)
 
 
-def test_what_a_reader_says_comes_back():
+@both_ways
+def test_what_a_reader_says_comes_back(forks):
     told = []
     found = read_in_child(honest, "ä\n\ud800", limits=SMALL, progress=lambda *one: told.append(one))
     assert found == {"said": "ä\n\ud800"} and told == [(0.5, "half of it")]
@@ -58,6 +79,7 @@ def test_what_a_reader_says_comes_back():
         read_in_child(refused, limits=SMALL, refusals=[DataRefused])
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("reader", "sentence"),
     [
@@ -68,30 +90,70 @@ def test_what_a_reader_says_comes_back():
         (lie, "cannot be read .KeyError."),
     ],
 )
-def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence):
+def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence, forks):
     with pytest.raises(TooMuch, match=sentence):
         read_in_child(reader, limits=SMALL)
 
 
-def test_a_file_that_is_written_has_its_most(tmp_path: Path):
+@both_ways
+def test_a_file_that_is_written_has_its_most(tmp_path: Path, forks):
     with pytest.raises(TooMuch, match="one file may have 10 MB"):
         read_in_child(take_disk, str(tmp_path), limits=SMALL)
     assert (tmp_path / "large").stat().st_size <= 10 * MB
 
 
+def fork_servers() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "cdvft_app.public.intake" in one.cmdline()]
+
+
+@pytest.mark.skipif(not intake.FORKS, reason="only on Linux are readers forked")
+def test_readers_are_forked_from_one_process_that_holds_no_locks():
+    read_in_child(honest, "a", limits=SMALL, imports=("pyarrow.parquet", "duckdb", "PIL.Image"))
+    (server,) = fork_servers()
+    # A lock that another thread holds would stay held in a fork; jemalloc's own thread sees to its locks.
+    threads = {Path(f"/proc/{server.pid}/task/{one.id}/comm").read_text().strip() for one in server.threads()}
+    assert threads - {"jemalloc_bg_thd"} == {"python"}
+    environment = read_in_child(tell_environment, limits=SMALL)
+    assert read_in_child(honest, "b", limits=SMALL) == {"said": "b"} and fork_servers() == [server]
+    assert environment["RUNS_DIR"].endswith("runs"), "as it is now, not as it was at the server's start"
+
+
+@pytest.mark.skipif(not intake.FORKS, reason="only on Linux are readers forked")
+def test_a_killed_fork_server_is_started_anew():
+    read_in_child(honest, "a", limits=SMALL)
+    (server,) = fork_servers()
+    server.kill()
+    server.wait(20)
+    assert read_in_child(honest, "b", limits=SMALL) == {"said": "b"}
+
+
+@both_ways
+def test_a_reader_whose_asker_gives_up_is_killed(forks):
+    pids = []
+
+    def give_up(fraction: float | None, text: str) -> None:
+        pids.append(int(text))
+        raise RuntimeError("stopped by its owner")
+
+    with pytest.raises(RuntimeError, match="stopped by its owner"):
+        read_in_child(tell_pid_and_sleep, limits=SMALL, progress=give_up)
+    wait_for(lambda: not psutil.pid_exists(pids[0]))
+
+
 def most_memory(call: Callable[[], object]) -> tuple[str, float, float]:
     """What refuses the call; the most MB that this process and its children grew by; seconds."""
+    read_in_child(honest, "", limits=SMALL)  # the fork server stands
     me, grown, ended = psutil.Process(), [0.0], threading.Event()
-    before, others = me.memory_info().rss, {child.pid for child in me.children()}
+    before, others = me.memory_info().rss, {child.pid for child in me.children(recursive=True)}
 
     def watch() -> None:
         while not ended.wait(0.02):
             taken = me.memory_info().rss - before
-            for child in me.children():
-                if child.pid in others:  # of an earlier test
+            for child in me.children(recursive=True):
+                if child.pid in others:
                     continue
                 try:
-                    taken += child.memory_info().rss
+                    taken += child.memory_info().rss - child.memory_info().shared
                 except psutil.Error:
                     continue
             grown.append(taken)
@@ -122,7 +184,7 @@ DATA_BOMBS = [
 def test_a_bomb_of_data_takes_little_and_leaves_nothing(store, tmp_path, bomb, sentence):
     file = bomb(tmp_path)
     said, grown, _ = most_memory(
-        lambda: library.give(store, file, "mine", limits=limits(), read=keep_in_child)
+        lambda: library.give(store, file, "mine", limits=limits(), read=import_in_child)
     )
     assert sentence in said and grown < 500, (said, grown)
     assert not any(path.is_file() for path in (store.root / "data").rglob("*"))
@@ -138,7 +200,7 @@ HISTORY_BOMBS = [
 def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, sentence):
     file = bomb(tmp_path)
     said, grown, _ = most_memory(
-        lambda: incoming.import_untrusted(
+        lambda: history_file.import_untrusted(
             store, file, "mine", private=True, visitor="ada", check=lambda _: None, unpack=_unpack_in_child
         )
     )

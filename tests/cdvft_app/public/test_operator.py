@@ -7,10 +7,9 @@ from typer.testing import CliRunner
 
 from cdvft_app.commands.main import app as commands
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.owners import token_hash
+from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import Viewer
 from cdvft_app.ui.server import operate
 
 KEY = "open, sesame seed"

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from uvicorn import Config
 
-from cdvft_app.environment import NAMES, environment
+from cdvft_app.settings.environment import NAMES, environment
 from cdvft_app.ui.serving import trust_proxies
 from cdvft_app.ui.shared.viewing import visitor_of
 

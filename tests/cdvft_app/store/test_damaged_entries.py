@@ -17,8 +17,8 @@ from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import is_resumable
 from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.train.history import races, remove
 
 
 def ended(store: RunStore, settings=CDVFT, token="secret") -> str:
@@ -107,7 +107,7 @@ def test_a_damaged_row_is_one_entry_among_the_others_and_comes_back(store, tmp_p
     assert {run.id: run.damaged for run in store.history()} == {run_id: True, other: False}
     assert sorted(run.id for group in store.groups(9) for run in group) == sorted([run_id, other])
     shown = store.get(run_id)
-    assert shown.state == "failed" and "doctor" in shown.reason and not is_resumable(shown)
+    assert shown.state == "failed" and "doctor" in shown.reason and not shown.is_resumable
     assert [run.id for run in store.finished()] in ([other], [run_id, other])
     assert unmended(tmp_path) == []
     assert replace(store.get(run_id), process=before.process) == before
@@ -124,6 +124,19 @@ def test_a_damaged_entry_is_never_trained_and_its_owner_deletes_it(store, tmp_pa
     assert store.state(waits.id) == "stopped" and store.leases.next(this_process()) is None
     store.delete(waits.id, "secret")
     assert [run.id for run in store.history()] == [next_one.id]
+
+
+@pytest.mark.parametrize("group_id", ["a" * 31 + "\x7f", b"\xff" * 32, "", "a" * 500])
+def test_a_run_whose_group_is_damaged_is_deleted_from_the_page(store, tmp_path, group_id):
+    """It was shown, and named by nothing that the page could send, until `doctor` had run."""
+    other, run_id = ended(store, LORA), ended(store)
+    change(tmp_path, "UPDATE runs SET group_id = ? WHERE id = ?", group_id, run_id)
+    listed = {race["runs"][0]["id"]: race["group"] for race in races(store, {"token": "secret"})["races"]}
+    assert [run.id for run in store.group(listed[run_id])] == [run_id]
+    assert remove(store, {"group": listed[run_id], "token": "another's"})["error"]
+    assert remove(store, {"group": listed[run_id], "token": "secret"}) == {"error": None}
+    assert [run.id for run in store.history()] == [other]
+    assert store.group(other) == [], "of a sound run the id names no group"
 
 
 def test_an_entry_that_its_folder_cannot_restore_stays_and_is_told(store, tmp_path):

@@ -35,13 +35,13 @@ def test_of_a_classifier_its_predictions_are_found(tmp_path):
 
 
 def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(written_answers, "MOST_ROWS", 3)
-    monkeypatch.setattr(written_answers, "MOST_OF_TEXT", 8)
+    monkeypatch.setattr(written_answers, "MAX_ROWS", 3)
+    monkeypatch.setattr(written_answers, "MAX_OF_TEXT", 8)
     assert written_answers.write(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 3
     found = written_answers.read(tmp_path)
     assert found.rows.tolist() == [1, 2, 3] and {one.written for one in found.entries} == {"xxxxxxxx…"}
     line = len((tmp_path / written_answers.FILE).read_text().splitlines()[0])
-    monkeypatch.setattr(written_answers, "MOST_CHARACTERS", 2 * line)
+    monkeypatch.setattr(written_answers, "MAX_CHARACTERS", 2 * line)
     assert written_answers.write(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 2
 
 

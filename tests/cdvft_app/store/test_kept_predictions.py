@@ -6,7 +6,7 @@ from cdvft_app.store import predictions
 
 
 def test_a_large_set_keeps_its_first_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions, "MOST_ROWS", 3)
+    monkeypatch.setattr(predictions, "MAX_ROWS", 3)
     predictions.write(
         tmp_path, np.array([4, 0, 2, 1, 3]), np.array([4, 0, 2, 1, 3]), np.eye(5)[[4, 0, 2, 1, 3]]
     )

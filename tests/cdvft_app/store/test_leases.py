@@ -5,7 +5,7 @@ import os
 import pytest
 from stored_runs import CDVFT, STARTED, step
 
-from cdvft_app.store import states
+from cdvft_app.store import leases
 from cdvft_app.store.processes import alive, machine, this_process
 from cdvft_app.store.records import IllegalTransition, LeaseLost, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -18,8 +18,8 @@ GONE = f"999999999:1.00@{machine()}"
 def clock(monkeypatch):
     """`clock(seconds)` lets so much time pass."""
     ahead = [0.0]
-    real = states.time.time
-    monkeypatch.setattr(states.time, "time", lambda: real() + ahead[0])
+    real = leases.time.time
+    monkeypatch.setattr(leases.time, "time", lambda: real() + ahead[0])
     return lambda seconds: ahead.__setitem__(0, ahead[0] + seconds)
 
 
@@ -70,7 +70,7 @@ def test_what_trains_without_the_queue_has_a_lease_too(store):
 
 def test_a_lease_of_another_machine_ends_unless_it_is_renewed(store, clock):
     silent, renewed = (run.id for run in store.create([CDVFT] * 2, None, process=ELSEWHERE))
-    clock(states.LEASE_SECONDS - 1)
+    clock(leases.LEASE_SECONDS - 1)
     assert store.leases.expire() == []
     store.leases.renew(renewed, 1)
     clock(2)

@@ -9,14 +9,15 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from stored_runs import CDVFT
 from test_repair import lose_history, trained
 
-from cdvft_app.store.formats import VERSION
-from cdvft_app.store.keeping import export_history, import_history
-from cdvft_app.store.owners import kept_hash, viewer_key
+from cdvft_app.store.history_file import TERMINAL, export_history, import_untrusted
+from cdvft_app.store.owners import Viewer, kept_hash, token_hash, viewer_key
+from cdvft_app.store.records import NotOwner
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import Viewer
+from cdvft_app.store.schema import VERSION
 
 KEY = hashlib.sha256(b"secret").hexdigest()  # what the cookie of the browser with the token "secret" holds
 
@@ -71,7 +72,29 @@ def test_owners_of_the_format_before_keep_what_is_theirs(store, tmp_path):
     once_more.close()
 
 
-def test_neither_owner_nor_visitor_leaves_with_a_history(store, tmp_path):
+def test_on_ones_own_machine_what_a_terminal_made_is_whose_who_opens_the_page(store, monkeypatch):
+    """Such runs could be seen, and neither renamed nor deleted, on the only page that there was."""
+    (made,) = store.create([CDVFT], None, "in a terminal")
+    (hers,) = store.create([CDVFT], "another's")
+    store.set_private(made.id, True, "any browser's")
+    page = store.seen_by(lambda: Viewer(token_hash("mine")))
+    assert page.get(made.id) and store.owner(made.id, "mine") and not store.owner(hers.id, "mine")
+    assert [run.id for run in store.history(token="mine")] == [made.id]
+    store.rename(made.id, "renamed", "mine")
+    for variable, value in (("CDVFT_PUBLIC", "1"), ("CDVFT_LOGINS", "/somewhere/logins")):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, value)
+            assert not store.owner(made.id, "mine") and page.get(made.id) is None
+            assert store.history(token="mine") == []
+            with pytest.raises(NotOwner):
+                store.delete(made.id, "mine")
+    for nobody in ("", None, 7, "x" * 1000):
+        assert not store.owner(made.id, nobody)
+    store.delete(made.id, "mine")
+    assert store.get(made.id) is None
+
+
+def test_neither_owner_nor_visitor_leaves_with_a_history(store, tmp_path, monkeypatch):
     run_id = trained(store)
     store.set_visitor(run_id, "address 192.0.2.7")
     (kept,) = kept_in(tmp_path)
@@ -82,7 +105,10 @@ def test_neither_owner_nor_visitor_leaves_with_a_history(store, tmp_path):
     assert b"192.0.2.7" not in everything and KEY.encode() not in everything
     assert kept.encode() not in everything and not {"token_hash", "visitor"} & set(facts)
     other = RunStore(tmp_path / "other")
-    assert import_history(other, tmp_path / "all.zip") == [run_id]
-    assert other.get(run_id).visitor is None and not other.owner(run_id, "secret")
+    found = import_untrusted(other, tmp_path / "all.zip", None, limits=TERMINAL, by_operator=True)
+    assert found.ids == [run_id]
+    assert other.get(run_id).visitor is None and other.owner(run_id, "whoever opens the page there")
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    assert not other.owner(run_id, "secret")
     assert other.get(run_id).settings == CDVFT
     other.close()

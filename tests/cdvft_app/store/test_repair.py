@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from stored_runs import CDVFT, LORA, STARTED, done, step
-from test_formats import ID, write_format_1
 
 from cdvft_app.events import Evaluation
 from cdvft_app.store import snapshots
 from cdvft_app.store.doctor import backup, examine, restore
-from cdvft_app.store.formats import VERSION
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -181,36 +177,6 @@ def test_what_is_no_copy_is_refused(store, tmp_path):
         with pytest.raises(StoreError, match="is no backup"):
             restore(tmp_path, tmp_path / wrong)
     assert store.history() == []
-
-
-def test_an_old_history_is_copied_before_it_is_changed(tmp_path):
-    write_format_1(tmp_path)
-    RunStore(tmp_path).close()
-    with closing(sqlite3.connect(tmp_path / "history.format-1.sqlite")) as old:
-        assert old.execute("PRAGMA user_version").fetchone() == (1,)
-        assert old.execute("SELECT id FROM runs").fetchone() == (ID,)
-
-
-def test_an_old_history_is_left_alone_while_an_old_program_has_it_open(tmp_path):
-    write_format_1(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as older:
-        older.execute("PRAGMA journal_mode = WAL")
-        assert older.execute("SELECT count(*) FROM runs").fetchone() == (1,)
-        with pytest.raises(StoreError, match=rf"open.*format 1 .*format {VERSION}.*Stop that program"):
-            RunStore(tmp_path)
-        assert older.execute("PRAGMA user_version").fetchone() == (1,)
-    assert RunStore(tmp_path).get(ID) is not None
-
-
-def test_an_old_run_gets_a_folder_that_tells_of_it(tmp_path):
-    write_format_1(tmp_path)
-    assert any("told less" in text for text in found(tmp_path))
-    facts = json.loads((tmp_path / "runs" / "000001" / "run.json").read_text())
-    assert (facts["id"], facts["name"], facts["folder"]) == (ID, "old", "000001")
-    lose_history(tmp_path)
-    found(tmp_path)
-    again = RunStore(tmp_path)
-    assert again.folder(ID).name == "000001" and again.get(ID).state == "finished"
 
 
 def test_a_connection_that_refused_is_not_used_again(store, run_id, monkeypatch):

@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from cdvft_app.store.run_facts import RunFacts, is_row
+from cdvft_app.store.records import RunFacts, is_row
 
 FACTS = {"id": "a" * 32, "group_id": "b" * 32, "name": "Sentiment", "settings": "{}", "method": "cdvft",
          "state": "finished", "created": 1.0, "queued": 1.0}  # fmt: skip

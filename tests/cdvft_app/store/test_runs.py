@@ -33,11 +33,13 @@ def test_a_race_is_one_group_in_the_order_asked_for(store):
     assert all(store.folder(run.id).is_dir() and store.folder(run.id).name == run.id for run in made)
 
 
-def test_history_begins_with_the_latest_and_can_be_one_owners(store):
+def test_history_begins_with_the_latest_and_can_be_one_owners(store, monkeypatch):
     first, second = (store.create([CDVFT], token)[0].id for token in ("a", "b"))
     third = store.create([CDVFT], None)[0].id
     assert [run.id for run in store.history()] == [third, second, first]
     assert [run.id for run in store.history(limit=1)] == [third]
+    assert [run.id for run in store.history(token="a")] == [third, first]  # the terminal's, too
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
     assert [run.id for run in store.history(token="a")] == [first]
 
 
@@ -200,3 +202,18 @@ def test_delete_takes_the_rows_and_the_folder(store, run_id):
 def test_rows_are_json_that_browsers_accept(store, run_id):
     store.append(run_id, step(1, loss=float("inf")))
     json.dumps(store.rows(run_id)[0], allow_nan=False)
+
+
+def test_a_run_keeps_what_was_promised(store):
+    made = store.create([LORA, LORA], "secret", forecasts=[{"steps": 7}])
+    assert [run.forecast for run in made] == [{"steps": 7}, None]
+
+
+def test_only_finished_runs_teach(store):
+    first, second, waiting = (run.id for run in store.create([LORA] * 3, "secret"))
+    for one in (first, second):
+        for state in ("preparing", "running", "finished"):
+            store.set_state(one, state)
+    assert [run.id for run in store.finished()] == [second, first]
+    assert waiting not in {run.id for run in store.finished()}
+    assert [run.id for run in store.finished(limit=1)] == [second]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from stored_runs import done
 
-from cdvft_app.store import states
 from cdvft_app.store.records import IllegalTransition
 
 ENDS = ("finished", "stopped", "failed", "interrupted")
@@ -100,7 +99,7 @@ def test_a_finished_run_can_become_nothing_else(store, run_id):
 
 @pytest.mark.parametrize("end", ["stopped", "failed", "interrupted"])
 def test_what_was_cut_short_can_be_resumed(store, run_id, end):
-    states.check_resumable(lead(store, run_id, "preparing", "running", end))
+    lead(store, run_id, "preparing", "running", end).require_resumable()
 
 
 @pytest.mark.parametrize("path", [[], ["preparing"], ["preparing", "running"], ["preparing", "finished"]])
@@ -109,7 +108,7 @@ def test_what_runs_or_is_complete_cannot_be_resumed(store, run_id, path):
     with pytest.raises(
         IllegalTransition, match=f"“first” is {run.state}; only a run that is stopped or .* can be resumed"
     ):
-        states.check_resumable(run)
+        run.require_resumable()
 
 
 def test_a_run_that_ends_keeps_when_and_why(store, run_id):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cdvft_app.settings import RunSettings
-from cdvft_app.settings.own_data import OwnData
-from cdvft_app.store.owners import token_hash
+from cdvft_app.settings.uploaded_dataset import UploadedDataset
+from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.records import NotOwner, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import Viewer
 
 SETTINGS = RunSettings(method="lora")
 
@@ -67,7 +66,7 @@ def test_it_can_be_opened_and_closed_by_its_owner_alone(store, mine):
 
 
 def test_on_data_of_ones_own_it_stays_private_though_its_owner_asks(store):
-    data = OwnData(
+    data = UploadedDataset(
         sha256="0" * 64, title="mine.csv", kind="text", inputs=("text",), label="label", labels=("a", "b"),
         train_rows=8, evaluation_rows=2,
     )  # fmt: skip

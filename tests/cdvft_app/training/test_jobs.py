@@ -12,11 +12,11 @@ from queued_runs import RUN, FakeTrainer, wait, wait_for
 
 from cdvft_app.events import Started, Step, TrainingFailed
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
-from cdvft_app.store.viewers import EVERYTHING
 from cdvft_app.training import jobs
 from cdvft_app.training.execution import ERROR_FILE
 from cdvft_app.training.jobs import JobQueue

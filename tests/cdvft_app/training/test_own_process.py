@@ -201,3 +201,47 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
     run = wait(store, run.id, *FINAL)
     assert run.state == "interrupted" and "Resume goes on from its last checkpoint" in run.reason
     assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step
+
+
+SHARED_BUDGET = """
+import signal, sys
+from functools import partial
+sys.path[:0] = [{root!r}, {here!r}]
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.children import Child
+from cdvft_app.training.executors import own_process
+from cdvft_app.training.jobs import JobQueue
+if __name__ == "__main__":
+    assert Child(int).wait(90)  # from now on a process starts at once
+    executor = partial(own_process, trainer="fake_trainers:slowly")
+    queue = JobQueue(RunStore(sys.argv[1]), executor=executor)
+    queue.start()
+    run = RunSettings(method="cdvft", max_steps=100_000)
+    queue.submit([run, run], "a", visitor="ada")
+    signal.pause()
+"""
+
+
+def test_runs_of_one_visitor_that_train_together_share_what_is_left(tmp_path):
+    seconds = 6.0
+    script = tmp_path / "server.py"
+    script.write_text(SHARED_BUDGET.format(root=str(HERE.parents[2]), here=str(HERE)))
+    limits = {"CDVFT_PUBLIC": "1", "CDVFT_BUDGET_SECONDS": str(seconds), "CDVFT_WORKERS": "2"}
+    server = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "runs")], env={**os.environ, **limits}
+    )
+    try:
+        wait_for((tmp_path / "runs" / "history.sqlite").exists)
+        store = RunStore(tmp_path / "runs")
+        wait_for(lambda: len(store.history()) == 2 and all(run.state in FINAL for run in store.history()))
+    finally:
+        server.terminate()
+        server.wait()
+    runs = store.history()
+    (spent,) = store.spending.visitors(0)
+    assert spent.training < 1.5 * seconds, "each took all that was left"
+    for run in runs:
+        assert run.state == "failed" and "0 s of your 6 s of this server are left" in run.reason
+        assert "Resume goes on from the last checkpoint" in run.reason
+        assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step > 0

@@ -143,7 +143,7 @@ def planned(request, answer_plan, answer_rows, text_plan, text_rows):
 
 @pytest.mark.parametrize("method", ["cdvft", "lora", "full"])
 def test_a_run_learns_the_same(method, planned, tmp_path, convolutions, monkeypatch):
-    monkeypatch.setattr(products, "FEWEST_OTHERWISE", products.FEWEST)  # the tiny models' batches are small
+    monkeypatch.setattr(products, "MIN_OTHERWISE", products.FEWEST)  # the tiny models' batches are small
     losses = []
     for is_faster in (False, True):
         monkeypatch.setattr(products, "is_faster", lambda is_faster=is_faster: is_faster)

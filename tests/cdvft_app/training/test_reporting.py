@@ -13,9 +13,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from listening import run
 
-from cdvft_app.environment import _read, environment
 from cdvft_app.events import Note, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings.environment import _read, environment
 from cdvft_app.training.foreground import run_here
 from cdvft_app.training.jobs import JobQueue
 
@@ -109,7 +109,7 @@ def test_one_that_fails_costs_no_run(trackio, text_plan, text_rows, tmp_path, mo
     ],
 )
 def test_what_is_not_here_is_refused_before_a_run_is_made(named, said, store, monkeypatch):
-    monkeypatch.setattr("cdvft_app.environment.find_spec", lambda name: None)
+    monkeypatch.setattr("cdvft_app.settings.environment.find_spec", lambda name: None)
     monkeypatch.setenv("CDVFT_REPORT_TO", named)
     _read.cache_clear()  # what was installed a moment ago is remembered
 

@@ -10,7 +10,7 @@ import pytest
 from cdvft_app.catalog import hub, libraries
 from cdvft_app.prediction import admission
 from cdvft_app.settings import RaceRequest
-from cdvft_app.store.keeping import SECRET
+from cdvft_app.store.replication import SECRET
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 

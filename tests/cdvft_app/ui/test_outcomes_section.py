@@ -58,7 +58,7 @@ def test_any_request_is_answered(app: AppState, request_: object) -> None:
 
 
 def test_no_more_than_so_many_runs(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(section, "MOST_RUNS", 2)
+    monkeypatch.setattr(section, "MAX_RUNS", 2)
     for seed in range(3):
         finish(app, 0.7, seed=seed)
     assert [run["seed"] for run in outcomes(app, {})["runs"]] == [2, 1]

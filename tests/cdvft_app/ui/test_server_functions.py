@@ -24,7 +24,7 @@ from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train import own_data
+from cdvft_app.ui.train import uploaded_panel
 
 ADA, BOB = "192.0.2.1", "192.0.2.2"
 POLL = "train/run_view/poll"
@@ -250,7 +250,7 @@ def test_one_who_asks_much_waits_for_himself_alone() -> None:
 @pytest.mark.usefixtures("public")
 def test_one_whose_form_asks_much_leaves_threads_to_others(store: RunStore, monkeypatch) -> None:
     held = Held()
-    monkeypatch.setattr(own_data, "look", held)
+    monkeypatch.setattr(uploaded_panel, "look", held)
     served = Served(build(AppState.make(store, JobQueue(store))))
     (mapped,) = (one for one in served.page.fns.values() if one.api_name == "mapped")
     given = [getattr(block, "value", None) for block in mapped.inputs]

@@ -119,7 +119,7 @@ def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")
     made = Clock()
-    monkeypatch.setattr("cdvft_app.store.spending.time.time", made)
+    monkeypatch.setattr("cdvft_app.store.queue.time.time", made)
     app.queue.budget = Budget(app.store, made)
     monkeypatch.setattr("cdvft_app.public.budget.time", SimpleNamespace(monotonic=made, time=made))
     return made

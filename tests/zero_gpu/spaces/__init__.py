@@ -24,7 +24,7 @@ from datetime import timedelta
 from functools import partial, wraps
 from typing import Any
 
-MOST_SECONDS = 120
+MAX_SECONDS = 120
 _zero_gpu = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 _fork = multiprocessing.get_context("fork")
 _forked = False
@@ -99,7 +99,7 @@ class _Quota:
     def reserve(self, visitor: str, asked: float) -> None:
         requested = round(asked * float(os.environ.get("STAND_IN_FACTOR", "1")))
         left = int(float(os.environ.get("STAND_IN_QUOTA", "120")) - self._spent.get(visitor, 0.0))
-        if requested > MOST_SECONDS:
+        if requested > MAX_SECONDS:
             raise _error(
                 "ZeroGPU illegal duration",
                 f"The requested GPU duration ({requested}s) is larger than the maximum allowed",

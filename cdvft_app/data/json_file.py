@@ -1,0 +1,168 @@
+"""JSONL, an object a line; and a whole JSON document that is a list of objects, as Alpaca's files are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdvft_app.catalog.conversations import MESSAGES
+from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
+from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
+from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+LOOKED_AT = 100  # lines from which the names are taken
+
+
+def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
+    """A file with a JSON object in each line; its columns are the names in the first ones."""
+    faults = RowErrors()
+    lines = Lines(path, limits, progress, faults)
+    columns: dict[str, None] = {}
+    objects: list[dict[str, Any]] = []
+    first = ""
+    given = iter(lines)
+    looked_at = list(islice(given, LOOKED_AT))
+    for _, line in looked_at:
+        first = first or line.strip()
+        found = _object(line)
+        if isinstance(found, dict):
+            columns.update(dict.fromkeys(found))
+            objects.append(found)
+    if _is_one_object(first, objects):
+        raise DataRefused(
+            f"“{path.name}” is one JSON object and no rows. Give the list in it alone, as "
+            '[{"text": "What a film", "label": "good"}, ...], or one object in each line; pandas writes them '
+            'by df.to_json(path, orient="records").'
+        )
+    if not columns:
+        raise DataRefused(
+            f"No line of “{path.name}” holds a JSON object. Write one in each line, such as "
+            '{"text": "What a film", "label": "good"}.'
+        )
+    if len(columns) > limits.columns:
+        raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
+    names = without_messages(columns) if MESSAGES in columns else tuple(columns)
+    source = Source(
+        "JSONL", "text", names, lambda: _batches(source, chain(looked_at, given), limits), faults=faults
+    )
+    source.encoding = NAMES[lines.encoding]
+    source.notes += [NOTE] if MESSAGES in columns else []
+    return source
+
+
+def _batches(source: Source, lines: Iterable[tuple[int, str]], limits: Limits) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    rows: list[list[Any]] = []
+
+    def batch() -> pa.RecordBatch:
+        columns = list(zip(*rows, strict=True)) or [()] * (1 + len(source.columns))
+        schema = source.schema()
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        rows.clear()
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    total = 0
+    for number, line in lines:
+        if not line.strip():
+            continue
+        found = _object(line)
+        if not isinstance(found, dict):
+            source.faults.add(number, found, "write one JSON object in each line")
+            continue
+        if MESSAGES not in source.columns and MESSAGES in found:
+            pair = asked_and_answered(found[MESSAGES])
+            if pair is None:
+                source.faults.add(number, *WRONG, MESSAGES)
+                continue
+            found |= dict(zip((PROMPT, ANSWER), pair, strict=True))
+        values = [_text(found.get(name)) for name in source.columns]
+        long = [
+            name
+            for name, value in zip(source.columns, values, strict=True)
+            if value and len(value) > limits.cell_characters
+        ]
+        if long:
+            source.faults.add(
+                number, f"it has more than {limits.cell_characters:,} characters", "shorten it", long[0]
+            )
+            continue
+        total += 1
+        if total > limits.rows:
+            raise DataRefused(
+                f"It has more than {limits.rows:,} rows; at most so many are taken. Give a part of it."
+            )
+        rows.append([number, *values])
+        if len(rows) >= BATCH:
+            yield batch()
+    yield batch()
+
+
+def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
+    """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
+    if len(objects) == 1:
+        held = objects[0]
+        return MESSAGES not in held and all(isinstance(value, (list, dict)) for value in held.values())
+    return not objects and first.startswith("{") and not first.endswith("}")
+
+
+def _object(line: str) -> dict[str, Any] | str:
+    """The object in a line, or what is wrong with it."""
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        reason = (
+            error.msg if isinstance(error, json.JSONDecodeError) else "no number of such a size can be read"
+        )
+        return f"it is no JSON ({reason[:1].lower()}{reason[1:]})"
+    except RecursionError:
+        return "it is nested too deeply"
+    return found if isinstance(found, dict) else f"it holds {type(found).__name__} and no object"
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_json_array(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
+    """Its objects, numbered from 1; `work` is a folder for them as one object a line."""
+    import duckdb
+
+    progress(None, "Taking the list apart")
+    lines = work / path.name
+    encoding = encoding_of(path)
+    asked = "SELECT json FROM read_json_objects(?, format = 'array', maximum_object_size = ?)"
+    try:
+        with (
+            duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as connection,
+            lines.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            whole = as_utf8(path, encoding, work)
+            found = connection.execute(asked, [str(whole), limits.cell_characters * 8])
+            while rows := found.fetchmany(BATCH):
+                # An object may stand over several lines; written anew it is one.
+                file.writelines(json.dumps(json.loads(text), ensure_ascii=False) + "\n" for (text,) in rows)
+    except (duckdb.Error, ValueError, RecursionError) as error:
+        raise _refused(path, str(error).splitlines()[0].rpartition(": ")[2].rstrip(". ")) from None
+    with lines.open(encoding="utf-8") as file:
+        if not file.readline().startswith("{"):
+            raise _refused(path, "its first item is none" if lines.stat().st_size else "it is empty")
+    source = read_json_lines(lines, limits, progress)
+    source.format, source.encoding = "JSON", NAMES[encoding]
+    return source
+
+
+def _refused(path: Path, reason: str) -> DataRefused:
+    return DataRefused(
+        f"“{path.name}” is no list of JSON objects ({reason}). Write a list as "
+        '[{"text": "What a film", "label": "good"}, ...], or one object in each line (JSONL).'
+    )

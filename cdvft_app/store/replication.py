@@ -1,0 +1,66 @@
+"""Copies of ended runs in a second place, from which a restart brings them back.
+
+SQLite's write-ahead log is not safe on a network mount, so the history itself stays on the local disk. A
+run's folder has all that is known of it, which `Folders.adopt` takes into a history.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from cdvft_app.store import states
+from cdvft_app.store.database import store_errors
+from cdvft_app.store.location import kept_folder
+from cdvft_app.store.records import ID
+from cdvft_app.store.runs import RunStore
+
+SECRET = "browser-secret"
+"""The key to what browsers remember: without it nobody owns what is brought back."""
+NOT_COPIED = ("checkpoints",)  # many times the size of the rest, and of use only to go on
+
+
+def replicate(store: RunStore, run_id: str) -> None:
+    """Copy a run that ended with something learned to CDVFT_KEPT, if there is one.
+
+    Raises:
+        StoreError: it cannot be copied.
+    """
+    there, run = kept_folder(), store.get(run_id)
+    if there is None or run is None or run.state not in states.USABLE or not run.step:
+        return
+    source = store.folder(run_id)
+    with store_errors(there):
+        there.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            shutil.copy(store.root / SECRET, there / SECRET)
+        _copy(source, there / source.name, there)
+
+
+def restore_replicas(store: RunStore) -> list[str]:
+    """Take what CDVFT_KEPT has and the history has not; the runs' ids.
+
+    Raises:
+        StoreError: it cannot be read, or there is no room.
+    """
+    there = kept_folder()
+    if there is None or not there.is_dir():
+        return []
+    with store_errors(store.root):
+        if (there / SECRET).is_file() and not (store.root / SECRET).exists():
+            shutil.copy(there / SECRET, store.root / SECRET)
+        for folder in sorted(there.iterdir()):
+            if ID.fullmatch(folder.name) and not (store.folders.path / folder.name).exists():
+                _copy(folder, store.folders.path / folder.name, store.root)
+    return store.folders.adopt()
+
+
+def _copy(source: Path, there: Path, beside: Path) -> None:
+    """The folder without its checkpoints, by way of one in `beside`: in its place it is whole."""
+    unfinished = beside / f".{there.name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    shutil.rmtree(there, ignore_errors=True)
+    os.replace(unfinished, there)

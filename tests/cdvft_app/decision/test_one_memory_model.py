@@ -1,0 +1,88 @@
+"""The memory of a step is one number wherever it is said: page, sentence, JSON, CSV, and command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from cdvft_app.commands import cost as command
+from cdvft_app.costs.memory import PRECISIONS
+from cdvft_app.costs.quantities import amount
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.decision.comparison import compare
+from cdvft_app.decision.decide import decide
+from cdvft_app.methods import METHODS
+
+LLAMA = "meta-llama/Meta-Llama-3-8B"
+TERMS = (
+    "frozen_bytes",
+    "adapter_weight_bytes",
+    "gradient_bytes",
+    "optimizer_bytes",
+    "activation_bytes",
+    "model_activation_bytes",
+    "logit_bytes",
+)
+
+
+def asked(method: str, precision: str, checkpointing: bool, **more: object) -> dict[str, object]:
+    return {
+        "model": LLAMA, "methods": [method], "batch": 2, "precision": precision,
+        "gradient_checkpointing": checkpointing, "device": "h100", **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("method", [key for key in METHODS if key != "head"])
+def test_one_number_everywhere(method, precision, checkpointing, capsys):
+    request = parse_cost(asked(method, precision, checkpointing))
+    made = decide(request)
+    (row,) = made.facts()["rows"]
+    need = row["step_bytes"]
+    assert need == sum(row[term] for term in TERMS)
+    page = compare(request)
+    assert page["rows"] == made.facts()["rows"]
+    assert page["memory"][-1]["texts"] == [amount("bytes", need)]
+    assert [term["texts"][0] for term in page["memory"][:-1]] == [amount("bytes", row[t]) for t in TERMS]
+    left = 80 * 10**9 - need
+    fits = f"no, {amount('bytes', -left)} short" if left < 0 else f"{amount('bytes', left)} left"
+    assert fits in page["answers"][0]["texts"][0] and fits in made.answers[0]["texts"][0]
+    command._write_csv(made.facts()["rows"])
+    (line,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert {name: int(line[name]) for name in ("step_bytes", *TERMS)} == {
+        name: row[name] for name in ("step_bytes", *TERMS)
+    }
+    assert (line["precision"], line["gradient_checkpointing"]) == (precision, str(checkpointing))
+    assert json.loads(json.dumps(made.facts()))["rows"][0]["step_bytes"] == need
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_sentence_that_nothing_fits_names_that_number(precision, checkpointing):
+    """On a T4 none of these fits as asked; the sentence says what it would need."""
+    request = parse_cost(asked("lora", precision, checkpointing, batch=64, device="t4"))
+    made = decide(request)
+    (need,) = (row["step_bytes"] for row in made.asked_rows)
+    assert made.sentence.startswith("As asked nothing fits: Meta-Llama-3-8B in ")
+    assert f" needs {amount('bytes', need)}, and a T4 with 16 GB is smaller." in made.sentence
+
+
+def test_four_bits_with_checkpointing_are_not_told_as_float32():
+    (row,) = decide(parse_cost(asked("lora", "4bit", True, batch=1))).facts()["rows"]
+    assert row["frozen_bytes"] < 6e9 < 4 * 8e9 < 4 * row["frozen_parameters"]
+    assert row["step_bytes"] < 8e9
+
+
+def test_the_growth_of_memory_passes_through_the_table_with_checkpointing_too():
+    from cdvft_app.costs.quantities import added_memory
+    from cdvft_app.decision.comparison import grown
+
+    request = parse_cost(asked("lora", "4bit", True))
+    (row,) = decide(request).facts()["rows"]
+    axis = grown(request)["growth"][0]
+    (line,) = axis["series"]
+    assert line["costs"]["memory"][axis["x"].index(axis["at"])] == added_memory(row)

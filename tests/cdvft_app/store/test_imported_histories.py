@@ -1,0 +1,424 @@
+"""A history's file that a stranger gives to the page: what is taken of it, and as whose."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import sqlite3
+import stat
+import zipfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import bombs
+import pytest
+from ended_runs import trained
+
+from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings.uploaded_dataset import UploadedDataset
+from cdvft_app.store import history_file
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+
+
+@pytest.fixture
+def other(tmp_path):
+    made = RunStore(tmp_path / "other")
+    yield made
+    made.close()
+
+
+def exported(store, tmp_path):
+    file = tmp_path / "runs.zip"
+    history_file.export_history(store, file)
+    return file
+
+
+def changed(file: Path, change) -> Path:
+    """The file, with each member as `change(name, bytes)` makes it: (name or ZipInfo, bytes), or None."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(made, "w") as new:
+        for info in old.infolist():
+            member = change(info.filename, old.read(info))
+            if member is not None:
+                new.writestr(*member)
+    file.write_bytes(made.getvalue())
+    return file
+
+
+def take(store, file, token="mine", **named):
+    return history_file.import_untrusted(store, file, token, visitor="ada", **named)
+
+
+def take_in_terminal(store, file):
+    return history_file.import_untrusted(store, file, None, limits=history_file.TERMINAL, by_operator=True)
+
+
+def told(store, run_id):
+    return [{**row, "cursor": 0} for row in store.rows(run_id)[0]]
+
+
+def test_what_somebody_brings_is_his_own_and_as_it_was(store, other, tmp_path):
+    run_id = trained(store, "of before")
+    file = exported(store, tmp_path)
+    assert take(other, file, private=True) == history_file.Taken([run_id], 0, [])
+    was, run = store.get(run_id), other.get(run_id)
+    assert told(other, run_id) == told(store, run_id)
+    for name in ("name", "settings", "state", "step", "metric", "seconds", "trainable_parameters", "result"):
+        assert getattr(run, name) == getattr(was, name)
+    assert (other.folder(run_id) / "adapter" / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert other.owner(run_id, "mine") and not other.owner(run_id, "of before")
+    assert run.private and run.visitor == "ada" and run.group_id != was.group_id
+    assert take(other, file, "another's") == history_file.Taken([], 1, []) and other.owner(run_id, "mine")
+    assert history_file.imported_bytes(other) > 0 == history_file.imported_bytes(store)
+
+
+KEPT = Path(__file__).parent / "kept_histories"
+
+
+def test_a_terminal_takes_all_and_leaves_races_and_what_is_hidden_as_they_were(store, other, tmp_path):
+    ids = [trained(store), trained(store)]
+    store.hide(ids[0], True)
+    store.set_private(ids[1], True, "secret")
+    file = exported(store, tmp_path)
+    assert sorted(take_in_terminal(other, file).ids) == sorted(ids)
+    for run_id in ids:
+        was, run = store.get(run_id), other.get(run_id)
+        assert told(other, run_id) == told(store, run_id)
+        same = ("name", "settings", "state", "step", "metric", "seconds", "result", "group_id", "private")
+        for name in (*same, "hidden", "created", "ended", "device", "total_steps"):
+            assert getattr(run, name) == getattr(was, name), name
+        assert run.visitor is None
+    assert take_in_terminal(other, file) == history_file.Taken([], 2, [])
+    assert not list(other.root.glob(".given-*"))
+
+
+def test_a_run_on_data_that_is_not_here_is_for_a_terminal(store, other, tmp_path):
+    data = UploadedDataset(
+        sha256="a" * 64, title="films", kind="text", inputs=("text",), label="label", labels=("bad", "good"),
+        held_out=0.2, split_seed=0, train_rows=9, evaluation_rows=3, mean_length=5, usual_length=9,
+    )  # fmt: skip
+    (run,) = store.create(
+        [RunSettings(method="lora", data=data)], "mine", process=this_process(), private=True
+    )
+    store.set_state(run.id, "stopped")
+    file = exported(store, tmp_path)
+    found = take(other, file)
+    assert found.ids == [] and "data of its own, which is not here" in found.refused[0]
+    assert take_in_terminal(other, file).ids == [run.id] and other.get(run.id).private
+
+
+def test_no_traceback_leaves_with_a_history(store, tmp_path):
+    run_id = trained(store)
+    (store.folder(run_id) / "error.txt").write_text('File "/home/ada/studio/train.py", line 3')
+    (store.folder(run_id) / "checkpoints").mkdir()
+    (store.folder(run_id) / "checkpoints" / "state").write_text("large")
+    with zipfile.ZipFile(exported(store, tmp_path)) as archive:
+        assert sorted(name.partition("/")[2] for name in archive.namelist()) == [
+            "adapter/adapter_model.safetensors",
+            "rows.jsonl",
+            "run.json",
+            "snapshots/step-000001.safetensors",
+        ]
+        assert not any(b"/home/ada" in archive.read(name) for name in archive.namelist())
+
+
+def test_a_file_that_the_format_of_today_wrote_is_taken(other):
+    """With a traceback in it, which is left."""
+    found = take(other, KEPT / "exported.zip")
+    finished, interrupted = "0c976b89a1a3602d891571926276e6e1", "4c0d8e4a6f82ab57c35f563ff6940031"
+    assert {finished, interrupted} <= {*found.ids}
+    assert other.get(finished).metric == 0.5 and other.get(interrupted).is_resumable
+    assert not list(other.folders.path.glob("*/error.txt"))
+    kinds = [row["kind"] for row in other.rows(finished)[0]]
+    assert kinds == ["started", "step", "step", "evaluation", "done"]
+
+
+def test_what_lies_in_the_quarantine_counts(store, other, tmp_path):
+    run_id = trained(store)
+    take(other, exported(store, tmp_path))
+    before = history_file.imported_bytes(other)
+    other.folders.quarantine.mkdir()
+    other.folder(run_id).rename(other.folders.quarantine / run_id)
+    assert history_file.imported_bytes(other) == before > 0
+
+
+def test_a_second_run_of_an_id_is_refused_and_takes_no_disk(store, other, tmp_path):
+    """Its folder has another name, as one of a run whose folder was damaged has."""
+    run_id = trained(store)
+    file = exported(store, tmp_path)
+    take(other, file)
+    other.folder(run_id).rename(other.folders.path / ("d" * 32))
+    with closing(sqlite3.connect(other.root / "history.sqlite")) as connection, connection:
+        connection.execute("UPDATE runs SET folder = ?", ("d" * 32,))
+    found = take(other, file)
+    assert found.ids == [] and "another folder" in found.refused[0]
+    assert [path.name for path in other.folders.path.iterdir()] == ["d" * 32]
+    assert not other.folders.quarantine.exists() or not list(other.folders.quarantine.iterdir())
+
+
+def test_only_ones_own_runs_are_in_the_file_that_the_page_makes(store, tmp_path):
+    mine = trained(store, "mine")
+    trained(store, "another's")
+    assert history_file.export_history(store, tmp_path / "mine.zip", "mine") == (1, 0)
+    with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {mine}
+    assert history_file.export_history(store, tmp_path / "none.zip", "mine", max_bytes=10) == (0, 1)
+
+
+def test_what_is_no_part_of_a_run_is_left_out(store, other, tmp_path):
+    run_id = trained(store)
+    strange = ("adapter/model.pkl", "adapter/adapter_model.bin", "checkpoints/x.json", "adapter/sub/a.json")
+
+    def add(name, held):
+        return name, held
+
+    file = changed(exported(store, tmp_path), add)
+    with zipfile.ZipFile(file, "a") as archive:
+        for name in strange:
+            archive.writestr(f"{run_id}/{name}", "x")
+    assert take(other, file).ids == [run_id]
+    there = {str(path.relative_to(other.folder(run_id))) for path in other.folder(run_id).rglob("*.*")}
+    assert not there & set(strange) and "adapter/adapter_model.safetensors" in there
+
+
+def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, tmp_path):
+    run_id = trained(store)
+
+    def forge(name, held):
+        if name.endswith("run.json"):
+            facts = json.loads(held) | {"hidden": 1, "visitor": "bob", "token_hash": "0" * 64}
+            return name, json.dumps(facts | {"result": '{"adapter_folder": "/etc"}', "reason": None})
+        if name.endswith("rows.jsonl"):
+            lines = held.decode().replace('\\"adapter\\"', '\\"../../../etc\\"').splitlines()
+            lines.append(json.dumps({"kind": "step", "step": "x", "data": "{}"}))
+            lines.append(json.dumps({"kind": "sent", "step": None, "data": '{"job_address": "javascript:"}'}))
+            return name, "\n".join([*lines, "no json", "[]"])
+        return name, held
+
+    assert take(other, changed(exported(store, tmp_path), forge)).ids == [run_id]
+    run = other.get(run_id)
+    assert run.result["adapter_folder"] == "adapter" and not run.hidden and run.visitor == "ada"
+    assert not run.is_job and told(other, run_id) == told(store, run_id)
+
+
+def test_a_run_that_is_not_allowed_here_is_not_taken(store, other, tmp_path):
+    trained(store)
+
+    def refuse(_settings):
+        raise InvalidChoice("model: hub ids are not for this server.")
+
+    file = exported(store, tmp_path)
+    assert take(other, file, check=refuse) == history_file.Taken(
+        [], 0, ["model: hub ids are not for this server."]
+    )
+    assert list(other.folders.path.iterdir()) == [] and not list(other.root.glob(".given-*"))
+
+
+def link(name):
+    made = zipfile.ZipInfo(name)
+    made.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return made
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"../history.sqlite": "x"}, "leads elsewhere"),
+        ({"/etc/cron.d/x": "x"}, "leads elsewhere"),
+        ({link("0123456789abcdef0123456789abcdef/adapter/a.json"): "/etc/passwd"}, "leads elsewhere"),
+        ({f"{number:032x}/run.json": "{}" for number in range(201)}, "at most 200 are taken"),
+    ],
+)
+def test_a_file_that_means_harm_is_refused_whole(store, other, tmp_path, more, sentence):
+    trained(store)
+    file = exported(store, tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        for name, held in more.items():
+            archive.writestr(name, held)
+    with pytest.raises(StoreError, match=sentence):
+        take(other, file)
+    assert list(other.folders.path.iterdir()) == []
+
+
+def test_a_file_too_large_packed_or_unpacked_is_refused(store, other, tmp_path):
+    trained(store)
+    file = exported(store, tmp_path)
+    for limit, sentence in (("unpacked_bytes", "unpacks to"), ("file_bytes", "history import")):
+        with pytest.raises(StoreError, match=sentence):
+            take(other, file, limits=replace(history_file.PAGE, **{limit: 100}))
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(b"no zip", "not the file"), (None, "holds no run")])
+def test_what_is_no_history_is_a_sentence(other, tmp_path, content, sentence):
+    file = tmp_path / "some.zip"
+    if content is None:
+        zipfile.ZipFile(file, "w").close()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(StoreError, match=sentence):
+        take(other, file)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"family": 2**70},
+        {"family": -1},
+        {"position": 2**63},
+        {"created": 1e300},
+        {"queued": float("nan")},
+        {"started": -1e9},
+        {"ended": float("inf")},
+        {"settings": "[" * 10_000},
+        {"group_id": "x" * 100_000},
+    ],
+)
+def test_facts_that_cannot_be_are_refused_and_stand_in_nobodys_way(other, tmp_path, changed):
+    """`"family": 2**70` in a file of 351 bytes stopped the server for good."""
+    found = take(other, bombs.history(tmp_path, bombs.facts(**changed)))
+    (field,) = changed
+    assert found.ids == [] and "cannot be read" in found.refused[0]
+    assert f"({field}: " in found.refused[0]
+    assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        bombs.started(total_steps=2**70),
+        bombs.started(total_steps=-1),
+        bombs.started(device="x" * 10**6 * 3),
+        bombs.row(
+            "step", 2**70, seconds=1.0, loss=1.0, learning_rate=1.0, gradient_norm=None, throughput=None
+        ),
+        bombs.row("evaluation", 1, seconds=2**70, loss=1.0, metric_name="accuracy", metric=10**400),
+        '{"kind": "step", "step": 1, "data": "' + "[" * 50_000 + '"}\n',
+        "[" * 100_000 + "\n",
+    ],
+)
+def test_rows_that_cannot_be_are_left_out(other, tmp_path, row):
+    found = take(other, bombs.history(tmp_path, rows=row + bombs.started(total_steps=7)))
+    assert found.ids == [bombs.RUN] and found.refused == []
+    run = other.get(bombs.RUN)
+    assert run.total_steps == 7 and [one["kind"] for one in other.rows(run.id)[0]] == ["started"]
+
+
+def test_what_the_history_cannot_take_is_named_and_removed(store, other, tmp_path, monkeypatch):
+    good, bad = trained(store), trained(store)
+    file = exported(store, tmp_path)
+    adopt = type(other.folders).adopt
+
+    def fails(folders):
+        if (folders.path / bad).exists():
+            raise OverflowError
+        return adopt(folders)
+
+    monkeypatch.setattr(type(other.folders), "adopt", fails)
+    found = take(other, file)
+    assert found.ids == [good] and "cannot be put into the history here" in found.refused[0]
+    assert [path.name for path in other.folders.path.iterdir()] == [good]
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "sentence"),
+    [
+        ("adapter/adapter_config.json", '{"target_modules": "(a+)+$"}', "by a pattern"),
+        ("adapter/adapter_config.json", '{"rank_pattern": {"(a+)+$": 4}}', "by a pattern"),
+        ("adapter/adapter_config.json", '{"exclude_modules": ["(a+)+$"]}', "by a pattern"),
+        ("adapter/adapter_config.json", "[" * 100_000, "no JSON object"),
+        ("adapter/adapter_config.json", '{"target_modules": ["query", "attention.key"]}', None),
+        ("adapter/more.safetensors", b"\xff" * 16, "cannot be true"),
+    ],
+)
+def test_an_adapter_that_would_hold_up_its_reader_is_not_taken(other, tmp_path, name, held, sentence):
+    file = bombs.history(tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{bombs.RUN}/{name}", held)
+    found = take(other, file)
+    assert found.ids == ([] if sentence else [bombs.RUN])
+    assert not sentence or sentence in found.refused[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("predictions.safetensors", b"no tensors at all"),
+        (
+            "written_answers.jsonl",
+            json.dumps({"row": 2**70, "prompt": "", "expected": "", "written": "", "scores": {}}) + "\n",
+        ),
+        ("written_answers.jsonl", "[" * 100_000 + "\n"),
+    ],
+)
+def test_answers_that_cannot_be_read_are_left_out(other, tmp_path, name, held):
+    file = bombs.history(tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{bombs.RUN}/{name}", held)
+    assert take(other, file).ids == [bombs.RUN] and not (other.folder(bombs.RUN) / name).exists()
+
+
+def test_a_run_that_another_import_has_just_adopted_stays(other, tmp_path, monkeypatch):
+    """Two imports at once: the first one's `adopt` takes what the second has only put in its place."""
+    adopt = type(other.folders).adopt
+
+    def twice(folders):
+        adopt(folders)
+        return adopt(folders)  # finds nothing left to take
+
+    monkeypatch.setattr(type(other.folders), "adopt", twice)
+    assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN] and other.folder(bombs.RUN).is_dir()
+
+
+def test_only_what_has_ended_is_in_a_file_which_is_not_written_over(store, other, tmp_path):
+    ids = {trained(store, token="mine"), *(run.id for run in store.create([RunSettings(method="lora")], "b"))}
+    stopped = store.create([RunSettings(method="lora")], "b", process=this_process())[0].id
+    store.set_state(stopped, "stopped")
+    file = exported(store, tmp_path)
+    with pytest.raises(StoreError, match="already there"):
+        history_file.export_history(store, file)
+    taken = take_in_terminal(other, file).ids
+    assert stopped in taken and len({*taken} & ids) == 1
+
+
+def test_a_place_where_no_file_can_be_is_named_and_not_the_history(store, tmp_path, monkeypatch):
+    trained(store)
+    file = tmp_path / "none" / "runs.zip"
+    with pytest.raises(StoreError) as refused:
+        history_file.export_history(store, file)
+    assert str(refused.value) == (
+        f"{file} cannot be written (No such file or directory). "
+        "Choose a folder that is there and can be written."
+    )
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(history_file.os, "replace", full)
+    with pytest.raises(StoreError, match="The disk is full: free some space, or choose another place"):
+        history_file.export_history(store, tmp_path / "runs.zip")
+
+
+@pytest.mark.parametrize("name", ["short/run.json", "run.json", f"{'0' * 40}/run.json"])
+def test_a_file_of_no_run_is_refused(other, tmp_path, name):
+    file = tmp_path / "bad.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "{}")
+    with pytest.raises(StoreError, match="holds no run"):
+        take_in_terminal(other, file)
+
+
+def test_a_run_that_could_not_be_read_back_is_left_out_and_named(store, other, tmp_path):
+    run_id, good = trained(store), trained(store)
+    facts = store.folder(run_id) / "run.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"settings": '{"method": "nonsense"}'}))
+    found = take_in_terminal(other, exported(store, tmp_path))
+    assert found.ids == [good] and "cannot be read" in found.refused[0]
+
+
+def test_a_run_in_the_folder_of_another_is_not_taken(other, tmp_path):
+    found = take(other, bombs.history(tmp_path, bombs.facts(id="f" * 32)))
+    assert found.ids == [] and "folder of another run" in found.refused[0]

@@ -1,0 +1,97 @@
+"""Runs that survive a lost disk: copied to a second place, and brought back from there."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from test_repair import trained
+
+from cdvft_app.store import replication
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVFT_KEPT", str(tmp_path / "kept"))
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = RunStore(tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def other(tmp_path):
+    made = RunStore(tmp_path / "other")
+    yield made
+    made.close()
+
+
+def told(store, run_id):
+    run = store.get(run_id)
+    rows = [(row["kind"], row["step"]) for row in store.rows(run_id)[0]]
+    return run.state, run.name, run.settings, run.metric, run.result, rows
+
+
+def test_what_was_kept_is_brought_back_and_is_its_owners(store, other, kept):
+    run_id = trained(store, token="mine")
+    (store.folder(run_id) / "checkpoints").mkdir()
+    (store.folder(run_id) / "adapter" / "weights").write_text("w")
+    (store.root / replication.SECRET).write_text("key")
+    replication.replicate(store, run_id)
+    assert replication.restore_replicas(other) == [run_id]
+    assert told(other, run_id) == told(store, run_id)
+    assert other.owner(run_id, "mine") and not other.owner(run_id, "yours")
+    assert (other.folder(run_id) / "adapter" / "weights").read_text() == "w"
+    assert not (other.folder(run_id) / "checkpoints").exists()
+    assert (other.root / replication.SECRET).read_text() == "key"
+    assert replication.restore_replicas(other) == []
+
+
+def test_a_key_that_is_here_is_not_replaced(store, other, kept):
+    (store.root / replication.SECRET).write_text("old")
+    replication.replicate(store, trained(store))
+    (other.root / replication.SECRET).write_text("new")
+    replication.restore_replicas(other)
+    assert (other.root / replication.SECRET).read_text() == "new"
+
+
+def test_runs_that_learned_nothing_are_not_kept_and_deleted_ones_no_longer(store, other, kept):
+    replication.replicate(store, trained(store, state="running"))
+    assert not kept.exists()
+    run_id = trained(store)
+    replication.replicate(store, run_id)
+    assert [path.name for path in kept.iterdir() if path.is_dir()] == [store.folder(run_id).name]
+    store.delete(run_id, "secret")
+    assert replication.restore_replicas(other) == []
+
+
+def test_without_a_place_nothing_is_kept(store, monkeypatch, tmp_path):
+    monkeypatch.delenv("CDVFT_KEPT", raising=False)
+    replication.replicate(store, trained(store))
+    assert replication.restore_replicas(store) == [] and sorted(path.name for path in tmp_path.iterdir()) == [
+        "runs"
+    ]
+
+
+def test_a_place_that_refuses_is_a_sentence(store, kept):
+    kept.write_text("a file")
+    with pytest.raises(StoreError):
+        replication.replicate(store, trained(store))
+
+
+def test_a_copy_that_was_cut_off_is_made_anew(store, other, kept):
+    run_id = trained(store)
+    replication.replicate(store, run_id)
+    folder = store.folder(run_id).name
+    shutil.move(kept / folder, kept / f".{folder}.unfinished")
+    assert replication.restore_replicas(other) == []
+    replication.replicate(store, run_id)
+    (other.root / f".{folder}.unfinished").mkdir()
+    assert replication.restore_replicas(other) == [run_id]
+    assert not list(other.root.glob(".*"))

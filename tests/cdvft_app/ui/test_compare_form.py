@@ -1,0 +1,41 @@
+"""After a change of model no field of the Compare tab that is shown stays blank."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
+from cdvft_app.ui.compare.form import START, cost_request, fields_of, recorded
+
+
+def filled(model: str) -> dict[str, object]:
+    fields = fields_of(model)
+    shown = {name: one["value"] for name, one in fields.items() if one.get("visible", True)}
+    assert all(shown.values()), shown
+    assert set(shown) in ({"targets", "sequence"}, {"targets", "image_size"})
+    return {**START, **{name: one["value"] for name, one in fields.items()}, "model": model}
+
+
+@pytest.mark.parametrize("model", [entry["id"] for entry in recorded()["models"]])
+def test_known_models_fill_every_field_with_what_an_empty_one_means(model: str) -> None:
+    values = filled(model)
+    asked = {"model": model, "methods": ["lora"]}
+    explicit = parse_cost({**cost_request(values), "methods": ["lora"], "batch": 16})
+    assert cost_table(explicit) == cost_table(parse_cost(asked))
+
+
+def test_a_model_that_is_looked_up_fills_them_too(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = {"model_type": "bert", "vocab_size": 100, "max_position_embeddings": 40, **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    values = filled(str(tmp_path))
+    assert (values["targets"], values["sequence"]) == (["query", "value"], "40")
+
+
+def test_a_model_that_nobody_knows_leaves_usual_values(tmp_path: Path) -> None:
+    values = filled(str(tmp_path / "nothing"))
+    assert (values["targets"], values["sequence"]) == (["all-linear"], "128")

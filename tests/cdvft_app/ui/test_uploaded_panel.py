@@ -1,0 +1,129 @@
+"""Races on data of one's own: they are private, and resumed only where the owner still has the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import gradio as gr
+import pytest
+
+from cdvft_app.data import library
+from cdvft_app.store.datasets import UnknownData
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.ui.compare.sweep import start_sweep
+from cdvft_app.ui.compare.sweep_form import START
+from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.train.run_view import lasting
+from cdvft_app.ui.train.uploaded_panel import uploaded_panel
+from cdvft_app.ui.train.uploaded_view import choice_label
+
+ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
+VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    path = tmp_path / "scenes.csv"
+    path.write_text(ROWS)
+    return path
+
+
+def given(app: AppState, file: Path, token: str) -> tuple[str, dict[str, object]]:
+    """The id of the data, and what the form then holds of it."""
+    record = library.give(app.store, file, token)
+    return record.id, library.chosen(library.look(app.store, record.id, token)).model_dump(mode="json")
+
+
+def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
+    ids, refused = actions.start(app, VALUES | {"data": data}, token)
+    assert refused is None and app.store.get(ids[0]) is None
+    with looking(token):
+        run = app.store.get(ids[0])
+    assert run is not None
+    return run
+
+
+def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    race = raced(app, data, "mine")
+    assert race.private and race.name == "scenes"
+    assert lasting(race)["summary"].startswith("MiniLM (6 layers) · ")  # and not what its recipe is about
+    (sweep,) = app.queue.submit([race.settings], "mine", "Sweep: scenes", sweep=True)
+    assert app.store.get(sweep) is None
+    with looking("mine"):
+        assert [run.id for run in app.store.history()] == [sweep, race.id]
+
+
+def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owner(
+    app: AppState, file: Path
+) -> None:
+    mine, data = given(app, file, "mine")
+    assert library.last_learned(app.store, mine, "mine").split_seed == 0
+    raced(app, data | {"split_seed": 7}, "mine")
+    again = library.last_learned(app.store, mine, "mine")
+    assert again.split_seed == 7
+    values = START | {"data": again.model_dump(mode="json"), "m": "2", "learning_rates": "1", "seeds": "0, 1"}
+    with pytest.raises(StoreError, match="is not among your data here"):
+        start_sweep(app, values, "yours")
+    with looking("mine"):
+        group = start_sweep(app, values, "mine")
+        runs = app.store.group(group)
+    assert {run.name for run in runs} == {"Sweep: scenes"} and len(runs) == 2
+    assert all(run.private and run.settings.data == again for run in runs)
+    assert not app.store.group(group)
+    with pytest.raises(UnknownData):
+        library.last_learned(app.store, mine, "yours")
+
+
+def test_nobody_else_starts_on_it_even_knowing_its_hash(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    ids, refused = actions.start(app, VALUES | {"data": data}, "yours")
+    assert ids == [] and refused == "“scenes” is not among your data here; give it again."
+
+
+def test_resume_finds_it_by_its_hash_and_not_by_what_others_gave(app: AppState, file: Path) -> None:
+    mine, data = given(app, file, "mine")
+    run = raced(app, data, "mine")
+    with looking("mine"):
+        assert actions.stop(app, [run.id], "mine") is None
+        given(app, file, "yours")
+        library.remove(app.store, mine, "mine")
+        refused = actions.resume(app, [run.id], "mine")
+        assert refused is not None and "is not among your data here" in refused
+        given(app, file.rename(file.with_name("renamed.csv")), "mine")
+        assert actions.resume(app, [run.id], "mine") is None and app.store.state(run.id) == "queued"
+
+
+@pytest.mark.parametrize(
+    ("public", "said", "by_path"),
+    [("0", "A larger one by its path", True), ("1", "Kept for 3 hours after its last use", False)],
+)
+def test_how_long_it_is_kept_is_said_beside_the_upload(
+    app: AppState, monkeypatch: pytest.MonkeyPatch, public: str, said: str, by_path: bool
+) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", public)
+    monkeypatch.setenv("CDVFT_UPLOAD_HOURS", "3")
+    with gr.Blocks() as page:
+        uploaded_panel(app, gr.BrowserState("", storage_key="token"))
+    blocks = {
+        block.elem_id or str(block.value): block for block in page.blocks.values() if hasattr(block, "value")
+    }
+    assert any(said in str(block.value) for block in blocks.values())
+    assert blocks["own-path"].visible is by_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "said"),
+    [("text", 1, "1 row ·"), ("text", 1200, "1,200 rows ·"), ("image", 1, "1 picture ·")],
+)
+def test_the_list_counts_in_words(
+    app: AppState, kind: Literal["text", "image"], rows: int, said: str
+) -> None:
+    record = app.store.datasets.add(
+        "mine", "mine", sha256="0" * 64, format="CSV", kind=kind, bytes=9, rows=rows
+    )
+    assert said in choice_label(record)
