@@ -4,7 +4,7 @@ import { h, setText } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { work } from "./by_hand.js";
-import { handCalculation, MOST_PRODUCTS } from "./hand_calculation.js";
+import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 
@@ -110,7 +110,7 @@ export function mount({ element, props, server }) {
   renderLesson(
     element,
     handCalculation({
-      value: kept.number(0, 0, 0, MOST_PRODUCTS),
+      value: kept.number(0, 0, 0, MAX_PRODUCTS),
       onsettle: (done) => kept.set(0, done),
     }),
     slider({

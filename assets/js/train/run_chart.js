@@ -16,7 +16,7 @@ import { tableUnder } from "../shared/table.js";
 
 /** @typedef {{quantity: string, axis: string, scale: string, smoothing: number}} View what the switches say */
 
-const MOST_POINTS = 4000;
+const MAX_POINTS = 4000;
 const MARK = {
   type: "line",
   yref: "paper",
@@ -27,10 +27,10 @@ const MARK = {
 
 /** @param {RunRows["steps"]} rows */
 const thin = (rows) =>
-  rows.length <= MOST_POINTS
+  rows.length <= MAX_POINTS
     ? rows
     : rows.filter(
-        (_, index) => index % Math.ceil(rows.length / MOST_POINTS) === 0 || index === rows.length - 1,
+        (_, index) => index % Math.ceil(rows.length / MAX_POINTS) === 0 || index === rows.length - 1,
       );
 
 export class RunChart {
