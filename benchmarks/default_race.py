@@ -31,7 +31,7 @@ def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> di
     from cdvft_app.events import Started, Step
     from cdvft_app.settings import RunSettings
     from cdvft_app.store import predictions
-    from cdvft_app.training.arguments import head_learning_rate
+    from cdvft_app.training.loop import head_learning_rate
     from cdvft_app.training.trainer import train_plan
 
     plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile))
@@ -77,7 +77,7 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
     """Whether a recorded run is this one, with the settings that the catalogue has now."""
     from cdvft_app.catalog import resolve
     from cdvft_app.settings import RunSettings
-    from cdvft_app.training.arguments import head_learning_rate
+    from cdvft_app.training.loop import head_learning_rate
 
     plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
     return (

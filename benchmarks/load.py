@@ -1,6 +1,7 @@
 """What visitors cost the training, and how long they wait: 10, 60 and 150 of them while a run trains.
 
     python -m benchmarks.load [--visitors 10 60 150] [--seconds 30] [--note TEXT]
+    python -m benchmarks.load --hour [--visitors 60]
 
 Starts the page with a folder of its own on one thread, trains a short race, so that there is something to
 look at, and then one long run that everybody watches. Every visitor polls once a second, as the page does,
@@ -9,6 +10,9 @@ that a browser asks for, measures in a lesson, asks a finished run, and uploads 
 between and after there is nobody; what the training loses is against its neighbours of that kind, so that a
 machine whose speed drifts does no harm. Visitors' own processor time is taken from the same machine, and what
 other programs took is told. Writes results/load.json and load.md (`--quick`: nothing).
+
+`--hour` keeps the first number of visitors for an hour and writes each minute's memory to
+results/load_hour.json: of the page's process, and of those that it started.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +52,9 @@ LONG = {"recipe": "sentiment", "methods": ["cdvft"], "max_steps": 100_000}
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.hour:
+        hour(arguments.visitors[0])
+        return
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, server):
         bench = Bench(address, server, RunStore(folder), arguments.seconds)
         counts = [0] + [count for visitors in arguments.visitors for count in (visitors, 0)]
@@ -71,6 +78,36 @@ def main() -> None:
         (RESULTS / "load.md").write_text(table)
 
 
+def hour(count: int, minutes: int = 60) -> None:
+    """Memory of the page while `count` visitors come for an hour."""
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, server):
+        bench = Bench(address, server, RunStore(folder), 0)
+        visitors = bench.visitors(count)
+        visitors.start()
+        megabytes = []
+        for _ in range(minutes):
+            time.sleep(60)
+            megabytes.append(bench.megabytes())
+            print(megabytes[-1], flush=True)
+        polls = len(visitors.seconds["poll"])
+        visitors.end()
+    tenth = minutes // 10
+    settled, last = (
+        {name: statistics.median(minute[name] for minute in part) for name in megabytes[0]}
+        for part in (megabytes[tenth : 2 * tenth], megabytes[-tenth:])
+    )
+    record = {
+        "machine": machine(),
+        "visitors": count,
+        "polls": polls,
+        "failures": len(visitors.failures),
+        "median_mb_of_the_second_tenth": settled,
+        "median_mb_of_the_last_tenth": last,
+        "mb_by_minute": megabytes,
+    }
+    (RESULTS / "load_hour.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
 class Bench:
     """A served page that trains, with measurements from outside its process."""
 
@@ -86,9 +123,20 @@ class Bench:
         self._config = page.config
         page.close()
 
+    def visitors(self, count: int) -> Visitors:
+        return Visitors(count, self._address, self._config, self.run_id)
+
+    def megabytes(self) -> dict[str, int]:
+        """Of the page, and of the processes that it started, the run's too, without what these share."""
+        others = 0
+        for child in self._server.children(recursive=True):
+            with suppress(psutil.Error):
+                others += child.memory_full_info().uss
+        return {"page": round(self._server.memory_info().rss / 1e6), "others": round(others / 1e6)}
+
     def phase(self, count: int) -> dict[str, Any]:
         """Measure with `count` visitors."""
-        visitors = Visitors(count, self._address, self._config, self.run_id)
+        visitors = self.visitors(count)
         visitors.start()
         time.sleep(SETTLE_SECONDS)
         visitors.reset_times()
@@ -239,6 +287,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--visitors", type=int, nargs="+", default=[10, 60, 150])
     parser.add_argument("--seconds", type=float, default=30.0, help="of each phase")
     parser.add_argument("--note", default="", help="how the machine was, for the record")
+    parser.add_argument("--hour", action="store_true", help="memory for an hour, instead")
     parser.add_argument("--quick", action="store_true", help="writes nothing")
     return parser.parse_args()
 

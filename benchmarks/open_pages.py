@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from benchmarks.machine import machine
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState
@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(folder)
         (run,) = store.create([RunSettings(method="cdvft")], "owner")
-        page, arguments = build(AppState.make(store, JobQueue(store))), launch_arguments()
+        page, arguments = build(AppState.make(store, RunQueue(store))), launch_arguments()
         page.state_session_capacity = arguments["state_session_capacity"]
         app = gr.routes.App.create_app(page, app_kwargs=arguments["app_kwargs"])
         event = next(handler._id for handler in page.fns.values() if handler.api_name == "choose_run")

@@ -24,12 +24,12 @@ from benchmarks.machine import machine
 from benchmarks.rounds import interleave
 from cdvft_app.events import Halt
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import products, schedule, trainer
+from cdvft_app.training import kernels, schedule, trainer
 
 RESULTS = Path(__file__).parent / "results" / "products.json"
 WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "linear": F.linear,
-    "convolved": lambda x, weight: products.Frozen.apply(x, weight, None),
+    "convolved": lambda x, weight: kernels.Frozen.apply(x, weight, None),
 }
 LAYERS = ((384, 384), (384, 1536), (1536, 384), (576, 1536), (576, 49152))
 TOKENS = (64, 256, 1024)
@@ -65,7 +65,7 @@ def run(recipe: str, is_faster: bool) -> float:
     settings = RunSettings.model_validate(
         {"recipe": recipe, "method": "cdvft", "precision": "float32", **RUNS[recipe]}
     )
-    with mock.patch.object(products, "is_faster", lambda: is_faster), tempfile.TemporaryDirectory() as folder:
+    with mock.patch.object(kernels, "is_faster", lambda: is_faster), tempfile.TemporaryDirectory() as folder:
         return trainer.train(settings, lambda event: None, lambda: Halt.NO, Path(folder)).seconds
 
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="of both ways of every run")
     arguments = parser.parse_args()
     schedule.EVALUATIONS = 1
-    found: dict[str, Any] = {"machine": machine(), "is_taken": products.is_faster(), "layers": [], "runs": {}}
+    found: dict[str, Any] = {"machine": machine(), "is_taken": kernels.is_faster(), "layers": [], "runs": {}}
     for d_in, d_out in LAYERS:
         for tokens in TOKENS:
             found["layers"].append(layer(tokens, d_in, d_out, arguments.seconds))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 
-from cdvft_app.events import Halt
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.execution import Train, execute
+from cdvft_app.training.executors import Executor
+from cdvft_app.training.run import StopConditions, Train, train_run
 
 
-class InProcess:
-    """`JobQueue(store, executor=InProcess(train))` trains in threads; what cannot be ended is left."""
+class InProcess(Executor):
+    """`RunQueue(store, executor=InProcess(train))` trains in threads; what cannot be ended is left."""
 
     def __init__(self, train: Train) -> None:
         self._train = train
 
-    def __call__(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Thread:
+    def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Thread:
         return Thread(store, run, self._train)
 
 
@@ -26,10 +26,10 @@ class Thread:
         self._ended = threading.Event()
         threading.Thread(target=self._work, args=(store, run, train), daemon=True).start()
 
-    def wait(self, seconds: float) -> bool:
+    def poll(self, seconds: float) -> bool:
         return self._ended.wait(seconds)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         pass
 
     def reason(self) -> str:
@@ -37,7 +37,7 @@ class Thread:
 
     def _work(self, store: RunStore, run: RunRecord, train: Train) -> None:
         try:
-            execute(store, run, train, lambda: Halt.NO)
+            train_run(store, run, train, StopConditions())
         except Exception as error:
             self._failure = str(error)
         finally:

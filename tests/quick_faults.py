@@ -35,7 +35,7 @@ FAULTS = {
         "cdvft_app/store/records.py", "in states.RESUMABLE and not self.is_job", "in states.RESUMABLE"
     ),
     "owner": Fault(
-        "cdvft_app/training/jobs.py",
+        "cdvft_app/training/queue.py",
         "self._store.require_owner(run_id, token)\n        self._store.ask_to_stop",
         "self._store.ask_to_stop",
     ),

@@ -42,8 +42,8 @@ APP = {
     "settings": {"methods"},
     "events": set(),
     "payloads": {"store.states"},
-    "catalog": {"settings", "methods", "metrics", "store.location", "cdvft"},
-    "data": {"catalog", "settings", "store", "public"},
+    "catalog": {"settings", "methods", "metrics", "cdvft"},
+    "data": {"catalog", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"settings", "methods", "events"},
     "public": {"settings", "store"},
@@ -66,7 +66,7 @@ APP = {
     "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
-    | {"costs", "store", "training.schedule", "training.device", "training.calibration", "training.zero_gpu"},
+    | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
         "training",
@@ -102,13 +102,10 @@ APP = {
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"data", "decision", "hub_jobs", "results", "public"}
-    | {"store", "sweep", "training.jobs", "training.children", "training.device"}
+    | {"store", "sweep", "training.queue", "training.children", "training.device"}
     | {
         "training.schedule",
         "training.slices",
-        "training.lent_slice",
-        "training.zero_gpu",
-        "training.fetching",
         "training.executors",
         "events",
     },
@@ -126,9 +123,9 @@ RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
     "threading": (
-        "cdvft_app.training.jobs",
-        "cdvft_app.training.heartbeat",
-        "cdvft_app.training.lent_slice",
+        "cdvft_app.training.queue",
+        "cdvft_app.training.run",
+        "cdvft_app.training.slices",
         *LOCKS,
     ),
     "_thread": (),
@@ -230,7 +227,7 @@ PLANTED = [
     (
         wrong_arrows,
         "cdvft_app.store.runs",
-        "from cdvft_app.training import jobs",
+        "from cdvft_app.training import queue",
         "imports cdvft_app.training",
     ),
     (wrong_arrows, "cdvft_app.store.runs", "import gradio as gr", "which is for ('cdvft_app.ui', 'app')"),

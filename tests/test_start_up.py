@@ -23,7 +23,7 @@ import sys
 from cdvft_app.ui import serving as app
 from cdvft_app.store.runs import RunStore
 store = RunStore(sys.argv[1])
-app.build(app.AppState.make(store, app.JobQueue(store)))
+app.build(app.AppState.make(store, app.RunQueue(store)))
 """
 
 
@@ -33,7 +33,7 @@ app.build(app.AppState.make(store, app.JobQueue(store)))
         "import cdvft_app.catalog",
         "import cdvft_app.methods",
         "import cdvft_app.store.runs, cdvft_app.store.snapshots",
-        "import cdvft_app.training.jobs",
+        "import cdvft_app.training.queue",
         "import cdvft_app.commands.main",
         PAGE,
     ],

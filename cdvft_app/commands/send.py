@@ -11,23 +11,21 @@ import typer
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
-from cdvft_app.commands import exit_codes
+from cdvft_app.commands import FAILED, FINISHED, STOPPED
 from cdvft_app.commands.options import with_settings
 from cdvft_app.events import Halt
-from cdvft_app.hub_jobs.following import Followed, follower
+from cdvft_app.hub_jobs import executor
+from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
-from cdvft_app.hub_jobs.script import SCRIPT, write_job
-from cdvft_app.hub_jobs.sending import check
-from cdvft_app.hub_jobs.sending import send as begin
+from cdvft_app.hub_jobs.job import SCRIPT, write_job
 from cdvft_app.results.exporters import appearing
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, UnknownRun, no_run
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
-from cdvft_app.training.foreground import stop_signals
-from cdvft_app.training.heartbeat import renewing
-from cdvft_app.training.supervision import follow
+from cdvft_app.training.executors import supervise
+from cdvft_app.training.run import stop_signals
 
 Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
 Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]
@@ -50,17 +48,18 @@ def send(
     from huggingface_hub import HfApi
 
     plan, token = catalog.resolve(pin_dataset_commit(settings)), _token()
-    check(plan, repository, minutes, token)
+    order = JobOrder(plan, repository, flavor, minutes, token)
+    order.check()
     api = HfApi(endpoint=endpoint(), token=token)
     typer.echo(hardware(offers(api), flavor).most(minutes), err=True)
     if not (yes or typer.confirm("Start it?", err=True)):
-        raise typer.Exit(exit_codes.STOPPED)
-    job = begin(api, plan, repository, flavor=flavor, minutes=minutes, token=token)
+        raise typer.Exit(STOPPED)
+    job = executor.send(api, order)
     typer.echo(f"{job.job_address}; it is followed into the history.", err=True)
     store = RunStore.default()
     (run,) = store.create([plan.settings], None, plan.title, this_process())
     store.append(run.id, job, run.epoch)
-    _follow(store, run, Followed(store, run, api, job))
+    _follow(store, run, HubJobs(api))
 
 
 def follow_again(run_id: str) -> None:
@@ -71,10 +70,9 @@ def follow_again(run_id: str) -> None:
     left = store.get(run_id)
     if left is None:
         raise UnknownRun(no_run(run_id))
-    left.require_left_job()
-    api = HfApi(endpoint=endpoint(), token=_token())
-    run = store.leases.acquire(run_id, this_process())
-    _follow(store, run, follower(api)(store, run, None))
+    jobs = HubJobs(HfApi(endpoint=endpoint(), token=_token()))
+    jobs.require_resumable(left)
+    _follow(store, store.leases.acquire(run_id, this_process()), jobs)
 
 
 def _token() -> str:
@@ -83,21 +81,21 @@ def _token() -> str:
     return os.environ.get("HF_TOKEN") or get_token() or ""
 
 
-def _follow(store: RunStore, run: RunRecord, job: Followed) -> NoReturn:
-    with stop_signals() as should_stop, renewing(store, run):
+def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
+    with stop_signals() as should_stop:
 
         def cancel_if_asked() -> bool:
             if should_stop() is not Halt.NO and store.state(run.id) in STOPPABLE:
                 store.ask_to_stop(run.id)
             return False
 
-        outcome = follow(store, run, lambda *_: job, cancel_if_asked)
+        outcome = supervise(store, run, jobs, closing=cancel_if_asked)
         with suppress(LeaseLost):  # it has told its end
             store.set_state(run.id, *outcome, epoch=run.epoch)
     ended = store.get(run.id)
     assert ended is not None
     print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
-    raise typer.Exit(exit_codes.FINISHED if ended.state == "finished" else exit_codes.FAILED)
+    raise typer.Exit(FINISHED if ended.state == "finished" else FAILED)
 
 
 @with_settings

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW, table
-from cdvft_app.data.imported_table import ImportedTable
+from cdvft_app.data.imported_table import READERS, ImportedTable
+from cdvft_app.data.pictures import FORMATS
+from cdvft_app.data.source import Progress
+from cdvft_app.public import intake
 
 if TYPE_CHECKING:
     import duckdb
@@ -178,6 +183,34 @@ def _label(
 
 
 def preview(kept: ImportedTable, count: int) -> list[dict[str, Any]]:
-    """The first rows; a picture as its bytes."""
-    rows = table(kept.sha256).slice(0, count).to_pylist()
+    """The first rows, without pictures."""
+    rows = (
+        table(kept.sha256).slice(0, count).drop_columns([IMAGE] if kept.kind == "image" else []).to_pylist()
+    )
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]
+
+
+def thumbnails(kept: ImportedTable, count: int, side: int) -> list[str]:
+    """The first pictures as PNGs of at most `side` pixels, base64, decoded in a child with limits.
+
+    Raises:
+        intake.TooMuch: they take more than one may take here.
+    """
+    found: list[str] = intake.read_in_child(
+        _thumbnails, kept.sha256, count, side, limits=intake.child_limits(), imports=READERS
+    )
+    return found
+
+
+def _thumbnails(sha256: str, count: int, side: int, _progress: Progress) -> list[str]:
+    from PIL import Image
+
+    found = []
+    for picture in table(sha256).column(IMAGE).slice(0, count).to_pylist():
+        with Image.open(io.BytesIO(picture["bytes"]), formats=FORMATS) as opened:
+            small = opened.convert("RGB")
+        small.thumbnail((side, side))
+        file = io.BytesIO()
+        small.save(file, "PNG")
+        found.append(base64.b64encode(file.getvalue()).decode())
+    return found

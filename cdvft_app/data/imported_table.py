@@ -21,10 +21,11 @@ from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import ENDINGS, packed, read_pictures
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.public import intake
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20
+READERS = ("duckdb", "pandas", "PIL.Image", "pyarrow.compute", "pyarrow.pandas_compat", "pyarrow.parquet")
 ATTEMPTS = 3  # to read a file, where somebody else deletes the same one meanwhile
 _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
@@ -98,7 +99,14 @@ def import_in_child(
             str(path),
             asdict(limits),
             limits=intake.child_limits(),
-            imports=("pyarrow.parquet", "pyarrow.compute", "duckdb", "PIL.Image"),
+            imports=(
+                "pandas",
+                "pyarrow.parquet",
+                "pyarrow.compute",
+                "pyarrow.pandas_compat",
+                "duckdb",
+                "PIL.Image",
+            ),
             refusals=(DataRefused,),
             progress=progress,
         )

@@ -30,6 +30,7 @@ from cdvft_app.data.columns import (
 )
 from cdvft_app.data.imported_table import ImportedTable, row_errors_of
 from cdvft_app.data.source import DataRefused, RowErrors
+from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
 from cdvft_app.settings import HELD_OUT, UploadedDataset
 
 MIN_ROWS = 8
@@ -57,7 +58,7 @@ class Inspection:
     classes: tuple[tuple[str, int, int], ...] = ()
     lengths: Lengths | None = None
     division: Division | None = None
-    majority: tuple[str, float] | None = None
+    majority: CommonestClass | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -159,7 +160,11 @@ def inspect(
     )
     classes = _classes(labels, division)
     looked = dataclasses.replace(
-        looked, data=data, classes=classes, lengths=lengths, majority=_majority(classes)
+        looked,
+        data=data,
+        classes=classes,
+        lengths=lengths,
+        majority=commonest_class(*zip(*classes, strict=True)) if classes else None,
     )
     return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
 
@@ -237,14 +242,6 @@ def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int,
         for numbers in (division.train_labels, division.evaluation_labels)
     )
     return tuple(zip(labels, train, evaluation, strict=True))
-
-
-def _majority(classes: Sequence[tuple[str, int, int]]) -> tuple[str, float] | None:
-    """The class that is commonest in training, and its share of the evaluation rows."""
-    if not classes:
-        return None
-    name, _, many = max(classes, key=lambda one: one[1])
-    return name, many / sum(one[2] for one in classes)
 
 
 # What a column of labels can teach
@@ -652,7 +649,7 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         },
         "max_length": (length := data and starting_values(data, recipe).get("max_length")),
         "cut": lengths.share_over(int(length)) if lengths and length else 0.0,
-        "majority": looked.majority and {"label": looked.majority[0], "share": looked.majority[1]},
+        "majority": looked.majority and {"label": looked.majority.label, "share": looked.majority.share},
         "left_out": looked.left_out,
         "faults": list(looked.faults),
         "notes": list(looked.notes),

@@ -18,7 +18,7 @@ from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
-from cdvft_app.training import products, trainable
+from cdvft_app.training import kernels, trainable
 from cdvft_app.training.device import device_name, kind_of_measured_steps
 
 WARM_UP_STEPS = 2
@@ -62,7 +62,7 @@ def step_time(
     memory = PeakMemory(where)
     torch.manual_seed(0)
     task = _Task(build(request.model, request.image_size), shapes, request.labels).to(where)
-    products.by_onednn(task)
+    kernels.by_onednn(task)
     inputs = task.inputs(row["batch"], row["sequence"], where)
     if forward is None:
         forward = statistics.median(_times(lambda: task.forward_only(inputs), seconds / 3, where))

@@ -22,8 +22,7 @@ from cdvft_app.prediction.observations import (
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.training import calibration, schedule
-from cdvft_app.training.device import cpu_threads, device_name, kind_of_training
-from cdvft_app.training.zero_gpu import knows_lent_gpu
+from cdvft_app.training.device import cpu_threads, device_name, kind_of_training, knows_lent_gpu
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
 # much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter.

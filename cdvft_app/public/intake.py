@@ -42,6 +42,7 @@ WHAT = "reading of files"
 MAX_ANSWER = 64 * 10**6  # characters of one line
 MAX_NEEDED = 2**16  # bytes of the message with which a fork is asked for
 OOM_SCORE = "800"  # killed before a training, and long before the page
+NICE = 5  # page and training go first
 
 Progress = Callable[[float | None, str], None]
 
@@ -57,7 +58,7 @@ class ChildLimits:
 
 
 PUBLIC = ChildLimits(memory=384 * 2**20, seconds=20, written=256 * 2**20)
-WALL = 4  # a child ends after so many times its processor seconds, however busy the machine is
+WALL = 6  # a child ends after so many times its processor seconds, however busy the machine is
 
 
 def child_limits() -> ChildLimits:
@@ -401,6 +402,8 @@ def _unexpected(error: Exception, limits: ChildLimits) -> str:
 def _limit(limits: ChildLimits) -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     if resource is None:
         return
     bounds: dict[str, int] = {"RLIMIT_CORE": 0}

@@ -28,7 +28,8 @@ from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.requirements import write_requirements
 from cdvft_app.results.weights import BASE, write_base
 from cdvft_app.tasks import saved
-from cdvft_app.training import arguments, schedule
+from cdvft_app.training import schedule
+from cdvft_app.training.loop import head_learning_rate
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
 CELL = "# %% "
@@ -142,7 +143,7 @@ def _of_classifiers(plan: Plan, rows: Rows, is_sized: bool) -> dict[str, Any]:
     return {
         "LABELS": list(rows.labels),
         **image,
-        "HEAD_LEARNING_RATE": arguments.head_learning_rate(plan),
+        "HEAD_LEARNING_RATE": head_learning_rate(plan),
     }
 
 

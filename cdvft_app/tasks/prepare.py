@@ -13,6 +13,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.rows import Rows, Split, load_rows
+from cdvft_app.metrics.accuracy import commonest_class
 from cdvft_app.tasks.base import Examples, InvalidInput, Prepared, Task, TooLong, Watched
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
@@ -52,7 +53,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         )
     task = TASKS[plan.model.kind].open(plan, rows.labels, progress, should_stop)
     progress(None, "Preparing the examples")
-    train, _ = _usable(task, rows.train, "train on")
+    train, trained = _usable(task, rows.train, "train on")
     evaluation, evaluated = _usable(task, rows.evaluation, "evaluate on")
     watched = (
         _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if task.is_generative else Watched()
@@ -71,7 +72,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,
-        baseline=_baseline(rows),
+        baseline=_baseline(rows, trained, evaluated),
     )
 
 
@@ -104,11 +105,13 @@ def _watched(task: Task, rows: Rows, places: Sequence[int], own_prompt: str | No
     return Watched((*prompts, own_prompt), (*right, None))
 
 
-def _baseline(rows: Rows) -> str | None:
+def _baseline(rows: Rows, trained: Sequence[int], evaluated: Sequence[int]) -> str | None:
+    """What always answering with the commonest class gives, of the rows that the run takes."""
     if not rows.labels:
         return None
-    commonest = int(np.bincount(rows.train.labels).argmax())
-    share = float((rows.evaluation.labels == commonest).mean())
-    return (
-        f"Always answering “{rows.labels[commonest]}”, the commonest class, is right in {100 * share:.1f} %."
+    train, evaluation = (
+        np.bincount(np.asarray(split.labels)[list(places)], minlength=len(rows.labels)).tolist()
+        for split, places in ((rows.train, trained), (rows.evaluation, evaluated))
     )
+    found = commonest_class(rows.labels, train, evaluation)
+    return found.sentence if found else None

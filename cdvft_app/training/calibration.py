@@ -12,7 +12,7 @@ from cdvft_app.catalog import libraries
 
 SECONDS = 2.0
 _WIDTH, _INNER, _HEADS, _BATCH, _TOKENS = 384, 1536, 12, 16, 32  # as MiniLM's, on short texts
-_FEWEST = 3
+_MIN_STEPS = 3
 
 _found: list[float] = []
 
@@ -32,16 +32,16 @@ def measure() -> float:
     import torch
     from torch import nn
 
-    from cdvft_app.training import products
+    from cdvft_app.training import kernels
 
     with torch.random.fork_rng(devices=[]):
         layer = nn.TransformerEncoderLayer(_WIDTH, _HEADS, _INNER, dropout=0.0, batch_first=True)
         x = torch.randn(_BATCH, _TOKENS, _WIDTH, requires_grad=True)
     layer.requires_grad_(False)
-    products.by_onednn(layer)
+    kernels.by_onednn(layer)
     taken: list[float] = []
     end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(taken) < _FEWEST:
+    while time.perf_counter() < end or len(taken) < _MIN_STEPS:
         begun = time.perf_counter()
         layer(x).sum().backward()
         x.grad = None

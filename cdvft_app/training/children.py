@@ -49,12 +49,12 @@ class Child:
         self._process.start()
         connection.close()
 
-    def wait(self, seconds: float) -> bool:
+    def poll(self, seconds: float) -> bool:
         """Whether it has ended, after waiting up to so many seconds."""
         self._process.join(seconds)
         return self._process.exitcode is not None
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Kill it, whatever it does; returns when it is gone, and its memory free."""
         self._process.kill()
         self._process.join()

@@ -21,7 +21,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Note, Preparing
 from cdvft_app.tasks.base import Prepared, Task
 from cdvft_app.training import schedule
-from cdvft_app.training.zero_gpu import is_zero_gpu
+from cdvft_app.training.device import is_zero_gpu
 
 logger = logging.getLogger(__name__)
 DEVICE = "cuda"

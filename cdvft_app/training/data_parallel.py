@@ -13,7 +13,6 @@ from typing import Any
 from cdvft_app.events import Halt, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
-from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.schedule import processes
 
 
@@ -38,7 +37,7 @@ def lead(run: RunRecord, folder: Path) -> None:
     _broadcast((run.settings.model_dump(), str(folder), run.step > 0))
 
 
-def follow(should_stop: Callable[[], Halt], trainer: str = TRAINER) -> None:
+def follow(should_stop: Callable[[], Halt], trainer: str) -> None:
     """Do the share of a process that is not the first in the first one's run."""
     settings, folder, resume = _broadcast(None)
     train = pkgutil.resolve_name(trainer)

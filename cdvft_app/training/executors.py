@@ -1,8 +1,12 @@
-"""Where a run trains: in a process of its own, or in several that `accelerate launch` starts.
+"""Where runs train: the contract of every place, supervision from outside, and the processes of this machine.
 
-The contract is one for all. A run that somebody claimed is in state `preparing`; an executor starts work on
+A run that somebody claimed is in state `preparing`, under a lease with an epoch. An executor starts work on
 it and gives an `Execution` to watch. Settings, folder, lease and checkpoints are in the store, under the
-run's id, and every event goes there; so does the outcome, unless the work ends before it can say.
+run's id; what trains writes every event there under the epoch, so that work which was given up, or comes
+late, is refused once another holds the run. The outcome is written there, too, unless the work ends before it
+can say.
+
+A place on another machine spools a run's events there, and `RemoteExecution` brings them into the store.
 """
 
 from __future__ import annotations
@@ -12,29 +16,54 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
 
 import psutil
 
-from cdvft_app.store.records import RunRecord
+from cdvft_app.events import Done, Event, Note, Preparing
+from cdvft_app.store.leases import interruption
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training.children import KILLED, Child, exit_sentence
 from cdvft_app.training.data_parallel import launcher
-from cdvft_app.training.execution import TRAINER
+from cdvft_app.training.run import (
+    PROGRAM_ENDED,
+    RESUME,
+    TRAINER,
+    Outcome,
+    out_of_time,
+    patience,
+    renewing,
+    work,
+)
 from cdvft_app.training.schedule import planned_processes
-from cdvft_app.training.worker import work
+
+ADAPTER = "adapter"  # in the run's folder, as training names it
+POLL_SECONDS = 0.5  # between two looks at the store; the end of a process is seen at once
+CLOSING_SECONDS = 30.0
+DID_NOT_STOP = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
+PULL_SECONDS = 3.0  # between two looks at a run on another machine
+SAYING_SECONDS = 30.0  # between two words of one that waits for its machine
+MAX_EVENTS = 100_000  # of a run on another machine, which whoever has that could fill with anything
+MAX_REFUSALS = 3
+CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
 
 
 class Execution(Protocol):
     """Work on one run, somewhere."""
 
-    def wait(self, seconds: float) -> bool:
+    def poll(self, seconds: float) -> bool:
         """Whether it has ended, after waiting up to so many seconds."""
         ...
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """End it at once, whatever it does; returns when it is gone."""
         ...
 
@@ -43,42 +72,129 @@ class Execution(Protocol):
         ...
 
 
-Executor = Callable[[RunStore, RunRecord, float | None], Execution]
-"""Starts work on a claimed run, which pauses itself after so many seconds, if any."""
+class Executor(ABC):
+    """A place where runs train."""
+
+    is_remote: ClassVar[bool] = False
+    """It is another machine: a run may be silent there for as long as it likes, and goes on when the program
+    ends that follows it."""
+    is_paged: ClassVar[bool] = False
+    """A page drives each run, which waits in between: its limit counts the times of training alone, and each
+    owner trains one run at a time."""
+    runs_at_once: ClassVar[int] = 1
+    """As many as train at the same time, unless CDVFT_WORKERS says otherwise."""
+
+    @abstractmethod
+    def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Execution:
+        """Start work on a claimed run, which pauses itself after so many seconds, if any.
+
+        On another machine the same run may be there already, as work goes on when the program ends that
+        follows it: then that work is followed, under the new epoch, and none is started beside it.
+        """
+
+    def require_resumable(self, run: RunRecord) -> None:
+        """Refuse a run that `start` cannot go on with: here all but those that ended early, on this machine.
+
+        Raises:
+            IllegalTransition: with a sentence.
+        """
+        run.require_resumable()
+
+    def close(self) -> None:  # noqa: B027 (most have nothing to do)
+        """The program ends: nothing further begins."""
 
 
-def own_process(
-    store: RunStore, run: RunRecord, limit: float | None = None, trainer: str = TRAINER
-) -> Execution:
-    """Train in a child process."""
-    return Child(work, str(store.root), run.id, limit, trainer)
-
-
-def launched(
+def supervise(
     store: RunStore,
     run: RunRecord,
+    executor: Executor,
     limit: float | None = None,
-    trainer: str = TRAINER,
-    *,
-    processes: int,
-) -> Execution:
-    """Train in several processes, on as many GPUs, or on the CPU where there is none."""
-    arguments = json.dumps([str(store.root), run.id, limit, trainer])
-    return Launched([*launcher(processes), work.__module__, arguments])
+    closing: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Have a claimed run trained, keep its lease, and wait until whatever trains it is gone.
+
+    Args:
+        store: where the run says what it does.
+        run: in state `preparing`.
+        executor: where it trains.
+        limit: seconds that it may take; None: as many as it needs.
+        closing: whether the program ends: the run has to, too, unless it is on another machine.
+
+    Returns:
+        The state and the reason that the run has, unless it has told the store an end of its own.
+    """
+    with renewing(store, run):
+        execution = executor.start(store, run, limit)
+        watch = _Watch(store, run, None if executor.is_paged else limit)
+        while not execution.poll(POLL_SECONDS):
+            if executor.is_remote:
+                if closing():
+                    return "interrupted", interruption((store.get(run.id) or run).result)
+                continue
+            with suppress(StoreError):  # a busy or full disk says nothing of the run
+                if overdue := watch.overdue(closing()):
+                    execution.stop()
+                    return overdue
+        return "failed", execution.reason()
 
 
-def as_planned(
-    store: RunStore, run: RunRecord, limit: float | None = None, trainer: str = TRAINER
-) -> Execution:
-    """Train in as many processes as the run's settings and CDVFT_PROCESSES say."""
-    many = planned_processes(run.settings)
-    if many == 1:
-        return own_process(store, run, limit, trainer)
-    return launched(store, run, limit, trainer, processes=many)
+class _Watch:
+    """When a run last wrote an event, and since when it has been asked to stop."""
+
+    def __init__(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
+        self._store, self._id, self._limit = store, run.id, limit
+        self._patience = patience(run.forecast)
+        self._started = self._last_event = time.monotonic()
+        self._cursor = 0
+        self._stopping_since: float | None = None  # time.monotonic()
+        self._closing_since: float | None = None  # time.monotonic()
+
+    def overdue(self, closing: bool) -> Outcome | None:
+        """Why the run has to be ended now, and in what state; None while it may go on."""
+        now, state = time.monotonic(), self._store.state(self._id)
+        if closing and self._closing_since is None:
+            self._closing_since = now
+            if state in STOPPABLE:
+                self._store.ask_to_stop(self._id)
+        if state == "stopping" and self._stopping_since is None:
+            self._stopping_since = now
+        before = self._cursor
+        _, self._cursor = self._store.rows(self._id, before)
+        if self._cursor != before:
+            self._last_event = now
+        if self._closing_since is not None and now - self._closing_since > CLOSING_SECONDS:
+            return "interrupted", PROGRAM_ENDED
+        if self._stopping_since is not None and now - self._stopping_since > self._patience:
+            return "stopped", DID_NOT_STOP
+        if self._limit is not None and now - self._started > self._limit + self._patience:
+            return "failed", out_of_time(self._limit)
+        if now - self._last_event > self._patience:
+            silent = f"Ended because nothing was heard of it for {self._patience:.0f} seconds."
+            return "failed", f"{silent} {RESUME}"
+        return None
+
+
+class LocalProcesses(Executor):
+    """A child process a run, or as many as the run's settings and CDVFT_PROCESSES say.
+
+    Args:
+        trainer: a `Train` by its name.
+        processes: that share each run; None: as planned.
+    """
+
+    def __init__(self, trainer: str = TRAINER, processes: int | None = None) -> None:
+        self._trainer, self._processes = trainer, processes
+
+    def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Execution:
+        given = str(store.root), run.id, limit, self._trainer
+        many = self._processes or planned_processes(run.settings)
+        if many == 1:
+            return Child(work, *given)
+        return Launched([*launcher(many), work.__module__, json.dumps(given)])
 
 
 class Launched:
-    """A launcher and the processes that it starts."""
+    """`accelerate launch` and the processes that it starts, on as many GPUs, or on the CPU without any."""
 
     def __init__(self, command: list[str]) -> None:
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (as long as it)
@@ -92,16 +208,16 @@ class Launched:
         )
         self._started: set[psutil.Process] = set()
 
-    def wait(self, seconds: float) -> bool:
+    def poll(self, seconds: float) -> bool:
         with suppress(psutil.Error):
             self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
         with suppress(subprocess.TimeoutExpired):
             self._launcher.wait(seconds)
-            self.end()  # a launcher that was killed leaves its processes behind
+            self.stop()  # a launcher that was killed leaves its processes behind
             return True
         return False
 
-    def end(self) -> None:
+    def stop(self) -> None:
         with suppress(psutil.Error):
             self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
         self._launcher.kill()
@@ -116,3 +232,147 @@ class Launched:
         if "SIGKILL" in self._stderr.read():  # of one of the processes, as torch's launcher tells it
             return KILLED
         return exit_sentence(self._launcher.returncode)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a run on another machine has told since the event that was asked for.
+
+    Args:
+        events: in the order in which they were told.
+        last: the number of the latest, to ask with next.
+        saying: what the machine says before it trains, for the run's owner.
+        ended: how the work ended; None: it goes on.
+        why: what was last said, where it ended in no order.
+    """
+
+    events: Sequence[Event]
+    last: int
+    saying: str
+    ended: Literal["completed", "cancelled", "failed"] | None = None
+    why: str = ""
+
+
+class NoNews(Exception):
+    """The other machine tells nothing at the moment; the run goes on there."""
+
+
+class Refused(Exception):
+    """The other machine tells nothing more of a run, if it says so repeatedly; the text says where the run is
+    to be found."""
+
+
+class RemoteRun(Protocol):
+    """One attempt of a run on another machine, known there by a name that `Sent` keeps.
+
+    Its events are spooled there under rising numbers until its follower has seen its end. So whoever follows
+    it anew begins at 0: the store puts a step that comes again in the place of the rows from that step on,
+    and a note that was kept is not kept twice.
+    """
+
+    def pull(self, after: int) -> Pulled:
+        """What it has told after the event of this number.
+
+        Raises:
+            NoNews, Refused: nothing can be had.
+        """
+        ...
+
+    def fetch(self, folder: Path) -> str | None:
+        """Put what it learned into the folder; None, or a sentence why that is not taken."""
+        ...
+
+    def cancel(self) -> None:
+        """End it there. Raises NoNews, Refused: it could not be told."""
+        ...
+
+
+class RemoteExecution:
+    """Pulls a run's events from another machine into the store, and at its end what it learned."""
+
+    def __init__(self, store: RunStore, run: RunRecord, remote: RemoteRun) -> None:
+        self._store, self._run, self._remote = store, run, remote
+        self._last = self._events = self._refusals = 0
+        self._looked = self._said = 0.0  # time.monotonic()
+        self._notes = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
+        self._done: Done | None = None
+        self._cancelled = False
+        self._reason = "The Job ended and told nothing."
+
+    def poll(self, seconds: float) -> bool:
+        time.sleep(seconds)
+        if time.monotonic() - self._looked < PULL_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        try:
+            return self._look()
+        except NoNews:
+            return False
+        except Refused as refused:
+            self._refusals += 1
+            if self._refusals < MAX_REFUSALS:
+                return False
+            with suppress(LeaseLost):
+                self._store.set_state(self._run.id, "interrupted", str(refused), epoch=self._run.epoch)
+            return True
+
+    def _look(self) -> bool:
+        if self._store.state(self._run.id) == "stopping":
+            self._cancel()
+        pulled = self._remote.pull(self._last)
+        self._refusals = 0
+        with suppress(LeaseLost):
+            self._keep(pulled)
+            if pulled.ended:
+                self._end(pulled)
+                return True
+            if self._store.state(self._run.id) == "preparing":
+                self._say(pulled.saying)
+            return False
+        return True  # another attempt has the run now
+
+    def _keep(self, pulled: Pulled) -> None:
+        for event in pulled.events:
+            if isinstance(event, Done):
+                self._done = event  # the run ends once its adapter is here
+                continue
+            if isinstance(event, Note):
+                if event.text in self._notes:
+                    continue
+                self._notes.add(event.text)
+            self._events += 1
+            if self._events <= MAX_EVENTS:
+                self._append(event)
+        self._last = pulled.last
+
+    def _say(self, saying: str) -> None:
+        """Now and then, so that a run which waits for its machine is not taken to hang."""
+        if time.monotonic() - self._said > SAYING_SECONDS:
+            self._said = time.monotonic()
+            self._append(Preparing(saying))
+
+    def _end(self, pulled: Pulled) -> None:
+        if pulled.ended == "completed" and self._done is not None:
+            folder = self._store.folder(self._run.id) / ADAPTER
+            if refused := self._remote.fetch(folder):
+                self._append(Note(refused, "warning"))
+            self._append(replace(self._done, adapter_folder=folder))
+        elif pulled.ended == "cancelled" or self._cancelled:
+            self._store.set_state(self._run.id, "stopped", CANCELLED, epoch=self._run.epoch)
+        else:
+            self._reason = pulled.why
+
+    def _append(self, event: Event) -> None:
+        self._store.append(self._run.id, event, self._run.epoch)
+
+    def _cancel(self) -> None:
+        if not self._cancelled:
+            self._remote.cancel()
+            self._cancelled = True
+
+    def stop(self) -> None:
+        with suppress(NoNews, Refused):
+            self._cancel()
+
+    def reason(self) -> str:
+        return self._reason

@@ -107,7 +107,7 @@ def serve(connection: Connection, start: Start, root: Path, explain: Explain, id
     The last message for a question is ("answer", value) or ("refused", exception). A stream sends
     ("item", value) before it, and ends early at whatever message comes meanwhile.
     """
-    os.environ["RUNS_DIR"] = str(root)  # data of one's own lies there
+    os.environ["RUNS_DIR"] = str(root)  # uploaded datasets lie there
     handler = start(root, connection.poll)
     with suppress(EOFError):
         while connection.poll(idle):

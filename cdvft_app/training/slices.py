@@ -7,26 +7,39 @@ checkpoint on and leaves at a new one. In between the run keeps its state, and i
 from __future__ import annotations
 
 import math
+import os
 import pkgutil
 import queue
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from typing_extensions import TypedDict
 
 from cdvft_app.catalog import libraries
-from cdvft_app.events import Lent, Preparing
+from cdvft_app.events import Done, Event, Halt, Lent, Note, Preparing, Step
 from cdvft_app.public.budget import Budget
+from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
-from cdvft_app.training.execution import TRAINER
-from cdvft_app.training.fetching import Fetch
-from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
-from cdvft_app.training.limits import out_of_time
-from cdvft_app.training.worker import PROGRAM_ENDED
+from cdvft_app.training.children import messages
+from cdvft_app.training.device import is_zero_gpu, take_gpu
+from cdvft_app.training.executors import Executor
+from cdvft_app.training.run import (
+    PROGRAM_ENDED,
+    TRAINER,
+    StopConditions,
+    Train,
+    out_of_time,
+    train_run,
+)
 
+YIELD_SECONDS = 1.0  # between two yields of a slice, at which a closed page is noticed
 FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
 RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
 SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
@@ -36,6 +49,163 @@ PAGE_CLOSED = (
     "Paused, because the page that this run trained through was closed. "
     "Resume goes on from the last checkpoint."
 )
+
+
+Fetch = Callable[[str, RunSettings], Generator[Preparing | None]]
+
+
+def fetch(root: str, settings: RunSettings) -> Generator[Preparing | None]:
+    """Load model and data beside the page, in a process that leaves what it fetched in the caches.
+
+    So a lent GPU waits for no download.
+
+    Args:
+        root: the store's folder, where uploaded datasets lie.
+        settings: of the run.
+
+    Raises:
+        DownloadFailed, InvalidInput: as in training, in a sentence for the run's owner.
+        ChildEnded: the process was killed.
+    """
+    return messages(_load, root, settings, every=YIELD_SECONDS)
+
+
+def _load(send: Callable[[Preparing], None], root: str, settings: RunSettings) -> None:
+    os.environ["RUNS_DIR"] = root
+
+    from cdvft_app.catalog import resolve
+    from cdvft_app.catalog.download import never
+    from cdvft_app.tasks.prepare import prepare
+
+    prepare(resolve(settings), lambda fraction, text: send(Preparing(text, fraction)), never)
+
+
+@dataclass(frozen=True)
+class SliceOrder:
+    """What a slice is to do; it can be pickled.
+
+    Args:
+        root: the store's folder.
+        run_id: a claimed run.
+        seconds: of training, loading not counted, so that every slice gets on.
+        asked_seconds: for which the hardware is asked, all told.
+        trainer: a `Train` by its name.
+    """
+
+    root: str
+    run_id: str
+    seconds: float
+    asked_seconds: int
+    trainer: str = TRAINER
+
+
+class SliceNews(TypedDict):
+    """Of a slice that goes on: seconds that the run has had of the hardware, in all its slices; of these in
+    this one before its first step, None before that; whether the run has ended."""
+
+    lent_seconds: float
+    loading_seconds: float | None
+    ended: bool
+
+
+TrainSlice = Callable[[SliceOrder], Generator[SliceNews]]
+
+
+def train_slice(order: SliceOrder) -> Generator[SliceNews]:
+    """Train a claimed run for a while; when the iterator is closed, it leaves at a checkpoint at once.
+
+    Raises:
+        StoreError: the outcome cannot be kept.
+    """
+    if is_zero_gpu():
+        take_gpu()
+    store = RunStore(order.root)
+    run = store.get(order.run_id)
+    assert run is not None
+    slice_ = _Slice(store, run, order)
+    thread = threading.Thread(target=slice_.train, name=f"slice-{run.id}", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            yield slice_.news()
+            thread.join(YIELD_SECONDS)
+    finally:
+        slice_.leave()
+        thread.join()
+        store.close()
+    if slice_.error is not None:
+        raise slice_.error
+    yield slice_.news()
+
+
+class _Slice(StopConditions):
+    """One slice: pauses the run when its seconds are over, or when it is told to leave."""
+
+    def __init__(self, store: RunStore, run: RunRecord, order: SliceOrder) -> None:
+        super().__init__()
+        self._store, self._run, self._order = store, run, order
+        self._begun, self._end = time.monotonic(), float("inf")
+        self._lent_before = run.result.get("lent_seconds", 0.0)
+        self._told = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
+        self._loading: float | None = None
+        self._ended = False
+        self.error: Exception | None = None
+
+    def train(self) -> None:
+        train = pkgutil.resolve_name(self._order.trainer)
+        try:
+            self._ended = train_run(self._store, self._run, self._as_part(train), self, self._hear)
+        except Exception as error:
+            self.error = error
+
+    def leave(self) -> None:
+        self._end = 0.0
+
+    def news(self) -> SliceNews:
+        return {
+            "lent_seconds": self._lent_seconds(),
+            "loading_seconds": self._loading,
+            "ended": self._ended,
+        }
+
+    def _lent_seconds(self) -> float:
+        return self._lent_before + time.monotonic() - self._begun
+
+    def __call__(self) -> Halt:
+        return Halt.PAUSE if time.monotonic() > self._end else Halt.NO
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Step) and self._loading is None:
+            self._loading = time.monotonic() - self._begun
+            self._end = min(self._end, time.monotonic() + self._order.seconds)
+
+    def _as_part(self, train: Train) -> Train:
+        """Trains as one run, in which nothing is said again that an earlier slice has said."""
+        from cdvft_app.training.checkpoints import WENT_ON
+
+        def part(
+            settings: RunSettings,
+            emit: Callable[[Event], None],
+            should_stop: Callable[[], Halt],
+            folder: Path,
+            resume: bool = False,
+        ) -> Done:
+            def say(event: Event) -> None:
+                if isinstance(event, Note):
+                    if event.text in self._told or event.text.startswith(WENT_ON):
+                        return
+                    self._told.add(event.text)
+                if isinstance(event, Done):
+                    emit(Lent(self._lent_seconds()))
+                emit(event)
+
+            try:
+                return train(settings, say, should_stop, folder, resume)
+            except Exception:
+                emit(Lent(self._lent_seconds()))
+                raise
+
+        return part
 
 
 class NotLent(Exception):
@@ -49,8 +219,8 @@ class NotLent(Exception):
         self.again, self.left = again, left
 
 
-class Slices:
-    """An executor.
+class Slices(Executor):
+    """Trains each run in slices, which a page asks for.
 
     Args:
         seconds: of training in a slice, at most.
@@ -59,6 +229,9 @@ class Slices:
         fetch: loads what a run needs before its first slice; None: the slice does.
         trainer: a `Train` by its name.
     """
+
+    is_paged = True
+    runs_at_once = 16  # a worker only waits for one
 
     def __init__(
         self,
@@ -73,31 +246,34 @@ class Slices:
         self._fetched: set[tuple[object, ...]] = set()
         self._loading = FIRST_LOADING
         self.closing = False  # the program ends: what waits for a slice gets no other
-        self._runs: dict[str, Driven] = {}
+        self._runs: dict[str, SlicedRun] = {}
 
-    def __call__(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Driven:
-        self._runs[run.id] = driven = Driven(store, run, self, limit)
-        return driven
+    def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> SlicedRun:
+        self._runs[run.id] = sliced = SlicedRun(store, run, self, limit)
+        return sliced
+
+    def close(self) -> None:
+        self.closing = True
 
     def due(self, run_ids: Iterable[str]) -> str | None:
         """The first of these runs that waits for a slice. Whoever asks is a page that could drive them."""
         found = None
         for run_id in run_ids:
-            driven = self._runs.get(run_id)
-            if driven is not None and driven.is_due() and found is None:
+            sliced = self._runs.get(run_id)
+            if sliced is not None and sliced.is_due() and found is None:
                 found = run_id
         return found
 
     def lent_seconds(self, run_id: str) -> float | None:
         """Seconds that a run which trains has had of the hardware; None for any other one."""
-        driven = self._runs.get(run_id)
-        return driven.lent_seconds if driven is not None else None
+        sliced = self._runs.get(run_id)
+        return sliced.lent_seconds if sliced is not None else None
 
     def drive(self, run_id: str) -> Generator[SliceNews]:
         """Train one slice in the caller's time; closing the iterator leaves it at a checkpoint."""
-        driven = self._runs.get(run_id)
-        if driven is not None:
-            yield from driven.drive()
+        sliced = self._runs.get(run_id)
+        if sliced is not None:
+            yield from sliced.drive()
 
     def fetch(self, root: str, run: RunRecord) -> Generator[Preparing | None]:
         """What is told while all that the run needs is loaded for the first time here."""
@@ -147,7 +323,7 @@ def seconds_left(run: RunRecord) -> float:
     return promised["high"] if promised else math.inf
 
 
-class Driven:
+class SlicedRun:
     """The execution of one run in slices; two who drive it at once get one slice."""
 
     def __init__(self, store: RunStore, run: RunRecord, slices: Slices, limit: float | None = None) -> None:
@@ -236,7 +412,7 @@ class Driven:
         with suppress(LeaseLost):
             self._store.set_state(self._run.id, state, reason, epoch=self._run.epoch)
 
-    def wait(self, seconds: float) -> bool:
+    def poll(self, seconds: float) -> bool:
         with suppress(queue.Empty):
             self._ended.get(timeout=seconds)
             self._slices.forget(self._run.id)
@@ -249,7 +425,7 @@ class Driven:
                 return True
         return False
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """No further slice begins; one that trains leaves when its next event is refused."""
         with suppress(queue.Empty):
             self._free.get_nowait()

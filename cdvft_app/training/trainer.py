@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve
+from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import (
     Answers,
@@ -29,24 +31,23 @@ from cdvft_app.events import (
     Started,
     TrainingFailed,
     TrainingPaused,
+    TrainingStopped,
 )
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
-from cdvft_app.tasks.base import Prepared
+from cdvft_app.tasks.base import InvalidInput, Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, checkpoints, engines, products, schedule, trainable, watching
-from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
+from cdvft_app.training import checkpoints, kernels, schedule, trainable
+from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
 from cdvft_app.training.compiled import compiled_steps
 from cdvft_app.training.device import device_name
-from cdvft_app.training.explained import explained, halt_exception
-from cdvft_app.training.held_out import HeldOut
-from cdvft_app.training.loop import RaceTrainer
-from cdvft_app.training.trackers import trackers
-from cdvft_app.training.untrained import untrained
+from cdvft_app.training.evaluation import HeldOut, base_model_baseline, sample_generations
+from cdvft_app.training.loop import RaceTrainer, head_learning_rate, precision, training_arguments
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
+OUT_OF_MEMORY_PHRASES = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def train(
@@ -96,16 +97,16 @@ def train_plan(
 ) -> Done:
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
     send = emit if os.environ.get("RANK", "0") == "0" else _ignore
-    with explained(plan.settings, should_stop):
+    with user_facing_errors(plan.settings, should_stop):
         prepared = _prepare(plan, rows, send, should_stop, resume)
-        products.by_onednn(prepared.task.model)
+        kernels.by_onednn(prepared.task.model)
         set_seed(plan.settings.seed)  # the method's start
         model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
         trainable.name_base(model, *plan.model.base(prepared.task.commit))
         run = _Run(
             plan=plan, prepared=prepared, model=model, folder=folder, emit=send, should_stop=should_stop
         )
-        engines.time_on_gpu(plan, prepared, model, run.trainer, send)
+        kernels.time_on_gpu(plan, prepared, model, run.trainer, send)
         checkpoint = run.restore() if resume else None
         run.announce()
         run.train(checkpoint)
@@ -133,8 +134,8 @@ def _prepare(
     if plan.settings.data and prepared.baseline:
         emit(Note(prepared.baseline))
     if plan.settings.data and prepared.task.is_generative and schedule.processes() == 1 and not again:
-        emit(Note(untrained(plan, prepared, progress)))
-    engines.load_on_cpu(plan, progress)
+        emit(Note(base_model_baseline(plan, prepared, progress)))
+    kernels.load_on_cpu(plan, progress)
     progress(None, "Starting")
     return prepared
 
@@ -176,7 +177,7 @@ class _Run:
         )
         self.trainer = RaceTrainer(
             model=model,
-            args=arguments.training_arguments(
+            args=training_arguments(
                 plan, folder / CHECKPOINTS, self.train_examples, self.task.evaluation_batch
             ),
             train_dataset=prepared.train,
@@ -186,7 +187,7 @@ class _Run:
             callbacks=[self.reporter, *trackers(environment().report_to, folder, emit)],
             task=self.task,
             lengths=prepared.lengths,
-            head_learning_rate=arguments.head_learning_rate(plan),
+            head_learning_rate=head_learning_rate(plan),
             clock=self.clock,
             compiled=compiled_steps(plan, prepared, emit),
         )
@@ -197,7 +198,7 @@ class _Run:
     def _answer(self) -> Answers | None:
         """What the model writes to the watched prompts now; None for a task that does not write."""
         step, seconds = self.trainer.state.global_step, self.clock.seconds
-        return watching.answers(self.task, self.watched, self.plan.dataset, step, seconds)
+        return sample_generations(self.task, self.watched, self.plan.dataset, step, seconds)
 
     def restore(self) -> Path | None:
         """Restore step, clock and losses of the last whole checkpoint, and remove later snapshots."""
@@ -227,7 +228,7 @@ class _Run:
                 head_parameters=head,
                 base_parameters=base,
                 device=device_name(self.args.device.type),
-                precision=arguments.precision(self.args),
+                precision=precision(self.args),
                 train_examples=self.train_examples,
                 evaluation_examples=self.evaluation_examples,
                 metric_name=self.task.metric_name,
@@ -290,6 +291,33 @@ class _Run:
         if self.args.device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         return self.trainer.peak_resident_bytes or None
+
+
+def halt_exception(should_stop: Callable[[], Halt]) -> Exception:
+    """What ends a run that is asked to stop or pause before its first step."""
+    return TrainingPaused() if should_stop() is Halt.PAUSE else TrainingStopped()
+
+
+@contextmanager
+def user_facing_errors(settings: RunSettings, should_stop: Callable[[], Halt]) -> Iterator[None]:
+    """Turn what can be expected to go wrong into a sentence for the person who started the run."""
+    try:
+        yield
+    except DownloadStopped:
+        raise halt_exception(should_stop) from None
+    except (DownloadFailed, InvalidInput) as error:
+        raise TrainingFailed(str(error)) from error
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(words in str(error).lower() for words in OUT_OF_MEMORY_PHRASES):
+            raise
+        images = settings.image_size is not None
+        size = f"{settings.image_size} pixels" if images else f"{settings.max_length} tokens"
+        raise TrainingFailed(
+            f"Out of memory with batches of {settings.batch_size} examples of up to {size}. "
+            f"Try batches of {max(1, (settings.batch_size or 2) // 2)}, "
+            f"a smaller {'image_size' if images else 'max_length'}, or fewer target modules."
+        ) from error
 
 
 def _ignore(event: Event) -> None:

@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdvft_app.ui.shared import carried, viewing
+from cdvft_app.ui.shared import viewing, visitor_header
 
 PATH = "/gradio_api/mcp"
 
@@ -22,7 +22,7 @@ def is_served() -> bool:
 
 
 class VisitorOfAgents:
-    """Lets what an agent's tool asks be counted for whoever called it, see `shared/carried.py`."""
+    """Lets what an agent's tool asks be counted for whoever called it, see `shared/visitor_header.py`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,7 +32,7 @@ class VisitorOfAgents:
             headers = MutableHeaders(raw=list(scope["headers"]))
             visitor = viewing.visitor_of(Request(scope))
             if visitor is not None:
-                headers[carried.HEADER] = carried.signed(visitor)
+                headers[visitor_header.HEADER] = visitor_header.signed(visitor)
             for said in (
                 "origin",
                 "sec-fetch-site",

@@ -11,7 +11,7 @@ from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.shapes import model_search
 from cdvft_app.store.records import NotOwner, RunRecord, StoreError
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui import data_endpoints
 from cdvft_app.ui.shared.actions import submit
 from cdvft_app.ui.shared.named_endpoint import named_endpoint

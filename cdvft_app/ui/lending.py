@@ -10,10 +10,16 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.public.budget import duration
-from cdvft_app.training.fetching import fetch
-from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice
-from cdvft_app.training.slices import NotLent, Slices, slice_seconds
-from cdvft_app.training.zero_gpu import is_zero_gpu, stay_on_cpu
+from cdvft_app.training.device import is_zero_gpu, stay_on_cpu
+from cdvft_app.training.slices import (
+    NotLent,
+    SliceNews,
+    SliceOrder,
+    Slices,
+    TrainSlice,
+    fetch,
+    slice_seconds,
+)
 
 MORE = "Resume then goes on from the last checkpoint."
 _QUOTA = re.compile(

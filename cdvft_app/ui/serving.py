@@ -16,8 +16,7 @@ from cdvft_app.store import replication
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
-from cdvft_app.training.executors import as_planned
-from cdvft_app.training.jobs import JobQueue, warm_up
+from cdvft_app.training.queue import RunQueue, warm_up
 from cdvft_app.ui import logs
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
@@ -37,7 +36,7 @@ def main() -> None:
         slices = slices_on_lent_gpu()  # before anything loads torch
         store = RunStore.default()
         replication.restore_replicas(store)  # before the page asks for the browsers' key
-        queue = JobQueue(store, executor=slices or as_planned)
+        queue = RunQueue(store, executor=slices)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))
     trust_proxies(known)

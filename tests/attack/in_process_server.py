@@ -14,7 +14,7 @@ from ports import free_port
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.login import logins
@@ -31,7 +31,7 @@ class PublicServer:
     def __init__(self, folder: Path) -> None:
         Context.id = 0
         self.store = RunStore(folder)
-        self.app = AppState.make(self.store, JobQueue(self.store))
+        self.app = AppState.make(self.store, RunQueue(self.store))
         (self.run,) = self.store.create([RunSettings(method="lora")], OWNER, SECRET_NAME, private=True)
         self.page = build(self.app)
         self.port = free_port()

@@ -18,7 +18,7 @@ from visitors import Visitors
 from waiting import pace
 
 from cdvft_app.inspection.sources import Source
-from cdvft_app.training.jobs import warm_up
+from cdvft_app.training.queue import warm_up
 
 SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch
 MOST = 300  # on any: pytest ends a test after 600, and then nothing of its pages is kept

@@ -23,7 +23,7 @@ from ports import free_port, is_free
 from waiting import pace, wait_for
 
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState
@@ -171,7 +171,7 @@ class Server:
     def start(self) -> None:
         Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows
         self.store = RunStore(self.folder)
-        self.queue = JobQueue(self.store, executor=InProcess(fake_training.train))
+        self.queue = RunQueue(self.store, executor=InProcess(fake_training.train))
         self.page = build(AppState.make(self.store, self.queue))
         wait_for(lambda: is_free(self.port))  # at a restart, for the one before to give it back
         # Gradio gives its server five seconds to begin, and three for an answer: they last longer here on a

@@ -13,7 +13,8 @@ from playwright.sync_api import expect
 from studio import Server, Visit, axe_violations, fill_in, status
 
 from cdvft_app.events import Done, Started, Step
-from cdvft_app.hub_jobs import hardware, lines
+from cdvft_app.hub_jobs import hardware
+from cdvft_app.hub_jobs.job import event_line
 from cdvft_app.store.leases import LEFT_JOB
 
 pytestmark = pytest.mark.browser
@@ -27,7 +28,7 @@ EVENTS = (
 
 @pytest.fixture(scope="module")
 def stub(hub_offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    told = "".join(f"print({lines.write(event)!r}, flush=True); " for event in EVENTS)
+    told = "".join(f"print({event_line(event)!r}, flush=True); " for event in EVENTS)
     with hub() as made, pytest.MonkeyPatch.context() as patch:
         made.jobs = Jobs(tmp_path_factory.mktemp("jobs"), told)
         patch.setenv("HF_ENDPOINT", made.address)
@@ -79,7 +80,7 @@ def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
 def test_a_job_that_was_left_is_followed_again(
     stub: Hub, visit: Visit, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = [f"print({lines.write(event)!r}, flush=True)\n" for event in EVENTS]
+    told = [f"print({event_line(event)!r}, flush=True)\n" for event in EVENTS]
     waits = f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\n"
     code = "import pathlib, time\n" + "".join([*told[:2], waits, *told[2:]])
     monkeypatch.setattr(stub, "jobs", Jobs(tmp_path / "jobs", code))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.hub_jobs.script import pack_code
+from cdvft_app.hub_jobs.job import pack_code
 from deploy.build_space import ROOT, build
 
 COUNT = """from cdvft_app import catalog

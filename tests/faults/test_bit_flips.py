@@ -20,7 +20,7 @@ from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.first_shown import first_shown
@@ -78,7 +78,7 @@ def answers(root: Path) -> None:
         store = RunStore(root)
     except StoreError:
         return  # the server says so, and does not start
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     app, feed = AppState.make(store, queue), Feed(store)
     ids = sorted(folder.name for folder in (root / "runs").iterdir())
     ask(lambda: json.dumps(races(store, {"limit": 20, "token": "secret"}), allow_nan=False))

@@ -15,7 +15,7 @@ from cdvft_app.store.doctor import examine
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 
 
 def fill(disk: Path) -> None:
@@ -29,9 +29,9 @@ def make_room(disk: Path) -> None:
 
 
 @contextmanager
-def serving(disk: Path, trainer: FaultTrainer) -> Iterator[tuple[RunStore, JobQueue]]:
+def serving(disk: Path, trainer: FaultTrainer) -> Iterator[tuple[RunStore, RunQueue]]:
     store = RunStore(disk / "runs")
-    queue = JobQueue(store, executor=InProcess(trainer))
+    queue = RunQueue(store, executor=InProcess(trainer))
     queue.start()
     yield store, queue
     queue.close()

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reas
 def live(folder: Path, until: int | None = None) -> None:
     """One life of the trainer, in a process of its own."""
     child = Child(dying_trainer.train, str(folder), until)
-    assert child.wait(LIFE_SECONDS)
+    assert child.poll(LIFE_SECONDS)
     killed = "memory ran out" in child.reason()
     assert killed == (until is not None), child.reason()
 

@@ -14,7 +14,7 @@ from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 
 RUN = RunSettings(method="cdvft")
 
@@ -44,7 +44,7 @@ def test_whatever_is_asked_is_refused_in_a_sentence_at_once(read_only: Path) -> 
 
 def test_a_server_whose_disk_becomes_read_only_says_so(small_disk: Path) -> None:
     store = RunStore(small_disk / "runs")
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     store.close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True, timeout=10)
     asked: list[Callable[[], object]] = [

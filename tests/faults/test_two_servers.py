@@ -23,10 +23,10 @@ from fault_trainer import FaultTrainer
 from in_process import InProcess
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 store = RunStore(sys.argv[1])
 slow = FaultTrainer(lambda step: time.sleep(0.01))
-queue = JobQueue(store, executor=InProcess(slow))
+queue = RunQueue(store, executor=InProcess(slow))
 queue.start()
 print("ready", flush=True)
 for line in sys.stdin:

@@ -20,7 +20,7 @@ from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.prediction import Prediction, admit
 from cdvft_app.store.records import StoreError
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.compare.form import SIZES
 from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
@@ -122,7 +122,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     require_own(app.store, plans[0].settings.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
     predictions = _predictions(app, plans)
-    admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
+    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
     forecasts = [prediction.facts() if prediction else None for prediction in predictions]
     title = f"Sweep: {plans[0].title}"
     chosen = [plan.settings for plan in plans]
@@ -135,7 +135,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
 def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     """Every run that the controls ask for, or `InvalidChoice` where they cannot be."""
     runs = request(values).runs()
-    most = app.queue.most_of_sweeps
+    most = app.queue.max_sweep_runs
     if len(runs) > most:
         raise InvalidChoice(
             f"These lists make {len(runs):,} runs; a sweep may have at most {most}. Vary less."

@@ -15,7 +15,7 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import group, recorded
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared.actions import resume_one
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import with_titles

@@ -20,7 +20,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED
 from cdvft_app.training.executors import Executor
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.logs import visitor_hash
 from cdvft_app.ui.shared.form import race, with_titles
 from cdvft_app.ui.shared.state import AppState
@@ -50,7 +50,7 @@ def submit(
     """
     plans = plans_of(app, request, token)
     predictions = app.predict(plans)
-    admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
+    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
     promised = [made.facts() if made else None for made in predictions]
     chosen = [plan.settings for plan in plans]
     counted_for = visitor()
@@ -115,7 +115,7 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     plan = catalog.resolve(run.settings)
     require_own(app.store, run.settings.data, token)
     require_in_reach([plan.model, plan.dataset])
-    admit_again(run, plan, app.store, app.queue.most_seconds)
+    admit_again(run, plan, app.store, app.queue.max_seconds)
     app.queue.resume(run_id, token, visitor())
 
 

@@ -8,8 +8,7 @@ from html import escape
 
 import gradio as gr
 
-from cdvft_app.settings.environment import environment
-from cdvft_app.store.location import runs_folder
+from cdvft_app.settings.environment import environment, runs_folder
 
 _log = logging.getLogger(__name__)
 _REST = r"""[^\s'"“”),;]*"""

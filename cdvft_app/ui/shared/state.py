@@ -14,7 +14,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.replication import SECRET
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.schedule import planned_processes
 from cdvft_app.ui.shared.viewing import viewer
 
@@ -29,11 +29,11 @@ class AppState:
     """
 
     store: RunStore
-    queue: JobQueue
+    queue: RunQueue
     secret: str
 
     @classmethod
-    def make(cls, store: RunStore, queue: JobQueue) -> AppState:
+    def make(cls, store: RunStore, queue: RunQueue) -> AppState:
         return cls(store.seen_by(viewer), queue, _load_secret(store.root))
 
     def predict(self, plans: Sequence[Plan]) -> list[Prediction | None]:

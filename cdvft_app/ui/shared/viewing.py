@@ -19,7 +19,7 @@ from cdvft_app.public import visitors
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import KEY, Viewer, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
-from cdvft_app.ui.shared import carried
+from cdvft_app.ui.shared import visitor_header
 
 VIEWER_COOKIE = "cdvft-viewer"
 _owner: ContextVar[str | None] = ContextVar("owner", default=None)
@@ -69,7 +69,7 @@ def visitor_of(request: Any) -> str | None:
         return None
     if request is None:
         return visitors.visitor(known, None, "", "")
-    if (called_for := carried.visitor_in(request.headers.get(carried.HEADER))) is not None:
+    if (called_for := visitor_header.visitor_in(request.headers.get(visitor_header.HEADER))) is not None:
         return called_for
     return visitors.visitor(known, _account(request), _code(request), address_of(request))
 

@@ -15,7 +15,7 @@ import orjson
 
 from cdvft_app import ASSETS
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static import answers, page, scripts, style
@@ -42,7 +42,7 @@ def write(folder: Path, studio: str | None = None) -> int:
         raise ValueError(f"{folder} holds other files, which would be lost; name an empty folder.")
     with TemporaryDirectory() as nowhere:  # a store without runs: what is recorded is all there is
         store = RunStore(Path(nowhere))
-        app = AppState.make(store, JobQueue(store))
+        app = AppState.make(store, RunQueue(store))
         kept = answers.compute(app)
         html, contents = page.lay_out(app, tabs(), kept, studio)
     texts = {

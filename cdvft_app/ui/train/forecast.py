@@ -13,9 +13,8 @@ from cdvft_app.figures import block_layout
 from cdvft_app.methods import Method, labels
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction
-from cdvft_app.training.device import free_bytes, kind_of_training
+from cdvft_app.training.device import free_bytes, kind_of_training, knows_lent_gpu
 from cdvft_app.training.slices import slice_seconds
-from cdvft_app.training.zero_gpu import knows_lent_gpu
 
 MAX_SHAPES = 3
 

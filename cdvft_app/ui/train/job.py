@@ -13,14 +13,14 @@ import gradio as gr
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import endpoint
+from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
-from cdvft_app.hub_jobs.sending import check, sender
 from cdvft_app.methods import labels
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.hub_login import has_login, on_space
 from cdvft_app.ui.shared.problem import problem
@@ -217,17 +217,17 @@ def send(
         chosen = hardware(known_offers(), str(flavor)).flavor
         hub.check(repository, token)  # as it was typed
         places = repositories(repository, plans)
-        for plan, place in zip(plans, places, strict=True):
-            check(plan, place, limit, token)
+        orders = [
+            JobOrder(plan, place, chosen, limit, token) for plan, place in zip(plans, places, strict=True)
+        ]
+        for order in orders:
+            order.check()
         api = HfApi(endpoint=endpoint(), token=token)
         return app.queue.follow(
             [plan.settings for plan in plans],
             owner,
             plans[0].title,
-            executors=[
-                sender(api, plan, place, flavor=chosen, minutes=limit, token=token)
-                for plan, place in zip(plans, places, strict=True)
-            ],
+            executors=[HubJobs(api, order) for order in orders],
             repositories=places,
             visitor=visitor(),
         ), None

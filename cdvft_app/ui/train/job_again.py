@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog.hub import endpoint
-from cdvft_app.hub_jobs.following import follower
+from cdvft_app.hub_jobs.executor import HubJobs
 from cdvft_app.ui.shared import actions
 from cdvft_app.ui.shared.hub_login import has_login
 from cdvft_app.ui.shared.problem import problem
@@ -56,7 +56,7 @@ def connect(
         from huggingface_hub import HfApi
 
         ids, mine = run_ids_of(shown), token_of(mine)
-        executor = follower(HfApi(endpoint=endpoint(), token=secret))
+        executor = HubJobs(HfApi(endpoint=endpoint(), token=secret))
         if refused := actions.follow_again(app, ids, mine, executor):
             return {job.message: problem(refused)}
         return {job.message: "", job.token: "", job.again: gr.update(visible=False), **followed(mine, ids)}

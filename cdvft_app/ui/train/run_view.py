@@ -41,7 +41,7 @@ from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary, with_titles
 from cdvft_app.ui.shared.recorded import recorded
-from cdvft_app.ui.train import driving
+from cdvft_app.ui.train import slice_events
 from cdvft_app.ui.train.feed import Feed
 
 MAX_RUNS = 32
@@ -149,7 +149,7 @@ def poll(store: RunStore, feed: Feed, request: object, slices: Slices | None = N
     stoppable = buttons(store, [*known], str(fields.get("token", ""))).stop
     answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
     if slices is not None:
-        answer["slice"] = driving.due(store, slices, [*known], fields.get("token"))
+        answer["slice"] = slice_events.due(store, slices, [*known], fields.get("token"))
     for run_id, cursor in known.items():
         run = store.get(run_id)
         if run is None:

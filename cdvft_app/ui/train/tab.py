@@ -22,7 +22,7 @@ from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import driving, job, job_again, model_choice, uploaded_choice
+from cdvft_app.ui.train import job, job_again, model_choice, slice_events, uploaded_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import Forecast, forecast
@@ -234,7 +234,7 @@ def build(app: AppState) -> OnVisit:
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(handler(act), [view, token], [view, stop, resume, reason], **clicked)
-    driving.connect(app, view, token, run_ids_of)
+    slice_events.connect(app, view, token, run_ids_of)
     view.stop_runs(
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )

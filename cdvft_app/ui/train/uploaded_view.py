@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from cdvft_app.catalog.uploaded_entry import starting_values
-from cdvft_app.catalog.uploaded_rows import IMAGE
 from cdvft_app.costs.quantities import amount
-from cdvft_app.data.columns import preview
+from cdvft_app.data.columns import preview, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
+from cdvft_app.public.intake import TooMuch
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.ui.shared.problem import problem
 
@@ -96,8 +94,7 @@ def _split(looked: Inspection) -> str:
     held = held if is_held_out(looked) else "as given"
     floor = ""
     if looked.majority:
-        name, share = looked.majority
-        floor = f" Always answering “{escape(name)}” is right in {100 * share:.1f} %."
+        floor = f" {escape(looked.majority.sentence)}"
     sides = f"{data.train_rows:,} rows to learn from, {data.evaluation_rows:,} to evaluate on ({held})."
     return f"<p>{sides}{floor}</p>"
 
@@ -132,24 +129,16 @@ def _cell(value: object) -> str:
 
 def _pictures(looked: Inspection) -> str:
     label = looked.roles.label or ""
+    try:
+        small = thumbnails(looked.kept, PICTURES_SHOWN, 2 * SIDE)
+    except TooMuch as error:
+        return problem(str(error))
     figures = "".join(
-        f'<figure><img src="{_thumbnail(row[IMAGE]["bytes"])}" alt="{escape(str(row.get(label)))}" '
+        f'<figure><img src="data:image/png;base64,{png}" alt="{escape(str(row.get(label)))}" '
         f'width="{SIDE}" height="{SIDE}"><figcaption>{_cell(row.get(label))}</figcaption></figure>'
-        for row in preview(looked.kept, PICTURES_SHOWN)
+        for png, row in zip(small, preview(looked.kept, PICTURES_SHOWN), strict=True)
     )
     return f'<div class="own-pictures">{figures}</div>'
-
-
-def _thumbnail(data: bytes) -> str:
-    """A PNG of its own making: nothing of the file itself reaches the browser."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as opened:
-        small = opened.convert("RGB")
-    small.thumbnail((2 * SIDE, 2 * SIDE))
-    file = io.BytesIO()
-    small.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _classes(looked: Inspection) -> str:

@@ -9,7 +9,7 @@ from forked import Forked, command_line
 
 from cdvft_app.events import Done, Started, Step
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.foreground import IMPATIENCE_SECONDS
+from cdvft_app.training.run import IMPATIENCE_SECONDS
 
 SECONDS_A_STEP = 0.01
 

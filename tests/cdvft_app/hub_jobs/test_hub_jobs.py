@@ -18,19 +18,19 @@ from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
-from cdvft_app.commands import exit_codes, main
+from cdvft_app.commands import FINISHED, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
-from cdvft_app.hub_jobs import following, lines, sending
+from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
-from cdvft_app.hub_jobs.script import CODE, pack_code, script_text
+from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import supervision
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training import executors
+from cdvft_app.training.queue import RunQueue
 
 SIZES = {"batch_size": 4, "train_examples": 16, "evaluation_examples": 8, "max_length": 16}
 SHORT = RunSettings(recipe="sentiment", method="cdvft", max_steps=6, **SIZES)
@@ -44,7 +44,7 @@ def api(stub):
 
 @pytest.fixture
 def queue(store):
-    made = JobQueue(store)
+    made = RunQueue(store)
     yield made
     made.close()
 
@@ -52,11 +52,11 @@ def queue(store):
 @pytest.fixture
 def follow(store, queue, api, monkeypatch):
     """`follow(plan)`: the id of a run that is sent, and followed by the queue."""
-    monkeypatch.setattr(following, "EVERY", 0.2)
-    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(executors, "PULL_SECONDS", 0.2)
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.05)
 
     def begin(plan):
-        executor = sending.sender(api, plan, "ada/films", flavor="t4-small", minutes=5, token=TOKEN)
+        executor = HubJobs(api, JobOrder(plan, "ada/films", "t4-small", 5, TOKEN))
         (run_id,) = queue.follow(
             [plan.settings], "a", plan.title, executors=[executor], repositories=["ada/films"]
         )
@@ -79,25 +79,25 @@ def follow(store, queue, api, monkeypatch):
     ids=lambda event: type(event).__name__,
 )
 def test_an_event_comes_back_from_its_line(event):
-    line = lines.write(event)
+    line = event_line(event)
     assert "\n" not in line
     for prefix in ("", "2026-11-26T08:00:00Z "):
-        back = lines.read(prefix + line)
+        back = read_event(prefix + line)
         assert type(back) is type(event)
         assert back == event
 
 
 def test_other_lines_and_strangers_events_are_none():
-    assert lines.write(Snapshot(1, 0.1, "file")) is None
+    assert event_line(Snapshot(1, 0.1, "file")) is None
     for line in (
         "Loading weights",
         "cdvft-event {",
         'cdvft-event {"event": "Popen", "fields": {}}',
         "cdvft-event {}",
-        lines.write(Note("x", "info")).replace('"x"', "[1]"),
-        lines.write(Note("x" * 300_000, "info")),
+        event_line(Note("x", "info")).replace('"x"', "[1]"),
+        event_line(Note("x" * 300_000, "info")),
     ):
-        assert lines.read(line) is None
+        assert read_event(line) is None
 
 
 def test_the_scripts_head_pins_what_is_installed_here():
@@ -118,9 +118,7 @@ def test_the_code_of_a_job_is_whole_and_small(tmp_path):
     pack_code(tmp_path / CODE)
     assert (tmp_path / CODE).stat().st_size < 3_000_000
     zipfile.ZipFile(tmp_path / CODE).extractall(tmp_path / "studio")
-    code = (
-        "import cdvft_app.hub_jobs.in_job as job; from cdvft_app import ASSETS; print(job.__file__, ASSETS)"
-    )
+    code = "import cdvft_app.hub_jobs.job as job; from cdvft_app import ASSETS; print(job.__file__, ASSETS)"
     there = tmp_path / "studio"
     told = subprocess.run([sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True)
     assert told.stdout.count(str(tmp_path / "studio")) == 2
@@ -154,7 +152,7 @@ def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, f
     of_job.close()
 
 
-STARTED = lines.write(Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
+STARTED = event_line(Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
 
 
 def test_stop_cancels_the_job(store, follow, stub, tmp_path):
@@ -178,7 +176,7 @@ def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_pa
 
 
 def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
-    monkeypatch.setattr(following, "TELL_EVERY", 0.3)
+    monkeypatch.setattr(executors, "SAYING_SECONDS", 0.3)
     stub.jobs = Jobs(tmp_path / "jobs", "import time; print('Installing torch', flush=True); time.sleep(600)")
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))
@@ -197,9 +195,9 @@ def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follo
 
 
 def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, tmp_path):
-    again = following.follower(HfApi(endpoint=stub.address, token=TOKEN))
-    steps = [lines.write(Step(step, step / 10, 0.7 - step / 20, 1e-3, None, 12.5)) for step in (1, 2, 3)]
-    done = lines.write(Done("finished", 3, 0.3, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
+    again = HubJobs(HfApi(endpoint=stub.address, token=TOKEN))
+    steps = [event_line(Step(step, step / 10, 0.7 - step / 20, 1e-3, None, 12.5)) for step in (1, 2, 3)]
+    done = event_line(Done("finished", 3, 0.3, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
     code = "import time, pathlib\n" + "".join(
         f"print({line!r}, flush=True)\n" for line in [STARTED, *steps[:2]]
     )
@@ -210,7 +208,7 @@ def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, t
     store.set_state(run_id, "interrupted")
 
     (tmp_path / "go").touch()
-    later = JobQueue(store)  # as of the program that was started again
+    later = RunQueue(store)  # as of the program that was started again
     with pytest.raises(NotOwner):
         later.follow_again(run_id, "b", again)
     later.follow_again(run_id, "a", again)
@@ -222,7 +220,7 @@ def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, t
 
 
 def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
-    done = lines.write(Done("finished", 1, 0.1, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
+    done = event_line(Done("finished", 1, 0.1, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
     code = f"import time, pathlib\nprint({STARTED!r}, flush=True)\n"
     code += f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\nprint({done!r})\n"
     stub.jobs = Jobs(tmp_path / "jobs", code)
@@ -234,7 +232,7 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
     monkeypatch.setattr(RunStore, "default", lambda: store)
     (tmp_path / "go").touch()
     ended = CliRunner().invoke(main.app, ["follow", run_id])
-    assert (ended.exit_code, store.state(run_id)) == (exit_codes.FINISHED, "finished"), ended.output
+    assert (ended.exit_code, store.state(run_id)) == (FINISHED, "finished"), ended.output
     assert f"finished after 1 steps; run {run_id}" in ended.output
     with pytest.raises(IllegalTransition, match="no Job that is left to be followed; it is finished"):
         CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
@@ -274,8 +272,8 @@ def test_hardware_has_its_price_in_words(api, stub, tmp_path):
 def test_what_no_job_can_do_is_refused_before_anything_is_made():
     plan = catalog.resolve(SHORT)
     with pytest.raises(InvalidChoice, match="may take 1 to 1440"):
-        sending.check(plan, "ada/films", 0, TOKEN)
+        JobOrder(plan, "ada/films", "t4-small", 0, TOKEN).check()
     with pytest.raises(ResultsError, match="owner/name"):
-        sending.check(plan, "films", 30, TOKEN)
+        JobOrder(plan, "films", "t4-small", 30, TOKEN).check()
     with pytest.raises(ResultsError, match="cannot be a token"):
-        sending.check(plan, "ada/films", 30, "")
+        JobOrder(plan, "ada/films", "t4-small", 30, "").check()

@@ -13,7 +13,8 @@ from cdvft_app.store import leases, queue
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue, QueueFull
+from cdvft_app.training.executors import Executor
+from cdvft_app.training.queue import QueueFull, RunQueue
 
 RUN = RunSettings(method="lora")
 HOUR = 3600.0
@@ -103,7 +104,7 @@ def test_a_program_that_died_is_charged_until_its_lease_ended(store, clock):
 
 
 def test_a_race_must_fit_beside_what_waits(store, clock):
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     queue.budget = Budget(store, clock)
     queue.submit([RUN], "t", forecasts=[forecast(400)], visitor="ada")
     with pytest.raises(
@@ -116,7 +117,7 @@ def test_a_race_must_fit_beside_what_waits(store, clock):
 
 
 def test_all_that_is_left_can_be_asked_for_and_where_all_waits_no_smaller_run_helps(store, clock):
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     queue.budget = budget = Budget(store, clock)
     assert (budget.left("ada"), budget.left(None)) == (600, None)
     queue.submit([RUN], "t", forecasts=[forecast(200)], visitor="ada")
@@ -130,7 +131,7 @@ def test_all_that_is_left_can_be_asked_for_and_where_all_waits_no_smaller_run_he
 
 
 def test_nothing_more_is_begun_when_all_is_taken(store, clock):
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     queue.budget = Budget(store, clock)
     run = train(store, clock, 600, "failed")
     for ask in (
@@ -148,13 +149,13 @@ def test_nothing_more_is_begun_when_all_is_taken(store, clock):
     queue.resume(run.id, "t", "ada")
 
 
-class Executor:
+class ByClock(Executor):
     """Trains by the test's clock, as long as it may, and says which runs it trained and for how long."""
 
     def __init__(self, clock):
         self.clock, self.trained = clock, []
 
-    def __call__(self, store, run, limit):
+    def start(self, store, run, limit=None):
         seconds = min(limit, 10_000)
         for _ in range(round(seconds)):
             self.clock.now += 1
@@ -163,7 +164,7 @@ class Executor:
         self.trained.append((run.visitor, seconds))
         return self
 
-    def wait(self, seconds):
+    def poll(self, seconds):
         return True
 
     def reason(self):
@@ -185,8 +186,8 @@ def brought(store, count, **facts):
 
 def test_whoever_resumes_brought_runs_pays_and_waits_for_a_turn(store, clock, monkeypatch):
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "60")
-    executor = Executor(clock)
-    queue = JobQueue(store, executor=executor)
+    executor = ByClock(clock)
+    queue = RunQueue(store, executor=executor)
     queue.budget = Budget(store, clock)
     ids = brought(store, 12)
     for run_id in ids:
@@ -203,8 +204,8 @@ def test_whoever_resumes_brought_runs_pays_and_waits_for_a_turn(store, clock, mo
 
 
 def test_a_run_that_is_nobodys_does_not_train_on_a_public_server(store, clock, monkeypatch):
-    executor = Executor(clock)
-    queue = JobQueue(store, executor=executor)
+    executor = ByClock(clock)
+    queue = RunQueue(store, executor=executor)
     (run,) = store.create([RUN], "t")
     queue._run(store.leases.next(this_process()))
     assert not executor.trained and store.state(run.id) == "interrupted"
@@ -223,16 +224,16 @@ def test_whoever_goes_on_from_a_terminal_spends_nobodys_time(store, clock, monke
 
 def test_a_visitor_that_a_strangers_file_names_is_not_charged(store, clock):
     (run_id,) = brought(store, 1, visitor="bob")
-    JobQueue(store).resume(run_id, "t", "ada")
+    RunQueue(store).resume(run_id, "t", "ada")
     assert store.get(run_id).visitor == "ada"
 
 
 def test_a_run_may_take_what_its_visitor_has_left(store, clock, monkeypatch):
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     queue.budget = Budget(store, clock)
     run = train(store, clock, 450)
     assert queue._limit(run) == 150
-    queue.most_seconds = 100
+    queue.max_seconds = 100
     assert queue._limit(run) == 100
 
 
@@ -266,7 +267,7 @@ def test_waiting_for_others_costs_nothing(store, clock):
 def test_new_tokens_make_no_new_visitor(store, clock, monkeypatch):
     monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
     monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "6")
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     for number in range(3):
         queue.submit([RUN], f"token {number}", visitor="ada", program=True)
     with pytest.raises(QueueFull, match="3 runs of yours"):

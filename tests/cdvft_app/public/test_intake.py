@@ -67,7 +67,7 @@ def forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 both_ways = pytest.mark.parametrize("forks", [True, False], indirect=True, ids=["forked", "started"])
 
 
-SMALL = ChildLimits(memory=200 * MB, seconds=1, written=10 * MB)
+SMALL = ChildLimits(memory=200 * MB, seconds=0.5, written=10 * MB)
 
 
 @both_ways
@@ -84,8 +84,8 @@ def test_what_a_reader_says_comes_back(forks):
     ("reader", "sentence"),
     [
         (take_memory, "more memory than the 200 MB"),
-        (take_time, "more than 1 seconds of a processor"),
-        (sleep, "more than 1 seconds of a processor"),
+        (take_time, "more than 0.5 seconds of a processor"),
+        (sleep, "more than 0.5 seconds of a processor"),
         (crash, "more memory"),
         (lie, "cannot be read .KeyError."),
     ],

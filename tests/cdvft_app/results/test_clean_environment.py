@@ -31,7 +31,7 @@ from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.results.requirements import REQUIRES, WHEEL
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import finished
+from cdvft_app.training import trainable
 
 pytestmark = pytest.mark.mirror
 TEXT = "a gripping, funny and deeply human film"
@@ -105,7 +105,7 @@ def exported(tmp_path_factory, trained, store):
         image = run.plan.model.kind == "image"
         if image:
             Image.fromarray(DIGIT).save(out / name / "your_image.png")
-        own[name] = finished.load(run.plan, run.folder).logits([DIGIT if image else TEXT]).reshape(-1)
+        own[name] = trainable.load_task(run.plan, run.folder).logits([DIGIT if image else TEXT]).reshape(-1)
     return out, own
 
 

@@ -14,7 +14,7 @@ from cdvft_app.results import answering, exporters
 from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import EXPORTERS, Export
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints, tab
 
@@ -34,7 +34,7 @@ def run(trained, text_plan, text_rows):
 
 
 def test_the_page_offers_every_format(store):
-    app = AppState.make(store, JobQueue(store))
+    app = AppState.make(store, RunQueue(store))
     with gr.Blocks() as page:
         tab.build(app)
     (offered,) = [one for one in page.blocks.values() if getattr(one, "elem_id", "") == "use-form"]
@@ -43,7 +43,7 @@ def test_the_page_offers_every_format(store):
 
 def test_the_endpoint_takes_every_format(store):
     with gr.Blocks() as page:
-        endpoints.register(AppState.make(store, JobQueue(store)), Answering(store))
+        endpoints.register(AppState.make(store, RunQueue(store)), Answering(store))
     export = next(one.fn for one in page.fns.values() if one.api_name == "export")
     assert typing.get_args(typing.get_type_hints(export)["to"]) == tuple(FORMATS)
     assert "to: adapter, merged, lora, script or notebook." in export.__doc__

@@ -9,7 +9,7 @@ import pytest
 
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, Questions
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints
 
@@ -32,7 +32,7 @@ def run(learned, monkeypatch):
 
 @pytest.fixture
 def predict(store):
-    app = AppState.make(store, JobQueue(store))
+    app = AppState.make(store, RunQueue(store))
     with gr.Blocks() as page:
         endpoints.register(app, Answering(app.store))
     return next(handler.fn for handler in page.fns.values() if handler.api_name == "predict")

@@ -17,7 +17,7 @@ from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.train.history import races, remove
 
 
@@ -82,7 +82,7 @@ def test_a_row_beyond_all_bounds_costs_itself_alone(store):
 
 def test_a_server_starts_beside_such_a_folder(store):
     stray(store, family=2**70)
-    queue = JobQueue(store)
+    queue = RunQueue(store)
     queue.start()
     queue.close()
 
@@ -166,7 +166,7 @@ def test_settings_of_a_newer_version_are_shown_and_not_trained(store, tmp_path):
     assert store.leases.next(this_process()) is None
     assert store.get(run.id).state == "stopped" and "newer version" in store.get(run.id).reason
     with pytest.raises(IllegalTransition, match="newer version"):
-        JobQueue(store).resume(run.id, "secret")
+        RunQueue(store).resume(run.id, "secret")
 
 
 DAMAGED_ROWS = ["data = '{'", "data = '[1]'", "data = replace(data, 'loss', 'lose')",
@@ -189,7 +189,7 @@ def test_a_run_gets_its_id_and_its_folder_back(store, tmp_path, column):
     run_id = ended(store)
     with closing(sqlite3.connect(tmp_path / "history.sqlite")) as connection, connection:
         connection.execute(f"UPDATE runs SET {column} = ?", ("d" * 32,))
-    JobQueue(store).start()  # what happens before anybody calls the doctor
+    RunQueue(store).start()  # what happens before anybody calls the doctor
     assert unmended(tmp_path) == []
     assert store.get(run_id).state == "finished" and (store.folder(run_id) / "adapter").is_dir()
     assert len(store.rows(run_id)[0]) == 6

@@ -4,8 +4,8 @@ import pytest
 from in_process import InProcess
 from listening import run
 
-from cdvft_app.training import supervision
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training import executors
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.slices import Slices
 
 
@@ -22,7 +22,7 @@ def queue(store):
     queues = []
 
     def make(train, workers=1, start=True):
-        queues.append(JobQueue(store, workers, InProcess(train)))
+        queues.append(RunQueue(store, workers, InProcess(train)))
         if start:
             queues[-1].start()
         return queues[-1]
@@ -35,12 +35,12 @@ def queue(store):
 @pytest.fixture
 def start_slices(store, monkeypatch):
     """`start_slices(trainer, **options)`: slices, and a queue that trains in them."""
-    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.02)
     queues = []
 
     def make(trainer, **options):
         slices = Slices(trainer=trainer if ":" in trainer else f"fake_trainers:{trainer}", **options)
-        queues.append(JobQueue(store, executor=slices))
+        queues.append(RunQueue(store, executor=slices))
         queues[-1].start()
         return slices, queues[-1]
 

@@ -10,7 +10,7 @@ import pytest
 PAGES_TOUCHED = """
 import resource, sys
 import torch
-from cdvft_app.training.allocation import keep_freed_memory
+from cdvft_app.training.loop import keep_freed_memory
 
 kept = sys.argv[1] == "kept" and keep_freed_memory()
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from cdvft import CDVFTConfig
 from cdvft.kernels import explain, timings
-from cdvft_app.training import engines
+from cdvft_app.training import kernels
 
 LABELS = torch.zeros(3)
 BATCH = {"x": torch.ones(3, 7, 32), "labels": LABELS}
@@ -41,7 +41,7 @@ class Pooled(nn.Module):
 def model(monkeypatch, tmp_path):
     """Adapted, on a machine that has timed nothing."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(engines, "SECONDS", 0)
+    monkeypatch.setattr(kernels, "TIMING_SECONDS", 0)
     timings._table.cache_clear()
     yield get_peft_model(Pooled(), CDVFTConfig(target_modules=["one", "other"]))
     timings._table.cache_clear()
@@ -50,18 +50,18 @@ def model(monkeypatch, tmp_path):
 def test_the_layers_are_timed_on_as_many_tokens_as_a_batch_has_and_once(model, monkeypatch):
     layer = model.base_model.model.one
     assert not explain(layer, 3 * 7).measured
-    engines.time_engines(model, Task(), BATCH, None)
+    kernels.time_engines(model, Task(), BATCH, None)
     assert explain(layer, 3 * 7).measured
     assert not explain(layer, 3 * 70).measured
     monkeypatch.setattr("cdvft.kernels.calibration._timed", pytest.fail)
-    engines.time_engines(model, Task(), BATCH, None)
+    kernels.time_engines(model, Task(), BATCH, None)
 
 
 def test_a_run_goes_on_where_timing_fails(model, monkeypatch, caplog):
     monkeypatch.setattr("cdvft.kernels.calibration._timed", lambda *_: 1 / torch.empty(1 << 62))
     with caplog.at_level(logging.WARNING):
-        engines.time_engines(model, Task(), BATCH, None)
-        engines.time_engines(Pooled(), Task(), BATCH, None)
+        kernels.time_engines(model, Task(), BATCH, None)
+        kernels.time_engines(Pooled(), Task(), BATCH, None)
     memory, nothing = caplog.messages
     assert memory.startswith("Estimates choose CDVFT's engines, for timing them failed: ")
     assert "no CDVFT adapter" in nothing or "tokens is 0" in nothing
@@ -72,5 +72,5 @@ def test_other_methods_and_cpus_lose_no_time(method, device):
     plan = SimpleNamespace(settings=SimpleNamespace(method=SimpleNamespace(key=method), batch_size=3))
     trainer = SimpleNamespace(args=SimpleNamespace(device=torch.device(device)))
     heard = []
-    engines.time_on_gpu(plan, SimpleNamespace(train=[]), None, trainer, heard.append)
+    kernels.time_on_gpu(plan, SimpleNamespace(train=[]), None, trainer, heard.append)
     assert heard == []

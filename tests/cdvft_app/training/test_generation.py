@@ -156,10 +156,10 @@ def test_drawn_answers_follow_the_seed_and_the_temperature(task):
 
 
 def test_a_finished_run_answers(learned, answer_plan):
-    from cdvft_app.training import finished
+    from cdvft_app.training import trainable
 
     plan, _, done = learned
-    task = finished.load(plan, done.adapter_folder)
+    task = trainable.load_task(plan, done.adapter_folder)
     said = task.predict(["go go go 2", "go go 1"])
     assert [one.text for one in said] == ["n: 2\nkind: even", "n: 1"]
     assert [one.fields for one in said] == [{"n": "2", "kind": "even"}, {"n": "1"}]

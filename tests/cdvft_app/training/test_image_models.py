@@ -16,7 +16,7 @@ from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes.hub_models import describe_model
-from cdvft_app.training import finished
+from cdvft_app.training import trainable
 
 
 def test_a_model_with_two_classifiers_is_refused(tmp_path):
@@ -50,7 +50,7 @@ def test_a_model_in_a_folder_is_trained_by_its_own_layers(architecture, targets,
     kept = json.loads((done.adapter_folder / "config.json").read_text())
     assert kept["model_args"] == ({"img_size": size} if architecture.startswith("deit") else {})
     assert kept["pretrained_cfg"]["mean"] == [0.5, 0.5, 0.5]
-    task, model = finished.load_adapted(plan, done.adapter_folder, lambda fraction, text: None)
+    task, model = trainable.load_task_and_model(plan, done.adapter_folder, lambda fraction, text: None)
     (answer,) = task.predict([image_rows.evaluation.inputs[0]], model)
     assert sum(answer.probabilities) == pytest.approx(1) and len(answer.probabilities) == 3
     assert all(torch.isfinite(one).all() for one in model.parameters())

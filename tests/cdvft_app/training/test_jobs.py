@@ -17,9 +17,9 @@ from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
-from cdvft_app.training import jobs
-from cdvft_app.training.execution import ERROR_FILE
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training import queue as queue_module
+from cdvft_app.training.queue import RunQueue
+from cdvft_app.training.run import ERROR_FILE
 
 
 def test_a_race_trains_in_order_and_finishes(store, queue):
@@ -151,7 +151,7 @@ def test_several_workers_share_the_queue(store, queue):
 
 
 def test_what_another_process_queued_is_found(store, queue, monkeypatch):
-    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.02)
     queue(FakeTrainer())
     (run,) = store.create([RUN], "a")
     wait(store, run.id, "finished")
@@ -222,7 +222,7 @@ class FragileStore(RunStore):
 
 
 def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.02)
     store = FragileStore(tmp_path)
     filled = threading.Event()
 
@@ -231,7 +231,7 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
             store.full = True
             filled.set()
 
-    working = JobQueue(store, executor=InProcess(FakeTrainer(3, fill)))
+    working = RunQueue(store, executor=InProcess(FakeTrainer(3, fill)))
     working.start()
     (run_id,) = working.submit([RUN], "a")
     assert filled.wait(10)
@@ -248,7 +248,7 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
 @pytest.mark.slow
 def test_warm_up_loads_what_the_first_run_needs():
     code = (
-        "import sys; from cdvft_app.training.jobs import warm_up; assert 'torch' not in sys.modules;"
+        "import sys; from cdvft_app.training.queue import warm_up; assert 'torch' not in sys.modules;"
         "warm_up().join(); assert {'torch', 'transformers', 'peft', 'cdvft'} <= set(sys.modules);"
         "import gc; assert gc.get_freeze_count() > 100_000"  # libraries are no garbage
     )

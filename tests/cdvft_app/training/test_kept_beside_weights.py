@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.tasks import saved
-from cdvft_app.training import finished
+from cdvft_app.training import trainable
 
 TEXTS = ["good film", "the very bad plot the the the", "awful"]
 
@@ -27,7 +27,7 @@ def probabilities(model: torch.nn.Module, tokenizer) -> list[list[float]]:
 
 
 def own(plan, folder) -> list[list[float]]:
-    return [list(one.probabilities) for one in finished.load(plan, folder).predict(TEXTS)]
+    return [list(one.probabilities) for one in trainable.load_task(plan, folder).predict(TEXTS)]
 
 
 def near(rows: list[list[float]]) -> list:

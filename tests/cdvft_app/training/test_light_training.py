@@ -59,7 +59,7 @@ def test_a_language_model_takes_bfloat16_where_the_processor_says_that_it_has_it
 ):
     import torch
 
-    from cdvft_app.training.arguments import bf16_on_cpu
+    from cdvft_app.training.loop import bf16_on_cpu
 
     if told is None:
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)

@@ -1,11 +1,9 @@
 """Runs in processes of their own that are killed, crash, hang, or do not listen: the others go on."""
 
-import inspect
 import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -16,10 +14,10 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import supervision
+from cdvft_app.training import executors
 from cdvft_app.training.children import Child
-from cdvft_app.training.executors import as_planned
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.executors import LocalProcesses
+from cdvft_app.training.queue import RunQueue
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 RUN = RunSettings(method="cdvft", max_steps=6)
@@ -30,12 +28,11 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def start(store, monkeypatch):
     """`start("name of a fake trainer")`: a queue whose runs it trains, each in a process of its own."""
-    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.02)
     queues = []
 
     def make(trainer, workers=1):
-        executor = partial(as_planned, trainer=f"fake_trainers:{trainer}")
-        queues.append(JobQueue(store, workers, executor))
+        queues.append(RunQueue(store, workers, LocalProcesses(f"fake_trainers:{trainer}")))
         queues[-1].start()
         return queues[-1]
 
@@ -46,8 +43,8 @@ def start(store, monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    assert Child(int).wait(90)  # the fork server has imported what it has to
-    monkeypatch.setattr(supervision, "patience", lambda forecast: 2.0)
+    assert Child(int).poll(90)  # the fork server has imported what it has to
+    monkeypatch.setattr(executors, "patience", lambda forecast: 2.0)
 
 
 @pytest.fixture
@@ -73,10 +70,6 @@ def test_a_run_trains_in_another_process_and_tells_the_store(store, start):
     assert steps(store, run_id) == [1, 2, 3, 4, 5, 6]
     holder, child = run.process.split()
     assert holder == this_process() != child
-
-
-def test_the_page_trains_so_by_itself():
-    assert inspect.signature(JobQueue).parameters["executor"].default is as_planned
 
 
 ENDS = [
@@ -162,7 +155,7 @@ def test_closing_stops_what_trains(store, start):
 
 
 def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch, trainers):
-    monkeypatch.setattr(supervision, "CLOSING_SECONDS", 0.2)
+    monkeypatch.setattr(executors, "CLOSING_SECONDS", 0.2)
     working = start("is_deaf")
     (run_id,) = working.submit([RUN], "a")
     wait(store, run_id, "running")
@@ -172,14 +165,13 @@ def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch
 
 SERVER = """
 import signal, sys
-from functools import partial
 sys.path[:0] = [{root!r}, {here!r}]
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.executors import own_process
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.executors import LocalProcesses
+from cdvft_app.training.queue import RunQueue
 if __name__ == "__main__":
-    queue = JobQueue(RunStore(sys.argv[1]), executor=partial(own_process, trainer="fake_trainers:slowly"))
+    queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
     queue.start()
     queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
     signal.pause()
@@ -205,17 +197,15 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
 
 SHARED_BUDGET = """
 import signal, sys
-from functools import partial
 sys.path[:0] = [{root!r}, {here!r}]
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.children import Child
-from cdvft_app.training.executors import own_process
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.executors import LocalProcesses
+from cdvft_app.training.queue import RunQueue
 if __name__ == "__main__":
-    assert Child(int).wait(90)  # from now on a process starts at once
-    executor = partial(own_process, trainer="fake_trainers:slowly")
-    queue = JobQueue(RunStore(sys.argv[1]), executor=executor)
+    assert Child(int).poll(90)  # from now on a process starts at once
+    queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
     queue.start()
     run = RunSettings(method="cdvft", max_steps=100_000)
     queue.submit([run, run], "a", visitor="ada")

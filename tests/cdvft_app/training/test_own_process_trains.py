@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from functools import partial
 
 import psutil
 import pytest
@@ -17,8 +16,8 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import schedule
-from cdvft_app.training.executors import as_planned, own_process
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.executors import LocalProcesses
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 
@@ -31,13 +30,13 @@ RUN = RunSettings(method="cdvft", max_steps=160, batch_size=8, checkpoint_every=
 
 @pytest.fixture
 def runs(tmp_path):
-    """`runs(executor)`: a store beside a tiny model with dropout, and a queue over it that trains there."""
+    """`runs(processes)`: a store beside a tiny model with dropout, and a queue over it that trains there."""
     save_model(tmp_path / MODEL)
     store = RunStore(tmp_path / "runs")
     queues = []
 
-    def make(executor):
-        queues.append(JobQueue(store, executor=partial(executor, trainer="tiny_trainer:train")))
+    def make(processes):
+        queues.append(RunQueue(store, executor=LocalProcesses("tiny_trainer:train", processes)))
         queues[-1].start()
         return store, queues[-1]
 
@@ -68,7 +67,7 @@ def launched_for(run_id):
 
 
 def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(runs):
-    store, queue = runs(own_process)
+    store, queue = runs(1)
     whole, broken = queue.submit([RUN, RUN], "a")
     assert wait(store, whole, *FINAL).state == "finished"
     wait_for(lambda: store.get(broken).step >= 12)
@@ -91,7 +90,7 @@ def test_all_visible_gpus_share_a_run_that_the_page_started(runs, monkeypatch):
     """Two that the driver lists, where torch finds none: two processes on the CPU, over gloo."""
     monkeypatch.delenv("CDVFT_PROCESSES", raising=False)
     monkeypatch.setattr(schedule, "visible_gpus", lambda: 2)
-    store, queue = runs(as_planned)
+    store, queue = runs(None)
     typed = {"max_steps": "400", "batch_size": "8", "checkpoint_every": "5"}
     chosen = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"], **typed}
     app = AppState.make(store, queue)

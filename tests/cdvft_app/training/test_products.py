@@ -10,14 +10,14 @@ from listening import run
 from torch import nn
 from torch.nn import functional as F
 
-from cdvft_app.training import products
-from cdvft_app.training.products import ConvolvedLinear, Frozen, by_onednn, convolved
+from cdvft_app.training import kernels
+from cdvft_app.training.kernels import ConvolvedLinear, Frozen, by_onednn, convolved
 
 
 @pytest.fixture
 def faster(monkeypatch):
     """A processor where oneDNN is taken, whatever this one is."""
-    monkeypatch.setattr(products, "is_faster", lambda: True)
+    monkeypatch.setattr(kernels, "is_faster", lambda: True)
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def test_only_amd_processors_with_avx_512_take_it(told, is_so, monkeypatch):
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
-    assert products.is_faster() == (is_so and torch.backends.mkl.is_available())
+    assert kernels.is_faster() == (is_so and torch.backends.mkl.is_available())
     model = nn.Sequential(nn.Linear(4, 4))
     by_onednn(model)
-    assert (type(model[0]) is ConvolvedLinear) == products.is_faster()
+    assert (type(model[0]) is ConvolvedLinear) == kernels.is_faster()
 
 
 def test_layers_of_other_packages_stay_as_they_are_and_a_copy_is_a_layer_of_its_own(faster):
@@ -122,7 +122,7 @@ def frozen(entries):
 def test_few_tokens_and_other_precisions_are_multiplied_as_ever(
     layer, tokens, is_convolved, convolutions, monkeypatch
 ):
-    monkeypatch.setattr(products, "LARGE", 32)
+    monkeypatch.setattr(kernels, "LARGE", 32)
     layer(torch.randn(tokens, 4, dtype=layer.weight.dtype))
     assert len(convolutions) == is_convolved
 
@@ -143,10 +143,12 @@ def planned(request, answer_plan, answer_rows, text_plan, text_rows):
 
 @pytest.mark.parametrize("method", ["cdvft", "lora", "full"])
 def test_a_run_learns_the_same(method, planned, tmp_path, convolutions, monkeypatch):
-    monkeypatch.setattr(products, "MIN_OTHERWISE", products.FEWEST)  # the tiny models' batches are small
+    monkeypatch.setattr(
+        kernels, "MIN_TOKENS_OTHERWISE", kernels.MIN_TOKENS
+    )  # the tiny models' batches are small
     losses = []
     for is_faster in (False, True):
-        monkeypatch.setattr(products, "is_faster", lambda is_faster=is_faster: is_faster)
+        monkeypatch.setattr(kernels, "is_faster", lambda is_faster=is_faster: is_faster)
         del convolutions[:]
         heard, _ = run(*planned(method), tmp_path / str(is_faster))
         assert bool(convolutions) == is_faster

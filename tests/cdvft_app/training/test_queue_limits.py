@@ -4,7 +4,7 @@ import pytest
 from queued_runs import RUN, FakeTrainer
 
 from cdvft_app.store.processes import this_process
-from cdvft_app.training.jobs import JobQueue, QueueFull
+from cdvft_app.training.queue import QueueFull, RunQueue
 
 
 def test_limits_on_what_may_wait(store, queue, monkeypatch):
@@ -57,4 +57,4 @@ def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, mo
 def test_a_limit_that_is_no_number_is_refused(store, monkeypatch, value):
     monkeypatch.setenv("CDVFT_WORKERS", value)
     with pytest.raises(ValueError, match="CDVFT_WORKERS: got"):
-        JobQueue(store)
+        RunQueue(store)

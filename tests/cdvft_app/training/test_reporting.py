@@ -16,8 +16,8 @@ from listening import run
 from cdvft_app.events import Note, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import _read, environment
-from cdvft_app.training.foreground import run_here
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
+from cdvft_app.training.run import run_here
 
 TENSORBOARD_X = """
 import json, pathlib
@@ -116,7 +116,7 @@ def test_what_is_not_here_is_refused_before_a_run_is_made(named, said, store, mo
     def take(store):
         return store.create([RunSettings(method="lora")], None)[0]
 
-    for begin in (lambda: JobQueue(store), lambda: run_here(store, take, print)):
+    for begin in (lambda: RunQueue(store), lambda: run_here(store, take, print)):
         with pytest.raises(InvalidChoice) as refused:
             begin()
         assert str(refused.value) == said

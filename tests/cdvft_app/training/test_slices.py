@@ -14,7 +14,7 @@ from waiting import pace
 from cdvft_app.events import Note
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 
 
 def test_slices_make_a_whole_run(store, start_slices):

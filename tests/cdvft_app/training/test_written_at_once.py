@@ -15,7 +15,7 @@ from cdvft_app.tasks import generation, writing
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.precision import Precision, merged, ready_to_write, round_frozen
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import products, trainable
+from cdvft_app.training import kernels, trainable
 
 PROMPTS = ["go 1", "go go 2", "a", "go go go 1 2 3", "b c d", "??"]
 
@@ -133,7 +133,7 @@ def test_frozen_weights_rounded_once_are_what_autocast_rounds_in_every_pass(meth
 
 
 def test_answers_are_written_in_the_precision_of_training(answer_plan, answer_rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("cdvft_app.training.arguments.bf16_on_cpu", lambda plan: True)
+    monkeypatch.setattr("cdvft_app.training.loop.bf16_on_cpu", lambda plan: True)
     seen = set()
     chosen = writing._chosen
 
@@ -174,7 +174,7 @@ def test_as_many_rows_are_written_together_as_600_mb_of_keys_and_values_allow(sh
 def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
     answer_plan, answer_rows, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(products, "is_faster", lambda: False)  # many rows would be rounded otherwise than few
+    monkeypatch.setattr(kernels, "is_faster", lambda: False)  # many rows would be rounded otherwise than few
     plan = answer_plan("lora", max_steps=3, learning_rate=0.05, precision="float32")
     found = []
     for size in (2, 8):

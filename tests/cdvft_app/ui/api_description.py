@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.shared.state import AppState
 
@@ -39,7 +39,7 @@ def mark(description: dict[str, Any]) -> str:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder))
-        now = described(AppState.make(store, JobQueue(store)))
+        now = described(AppState.make(store, RunQueue(store)))
         store.close()
     KEPT.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
     print(f"Say in CHANGELOG.md what changed, and that it is {mark(now)}.")

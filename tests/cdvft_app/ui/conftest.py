@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 
 
@@ -20,5 +20,5 @@ def private_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[AppState]:
     store = RunStore(tmp_path)
-    yield AppState.make(store, JobQueue(store))
+    yield AppState.make(store, RunQueue(store))
     store.close()

@@ -11,7 +11,7 @@ from ended_runs import trained
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import history_file
 
@@ -19,7 +19,7 @@ from cdvft_app.ui.train import history_file
 @pytest.fixture
 def elsewhere(tmp_path: Path):
     store = RunStore(tmp_path / "elsewhere")
-    yield AppState.make(store, JobQueue(store))
+    yield AppState.make(store, RunQueue(store))
     store.close()
 
 

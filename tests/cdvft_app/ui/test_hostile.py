@@ -19,7 +19,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import inference_service
 from cdvft_app.training.children import Conversation
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
@@ -61,7 +61,7 @@ class Studio:
 
     def __init__(self, folder: Path) -> None:
         self.store = RunStore(folder)
-        self.app = AppState.make(self.store, JobQueue(self.store))
+        self.app = AppState.make(self.store, RunQueue(self.store))
         libraries.load()
         self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
         self.page = build(self.app)

@@ -10,7 +10,8 @@ from waiting import wait
 
 from cdvft_app import catalog
 from cdvft_app.events import Started
-from cdvft_app.hub_jobs import hardware, lines
+from cdvft_app.hub_jobs import hardware
+from cdvft_app.hub_jobs.job import event_line
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.states import FINAL
 from cdvft_app.ui.shared import actions, form
@@ -19,7 +20,7 @@ from cdvft_app.ui.train import job
 from cdvft_app.ui.train.run_view import current
 
 RACE = {**form.START, "methods": ["cdvft", "lora"], "max_steps": "6"}
-STARTED = lines.write(Started(6, 10, 5, 100, "Tesla T4", "float32", 8, 8, "accuracy"))
+STARTED = event_line(Started(6, 10, 5, 100, "Tesla T4", "float32", 8, 8, "accuracy"))
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from cdvft_app.events import Done, Started, Step, TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import device, supervision
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training import device, executors
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import lending
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: it forks")
@@ -50,7 +50,7 @@ def lent(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "zero_gpu"))
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "")  # put back what it was
-    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.02)
     store, queues = RunStore(tmp_path), []
 
     def make(seconds=0.3, **options):
@@ -58,7 +58,7 @@ def lent(tmp_path, monkeypatch):
         slices._seconds, slices._fetch, slices._trainer = seconds, None, "test_lending:train"
         for name, value in options.items():
             setattr(slices, name, value)
-        queues.append(JobQueue(store, executor=slices))
+        queues.append(RunQueue(store, executor=slices))
         queues[-1].start()
         return store, slices, queues[-1]
 

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import sessions
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
@@ -66,7 +66,7 @@ def public(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def studio(store: RunStore) -> Iterator[Served]:
-    served = Served(build(AppState.make(store, JobQueue(store))))
+    served = Served(build(AppState.make(store, RunQueue(store))))
     with served.first:
         yield served
 
@@ -119,7 +119,7 @@ def test_a_server_with_logins_asks_for_one(store: RunStore, tmp_path: Path, monk
     file.touch(mode=0o600)
     file.write_text("ada:secret\n")
     monkeypatch.setenv("CDVFT_LOGINS", str(file))
-    page = build(AppState.make(store, JobQueue(store)))
+    page = build(AppState.make(store, RunQueue(store)))
     page.auth = logins()
     with Served(page).first as client:
         assert client.post(f"/cdvft/{POLL}", json={}).status_code == 401
@@ -251,7 +251,7 @@ def test_one_who_asks_much_waits_for_himself_alone() -> None:
 def test_one_whose_form_asks_much_leaves_threads_to_others(store: RunStore, monkeypatch) -> None:
     held = Held()
     monkeypatch.setattr(uploaded_panel, "look", held)
-    served = Served(build(AppState.make(store, JobQueue(store))))
+    served = Served(build(AppState.make(store, RunQueue(store))))
     (mapped,) = (one for one in served.page.fns.values() if one.api_name == "mapped")
     given = [getattr(block, "value", None) for block in mapped.inputs]
 

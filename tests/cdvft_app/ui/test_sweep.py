@@ -9,7 +9,7 @@ from cdvft_app.prediction import admission
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
 from cdvft_app.sweep.group import progress
-from cdvft_app.training.jobs import QueueFull
+from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.compare.sweep import _promise, start_sweep
 from cdvft_app.ui.compare.sweep_form import START, request
 from cdvft_app.ui.compare.sweep_view import go_on, stop, sweep

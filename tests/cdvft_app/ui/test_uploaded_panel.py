@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Literal
 
 import gradio as gr
+import made
 import pytest
 
 from cdvft_app.data import library
@@ -18,7 +21,7 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train.run_view import lasting
 from cdvft_app.ui.train.uploaded_panel import uploaded_panel
-from cdvft_app.ui.train.uploaded_view import choice_label
+from cdvft_app.ui.train.uploaded_view import choice_label, inspection
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -127,3 +130,19 @@ def test_the_list_counts_in_words(
         "mine", "mine", sha256="0" * 64, format="CSV", kind=kind, bytes=9, rows=rows
     )
     assert said in choice_label(record)
+
+
+def test_pictures_are_decoded_in_a_child_and_shown_as_pngs_with_their_labels(
+    app: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    record = library.give(app.store, made.digits_zip(tmp_path / "digits.zip", 20), "mine")
+    looked = library.look(app.store, record.id, "mine")
+    monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("decoded in the page's process"))
+    shown = re.findall(
+        r'<img src="data:image/png;base64,([^"]+)" alt="(\w+)"', inspection(looked)
+    )  # as scikit-learn has them
+    assert [label for _, label in shown] == [
+        str(place % 10) for place in range(12)
+    ]  # as scikit-learn has them
+    assert all(b64decode(png).startswith(b"\x89PNG\r\n") for png, _ in shown)

@@ -1,21 +1,38 @@
-"""The script of a Job: this program's code, fetched or beside it, trains a run and publishes what it learned.
+"""What a Job of the hub is: its script and this program's code, the run inside it, and the events in its log.
 
-It is a script of `uv`: the packages that it needs stand in its head, with the versions that are installed
-here. `uv run train.py`, or `python train.py` where they are installed, runs it anywhere.
+The script is one of `uv`: the packages that it needs stand in its head, with the versions that are installed
+here. `uv run train.py`, or `python train.py` where they are installed, runs it anywhere: it fetches the code,
+or finds it beside itself, trains a run, and publishes what that learned. Its events come back as lines of the
+Job's log.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import zipfile
+from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from cdvft_app import ASSETS
+from pydantic import TypeAdapter
+
+from cdvft_app import ASSETS, catalog, events
 from cdvft_app.catalog import Plan
+from cdvft_app.events import Event, Snapshot
 from cdvft_app.results.escaping import docstring
+from cdvft_app.results.exporters import AS_TRAINED, Export
+from cdvft_app.results.finished_run import find
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import USABLE
+from cdvft_app.training.run import run_here
 
 SCRIPT, CODE = "train.py", "studio.zip"
 PACKAGES = (
@@ -51,11 +68,25 @@ there = Path.cwd() / "studio"
 zipfile.ZipFile(code).extractall(there)
 sys.path.insert(0, str(there))
 
-from cdvft_app.hub_jobs.in_job import main
+from cdvft_app.hub_jobs.job import main
 
 if __name__ == "__main__":  # processes that share the run import this file again
     sys.exit(main(SETTINGS, REPOSITORY))
 '''
+ADAPTER, RUNS = "adapter", "studio-runs"
+MARK = "cdvft-event "
+TOLD = (
+    events.Preparing,
+    events.Started,
+    events.Step,
+    events.Evaluation,
+    events.Answers,
+    events.Note,
+    events.Done,
+)
+MAX_CHARACTERS = 200_000
+_BY_NAME: dict[str, TypeAdapter[Event]] = {kind.__name__: TypeAdapter(kind) for kind in TOLD}
+_LINE = re.compile(rf"(?:^|\s){MARK}(?P<event>\{{.*\}})\s*$")
 
 
 def write_job(folder: Path, plan: Plan, repository: str | None = None) -> str:
@@ -98,3 +129,54 @@ def pack_code(file: Path) -> None:
             inside = path.relative_to(ASSETS)
             if inside.parts[0] not in NOT_NEEDED:
                 archive.write(path, Path("assets") / inside)
+
+
+def main(settings: dict[str, Any], repository: str | None) -> int:
+    """Train, write the adapter and its card into the folder `adapter`, and upload it; 0 if all of it worked.
+
+    HF_TOKEN must have the right to write to the repository.
+    """
+    here = Path.cwd()
+    store = RunStore(here / RUNS)
+    os.environ["RUNS_DIR"] = str(store.root)
+    plan = catalog.resolve(RunSettings.model_validate(settings))
+
+    def take(store: RunStore) -> RunRecord:
+        (run,) = store.create([plan.settings], None, plan.title, this_process())
+        return run
+
+    run = run_here(store, take, tell)
+    if run.reason:
+        print(run.reason, flush=True)
+    if run.state not in USABLE or not run.step:
+        return 1
+    AS_TRAINED.write_folder(Export(store, find(store, run.id)), here / ADAPTER)
+    if repository is not None:
+        from cdvft_app.results.hub import push
+
+        print(push(here / ADAPTER, repository, os.environ["HF_TOKEN"], private=True), flush=True)
+    return 0
+
+
+def tell(event: Event) -> None:
+    line = event_line(event)
+    if line is not None:
+        print(line, flush=True)
+
+
+def event_line(event: Event) -> str | None:
+    """An event as a line of the log; None for a snapshot, whose file stays where it was made."""
+    if isinstance(event, Snapshot) or type(event) not in TOLD:
+        return None
+    return MARK + json.dumps({"event": type(event).__name__, "fields": asdict(event)}, default=str)
+
+
+def read_event(line: str) -> Event | None:
+    """The event of a line, which may begin with a time; None for any other line."""
+    found = _LINE.search(line) if len(line) <= MAX_CHARACTERS else None
+    if found is None:
+        return None
+    with suppress(ValueError, KeyError, TypeError):  # what is no event has been written by something else
+        told = json.loads(found["event"])
+        return _BY_NAME[told["event"]].validate_python(told["fields"])
+    return None

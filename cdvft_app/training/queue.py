@@ -21,14 +21,14 @@ from cdvft_app.store import replication
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE
 from cdvft_app.training import calibration, webhook
-from cdvft_app.training.executors import Executor, as_planned
-from cdvft_app.training.followed import FollowedRuns
-from cdvft_app.training.heartbeat import renewing
+from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, supervise
+from cdvft_app.training.run import Outcome
 from cdvft_app.training.slices import Slices
-from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, follow, supervise
 
-DRIVEN_AT_ONCE = 16  # runs in slices: a worker only waits for them
+MAX_REMOTE = 16  # each costs a thread, and a question to the hub every few seconds
+MAX_REMOTE_PER_OWNER = 8
 NO_SWEEPS = (
     "Sweeps are not for this server: its GPU is lent by the second, to a page that shows the run. Start "
     "races here, or the sweep on a machine of your own."
@@ -41,13 +41,13 @@ class QueueFull(Exception):
     """No more runs may wait; the text is a sentence for the person who asked."""
 
 
-class JobQueue:
+class RunQueue:
     """Runs what `submit` puts into the store.
 
     Args:
         store: where runs wait, and where everything about them is kept.
-        workers: how many train at the same time; None: CDVFT_WORKERS, else 1, or 16 in slices.
-        executor: where runs train; usually in processes of their own, as many as `planned_processes` says.
+        workers: how many train at the same time; None: CDVFT_WORKERS, else as many as the executor says.
+        executor: where runs train; None: in processes of this machine.
 
     With CDVFT_MAX_RUN_SECONDS a run that takes longer fails, and can be resumed from its last checkpoint.
 
@@ -55,24 +55,24 @@ class JobQueue:
     token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first. A program gets
     a new token with every race, so all programs together may fill half of the queue and no more.
 
-    In `slices` each token has one run at a time, since its page drives them one after the other.
+    Where a page drives each run, each token has one at a time: its page drives one after the other.
 
     On a public server visitors are counted in place of tokens, each has a `budget` that its runs must fit
     into, and each may fill half of what sweeps may have.
     """
 
-    def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = as_planned) -> None:
+    def __init__(self, store: RunStore, workers: int | None = None, executor: Executor | None = None) -> None:
         self._store = store
-        self._executor = executor
+        self._executor = executor or LocalProcesses()
         self.slices = executor if isinstance(executor, Slices) else None
-        self.most_seconds = environment().max_run_seconds
-        self._workers = workers or environment().workers or (DRIVEN_AT_ONCE if self.slices else 1)
-        self._most = environment().max_queued
-        self._most_per_owner = environment().max_queued_per_owner
-        self.most_of_sweeps = environment().max_sweep_runs
+        self.max_seconds = environment().max_run_seconds
+        self._workers = workers or environment().workers or self._executor.runs_at_once
+        self._max_queued = environment().max_queued
+        self._max_per_owner = environment().max_queued_per_owner
+        self.max_sweep_runs = environment().max_sweep_runs
         self.budget = Budget(store)
         self._of_programs: set[str] = set()
-        self._followed = FollowedRuns(store)
+        self._remote = RemoteRuns(store)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -111,12 +111,12 @@ class JobQueue:
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order.
 
-        Nobody but the owner sees those that are `private`, as all on data of one's own are.
+        Nobody but the owner sees those that are `private`, as all on uploaded datasets are.
 
         Raises:
             QueueFull, OverBudget: with a sentence.
         """
-        if sweep and self.slices:
+        if sweep and self._executor.is_paged:
             raise QueueFull(NO_SWEEPS)
         private = private or any(one.data for one in settings)
         with self._changed:
@@ -148,26 +148,28 @@ class JobQueue:
             QueueFull: as many are followed as can be; with a sentence.
         """
         with self._changed:
-            if refused := self._followed.refusal(len(settings), visitor or token):
-                raise QueueFull(refused)
+            self._remote.require_room(len(settings), visitor or token)
             made = self._store.create(settings, token, name, this_process(), private=True, visitor=visitor)
-            self._followed.add([run.id for run in made], visitor or token)
+            self._remote.add([run.id for run in made], visitor or token)
         for run, executor, repository in zip(made, executors, repositories, strict=True):
             self._store.append(run.id, Sent("", "", repository, ""), run.epoch)
-            threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
+            self._follow(run, executor)
         return [run.id for run in made]
 
     def follow_again(self, run_id: str, token: str, executor: Executor, visitor: str | None = None) -> None:
-        """Follow a Job that was left; its log tells all again. Raises QueueFull or StoreError, a sentence."""
+        """Follow a run that went on elsewhere while nobody followed it, as a new holder of its lease.
+
+        Raises:
+            QueueFull, StoreError: with a sentence.
+        """
         run = self._store.require_owner(run_id, token)
-        run.require_left_job()
+        executor.require_resumable(run)
         with self._changed:
-            if refused := self._followed.refusal(1, visitor or token):
-                raise QueueFull(refused)
+            self._remote.require_room(1, visitor or token)
             self._store.set_visitor(run_id, visitor)
             run = self._store.leases.acquire(run_id, this_process())
-            self._followed.add([run_id], visitor or token)
-        threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
+            self._remote.add([run_id], visitor or token)
+        self._follow(run, executor)
 
     def stop(self, run_id: str, token: str) -> None:
         """A waiting run stops at once; one that trains within two steps, and keeps its adapter."""
@@ -180,7 +182,7 @@ class JobQueue:
         From now on its seconds are counted for the `visitor` who asks, whoever began it, or brought it here.
         """
         run = self._store.require_owner(run_id, token)
-        run.require_resumable()
+        self._executor.require_resumable(run)
         with self._changed:
             self._check_room(1, token, run.sweep, visitor)
             self.budget.require(visitor, 0)
@@ -191,8 +193,7 @@ class JobQueue:
     def close(self, timeout: float = CLOSING_SECONDS + 5) -> None:
         """Stop what trains, and wait for the workers to end; what waits stays queued."""
         self._closing.set()
-        if self.slices is not None:
-            self.slices.closing = True
+        self._executor.close()
         with self._changed:
             self._changed.notify_all()
         for thread in self._threads:
@@ -204,19 +205,19 @@ class JobQueue:
         self._of_programs = {one for one in self._of_programs if self._store.state(one) == "queued"}
         asker = {"token": token} if visitor is None else {"visitor": visitor}
         races = [
-            (self._most, self._store.queued(sweep=False), "in the queue"),
-            (self._most_per_owner, self._store.queued(**asker, sweep=False), "of yours"),
+            (self._max_queued, self._store.queued(sweep=False), "in the queue"),
+            (self._max_per_owner, self._store.queued(**asker, sweep=False), "of yours"),
         ]
-        sweeps = [(self.most_of_sweeps, self._store.queued(sweep=True), "of sweeps")]
+        sweeps = [(self.max_sweep_runs, self._store.queued(sweep=True), "of sweeps")]
         if visitor is not None:
             mine = self._store.queued(visitor=visitor, sweep=True)
-            sweeps.append((self.most_of_sweeps // 2, mine, "of your sweeps"))
+            sweeps.append((self.max_sweep_runs // 2, mine, "of your sweeps"))
         elif program:
-            races.append((self._most // 2, len(self._of_programs), "of programs"))
-        for most, waiting, whose in sweeps if sweep else races:
-            if waiting + wanted > most:
+            races.append((self._max_queued // 2, len(self._of_programs), "of programs"))
+        for limit, waiting, whose in sweeps if sweep else races:
+            if waiting + wanted > limit:
                 raise QueueFull(
-                    f"{waiting} runs {whose} are waiting and at most {most} may; {wanted} more do not fit. "
+                    f"{waiting} runs {whose} are waiting and at most {limit} may; {wanted} more do not fit. "
                     + ("Vary less, or wait for" if sweep else "Wait for")
                     + " some to end, or stop some."
                 )
@@ -227,7 +228,7 @@ class JobQueue:
             run = None
             with self._changed:
                 try:
-                    run = self._store.leases.next(process, one_each=self.slices is not None)
+                    run = self._store.leases.next(process, one_each=self._executor.is_paged)
                 except StoreError:
                     log.exception("The queue could not be read.")
                 if run is None and not self._closing.is_set():
@@ -235,32 +236,24 @@ class JobQueue:
             if run is not None:
                 self._run(run)
 
-    def _run(self, run: RunRecord) -> None:
+    def _run(self, run: RunRecord, executor: Executor | None = None) -> None:
+        """Train a run that was taken from the queue, if its visitor has time left; or follow a remote one."""
+        executor = executor or self._executor
         try:
-            if refused := self.budget.exhausted(run.visitor):
+            if not executor.is_remote and (refused := self.budget.exhausted(run.visitor)):
                 self._settle(run, ("interrupted", refused))
                 return
-            with renewing(self._store, run):
-                outcome = supervise(
-                    self._store,
-                    run,
-                    self._executor,
-                    self._limit(run),
-                    self._closing.is_set,
-                    waits=self.slices is not None,
-                )
-        except Exception as error:  # such as no process to be had; the next run may have more luck
-            log.exception("A run could not be trained.", extra={"run_id": run.id})
+            limit = None if executor.is_remote else self._limit(run)
+            outcome = supervise(self._store, run, executor, limit, self._closing.is_set)
+        except Exception as error:  # such as no process to be had, or a hub that refuses it, in a sentence
+            if not executor.is_remote:
+                log.exception("A run could not be trained.", extra={"run_id": run.id})
             outcome = "failed", str(error)
         self._end(run, outcome)
 
     def _follow(self, run: RunRecord, executor: Executor) -> None:
-        try:
-            with renewing(self._store, run):
-                outcome = follow(self._store, run, executor, self._closing.is_set)
-        except Exception as error:  # such as a hub that refuses it, in a sentence
-            outcome = "failed", str(error)
-        self._end(run, outcome)
+        """Bring what a run tells on another machine into the store, beside the queue."""
+        threading.Thread(target=self._run, args=(run, executor), name="remote", daemon=True).start()
 
     def _end(self, run: RunRecord, outcome: Outcome) -> None:
         self._settle(run, outcome)
@@ -281,7 +274,7 @@ class JobQueue:
 
     def _limit(self, run: RunRecord) -> float | None:
         """Seconds that the run may take: by the server's limit, and by what its visitor has left."""
-        limits = [one for one in (self.most_seconds, self.budget.left(run.visitor)) if one is not None]
+        limits = [one for one in (self.max_seconds, self.budget.left(run.visitor)) if one is not None]
         return min(limits, default=None)
 
     def _settle(self, run: RunRecord, outcome: Outcome) -> None:
@@ -299,6 +292,31 @@ class JobQueue:
             if self._closing.wait(POLL_SECONDS):
                 break
         self._store.forget_end(run.id)
+
+
+class RemoteRuns:
+    """Those on other machines that are followed now, by their owner; the caller has a lock."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._owners: dict[str, str] = {}  # by the run's id
+
+    def require_room(self, wanted: int, owner: str) -> None:
+        """`QueueFull` where so many more of the owner cannot be followed."""
+        self._owners = {one: of for one, of in self._owners.items() if self._store.state(one) in ACTIVE}
+        mine = list(self._owners.values()).count(owner)
+        for limit, there, whose in (
+            (MAX_REMOTE, len(self._owners), ""),
+            (MAX_REMOTE_PER_OWNER, mine, " of yours"),
+        ):
+            if there + wanted > limit:
+                raise QueueFull(
+                    f"{there} Jobs{whose} are followed here and at most {limit} can be; {wanted} more do not "
+                    "fit. Wait for some to end, or stop some."
+                )
+
+    def add(self, run_ids: Sequence[str], owner: str) -> None:
+        self._owners |= dict.fromkeys(run_ids, owner)
 
 
 def warm_up(calibrate: bool = False) -> threading.Thread:

@@ -1,0 +1,141 @@
+"""Runs on a machine that tells its events under numbers: each is kept once, by whoever holds the lease."""
+
+from __future__ import annotations
+
+import pytest
+from queued_runs import RUN
+
+from cdvft_app.events import Done, Evaluation, Note, Started, Step
+from cdvft_app.store.processes import this_process
+from cdvft_app.training import executors
+from cdvft_app.training.executors import Executor, NoNews, Pulled, Refused, RemoteExecution, supervise
+
+STARTED = Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy")
+STEPS = [Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0) for step in (1, 2, 3)]
+EVALUATION = Evaluation(3, 0.3, 0.5, "accuracy", 0.75, True)
+
+
+class OtherMachine(Executor):
+    """Trains each run once, whoever follows it: `tells` are its events so far."""
+
+    is_remote = True
+
+    def __init__(self) -> None:
+        self.tells, self.ended, self.asked, self.refuses = [], None, [], None
+        self.started, self.cancelled = [], False
+
+    def start(self, store, run, limit=None):
+        if run.id not in self.started:
+            self.started.append(run.id)
+        return RemoteExecution(store, run, self)
+
+    def pull(self, after):
+        self.asked.append(after)
+        if self.refuses:
+            raise self.refuses
+        return Pulled(self.tells[after:], len(self.tells), "It waits for a machine", self.ended, "No room.")
+
+    def fetch(self, folder):
+        folder.mkdir()
+        (folder / "adapter_model.safetensors").write_bytes(b"learned")
+
+    def cancel(self):
+        self.cancelled, self.ended = True, "cancelled"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    monkeypatch.setattr(executors, "PULL_SECONDS", 0.0)
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.0)
+    return OtherMachine()
+
+
+@pytest.fixture
+def run(store):
+    (made,) = store.create([RUN], "a")
+    return store.leases.acquire(made.id, this_process())
+
+
+def done(store, run):
+    return Done("finished", 3, 0.3, "accuracy", 0.75, 0.5, 9.0, 40, None, store.folder(run.id) / "adapter")
+
+
+def kinds(store, run):
+    return [row["kind"] for row in store.rows(run.id)[0] if row["kind"] != "preparing"]
+
+
+def test_events_are_asked_for_after_the_last_that_was_kept(store, machine, run):
+    execution = machine.start(store, run)
+    machine.tells = [STARTED, STEPS[0]]
+    assert not execution.poll(0)
+    machine.tells += STEPS[1:]
+    assert not execution.poll(0) and not execution.poll(0)
+    assert machine.asked == [0, 2, 4] and kinds(store, run) == ["started", "step", "step", "step"]
+
+
+def test_what_it_learned_is_there_when_the_run_ends(store, machine, run):
+    machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, run)], "completed"
+    supervise(store, run, machine)
+    ended = store.get(run.id)
+    assert (ended.state, ended.step, ended.metric) == ("finished", 3, 0.75)
+    kept = store.folder(run.id) / ended.result["adapter_folder"] / "adapter_model.safetensors"
+    assert kept.read_bytes() == b"learned"
+
+
+def test_whoever_follows_it_anew_starts_no_second_work_and_keeps_each_step_once(store, machine, run):
+    machine.tells = [Note("It has no GPU."), STARTED, *STEPS[:2]]
+    before = machine.start(store, run)
+    assert not before.poll(0)
+    store.set_state(run.id, "interrupted", "The page was started again.")
+    again = store.leases.acquire(run.id, this_process())
+    machine.tells += [STEPS[2], EVALUATION, done(store, run)]
+    machine.ended = "completed"
+    supervise(store, again, machine)
+    assert machine.started == [run.id]
+    assert [row["step"] for row in store.rows(run.id, kinds=["step"])[0]] == [1, 2, 3]
+    assert kinds(store, run).count("note") == 1 and store.state(run.id) == "finished"
+
+
+def test_a_follower_whose_lease_another_has_writes_nothing_and_leaves(store, machine, run):
+    old = machine.start(store, run)
+    machine.tells = [STARTED, STEPS[0]]
+    assert not old.poll(0)
+    store.set_state(run.id, "interrupted")
+    store.leases.acquire(run.id, this_process())
+    machine.tells += [Note("Late."), STEPS[1]]
+    assert old.poll(0)
+    assert "note" not in kinds(store, run) and store.get(run.id).step == 1
+    assert store.state(run.id) == "preparing" and not machine.cancelled
+
+
+def test_stop_ends_it_there(store, machine, run):
+    machine.tells = [STARTED, STEPS[0]]
+    store.ask_to_stop(run.id)
+    supervise(store, run, machine)
+    assert machine.cancelled and store.state(run.id) == "stopped"
+
+
+def test_a_machine_that_does_not_answer_is_waited_for(store, machine, run):
+    execution = machine.start(store, run)
+    machine.refuses = NoNews()
+    assert not any(execution.poll(0) for _ in range(20))
+    machine.refuses, machine.tells = None, [STARTED]
+    assert not execution.poll(0) and store.state(run.id) == "running"
+
+
+def test_one_that_refuses_again_and_again_is_left_with_its_reason(store, machine, run):
+    machine.refuses = Refused("It is to be found elsewhere.")
+    supervise(store, run, machine)
+    ended = store.get(run.id)
+    assert (ended.state, ended.reason) == ("interrupted", "It is to be found elsewhere.")
+
+
+def test_work_that_fails_says_its_last_words(store, machine, run):
+    machine.ended = "failed"
+    assert supervise(store, run, machine) == ("failed", "No room.")
+
+
+def test_the_end_of_the_program_leaves_it_running_there(store, machine, run):
+    machine.tells = [STARTED]
+    state, _ = supervise(store, run, machine, closing=lambda: True)
+    assert state == "interrupted" and not machine.cancelled
