@@ -8,24 +8,13 @@ import { LinePlot } from "../shared/line_plot.js";
 import { keptState } from "./kept_state.js";
 import { panel, renderLesson, slider } from "./parts.js";
 import { normals, uniform } from "./random.js";
+import { BUDGETS, D, c3aBlock, c3aNumbers, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Series } from "../shared/line_drawing.js" */
 
 /** @import { Part } from "../shared/part.js" */
-
-const D = 32,
-  BUDGETS = [96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024];
-
-/**
- * The smallest p whose blocks, beside `diagonals` further numbers, stay within the budget.
- * @param {number} budget
- * @param {number} diagonals
- */
-const block = (budget, diagonals) =>
-  Array.from({ length: D }, (_, at) => at + 1).find((p) => Math.ceil(D / p) ** 2 * p + diagonals <= budget) ??
-  D;
 
 /** @param {number} budget */
 function lora(budget) {
@@ -62,23 +51,23 @@ function fourierft(budget) {
 
 /** @param {number} budget */
 function c3a(budget) {
-  const p = block(budget, 0),
-    q = Math.ceil(D / p);
+  const b = c3aBlock(budget),
+    q = D / b;
   return {
-    matrix: new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D),
-    used: q * q * p,
-    knob: `b = ${p}`,
+    matrix: new BlockCirculant(normals(c3aNumbers(b), 55), q, q, b, D, D),
+    used: c3aNumbers(b),
+    knob: `b = ${b}`,
   };
 }
 
 /** @param {number} budget */
 function cdvft(budget) {
-  const p = block(budget, 2 * D),
+  const p = cdvftBlock(budget),
     q = Math.ceil(D / p);
   const blocks = new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D);
   return {
     matrix: new CirculantDiagonal([normals(D, 56), normals(D, 57)], [blocks]),
-    used: q * q * p + 2 * D,
+    used: cdvftNumbers(p),
     knob: `m = 2, p = ${p}`,
   };
 }
@@ -130,7 +119,7 @@ export function mount({ element }) {
       picture.label = `ΔW of ${title}, ${knob}`;
       const full = rank(values.map((value) => (value > 1e-6 * values[0] ? value : 0))); // entries in float32
       said.knob.textContent = knob;
-      said.used.textContent = count(used);
+      said.used.textContent = `${count(used)} of ${count(budget)}`;
       said.rank.textContent = `${full} of ${D}`;
       said.even.textContent = effectiveRank(values).toFixed(1);
       lines.push({
@@ -149,7 +138,7 @@ export function mount({ element }) {
       min: 0,
       max: BUDGETS.length - 1,
       value: usual,
-      valueText: (place) => `${BUDGETS[place]} of ${count(D * D)}`,
+      valueText: (place) => `at most ${count(BUDGETS[place])}; the layer has ${count(D * D)}`,
       oninput: follow,
       onchange: (place) => kept.set(0, place),
     }),
@@ -163,7 +152,8 @@ export function mount({ element }) {
       "p",
       { class: "quiet source" },
       "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. " +
-        "Each method spends what it can of the budget: LoRA a multiple of 64, the blocks what the next side, p or C3A's b, costs. " +
+        "The budget is a limit, of which each method spends what its sizes allow: LoRA a multiple of 64; C3A 1,024 / b, with " +
+        "a b that divides 32, as PEFT has it; CDVFT 64 and its blocks: after p = 2, with 576, comes p = 1, with 1,088. " +
         "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are.",
     ),
   );

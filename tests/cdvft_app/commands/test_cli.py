@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cdvft_app.commands import exit_codes
+from cdvft_app.commands import FAILED, INVALID
 from cdvft_app.commands import main as cli
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import (
@@ -113,7 +113,7 @@ def test_what_the_hub_cannot_give_is_refused_before_a_run_is_kept(command, tmp_p
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     code, _, complaints = command("train", "--recipe", "rte")
-    assert code == exit_codes.INVALID and "cannot be fetched. HF_HUB_OFFLINE is set" in complaints
+    assert code == INVALID and "cannot be fetched. HF_HUB_OFFLINE is set" in complaints
     assert RunStore(tmp_path).history(1) == []
 
 
@@ -137,7 +137,7 @@ def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, 
     monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
     for arguments in (["train"], ["resume", run_id], ["sweep", "--m", "2,3"]):
         code, output, errors = command(*arguments)
-        assert code == exit_codes.INVALID and output == ""
+        assert code == INVALID and output == ""
         assert "batch-size: got" in errors and "this machine has 0.1 GB" in errors
     (run,) = RunStore(tmp_path).history()
     assert run.state == "stopped"
@@ -147,7 +147,7 @@ def test_the_clock_ends_a_run_of_the_terminal_too(command, tmp_path, monkeypatch
     monkeypatch.setattr("cdvft_app.training.run.environment", lambda: SimpleNamespace(max_run_seconds=1e-9))
     code, output, errors = command("train", "--max-steps", 6, "--json")
     result = last_line(output)
-    assert code == exit_codes.FAILED and result["state"] == "failed"
+    assert code == FAILED and result["state"] == "failed"
     assert "the limit of this server" in errors and RunStore(tmp_path).get(result["run_id"]).step == 1
 
 
@@ -257,7 +257,7 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     )
 
     code, _, errors = command("train", "--data", file, "--label", "starz")
-    assert code == exit_codes.FAILED and "There is no column “starz”. The columns are review, stars" in errors
+    assert code == FAILED and "There is no column “starz”. The columns are review, stars" in errors
     (kept,) = json.loads(command("data", "list", "--json")[1])
     code, output, _ = command("data", "delete", kept["id"])
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
@@ -274,9 +274,9 @@ def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path
     assert (run.settings.recipe, own.kind, own.metric) == ("addresses", "generation", "exact_match")
     assert (own.inputs, own.label, own.held_out, own.split_seed) == (("asked",), "told", 0.25, 3)
     code, output, errors = command("train", "--answer", "told")
-    assert code == exit_codes.INVALID and "--held-out, --split-seed say how --data is read" in errors
+    assert code == INVALID and "--held-out, --split-seed say how --data is read" in errors
     code, output, errors = command("data", "inspect", file, "--held-out", 0.9)
-    assert code == exit_codes.FAILED and "The held-out share must be from 5 to 50 %" in errors
+    assert code == FAILED and "The held-out share must be from 5 to 50 %" in errors
 
 
 def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
@@ -287,4 +287,4 @@ def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
     code, output, errors = command("models", "no-such-thing")
     assert (code, output.strip()) == (0, "No model of the kind text has “no-such-thing” in its name.")
     code, output, errors = command("models", "--kind", "sound")
-    assert code == exit_codes.INVALID and "it must be one of text, image, generation" in errors
+    assert code == INVALID and "it must be one of text, image, generation" in errors

@@ -62,6 +62,45 @@ def each_method_has_its_change() -> bool:
     )
 
 
+def effective_rank(matrix: Tensor) -> float:
+    """The exponential of the entropy of the singular values' shares (Roy and Vetterli, 2007)."""
+    values = torch.linalg.svdvals(matrix)
+    shares = values / values.sum()
+    return float((-(shares * shares.clamp_min(1e-300).log()).sum()).exp())
+
+
+def c3a_spreads_a_change_over_more_directions() -> bool:
+    """The means of 50 drawn changes each, C3A's with b = 16 (64 numbers) and CDVFT's with m = 2 (96)."""
+    drawn = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=drawn, dtype=torch.float64)
+
+    def c3a() -> Tensor:
+        return torch.cat([torch.cat([circulant(normal(16)) for _ in range(2)], 1) for _ in range(2)])
+
+    ours = [effective_rank(product(*normal(3, D))) for _ in range(50)]
+    theirs = [effective_rank(c3a()) for _ in range(50)]
+    return sum(theirs) > sum(ours) and 4 * 16 == 64
+
+
+def peft_takes_blocks_that_divide_the_sides() -> bool:
+    """And the lesson's picture draws no others; see tests/scripts/shapes.test.js."""
+    from peft import C3AConfig, get_peft_model
+
+    for size, taken in ((16, True), (12, False)):
+        model = torch.nn.Sequential(torch.nn.Linear(D, D))
+        try:
+            get_peft_model(model, C3AConfig(block_size=size, target_modules=["0"]))
+        except ValueError:
+            if taken:
+                return False
+        else:
+            if not taken:
+                return False
+    return True
+
+
 def equal_budgets_are_not_equal_cost() -> bool:
     """Once a step, whatever the tokens, FourierFT pays more FLOPs than dW has entries, and no other does."""
     layer = [cost.Shape("x", 1024, 1024)]
@@ -95,6 +134,13 @@ HOLD = {
         "with more numbers it is exact once r reaches the rank": lora_is_exact_from_the_rank_on,
         "LoRA spends 64 on each rank.": lambda: fit_low_rank(random(D, D), 1).parameters == 64,
         "CDVFT touches all 32 directions, in circulant patterns.": lambda: generic_rank_is_full(D),
+        "So do C3A and FourierFT: full rank is no privilege of CDVFT.": lambda: (
+            rank(blocks(D, D, 16)[1]) == D and rank(fit_fourierft(random(D, D), BUDGET).dense) == D
+        ),
+        "Drawn at random, it spreads a change over more directions with 64 numbers than CDVFT with 96: its "
+        "effective rank is higher.": lambda: (
+            c3a_spreads_a_change_over_more_directions() and peft_takes_blocks_that_divide_the_sides()
+        ),
     },
 }
 # What is wanted, named, or left open, and nothing that could be false.

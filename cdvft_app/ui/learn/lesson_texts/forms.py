@@ -119,16 +119,18 @@ Give methods the same number of trained numbers, and look at what they can say w
                 ),
                 (
                     "Full rank, at the price of a fixed pattern",
-                    "LoRA spends 64 on each rank. CDVFT touches all 32 directions, in circulant patterns.",
+                    "LoRA spends 64 on each rank. CDVFT touches all 32 directions, in circulant patterns. So "
+                    "do C3A and FourierFT: full rank is no privilege of CDVFT.",
                 ),
             ),
             2,
-            "Equal numbers buy different things: rank for CDVFT, exactness at low rank for LoRA.",
+            "Equal numbers buy different things: rank for CDVFT and C3A, exactness at low rank for LoRA.",
         ),
     ),
     r"""
 - **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix.
-- **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal.
+- **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal. Drawn at random, it
+  spreads a change over more directions with 64 numbers than CDVFT with 96: its effective rank is higher.
 
 Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA, C3A
 and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
