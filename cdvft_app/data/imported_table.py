@@ -21,7 +21,7 @@ from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import ENDINGS, packed, read_pictures
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.public import intake
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20

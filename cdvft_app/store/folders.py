@@ -21,9 +21,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.settings import explain
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
-from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
 
 FACTS, ROWS = "run.json", "rows.jsonl"
@@ -127,7 +127,7 @@ class Folders:
             names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
         for name in names:
             shutil.rmtree(self.path / name, ignore_errors=True)
-            if (kept := kept_folder()) is not None:
+            if (kept := environment().kept) is not None:
                 shutil.rmtree(kept / name, ignore_errors=True)
             if not (self.path / name).exists():
                 with self._database.writing() as connection:

@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +55,7 @@ MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
 MAX_ADAPTER_JSON = 32 * 10**6
 MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
+LEFT_SECONDS = 3600.0  # longer than any import takes
 MARK = "given"  # a file in the folder of a run that was imported
 ADAPTER = "adapter"
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
@@ -128,7 +130,7 @@ def _files(store: RunStore, run_id: str) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportResult:
     """The ids of what was taken, how many runs were here before, and why others were not taken."""
 
     ids: list[str]
@@ -150,7 +152,7 @@ def import_untrusted(
     unpack: Unpack | None = None,
     limits: Limits = PAGE,
     by_operator: bool = False,
-) -> Taken:
+) -> ImportResult:
     """Take the runs of a file that `export_history` wrote; they become the token's.
 
     Args:
@@ -170,6 +172,10 @@ def import_untrusted(
     """
     with store_errors(store.root):
         here = sorted(path.name for path in store.folders.path.iterdir())
+        for left in store.root.glob(".given-*"):  # by a program that was killed meanwhile
+            with suppress(OSError):
+                if left.stat().st_mtime < time.time() - LEFT_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         place = store.root / f".given-{secrets.token_hex(8)}"
         place.mkdir()
         try:
@@ -194,12 +200,14 @@ def import_untrusted(
                         )
                     check(settings)
                     _adopt(store, place / run_id, facts)
+                    if by_operator:  # it takes none of the room that visitors have
+                        (store.folders.path / run_id / MARK).unlink(missing_ok=True)
                     taken.append(run_id)
                 except InvalidChoice as error:
                     refused.append(str(error))
         finally:
             shutil.rmtree(place, ignore_errors=True)
-    return Taken(taken, found["known"], refused)
+    return ImportResult(taken, found["known"], refused)
 
 
 def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:

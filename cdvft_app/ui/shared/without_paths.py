@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from cdvft_app.settings.environment import environment
-from cdvft_app.store.location import runs_folder
+from cdvft_app.settings.environment import environment, runs_folder
 
 _log = logging.getLogger(__name__)
 _REST = r"""[^\s'"“”),;]*"""

@@ -16,7 +16,6 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import history_file as files
 from cdvft_app.store import replication
-from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.problem import problem
@@ -54,7 +53,7 @@ BRINGING = {**WORKING, "concurrency_limit": 16, "concurrency_id": "history-given
 
 def history_file(app: AppState, token: gr.BrowserState) -> None:
     """Lay it out and connect it."""
-    if environment().space and kept_folder() is None:
+    if environment().space and environment().kept is None:
         gr.HTML(f'<p class="hint" id="forgets">{LOST}</p>', apply_default_css=False)
     with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file"):
         gr.HTML(f'<p class="hint">{ABOUT}</p>', apply_default_css=False)
