@@ -217,7 +217,7 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     there = store.folders.path / folder.name
     os.replace(folder, there)
     try:
-        store.folders.adopt()
+        store.folders.adopt([there])
     except Exception as error:  # whatever it is about this run, the next start would meet it again
         raise InvalidChoice(_not_taken(facts, type(error).__name__)) from error
     finally:
