@@ -26,7 +26,7 @@ from cdvft_app.catalog.uploaded_rows import IMAGE, divide, table
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
 from cdvft_app.settings import UploadedDataset
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,11 +16,11 @@ from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Json, RunIds
 from cdvft_app.commands.train import facts
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import history_file
 from cdvft_app.store.doctor import backup as backed_up
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.doctor import restore as restored
-from cdvft_app.store.location import runs_folder
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
@@ -91,7 +91,7 @@ def import_history(file: ZipFile) -> None:
     found = history_file.import_untrusted(
         RunStore.default(), file, None, limits=history_file.TERMINAL, by_operator=True
     )
-    print(f"{len(found.ids)} runs were taken from {file}; {found.known} of it were here before")
+    print(f"{len(found.ids)} runs were taken from {file}; {found.known} were here before")
     for why in found.refused:
         typer.echo(f"not taken: {why}", err=True)
 

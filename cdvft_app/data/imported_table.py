@@ -35,7 +35,7 @@ from cdvft_app.data.spreadsheets import ODS_MEMBER, XLSX_MEMBER, read_spreadshee
 from cdvft_app.data.zip_file import DAMAGE, PICTURES, members_of, packed, short
 from cdvft_app.data.zip_file import ROWS as FILES_OF_ROWS
 from cdvft_app.public import intake
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -21,13 +21,13 @@ from typing import Any
 
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import leases, owners, queue, records, rows, states
 from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.leases import Leases
-from cdvft_app.store.location import runs_folder
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.owners import EVERYTHING, Viewer
 from cdvft_app.store.queue import Spending

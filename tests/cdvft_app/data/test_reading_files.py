@@ -13,7 +13,7 @@ from kept_values import values
 from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.imported_table import find, import_file, row_errors_of
 from cdvft_app.data.source import DataRefused, Limits
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 
 @pytest.mark.parametrize(
