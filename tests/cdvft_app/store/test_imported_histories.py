@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import zipfile
@@ -135,6 +136,7 @@ def test_a_file_that_the_format_of_today_wrote_is_taken(other):
     finished, interrupted = "0c976b89a1a3602d891571926276e6e1", "4c0d8e4a6f82ab57c35f563ff6940031"
     assert {finished, interrupted} <= {*found.ids}
     assert other.get(finished).metric == 0.5 and other.get(interrupted).is_resumable
+    assert [why for why in found.refused if "has no run.json" in why] == found.refused != []
     assert not list(other.folders.path.glob("*/error.txt"))
     kinds = [row["kind"] for row in other.rows(finished)[0]]
     assert kinds == ["started", "step", "step", "evaluation", "done"]
@@ -149,6 +151,15 @@ def test_what_a_killed_import_left_is_removed_by_a_later_one(store, other, tmp_p
     os.utime(old, (1.0, 1.0))
     assert take(other, exported(store, tmp_path)).ids
     assert not old.exists() and going_on.is_dir()
+
+
+def test_an_import_takes_what_is_in_its_file_alone(store, other, tmp_path):
+    """Not the folder of a run that is just being made, nor what somebody put there."""
+    run_id, elsewhere = trained(store), trained(store)
+    file = exported(store, tmp_path)
+    shutil.copytree(store.folder(elsewhere), other.folders.path / elsewhere)
+    assert take(other, file).ids == [run_id] and other.get(elsewhere) is None
+    assert other.folders.adopt() == [elsewhere]
 
 
 def test_what_lies_in_the_quarantine_counts(store, other, tmp_path):
@@ -326,10 +337,10 @@ def test_what_the_history_cannot_take_is_named_and_removed(store, other, tmp_pat
     file = exported(store, tmp_path)
     adopt = type(other.folders).adopt
 
-    def fails(folders):
+    def fails(folders, among):
         if (folders.path / bad).exists():
             raise OverflowError
-        return adopt(folders)
+        return adopt(folders, among)
 
     monkeypatch.setattr(type(other.folders), "adopt", fails)
     found = take(other, file)
@@ -379,9 +390,9 @@ def test_a_run_that_another_import_has_just_adopted_stays(other, tmp_path, monke
     """Two imports at once: the first one's `adopt` takes what the second has only put in its place."""
     adopt = type(other.folders).adopt
 
-    def twice(folders):
-        adopt(folders)
-        return adopt(folders)  # finds nothing left to take
+    def twice(folders, among):
+        adopt(folders, among)
+        return adopt(folders, among)  # finds nothing left to take
 
     monkeypatch.setattr(type(other.folders), "adopt", twice)
     assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN] and other.folder(bombs.RUN).is_dir()
