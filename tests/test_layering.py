@@ -42,7 +42,7 @@ APP = {
     "settings": {"methods"},
     "events": set(),
     "payloads": {"store.states"},
-    "catalog": {"settings", "methods", "metrics", "store.location", "cdvft"},
+    "catalog": {"settings", "methods", "metrics", "cdvft"},
     "data": {"catalog", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"settings", "methods", "events"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cdvft_app.catalog.entries import DatasetEntry, Recipe
 from cdvft_app.settings import UploadedDataset
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 ROWS = "rows.arrow"
 MAX_EPOCHS = 10

@@ -9,7 +9,7 @@ import numpy as np
 
 from cdvft_app.catalog.uploaded_entry import ROWS
 from cdvft_app.settings import UploadedDataset
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,22 +1,31 @@
-"""`python -m cdvft_app cost`: which method to take for a model, without its weights or a network."""
+"""`python -m cdvft_app cost` and `measure`: which method to take for a model, without its weights or a
+network, and how long a step of each takes on this machine.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import with_cost_request
 from cdvft_app.costs.devices import HERE, KEYS
 from cdvft_app.costs.memory import PRECISIONS
+from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.decision.decide import Decision, decide
+from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
+from cdvft_app.measuring.comparison_times import file_row, timed_rows
+from cdvft_app.store.measurements import KEY
+from cdvft_app.store.runs import RunStore
 from cdvft_app.training.device import device_kind, total_bytes
 
 TABLE_WIDTH = 120
@@ -89,3 +98,50 @@ def _show(made: Decision) -> None:
         console.print(sentence, highlight=False)
     for sentence in dict.fromkeys(text for row in made.rows for text in row["assumptions"] or ()):
         console.print(sentence, style="dim", highlight=False)
+
+
+@with_cost_request(match="seconds_per_step: try sizes until a step takes as long as CDVFT's.")
+def measure(
+    request: CostRequest,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
+    store = RunStore.default()
+    try:
+        with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:
+            for update in lines:
+                if update["kind"] == "begin":
+                    print(f"measuring {update['method']} {setting_text(update['setting'])}", file=sys.stderr)
+                elif update["kind"] == "refused":
+                    print(f"{update['method']}: {update['why']}", file=sys.stderr)
+                elif update["kind"] == "result":
+                    store.measurements.keep(update)
+    except MeasuringFailed as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    device = device_here()
+    rows, sentences = timed_rows(
+        request,
+        lambda row: store.measurements.latest(**{name: row[name] for name in KEY}, device=device),
+    )
+    if as_json:
+        print(json.dumps([file_row(row) for row in rows]))
+    else:
+        _show_times(rows, sentences)
+
+
+def _show_times(rows: list[dict[str, Any]], sentences: list[str]) -> None:
+    table = Table(box=None, header_style="bold")
+    for heading in ("method", "setting", "step", "quartiles", "steps", "peak memory", "others busy"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        if found := row["measured"]:
+            low, median, high = (amount("seconds", found[name]) for name in ("low", "seconds", "high"))
+            numbers = (str(found["steps"]), amount("bytes", found["peak_bytes"]), f"{found['others']:.0%}")
+            table.add_row(row["method"], setting_text(row["setting"]), median, f"{low} to {high}", *numbers)
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(table)
+    for sentence in sentences:
+        console.print(sentence, highlight=False)

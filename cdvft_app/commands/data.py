@@ -1,24 +1,88 @@
-"""`python -m cdvft_app data`: look at data of one's own, list it, delete it."""
+"""`python -m cdvft_app data`: look at data of one's own, list it, delete it; and what was found in it."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cdvft_app.commands.findings import print_progress, show
-from cdvft_app.commands.train import Answer, Evaluation, HeldOut, Json, Label, Prompt, SplitSeed, Text
+from cdvft_app.commands import FAILED
+from cdvft_app.commands.options import Answer, EvaluationFile, HeldOut, Json, Label, Prompt, SplitSeed, Text
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import as_dict
+from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason
 from cdvft_app.data.inspect import inspect as inspected
 from cdvft_app.store.runs import RunStore
+
+
+def print_progress(fraction: float | None, text: str) -> None:
+    """Progress on standard error."""
+    typer.echo(f"{text}{'' if fraction is None else f' ({100 * fraction:.0f} %)'}", err=True)
+
+
+def show(looked: Inspection) -> None:
+    """What was found, for a person."""
+    console, kept = Console(), looked.kept
+    read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
+    print(f"{', '.join(filter(None, read))}: {kept.rows:,} rows, {amount('bytes', kept.bytes)}")
+    table = Table(box=None, header_style="bold")
+    for heading in ("column", "used as", "type", "missing", "different"):
+        table.add_column(heading, no_wrap=True)
+    reads, told = ("prompt", "answer") if looked.roles.is_generative else ("input", "label")
+    used: dict[str | None, str] = {name: reads for name in looked.roles.inputs}
+    used |= {looked.roles.label: told} | ({looked.roles.split: "split"} if looked.roles.split else {})
+    for column in looked.columns:
+        row: list[Any] = [
+            used.get(column.name, ""),
+            column.type,
+            f"{column.missing:,}",
+            f"{column.distinct:,}",
+        ]
+        table.add_row(escape(column.name[:60]), *row)
+    console.print(table)
+    for line in lines(looked):
+        print(line)
+
+
+def lines(looked: Inspection) -> list[str]:
+    """The findings, a sentence or two each."""
+    found = [*looked.notes]
+    if looked.problem:
+        return [
+            *found,
+            *(f"left out: {one}" for one in looked.faults),
+            f"Cannot be learned: {looked.problem}",
+        ]
+    found.append(f"{looked.task.capitalize()}: {looked.why}")
+    for name, train, evaluation in looked.classes[:20]:
+        found.append(f"  {name[:60]}: {train:,} rows to train on, {evaluation:,} to evaluate on")
+    if looked.data:
+        data = looked.data
+        of_each = " of each class" if data.labels else ""
+        held = f", held out, {100 * data.held_out:g} %{of_each} by seed {data.split_seed}"
+        held = "" if data.evaluation_sha256 or data.split else held
+        found.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
+    if looked.lengths:
+        unit = "tokens" if looked.lengths.exact else "words and marks"
+        unit += ", prompt and answer together" if looked.roles.is_generative else ""
+        found.append(
+            f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
+            f"longest {looked.lengths.longest}"
+        )
+    if looked.majority:
+        found.append(f"{looked.majority.sentence} A score means what is above that.")
+    found += [f"left out: {one}" for one in looked.faults]
+    found += [f"mind: {one}" for one in looked.warnings]
+    found.append(recipe_reason(nearest_recipe(looked.kind)))
+    return found
+
 
 app = typer.Typer(help="Data of your own: look at it, list it, delete it.", no_args_is_help=True)
 
@@ -33,7 +97,7 @@ def inspect(
     answer: Answer = None,
     held_out: HeldOut = None,
     split_seed: SplitSeed = 0,
-    evaluation: Evaluation = None,
+    evaluation: EvaluationFile = None,
     as_json: Json = False,
 ) -> None:
     """Read a file and say what would be learned from it, and what is wrong with it."""
@@ -52,6 +116,8 @@ def inspect(
             print(json.dumps(as_dict(looked)))
         else:
             show(looked)
+        if looked.problem:
+            raise typer.Exit(FAILED)
     finally:
         library.forget_unowned(RunStore.default(), filter(None, (kept, other)))
 

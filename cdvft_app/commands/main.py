@@ -6,24 +6,21 @@ Results go to standard output, progress and errors to standard error. Exit codes
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
+from typing import Annotated
 
 import typer
 
+from cdvft_app.commands import FAILED, INVALID
 from cdvft_app.commands import data as data_commands
-from cdvft_app.commands import exit_codes
 from cdvft_app.commands.admin import admin
-from cdvft_app.commands.cost import cost
-from cdvft_app.commands.doctor import doctor
-from cdvft_app.commands.export import export
-from cdvft_app.commands.history import delete, runs
-from cdvft_app.commands.history_file import history
-from cdvft_app.commands.measure import measure
+from cdvft_app.commands.cost import cost, measure
+from cdvft_app.commands.history import delete, doctor, history, runs
 from cdvft_app.commands.models import models
-from cdvft_app.commands.predict import predict
-from cdvft_app.commands.push import push
+from cdvft_app.commands.results import export, predict, push
 from cdvft_app.commands.send import follow_again, script, send
-from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
 from cdvft_app.data.source import DataRefused
@@ -37,6 +34,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+PORT = "Otherwise GRADIO_SERVER_PORT, or the first that is free from 7860."
+HOST = "Otherwise GRADIO_SERVER_NAME, or this machine alone; 0.0.0.0 is everybody."
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help=PORT)] = None,
+    host: Annotated[str | None, typer.Option(help=HOST)] = None,
+) -> None:
+    """Serve the page: train, compare, use, look into factors, learn."""
+    given = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": host}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    gc.disable()  # as in app.py
+    from cdvft_app.ui.serving import main  # imports gradio, which no other command needs
+
+    main()
+
+
 for command in (
     cost, measure, models, sweep, train, send, script, resume, runs, predict, export, push, delete, doctor
 ):  # fmt: skip
@@ -54,10 +68,10 @@ def main(name: str = "python -m cdvft_app") -> None:
         app(prog_name=name)
     except InvalidChoice as error:
         typer.echo(relabelled(str(error), _option), err=True)
-        sys.exit(exit_codes.INVALID)
+        sys.exit(INVALID)
     except (StoreError, ResultsError, DataRefused) as error:
         typer.echo(str(error), err=True)
-        sys.exit(exit_codes.FAILED)
+        sys.exit(FAILED)
 
 
 def _option(field: str) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -12,8 +13,55 @@ from pydantic import ValidationError
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.methods import METHODS, InvalidChoice, flat
 from cdvft_app.settings import RunSettings, explain
+from cdvft_app.store.records import UnknownRun
+from cdvft_app.store.runs import RunStore
+
+Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data of your own: a CSV, TSV, JSON, JSONL or Parquet file; a zip or a folder of pictures."
+    ),
+]
+Text = Annotated[
+    list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
+]
+Label = Annotated[str | None, typer.Option(help="Column of the label.")]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(help="Column of the prompt, for answers that are written; give it twice for two parts."),
+]
+Answer = Annotated[str | None, typer.Option(help="Column of the answer that is to be written.")]
+HeldOut = Annotated[
+    float | None,
+    typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
+]
+SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
+EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
 
 DEFAULT_METHOD = "cdvft"
+MIN_SHORT_ID = 4  # characters
+
+
+def full_run_id(given: str) -> str:
+    """The id of the one run whose id begins so, else what was given.
+
+    Raises:
+        UnknownRun: the ids of several runs do.
+    """
+    found = RunStore.default().ids_beginning(given) if len(given) >= MIN_SHORT_ID else []
+    if len(found) > 1:
+        raise UnknownRun(f"The ids of several runs begin with {given[:40]!r}; give more of it.")
+    return found[0] if found else given
+
+
+def _full_run_ids(given: list[str]) -> list[str]:
+    return [full_run_id(one) for one in given]
+
+
+_ID_HELP = f"Its id, or the first {MIN_SHORT_ID} letters or more of it."
+RunId = Annotated[str, typer.Argument(callback=full_run_id, help=_ID_HELP)]
+RunIds = Annotated[list[str], typer.Argument(callback=_full_run_ids, help=_ID_HELP)]
 
 
 def help_of(key: str, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cdvft_app.commands import exit_codes
+from cdvft_app.commands import INVALID
 
 
 def main() -> None:
@@ -12,5 +12,5 @@ def main() -> None:
         from cdvft_app.commands.main import main as commands
     except ModuleNotFoundError as error:  # pip installs the script with the library alone, too
         print(f"The commands need {error.name}, which is missing: pip install 'cdvft[app]'", file=sys.stderr)
-        sys.exit(exit_codes.INVALID)
+        sys.exit(INVALID)
     commands("cdvft")

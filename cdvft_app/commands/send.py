@@ -11,8 +11,8 @@ import typer
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
-from cdvft_app.commands import exit_codes
-from cdvft_app.commands.options import with_settings
+from cdvft_app.commands import FAILED, FINISHED, STOPPED
+from cdvft_app.commands.options import RunId, with_settings
 from cdvft_app.events import Halt
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
@@ -53,7 +53,7 @@ def send(
     api = HfApi(endpoint=endpoint(), token=token)
     typer.echo(hardware(offers(api), flavor).most(minutes), err=True)
     if not (yes or typer.confirm("Start it?", err=True)):
-        raise typer.Exit(exit_codes.STOPPED)
+        raise typer.Exit(STOPPED)
     job = executor.send(api, order)
     typer.echo(f"{job.job_address}; it is followed into the history.", err=True)
     store = RunStore.default()
@@ -62,7 +62,7 @@ def send(
     _follow(store, run, HubJobs(api))
 
 
-def follow_again(run_id: str) -> None:
+def follow_again(run_id: RunId) -> None:
     """Follow a Job to its end which went on when this program, or `send`, ended. Ctrl-C cancels it."""
     from huggingface_hub import HfApi
 
@@ -95,7 +95,7 @@ def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
     ended = store.get(run.id)
     assert ended is not None
     print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
-    raise typer.Exit(exit_codes.FINISHED if ended.state == "finished" else exit_codes.FAILED)
+    raise typer.Exit(FINISHED if ended.state == "finished" else FAILED)
 
 
 @with_settings

@@ -18,10 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cdvft_app import catalog
-from cdvft_app.commands import exit_codes
-from cdvft_app.commands.options import with_sizes
-from cdvft_app.commands.progress import ProgressBar
-from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, uploaded_dataset
+from cdvft_app.commands import FINISHED, STOPPED
+from cdvft_app.commands.options import Answer, EvaluationFile, File, Label, Prompt, Text, with_sizes
+from cdvft_app.commands.train import ProgressBar, uploaded_dataset
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.judging import verdict_text
@@ -56,7 +55,7 @@ def sweep(
     label: Label = None,
     prompt: Prompt = None,
     answer: Answer = None,
-    evaluation: Evaluation = None,
+    evaluation: EvaluationFile = None,
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "cdvft",
     learning_rates: Annotated[
         str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
@@ -94,7 +93,7 @@ def sweep(
     before = [] if again else _unfinished_sweep(store, wanted)
     runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}")
     _print_results(runs, store, as_json)
-    raise typer.Exit(exit_codes.STOPPED if stopped else exit_codes.FINISHED)
+    raise typer.Exit(STOPPED if stopped else FINISHED)
 
 
 def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
@@ -129,7 +128,7 @@ def _run_all(
                 run = run_here(store, take, bar.listen)
         except KeyboardInterrupt:
             _print_status("Interrupted; the same command goes on.")
-            raise typer.Exit(exit_codes.STOPPED) from None
+            raise typer.Exit(STOPPED) from None
         group_id = run.group_id
         _print_status(
             f"{place} of {len(wanted)}: {setting_label(_setting_of(run))}, "

@@ -12,19 +12,34 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from types import TracebackType
+from typing import Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
-from cdvft_app.commands import exit_codes
-from cdvft_app.commands.findings import lines, print_progress
-from cdvft_app.commands.options import with_settings
-from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.commands import FAILED, FINISHED, STOPPED
+from cdvft_app.commands.data import lines, print_progress
+from cdvft_app.commands.options import (
+    Answer,
+    EvaluationFile,
+    File,
+    HeldOut,
+    Json,
+    Label,
+    Prompt,
+    RunId,
+    SplitSeed,
+    Text,
+    with_settings,
+)
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
+from cdvft_app.events import Evaluation, Event, Note, Preparing, Started, Step
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.settings.environment import environment
@@ -36,32 +51,51 @@ from cdvft_app.training.data_parallel import is_single_process_launch, launcher,
 from cdvft_app.training.run import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
 
-Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
+
+class ProgressBar:
+    """`listen` moves it; leaving the context takes it away."""
+
+    def __init__(self) -> None:
+        self._metric = ""
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("Preparing", total=None)
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def listen(self, event: Event) -> None:
+        if isinstance(event, Preparing):
+            percent = None if event.fraction is None else round(100 * event.fraction)
+            self._bar.update(
+                self._task, description=event.text, completed=percent or 0, total=percent and 100
+            )
+        elif isinstance(event, Started):
+            self._bar.reset(self._task, total=event.total_steps, description=f"Training on {event.device}")
+        elif isinstance(event, Step):
+            self._bar.update(
+                self._task, completed=event.step, description=f"loss {event.loss:.4f}{self._metric}"
+            )
+        elif isinstance(event, Evaluation):
+            self._metric = f", {event.metric_name} {event.metric:.4f}"
+        elif isinstance(event, Note):
+            self._bar.console.print(event.text, markup=False, highlight=False, soft_wrap=True)
+
+
 HOW = ("--text", "--label", "--prompt", "--answer", "--eval", "--held-out", "--split-seed")
-OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
-
-
-File = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data of your own: a CSV, TSV, JSON, JSONL or Parquet file; a zip or a folder of pictures."
-    ),
-]
-Text = Annotated[
-    list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
-]
-Label = Annotated[str | None, typer.Option(help="Column of the label.")]
-Prompt = Annotated[
-    list[str] | None,
-    typer.Option(help="Column of the prompt, for answers that are written; give it twice for two parts."),
-]
-Answer = Annotated[str | None, typer.Option(help="Column of the answer that is to be written.")]
-HeldOut = Annotated[
-    float | None,
-    typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
-]
-SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
-Evaluation = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
+OF_STATE = {"finished": FINISHED, "stopped": STOPPED}
 
 
 @with_settings
@@ -74,7 +108,7 @@ def train(
     label: Label = None,
     prompt: Prompt = None,
     answer: Answer = None,
-    evaluation: Evaluation = None,
+    evaluation: EvaluationFile = None,
     held_out: HeldOut = None,
     split_seed: SplitSeed = 0,
 ) -> None:
@@ -117,7 +151,7 @@ def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) 
     return library.chosen(looked)
 
 
-def resume(run_id: str, as_json: Json = False) -> None:
+def resume(run_id: RunId, as_json: Json = False) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
     def take(store: RunStore) -> RunRecord:
@@ -147,7 +181,7 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
             run = run_here(store, take, bar.listen)
     except KeyboardInterrupt:
         typer.echo("Interrupted; `resume` goes on from the last checkpoint.", err=True)
-        raise typer.Exit(exit_codes.STOPPED) from None
+        raise typer.Exit(STOPPED) from None
     if run.reason:
         typer.echo(run.reason, err=True)
     if as_json:
@@ -156,7 +190,7 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
         print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")
         print(f"kept in {store.folder(run.id)}; run {run.id}")
-    raise typer.Exit(OF_STATE.get(run.state, exit_codes.FAILED))
+    raise typer.Exit(OF_STATE.get(run.state, FAILED))
 
 
 def _adapter(store: RunStore, run: RunRecord) -> str | None:

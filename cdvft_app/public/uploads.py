@@ -8,8 +8,7 @@ from contextlib import suppress
 from os import stat_result
 from pathlib import Path
 
-from cdvft_app.settings.environment import environment
-from cdvft_app.store.location import data_folder
+from cdvft_app.settings.environment import data_folder, environment
 
 
 def sweep(folder: Path) -> int:

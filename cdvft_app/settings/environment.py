@@ -220,6 +220,17 @@ def environment() -> Environment:
     return _read(tuple(map(os.environ.get, NAMES)))
 
 
+def runs_folder() -> Path:
+    """RUNS_DIR, else a folder in the user's cache: the history, the runs, and uploaded datasets."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return environment().runs_dir or Path(cache, "cdvft", "runs").expanduser().resolve()
+
+
+def data_folder() -> Path:
+    """The rows of uploaded datasets, each in a folder named by the SHA-256 of the file they came in."""
+    return runs_folder() / "data"
+
+
 @lru_cache(maxsize=4)
 def _read(values: tuple[str | None, ...]) -> Environment:
     try:

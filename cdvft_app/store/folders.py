@@ -21,9 +21,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.settings import explain
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
-from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
 
 FACTS, ROWS = "run.json", "rows.jsonl"
@@ -127,30 +127,31 @@ class Folders:
             names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
         for name in names:
             shutil.rmtree(self.path / name, ignore_errors=True)
-            if (kept := kept_folder()) is not None:
+            if (kept := environment().kept) is not None:
                 shutil.rmtree(kept / name, ignore_errors=True)
             if not (self.path / name).exists():
                 with self._database.writing() as connection:
                     connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))
 
-    def orphans(self) -> list[Path]:
-        """Folders that belong neither to a run nor to a deleted one."""
+    def orphans(self, among: Sequence[Path] | None = None) -> list[Path]:
+        """Folders that belong neither to a run nor to a deleted one; those `among` these, or of all."""
         with self._database.reading() as connection:
             query = "SELECT folder FROM runs UNION SELECT folder FROM deleted"
             owned = {row["folder"] for row in connection.execute(query)}
-        return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in owned)
+        candidates = self.path.iterdir() if among is None else among
+        return sorted(path for path in candidates if path.is_dir() and path.name not in owned)
 
-    def adopt(self) -> list[str]:
-        """Insert the runs of orphaned folders into the history, the oldest first; returns their ids.
+    def adopt(self, among: Sequence[Path] | None = None) -> list[str]:
+        """Insert the runs of orphaned folders, as `orphans`, into the history, the oldest first; their ids.
 
         A folder whose run cannot be taken is moved to `quarantine` with the reason, and hinders no other.
         """
-        if not any((path / FACTS).is_file() for path in self.orphans()):
+        if not any((path / FACTS).is_file() for path in self.orphans(among)):
             return []
         adopted, refused = [], []
         with self._database.writing() as connection:  # holds the write lock, so no run is deleted meanwhile
             found: list[tuple[RunFacts, Path]] = []
-            for path in self.orphans():
+            for path in self.orphans(among):
                 if not (path / FACTS).is_file():
                     continue
                 try:

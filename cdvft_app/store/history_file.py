@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +55,7 @@ MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
 MAX_ADAPTER_JSON = 32 * 10**6
 MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
+LEFT_SECONDS = 3600.0  # longer than any import takes
 MARK = "given"  # a file in the folder of a run that was imported
 ADAPTER = "adapter"
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
@@ -128,7 +130,7 @@ def _files(store: RunStore, run_id: str) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportResult:
     """The ids of what was taken, how many runs were here before, and why others were not taken."""
 
     ids: list[str]
@@ -150,7 +152,7 @@ def import_untrusted(
     unpack: Unpack | None = None,
     limits: Limits = PAGE,
     by_operator: bool = False,
-) -> Taken:
+) -> ImportResult:
     """Take the runs of a file that `export_history` wrote; they become the token's.
 
     Args:
@@ -170,6 +172,10 @@ def import_untrusted(
     """
     with store_errors(store.root):
         here = sorted(path.name for path in store.folders.path.iterdir())
+        for left in store.root.glob(".given-*"):  # by a program that was killed meanwhile
+            with suppress(OSError):
+                if left.stat().st_mtime < time.time() - LEFT_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         place = store.root / f".given-{secrets.token_hex(8)}"
         place.mkdir()
         try:
@@ -194,12 +200,14 @@ def import_untrusted(
                         )
                     check(settings)
                     _adopt(store, place / run_id, facts)
+                    if by_operator:  # it takes none of the room that visitors have
+                        (store.folders.path / run_id / MARK).unlink(missing_ok=True)
                     taken.append(run_id)
                 except InvalidChoice as error:
                     refused.append(str(error))
         finally:
             shutil.rmtree(place, ignore_errors=True)
-    return Taken(taken, found["known"], refused)
+    return ImportResult(taken, found["known"], refused)
 
 
 def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
@@ -209,7 +217,7 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     there = store.folders.path / folder.name
     os.replace(folder, there)
     try:
-        store.folders.adopt()
+        store.folders.adopt([there])
     except Exception as error:  # whatever it is about this run, the next start would meet it again
         raise InvalidChoice(_not_taken(facts, type(error).__name__)) from error
     finally:
@@ -393,11 +401,13 @@ def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str,
 
 
 def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: str) -> dict[str, Any]:
+    if FACTS not in members:
+        raise InvalidChoice(f"Run {run_id} has no {FACTS} in the file, which says what it is.")
     written = bytearray()
-    for chunk in unpacked.chunks(members[FACTS]) if FACTS in members else ():
+    for chunk in unpacked.chunks(members[FACTS]):
         written += chunk
         if len(written) > MAX_FACTS:
-            raise InvalidChoice("A run's facts are too long to be true.")
+            raise InvalidChoice(f"The {FACTS} of run {run_id} is too long to be true.")
     try:
         facts = RunFacts.model_validate_json(written.decode("utf-8", "replace"))
         settings = RunSettings.model_validate_json(facts.settings)
@@ -405,7 +415,8 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
         wrong = error.errors(include_url=False)[0]
         where = ".".join(str(part)[:40] for part in wrong["loc"]) or "all of it"
         raise InvalidChoice(
-            f"A run's facts cannot be read, or are of another version ({where}: {wrong['msg'][:100]})."
+            f"The {FACTS} of run {run_id} cannot be read, or is of another version ({where}: "
+            f"{wrong['msg'][:100]})."
         ) from None
     if facts.id != run_id:
         raise InvalidChoice(f"“{one_line(facts.name)}” lies in the folder of another run.")

@@ -11,9 +11,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import states
 from cdvft_app.store.database import store_errors
-from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import ID
 from cdvft_app.store.runs import RunStore
 
@@ -28,7 +28,7 @@ def replicate(store: RunStore, run_id: str) -> None:
     Raises:
         StoreError: it cannot be copied.
     """
-    there, run = kept_folder(), store.get(run_id)
+    there, run = environment().kept, store.get(run_id)
     if there is None or run is None or run.state not in states.USABLE or not run.step:
         return
     source = store.folder(run_id)
@@ -45,7 +45,7 @@ def restore_replicas(store: RunStore) -> list[str]:
     Raises:
         StoreError: it cannot be read, or there is no room.
     """
-    there = kept_folder()
+    there = environment().kept
     if there is None or not there.is_dir():
         return []
     with store_errors(store.root):

@@ -21,13 +21,13 @@ from typing import Any
 
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import leases, owners, queue, records, rows, states
 from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.leases import Leases
-from cdvft_app.store.location import runs_folder
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.owners import EVERYTHING, Viewer
 from cdvft_app.store.queue import Spending
@@ -133,6 +133,10 @@ class RunStore:
         """The run, or None for anything that is not the id of one."""
         found = self._seen("id = ?", possible_id(run_id))
         return found[0] if found else None
+
+    def ids_beginning(self, short_id: str, limit: int = 2) -> list[str]:
+        """The ids of up to so many runs that begin with this."""
+        return [run.id for run in self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)]
 
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first; with `token`, its owner's only."""

@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from gradio.data_classes import FileData
 
+from cdvft_app.data.pictures import as_png_in_child
+from cdvft_app.data.source import DataRefused
+from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.errors import ResultsError
@@ -13,7 +16,7 @@ from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exp
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 
@@ -104,9 +107,23 @@ def _image(given: object) -> bytes | None:
     if not isinstance(given, str):
         raise refusal("image: give the bytes of an image file in base64.")
     try:
-        return inputs.decoded(given)
+        return own_picture(inputs.decoded(given))
     except ResultsError as error:
         raise refusal(str(error)) from None
+
+
+def own_picture(data: bytes) -> bytes:
+    """A picture that somebody gave, as one made here of its pixels.
+
+    Raises:
+        ResultsError: why it cannot be used.
+    """
+    if len(data) > inputs.MAX_BYTES:
+        raise ResultsError(f"The image is too large; at most {inputs.MAX_BYTES // 2**20} MiB are read.")
+    try:
+        return as_png_in_child(data)
+    except (DataRefused, TooMuch) as error:
+        raise ResultsError(str(error)) from None
 
 
 def _ask_or_refuse(answering: Answering, question: str, **about: Any) -> Any:

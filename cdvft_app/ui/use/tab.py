@@ -32,8 +32,10 @@ from cdvft_app.ui.use import (
     races,
     write,
 )
+from cdvft_app.ui.use.endpoints import own_picture
 
 TITLE = "Use"
+READING = "Reading the finished races …"
 NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
 ONLY_RECORDED = (
     "No race has finished here yet: this one ran elsewhere. Start one on the Train tab; it ends up here."
@@ -63,7 +65,7 @@ def build(app: AppState) -> OnVisit:
         answering.ask("export", run_id=run_id, to=AS_TRAINED.key, out=str(folder))
 
     with gr.Column(elem_classes=["use"]):
-        race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")
+        race = gr.Dropdown([], label="Finished race", info=READING, elem_id="use-race")
         with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
             gr.HTML("<h2>Try</h2>", apply_default_css=False)
             texts = gr.Textbox(
@@ -160,7 +162,10 @@ def build(app: AppState) -> OnVisit:
         if finished.plan.model.kind != "image":
             return {"texts": _lines(fields[texts]), "second": _lines(fields[second]), "image": None}
         file = fields[image]
-        own = Path(file).read_bytes() if file else drawing.picture(fields[pad], finished.plan.dataset.key)
+        if file:
+            own: bytes | None = own_picture(Path(file).read_bytes())
+        else:
+            own = drawing.picture(fields[pad], finished.plan.dataset.key)
         return {"texts": [], "second": [], "image": own}
 
     def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[str]:

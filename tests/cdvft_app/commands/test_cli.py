@@ -5,11 +5,12 @@ import os
 import signal
 import sys
 import types
+import zipfile
 from types import SimpleNamespace
 
 import pytest
 
-from cdvft_app.commands import exit_codes
+from cdvft_app.commands import FAILED, INVALID
 from cdvft_app.commands import main as cli
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import (
@@ -113,7 +114,7 @@ def test_what_the_hub_cannot_give_is_refused_before_a_run_is_kept(command, tmp_p
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     code, _, complaints = command("train", "--recipe", "rte")
-    assert code == exit_codes.INVALID and "cannot be fetched. HF_HUB_OFFLINE is set" in complaints
+    assert code == INVALID and "cannot be fetched. HF_HUB_OFFLINE is set" in complaints
     assert RunStore(tmp_path).history(1) == []
 
 
@@ -137,7 +138,7 @@ def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, 
     monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
     for arguments in (["train"], ["resume", run_id], ["sweep", "--m", "2,3"]):
         code, output, errors = command(*arguments)
-        assert code == exit_codes.INVALID and output == ""
+        assert code == INVALID and output == ""
         assert "batch-size: got" in errors and "this machine has 0.1 GB" in errors
     (run,) = RunStore(tmp_path).history()
     assert run.state == "stopped"
@@ -147,7 +148,7 @@ def test_the_clock_ends_a_run_of_the_terminal_too(command, tmp_path, monkeypatch
     monkeypatch.setattr("cdvft_app.training.run.environment", lambda: SimpleNamespace(max_run_seconds=1e-9))
     code, output, errors = command("train", "--max-steps", 6, "--json")
     result = last_line(output)
-    assert code == exit_codes.FAILED and result["state"] == "failed"
+    assert code == FAILED and result["state"] == "failed"
     assert "the limit of this server" in errors and RunStore(tmp_path).get(result["run_id"]).step == 1
 
 
@@ -209,6 +210,30 @@ def test_runs_lists_all_with_their_true_state(command, tmp_path):
     ]
 
 
+def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatch):
+    command("train", "--recipe", "digits", "--max-steps", 2)
+    (run,) = RunStore(tmp_path).history()
+    file = tmp_path / "runs.zip"
+    assert command("history", "export", file) == (0, f"1 runs are in {file}\n", "")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "elsewhere"))
+    assert command("history", "import", file)[:2] == (
+        0,
+        f"1 runs were taken from {file}; 0 were here before\n",
+    )
+    assert RunStore(tmp_path / "elsewhere").get(run.id).metric == 0.75
+    assert command("history", "import", file)[1] == f"0 runs were taken from {file}; 1 were here before\n"
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{'0' * 32}/run.json", "{}")
+    code, _, said = command("history", "import", file)
+    assert code == 0 and said.startswith(f"not taken: The run.json of run {'0' * 32} cannot be read")
+    file.write_text("no zip")
+    assert command("history", "import", file) == (
+        1,
+        "",
+        "This is not the file of a history, as it is made here.\n",
+    )
+
+
 def test_delete_is_for_who_has_the_folder_and_not_while_it_trains(command, tmp_path):
     store = RunStore(tmp_path)
     settings = RunSettings(method="cdvft", recipe="digits")
@@ -257,10 +282,18 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     )
 
     code, _, errors = command("train", "--data", file, "--label", "starz")
-    assert code == exit_codes.FAILED and "There is no column “starz”. The columns are review, stars" in errors
+    assert code == FAILED and "There is no column “starz”. The columns are review, stars" in errors
     (kept,) = json.loads(command("data", "list", "--json")[1])
     code, output, _ = command("data", "delete", kept["id"])
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_inspecting_what_cannot_be_learned_fails(command, tmp_path, form):
+    file = tmp_path / "ids.csv"
+    file.write_text("id,day\n" + "".join(f"{n},2024-01-{1 + n % 28:02d}\n" for n in range(60)))
+    code, output, _ = command("data", "inspect", file, *form)
+    assert code == FAILED and "No column holds text to read" in output
 
 
 def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path):
@@ -274,9 +307,9 @@ def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path
     assert (run.settings.recipe, own.kind, own.metric) == ("addresses", "generation", "exact_match")
     assert (own.inputs, own.label, own.held_out, own.split_seed) == (("asked",), "told", 0.25, 3)
     code, output, errors = command("train", "--answer", "told")
-    assert code == exit_codes.INVALID and "--held-out, --split-seed say how --data is read" in errors
+    assert code == INVALID and "--held-out, --split-seed say how --data is read" in errors
     code, output, errors = command("data", "inspect", file, "--held-out", 0.9)
-    assert code == exit_codes.FAILED and "The held-out share must be from 5 to 50 %" in errors
+    assert code == FAILED and "The held-out share must be from 5 to 50 %" in errors
 
 
 def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
@@ -287,4 +320,27 @@ def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
     code, output, errors = command("models", "no-such-thing")
     assert (code, output.strip()) == (0, "No model of the kind text has “no-such-thing” in its name.")
     code, output, errors = command("models", "--kind", "sound")
-    assert code == exit_codes.INVALID and "it must be one of text, image, generation" in errors
+    assert code == INVALID and "it must be one of text, image, generation" in errors
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id(command, tmp_path):
+    settings = RunSettings(method="lora")
+    store = RunStore(tmp_path)
+    ids = [store.create([settings], None, "one")[0].id for _ in range(2)]
+    store.close()
+    shared = next(place for place in range(32) if ids[0][place] != ids[1][place])
+    code, output, _ = command("delete", ids[0][: max(shared + 1, 4)])
+    assert (code, output) == (0, f"deleted {ids[0]}\n")
+    code, _, errors = command("delete", "zzzz")
+    assert code == FAILED and "There is no run 'zzzz'" in errors
+
+
+def test_a_beginning_of_several_ids_names_none_of_them(command, tmp_path, monkeypatch):
+    numbers = iter(range(10))
+    monkeypatch.setattr("secrets.token_hex", lambda size: f"abcd{next(numbers):028d}")
+    store = RunStore(tmp_path)
+    ids = [store.create([RunSettings(method="lora")], None, "one")[0].id for _ in range(2)]
+    assert all(one.startswith("abcd") for one in ids)
+    code, _, errors = command("delete", "abcd")
+    assert code == FAILED and "several runs begin with 'abcd'; give more of it" in errors
+    assert len(store.history()) == 2

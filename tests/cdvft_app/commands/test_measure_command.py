@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from cdvft_app.commands import cost as measure_command
 from cdvft_app.commands import main as cli
-from cdvft_app.commands import measure as measure_command
 from cdvft_app.measuring.background import MeasuringFailed, device_here
 from cdvft_app.store.runs import RunStore
 

@@ -12,7 +12,7 @@ from listening import run
 from PIL import Image
 
 from cdvft_app.catalog import MODELS, get_model
-from cdvft_app.commands import exit_codes
+from cdvft_app.commands import FAILED, FINISHED
 from cdvft_app.commands import main as cli
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
@@ -60,14 +60,13 @@ def command(home, bert_folder, vit_folder, monkeypatch, capsys):
 
 def test_texts_are_answered_as_the_run_answers(command, home, text_plan):
     store = RunStore(home[0])
-    expected = trainable.load_task(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter").predict(
-        ["good film", "the awful plot"]
-    )
+    task, _ = trainable.load_trained(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter")
+    expected = task.predict(["good film", "the awful plot"])
     code, output, _ = command(
         "predict", home[1]["text"], "--text", "good film", "--text", "the awful plot", "--json"
     )
     said = [json.loads(line) for line in output.splitlines()]
-    assert code == exit_codes.FINISHED
+    assert code == FINISHED
     assert [one["label"] for one in said] == [one.label for one in expected]
     for one, wanted in zip(said, expected, strict=True):
         assert tuple(one["probabilities"].values()) == pytest.approx(wanted.probabilities, abs=1e-5)
@@ -129,7 +128,7 @@ def test_what_cannot_be_answered_is_a_sentence(case, command, home, tmp_path):
     kind, arguments, sentence = case
     given = [one(tmp_path) if callable(one) else one for one in arguments]
     code, output, errors = command("predict", home[1].get(kind, "0" * 32), *given)
-    assert (code, output) == (exit_codes.FAILED, "")
+    assert (code, output) == (FAILED, "")
     assert sentence in errors and len(errors.splitlines()) == 1
 
 
@@ -137,7 +136,7 @@ def test_a_base_that_is_gone_is_a_sentence(command, home, monkeypatch, tmp_path)
     gone = dataclasses.replace(MODELS["minilm"], location=str(tmp_path / "gone"))
     monkeypatch.setitem(MODELS, "minilm", gone)  # type: ignore[arg-type]
     code, _, errors = command("predict", home[1]["text"], "--text", "good")
-    assert code == exit_codes.FAILED and "which is not there" in errors
+    assert code == FAILED and "which is not there" in errors
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ def test_a_zip_is_one_file(command, home, tmp_path):
 def test_a_rank_that_is_too_large_is_a_sentence_and_leaves_nothing(command, home, tmp_path):
     out = tmp_path / "out"
     code, _, errors = command("export", home[1]["text"], "--to", "lora", "--out", out, "--rank", 99)
-    assert code == exit_codes.FAILED and "take ranks from 1 to 32" in errors
+    assert code == FAILED and "take ranks from 1 to 32" in errors
     assert not list(tmp_path.iterdir())
 
 
@@ -171,7 +170,7 @@ def test_nothing_is_pushed_without_a_token(command, home, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     code, _, errors = command("push", home[1]["text"], "ada/films", "--private")
-    assert code == exit_codes.FAILED and "set HF_TOKEN" in errors
+    assert code == FAILED and "set HF_TOKEN" in errors
 
 
 def test_a_script_is_written_into_a_folder_of_its_own_or_not_at_all(command, tmp_path):

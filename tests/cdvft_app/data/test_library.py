@@ -14,8 +14,8 @@ from cdvft_app.data.imported_table import import_file, import_in_child
 from cdvft_app.data.source import DataRefused, Limits, limits
 from cdvft_app.public import intake
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import data_folder
 from cdvft_app.store.datasets import UnknownData
-from cdvft_app.store.location import data_folder
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 

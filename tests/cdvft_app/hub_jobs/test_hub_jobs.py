@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
-from cdvft_app.commands import exit_codes, main
+from cdvft_app.commands import FINISHED, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
@@ -232,7 +232,7 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
     monkeypatch.setattr(RunStore, "default", lambda: store)
     (tmp_path / "go").touch()
     ended = CliRunner().invoke(main.app, ["follow", run_id])
-    assert (ended.exit_code, store.state(run_id)) == (exit_codes.FINISHED, "finished"), ended.output
+    assert (ended.exit_code, store.state(run_id)) == (FINISHED, "finished"), ended.output
     assert f"finished after 1 steps; run {run_id}" in ended.output
     with pytest.raises(IllegalTransition, match="no Job that is left to be followed; it is finished"):
         CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)

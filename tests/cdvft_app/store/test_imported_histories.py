@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
+import shutil
 import sqlite3
 import stat
 import zipfile
@@ -16,8 +18,7 @@ import bombs
 import pytest
 from ended_runs import trained
 
-from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.settings.uploaded_dataset import UploadedDataset
+from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.store import history_file
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
@@ -64,7 +65,7 @@ def told(store, run_id):
 def test_what_somebody_brings_is_his_own_and_as_it_was(store, other, tmp_path):
     run_id = trained(store, "of before")
     file = exported(store, tmp_path)
-    assert take(other, file, private=True) == history_file.Taken([run_id], 0, [])
+    assert take(other, file, private=True) == history_file.ImportResult([run_id], 0, [])
     was, run = store.get(run_id), other.get(run_id)
     assert told(other, run_id) == told(store, run_id)
     for name in ("name", "settings", "state", "step", "metric", "seconds", "trainable_parameters", "result"):
@@ -72,7 +73,9 @@ def test_what_somebody_brings_is_his_own_and_as_it_was(store, other, tmp_path):
     assert (other.folder(run_id) / "adapter" / "adapter_model.safetensors").read_bytes() == b"weights"
     assert other.owner(run_id, "mine") and not other.owner(run_id, "of before")
     assert run.private and run.visitor == "ada" and run.group_id != was.group_id
-    assert take(other, file, "another's") == history_file.Taken([], 1, []) and other.owner(run_id, "mine")
+    assert take(other, file, "another's") == history_file.ImportResult([], 1, []) and other.owner(
+        run_id, "mine"
+    )
     assert history_file.imported_bytes(other) > 0 == history_file.imported_bytes(store)
 
 
@@ -92,7 +95,8 @@ def test_a_terminal_takes_all_and_leaves_races_and_what_is_hidden_as_they_were(s
         for name in (*same, "hidden", "created", "ended", "device", "total_steps"):
             assert getattr(run, name) == getattr(was, name), name
         assert run.visitor is None
-    assert take_in_terminal(other, file) == history_file.Taken([], 2, [])
+    assert history_file.imported_bytes(other) == 0, "they take none of the room that visitors have"
+    assert take_in_terminal(other, file) == history_file.ImportResult([], 2, [])
     assert not list(other.root.glob(".given-*"))
 
 
@@ -132,9 +136,30 @@ def test_a_file_that_the_format_of_today_wrote_is_taken(other):
     finished, interrupted = "0c976b89a1a3602d891571926276e6e1", "4c0d8e4a6f82ab57c35f563ff6940031"
     assert {finished, interrupted} <= {*found.ids}
     assert other.get(finished).metric == 0.5 and other.get(interrupted).is_resumable
+    assert [why for why in found.refused if "has no run.json" in why] == found.refused != []
     assert not list(other.folders.path.glob("*/error.txt"))
     kinds = [row["kind"] for row in other.rows(finished)[0]]
     assert kinds == ["started", "step", "step", "evaluation", "done"]
+
+
+def test_what_a_killed_import_left_is_removed_by_a_later_one(store, other, tmp_path):
+    trained(store)
+    old, going_on = other.root / ".given-old", other.root / ".given-now"
+    for place in (old, going_on):
+        place.mkdir()
+        (place / "rows.jsonl").write_text("x")
+    os.utime(old, (1.0, 1.0))
+    assert take(other, exported(store, tmp_path)).ids
+    assert not old.exists() and going_on.is_dir()
+
+
+def test_an_import_takes_what_is_in_its_file_alone(store, other, tmp_path):
+    """Not the folder of a run that is just being made, nor what somebody put there."""
+    run_id, elsewhere = trained(store), trained(store)
+    file = exported(store, tmp_path)
+    shutil.copytree(store.folder(elsewhere), other.folders.path / elsewhere)
+    assert take(other, file).ids == [run_id] and other.get(elsewhere) is None
+    assert other.folders.adopt() == [elsewhere]
 
 
 def test_what_lies_in_the_quarantine_counts(store, other, tmp_path):
@@ -212,7 +237,7 @@ def test_a_run_that_is_not_allowed_here_is_not_taken(store, other, tmp_path):
         raise InvalidChoice("model: hub ids are not for this server.")
 
     file = exported(store, tmp_path)
-    assert take(other, file, check=refuse) == history_file.Taken(
+    assert take(other, file, check=refuse) == history_file.ImportResult(
         [], 0, ["model: hub ids are not for this server."]
     )
     assert list(other.folders.path.iterdir()) == [] and not list(other.root.glob(".given-*"))
@@ -312,10 +337,10 @@ def test_what_the_history_cannot_take_is_named_and_removed(store, other, tmp_pat
     file = exported(store, tmp_path)
     adopt = type(other.folders).adopt
 
-    def fails(folders):
+    def fails(folders, among):
         if (folders.path / bad).exists():
             raise OverflowError
-        return adopt(folders)
+        return adopt(folders, among)
 
     monkeypatch.setattr(type(other.folders), "adopt", fails)
     found = take(other, file)
@@ -365,9 +390,9 @@ def test_a_run_that_another_import_has_just_adopted_stays(other, tmp_path, monke
     """Two imports at once: the first one's `adopt` takes what the second has only put in its place."""
     adopt = type(other.folders).adopt
 
-    def twice(folders):
-        adopt(folders)
-        return adopt(folders)  # finds nothing left to take
+    def twice(folders, among):
+        adopt(folders, among)
+        return adopt(folders, among)  # finds nothing left to take
 
     monkeypatch.setattr(type(other.folders), "adopt", twice)
     assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN] and other.folder(bombs.RUN).is_dir()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from stored_runs import done
 
+from cdvft_app.store import states
 from cdvft_app.store.records import IllegalTransition
 
 ENDS = ("finished", "stopped", "failed", "interrupted")
@@ -73,6 +76,13 @@ def test_a_change_that_may_not_be(store, run_id, before, after):
     with pytest.raises(IllegalTransition, match=f"This run is {before}; it can become .*, not {after}"):
         store.set_state(run_id, after)
     assert store.state(run_id) == before
+
+
+def test_every_state_that_a_run_can_have_stands_in_the_table_and_in_queries():
+    assert {*get_args(states.RunState)} == {*states.STATES}
+    assert {*states.FINAL} == {*ENDS} and {*states.FINAL} | {*states.UNFINISHED} == {*states.STATES}
+    assert states.sql(states.STOPPABLE) == "('preparing', 'running')"
+    assert set(states.USABLE) == {"finished", "stopped"} and set(states.SETTLED) == {"finished", "failed"}
 
 
 def test_every_pair_of_states_is_in_one_list_or_the_other():

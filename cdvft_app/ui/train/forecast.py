@@ -1,0 +1,222 @@
+"""HTML shown before a race starts: trained parameters, time and memory, and CDVFT's blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from cdvft.blocks import partitions
+from cdvft_app.catalog.plan import Plan
+from cdvft_app.costs.quantities import duration
+from cdvft_app.figures import block_layout
+from cdvft_app.methods import Method, labels
+from cdvft_app.methods.cdvft import Cdvft
+from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction
+from cdvft_app.training.device import free_bytes, kind_of_training, knows_lent_gpu
+from cdvft_app.training.slices import slice_seconds
+
+MAX_SHAPES = 3
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """HTML for the sentence, the counts, time and memory, and for CDVFT's block layout."""
+
+    counts: str
+    blocks: str
+
+
+def forecast(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> Forecast:
+    """Of a race's runs, with what is promised of each."""
+    shapes = plans[0].target_shapes
+    if not shapes:
+        text = "The layers of this model are counted once it is loaded."
+        return Forecast(f'<p class="promise quiet">{text}</p>', "")
+    methods = [plan.settings.method for plan in plans]
+    counts = [
+        _Counted(method, label, name, plan.trainable_parameters() or 0)
+        for plan, method, label, name in zip(plans, methods, labels(methods), names(plans), strict=True)
+    ]
+    whole = sum(d_out * d_in * count for _, d_out, d_in, count in shapes)
+    first = next((one for one in counts if one.method.key == "cdvft"), counts[0])
+    others = [one for one in counts if one is not first]
+    sentence = _sentence(first, plans[0].model.title, whole)
+    return Forecast(sentence + _list(others) + outlook(plans, promised), _blocks(plans))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A competitor with the numbers it trains; `name` is short, `label` has its settings."""
+
+    method: Method
+    label: str
+    name: str
+    parameters: int
+
+
+def _sentence(one: _Counted, model: str, whole: int) -> str:
+    method, parameters = one.method, one.parameters
+    if method.key == "head":
+        return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
+    if method.key == "full":
+        return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
+    percent = 100 * parameters / whole
+    share = f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
+    hint = f"The adapted layers of {escape(model)} hold {whole:,} numbers, which stay frozen."
+    return (
+        f'<p class="promise" title="{hint}">{escape(one.name)} trains <b>{parameters:,}</b> '
+        f"numbers instead of {whole:,} <span class='quiet'>({share} of the adapted layers)</span></p>"
+    )
+
+
+def _list(counts: list[_Counted]) -> str:
+    items = "".join(
+        f'<li><span class="dot {one.method.key}"></span>{escape(one.label)} <b>{one.parameters:,}</b></li>'
+        for one in counts
+    )
+    return (
+        f'<ul class="counts" aria-label="Trained numbers of the others" role="list">{items}</ul>'
+        if counts
+        else ""
+    )
+
+
+def _blocks(plans: Sequence[Plan]) -> str:
+    plan = next((plan for plan in plans if plan.settings.method.key == "cdvft"), None)
+    if plan is None:
+        return ""
+    method = plan.settings.method
+    assert isinstance(method, Cdvft)
+    by_shape: dict[tuple[int, int], list[tuple[str, int]]] = {}
+    for name, d_out, d_in, count in plan.target_shapes:
+        by_shape.setdefault((d_out, d_in), []).append((name, count))
+    drawn = []
+    for (d_out, d_in), groups in list(by_shape.items())[:MAX_SHAPES]:
+        first, *later = partitions(d_out, d_in, method.m, method.block_size)
+        names = " and ".join(escape(name) for name, _ in groups)
+        total = sum(count for _, count in groups)
+        many = first.q1 * first.q2
+        words = (
+            f"one circulant of {first.p}"
+            if many == 1
+            else f"{first.q1} × {first.q2} circulant blocks of {first.p}"
+        )
+        if first.padded:
+            words += ", padded where they do not divide"
+        if later:
+            q, p = later[0].q1, later[0].p
+            size = f"{d_out} × {d_out}" if q == 1 else f"{q} × {q} blocks of {p}"
+            words += f", then {len(later) if len(later) > 1 else 'one'} more of {size}"
+        diagonals = "two" if method.m == 2 else str(method.m)
+        drawn.append(
+            f"<figure>{block_layout.svg(first)}<figcaption><b>{names}</b>, {total} of {d_out} × {d_in}:"
+            f"<br>{words}, between {diagonals} diagonals</figcaption></figure>"
+        )
+    rest = len(by_shape) - MAX_SHAPES
+    return "".join(drawn) + (f'<p class="quiet">and {rest} more shapes</p>' if rest > 0 else "")
+
+
+WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
+# Of ZeroGPU, as its documentation says in 2026; those with PRO have 2400.
+ANONYMOUS_SECONDS, ACCOUNT_SECONDS = 120, 300
+UNKNOWN = "Time and memory are not known beforehand: the layers of {} see different numbers of tokens."
+
+
+@dataclass(frozen=True)
+class _Promised:
+    """What is promised of a run; `name` tells it from the others of its race."""
+
+    name: str
+    plan: Plan
+    made: Prediction
+
+
+def names(plans: Sequence[Plan]) -> list[str]:
+    """Of each its method's title; where a method races several times, its label with what differs."""
+    methods = [plan.settings.method for plan in plans]
+    keys = [method.key for method in methods]
+    return [
+        label if keys.count(method.key) > 1 else method.title
+        for method, label in zip(methods, labels(methods), strict=True)
+    ]
+
+
+def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
+    """HTML; empty where nothing is known of the model yet."""
+    known = [
+        _Promised(name, plan, made)
+        for name, plan, made in zip(names(plans), plans, promised, strict=True)
+        if made
+    ]
+    if not known:
+        model = plans[0].model
+        return (
+            ""
+            if model.is_countable
+            else f'<p class="outlook quiet">{UNKNOWN.format(escape(model.title))}</p>'
+        )
+    free = free_bytes(kind_of_training())
+    largest = max(known, key=lambda one: one.made.peak_memory_bytes.value)
+    peak = largest.made.peak_memory_bytes
+    memory = (
+        f'<span title="{escape(peak.how)}">about <b>{_bytes(peak.value)}</b> of memory, '
+        f"{_bytes(free)} are free</span>"
+    )
+    return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{_warning(largest, free)}'
+
+
+def _time(known: Sequence[_Promised]) -> str:
+    device = escape(known[0].made.device)
+    wholes = [one.made.whole_seconds for one in known if one.made.whole_seconds]
+    if knows_lent_gpu():
+        guessed = any(one.made.seconds and GUESS_OF_GPU in one.made.seconds.how for one in known)
+        return _lent_time(wholes if len(wholes) == len(known) else [], device, guessed)
+    if len(wholes) < len(known):
+        return (
+            f"<span>How long it takes on {device} is not known before a first run has ended there, "
+            "or a step was measured on the Compare tab</span>"
+        )
+    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
+    what = f"“{escape(known[0].plan.title)}”"  # which Start trains on, and may not be the data just looked at
+    trained = [(one.name, one.made.seconds) for one in known if one.made.seconds]
+    if high > WIDE * low:
+        words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device} for {what}"
+    else:
+        parts = ", ".join(f"{duration(seconds.value)} for {escape(name)}" for name, seconds in trained)
+        words = f"About <b>{duration(value)}</b> on {device} for {what}; training alone: {parts}"
+    how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
+    return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
+
+
+def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:
+    """What of a visitor's daily GPU time a race takes."""
+    quota = (
+        f"of your {ANONYMOUS_SECONDS} a day, {ACCOUNT_SECONDS} with an account of huggingface.co, in slices "
+        f"of up to {slice_seconds()} s while this page is open"
+    )
+    if not wholes:
+        return f"<span><b>GPU seconds</b> on {device}: known once a first run has ended there; {quota}</span>"
+    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
+    seconds = f"Roughly <b>{low:.0f} to {high:.0f}" if high > WIDE * low else f"About <b>{value:.0f}"
+    how = escape(GUESS_OF_GPU if guessed else wholes[0].how)
+    first = " (a guess: nothing has ended on it yet)" if guessed else ""
+    return f'<span title="{how}">{seconds} GPU seconds</b> on {device}{first}, {quota}</span>'
+
+
+def _warning(largest: _Promised, free: int) -> str:
+    need = largest.made.step_bytes
+    if need.high <= free:
+        return ""
+    sure = "will most likely" if need.value > free else "may"
+    size = "image size" if largest.plan.settings.image_size else "text length"
+    name = escape(largest.name)
+    return (
+        f'<p class="problem" role="alert">{name} needs about {_bytes(need.value)} for a step, and '
+        f"{_bytes(free)} are free: it {sure} run out of memory. Lower the batch size or the {size}, "
+        "or take a smaller model.</p>"
+    )
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size < 99.5e9 else f"{size / 1e9:,.0f} GB"
