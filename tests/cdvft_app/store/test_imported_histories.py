@@ -18,8 +18,7 @@ import bombs
 import pytest
 from ended_runs import trained
 
-from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.settings.uploaded_dataset import UploadedDataset
+from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.store import history_file
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError

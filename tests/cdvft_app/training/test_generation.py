@@ -189,7 +189,7 @@ def test_a_finished_run_answers(learned, answer_plan):
     from cdvft_app.training import trainable
 
     plan, _, done = learned
-    task = trainable.load_task(plan, done.adapter_folder)
+    task = trainable.load_trained(plan, done.adapter_folder)[0]
     said = task.predict(["go go go 2", "go go 1"])
     assert [one.text for one in said] == ["n: 2\nkind: even", "n: 1"]
     assert [one.fields for one in said] == [{"n": "2", "kind": "even"}, {"n": "1"}]
