@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from cdvft_app.judging.verdict import Verdict
-from cdvft_app.judging.words import NOUNS, basis, counted, payload, sentence, sentences, settled_by
+from cdvft_app.judging.verdict_text import NOUNS, basis, counted, payload, sentence, sentences, settled_by
 
 VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
+from cdvft_app.costs.sentences import joined
+from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-from cdvft_app.judging.sweep_labels import value_label
 from cdvft_app.judging.sweep_results import (
     RATES,
+    Setting,
     SweepRun,
     Value,
     ascending,
@@ -22,7 +24,9 @@ from cdvft_app.judging.sweep_results import (
     comparable,
     complete_seeds,
     setting_key,
+    setting_label,
     settings_of,
+    value_label,
     varied,
 )
 from cdvft_app.judging.verdict import Verdict
@@ -33,7 +37,7 @@ Label = Callable[[SweepRun], str]
 
 
 @dataclass(frozen=True)
-class Family:
+class ComparisonSet:
     """`between` methods, or settings of one; `along` a sweep's dimensions: by method, dimension, two values.
 
     `edges`: values of a method's dimensions whose best learning rate is the lowest or highest that was tried.
@@ -59,7 +63,7 @@ def judged(
     *,
     sweep: bool = False,
     family: int | None = None,
-) -> Family:
+) -> ComparisonSet:
     """The verdicts on finished runs that may be compared.
 
     `family`: how many pairs were to be compared, kept with the race or sweep.
@@ -75,7 +79,7 @@ def judged(
     )
     found = {key: next(verdicts) for key in pairs}
     values = {key: next(verdicts) for key in along}
-    return Family(
+    return ComparisonSet(
         found,
         {key: one.turned if one.word == "behind" else one for key, one in values.items()},
         tuple(edges),
@@ -152,3 +156,47 @@ def _contestant(label: str, runs: Sequence[SweepRun]) -> Contestant:
             if run.metric is not None
         ),
     )
+
+
+_MAX_NAMED = 4
+_CDVFT_WITH = "CDVFT with "
+"""Begins the name of each of its settings in a verdict; see `sweep_labels`."""
+
+
+def comparison_set(runs: Sequence[SweepRun], metric_name: str, family: int | None = None) -> ComparisonSet:
+    """The verdicts on a sweep's runs, of seeds that have all ended; `family` as it is kept with them."""
+    whole = [run for one in complete_seeds(settings_of(runs)) for run in one.runs]
+    return judged(
+        whole, metric_name, lambda run: setting_label(settings_of([run])[0]), sweep=True, family=family
+    )
+
+
+def answer(family: ComparisonSet) -> str:
+    """Which of CDVFT's settings are shown to matter, in one sentence; empty where none was varied."""
+    along = {key: one for key, one in family.along.items() if key[0] == "cdvft"}
+    decided = {key: one for key, one in along.items() if one.word in ("ahead", "behind")}
+    if not decided:
+        return verdict_text.SENTENCES["no setting"] if along else ""
+    sizes = _listed([one for (_, name, _), one in decided.items() if name != RATES])
+    rates = _listed([one for (_, name, _), one in decided.items() if name == RATES])
+    said = [f"CDVFT, each value at its own best: {sizes}"] if sizes else []
+    return " ".join(said + ([verdict_text.SENTENCES["rate"].format(verdicts=rates)] if rates else []))
+
+
+def _listed(verdicts: Sequence[Verdict]) -> str:
+    parts = (verdict_text.result(one).removesuffix(".").replace(_CDVFT_WITH, "") for one in verdicts)
+    return "; ".join(parts) + "." if verdicts else ""
+
+
+def sentences(settings: Sequence[Setting], family: ComparisonSet) -> list[str]:
+    """The verdicts on CDVFT, or all where it did not take part; empty until two settings have finished."""
+    methods = {key for pair in family.between for key in pair}
+    between = family.against("cdvft") if "cdvft" in methods else list(family.between.values())
+    failed = [setting_label(one) for one in settings if one.failed]
+    texts = verdict_text.sentences([*between, *family.along.values()])
+    if family.edges:
+        texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(family.edges)))
+    if failed:
+        more = [verdict_text.counted(len(failed) - _MAX_NAMED, "more")] if len(failed) > _MAX_NAMED else []
+        texts.append(verdict_text.SENTENCES["failed"].format(settings=joined([*failed[:_MAX_NAMED], *more])))
+    return texts
