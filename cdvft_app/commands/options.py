@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="End the output with the resu
 File = Annotated[
     Path | None,
     typer.Option(
-        help="Data of your own: a CSV, TSV, JSON, JSONL or Parquet file; a zip or a folder of pictures."
+        help="Data of your own: a CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods file; a zip of pictures."
     ),
 ]
 Text = Annotated[

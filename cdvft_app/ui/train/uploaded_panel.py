@@ -29,7 +29,7 @@ from cdvft_app.ui.train.uploaded_list import NONE_YET, how_long_kept, offer
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MAX_NAME = 120
-FORMATS = "CSV, TSV, JSON, JSONL, Parquet, or a zip of pictures"
+FORMATS = "CSV, Excel, JSON, JSONL, Parquet, several of them, or a zip of pictures"
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz")
 LABEL, ANSWER = "label", "answer"
 TASKS = [("A class or an amount", LABEL), ("An answer in words", ANSWER)]
