@@ -99,7 +99,7 @@ def test_eight_billion_weights_on_a_card_are_answered_in_a_sentence(visit: Visit
     expect(page.locator("#costs h2")).to_have_text("meta-llama/Meta-Llama-3-8B")
     choose(page, "cost-device", "RTX 4090 (24 GB)")
     expect(said).to_contain_text(
-        "As asked nothing fits: Meta-Llama-3-8B in float32 needs 114\u00a0GB, and an RTX 4090 with "
+        "As asked nothing fits: Meta-Llama-3-8B in float32 needs 113\u00a0GB, and an RTX 4090 with "
         "24\u00a0GB is smaller. What costs least and fits: 1 at a time"
     )
     expect(said).to_contain_text("LoRA r\u00a0=\u00a08 for Meta-Llama-3-8B on an RTX 4090")
