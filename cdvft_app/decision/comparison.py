@@ -53,7 +53,7 @@ def compare(
         "request": request.model_dump(mode="json", exclude_none=True),
         "title": shapes.name,
         "subtitle": _subtitle(available, request, len(shapes.select(targets))),
-        "sentence": made.sentence,
+        "sentence": made.headline,
         "matched": made.matched,
         "methods": [
             _asked(row, None if row["unavailable"] or row["measured"] else too_large(measured))
@@ -62,7 +62,8 @@ def compare(
         "answers": made.answers,
         "memory": _terms(available),
         "measured": circumstances(rows),
-        "sentences": sentences(rows) | {"quality": made.known.quality.sentences},
+        "sentences": sentences(rows)
+        | {"quality": [*filter(None, [made.evidence]), *made.known.quality.sentences]},
         "columns": _described(QUANTITIES),
         "bars": {
             quantity.key: cost_bars.figure(_bars(quantity, available), quantity.title)

@@ -78,17 +78,23 @@ class Decision:
     """What a request is answered.
 
     `request` is the one that the answer is about: the asked one, or where nothing fits as asked one that
-    does. `rows` and `answers` are of it; `asked_rows` of the asked one.
+    does. `headline` names the method and why, `evidence` by how much and how surely; `rows` and `answers` are
+    of the answered request, `asked_rows` of the asked one.
     """
 
     request: CostRequest
-    sentence: str
+    headline: str
+    evidence: str
     answers: list[Answer]
     rows: list[dict[str, Any]]
     asked_rows: list[dict[str, Any]]
     known: Known
     shapes: ModelShapes
     matched: list[str]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.headline} {self.evidence}".rstrip()
 
     def facts(self) -> dict[str, Any]:
         """As the command line and the API give it."""
@@ -135,22 +141,28 @@ def decide(
     adapters = _adapters(asked_rows)
     candidates = known.candidates(adapters, request.aim)
     if not adapters:
-        said = f"None of these methods puts an adapter on {_short(shapes)}; choose one that does."
+        said, evidence = (
+            f"None of these methods puts an adapter on {_short(shapes)}; choose one that does.",
+            "",
+        )
     elif known.fitting(candidates):
-        said = _answer(adapters, known, request, shapes, on)
+        said, evidence = _answer(adapters, known, request, shapes, on)
     else:
-        said = _nothing_fits(adapters, known, request, shapes, on)
+        said, evidence = _nothing_fits(adapters, known, request, shapes, on), ""
         leanest = min(candidates, key=lambda row: row["step_bytes"])
         method = method_of(leanest["method"], leanest["setting"])
         if found := remedy(request, method, on):
             answered = found.request
             rows, matched, known = looked_up(answered)
             said += f" What costs least and fits: {joined(found.changes)}. "
-            said += _answer(_adapters(rows), known, answered, shapes, on)
+            answer, evidence = _answer(_adapters(rows), known, answered, shapes, on)
+            said += answer
         else:
             as_asked = next(one for one in request.methods if one.key == method.key)
             said += f" {_smaller(request, as_asked, shapes, on)}"
-    return Decision(answered, said, _answers(rows, known, on), rows, asked_rows, known, shapes, matched)
+    return Decision(
+        answered, said, evidence, _answers(rows, known, on), rows, asked_rows, known, shapes, matched
+    )
 
 
 def _adapters(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -202,18 +214,22 @@ def _smaller(request: CostRequest, method: Method, shapes: ModelShapes, on: Devi
 
 def _answer(
     adapters: Sequence[Row], known: Known, request: CostRequest, shapes: ModelShapes, on: Device
-) -> str:
+) -> tuple[str, str]:
+    """The headline and its evidence."""
     fitting = known.fitting(known.candidates(adapters, request.aim))
     choice = _BY_AIM[request.aim](fitting, known)
+    step = _time(choice.row, known)
     clauses = [
         choice.because,
-        *_file(choice, adapters),
+        *([] if request.aim == "quality" else _file(choice, adapters)),
         *([] if on.bytes is None else [_fit(adapters, known)]),
-        _time(choice.row, known),
+        *([step] if step else [] if request.aim == "quality" else ["its step is not measured here"]),
     ]
     held = precision_phrase(request.precision, request.gradient_checkpointing)
     where = f"{label(choice.row)} for {_short(shapes)} on {on.phrase} in {held}"
-    return f"{where}: {', '.join(clauses[:-1])}, and {clauses[-1]}.{choice.evidence or _loss(choice, known)}"
+    *before, last = clauses
+    said = f"{', '.join(before)}, and {last}" if before else last
+    return f"{where}: {said}.", (choice.evidence or _loss(choice, known)).strip()
 
 
 def _loss(choice: Choice, known: Known) -> str:
@@ -237,9 +253,9 @@ def _fit(adapters: Sequence[Row], known: Known) -> str:
 
 
 def _time(row: Row, known: Known) -> str:
-    """Nothing is derived from FLOPs: only what was measured here, or learned from what was like it."""
+    """What was measured here, or learned from what was like it; empty: nothing. Never derived from FLOPs."""
     found = known.seconds.get(row["method"])
-    return "its step is not measured here" if found is None else f"its step takes {found.text} here"
+    return "" if found is None else f"its step takes {found.text} here"
 
 
 def _rival(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -326,8 +342,7 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Choice:
         metric = get_metric(found.between(cheap["method"], rival).metric_name)
         doubt = f" It may be up to {metric.format_distance(loss)} behind {METHODS[rival].title}"
         doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
-    left = joined([METHODS[row["method"]].title for row in raced])
-    because = f"none of {left} is shown to be better {found.where}, so the smaller file decides"
+    because = f"none is shown to be better {found.where}, so the smaller file decides"
     return Choice(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
 
 

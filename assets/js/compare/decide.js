@@ -158,7 +158,7 @@ export function mount({ element, props, server, watch, life }) {
     setText(origin, shown.subtitle);
     sentence.replaceChildren(...paragraphs([shown.sentence])[0].childNodes);
     const reasons = fillTable(shown);
-    const said = ["parameters", "flops", "memory", "seconds", "quality"];
+    const said = ["quality", "parameters", "flops", "memory", "seconds"];
     why.replaceChildren(
       ...paragraphs([...shown.matched, ...said.flatMap((key) => shown.sentences[key] ?? []), ...reasons]),
     );

@@ -30,14 +30,14 @@ def decided(step=lambda row: None, here=16 * 10**9, lookup=lambda row: None, **a
         ("memory", CDVFT, "all need about 1.93 GB, so the smaller file decides"),
         ("time", LORA, f"it adds the fewest FLOPs, which is a hint and no time, {CDVFT}'s file is 5.13"),
         ("many", CDVFT, "100 of its adapters take 22.1 MB in memory"),
-        ("quality", CDVFT, "none of CDVFT and LoRA is shown to be better in the recorded race like it, so "
-         f"the smaller file decides, {LORA}'s file is 5.13 times larger"),
+        ("quality", CDVFT, "none is shown to be better in the recorded race like it, so the smaller file "
+         "decides, and both fit."),
     ],
 )  # fmt: skip
 def test_what_matters_most_decides_and_speaks_against_cdvft_too(aim, begin, reason):
     said = decided(device="t4", aim=aim).sentence
     assert said.startswith(f"{begin} for roberta-base on a T4 with 16 GB in float32: {reason}")
-    assert "both fit, and its step is not measured here." in said
+    assert aim == "quality" or "both fit, and its step is not measured here." in said
 
 
 def test_the_question_of_eight_billion():
@@ -146,7 +146,7 @@ def test_where_the_file_matters_most_it_is_said_what_that_loses():
 
 def test_where_none_is_shown_to_be_better_the_doubt_and_the_safe_choice_are_named():
     said = decided(model="vit_base_patch16_224", methods=["cdvft", "lora"], aim="quality").sentence
-    assert said.startswith(f"{CDVFT} for") and "none of CDVFT and LoRA is shown to be better" in said
+    assert said.startswith(f"{CDVFT} for") and "none is shown to be better" in said
     assert f"It may be up to 1.0 point behind LoRA; {LORA} may lose least, and is the safe choice." in said
 
 
