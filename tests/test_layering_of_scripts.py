@@ -1,6 +1,7 @@
 """Which of the page's scripts may import which: read from the sources, and shown to notice what breaks it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -9,12 +10,20 @@ import pytest
 from sources import imported
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS
-from cdvft_app.ui.shared.component import ASKING
+from cdvft_app.ui.shared.component import RUNTIME
 from cdvft_app.ui.static.scripts import PAGE
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "assets" / "js"
-LINES = 300
+# What one script alone does, for all: how it is seen in a source, and which script that is.
+ALONE = {
+    r"history\.(push|replace)State\(|\"(popstate|hashchange)\"": "shared/router.js",  # the address
+    r"document\.dispatchEvent\(": "shared/events.js",  # what parts tell each other
+    r"\"visibilitychange\"": "shared/polling.js",  # asking the server again and again
+    r"attributeFilter: \[\"class\"\]": "shared/theme.js",  # light and dark
+    r"\"thead\"": "shared/table.js",
+    r"\"progressbar\"": "shared/dom.js",
+}
 # A tab's scripts use their own room's and these; none of these uses a tab's.
 FOR_ALL = {"shared"}
 
@@ -26,7 +35,7 @@ def scripts() -> dict[str, str]:
 
 def mounted() -> set[str]:
     """What parts of the page name: `component("train/history.js")`; the lessons' scripts; a page's own."""
-    named = {f"learn/{lesson.module}.js" for lesson in LESSONS} | {PAGE, ASKING}
+    named = {f"learn/{lesson.module}.js" for lesson in LESSONS} | {PAGE, RUNTIME}
     for path in (ROOT / "cdvft_app" / "ui").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "component":
@@ -43,8 +52,9 @@ def complaints(sources: dict[str, str], roots: set[str]) -> Iterator[str]:
                 yield f"{name} imports {target}, which is not there"
             elif target.split("/")[0] not in {room, *FOR_ALL}:
                 yield f"{name} imports {target}: {room} may use {sorted({room, *FOR_ALL})}"
-        if (lines := sources[name].count("\n")) > LINES:
-            yield f"{name} has {lines} lines; at most {LINES}"
+        for sign, script in ALONE.items():
+            if name != script and (found := re.search(sign, sources[name])):
+                yield f"{name} does by itself what {script} does for all: {found[0]}"
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as found:
@@ -77,7 +87,7 @@ SOUND = {
         ({"train/model.js": 'const late = () => import("./run.js");'}, "a circle: "),
         ({"train/model.js": 'import { b } from "./gone.js";'}, "train/gone.js, which is not there"),
         ({"train/old.js": ""}, "train/old.js is used by no part"),
-        ({"train/model.js": "const a = 1;\n" * 301}, "has 301 lines"),
+        ({"train/model.js": 'h("thead")'}, "train/model.js does by itself what shared/table.js does for all"),
     ],
 )  # fmt: skip
 def test_the_rule_notices(changed: dict[str, str], complaint: str):

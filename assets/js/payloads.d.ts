@@ -230,7 +230,7 @@ export interface RunViewFixed extends Charted {
 /** Which runs are shown, and why. */
 export interface RunView {
   runs: string[];
-  kind: "linked" | "new" | "chosen" | "last" | "best";
+  kind: "linked" | "new" | "chosen" | "last" | "best" | "waiting";
   token: string;
   serial: number;
   recorded: string | null;
@@ -470,6 +470,11 @@ export interface Comparison {
   columns: string[];
   rows: OutcomeRow[];
   runs: Record<string, unknown>[];
+}
+
+/** `first` stands on the page until the runs of this server are read. */
+export interface OutcomesFixed extends Styled {
+  first: Outcomes | null;
 }
 
 export interface NoOutcomes {

@@ -211,6 +211,12 @@ class Comparison(TypedDict):
     runs: list[dict[str, Any]]
 
 
+class OutcomesFixed(Styled):
+    """`first` stands on the page until the runs of this server are read."""
+
+    first: Outcomes | None
+
+
 class NoOutcomes(TypedDict):
     choices: list[Choice]
 

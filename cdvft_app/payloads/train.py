@@ -173,7 +173,8 @@ class RunViewFixed(Charted):
     invitation: str
 
 
-Why = Literal["linked", "new", "chosen", "last", "best"]  # the last two: nobody asked for a run
+# "last" and "best": nobody asked for a run. "waiting": nobody has looked yet which one this visitor sees.
+Why = Literal["linked", "new", "chosen", "last", "best", "waiting"]
 
 
 class RunView(TypedDict):

@@ -111,7 +111,7 @@ class _Similarity:
         return all(attrgetter(name)(other) == attrgetter(name)(settings) for name in self.same)
 
 
-_SIMILARITIES = (
+SIMILARITIES = (
     _Similarity(
         ("method.key", "model", "dataset"), True, "of the same method on the same model and data", 1.15
     ),
@@ -200,7 +200,7 @@ def estimate(
         value: an observation's own value; None where it has none.
         alike: whether an observation is of a similar size, in the quantity that this value depends on.
     """
-    for similarity in _SIMILARITIES:
+    for similarity in SIMILARITIES:
         near = [
             (one, range_)
             for one in observations

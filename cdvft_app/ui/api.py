@@ -15,7 +15,7 @@ from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui import data_endpoints
 from cdvft_app.ui.shared.actions import submit
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 

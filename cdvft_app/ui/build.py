@@ -23,19 +23,11 @@ from cdvft_app.ui.use import tab as use
 # Its place in the address is its folder's name: ?tab=train. Tabs know nothing of each other.
 TABS: tuple[ModuleType, ...] = (train, compare, use, factors, learn)
 
-# Keeps the address in step with the tab that is looked at, so that a link leads back to it, and the browser's
-# Back to the tab before. Gradio selects the first tab before the one in the address; that must not overwrite
-# what the address asks for.
-# What it returns is the value of the tab's part of `seen`.
-_TAB_TO_ADDRESS = """() => {
-  const address = new URL(location.href), first = !window.tabWasSelected;
-  window.tabWasSelected = true;
-  const asked = address.searchParams.get("tab");
-  if (asked === "%s" || (first && asked)) return true;
-  address.searchParams.set("tab", "%s");
-  history[first ? "replaceState" : "pushState"](history.state, "", address.href.replaceAll("%%2C", ","));
-  return true;
-}"""
+# Keeps the address in step with the tab that is looked at. What it returns, the value of the tab's part of
+# `seen`, changes when the tab is to be filled: when it is first seen, and when a link of the page led to it.
+_SELECTED = """
+() => import("cdvft/shared/router.js").then(({{ tabSelected }}) => {unseen} + tabSelected("{tab}"))
+"""
 
 
 def build(app: AppState) -> gr.Blocks:
@@ -45,21 +37,24 @@ def build(app: AppState) -> gr.Blocks:
         title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as page:
         header(app)
-        seen = {name: gr.Checkbox(False, visible=False) for name in names}
+        seen = {name: gr.Number(0, visible=False) for name in names}
         with gr.Tabs(elem_id="tabs", selected=names[0]):
             visits = []
             for tab, name in zip(TABS, names, strict=True):
                 with gr.Tab(tab.TITLE, id=name, elem_id=f"tab-{name}") as item:
                     visit = tab.build(app)
-                item.select(None, None, seen[name], js=_TAB_TO_ADDRESS % (name, name))
                 # Every event costs the browser time for each field that one before it filled, so that tabs
                 # are filled when they are first seen, but for the one that a page begins with.
-                visits.append((page.load if name == names[0] else seen[name].change, visit))
+                at_load = [page.load] if name == names[0] else []
+                js = _SELECTED.format(unseen=0 if at_load else 1, tab=name)
+                item.select(None, None, seen[name], js=js)
+                visits.append(([*at_load, seen[name].change], visit))
 
         for begins, visit in visits:
             if visit is None:
                 continue
-            filled = begins(
+            filled = gr.on(
+                begins,
                 visit.call,
                 visit.inputs,
                 visit.outputs,

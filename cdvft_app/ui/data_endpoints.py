@@ -15,7 +15,7 @@ from cdvft_app.public import intake
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.viewing import visitor

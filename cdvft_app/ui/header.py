@@ -12,7 +12,7 @@ from cdvft_app.payloads.page import HeaderView, ServerMode
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import viewer_key
 from cdvft_app.training.device import device_name, kind_of_training
-from cdvft_app.ui import server
+from cdvft_app.ui import logs, server
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import address, component
 from cdvft_app.ui.shared.state import AppState
@@ -51,6 +51,7 @@ def header(app: AppState) -> gr.HTML:
         server_functions={
             "standing": lambda _: server.standing(app.queue.budget),
             "operate": partial(server.operate, app.store),
+            "failed": logs.script_error,
         },
         **fixed,
         elem_id="header",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
+from gradio import http_server
+from gradio.exceptions import ServerFailedToStartError
 from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
@@ -21,8 +24,10 @@ from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
-from cdvft_app.ui.starting import be_patient
 from cdvft_app.ui.theme import theme
+
+PATIENCE_SECONDS = 120.0
+POLL_SECONDS = 0.05
 
 
 def launch_arguments() -> dict[str, Any]:
@@ -74,3 +79,31 @@ async def _starting(app: gr.routes.App) -> AsyncIterator[None]:
     studio = page.studio if isinstance(page, AnsweringBlocks) else None
     app.middleware_stack = guarded if studio is None else Monitoring(guarded, studio)
     yield
+
+
+class PatientServer(http_server.Server):
+    """Waits as long as a busy machine needs to start.
+
+    Gradio gives it 5 s, and goes on to the next port; then the page 3 s, and ends the program with the advice
+    to set share=True.
+    """
+
+    def run_in_thread(self) -> None:
+        try:
+            super().run_in_thread()
+        except ServerFailedToStartError:
+            gives_up = time.monotonic() + PATIENCE_SECONDS
+            # Its thread ends where it cannot start, such as at a port that another program has.
+            while not self.started and self.thread.is_alive() and time.monotonic() < gives_up:
+                time.sleep(POLL_SECONDS)
+            if not self.started:
+                raise
+
+
+def be_patient() -> dict[str, bool]:
+    """For `Blocks.launch`, which has no argument for the server's class.
+
+    It need not ask for the page, as before that it waits for the server's start events without limit.
+    """
+    http_server.Server = PatientServer  # type: ignore[misc]
+    return {"_frontend": False}

@@ -8,14 +8,18 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import re
 import secrets
 import time
 
 from cdvft_app.settings.environment import environment
 
 FIELDS = ("run_id", "state", "visitor", "seconds")  # that a record may have as `extra`
+MAX_SCRIPT_ERRORS = 100  # of different texts, since anybody can send them
 _OF_UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 _key = secrets.token_bytes(32)
+_log = logging.getLogger(__name__)
+_script_errors: set[str] = set()
 
 
 class JsonLines(logging.Formatter):
@@ -52,6 +56,24 @@ def adopt_uvicorn() -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+def script_error(told: object) -> None:
+    """Log {"error", "where"} of a script of the page, once for each text; untrusted input.
+
+    Addresses are left out: they may name runs and tokens.
+    """
+    fields = told if isinstance(told, dict) else {}
+    error, where = (_one_line(fields.get(name), most) for name, most in (("error", 300), ("where", 80)))
+    text = f"{error} ({where})" if where else error
+    if error and text not in _script_errors and len(_script_errors) < MAX_SCRIPT_ERRORS:
+        _script_errors.add(text)
+        _log.warning("A script of the page failed: %s", text)
+
+
+def _one_line(given: object, most: int) -> str:
+    text = re.sub(r"\w+://\S+", "(an address)", given[: 4 * most]) if isinstance(given, str) else ""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:most].strip()
 
 
 def visitor_hash(visitor: str | None) -> str | None:

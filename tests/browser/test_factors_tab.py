@@ -167,7 +167,7 @@ def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> No
 
 def test_headings_and_switch_say_what_they_mean(visit: Visit, runs: dict[str, Source]) -> None:
     page = opened(visit, runs["three"])
-    heads = page.locator(".compare th")
+    heads = page.locator(".compare thead th")
     expect(heads).to_have_text(["Method", "Step", "Numbers trained", "‖ΔW‖", "of ‖W‖", "Effective rank"])
     for head in heads.all()[1:]:
         expect(head).to_have_attribute("title", re.compile(r"^\w+( \S+){4,}"))

@@ -138,9 +138,9 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
 
 def test_every_curve_of_longer_products_is_named_and_looks_its_own(visit: Visit) -> None:
     _, part = revealed(visit, "reach")
-    keys, names = part.locator(".swatch-key"), part.locator(".segmented label")
+    keys, names = part.locator(".legend li"), part.locator(".segmented label")
     expect(keys).to_have_text(names.all_inner_texts())
-    strokes = part.locator(".swatch-key line")
+    strokes = part.locator(".legend line")
     look = "(lines) => lines.map((one) => [one.getAttribute('stroke-dasharray'), one.getAttribute('stroke')])"
     before = strokes.evaluate_all(look)
     assert len({dash for dash, _ in before}) == len(before) == 4

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { csv } from "../../assets/js/shared/export.js";
+import { csv } from "../../assets/js/shared/table.js";
 import {
   aligned,
   amount,

@@ -1,7 +1,8 @@
 // One quantity of all methods as bars, with a switch over the quantities, and sentences on the chosen one.
 
 import { h, paragraphs, segmented } from "../shared/dom.js";
-import { draw, NARROW, onTheme } from "../shared/plotly.js";
+import { draw, NARROW } from "../shared/plotly.js";
+import { onTheme } from "../shared/theme.js";
 
 /** @import { Costs } from "../payloads.js" */
 
@@ -17,7 +18,7 @@ export class BarChart {
     this.empty = h("p", { class: "quiet undrawn", hidden: true });
     this.seen = h("div", { class: "seen", "aria-live": "polite" });
     this.node = h("section", { class: "part-of" }, this.controls, this.chart, this.empty, this.seen);
-    onTheme(() => this.redraw());
+    onTheme(this.chart, () => this.redraw());
   }
 
   /** @param {Costs} shown */

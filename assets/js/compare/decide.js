@@ -1,32 +1,79 @@
 // The answer to which method to take: one sentence, one table, and folded below what stands behind them.
 
 import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
-import { exports } from "../shared/export.js";
+import { exports, table, unbrokenAmounts } from "../shared/table.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { BarChart } from "./bars.js";
 import { Engines } from "./engines.js";
-import { fillNumbers, scrolled } from "./numbers.js";
-import { Age } from "./measured_when.js";
 
-/** @import { Costs, CostsFixed, CostsView, RooflineView } from "../payloads.js" */
+/** @import { Costs, CostsFixed, CostsView, RooflineView, Circumstances } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
+const TOGETHER = 600; // seconds within which one measurement is done
+const BUSY = 0.1;
+
+/** When and where steps were measured, in a line that keeps up with the clock. */
+class Age {
+  /** @param {AbortSignal} life */
+  constructor(life) {
+    /** @type {Circumstances | null} */
+    this.measured = null;
+    this.node = h("p", { class: "quiet age" });
+    const clock = setInterval(() => this.redraw(), 30_000);
+    life.addEventListener("abort", () => clearInterval(clock));
+  }
+
+  /** @param {Circumstances | null} measured */
+  show(measured) {
+    this.measured = measured;
+    this.redraw();
+  }
+
+  redraw() {
+    if (!this.measured) {
+      setText(this.node, "Step time and peak memory are not measured on this machine yet.");
+      return;
+    }
+    const { device, first, last, others } = this.measured;
+    const together =
+      last - first < TOGETHER
+        ? `measured ${ago(last)} on ${device}.`
+        : `measured on ${device}, some ${ago(first)}, some ${ago(last)}; measure again to have all at once.`;
+    const busy =
+      others < BUSY
+        ? ""
+        : ` Other programs took up to ${Math.round(100 * others)} % of the processor meanwhile: these times are too long.`;
+    setText(this.node, `Step time and peak memory: ${together}${busy}`);
+  }
+}
+
+/** @param {number} time in seconds since 1970 */
+function ago(time) {
+  const minutes = Math.round((Date.now() / 1000 - time) / 60);
+  if (minutes < 1) return "just now";
+  return minutes < 100
+    ? `${minutes} min ago`
+    : minutes < 2880
+      ? `${Math.round(minutes / 60)} hours ago`
+      : `${Math.round(minutes / 1440)} days ago`;
+}
+
 /** @param {Part<CostsView | null, CostsFixed, {roofline: Ask<object, RooflineView>}>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
   const problem = h("p", { class: "problem", role: "alert" });
   const sentence = h("p", { class: "answer", "aria-live": "polite" });
-  const table = h("table", { class: "scoreboard answers" });
+  const needs = table({ label: "What each method needs", class: "scoreboard answers" });
   const unavailable = h("div", { class: "quiet age" });
   const why = h("div", { class: "seen" });
-  const memory = h("table", { class: "numbers" });
-  const devices = h("table", { class: "numbers" });
+  const memory = table({ label: "Memory of a step" });
+  const devices = table({ label: "Devices" });
   const bars = new BarChart(element.id);
   const assumptions = h("ul", { class: "assumptions" });
-  const age = new Age();
+  const age = new Age(life);
   const engines = new Engines(server.roofline);
-  const current = () => props.value ?? props.first;
+  const current = () => props.value || props.first;
   /** @type {CostsView | null} */
   let drawn = null;
 
@@ -45,15 +92,15 @@ export function mount({ element, props, server, watch }) {
     {},
     h("div", { class: "run-head" }, title, origin),
     sentence,
-    scrolled("What each method needs", table),
+    needs.node,
     unavailable,
     h(
       "div",
       { class: "answer-folds" },
-      fold("Why", why, scrolled("Memory of a step", memory)),
+      fold("Why", why, memory.node),
       barsFold,
       enginesFold,
-      fold("What is assumed", assumptions, scrolled("Devices", devices), age.node),
+      fold("What is assumed", assumptions, devices.node, age.node),
       fold(
         "Save",
         exports("costs", () => current().shown?.rows ?? []),
@@ -64,39 +111,24 @@ export function mount({ element, props, server, watch }) {
 
   /** @param {Costs} shown */
   function fillTable({ methods, answers }) {
-    table.style.setProperty("--methods", String(methods.length));
-    table.replaceChildren(
-      h("caption", { class: "hidden-text" }, "What each method needs"),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          h("td", {}),
-          methods.map(({ method, label }) =>
-            h(
-              "th",
-              { scope: "col" },
-              h("span", { class: "method-cell" }, swatch(props.lines[method]), h("span", {}, label)),
-            ),
-          ),
+    needs.element.style.setProperty("--methods", String(methods.length));
+    needs.fill(
+      [
+        "",
+        ...methods.map(({ method, label }) =>
+          h("span", { class: "method-cell" }, swatch(props.lines[method]), h("span", {}, label)),
         ),
-      ),
-      h(
-        "tbody",
-        {},
-        answers.map(({ key, title: name, hint, texts, best }) =>
-          h(
-            "tr",
-            { class: key },
-            h("th", { scope: "row", title: hint }, name),
-            texts.map((text, at) =>
-              h("td", { class: best[at] ? "best" : null }, text?.replace(/(\d) /g, "$1\u00a0") ?? "–"),
-            ),
-          ),
-        ),
-      ),
+      ],
+      answers.map(({ key, title: name, hint, texts, best }) => ({
+        class: key,
+        cells: [
+          { text: name, title: hint },
+          ...texts.map((text, at) => ({
+            text: unbrokenAmounts(text ?? "–"),
+            class: best[at] ? "best" : null,
+          })),
+        ],
+      })),
     );
     const reasons = methods.flatMap(({ label, unavailable: reason, refused }) =>
       reason ? `${label}: ${reason}` : refused ? `${label} cannot be measured here. ${refused}` : [],
@@ -109,11 +141,9 @@ export function mount({ element, props, server, watch }) {
   /** @param {Costs} shown */
   function fillMemory({ memory: terms, rows, methods }) {
     const available = methods.filter(({ unavailable: reason }) => !reason);
-    fillNumbers(
-      memory,
-      "Memory of a step",
+    memory.fill(
       ["Memory of a step", ...available.map(({ label }) => label), "Formula"],
-      rows.length ? terms.map(({ title: name, formula, texts }) => [name, ...texts, formula]) : [],
+      rows.length ? terms.map(({ title: name, formula, texts }) => amounts([name, ...texts, formula])) : [],
     );
   }
 
@@ -137,17 +167,18 @@ export function mount({ element, props, server, watch }) {
     if (enginesFold.open) engines.show(shown.request);
     age.show(shown.measured);
     assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));
-    fillNumbers(
-      devices,
-      "Devices",
+    devices.fill(
       ["Device", "Bandwidth", "bfloat16", "Source"],
-      shown.devices.map((one) => [one.title, one.bandwidth, one.bfloat16, one.source]),
+      shown.devices.map((one) => amounts([one.title, one.bandwidth, one.bfloat16, one.source])),
     );
   }
 
   watch("value", show);
   whenShown(element, show);
 }
+
+/** @param {string[]} cells */
+const amounts = (cells) => cells.map(unbrokenAmounts);
 
 /**
  * @param {string} summary

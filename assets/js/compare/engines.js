@@ -1,7 +1,8 @@
 // One layer by engine: what it moves and multiplies, its limit, and beside it what was measured.
 
 import { h, setText } from "../shared/dom.js";
-import { fillNumbers, scrolled } from "./numbers.js";
+import { newest } from "../shared/part.js";
+import { table, unbrokenAmounts } from "../shared/table.js";
 
 /** @import { Roofline, RooflineView } from "../payloads.js" */
 /** @import { Ask } from "../shared/part.js" */
@@ -11,12 +12,13 @@ export class Engines {
   constructor(ask) {
     this.ask = ask;
     this.asked = "";
+    this.latest = newest();
     this.title = h("p", { class: "engines-layer" });
     this.problem = h("p", { class: "quiet note engines-said", role: "status" });
     this.bars = h("ul", { class: "engines", role: "list", "aria-label": "Measured times and their limits" });
-    this.table = h("table", { class: "numbers" });
+    this.table = table({ label: "One layer by engine" });
     this.rates = h("p", { class: "quiet note" });
-    this.counted = h("div", {}, scrolled("One layer by engine", this.table), this.rates);
+    this.counted = h("div", {}, this.table.node, this.rates);
     this.node = h("div", {}, this.title, this.bars, this.problem, this.counted);
   }
 
@@ -25,14 +27,13 @@ export class Engines {
     const asked = JSON.stringify(request);
     if (asked === this.asked) return;
     this.asked = asked;
-    if (!this.table.firstChild) setText(this.problem, "Counting …");
+    if (!this.table.element.firstChild) setText(this.problem, "Counting …");
     let answer = null;
     try {
-      answer = await this.ask(request);
+      answer = await this.latest(this.ask(request));
     } catch {
       /* said below */
     }
-    if (asked !== this.asked) return; // of settings that changed meanwhile
     if (!answer) this.asked = ""; // to be asked again
     this.fill(answer?.shown ?? null, answer?.problem ?? "The server did not answer; open this again.");
   }
@@ -47,11 +48,9 @@ export class Engines {
     setText(this.problem, shown ? shown.measured_on || shown.unmeasured : problem);
     this.bars.replaceChildren(...(shown ? bars(shown) : []));
     if (!shown) return;
-    fillNumbers(
-      this.table,
-      "One layer by engine, forward and backward",
+    this.table.fill(
       shown.columns,
-      shown.engines.map(({ texts }) => texts),
+      shown.engines.map(({ texts }) => texts.map(unbrokenAmounts)),
     );
     setText(this.rates, shown.rates);
   }

@@ -1,19 +1,20 @@
 // Doubts about the method and what is recorded: a figure each, with why, numbers and settings below it.
 
-import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
-import { draw, NARROW, onTheme } from "../shared/plotly.js";
+import { find, h, legend, paragraphs, setText } from "../shared/dom.js";
+import { draw, NARROW } from "../shared/plotly.js";
 import { whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
+import { onTheme } from "../shared/theme.js";
 
 /** @import { EvidenceFigure, Styled } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 /** @param {Part<null, Styled, {evidence: Ask<object, EvidenceFigure[]>}>} part */
 export function mount({ element, props, server }) {
-  const said = h("p", { class: "quiet", role: "status" });
-  const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
+  const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
+  const lines = legend("Methods");
   const figures = h("div", { class: "figures" });
-  find(element, ".mount").replaceChildren(h("h2", {}, "Seven doubts"), said, legend, figures);
+  find(element, ".mount").replaceChildren(h("h2", {}, "Seven doubts"), said, lines.node, figures);
   let asked = false;
   whenShown(element, async () => {
     if (asked) return;
@@ -30,11 +31,7 @@ export function mount({ element, props, server }) {
   /** @param {EvidenceFigure[]} shown */
   function show(shown) {
     const methods = [...new Set(shown.flatMap((one) => one.methods))];
-    legend.replaceChildren(
-      ...methods.map((method) =>
-        h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label)),
-      ),
-    );
+    lines.show(methods.map((method) => ({ style: props.lines[method], text: props.lines[method].label })));
     figures.replaceChildren(...shown.map(card));
   }
 }
@@ -51,7 +48,7 @@ function card(one) {
       chart.textContent = `The figure is not shown: ${error.message}. Its numbers are in the table below.`;
     });
   };
-  onTheme(redraw);
+  if (chart) onTheme(chart, redraw);
   redraw();
   return h(
     "section",

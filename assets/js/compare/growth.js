@@ -2,9 +2,10 @@
 
 import { find, h, segmented, setText, swatch } from "../shared/dom.js";
 import { amount, count, times } from "../shared/format.js";
-import { draw, NARROW, onTheme, resolve } from "../shared/plotly.js";
+import { draw, NARROW, resolve } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
+import { onTheme } from "../shared/theme.js";
 
 /** @import { Growth, GrowthCurves, GrowthFixed, GrowthView, Quantity } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -20,7 +21,7 @@ export function mount({ element, props, watch }) {
   let drawn = null;
 
   function show() {
-    const current = props.value ?? props.first;
+    const current = props.value || props.first;
     if (!isShown(element) || drawn === current) return;
     drawn = current;
     const { shown, problem: refused } = drawn;
@@ -75,7 +76,7 @@ class GrowthChart {
       this.note,
       this.table.details,
     );
-    onTheme(() => this.growth.length && this.redraw());
+    onTheme(this.chart, () => this.growth.length && this.redraw());
     this.chart.addEventListener("pointerdown", (event) => this.drag(event));
     this.chart.addEventListener("pointermove", (event) => {
       if (event.buttons) this.drag(event);

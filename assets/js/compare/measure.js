@@ -1,6 +1,6 @@
 // Measure step times on this machine: the button, progress, Cancel.
 
-import { find, h, setText } from "../shared/dom.js";
+import { find, h, progressBar, setText } from "../shared/dom.js";
 
 /** @import { Measuring } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -16,19 +16,8 @@ export function mount({ element, props, trigger, watch }) {
   );
   const cancel = h("button", { type: "button", class: "secondary", disabled: true, onclick: stop }, "Cancel");
   const text = h("p", { class: "quiet", role: "status" });
-  const done = h("span");
-  const bar = h(
-    "div",
-    {
-      class: "progress idle",
-      role: "progressbar",
-      "aria-label": "Measurement",
-      "aria-valuemin": 0,
-      "aria-valuemax": 100,
-    },
-    done,
-  );
-  find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
+  const bar = progressBar("Measurement");
+  find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar.node, text);
   let cancelling = false; // what still arrives between Cancel and its answer is not shown
   let kept = 0;
 
@@ -51,9 +40,7 @@ export function mount({ element, props, trigger, watch }) {
     const running = state === "on";
     start.disabled = running;
     cancel.disabled = !running;
-    bar.classList.toggle("idle", !running);
-    bar.setAttribute("aria-valuenow", String(Math.round(100 * fraction)));
-    done.style.width = `${100 * fraction}%`;
+    bar.set(fraction, running);
     text.className = state === "failed" ? "problem" : "quiet";
     setText(text, message);
   }

@@ -1,20 +1,22 @@
 // The scores of finished runs against their costs, with a switch over the costs.
 
-import { find, h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
-import { exports } from "../shared/export.js";
-import { draw, onTheme } from "../shared/plotly.js";
+import { find, h, legend, paragraphs, segmented, setText } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
+import { exports, tableUnder } from "../shared/table.js";
+import { drawn, newest } from "../shared/part.js";
+import { draw } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
-import { tableUnder } from "../shared/table.js";
+import { onTheme } from "../shared/theme.js";
 
-/** @import { NoOutcomes, Outcomes, Styled } from "../payloads.js" */
+/** @import { NoOutcomes, Outcomes, OutcomesFixed } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const UNFOLDED = 2; // sentences; more would not leave the first screen short
 
 /**
- * @param {Part<null, Styled, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
+ * @param {Part<null, OutcomesFixed, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
  */
-export function mount({ element, props, server }) {
+export function mount({ element, props, server, life }) {
   const title = h("h2", {}, "What your runs gave");
   const origin = h("p", { class: "origin" });
   const chosen = h("select", {
@@ -31,7 +33,7 @@ export function mount({ element, props, server }) {
     role: "group",
     "aria-label": "Scores of settings against what they cost",
   });
-  const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
+  const methods = legend("Methods");
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const others = h("div", { class: "seen" });
   const more = h("details", { class: "as-table" }, h("summary", {}, "In words"), others);
@@ -50,7 +52,7 @@ export function mount({ element, props, server }) {
     { hidden: true },
     h("div", { class: "chart-controls" }, chosen, axes),
     chart,
-    legend,
+    methods.node,
     hint,
     seen,
     more,
@@ -67,34 +69,32 @@ export function mount({ element, props, server }) {
   /** @type {string | null} else the latest */
   let picked = null;
   let axis = "parameters",
-    drawn = "",
-    asking = 0;
+    filled = "",
+    answered = false;
+  const latest = newest(life);
   find(element, ".mount").replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
 
   /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
   async function refresh() {
     if (!isShown(element)) return; // asked for once it is
-    const mine = ++asking;
-    for (const flops of shown ? [true] : [false, true]) {
+    if (!answered && props.first) fill(props.first);
+    for (const flops of answered ? [true] : [false, true]) {
       let answer;
       try {
-        answer = await server.outcomes({ chosen: picked, flops });
+        answer = await latest(server.outcomes({ chosen: picked, flops }));
       } catch {
-        /* said below */
+        return setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
       }
-      if (mine !== asking) return;
-      if (!answer) {
-        setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
-        return;
-      }
-      fill(answer);
+      answered = true;
+      const found = answer;
+      drawn(all, () => fill(found));
     }
   }
 
   /** @param {Outcomes | NoOutcomes} answer */
   function fill(answer) {
-    if (JSON.stringify(answer) === drawn) return;
-    drawn = JSON.stringify(answer);
+    if (JSON.stringify(answer) === filled) return;
+    filled = JSON.stringify(answer);
     all.hidden = answer.choices.length === 0;
     setText(
       problem,
@@ -125,11 +125,9 @@ export function mount({ element, props, server }) {
         ),
       );
     }
-    legend.replaceChildren(
-      ...answer.methods.map((method) =>
-        h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label)),
-      ),
-      h("li", { class: "quiet" }, h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"),
+    methods.show(
+      answer.methods.map((method) => ({ style: props.lines[method], text: props.lines[method].label })),
+      [h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"],
     );
     redraw();
   }
@@ -138,7 +136,7 @@ export function mount({ element, props, server }) {
     if (!shown) return;
     const figure = shown.figures[axis];
     const counting = axis === "flops" && !shown.counted;
-    for (const node of [chart, legend, hint]) node.hidden = !figure;
+    for (const node of [chart, methods.node, hint]) node.hidden = !figure;
     setText(hint, shown.axes.find(({ key }) => key === axis)?.hint ?? "");
     const all = paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]);
     // A front of points says nothing of chance: the first verdict stands beside it.
@@ -153,8 +151,8 @@ export function mount({ element, props, server }) {
     });
   }
 
-  onTheme(redraw);
-  document.addEventListener("runs-changed", refresh);
+  onTheme(chart, redraw);
+  heard("runs-changed", life, refresh);
   // Runs may also come from elsewhere: look again whenever the page is turned to this section.
   whenShown(element, refresh);
 }

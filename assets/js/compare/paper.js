@@ -1,7 +1,7 @@
 // The paper's figures beside ours, each with its verdict.
 
 import { find, h } from "../shared/dom.js";
-import { exports } from "../shared/export.js";
+import { exports, table } from "../shared/table.js";
 import { aligned, count } from "../shared/format.js";
 import { whenShown } from "../shared/shown.js";
 
@@ -40,16 +40,13 @@ export function mount({ element, props }) {
  */
 function draw(element, rows) {
   /** @param {PaperRow} row */
-  const line = (row) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, row.quantity),
-      h("td", { class: "value paper" }, row.published ?? "–"),
-      h("td", { class: "value recomputed" }, recomputed(row)),
-      h("td", { class: "unit" }, row.unit),
-      h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
-    );
+  const line = (row) => [
+    row.quantity,
+    { text: row.published ?? "–", class: "value paper" },
+    { text: recomputed(row), class: "value recomputed" },
+    { text: row.unit, class: "unit" },
+    { text: MARKS[row.verdict] ?? row.verdict, class: `verdict ${row.verdict.split(" ")[0]}` },
+  ];
   // A reason that many rows share is said once.
   /** @param {PaperRow[]} some */
   const reasons = (some) =>
@@ -58,48 +55,27 @@ function draw(element, rows) {
       return h("p", {}, h("b", {}, `${[...new Set(about)].join("; ")}. `), why);
     });
   /**
-   * @param {PaperRow[]} some
-   * @param {string} topic
-   */
-  const group = (some, topic) =>
-    h(
-      "tbody",
-      {},
-      h("tr", { class: "topic" }, h("th", { scope: "rowgroup", colspan: HEADS.length }, topic)),
-      some.filter((row) => row.topic === topic).map(line),
-    );
-  /**
-   * @param {string} name
+   * @param {string} label
    * @param {PaperRow[]} some
    */
-  const table = (name, some) =>
-    h(
-      "div",
-      { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": name },
-      h(
-        "table",
-        { class: "numbers paper-table" },
-        h("caption", { class: "hidden-text" }, name),
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            HEADS.map(([head, hint, kind]) =>
-              h("th", { scope: "col", class: kind, title: hint || null }, head),
-            ),
-          ),
-        ),
-        [...new Set(some.map((row) => row.topic))].map((topic) => group(some, topic)),
-      ),
+  const figures = (label, some) => {
+    const made = table({ label, class: "numbers paper-table" });
+    made.fill(
+      HEADS.map(([text, title, kind]) => ({ text, title, class: kind })),
+      [...new Set(some.map((row) => row.topic))].map((topic) => ({
+        head: topic,
+        class: "topic",
+        rows: some.filter((row) => row.topic === topic).map(line),
+      })),
     );
+    return made.node;
+  };
   const both = rows.filter((row) => row.published !== null);
   const one = rows.filter((row) => row.published === null);
   find(element, ".mount").replaceChildren(
     h("h2", {}, "The paper's figures beside ours"),
     h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had.`),
-    table("The paper's figures beside ours", both),
+    figures("The paper's figures beside ours", both),
     h(
       "details",
       { class: "as-table" },
@@ -110,7 +86,7 @@ function draw(element, rows) {
       "details",
       { class: "as-table" },
       h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
-      table("Rows without a known figure of the paper", one),
+      figures("Rows without a known figure of the paper", one),
       h("div", { class: "seen" }, reasons(one)),
     ),
     exports("paper", () => rows.map((row) => ({ ...row }))),

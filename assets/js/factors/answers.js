@@ -1,5 +1,7 @@
 // The Factors tab's requests to the server: cached, with a refusal thrown as an error.
 
+import { h, textButton } from "../shared/dom.js";
+
 /** @import { Ask } from "../shared/part.js" */
 /** @import { Images, InspectedRuns, LayerInputs, LayerVectors, MostChanged, NoSingularValues, OpenedRun } from "../payloads.js" */
 /** @import { Overview, Refused, SingularValues, Weights } from "../payloads.js" */
@@ -82,5 +84,38 @@ export class Answers {
     if (run.layers.length === 1) return last;
     const answer = await this.ask("most_changed", { run: run.id }).catch(() => null);
     return answer?.module ?? last;
+  }
+}
+
+/** What is said in place of numbers: a problem, and a button to try again where that helps. */
+export class Message {
+  constructor() {
+    this.node = h("p", { class: "problem", role: "status", hidden: true });
+  }
+
+  /**
+   * @param {string | null} text null hides it
+   * @param {...(string | Node)} more
+   */
+  show(text, ...more) {
+    this.node.replaceChildren(text ?? "", ...more);
+    this.node.hidden = !text;
+  }
+
+  /**
+   * Show an error, with a button for `again` unless the refusal is final.
+   * @param {unknown} error
+   * @param {() => void} again
+   */
+  error(error, again) {
+    const final = error instanceof Refusal && error.final;
+    const retry = () => {
+      this.show(null);
+      again();
+    };
+    this.show(
+      error instanceof Error ? error.message : String(error),
+      ...(final ? [] : [" ", textButton("Try again", retry)]),
+    );
   }
 }

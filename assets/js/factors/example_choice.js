@@ -1,10 +1,11 @@
-// The base class of choosing an example, and one token or patch of it, to follow through a layer: texts and images.
+// Choosing what is followed through a layer: a sentence or an image, and one token or patch of it.
 
 import { h } from "../shared/dom.js";
-import { accepted, Refusal } from "./answers.js";
+import { newest } from "../shared/part.js";
+import { accepted, Message } from "./answers.js";
 import { decode } from "./data.js";
 
-/** @import { LayerInputs, Refused } from "../payloads.js" */
+/** @import { LayerInputs, Refused, Images } from "../payloads.js" */
 /** @import { LayerData } from "./data.js" */
 
 /** @typedef {{x: Float32Array, output: number}} TokenInput one token's vector, and the norm of what the layer makes of it */
@@ -25,10 +26,11 @@ export class ExampleChoice {
   constructor(ask, ontake) {
     this.ask = ask;
     this.ontake = ontake;
+    this.latest = newest();
     /** @type {(LayerInputs & {values: Float32Array}) | null} */
     this.inputs = null;
     this.node = h("div", { class: "choice" });
-    this.refusal = h("p", { class: "problem", role: "status", hidden: true });
+    this.refusal = new Message();
     this.tokens = h("fieldset", { class: "tokens", hidden: true });
   }
 
@@ -39,47 +41,28 @@ export class ExampleChoice {
   begin(layer) {
     this.layer = layer;
     this.inputs = null;
-    this.refuse(null);
+    void this.latest(null);
+    this.refusal.show(null);
   }
 
   /**
-   * @param {string | null} problem
-   * @param {(() => void) | null} again
-   */
-  refuse(problem, again = null) {
-    this.refusal.replaceChildren(
-      problem ?? "",
-      ...(again
-        ? [" ", h("button", { type: "button", class: "text-button", onclick: again }, "Try again")]
-        : []),
-    );
-    this.refusal.hidden = !problem;
-  }
-
-  /**
-   * The answer of `ask()`, or null if it was refused or another layer is shown by now. If the server was busy or did
-   * not answer, `again` is offered.
+   * The answer of `ask()`, or null if it was refused, which is said.
    * @template Answer
    * @param {() => Promise<Answer | Refused>} ask
-   * @param {() => void} again
+   * @param {() => void} again is offered where that may help
    * @returns {Promise<Answer | null>}
    */
   async wait(ask, again) {
-    const { layer } = this;
     this.node.toggleAttribute("data-busy", true);
     /** @type {Answer | null} */
-    let answer = null,
-      problem = null,
-      final = false;
+    let answer = null;
+    this.refusal.show(null);
     try {
-      answer = accepted(await ask());
+      answer = accepted(await this.latest(ask()));
     } catch (error) {
-      problem = (error instanceof Error && error.message) || "The server does not answer.";
-      final = error instanceof Refusal && error.final;
+      this.refusal.error(error, again);
     }
     this.node.toggleAttribute("data-busy", false);
-    if (layer !== this.layer) return null;
-    this.refuse(problem, final ? null : again);
     return answer;
   }
 
@@ -132,5 +115,165 @@ export class ExampleChoice {
       }),
       h("span", {}, shown),
     );
+  }
+}
+
+/** @extends {ExampleChoice<number>} */
+export class PatchChoice extends ExampleChoice {
+  group = "image";
+
+  /**
+   * `images(layer)` gets the examples of the layer's run.
+   * @param {(layer: LayerData, example: {image: number}) => Promise<LayerInputs | Refused>} ask
+   * @param {(layer: LayerData) => Promise<Images | Refused>} images
+   * @param {(token: TokenInput) => void} ontake
+   */
+  constructor(ask, images, ontake) {
+    super((layer, image) => ask(layer, { image }), ontake);
+    this.images = images;
+    /** @type {Images | null} */
+    this.found = null;
+    this.image = 0;
+    this.thumbnails = h("fieldset", { class: "thumbnails" });
+    this.picture = h("img", { alt: "" });
+    this.grid = h("div", { class: "patch-grid" });
+    this.tokens.classList.add("patches");
+    this.node = h("div", { class: "choice images" }, this.refusal.node, this.thumbnails, this.tokens);
+  }
+
+  /** @param {LayerData} layer */
+  async show(layer) {
+    this.begin(layer);
+    this.thumbnails.hidden = this.tokens.hidden = true;
+    this.found = await this.wait(
+      () => this.images(layer),
+      () => this.show(layer),
+    );
+    if (!this.found || layer !== this.layer) return;
+    const { images } = this.found;
+    this.image = Math.min(this.image, images.length - 1);
+    this.thumbnails.replaceChildren(
+      h("legend", {}, "Image"),
+      ...images.map(({ label, picture }, place) =>
+        h(
+          "label",
+          { class: "thumbnail" },
+          h("input", {
+            type: "radio",
+            name: "forward-image",
+            value: place,
+            checked: place === this.image,
+            "aria-label": `Image ${place + 1}: ${label}`,
+            onchange: () => this.load(place),
+          }),
+          h("img", { src: picture, alt: "" }),
+          h("span", {}, label),
+        ),
+      ),
+      ...(images.length === 1
+        ? [h("p", { class: "quiet" }, "One image is recorded; a run of your own offers more.")]
+        : []),
+    );
+    this.thumbnails.hidden = false;
+    await this.load(this.image);
+  }
+
+  /**
+   * @param {number} image
+   * @param {LayerInputs} answer
+   */
+  loaded(image, { tokens }) {
+    if (!this.found) return;
+    const { images, before, rows, columns } = this.found,
+      first = before.length;
+    this.image = image;
+    const { token } = this;
+    this.token = Math.min(token ?? first + (rows >> 1) * columns + (columns >> 1), tokens.length - 1);
+    this.picture.src = images[image].picture;
+    this.grid.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
+    this.grid.replaceChildren(
+      ...tokens.slice(first).map((name, place) => this.radio(first + place, name, "patch", "")),
+    );
+    this.tokens.replaceChildren(
+      h("legend", {}, `Patch, one of ${rows} × ${columns}`),
+      h("div", { class: "patch-picture" }, this.picture, this.grid),
+      h(
+        "div",
+        { class: "before" },
+        before.map((name, token) => this.radio(token, name, "token-choice")),
+        h(
+          "p",
+          { class: "quiet" },
+          before.length ? "The class token stands for the whole image and has no place in it." : "",
+        ),
+      ),
+    );
+    this.tokens.hidden = false;
+  }
+}
+
+/** @extends {ExampleChoice<string>} */
+export class TextChoice extends ExampleChoice {
+  group = "text";
+
+  /**
+   * @param {(layer: LayerData, example: {text: string}) => Promise<LayerInputs | Refused>} ask
+   * @param {(token: TokenInput) => void} ontake
+   */
+  constructor(ask, ontake) {
+    super((layer, text) => ask(layer, { text }), ontake);
+    /** @type {string | null} */
+    this.text = null;
+    this.select = h("select", { id: "forward-example", onchange: () => this.load(this.select.value) });
+    this.label = h("label", { for: "forward-example" }, "Example");
+    this.typed = h("input", {
+      type: "text",
+      id: "forward-text",
+      maxlength: 400,
+      placeholder: "or type a sentence",
+      "aria-label": "A sentence of your own",
+    });
+    const form = h(
+      "form",
+      {
+        class: "forward-form",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.load(this.typed.value);
+        },
+      },
+      this.label,
+      this.select,
+      this.typed,
+      h("button", { type: "submit", class: "small" }, "Use it"),
+    );
+    this.node = h("div", { class: "choice" }, form, this.refusal.node, this.tokens);
+  }
+
+  /** @param {LayerData} layer */
+  show(layer) {
+    this.begin(layer);
+    const { texts } = layer;
+    this.select.replaceChildren(...texts.map((text) => h("option", { value: text }, text)));
+    this.select.hidden = this.label.hidden = !texts.length;
+    this.tokens.hidden = true;
+    const text = this.text ?? texts[0];
+    if (text) this.load(text);
+  }
+
+  /**
+   * @param {string} text
+   * @param {LayerInputs} answer
+   */
+  loaded(text, { tokens }) {
+    this.text = text;
+    if ([...this.select.options].some(({ value }) => value === text)) this.select.value = text;
+    const { token } = this;
+    this.token = Math.min(Math.max(1, token ?? 2), tokens.length - 1);
+    this.tokens.replaceChildren(
+      h("legend", {}, "Token"),
+      ...tokens.map((name, place) => this.radio(place, name, "token-choice")),
+    );
+    this.tokens.hidden = false;
   }
 }

@@ -1,12 +1,11 @@
 // Follow one token or patch through the layer: stage by stage, with its real numbers.
 
-import { h, setText, swatch } from "../shared/dom.js";
+import { h, legend, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { tableUnder } from "../shared/table.js";
-import { PatchChoice } from "./patch_choice.js";
+import { PatchChoice, TextChoice } from "./example_choice.js";
 import { difference, stages } from "./stages.js";
-import { TextChoice } from "./text_choice.js";
 
 /** @import { Images, LayerInputs, Refused } from "../payloads.js" */
 /** @import { TokenInput } from "./example_choice.js" */
@@ -107,11 +106,9 @@ export class Forward {
     this.factor = part("What it is multiplied by");
     this.result = h("p", { class: "part-name" });
     this.cursorText = h("p", { class: "under" }, "\u00a0");
-    this.legend = h(
-      "p",
-      { class: "legend", hidden: true },
-      WAYS.map(([words, line]) => h("span", {}, swatch({ line }), words)),
-    );
+    this.legend = legend("Lines");
+    this.legend.show(WAYS.map(([text, line]) => ({ style: { line }, text })));
+    this.legend.node.hidden = true;
     this.verdict = h("p", { class: "verdict", hidden: true });
     this.table = tableUnder(() => this.#numbers(), "This stage in numbers");
     this.stage = h(
@@ -132,7 +129,7 @@ export class Forward {
         this.factor.node,
         h("div", {}, this.result, this.plot.node, this.cursorText),
       ),
-      this.legend,
+      this.legend.node,
       this.verdict,
       this.table.details,
     );
@@ -223,7 +220,7 @@ export class Forward {
         { xTitle: "place" },
       );
     } else draw(this.plot, stage, "var(--method-cdvft)", block);
-    this.verdict.hidden = this.legend.hidden = !stage.check;
+    this.verdict.hidden = this.legend.node.hidden = !stage.check;
     if (stage.check && before && this.token) {
       const { error, largest } = difference(numbers, before),
         added = Math.hypot(...numbers),

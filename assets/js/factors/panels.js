@@ -1,6 +1,6 @@
 // The frame around each view: its title, the entry under the cursor, and a button for its PNG.
 
-import { h, setText } from "../shared/dom.js";
+import { h, setText, textButton } from "../shared/dom.js";
 
 /** @import { CanvasView } from "../shared/canvas_view.js" */
 
@@ -26,19 +26,11 @@ export function panel(title, view, { note = "", name }) {
   const heading = h("h3", {}, title),
     noteNode = h("span", { class: "note" }, note),
     readout = h("p", { class: "under", "aria-live": "off" });
-  const save = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      "aria-label": `Save ${title} as PNG`,
-      onclick: () =>
-        view.savePng(
-          name(),
-          `${heading.textContent}, ${noteNode.textContent}, ${name().replaceAll("_", " ")}`,
-        ),
-    },
+  const save = textButton(
     "PNG",
+    () =>
+      view.savePng(name(), `${heading.textContent}, ${noteNode.textContent}, ${name().replaceAll("_", " ")}`),
+    { "aria-label": `Save ${title} as PNG` },
   );
   const node = h(
     "figure",

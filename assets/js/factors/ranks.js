@@ -1,9 +1,10 @@
 // Singular values of the update, beside those of the other methods on the same layer, and the numbers in a table.
 
-import { dashes, h, swatch } from "../shared/dom.js";
+import { dashes, h, legend } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { decode } from "./data.js";
+import { table } from "../shared/table.js";
 import { panel } from "./panels.js";
 
 /** @import { InspectedRun, NoSingularValues, OpenedRun, SingularValues } from "../payloads.js" */
@@ -46,14 +47,14 @@ export class Ranks {
       }),
       { name: () => this.name() },
     );
-    this.legend = h("p", { class: "legend" });
+    this.legend = legend("Lines");
     const meaning = h(
       "p",
       { class: "quiet" },
       "A singular value says how much ΔW stretches one of its perpendicular directions: ΔW = Σ σₖ uₖ vₖᵀ, with all uₖ and vₖ of length 1. The rank counts those above zero.",
     );
-    this.panel.node.append(this.legend, meaning);
-    this.table = h("table", { class: "numbers compare" });
+    this.panel.node.append(this.legend.node, meaning);
+    this.table = table({ label: "This layer in numbers", class: "numbers compare", tall: false });
     this.node = h(
       "div",
       { class: "row ranks" },
@@ -62,11 +63,7 @@ export class Ranks {
         "figure",
         { class: "panel" },
         h("figcaption", {}, h("h3", {}, "In numbers"), h("span", { class: "note" }, "this layer")),
-        h(
-          "div",
-          { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "This layer in numbers" },
-          this.table,
-        ),
+        this.table.node,
         h(
           "p",
           { class: "quiet" },
@@ -154,15 +151,11 @@ export class Ranks {
       own?.reason ??
         (values && !values[0] ? "ΔW is zero here: training has not begun" : own ? "" : "computing …"),
     );
-    this.legend.replaceChildren(
-      ...[{ run: layer.run }, ...shown].map(({ run }) =>
-        h(
-          "span",
-          {},
-          swatch(this.lines[run.method]),
-          run === layer.run ? `${run.label}, this step` : `${run.label}, last step`,
-        ),
-      ),
+    this.legend.show(
+      [{ run: layer.run }, ...shown].map(({ run }) => ({
+        style: this.lines[run.method],
+        text: run === layer.run ? `${run.label}, this step` : `${run.label}, last step`,
+      })),
     );
     this.#numbers(layer);
   }
@@ -187,33 +180,16 @@ export class Ranks {
         step: other.steps.at(-1),
       })),
     ];
-    const cell = (/** @type {string | number} */ text) => h("td", {}, text);
-    this.table.replaceChildren(
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          COLUMNS.map(([text, hint]) => h("th", { scope: "col", title: hint }, text)),
-        ),
-      ),
-      h(
-        "tbody",
-        {},
-        rows.map(({ run, parameters, norm, rank, step }) =>
-          h(
-            "tr",
-            {},
-            h("td", {}, run.label),
-            cell(step ?? ""),
-            cell(count(parameters)),
-            cell(norm === null ? "" : short(norm)),
-            cell(norm !== null && weight ? `${short((100 * norm) / weight)} %` : "unknown"),
-            cell(rank === null ? "not computed" : `${short(rank)} of ${Math.min(layer.d_out, layer.d_in)}`),
-          ),
-        ),
-      ),
+    this.table.fill(
+      COLUMNS.map(([text, title]) => ({ text, title })),
+      rows.map(({ run, parameters, norm, rank, step }) => [
+        run.label,
+        step ?? "",
+        count(parameters),
+        norm === null ? "" : short(norm),
+        norm !== null && weight ? `${short((100 * norm) / weight)} %` : "unknown",
+        rank === null ? "not computed" : `${short(rank)} of ${Math.min(layer.d_out, layer.d_in)}`,
+      ]),
     );
   }
 

@@ -10,7 +10,7 @@ import { runTitle } from "./captions.js";
 /** @param {InspectedRun} run */
 const option = (run) => h("option", { value: run.id }, runTitle(run));
 
-const MOST_COMPANIONS = 4;
+const MAX_COMPANIONS = 4;
 
 export class RunChoice {
   /** @type {InspectedRun[]} every run that has snapshots */
@@ -89,6 +89,6 @@ export class RunChoice {
       (other) =>
         other.id !== id && (other.id === this.beside || (other.group === group && other.method !== method)),
     );
-    return others.slice(0, MOST_COMPANIONS);
+    return others.slice(0, MAX_COMPANIONS);
   }
 }

@@ -1,6 +1,6 @@
 // A layer's vectors at one snapshot as a file.
 
-import { h } from "../shared/dom.js";
+import { h, textButton } from "../shared/dom.js";
 import { download } from "../shared/download.js";
 
 /** @import { LayerData } from "./data.js" */
@@ -45,7 +45,7 @@ export function saveVectors(layer, t, kind) {
  */
 export function saveButtons(onsave) {
   const button = (/** @type {"csv" | "json"} */ kind, /** @type {string} */ text) =>
-    h("button", { type: "button", class: "text-button", onclick: () => onsave(kind) }, text);
+    textButton(text, () => onsave(kind));
   return h(
     "span",
     { class: "actions" },

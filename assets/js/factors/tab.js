@@ -1,13 +1,14 @@
 // The Factors tab: choosing a run and a layer, loading one layer at a time, and all its views at the same snapshot.
 
 import { find, h, setText } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
 import { fullScreenButton } from "../shared/full_screen.js";
-import { accepted, Answers } from "./answers.js";
+import { newest } from "../shared/part.js";
+import { asked, keep } from "../shared/router.js";
+import { accepted, Answers, Message } from "./answers.js";
 import { LayerData } from "./data.js";
 import { Forward } from "./forward.js";
-import * as link from "./link.js";
-import { isTraining, Live } from "./live.js";
-import { Message } from "./message.js";
+import { isTraining, live } from "./live.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { Ranks } from "./ranks.js";
@@ -18,11 +19,23 @@ import { GONE, layerCaption, originCaption, payloadCaption } from "./captions.js
 
 /** @import { FactorsFixed, OpenedRun, Overview as Numbers } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
+/** @import { Place } from "../shared/heatmap.js" */
 /** @import { Questions } from "./answers.js" */
 
+const SETTLED = 400; // milliseconds without a change: browsers count how often an address is changed
+
+/** What the address asks for; null where it says nothing. */
+const inAddress = () => ({
+  run: asked("factors"),
+  layer: asked("layer"),
+  step: asked("step"),
+  entry: asked("entry"),
+  part: asked("show"),
+});
+
 /** @param {Part<null, FactorsFixed, Questions>} part */
-export function mount({ element, props, server }) {
-  new FactorsTab(find(element, ".mount"), props, server).begin();
+export function mount({ element, props, server, life }) {
+  return new FactorsTab(find(element, ".mount"), props, server, life).begin();
 }
 
 class FactorsTab {
@@ -32,15 +45,21 @@ class FactorsTab {
   layer;
   /** @type {string | null} the layer's name */
   module = null;
-  /** @type {ReturnType<typeof link.asked> | null} what a link wants to be seen first */
+  /** @type {ReturnType<typeof inAddress> | null} what a link wants to be seen first */
   wanted = null;
+  /** @type {number | undefined} until the address says what is pointed at */
+  settling;
 
   /**
    * @param {HTMLElement} place
    * @param {FactorsFixed} props
    * @param {Questions} server
+   * @param {AbortSignal} life
    */
-  constructor(place, props, server) {
+  constructor(place, props, server, life) {
+    this.opening = newest(life);
+    this.showing = newest(life);
+    this.comparing = newest(life);
     this.props = props;
     this.server = server;
     this.answers = new Answers(server);
@@ -54,6 +73,7 @@ class FactorsTab {
     );
     this.origin = h("p", { class: "origin" });
     this.gone = h("p", { class: "notice", role: "status", hidden: true }, GONE);
+    this.waiting = h("p", { class: "quiet", role: "status" }, "Reading the runs …");
     this.problem = new Message();
     this.overview = new Overview((module) => {
       this.module = module;
@@ -65,7 +85,7 @@ class FactorsTab {
     );
     this.heading = h("h2", { class: "layer-name" });
     this.about = h("p", { class: "quiet layer-about" });
-    this.views = new Views((entry) => link.point(this.shownStep, entry));
+    this.views = new Views((entry) => this.pointed(entry));
     this.ranks = new Ranks(props.lines);
     this.forward = new Forward(
       (layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
@@ -98,6 +118,7 @@ class FactorsTab {
         fullScreenButton(() => this.node),
       ),
       this.gone,
+      this.waiting,
       this.problem.node,
       h(
         "div",
@@ -108,34 +129,41 @@ class FactorsTab {
       this.layerPart,
     );
     place.replaceChildren(this.node);
-    this.live = new Live(this.node, server.open, (run) => this.grown(run));
-    document.addEventListener("runs-changed", () => {
-      if (this.node.isConnected && this.choice.available.length) this.choice.list();
-    });
+    this.follow = live(this.node, life, server.open, (run) => this.grown(run));
+    heard("runs-changed", life, () => this.choice.available.length && this.choice.list());
+    heard("address", life, () => asked("tab") === "factors" && this.arrive());
   }
 
   async begin() {
+    this.waiting.hidden = false;
     try {
       await this.choice.list();
-      const asked = link.asked(),
-        { run, gone } = this.choice.first(asked.run);
-      if (!run) {
-        this.problem.show("No run keeps factors yet. Train a method with an adapter, and look here.");
-        return;
-      }
-      this.gone.hidden = !gone;
-      this.module = asked.layer;
-      this.wanted = asked;
-      await this.open(run.id);
+      this.waiting.hidden = true;
+      await this.arrive();
     } catch (error) {
+      this.waiting.hidden = true;
       this.problem.error(error, () => this.begin());
     }
+  }
+
+  /** Show what the address asks for. */
+  async arrive() {
+    const wanted = inAddress(),
+      { run, gone } = this.choice.first(wanted.run);
+    if (!run) {
+      this.problem.show("No run keeps factors yet. Train a method with an adapter, and look here.");
+      return;
+    }
+    this.gone.hidden = !gone;
+    this.module = wanted.layer;
+    this.wanted = wanted;
+    await this.open(run.id);
   }
 
   /** @param {string} id of a run */
   async open(id) {
     try {
-      const run = accepted(await this.server.open({ run: id }));
+      const run = accepted(await this.opening(this.server.open({ run: id })));
       this.run = run;
       this.answers.clear();
       this.problem.show(null);
@@ -147,7 +175,7 @@ class FactorsTab {
       this.overview.choose(this.module ?? "");
       await this.showLayer();
       await this.loadNumbers(run);
-      this.live.follow(run);
+      this.follow(run);
     } catch (error) {
       this.problem.error(error, () => this.open(id));
     }
@@ -164,7 +192,7 @@ class FactorsTab {
     this.answers.clear();
     setText(this.origin, originCaption(run));
     await this.showLayer();
-    this.live.follow(this.layer?.run === run ? run : before); // what did not come is asked for again
+    this.follow(this.layer?.run === run ? run : before); // what did not come is asked for again
   }
 
   /**
@@ -211,15 +239,24 @@ class FactorsTab {
     return facts && new LayerData(await this.answers.ask("layer", { run: run.id, module }), facts, run);
   }
 
+  /**
+   * A run's layer, and that of the run beside it.
+   * @param {OpenedRun} run
+   * @param {string} module
+   */
+  async loadBoth(run, module) {
+    const chosen = this.choice.beside;
+    const layer = await this.load(run, module);
+    const other = chosen ? await this.answers.ask("open", { run: chosen }) : null;
+    return { layer, other, beside: other ? ((await this.load(other, module)) ?? null) : null };
+  }
+
   async showLayer() {
     const { run, module } = this,
       began = performance.now();
     if (!run || module === null) return;
     try {
-      const layer = await this.load(run, module);
-      const chosen = this.choice.beside;
-      const other = chosen ? await this.answers.ask("open", { run: chosen }) : null;
-      const beside = other ? ((await this.load(other, module)) ?? null) : null;
+      const { layer, other, beside } = await this.showing(this.loadBoth(run, module));
       if (!layer || run !== this.run || module !== this.module) return;
       this.problem.show(
         other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null,
@@ -240,12 +277,9 @@ class FactorsTab {
       this.forward.show(layer);
       setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
-      link.keep(run.id, module);
-      link.goTo(this.wanted?.part ?? null, {
-        vectors: this.views,
-        ranks: this.ranks,
-        forward: this.forward,
-      });
+      keep({ factors: run.id, layer: module });
+      const parts = { vectors: this.views, ranks: this.ranks, forward: this.forward };
+      parts[/** @type {keyof typeof parts} */ (this.wanted?.part)]?.node.scrollIntoView();
       if (this.wanted?.entry) this.views.pointAt(this.wanted.entry);
       this.wanted = null;
       if (!isTraining(run)) await this.compare(layer);
@@ -266,15 +300,14 @@ class FactorsTab {
    * @param {LayerData} layer
    */
   async compare(layer) {
-    const own = await this.answers.ask("singular", { run: layer.run.id, module: layer.module });
+    const own = await this.comparing(
+      this.answers.ask("singular", { run: layer.run.id, module: layer.module }),
+    );
     if (layer !== this.layer) return;
     this.ranks.take(own);
     for (const companion of this.choice.companions(layer.run)) {
       try {
-        const opened = await this.answers.ask("open", { run: companion.id });
-        const same = await this.load(opened, layer.module);
-        const answer =
-          same && (await this.answers.ask("singular", { run: companion.id, module: layer.module }));
+        const { opened, same, answer } = await this.comparing(this.loadCompanion(companion.id, layer.module));
         if (layer !== this.layer) return;
         if (same && answer) this.ranks.compare(opened, answer, same.parameters);
       } catch {
@@ -282,6 +315,27 @@ class FactorsTab {
       }
     }
     this.node.dataset.compared = layer.module;
+  }
+
+  /**
+   * @param {string} id of another run
+   * @param {string} module
+   */
+  async loadCompanion(id, module) {
+    const opened = await this.answers.ask("open", { run: id }),
+      same = await this.load(opened, module);
+    return { opened, same, answer: same && (await this.answers.ask("singular", { run: id, module })) };
+  }
+
+  /**
+   * Let the address lead back to the step that is shown, but for the last, and to an entry of the update.
+   * @param {Place | null} entry
+   */
+  pointed(entry) {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      if (asked("tab") === "factors") keep({ step: this.shownStep, entry }); // else another was chosen meanwhile
+    }, SETTLED);
   }
 
   /** @param {number} t the snapshot to show */
@@ -292,6 +346,6 @@ class FactorsTab {
     this.ranks.at(t);
     this.forward.at(t);
     this.overview.at(run.steps.indexOf(layer.steps[t]));
-    link.point(this.shownStep, this.views.entry);
+    this.pointed(this.views.entry);
   }
 }

@@ -49,43 +49,43 @@ export class VectorViews {
    * @param {(symbol: string) => string} fileName
    */
   show(layer, fileName) {
-    const same = this.layer?.run.id === layer.run.id && this.layer.module === layer.module;
+    if (this.layer?.run.id !== layer.run.id || this.layer.module !== layer.module) this.frequency = null;
     this.layer = layer;
-    if (same) {
-      // one that trains has a snapshot more
-      for (const curve of this.curves) Object.assign(curve, range(layer.vectors[curve.vector].stack));
-      return;
+    const { order } = layer;
+    if (order.join() !== this.curves.map(({ vector }) => vector).join()) {
+      for (const { view } of this.curves) view.destroy();
+      this.curves = order.map((vector, place) => this.#curve(vector, place, fileName));
+      this.node.replaceChildren(...this.curves.map(({ node }) => node));
     }
-    this.frequency = null;
-    this.curves = layer.order.map((vector, place) => this.#curve(layer, vector, place, fileName));
-    this.node.replaceChildren(...this.curves.map(({ node }) => node));
+    this.curves.forEach((curve, place) => {
+      const { size, stack, shape } = layer.vectors[curve.vector],
+        circulant = place % 2 === 1,
+        blocks = circulant && shape[0] * shape[1] > 1,
+        diagonal = place === 0 ? "input" : place === order.length - 1 ? "output" : "middle";
+      Object.assign(curve, range(stack), { blocks: blocks ? shape[2] : null });
+      curve.view.label = `${symbol(place)} over its ${size} entries`;
+      curve.note(
+        circulant
+          ? `circulant · ${blocks ? `${shape[0]} × ${shape[1]} blocks of ${shape[2]}` : `${size} numbers`}`
+          : `${diagonal} diagonal · ${size} numbers`,
+      );
+    });
   }
 
   /**
-   * @param {LayerData} layer
    * @param {string} vector
    * @param {number} place
    * @param {(symbol: string) => string} fileName
    * @returns {Curve}
    */
-  #curve(layer, vector, place, fileName) {
-    const { size, stack, shape } = layer.vectors[vector],
-      circulant = vector.startsWith("c"),
-      blocks = circulant && shape[0] * shape[1] > 1;
-    const note = circulant
-      ? `circulant · ${blocks ? `${shape[0]} × ${shape[1]} blocks of ${shape[2]}` : `${size} numbers`}`
-      : `${place === 0 ? "input" : place === layer.order.length - 1 ? "output" : "middle"} diagonal · ${size} numbers`;
-    const one = panel(
-      symbol(place),
-      new LinePlot({
-        label: `${symbol(place)} over its ${size} entries`,
-        height: 80,
-        onmove: (k) => one.say(this.#entry(vector, place, k)),
-      }),
-      { name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`), note },
-    );
+  #curve(vector, place, fileName) {
+    const circulant = place % 2 === 1,
+      onmove = (/** @type {number | null} */ k) => one.say(this.#entry(vector, place, k));
+    const one = panel(symbol(place), new LinePlot({ label: symbol(place), height: 80, onmove }), {
+      name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`),
+    });
     const color = circulant ? TINTS.circulant : place === 0 ? TINTS.first : TINTS.last;
-    return { ...one, ...range(stack), vector, color, blocks: blocks ? shape[2] : null };
+    return { ...one, ...range([]), vector, color, blocks: null };
   }
 
   /**

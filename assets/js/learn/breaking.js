@@ -4,6 +4,7 @@ import { find, h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { newest } from "../shared/part.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
@@ -19,7 +20,7 @@ const NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
 const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
 
 /** @param {Part<null, object, {trial: Ask<{rate: number}, Trial | Unmeasured>}>} part */
-export function mount({ element, server }) {
+export function mount({ element, server, life }) {
   find(element, ".mount").classList.add("breaking");
   const kept = keptState(element, "values"),
     dropped = kept.number(0, 0, 0, 19),
@@ -60,13 +61,11 @@ export function mount({ element, server }) {
     h("p", { class: "quiet" }, "A small layer is trained …"),
   );
   const frame = panel("Training loss, logarithmic", losses.node);
-  let asked = 0;
+  const latest = newest(life);
   const train = async (/** @type {number} */ place) => {
-    const mine = ++asked;
     outcome.replaceChildren(h("p", { class: "quiet" }, "Training 200 steps …"));
     try {
-      const answer = await server.trial({ rate: RATES[place] });
-      if (mine !== asked) return;
+      const answer = await latest(server.trial({ rate: RATES[place] }));
       if ("error" in answer) {
         outcome.replaceChildren(h("p", {}, answer.error));
         return;
@@ -97,8 +96,7 @@ export function mount({ element, server }) {
             ),
       );
     } catch {
-      if (mine === asked)
-        outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment."));
+      outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment."));
     }
   };
   const note = h("p", { class: "quiet source" });

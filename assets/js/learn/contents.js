@@ -1,51 +1,35 @@
 // The list of lessons: shows one at a time, and keeps it in the address (?tab=learn&lesson=3).
 
 import { find, h } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
 import { fullScreenButton } from "../shared/full_screen.js";
+import { asked, keep, linkTo } from "../shared/router.js";
 import { remembered } from "./progress.js";
 
 /** @import { ContentsFixed } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 /** @param {Part<null, ContentsFixed>} part */
-export function mount({ element, props }) {
+export function mount({ element, props, life }) {
   const { lessons, formerly } = props,
     keys = lessons.map(({ key }) => key),
     container = /** @type {HTMLElement} */ (element.closest(".learn"));
   const requested = () => {
-    const given = new URL(location.href).searchParams.get("lesson") ?? location.hash.replace("#lesson-", "");
+    const given = asked("lesson") ?? location.hash.replace("#lesson-", "");
     const key = formerly[given] ?? given;
     return keys.includes(key) ? key : keys[0];
   };
   /** Give a lesson of before its name of today, so that what it keeps in the address finds it. */
   const renameLesson = () => {
-    const url = new URL(location.href),
-      given = url.searchParams.get("lesson");
-    if (!given || !formerly[given]) return;
-    url.searchParams.set("lesson", formerly[given]);
-    history.replaceState(history.state, "", url.href.replaceAll("%2C", ","));
+    const given = asked("lesson");
+    if (given && formerly[given]) keep({ lesson: formerly[given] });
   };
-  /** @param {string} key */
-  const address = (key) => {
-    const url = new URL(location.href);
-    url.searchParams.set("tab", "learn");
-    url.searchParams.set("lesson", key);
-    url.searchParams.delete("values");
-    url.searchParams.delete("answer");
-    url.hash = "";
-    return url.href.replaceAll("%2C", ",");
-  };
-  const go = (/** @type {string} */ key) => (/** @type {MouseEvent} */ event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
-    event.preventDefault();
-    history.pushState(history.state, "", address(key));
-    show();
-    document.querySelector(`#lesson-${key} h2`)?.scrollIntoView({ block: "nearest" });
-  };
+  /** @param {string} lesson */
+  const address = (lesson) => linkTo({ tab: "learn", lesson });
   const links = keys.map((key, index) =>
     h(
       "a",
-      { href: address(key), onclick: go(key), title: lessons[index].title },
+      { href: address(key), title: lessons[index].title },
       h("span", { class: "place", "aria-hidden": "true" }, lessons[index].last ? index + 1 : "∗"),
       h("span", {}, lessons[index].title),
     ),
@@ -65,8 +49,6 @@ export function mount({ element, props }) {
 
   const before = h("a", { class: "before" }),
     after = h("a", { class: "after" });
-  before.addEventListener("click", (event) => go(before.dataset.key ?? "")(event));
-  after.addEventListener("click", (event) => go(after.dataset.key ?? "")(event));
   /**
    * @param {HTMLAnchorElement} link
    * @param {number} index
@@ -75,7 +57,6 @@ export function mount({ element, props }) {
   const turn = (link, index, sign) => {
     link.hidden = !(index in keys);
     if (link.hidden) return;
-    link.dataset.key = keys[index];
     link.href = address(keys[index]);
     link.textContent = sign < 0 ? `← ${lessons[index].title}` : `${lessons[index].title} →`;
   };
@@ -97,12 +78,13 @@ export function mount({ element, props }) {
     links.forEach((link, index) =>
       link.classList.toggle("answered", remembered().includes(lessons[index].last)),
     );
-  const whileConnected = (/** @type {() => void} */ act) => () => {
-    if (element.isConnected) act();
-  };
-  window.addEventListener("popstate", whileConnected(show));
-  window.addEventListener("hashchange", whileConnected(show));
-  document.addEventListener("lesson-answered", whileConnected(markAnswered));
+  heard("address", life, () => {
+    const before = container.dataset.lesson;
+    show();
+    if (container.dataset.lesson !== before)
+      document.querySelector(`#lesson-${requested()} h2`)?.scrollIntoView({ block: "nearest" });
+  });
+  heard("lesson-answered", life, markAnswered);
   show();
   markAnswered();
   requestAnimationFrame(show); // the place of the pager may come after this part

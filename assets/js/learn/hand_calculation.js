@@ -8,7 +8,7 @@ import { prefersStill } from "./tween.js";
 
 const C = [1, 0.6, 0.2, -0.4, 0, 0.3, -0.2, 0.5];
 const X = [0.4, -1, 0.3, 0.8, -0.6, 0.2, 0.9, -0.1];
-export const MOST_PRODUCTS = C.length ** 2;
+export const MAX_PRODUCTS = C.length ** 2;
 const A_SECOND = 12; // multiplications while it plays
 /** @type {[string, string][]} */
 const STAGES = [
@@ -51,7 +51,7 @@ export function handCalculation({ value, onsettle }) {
     const list = Array.from(rows.y, (y) => short(Math.round(1000 * y) / 1000)).join(", ");
     setText(
       said,
-      done < MOST_PRODUCTS
+      done < MAX_PRODUCTS
         ? `Both count multiplications alone. ${done < fft.steps.length ? "" : "The FFT is done, and has all eight numbers."}`
         : `Both come to ${list}; they differ by at most ${short(apart)}, from rounding.`,
     );
@@ -59,9 +59,9 @@ export function handCalculation({ value, onsettle }) {
   const control = slider({
     label: "multiplications, one after the other",
     min: 0,
-    max: MOST_PRODUCTS,
+    max: MAX_PRODUCTS,
     value,
-    valueText: (done) => `${done} of ${MOST_PRODUCTS}`,
+    valueText: (done) => `${done} of ${MAX_PRODUCTS}`,
     oninput: (done) => {
       playing = 0;
       show(done);
@@ -79,18 +79,18 @@ export function handCalculation({ value, onsettle }) {
   };
   const play = () => {
     if (prefersStill()) {
-      put(MOST_PRODUCTS);
-      onsettle(MOST_PRODUCTS);
+      put(MAX_PRODUCTS);
+      onsettle(MAX_PRODUCTS);
       return;
     }
     const begun = performance.now(),
-      from = Number(input.value) % MOST_PRODUCTS,
+      from = Number(input.value) % MAX_PRODUCTS,
       mine = (playing = begun);
     const step = (/** @type {number} */ now) => {
       if (playing !== mine || !control.isConnected) return;
-      const done = Math.min(MOST_PRODUCTS, from + Math.floor(((now - begun) / 1000) * A_SECOND));
+      const done = Math.min(MAX_PRODUCTS, from + Math.floor(((now - begun) / 1000) * A_SECOND));
       if (done !== Number(input.value)) put(Math.max(0, done));
-      if (done < MOST_PRODUCTS) requestAnimationFrame(step);
+      if (done < MAX_PRODUCTS) requestAnimationFrame(step);
       else onsettle(done);
     };
     requestAnimationFrame(step);

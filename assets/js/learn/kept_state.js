@@ -1,5 +1,6 @@
 // A lesson's values and answers in the address: ?tab=learn&lesson=reach&values=3&answer=2.
 
+import { asked, keep } from "../shared/router.js";
 import { lessonOf } from "./revealing.js";
 
 /** @typedef {"values" | "answer"} Name */
@@ -15,8 +16,7 @@ const keyOf = (element) => lessonOf(element).id.replace("lesson-", "");
  * @param {Name} name
  */
 function given(element, name) {
-  const asked = new URL(location.href).searchParams;
-  return asked.get("lesson") === keyOf(element) ? (asked.get(name)?.split(BETWEEN[name]) ?? []) : [];
+  return asked("lesson") === keyOf(element) ? (asked(name)?.split(BETWEEN[name]) ?? []) : [];
 }
 
 /**
@@ -33,13 +33,8 @@ export function keptState(element, name) {
   const set = (index, ...more) => {
     while (parts.length < index) parts.push("");
     parts.splice(index, more.length, ...more.map(String));
-    const url = new URL(location.href);
-    if (url.searchParams.get("lesson") !== keyOf(element)) {
-      if (url.searchParams.has("lesson")) return; // another lesson is looked at
-      url.searchParams.set("lesson", keyOf(element));
-    }
-    url.searchParams.set(name, parts.join(BETWEEN[name]));
-    history.replaceState(history.state, "", url.href.replaceAll("%2C", ",").replaceAll("%7E", "~"));
+    const lesson = keyOf(element);
+    if ((asked("lesson") ?? lesson) === lesson) keep({ lesson, [name]: parts.join(BETWEEN[name]) }); // else another is looked at
   };
   /**
    * A whole number from low to high, or the usual one.

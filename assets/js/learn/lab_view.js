@@ -1,6 +1,7 @@
 // The lab's results: each family's error against its numbers, and heatmaps of the residuals.
 
-import { find, h, setText, swatch } from "../shared/dom.js";
+import { find, h, legend, setText } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
 import { count, short, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
@@ -60,7 +61,7 @@ function bands(fits = []) {
 }
 
 /** @param {Part<LabView | null>} part */
-export function mount({ element, props, watch }) {
+export function mount({ element, props, watch, life }) {
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
   const chart = new LinePlot({
@@ -95,24 +96,23 @@ export function mount({ element, props, watch }) {
     }),
   );
   link(...Array.from(pictures.values(), ({ picture }) => picture));
-  const keys = h(
-    "p",
-    { class: "keys" },
-    Object.values(FAMILIES).map(([name, color, dash]) =>
-      h("span", { class: "swatch-key" }, swatch({ line: { color, width: 2, dash } }), name),
-    ),
-    h(
-      "span",
-      { class: "swatch-key" },
-      swatch({ line: { color: BAND_COLOR, width: BAND } }),
-      "where random starts ended",
-    ),
-  );
+  const keys = legend("Families");
+  keys.show([
+    ...Object.values(FAMILIES).map(([text, color, dash]) => ({
+      style: { line: { color, width: 2, dash } },
+      text,
+    })),
+    { style: { line: { color: BAND_COLOR, width: BAND } }, text: "where random starts ended" },
+  ]);
   const result = h(
     "div",
     { class: "lab-result", hidden: true },
-    panel("Error against numbers stored (lower and further left is better)", keys, chart.node, table.details)
-      .node,
+    panel(
+      "Error against numbers stored (lower and further left is better)",
+      keys.node,
+      chart.node,
+      table.details,
+    ).node,
     h(
       "div",
       { class: "residuals" },
@@ -173,16 +173,16 @@ export function mount({ element, props, watch }) {
   }
   watch("value", show);
   /**
-   * @param {string} event
+   * @param {"lab-started" | "lab-stopped" | "lab-failed" | "lab-ended"} event
    * @param {typeof state} from
    * @param {typeof state} to
    * @param {string} text
    */
   const on = (event, from, to, text) =>
-    document.addEventListener(event, () => {
+    heard(event, life, () => {
       if (state !== from) return;
       become(to);
-      if (element.isConnected) setText(status, text);
+      setText(status, text);
     });
   on("lab-started", "idle", "running", "Starting …");
   on("lab-stopped", "running", "stopping", "Stopping …");

@@ -3,7 +3,8 @@
 import { h, setText } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { handCalculation, MOST_PRODUCTS } from "./hand_calculation.js";
+import { work } from "./by_hand.js";
+import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 
@@ -11,12 +12,6 @@ import { numbers, panel, renderLesson, slider } from "./parts.js";
 /** @import { Crossover, ProductsFixed, Unmeasured } from "../payloads.js" */
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
-
-/** FLOPs of one product, counted as cdvft.cost does: a multiply-add 2, a real FFT 2.5 d log2 d, a complex product 6. */
-export const work = {
-  dense: (/** @type {number} */ d) => 2 * d * d,
-  fft: (/** @type {number} */ d) => 2 * 2.5 * d * Math.log2(d) + 6 * (Math.floor(d / 2) + 1),
-};
 
 /** @param {Part<null, ProductsFixed, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
 export function mount({ element, props, server }) {
@@ -115,7 +110,7 @@ export function mount({ element, props, server }) {
   renderLesson(
     element,
     handCalculation({
-      value: kept.number(0, 0, 0, MOST_PRODUCTS),
+      value: kept.number(0, 0, 0, MAX_PRODUCTS),
       onsettle: (done) => kept.set(0, done),
     }),
     slider({

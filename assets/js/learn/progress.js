@@ -1,5 +1,7 @@
 // The questions that this browser has answered, kept in its storage; each new one dispatches an event.
 
+import { tell } from "../shared/events.js";
+
 const KEY = "cdvft-lessons";
 /** Questions as they were called when lessons had numbers. @type {Record<string, string | undefined>} */
 const FORMERLY = {
@@ -29,5 +31,5 @@ export function remember(key) {
   } catch {
     /* private window */
   }
-  document.dispatchEvent(new CustomEvent("lesson-answered", { detail: key }));
+  tell("lesson-answered", key);
 }

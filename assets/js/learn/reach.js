@@ -1,6 +1,6 @@
 // What m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
 
-import { h, segmented, swatch } from "../shared/dom.js";
+import { h, legend, segmented } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
@@ -37,7 +37,7 @@ export function mount({ element, props }) {
       y: { title: "relative error, %", low: 0, high: 100 },
     },
   });
-  const keys = h("p", { class: "keys" });
+  const keys = legend("Targets");
   const kept = keptState(element, "values");
   let target = targets[kept.number(1, 0, 0, targets.length - 1)],
     m = kept.number(0, 2, 1, target.fits.length);
@@ -59,15 +59,11 @@ export function mount({ element, props }) {
       one === target
         ? { color: "var(--method-cdvft)", width: 2.4 }
         : { color: "var(--ink-soft)", width: 1.3 };
-    keys.replaceChildren(
-      ...targets.map((one, place) =>
-        h(
-          "span",
-          { class: "swatch-key" },
-          swatch({ line: { ...line(one), dash: DASHES[place] } }),
-          one.title,
-        ),
-      ),
+    keys.show(
+      targets.map((one, place) => ({
+        style: { line: { ...line(one), dash: DASHES[place] } },
+        text: one.title,
+      })),
     );
     errors.show(
       targets.map((one, place) => ({
@@ -117,7 +113,7 @@ export function mount({ element, props }) {
       onchange: (value) => kept.set(0, value),
     }),
     h("div", { class: "three" }, wanted.node, got.node, missed.node),
-    panel("Error as m grows, for all four targets", keys, errors.node).node,
+    panel("Error as m grows, for all four targets", keys.node, errors.node).node,
     readout.node,
     h(
       "p",

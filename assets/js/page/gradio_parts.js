@@ -1,4 +1,5 @@
-// Names and invalid states, for screen readers, of Gradio's own components, which do not set them.
+// What Gradio's own components lack: names and invalid states for screen readers, Tab out of a dropdown, and a click
+// that selects its text.
 
 // Selectors of a form, and of the message that says what is wrong in it.
 const FORMS = [
@@ -42,4 +43,37 @@ export function labelForScreenReaders() {
     characterData: true,
   });
   update();
+}
+
+/**
+ * @param {EventTarget | null} target
+ * @returns {target is HTMLInputElement}
+ */
+const isDropdown = (target) => target instanceof HTMLInputElement && target.matches("input[role=combobox]");
+
+export function improveDropdowns() {
+  // Gradio takes any key for typing and opens the list again; where that scrolls, focus would get lost in it.
+  window.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Tab" || !isDropdown(event.target)) return;
+      event.stopPropagation();
+      for (const list of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("ul[role=listbox]")
+      ))
+        list.tabIndex = -1;
+    },
+    true,
+  );
+
+  // The keyboard selects the text by itself; a click sets the caret behind it.
+  /** @type {HTMLInputElement | null} */
+  let focused = null;
+  window.addEventListener("focusin", (event) => {
+    focused = isDropdown(event.target) ? event.target : null;
+  });
+  window.addEventListener("click", (event) => {
+    if (focused && event.target === focused) focused.select();
+    focused = null;
+  });
 }

@@ -1,25 +1,27 @@
 // The header: the theme, the server's mode and device, and setup for all tabs.
 
-import { appearance } from "../shared/appearance.js";
+import { appearance } from "../shared/theme.js";
 import { find } from "../shared/dom.js";
+import { report } from "../shared/part.js";
+import { route } from "../shared/router.js";
 import { setCookie, showServerMode } from "./server.js";
-import { improveDropdowns } from "./dropdowns.js";
-import { followHistory } from "./tabs_in_history.js";
-import { labelForScreenReaders } from "./gradio_parts.js";
+import { improveDropdowns, labelForScreenReaders } from "./gradio_parts.js";
 
 /** @import { HeaderView, ServerMode } from "../payloads.js" */
 /** @import { ServerCalls } from "./server.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 /** @param {Part<HeaderView, ServerMode, {where: Ask<object, string>} & ServerCalls>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const rememberViewer = () => props.value.viewer && setCookie("cdvft-viewer", props.value.viewer);
   watch("value", rememberViewer);
   rememberViewer();
   find(element, ".theme-place").replaceChildren(appearance());
-  showServerMode(find(element, ".mode-place"), props, server);
+  showServerMode(find(element, ".mode-place"), props, server, life);
+  window.addEventListener("error", ({ error }) => error && report(error, true));
+  window.addEventListener("unhandledrejection", ({ reason }) => report(reason, true));
   improveDropdowns();
-  followHistory();
+  route();
   labelForScreenReaders();
   // This may import torch on the server, which would slow down the loading of the page.
   const chip = find(element, ".chip");

@@ -1,6 +1,8 @@
 // The dialog about this server: a visitor's remaining time, the code of a class, and the operator's panel.
 
 import { h } from "../shared/dom.js";
+import { polling } from "../shared/polling.js";
+import { table } from "../shared/table.js";
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { ServerMode, ServerOverview, ServerRun, Standing } from "../payloads.js" */
@@ -30,8 +32,9 @@ export function setCookie(name, value) {
  * @param {HTMLElement} place
  * @param {ServerMode} mode
  * @param {ServerCalls} server
+ * @param {AbortSignal} life
  */
-export function showServerMode(place, mode, server) {
+export function showServerMode(place, mode, server, life) {
   if (!mode.public && !mode.operator) return;
   const word = mode.public ? "Public" : "Private";
   const button = h("button", { type: "button", class: "chip", "aria-haspopup": "dialog" }, word);
@@ -53,15 +56,22 @@ export function showServerMode(place, mode, server) {
     dialog.showModal();
   });
 
+  const poll = polling({
+    life,
+    place,
+    ask: () => server.standing({}),
+    take: (standing) => {
+      if (standing) {
+        button.textContent = `${word} · ${standing.short}`;
+        left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
+      }
+      return REFRESH_MILLISECONDS;
+    },
+  });
   async function ask() {
-    if (!mode.public || document.hidden) return;
-    const standing = await server.standing({}).catch(() => null);
-    if (!standing) return;
-    button.textContent = `${word} · ${standing.short}`;
-    left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
+    if (mode.public) await poll.now();
   }
   void ask();
-  if (mode.public) setInterval(ask, REFRESH_MILLISECONDS);
 }
 
 /** @param {() => Promise<void>} ask */
@@ -125,8 +135,8 @@ function overview(found, operate) {
   const visitors = found.visitors.map((one) => [one.visitor, one.spent, one.training, one.runs]);
   return [
     ...(problem ? [problem] : []),
-    table("Who uses this server", ["Visitor", "Time", "Training", "Runs now"], visitors),
-    table(
+    numbers("Who uses this server", ["Visitor", "Time", "Training", "Runs now"], visitors),
+    numbers(
       "Runs",
       ["Run", "Visitor", "State", ""],
       found.runs.map((run) => [
@@ -173,24 +183,8 @@ function actionButtons(run, operate) {
  * @param {string[]} heads
  * @param {(string | number | Node)[][]} rows
  */
-function table(caption, heads, rows) {
-  const head = heads.map((one) => (one ? h("th", { scope: "col" }, one) : h("td", {})));
-  const body = rows.map((row) =>
-    h(
-      "tr",
-      {},
-      row.map((cell) => h("td", {}, cell)),
-    ),
-  );
-  return h(
-    "div",
-    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": caption },
-    h(
-      "table",
-      { class: "numbers" },
-      h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, head)),
-      h("tbody", {}, body),
-    ),
-  );
+function numbers(caption, heads, rows) {
+  const made = table({ label: caption, tall: false });
+  made.fill(heads, rows, caption);
+  return made.node;
 }

@@ -2,8 +2,8 @@
 
 import { context2d, h } from "./dom.js";
 import { download } from "./download.js";
-import { onTheme } from "./plotly.js";
 import { variable } from "./colors.js";
+import { isDark, onTheme } from "./theme.js";
 
 export class CanvasView {
   /**
@@ -24,22 +24,31 @@ export class CanvasView {
       this.canvas,
       this.over,
     );
-    new ResizeObserver(() => {
-      if (this.node.clientWidth && this.node.clientWidth !== this.width) this.fit();
-    }).observe(this.node);
-    new IntersectionObserver(
-      ([{ isIntersecting }]) => {
-        this.inView = isIntersecting;
-        if (isIntersecting && this.stale) this.redraw();
-      },
-      { rootMargin: "200px" },
-    ).observe(this.node);
-    onTheme(() => {
-      if (this.node.isConnected) {
-        this.recolor();
-        this.redraw();
-      } else this.width = 0; // outside the page its colours are unknown; fitted again when it is put back
+    this.dark = isDark(); // when it was last drawn: outside the page it hears of no change
+    this.observers = [
+      new ResizeObserver(() => {
+        const changed = this.node.clientWidth !== this.width || this.dark !== isDark();
+        if (this.node.clientWidth && changed) this.fit();
+      }),
+      new IntersectionObserver(
+        ([{ isIntersecting }]) => {
+          this.inView = isIntersecting;
+          if (isIntersecting && this.stale) this.redraw();
+        },
+        { rootMargin: "200px" },
+      ),
+    ];
+    for (const observer of this.observers) observer.observe(this.node);
+    onTheme(this.node, () => {
+      this.recolor();
+      this.redraw();
     });
+  }
+
+  /** Stop looking at the page, once the drawing is not part of it any more. */
+  destroy() {
+    for (const observer of this.observers) observer.disconnect();
+    this.node.remove();
   }
 
   /** @param {string} text */
@@ -75,6 +84,7 @@ export class CanvasView {
 
   recolor() {
     this.colors.clear();
+    this.dark = isDark();
   }
 
   /** Draw, or remember to when it scrolls into view. */

@@ -32,13 +32,35 @@ export function h(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function")
-      node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+      node.addEventListener(name.slice(2), guarded(node, /** @type {EventListener} */ (value)));
     else node.setAttribute(name, value === true ? "" : String(value));
   }
   for (const child of children.flat())
     if (child !== null && child !== undefined && child !== false)
       node.append(child instanceof Node ? child : String(child));
   return /** @type {Tags[Tag]} */ (node);
+}
+
+/** An error of a listener, which the part of the page that the element is in says: shared/part.js. */
+export const FAILED = "failed";
+
+/**
+ * @param {Element} node
+ * @param {(event: Event) => unknown} listener
+ */
+function guarded(node, listener) {
+  const ill = (/** @type {unknown} */ error) => {
+    const failed = new CustomEvent(FAILED, { bubbles: true, cancelable: true, detail: error });
+    if (node.dispatchEvent(failed)) throw error; // no part said it
+  };
+  return (/** @type {Event} */ event) => {
+    try {
+      const done = listener(event);
+      if (done instanceof Promise) done.catch(ill);
+    } catch (error) {
+      ill(error);
+    }
+  };
 }
 
 /**
@@ -82,6 +104,15 @@ export function scrollUpTo(element) {
   if (element.getBoundingClientRect().top < 0)
     element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
 }
+
+/**
+ * A button that looks like text.
+ * @param {Child | Child[]} text
+ * @param {(event: PointerEvent) => unknown} onclick
+ * @param {Attributes} more
+ */
+export const textButton = (text, onclick, more = {}) =>
+  h("button", { type: "button", class: "text-button", onclick, ...more }, text);
 
 /**
  * Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint].
@@ -156,6 +187,59 @@ export function swatch(style) {
       "stroke-dasharray": dashes(style.line.dash).join(" ") || null,
     }),
   );
+}
+
+/**
+ * What the lines of a figure are, each with a short piece of itself, and what its other marks mean.
+ * @param {string} label
+ */
+export function legend(label) {
+  const node = h("ul", { class: "legend", role: "list", "aria-label": label });
+  return {
+    node,
+    /**
+     * @param {{style: Parameters<typeof swatch>[0], text: Child}[]} lines
+     * @param {...Child[]} marks
+     */
+    show(lines, ...marks) {
+      node.replaceChildren(
+        ...lines.map(({ style, text }) => h("li", {}, swatch(style), h("span", {}, text))),
+        ...marks.map((mark) => h("li", {}, mark)),
+      );
+    },
+  };
+}
+
+/**
+ * How far something is, as a line that fills.
+ * @param {string} label
+ */
+export function progressBar(label) {
+  const done = h("span");
+  const node = h(
+    "div",
+    {
+      class: "progress idle",
+      role: "progressbar",
+      "aria-label": label,
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    done,
+  );
+  return {
+    node,
+    /**
+     * @param {number} part of 1
+     * @param {boolean} running
+     */
+    set(part, running) {
+      const percent = Math.round(100 * part);
+      node.classList.toggle("idle", !running);
+      node.setAttribute("aria-valuenow", String(percent));
+      done.style.width = `${percent}%`;
+    },
+  };
 }
 
 /**

@@ -3,7 +3,7 @@
 // Conventions are those of numpy and torch: X[k] = sum_n x[n] exp(-2 pi i k n / N); the inverse divides by N.
 // A complex array is {re, im}, two Float64Arrays; a half spectrum has N / 2 + 1 (rounded down) entries.
 
-const MOST_DIRECT = 31; // a prime factor above goes through Bluestein
+const MAX_DIRECT = 31; // a prime factor above goes through Bluestein
 
 /** @typedef {ArrayLike<number>} Numbers */
 /** @typedef {{re: Float64Array, im: Float64Array}} Complex */
@@ -34,7 +34,7 @@ function plan(n) {
     cos[k] = Math.cos((2 * Math.PI * k) / n);
     sin[k] = -Math.sin((2 * Math.PI * k) / n);
   }
-  const made = { n, factors, cos, sin, direct: factors.every((factor) => factor <= MOST_DIRECT) };
+  const made = { n, factors, cos, sin, direct: factors.every((factor) => factor <= MAX_DIRECT) };
   if (plans.size > 64) plans.clear();
   plans.set(n, made);
   return made;

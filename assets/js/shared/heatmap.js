@@ -13,7 +13,7 @@ import { every } from "./sampling.js";
 /** @typedef {{i: number, j: number}} Place of an entry */
 /** @typedef {Place & {rows: number, cols: number}} Part of a matrix, in entries */
 
-const MOST = 1024; // entries drawn along a side; beyond that every n-th, which `stride` tells
+const MAX_ENTRIES = 1024; // entries drawn along a side; beyond that every n-th, which `stride` tells
 
 /** @type {Record<string, [number, number] | undefined>} */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -141,7 +141,7 @@ export class Heatmap extends CanvasView {
   get stride() {
     const { rows, cols } = this.view;
     if (this.moving) return Math.max(1, (cols * this.width) / (this.frame.width * this.canvas.width));
-    return Math.max(1, Math.ceil(rows / MOST), Math.ceil(cols / MOST));
+    return Math.max(1, Math.ceil(rows / MAX_ENTRIES), Math.ceil(cols / MAX_ENTRIES));
   }
 
   recolor() {
@@ -242,9 +242,13 @@ export class Heatmap extends CanvasView {
     /** @type {{x: number, y: number, view: Part} | null} */
     let drag = null;
     const { node } = this;
+    const drop = () => {
+      drag = null;
+    };
     node.addEventListener("pointerdown", (event) => {
       if (!this.matrix || event.button) return;
       drag = { x: event.clientX, y: event.clientY, view: this.view };
+      window.addEventListener("pointerup", drop, { once: true });
       this.setCursor(this.#entryAt(event) ?? this.cursor);
     });
     node.addEventListener("pointermove", (event) => {
@@ -258,9 +262,6 @@ export class Heatmap extends CanvasView {
           j: Math.round(view.j - (event.clientX - drag.x) / unit),
         });
       } else this.setCursor(this.#entryAt(event) ?? this.cursor);
-    });
-    window.addEventListener("pointerup", () => {
-      drag = null;
     });
     node.addEventListener("dblclick", (event) => this.matrix && this.zoom(0.4, this.#entryAt(event)));
     node.addEventListener(

@@ -1,5 +1,7 @@
 // Plotly, loaded when the first chart needs it, with colours that follow the page's light or dark.
 
+import { asked } from "./router.js";
+
 /** @import { Figure, Library } from "./plotly_types.js" */
 
 /** @type {Promise<Library> | null} */
@@ -67,8 +69,8 @@ const FIRST_TAB_SECONDS = 1; // how long a link's tab may take to come
  * @returns {Promise<void>}
  */
 function shown(element) {
-  const asked = new URL(location.href).searchParams.get("tab"),
-    passing = asked !== null && !element.closest(`#tab-${CSS.escape(asked)}`);
+  const tab = asked("tab"),
+    passing = tab !== null && !element.closest(`#tab-${CSS.escape(tab)}`);
   return new Promise((resolve) => {
     const observer = new ResizeObserver(() => {
       if (!element.clientWidth) return;
@@ -118,29 +120,15 @@ function follow(element) {
     width = element.clientWidth;
     window.Plotly?.Plots.resize(element);
   }).observe(element);
-  element.addEventListener("mousedown", () => held.set(element, null), true);
-  window.addEventListener("mouseup", () =>
+  const letGo = () =>
     setTimeout(() => {
       const waiting = held.get(element);
       held.delete(element);
       if (waiting) draw(element, waiting);
-    }, 300),
-  ); // plotly itself waits that long for a double click
-}
-
-/**
- * Call `redraw` when the page turns light or dark.
- * @param {() => void} redraw
- */
-export function onTheme(redraw) {
-  let dark = document.body.classList.contains("dark");
-  const observer = new MutationObserver(() => {
-    const now = document.body.classList.contains("dark");
-    if (now !== dark) {
-      dark = now;
-      redraw();
-    }
-  });
-  observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
-  return () => observer.disconnect();
+    }, 300); // plotly itself waits that long for a double click
+  const hold = () => {
+    held.set(element, null);
+    window.addEventListener("mouseup", letGo, { once: true });
+  };
+  element.addEventListener("mousedown", hold, true);
 }

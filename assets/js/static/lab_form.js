@@ -1,31 +1,35 @@
 // The lab without a server: one of the known targets, in a size that was fitted beforehand.
 
 import { find, h, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
+import { newest } from "../shared/part.js";
+import { asked, keep } from "../shared/router.js";
 
 /** @import { LabFormFixed, LabView } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 /** @param {Part<null, LabFormFixed, {fit: Ask<{target: string, n: string}, LabView>}>} part */
-export function mount({ element, props, server }) {
+export function mount({ element, props, server, life }) {
+  const latest = newest(life);
   const { targets, sizes, first, how } = props;
   const said = h("p", { class: "problem", role: "status", hidden: true });
-  const asked = new URL(location.href).searchParams;
   /**
    * @param {"target" | "n"} name
+   * @param {string} given in the address
    * @param {[title: string, key: string][]} offered
    */
-  const choice = (name, offered) => {
-    const given = asked.get(name) ?? "",
-      value = offered.some(([, key]) => key === given) ? given : first[name];
+  const choice = (name, given, offered) => {
+    const value = offered.some(([, key]) => key === given) ? given : first[name];
     return h(
       "select",
       { id: `lab-${name}`, onchange: () => choose() },
       offered.map(([title, key]) => h("option", { value: key, selected: key === value }, title)),
     );
   };
-  const target = choice("target", targets);
+  const target = choice("target", asked("target") ?? "", targets);
   const size = choice(
     "n",
+    String(asked("n") ?? ""),
     sizes.map((n) => [`${n} × ${n}`, String(n)]),
   );
   find(element, ".mount").replaceChildren(
@@ -42,12 +46,10 @@ export function mount({ element, props, server }) {
   );
 
   async function show() {
-    const wanted = { target: target.value, n: size.value };
     try {
-      const value = await server.fit(wanted);
-      if (wanted.target !== target.value || wanted.n !== size.value) return;
+      const value = await latest(server.fit({ target: target.value, n: size.value }));
       said.hidden = true;
-      document.dispatchEvent(new CustomEvent("fill-part", { detail: { id: "lab-view", value } }));
+      tell("fill-part", { id: "lab-view", value });
     } catch (error) {
       setText(said, error instanceof Error ? error.message : String(error));
       said.hidden = false;
@@ -55,12 +57,7 @@ export function mount({ element, props, server }) {
   }
 
   function choose() {
-    const address = new URL(location.href);
-    address.searchParams.set("tab", "learn");
-    address.searchParams.set("lesson", "lab");
-    address.searchParams.set("target", target.value);
-    address.searchParams.set("n", size.value);
-    history.replaceState(history.state, "", address.href);
+    keep({ tab: "learn", lesson: "lab", target: target.value, n: Number(size.value) });
     show();
   }
   show();

@@ -1,7 +1,10 @@
 // The page of plain files: shows the tab of the address, and mounts its parts with the answers that were kept.
 
-import { appearance } from "../shared/appearance.js";
-import { find, h } from "../shared/dom.js";
+import { appearance } from "../shared/theme.js";
+import { find } from "../shared/dom.js";
+import { heard } from "../shared/events.js";
+import { start } from "../shared/part.js";
+import { asked, route } from "../shared/router.js";
 import { answering, read } from "./answers.js";
 import { measureHere } from "./crossover.js";
 import { addLinks, leadToStudio } from "./studio.js";
@@ -21,19 +24,14 @@ if (page.studio) leadToStudio(page.studio, page.tabs);
 const mounted = new Set();
 
 const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(".static-tabs a"));
-for (const link of links)
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
-    event.preventDefault();
-    history.pushState(null, "", link.href);
-    show();
-  });
-window.addEventListener("popstate", show);
+const forEver = new AbortController().signal;
+route();
+heard("address", forEver, show);
 show();
 
 function show() {
-  const asked = new URL(location.href).searchParams.get("tab") ?? "",
-    tab = page.tabs.includes(asked) ? asked : page.tabs[0];
+  const given = asked("tab") ?? "",
+    tab = page.tabs.includes(given) ? given : page.tabs[0];
   for (const link of links) {
     if (new URL(link.href).searchParams.get("tab") === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -59,32 +57,20 @@ async function mount(part) {
       value = next;
     },
   };
-  document.addEventListener("fill-part", (event) => {
-    const { id, value: next } = /** @type {CustomEvent<{id: string, value: unknown}>} */ (event).detail;
+  heard("fill-part", forEver, ({ id, value: next }) => {
     if (id !== part.id) return;
     value = next;
     watchers.forEach((changed) => changed());
   });
-  try {
-    const script = await import(`cdvft/${part.module}`);
-    script.mount({
-      element,
-      props,
-      server: { ...answering(part.answers), ...COMPUTED },
-      trigger: () => {},
-      watch: (/** @type {string} */ _property, /** @type {() => void} */ changed) => watchers.push(changed),
-    });
-    if (page.studio) addLinks(element, page.studio, part.links);
-  } catch (error) {
-    element.replaceChildren(
-      h(
-        "p",
-        { class: "problem", role: "status" },
-        "A part of the page could not be loaded; reload the page.",
-      ),
-    );
-    throw error;
-  }
+  await start({
+    name: part.module.replace(/\.js$/, ""),
+    element,
+    props,
+    server: { ...answering(part.answers), ...COMPUTED },
+    trigger: () => {},
+    watch: (_property, changed) => watchers.push(changed),
+  });
+  if (page.studio) addLinks(element, page.studio, part.links);
 }
 
 /** Formulas in the texts, which Gradio's Markdown would set. */

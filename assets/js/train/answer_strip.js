@@ -1,6 +1,7 @@
 // What each method's model writes to the same prompts, at the snapshot that a slider or the curves' cursor points at.
 
-import { h, setText } from "../shared/dom.js";
+import { h, setText, textButton } from "../shared/dom.js";
+import { table } from "../shared/table.js";
 import { legend, written } from "../shared/tokens.js";
 
 /** @import { Run } from "./run_model.js" */
@@ -46,25 +47,15 @@ export class AnswerStrip {
         this.set(Number(this.slider.value));
       },
     });
-    this.button = h(
-      "button",
-      { type: "button", class: "text-button", onclick: () => (this.playing ? this.pause() : this.play()) },
-      "Play",
-    );
-    this.head = h("tr");
-    this.body = h("tbody");
+    this.button = textButton("Play", () => (this.playing ? this.pause() : this.play()));
+    this.table = table({ label: "Answers while training", class: "answer-strip" });
     this.legend = h("div");
-    const table = h(
-      "div",
-      { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Answers while training" },
-      h("table", { class: "answer-strip" }, h("thead", {}, this.head), this.body),
-    );
     this.node = h(
       "section",
       { class: "answers-while-training", hidden: true },
       h("h3", {}, "The answers change"),
       h("div", { class: "scrub" }, this.button, this.slider, this.step),
-      table,
+      this.table.node,
       this.legend,
     );
   }
@@ -133,25 +124,17 @@ export class AnswerStrip {
     this.slider.setAttribute("aria-valuetext", caption);
     const { prompts = [], right } = this.runs[0]?.answers?.[0] ?? {};
     const heads = ["Prompt", ...(right ? ["Right"] : []), ...this.runs.map((run) => run.label)];
-    this.head.replaceChildren(...heads.map((text) => h("th", { scope: "col" }, text)));
-    this.body.replaceChildren(
-      ...prompts.map((prompt, place) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, prompt),
-          right ? h("td", {}, right[place] ?? h("span", { class: "quiet" }, "your own")) : null,
-          answers.map((one) =>
-            h(
-              "td",
-              {},
-              one?.answers[place] === undefined
-                ? "…"
-                : written(one.answers[place], one.tokens?.[place], one.wrong?.[place]),
-            ),
-          ),
+    this.table.fill(
+      heads,
+      prompts.map((prompt, place) => [
+        prompt,
+        ...(right ? [right[place] ?? h("span", { class: "quiet" }, "your own")] : []),
+        ...answers.map((one) =>
+          one?.answers[place] === undefined
+            ? "…"
+            : written(one.answers[place], one.tokens?.[place], one.wrong?.[place]),
         ),
-      ),
+      ]),
     );
     const kept = answers.some((one) => one?.tokens?.length);
     this.legend.replaceChildren(

@@ -1,10 +1,13 @@
-// The list of past races: open, overlay, rename, delete.
+// The list of past races: what each was and how it ended; open, overlay, rename, delete.
 
-import { scrollUpTo, find, h } from "../shared/dom.js";
-import { pastRace } from "./past_race.js";
+import { scrollUpTo, find, h, setText, styleOf, swatch, textButton } from "../shared/dom.js";
+import { heard, tell } from "../shared/events.js";
+import { polling } from "../shared/polling.js";
+import { linkTo } from "../shared/router.js";
+import { count, metricText, when } from "../shared/format.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Done, Race, Races, Styled } from "../payloads.js" */
+/** @import { Done, Race, Races, Styled, RaceRun } from "../payloads.js" */
 
 /**
  * @typedef {object} HistoryServer
@@ -15,30 +18,25 @@ import { pastRace } from "./past_race.js";
  */
 
 const EVERY = 10_000;
+const READING = "Reading the history …";
+const AWAY = "The server does not answer; trying again.";
 
 /** @param {Part<{token: string}, Styled, HistoryServer>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const list = h("ol", { class: "races" });
-  const message = h("p", { class: "quiet", role: "status" });
-  const more = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      onclick: () => {
-        limit *= 4;
-        refresh();
-      },
-    },
+  const message = h("p", { class: "quiet", role: "status" }, READING);
+  const more = textButton(
     "Show older races",
+    () => {
+      limit *= 4;
+      refresh();
+    },
+    { hidden: true },
   );
   let limit = 12;
-  /** @type {number | undefined} */
-  let timer;
   let shown = "";
-  /** @type {string[]} */
-  let latest = []; // the runs of the latest race
+  /** @type {Race[]} */
+  let races = [];
   let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
   find(element, ".mount").replaceChildren(heading, message, list, more);
@@ -49,14 +47,14 @@ export function mount({ element, props, server, watch }) {
     return runs?.split(",").filter(Boolean) ?? [];
   };
   /** @param {string[]} runs */
-  const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
+  const open = (runs) => tell("show-runs", runs);
   /** @param {Pick<Race, "runs">} race */
   const ids = (race) => race.runs.map((run) => run.id);
 
   function quit() {
     editing = false;
     shown = "";
-    return refresh();
+    refresh();
   }
 
   /** @param {Promise<Done>} call */
@@ -65,9 +63,9 @@ export function mount({ element, props, server, watch }) {
       const { error } = await call; // nothing at all where the server failed: caught below
       message.textContent = error ?? "";
     } catch {
-      message.textContent = "The server did not answer; try again in a moment.";
+      message.textContent = AWAY;
     }
-    await quit();
+    quit();
   }
 
   /**
@@ -83,13 +81,13 @@ export function mount({ element, props, server, watch }) {
         onsubmit: (event) => {
           event.preventDefault();
           act(server.rename({ group: race.group, name: field.value, token: props.value.token })).then(() =>
-            document.dispatchEvent(new CustomEvent("race-renamed")),
+            tell("race-renamed", null),
           );
         },
       },
       field,
       h("button", { type: "submit", class: "text-button" }, "Save"),
-      h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"),
+      textButton("Cancel", quit),
     );
     place.replaceChildren(form);
     field.select();
@@ -110,7 +108,8 @@ export function mount({ element, props, server, watch }) {
           await act(server.remove({ group: race.group, token: props.value.token }));
           if (message.textContent || !selected().some((id) => gone.includes(id))) return;
           const rest = selected().filter((id) => !gone.includes(id));
-          open(rest.length ? rest : latest); // else the page would say that there is no race yet
+          const other = races.find(({ group, sweep }) => group !== race.group && !sweep) ?? { runs: [] };
+          open(rest.length ? rest : ids(other)); // else the page would say that there is no race yet
         },
       },
       "Delete for good",
@@ -118,7 +117,7 @@ export function mount({ element, props, server, watch }) {
     place.replaceChildren(
       h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `),
       yes,
-      h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"),
+      textButton("Keep it", quit),
     );
     yes.focus();
   }
@@ -142,18 +141,7 @@ export function mount({ element, props, server, watch }) {
      * @param {() => void} onclick
      */
     const button = (label, hint, onclick, disabled = false) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "text-button",
-          title: hint,
-          disabled,
-          onclick,
-          "aria-label": `${label} ${race.name}`,
-        },
-        label,
-      );
+      textButton(label, onclick, { title: hint, disabled, "aria-label": `${label} ${race.name}` });
     const show = () =>
       act(server.set_private({ group: race.group, private: !race.private, token: props.value.token }));
     // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.
@@ -168,7 +156,7 @@ export function mount({ element, props, server, watch }) {
         "a",
         {
           class: "text-button",
-          href: `?tab=compare&sweep=${race.group}`,
+          href: linkTo({ tab: "compare", page: "settings", sweep: race.group }),
           "aria-label": `Open on the Compare tab: ${race.name}`,
         },
         "Open on the Compare tab",
@@ -235,25 +223,26 @@ export function mount({ element, props, server, watch }) {
     };
   }
 
-  /** Refresh when somebody looks. */
-  function later() {
-    if (!element.isConnected) return;
-    if (!document.hidden) refresh();
-    else timer = setTimeout(later, EVERY);
-  }
+  const poll = polling({
+    life,
+    place: element,
+    ask: () => server.races({ limit, token: props.value.token }),
+    take: (answer) => {
+      show(answer);
+      // Of a race that trains and is not shown nobody else tells when it ends.
+      return answer.races.some((race) => race.training) ? EVERY : null;
+    },
+    lost: (away) => {
+      if (away) setText(message, AWAY);
+      else if (message.textContent === AWAY) setText(message, "");
+    },
+  });
+  const refresh = () => editing || void poll.now();
 
-  async function refresh() {
-    if (editing) return;
-    let answer;
-    try {
-      answer = await server.races({ limit, token: props.value.token });
-    } catch {
-      /* the run side says that the server is away */
-    }
-    if (!answer) return;
-    latest = ids(answer.races.find((race) => !race.sweep) ?? { runs: [] });
-    clearTimeout(timer); // of a race that trains and is not shown, nobody else tells when it ends
-    if (answer.races.some((race) => race.training)) timer = setTimeout(later, EVERY);
+  /** @param {Races} answer */
+  function show(answer) {
+    races = answer.races;
+    if (message.textContent === READING) message.textContent = "";
     // A step is shown once its run has ended; until then it changes nothing, and the focus stays where it is.
     const key = JSON.stringify([answer, selected()], (name, value) => (name === "step" ? undefined : value));
     if (key === shown || editing) return;
@@ -269,6 +258,49 @@ export function mount({ element, props, server, watch }) {
   }
 
   watch("value", refresh);
-  document.addEventListener("runs-changed", refresh);
+  heard("runs-changed", life, refresh);
   refresh();
+}
+
+/**
+ * A finished run's score in bold; else its state first, and a score only where the run was sound.
+ * @param {RaceRun} run
+ */
+function outcome(run) {
+  const score = metricText(run.metric_name, run.metric);
+  if (run.state === "finished")
+    return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
+  const ended = ["failed", "stopped", "interrupted"].includes(run.state);
+  const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
+  return [
+    h("span", { class: "state" }, `${run.state}${at}`),
+    score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null,
+  ];
+}
+
+/**
+ * @param {Race} race
+ * @param {Styled["lines"]} lines
+ */
+function pastRace(race, lines) {
+  const why = race.own_data ? "your own data" : "only this browser sees it";
+  return [
+    h(
+      "div",
+      { class: "race-head" },
+      h("span", { class: "race-name" }, race.name),
+      race.private ? h("span", { class: "quiet" }, `private: ${why}`) : null,
+      h("span", { class: "quiet" }, when(race.created)),
+    ),
+    h("p", { class: "quiet summary" }, race.summary),
+    h(
+      "ul",
+      { class: "race-results", role: "list" },
+      race.runs.map((run, place) => {
+        const twin = race.runs.slice(0, place).filter((earlier) => earlier.method === run.method).length;
+        const line = swatch(styleOf(lines, { method: run.method, twin }));
+        return h("li", {}, line, h("span", {}, `${run.label} `), outcome(run));
+      }),
+    ),
+  ];
 }

@@ -1,12 +1,14 @@
 // The verdict on a race that is over, asked once; until then there is none.
 
-import { RECORDED } from "./address.js";
+import { newest } from "../shared/part.js";
 import { isFinal } from "./run_model.js";
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { RaceVerdict } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
+/** What stands for the runs of the recorded race. */
+export const RECORDED = /** @type {const} */ ("recorded");
 /** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
 const NONE = { leaders: [], sentences: [] };
 
@@ -21,6 +23,7 @@ export class Judged {
   constructor(ask, show) {
     this.ask = ask;
     this.show = show;
+    this.latest = newest();
   }
 
   /**
@@ -32,12 +35,12 @@ export class Judged {
     if (over === this.over) return;
     this.over = over;
     this.show(NONE);
-    if (!over) return;
+    let verdict = NONE;
     try {
-      const verdict = await this.ask({ runs: recorded ? RECORDED : over.split(",") });
-      if (over === this.over) this.show(verdict);
+      verdict = await this.latest(over ? this.ask({ runs: recorded ? RECORDED : over.split(",") }) : NONE);
     } catch {
       this.over = ""; // asked again when something changes
     }
+    this.show(verdict);
   }
 }

@@ -1,7 +1,7 @@
 // For who looks elsewhere: how far a race is in the tab's title, and a note of the browser's when it is over.
 // Nobody is asked to allow notes before a click.
 
-import { h } from "../shared/dom.js";
+import { textButton } from "../shared/dom.js";
 import { isActive, isFinal, progress, statusText } from "./run_model.js";
 
 /** @import { Run } from "./run_model.js" */
@@ -14,18 +14,11 @@ export class Notice {
   title = document.title;
 
   constructor() {
-    this.node = h(
-      "button",
-      {
-        type: "button",
-        class: "text-button",
-        hidden: true,
-        "aria-pressed": "false",
-        title: "A note of your browser's, as long as this page is open",
-        onclick: () => this.#ask(),
-      },
-      OFFER,
-    );
+    this.node = textButton(OFFER, () => this.#ask(), {
+      hidden: true,
+      "aria-pressed": "false",
+      title: "A note of your browser's, as long as this page is open",
+    });
   }
 
   async #ask() {

@@ -2,7 +2,7 @@
 
 import { h, swatch } from "../shared/dom.js";
 import { amount, clock, times } from "../shared/format.js";
-import { exports } from "../shared/export.js";
+import { exports, table } from "../shared/table.js";
 import { titleOf } from "./run_model.js";
 
 /** @import { Estimate, Forecast } from "../payloads.js" */
@@ -85,24 +85,19 @@ function ratio(promised, measured) {
 function line(run, [key, title, kind, hint]) {
   const promised = run.forecast[key];
   const [text, state] = ratio(promised, run[key]);
-  return h(
-    "tr",
-    {},
-    h("th", { scope: "row", title: hint }, title),
-    h(
-      "td",
-      { title: promised?.how ?? "Nothing was promised: nothing had run on this device before." },
-      formatted(kind, promised?.value),
-      promised ? range(promised, kind) : null,
-    ),
-    h("td", {}, formatted(kind, run[key])),
-    h(
-      "td",
-      { class: state, title: state ? "Outside the range that was promised." : null },
-      text,
-      state ? h("span", { class: "range" }, "out of range") : null,
-    ),
-  );
+  return [
+    { text: title, title: hint },
+    {
+      text: [formatted(kind, promised?.value), promised ? range(promised, kind) : null],
+      title: promised?.how ?? "Nothing was promised: nothing had run on this device before.",
+    },
+    formatted(kind, run[key]),
+    {
+      text: [text, state ? h("span", { class: "range" }, "out of range") : null],
+      title: state ? "Outside the range that was promised." : null,
+      class: state,
+    },
+  ];
 }
 
 /**
@@ -124,12 +119,7 @@ export class Predicted {
     /** @type {Run[]} */
     this.runs = [];
     this.key = "";
-    this.table = h("div", {
-      class: "table-scroll wide",
-      tabindex: "0",
-      role: "region",
-      "aria-label": "Predicted and measured",
-    });
+    this.table = table({ label: "Predicted and measured", class: "promises" });
     this.howTitle = h("summary", {}, "How each was forecast");
     this.how = h("details", {}, this.howTitle);
     this.without = h("p", { class: "quiet" });
@@ -138,7 +128,7 @@ export class Predicted {
       "details",
       { class: "predicted", hidden: true },
       h("summary", {}, "Predicted and measured"),
-      this.table,
+      this.table.node,
       this.how,
       this.without,
       this.exports,
@@ -154,51 +144,25 @@ export class Predicted {
     this.key = key;
     const known = this.runs.filter(isPromised);
     const lacking = this.runs.filter((run) => !run.forecast).map(titleOf);
-    this.table.replaceChildren(...(known.length ? [this.draw(known)] : []));
+    this.table.node.hidden = known.length === 0;
+    this.table.fill(
+      ["", "Forecast", "Measured", "Measured / forecast"],
+      known.map((run) => ({
+        head: h(
+          "span",
+          { class: "method-cell" },
+          swatch(this.styles[run.method]),
+          h("span", {}, titleOf(run)),
+        ),
+        class: "of",
+        rows: QUANTITIES.map((quantity) => line(run, quantity)),
+      })),
+      "What was promised before the start, by formula and by earlier runs, and what came.",
+    );
     this.how.hidden = known.length === 0;
     this.how.replaceChildren(this.howTitle, ...known.map(reasons));
     this.without.textContent = lacking.length ? `Started without a forecast: ${lacking.join(", ")}.` : "";
     this.exports.hidden = known.length === 0;
-  }
-
-  /** @param {Promised[]} runs */
-  draw(runs) {
-    return h(
-      "table",
-      { class: "promises" },
-      h("caption", {}, "What was promised before the start, by formula and by earlier runs, and what came."),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          h("td"),
-          ["Forecast", "Measured", "Measured / forecast"].map((name) => h("th", { scope: "col" }, name)),
-        ),
-      ),
-      runs.map((run) =>
-        h(
-          "tbody",
-          {},
-          h(
-            "tr",
-            { class: "of" },
-            h(
-              "th",
-              { scope: "rowgroup", colspan: 4 },
-              h(
-                "span",
-                { class: "method-cell" },
-                swatch(this.styles[run.method]),
-                h("span", {}, titleOf(run)),
-              ),
-            ),
-          ),
-          QUANTITIES.map((quantity) => line(run, quantity)),
-        ),
-      ),
-    );
   }
 
   rows() {

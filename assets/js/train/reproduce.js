@@ -1,6 +1,6 @@
 // The commands that train the shown runs again, from all of their options.
 
-import { h } from "../shared/dom.js";
+import { h, textButton } from "../shared/dom.js";
 import { openJobForm } from "./job.js";
 import { titleOf } from "./run_model.js";
 
@@ -26,23 +26,11 @@ export class Reproduce {
   constructor(useSettings) {
     this.text = this.idle = "";
     this.code = h("div", {});
-    this.copy = h(
-      "button",
-      { type: "button", class: "text-button", onclick: () => this.toClipboard() },
-      "Copy",
-    );
-    this.send = h(
-      "button",
-      {
-        type: "button",
-        class: "text-button",
-        onclick: () => {
-          useSettings();
-          openJobForm();
-        },
-      },
-      "Send it to the hub as a Job",
-    );
+    this.copy = textButton("Copy", () => this.toClipboard());
+    this.send = textButton("Send it to the hub as a Job", () => {
+      useSettings();
+      openJobForm();
+    });
     this.node = h(
       "details",
       { class: "reproduce", hidden: true },

@@ -2,8 +2,9 @@
 
 import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, isShare, metricText } from "../shared/format.js";
-import { draw, onTheme } from "../shared/plotly.js";
+import { draw } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
+import { onTheme } from "../shared/theme.js";
 import { isFinal, titleOf } from "./run_model.js";
 import { tableUnder } from "../shared/table.js";
 
@@ -15,7 +16,7 @@ import { tableUnder } from "../shared/table.js";
 
 /** @typedef {{quantity: string, axis: string, scale: string, smoothing: number}} View what the switches say */
 
-const MOST_POINTS = 4000;
+const MAX_POINTS = 4000;
 const MARK = {
   type: "line",
   yref: "paper",
@@ -26,10 +27,10 @@ const MARK = {
 
 /** @param {RunRows["steps"]} rows */
 const thin = (rows) =>
-  rows.length <= MOST_POINTS
+  rows.length <= MAX_POINTS
     ? rows
     : rows.filter(
-        (_, index) => index % Math.ceil(rows.length / MOST_POINTS) === 0 || index === rows.length - 1,
+        (_, index) => index % Math.ceil(rows.length / MAX_POINTS) === 0 || index === rows.length - 1,
       );
 
 export class RunChart {
@@ -101,7 +102,7 @@ export class RunChart {
       h("div", { class: "chart-frame" }, this.chart, this.empty),
       this.table.details,
     );
-    onTheme(() => this.redraw());
+    onTheme(this.chart, () => this.redraw());
   }
 
   /**

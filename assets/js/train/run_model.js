@@ -106,7 +106,8 @@ function secondsLeft(run) {
   return Math.max(0, (run.total_steps - last[0]) * pace);
 }
 
-const SPREAD = 1.4; // as the forecast leaves it open for other methods on the same model (prediction/observations.py)
+/** As the forecast leaves it open for other methods on the same model: prediction/observations.py. */
+export const SPREAD = 1.4;
 const ONE_VALUE = 1.1; // a range whose end is not so many times its beginning is said as one value
 
 /** @typedef {{low: number, value: number, high: number}} Range */

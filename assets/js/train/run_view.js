@@ -1,9 +1,12 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
-import { scrollUpTo, find, h, setText } from "../shared/dom.js";
+import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared/dom.js";
+import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
-import { RECORDED, remember, useAddress } from "./address.js";
-import { Judged } from "./judged.js";
+import { drawn } from "../shared/part.js";
+import { polling } from "../shared/polling.js";
+import { asked, keep, linkTo } from "../shared/router.js";
+import { Judged, RECORDED } from "./judged.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
 import { AnswerStrip } from "./answer_strip.js";
@@ -20,7 +23,7 @@ import { Scoreboard } from "./scoreboard.js";
 const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 /** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
-const UNASKED = { last: "The last race here", best: "The best race here" };
+const UNASKED = { last: "The last race here", best: "The best race here", waiting: "" };
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
 /** @param {Run} run */
@@ -29,19 +32,12 @@ const keepsWeights = (run) => run.state === "finished" || (run.state === "stoppe
 /**
  * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[] | "recorded"}, RaceVerdict>}>} part
  */
-export function mount({ element, props, server, trigger, watch }) {
+export function mount({ element, props, server, trigger, watch, life }) {
   const title = h("h2", {});
-  const reuse = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      title: "Fill the settings on the left with those of this race",
-      onclick: () => trigger("use_settings"),
-    },
-    "Use these settings",
-  );
+  const reuse = textButton("Use these settings", () => trigger("use_settings"), {
+    hidden: true,
+    title: "Fill the settings on the left with those of this race",
+  });
   const use = h(
     "a",
     {
@@ -69,27 +65,12 @@ export function mount({ element, props, server, trigger, watch }) {
     "Stop",
   );
   const refused = h("p", { class: "problem", role: "status", hidden: true });
-  const done = h("span");
-  const bar = h(
-    "div",
-    {
-      class: "progress",
-      role: "progressbar",
-      "aria-label": "Race",
-      "aria-valuemin": 0,
-      "aria-valuemax": 100,
-    },
-    done,
-  );
+  const bar = progressBar("Race");
   const lost = h(
     "p",
     { class: "notice", role: "status", hidden: true },
     "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
-    h(
-      "button",
-      { type: "button", class: "text-button", onclick: () => location.reload() },
-      "Reload the page",
-    ),
+    textButton("Reload the page", () => location.reload()),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
   const strip = new AnswerStrip((step) => chart.mark(step));
@@ -104,7 +85,7 @@ export function mount({ element, props, server, trigger, watch }) {
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
-    bar,
+    bar.node,
     lost,
     aloud,
     chart.node,
@@ -121,15 +102,13 @@ export function mount({ element, props, server, trigger, watch }) {
     ({ leaders, sentences }) => {
       board.leaders = leaders;
       cards.verdict = sentences;
-      board.show(model.shown);
-      cards.show(model.shown);
+      drawn(board.node, () => board.show(model.shown));
+      drawn(cards.node, () => cards.show(model.shown));
     },
   );
-  /** @type {number | undefined} */
-  let timer;
   let begun = false;
+  let waits = false; // for the server to say what the runs of the address are
   let known = "";
-  let generation = 0;
   let ended = 0; // how many of these runs are over: what they took teaches the next forecast
   let announced = false; // that these runs are what one came for: settings fold once, not at every change of state
 
@@ -138,11 +117,11 @@ export function mount({ element, props, server, trigger, watch }) {
   function announce() {
     if (announced) return;
     announced = true;
-    document.dispatchEvent(new CustomEvent("race-started"));
+    tell("race-started", null);
   }
 
   /** @param {Run[]} runs */
-  function tell(runs) {
+  function tellChanges(runs) {
     // The buttons beside the settings are Python's: they hear of every change of state.
     const now = JSON.stringify(runs.map((run) => [run.id, run.state]));
     if (now === known) return;
@@ -154,7 +133,7 @@ export function mount({ element, props, server, trigger, watch }) {
     if (props.value.kind === "linked" || (busy && !unasked())) announce();
     setText(aloud, runs.length && !props.value.recorded ? statusText(shownRace(runs)) : "");
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
-    document.dispatchEvent(new CustomEvent("runs-changed"));
+    tell("runs-changed", null);
   }
 
   /** @param {boolean} changed */
@@ -173,7 +152,9 @@ export function mount({ element, props, server, trigger, watch }) {
         ? groups.length > 1
           ? `${first.name} and ${groups.length - 1} more`
           : first.name
-        : "No race yet",
+        : waits
+          ? "A race"
+          : "No race yet",
     );
     setText(
       origin,
@@ -191,109 +172,100 @@ export function mount({ element, props, server, trigger, watch }) {
         ? recorded
           ? `A recorded race, not run here. ${props.invitation}`
           : statusText(race)
-        : "Choose on the left and press Start. The first point comes within seconds.",
+        : waits
+          ? "Reading the race …"
+          : "Choose on the left and press Start. The first point comes within seconds.",
     );
     reuse.hidden = !first || Boolean(recorded);
     use.hidden = !recorded && (!race.some(keepsWeights) || !race.every(isFinal));
-    use.href = useAddress(recorded ? [RECORDED] : race.map((run) => run.id));
+    use.href = linkTo({ tab: "use", run: recorded ? [RECORDED] : race.map((run) => run.id) });
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
-    const part = Math.round(100 * progress(race));
-    bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));
-    bar.setAttribute("aria-valuenow", String(part));
+    bar.set(
+      progress(race),
+      race.some((run) => !isFinal(run)),
+    );
     notice.see(first?.name ?? "", recorded ? [] : race);
-    done.style.width = `${part}%`;
-    strip.show(race);
-    judged.see(race, Boolean(recorded));
-    board.show(runs);
-    cards.show(runs);
-    predicted.show(runs);
-    reproduce.show(runs);
+    drawn(strip.node, () => strip.show(race));
+    void judged.see(race, Boolean(recorded));
+    drawn(board.node, () => board.show(runs));
+    drawn(cards.node, () => cards.show(runs));
+    drawn(predicted.node, () => predicted.show(runs));
+    drawn(reproduce.node, () => reproduce.show(runs));
     const stepless = runs.every((run) => isFinal(run) && !run.steps.length);
     const empty = first
       ? stepless
         ? "No step was made."
         : "The curves begin with the first step."
       : "The curves of your race will be drawn here.";
-    if (changed || chart.emptyText !== empty) chart.show(runs, empty);
+    if (changed || chart.emptyText !== empty) drawn(chart.node, () => chart.show(runs, empty));
     element.toggleAttribute("data-settled", model.settled);
   }
 
-  /** @param {number} mine */
-  async function poll(mine) {
-    let wait = document.hidden ? UNSEEN : EVERY;
-    if (!document.hidden || !model.settled) {
-      try {
-        const answer = await server.poll({ cursors: model.cursors, token: props.value.token });
-        if (mine !== generation) return;
-        lost.hidden = true;
-        stop.hidden = !answer.stoppable;
-        show(model.take(answer));
-        tell(model.shown);
-        if (answer.slice) trigger("next_slice", {});
-        if (model.runs.size === 0) return;
-        wait = answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : wait;
-      } catch {
-        if (mine !== generation) return;
-        lost.hidden = false;
-      }
-    }
-    timer = setTimeout(() => poll(mine), wait);
-  }
-
-  /** What is new now, not only at the next turn; a race in slices goes on unseen. @param {Event} event */
-  function pollNow({ type }) {
-    const unseen = document.hidden && type !== "slice-ended";
-    if (unseen || !element.isConnected || props.value.recorded || !model.runs.size) return;
-    clearTimeout(timer);
-    poll(++generation);
-  }
+  const poll = polling({
+    life,
+    place: element,
+    ask: () => server.poll({ cursors: model.cursors, token: props.value.token }),
+    take: (answer) => {
+      stop.hidden = !answer.stoppable;
+      if (answer.slice) trigger("next_slice", {});
+      const changed = model.take(answer);
+      show(changed);
+      tellChanges(model.shown);
+      if (model.runs.size === 0) return null;
+      return answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : EVERY;
+    },
+    lost: (away) => {
+      lost.hidden = !away;
+    },
+    unseen: () => (model.settled ? null : UNSEEN),
+  });
+  const pollNow = () => {
+    if (!props.value.recorded && model.runs.size) void poll.now();
+  };
 
   function begin() {
-    clearTimeout(timer);
-    generation += 1;
-    const { runs, recorded, rows, token } = props.value;
-    element.dataset.runs = recorded ? "" : runs.join();
+    poll.stop();
+    const { runs, recorded, rows, token, kind } = props.value;
+    waits = kind === "waiting" && Boolean(asked("run")?.length);
+    element.dataset.runs = recorded || waits ? "" : runs.join();
     stop.hidden = true;
     setText(refused, props.value.refused ?? "");
     refused.hidden = !props.value.refused;
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
     const same = begun && runs.join() === [...model.runs.keys()].join();
-    if (!same) {
+    if (!same || recorded || waits) {
       begun = true;
-      model = new RunModel(runs);
+      model = new RunModel(waits ? [] : runs);
       known = "";
       announced = false;
       chart.hidden.clear();
     }
-    if (recorded && rows) {
-      model.take(rows);
+    if (recorded && rows && !waits) model.take(rows);
+    if (recorded || kind === "waiting") {
       show(true);
-      tell([]);
+      if (kind !== "waiting") tellChanges([]);
       return;
     }
-    if (!unasked()) remember(runs);
+    if (!unasked()) keep({ run: runs });
     if (props.value.kind === "new") scrollUpTo(element);
     if (!same) show(true);
-    if (runs.length) poll(generation);
-    else tell([]);
+    if (runs.length) void poll.now();
+    else tellChanges([]);
+  }
+
+  /** @param {string[]} runs */
+  function showRuns(runs) {
+    props.value = { ...props.value, recorded: null, rows: null, refused: null, kind: "chosen", runs };
+    begin();
   }
 
   watch("value", begin);
-  document.addEventListener("visibilitychange", pollNow);
-  document.addEventListener("race-renamed", pollNow);
-  document.addEventListener("slice-ended", pollNow);
-  document.addEventListener("show-runs", (event) => {
-    if (element.isConnected) {
-      props.value = {
-        ...props.value,
-        recorded: null,
-        rows: null,
-        refused: null,
-        kind: "chosen",
-        runs: /** @type {CustomEvent<string[]>} */ (event).detail,
-      };
-      begin();
-    }
+  heard("race-renamed", life, pollNow);
+  heard("slice-ended", life, pollNow); // which goes on unseen
+  heard("show-runs", life, showRuns);
+  heard("address", life, () => {
+    const runs = asked("run");
+    if (asked("tab") === "train" && runs && String(runs) !== element.dataset.runs) showRuns(runs);
   });
   begin();
 }

@@ -2,6 +2,7 @@
 
 import { h, setText, swatch, styleOf } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
+import { table } from "../shared/table.js";
 import { isFinal, titleOf } from "./run_model.js";
 
 /** @import { Styles } from "../shared/plotly_types.js" */
@@ -9,9 +10,10 @@ import { isFinal, titleOf } from "./run_model.js";
 
 /** @typedef {ReturnType<Scoreboard["row"]>} BoardRow */
 
+/** @type {[key: string, title: string | null, hint: string][]} without a title: the metric's */
 const COLUMNS = [
   ["method", "Method", "The way of fine-tuning. Press a row's line sample to hide its curve."],
-  ["metric", "Accuracy", "On examples that were not trained on; the latest evaluation."],
+  ["metric", null, "On examples that were not trained on; the latest evaluation."],
   [
     "parameters",
     "Parameters",
@@ -33,22 +35,15 @@ export class Scoreboard {
     /** @type {string[]} runs that the judge calls ahead of another and behind none */
     this.leaders = [];
     this.body = h("tbody");
-    this.heads = Object.fromEntries(
-      COLUMNS.map(([key, title, hint]) => [key, h("th", { scope: "col", title: hint, class: key }, title)]),
-    );
+    this.metric = h("span", {}, "");
     this.untrained = h("p", { class: "hint untrained" });
-    this.table = h(
-      "div",
-      { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Results" },
-      h(
-        "table",
-        { class: "scoreboard" },
-        h("caption", { class: "hidden-text" }, "Results by method"),
-        h("thead", {}, h("tr", {}, Object.values(this.heads))),
-        this.body,
-      ),
+    const results = table({ label: "Results", class: "scoreboard" });
+    results.fill(
+      COLUMNS.map(([key, text, title]) => ({ text: text ?? this.metric, title, class: key })),
+      [],
     );
-    this.node = h("div", {}, this.table, this.untrained);
+    results.element.append(this.body); // whose rows are filled in place: who tabs through them keeps the focus
+    this.node = h("div", {}, results.node, this.untrained);
   }
 
   /** @param {Run[]} runs */
@@ -60,7 +55,7 @@ export class Scoreboard {
         this.rows.delete(id);
       }
     const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`));
-    setText(this.heads.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
+    setText(this.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
     this.node.hidden = runs.length === 0;
     const untrained = tasks.size === 1 ? (runs.find((run) => run.untrained)?.untrained ?? "") : "";
     setText(this.untrained, untrained);

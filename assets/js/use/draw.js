@@ -1,6 +1,7 @@
 // A digit to draw, and beside it the picture that the models get of it.
 
 import { find, h, setText } from "../shared/dom.js";
+import { newest } from "../shared/part.js";
 import { Pad } from "../shared/pad.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -9,17 +10,15 @@ import { Pad } from "../shared/pad.js";
 const PEN = 3; // half its width, in entries: a stroke as wide as those of the data
 
 /** @param {Part<Drawing, object, {seen: Ask<Drawing, Seen>}>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const seen = h("img", { hidden: true, width: 140, height: 140 });
   const caption = h("p", { class: "quiet", role: "status" });
+  const latest = newest(life);
   let race = props.value.race;
 
   const onchange = async () => {
     props.value = { ...props.value, drawing: pad.drawn ? pad.encoded : null };
-    const asked = props.value.drawing;
-    if (!asked) return show(null);
-    const answer = await server.seen(props.value).catch(() => null);
-    if (props.value.drawing === asked) show(answer);
+    show(await latest(props.value.drawing ? server.seen(props.value).catch(() => null) : null));
   };
   /** @param {Seen | null} answer */
   const show = (answer) => {

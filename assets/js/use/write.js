@@ -1,6 +1,7 @@
 // What the models of a race write to one prompt, a column each, piece by piece as it comes.
 
 import { find, h, setText } from "../shared/dom.js";
+import { table } from "../shared/table.js";
 import { legend, written } from "../shared/tokens.js";
 
 /** @import { Part } from "../shared/part.js" */
@@ -33,6 +34,7 @@ export function mount({ element, props, watch }) {
   const columns = h("div", { class: "written-columns" });
   const shades = h("div", { hidden: true }, legend(false));
   const fields = h("div", {});
+  const answers = table({ label: "Fields of the answers", class: "answers", tall: false });
   find(element, ".mount").replaceChildren(status, problem, columns, shades, fields);
   /** @type {string[]} */
   let drawn = [];
@@ -69,38 +71,18 @@ export function mount({ element, props, watch }) {
   function drawFields(sides) {
     const names = fieldNames(sides);
     const shown = names.length ? sides : [];
-    /** @param {string} text */
-    const head = (text) => h("th", { scope: "col" }, text);
+    answers.fill(
+      ["Model", ...names],
+      shown.map((side) => [
+        { text: [side.title, side.note ? h("span", { class: "quiet" }, side.note) : null] },
+        ...names.map((field) => side.fields[field] ?? "–"),
+      ]),
+    );
     fields.replaceChildren(
       ...(shown.length
         ? [
             h("h3", {}, "Fields"),
-            h(
-              "div",
-              { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Fields of the answers" },
-              h(
-                "table",
-                { class: "answers" },
-                h("thead", {}, h("tr", {}, ["Model", ...names].map(head))),
-                h(
-                  "tbody",
-                  {},
-                  shown.map((side) =>
-                    h(
-                      "tr",
-                      {},
-                      h(
-                        "th",
-                        { scope: "row" },
-                        side.title,
-                        side.note ? h("span", { class: "quiet" }, side.note) : null,
-                      ),
-                      names.map((field) => h("td", {}, side.fields[field] ?? "–")),
-                    ),
-                  ),
-                ),
-              ),
-            ),
+            answers.node,
             ...shown
               .filter((side) => side.json)
               .map((side) =>

@@ -42,6 +42,7 @@ def section(app: AppState) -> gr.HTML:
     return component(
         "compare/outcomes.js",
         None,
+        first=_of_recorded_race(app.store),
         slow_functions={"outcomes": partial(outcomes, app)},
         lines=curves.lines(),
         elem_id="outcomes",
@@ -59,8 +60,19 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
     if not offered:
         return {"choices": []}
     chosen = next((one for one in offered if one.key == values.get("chosen")), offered[0])
-    known = with_answers(chosen.outcomes, app.store)
-    count_flops = values.get("flops") is True
+    return _shown(app.store, offered, chosen, origin, count_flops=values.get("flops") is True)
+
+
+def _shown(
+    store: RunStore,
+    offered: Sequence[Comparison],
+    chosen: Comparison,
+    origin: str | None,
+    *,
+    count_flops: bool = False,
+) -> Outcomes:
+    """One of the comparisons that are offered; `origin` says when and where a recorded one was recorded."""
+    known = with_answers(chosen.outcomes, store)
     counted = Comparison(tuple(with_flops(known) if count_flops else known))
     return {
         "choices": [(one.key, one.title) for one in offered],
@@ -70,6 +82,13 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
         "counted": count_flops,
         **_view(counted),
     }
+
+
+def _of_recorded_race(store: RunStore) -> Outcomes | None:
+    """What the page shows until it has read the runs of this server."""
+    race = recorded()
+    offered = comparisons(map(from_recorded_race, race["runs"])) if race else []
+    return _shown(store, offered, offered[0], race["recorded"]) if race and offered else None
 
 
 def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:

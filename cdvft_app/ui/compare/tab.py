@@ -34,8 +34,8 @@ from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.newest import Newest
+from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.quiet import QUIET
-from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
 TITLE = "Compare"

@@ -40,9 +40,9 @@ from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary
 from cdvft_app.ui.shared.pool import Pool
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.without_paths import without_paths
 
 TITLE = "Factors"
 COMPUTING = 4, 32  # requests at a time, and waiting

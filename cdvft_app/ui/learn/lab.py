@@ -17,11 +17,11 @@ from cdvft_app.public.budget import OverBudget
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
-from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.pool import Closable, in_threads
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.without_paths import without_paths
 
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
@@ -150,7 +150,7 @@ def lab(app: AppState) -> OnVisit:
         fit_in_pool,
         {name, size, most_m, file, drawing, run, layer},
         view,
-        js="(...given) => { document.dispatchEvent(new Event('lab-started')); return given; }",
+        js=telling("lab-started"),
         show_progress="hidden",
         concurrency_limit=VISITORS,
         concurrency_id="lab",
@@ -160,18 +160,18 @@ def lab(app: AppState) -> OnVisit:
         end_fit,
         None,
         None,
-        js="() => { document.dispatchEvent(new Event('lab-stopped')); }",
+        js=telling("lab-stopped"),
         cancels=[running],
         queue=False,
         api_visibility="private",
     )
     # A cancelled event counts as failed. Until it is, Gradio drops a second Fit: the page waits for this.
     running.then(
-        None, None, None, js="() => { document.dispatchEvent(new Event('lab-ended')); }",
+        None, None, None, js=telling("lab-ended"),
         queue=False, api_visibility="private",
     )  # fmt: skip
     running.failure(
-        None, None, None, js="() => { document.dispatchEvent(new Event('lab-failed')); }",
+        None, None, None, js=telling("lab-failed"),
         queue=False, api_visibility="private",
     )  # fmt: skip
 

@@ -18,9 +18,9 @@ from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Pool
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.without_paths import without_paths
 
 TITLE = "Learn"
 MAX_WAITING = 4  # measurements, of a few seconds each

@@ -16,13 +16,15 @@ import gradio as gr
 from cdvft_app.ui.shared import server_functions as asked
 from cdvft_app.ui.shared.scripts import PREFIX
 
-ASKING = "shared/server_functions.js"  # by which a part asks the server
+RUNTIME = "shared/part.js"  # by which every part is mounted
 _ON_LOAD = """/* {events} */
 const fixed = {fixed};
 const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
-Promise.all([import("{module}"), import("{asking}")]).then(
-  ([part, {{ serverFunctions }}]) =>
-    part.mount({{element, props: both, server: serverFunctions("{part}", {functions}), trigger, watch}}),
+import("{runtime}").then(
+  ({{ start, serverFunctions }}) => {{
+    const server = serverFunctions("{part}", {functions});
+    start({{name: "{part}", element, props: both, server, trigger, watch}});
+  }},
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
 """
 
@@ -64,7 +66,7 @@ def component(
     elem_classes: tuple[str, ...] = (),
     **props: Any,
 ) -> gr.HTML:
-    """A `gr.HTML` drawn by the module's `mount({element, props, server, trigger, watch})` into `.mount`.
+    """A `gr.HTML` drawn into `.mount` by `mount({element, props, server, trigger, watch, life})`.
 
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
     `server.name(argument)` in the module calls the server function of that name; its argument is untrusted
@@ -84,8 +86,7 @@ def component(
         # Gradio knows an event of one's own by its quoted name in this text.
         js_on_load=_ON_LOAD.format(
             events=" ".join(f"'{name}'" for name in events),
-            module=PREFIX + module,
-            asking=PREFIX + ASKING,
+            runtime=PREFIX + RUNTIME,
             part=part,
             functions=json.dumps([*quick, *slow]),
             fixed=json.dumps(fixed),
@@ -96,6 +97,11 @@ def component(
     )
     _parts[made] = Part(module, value, fixed, html)
     return made
+
+
+def telling(event: str) -> str:
+    """The `js` of a listener that tells the page's scripts of an event of assets/js/shared/events.js."""
+    return f"(...given) => {{ document.dispatchEvent(new CustomEvent({json.dumps(event)})); return given; }}"
 
 
 def part_of(made: gr.HTML) -> Part | None:

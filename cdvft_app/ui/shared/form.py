@@ -11,8 +11,8 @@ from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MAX_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.texts import SETTINGS, counted
-from cdvft_app.ui.shared.without_paths import without_paths
 
 MAX_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"

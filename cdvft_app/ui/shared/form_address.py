@@ -18,12 +18,7 @@ NAMES = tuple(name for name in form.FIELDS if name not in NEVER)
 LISTS = ("methods", "target_modules")
 
 # Once the form holds what the address asked for it is the visitor's: a reload must not undo what they change.
-FORGET = f"""() => {{
-  const address = new URL(location.href);
-  if (!address.searchParams.has("recipe")) return;
-  for (const name of {json.dumps(NAMES)}) address.searchParams.delete(name);
-  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
-}}"""
+FORGET = f"() => import('cdvft/shared/router.js').then(({{ forget }}) => forget({json.dumps(NAMES)}))"
 
 
 def query(runs: Iterable[RunSettings]) -> str:

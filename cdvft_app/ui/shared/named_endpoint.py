@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.blocks import BlockFunction
 from gradio.components.api_component import Api
 
-from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.problem import refusal
 
 if TYPE_CHECKING:
     from cdvft_app.ui.shared.state import AppState

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.viewing import asker, is_public
 
 Item = TypeVar("Item")

@@ -24,6 +24,13 @@ def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
     return view
 
 
+def before_any_answer() -> RunView:
+    """What stands on the page as it comes, for a visitor of whom nothing is known yet."""
+    race = recorded()
+    view = shown_recorded(race, "") if race else shown([], "waiting", "")
+    return {**view, "kind": "waiting"}
+
+
 def _default_view(app: AppState, token: str) -> RunView:
     last = app.store.groups(1, token, sweeps=False)
     if last:

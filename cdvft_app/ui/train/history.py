@@ -16,7 +16,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
 from cdvft_app.sweep.group import origin
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.without_paths import without_paths
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.train.run_view import current, lasting
 
 MAX_RACES = 500

@@ -18,6 +18,7 @@ from cdvft_app.store import history_file as files
 from cdvft_app.store import replication
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared.component import telling
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.texts import counted
@@ -38,7 +39,6 @@ FULL = (
     "The runs that visitors brought here fill the {:g} MB there are for them (CDVFT_UPLOAD_BYTES). Some must "
     "be deleted first."
 )
-LIST_ANEW = "() => { document.dispatchEvent(new CustomEvent('runs-changed')); }"
 MAX_EXPORTED = 10**9  # bytes
 WORKING: dict[str, Any] = {
     "concurrency_limit": 1,
@@ -82,7 +82,7 @@ def history_file(app: AppState, token: gr.BrowserState) -> None:
 
     make.click(made, token, [file, message], **WORKING)
     taken = given.upload(brought, [given, token], [given, message, token], **BRINGING)
-    taken.then(None, None, None, js=LIST_ANEW)
+    taken.then(None, None, None, js=telling("runs-changed"))
 
 
 def export(app: AppState, token: str) -> tuple[Path, str]:

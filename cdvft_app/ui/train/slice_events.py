@@ -9,10 +9,10 @@ from anyio import to_thread
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
+from cdvft_app.ui.shared.component import telling
 from cdvft_app.ui.shared.state import AppState
 
 AT_ONCE = 16  # each holds one of the page's 40 threads
-ENDED = "() => { document.dispatchEvent(new CustomEvent('slice-ended')); }"
 
 
 def connect(app: AppState, view: Any, token: Any, run_ids_of: Callable[[Any], list[str]]) -> None:
@@ -41,7 +41,7 @@ def connect(app: AppState, view: Any, token: Any, run_ids_of: Callable[[Any], li
         trigger_mode="once",
         concurrency_limit=AT_ONCE,
         api_visibility="private",
-    ).then(None, None, None, js=ENDED)
+    ).then(None, None, None, js=telling("slice-ended"))
 
 
 def due(store: RunStore, slices: Slices, run_ids: Sequence[str], token: object) -> str | None:

@@ -18,14 +18,14 @@ from cdvft_app.data.library import is_own
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.forecast import forecast
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
 from cdvft_app.ui.train import job, job_again, model_choice, slice_events, uploaded_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
-from cdvft_app.ui.train.first_shown import first_shown
+from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
+from cdvft_app.ui.train.forecast import Forecast, forecast
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
 from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
@@ -46,23 +46,24 @@ def build(app: AppState) -> OnVisit:
             own = uploaded_choice.uploaded_choice(app, token)
             gr.HTML("<h2>How</h2>", apply_default_css=False)
             controls.how()
-            blocks = gr.HTML(elem_classes=["blocks"], elem_id="blocks", apply_default_css=False)
+            at_first = _counted_at_first()
+            blocks = gr.HTML(
+                at_first.blocks, elem_classes=["blocks"], elem_id="blocks", apply_default_css=False
+            )
             controls.layers()
             controls.folded()
             with gr.Accordion("The method in one line", open=False, elem_classes=["fold"]):
                 gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
             as_job = job.job_form()
             with gr.Column(elem_classes=["go"]):
-                counts = gr.HTML(
-                    '<p class="promise quiet">Counting …</p>', elem_id="counts", apply_default_css=False
-                )
+                counts = gr.HTML(at_first.counts, elem_id="counts", apply_default_css=False)
                 with gr.Row(elem_classes=["go-buttons"]):
                     start = gr.Button("Start", variant="primary", interactive=False, elem_id="start")
                     stop = gr.Button("Stop", interactive=False, elem_id="stop")
                     resume = gr.Button("Resume", interactive=False, elem_id="resume")
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
         with gr.Column(elem_classes=["watch"]):
-            view = run_view(app.store, slices=app.queue.slices, elem_id="run")
+            view = run_view(app.store, before_any_answer(), slices=app.queue.slices, elem_id="run")
             history = history_view(app.store, elem_id="history")
             history_file(app, token)
 
@@ -281,6 +282,12 @@ def build(app: AppState) -> OnVisit:
         event.then(None, None, None, js=form_address.FORGET)
 
     return OnVisit(visited, [token, kept], outputs, filled)
+
+
+def _counted_at_first() -> Forecast:
+    """Of the form as the page comes; without times, which need this machine's runs, and torch."""
+    plans = [catalog.resolve(settings) for settings in form.race({**form.START}).runs()]
+    return forecast(plans, [None] * len(plans))
 
 
 def _recipe(key: object) -> Recipe | None:

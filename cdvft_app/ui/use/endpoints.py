@@ -13,7 +13,7 @@ from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exp
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 

@@ -34,6 +34,7 @@ from cdvft_app.ui.use import (
 )
 
 TITLE = "Use"
+READING = "Reading the finished races …"
 NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
 ONLY_RECORDED = (
     "No race has finished here yet: this one ran elsewhere. Start one on the Train tab; it ends up here."
@@ -63,7 +64,7 @@ def build(app: AppState) -> OnVisit:
         answering.ask("export", run_id=run_id, to=AS_TRAINED.key, out=str(folder))
 
     with gr.Column(elem_classes=["use"]):
-        race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")
+        race = gr.Dropdown([], label="Finished race", info=READING, elem_id="use-race")
         with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
             gr.HTML("<h2>Try</h2>", apply_default_css=False)
             texts = gr.Textbox(

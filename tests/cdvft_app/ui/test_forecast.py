@@ -11,7 +11,7 @@ from cdvft_app.costs.quantities import duration
 from cdvft_app.prediction import Estimate, predict
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.training import device
-from cdvft_app.ui.shared.forecast import Forecast, forecast
+from cdvft_app.ui.train.forecast import Forecast, forecast
 
 
 def said(request: RaceRequest) -> Forecast:

@@ -61,3 +61,27 @@ def test_another_kind_is_refused_with_a_sentence(monkeypatch) -> None:
     monkeypatch.setenv("CDVFT_LOG", "xml")
     with pytest.raises(ValueError, match="CDVFT_LOG: got 'xml'"):
         logs.set_up()
+
+
+def test_an_error_of_a_script_is_one_line_once_and_without_addresses(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logs, "_script_errors", set())
+    told = {
+        "error": "TypeError: no\nname at http://somebody.example/?run=secret",
+        "where": "assets/js/a.js:3",
+    }
+    for asked in (told, told, {"error": 3}, {}, None, [], {"error": "x" * 10**6, "where": ["y"]}):
+        logs.script_error(asked)
+    said = [one.getMessage() for one in caplog.records]
+    assert said[0] == ("A script of the page failed: TypeError: no name at (an address) (assets/js/a.js:3)")
+    assert len(said) == 2 and len(said[1]) < 400
+
+
+def test_nobody_fills_the_log_with_errors_of_scripts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logs, "_script_errors", set())
+    for number in range(3 * logs.MAX_SCRIPT_ERRORS):
+        logs.script_error({"error": f"number {number}"})
+    assert len(caplog.records) == logs.MAX_SCRIPT_ERRORS

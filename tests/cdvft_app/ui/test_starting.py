@@ -13,7 +13,7 @@ import pytest
 from ports import free_port
 from starlette.middleware import Middleware
 
-from cdvft_app.ui import starting
+from cdvft_app.ui import launching
 
 
 class Slow:
@@ -39,7 +39,7 @@ def launched(port: int, **app_kwargs: Any) -> gr.Blocks:
         gr.Markdown("late")
     page.launch(
         prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port, ssr_mode=False,
-        app_kwargs=app_kwargs, **starting.be_patient(),
+        app_kwargs=app_kwargs, **launching.be_patient(),
     )  # fmt: skip
     return page
 

@@ -60,7 +60,7 @@ def test_modules_are_named_in_place_of_paths() -> None:
 
 def test_the_bundle_has_what_its_modules_import_and_no_more() -> None:
     bundle = scripts.bundle(["compare/paper.js"])
-    for name in ("static/page.js", "compare/paper.js", "shared/export.js", "shared/download.js"):
+    for name in ("static/page.js", "compare/paper.js", "shared/table.js", "shared/download.js"):
         assert f'"cdvft/{name}": ' in bundle
     assert '"cdvft/compare/growth.js": ' not in bundle
     assert 'from \\"./' not in bundle

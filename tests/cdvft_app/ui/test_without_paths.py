@@ -8,9 +8,7 @@ import pytest
 
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.refusal import refusal
-from cdvft_app.ui.shared.without_paths import without_paths
+from cdvft_app.ui.shared.problem import problem, refusal, without_paths
 
 
 @pytest.mark.parametrize(

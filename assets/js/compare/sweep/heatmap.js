@@ -1,8 +1,9 @@
 // Two dimensions of one method as a table whose cells are coloured by their values.
 
-import { keepInAddress } from "../../shared/address.js";
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
+import { asked, keep } from "../../shared/router.js";
+import { table } from "../../shared/table.js";
 
 /** @import { SweepCells, SweepResults, SweepSpread } from "../../payloads.js" */
 
@@ -21,29 +22,25 @@ export class SweepHeatmap {
     this.choice = h("select", {
       "aria-label": "Dimensions of the heatmap",
       onchange: () => {
-        keepInAddress("heatmap", this.choice.value);
+        keep({ heatmap: this.choice.value });
         this.redraw();
       },
     });
-    this.table = h("table", { class: "numbers heat" });
+    this.table = table({ label: "Heatmap", class: "numbers heat" });
     this.note = h("p", { class: "quiet note" });
     this.node = h(
       "section",
       {},
       h("h3", {}, "Two choices at a time"),
       this.choice,
-      h(
-        "div",
-        { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Heatmap" },
-        this.table,
-      ),
+      this.table.node,
       this.note,
     );
   }
 
   /** @param {SweepResults} results */
   show({ heatmaps, metric_name: metric }) {
-    const before = this.choice.value || new URL(location.href).searchParams.get("heatmap");
+    const before = this.choice.value || asked("heatmap");
     this.heatmaps = heatmaps;
     this.metric = metric;
     this.choice.replaceChildren(
@@ -65,29 +62,14 @@ export class SweepHeatmap {
       range = Math.max(...means) - low || 1;
     /** @param {SweepSpread | null} spread */
     const cell = (spread) => {
-      if (!spread) return h("td", { class: "none" }, "–");
+      if (!spread) return { text: "–", class: "none" };
       const part = Math.round((DEEPEST * (spread.mean - low)) / range);
-      const text = metricText(this.metric, spread.mean);
-      const hint = `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)} over seeds; ${spread.runs} runs`;
-      return h("td", { style: `--deep: ${part}%`, title: hint }, text);
+      const title = `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)} over seeds; ${spread.runs} runs`;
+      return { text: metricText(this.metric, spread.mean), style: `--deep: ${part}%`, title };
     };
-    this.table.replaceChildren(
-      h("caption", { class: "hidden-text" }, heat.title),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          h("td", {}),
-          heat.columns.map((name) => h("th", { scope: "col" }, name)),
-        ),
-      ),
-      h(
-        "tbody",
-        {},
-        heat.rows.map((name, row) => h("tr", {}, h("th", { scope: "row" }, name), cells[row].map(cell))),
-      ),
+    this.table.fill(
+      ["", ...heat.columns],
+      heat.rows.map((name, row) => [name, ...cells[row].map(cell)]),
     );
     const rest = heat.over_others
       ? this.reduction === "mean"

@@ -2,8 +2,9 @@
 
 import { h } from "../../shared/dom.js";
 import { isShare, metricText } from "../../shared/format.js";
-import { draw, onTheme } from "../../shared/plotly.js";
+import { draw } from "../../shared/plotly.js";
 import { tableUnder } from "../../shared/table.js";
+import { onTheme } from "../../shared/theme.js";
 
 /** @import { SweepResults, SweepPoints } from "../../payloads.js" */
 /** @import { Layout, Styles } from "../../shared/plotly_types.js" */
@@ -36,7 +37,7 @@ export class SweepLines {
       this.chart,
       this.table.details,
     );
-    onTheme(() => this.redraw());
+    onTheme(this.chart, () => this.redraw());
   }
 
   /** @param {SweepResults} results */

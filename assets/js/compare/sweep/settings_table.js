@@ -2,7 +2,7 @@
 
 import { h, setText, swatch } from "../../shared/dom.js";
 import { aligned, count, metricText } from "../../shared/format.js";
-import { exports } from "../../shared/export.js";
+import { exports, table } from "../../shared/table.js";
 
 /** @import { SweepResults, SweepSetting } from "../../payloads.js" */
 /** @import { Styles } from "../../shared/plotly_types.js" */
@@ -15,17 +15,13 @@ export class SettingsTable {
     this.settings = [];
     /** @type {string | null} */
     this.metric = null;
-    this.table = h("table", { class: "scoreboard settings-table" });
+    this.table = table({ label: "Every setting", class: "scoreboard settings-table" });
     this.summary = h("summary", {});
     this.node = h(
       "details",
       { class: "as-table part-of" },
       this.summary,
-      h(
-        "div",
-        { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Every setting" },
-        this.table,
-      ),
+      this.table.node,
       exports("sweep", () => this.rows()),
     );
   }
@@ -43,6 +39,7 @@ export class SettingsTable {
     );
     const timed = sorted.some(({ seconds }) => seconds !== null);
     const heads = [
+      ["Setting", "The learning rate as a multiple of the recipe's for the method", "method"],
       ["Mean", "Over the seeds that have finished"],
       ["Lowest to highest", "Of the seeds, where several have finished"],
       ["Seeds", "Finished, of those asked for"],
@@ -50,48 +47,22 @@ export class SettingsTable {
       ...(timed ? [["Seconds", "Of training, the median of the seeds"]] : []),
     ];
     /** @param {SweepSetting} setting */
-    const line = ({ method, name, spread, seeds, failed, parameters, seconds }) =>
-      h(
-        "tr",
-        {},
-        h(
-          "th",
-          { scope: "row", class: "method" },
-          h("div", { class: "method-cell" }, swatch(this.styles[method]), h("span", {}, name)),
-        ),
-        h("td", {}, spread ? metricText(this.metric, spread.mean) : failed ? "failed" : "–"),
-        h(
-          "td",
-          {},
-          spread && spread.runs > 1
-            ? `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)}`
-            : "–",
-        ),
-        h("td", {}, `${spread?.runs ?? 0} of ${seeds}`),
-        h("td", {}, parameters === null ? "–" : count(parameters)),
-        timed ? h("td", {}, seconds === null ? "–" : aligned(seconds)) : null,
-      );
-    this.table.replaceChildren(
-      h("caption", { class: "hidden-text" }, "Every setting and what it gave"),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          h(
-            "th",
-            {
-              scope: "col",
-              class: "method",
-              title: "The learning rate as a multiple of the recipe's for the method",
-            },
-            "Setting",
-          ),
-          heads.map(([name, hint]) => h("th", { scope: "col", title: hint }, name)),
-        ),
-      ),
-      h("tbody", {}, sorted.map(line)),
+    const line = ({ method, name, spread, seeds, failed, parameters, seconds }) => [
+      {
+        text: h("div", { class: "method-cell" }, swatch(this.styles[method]), h("span", {}, name)),
+        class: "method",
+      },
+      spread ? metricText(this.metric, spread.mean) : failed ? "failed" : "–",
+      spread && spread.runs > 1
+        ? `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)}`
+        : "–",
+      `${spread?.runs ?? 0} of ${seeds}`,
+      parameters === null ? "–" : count(parameters),
+      ...(timed ? [seconds === null ? "–" : aligned(seconds)] : []),
+    ];
+    this.table.fill(
+      heads.map(([text, title, kind]) => ({ text, title, class: kind })),
+      sorted.map(line),
     );
     setText(
       this.summary,

@@ -1,8 +1,11 @@
 // The sweep's section: progress, sentences, heatmap, lines and table, polled from the server while the sweep runs.
 
-import { keepInAddress } from "../../shared/address.js";
-import { find, h, paragraphs, segmented, setText } from "../../shared/dom.js";
+import { find, h, paragraphs, progressBar, segmented, setText, textButton } from "../../shared/dom.js";
+import { heard } from "../../shared/events.js";
 import { clock } from "../../shared/format.js";
+import { drawn, newest } from "../../shared/part.js";
+import { polling } from "../../shared/polling.js";
+import { asked, keep } from "../../shared/router.js";
 import { isShown, whenShown } from "../../shared/shown.js";
 import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
@@ -21,56 +24,32 @@ import { SettingsTable } from "./settings_table.js";
 
 const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may resume them
+const AWAY =
+  "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.";
+const READING = "Reading the recorded sweep …";
 const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
 /** @param {string | null} sweep a group of runs, or the recipe of a recorded one */
-const remember = (sweep) => keepInAddress("sweep", sweep);
+const remember = (sweep) => keep({ sweep });
 
 /** @param {Part<SweepView, SweepFixed, SweepServer>} part */
-export function mount({ element, props, server, watch }) {
+export function mount({ element, props, server, watch, life }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
-  const done = h("span");
-  const bar = h(
-    "div",
-    {
-      class: "progress",
-      role: "progressbar",
-      "aria-label": "Sweep",
-      "aria-valuemin": 0,
-      "aria-valuemax": 100,
-    },
-    done,
-  );
-  const stop = h(
-    "button",
-    { type: "button", class: "text-button", hidden: true, onclick: () => act(server.stop) },
-    "Stop the sweep",
-  );
-  const goOn = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      onclick: () => act(server.go_on),
-      title: "Queue the runs again that were stopped or cut off",
-    },
-    "Go on",
-  );
-  const back = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button",
-      hidden: true,
-      onclick: () => {
-        remember(null);
-        watchGroup(null);
-      },
-    },
+  const bar = progressBar("Sweep");
+  const stop = textButton("Stop the sweep", () => act(server.stop), { hidden: true });
+  const goOn = textButton("Go on", () => act(server.go_on), {
+    hidden: true,
+    title: "Queue the runs again that were stopped or cut off",
+  });
+  const back = textButton(
     "Show the recorded sweeps",
+    () => {
+      remember(null);
+      watchGroup(null);
+    },
+    { hidden: true },
   );
   const choice = h(
     "div",
@@ -113,7 +92,7 @@ export function mount({ element, props, server, watch }) {
     answer,
     title,
     status,
-    bar,
+    bar.node,
     h("p", { class: "sweep-actions" }, stop, goOn, back),
     pictures,
     h("details", { class: "as-table" }, h("summary", {}, "In words"), seen),
@@ -126,10 +105,8 @@ export function mount({ element, props, server, watch }) {
   let group = null;
   /** @type {string | null | undefined} what of it is shown */
   let known = null;
-  /** @type {number | undefined} */
-  let timer;
-  let generation = 0;
   let filled = false;
+  const latest = newest(life);
 
   /** @param {SweepShown} shown */
   function fill(shown) {
@@ -145,9 +122,9 @@ export function mount({ element, props, server, watch }) {
     setText(answer, shown.answer);
     seen.replaceChildren(...paragraphs(shown.sentences));
     pictures.hidden = shown.settings.length === 0;
-    heatmap.show(shown);
-    lines.show(shown);
-    table.show(shown);
+    drawn(heatmap.node, () => heatmap.show(shown));
+    drawn(lines.node, () => lines.show(shown));
+    drawn(table.node, () => table.show(shown));
   }
 
   /** @param {SweepProgress} progress */
@@ -158,60 +135,53 @@ export function mount({ element, props, server, watch }) {
       status,
       [runs === 1 ? "Sweep of 1 run" : `Sweep of ${runs} runs`, ...counts, ...time].join(" · "),
     );
-    const part = Math.round((100 * ended) / runs);
-    bar.hidden = false;
-    bar.classList.toggle("idle", waiting === 0);
-    bar.setAttribute("aria-valuenow", String(part));
-    done.style.width = `${part}%`;
+    bar.node.hidden = false;
+    bar.set(ended / runs, waiting > 0);
   }
 
-  /** @param {number} mine */
-  async function poll(mine) {
-    let again = true;
-    if (!document.hidden && isShown(element)) {
-      try {
-        const answer = await server.sweep({ group, token: props.value.token, known });
-        if (mine !== generation) return;
-        if (answer.missing || !answer.progress) {
-          remember(null);
-          watchGroup(null);
-          setText(
-            status,
-            "The sweep in the address is not there; it may have been deleted. A recorded one is shown.",
-          );
-          return;
-        }
-        if (answer.shown) fill(answer.shown);
-        known = answer.known;
-        showProgress(answer.progress);
-        const {
-          waiting,
-          states: { stopped, interrupted },
-        } = answer.progress;
-        stop.hidden = !(answer.mine && waiting);
-        goOn.hidden = !(answer.mine && !waiting && (stopped || interrupted));
-        back.hidden = false;
-        choice.hidden = true;
-        again = answer.progress.waiting > 0;
-      } catch {
-        if (mine !== generation) return;
+  const poll = polling({
+    life,
+    place: element,
+    ask: () => server.sweep({ group, token: props.value.token, known }),
+    take: (answer) => {
+      if (answer.missing || !answer.progress) {
+        remember(null);
+        watchGroup(null);
         setText(
           status,
-          "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.",
+          "The sweep in the address is not there; it may have been deleted. A recorded one is shown.",
         );
+        return null;
       }
-    }
-    timer = setTimeout(() => poll(mine), again ? POLL_MILLISECONDS : IDLE_MILLISECONDS);
-  }
+      known = answer.known;
+      if (answer.shown) fill(answer.shown);
+      showProgress(answer.progress);
+      const {
+        waiting,
+        states: { stopped, interrupted },
+      } = answer.progress;
+      stop.hidden = !(answer.mine && waiting);
+      goOn.hidden = !(answer.mine && !waiting && (stopped || interrupted));
+      back.hidden = false;
+      choice.hidden = true;
+      return waiting > 0 ? POLL_MILLISECONDS : IDLE_MILLISECONDS;
+    },
+    lost: (away) => away && setText(status, AWAY),
+    looked: () => isShown(element),
+  });
 
   async function showRecorded() {
-    const mine = generation;
+    if (!status.textContent) setText(status, READING);
+    let answer;
     try {
-      const { shown } = await server.sweep({ recorded: recipe });
-      if (mine === generation && shown) fill(shown);
+      answer = await latest(server.sweep({ recorded: recipe }));
     } catch {
-      setText(status, "The server did not answer; try again in a moment.");
+      return setText(status, "The server did not answer; try again in a moment.");
     }
+    const { shown } = answer;
+    if (group || !shown) return;
+    if (status.textContent === READING) setText(status, "");
+    drawn(pictures, () => fill(shown));
   }
 
   /** @param {Act} call */
@@ -224,23 +194,21 @@ export function mount({ element, props, server, watch }) {
       error = "The server did not answer; try again in a moment.";
     }
     stop.disabled = goOn.disabled = false;
-    clearTimeout(timer);
-    await poll(++generation);
+    await poll.now();
     if (error) setText(status, error);
   }
 
   /** @param {string | null} next */
   function watchGroup(next) {
-    clearTimeout(timer);
-    generation += 1;
+    poll.stop();
     group = next;
     known = null;
     stop.hidden = goOn.hidden = back.hidden = true;
-    choice.hidden = bar.hidden = false;
+    choice.hidden = bar.node.hidden = false;
     setText(status, "");
     filled = false;
     if (!group) {
-      bar.hidden = true;
+      bar.node.hidden = true;
       for (const input of choice.querySelectorAll("input")) input.checked = input.value === recipe;
     }
     look();
@@ -249,9 +217,8 @@ export function mount({ element, props, server, watch }) {
   /** Ask for the watched sweep, or for the first recorded one, if this page is looked at. */
   function look() {
     if (!isShown(element)) return;
-    clearTimeout(timer);
-    if (group) poll(++generation);
-    else if (!filled) showRecorded();
+    if (group) void poll.now();
+    else if (!filled) void showRecorded();
   }
 
   watch("value", () => {
@@ -265,8 +232,16 @@ export function mount({ element, props, server, watch }) {
     }
   });
   whenShown(element, look);
-  const named = new URL(location.href).searchParams.get("sweep");
-  const isRecorded = props.recorded.some(([key]) => key === named);
-  if (named && isRecorded) recipe = named;
-  watchGroup(isRecorded ? null : named);
+  /** Show the sweep that the address names. */
+  function arrive() {
+    const named = asked("sweep");
+    const isRecorded = props.recorded.some(([key]) => key === named);
+    if (named && isRecorded) recipe = named;
+    watchGroup(isRecorded ? null : named);
+  }
+  heard("address", life, () => {
+    const named = asked("sweep");
+    if (asked("tab") === "compare" && named && named !== group && named !== recipe) arrive();
+  });
+  arrive();
 }

@@ -1,6 +1,7 @@
 // How the page looks: light or dark, the system's until the visitor chooses, and alone or with its head.
 
 import { h } from "./dom.js";
+import { asked } from "./router.js";
 
 const KEY = "cdvft-theme";
 const stored = () => {
@@ -14,7 +15,7 @@ const system = matchMedia("(prefers-color-scheme: dark)");
 const theme = () => stored() ?? (system.matches ? "dark" : "light");
 
 /** ?embed=1: what is looked at alone, without the page's head, for slides and notebooks. */
-const embed = new URL(location.href).searchParams.get("embed") === "1";
+const embed = asked("embed") === "1";
 
 /** Give the page its colours, now and when the system's change. Returns the button that changes them. */
 export function appearance() {
@@ -46,4 +47,32 @@ export function appearance() {
   system.addEventListener("change", () => queueMicrotask(apply)); // after Gradio's own listener
   apply();
   return button;
+}
+
+export const isDark = () => document.body.classList.contains("dark");
+
+const CHANGED = "theme"; // an event of each element that wants to know
+let dark = false;
+/** @type {MutationObserver | undefined} of the body's classes, which Gradio changes, too; one for the page */
+let observer;
+
+function tell() {
+  if (isDark() === dark) return;
+  dark = isDark();
+  for (const node of document.querySelectorAll("[data-on-theme]")) node.dispatchEvent(new Event(CHANGED));
+}
+
+/**
+ * Call `redraw` when the page turns light or dark while the element is in it. Nothing else holds on to either.
+ * @param {Element} element
+ * @param {() => void} redraw
+ */
+export function onTheme(element, redraw) {
+  if (!observer) {
+    dark = isDark();
+    observer = new MutationObserver(tell);
+    observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+  element.toggleAttribute("data-on-theme", true);
+  element.addEventListener(CHANGED, () => redraw());
 }

@@ -1,0 +1,44 @@
+// What parts of the page tell each other, and what events of Gradio tell them: cdvft_app/ui/shared/component.py.
+
+/**
+ * Every event by its name, with what comes with it.
+ * @typedef {{
+ *   "address": null,
+ *   "race-started": null,
+ *   "runs-changed": null,
+ *   "race-renamed": null,
+ *   "slice-ended": null,
+ *   "show-runs": string[],
+ *   "lesson-answered": string,
+ *   "lab-started": null,
+ *   "lab-stopped": null,
+ *   "lab-ended": null,
+ *   "lab-failed": null,
+ *   "fill-part": {id: string, value: unknown},
+ * }} Events
+ * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
+ * were read from a file. slice-ended: of a race that the page drives. show-runs: their ids. lesson-answered: the question's
+ * key. lab-stopped: somebody pressed Stop. fill-part: a part of the page of plain files gets a value.
+ */
+
+/**
+ * @template {keyof Events} Name
+ * @param {Name} name
+ * @param {Events[Name]} detail
+ */
+export function tell(name, detail) {
+  document.dispatchEvent(new CustomEvent(name, { detail }));
+}
+
+/**
+ * Call `act` at each such event, for as long as a part lives.
+ * @template {keyof Events} Name
+ * @param {Name} name
+ * @param {AbortSignal} life
+ * @param {(detail: Events[Name]) => void} act
+ */
+export function heard(name, life, act) {
+  document.addEventListener(name, (event) => act(/** @type {CustomEvent<Events[Name]>} */ (event).detail), {
+    signal: life,
+  });
+}

@@ -1,0 +1,187 @@
+// How a part lives in the page: started by cdvft_app/ui/shared/component.py, over when Gradio takes it out. An error
+// is said where it happened, and the rest goes on.
+
+import { FAILED, h, setText } from "./dom.js";
+
+/**
+ * A function on the server, of one argument.
+ * @template Asked
+ * @template Answer
+ * @typedef {(asked: Asked) => Promise<Answer>} Ask
+ */
+
+/**
+ * What a part's `mount` gets. `props.value` may change, which `watch` tells; the other props never do. `life` is
+ * aborted when the part is taken out of the page: listeners elsewhere and what repeats end with it.
+ * @template Value
+ * @template [Fixed=object]
+ * @template [Server=object]
+ * @typedef {object} Part
+ * @property {HTMLElement} element
+ * @property {{value: Value} & Fixed} props
+ * @property {Server} server
+ * @property {(event: string, data?: object) => void} trigger
+ * @property {(property: "value", changed: () => void) => void} watch
+ * @property {AbortSignal} life
+ */
+
+/**
+ * Mount the part of this name, such as "train/history".
+ * @param {Omit<Part<unknown>, "life"> & {name: string}} given
+ */
+export async function start({ name, element, props, server, trigger, watch }) {
+  const life = lifeOf(element);
+  element.addEventListener(FAILED, (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    failed(element, /** @type {CustomEvent} */ (event).detail);
+  });
+  /** @type {{mount: (part: Part<any, any, any>) => unknown}} */
+  let script;
+  try {
+    script = await import(`cdvft/${name}.js`);
+  } catch (error) {
+    return failed(element, error, "A part of the page could not be loaded; reload the page.");
+  }
+  drawn(element, () =>
+    script.mount({
+      element,
+      props,
+      server,
+      trigger,
+      life,
+      watch: (property, changed) => watch(property, () => life.aborted || drawn(element, changed)),
+    }),
+  );
+}
+
+/** @type {Map<Element, AbortController>} */
+const living = new Map();
+/** @type {MutationObserver | undefined} one for the page */
+let observer;
+
+/** @param {HTMLElement} element */
+function lifeOf(element) {
+  if (!observer) {
+    observer = new MutationObserver(() => {
+      for (const [part, life] of living)
+        if (!part.isConnected) {
+          living.delete(part);
+          life.abort();
+        }
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  }
+  const life = new AbortController();
+  living.set(element, life);
+  return life.signal;
+}
+
+/** @type {WeakMap<Element, HTMLElement>} */
+const said = new WeakMap();
+
+/**
+ * Do what draws into a place, a part's element or a piece of it. An error is said there, and reported; it is gone with the next drawing that succeeds.
+ * @param {Element} place
+ * @param {() => unknown} draw
+ */
+export function drawn(place, draw) {
+  const well = () => said.get(place)?.remove();
+  const ill = (/** @type {unknown} */ error) => failed(place, error);
+  try {
+    const done = draw();
+    if (done instanceof Promise) done.then(well, ill);
+    else well();
+  } catch (error) {
+    ill(error);
+  }
+}
+
+/**
+ * @param {Element} place
+ * @param {unknown} error
+ * @param {string} [sentence]
+ */
+function failed(place, error, sentence) {
+  const message = said.get(place) ?? h("p", { class: "problem", role: "alert" });
+  said.set(place, message);
+  setText(
+    message,
+    sentence ??
+      `This part has an error: ${textOf(error)}. The rest of the page goes on; reload it to try this again.`,
+  );
+  (place.querySelector(".mount") ?? place).before(message);
+  report(error);
+}
+
+/** @param {unknown} error */
+const textOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** @type {Set<string>} what the server's log has been told */
+const reported = new Set();
+
+/**
+ * Tell an error to the server's log and, where the browser has not done so by itself, to the console, once.
+ * @param {unknown} error
+ * @param {boolean} [uncaught]
+ */
+export function report(error, uncaught = false) {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (reported.has(text)) return;
+  reported.add(text);
+  if (!uncaught) console.error(error);
+  const where = (error instanceof Error && error.stack?.match(/assets\/js\/[\w/]+\.js:\d+/)?.[0]) || "";
+  serverFunctions("page/header", ["failed"])
+    .failed({ error: text, where })
+    .catch(() => {}); // a server that is away has no log either
+}
+
+/**
+ * Hands on the answer to the newest question alone: what was asked before it waits for ever, and its error is dropped.
+ * The same for all once the part's life is over.
+ * @param {AbortSignal} [life]
+ */
+export function newest(life) {
+  let number = 0;
+  /**
+   * @template Answer
+   * @param {Promise<Answer> | Answer} question
+   * @returns {Promise<Answer>}
+   */
+  return (question) => {
+    const mine = ++number;
+    const counts = () => mine === number && !life?.aborted;
+    return new Promise((resolve, reject) =>
+      Promise.resolve(question).then(
+        (answer) => counts() && resolve(answer),
+        (error) => counts() && reject(error),
+      ),
+    );
+  };
+}
+
+/**
+ * The server functions of a part by their names, each a POST of its argument: cdvft_app/ui/shared/server_functions.py.
+ * @param {string} part
+ * @param {string[]} names
+ * @returns {Record<string, Ask<unknown, any>>}
+ */
+export function serverFunctions(part, names) {
+  return Object.fromEntries(
+    names.map((name) => [name, (argument) => ask(`cdvft/${part}/${name}`, argument)]),
+  );
+}
+
+/**
+ * @param {string} path
+ * @param {unknown} argument
+ */
+async function ask(path, argument) {
+  const answer = await fetch(new URL(path, document.baseURI), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(argument ?? null),
+  });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}

@@ -1,0 +1,315 @@
+"""Parts of the page: what they leave behind, what their errors say, which answers win, where links lead."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
+from studio import Server, Visit, status, two_frames
+from synthetic_runs import READY, opened
+
+from cdvft_app import catalog
+from cdvft_app.inspection.sources import Source
+from cdvft_app.settings import RaceRequest
+
+pytestmark = pytest.mark.browser
+
+KINDS = ("HTMLCanvasElement", "MutationObserver", "ResizeObserver", "IntersectionObserver")
+
+
+def left_behind(page: Page) -> dict[str, int]:
+    """How many canvases and observers live in the page, shown or not, and how many listeners it has."""
+    protocol = page.context.new_cdp_session(page)
+    protocol.send("Performance.enable")
+    found = {}
+    for kind in KINDS:
+        prototype = protocol.send("Runtime.evaluate", {"expression": f"{kind}.prototype"})["result"]
+        objects = protocol.send(
+            "Runtime.queryObjects", {"prototypeObjectId": prototype["objectId"], "objectGroup": "counted"}
+        )["objects"]
+        counted = protocol.send(
+            "Runtime.callFunctionOn",
+            {
+                "objectId": objects["objectId"],
+                "functionDeclaration": "function () { return this.length; }",
+                "returnByValue": True,
+            },
+        )
+        found[kind] = counted["result"]["value"]
+    protocol.send("Runtime.releaseObjectGroup", {"objectGroup": "counted"})
+    protocol.send("HeapProfiler.collectGarbage")
+    metrics = {one["name"]: one["value"] for one in protocol.send("Performance.getMetrics")["metrics"]}
+    protocol.detach()
+    return {**found, "listeners": int(metrics["JSEventListeners"])}
+
+
+def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit)
+    turns = ["recorded-cdvft", runs["three"].id, "recorded-lora", "recorded-blocks"]
+    factors = page.locator(".factors")
+
+    def change(number: int) -> None:
+        """The run at every tenth change, else the layer; and the step."""
+        run = turns[number // 10 % len(turns)]
+        if number % 10 == 0:
+            with page.expect_response(re.compile("/factors/tab/overview$")):  # once its layers are there
+                page.locator("#factors-run").select_option(run)
+        inputs = page.locator(".cell input")
+        chosen = inputs.nth(number % inputs.count())
+        chosen.evaluate("(input) => input.click()")
+        expect(factors).to_have_attribute("data-compared", str(chosen.get_attribute("value")))
+        for end in ("min", "max"):
+            page.locator(".player input[type=range]").evaluate(
+                "(slider, end) => { slider.value = slider[end]; slider.dispatchEvent(new Event('input')); }",
+                end,
+            )
+
+    change(200)
+    change(201)
+    before = left_behind(page)
+    for number in range(2, 202):
+        change(number)
+    change(200)
+    change(201)
+    assert left_behind(page) == before
+
+
+def broken(method: str) -> str:
+    """A script that lets a class of a module fail at what it does, as a fault in it would."""
+    module, name, function = method.split(" ")
+    return f"""async () => {{
+      const {{ {name} }} = await import("cdvft/{module}.js");
+      {name}.prototype.{function} = () => {{ throw new Error("nobody thought of this"); }};
+    }}"""
+
+
+@pytest.fixture
+def expected_errors(troubles: list[str]) -> Iterator[list[str]]:
+    """What the consoles say of an error that a test causes; anything else stays a trouble."""
+    said: list[str] = []
+    yield said
+    said += [one for one in troubles if "nobody thought of this" in one]
+    troubles[:] = [one for one in troubles if one not in said]
+
+
+@pytest.fixture(scope="module")
+def race(server: Server) -> str:
+    """The address of a finished race."""
+    runs = [catalog.resolve(settings).settings for settings in RaceRequest(max_steps=20).runs()]
+    return "?run=" + ",".join(server.queue.submit(runs, "somebody", "finished"))
+
+
+def test_an_error_of_one_view_is_said_there_and_the_rest_goes_on(
+    visit: Visit, race: str, expected_errors: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    page = visit(race)
+    page.locator("#run [data-settled]").wait_for()
+    with caplog.at_level(logging.WARNING, logger="cdvft_app"):
+        page.evaluate(broken("train/scoreboard Scoreboard show"))
+        for _ in range(3):
+            page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")  # asks at once
+            page.wait_for_timeout(200)
+        alert = page.locator("#run [role=alert]")
+        expect(alert).to_have_count(1)
+        expect(alert).to_contain_text("This part has an error: nobody thought of this.")
+        expect(page.get_by_text("The server does not answer")).to_be_hidden()
+        expect(status(page)).to_have_text("All 3 finished")
+        log = [one.getMessage() for one in caplog.records if "nobody thought of this" in one.getMessage()]
+    assert len(log) == 1 and "train/scoreboard.js" not in log[0].split("(")[0]
+    with page.expect_request("**/train/run_view/poll"):  # polling goes on
+        page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")
+
+
+def test_an_error_in_a_sweep_is_not_the_servers(visit: Visit, expected_errors: list[str]) -> None:
+    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td")
+    page.evaluate(broken("compare/sweep/heatmap SweepHeatmap show"))
+    page.locator("#sweep label", has_text="MNIST").click()
+    expect(page.locator("#sweep [role=alert]")).to_contain_text("nobody thought of this")
+    expect(page.locator("#sweep .origin")).to_contain_text("300 training examples")  # all else is drawn
+    expect(page.locator("#sweep .status")).to_be_empty()
+
+
+def test_a_part_that_cannot_be_mounted_says_so(visit: Visit, expected_errors: list[str]) -> None:
+    page = visit("?run=nothing")
+    page.evaluate(
+        """() => {
+          const { replaceChildren } = Element.prototype;
+          Element.prototype.replaceChildren = function (...children) {
+            if (this.closest("#paper, #sweep")) throw new Error("nobody thought of this");
+            return replaceChildren.apply(this, children);
+          };
+        }"""
+    )
+    page.get_by_role("tab", name="Compare").click()  # which mounts its parts
+    expect(page.locator("#costs .answer")).not_to_be_empty()
+    for link, part in (("Settings that matter", "#sweep"), ("The paper", "#paper")):
+        page.get_by_role("link", name=link).click()
+        expect(page.locator(f"{part} [role=alert]")).to_contain_text("nobody thought of this")
+
+
+RUNS_CHANGED = "() => document.dispatchEvent(new CustomEvent('runs-changed'))"
+
+
+@contextmanager
+def answered_late(page: Page, address: str) -> Iterator[None]:
+    """The first answer from an address, as it is now, comes when the block has ended."""
+    routes: list[Route] = []
+    held: list[APIResponse] = []
+
+    def hold(route: Route) -> None:
+        if routes:
+            route.continue_()
+            return
+        routes.append(route)
+        held.append(route.fetch())
+
+    page.route(address, hold)
+    yield
+    while not held:
+        page.wait_for_timeout(20)
+    with page.expect_event("requestfinished", lambda request: request == routes[0].request):
+        routes[0].fulfill(response=held[0])
+    two_frames(page)
+    page.unroute(address)
+
+
+def test_an_older_list_of_races_does_not_replace_a_newer_one(visit: Visit, server: Server, race: str) -> None:
+    page = visit(race)
+    races = page.locator("#history .race")
+    expect(races).not_to_have_count(0)
+    with answered_late(page, "**/train/history/races"):
+        with page.expect_request("**/train/history/races"):
+            page.evaluate(RUNS_CHANGED)
+        runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
+        server.queue.submit(runs, "somebody", "The newest")
+        page.evaluate(RUNS_CHANGED)
+        expect(races.first).to_contain_text("The newest")
+    expect(races.first).to_contain_text("The newest")
+
+
+def test_an_older_sweep_does_not_replace_the_one_that_was_chosen_last(visit: Visit) -> None:
+    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td")
+    origin = page.locator("#sweep .origin")
+    with answered_late(page, "**/compare/sweep/view/sweep"):
+        with page.expect_request("**/compare/sweep/view/sweep"):
+            page.locator("#sweep label", has_text="MNIST").click()
+        page.locator("#sweep label").first.click()
+        expect(origin).to_contain_text("512 training examples")
+    expect(origin).to_contain_text("512 training examples")
+
+
+def test_an_older_layer_does_not_replace_the_one_that_was_chosen_last(visit: Visit) -> None:
+    page = visit("?run=nothing&tab=factors&factors=recorded-lora", ready=READY)
+    heading = page.locator(".layer-name")
+    with answered_late(page, "**/factors/tab/layer"):
+        for layer in (1, 2):
+            with page.expect_request("**/factors/tab/layer"):
+                page.get_by_role("radio", name=f"layer {layer} query").check(force=True)
+        expect(heading).to_have_text("Layer 2 · query")
+    expect(heading).to_have_text("Layer 2 · query")
+
+
+def on_the_same_page(page: Page) -> None:
+    """From now on a reload shows."""
+    page.evaluate("() => { window.same = true; }")
+
+
+def still_the_same(page: Page, tab: str) -> None:
+    expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    assert page.evaluate("() => window.same") is True, "the page was loaded anew"
+
+
+def test_use_it_leads_to_the_race_without_a_reload_and_back_again(visit: Visit, race: str) -> None:
+    page = visit(race)
+    expect(status(page)).to_have_text("All 3 finished")
+    on_the_same_page(page)
+    page.get_by_role("link", name="Use it").click()
+    still_the_same(page, "Use")
+    # It has been asked for this race, whose runs keep nothing to use in these tests.
+    expect(page.get_by_text("The address names a run with nothing to use here")).to_be_visible()
+    page.go_back()
+    still_the_same(page, "Train")
+    page.go_forward()
+    still_the_same(page, "Use")
+
+
+def test_a_sweep_opens_from_the_history_without_a_reload(visit: Visit, server: Server) -> None:
+    runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
+    server.store.create(runs, "somebody", "A small sweep", sweep=True)
+    page = visit("?run=nothing")
+    on_the_same_page(page)
+    page.locator("#history .race", has_text="A small sweep").get_by_role("link").click()
+    still_the_same(page, "Compare")
+    expect(page.locator("#sweep .status")).to_contain_text("Sweep of 3 runs")
+
+
+def real_layer(page: Page, lesson: str) -> Locator:
+    page.locator(f"#lesson-{lesson}").get_by_role("button", name="Show me without a guess").click()
+    return page.locator(f"#lesson-{lesson} .real-layer a")
+
+
+def test_lessons_lead_to_real_layers_one_after_another(visit: Visit) -> None:
+    page = visit("?tab=learn&lesson=rank", ready="#lesson-rank .question")
+    on_the_same_page(page)
+    real_layer(page, "rank").click()
+    still_the_same(page, "Factors")
+    page.locator(READY).wait_for()
+    expect(page.locator("#factors-run")).to_have_value("recorded-cdvft")
+    page.go_back()
+    still_the_same(page, "Learn")
+    page.get_by_role("navigation", name="Lessons").get_by_role("link", name="Rectangles").click()
+    real_layer(page, "blocks").click()
+    still_the_same(page, "Factors")
+    expect(page.locator("#factors-run")).to_have_value("recorded-blocks")
+    expect(page.locator(".layer-about")).to_contain_text("circulant blocks of")
+
+
+def test_evidence_fills_the_form_without_a_reload(visit: Visit) -> None:
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    on_the_same_page(page)
+    figure = page.locator("#evidence-settings")
+    figure.locator("summary", has_text="Why").click()
+    figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
+    still_the_same(page, "Train")
+    expect(page.locator("#set-m input")).to_have_value("3")
+    expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
+    page.wait_for_function("() => !location.search.includes('recipe=')")  # the form is the visitor's now
+
+
+NO_ANSWERS = re.compile(r"/(gradio_api/(queue|run|call)|cdvft)/")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server, width: int) -> None:
+    page = visit("theme.css", ready="body", viewport={"width": width, "height": 900})
+    page.route(NO_ANSWERS, lambda route: None)  # a server that is busy for as long as this takes
+    page.goto(server.url)
+    expect(page.locator("#run .status")).to_contain_text("A recorded race, not run here.")
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
+    page.locator("#run .chart .scatterlayer path").first.wait_for()
+    expect(page.locator("#counts b").first).to_have_text("13,824")
+    expect(page.locator("#history [role=status]")).to_have_text("Reading the history …")
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator("#costs .answer")).not_to_be_empty()
+    expect(page.locator("#costs .answers tbody tr").first).to_be_visible()
+    page.get_by_role("link", name="Results").click()
+    expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
+    page.get_by_role("link", name="Settings that matter").click()
+    expect(page.locator("#sweep .status")).to_contain_text("Reading the recorded sweep")
+    page.get_by_role("link", name="Evidence").click()
+    expect(page.locator("#evidence [role=status]")).to_contain_text("Reading the figures")
+    page.get_by_role("tab", name="Use").click()
+    expect(page.get_by_text("Reading the finished races …")).to_be_visible()
+    page.get_by_role("tab", name="Factors").click()
+    expect(page.locator(".factors [role=status]:visible")).to_contain_text("Reading the runs")
+
+
+def test_a_linked_race_waits_in_its_place(visit: Visit, server: Server, race: str) -> None:
+    page = visit("theme.css", ready="body")
+    page.route(NO_ANSWERS, lambda route: None)
+    page.goto(server.url + race)
+    expect(page.locator("#run .status")).to_have_text("Reading the race …")
