@@ -40,7 +40,7 @@ FAULTS = {
         "self._store.ask_to_stop",
     ),
     "budget": Fault("cdvft_app/public/budget.py", "since(visitor, now - span)", "since(visitor, now)"),
-    "words": Fault("cdvft_app/judging/words.py", "is behind {second}", "is ahead of {second}"),
+    "words": Fault("cdvft_app/judging/verdict_text.py", "is behind {second}", "is ahead of {second}"),
     "script": Fault(
         "assets/js/shared/format.js", 'split("e");\n    return minus(', 'split("e");\n    return ('
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.evidence import races
 from benchmarks.evidence.drawing import RESULTS, axis, figure, name_of_y, of_machine, of_method, read
-from cdvft_app.judging import words
+from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.evidence import EvidenceFigure
 from cdvft_app.sweep import recorded
@@ -35,7 +35,7 @@ def writing() -> EvidenceFigure:
     return {
         "key": "generation",
         "doubt": "Does it write?",
-        "answer": words.result(verdicts[RECIPE][0]),
+        "answer": verdict_text.result(verdicts[RECIPE][0]),
         "figure": drawn(recipes),
         "label": "Share of held-out answers without a mistake, each seed of each method",
         "methods": list(races.ADAPTERS),
@@ -104,7 +104,7 @@ def said_of(recipe: str, verdicts: list[Any]) -> list[str]:
     """What is learned, the judge's sentences, and what the model reaches without training."""
     file = f"untrained_{recipe}.json"
     untrained = [baselines(read(file))] if (RESULTS / file).is_file() else []
-    return [TOLD[recipe], *words.sentences(verdicts), *untrained]
+    return [TOLD[recipe], *verdict_text.sentences(verdicts), *untrained]
 
 
 def not_recorded() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.evidence.drawing import read
-from cdvft_app.judging.families import Family, judged, pairs_between
+from cdvft_app.judging.comparison_sets import ComparisonSet, judged, pairs_between
 from cdvft_app.judging.judge import judge_pooled
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
@@ -51,7 +51,7 @@ def title(run: SweepRun) -> str:
     return METHODS[run.settings.method.key].title
 
 
-def family_of_race(recipe: str) -> Family:
+def family_of_race(recipe: str) -> ComparisonSet:
     """The verdicts on them, each method against each other."""
     return judged(runs_of_race(recipe), metric_of_race(recipe), title)
 

@@ -7,11 +7,9 @@ from typing import Any
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y
 from cdvft_app.costs.sentences import joined
-from cdvft_app.judging import words
-from cdvft_app.judging.families import Family
-from cdvft_app.judging.sweep_labels import symbol, tick_label
-from cdvft_app.judging.sweep_results import Setting, line, settings_of, varied
-from cdvft_app.judging.sweep_sentences import family_of
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.comparison_sets import ComparisonSet, comparison_set
+from cdvft_app.judging.sweep_results import Setting, line, settings_of, symbol, tick_label, varied
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.evidence import EvidenceFigure
 from cdvft_app.sweep import recorded
@@ -41,7 +39,7 @@ def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
     return found
 
 
-def shown(families: dict[str, Family]) -> str:
+def shown(families: dict[str, ComparisonSet]) -> str:
     """Which dimensions are shown to matter, and on what: the judge's words, gathered."""
     decided: dict[str, list[str]] = {}
     for recipe, family in families.items():
@@ -66,7 +64,7 @@ def settings_that_matter() -> EvidenceFigure:
     for recipe, title in recorded.recipes():
         sweep = recorded.sweeps()[recipe]
         runs = recorded.runs(recipe)
-        families[recipe] = family = family_of(runs, sweep["metric_name"])
+        families[recipe] = family = comparison_set(runs, sweep["metric_name"])
         own = [one for one in settings_of(runs) if one.method == "cdvft"]
         kind, mark = KINDS[recipe]
         found = effects(own)
@@ -75,10 +73,10 @@ def settings_that_matter() -> EvidenceFigure:
         for name, values in found.items():
             rows += [[title, name_of(name), tick, round(score, 4)] for tick, score in values]
         along = [one for (method, *_), one in family.along.items() if method == "cdvft"]
-        behind += [f"{title}: {' '.join(words.result(one) for one in along)}"]
-        behind += [text for text in words.sentences(along)[-1:] if text not in behind]
+        behind += [f"{title}: {' '.join(verdict_text.result(one) for one in along)}"]
+        behind += [text for text in verdict_text.sentences(along)[-1:] if text not in behind]
         if family.edges:
-            behind.append(f"{title}: {words.SENTENCES['edge'].format(settings=joined(family.edges))}")
+            behind.append(f"{title}: {verdict_text.SENTENCES['edge'].format(settings=joined(family.edges))}")
         again.append(best_again(own, title))
     missing = [kind for recipe, (kind, _) in KINDS.items() if recipe not in families]
     if missing:

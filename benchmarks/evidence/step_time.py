@@ -9,7 +9,7 @@ from benchmarks.evidence import races
 from benchmarks.evidence.drawing import axis, figure, name_of_y, of_method, read, thin_line
 from benchmarks.tables import _name as name_of_case
 from cdvft import cost
-from cdvft_app.judging import words
+from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.evidence import EvidenceFigure
 
@@ -176,7 +176,10 @@ def lost_elsewhere() -> list[str]:
             ours = verdict if first == "cdvft" else verdict.turned if second == "cdvft" else None
             if ours and ours.size < 0:
                 seeds = summary["cdvft"]["seeds"]
-                found.append(f"Scores, recipe {recipe}, {words.counted(seeds, 'seed')}: {words.result(ours)}")
+                found.append(
+                    f"Scores, recipe {recipe}, {verdict_text.counted(seeds, 'seed')}: "
+                    f"{verdict_text.result(ours)}"
+                )
     fits = [row for row in read("fit_matrix.json")["rows"] if row["n"] == 64 and "low_rank" in row["fits"]]
     errors: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for row in fits:

@@ -1,65 +1,98 @@
-"""Rows of prompts with their answers, in the layouts that data for language models comes in."""
+"""Conversations, in the layouts that data for language models comes in, as a prompt and its answer.
+
+A conversation is a list of messages, each with a role and content (as OpenAI's API and most datasets have it)
+or with from and value (ShareGPT), as a list or as JSON in a column of text. Its last answer is learned; what
+comes before it is the prompt. A prompt is one text; that of several messages is their JSON, which
+`messages_of` reads. This module imports nothing of the app: exported scripts have it beside them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-Row = Mapping[str, Any]
-MESSAGES = "messages"
-ALPACA = ("instruction", "output")
-PAIRS = (
-    ("prompt", "completion"),
-    ("prompt", "answer"),
-    ("prompt", "response"),
-    ("query", "response"),
-    ("question", "answer"),
-)
-"""Columns of a prompt and its answer, by their usual names."""
+Message = Mapping[str, str]
+ROLES = {
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant",
+    "model": "assistant",
+}  # fmt: skip
+LAYOUTS = (("role", "content"), ("from", "value"))
 
 
-def reader(columns: Sequence[str], pair: tuple[str, str] | None = None) -> Callable[[Row], tuple[str, str]]:
-    """What takes a prompt and its answer out of a row with these columns.
-
-    Args:
-        columns: of the data.
-        pair: the columns of prompt and answer, where somebody said which.
-
-    Raises:
-        ValueError: no layout fits; says which are known.
-    """
-    if MESSAGES in columns:
-        return of_messages
-    if pair is None:
-        known = (ALPACA, *PAIRS)
-        pair = next((one for one in known if set(one) <= set(columns)), None)
-    if pair is None or not set(pair) <= set(columns):
-        layouts = " or ".join(" and ".join(one) for one in (ALPACA, *PAIRS))
-        raise ValueError(
-            f"its columns are {', '.join(columns)}; prompts and answers must be in {MESSAGES}, or {layouts}."
-        )
-    prompt, answer = pair
-    if prompt == ALPACA[0] and "input" in columns:
-        return lambda row: (joined(row, "instruction", "input"), joined(row, answer))
-    return lambda row: (joined(row, prompt), joined(row, answer))
-
-
-def joined(row: Row, *names: str) -> str:
+def joined(row: Mapping[str, Any], *names: str) -> str:
     """What these columns hold, an empty line between; one that is empty is left out."""
     return "\n\n".join(str(row[name]).strip() for name in names if str(row[name] or "").strip())
 
 
-def of_messages(row: Row) -> tuple[str, str]:
-    """The last answer of a conversation, and what the user asked right before it.
+def is_conversation(value: Any) -> bool:
+    """Whether a value is laid out as a conversation, whatever is said in it."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not (text.startswith("[") and text.endswith("]")):
+            return False
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+    if (
+        not isinstance(value, Sequence)
+        or not len(value)
+        or not all(isinstance(one, Mapping) for one in value)
+    ):
+        return False
+    return any(all({*names} <= {*one} for one in value) for names in LAYOUTS)
+
+
+def split_conversation(value: Any) -> tuple[str, str]:
+    """The prompt and the last answer of a conversation.
 
     Raises:
-        ValueError: the conversation has no answer to a question.
+        ValueError: it is none, has an unknown role, or no answer to what a user said.
     """
-    messages = [(one.get("role"), str(one.get("content") or "").strip()) for one in row[MESSAGES] or ()]
-    last = max((place for place, (role, _) in enumerate(messages) if role == "assistant"), default=0)
-    if not last or messages[last - 1][0] != "user":
-        roles = ", ".join(str(role) for role, _ in messages) or "none"
-        raise ValueError(
-            f"a conversation of {MESSAGES} has the roles {roles}; it must end with user and assistant."
-        )
-    return messages[last - 1][1], messages[last][1]
+    if not is_conversation(value):
+        raise ValueError("it is no list of messages with role and content")
+    messages = json.loads(value) if isinstance(value, str) else value
+    role, content = next(names for names in LAYOUTS if all({*names} <= {*one} for one in messages))
+    said = []
+    for one in messages:
+        name = str(one[role]).strip().lower()
+        if name not in ROLES:
+            raise ValueError(f"it has a message of {name[:40]!r}; system, user and assistant are known")
+        text = str(one[content] if one[content] is not None else "").strip()
+        if text:
+            said.append({"role": ROLES[name], "content": text})
+    last = max((place for place, one in enumerate(said) if one["role"] == "assistant"), default=0)
+    if not last or said[last - 1]["role"] != "user":
+        raise ValueError("it has no answer of the assistant to a message of the user")
+    return prompt_of(said[:last]), said[last]["content"]
+
+
+def join_conversations(parts: Sequence[Any]) -> list[Message]:
+    """The messages of all of them, one after the other.
+
+    Raises:
+        ValueError: one of them is no conversation.
+    """
+    if not all(map(is_conversation, parts)):
+        raise ValueError("it is no list of messages with role and content")
+    return [one for part in parts for one in (json.loads(part) if isinstance(part, str) else part)]
+
+
+def prompt_of(messages: Sequence[Message]) -> str:
+    """The text that `messages_of` reads as these messages."""
+    alone = messages[0]["content"] if len(messages) == 1 and messages[0]["role"] == "user" else None
+    if alone is not None and not is_conversation(alone):
+        return alone
+    return json.dumps(list(messages), ensure_ascii=False)
+
+
+def messages_of(prompt: str) -> list[dict[str, str]]:
+    """The messages that a prompt stands for: one of the user, unless it is a conversation itself."""
+    if is_conversation(prompt):
+        messages = json.loads(prompt)
+        if all({"role", "content"} <= {*one} and str(one["role"]) in ROLES for one in messages):
+            return [{"role": ROLES[one["role"]], "content": str(one["content"])} for one in messages]
+    return [{"role": "user", "content": prompt}]

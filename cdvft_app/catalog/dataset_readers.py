@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cdvft_app import ASSETS
-from cdvft_app.catalog.conversations import joined, reader
+from cdvft_app.catalog.columns import IMAGE_NAMES, MAX_CLASSES, Roles, columns_of, guess_roles
+from cdvft_app.catalog.conversations import is_conversation, joined, split_conversation
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
-from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.catalog.entries import DatasetEntry, Kind
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.catalog.uploaded_entry import ROWS, gone, is_kept
 from cdvft_app.catalog.uploaded_rows import IMAGE, divide, table
@@ -31,21 +32,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Select = Callable[[np.ndarray], Sequence[Any]]
-# Usual names, the first that is there counts.
-TEXT_COLUMNS = (
-    ("sentence1", "sentence2"),
-    ("premise", "hypothesis"),
-    ("question", "sentence"),
-    ("text",),
-    ("sentence",),
-    ("content",),
-    ("review",),
-)
-IMAGE_COLUMNS = (("image",), ("img",))
-LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "category", "class")
 EVALUATION_SPLITS = ("validation", "test", "dev", "valid", "val", "eval")
 USUAL_SPLIT = "train"  # where there is none, the first one is trained on
-MAX_CLASSES = 1000
+SAMPLE = 10_000  # rows by which the columns of a dataset of the hub are told from each other
 
 
 @dataclass(frozen=True)
@@ -199,8 +188,9 @@ def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> Dat
         return DatasetSplits(
             _answers(entry, train), _answers(entry, evaluation) if evaluation else None, (), commit
         )
-    columns = _input_columns(entry, train)
-    label = _label_column(entry, train)
+    roles = _roles(entry, train)
+    columns, label = roles.inputs, roles.label
+    assert label
     names, to_numbers = _labels(entry, train, label)
 
     def labelled(split: Dataset) -> DatasetSplit:
@@ -213,11 +203,57 @@ def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> Dat
 
 def _answers(entry: DatasetEntry, split: Dataset) -> DatasetSplit:
     """Prompts and their answers; prompts are read when they are asked for, answers all at once."""
-    pair = (entry.text_columns[0], entry.label_column) if entry.text_columns and entry.label_column else None
-    read = reader(split.column_names, pair)
+    talks = next((name for name, value in split[0].items() if is_conversation(value)), None)
+    if talks and not entry.text_columns:
+
+        def read(row: dict[str, Any]) -> tuple[str, str]:
+            try:
+                return split_conversation(row[talks])
+            except ValueError as error:
+                raise ValueError(f"a conversation in column {talks}: {error}.") from None
+
+    else:
+        roles = _roles(entry, split)
+
+        def read(row: dict[str, Any]) -> tuple[str, str]:
+            return joined(row, *roles.inputs), joined(row, roles.label or "")
+
     answers = np.empty(len(split), dtype=object)
     answers[:] = [read(row)[1] for row in split]
     return DatasetSplit(lambda places: [read(split[int(place)])[0] for place in places], answers)
+
+
+def _roles(entry: DatasetEntry, split: Dataset) -> Roles:
+    """The columns that the entry names; those that it does not name are guessed.
+
+    Raises:
+        ValueError: which columns there are, and what is lacking.
+    """
+    names = split.column_names
+    lacking = {*entry.text_columns, *filter(None, [entry.label_column])} - {*names}
+    if lacking:
+        raise ValueError(f"its columns are {', '.join(names)}; there is no {', '.join(sorted(lacking))}.")
+    if entry.text_columns and entry.label_column:
+        return Roles(entry.text_columns, entry.label_column, None, entry.kind == "generation")
+    pictures = next((name for name in IMAGE_NAMES if name in names), None)
+    if (entry.kind == "image") != (pictures is not None):
+        raise ValueError(f"its columns are {', '.join(names)}; {_NEEDED[entry.kind]}.")
+    places = np.random.default_rng(0).permutation(len(split))[:SAMPLE]
+    drawn = split.select_columns([name for name in names if name != pictures]).select(np.sort(places))
+    rows = drawn.with_format("arrow")[:]
+    found = guess_roles(columns_of(rows, rows.column_names), rows.num_rows, pictures=pictures)
+    found = replace(found, inputs=entry.text_columns or found.inputs, label=entry.label_column or found.label)
+    if not found.inputs or not found.label or found.is_generative != (entry.kind == "generation"):
+        asked = f" {found.question}" if found.question else ""
+        raise ValueError(f"its columns are {', '.join(names)}; {_NEEDED[entry.kind]}.{asked}")
+    return found
+
+
+_NEEDED: dict[Kind, str] = {
+    "text": "one must hold texts, such as text, or two of them pairs, and one a label",
+    "image": "one must hold images and be named image, and one a label",
+    "generation": "prompts and answers must be in messages, or in columns such as prompt and answer",
+}
 
 
 def _splits(entry: DatasetEntry, folder: Path) -> tuple[Dataset, Dataset | None]:
@@ -242,28 +278,6 @@ def _splits(entry: DatasetEntry, folder: Path) -> tuple[Dataset, Dataset | None]
     usual = (entry.evaluation_split,) if entry.evaluation_split else EVALUATION_SPLITS
     evaluation = next((name for name in usual if name in found and name != train), None)
     return found[train], found[evaluation] if evaluation else None
-
-
-def _input_columns(entry: DatasetEntry, split: Dataset) -> tuple[str, ...]:
-    usual = TEXT_COLUMNS if entry.kind == "text" else IMAGE_COLUMNS
-    wanted = (entry.text_columns,) if entry.text_columns else usual
-    for names in wanted:
-        if set(names) <= set(split.column_names):
-            return names
-    raise ValueError(
-        f"its columns are {', '.join(split.column_names)}; "
-        f"the {entry.kind} must be in {' or '.join(' and '.join(names) for names in wanted)}."
-    )
-
-
-def _label_column(entry: DatasetEntry, split: Dataset) -> str:
-    wanted = (entry.label_column,) if entry.label_column else LABEL_COLUMNS
-    for name in wanted:
-        if name in split.column_names:
-            return name
-    raise ValueError(
-        f"its columns are {', '.join(split.column_names)}; the label must be in {' or '.join(wanted)}."
-    )
 
 
 def _labels(

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cdvft_app.commands.options import RunIds
 from cdvft_app.public.budget import duration
 from cdvft_app.public.operator import Operator
 from cdvft_app.store.runs import RunStore
@@ -43,7 +44,7 @@ def runs() -> None:
 
 
 @admin.command()
-def stop(run_ids: list[str]) -> None:
+def stop(run_ids: RunIds) -> None:
     """Stop runs, as their owners would."""
     for run_id in run_ids:
         _operator().stop(run_id)
@@ -51,7 +52,7 @@ def stop(run_ids: list[str]) -> None:
 
 
 @admin.command()
-def delete(run_ids: list[str]) -> None:
+def delete(run_ids: RunIds) -> None:
     """Delete runs with their curves and adapters; one that trains must be stopped first."""
     for run_id in run_ids:
         _operator().delete(run_id)
@@ -59,7 +60,7 @@ def delete(run_ids: list[str]) -> None:
 
 
 @admin.command()
-def hide(run_ids: list[str]) -> None:
+def hide(run_ids: RunIds) -> None:
     """Show runs to nobody but their owners."""
     for run_id in run_ids:
         _operator().hide(run_id)
@@ -67,7 +68,7 @@ def hide(run_ids: list[str]) -> None:
 
 
 @admin.command()
-def show(run_ids: list[str]) -> None:
+def show(run_ids: RunIds) -> None:
     """Show hidden runs again, to their owners alone if these made them private."""
     for run_id in run_ids:
         _operator().hide(run_id, False)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Answer, EvaluationFile, HeldOut, Json, Label, Prompt, SplitSeed, Text
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
@@ -115,6 +116,8 @@ def inspect(
             print(json.dumps(as_dict(looked)))
         else:
             show(looked)
+        if looked.problem:
+            raise typer.Exit(FAILED)
     finally:
         library.forget_unowned(RunStore.default(), filter(None, (kept, other)))
 

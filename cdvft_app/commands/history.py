@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import Json
+from cdvft_app.commands.options import Json, RunIds
 from cdvft_app.commands.train import facts
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import runs_folder
@@ -55,7 +55,7 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
     console.print(table)
 
 
-def delete(run_ids: list[str]) -> None:
+def delete(run_ids: RunIds) -> None:
     """Delete runs with their curves and adapters, whoever started them; one that trains must be stopped."""
     store = RunStore.default()
     for run_id in run_ids:

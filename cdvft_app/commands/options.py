@@ -13,12 +13,14 @@ from pydantic import ValidationError
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.methods import METHODS, InvalidChoice, flat
 from cdvft_app.settings import RunSettings, explain
+from cdvft_app.store.records import UnknownRun
+from cdvft_app.store.runs import RunStore
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 File = Annotated[
     Path | None,
     typer.Option(
-        help="Data of your own: a CSV, TSV, JSON, JSONL or Parquet file; a zip or a folder of pictures."
+        help="Data of your own: a CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods file; a zip of pictures."
     ),
 ]
 Text = Annotated[
@@ -38,6 +40,28 @@ SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")
 EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
 
 DEFAULT_METHOD = "cdvft"
+MIN_SHORT_ID = 4  # characters
+
+
+def full_run_id(given: str) -> str:
+    """The id of the one run whose id begins so, else what was given.
+
+    Raises:
+        UnknownRun: the ids of several runs do.
+    """
+    found = RunStore.default().ids_beginning(given) if len(given) >= MIN_SHORT_ID else []
+    if len(found) > 1:
+        raise UnknownRun(f"The ids of several runs begin with {given[:40]!r}; give more of it.")
+    return found[0] if found else given
+
+
+def _full_run_ids(given: list[str]) -> list[str]:
+    return [full_run_id(one) for one in given]
+
+
+_ID_HELP = f"Its id, or the first {MIN_SHORT_ID} letters or more of it."
+RunId = Annotated[str, typer.Argument(callback=full_run_id, help=_ID_HELP)]
+RunIds = Annotated[list[str], typer.Argument(callback=_full_run_ids, help=_ID_HELP)]
 
 
 def help_of(key: str, name: str) -> str:

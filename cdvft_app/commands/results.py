@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cdvft_app.commands.options import Json
+from cdvft_app.commands.options import Json, RunId
 from cdvft_app.results import inputs
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
@@ -27,7 +27,7 @@ File = Annotated[Path | None, typer.Option(help="A CSV file with the column text
 
 
 def predict(
-    run_id: str,
+    run_id: RunId,
     *,
     text: Text = None,
     second: Second = None,
@@ -84,7 +84,7 @@ What = Annotated[To, typer.Option("--to", help=HELP)]
 
 
 def export(
-    run_id: str,
+    run_id: RunId,
     to: What,
     out: Annotated[Path, typer.Option(help="Where it is written; must not be there yet.")],
     rank: Rank = DEFAULT_RANK,
@@ -105,7 +105,7 @@ def export(
 
 
 def push(
-    run_id: str,
+    run_id: RunId,
     repository: Annotated[str, typer.Argument(help="owner/name on the hub; made where there is none.")],
     private: Annotated[bool, typer.Option(help="Let nobody else see a repository that is made.")] = True,
 ) -> None:

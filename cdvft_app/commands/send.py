@@ -12,7 +12,7 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
-from cdvft_app.commands.options import with_settings
+from cdvft_app.commands.options import RunId, with_settings
 from cdvft_app.events import Halt
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
@@ -62,7 +62,7 @@ def send(
     _follow(store, run, HubJobs(api))
 
 
-def follow_again(run_id: str) -> None:
+def follow_again(run_id: RunId) -> None:
     """Follow a Job to its end which went on when this program, or `send`, ended. Ctrl-C cancels it."""
     from huggingface_hub import HfApi
 

@@ -23,10 +23,9 @@ from cdvft_app.commands.options import Answer, EvaluationFile, File, Label, Prom
 from cdvft_app.commands.train import ProgressBar, uploaded_dataset
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
-from cdvft_app.judging import words
-from cdvft_app.judging.sweep_labels import setting_label
-from cdvft_app.judging.sweep_results import Setting, settings_of
-from cdvft_app.judging.sweep_sentences import family_of, sentences
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.comparison_sets import comparison_set, sentences
+from cdvft_app.judging.sweep_results import Setting, setting_label, settings_of
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
@@ -178,14 +177,14 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
     metric = get_metric(metric_name)
-    family = family_of(judged_runs, metric_name, first.family)
+    family = comparison_set(judged_runs, metric_name, first.family)
     result_sentences = sentences(settings, family)
     if as_json:
         answer = {
             "group_id": runs[0].group_id,
             "metric_name": metric_name,
             "sentences": result_sentences,
-            "verdicts": words.payload([*family.between.values(), *family.along.values()]),
+            "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
         }
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return

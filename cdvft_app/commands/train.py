@@ -32,6 +32,7 @@ from cdvft_app.commands.options import (
     Json,
     Label,
     Prompt,
+    RunId,
     SplitSeed,
     Text,
     with_settings,
@@ -150,7 +151,7 @@ def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) 
     return library.chosen(looked)
 
 
-def resume(run_id: str, as_json: Json = False) -> None:
+def resume(run_id: RunId, as_json: Json = False) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
     def take(store: RunStore) -> RunRecord:

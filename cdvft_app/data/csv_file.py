@@ -274,19 +274,34 @@ def _dialect(sample: Sequence[Line], said: str | None, file: Path, limits: Limit
     if not rows:
         raise DataRefused("No line of it can be read as a row. Give a CSV file with a head and rows.")
     (at, first), *others = rows
+    names, named = column_names(first, [row for _, row in others], has_head, limits)
+    return _Dialect(separator, names, at[0][0] if named else None)
+
+
+def column_names(
+    first: Sequence[str], others: Sequence[Sequence[str | None]], has_head: bool, limits: Limits
+) -> tuple[tuple[str, ...], bool]:
+    """Names of the columns, each another one, and whether the first row gives them.
+
+    Raises:
+        DataRefused: there are too many.
+    """
     first = [value.strip() for value in first]
     if len(first) > limits.columns:
         raise DataRefused(f"It has {len(first):,} columns; at most {limits.columns} are taken. Drop some.")
     again = any(
-        name in {row[place] for _, row in others if place < len(row)} for place, name in enumerate(first)
+        name and name in {row[place] for row in others if place < len(row)}
+        for place, name in enumerate(first)
     )
-    named = has_head and all(name and len(name) <= LONGEST_NAME for name in first) and not again
+    # pandas writes its index first, without a name.
+    is_named = all(first[1:] or first) and all(len(name) <= LONGEST_NAME for name in first)
+    named = has_head and is_named and not again
     names: list[str] = []
     for place, name in enumerate(first, 1):
-        wanted = name if named else f"column {place}"
+        wanted = name if named and name else f"column {place}"
         taken = {one.lower() for one in (*names, ROW)}
         names.append(wanted if wanted.lower() not in taken else f"{wanted} {place}")
-    return _Dialect(separator, tuple(names), at[0][0] if named else None)
+    return tuple(names), named
 
 
 def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> tuple[str, bool]:

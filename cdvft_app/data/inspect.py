@@ -14,21 +14,20 @@ from typing import Any, Literal
 import numpy as np
 
 from cdvft_app.catalog import get_recipe, mirror, uploaded_rows
-from cdvft_app.catalog.conversations import joined
-from cdvft_app.catalog.entries import Kind, Recipe
-from cdvft_app.catalog.uploaded_entry import MAX_LENGTH, starting_values
-from cdvft_app.catalog.uploaded_rows import Division, divide, table
-from cdvft_app.data.columns import (
-    LABEL_NAMES,
+from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     Column,
     Roles,
-    columns_of,
     connect,
-    guess,
+    guess_roles,
     quoted,
+    with_roles,
 )
-from cdvft_app.data.imported_table import ImportedTable, row_errors_of
+from cdvft_app.catalog.conversations import joined, messages_of
+from cdvft_app.catalog.entries import Kind, Recipe
+from cdvft_app.catalog.uploaded_entry import MAX_LENGTH, starting_values
+from cdvft_app.catalog.uploaded_rows import Division, divide, table
+from cdvft_app.data.imported_table import ImportedTable, columns_of, row_errors_of
 from cdvft_app.data.source import DataRefused, RowErrors
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
 from cdvft_app.settings import HELD_OUT, UploadedDataset
@@ -188,14 +187,25 @@ def roles_of(
         raise DataRefused(
             f"“{label}” cannot be both what is read and what is to be answered; choose two columns."
         )
-    found = guess(kept, columns, is_generative)
-    if label and not inputs and label in found.inputs:
-        rest = [column for column in columns if column.name != label]
-        found = dataclasses.replace(found, inputs=guess(kept, rest, found.is_generative).inputs)
-    if inputs and not label and found.label in inputs:
-        rest = [one for one in columns if one.name not in inputs]
-        found = dataclasses.replace(found, label=guess(kept, rest, found.is_generative).label)
-    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.is_generative)
+    if is_generative is None and kept.conversations:
+        is_generative = True
+
+    def guessed(among: Sequence[Column], written: bool | None) -> Roles:
+        pictures = uploaded_rows.IMAGE if kept.kind == "image" else None
+        return guess_roles(among, kept.rows, pictures=pictures, is_generative=written)
+
+    found = guessed(columns, is_generative)
+    if label and not inputs:
+        rest = guessed([column for column in columns if column.name != label], found.is_generative)
+        found = dataclasses.replace(
+            found, inputs=rest.inputs, question=rest.question if not rest.inputs else None
+        )
+    if inputs and not label:
+        rest = guessed([one for one in columns if one.name not in inputs], found.is_generative)
+        found = dataclasses.replace(
+            found, label=rest.label, question=rest.question if not rest.label else None
+        )
+    return with_roles(found, inputs, label)
 
 
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
@@ -251,15 +261,14 @@ MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and 
 
 def no_roles(columns: Sequence[Column], roles: Roles) -> str:
     """Why these columns have no input or no label."""
+    if roles.question:
+        return roles.question
     if roles.is_generative:
         return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
     if not roles.inputs:
         return "No column holds text to read. Say which one by its name."
     if len(columns) == 1:
         return f"It has one column, “{columns[0].name}”. Give it a second one, with the label of each row."
-    for column in columns:
-        if column.name.lower() in LABEL_NAMES and column.distinct < 2:
-            return _nothing_to_tell(column)
     names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns[:10])
     return f"No column looks like a label, which has a few different values: {names}. Say which one it is."
 
@@ -281,7 +290,8 @@ def task_of(
     numbers = column.type in ("numbers", "whole numbers")
     if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
         return (), f"{name} holds {column.type}, {many}: an amount is to be told.", None
-    if column.type == "text" and kept.kind == "text" and (example := _decimal_comma(kept, column)):
+    if column.type == "numbers with a comma" and kept.kind == "text":
+        example = _decimal_comma(kept, column)
         point = example.replace(",", ".")
         return (
             (),
@@ -304,15 +314,13 @@ def task_of(
     return tuple(sorted(values, key=key)), f"{name} has {many}: one of so many classes is to be told.", None
 
 
-def _decimal_comma(kept: ImportedTable, column: Column) -> str | None:
-    """One of the column's values, if each is a number with a comma where a point is meant, or none."""
+def _decimal_comma(kept: ImportedTable, column: Column) -> str:
+    """One of the column's values with a comma."""
     with connect(r=table(kept.sha256)) as connection:
-        row = connection.execute(
-            "SELECT max(v) FILTER (contains(v, ',')), bool_and(regexp_full_match(v, '[+-]?[0-9]+(,[0-9]+)?'))"
-            f" FROM (SELECT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r)"
-        ).fetchone()
-    example, every = row or (None, False)
-    return example if every else None
+        value = f"trim(r.{quoted(column.name)})"
+        row = connection.execute(f"SELECT max({value}) FILTER (contains({value}, ',')) FROM r").fetchone()
+    assert row
+    return row[0]
 
 
 SHORT = 60  # characters that 19 of 20 answers do not exceed, where whole answers are right or wrong
@@ -443,8 +451,7 @@ def _of_answers(prompts: list[str], answers: list[str], folder: Path | None, tok
         _chat_template(folder)
     )
     laid_out = [
-        template.render(messages=[{"role": "user", "content": prompt}], add_generation_prompt=True)
-        for prompt in prompts
+        template.render(messages=messages_of(prompt), add_generation_prompt=True) for prompt in prompts
     ]
     sides = (tokenizer.encode_batch(side, add_special_tokens=False) for side in (laid_out, answers))
     return [len(prompt.ids) + len(answer.ids) + 1 for prompt, answer in zip(*sides, strict=True)]

@@ -8,13 +8,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.conversations import MESSAGES
+from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
-from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
-from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source
+from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source, row_batches
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 LOOKED_AT = 100  # lines from which the names are taken
@@ -48,68 +47,33 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
         )
     if len(columns) > limits.columns:
         raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
-    names = without_messages(columns) if MESSAGES in columns else tuple(columns)
     source = Source(
-        "JSONL", "text", names, lambda: _batches(source, chain(looked_at, given), limits), faults=faults
+        "JSONL",
+        "text",
+        tuple(columns),
+        lambda: row_batches(source, _rows(source, chain(looked_at, given)), limits),
+        faults=faults,
     )
     source.encoding = NAMES[lines.encoding]
-    source.notes += [NOTE] if MESSAGES in columns else []
     return source
 
 
-def _batches(source: Source, lines: Iterable[tuple[int, str]], limits: Limits) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    rows: list[list[Any]] = []
-
-    def batch() -> pa.RecordBatch:
-        columns = list(zip(*rows, strict=True)) or [()] * (1 + len(source.columns))
-        schema = source.schema()
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        rows.clear()
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    total = 0
+def _rows(source: Source, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str | None]]]:
     for number, line in lines:
         if not line.strip():
             continue
         found = _object(line)
-        if not isinstance(found, dict):
+        if isinstance(found, dict):
+            yield number, [_text(found.get(name)) for name in source.columns]
+        else:
             source.faults.add(number, found, "write one JSON object in each line")
-            continue
-        if MESSAGES not in source.columns and MESSAGES in found:
-            pair = asked_and_answered(found[MESSAGES])
-            if pair is None:
-                source.faults.add(number, *WRONG, MESSAGES)
-                continue
-            found |= dict(zip((PROMPT, ANSWER), pair, strict=True))
-        values = [_text(found.get(name)) for name in source.columns]
-        long = [
-            name
-            for name, value in zip(source.columns, values, strict=True)
-            if value and len(value) > limits.cell_characters
-        ]
-        if long:
-            source.faults.add(
-                number, f"it has more than {limits.cell_characters:,} characters", "shorten it", long[0]
-            )
-            continue
-        total += 1
-        if total > limits.rows:
-            raise DataRefused(
-                f"It has more than {limits.rows:,} rows; at most so many are taken. Give a part of it."
-            )
-        rows.append([number, *values])
-        if len(rows) >= BATCH:
-            yield batch()
-    yield batch()
 
 
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
     """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
     if len(objects) == 1:
         held = objects[0]
-        return MESSAGES not in held and all(isinstance(value, (list, dict)) for value in held.values())
+        return all(isinstance(one, (list, dict)) and not is_conversation(one) for one in held.values())
     return not objects and first.startswith("{") and not first.endswith("}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from cdvft_app.data.columns import Roles
+from cdvft_app.catalog.columns import Roles
 from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress

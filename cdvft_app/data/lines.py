@@ -41,8 +41,8 @@ def encoding_of(path: Path) -> str:
             return known
         if b"\x00" in start:
             raise DataRefused(
-                f"“{path.name}” is not a text file. Give a CSV, TSV, JSON, JSONL or Parquet file, or a "
-                "zip of pictures."
+                f"“{path.name}” is not a text file. Give a CSV, TSV, Excel, JSON, JSONL or Parquet file, or "
+                "a zip of pictures."
             )
         file.seek(0)
         good = bad = 0

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.conversations import MESSAGES
+from cdvft_app.catalog.conversations import LAYOUTS
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
-from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
 from cdvft_app.data.pictures import Checked
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
 
@@ -46,20 +45,18 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
         for field in schema
         if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
     ]
-    talks = [field.name for field in schema if field.name == MESSAGES and pa.types.is_list(field.type)]
+    talks = [field.name for field in schema if _is_conversation(field.type)]
     left_out = [field.name for field in schema if field.name not in (*plain, *pictures[:1], *talks)]
     if not plain and not talks:
         raise DataRefused("None of its columns holds text or numbers.")
     kept = [*pictures[:1], *(name for name in plain if name != IMAGE), *talks]
     classes = _class_names(schema)
-    names = without_messages(kept) if talks else kept
     source = Source(
         "Parquet",
         "image" if pictures else "text",
-        tuple(IMAGE if name in pictures else name for name in names),
+        tuple(IMAGE if name in pictures else name for name in kept),
         lambda: _batches(source, file=file, kept=kept, classes=classes, limits=limits, progress=progress),
     )
-    source.notes += [NOTE] if talks else []
     if left_out:
         source.notes.append(
             f"Left out, since they hold neither text nor numbers: {', '.join(left_out[:10])}."
@@ -106,14 +103,6 @@ def _batches(
         whole = [True] * len(batch)
         arrays: list[pa.Array] = []
         columns = {one: batch.column(one) for one in kept}
-        if MESSAGES in columns:
-            pairs = [asked_and_answered(one) for one in columns.pop(MESSAGES).to_pylist()]
-            for place, (number, pair) in enumerate(zip(numbers, pairs, strict=True)):
-                if pair is None:
-                    source.faults.add(number, *WRONG, MESSAGES)
-                    whole[place] = False
-            for side, name in enumerate((PROMPT, ANSWER)):
-                columns[name] = pa.array([pair and pair[side] for pair in pairs], pa.string())
         for name in source.columns:
             column = columns[kept[0] if name == IMAGE and source.kind == "image" else name]
             if name == IMAGE and source.kind == "image":
@@ -133,7 +122,7 @@ def _batches(
                 numbers_of = column.to_pylist()
                 arrays.append(pa.array([_named(names, one) for one in numbers_of], pa.string()))
             else:
-                text = pc.cast(column, pa.string())
+                text = _as_json(column) if pa.types.is_nested(column.type) else pc.cast(column, pa.string())
                 lengths = pc.fill_null(pc.utf8_length(text), 0).to_pylist()
                 for place, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
                     if length > limits.cell_characters:
@@ -161,6 +150,26 @@ def _is_picture(kind: pa.DataType) -> bool:
         "bytes",
         "path",
     }
+
+
+def _is_conversation(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(
+        kind.value_type
+    ):
+        return False
+    names = {kind.value_type.field(place).name for place in range(kind.value_type.num_fields)}
+    return any({*one} <= names for one in LAYOUTS)
+
+
+def _as_json(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    values = column.to_pylist()
+    return pa.array(
+        [None if one is None else json.dumps(one, ensure_ascii=False) for one in values], pa.string()
+    )
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:

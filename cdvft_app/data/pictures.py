@@ -1,40 +1,35 @@
-"""Pictures: a zip with one folder a class, or with a CSV that names each one's label; folders become one."""
+"""Pictures: a zip with one folder a class, or with a CSV that names each one's label."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-import stat
 import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
 from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
+from cdvft_app.data.source import limits as limits_now
+from cdvft_app.data.zip_file import DAMAGE, PICTURES, TABLES, bytes_of, members_of, short
+from cdvft_app.public import intake
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from PIL import Image
 
 
+_DECODERS = tuple(f"PIL.{one}ImagePlugin" for one in ("Png", "Jpeg", "WebP", "Bmp", "Gif"))
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-TABLES = (".csv", ".tsv")
-# What zipfile and zlib raise, who trust what an archive says of itself.
-DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".jar")
 LABEL, SPLIT = "label", "split"
 BATCH, BATCH_BYTES = 100, 16 * 2**20
-LONGEST_PATH = 400
 MAX_TABLE = 20 * 2**20  # bytes of a CSV of labels
-SMALL = 1_000_000  # bytes, below which no file is a bomb
 
 
 @dataclass
@@ -86,18 +81,18 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     except DAMAGE:
         raise DataRefused(f"“{path.name}” is no whole zip file. Pack it again.") from None
     faults = RowErrors()
-    members = _members(archive, limits, faults)
-    pictures = [one for one in members if one.filename.lower().endswith(ENDINGS)]
+    members = members_of(archive, limits, faults)
+    pictures = [one for one in members if one.filename.lower().endswith(PICTURES)]
     tables = [one for one in members if one.filename.lower().endswith(TABLES)]
     for one in members:
         if one not in pictures and one not in tables:
             faults.add(
-                one.filename, "it is no picture", f"leave it out; pictures end in {', '.join(ENDINGS)}"
+                one.filename, "it is no picture", f"leave it out; pictures end in {', '.join(PICTURES)}"
             )
     if not pictures:
         raise DataRefused(
-            f"“{path.name}” holds no pictures. Give a zip with one folder of pictures a class; a table alone "
-            "is given as it is, not zipped."
+            f"“{path.name}” holds no pictures. Give a zip with one folder of pictures a class, or of files "
+            "of rows."
         )
     labels, by_name = {}, False
     if tables:
@@ -122,65 +117,10 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     if by_name:
         example = PurePosixPath(next(iter(labels))).name
         source.notes.append(
-            f"The classes are what the files' names begin with: {_short(example)} is of "
+            f"The classes are what the files' names begin with: {short(example)} is of "
             f"“{next(iter(labels.values()))}”."
         )
     return source
-
-
-def _members(archive: zipfile.ZipFile, limits: Limits, faults: RowErrors) -> list[zipfile.ZipInfo]:
-    """Its files. Anything that an honest archive has no use for is refused."""
-    every = archive.infolist()
-    if len(every) > limits.members:
-        raise DataRefused(f"The zip has {len(every):,} files; at most {limits.members:,} are taken.")
-    unpacked = sum(one.file_size for one in every)
-    if unpacked > limits.unpacked_bytes:
-        raise DataRefused(
-            f"The zip unpacks to {unpacked / 1e9:.1f} GB; at most {limits.unpacked_bytes / 1e9:.1f} GB are "
-            "taken."
-        )
-    names, found = set(), []
-    for one in every:
-        name = one.filename
-        _check_name(name)
-        if stat.S_ISLNK(one.external_attr >> 16):
-            raise DataRefused(f"The zip has a symbolic link, {_short(name)}. Pack the files themselves.")
-        if one.flag_bits & 1:
-            raise DataRefused(f"{_short(name)} in the zip is encrypted. Pack it without a password.")
-        if one.compress_type not in PACKED:
-            raise DataRefused(
-                f"{_short(name)} in the zip is packed in a way that is not read here. Pack it as a usual "
-                "zip, by “Deflate”."
-            )
-        if name.lower().endswith(ARCHIVES):
-            raise DataRefused(f"The zip has an archive in it, {_short(name)}. Pack the pictures themselves.")
-        if one.file_size > SMALL and one.file_size > limits.ratio * max(one.compress_size, 1):
-            times = one.file_size / max(one.compress_size, 1)
-            raise DataRefused(
-                f"{_short(name)} in the zip unpacks to {times:,.0f} times its size; at most {limits.ratio} "
-                "times is taken."
-            )
-        parts = PurePosixPath(name).parts
-        if one.is_dir() or "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] == "Thumbs.db":
-            continue
-        if name in names:
-            faults.add(name, "it is in the zip twice; the first one is taken", "give it another name")
-            continue
-        names.add(name)
-        found.append(one)
-    return found
-
-
-def _check_name(name: str) -> None:
-    path = PurePosixPath(name)
-    odd = not name.isprintable() or "\\" in name or ":" in name or len(name) > LONGEST_PATH
-    if odd or path.is_absolute() or ".." in path.parts or not path.parts:
-        raise DataRefused(f"{_short(name)} is no name that a file in a zip may have. Pack the folder anew.")
-
-
-def _short(name: str) -> str:
-    printable = "".join(one if one.isprintable() else "?" for one in name)
-    return f"“{printable if len(printable) <= 80 else printable[:77] + '...'}”"
 
 
 def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[str, str], bool]:
@@ -192,7 +132,7 @@ def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[s
     beginnings = {one.filename: _beginning(PurePosixPath(one.filename).stem) for one in pictures}
     if all(beginnings.values()) and 2 <= len({*beginnings.values()}) <= len(pictures) / 2:
         return beginnings, True
-    where = f"in one folder, {_short(classes.pop())}" if len(classes) == 1 else "in no folders of classes"
+    where = f"in one folder, {short(classes.pop())}" if len(classes) == 1 else "in no folders of classes"
     raise DataRefused(
         f"The pictures lie {where}, and their names do not begin with a class and end in a number, as "
         "cat_01.png does, so they have no labels. Name them so, put each class into a folder of its own, or "
@@ -211,14 +151,14 @@ def _labels_of_table(
 ) -> dict[str, str]:
     """What the one CSV says of each picture: a column with file names, and one of labels."""
     if len(tables) > 1:
-        names = ", ".join(_short(one.filename) for one in tables[:5])
+        names = ", ".join(short(one.filename) for one in tables[:5])
         raise DataRefused(
             f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
         )
     try:
-        text = _bytes(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
+        text = bytes_of(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
     except DAMAGE:
-        raise DataRefused(f"{_short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
+        raise DataRefused(f"{short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
     try:
         rows = list(csv.DictReader(io.StringIO(text), dialect=csv.Sniffer().sniff(text[:8192], ",;\t|")))
     except csv.Error:
@@ -233,7 +173,7 @@ def _labels_of_table(
     label = label or (others[0] if len(others) == 1 else None)
     if named is None or label is None or not any(str(row.get(named)).strip() in known for row in rows):
         raise DataRefused(
-            f"{_short(tables[0].filename)} must have the columns file and label, a row for each picture; its "
+            f"{short(tables[0].filename)} must have the columns file and label, a row for each picture; its "
             f"columns are {', '.join(map(str, columns)) or 'none'}."
         )
     by_name = {str(row[named]).strip(): str(row.get(label) or "").strip() for row in rows}
@@ -273,7 +213,7 @@ def _batches(
     for place, one in enumerate(pictures, 1):
         name = one.filename
         try:
-            data = _bytes(archive, one, limits.picture_bytes)
+            data = bytes_of(archive, one, limits.picture_bytes)
             wrong = checked.wrong(data)
         except DAMAGE:
             data, wrong = b"", "it is damaged in the zip"
@@ -299,68 +239,45 @@ def _batches(
             held = 0
 
 
-def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
-    """What a file unpacks to, one byte more than `most` at most, whatever the archive says of its size."""
-    with archive.open(member) as file:
-        return file.read(most + 1)
-
-
-@contextmanager
-def packed(folder: Path, limits: Limits) -> Iterator[Path]:
-    """A zip of its pictures and tables, of the same bytes each time; links are not followed.
+def as_png_in_child(data: bytes) -> bytes:
+    """A stranger's picture as a PNG made here of its pixels, RGB.
 
     Raises:
-        DataRefused: there are none, or more than is taken.
+        DataRefused, intake.TooMuch: why it cannot be used.
     """
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.name.lower().endswith((*ENDINGS, *TABLES)) and file.is_file() and not file.is_symlink()
-    ]
-    if not any(file.name.lower().endswith(ENDINGS) for file in files):
-        raise DataRefused(
-            f"The folder “{folder.name}” holds no pictures. Name one file of rows in it instead."
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory(prefix="cdvft-") as folder:
+        given, pixels = Path(folder) / "given", Path(folder) / "pixels"
+        given.write_bytes(data)
+        width, height = intake.read_in_child(
+            write_pixels,
+            str(given),
+            str(pixels),
+            asdict(limits_now()),
+            limits=intake.child_limits(),
+            imports=_DECODERS,
+            refusals=(DataRefused,),
         )
-    names = {file.relative_to(folder).as_posix(): file for file in files}
-    with _zipped(names, folder.name, f"The folder “{folder.name}”", limits) as whole:
-        yield whole
+        picture = Image.frombytes("RGB", (int(width), int(height)), pixels.read_bytes())
+    return _png(picture)
 
 
-@contextmanager
-def packed_files(files: Sequence[Path], limits: Limits) -> Iterator[Path]:
-    """A zip of several pictures, and of a table of their labels if there is one.
+def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Progress) -> tuple[int, int]:
+    """In the child: a file's pixels into another one, row by row; their width and height."""
+    from PIL import Image
 
-    Raises:
-        DataRefused: others are among them, two have one name, or they are more than is taken.
-    """
-    names: dict[str, Path] = {}
-    for file in sorted(files, key=lambda one: one.name):
-        if not file.name.lower().endswith((*ENDINGS, *TABLES)):
-            raise DataRefused(
-                f"“{file.name}” is no picture. Several files at once are pictures, with a CSV of their "
-                "labels if you have one; give anything else by itself."
-            )
-        if file.name in names:
-            raise DataRefused(f"Two of the files are named “{file.name}”. Give one of them another name.")
-        names[file.name] = file
-    pictures = [name for name in names if name.lower().endswith(ENDINGS)]
-    if not pictures:
-        raise DataRefused("Several tables cannot be read at once. Give one, and choose the others later.")
-    with _zipped(names, f"{len(pictures)} pictures", "What you gave", limits) as whole:
-        yield whole
+    data = Path(given).read_bytes()
+    wrong = Checked(Limits(**limits)).wrong(data)
+    if wrong:
+        raise DataRefused(f"The image cannot be used: {wrong}. Give another one.")
+    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        picture = opened.convert("RGB")
+    Path(pixels).write_bytes(picture.tobytes())
+    return picture.size
 
 
-@contextmanager
-def _zipped(names: Mapping[str, Path], title: str, what: str, limits: Limits) -> Iterator[Path]:
-    size = sum(file.stat().st_size for file in names.values())
-    if len(names) > limits.members or size > limits.file_bytes:
-        raise DataRefused(
-            f"{what} has {len(names):,} pictures and {size / 1e6:,.0f} MB; at most "
-            f"{limits.members:,} and {limits.file_bytes / 1e6:,.0f} MB are taken."
-        )
-    with tempfile.TemporaryDirectory(prefix="cdvft-") as work:
-        whole = Path(work) / f"{title}.zip"
-        with zipfile.ZipFile(whole, "w") as archive:
-            for name, file in names.items():  # a name of its own date would be other bytes
-                archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
-        yield whole
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
@@ -80,6 +81,13 @@ class RowErrors:
         if len(named) < MAX_NAMED:
             named.append(row)
 
+    def add_counted(self, rows: Sequence[Any], count: int, what: str, advice: str, column: str) -> None:
+        """So many rows of one kind at once, of which some are named."""
+        for row in rows:
+            self.add(row, what, advice, column)
+        if (what, advice, column) in self.counts:
+            self.counts[what, advice, column] += count - len(rows)
+
     @property
     def count(self) -> int:
         return sum(self.counts.values())
@@ -129,7 +137,8 @@ Progress = Callable[[float | None, str], None]
 class Source:
     """`columns` are the file's own, without the number of the row; all are text, but for `IMAGE`.
 
-    `read` gives the batches, of `schema`, once; while it goes, faults are added.
+    `read` gives the batches, of `schema`, once; while it goes, faults are added. Where
+    `rows_have_names`, as those of several files have, a row is said by a text and not by its number.
     """
 
     format: str
@@ -140,6 +149,7 @@ class Source:
     separator: str | None = None
     notes: list[str] = field(default_factory=list)
     faults: RowErrors = field(default_factory=RowErrors)
+    rows_have_names: bool = False
 
     def schema(self) -> pa.Schema:
         import pyarrow as pa
@@ -149,4 +159,37 @@ class Source:
             (name, picture if name == IMAGE and self.kind == "image" else pa.string())
             for name in self.columns
         ]
-        return pa.schema([(ROW, pa.string() if self.kind == "image" else pa.int64()), *fields])
+        named = self.kind == "image" or self.rows_have_names
+        return pa.schema([(ROW, pa.string() if named else pa.int64()), *fields])
+
+
+def row_batches(
+    source: Source, rows: Iterable[tuple[int, Sequence[str | None]]], limits: Limits
+) -> Iterator[pa.RecordBatch]:
+    """Numbered rows as batches of the source's schema; one with a value that is too long is left out.
+
+    Raises:
+        DataRefused: there are too many.
+    """
+    import pyarrow as pa
+
+    schema, most, total = source.schema(), limits.cell_characters, 0
+    given = iter(rows)
+    while some := list(islice(given, BATCH)):
+        fitting = []
+        for number, values in some:
+            named = zip(source.columns, values, strict=True)
+            long = next((name for name, one in named if one and len(one) > most), None)
+            if long:
+                source.faults.add(number, f"it has more than {most:,} characters", "shorten it", long)
+            else:
+                fitting.append((number, *values))
+        total += len(fitting)
+        if total > limits.rows:
+            raise DataRefused(
+                f"It has more than {limits.rows:,} rows, the most that is taken. Give a part of it."
+            )
+        if fitting:
+            columns = zip(*fitting, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)

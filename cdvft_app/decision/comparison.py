@@ -44,8 +44,9 @@ def compare(
 ) -> Costs:
     """The page's view of a request; `too_large`: why a row cannot be measured here. `here`: see `decide`."""
     made = decide(request, **here)
+    # What Measure would measure is what is asked, not what is answered where that does not fit.
+    measurable = cost_table(request.as_measured) if request.match != "seconds_per_step" else made.asked_rows
     rows, shapes, request = made.rows, made.shapes, made.request
-    measurable = cost_table(request.as_measured) if request.match != "seconds_per_step" else rows
     targets = request.targets or shapes.default_targets
     available = [row for row in rows if not row["unavailable"]]
     return {

@@ -13,7 +13,7 @@ from cdvft_app.costs.sentences import joined, label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
 from cdvft_app.decision.quality import Quality, quality
 from cdvft_app.judging.verdict import Verdict
-from cdvft_app.judging.words import result
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
 from cdvft_app.methods import ADAPTERS, METHODS, Method
 from cdvft_app.methods.flat import method_of

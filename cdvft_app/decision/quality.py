@@ -11,7 +11,7 @@ from cdvft_app.costs.quantities import Row, times
 from cdvft_app.costs.sentences import joined
 from cdvft_app.judging.recorded_races import Verdicts, pooled_verdicts, race_verdicts, raced_recipes
 from cdvft_app.judging.verdict import Verdict
-from cdvft_app.judging.words import counted, result
+from cdvft_app.judging.verdict_text import counted, result
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
 from cdvft_app.shapes import ModelShapes

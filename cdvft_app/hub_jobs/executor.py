@@ -29,6 +29,7 @@ from cdvft_app.training.executors import (
     RemoteExecution,
 )
 
+CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
 LAST_LINES = 3  # of a log, which say why a Job failed
 FILES = ("*.safetensors", "*.json", "*.md", "*.txt", "*.jinja")  # nothing that is unpickled or run
 MAX_BYTES = 2 * 10**9
@@ -131,6 +132,7 @@ class HubJob:
     def __init__(self, api: JobsApi, sent: Sent) -> None:
         self._api, self._sent = api, sent
         self._named = {"job_id": sent.job_id, "namespace": sent.account}
+        self._cancelled = False
 
     def pull(self, after: int) -> Pulled:
         with self._asking():
@@ -142,7 +144,9 @@ class HubJob:
             last=len(lines),
             saying=f"The Job says: {words[-1][:200]}" if words else "The Job waits for its hardware",
             ended=ENDS.get(stage),
-            why=f"The Job ended as {stage}. " + " / ".join(words[-LAST_LINES:]),
+            why=CANCELLED
+            if self._cancelled or ENDS.get(stage) == "cancelled"
+            else f"The Job ended as {stage}. " + " / ".join(words[-LAST_LINES:]),
         )
 
     def fetch(self, folder: Path) -> str | None:
@@ -152,6 +156,7 @@ class HubJob:
     def cancel(self) -> None:
         with self._asking():
             self._api.cancel_job(**self._named)
+        self._cancelled = True
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

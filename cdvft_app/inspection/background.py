@@ -97,9 +97,9 @@ def _patches(source: Source, module: str, image: object) -> Any:
 
 
 def _typed(source: Source, module: str, text: object) -> Any:
-    from cdvft_app.inspection import typed
+    from cdvft_app.inspection import frozen
 
-    return typed.inputs(source, module, text)
+    return frozen.text_inputs(source, module, text)
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {

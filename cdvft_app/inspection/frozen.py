@@ -19,10 +19,14 @@ from cdvft_app.catalog.backbones import (
 )
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import ModelEntry
+from cdvft_app.inspection.examples import layer_inputs
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.inspection.turns import Turn
+from cdvft_app.payloads.factors import LayerInputs
 
 PATIENCE = 20.0  # seconds that one visitor waits for another's turn
+MAX_CHARACTERS = 400  # of a text that somebody types
+MAX_TOKENS = 48
 _TURN = Turn("The server is busy with somebody else's example; try again in a moment.")
 
 
@@ -37,6 +41,26 @@ def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
     plan = catalog.resolve(source.settings)
     with _TURN.taken(PATIENCE):
         yield _loaded(plan.model, plan.settings.image_size if plan.model.kind == "image" else None)
+
+
+def text_inputs(source: Source, module: str, text: object) -> LayerInputs:
+    """The vectors x that reach a module of the frozen model, one for each token of `text`.
+
+    Raises:
+        Unavailable: the text cannot be used, or the model is not on this machine; says why.
+        Busy: others use the model.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise Unavailable("Type a few words first.")
+    if len(text) > MAX_CHARACTERS:
+        raise Unavailable(f"The text has {len(text)} characters; at most {MAX_CHARACTERS} are taken.")
+    with backbone(source) as loaded:
+        if not isinstance(loaded, TextBackbone):
+            raise Unavailable("This run is about images; choose one of its pictures.")
+        encoded = loaded.tokenizer(text.strip(), truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        x, y = run(loaded.model, [module], dict(encoded))[module]
+        tokens = loaded.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
+    return layer_inputs(list(tokens), x.numpy(), y.norm(dim=-1).tolist())
 
 
 def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:

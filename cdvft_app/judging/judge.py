@@ -17,9 +17,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from cdvft_app.judging.evidence import Evidence, of_score, over_rows, over_seeds, unpaired
+from cdvft_app.judging.evidence import Evidence, Mean, of_score, over_rows, over_seeds, pooled, unpaired
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.two_level import Mean, pooled
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Chosen, Verdict, Word
 from cdvft_app.metrics import get_metric
 

@@ -1,4 +1,4 @@
-"""Finished runs with their scores and costs, grouped by what makes them comparable.
+"""Finished runs with scores and costs: what can be compared, as points of a chart, and in sentences.
 
 Importing it loads no torch; FLOPs, whose formulas do, come from `run_flops`.
 """
@@ -6,16 +6,23 @@ Importing it loads no torch; FLOPs, whose formulas do, come from `run_flops`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
-from cdvft_app.costs.quantities import Kind
-from cdvft_app.judging import kept_answers
+from cdvft_app.costs.quantities import Kind, amount
+from cdvft_app.costs.sentences import joined, label
+from cdvft_app.judging import row_scores, verdict_text
+from cdvft_app.judging.comparison_sets import ComparisonSet, judged
+from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.row_scores import RowScores, of_wrong
-from cdvft_app.judging.sweep_results import SweepRun
+from cdvft_app.judging.sweep_results import SweepRun, setting_key, setting_values
+from cdvft_app.methods import METHODS, ORDER, Method
+from cdvft_app.metrics import METRICS, get_metric
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -151,7 +158,7 @@ def from_run(run: RunRecord) -> Outcome | None:
 def with_answers(outcomes: Iterable[Outcome], store: RunStore) -> list[Outcome]:
     """The same outcomes with what the store's runs answered row by row."""
     return [
-        one if one.recorded else replace(one, answers=kept_answers.of_run(store, one.id, one.metric_name))
+        one if one.recorded else replace(one, answers=row_scores.of_run(store, one.id, one.metric_name))
         for one in outcomes
     ]
 
@@ -192,3 +199,192 @@ def comparisons(outcomes: Iterable[Outcome]) -> list[Comparison]:
     for outcome in outcomes:
         found.setdefault(outcome.conditions, []).append(outcome)
     return [Comparison(tuple(members)) for members in found.values()]
+
+
+_PREFIXES = {
+    "learning_rate": "rate ",
+    "warmup_ratio": "warm-up ",
+    "weight_decay": "weight decay ",
+    "target_modules": "on ",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """Mean, lowest and highest over the runs of one setting."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Span:
+        return cls(fmean(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Point:
+    """All runs of one setting, whatever their seeds. Settings of one `size` differ in hyperparameters."""
+
+    method: str
+    label: str
+    size: tuple[object, ...]
+    outcomes: tuple[Outcome, ...]
+    metric: Span
+    amounts: Mapping[str, Span | None]
+
+    @cached_property
+    def band(self) -> tuple[float, float]:
+        """The judge's 95 % interval of its score; from the lowest to the highest where that is not known."""
+        first = self.outcomes[0]
+        runs = tuple(
+            Run(one.settings.seed, one.metric, one.evaluation_examples, one.answers) for one in self.outcomes
+        )
+        return band(Contestant(self.label, runs), first.metric_name) or (self.metric.low, self.metric.high)
+
+    def answers_of(self, run_id: str) -> RowScores | None:
+        return next((one.answers for one in self.outcomes if one.id == run_id), None)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(sorted({outcome.settings.seed for outcome in self.outcomes}))
+
+
+def points(comparison: Comparison) -> list[Point]:
+    """One point a setting, by method and then by parameters."""
+    settings: dict[tuple[object, ...], list[Outcome]] = {}
+    for outcome in comparison.outcomes:
+        settings.setdefault(setting_key(outcome.settings), []).append(outcome)
+    varied = _varied(comparison.outcomes)
+    all_points = [_point(own, varied) for own in settings.values()]
+    return sorted(
+        all_points, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
+    )
+
+
+def front(placed: Sequence[Point], axis: str) -> list[Point]:
+    """The Pareto front, cheapest first: no other point scores as high for less, or higher for as much."""
+    known = sorted(
+        (point for point in placed if point.amounts.get(axis)), key=lambda p: (_mean(p, axis), -p.metric.mean)
+    )
+    kept: list[Point] = []
+    for point in known:
+        last = kept[-1] if kept else None
+        level = last and (_mean(last, axis), last.metric.mean) == (_mean(point, axis), point.metric.mean)
+        if last is None or level or point.metric.mean > last.metric.mean:
+            kept.append(point)
+    return kept
+
+
+def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
+    """By method, the settings beside its size that are not the same in all its runs."""
+    seen: dict[str, dict[str, set[object]]] = {}
+    for outcome in outcomes:
+        for name, value in setting_values(outcome.settings).items():
+            seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
+    return {
+        key: {name for name, values in own.items() if len(values) > 1}
+        - {name for name, one in METHODS[key].settings().items() if one.size}
+        for key, own in seen.items()
+    }
+
+
+def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point:
+    first = outcomes[0]
+    method = first.settings.method
+    sizes = method.sizes()
+    extra = [
+        _setting_text(method, name, value)
+        for name, value in setting_values(first.settings).items()
+        if name in varied[first.method]
+    ]
+    amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
+    return Point(
+        method=first.method,
+        label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
+        size=(*sizes.values(), first.settings.target_modules),
+        outcomes=tuple(outcomes),
+        metric=Span.of([outcome.metric for outcome in outcomes]),
+        amounts={
+            key: Span.of(known) if (known := [value for value in values if value is not None]) else None
+            for key, values in amounts.items()
+        },
+    )
+
+
+def _setting_text(method: Method, name: str, value: object) -> str:
+    if name in method.settings():
+        return method.settings()[name].text(value)
+    text = (
+        ", ".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+    return f"{_PREFIXES.get(name, '')}{text}"
+
+
+def _mean(point: Point, axis: str) -> float:
+    span = point.amounts.get(axis)
+    return span.mean if span else 0.0
+
+
+_MAX_NAMED = 3
+
+
+def comparison_set(placed: Sequence[Point]) -> ComparisonSet:
+    """The verdicts on all runs that are drawn together; of one race or sweep alone, those of its family."""
+    outcomes = [outcome for point in placed for outcome in point.outcomes]
+    labels = {id(outcome.settings): point.label for point in placed for outcome in point.outcomes}
+    whole = len({outcome.group_id for outcome in outcomes}) == 1
+    return judged(
+        [judged_run(outcome) for outcome in outcomes],
+        outcomes[0].metric_name,
+        lambda run: labels[id(run.settings)],
+        sweep=whole and outcomes[0].sweep,
+        family=outcomes[0].family if whole else None,
+    )
+
+
+def sentences(placed: Sequence[Point], axis: Axis, family: ComparisonSet) -> list[str]:
+    """The front on this axis, then the verdicts on CDVFT, or on the method with the highest score."""
+    drawn = [point for point in placed if point.amounts.get(axis.key)]
+    if len(drawn) < 2:
+        key = "one setting" if drawn else "nothing measured" if axis.kind == "bytes" else "nothing known"
+        return [
+            verdict_text.SENTENCES[key].format(
+                noun=axis.noun, who="".join(_text(point, axis) for point in drawn)
+            )
+        ]
+    highest = max(placed, key=lambda point: point.metric.mean)
+    keys = [key for pair in family.between for key in pair]
+    reference = next((key for key in ("cdvft", highest.method, highest.label) if key in keys), "")
+    return [_front(drawn, axis), *verdict_text.sentences(family.against(reference))]
+
+
+def _front(placed: Sequence[Point], axis: Axis) -> str:
+    members = front(placed, axis.key)
+    metric_name = members[0].outcomes[0].metric_name
+    what = METRICS[metric_name].title if metric_name in METRICS else "score"
+    few = len(members) <= _MAX_NAMED
+    texts = [_text(member, axis) for member in members]
+    key = "front of one" if len(members) == 1 else "front" if few else "long front"
+    return verdict_text.SENTENCES[key].format(
+        what=what,
+        noun=axis.noun,
+        least=axis.least,
+        who=joined(texts),
+        settings=verdict_text.counted(len(members), "setting"),
+        first=texts[0],
+        last=texts[-1],
+    )
+
+
+def _text(point: Point, axis: Axis) -> str:
+    span = point.amounts[axis.key]
+    assert span is not None
+    reached = get_metric(point.outcomes[0].metric_name).format(point.metric.mean)
+    unit = f" {axis.noun}" if axis.kind == "count" else ""
+    needs = f"{amount(axis.kind, span.mean)}{unit}" if span.mean else f"no {axis.noun}"
+    return f"{point.label} ({reached}, {needs})"

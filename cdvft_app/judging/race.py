@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cdvft_app.judging import words
-from cdvft_app.judging.families import Family
-from cdvft_app.judging.outcome_points import Point, points
-from cdvft_app.judging.outcome_sentences import family_of
-from cdvft_app.judging.outcomes import Comparison, Outcome, from_run
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.comparison_sets import ComparisonSet
+from cdvft_app.judging.outcomes import Comparison, Outcome, Point, comparison_set, from_run, points
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.store.records import RunRecord
@@ -22,13 +20,13 @@ Answers = Callable[[RunRecord], RowScores | None]
 class JudgedRace:
     """The verdicts on the finished runs of one group; `points` are its settings by their runs' ids."""
 
-    family: Family
+    comparison_set: ComparisonSet
     points: Mapping[str, Point]
 
     def between(self, first: str, second: str) -> Verdict | None:
         """On two runs by their ids; None where these two are not compared with each other."""
         one, other = (self.points[run].label if run in self.points else "" for run in (first, second))
-        for verdict in self.family.between.values():
+        for verdict in self.comparison_set.between.values():
             if {verdict.first, verdict.second} == {one, other} and one != other:
                 return verdict if verdict.first == one else verdict.turned
         return None
@@ -38,15 +36,19 @@ class JudgedRace:
         point = self.points.get(run)
         if point is None:
             return []
-        pairs = [one if one.first == point.label else one.turned for one in self.family.between.values()]
+        pairs = [
+            one if one.first == point.label else one.turned for one in self.comparison_set.between.values()
+        ]
         return [one for one in pairs if one.first == point.label]
 
     @property
     def sentences(self) -> list[str]:
         """The verdicts on CDVFT, or on all where it did not take part."""
-        keys = {key for pair in self.family.between for key in pair}
-        return words.sentences(
-            self.family.against("cdvft") if "cdvft" in keys else list(self.family.between.values())
+        keys = {key for pair in self.comparison_set.between for key in pair}
+        return verdict_text.sentences(
+            self.comparison_set.against("cdvft")
+            if "cdvft" in keys
+            else list(self.comparison_set.between.values())
         )
 
 
@@ -63,4 +65,4 @@ def judged_outcomes(outcomes: Sequence[Outcome]) -> JudgedRace | None:
     if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
         return None
     by_run = {outcome.id: point for point in placed for outcome in point.outcomes}
-    return JudgedRace(family_of(placed), by_run)
+    return JudgedRace(comparison_set(placed), by_run)

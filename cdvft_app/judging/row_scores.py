@@ -2,20 +2,27 @@
 
 Every metric here is a function g of sums over rows, metric = g(Σₙ tₙ, N), with a few terms tₙ a row: the mean
 of a score a row (t = s, g = Σ s / N), or the `statistic` of a metric of `cdvft_app/metrics`. Rows drawn
-again, exchanged between two runs or left out change only the sums.
+again, exchanged between two runs or left out change only the sums. `of_run` reads them from a run's folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cdvft_app.metrics import METRICS, LabelledMetric
 from cdvft_app.metrics.base import Metric, Numbers, Statistic
+from cdvft_app.store import predictions, written_answers
 from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.written_answers import WrittenAnswers
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +91,32 @@ def of_predictions(kept: Predictions, metric_name: str) -> RowScores:
     if not isinstance(metric, LabelledMetric):
         return of_scores(kept.correct, kept.rows, kept.labels)
     return RowScores(kept.rows, metric.row_terms(kept.outputs, kept.labels), metric.statistic, kept.labels)
+
+
+MAX_KEPT = 512
+
+
+def of_run(store: RunStore, run_id: str, metric_name: str) -> RowScores | None:
+    """None for a run that keeps no answers, as those of earlier versions, or that was deleted meanwhile."""
+    try:
+        return of_folder(store.folder(run_id), metric_name)
+    except StoreError:
+        return None
+
+
+def of_folder(folder: Path, metric_name: str) -> RowScores | None:
+    """Of the folder in which a run's predictions lie."""
+    for name in (predictions.FILE, written_answers.FILE):
+        with suppress(OSError):
+            return _read(folder, metric_name, (folder / name).stat().st_mtime_ns)
+    return None
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _read(folder: Path, metric_name: str, changed: int) -> RowScores | None:
+    kept = predictions.read_either(folder)
+    if isinstance(kept, WrittenAnswers):
+        with suppress(KeyError):  # a metric whose rows have no score
+            return of_scores(kept.scores(metric_name), kept.rows, kept.labels)
+        return None
+    return None if kept is None else of_predictions(kept, metric_name)

@@ -1,18 +1,53 @@
-"""Measured step times in a cost comparison, and settings whose step takes as long as CDVFT's."""
+"""Measured step times in a cost comparison, and settings whose step takes as long as CDVFT's.
+
+Times cannot be computed, so a few values are measured: a ladder from the quickest to the slowest, halved at
+each try. What is already measured decides what comes next, so that a search can be taken up anywhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cdvft_app.costs.quantities import Row, amount, times
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.costs.table import cost_table
-from cdvft_app.measuring import time_match
 from cdvft_app.methods import Method
 from cdvft_app.payloads.compare import Circumstances
 from cdvft_app.shapes import model_shapes
+
+
+def next_value(values: Sequence[int], seconds: Mapping[int, float], wanted: float) -> int | None:
+    """The value to measure next to come closest to `wanted` seconds, None where enough is known.
+
+    Args:
+        values: a ladder, quickest first.
+        seconds: of a step, by value, as far as measured.
+        wanted: seconds of CDVFT's step.
+    """
+    low, high = -1, len(values)  # up to low quicker than wanted, from high on slower
+    while high - low > 1:
+        middle = 0 if low < 0 else (low + high) // 2
+        if values[middle] not in seconds:
+            return values[middle]
+        if seconds[values[middle]] < wanted:
+            low = middle
+        else:
+            high = middle
+    return None
+
+
+def tries(values: Sequence[int]) -> int:
+    """How many values are measured at most."""
+    return 1 + math.ceil(math.log2(len(values))) if values else 0
+
+
+def closest(seconds: Mapping[int, float], wanted: float) -> int:
+    """The measured value whose step comes closest, as a ratio."""
+    return min(seconds, key=lambda value: abs(math.log(seconds[value] / wanted)))
+
 
 Lookup = Callable[[Row], Mapping[str, Any] | None]
 """The kept measurement of a cost table's row; None where there is none."""
@@ -93,18 +128,18 @@ def _closest(
     """The row whose time comes closest to the reference's, and a sentence; or why there is none yet."""
     seconds = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
     wanted = (reference["measured"] or {}).get("seconds")
-    if wanted is None or time_match.next_value([*tried], seconds, wanted) is not None:
+    if wanted is None or next_value([*tried], seconds, wanted) is not None:
         identity = {name: row[name] for name in ("method", "model")}
         return {**dict.fromkeys(row), **identity, "unavailable": PRESS_MEASURE}, None
-    found = tried[time_match.closest(seconds, wanted)]
+    found = tried[closest(seconds, wanted)]
     ratio = found["measured"]["seconds"] / wanted
     by_speed = [*tried.values()]
     if found is by_speed[0] and ratio > 1 + _TOLERANCE:
         return found, f"No match by time: even {label(found)} takes {times(ratio)} times CDVFT's step."
     if found is by_speed[-1] and ratio < 1 - _TOLERANCE:
         return found, f"No match by time: even {label(found)} takes only {times(ratio)} times CDVFT's step."
-    closest = f"{label(found)} comes closest of the values tried, with {times(ratio)} times CDVFT's step time"
+    nearest = f"{label(found)} comes closest of the values tried, with {times(ratio)} times CDVFT's step time"
     measured = [at["measured"] for at in by_speed if at["measured"]]
     if len(measured) > 1 and max(one["low"] for one in measured) <= min(one["high"] for one in measured):
-        return found, f"{closest}; but all {len(measured)} are level within the spread: it may be by chance."
-    return found, f"{closest}."
+        return found, f"{nearest}; but all {len(measured)} are level within the spread: it may be by chance."
+    return found, f"{nearest}."

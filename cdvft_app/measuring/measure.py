@@ -12,7 +12,7 @@ from typing import Any
 
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
-from cdvft_app.measuring import time_match
+from cdvft_app.measuring import comparison_times
 from cdvft_app.measuring.background import too_large
 from cdvft_app.measuring.step_time import step_time, warm_up
 from cdvft_app.methods import Method, flat
@@ -99,7 +99,7 @@ def _match(bench: _Bench) -> None:
     total = 1 + len(ladders)
 
     def remaining(after: int) -> int:
-        return sum(time_match.tries(values) or 1 for values in [*ladders.values()][after:])
+        return sum(comparison_times.tries(values) or 1 for values in [*ladders.values()][after:])
 
     target_seconds = bench.measured(bench.row(bench.request.reference), 1, total, remaining(0))
     for number, (method, values) in enumerate(ladders.items(), 2):
@@ -108,9 +108,10 @@ def _match(bench: _Bench) -> None:
             bench.measured(bench.row(method), number, total, after)
         seconds: dict[int, float] = {}
         while (
-            target_seconds and (value := time_match.next_value(values, seconds, target_seconds)) is not None
+            target_seconds
+            and (value := comparison_times.next_value(values, seconds, target_seconds)) is not None
         ):
-            more = time_match.tries(values) - len(seconds) - 1 + after
+            more = comparison_times.tries(values) - len(seconds) - 1 + after
             result = bench.measured(bench.row(method.matched(value)), number, total, more)
             if result is None:  # it does not fit, and what is slower would not either
                 break

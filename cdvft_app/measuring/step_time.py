@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -13,13 +17,41 @@ from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.costs.request import CostRequest
-from cdvft_app.measuring.peak_memory import PeakMemory
 from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
 from cdvft_app.training import kernels, trainable
 from cdvft_app.training.device import device_name, kind_of_measured_steps
+
+
+class PeakMemory:
+    """The largest growth of this process, or of torch's memory on a GPU, since this object was created."""
+
+    def __init__(self, device: torch.device) -> None:
+        gc.collect()
+        self.cuda = device.type == "cuda"
+        if self.cuda:
+            torch.cuda.reset_peak_memory_stats()
+        with suppress(OSError, AttributeError):  # glibc keeps freed memory of the method before
+            ctypes.CDLL(None).malloc_trim(0)
+        self.process = psutil.Process()
+        self.before = self.highest = self.process.memory_info().rss
+        with suppress(OSError):  # Linux: forget the highest mark so far
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def look(self) -> None:
+        self.highest = max(self.highest, self.process.memory_info().rss)
+
+    def peak(self) -> int:
+        if self.cuda:
+            return torch.cuda.max_memory_allocated()
+        with suppress(OSError, StopIteration):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            marked = next(line for line in lines if line.startswith("VmHWM"))
+            self.highest = max(self.highest, 1024 * int(marked.split()[1]))
+        return self.highest - self.before
+
 
 WARM_UP_STEPS = 2
 MIN_STEPS, MAX_STEPS = 3, 200

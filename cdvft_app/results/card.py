@@ -16,12 +16,12 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cdvft_app.costs.quantities import amount
-from cdvft_app.judging import words
+from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.outcomes import from_run
 from cdvft_app.judging.race import JudgedRace
 from cdvft_app.judging.run_flops import extra_flops
-from cdvft_app.judging.words import counted
+from cdvft_app.judging.verdict_text import counted
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights
@@ -112,7 +112,7 @@ def card(
         *_hints(exported),
         "## How well it does, and what it cost",
         _table(run, race),
-        *(words.sentences(race.about(run.record.id)) if race else ()),
+        *(verdict_text.sentences(race.about(run.record.id)) if race else ()),
         f"![Loss of each step, its moving mean, and of the evaluations]({CURVE})" if curve else "",
         _written_answers(written) if written and written.entries else "",
         "## What it was trained on",

@@ -121,7 +121,7 @@ def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module
     from cdvft_app.training import trainable
 
     try:
-        return trainable.load_task_and_model(run.plan, run.folder, progress)
+        return trainable.load_trained(run.plan, run.folder, progress)
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
     except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:

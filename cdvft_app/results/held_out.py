@@ -17,7 +17,7 @@ import numpy as np
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.rows import Split, load_rows
-from cdvft_app.judging import kept_answers
+from cdvft_app.judging import row_scores
 from cdvft_app.judging.race import JudgedRace, judged_race
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.metrics import METRICS, measure_each_text
@@ -52,7 +52,7 @@ def judged(store: RunStore, run: FinishedRun) -> JudgedRace | None:
 
     def answers(one: RunRecord) -> RowScores | None:
         kept = recorded.folder(one) / recorded.ANSWERS if recorded.get(one.id) else store.folder(one.id)
-        return kept_answers.of_folder(kept, one.metric_name or "")
+        return row_scores.of_folder(kept, one.metric_name or "")
 
     return judged_race(race, answers)
 

@@ -30,10 +30,8 @@ from cdvft_app.catalog.rows import load_rows
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load
-from cdvft_app.tasks.base import InvalidInput, Prediction, Task
-from cdvft_app.tasks.generation import GenerationTask
-from cdvft_app.tasks.labelled import LabelledTask
-from cdvft_app.tasks.worked_examples import worked_examples
+from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
+from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.writing import Sampling
 from cdvft_app.training import trainable
 from cdvft_app.training.inference_service import message_of
@@ -73,7 +71,7 @@ def load_side_by_side(runs: Sequence[FinishedRun], progress: Progress = silent) 
         if _terms(run) != _terms(first):
             raise ResultsError("These runs are of different models or data; choose runs of one race.")
     try:
-        task = trainable.load_base_task(first.plan, first.folder, progress)
+        task = trainable.load_base(first.plan, first.folder, progress)
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
     changes = {run.record.id: _changes(run, task) for run in runs}
@@ -251,7 +249,7 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
     learned = logits(adapted)
     with adapted.disable_adapter():
         switched_off = logits(adapted)
-    frozen = trainable.load_base_task(run.plan, run.folder)
+    frozen = trainable.load_base(run.plan, run.folder)
     # The head that was never trained starts at random: both get the same.
     if task.head is not None:
         wrapped: Any = cast(nn.Module, adapted.base_model.model).get_submodule(task.head)

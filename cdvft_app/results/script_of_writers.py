@@ -1,7 +1,7 @@
 """The text of the script that trains a model to write again; script.py says with what.
 
-What it does as the app does it, it imports: attention, shared_prefix and fields need no other module of the
-app, and lie beside it as they are. Words in capitals in the parts are replaced.
+What it does as the app does it, it imports: attention, conversations, shared_prefix and fields need no
+other module of the app, and lie beside it as they are. Words in capitals in the parts are replaced.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from cdvft_app.catalog import conversations
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.metrics import fields
 from cdvft_app.tasks import attention, shared_prefix
@@ -18,7 +19,7 @@ from cdvft_app.tasks.generation import PLAIN_TEMPLATE
 
 def imported(dataset: DatasetEntry) -> dict[str, str]:
     """By the file's name, the text of each module that the script imports."""
-    modules = [attention, shared_prefix, *([fields] if dataset.fields else [])]
+    modules = [attention, conversations, shared_prefix, *([fields] if dataset.fields else [])]
     return {f"{one.__name__.rpartition('.')[2]}.py": inspect.getsource(one) for one in modules}
 
 
@@ -64,6 +65,7 @@ def _imports(method: str, bits: int | None, of_metric: list[str]) -> str:
     names += ["BitsAndBytesConfig"] if bits else []
     froms = [
         "from attention import attend_in_float32",
+        "from conversations import messages_of",
         "from datasets import load_dataset",
         "from shared_prefix import common_prefix, forward, must_read_whole",
         "from torch.nn import functional as F",
@@ -99,7 +101,7 @@ IGNORED = -100
 
 def encoded(row):
     told = [{"role": "system", "content": INSTRUCTION}] if INSTRUCTION else []
-    told += [{"role": "user", "content": row["text"]}]
+    told += messages_of(row["text"])
     text = tokenizer.apply_chat_template(told, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer(text, add_special_tokens=False).input_ids
     return {"prompt": prompt, "answer": [*tokenizer(row["labels"], add_special_tokens=False).input_ids, END]}

@@ -401,11 +401,13 @@ def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str,
 
 
 def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: str) -> dict[str, Any]:
+    if FACTS not in members:
+        raise InvalidChoice(f"Run {run_id} has no {FACTS} in the file, which says what it is.")
     written = bytearray()
-    for chunk in unpacked.chunks(members[FACTS]) if FACTS in members else ():
+    for chunk in unpacked.chunks(members[FACTS]):
         written += chunk
         if len(written) > MAX_FACTS:
-            raise InvalidChoice("A run's facts are too long to be true.")
+            raise InvalidChoice(f"The {FACTS} of run {run_id} is too long to be true.")
     try:
         facts = RunFacts.model_validate_json(written.decode("utf-8", "replace"))
         settings = RunSettings.model_validate_json(facts.settings)
@@ -413,7 +415,8 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
         wrong = error.errors(include_url=False)[0]
         where = ".".join(str(part)[:40] for part in wrong["loc"]) or "all of it"
         raise InvalidChoice(
-            f"A run's facts cannot be read, or are of another version ({where}: {wrong['msg'][:100]})."
+            f"The {FACTS} of run {run_id} cannot be read, or is of another version ({where}: "
+            f"{wrong['msg'][:100]})."
         ) from None
     if facts.id != run_id:
         raise InvalidChoice(f"“{one_line(facts.name)}” lies in the folder of another run.")

@@ -134,6 +134,10 @@ class RunStore:
         found = self._seen("id = ?", possible_id(run_id))
         return found[0] if found else None
 
+    def ids_beginning(self, short_id: str, limit: int = 2) -> list[str]:
+        """The ids of up to so many runs that begin with this."""
+        return [run.id for run in self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)]
+
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first; with `token`, its owner's only."""
         mine, values = queue.conditions(token and owners.token_hash(token), None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import mean
 
 from cdvft_app import catalog
-from cdvft_app.judging import kept_answers
+from cdvft_app.judging import row_scores
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.sweeps import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
@@ -18,7 +18,7 @@ from cdvft_app.sweep.payload import payload
 
 def sweep_run(run: RunRecord, store: RunStore | None = None) -> SweepRun:
     """As the judge takes it, with what it answered row by row if the `store` that keeps it is given."""
-    answers = store and run.metric_name and kept_answers.of_run(store, run.id, run.metric_name)
+    answers = store and run.metric_name and row_scores.of_run(store, run.id, run.metric_name)
     return SweepRun(
         settings=run.settings,
         state=run.state,

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import cast
 
-from cdvft_app.judging import words
-from cdvft_app.judging.sweep_labels import RATES, setting_label, symbol, tick_label, value_label
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.comparison_sets import answer, comparison_set, sentences
 from cdvft_app.judging.sweep_results import (
+    RATES,
     Reduction,
     Setting,
     Spread,
@@ -18,11 +19,14 @@ from cdvft_app.judging.sweep_results import (
     ascending,
     comparable,
     line,
+    setting_label,
     settings_of,
+    symbol,
     table,
+    tick_label,
+    value_label,
     varied,
 )
-from cdvft_app.judging.sweep_sentences import answer, family_of, sentences
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.sweeps import (
     SweepHeatmap,
@@ -39,7 +43,7 @@ Series = Mapping[str, tuple[str, Sequence[Setting]]]
 def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | None = None) -> SweepResults:
     """Everything that the page shows of these runs, except progress; `compared` as `RunRecord.family`."""
     settings = settings_of(runs)
-    family = family_of(runs, metric_name or "", compared)
+    family = comparison_set(runs, metric_name or "", compared)
     methods = list(dict.fromkeys(one.method for one in settings))
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
@@ -52,7 +56,7 @@ def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | N
         ],
         "answer": answer(family),
         "sentences": sentences(settings, family),
-        "verdicts": words.payload([*family.between.values(), *family.along.values()]),
+        "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
     }
 
 

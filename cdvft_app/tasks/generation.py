@@ -1,6 +1,7 @@
 """Writing an answer to a prompt, with a causal language model as it came: no head is put on.
 
-A prompt is laid out by the model's own chat template under the data's instruction. Only the answer and the
+A prompt, with the messages before it where it is a conversation, is laid out by the model's own chat template
+under the data's instruction. Only the answer and the
 token that ends it are learned. While training, an answer counts as right where the most probable token is the
 right one at every place of it, each time given the right ones before (one forward pass); at the end answers
 are really written, token by token.
@@ -15,13 +16,16 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel
 
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.backbones import OpenedLanguageModel, load_language_model, open_language_model
+from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.download import Progress, ShouldStop
-from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
+from cdvft_app.catalog.rows import Split
 from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.tasks import shared_prefix
@@ -118,10 +122,16 @@ class GenerationTask(Task):
     def _prompt(self, text: str, shots: Sequence[tuple[str, str]]) -> list[int]:
         messages = [{"role": "system", "content": self.instruction}] if self.instruction else []
         for prompt, answer in shots:
-            messages += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-        laid_out = self.tokenizer.apply_chat_template(
-            [*messages, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
-        )
+            messages += [*messages_of(prompt), {"role": "assistant", "content": answer}]
+        try:
+            laid_out = self.tokenizer.apply_chat_template(
+                [*messages, *messages_of(text)], add_generation_prompt=True, tokenize=False
+            )
+        except TemplateError as error:
+            raise InvalidInput(
+                f"The model's chat template does not take this conversation ({str(error)[:200]}). Leave its "
+                "system prompt or its earlier turns out, or choose another model."
+            ) from None
         return self.tokenizer(laid_out, add_special_tokens=False).input_ids
 
     def _check_length(self, what: str, length: int) -> None:
@@ -298,3 +308,16 @@ class GenerationTask(Task):
         self.tokenizer.save_pretrained(folder)
         if whole:
             self.model.config.save_pretrained(folder)
+
+
+# Few-shot examples
+
+SHOWN = 3
+
+
+def worked_examples(train: Split, count: int = SHOWN) -> list[tuple[str, str]]:
+    """So many prompts with their answers: first one for each number of lines, so that it is seen what may be
+    missing; then others, in their order."""
+    pairs = list(zip(train.inputs, train.labels, strict=True))
+    by_lines = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
+    return [*by_lines.values(), *(pair for pair in pairs if pair not in by_lines.values())][:count]

@@ -53,7 +53,6 @@ PULL_SECONDS = 3.0  # between two looks at a run on another machine
 SAYING_SECONDS = 30.0  # between two words of one that waits for its machine
 MAX_EVENTS = 100_000  # of a run on another machine, which whoever has that could fill with anything
 MAX_REFUSALS = 3
-CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
 
 
 class Execution(Protocol):
@@ -243,7 +242,7 @@ class Pulled:
         last: the number of the latest, to ask with next.
         saying: what the machine says before it trains, for the run's owner.
         ended: how the work ended; None: it goes on.
-        why: what was last said, where it ended in no order.
+        why: it ended before it was completed, for the run's owner.
     """
 
     events: Sequence[Event]
@@ -297,7 +296,7 @@ class RemoteExecution:
         self._notes = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
         self._done: Done | None = None
         self._cancelled = False
-        self._reason = "The Job ended and told nothing."
+        self._reason = ""
 
     def poll(self, seconds: float) -> bool:
         time.sleep(seconds)
@@ -358,7 +357,7 @@ class RemoteExecution:
                 self._append(Note(refused, "warning"))
             self._append(replace(self._done, adapter_folder=folder))
         elif pulled.ended == "cancelled" or self._cancelled:
-            self._store.set_state(self._run.id, "stopped", CANCELLED, epoch=self._run.epoch)
+            self._store.set_state(self._run.id, "stopped", pulled.why, epoch=self._run.epoch)
         else:
             self._reason = pulled.why
 

@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_log
 
 from cdvft.cost import Shape
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.download import Progress, ShouldStop, never, silent
+from cdvft_app.catalog.download import Progress, never, silent
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import Method
@@ -176,37 +176,29 @@ def vectors(model: nn.Module, method: Method) -> dict[str, torch.Tensor]:
     return found
 
 
-def load_task(plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never) -> Task:
-    """The task of a run that has ended, ready to predict: its model with the weights that the run kept.
+def load_trained(plan: Plan, folder: Path, progress: Progress = silent) -> tuple[Task, nn.Module]:
+    """The task of a run that has ended, ready to predict, and its model as the method built it.
 
     Args:
         plan: of the run's settings.
         folder: where the run kept its weights: an adapter, a head, or a whole model.
         progress: told what is fetched and loaded.
-        should_stop: asked while something is fetched.
+
+    Returns:
+        The model is a `PeftModel` for an adapter.
 
     Raises:
         DownloadFailed: the pretrained model could not be had or read; says why and what to do.
-        DownloadStopped: `should_stop()` became true.
         ValueError: the folder holds the weights of another model or method.
     """
-    return load_task_and_model(plan, folder, progress, should_stop)[0]
-
-
-def load_task_and_model(
-    plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
-) -> tuple[Task, nn.Module]:
-    """The same, and its model as the method built it: a `PeftModel` for an adapter."""
-    task = load_base_task(plan, folder, progress, should_stop)
+    task = load_base(plan, folder, progress)
     model = build(plan.settings, task.model, task.head)
     load(model, folder)
     return task, model
 
 
-def load_base_task(
-    plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
-) -> Task:
-    """The task of a run, its model as it was before: pretrained, under a fresh head.
+def load_base(plan: Plan, folder: Path, progress: Progress = silent) -> Task:
+    """The task of a run, its model without what the run trained: pretrained, under a fresh head.
 
     Weights that were rounded for training are whole here.
     """
@@ -214,19 +206,14 @@ def load_base_task(
     if plan.settings.bits in (4, 8):  # rounded weights take no update
         plan = replace(plan, settings=plan.settings.model_copy(update={"bits": None}))
     record = saved.read(folder)
-    labels = record.labels if record else _labels(plan, progress, should_stop)
-    return TASKS[plan.model.kind].load(plan, labels, progress, should_stop)
+    labels = record.labels if record else _labels(plan, progress)
+    return TASKS[plan.model.kind].load(plan, labels, progress, never)
 
 
-def _labels(plan: Plan, progress: Progress, should_stop: ShouldStop) -> tuple[str, ...]:
+def _labels(plan: Plan, progress: Progress) -> tuple[str, ...]:
     """The classes' names as the data has them, for runs that did not keep them."""
     if plan.dataset.labels or get_metric(plan.dataset.metric).regression:
         return plan.dataset.labels
     return load_rows(
-        plan.dataset,
-        train_examples=1,
-        evaluation_examples=1,
-        seed=0,
-        progress=progress,
-        should_stop=should_stop,
+        plan.dataset, train_examples=1, evaluation_examples=1, seed=0, progress=progress, should_stop=never
     ).labels

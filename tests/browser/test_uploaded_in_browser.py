@@ -20,7 +20,7 @@ def test_every_fault_is_named_by_file_row_and_column(visit: Visit, tmp_path: Pat
     page.get_by_role("button", name="Your own data").click()
     book = made.zipped(tmp_path, {"xl/workbook.xml": ""}, "book.xlsx")
     page.locator("#own-file input[type=file]").set_input_files(book)
-    expect(page.locator("#own-said")).to_contain_text("“book.xlsx” is an Excel workbook. Save the sheet as")
+    expect(page.locator("#own-said")).to_contain_text("“book.xlsx” cannot be read as a spreadsheet")
     expect(page.locator("#own-said .problem")).to_be_in_viewport()
     expect(page.locator("#own-file")).to_contain_text("Drop File Here")  # it is not in the way of another
     said = give(page, made.faulty_csv(tmp_path / "faulty.csv", made.reviews(500)))

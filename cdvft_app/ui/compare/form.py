@@ -70,7 +70,7 @@ MATCHES = [
 DEVICES = [("this one", HERE), *((gpu.title, gpu.key) for gpu in GPUS)]
 PRECISIONS = [(title, key) for key, title in PRECISION_TITLES.items()]
 AIMS = [
-    ("quality in races like it", "quality"),
+    ("quality", "quality"),
     ("a small file", "file"),
     ("little memory", "memory"),
     ("short steps", "time"),

@@ -11,17 +11,21 @@ import gradio as gr
 
 from cdvft_app.costs.quantities import amount
 from cdvft_app.figures import curves, pareto
-from cdvft_app.judging import words
-from cdvft_app.judging.outcome_points import Point, Span, front, points
-from cdvft_app.judging.outcome_sentences import family_of, sentences
+from cdvft_app.judging import verdict_text
 from cdvft_app.judging.outcomes import (
     AXES,
     Axis,
     Comparison,
     Outcome,
+    Point,
+    Span,
+    comparison_set,
     comparisons,
     from_recorded_race,
     from_run,
+    front,
+    points,
+    sentences,
     with_answers,
 )
 from cdvft_app.judging.run_flops import with_flops
@@ -102,7 +106,7 @@ def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
 
 def _view(comparison: Comparison) -> Compared:
     all_points = points(comparison)
-    family = family_of(all_points)
+    family = comparison_set(all_points)
     fronts = {axis.key: front(all_points, axis.key) for axis in AXES}
     first = comparison.outcomes[0]
     what = metric_title(first.metric_name)
@@ -112,7 +116,7 @@ def _view(comparison: Comparison) -> Compared:
         "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
         "figures": {axis.key: _figure(comparison, all_points, axis, fronts[axis.key]) for axis in AXES},
         "sentences": {axis.key: sentences(all_points, axis, family) for axis in AXES},
-        "verdicts": words.payload([*family.between.values(), *family.along.values()]),
+        "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
         "methods": list(dict.fromkeys(point.method for point in all_points)),
         "columns": [
             "Setting",

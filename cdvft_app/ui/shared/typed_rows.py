@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cdvft_app.data.pictures import packed_files
 from cdvft_app.data.source import DataRefused, limits
+from cdvft_app.data.zip_file import packed_files
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
-from cdvft_app.judging import kept_answers, words
+from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.outcomes import from_recorded_race
 from cdvft_app.judging.race import judged_outcomes, judged_race
 from cdvft_app.methods import flat
@@ -179,10 +179,10 @@ def verdict(store: RunStore, request: object) -> RaceVerdict:
         ids = asked[:MAX_RUNS] if isinstance(asked, list) else []
         first = store.get(ids[0]) if ids else None
         runs = store.group(first.group_id) if first and not first.sweep else []
-        judged = judged_race(runs, lambda run: kept_answers.of_run(store, run.id, run.metric_name or ""))
+        judged = judged_race(runs, lambda run: row_scores.of_run(store, run.id, run.metric_name or ""))
     if judged is None:
         return {"sentences": [], "verdicts": [], "leaders": []}
-    between = list(judged.family.between.values())
+    between = list(judged.comparison_set.between.values())
     beaten = {
         one.second if one.word == "ahead" else one.first for one in between if one.word in ("ahead", "behind")
     }
@@ -190,7 +190,7 @@ def verdict(store: RunStore, request: object) -> RaceVerdict:
         one.first if one.word == "ahead" else one.second for one in between if one.word in ("ahead", "behind")
     }
     leaders = [run for run, point in judged.points.items() if point.label in ahead - beaten]
-    return {"sentences": judged.sentences, "verdicts": words.payload(between), "leaders": leaders}
+    return {"sentences": judged.sentences, "verdicts": verdict_text.payload(between), "leaders": leaders}
 
 
 def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:

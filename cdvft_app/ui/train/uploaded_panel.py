@@ -10,11 +10,11 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.data import library
-from cdvft_app.data.foreign import WORKBOOKS
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.pictures import ENDINGS
 from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.data.spreadsheets import SPREADSHEETS
+from cdvft_app.data.zip_file import PICTURES
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
@@ -29,8 +29,8 @@ from cdvft_app.ui.train.uploaded_list import NONE_YET, how_long_kept, offer
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MAX_NAME = 120
-FORMATS = "CSV, TSV, JSON, JSONL, Parquet, or a zip of pictures"
-TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip")
+FORMATS = "CSV, Excel, JSON, JSONL, Parquet, several of them, or a zip of pictures"
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz")
 LABEL, ANSWER = "label", "answer"
 TASKS = [("A class or an amount", LABEL), ("An answer in words", ANSWER)]
 TEXT: dict[str, Any] = {"label": "Text", "info": "Two columns make a pair."}
@@ -91,7 +91,7 @@ def uploaded_panel(app: AppState, token: gr.BrowserState) -> UploadedPanel:
         file = gr.File(
             label="A file, or several pictures",
             file_count="multiple",
-            file_types=[*TABLES, *ENDINGS, *WORKBOOKS],  # of workbooks the refusal says what to give
+            file_types=[*TABLES, *PICTURES, *SPREADSHEETS],
             elem_id="own-file",
             height=150,
         )

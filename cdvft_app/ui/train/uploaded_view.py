@@ -8,7 +8,7 @@ from typing import Any
 
 from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.costs.quantities import amount
-from cdvft_app.data.columns import preview, thumbnails
+from cdvft_app.data.imported_table import preview, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.store.datasets import DataRecord

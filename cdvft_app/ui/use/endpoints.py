@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from gradio.data_classes import FileData
 
+from cdvft_app.data.pictures import as_png_in_child
+from cdvft_app.data.source import DataRefused
+from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.errors import ResultsError
@@ -104,9 +107,23 @@ def _image(given: object) -> bytes | None:
     if not isinstance(given, str):
         raise refusal("image: give the bytes of an image file in base64.")
     try:
-        return inputs.decoded(given)
+        return own_picture(inputs.decoded(given))
     except ResultsError as error:
         raise refusal(str(error)) from None
+
+
+def own_picture(data: bytes) -> bytes:
+    """A picture that somebody gave, as one made here of its pixels.
+
+    Raises:
+        ResultsError: why it cannot be used.
+    """
+    if len(data) > inputs.MAX_BYTES:
+        raise ResultsError(f"The image is too large; at most {inputs.MAX_BYTES // 2**20} MiB are read.")
+    try:
+        return as_png_in_child(data)
+    except (DataRefused, TooMuch) as error:
+        raise ResultsError(str(error)) from None
 
 
 def _ask_or_refuse(answering: Answering, question: str, **about: Any) -> Any:

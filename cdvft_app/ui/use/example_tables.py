@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cdvft_app.judging import words
+from cdvft_app.judging import verdict_text
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.results import held_out
 from cdvft_app.store.predictions import Predictions
@@ -42,8 +42,9 @@ def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> str
         parts.append('<p class="quiet">These two did not answer the same rows.</p>')
     if verdict:
         parts += [
-            f"<p><b>{escape(words.result(verdict))}</b> {escape(words.settled_by(verdict))}</p>",
-            f'<p class="quiet">{escape(" ".join(words.basis(verdict)))}</p>',
+            f"<p><b>{escape(verdict_text.result(verdict))}</b> "
+            f"{escape(verdict_text.settled_by(verdict))}</p>",
+            f'<p class="quiet">{escape(" ".join(verdict_text.basis(verdict)))}</p>',
         ]
     return "".join(parts)
 

@@ -32,6 +32,7 @@ from cdvft_app.ui.use import (
     races,
     write,
 )
+from cdvft_app.ui.use.endpoints import own_picture
 
 TITLE = "Use"
 READING = "Reading the finished races …"
@@ -161,7 +162,10 @@ def build(app: AppState) -> OnVisit:
         if finished.plan.model.kind != "image":
             return {"texts": _lines(fields[texts]), "second": _lines(fields[second]), "image": None}
         file = fields[image]
-        own = Path(file).read_bytes() if file else drawing.picture(fields[pad], finished.plan.dataset.key)
+        if file:
+            own: bytes | None = own_picture(Path(file).read_bytes())
+        else:
+            own = drawing.picture(fields[pad], finished.plan.dataset.key)
         return {"texts": [], "second": [], "image": own}
 
     def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[str]:

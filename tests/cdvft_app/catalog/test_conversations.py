@@ -1,4 +1,4 @@
-"""Prompts and answers out of every layout that data for language models comes in."""
+"""Conversations of every layout that data for language models comes in, as a prompt and its answer."""
 
 from __future__ import annotations
 
@@ -8,59 +8,121 @@ import json
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog.conversations import reader
+from cdvft_app.catalog.conversations import messages_of, prompt_of, split_conversation
+from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.rows import load_rows
 
-CHAT = {
-    "messages": [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hi?"},
-        {"role": "assistant", "content": "Yes."},
-        {"role": "user", "content": " Two plus two? "},
-        {"role": "assistant", "content": "Four."},
-    ]
-}
+TURNS = [
+    ("system", "Be brief."),
+    ("user", "Hi?"),
+    ("assistant", "Yes."),
+    ("user", " Two plus two? "),
+    ("assistant", "Four."),
+]
+OPENAI = [{"role": role, "content": text} for role, text in TURNS]
+SHAREGPT = [
+    {"from": {"user": "human", "assistant": "gpt"}.get(role, role), "value": text} for role, text in TURNS
+]
+BEFORE = [{"role": role, "content": text.strip()} for role, text in TURNS[:-1]]
+
+
+@pytest.mark.parametrize("talk", [OPENAI, SHAREGPT, json.dumps(OPENAI), json.dumps(SHAREGPT)])
+def test_the_last_answer_is_learned_with_all_that_was_said_before_it(talk) -> None:
+    prompt, answer = split_conversation(talk)
+    assert answer == "Four."
+    assert messages_of(prompt) == BEFORE
+
+
+def test_what_follows_the_last_answer_is_left_out() -> None:
+    assert split_conversation([*OPENAI, {"role": "user", "content": "Thanks"}]) == split_conversation(OPENAI)
+
+
+@pytest.mark.parametrize("text", ["Two plus two?", '["a list"]', '{"role": "user", "content": "x"}', ""])
+def test_a_prompt_of_one_message_is_its_text(text) -> None:
+    assert prompt_of([{"role": "user", "content": text}]) == text
+    assert messages_of(text) == [{"role": "user", "content": text}]
+
+
+def test_a_text_that_looks_like_a_conversation_can_be_said_within_one() -> None:
+    said = [{"role": "user", "content": json.dumps(OPENAI)}]
+    assert messages_of(prompt_of(said)) == said
 
 
 @pytest.mark.parametrize(
-    ("row", "pair"),
+    ("talk", "why"),
     [
-        ({"instruction": "Add.", "input": "2, 2", "output": "4"}, ("Add.\n\n2, 2", "4")),
-        ({"instruction": "Say hi.", "input": "", "output": "hi", "text": "all"}, ("Say hi.", "hi")),
-        ({"instruction": "Say hi.", "input": None, "output": "hi"}, ("Say hi.", "hi")),
-        ({"query": "2 + 2?", "response": "4", "type": "x"}, ("2 + 2?", "4")),
-        ({"prompt": "a", "completion": "b"}, ("a", "b")),
-        ({"question": "a", "answer": "b"}, ("a", "b")),
-        (CHAT, ("Two plus two?", "Four.")),
+        ([{"role": "user", "content": "Hi?"}], "no answer of the assistant to a message of the user"),
+        ([{"role": "assistant", "content": "Hi"}], "no answer of the assistant"),
+        ([{"role": "user", "content": "Hi?"}, {"role": "tool", "content": "{}"}], "a message of 'tool'"),
+        ("Hi?", "no list of messages"),
+        ([], "no list of messages"),
+        ([{"text": "Hi?"}], "no list of messages"),
     ],
 )
-def test_a_prompt_and_its_answer_are_found(row, pair) -> None:
-    assert reader(list(row))(row) == pair
+def test_what_has_no_answer_is_a_sentence(talk, why) -> None:
+    with pytest.raises(ValueError, match=why):
+        split_conversation(talk)
 
 
-def test_columns_that_somebody_named_count() -> None:
-    row = {"question": "a", "answer": "b", "ask": "c", "tell": "d"}
-    assert reader(list(row), ("ask", "tell"))(row) == ("c", "d")
+ROWS = {
+    "alpaca": ({"instruction": "Add 1 to", "input": "{}", "output": "it is {}"}, "Add 1 to\n\n3", "it is 3"),
+    "without an input": ({"instruction": "Say {}.", "input": None, "output": "say {}"}, "Say 3.", "say 3"),
+    "query": ({"query": "{} + 2?", "response": "sum {}", "type": "x"}, "3 + 2?", "sum 3"),
+    "prompt": ({"prompt": "a {}", "completion": "b {}"}, "a 3", "b 3"),
+    "question": ({"question": "a {}", "answer": "b {}"}, "a 3", "b 3"),
+    "messages": (
+        {"messages": [*OPENAI[:-1], {"role": "assistant", "content": "{}"}]},
+        prompt_of(BEFORE),
+        "3",
+    ),
+    "sharegpt": (
+        {"conversations": [{"from": "human", "value": "a {}"}, {"from": "gpt", "value": "{}"}]},
+        "a 3",
+        "3",
+    ),
+}
 
 
-def test_what_has_no_answer_is_a_sentence() -> None:
-    with pytest.raises(ValueError, match="are text, label; prompts and answers must be in messages"):
-        reader(["text", "label"])
-    alone = {"messages": [{"role": "user", "content": "Hi?"}]}
-    with pytest.raises(ValueError, match="has the roles user; it must end with user and assistant"):
-        reader(["messages"])(alone)
-
-
-@pytest.mark.parametrize("row", [{"instruction": "Add 1 to", "input": "{}", "output": "it is {}"}, CHAT])
-def test_a_file_of_such_rows_is_data_to_learn_from(row, tmp_path) -> None:
-    rows = [json.loads(json.dumps(row).replace("{}", str(place))) for place in range(10)]
+def dataset(tmp_path, row, count=10):
+    rows = [json.loads(json.dumps(row).replace("{}", str(place))) for place in range(count)]
     (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    typed = catalog.get_dataset("somebody/something", "generation")
-    entry = dataclasses.replace(typed, source="local", location=str(tmp_path))
+    by_hub_id = catalog.get_dataset("somebody/something", "generation")
+    return dataclasses.replace(by_hub_id, source="local", location=str(tmp_path))
+
+
+@pytest.mark.parametrize(("row", "prompt", "answer"), ROWS.values(), ids=ROWS)
+def test_a_dataset_of_the_hub_in_each_layout_is_data_to_learn_from(row, prompt, answer, tmp_path) -> None:
+    entry = dataset(tmp_path, row)
     found = load_rows(entry, train_examples=8, evaluation_examples=2, seed=0)
     assert (len(found.train), len(found.evaluation), found.labels) == (8, 2, ())
-    read = reader(list(row))
-    known = {read(one) for one in rows}
-    for split in (found.train, found.evaluation):
-        assert set(zip(split.inputs, split.labels, strict=True)) <= known
-    assert typed.metric == "chrf"
+    pairs = [
+        pair
+        for split in (found.train, found.evaluation)
+        for pair in zip(split.inputs, split.labels, strict=True)
+    ]
+    assert (prompt, answer) in pairs
+    assert entry.metric == "chrf"
+
+
+def test_columns_that_an_entry_names_count(tmp_path) -> None:
+    entry = dataset(tmp_path, {"question": "a {}", "answer": "b {}", "ask": "c {}", "tell": "d {}"})
+    entry = dataclasses.replace(entry, text_columns=("ask",), label_column="tell")
+    found = load_rows(entry, train_examples=8, evaluation_examples=2, seed=0)
+    assert {input[0] for input in found.train.inputs} == {"c"}
+    assert {answer[0] for answer in found.train.labels} == {"d"}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (
+            {"text": "a {}", "label": "b"},
+            "its columns are text, label; prompts and answers must be in messages",
+        ),
+        ({"prompt": "a {}", "chosen": "b {}", "rejected": "c {}"}, "It holds preference pairs"),
+        ({"messages": [{"role": "user", "content": "a {}"}]}, "a conversation in column messages: it has no"),
+    ],
+)
+def test_a_dataset_without_prompts_and_answers_is_refused(row, why, tmp_path) -> None:
+    with pytest.raises(DownloadFailed, match=why):
+        load_rows(dataset(tmp_path, row), train_examples=8, evaluation_examples=2, seed=0)

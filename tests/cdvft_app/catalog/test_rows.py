@@ -153,14 +153,14 @@ def test_parquet_files_of_a_split_as_the_hub_keeps_them(
     ("columns", "rows", "sentence"),
     [
         (
-            ("words", "label"),
-            [("a", 1)] * 9,
-            "its columns are words, label; the text must be in sentence1 and sentence2",
+            ("size", "label"),
+            [(3, 1)] * 9,
+            "its columns are size, label; one must hold texts, such as text, or two of them pairs",
         ),
         (
             ("text", "score"),
             [("a", 1)] * 9,
-            "its columns are text, score; the label must be in label or labels",
+            "its columns are text, score; one must hold texts.*, and one a label",
         ),
         (
             ("text", "label"),

@@ -225,7 +225,7 @@ def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatc
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(f"{'0' * 32}/run.json", "{}")
     code, _, said = command("history", "import", file)
-    assert code == 0 and said.startswith("not taken: A run's facts cannot be read")
+    assert code == 0 and said.startswith(f"not taken: The run.json of run {'0' * 32} cannot be read")
     file.write_text("no zip")
     assert command("history", "import", file) == (
         1,
@@ -288,6 +288,14 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_inspecting_what_cannot_be_learned_fails(command, tmp_path, form):
+    file = tmp_path / "ids.csv"
+    file.write_text("id,day\n" + "".join(f"{n},2024-01-{1 + n % 28:02d}\n" for n in range(60)))
+    code, output, _ = command("data", "inspect", file, *form)
+    assert code == FAILED and "No column holds text to read" in output
+
+
 def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path):
     file = tmp_path / "asked.csv"
     file.write_text("asked,told\n" + "".join(f"where is {n},at {n % 3}\n" for n in range(60)))
@@ -313,3 +321,26 @@ def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
     assert (code, output.strip()) == (0, "No model of the kind text has “no-such-thing” in its name.")
     code, output, errors = command("models", "--kind", "sound")
     assert code == INVALID and "it must be one of text, image, generation" in errors
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id(command, tmp_path):
+    settings = RunSettings(method="lora")
+    store = RunStore(tmp_path)
+    ids = [store.create([settings], None, "one")[0].id for _ in range(2)]
+    store.close()
+    shared = next(place for place in range(32) if ids[0][place] != ids[1][place])
+    code, output, _ = command("delete", ids[0][: max(shared + 1, 4)])
+    assert (code, output) == (0, f"deleted {ids[0]}\n")
+    code, _, errors = command("delete", "zzzz")
+    assert code == FAILED and "There is no run 'zzzz'" in errors
+
+
+def test_a_beginning_of_several_ids_names_none_of_them(command, tmp_path, monkeypatch):
+    numbers = iter(range(10))
+    monkeypatch.setattr("secrets.token_hex", lambda size: f"abcd{next(numbers):028d}")
+    store = RunStore(tmp_path)
+    ids = [store.create([RunSettings(method="lora")], None, "one")[0].id for _ in range(2)]
+    assert all(one.startswith("abcd") for one in ids)
+    code, _, errors = command("delete", "abcd")
+    assert code == FAILED and "several runs begin with 'abcd'; give more of it" in errors
+    assert len(store.history()) == 2

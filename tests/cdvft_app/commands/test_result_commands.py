@@ -60,9 +60,8 @@ def command(home, bert_folder, vit_folder, monkeypatch, capsys):
 
 def test_texts_are_answered_as_the_run_answers(command, home, text_plan):
     store = RunStore(home[0])
-    expected = trainable.load_task(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter").predict(
-        ["good film", "the awful plot"]
-    )
+    task, _ = trainable.load_trained(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter")
+    expected = task.predict(["good film", "the awful plot"])
     code, output, _ = command(
         "predict", home[1]["text"], "--text", "good film", "--text", "the awful plot", "--json"
     )

@@ -15,8 +15,7 @@ from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.catalog.uploaded_rows import divide, table
 from cdvft_app.commands.data import lines
-from cdvft_app.data.columns import columns_of
-from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.imported_table import columns_of, import_file
 from cdvft_app.data.inspect import as_dict, inspect
 from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import RunSettings

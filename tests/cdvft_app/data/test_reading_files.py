@@ -110,13 +110,13 @@ def test_what_is_no_table_is_refused_in_a_sentence(tmp_path, text, name, why):
     assert not data_folder().exists() or not list(data_folder().iterdir())
 
 
-@pytest.mark.parametrize("name", ["book.xlsx", "book.csv", "book.zip"])
-def test_an_excel_workbook_is_refused_by_what_it_is(tmp_path, name):
+@pytest.mark.parametrize("name", ["book.xlsx", "book.xls", "book.csv"])
+def test_a_workbook_that_cannot_be_read_is_refused_by_what_it_is(tmp_path, name):
     members = {"[Content_Types].xml": "", "xl/workbook.xml": "", "xl/media/image1.png": made.picture(1)}
-    with pytest.raises(DataRefused, match=f"“{name}” is an Excel workbook. Save the sheet as “CSV UTF-8”"):
+    with pytest.raises(DataRefused, match=f"“{name}” cannot be read as a spreadsheet"):
         import_file(made.zipped(tmp_path, members, name))
-    (tmp_path / name).write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))  # of before 2007
-    with pytest.raises(DataRefused, match=f"“{name}” is an Excel workbook"):
+    (tmp_path / name).write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))  # of Excel before 2007
+    with pytest.raises(DataRefused, match=f"“{name}” is an Excel workbook in an old or binary format"):
         import_file(tmp_path / name)
 
 

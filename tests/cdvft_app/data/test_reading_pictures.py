@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import stat
 import zipfile
 
 import made
+import numpy as np
 import pytest
 from kept_values import values
+from PIL import Image
 
-from cdvft_app.data.imported_table import import_file, row_errors_of
-from cdvft_app.data.pictures import packed_files
+from cdvft_app.data.imported_table import import_file, row_errors_of, thumbnails
+from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import DataRefused, Limits
+from cdvft_app.data.zip_file import packed_files
 
 
 def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
@@ -85,7 +90,7 @@ def test_pictures_without_classes_are_refused(tmp_path):
         with pytest.raises(DataRefused, match="folder of its own"):
             import_file(made.zipped(tmp_path, files))
     with pytest.raises(DataRefused, match="holds no pictures"):
-        import_file(made.zipped(tmp_path, {"rows.csv": "a,b\n1,2\n"}))
+        import_file(made.zipped(tmp_path, {"notes.md": "no pictures"}))
 
 
 def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_path):
@@ -99,7 +104,7 @@ def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_p
     (tmp_path / "set").rename(tmp_path / "moved")
     os.utime(tmp_path / "moved" / "cat" / "a.png", (1e9, 1e9))
     assert import_file(tmp_path / "moved") == kept
-    with pytest.raises(DataRefused, match="2 pictures and 0 MB; at most 1"):
+    with pytest.raises(DataRefused, match="2 files and 0 MB; at most 1"):
         import_file(tmp_path / "moved", Limits(members=1))
 
 
@@ -140,8 +145,7 @@ def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
         (("a.png", "b.png", "c.png"), "names do not begin with a class and end in a number"),
         (("cat_1.png", "cat_2.png"), "in no folders of classes"),
         (("IMG_1.png", "IMG_2.png", "DSC_3.png"), "no labels"),
-        (("a.csv", "b.csv"), "Several tables cannot be read at once"),
-        (("a_1.png", "a_2.png", "rows.parquet"), "“rows.parquet” is no picture"),
+        (("a_1.png", "a_2.png", "rows.parquet"), "“rows.parquet” does not go with the others"),
     ],
 )
 def test_several_files_that_are_no_labelled_pictures_are_refused(loose, names, why):
@@ -153,3 +157,36 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
     made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
     with pytest.raises(DataRefused, match=r"holds no pictures\. Name one file of rows in it instead"):
         import_file(tmp_path)
+
+
+def opens_no_picture(monkeypatch):
+    def opened(*_, **__):
+        raise AssertionError("a stranger's picture is opened in the page's process")
+
+    monkeypatch.setattr("PIL.Image.open", opened)
+
+
+def test_a_picture_that_is_asked_about_is_decoded_in_a_child(monkeypatch):
+    given = made.picture(200)
+    with Image.open(io.BytesIO(given)) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    with monkeypatch.context() as patched:
+        opens_no_picture(patched)
+        png = as_png_in_child(given)
+        with pytest.raises(DataRefused, match="cannot be used: it cannot be read as PNG"):
+            as_png_in_child(given[: len(given) // 2])
+        with pytest.raises(DataRefused, match="cannot be used: it is empty"):
+            as_png_in_child(b"")
+    with Image.open(io.BytesIO(png)) as opened:
+        assert (np.asarray(opened) == pixels).all()
+
+
+def test_a_preview_of_pictures_is_decoded_in_a_child(tmp_path, monkeypatch):
+    kept = import_file(made.digits_zip(tmp_path / "digits.zip"))
+    with monkeypatch.context() as patched:
+        opens_no_picture(patched)
+        pngs = [base64.b64decode(one) for one in thumbnails(kept, 3, 4)]
+    assert len(pngs) == 3
+    for png in pngs:
+        with Image.open(io.BytesIO(png)) as opened:
+            assert opened.size == (4, 4)

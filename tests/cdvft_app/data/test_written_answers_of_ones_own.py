@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdvft_app.catalog import mirror, resolve
+from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import as_dict, inspect
@@ -95,7 +96,7 @@ def conversation(place, *, answered=True):
     return [{"role": role, "content": content} for role, content in turns]
 
 
-def test_conversations_give_their_last_answer_and_its_question(tmp_path):
+def test_conversations_give_their_last_answer_and_all_that_was_said_before_it(tmp_path):
     talks = [conversation(place, answered=place != 3) for place in range(20)]
     lines, table = tmp_path / "talks.jsonl", tmp_path / "talks.parquet"
     lines.write_text("\n".join(json.dumps({"messages": talk}) for talk in [*talks, "no conversation"]))
@@ -106,9 +107,14 @@ def test_conversations_give_their_last_answer_and_its_question(tmp_path):
         pools = read_uploaded(found.data)
         assert len(pools.train.labels) + len(pools.evaluation.labels) == 19
         asked = pools.train.select(np.arange(2))
-        assert [f"What is {answer[6:-1]}?" for answer in pools.train.labels[:2]] == asked
-        (fault,) = found.faults
-        assert rows[0] in fault and fault.count("like it") == len(rows) - 1 and "messages" in fault
+        for prompt, answer in zip(asked, pools.train.labels[:2], strict=True):
+            said = messages_of(prompt)
+            assert [one["role"] for one in said] == ["system", "user", "assistant", "user"]
+            assert (said[0]["content"], said[-1]["content"]) == ("Be short.", f"What is {answer[6:-1]}?")
+        assert len(found.faults) == len(rows)
+        assert all(
+            row in fault and "messages" in fault for row, fault in zip(rows, found.faults, strict=True)
+        )
         assert "the last answer is learned" in found.notes[0]
 
 

@@ -86,3 +86,13 @@ def test_the_growth_of_memory_passes_through_the_table_with_checkpointing_too():
     axis = grown(request)["growth"][0]
     (line,) = axis["series"]
     assert line["costs"]["memory"][axis["x"].index(axis["at"])] == added_memory(row)
+
+
+def test_what_cannot_be_measured_is_told_of_the_step_that_is_asked():
+    """And not of the smaller one that is answered: Measure takes the form's."""
+    request = parse_cost(asked("lora", "4bit", False, batch=16, device="t4"))
+    needs = []
+    page = compare(request, lambda row: needs.append(row["step_bytes"]) or "too large")
+    assert page["request"]["batch"] < 16 and page["methods"][0]["refused"] == "too large"
+    plain = asked("lora", "float32", False, batch=16, device="t4")
+    assert needs == [decide(parse_cost(plain)).asked_rows[0]["step_bytes"]]

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 
 from cdvft_app.catalog.backbones import ImageBackbone, TextBackbone
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.inspection import frozen, patches, typed
+from cdvft_app.inspection import frozen, patches
 from cdvft_app.inspection.sources import RecordedRun, Unavailable
 
 RUN = RecordedRun("cdvft")
@@ -47,14 +47,14 @@ def test_inputs_are_what_the_layer_receives(monkeypatch):
     tokenizer.convert_ids_to_tokens = lambda ids: [f"<{int(one)}>" for one in ids]
     loaded = TextBackbone(model, tokenizer, None)
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
-    said = typed.inputs(RUN, module, " a b ")
+    said = frozen.text_inputs(RUN, module, " a b ")
     assert said["tokens"] == ["<5>", "<5>"] and said["width"] == 12 and len(said["output_norms"]) == 2
     assert frozen.weight_norms(RUN, [module, "nothing"]) == {
         module: pytest.approx(float(layer.weight.detach().norm()), rel=1e-5)
     }
     for text, sentence in ((" ", "Type a few words"), (7, "Type a few words"), ("x" * 401, "at most 400")):
         with pytest.raises(Unavailable, match=sentence):
-            typed.inputs(RUN, module, text)
+            frozen.text_inputs(RUN, module, text)
     with pytest.raises(Unavailable, match="does not cut images into patches"):
         patches.images(RUN)
 
@@ -107,4 +107,4 @@ def test_what_is_no_patch_is_not_shown_as_one(vision):
     with pytest.raises(Unavailable, match="does not work patch by patch"):
         patches.inputs(RUN, "patch_embed.proj", 0)
     with pytest.raises(Unavailable, match="choose one of its pictures"):
-        typed.inputs(RUN, "blocks.0.attn.qkv", "a b")
+        frozen.text_inputs(RUN, "blocks.0.attn.qkv", "a b")

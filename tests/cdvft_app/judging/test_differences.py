@@ -10,9 +10,18 @@ import pytest
 from scipy import stats
 
 from cdvft_app.judging import evidence
-from cdvft_app.judging.evidence import mcnemar, of_score, over_rows, over_seeds, unpaired
+from cdvft_app.judging.evidence import (
+    MAX_SEEDS,
+    Mean,
+    mcnemar,
+    of_difference,
+    of_mean,
+    of_score,
+    over_rows,
+    over_seeds,
+    unpaired,
+)
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
-from cdvft_app.judging.two_level import MAX_SEEDS, Mean, of_difference, of_mean
 from cdvft_app.store.predictions import Predictions
 
 FEW = 199  # rows drawn again so often, here

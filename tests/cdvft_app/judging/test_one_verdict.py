@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cdvft_app.events import Done, Started
-from cdvft_app.judging import words
+from cdvft_app.judging import verdict_text
 from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.settings import RunSettings
@@ -66,8 +66,8 @@ def test_every_reader_gives_the_same_verdict(tmp_path):
         f"<b>{shown[0]}</b>" in in_use
         and "cdvft alone is right on 60 of 1,000 rows, lora alone on 0." in in_use
     )
-    assert [words.result(one) for one in race.about(ids[0])] == shown[:2], "on the model card"
-    assert words.result(race.between(ids[1], ids[0])).startswith(
+    assert [verdict_text.result(one) for one in race.about(ids[0])] == shown[:2], "on the model card"
+    assert verdict_text.result(race.between(ids[1], ids[0])).startswith(
         "LoRA r\u00a0=\u00a08 is behind CDVFT m\u00a0=\u00a02"
     )
 

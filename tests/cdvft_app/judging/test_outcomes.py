@@ -12,9 +12,18 @@ import pytest
 
 from cdvft_app.events import Done, Started
 from cdvft_app.judging.evidence import standard_error
-from cdvft_app.judging.outcome_points import front, points
-from cdvft_app.judging.outcome_sentences import family_of, sentences
-from cdvft_app.judging.outcomes import AXES, Outcome, comparisons, from_recorded_race, from_run, with_answers
+from cdvft_app.judging.outcomes import (
+    AXES,
+    Outcome,
+    comparison_set,
+    comparisons,
+    from_recorded_race,
+    from_run,
+    front,
+    points,
+    sentences,
+    with_answers,
+)
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
@@ -54,7 +63,7 @@ def placed(*outcomes: Outcome) -> list[Any]:
 
 
 def say(drawn: list[Any], axis: Any) -> list[str]:
-    return sentences(drawn, axis, family_of(drawn))
+    return sentences(drawn, axis, comparison_set(drawn))
 
 
 def test_only_runs_of_the_same_data_model_and_budget_are_compared():
@@ -202,7 +211,7 @@ def test_who_is_alone_on_the_front_and_in_what():
     drawn = placed(
         *(replace(ran(one, 0.7, 9, 40 + dear), metric_name="wer") for dear, one in enumerate(("lora", "c3a")))
     )
-    said = sentences(drawn, SECONDS, family_of(drawn))[0].replace("\u00a0", " ")
+    said = sentences(drawn, SECONDS, comparison_set(drawn))[0].replace("\u00a0", " ")
     assert said == "LoRA r = 8 (0.700, 40.0 s) has the highest score with the shortest training."
     assert say(drawn, FLOPS) == ["No extra FLOPs are known of these runs."]
 
@@ -219,11 +228,11 @@ def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
     small, large = (
         replace(ran("cdvft", score, 9, m=m), sweep=True, family=7) for m, score in ((2, 0.7), (3, 0.8))
     )
-    own = family_of(placed(small, large))
+    own = comparison_set(placed(small, large))
     assert ([*own.along], next(iter(own.between.values())).family) == ([("cdvft", "m", "2 3")], 7)
-    mixed = family_of(placed(small, replace(large, group_id="another race")))
+    mixed = comparison_set(placed(small, replace(large, group_id="another race")))
     assert ([*mixed.along], next(iter(mixed.between.values())).family) == ([], 1)
-    race = family_of(placed(replace(small, sweep=False), replace(large, sweep=False)))
+    race = comparison_set(placed(replace(small, sweep=False), replace(large, sweep=False)))
     assert ([*race.along], len(race.between)) == ([], 1)
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.judging.families import at_the_edge, judged
+from cdvft_app.judging.comparison_sets import answer, at_the_edge, judged, sentences
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.row_scores import of_scores
 from cdvft_app.judging.sweep_results import SweepRun
-from cdvft_app.judging.sweep_sentences import answer, sentences
 from cdvft_app.settings import RunSettings
 
 SETTINGS = {"recipe": "mnist", "train_examples": 600, "evaluation_examples": 1000, "epochs": 2}

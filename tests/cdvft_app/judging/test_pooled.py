@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cdvft_app.judging.evidence import Mean, pooled
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge, judge_pooled
 from cdvft_app.judging.row_scores import of_scores
-from cdvft_app.judging.two_level import Mean, pooled
 
 ROWS, SEEDS = 400, 5
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from cdvft_app.judging import recorded_races, words
-from cdvft_app.judging.families import judged
+from cdvft_app.judging import recorded_races, verdict_text
+from cdvft_app.judging.comparison_sets import judged
 from cdvft_app.judging.outcomes import from_recorded_race
 from cdvft_app.judging.race import judged_outcomes
 from cdvft_app.judging.recorded_races import pooled_verdicts, race_verdicts, raced_recipes, written
@@ -67,10 +67,10 @@ def test_a_run_is_told_of_from_its_own_side(race):
         ("FourierFT", "ahead"),
     ]
     assert race.about("no such run") == []
-    assert [(one.first, one.alone) for one in race.family.against("lora")] == [
+    assert [(one.first, one.alone) for one in race.comparison_set.against("lora")] == [
         (one.first, one.alone) for one in about
     ]
-    assert race.sentences == words.sentences(race.family.against("cdvft"))
+    assert race.sentences == verdict_text.sentences(race.comparison_set.against("cdvft"))
 
 
 def test_a_race_without_cdvft_tells_of_all_pairs():

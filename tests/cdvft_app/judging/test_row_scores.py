@@ -9,8 +9,7 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import matthews_corrcoef
 
-from cdvft_app.judging.kept_answers import of_folder
-from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
+from cdvft_app.judging.row_scores import of_folder, of_predictions, of_scores, of_wrong
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdvft.cost import Shape
-from cdvft_app.measuring.time_match import closest, next_value, tries
+from cdvft_app.measuring.comparison_times import closest, next_value, tries
 from cdvft_app.methods import METHODS
 
 LAYERS = [Shape("query", 768, 768, count=12), Shape("dense", 3072, 768, count=12)]

@@ -105,7 +105,9 @@ def exported(tmp_path_factory, trained, store):
         image = run.plan.model.kind == "image"
         if image:
             Image.fromarray(DIGIT).save(out / name / "your_image.png")
-        own[name] = trainable.load_task(run.plan, run.folder).logits([DIGIT if image else TEXT]).reshape(-1)
+        own[name] = (
+            trainable.load_trained(run.plan, run.folder)[0].logits([DIGIT if image else TEXT]).reshape(-1)
+        )
     return out, own
 
 

@@ -75,7 +75,7 @@ def asked(folder: Path) -> torch.Tensor:
 
 
 def own(run) -> torch.Tensor:
-    task = trainable.load_task(run.plan, run.folder)
+    task = trainable.load_trained(run.plan, run.folder)[0]
     return task.logits([PICTURE if run.plan.model.kind == "image" else TEXT]).reshape(-1)
 
 
@@ -140,7 +140,7 @@ def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, st
     names: dict = {}
     with contextlib.chdir(tmp_path / "out"), contextlib.redirect_stdout(None):
         exec(lines_of(tmp_path / "out").replace("your text", PROMPT), names)
-    task = trainable.load_task(run.plan, run.folder)
+    task = trainable.load_trained(run.plan, run.folder)[0]
     examples = task.examples([PROMPT])
     expected = task.write(task.collate([examples[0]]))[0].tolist()
     assert len(set(expected)) > 1 and names["answer"].tolist()[: len(expected)] == expected

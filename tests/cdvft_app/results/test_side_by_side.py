@@ -24,7 +24,7 @@ def test_each_answers_as_by_itself_on_one_model(race):
     models = load_side_by_side(race)
     said = {}
     for run in race:
-        alone = trainable.load_task(run.plan, run.folder).predict(TEXTS)
+        alone = trainable.load_trained(run.plan, run.folder)[0].predict(TEXTS)
         beside = models.answers(run.record.id, TEXTS)
         for one, other in zip(alone, beside, strict=True):
             assert one.label == other.label
@@ -32,18 +32,18 @@ def test_each_answers_as_by_itself_on_one_model(race):
         said[run.record.method] = tuple(round(one.probabilities[0], 4) for one in beside)
     assert len(set(said.values())) == len(ALL)
     bare = sum(parameter.numel() for parameter in models.task.model.parameters())
-    frozen = trainable.load_base_task(race[0].plan, race[0].folder).model
+    frozen = trainable.load_base(race[0].plan, race[0].folder).model
     fresh = sum(parameter.numel() for parameter in frozen.parameters())
     assert bare == fresh, "one model, and no adapter left on it"
 
 
 def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(race):
     models = load_side_by_side(race[:2])
-    model = trainable.load_base_task(race[0].plan, race[0].folder).model
-    adapted = trainable.load_task(race[0].plan, race[0].folder).model
+    model = trainable.load_base(race[0].plan, race[0].folder).model
+    adapted = trainable.load_trained(race[0].plan, race[0].folder)[0].model
     head: nn.Module = adapted.get_submodule("classifier").modules_to_save["default"]
     model.get_submodule("classifier").load_state_dict(head.state_dict())
-    expected = trainable.load_task(race[0].plan, race[0].folder).predict(TEXTS, model.eval())
+    expected = trainable.load_trained(race[0].plan, race[0].folder)[0].predict(TEXTS, model.eval())
     for one, other in zip(models.answers(FROZEN, TEXTS), expected, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
 
@@ -53,7 +53,7 @@ def test_images_as_well(trained, image_plan, image_rows):
     runs = [trained(plan, image_rows) for plan in plans]
     models, images = load_side_by_side(runs), image_rows.evaluation.inputs[:3]
     for run in runs:
-        alone = trainable.load_task(run.plan, run.folder).predict(images)
+        alone = trainable.load_trained(run.plan, run.folder)[0].predict(images)
         for one, other in zip(alone, models.answers(run.record.id, images), strict=True):
             assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
 
@@ -90,7 +90,7 @@ def test_an_adapter_that_writes_keeps_its_promises_at_each_token_of_its_answer(
     assert len(kept) == 3 + (method == "cdvft")
     assert all(check.difference < 1e-5 * max(1, check.size) for check in kept)
     assert learned.difference > 1e-2
-    whole, loaded = trainable.load_base_task, []
+    whole, loaded = trainable.load_base, []
 
     def shaken(*given):
         loaded.append(whole(*given))
@@ -98,7 +98,7 @@ def test_an_adapter_that_writes_keeps_its_promises_at_each_token_of_its_answer(
             loaded[1].model.lm_head.weight.data *= 1.01
         return loaded[-1]
 
-    monkeypatch.setattr(trainable, "load_base_task", shaken)
+    monkeypatch.setattr(trainable, "load_base", shaken)
     _, off, again, *_ = prove(run, ["go go go 2"]).checks
     assert min(off.difference, again.difference) > 1e-3, "another frozen model is found out"
 

@@ -17,7 +17,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.inference import load_side_by_side, stream_answers
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.tasks.worked_examples import worked_examples
+from cdvft_app.tasks.generation import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import trainable
 from cdvft_app.training.inference_service import serve
@@ -51,7 +51,7 @@ def test_each_writes_what_it_writes_alone(race, models):
     assert [side["title"] for side in last] == ["Base", "Base", "Full fine-tuning", "LoRA r\u00a0=\u00a02"]
     assert [side["note"] for side in last[:2]] == ["told the same", "with 2 examples in its prompt"]
     for run, side in zip(race, last[2:], strict=True):
-        (alone,) = trainable.load_task(run.plan, run.folder).predict([PROMPT])
+        (alone,) = trainable.load_trained(run.plan, run.folder)[0].predict([PROMPT])
         assert alone.text.startswith(text(side)) and len(text(side)) >= 4
         assert side["pieces"] == list(alone.tokens[: len(side["pieces"])])
     assert text(last[2]) == "n: 2\nkind: even" and last[2]["ended"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cdvft_app.judging import kept_answers
+from cdvft_app.judging import row_scores
 from cdvft_app.judging.evidence import over_rows
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
@@ -51,12 +51,12 @@ def test_the_judge_reads_what_was_written(tmp_path):
     for folder, one in zip(folders, (FIRST, SECOND, WrittenAnswers(SECOND.entries[:3])), strict=True):
         folder.mkdir()
         written_answers.write(folder, one.entries)
-    first, second, fewer = (kept_answers.of_folder(folder, "exact_match") for folder in folders)
+    first, second, fewer = (row_scores.of_folder(folder, "exact_match") for folder in folders)
     found = over_rows([first], [second])
     assert (found.alone, found.p) == ((1, 1), 1.0)
     assert not first.same_rows(fewer)
-    assert kept_answers.of_folder(folders[0], "field_f1").score == pytest.approx((1 + 2 / 3 + 0 + 1) / 4)
-    assert kept_answers.of_folder(folders[0], "chrf") is None
+    assert row_scores.of_folder(folders[0], "field_f1").score == pytest.approx((1 + 2 / 3 + 0 + 1) / 4)
+    assert row_scores.of_folder(folders[0], "chrf") is None
 
 
 def test_mistakes_are_counted_by_field():

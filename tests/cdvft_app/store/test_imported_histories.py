@@ -18,8 +18,7 @@ import bombs
 import pytest
 from ended_runs import trained
 
-from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.settings.uploaded_dataset import UploadedDataset
+from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.store import history_file
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
@@ -137,6 +136,7 @@ def test_a_file_that_the_format_of_today_wrote_is_taken(other):
     finished, interrupted = "0c976b89a1a3602d891571926276e6e1", "4c0d8e4a6f82ab57c35f563ff6940031"
     assert {finished, interrupted} <= {*found.ids}
     assert other.get(finished).metric == 0.5 and other.get(interrupted).is_resumable
+    assert [why for why in found.refused if "has no run.json" in why] == found.refused != []
     assert not list(other.folders.path.glob("*/error.txt"))
     kinds = [row["kind"] for row in other.rows(finished)[0]]
     assert kinds == ["started", "step", "step", "evaluation", "done"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.settings import RunSettings
-from cdvft_app.settings.uploaded_dataset import UploadedDataset
+from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.records import NotOwner, StoreError
 from cdvft_app.store.runs import RunStore

@@ -14,7 +14,7 @@ import pytest
 from benchmarks import record_evidence
 from benchmarks.evidence import generation, settings, step_time
 from cdvft_app.judging import recorded_races
-from cdvft_app.judging.sweep_sentences import family_of
+from cdvft_app.judging.comparison_sets import comparison_set
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.payloads.evidence import EvidenceFigure
 from cdvft_app.settings import RunSettings
@@ -63,7 +63,7 @@ def test_the_effect_of_a_setting_is_between_its_values_each_at_its_best() -> Non
 def test_the_docs_say_of_the_sweep_of_addresses_what_the_judge_does() -> None:
     said = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
     runs = recorded.runs("addresses")
-    words = {one.word for key, one in family_of(runs, "exact_match").along.items() if key[0] == "cdvft"}
+    words = {one.word for key, one in comparison_set(runs, "exact_match").along.items() if key[0] == "cdvft"}
     assert len(runs) == 24 and {run.settings.seed for run in runs} == {0} and words == {"not shown"}
     assert (
         "A sweep of 24 small runs on it (200 addresses, one seed, "

@@ -20,7 +20,7 @@ from cdvft_app.training import trainable
 
 def moved(plan, folder: Path) -> float:
     """The norms of all updates together, which start at zero."""
-    _, model = trainable.load_task_and_model(plan, folder)
+    _, model = trainable.load_trained(plan, folder)
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     return sum(float(layer.get_delta_weight("default").norm()) for layer in layers)
 
@@ -36,7 +36,7 @@ def main(folder: Path, cases: list[str]) -> None:
         plan = resolve(RunSettings(recipe="addresses", method=method, bits=bits, **chosen))
         plan = dataclasses.replace(plan, model=entry)
         heard, done = run(plan, rows, folder / f"{method}{bits}")
-        (answer,) = trainable.load_task(plan, done.adapter_folder).predict(["go go 1"])
+        (answer,) = trainable.load_trained(plan, done.adapter_folder)[0].predict(["go go 1"])
         told[f"{method} {bits}"] = {
             "losses": list(heard.losses().values()),
             "base": heard.of(Started)[0].base_parameters,

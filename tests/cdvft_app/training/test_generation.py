@@ -11,6 +11,7 @@ import tiny_models
 import torch
 from listening import run
 
+from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.catalog.download import DownloadFailed, never, silent
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import Answers, Evaluation, Note, TrainingFailed
@@ -54,6 +55,35 @@ def test_only_the_answer_and_its_end_are_learned(task):
     assert batch["attention_mask"].sum(1).tolist() == task.lengths(examples)
     read = task.tokenizer.decode(batch["input_ids"][1])
     assert read == "<|start|>s Say it.<|end|><|start|>u go go go 12<|end|><|start|>a n: 12\nkind: even<|end|>"
+
+
+def test_a_system_prompt_and_earlier_turns_are_learned_with(task):
+    talk = [
+        {"role": "system", "content": "In one word."},
+        {"role": "user", "content": "Go?"},
+        {"role": "assistant", "content": "Yes"},
+        {"role": "user", "content": "How far?"},
+    ]
+    prompts = [prompt_of(talk), prompt_of(talk[1:]), prompt_of(talk[3:])]
+    examples = task.examples(prompts, ["n: 7"] * 3)
+    assert task.tokenizer.decode(examples[0]["input_ids"]) == (
+        "<|start|>s Say it.<|end|><|start|>s In one word.<|end|><|start|>u Go?<|end|><|start|>a Yes<|end|>"
+        "<|start|>u How far?<|end|><|start|>a "
+    )
+    losses = set()
+    for place in range(3):
+        batch = task.collate([examples[place]])
+        labels = batch.pop("labels")
+        with torch.no_grad():
+            losses.add(round(task.loss(task.forward(task.model.eval(), batch, labels), labels).item(), 5))
+    assert len(losses) == 3
+
+
+def test_a_conversation_that_the_chat_template_refuses_is_a_sentence(answer_plan):
+    task = prepare(answer_plan(), silent, never, PAIRS).task
+    task.tokenizer.chat_template = "{{ raise_exception('No system role') }}"
+    with pytest.raises(InvalidInput, match="does not take this conversation"):
+        task.examples(["go"])
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2"])
@@ -159,7 +189,7 @@ def test_a_finished_run_answers(learned, answer_plan):
     from cdvft_app.training import trainable
 
     plan, _, done = learned
-    task = trainable.load_task(plan, done.adapter_folder)
+    task = trainable.load_trained(plan, done.adapter_folder)[0]
     said = task.predict(["go go go 2", "go go 1"])
     assert [one.text for one in said] == ["n: 2\nkind: even", "n: 1"]
     assert [one.fields for one in said] == [{"n": "2", "kind": "even"}, {"n": "1"}]

@@ -50,7 +50,7 @@ def test_a_model_in_a_folder_is_trained_by_its_own_layers(architecture, targets,
     kept = json.loads((done.adapter_folder / "config.json").read_text())
     assert kept["model_args"] == ({"img_size": size} if architecture.startswith("deit") else {})
     assert kept["pretrained_cfg"]["mean"] == [0.5, 0.5, 0.5]
-    task, model = trainable.load_task_and_model(plan, done.adapter_folder, lambda fraction, text: None)
+    task, model = trainable.load_trained(plan, done.adapter_folder, lambda fraction, text: None)
     (answer,) = task.predict([image_rows.evaluation.inputs[0]], model)
     assert sum(answer.probabilities) == pytest.approx(1) and len(answer.probabilities) == 3
     assert all(torch.isfinite(one).all() for one in model.parameters())

@@ -27,7 +27,7 @@ def probabilities(model: torch.nn.Module, tokenizer) -> list[list[float]]:
 
 
 def own(plan, folder) -> list[list[float]]:
-    return [list(one.probabilities) for one in trainable.load_task(plan, folder).predict(TEXTS)]
+    return [list(one.probabilities) for one in trainable.load_trained(plan, folder)[0].predict(TEXTS)]
 
 
 def near(rows: list[list[float]]) -> list:

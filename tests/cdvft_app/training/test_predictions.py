@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.store import predictions
-from cdvft_app.tasks.base import InvalidInput
-from cdvft_app.tasks.labelled import LabelledTask
+from cdvft_app.tasks.base import InvalidInput, LabelledTask
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
 
@@ -69,7 +68,7 @@ def test_predictions_are_those_of_the_evaluation(kind, method, seen, request, tm
     evaluated = torch.empty(len(places), len(rows.labels) or 1)
     evaluated[places] = torch.from_numpy(seen[-1])
 
-    task = trainable.load_task(plan, done.adapter_folder)
+    task = trainable.load_trained(plan, done.adapter_folder)[0]
     assert isinstance(task, LabelledTask)
     torch.testing.assert_close(task.logits(rows.evaluation.inputs), evaluated, rtol=0, atol=1e-5)
     answers = task.predict(rows.evaluation.inputs)
@@ -94,7 +93,7 @@ def test_every_method_comes_back_from_its_folder(method, seen, text_plan, text_r
     plan = text_plan(method, max_steps=4, learning_rate=0.1)
     _, done = run(plan, text_rows, tmp_path)
     places = prepare(plan, silent, never, text_rows).evaluation_rows
-    found = trainable.load_task(plan, done.adapter_folder).logits(text_rows.evaluation.inputs)
+    found = trainable.load_trained(plan, done.adapter_folder)[0].logits(text_rows.evaluation.inputs)
     torch.testing.assert_close(found[places], torch.from_numpy(seen[-1]), rtol=0, atol=1e-5)
 
 
@@ -147,7 +146,7 @@ def test_what_is_no_image_is_refused(given, image_plan, image_rows):
 @pytest.mark.parametrize("method", ["cdvft", "head"])
 def test_runs_of_the_version_before_are_opened(method, text_plan, text_rows):
     folder = KEPT / ("adapter_1321180" if method == "cdvft" else "head_1321180")
-    task = trainable.load_task(text_plan(method, max_steps=6), folder)
+    task = trainable.load_trained(text_plan(method, max_steps=6), folder)[0]
     assert task.labels == ("negative", "positive")
     (file,) = folder.glob("*.safetensors")
     kept = load_file(file)

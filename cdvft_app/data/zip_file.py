@@ -1,0 +1,159 @@
+"""Zips of files that people give: what is read of one, and files that are in none, packed as one.
+
+So several files, and a folder's, are read, checked and found again as any one file.
+"""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from cdvft_app.data.source import DataRefused, Limits, RowErrors
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+TABLES = (".csv", ".tsv")
+ROWS = (*TABLES, ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".xlsx", ".ods")
+# What zipfile and zlib raise, who trust what an archive says of itself.
+DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".jar")
+LONGEST_PATH = 400
+SMALL = 1_000_000  # bytes, below which no file is a bomb
+
+
+def require_bounded(archive: zipfile.ZipFile, limits: Limits) -> None:
+    """Refuse what an honest archive has no use for, and what unpacks to more than is taken.
+
+    Raises:
+        DataRefused: why.
+    """
+    every = archive.infolist()
+    if len(every) > limits.members:
+        raise DataRefused(f"The zip has {len(every):,} files; at most {limits.members:,} are taken.")
+    unpacked = sum(one.file_size for one in every)
+    if unpacked > limits.unpacked_bytes:
+        raise DataRefused(
+            f"The zip unpacks to {unpacked / 1e9:.1f} GB; at most {limits.unpacked_bytes / 1e9:.1f} GB are "
+            "taken."
+        )
+    for one in every:
+        name = one.filename
+        _check_name(name)
+        if stat.S_ISLNK(one.external_attr >> 16):
+            raise DataRefused(f"The zip has a symbolic link, {short(name)}. Pack the files themselves.")
+        if one.flag_bits & 1:
+            raise DataRefused(f"{short(name)} in the zip is encrypted. Pack it without a password.")
+        if one.compress_type not in PACKED:
+            raise DataRefused(
+                f"{short(name)} in the zip is packed in a way that is not read here. Pack it as a usual "
+                "zip, by “Deflate”."
+            )
+        if one.file_size > SMALL and one.file_size > limits.ratio * max(one.compress_size, 1):
+            times = one.file_size / max(one.compress_size, 1)
+            raise DataRefused(
+                f"{short(name)} in the zip unpacks to {times:,.0f} times its size; at most {limits.ratio} "
+                "times is taken."
+            )
+
+
+def members_of(archive: zipfile.ZipFile, limits: Limits, faults: RowErrors) -> list[zipfile.ZipInfo]:
+    """Its files. Anything that an honest archive has no use for is refused."""
+    require_bounded(archive, limits)
+    names, found = set(), []
+    for one in archive.infolist():
+        name = one.filename
+        if name.lower().endswith(ARCHIVES):
+            raise DataRefused(f"The zip has an archive in it, {short(name)}. Pack its files themselves.")
+        parts = PurePosixPath(name).parts
+        if one.is_dir() or "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] == "Thumbs.db":
+            continue
+        if name in names:
+            faults.add(name, "it is in the zip twice; the first one is taken", "give it another name")
+            continue
+        names.add(name)
+        found.append(one)
+    return found
+
+
+def _check_name(name: str) -> None:
+    path = PurePosixPath(name)
+    odd = not name.isprintable() or "\\" in name or ":" in name or len(name) > LONGEST_PATH
+    if odd or path.is_absolute() or ".." in path.parts or not path.parts:
+        raise DataRefused(f"{short(name)} is no name that a file in a zip may have. Pack the folder anew.")
+
+
+def short(name: str) -> str:
+    printable = "".join(one if one.isprintable() else "?" for one in name)
+    return f"“{printable if len(printable) <= 80 else printable[:77] + '...'}”"
+
+
+def bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+    """What a file unpacks to, one byte more than `most` at most, whatever the archive says of its size."""
+    with archive.open(member) as file:
+        return file.read(most + 1)
+
+
+@contextmanager
+def packed(folder: Path, limits: Limits) -> Iterator[Path]:
+    """A zip of its pictures and tables, of the same bytes each time; links are not followed.
+
+    Raises:
+        DataRefused: there are none, or more than is taken.
+    """
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.name.lower().endswith((*PICTURES, *TABLES)) and file.is_file() and not file.is_symlink()
+    ]
+    if not any(file.name.lower().endswith(PICTURES) for file in files):
+        raise DataRefused(
+            f"The folder “{folder.name}” holds no pictures. Name one file of rows in it instead."
+        )
+    names = {file.relative_to(folder).as_posix(): file for file in files}
+    with _zipped(names, folder.name, f"The folder “{folder.name}”", limits) as whole:
+        yield whole
+
+
+@contextmanager
+def packed_files(files: Sequence[Path], limits: Limits) -> Iterator[Path]:
+    """A zip of several pictures, with a table of their labels if there is one; or of several files of rows.
+
+    Raises:
+        DataRefused: others are among them, two have one name, or they are more than is taken.
+    """
+    names: dict[str, Path] = {}
+    has_pictures = any(file.name.lower().endswith(PICTURES) for file in files)
+    for file in sorted(files, key=lambda one: one.name):
+        if not file.name.lower().endswith((*PICTURES, *TABLES) if has_pictures else ROWS):
+            raise DataRefused(
+                f"“{file.name}” does not go with the others. Several files at once are pictures, with a CSV "
+                "of their labels if you have one, or files of rows with the same columns."
+            )
+        if file.name in names:
+            raise DataRefused(f"Two of the files are named “{file.name}”. Give one of them another name.")
+        names[file.name] = file
+    things = sum(name.lower().endswith(PICTURES) for name in names) if has_pictures else len(names)
+    title = f"{things} {'pictures' if has_pictures else 'files'}"
+    with _zipped(names, title, "What you gave", limits) as whole:
+        yield whole
+
+
+@contextmanager
+def _zipped(names: Mapping[str, Path], title: str, what: str, limits: Limits) -> Iterator[Path]:
+    size = sum(file.stat().st_size for file in names.values())
+    if len(names) > limits.members or size > limits.file_bytes:
+        raise DataRefused(
+            f"{what} has {len(names):,} files and {size / 1e6:,.0f} MB; at most "
+            f"{limits.members:,} and {limits.file_bytes / 1e6:,.0f} MB are taken."
+        )
+    with tempfile.TemporaryDirectory(prefix="cdvft-") as work:
+        whole = Path(work) / f"{title}.zip"
+        with zipfile.ZipFile(whole, "w") as archive:
+            for name, file in names.items():  # a name of its own date would be other bytes
+                archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
+        yield whole

@@ -1,0 +1,202 @@
+"""What is judged of a race, a sweep or runs of several: the pairs, always all of them together.
+
+Each method meets each other by its best setting; of one method alone its settings meet each other. Of a sweep
+the values of each dimension meet as well, each at its own best of the other dimensions. Whoever shows one of
+these verdicts judges them all, so that the same runs get the same verdict everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from cdvft_app.costs.sentences import joined
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.judge import Contestant, Pair, Run, judge
+from cdvft_app.judging.sweep_results import (
+    RATES,
+    Setting,
+    SweepRun,
+    Value,
+    ascending,
+    best,
+    comparable,
+    complete_seeds,
+    setting_key,
+    setting_label,
+    settings_of,
+    value_label,
+    varied,
+)
+from cdvft_app.judging.verdict import Verdict
+from cdvft_app.methods import METHODS, ORDER
+from cdvft_app.store.comparison_set import MAX_SETTINGS, described
+
+Label = Callable[[SweepRun], str]
+
+
+@dataclass(frozen=True)
+class ComparisonSet:
+    """`between` methods, or settings of one; `along` a sweep's dimensions: by method, dimension, two values.
+
+    `edges`: values of a method's dimensions whose best learning rate is the lowest or highest that was tried.
+    """
+
+    between: Mapping[tuple[str, str], Verdict]
+    along: Mapping[tuple[str, str, str], Verdict]
+    edges: Sequence[str] = ()
+
+    def against(self, key: str) -> list[Verdict]:
+        """Those in which the method, or the setting by its label, takes part, from its side."""
+        return [
+            one if first == key else one.turned
+            for (first, second), one in self.between.items()
+            if key in (first, second)
+        ]
+
+
+def judged(
+    runs: Sequence[SweepRun],
+    metric_name: str,
+    label: Label,
+    *,
+    sweep: bool = False,
+    family: int | None = None,
+) -> ComparisonSet:
+    """The verdicts on finished runs that may be compared.
+
+    `family`: how many pairs were to be compared, kept with the race or sweep.
+    """
+    finished = [run for run in runs if run.metric is not None]
+    pairs = pairs_between(finished, label)
+    along = _along(runs) if sweep else {}
+    verdicts = iter(judge([*pairs.values(), *along.values()], metric_name, family))
+    edges = dict.fromkeys(
+        value
+        for method, dimension in dict.fromkeys(key[:2] for key in along)
+        for value in at_the_edge(runs, method, dimension)
+    )
+    found = {key: next(verdicts) for key in pairs}
+    values = {key: next(verdicts) for key in along}
+    return ComparisonSet(
+        found,
+        {key: one.turned if one.word == "behind" else one for key, one in values.items()},
+        tuple(edges),
+    )
+
+
+def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
+    """The methods of finished runs, each with each other, or the settings of one."""
+    by_setting: dict[tuple[object, ...], list[SweepRun]] = {}
+    for run in runs:
+        by_setting.setdefault(setting_key(run.settings), []).append(run)
+    by_method: dict[str, list[Contestant]] = {}
+    for own in sorted(by_setting.values(), key=lambda own: ORDER.index(own[0].settings.method.key)):
+        by_method.setdefault(own[0].settings.method.key, []).append(_contestant(label(own[0]), own))
+    sides = {method: tuple(own) for method, own in by_method.items()}
+    if len(sides) == 1:
+        (alone,) = sides.values()
+        sides = {one.label: (one,) for one in alone} if len(alone) <= MAX_SETTINGS else {}
+    return {(one, other): Pair(sides[one], sides[other]) for one, other in combinations(sides, 2)}
+
+
+def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
+    """The pairs of values of each dimension, each at its own best of the other dimensions.
+
+    Of learning rates only neighbours meet, and at the same other settings: the sentence is of what a wrong
+    rate costs. Averages over the other dimensions are never judged: among them are rates at which one value
+    diverges and another does not.
+    """
+    found = {}
+    settings = complete_seeds(settings_of(runs))
+    for method in described([one.method for one in settings]):
+        own = [one for one in settings if one.method == method and one.spread]
+        for dimension in varied(own):
+            sides: dict[Value, dict[tuple[object, ...], Contestant]] = {}
+            for one in comparable(own, (dimension,)):
+                value = one.values[dimension]
+                name = f"{METHODS[method].title} with {value_label(method, dimension, value)}"
+                contestant = _contestant(name, one.runs)
+                if contestant.runs:  # else no seed and no other value is common to all of the dimension's
+                    others = tuple(other for key, other in one.values.items() if key != dimension)
+                    sides.setdefault(value, {})[others] = contestant
+            rates = dimension == RATES
+            for low, high in pairwise(sides) if rates else combinations(sides, 2):
+                both = sorted(sides[low].keys() & sides[high].keys(), key=str)
+                first, second = (tuple(sides[value][others] for others in both) for value in (low, high))
+                pair = Pair(first, second, "seed, matched" if rates else "seed")
+                found[method, dimension, f"{low} {high}"] = pair
+    return found
+
+
+def at_the_edge(runs: Sequence[SweepRun], method: str, dimension: str) -> list[str]:
+    """The values of a dimension whose best learning rate is the lowest or the highest that was tried."""
+    own = [one for one in settings_of(runs) if one.method == method and one.spread]
+    dimensions = varied(own)
+    if dimension not in dimensions or RATES not in dimensions or dimension == RATES:
+        return []
+    found = []
+    for value in dimensions[dimension]:
+        of_value = [one for one in own if one.values[dimension] == value]
+        rates = ascending({one.values[RATES] for one in of_value})
+        winner = best(of_value)
+        if winner and len(rates) > 1 and winner.values[RATES] in (rates[0], rates[-1]):
+            rate = value_label(method, RATES, winner.values[RATES])
+            found.append(f"{value_label(method, dimension, value)} ({rate})")
+    return found
+
+
+def _contestant(label: str, runs: Sequence[SweepRun]) -> Contestant:
+    return Contestant(
+        label,
+        tuple(
+            Run(run.settings.seed, run.metric, run.rows, run.answers)
+            for run in runs
+            if run.metric is not None
+        ),
+    )
+
+
+_MAX_NAMED = 4
+_CDVFT_WITH = "CDVFT with "
+"""Begins the name of each of its settings in a verdict; see `sweep_labels`."""
+
+
+def comparison_set(runs: Sequence[SweepRun], metric_name: str, family: int | None = None) -> ComparisonSet:
+    """The verdicts on a sweep's runs, of seeds that have all ended; `family` as it is kept with them."""
+    whole = [run for one in complete_seeds(settings_of(runs)) for run in one.runs]
+    return judged(
+        whole, metric_name, lambda run: setting_label(settings_of([run])[0]), sweep=True, family=family
+    )
+
+
+def answer(family: ComparisonSet) -> str:
+    """Which of CDVFT's settings are shown to matter, in one sentence; empty where none was varied."""
+    along = {key: one for key, one in family.along.items() if key[0] == "cdvft"}
+    decided = {key: one for key, one in along.items() if one.word in ("ahead", "behind")}
+    if not decided:
+        return verdict_text.SENTENCES["no setting"] if along else ""
+    sizes = _listed([one for (_, name, _), one in decided.items() if name != RATES])
+    rates = _listed([one for (_, name, _), one in decided.items() if name == RATES])
+    said = [f"CDVFT, each value at its own best: {sizes}"] if sizes else []
+    return " ".join(said + ([verdict_text.SENTENCES["rate"].format(verdicts=rates)] if rates else []))
+
+
+def _listed(verdicts: Sequence[Verdict]) -> str:
+    parts = (verdict_text.result(one).removesuffix(".").replace(_CDVFT_WITH, "") for one in verdicts)
+    return "; ".join(parts) + "." if verdicts else ""
+
+
+def sentences(settings: Sequence[Setting], family: ComparisonSet) -> list[str]:
+    """The verdicts on CDVFT, or all where it did not take part; empty until two settings have finished."""
+    methods = {key for pair in family.between for key in pair}
+    between = family.against("cdvft") if "cdvft" in methods else list(family.between.values())
+    failed = [setting_label(one) for one in settings if one.failed]
+    texts = verdict_text.sentences([*between, *family.along.values()])
+    if family.edges:
+        texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(family.edges)))
+    if failed:
+        more = [verdict_text.counted(len(failed) - _MAX_NAMED, "more")] if len(failed) > _MAX_NAMED else []
+        texts.append(verdict_text.SENTENCES["failed"].format(settings=joined([*failed[:_MAX_NAMED], *more])))
+    return texts

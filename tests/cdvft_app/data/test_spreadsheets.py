@@ -1,0 +1,189 @@
+"""Spreadsheets, packed files and several files at once: what is read of them, and hostile ones."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import zipfile
+
+import openpyxl
+import pytest
+from kept_values import values
+
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import inspect
+from cdvft_app.data.source import DataRefused, Limits
+from cdvft_app.data.zip_file import packed_files
+
+ODS = (
+    '<?xml version="1.0"?>{doctype}<office:document-content'
+    ' xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"'
+    ' xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"'
+    ' xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:body><office:spreadsheet>'
+    '<table:table table:name="Empty"><table:table-row table:number-rows-repeated="1048576"/></table:table>'
+    '<table:table table:name="Rows">{rows}</table:table>'
+    "</office:spreadsheet></office:body></office:document-content>"
+)
+NOTHING = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
+
+
+def text(value):
+    return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
+
+
+def ods(path, *rows, doctype=""):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("content.xml", ODS.format(doctype=doctype, rows="".join(rows)))
+    return path
+
+
+def row(*cells):
+    return f"<table:table-row>{''.join(cells)}</table:table-row>"
+
+
+def xlsx(path, *rows):
+    book = openpyxl.Workbook()
+    book.active.title = "Empty"
+    sheet = book.create_sheet("Rows")
+    for one in rows:
+        sheet.append(one)
+    book.save(path)
+    return path
+
+
+def test_cells_of_a_workbook_are_read_as_a_person_sees_them(tmp_path):
+    day = datetime.datetime(2024, 3, 1)
+    path = xlsx(
+        tmp_path / "a.xlsx",
+        ["text", "n", "when", "seen", "is"],
+        ["=1+1", 3.0, day, day.replace(hour=9), True],
+        [" two\nlines ", 2.5, None, None, False],
+        [None, None, None, None, None],
+        ["short"],
+        [*"abcde", "too wide"],
+    )
+    found = import_file(path)
+    assert found.columns == ("text", "n", "when", "seen", "is")
+    assert values(found) == [
+        (None, "3", "2024-03-01", "2024-03-01 09:00:00", "true"),
+        (" two\nlines ", "2.5", None, None, "false"),
+        ("short", None, None, None, None),
+    ]
+    assert (found.faults[0]["rows"], found.format) == ([6], "Excel workbook")
+    assert "“Rows” is read" in found.notes[0]
+
+
+def test_an_open_document_is_read_with_what_is_repeated(tmp_path):
+    number = '<table:table-cell office:value-type="float" office:value="1.5"/>'
+    path = ods(
+        tmp_path / "a.ods",
+        row(text("text"), text("score"), '<table:table-cell table:number-columns-repeated="16382"/>'),
+        row(text('one<text:s text:c="2"/>two'), number),
+        row(text("again"), number).replace(
+            "<table:table-row>", '<table:table-row table:number-rows-repeated="2">'
+        ),
+        NOTHING,
+        row(text("last"), number),
+    )
+    found = import_file(path)
+    assert found.columns == ("text", "score")
+    assert values(found) == [("one  two", "1.5"), ("again", "1.5"), ("again", "1.5"), ("last", "1.5")]
+
+
+def test_a_large_sheet_is_read_to_its_end(tmp_path):
+    rows = [row(text(f"text {n}"), text(n % 2)) for n in range(500)]
+    assert import_file(ods(tmp_path / "a.ods", row(text("text"), text("label")), *rows)).rows == 500
+    path = xlsx(tmp_path / "a.xlsx", ["text", "label"], *([f"text {n}", n % 2] for n in range(500)))
+    assert import_file(path).rows == 500
+
+
+ENTITIES = '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>'
+
+
+def test_hostile_and_damaged_spreadsheets_are_refused(tmp_path):
+    hostile = [
+        ods(tmp_path / "entities.ods", row(text("&c;")), doctype=ENTITIES),
+        ods(tmp_path / "cut.ods", "<table:table-row>"),
+        ods(
+            tmp_path / "count.ods", row(text("a")).replace("-row>", '-row table:number-rows-repeated="x">', 1)
+        ),
+        ods(
+            tmp_path / "wide.ods",
+            row(text("a").replace("cell ", 'cell table:number-columns-repeated="9999" ')),
+        ),
+        ods(tmp_path / "empty.ods", NOTHING),
+        ods(tmp_path / "bomb.ods", row(text("a" * 5_000_000))),
+    ]
+    good = xlsx(tmp_path / "good.xlsx", ["text", "label"], *([f"t{n}", n % 2] for n in range(20)))
+    for name, old, new in (
+        ("entities.xlsx", b"<worksheet", ENTITIES.encode() + b"<worksheet"),
+        ("damaged.xlsx", b"<sheetData>", b"<sheetData"),
+    ):
+        with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / name, "w") as target:
+            for member in source.namelist():
+                content = source.read(member)
+                target.writestr(member, content.replace(old, new) if "sheet2" in member else content)
+        hostile.append(tmp_path / name)
+    for path in hostile:
+        with pytest.raises(DataRefused):
+            import_file(path)
+    assert import_file(good).rows == 20
+
+
+def test_more_rows_than_are_taken_are_refused(tmp_path):
+    many = row(text("again"), text("a")).replace("-row>", '-row table:number-rows-repeated="1000000">', 1)
+    path = ods(tmp_path / "a.ods", row(text("text"), text("label")), many)
+    with pytest.raises(DataRefused, match="more than 100 rows"):
+        import_file(path, Limits(rows=100))
+
+
+@pytest.mark.parametrize(
+    ("limits", "change", "why"),
+    [
+        (Limits(file_bytes=1_000_000), lambda packed: packed, "unpacks to more than 1 MB"),
+        (Limits(), lambda packed: packed[:-9], "damaged"),
+        (Limits(), gzip.compress, "holds an archive"),
+    ],
+)
+def test_what_gzip_packed_is_read_no_further_than_is_taken(tmp_path, limits, change, why):
+    packed = gzip.compress(b"text,label\n" + b"some text,a\n" * 100_000)
+    path, whole = tmp_path / "rows.csv.gz", tmp_path / "whole.csv.gz"
+    path.write_bytes(change(packed))
+    with pytest.raises(DataRefused, match=why):
+        import_file(path, limits)
+    whole.write_bytes(packed)
+    assert import_file(whole).rows == 100_000
+
+
+def several(tmp_path, **files):
+    paths = []
+    for name, content in files.items():
+        paths.append(tmp_path / name.replace("_", "."))
+        paths[-1].write_text(content)
+    with packed_files(paths, Limits()) as whole:
+        return import_file(whole)
+
+
+def lines(count, first=0):
+    return "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(first, first + count))
+
+
+def test_several_files_of_rows_are_one_dataset(tmp_path):
+    jsonl = "".join(f'{{"label": "b", "text": "more {n}"}}\n' for n in range(12))
+    found = several(tmp_path, one_csv=f"text,label\n{lines(12)}broken\n", two_jsonl=jsonl)
+    assert (found.rows, found.columns) == (24, ("text", "label"))
+    assert values(found)[12] == ("more 0", "b")
+    looked = inspect(found, "two files")
+    assert (looked.task, looked.problem) == ("classification", None)
+    assert "one.csv, row 14" in looked.faults[0]
+
+
+def test_files_that_are_named_train_and_test_are_a_split(tmp_path):
+    found = several(tmp_path, train_csv=f"text,label\n{lines(16)}", test_csv=f"text,label\n{lines(8, 100)}")
+    data = inspect(found, "split").data
+    assert (data.split, data.train_rows, data.evaluation_rows) == ("split", 16, 8)
+
+
+def test_files_with_other_columns_are_refused(tmp_path):
+    with pytest.raises(DataRefused, match="Give files with the same columns"):
+        several(tmp_path, one_csv=f"text,label\n{lines(12)}", two_csv=f"text,topic\n{lines(12)}")

@@ -1,0 +1,166 @@
+"""The judge's sentences: their grammar at 0, 1 and many, and one verdict wherever the same runs are shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.verdict_text import NOUNS, basis, counted, payload, sentence, sentences, settled_by
+
+VERDICT = Verdict(
+    first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
+    high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 1), paired=True, family=1, alone=(80, 50),
+)  # fmt: skip
+
+
+def test_counts_agree_with_their_nouns():
+    assert [counted(count, "row") for count in (0, 1, 2, 1024)] == ["0 rows", "1 row", "2 rows", "1,024 rows"]
+    assert "Sweep of 1 runs" not in counted(1, "run") == "1 run"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5, 1024])
+def test_every_sentence_agrees_at_0_1_and_many(number):
+    words = ("ahead", "behind", "as good", "not shown")
+    for word, about, paired, chosen in product(
+        words, ("runs", "methods"), (True, False), (None, "other rows", "all")
+    ):
+        text = sentence(
+            replace(
+                VERDICT,
+                word=word,
+                about=about,
+                paired=paired,
+                chosen=chosen,
+                rows=number,
+                seeds=(number, number),
+                family=number,
+                more_rows=number,
+                more_seeds=number,
+            )
+        )
+        assert not re.search(r"\b1 (rows|seeds|pairs|runs|more rows|more seeds|points)\b", text), text
+        assert not re.search(r"\b(?!1\b)[\d,]+ (row|seed|pair|run|more row|more seed)\b", text), text
+        assert not re.search(r"[{}]|None| {2}|\.\.| ,", text), text
+        assert text.endswith(".") and text[0].isupper()
+    assert set(NOUNS) >= {"row", "seed", "pair", "run"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0)."),
+        (
+            {"word": "behind", "size": -0.01, "low": -0.018, "high": -0.002},
+            "CDVFT is behind LoRA by 1.0 point (0.2 to 1.8).",
+        ),
+        (
+            {"word": "as good", "size": -0.001, "low": -0.006, "high": 0.004},
+            "CDVFT is as good as LoRA within 1 point (−0.6 to 0.4).",
+        ),
+        (
+            {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
+            "No difference is shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
+            "About 3,100 more rows would settle it for these runs.",
+        ),
+        (
+            {"word": "not shown", "size": 0.0, "low": -0.03, "high": 0.05},
+            "No difference is shown: CDVFT and LoRA score about the same (−3.0 to 5.0).",
+        ),
+        (
+            {"word": "not shown", "size": -0.0004, "low": -0.03, "high": 0.05},
+            "No difference is shown: CDVFT and LoRA score about the same (−3.0 to 5.0).",
+        ),
+        (
+            {"word": "not shown", "size": -0.0006, "low": -0.03, "high": 0.05},
+            "No difference is shown: CDVFT has 0.1 points less than LoRA (−5.0 to 3.0).",
+        ),
+        (
+            {"word": "not shown", "size": 0.0004, "low": None, "high": None, "p": None},
+            "No difference is shown: CDVFT and LoRA score about the same, "
+            "and how sure that is cannot be told.",
+        ),
+        ({"low": 0.0}, "CDVFT is ahead of LoRA by 3.0 points (0.0 to 5.0)."),
+        (
+            {"word": "behind", "size": -0.03, "low": -0.05, "high": 0.0},
+            "CDVFT is behind LoRA by 3.0 points (0.0 to 5.0).",
+        ),
+        (
+            {"word": "as good", "size": 0.0, "low": 0.0, "high": 0.0},
+            "CDVFT is as good as LoRA within 1 point (0.0 to 0.0).",
+        ),
+        (
+            {"word": "not shown", "low": None, "high": None, "p": None},
+            "No difference is shown: CDVFT has 3.0 points more than LoRA, "
+            "and how sure that is cannot be told.",
+        ),
+        (
+            {"metric_name": "pearson", "word": "as good", "size": 0.002, "low": -0.001, "high": 0.005},
+            "CDVFT is as good as LoRA within 0.010 (−0.001 to 0.005).",
+        ),
+    ],
+)
+def test_results_in_words(changed, said):
+    assert sentences([replace(VERDICT, **changed)])[0] == said
+
+
+def test_what_stands_behind_verdicts_is_said_once():
+    *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT")])
+    assert behind == (
+        "Each comparison is of 2 runs, not of methods: with one seed nothing is known of chance in training. "
+        "For methods it takes 5 seeds of each. Compared row by row over 1,024 rows; the brackets hold the "
+        "difference with 95\u00a0% confidence."
+    )
+    assert basis(replace(VERDICT, seeds=(2, 3)))[0] == (
+        "Each comparison is of 5 runs, not of methods: for methods it takes 5 seeds of each."
+    )
+    *_, of_both = sentences([VERDICT, replace(VERDICT, second="FourierFT", confidence=0.99)])
+    assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
+    family = sentence(replace(VERDICT, family=3, confidence=1 - 0.05 / 3, about="methods", seeds=(5, 8)))
+    assert "Over 5 seeds and 8 seeds, seeds and rows together." in family
+    assert "with 98.3\u00a0% confidence, 3 pairs judged together." in family
+    many = sentence(replace(VERDICT, family=180, confidence=1 - 0.05 / 180))
+    assert "with 99.972\u00a0% confidence" in many, "never rounded to certainty"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((None, None), ""),
+        ((1, None), "About 1 more row would settle it for these runs."),
+        ((None, 3), "About 3 more seeds of each would settle it."),
+        (
+            (1200, 1),
+            "About 1,200 more rows would settle it for these runs, 1 more seed of each for the methods.",
+        ),
+    ],
+)
+def test_what_would_settle_it(more, said):
+    assert settled_by(replace(VERDICT, more_rows=more[0], more_seeds=more[1])) == said
+
+
+def test_more_rows_settle_it_for_methods_where_no_number_of_seeds_does():
+    of_methods = replace(VERDICT, about="methods", seeds=(5, 5), more_rows=40)
+    assert settled_by(of_methods) == "About 40 more rows would settle it."
+
+
+def test_what_is_unknown_has_nothing_behind_it():
+    """No interval, so no word on its confidence or on rows; a family of two is one, a pair alone is not."""
+    assert len(basis(replace(VERDICT, low=None, high=None, p=None, rows=None))) == 1
+    assert "2 pairs judged together" in sentence(replace(VERDICT, family=2))
+    assert "judged together" not in sentence(VERDICT)
+    assert "over 0 rows" in sentence(replace(VERDICT, rows=0))
+
+
+def test_the_page_gets_a_verdict_with_its_sentences():
+    told, unpaired = payload([replace(VERDICT, more_seeds=4), replace(VERDICT, alone=None)])
+    assert (told["alone"], told["seeds"], unpaired["alone"]) == ([80, 50], [1, 1], None)
+    assert (told["result"], told["settled_by"]) == (
+        "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
+        "About 4 more seeds of each would settle it.",
+    )
+    assert told["basis"].startswith("Each comparison is of 2 runs, not of methods")
+    assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)
