@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import machine
-from cdvft.approximate import (
+from cdvft_app.approximate import (
     TARGETS,
     counting_bound,
     factors_needed,

@@ -7,7 +7,7 @@ layer by every engine and way, whole training steps, decoding. Memory, launches 
 operators by a dispatch mode follow, and real races on the embedded recipes, one of them with compiled steps
 too (clocks and power stand beside each part). CDVFT's layers are timed by every engine and way, and as the
 rule chooses, which knows estimates alone; steps are in bfloat16, on CUDA both as they are and captured as
-graphs, CDVFT's with layers of one input together and each by itself.
+graphs.
 Writes benchmarks/results/gpu_<device>.json and .md, and of the layers assets/gpu.json, which the page shows
 on Compare, "Roofline".
 
@@ -84,7 +84,6 @@ class Part:
         found = []
         for model in self._models():
             candidates = steps.candidates(model, self.device, torch.bfloat16)
-            candidates["cdvft, each layer by itself"] = steps.each_by_itself(candidates["cdvft"])
             rounds = self.rounds(candidates | self._captured(candidates))
             found.append({"title": model.title, **_times(rounds, "frozen")})
             _say(model.title, found[-1], "frozen")

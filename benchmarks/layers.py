@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cdvft import CDVFTConfig
 from cdvft.blocks import Partition, partitions
-from cdvft.kernels import fused, linear, native, rule
+from cdvft.kernels import linear, native, rule
 from cdvft.kernels.rule import Plan
 from cdvft.kernels.selection import Selection, engines, selections
 
@@ -117,17 +117,14 @@ def candidates(
     """A pass of the frozen layer as "base" and of every method, adapters in float32 as PEFT keeps them."""
     x, grad = (t.detach().to(device, dtype) for t in inputs(case))
     x.requires_grad_()
-    found, layer_of = {}, layers(case)
-    for method, layer in layer_of.items():
+    found = {}
+    for method, layer in layers(case).items():
         for name, parameter in layer.to(device).named_parameters():
             if name.endswith(("0.weight", "0.bias", "base_layer.weight", "base_layer.bias")):
                 parameter.data = parameter.data.to(dtype)
         found[method] = pass_through(layer, x, grad)
     if case.ways:
         if x.device.type != "cpu":
-            kernel = layer_of["c3a"][0].c3a_kernel["default"]
-            if fused.supports(x, [kernel]):
-                found["c3a's update by the fused kernels, alone"] = _c3a_alone(kernel, x, grad)
             circulants = [torch.empty(part.q1, part.q2, part.p, device=device) for part in _parts(case)]
             ways = {
                 f"cdvft, {way.key}": _with(found["cdvft"], lambda *_, way=way, **__: way)
@@ -139,15 +136,6 @@ def candidates(
         found |= {name: _with_plan(found["cdvft"], plan) for name, plan in WAYS.items()}
         found["cdvft, no compiler"] = _without_native(found["cdvft"])
     return found
-
-
-def _c3a_alone(kernel: Tensor, x: Tensor, grad: Tensor) -> Callable[[], None]:
-    from cdvft.kernels.fused.c3a import c3a_update
-
-    def run() -> None:
-        torch.autograd.grad(c3a_update(x, kernel), (x, kernel), grad)
-
-    return run
 
 
 def _parts(case: Case) -> tuple[Partition, ...]:

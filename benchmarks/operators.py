@@ -12,74 +12,47 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
 import torch
-from peft import get_peft_model
-from torch import Tensor, nn
 
 from benchmarks import layers
 from benchmarks.device_clock import Operators
 from benchmarks.layers import Case
 from benchmarks.tables import table
-from cdvft import shared_input
-from cdvft.kernels import fused, group, linear, native, passes, survival
+from cdvft.kernels import fused, linear, native, passes
 from cdvft.kernels.rule import WAYS
 from cdvft.kernels.selection import Selection
 
 RESULTS = Path(__file__).parent / "results"
 CASES = (Case(768, 768, 16), Case(4096, 4096, 16), Case(3072, 768, 16), Case(768, 768, 16, m=3))
 """Few tokens: how many there are changes no count."""
-WIDTHS = (768, 4096)
-"""Of query, key and value, three layers of one input."""
-
-
-class Attention(nn.Module):
-    """Query, key and value."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        return [self.query(x), self.key(x), self.value(x)]
 
 
 @contextmanager
 def as_on_a_gpu(way: str) -> Iterator[list[object]]:
     """The fused kernels serve, by this way, half precision is multiplied as such; the kernels launched."""
-    from cdvft.kernels.fused import dense, group_cube, launch, operators, tables_operator
-    from cdvft.kernels.fused import group as group_launches
+    from cdvft.kernels.fused import dense, operators
 
     kernels: list[object] = []
 
-    def launched(kernel: object, _: int) -> dict[object, Callable[..., None]]:
+    def launch(kernel: object, *_: object, **__: object) -> None:
         kernels.append(kernel)
-        # Not a mock: it would keep the gradients that it is given, and torch copies what another holds.
-        return defaultdict(lambda: lambda *_, **__: None)
 
     with (
         mock.patch.dict(os.environ, CDVFT_ENGINE="fused"),  # no record proves it on a device
         mock.patch.object(fused, "supports", lambda *_: True),
         mock.patch.object(fused, "is_watched", lambda: False),
         mock.patch.object(dense, "supports", lambda factors, _: len(factors.circulants) == 1),
-        mock.patch.object(launch, "launched", launched),
-        mock.patch.object(tables_operator, "is_in_torch_dispatch_mode", lambda: False),
+        mock.patch.object(operators, "launch", launch),
         mock.patch.object(native, "supports", lambda *_: False),
         mock.patch.object(linear, "select", lambda *_, **__: Selection("fused", WAYS[way])),
-        mock.patch.object(group, "select", lambda *_, **__: Selection("fused", WAYS[way])),
-        mock.patch.object(group, "is_in_torch_dispatch_mode", lambda: False),
-        mock.patch.object(survival, "last_answer", lambda _: False),
         mock.patch.object(linear, "product_dtype", lambda x, _: x.dtype),
         mock.patch.object(passes, "product_dtype", lambda x, _: x.dtype),
-        ExitStack() as stack,
     ):
-        for module in (operators, operators.blocks, operators.cube, group_launches, group_cube):
-            stack.enter_context(mock.patch.object(module, "launched", launched))
         yield kernels
 
 
@@ -96,37 +69,6 @@ def counted(case: Case) -> dict[str, int]:
     return found
 
 
-def counted_together(width: int) -> dict[str, int]:
-    """The same of query, key and value; of CDVFT's by transforms, where the first layer serves all."""
-    x = torch.randn(16, width, dtype=torch.bfloat16, requires_grad=True)
-    grads = [torch.randn(16, width, dtype=torch.bfloat16) for _ in range(3)]
-    bare = Attention(width).requires_grad_(False)
-    configurations = layers.configurations(Case(width, width, 16), ["query", "key", "value"])
-    models = {"base": bare} | {
-        name: get_peft_model(Attention(width), one).base_model.model for name, one in configurations.items()
-    }
-
-    def run(model: nn.Module) -> None:
-        torch.autograd.backward(model(x), grads)
-        for tensor in (x, *model.parameters()):
-            tensor.grad = None
-
-    found = {}
-    for name, model in models.items():
-        for layer in model.modules():
-            if type(layer) is nn.Linear and layer.in_features == layer.out_features:
-                layer.bfloat16()
-        if name != "cdvft":
-            found[name] = _count(lambda model=model: run(model))
-    for name, devices in (("cdvft, each by itself", ()), ("cdvft, together", ("cpu",))):
-        with as_on_a_gpu("transforms") as kernels, mock.patch.object(shared_input, "DEVICES", devices):
-            for _ in range(2):  # what is decided, worked out or seen once
-                run(models["cdvft"])
-            kernels.clear()
-            found[name] = _count(lambda: run(models["cdvft"])) + len(kernels)
-    return found
-
-
 def _count(run: Callable[[], None]) -> int:
     with Operators() as operators:
         run()
@@ -134,10 +76,7 @@ def _count(run: Callable[[], None]) -> int:
 
 
 def main() -> None:
-    record = {
-        "layers": {case.title: counted(case) for case in CASES},
-        "query, key and value": {str(width): counted_together(width) for width in WIDTHS},
-    }
+    record = {"layers": {case.title: counted(case) for case in CASES}}
     (RESULTS / "operators.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "operators.md").write_text(markdown(record))
     print(markdown(record))

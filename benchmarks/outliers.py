@@ -1,11 +1,11 @@
 """How far a token's update is off where one of its channels is an outlier, by engine and dtype of the input.
 
-    python -m benchmarks.outliers
+    TRITON_INTERPRET=1 python -m benchmarks.outliers
 
 Norm of the error over norm of the update, the largest of 8 tokens of width 768, against the method in float64
-of the same inputs. "dense" is what a matrix of the update would give: rounded to the dtype, multiplied in it.
-No transform keeps the error of every entry small beside the entry itself: the outlier's rounding spreads
-over all.
+of the same inputs. "fused" runs in Triton's interpreter, which that variable turns on. "dense" is what a
+matrix of the update would give: rounded to the dtype, multiplied in it. No transform keeps the error of every
+entry small beside the entry itself: the outlier's rounding spreads over all.
 Writes benchmarks/results/outliers.md.
 """
 
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.tables import table
-from cdvft.circulant import cd_product
-from cdvft.kernels import cd_linear
+from cdvft.circulant import Factors, cd_product
+from cdvft.kernels import cd_linear, fused
 from cdvft.kernels.rule import WAYS
 from cdvft.kernels.selection import Selection
 
@@ -26,13 +26,15 @@ RESULT = Path(__file__).parent / "results" / "outliers.md"
 WIDTH, TOKENS = 768, 8
 OUTLIERS = (1.0, 1e2, 1e4)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-ENGINES = ("reference", "chunked", "native", "dense")
+ENGINES = ("reference", "chunked", "native", "fused", "dense")
 
 
 def update(engine: str, x: Tensor, first: Tensor, c: Tensor, last: Tensor) -> Tensor:
     """By an engine, of vectors in float32."""
     if engine == "dense":
         return x @ cd_product([first, last], [c]).T.to(x.dtype)
+    if engine == "fused":
+        return fused.update(x, Factors([first, last], [c], 1.0))
     backend = engine if engine == "reference" else Selection(engine, WAYS["transforms"])
     return cd_linear(x, [first, last], [c], 1.0, backend)  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import machine
-from cdvft.approximate import TARGETS, make_target
+from cdvft_app.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
 
 FILE = Path(__file__).parents[1] / "assets" / "recorded_fit.json"

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from cdvft.approximate import TARGETS, counting_bound, factors_needed, fit_circulant_diagonal, make_target
+from cdvft_app.approximate import TARGETS, counting_bound, factors_needed, fit_circulant_diagonal, make_target
 
 FILE = Path(__file__).parents[1] / "assets" / "lesson_factors.json"
 NAMES = ("gaussian", "low_rank", "smooth_kernel", "permutation")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import machine
-from cdvft.approximate import TARGETS, make_target
+from cdvft_app.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
 from cdvft_app.lessons.trial import trained
 

@@ -22,9 +22,8 @@ from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.metrics import measure_texts
 from cdvft_app.settings import RunSettings
-from cdvft_app.tasks.generation import GenerationTask
+from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.tasks.worked_examples import worked_examples
 
 RESULTS = Path(__file__).parent / "results"
 MAX_LENGTH = 512  # room for the examples

@@ -2,10 +2,10 @@
 
     python -m benchmarks.roofline [--tokens 8192]
 
-A pass takes at least as long as its bytes take to pass memory, and as its products take on the tensor cores.
-Inputs and outputs count, and for each program DFT tables, spectrum, vectors, and the shares of the vectors'
-gradients, written and read again. LoRA's are the tensors that PEFT's layer passes through memory. Merged, W +
-dW is written twice, and g^T x is one product more.
+Forward and backward take at least as long as their bytes take to pass memory, and as their products take on
+tensor cores. Inputs and outputs count, and the shares of the vectors' gradients, written and read again;
+tables and vectors lie in the caches. LoRA's are the tensors that PEFT's layer passes through memory. Merged,
+W + dW is written twice, and g^T x is one product more.
 Writes benchmarks/results/fused_roofline.md.
 """
 
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.tables import table
-from cdvft.kernels.fused.cube_shape import Cube, shape_for
-from cdvft.kernels.fused.plan import Plan, programs_per_multiprocessor
+from cdvft.blocks import Partition
+from cdvft.cost.roofline import Work, fused
+from cdvft.kernels.fused.plan import plan_for
 
 RESULT = Path(__file__).parent / "results" / "fused_roofline.md"
 WIDTHS = (256, 512, 768, 896, 1024, 1536, 2048, 3072, 4096)
@@ -50,32 +51,17 @@ DEVICES = (
 )
 
 
-@dataclass(frozen=True)
-class Work:
-    """Bytes that pass memory, and FLOPs of products."""
+def update(width: int, tokens: int, device: Device) -> Work:
+    """Forward and backward of the update of a whole circulant, on top of the frozen layer, in bfloat16.
 
-    bytes: float
-    flops: float
-
-    def seconds(self, device: Device) -> float:
-        """The longer of the two."""
-        return max(self.bytes / device.bandwidth, self.flops / (device.share * device.half))
-
-
-def passes(plan: Plan | Cube, tokens: int, device: Device, itemsize: int = 2) -> tuple[Work, Work]:
-    """Forward and backward of the update alone, added to what the frozen layer writes."""
-    programs = min(
-        -(-tokens // (2 * plan.group)), device.multiprocessors * programs_per_multiprocessor(plan.warps)
-    )
-    constants = 4 * (plan.table_entries + 2 * plan.entries + 2 * plan.width) * programs
-    shares = 2 * 4 * 2 * (plan.width + plan.entries) * programs  # two diagonals, c's gradient as a spectrum
-    data = itemsize * tokens * plan.width
-    transforms = 4 + plan.split
-    reads = 2 + 2 * plan.split  # x and the gradient, in each pass
-    return (
-        Work(3 * data + constants, 2 * plan.flops * tokens),
-        Work((reads + 2) * data + (1 + plan.split) * constants + shares, transforms * plan.flops * tokens),
-    )
+    Its output and gradient by x are what the frozen products start from, which read them again.
+    """
+    plan = plan_for(width)
+    assert plan is not None
+    work = fused(Partition(width, width, width), tokens, plan.flops)
+    programs = min(tokens, device.multiprocessors * plan.resident)
+    shares = 2 * 4 * programs * (2 * width + 2 * plan.parts * plan.tile)  # of two diagonals, and c's spectrum
+    return Work(work.bytes + shares, work.flops)
 
 
 def frozen_seconds(width: int, tokens: int, device: Device) -> float:
@@ -94,23 +80,19 @@ def merged_seconds(width: int, tokens: int, device: Device) -> float:
 
 def row(width: int, tokens: int, device: Device) -> list[str]:
     """A width's row of the table."""
-    plan = shape_for(width)
+    plan, work = plan_for(width), update(width, tokens, device)
     assert plan is not None
-    both = passes(plan, tokens, device)
-    added, frozen = sum(work.seconds(device) for work in both), frozen_seconds(width, tokens, device)
+    memory, products = work.seconds(device.bandwidth, device.share * device.half)
+    added, frozen = max(memory, products), frozen_seconds(width, tokens, device)
     lora = LORA_BYTES * tokens * width / device.bandwidth
     merged = merged_seconds(width, tokens, device)
-    bound = [
-        "products" if w.flops / (device.share * device.half) > w.bytes / device.bandwidth else "bytes"
-        for w in both
-    ]
     return [
         device.name,
         str(width),
         f"{plan.waste:.0%}",
-        *(f"{work.bytes / tokens:,.0f}" for work in both),
-        *(f"{work.flops / tokens / 1e3:,.0f}" for work in both),
-        " / ".join(bound),
+        f"{work.bytes / tokens:,.0f}",
+        f"{work.flops / tokens / 1e3:,.0f}",
+        "products" if products > memory else "bytes",
         f"{1e6 * frozen:.0f}",
         f"+{added / frozen:.0%}",
         f"+{lora / frozen:.0%}",
@@ -122,14 +104,14 @@ def row(width: int, tokens: int, device: Device) -> list[str]:
 
 def markdown(tokens: int) -> str:
     head = [
-        "device", "width", "masked", "bytes a token forward", "backward", "kFLOP a token forward", "backward",
-        "limit", "frozen, us", "fused adds", "LoRA r = 8 adds", "over LoRA", "merged adds", "over LoRA",
+        "device", "width", "masked", "bytes a token", "kFLOP a token", "limit", "frozen, us", "fused adds",
+        "LoRA r = 8 adds", "over LoRA", "merged adds", "over LoRA",
     ]  # fmt: skip
     lines = [
         "# The kernels by published rates",
         "",
         f"**Estimates for {tokens:,} tokens in bfloat16, not measurements: no GPU has run a kernel.** "
-        "Bytes and FLOPs are counted (`python -m benchmarks.roofline`), tables and partial sums included; "
+        "Bytes and FLOPs are counted (`python -m benchmarks.roofline`), forward and backward; "
         "rates are the data sheets' times 0.85 for memory and 0.45 for products of 16 rows in fp16, which is "
         "a guess. Launches are not in it.",
         "",

@@ -10,7 +10,7 @@ import torch
 from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft import CDVFTConfig, shared_input
+from cdvft import CDVFTConfig
 
 
 @dataclass(frozen=True)
@@ -136,19 +136,6 @@ def candidates(
                 parameter.requires_grad_(True)
         found[method] = _step(net.to(device), inputs, labels, dtype)
     return found
-
-
-def each_by_itself(step: Callable[[], None]) -> Callable[[], None]:
-    """The same step by layers of which none serves others that are given its input."""
-
-    def run() -> None:
-        devices, shared_input.DEVICES = shared_input.DEVICES, ()
-        try:
-            step()
-        finally:
-            shared_input.DEVICES = devices
-
-    return run
 
 
 def _step(

@@ -19,8 +19,8 @@ from cdvft.kernels import Backend, adapted_linear, autocast_dtype, cd_linear, is
 from cdvft.kernels.decoding import can_decode
 from cdvft.kernels.many import Share, add_by_row
 from cdvft.merging import MergeableLayer
+from cdvft.private_names import parameters_of
 from cdvft.quantized import device_of, quantization_of
-from cdvft.shared_input import SharedInput
 from cdvft.short_way import ShortWay, is_plain
 
 BASE_ONLY = "__base__"
@@ -161,7 +161,6 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         super().__init__()
         CDVFTLayer.__init__(self, base_layer, get_apply_tensor_subclass)
         self._active_adapter = adapter_name
-        self.shared_input = SharedInput()
         self.update_layer(adapter_name, config)
 
     def forward(self, x: Tensor, *args: Any, adapter_names: list[str] | None = None, **kwargs: Any) -> Tensor:
@@ -179,8 +178,6 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             return y
         if adapter_names is not None:
             self._check_mixed_batch(x, adapter_names)
-        elif not (args or kwargs) and (y := self.shared_input.output(self, x)) is not None:
-            return y
         if self.disable_adapters and self.merged:
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
@@ -261,7 +258,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
 
 def _tensors(vectors: nn.ParameterList) -> list[Tensor]:
     """Its entries past `ParameterList`'s slow look-up: a batch asks a layer for many adapters' vectors."""
-    own = vectors._parameters
+    own = parameters_of(vectors)
     try:
         return [own[str(place)] for place in range(len(vectors))]  # type: ignore[misc]
     except KeyError:  # sharding leaves plain tensors in their places

@@ -8,7 +8,7 @@ the slow truth, and notes anew. No value is noted: the kernel reads vectors at e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.kernels.decoding import MOST_TOKENS, prepare
+from cdvft.private_names import has_hooks, hooks_of, parameters_of
 
 
 class ShortWay:
@@ -36,13 +37,13 @@ class ShortWay:
         self.hooks = hooks_of(base)
         self.noted: list[tuple[dict[str, Any], str, object]] = [
             (vars(base), "forward", None),
-            (base._parameters, "weight", self.weight),
-            (base._parameters, "bias", self.bias),
+            (parameters_of(base), "weight", self.weight),
+            (parameters_of(base), "bias", self.bias),
             (diagonals._modules, adapter, lists[0]),
             (circulants._modules, adapter, lists[1]),
             (layer.cdvft_backend, adapter, layer.cdvft_backend[adapter]),
         ]
-        self.vectors = lists[0]._parameters, lists[1]._parameters
+        self.vectors = parameters_of(lists[0]), parameters_of(lists[1])
         # As long as these hold the memory, no other tensor can come to lie where the vectors lay.
         self.held = [vector.detach() for vectors in self.vectors for vector in vectors.values()]
         self.addresses = [vector.data_ptr() for vector in self.held]
@@ -56,7 +57,7 @@ class ShortWay:
         base: Any = layer.base_layer
         if layer.active_adapters != [adapter] or adapter not in layer.cdvft_circulants:
             return None  # a sum of adapters, or one of several active ones: another may yet join it here
-        if layer.weight_is_transposed or not isinstance(base._parameters.get("weight"), nn.Parameter):
+        if layer.weight_is_transposed or not isinstance(parameters_of(base).get("weight"), nn.Parameter):
             return None
         add = prepare(x, layer.factors(adapter)) if layer.cdvft_backend[adapter] in ("auto", "fft") else None
         return None if add is None else cls(layer, adapter, add)
@@ -73,7 +74,7 @@ class ShortWay:
             or layer._active_adapter != self.active
             or layer._modules["base_layer"] is not self.base
             or (layer.training and layer.cdvft_dropout[self.adapter])
-            or is_watched(self.hooks)
+            or has_hooks(self.hooks)
         ):
             return None
         for container, key, noted in self.noted:
@@ -93,26 +94,11 @@ class ShortWay:
         return y
 
 
-def hooks_of(module: nn.Module) -> tuple[Sized, ...]:
-    """Its hooks by their kinds, as they come and go."""
-    return (
-        module._forward_hooks,
-        module._forward_pre_hooks,
-        module._backward_hooks,
-        module._backward_pre_hooks,
-    )
-
-
-def is_watched(hooks: tuple[Sized, ...]) -> bool:
-    """Whether a module with these hooks does more than its `forward` when it is called."""
-    return any(hooks) or nn.modules.module._has_any_global_hook()
-
-
 def is_plain(base: nn.Module) -> bool:
     """Whether calling the layer does nothing but W x + b: no subclass, quantized weight, hook or patch."""
     return (
         type(base) in (nn.Linear, Conv1D)
         and type(base.weight) in (nn.Parameter, Tensor)
-        and not is_watched(hooks_of(base))
+        and not has_hooks(hooks_of(base))
         and "forward" not in vars(base)
     )

@@ -11,14 +11,14 @@ from sources import imports, sources
 LIBRARY = {
     "blocks": set(),
     "circulant": {"blocks"},
-    "kernels": {"circulant"},
+    "kernels": {"circulant", "private_names"},
+    "private_names": set(),
     "config": {"registration", "kernels"},
     "quantized": set(),
     "merging": {"quantized"},
-    "short_way": {"kernels"},
-    "shared_input": {"kernels", "short_way"},
+    "short_way": {"kernels", "private_names"},
     "layer": {"kernels", "circulant", "config", "merging", "quantized"}
-    | {"blocks", "short_way", "shared_input"},
+    | {"blocks", "short_way", "private_names"},
     "conv2d": {"layer"},
     "experts": {"config", "layer"},
     "targets": {"config", "conv2d", "quantized"},
@@ -29,14 +29,13 @@ LIBRARY = {
     | {"targets", "weighted"},
     "registration": set(),
     "cost": {"blocks"},
-    "flop_count": {"cost"},
     "factors": {"circulant", "blocks", "layer", "config"},
-    "approximate": {"circulant", "blocks"},
     "mean_pooled": set(),
 }
 # The app's rooms; "cdvft" stands for the library.
 CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
 APP = {
+    "approximate": {"cdvft"},
     "methods": {"cdvft"},
     "metrics": set(),
     "settings": {"methods"},
@@ -78,7 +77,7 @@ APP = {
         "payloads",
         "cdvft",
     },
-    "lessons": {"settings", "training", "events", "payloads", "cdvft"},
+    "lessons": {"settings", "training", "events", "payloads", "approximate", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
@@ -100,6 +99,7 @@ APP = {
     },
     "__main__": {"commands"},
     "ui": CHOICES
+    | {"approximate"}
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"data", "decision", "hub_jobs", "results", "public"}
     | {"store", "sweep", "training.queue", "training.children", "training.device"}

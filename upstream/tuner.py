@@ -122,7 +122,6 @@ def _layer() -> str:
         wrapper,
         {
             check: f"{_written('layer_methods.py.txt')}\n{check}",
-            "        self.shared_input = SharedInput()\n": "",
         },
     )
     return "\n\n".join(

@@ -9,25 +9,11 @@ and what each program reads anew are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from cdvft.blocks import Partition
 
-HALF, SINGLE = 2, 4
-"""Bytes of bfloat16 or float16, and of float32."""
-
-
-class Tiles(Protocol):
-    """What of a fused transform counts: see `cdvft.kernels.fused.plan.Plan`, `...cube_shape.Cube`."""
-
-    @property
-    def flops(self) -> int: ...
-
-    @property
-    def entries(self) -> int: ...
-
-    @property
-    def split(self) -> int: ...  # passes of the gradients beyond the first, each with a transform more
+HALF = 2
+"""Bytes of bfloat16 or float16."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +45,15 @@ def merged(d_out: int, d_in: int, tokens: int) -> Work:
     return frozen(d_out, d_in, tokens) + Work(built + gradient, 2.0 * tokens * entries)
 
 
-def fused(part: Partition, tokens: int, tiles: Tiles) -> Work:
+def fused(part: Partition, tokens: int, transform: int) -> Work:
     """What one circulant adds to the frozen layer, whose sums start from the update and its gradient by x.
 
-    tiles: those for a transform of length p
+    Forward each block transforms its input, and each row of blocks its output back; backward a pass by x and
+    the first diagonal does the same with the gradient, one by the last diagonal with x, and one by c
+    transforms both for each block.
+
+    transform: FLOPs of a transform of length p, `cdvft.kernels.fused.plan.Plan.flops`
     """
     q1, q2, d_out, d_in = part.q1, part.q2, part.d_out, part.d_in
-    rows = HALF * (4 * d_in + 3 * d_out)
-    if q1 * q2 == 1 and part.p == d_in == d_out:
-        rows += HALF * (d_in + d_out) * tiles.split
-        transforms = 6 + tiles.split
-    else:  # spectra pass memory, by pairs of tokens; x and g are read once more for the diagonals' gradients
-        rows += HALF * (d_in + d_out) + SINGLE * tiles.entries * (5 * q2 + 3 * q1)
-        transforms = 3 * (q1 + q2)
-    return Work(tokens * rows, tokens * transforms * tiles.flops)
+    rows = HALF * (6 * d_in + 5 * d_out)
+    return Work(tokens * rows, tokens * (5 * q1 * q2 + 2 * q1 + q2) * float(transform))

@@ -10,7 +10,6 @@ why:
     chunked    the same with torch's own transforms, on any device
     merged     the dense update as scratch
     many       another adapter in every row of a batch
-    group      several layers of one input in few launches, on CUDA devices
     reference  plain torch operations and autograd, in `passes`: slow, for tests of the others
 """
 

@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
 from cdvft.kernels import native
-from cdvft.kernels.linear import is_transformed
+from cdvft.private_names import is_transformed, is_watched
 
 MOST_TOKENS = 16
 """Beyond, a call's checks are a small part of it."""
@@ -43,6 +42,6 @@ def can_decode(x: Tensor) -> bool:
         and x.is_cpu
         and x.is_contiguous()
         and not x.is_neg()
-        and not is_in_torch_dispatch_mode()
+        and not is_watched()
         and not torch.is_autocast_enabled("cpu")
     )

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad as fwAD
 from torch.nn import functional as F
 
 from cdvft.circulant import Factors, cd_product
@@ -30,6 +29,7 @@ from cdvft.kernels.passes import (
 from cdvft.kernels.rule import BACKENDS, Backend
 from cdvft.kernels.selection import Selection, select
 from cdvft.kernels.survival import survives
+from cdvft.private_names import is_traced, is_transformed
 
 
 def cd_linear(
@@ -198,21 +198,11 @@ def _fits(shape: tuple[int, ...], d_in: int, d_out: int) -> bool:
     return len(shape) == 3 and shape[2] > 0 and shape[:2] == (-(-d_out // shape[2]), -(-d_in // shape[2]))
 
 
-def is_transformed() -> bool:
-    """Whether torch compiles, traces, vmaps or differentiates forward, which only its own operations can."""
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._is_tracing()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or fwAD._current_level >= 0
-    )
-
-
 def is_exported() -> bool:
     """Whether what runs becomes a graph for others, such as ONNX, that know no complex numbers."""
     if torch.compiler.is_compiling():  # a compiler reads no further
         return torch.compiler.is_exporting()
-    return torch._C._is_tracing()
+    return is_traced()
 
 
 def dense(factors: Factors) -> Tensor:

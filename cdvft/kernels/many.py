@@ -17,8 +17,9 @@ from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
 from cdvft.kernels import native
-from cdvft.kernels.linear import arithmetic_dtype, cd_linear, is_transformed
+from cdvft.kernels.linear import arithmetic_dtype, cd_linear
 from cdvft.kernels.rule import Backend
+from cdvft.private_names import is_transformed
 
 MOST_TOKENS = 32
 """Tokens of one adapter up to which it is gathered with others; more are faster by a kernel of their own."""

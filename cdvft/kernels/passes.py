@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from cdvft.circulant import Factors, block_circulant_matmul
 from cdvft.kernels import fused, merged, survival
 from cdvft.kernels.selection import Selection
+from cdvft.private_names import is_batched, reshaped
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -58,8 +59,7 @@ def forward(
             else:
                 y = F.linear(rows, weight, bias)
             call.selection.transforms.forward_(y, rows, factors)
-    # Not a view for autograd, so that later operations may write into it, as into any layer's output.
-    return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
+    return reshaped(y, [*x.shape[:-1], d_out])
 
 
 class Adapted(torch.autograd.Function):
@@ -109,12 +109,6 @@ class Adapted(torch.autograd.Function):
                 grads = call.selection.transforms.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
-
-
-def is_batched(grad: Tensor) -> bool:
-    """Whether it stands for many, by `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
-    functorch: Any = torch._C._functorch
-    return functorch.is_batchedtensor(grad) or functorch.is_legacy_batchedtensor(grad)
 
 
 def product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:

@@ -53,13 +53,13 @@ ESTIMATED = {
         transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
     ),
     "fused": Rates(
-        transform=1e-4, product=3e-3, build=1.4e-3, build_large=1.4e-3, gradient=1.1e-3, multiply=3.3e-6
+        transform=1e-4, product=0, build=1.4e-3, build_large=1.4e-3, gradient=1.1e-3, multiply=3.3e-6
     ),
 }
 """On a GPU with tensor cores, by what carries out the transforms. Not measured: from an H100's published
 rates. A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16,
 unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270
-TFLOP/s in fp16; "fused" `product` is for blocks, whose spectra pass memory: 8 bytes read and written.
+TFLOP/s in fp16.
 "fused" `build` and `gradient` are bytes at 2.85 TB/s, too, as `fused.dense` moves them in bfloat16: an entry
 of the weight read and one written, 4; one of the dense gradient read, and shares written and read, 2.3 (at
 4096) to 3.1 (at 768). Launches count nothing.
@@ -115,16 +115,21 @@ def choose(
         return Plan(merged_forward=True, merged_gradients=True)
     several = engine == "fused" and len(circulants) > 1
     rates = (MEASURED if device == "cpu" else ESTIMATED)["fused, several" if several else engine]
-    elements = products = 0.0
+    elements = gradient_elements = products = 0.0
     for q1, q2, p in circulants:
-        elements += (q1 + q2) * p * math.log2(2 * p)
-        if engine != "fused" or q1 * q2 > 1:  # those of a whole circulant stay in registers
+        transform = p * math.log2(2 * p)
+        if engine == "fused":  # spectra stay in registers, so that blocks do not share transforms
+            elements += (q1 * q2 + q1) * transform
+            gradient_elements += (4 * q1 * q2 + q1 + q2) * transform
+        else:
+            elements += (q1 + q2) * transform
+            gradient_elements += 2 * (q1 + q2) * transform
             products += q1 * q2 * p
     entries = sizes[-1] * sizes[0]
     entry = rates.build if entries <= LARGE else rates.build_large
     build = entries * (entry + (len(circulants) - 1) * (entry + sizes[-1] * rates.multiply))
     forward = tokens * (elements * rates.transform + products * rates.product)
-    backward = tokens * (2 * elements * rates.transform + 3 * products * rates.product)
+    backward = tokens * (gradient_elements * rates.transform + 3 * products * rates.product)
     dense_gradients = tokens * entries * rates.multiply + entries * rates.gradient + 2 * build
     own_product = tokens * entries * rates.multiply * apart
     return Plan(

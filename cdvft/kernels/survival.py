@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cdvft.circulant import Factors, block_circulant_matmul, cd_product
+from cdvft.private_names import is_recomputed
 
 LEAST = 2
 """|dW| / |W| in units of eps from which on the update is merged."""
@@ -79,8 +80,7 @@ def survives(weight: Tensor, factors: Factors) -> bool:
     of = (factors.alpha, *map(id, tensors[1:]))
     versions = tuple(t._version for t in tensors)
     known: _Decision | None = _decisions.get(factors.circulants[-1])
-    recomputes = torch._C._current_graph_task_id() != -1  # a checkpoint, which must do as it did before
-    if known is None or not (known.holds(of, versions) or recomputes):
+    if known is None or not (known.holds(of, versions) or is_recomputed()):
         change = None if known is None or known.of != of else _change(known.versions, versions)
         known = _Decision(
             _ratio(weight, factors) >= LEAST * torch.finfo(weight.dtype).eps, of, versions, change
@@ -89,12 +89,6 @@ def survives(weight: Tensor, factors: Factors) -> bool:
     if torch.is_grad_enabled():
         known.passes += 1
     return known.survives
-
-
-def last_answer(factors: Factors) -> bool | None:
-    """What `survives` found when it was last asked of this adapter; None where it never was."""
-    known: _Decision | None = _decisions.get(factors.circulants[-1])
-    return None if known is None else known.survives
 
 
 def expect_step(factors: Factors) -> None:

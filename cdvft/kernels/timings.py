@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cdvft.private_names import cuda_driver
+
 logger = logging.getLogger(__name__)
 SOURCES = (".py", ".c", ".h")
 
@@ -82,8 +84,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     """What times depend on besides the case."""
     versions = {"torch": torch.__version__, "kernels": _version()}
     if device.type == "cuda":
-        built: Any = torch._C  # of which only builds for CUDA have it
-        name, driver = torch.cuda.get_device_name(device), built._cuda_getDriverVersion()
+        name, driver = torch.cuda.get_device_name(device), cuda_driver()
         return {"device": "cuda", "name": name, "driver": driver, **versions}
     return {"device": device.type, "name": _processor(), "threads": torch.get_num_threads(), **versions}
 

@@ -1,10 +1,15 @@
-"""Load a backbone, without a head, and what its inputs need. Weights come from safetensors only."""
+"""Load pretrained models and what their inputs need: encoders, image models, causal language models.
+
+Weights come from safetensors only. Of a language model what can be refused by its small files is refused
+before its weights are read.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,3 +146,145 @@ def _timm_settings(folder: Path) -> dict[str, Any]:
 def unreadable(entry: ModelEntry, error: Exception) -> DownloadFailed:
     message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return DownloadFailed(f"{entry.title} could not be loaded: {message[:300]}")
+
+
+# Causal language models
+
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+@dataclass(frozen=True)
+class OpenedLanguageModel:
+    """All but the weights. `context`: tokens that it takes, None: it does not say; `commit`: the hub's."""
+
+    folder: Path
+    config: Any
+    tokenizer: Any
+    context: int | None
+    commit: str | None
+
+
+def open_language_model(
+    entry: ModelEntry,
+    max_length: int | None = None,
+    progress: Progress = silent,
+    should_stop: ShouldStop = never,
+) -> OpenedLanguageModel:
+    """The entry's settings and tokenizer, its files fetched first where they are not here.
+
+    Raises:
+        DownloadFailed: it could not be had or read, is no causal language model, has no end, or takes fewer
+            than `max_length` tokens; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    source = files_of(entry, progress, should_stop)
+    progress(None, f"Opening {entry.title}")
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(source.folder, **LOCAL)
+        if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or ()):
+            kinds = ", ".join(config.architectures or ()) or config.model_type
+            raise DownloadFailed(
+                f"{entry.title} is a {kinds}, which does not write text. "
+                "Choose a causal language model, such as Qwen/Qwen2.5-0.5B."
+            )
+        tokenizer = AutoTokenizer.from_pretrained(source.folder, **LOCAL)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise unreadable(entry, error) from error
+    if tokenizer.eos_token is None:
+        raise DownloadFailed(
+            f"{entry.title} has no token that ends a text, so it cannot learn to stop. Choose another model."
+        )
+    context = getattr(config, "max_position_embeddings", None)
+    if context and max_length and max_length > context:
+        raise DownloadFailed(
+            f"max_length: got {max_length:,}; {entry.title} takes at most {context:,} tokens. Choose fewer."
+        )
+    return OpenedLanguageModel(source.folder, config, tokenizer, context, source.commit)
+
+
+def load_language_model(
+    entry: ModelEntry,
+    opened: OpenedLanguageModel,
+    progress: Progress = silent,
+    *,
+    bits: int | None = None,
+    half: bool = False,
+) -> nn.Module:
+    """Its weights: in float32, in bfloat16 if `half`, or those of linear layers rounded to 8 or 4 `bits`.
+
+    Raises:
+        DownloadFailed: they could not be read, or nothing here can round them.
+    """
+    progress(None, f"Loading {entry.title}")
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    dtype = torch.bfloat16 if half else torch.float32
+    more = {"quantization_config": _rounding(bits, dtype)} if bits in (4, 8) else {}
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            opened.folder,
+            config=opened.config,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+            **LOCAL,
+            **more,
+        )
+        model, found = loaded
+        refuse_gaps(found["missing_keys"])
+        _keep_trainable(model)
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        raise unreadable(entry, error) from error
+    return model
+
+
+def _keep_trainable(model: nn.Module) -> None:
+    """Weights of 4 bits that an evaluation on a CPU does not pack.
+
+    From packed ones bitsandbytes brings no gradient back (it is 0 from then on), and says nothing.
+    """
+    layer: Any
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
+
+
+def missing_package(bits: int | None) -> str | None:
+    """Which package weights of so many bits need, where it is not installed, as a sentence."""
+    other = ' (or "torchao")' if bits == 8 else ""
+    if bits not in (4, 8) or find_spec("bitsandbytes") or (other and find_spec("torchao")):
+        return None
+    return (
+        f'Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48"{other}, '
+        "or leave bits empty."
+    )
+
+
+def _rounding(bits: int | None, dtype: Any) -> Any:
+    """How bitsandbytes rounds, on CUDA and on CPUs; without it torchao serves for 8 bits.
+
+    torchao's 4 bits bring no gradient back on a CPU, and need a library of kernels of their own.
+    """
+    import torch
+    from transformers import BitsAndBytesConfig, TorchAoConfig
+
+    if torch.backends.mps.is_available():
+        raise DownloadFailed(f"Apple GPUs have no weights in {bits} bits yet. Leave bits empty.")
+    if find_spec("bitsandbytes") is None and missing_package(bits) is None:
+        from torchao.quantization import Int8WeightOnlyConfig
+
+        return TorchAoConfig(Int8WeightOnlyConfig())
+    if missing := missing_package(bits):
+        raise DownloadFailed(missing)
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )

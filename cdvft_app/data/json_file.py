@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
 from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source, row_batches
-
-if TYPE_CHECKING:
-    pass
-
 
 LOOKED_AT = 100  # lines from which the names are taken
 
@@ -69,6 +66,13 @@ def _rows(source: Source, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[in
             source.faults.add(number, found, "write one JSON object in each line")
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_JSON_NAMES = {
+    list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false",
+    type(None): "null",
+}  # fmt: skip
+
+
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
     """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
     if len(objects) == 1:
@@ -88,7 +92,11 @@ def _object(line: str) -> dict[str, Any] | str:
         return f"it is no JSON ({reason[:1].lower()}{reason[1:]})"
     except RecursionError:
         return "it is nested too deeply"
-    return found if isinstance(found, dict) else f"it holds {type(found).__name__} and no object"
+    if not isinstance(found, dict):
+        return f"it holds {_JSON_NAMES[type(found)]} and no object"
+    if "\\u" in line and _LONE_SURROGATE.search(json.dumps(found, ensure_ascii=False)):
+        return "it holds half of a character (a \\ud800 to \\udfff without its other half)"
+    return found
 
 
 def _text(value: Any) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cdvft.approximate import (
+from cdvft_app.approximate import (
     Fit,
     block_sizes,
     fit_block_circulant,

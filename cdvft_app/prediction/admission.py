@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.language_models import missing_package
+from cdvft_app.catalog.backbones import missing_package
 from cdvft_app.costs.quantities import duration
 from cdvft_app.prediction.counted import count
 from cdvft_app.prediction.predicting import Prediction, predict

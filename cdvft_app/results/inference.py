@@ -30,10 +30,8 @@ from cdvft_app.catalog.rows import load_rows
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load
-from cdvft_app.tasks.base import InvalidInput, Prediction, Task
-from cdvft_app.tasks.generation import GenerationTask
-from cdvft_app.tasks.labelled import LabelledTask
-from cdvft_app.tasks.worked_examples import worked_examples
+from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
+from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.writing import Sampling
 from cdvft_app.training import trainable
 from cdvft_app.training.inference_service import message_of

@@ -23,9 +23,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
+from cdvft_app.catalog.backbones import (
+    load_image_backbone,
+    load_language_model,
+    load_text_backbone,
+    open_language_model,
+)
 from cdvft_app.catalog.download import Progress
-from cdvft_app.catalog.language_models import load_language_model, open_language_model
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord

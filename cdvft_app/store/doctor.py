@@ -91,8 +91,12 @@ def _run(store: RunStore, run: RunRecord) -> Iterator[Finding]:
         lost = run.step > 0
         what = "its checkpoints, factors and adapter are lost" if lost else "made again"
         yield Finding(f"{name} had no folder: {what}.", mended=not lost)
-    elif run.state == "finished" and not (folder / run.result.get("adapter_folder", "")).is_dir():
-        yield Finding(f"{name} has no adapter any more; its curves are kept.", mended=False)
+    elif (
+        run.state == "finished"
+        and (adapter := run.result.get("adapter_folder"))
+        and not any((folder / adapter).glob("*.safetensors"))
+    ):
+        yield Finding(f"{name} has no adapter's weights any more; its curves are kept.", mended=False)
     for step in snapshots.damaged(folder):
         snapshots.remove(folder, step)
         yield Finding(f"{name}: its factors at step {step} could not be read and are removed.")

@@ -22,9 +22,10 @@ from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel
 
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.backbones import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.download import Progress, ShouldStop
-from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
+from cdvft_app.catalog.rows import Split
 from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.tasks import shared_prefix
@@ -307,3 +308,16 @@ class GenerationTask(Task):
         self.tokenizer.save_pretrained(folder)
         if whole:
             self.model.config.save_pretrained(folder)
+
+
+# Few-shot examples
+
+SHOWN = 3
+
+
+def worked_examples(train: Split, count: int = SHOWN) -> list[tuple[str, str]]:
+    """So many prompts with their answers: first one for each number of lines, so that it is seen what may be
+    missing; then others, in their order."""
+    pairs = list(zip(train.inputs, train.labels, strict=True))
+    by_lines = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
+    return [*by_lines.values(), *(pair for pair in pairs if pair not in by_lines.values())][:count]

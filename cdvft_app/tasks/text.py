@@ -15,8 +15,7 @@ from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import TextBackbone, load_text_backbone
 from cdvft_app.catalog.download import Progress, ShouldStop
-from cdvft_app.tasks.base import Examples, InvalidInput
-from cdvft_app.tasks.labelled import LabelledTask
+from cdvft_app.tasks.base import Examples, InvalidInput, LabelledTask
 
 
 class TextTask(LabelledTask):

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block, BlocksConfig
 from gradio.state_holder import SessionState, StateHolder
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -50,6 +51,13 @@ class _Changed(ChainMap[int, Block]):
             self.maps[0].pop(key, None)
         else:
             self.maps[0][key] = changed
+
+
+class _Functions(dict[int, Any]):
+    """The page's handlers by their numbers; a number that has none is answered with 404, not with a 500."""
+
+    def __missing__(self, number: int) -> Any:
+        raise HTTPException(404, "This page has no such function; load it anew.")
 
 
 class _Page(BlocksConfig):
@@ -128,6 +136,7 @@ def install(app: Any) -> None:
     """Let Gradio's app keep its sessions so; call it before the first request."""
     page: gr.Blocks = app.get_blocks()
     page.default_config.__class__ = _Page
+    page.default_config.fns = _Functions(page.default_config.fns)
     sessions = Sessions()
     sessions.set_blocks(page)
     app.state_holder = sessions

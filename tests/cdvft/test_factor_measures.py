@@ -6,7 +6,6 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from cdvft.approximate import fit_block_circulant
 from cdvft.circulant import block_circulant, cd_product, circulant
 from cdvft.factors import (
     circularity,
@@ -18,6 +17,7 @@ from cdvft.factors import (
     spectrum,
 )
 from cdvft.layer import Factors
+from cdvft_app.approximate import fit_block_circulant
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

@@ -6,12 +6,12 @@ import functools
 
 import pytest
 import torch
+from flop_count import count_flops, flop_counter
 from peft import C3AConfig, FourierFTConfig, LoraConfig, VeraConfig, get_peft_model
 from torch import nn
 
 from cdvft import cost
 from cdvft.blocks import partitions
-from cdvft.flop_count import count_flops, flop_counter
 from cdvft.kernels import cd_linear, cd_linear_reference
 
 BATCH, SEQUENCE = 2, 8

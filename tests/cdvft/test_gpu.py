@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
-from peft import get_peft_model
-from torch import Tensor, nn
+from torch import Tensor
 
-from cdvft import CDVFTConfig
 from cdvft.blocks import partitions
-from cdvft.circulant import Factors, block_circulant, cd_product
+from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused
 from cdvft.kernels.rule import BACKENDS
 
@@ -146,45 +143,12 @@ def test_autocast_is_as_half_precision(device: torch.device) -> None:
     assert torch.equal(out, adapted_linear(x.bfloat16(), weight.bfloat16(), None, factors))
 
 
-def test_c3a_by_the_fused_kernels_is_its_dense_product(device: torch.device) -> None:
-    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
-        pytest.skip("needs CUDA with compute capability 8.0")
-    from cdvft.kernels.fused.c3a import c3a_update
-
-    torch.manual_seed(0)
-    x, kernel = torch.randn(33, 512), torch.randn(3, 2, 256)
-    dense = block_circulant(kernel.double().flip(-1).roll(1, -1), 768, 512) / 512
-    found = c3a_update(x.to(device), kernel.to(device)).cpu().double()
-    assert (found - x.double() @ dense.T).norm() <= 1e-5 * found.norm()
-
-
 def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device) -> None:
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
         pytest.skip("needs CUDA with compute capability 8.0")
     x = torch.empty(1, 768, device=device)
     for blocks in ((1, 1, 768), (4, 1, 768), (3, 2, 256)):
         assert fused.obstacle(x, [torch.empty(*blocks, device=device)]) is None
-
-
-def test_layers_that_share_an_input_are_served_together_with_the_same_result(device: torch.device) -> None:
-    if device.type != "cuda":
-        pytest.skip("needs CUDA: it alone has kernels for several layers")
-    torch.manual_seed(0)
-    bare = nn.ModuleDict({name: nn.Linear(768, 768) for name in ("query", "key", "value")})
-    config = CDVFTConfig(target_modules=list(bare), init_weights=False, backend="fft")
-    layers: Any = get_peft_model(bare.to(device), config).base_model.model
-    trained = [p for p in layers.parameters() if p.requires_grad]
-    x = torch.randn(37, 768, device=device, requires_grad=True)
-
-    def passed() -> list[Tensor]:
-        outs = [layers[name](x) for name in layers]
-        return [*outs, *torch.autograd.grad(outs, [x, *trained], [torch.sin(out.detach()) for out in outs])]
-
-    alone = passed()
-    together = passed()
-    assert len(layers["query"].shared_input.others) == 2
-    for found, expected in zip(together, alone, strict=True):
-        assert (found - expected).norm() <= 1e-5 * expected.norm()
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -46,6 +46,7 @@ class FaultTrainer:
             state = "stopped" if halt else "finished"
             done = Done(state, step, step / 10, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
             (folder / "adapter").mkdir(exist_ok=True)
+            (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
             emit(done)
         except (OSError, StoreError):
             self.refused.set()

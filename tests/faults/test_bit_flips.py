@@ -44,6 +44,7 @@ def fill(root: Path) -> None:
         store.append(run.id, Note("All is well."))
         store.append(run.id, Evaluation(9, 0.9, 0.4, "accuracy", 0.7, True))
         (folder / "adapter").mkdir()
+        (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
         store.append(
             run.id, Done("finished", 9, 0.9, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
         )

@@ -39,6 +39,7 @@ def test_a_damaged_file_is_mended(tmp_path: Path, name: str, damage: str) -> Non
         store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None))
         snapshots.write(folder, step, {"query/diagonal.0": np.ones(64)})
     (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     store.append(run.id, Done("finished", 4, 0.4, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter"))
     # The write-ahead log is only there while the history is open, as after a kill.
     damaged = [file for file in tmp_path.glob(name)]

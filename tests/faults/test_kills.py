@@ -51,6 +51,7 @@ def life(root: Path, report: Callable[[str], None]) -> None:
         snapshots.write(folder, step, {"query/diagonal.0": np.ones(8)})
         report(f"snapshot {run.id} {step}")
     (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     done = Done("finished", 4, 0.4, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
     store.append(run.id, done, lease.epoch)
     report(f"finished {run.id}")

@@ -1,16 +1,9 @@
 """The update as one fused Triton kernel, on CUDA devices with tensor cores: compute capability 8.0 on.
 
-    plan       how a width becomes products of matrices; which widths there are
-    tables     the DFT matrices; tables_operator: where a compiler traces
-    dft        transforms of tiles, in Triton
-    device_rows  tokens between memory and tiles
-    device     the kernels for whole circulants
-    device_blocks, blocks  those for blocks, and their launches
-    device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages
-    group, group_cube, device_group, device_group_cube  several layers of one input in one launch
-    device_dense, dense  W + alpha dW for the way "merged", and the gradients from that of the matrix
-    launch     how a kernel is launched
-    operators  the launches, and the operators of torch; watched: who sees the latter alone
+    plan       how a width becomes products of matrices; which widths there are; their tables
+    device     the kernels of transforms
+    operators  their launches, and the operators of torch
+    dense, device_dense  W + alpha dW for the way "merged", and the gradients from that of the matrix
 
 Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports
 it before `supports` has found it.
@@ -28,7 +21,7 @@ from torch import Tensor
 from cdvft.circulant import Factors
 from cdvft.kernels import self_test
 from cdvft.kernels.fused.plan import plan_for
-from cdvft.kernels.fused.watched import is_watched
+from cdvft.private_names import is_watched
 
 OLDEST_TRITON = (3, 7)
 """That of torch 2.12."""
@@ -65,19 +58,6 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:
     """Whether the adapter's circulants fill the tiles of a plan well enough, whatever the device."""
     return all(_fits(*c.shape) for c in circulants)
-
-
-def supports_group(factors: Factors) -> bool:
-    """Whether `group` has kernels for the adapter: for one circulant as wide as the layer.
-
-    Not where registers hold all of a transform only just (3072): those of several layers would spill.
-    """
-    (first, *_, last), circulants, _ = factors
-    c = circulants[0]
-    alone = len(circulants) == 1 and c.numel() == c.shape[2] == first.numel() == last.numel()
-    exact = c.dtype == first.dtype == last.dtype == torch.float32
-    plan = plan_for(c.shape[2])
-    return alone and exact and plan is not None and not plan.reload
 
 
 @torch.compiler.assume_constant_result  # a compiler need not read how a plan is found
@@ -167,7 +147,7 @@ def _gradients(
         else:
             by_x, by_first, by_last, by_c = operators.gradients(*vectors, grad_x, needs_x)
         diagonals = [by_first, *(diagonals or [by_last])]
-        circulants = [by_c.view(factors.circulants[n].shape), *circulants]
+        circulants = [by_c, *circulants]
     return None if by_x is None else by_x.to(x.dtype), (diagonals, circulants)
 
 
@@ -179,14 +159,8 @@ def stages(factors: Factors) -> list[Stage]:
     """An update for each circulant: only the last of them has the last diagonal, and the scale."""
     *before, last = (a.contiguous() for a in factors.diagonals)
     ones = torch.ones_like(last) if len(before) > 1 else last
-    found = [(a, _alone(c, a, last), ones, 1.0) for a, c in zip(before, factors.circulants, strict=True)]
+    found = [(a, c.contiguous(), ones, 1.0) for a, c in zip(before, factors.circulants, strict=True)]
     return [*found[:-1], (*found[-1][:2], last, factors.alpha)]
-
-
-def _alone(c: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """(d) for a circulant as wide as its input and output, which has kernels of its own, or (q1, q2, p)."""
-    whole = c.numel() == c.shape[2] == before.numel() == after.numel()
-    return c.reshape(-1) if whole else c.contiguous()
 
 
 def _inputs(x: Tensor, steps: Sequence[Stage], factors: Factors) -> list[Tensor]:

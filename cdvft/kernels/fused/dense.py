@@ -55,7 +55,7 @@ def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -
         (d_out, d_in)
     """
     from cdvft.kernels.fused.device_dense import merge_kernel
-    from cdvft.kernels.fused.launch import launched
+    from cdvft.kernels.fused.operators import launch
 
     first, c, last = _vectors(factors)
     d_out, d_in, (_, q2, p) = len(last), len(first), c.shape
@@ -63,7 +63,8 @@ def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -
     rows, columns = TILE
     added = merged if weight is None else weight
     with torch.cuda.device_of(first):  # Triton launches on the current one
-        launched(merge_kernel, WARPS)[(-(-d_out // rows), -(-d_in // columns))](
+        launch(
+            merge_kernel, (-(-d_out // rows), -(-d_in // columns)), WARPS,
             merged, added, first, c, last, factors.alpha, d_out, d_in, q2, p, *added.stride(),
             ADD=weight is not None, ROWS=rows, COLUMNS=columns,
         )  # fmt: skip
@@ -86,7 +87,7 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
         by first and last, and by c, (q1, q2, p), float32, the same each time
     """
     from cdvft.kernels.fused.device_dense import shares_kernel, sum_kernel
-    from cdvft.kernels.fused.launch import launched
+    from cdvft.kernels.fused.operators import launch
 
     first, c, last = _vectors(factors)
     d_out, d_in, (q1, q2, p) = len(last), len(first), c.shape
@@ -100,11 +101,13 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
     by_first, by_last, by_c = (torch.empty_like(t) for t in (first, last, c))
     rows, columns = SUMMED
     with torch.cuda.device_of(first):
-        launched(shares_kernel, WARPS)[(q1 * strips, pieces)](
+        launch(
+            shares_kernel, (q1 * strips, pieces), WARPS,
             *shares, grad, first, c, last, d_out, d_in, q2, p, height, strips,
             ROWS=min(STEP, 1 << (p - 1).bit_length()), COLUMNS=PIECE,
         )  # fmt: skip
-        launched(sum_kernel, WARPS)[(2 + q1, -(-max(d_out, q2 * p) // columns))](
+        launch(
+            sum_kernel, (2 + q1, -(-max(d_out, q2 * p) // columns)), WARPS,
             by_first, by_last, by_c, *shares, factors.alpha, d_out, d_in, q2 * p, q1 * strips, pieces, strips,
             ROWS=rows, COLUMNS=columns,
         )  # fmt: skip

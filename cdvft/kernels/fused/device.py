@@ -1,196 +1,280 @@
-"""The update and its gradients as one kernel each, in Triton: nothing but inputs and outputs passes memory.
+"""The update and its gradients in Triton's language, which its interpreter runs on any machine.
 
-One complex signal carries two tokens: circ(c) is real, so that the parts never mix and nothing is unpacked,
-not even for the circulant's gradient, which is the real part of an inverse transform. Programs are
-persistent: each takes every so many groups of tokens, adds its share of the vectors' gradients in registers,
-and writes it once; `operators` adds the programs' shares in a fixed order.
+A program holds one token at a time, as one real signal: no row ever meets another, but in sums over rows. Of
+products in fp16 each signal has a scale of its own, which is undone in float32 at once. `plan` says how a
+signal is cut, and what `tables` hold.
 
-Everything here and in `dft` is in Triton's language alone, so that its interpreter runs it on any machine.
+`zero` is 0, which the compiler cannot know: addresses with `token & zero` in them are another for each token,
+so that what lies there is loaded anew, from the cache, and not kept in registers from before the loop.
 """
+
+import math
 
 import triton
 import triton.language as tl
 
-from cdvft.kernels.fused.device_rows import (
-    add_products,
-    groups_of,
-    hidden_zero,
-    in_64_bits,
-    load_pairs,
-    over_signals,
-    place,
-    store_pairs,
-)
-from cdvft.kernels.fused.dft import (
-    butterfly,
-    entries_of,
-    inverse,
-    one_spectrum_place,
-    part_of_spectrum,
-    transform,
-)
+SIDE = tl.constexpr(16)
+
+
+@triton.constexpr_function
+def cosine(step, radix):
+    """cos(2 pi step / radix)."""
+    return round(math.cos(2 * math.pi * step / radix), 15)
+
+
+@triton.constexpr_function
+def sine(step, radix):
+    """sin(2 pi step / radix)."""
+    return round(math.sin(2 * math.pi * step / radix), 15)
+
+
+@triton.constexpr_function
+def is_real(s, radix):
+    """Whether output s of the butterfly of real values is real."""
+    return 2 * s in (0, radix)
 
 
 @triton.jit
-def spectrum_kernel(
-    spectrum, c, tables,
-    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr,
-):  # fmt: skip
-    """FFT(c) / d, a program each circulant: parts s of tiles, real before imaginary."""
-    c += tl.program_id(0) * (RADIX * ROWS * COLUMNS)
-    spectrum += tl.program_id(0) * (2 * RADIX * N1 * N2)
-    re, im = (), ()
-    for r in tl.static_range(RADIX):
-        at, inside = place(r, 0, ROWS, COLUMNS, N1, N2, 1)
-        re = re + (tl.load(c + at, mask=inside, other=0.0) / (RADIX * ROWS * COLUMNS),)
-        im = im + (tl.full((N1, N2), 0.0, tl.float32),)
-    re, im = butterfly(re, im, RADIX, -1)
-    for s in tl.static_range(RADIX):
-        part_re, part_im = transform(re[s], im[s], tables, s, RADIX, N1, N2, 1, "tf32x3")
-        at = spectrum + 2 * s * N1 * N2 + one_spectrum_place(N1, N2, GROUP)
-        tl.store(at, part_re)
-        tl.store(at + N1 * N2, part_im)
+def _tile(start, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Real and imaginary part of a table or spectrum."""
+    at = tl.arange(0, ROWS)[:, None] * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    return tl.load(start + at), tl.load(start + ROWS * COLUMNS + at)
 
 
 @triton.jit
-def signal_kernel(
-    c, spectrum, tables,
-    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
-    """Re IFFT(spectrum), a program each circulant."""
-    c += tl.program_id(0) * (RADIX * ROWS * COLUMNS)
-    spectrum += tl.program_id(0) * (2 * RADIX * N1 * N2)
-    re, im = (), ()
-    for s in tl.static_range(RADIX):
-        at = spectrum + 2 * s * N1 * N2 + one_spectrum_place(N1, N2, GROUP)
-        part_re, part_im = tl.load(at), tl.load(at + N1 * N2)
-        part_re, part_im = inverse(part_re, part_im, tables, s, RADIX, N1, N2, 1, PRECISION)
-        re, im = re + (part_re,), im + (part_im,)
-    re, im = butterfly(re, im, RADIX, 1)
-    for r in tl.static_range(RADIX):
-        at, inside = place(r, 0, ROWS, COLUMNS, N1, N2, 1)
-        tl.store(c + at, re[r] / (RADIX * ROWS * COLUMNS), mask=inside)
+def _dot(a, b, PRECISION: tl.constexpr):
+    if PRECISION == "fp16":
+        found = tl.dot(a.to(tl.float16), b.to(tl.float16))
+    else:
+        found = tl.dot(a, b, input_precision=PRECISION)
+    return found
 
 
 @triton.jit
-def update_kernel(
-    out, x, first, last, bias, spectrum, tables, alpha, tokens, zero,
-    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr, ADD: tl.constexpr, BIAS: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
-    """out = alpha last * IFFT(spectrum * FFT(first * x)), plus what is there, or a bias, if asked."""
-    width: tl.constexpr = RADIX * ROWS * COLUMNS
-    groups = groups_of(tokens, GROUP)
-    for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
-        same = hidden_zero(group, zero)
-        start = in_64_bits(group) * (2 * GROUP * width)
-        re, im = load_pairs(x + start, group, tokens, first, 1.0, same, RADIX, ROWS, COLUMNS, N1, N2, GROUP)
-        re, im = butterfly(re, im, RADIX, -1)
-        back_re, back_im = (), ()
-        for s in tl.static_range(RADIX):
-            part_re, part_im = transform(re[s], im[s], tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
-            c_re, c_im = part_of_spectrum(spectrum + same, s, N1, N2, GROUP)
-            part_re, part_im = part_re * c_re - part_im * c_im, part_re * c_im + part_im * c_re
-            part_re, part_im = inverse(part_re, part_im, tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
-            back_re, back_im = back_re + (part_re,), back_im + (part_im,)
-        re, im = butterfly(back_re, back_im, RADIX, 1)
-        store_pairs(
-            out + start, re, im, group, tokens, last, alpha, bias, same,
-            RADIX, ROWS, COLUMNS, N1, N2, GROUP, ADD, BIAS,
-        )  # fmt: skip
+def _power_of_two(most):
+    """The power of two at or below a float32, and its inverse: products with either are exact, and finite."""
+    exponent = tl.minimum(tl.maximum(most.to(tl.int32, bitcast=True) >> 23, 1), 253)
+    inverse = 254 - exponent
+    return (exponent << 23).to(tl.float32, bitcast=True), (inverse << 23).to(tl.float32, bitcast=True)
 
 
 @triton.jit
-def gradients_kernel(
-    grad_x, shares, x, grad, first, last, spectrum, tables, alpha, tokens, zero,
-    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr, RELOAD: tl.constexpr, INPUT: tl.constexpr, OUTPUT: tl.constexpr,
-    NEEDS_X: tl.constexpr, ADD: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
-    """Gradients of the loss, given that by the update: by x whole, by the vectors a program's share.
+def _scaled(re, im):
+    """The signal with a greatest part of 1 to 2, and the power of two that it was divided by.
 
-    With u = first x, h = alpha last grad, U and H their spectra, v = IFFT(C U), g_u = IFFT(conj(C) H), and
-    sums over tokens: g_x = first g_u, g_first = sum x g_u, g_last = alpha sum grad v,
-    g_c = Re IFFT(sum conj(U) H).
-    RELOAD reads tokens again, from the cache, for each part of their spectra, rather than keep them.
-    INPUT asks for the first two, OUTPUT for the others: both at once where registers hold all.
-    shares: (programs, 2 d + 2 RADIX N1 N2): first, last, and of c the sum itself, as `spectrum_kernel` has
-    spectra; the inverse transform is `signal_kernel`'s.
+    fp16 ends at 65504, which no sum of a transform reaches then, and below 6e-5 has fewer digits.
     """
-    width: tl.constexpr = RADIX * ROWS * COLUMNS
+    most = tl.maximum(tl.abs(re), tl.abs(im))
+    power, inverse = _power_of_two(tl.max(tl.max(most, axis=0), axis=0))
+    return re * inverse, im * inverse, power
+
+
+@triton.jit
+def _place(r, start, size, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N2: tl.constexpr):
+    """Where tile r of a block that begins at `start` lies in a row of so many entries, and what is there."""
+    row, column = tl.arange(0, SIDE)[:, None], tl.arange(0, N2)[None, :]
+    at = start + r * ROWS * COLUMNS + row * COLUMNS + column
+    return at, (row < ROWS) & (column < COLUMNS) & (at < size)
+
+
+@triton.jit
+def _transform(
+    row, diagonal, scale, start, size, tables, s: tl.constexpr,
+    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N2: tl.constexpr,
+    PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Part s of the spectrum of a block of scale diagonal * row: frequency R (k1 + n1 k2) + s at [k2, k1]."""
+    re = tl.full((SIDE, N2), 0.0, tl.float32)
+    im = tl.full((SIDE, N2), 0.0, tl.float32)
+    for r in tl.static_range(RADIX):
+        at, inside = _place(r, start, size, ROWS, COLUMNS, N2)
+        value = tl.load(row + at, mask=inside, other=0.0).to(tl.float32)
+        value *= tl.load(diagonal + at, mask=inside, other=0.0) * scale
+        if cosine(r * s, RADIX) != 0:
+            re += value * cosine(r * s, RADIX)
+        if sine(r * s, RADIX) != 0:
+            im -= value * sine(r * s, RADIX)
+    if PRECISION == "fp16":
+        re, im, power = _scaled(re, im)
+    tables += s * (2 * SIDE * (SIDE + N2))
+    left_re, left_im = _tile(tables, SIDE, SIDE)
+    to_re, to_im = _dot(left_re, re, PRECISION), _dot(left_im, re, PRECISION)
+    if not is_real(s, RADIX):
+        to_re -= _dot(left_im, im, PRECISION)
+        to_im += _dot(left_re, im, PRECISION)
+    turn_re, turn_im = _tile(tables + 2 * SIDE * SIDE, SIDE, N2)
+    re = tl.trans(to_re * turn_re - to_im * turn_im)
+    im = tl.trans(to_re * turn_im + to_im * turn_re)
+    right_re, right_im = _tile(tables + (RADIX // 2 + 1 - s) * (2 * SIDE * (SIDE + N2)), N2, N2)
+    to_re = _dot(right_re, re, PRECISION) - _dot(right_im, im, PRECISION)
+    to_im = _dot(right_re, im, PRECISION) + _dot(right_im, re, PRECISION)
+    if PRECISION == "fp16":
+        to_re, to_im = to_re * power, to_im * power
+    return to_re, to_im
+
+
+@triton.jit
+def _inverse(
+    re, im, tables, s: tl.constexpr, RADIX: tl.constexpr, N2: tl.constexpr, PRECISION: tl.constexpr
+):  # fmt: skip
+    """Output s of the butterfly from part s of a spectrum, times d / R: by the adjoints of those products."""
+    if PRECISION == "fp16":
+        re, im, power = _scaled(re, im)
+    tables += s * (2 * SIDE * (SIDE + N2))
+    right_re, right_im = _tile(tables + (RADIX // 2 + 1 - s) * (2 * SIDE * (SIDE + N2)), N2, N2)
+    to_re = tl.trans(_dot(right_re, re, PRECISION) + _dot(right_im, im, PRECISION))
+    to_im = tl.trans(_dot(right_re, im, PRECISION) - _dot(right_im, re, PRECISION))
+    turn_re, turn_im = _tile(tables + 2 * SIDE * SIDE, SIDE, N2)
+    re, im = to_re * turn_re + to_im * turn_im, to_im * turn_re - to_re * turn_im
+    left_re, left_im = _tile(tables, SIDE, SIDE)
+    left_re, left_im = tl.trans(left_re), tl.trans(left_im)
+    to_re = _dot(left_re, re, PRECISION) + _dot(left_im, im, PRECISION)
+    to_im = to_re
+    if not is_real(s, RADIX):
+        to_im = _dot(left_re, im, PRECISION) - _dot(left_im, re, PRECISION)
+    if PRECISION == "fp16":
+        to_re, to_im = to_re * power, to_im * power
+    return to_re, to_im
+
+
+@triton.jit(do_not_specialize=["tokens", "zero"])  # what is computed of a row depends on no number of rows
+def product_kernel(
+    out, shares, others, rows, before, after, bias, spectra, tables, alpha, tokens, d_in, d_out, inner,
+    by_outer, by_inner, zero,
+    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N2: tl.constexpr,
+    CONJUGATE: tl.constexpr, STORE: tl.constexpr, ADD: tl.constexpr, BIAS: tl.constexpr,
+    SHARE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """v = C (alpha before * rows), or C^T of it where CONJUGATE, for one row of C's blocks a program.
+
+    STORE asks for out = after * v, plus a bias (BIAS), plus what is there (ADD); SHARE for the program's
+    share of the sum over tokens of others * v: (programs, blocks p).
+    rows: (tokens, d_in); out, others: (tokens, d_out); spectra: of blocks FFT(c) / p, in `orders`, those of a
+    row by_inner apart, of which there are inner, and rows by_outer
+    """
+    p: tl.constexpr = RADIX * ROWS * COLUMNS
+    parts: tl.constexpr = RADIX // 2 + 1
+    block, blocks = tl.program_id(1), tl.num_programs(1)
+    blank = tl.full((SIDE, N2), 0.0, tl.float32)
     blanks = ()
     for _ in tl.static_range(RADIX):
-        blanks = blanks + (tl.full((N1, GROUP * N2), 0.0, tl.float32),)
-    sum_first, sum_last, sum_re, sum_im = blanks, blanks, blanks, blanks
-    groups = groups_of(tokens, GROUP)
-    for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
-        same = hidden_zero(group, zero)
-        ordered = (same == 0) | (RADIX <= GROUP)  # always true: with few parts the compiler may know it
-        start = in_64_bits(group) * (2 * GROUP * width)
-        h_re, h_im, u_re, u_im = blanks, blanks, blanks, blanks
-        v_re, v_im, g_re, g_im, new_re, new_im = (), (), (), (), (), ()
-        for s in tl.static_range(RADIX):
-            if s == 0 or RELOAD:  # noqa: SIM102, for it is known when compiled
-                if ordered:
-                    h_re, h_im = load_pairs(
-                        grad + start, group, tokens, last, alpha, same, RADIX, ROWS, COLUMNS, N1, N2, GROUP
-                    )
-                    h_re, h_im = butterfly(h_re, h_im, RADIX, -1)
-                    if OUTPUT:
-                        u_re, u_im = load_pairs(
-                            x + start, group, tokens, first, 1.0, same, RADIX, ROWS, COLUMNS, N1, N2, GROUP
-                        )
-                        u_re, u_im = butterfly(u_re, u_im, RADIX, -1)
-            hs_re, hs_im = transform(h_re[s], h_im[s], tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
-            if OUTPUT:
-                us_re, us_im = transform(u_re[s], u_im[s], tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
-                to_re, to_im = sum_re[s], sum_im[s]
-                if ordered:
-                    to_re += us_re * hs_re + us_im * hs_im
-                    to_im += us_re * hs_im - us_im * hs_re
-                new_re, new_im = new_re + (to_re,), new_im + (to_im,)
-                c_re, c_im = part_of_spectrum(spectrum + same, s, N1, N2, GROUP)
-                us_re, us_im = us_re * c_re - us_im * c_im, us_re * c_im + us_im * c_re
-                us_re, us_im = inverse(us_re, us_im, tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
-                v_re, v_im = v_re + (us_re,), v_im + (us_im,)
-            if INPUT:
-                c_re, c_im = part_of_spectrum(spectrum + same, s, N1, N2, GROUP)
-                hs_re, hs_im = hs_re * c_re + hs_im * c_im, hs_im * c_re - hs_re * c_im
-                hs_re, hs_im = inverse(hs_re, hs_im, tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
-                g_re, g_im = g_re + (hs_re,), g_im + (hs_im,)
-        if OUTPUT:
-            sum_re, sum_im = new_re, new_im
-            if ordered:
-                v_re, v_im = butterfly(v_re, v_im, RADIX, 1)
-                sum_last = add_products(
-                    sum_last, grad + start, v_re, v_im, group, tokens, same,
-                    RADIX, ROWS, COLUMNS, N1, N2, GROUP,
-                )  # fmt: skip
-        if INPUT:
-            g_re, g_im = butterfly(g_re, g_im, RADIX, 1)
-            sum_first = add_products(
-                sum_first, x + start, g_re, g_im, group, tokens, same,
-                RADIX, ROWS, COLUMNS, N1, N2, GROUP,
-            )  # fmt: skip
-            if NEEDS_X:
-                store_pairs(
-                    grad_x + start, g_re, g_im, group, tokens, first, 1.0, first, same,
-                    RADIX, ROWS, COLUMNS, N1, N2, GROUP, ADD, False,
-                )  # fmt: skip
-    after = hidden_zero(groups, zero)  # else addresses of before the loop are kept for here
-    share = shares + (tl.program_id(0) + after) * (2 * width + 2 * RADIX * N1 * N2)
-    for r in tl.static_range(RADIX):
-        at, inside = place(r, after, ROWS, COLUMNS, N1, N2, 1)
-        if INPUT:
-            tl.store(share + at, over_signals(sum_first[r], N1, N2, GROUP), mask=inside)
-        if OUTPUT:
-            tl.store(share + width + at, over_signals(sum_last[r], N1, N2, GROUP) * alpha, mask=inside)
-    if OUTPUT:
-        rows: tl.constexpr = N1 if GROUP == 1 else N2  # of spectra, as `transform` leaves them
-        columns: tl.constexpr = N2 if GROUP == 1 else N1
-        for s in tl.static_range(RADIX):
-            part = share + 2 * width + 2 * s * N1 * N2 + entries_of(rows, columns) + after
-            tl.store(part, over_signals(sum_re[s], rows, columns, GROUP))
-            tl.store(part + N1 * N2, over_signals(sum_im[s], rows, columns, GROUP))
+        blanks = blanks + (blank,)
+    sums = blanks
+    for token in tl.range(tl.program_id(0), tokens, tl.num_programs(0)):
+        far = tl.full((), 1, tl.int64) * token  # for offsets beyond 2^31
+        same = tl.multiple_of(token & zero, 16)
+        signal = blanks
+        for s in tl.static_range(parts):
+            re, im = tl.full((N2, SIDE), 0.0, tl.float32), tl.full((N2, SIDE), 0.0, tl.float32)
+            for j in tl.range(0, inner):
+                u_re, u_im = _transform(
+                    rows + far * d_in,
+                    before + same,
+                    alpha,
+                    j * p,
+                    d_in,
+                    tables + same,
+                    s,
+                    RADIX,
+                    ROWS,
+                    COLUMNS,
+                    N2,
+                    PRECISION,
+                )
+                at = (block * by_outer + j * by_inner) * parts + s
+                c_re, c_im = _tile(spectra + same + at * (2 * SIDE * N2), N2, SIDE)
+                if CONJUGATE:
+                    c_im = -c_im
+                re += u_re * c_re - u_im * c_im
+                im += u_re * c_im + u_im * c_re
+            re, im = _inverse(re, im, tables + same, s, RADIX, N2, PRECISION)
+            found = ()
+            for r in tl.static_range(RADIX):
+                value = signal[r]
+                if is_real(s, RADIX):
+                    value += re * cosine(r * s, RADIX)
+                else:  # its conjugate, part R - s, adds as much
+                    value += re * (2 * cosine(r * s, RADIX)) - im * (2 * sine(r * s, RADIX))
+                found = found + (value,)
+            signal = found
+        found = ()
+        for r in tl.static_range(RADIX):
+            at, inside = _place(r, block * p, d_out, ROWS, COLUMNS, N2)
+            if SHARE:
+                other = tl.load(others + far * d_out + at, mask=inside, other=0.0).to(tl.float32)
+                found = found + (sums[r] + other * signal[r],)
+            if STORE:
+                value = signal[r] * tl.load(after + same + at, mask=inside, other=0.0)
+                to = out + far * d_out + at
+                if BIAS:
+                    value += tl.load(bias + at, mask=inside, other=0.0).to(tl.float32)
+                if ADD:
+                    value += tl.load(to, mask=inside, other=0.0).to(tl.float32)
+                tl.store(to, value.to(out.dtype.element_ty), mask=inside)
+        if SHARE:
+            sums = found
+    if SHARE:
+        share = shares + (tl.program_id(0) * blocks + block) * p
+        for r in tl.static_range(RADIX):
+            at, inside = _place(r, 0, p, ROWS, COLUMNS, N2)
+            tl.store(share + at, sums[r], mask=inside)
+
+
+@triton.jit(do_not_specialize=["tokens", "zero"])
+def correlate_kernel(
+    shares, x, grad, first, last, tables, alpha, tokens, d_in, d_out, q2, zero,
+    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N2: tl.constexpr,
+    PRECISION: tl.constexpr,
+):  # fmt: skip
+    """A program's share of a block's gradient as a spectrum, sum conj(FFT(first x_j)) FFT(alpha last grad_i).
+
+    shares: (programs, q1 q2, parts, 2, N2, SIDE)
+    """
+    p: tl.constexpr = RADIX * ROWS * COLUMNS
+    parts: tl.constexpr = RADIX // 2 + 1
+    i, j = tl.program_id(1) // q2, tl.program_id(1) % q2
+    sums_re, sums_im = (), ()
+    for _ in tl.static_range(parts):
+        sums_re = sums_re + (tl.full((N2, SIDE), 0.0, tl.float32),)
+        sums_im = sums_im + (tl.full((N2, SIDE), 0.0, tl.float32),)
+    for token in tl.range(tl.program_id(0), tokens, tl.num_programs(0)):
+        far = tl.full((), 1, tl.int64) * token
+        same = tl.multiple_of(token & zero, 16)
+        found_re, found_im = (), ()
+        for s in tl.static_range(parts):
+            u_re, u_im = _transform(
+                x + far * d_in,
+                first + same,
+                1.0,
+                j * p,
+                d_in,
+                tables + same,
+                s,
+                RADIX,
+                ROWS,
+                COLUMNS,
+                N2,
+                PRECISION,
+            )
+            h_re, h_im = _transform(
+                grad + far * d_out,
+                last + same,
+                alpha,
+                i * p,
+                d_out,
+                tables + same,
+                s,
+                RADIX,
+                ROWS,
+                COLUMNS,
+                N2,
+                PRECISION,
+            )
+            found_re = found_re + (sums_re[s] + (u_re * h_re + u_im * h_im),)
+            found_im = found_im + (sums_im[s] + (u_re * h_im - u_im * h_re),)
+        sums_re, sums_im = found_re, found_im
+    share = shares + (tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)) * (parts * 2 * SIDE * N2)
+    at = tl.arange(0, N2)[:, None] * SIDE + tl.arange(0, SIDE)[None, :]
+    for s in tl.static_range(parts):
+        tl.store(share + 2 * s * SIDE * N2 + at, sums_re[s])
+        tl.store(share + (2 * s + 1) * SIDE * N2 + at, sums_im[s])

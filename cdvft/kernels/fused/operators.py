@@ -1,28 +1,30 @@
-"""Launches of the kernels, and the same as operators of torch, which torch.compile and export see into.
+"""Launches of the kernels, and the same as operators of torch, which compilers and dispatch modes see.
 
-For whole circulants; `blocks` has the others, and `cube` those of 4096. A pass is two launches forward (the
-circulant's spectrum, the update) and four backward (spectrum, gradients, the sum of the programs' shares, c's
-gradient from its spectrum; another where `Plan.split`).
+A pass is one launch forward and three backward (by x and first, by last, by c), whatever the blocks, besides
+torch's operators for the circulants' spectra and the sums of the programs' shares.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import triton_op
+from torch.library import custom_op
 
-from cdvft.kernels.fused import blocks, cube
-from cdvft.kernels.fused.cube_shape import CUBE, Cube
-from cdvft.kernels.fused.device import gradients_kernel, signal_kernel, spectrum_kernel, update_kernel
-from cdvft.kernels.fused.launch import launched, on_its_device
-from cdvft.kernels.fused.plan import Plan, plan_for
-from cdvft.kernels.fused.programs import programs_for, resident
-from cdvft.kernels.fused.tables_operator import tables_for
+from cdvft.kernels.fused.device import correlate_kernel, product_kernel
+from cdvft.kernels.fused.plan import SIDE, Plan, orders, plan_for, tables
+
+PROGRAMS_ELSEWHERE = 3
+"""Where no device tells: in Triton's interpreter, whose programs run one after another."""
 
 
-@on_its_device
+def launch(kernel: Any, grid: tuple[int, ...], warps: int, *args: Any, **constants: Any) -> None:
+    """Run a kernel by programs of so many warps."""
+    kernel[grid](*args, **constants, num_warps=warps, num_stages=1)
+
+
 def update(
     x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float,
     out: Tensor | None = None, bias: Tensor | None = None,
@@ -32,7 +34,7 @@ def update(
     Args:
         x: (tokens, d_in), in one piece: float32, bfloat16 or float16
         first: (d_in), float32, as c and last
-        c: (d), one circulant as wide as x and the output; or (q1, q2, p), blocks
+        c: (q1, q2, p)
         last: (d_out)
         alpha: scale of the update
         out: (tokens, d_out), in one piece
@@ -41,27 +43,20 @@ def update(
     Returns:
         (tokens, d_out)
     """
-    if c.dim() == 3:
-        return blocks.update(_blocks(x, c), x, first, last, alpha, out, bias)
-    if c.numel() == CUBE.width:
-        return cube.update(x, first, c, last, alpha, out, bias, precision(x.dtype), _programs(x, CUBE))
-    plan, add = _plan(c), out is not None
-    y = torch.empty_like(x) if out is None else out
-    if len(x):
-        spectrum, constants = _spectrum(c, plan), tables_for(plan, c)
-        launched(update_kernel, plan.warps)[(_programs(x, plan),)](
-            y, x, first, last, last if bias is None else bias, spectrum, constants, alpha, len(x), 0,
-            *plan.geometry, GROUP=plan.group, ADD=add, BIAS=bias is not None, PRECISION=precision(x.dtype),
-        )  # fmt: skip
-    return y
+    with torch.cuda.device_of(x):  # Triton launches on the current one
+        y = x.new_empty(len(x), last.numel()) if out is None else out
+        _product(x, first, alpha, spectra(c), None, after=last, out=y, add=out is not None, bias=bias)
+        return y
 
 
-@on_its_device
 def gradients(
     x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float,
     grad_x: Tensor | None, needs_x: bool = True,
 ) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients by x, first, last and c, given that by the update.
+
+    With u = first x, h = alpha last grad, v = circ(c) u and g_u = circ(c)^T h: g_x = first g_u, and sums over
+    tokens: g_first = sum x g_u, g_last = alpha sum grad v, g_c = Re IFFT(sum conj(FFT u) FFT h).
 
     Args:
         x, first, c, last, alpha: as `update` took them
@@ -72,46 +67,97 @@ def gradients(
     Returns:
         by x, of the dtype of x, or `grad_x`; by first, last and c, float32
     """
-    if c.dim() == 3:
-        return blocks.gradients(_blocks(x, c), x, grad, first, last, alpha, grad_x, needs_x)
-    if c.numel() == CUBE.width:
-        programs = _programs(x, CUBE)
-        return cube.gradients(x, grad, first, c, last, alpha, grad_x, needs_x, precision(x.dtype), programs)
-    plan, programs, add = _plan(c), _programs(x, _plan(c)), grad_x is not None
-    if grad_x is None and needs_x:
-        grad_x = torch.empty_like(x)
-    if not len(x):
-        return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
-    shares = c.new_empty(programs, 2 * (plan.width + plan.entries))
-    spectrum, constants, geometry = _spectrum(c, plan), tables_for(plan, c), plan.geometry
-    for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
-        launched(gradients_kernel, plan.warps)[(programs,)](
-            x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
-            len(x), 0, *geometry, GROUP=plan.group, RELOAD=plan.reload, INPUT=by_input, OUTPUT=by_output,
-            NEEDS_X=needs_x, ADD=add, PRECISION=precision(x.dtype),
+    with torch.cuda.device_of(x):
+        add = grad_x is not None
+        if grad_x is None and needs_x:
+            grad_x = torch.empty_like(x)
+        of_c = spectra(c)
+        by_first = _product(grad, last, alpha, of_c, x, after=first, out=grad_x, add=add, transposed=True)
+        by_last = _product(x, first, alpha, of_c, grad)
+        return grad_x, by_first, by_last, _correlate(x, grad, first, c, last, alpha)
+
+
+def _product(
+    rows: Tensor, before: Tensor, alpha: float, of_c: Spectra, others: Tensor | None, *,
+    after: Tensor | None = None, out: Tensor | None = None, add: bool = False, bias: Tensor | None = None,
+    transposed: bool = False,
+) -> Tensor:  # fmt: skip
+    """v = C (alpha before * rows), or C^T; out = after * v, if asked; gives the sum of others * v, if any."""
+    tiles, plan = of_c
+    q1, q2 = tiles.shape[:2]
+    outer, inner, steps = (q2, q1, (1, q2)) if transposed else (q1, q2, (q2, 1))
+    size = others.shape[1] if others is not None else out.shape[1] if out is not None else 0
+    programs = len(rows) if others is None else _programs(rows, plan, outer)
+    shares = before.new_empty(programs, outer * plan.width) if others is not None else before
+    if programs:
+        places = (rows if t is None else t for t in (out, shares, others))  # for none, what is not touched
+        launch(
+            product_kernel, (programs, outer), plan.warps, *places, rows, before,
+            before if after is None else after, before if bias is None else bias, tiles,
+            tables(plan, rows.device), alpha, len(rows), rows.shape[1], size, inner, *steps, 0,
+            RADIX=plan.radix, ROWS=plan.rows, COLUMNS=plan.columns, N2=plan.tile_columns,
+            CONJUGATE=transposed, STORE=out is not None, ADD=add, BIAS=bias is not None,
+            SHARE=others is not None, PRECISION=precision(rows.dtype),
         )  # fmt: skip
-    by_first, by_last, by_spectrum = shares.sum(0).split([plan.width, plan.width, 2 * plan.entries])
-    by_c = torch.empty_like(c)
-    launched(signal_kernel, plan.warps)[(1,)](
-        by_c, by_spectrum, constants, *geometry, GROUP=plan.group, PRECISION=precision(x.dtype)
-    )
-    return grad_x, by_first, by_last, by_c
+    return shares.sum(0)[:size] if others is not None else shares
 
 
-@triton_op("cdvft::update", mutates_args=())
+def _correlate(x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
+    """The gradient by c."""
+    (q1, q2, p), plan = c.shape, _plan(c)
+    programs = _programs(x, plan, q1 * q2)
+    shares = c.new_empty(programs, q1, q2, plan.parts, 2, plan.tile_columns, SIDE)
+    if programs:
+        launch(
+            correlate_kernel, (programs, q1 * q2), plan.warps, shares, x, grad, first, last,
+            tables(plan, c.device), alpha, len(x), x.shape[1], grad.shape[1], q2, 0,
+            RADIX=plan.radix, ROWS=plan.rows, COLUMNS=plan.columns, N2=plan.tile_columns,
+            PRECISION=precision(x.dtype),
+        )  # fmt: skip
+    _, _, entry, factor = orders(plan, c.device)
+    half = shares.sum(0).view(q1, q2, -1)[:, :, entry] * factor
+    return torch.fft.irfft(torch.view_as_complex(half), n=p)
+
+
+Spectra = tuple[Tensor, Plan]
+"""(q1, q2, parts, 2, tile_columns, SIDE), in the order of tiles, and how they are cut."""
+
+
+def spectra(c: Tensor) -> Spectra:
+    """FFT(c) / p of each block."""
+    plan = _plan(c)
+    number, factor, _, _ = orders(plan, c.device)
+    half = torch.view_as_real(torch.fft.rfft(c, norm="forward")).flatten(2)
+    return half[:, :, number] * factor, plan
+
+
+def _programs(rows: Tensor, plan: Plan, blocks: int) -> int:
+    """Programs that share the tokens of a sum, beside those of other blocks."""
+    if rows.device.type != "cuda":
+        return min(len(rows), PROGRAMS_ELSEWHERE)
+    resident = _multiprocessors(rows.device) * plan.resident
+    return min(len(rows), max(1, resident // blocks))
+
+
+@functools.lru_cache
+def _multiprocessors(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+@custom_op("cdvft::update", mutates_args=())
 def update_operator(x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
     """`update` as an operator of torch, with its gradient."""
     return update(x, first, c, last, alpha)
 
 
-@triton_op("cdvft::update_gradients", mutates_args=())
+@custom_op("cdvft::update_gradients", mutates_args=())
 def gradients_operator(
     x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`gradients` as an operator of torch, by x, first, last and c."""
-    by_x, by_first, by_last, by_c = gradients(x, grad, first, c, last, alpha, None)
+    by_x, *by_vectors = gradients(x, grad, first, c, last, alpha, None)
     assert by_x is not None
-    return by_x, by_first.clone(), by_last.clone(), by_c.clone()  # an operator's outputs share no memory
+    return by_x, *by_vectors
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -157,21 +203,3 @@ def _plan(c: Tensor) -> Plan:
     if plan is None:
         raise ValueError(f"No tiles hold a transform of length {c.shape[-1]}: ask `supports` first.")
     return plan
-
-
-def _blocks(x: Tensor, c: Tensor) -> blocks.Blocks:
-    plan = _plan(c)
-    return blocks.Blocks(c, plan, precision(x.dtype), resident(x.device, plan.warps))
-
-
-def _spectrum(c: Tensor, plan: Plan) -> Tensor:
-    spectrum = c.new_empty(2 * plan.entries)
-    launched(spectrum_kernel, plan.warps)[(1,)](
-        spectrum, c, tables_for(plan, c), *plan.geometry, GROUP=plan.group
-    )
-    return spectrum
-
-
-def _programs(x: Tensor, plan: Plan | Cube) -> int:
-    """Programs that loop over the groups of tokens: as many as run at once, or one a group."""
-    return programs_for(len(x), plan.group, resident(x.device, plan.warps))

@@ -1,27 +1,37 @@
-"""How a width is cut into what tensor cores multiply: a DFT as a few matrix products.
+"""How a width is cut into what tensor cores multiply: the DFT of a real signal as a few matrix products.
 
-A DFT of length d = R n1 n2 is a butterfly of R values, written out, and per output of the butterfly two
+A DFT of length d = R n1 n2 is a butterfly of R values, written out, and for each output of the butterfly two
 products with DFT matrices of n1 and n2, with a twiddle between (Cooley, Tukey, 1965; as matrix products: Fu
-et al., "FlashFFTConv", 2023). Sides of tiles are powers of two from 16 on; where n1 or n2 is none, tables and
-inputs are zero in the rest of the tile, which is exact, and costs `Plan.waste`. The signal itself is never
-padded: a cyclic product of length d is none of a greater length.
+et al., "FlashFFTConv", 2023). A signal is real and is one token's alone: outputs s and R - s of the butterfly
+are conjugates, of which one is transformed, and outputs 0 and R / 2 are real, so that their first product
+takes two real products in place of four.
+
+Tiles have powers of two from 16 on as their sides; where n1 or n2 is none, tables and inputs are zero in the
+rest of the tile, which is exact, and costs `Plan.waste`. The signal itself is never padded: a cyclic product
+of length d is none of a greater length.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
-RADIXES = (1, 2, 3, 4)
-"""Butterflies that `device` has written out."""
-ROWS = 16
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RADIXES = range(1, 9)
+"""Of more, registers do not hold the signal, and compiling takes minutes."""
+WIDEST = 4096
+SIDE = 16
 """Rows of a tile, the least that tensor cores take."""
 COLUMNS = (16, 32, 64)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """d = radix x rows x columns, in `radix` tiles of ROWS x tile_columns."""
+    """d = radix x rows x columns, in tiles of SIDE x tile_columns."""
 
     radix: int
     rows: int
@@ -34,87 +44,112 @@ class Plan:
         return self.radix * self.rows * self.columns
 
     @property
-    def entries(self) -> int:
-        """Entries of all tiles together; d where nothing is masked."""
-        return self.radix * ROWS * self.tile_columns
+    def parts(self) -> int:
+        """Outputs of the butterfly that are transformed."""
+        return self.radix // 2 + 1
+
+    @property
+    def tile(self) -> int:
+        """Entries of one."""
+        return SIDE * self.tile_columns
 
     @property
     def waste(self) -> float:
-        """Share of the tiles' entries that are masked: 0 for 2^k and 3 x 2^k from 256 on."""
-        return 1 - self.width / self.entries
-
-    @property
-    def geometry(self) -> tuple[int, ...]:
-        """RADIX, ROWS, COLUMNS, N1, N2: what kernels are compiled for."""
-        return self.radix, self.rows, self.columns, ROWS, self.tile_columns
+        """Share of the signal's tiles that is masked: 0 for 2^k from 256 on, and some multiples of these."""
+        return 1 - self.width / (self.radix * self.tile)
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions in the matrix products of one transform, a token.
-
-        Two tokens share a complex transform: 8 entries (ROWS + tile_columns) for both.
-        """
-        return 4 * self.entries * (ROWS + self.tile_columns)
-
-    @property
-    def table_entries(self) -> int:
-        """float32 numbers of the DFT matrices and twiddles that each program reads."""
-        turns = (self.radix - 1) * ROWS + self.radix * ROWS * self.tile_columns
-        return 2 * (ROWS**2 + turns + self.tile_columns**2)
-
-    @property
-    def group(self) -> int:
-        """Signals, of two tokens each, that a program carries side by side: narrow tiles fill their warps so.
-
-        Triton deals products that follow one another to warps by columns if there are more of them than rows,
-        else by rows, of which a warp takes 16: warps beyond the first would all do the same.
-        """
-        return 2 if self.tile_columns == ROWS else 1
-
-    @property
-    def split(self) -> bool:
-        """Whether gradients take two passes, by x and first, by last and c: registers do not hold all."""
-        return self.radix > 3
-
-    @property
-    def reload(self) -> bool:
-        """Whether gradients read tokens again for each part of their spectra: registers do not hold both."""
-        return self.radix == 3 and self.tile_columns == COLUMNS[-1]
+        """Multiplications and additions in the matrix products of one token's transform, masked ones too."""
+        real = 2 - self.radix % 2
+        first = 2 * real + 4 * (self.parts - real)
+        return 2 * self.tile * (SIDE * first + self.tile_columns * 4 * self.parts)
 
     @property
     def warps(self) -> int:
-        """Warps of a program: one for 8 columns, which is what an instruction of the tensor cores yields."""
-        return self.group * self.tile_columns // 8
+        """Warps of a program, which holds a token: one for 8 columns, as tensor cores yield them."""
+        return self.tile_columns // 8
+
+    @property
+    def resident(self) -> int:
+        """Programs of a multiprocessor, of 65,536 registers, that sum over tokens, and write their shares."""
+        return max(1, 8 // self.warps)
 
 
 @functools.lru_cache
 def plan_for(width: int) -> Plan | None:
-    """The factors with the fewest FLOPs, then the widest rows; None where no tile is large enough.
-
-    A radix of 4 comes last, for its gradients take two passes.
-    """
+    """The factors with the fewest FLOPs, then the least radix; None where registers do not hold the tiles."""
     found = [
-        Plan(radix, rows, columns, tile_columns)
+        Plan(radix, length // columns, columns, tile_columns)
         for radix in RADIXES
+        for length in ([width // radix] if width % radix == 0 else [])
         for tile_columns in COLUMNS
-        if width % radix == 0
-        for rows, columns in _factors(width // radix, tile_columns)
+        for columns in range(1, tile_columns + 1)
+        if length % columns == 0 and length // columns <= SIDE and width <= WIDEST
     ]
-    return min(found, key=lambda plan: (plan.split, plan.flops, plan.radix, -plan.columns), default=None)
+    return min(found, key=lambda plan: (plan.flops, plan.radix, -plan.columns), default=None)
 
 
-def _factors(length: int, most_columns: int) -> list[tuple[int, int]]:
-    return [
-        (length // columns, columns)
-        for columns in range(1, most_columns + 1)
-        if length % columns == 0 and length // columns <= ROWS
-    ]
+@functools.lru_cache(maxsize=64)
+def tables(plan: Plan, device: torch.device) -> Tensor:
+    """DFT matrices and twiddles as one float32 tensor; of each the real part, then the imaginary one.
+
+    With w_n = exp(-2 pi i / n), inputs x[r n1 n2 + n2 j1 + j2] and frequencies R (k1 + n1 k2) + s, part s of
+    the spectrum is ((left_s @ y_s) * twiddle_s) @ right for output y_s of the butterfly, where
+
+        left_s[k1, j1]    = w_n1^{j1 k1} w_{R n1}^{j1 s}
+        twiddle_s[k1, j2] = w_d^{j2 (R k1 + s)}
+        right[j2, k2]     = w_n2^{j2 k2}
+
+    left_s and twiddle_s for each part s in turn, then right, padded with zeros to the tiles' sides.
+    """
+    radix, n1, n2 = plan.radix, plan.rows, plan.columns
+    j1, j2 = torch.arange(n1, device="cpu"), torch.arange(n2, device="cpu")
+    found = []
+    for s in range(plan.parts):
+        frequencies = radix * j1 + s
+        found.append(_turns(frequencies[:, None] * j1, radix * n1, SIDE, SIDE))
+        found.append(_turns(frequencies[:, None] * j2, plan.width, SIDE, plan.tile_columns))
+    found.append(_turns(j2[:, None] * j2, n2, plan.tile_columns, plan.tile_columns))
+    return torch.cat([one.flatten() for one in found]).to(device)
 
 
-MULTIPROCESSOR_WARPS = 8
-"""Warps whose threads can have 255 registers each on one multiprocessor, of 65,536 in all."""
+def _turns(exponents: Tensor, n: int, rows: int, columns: int) -> Tensor:
+    """exp(-2 pi i e / n), real and imaginary parts apart, with zeros up to the tile's sides."""
+    angles = (exponents % n).double() * (-2 * math.pi / n)
+    both = torch.stack([angles.cos(), angles.sin()])
+    return F.pad(both, (0, columns - both.shape[2], 0, rows - both.shape[1])).float()
 
 
-def programs_per_multiprocessor(warps: int) -> int:
-    """How many persistent programs one multiprocessor is given."""
-    return max(1, MULTIPROCESSOR_WARPS // warps)
+@functools.lru_cache(maxsize=64)
+def orders(plan: Plan, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Between half a spectrum and tiles, in which frequency R (k1 + n1 k2) + s is entry [s, k2, k1].
+
+    Both as real numbers: a half spectrum (d // 2 + 1, 2), and tiles (parts, 2, tile_columns, SIDE).
+
+    Returns:
+        of each number of the tiles, which of the half spectrum it is, and its factor: 0 for a masked one, -1
+        for a conjugate's imaginary part; the same of each number of the half spectrum
+    """
+    radix, n1, n2, d = plan.radix, plan.rows, plan.columns, plan.width
+    s, is_imaginary, k2, k1 = torch.meshgrid(
+        *(torch.arange(n, device="cpu") for n in (plan.parts, 2, plan.tile_columns, SIDE)), indexing="ij"
+    )
+    frequency, is_there = radix * (k1 + n1 * k2) + s, (k1 < n1) & (k2 < n2)
+    folded = torch.minimum(frequency, d - frequency)
+    number = torch.where(is_there, 2 * folded + is_imaginary, 0)
+    factor = is_there * torch.where(frequency == folded, 1, 1 - 2 * is_imaginary)
+    half, is_imaginary = torch.meshgrid(
+        torch.arange(d // 2 + 1, device="cpu"), torch.arange(2, device="cpu"), indexing="ij"
+    )
+    is_part = half % radix < plan.parts
+    own = torch.where(is_part, half, d - half)
+    k, s = own // radix, own % radix
+    entry = ((2 * s + is_imaginary) * plan.tile_columns + k // n1) * SIDE + k % n1
+    back = torch.where(is_part, 1, 1 - 2 * is_imaginary)
+    return (
+        number.to(device),
+        factor.to(device, torch.float32),
+        entry.to(device),
+        back.to(device, torch.float32),
+    )

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
 from cdvft.kernels import self_test
 from cdvft.kernels.native.build import library
 from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
+from cdvft.private_names import is_watched
 
 FEW_TOKENS = 4
 """Up to so many, the kernel whose registers hold neighbours of one token is the faster one."""
@@ -48,7 +48,7 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
             return f"a circulant of more than {MAX_ENTRIES:,} numbers is too large for it"
         if radixes_of(c.shape[-1]) is None:
             return f"block size {c.shape[-1]} has a prime factor above 7"
-    if is_in_torch_dispatch_mode():
+    if is_watched():
         return "a dispatch mode of torch watches operations"
     if library() is None:
         return "there is no C compiler, or CDVFT_ENGINE leaves it out"

@@ -57,8 +57,8 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
     Raises:
         ValueError: with what is wrong, and what would go.
     """
-    from cdvft.approximate import TARGETS as KNOWN
-    from cdvft.approximate import make_target
+    from cdvft_app.approximate import TARGETS as KNOWN
+    from cdvft_app.approximate import make_target
 
     target, n = request.get("target"), request.get("n")
     if isinstance(n, bool) or n not in SIZES:

@@ -18,7 +18,7 @@ PRODUCTS = 9e-4
 def tensors(width: int, tokens: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     """x, the gradient of the output, first, c and last, in float64, but of values that `dtype` has."""
     generator = torch.Generator().manual_seed(width + tokens)
-    sizes = [(tokens, width), (tokens, width), (width,), (width,), (width,)]
+    sizes = [(tokens, width), (tokens, width), (width,), (1, 1, width), (width,)]
     found = [torch.randn(*size, generator=generator, dtype=torch.float64) for size in sizes]
     found[3] /= width**0.5
     return [t.to(dtype if i < 2 else torch.float32).double() for i, t in enumerate(found)]
@@ -31,7 +31,7 @@ def expected(x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor) ->
     if c.numel() <= DENSE:
         out = ALPHA * x @ cd_product([first, last], [c]).T
     else:
-        out = cd_linear_reference(x, [first, last], [c.view(1, 1, -1)], ALPHA)
+        out = cd_linear_reference(x, [first, last], [c], ALPHA)
     return [out, *torch.autograd.grad(out, leaves, grad)]
 
 

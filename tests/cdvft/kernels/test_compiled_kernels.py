@@ -55,5 +55,16 @@ def test_onnx_gives_the_same_numbers(layer: Layer, tmp_path: Path) -> None:
     torch.testing.assert_close(torch.from_numpy(found), layer(2 * x).detach(), rtol=1e-4, atol=1e-4)
 
 
+def test_onnxruntime_gives_the_same_numbers(layer: Layer, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    x = layer.problem.ours[0].detach()
+    program = torch.onnx.export(layer, (x,), dynamo=True, verbose=False)
+    assert program is not None
+    program.save(str(tmp_path / "layer.onnx"))
+    session = runtime.InferenceSession(str(tmp_path / "layer.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: (2 * x).numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), layer(2 * x).detach(), rtol=1e-5, atol=1e-5)
+
+
 def gradients(out: Tensor, layer: Layer) -> Iterator[Tensor]:
     yield from torch.autograd.grad(out.square().sum(), list(layer.parameters()))

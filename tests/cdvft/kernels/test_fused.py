@@ -19,12 +19,12 @@ from cdvft.kernels.selection import select
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 
 
-# every radix and number of columns; then masked ones; 13 tokens: programs with several groups of tokens
+# every radix and number of columns; then masked ones; 13 tokens: programs with several
 @pytest.mark.parametrize(
     ("width", "tokens"),
     [
         *[(256, 13), (256, 1), (512, 4), (768, 5), (1024, 3), (1536, 3), (2048, 3), (3072, 3), (4096, 7)],
-        *[(24, 13), (192, 5), (384, 3), (576, 3), (640, 2), (896, 3), (1152, 3)],
+        *[(24, 13), (192, 5), (384, 3), (640, 2), (1000, 2), (1152, 3), (1280, 2), (1792, 2), (49, 3)],
     ],
 )
 def test_value_and_gradients_are_those_of_the_method(operators: ModuleType, width: int, tokens: int) -> None:
@@ -74,8 +74,8 @@ def test_products_in_fp16_hold_inputs_and_gradients_of_any_size(
     assert [far(a, b) < PRODUCTS for a, b in zip(by_vectors, truth[2:], strict=True)] == [True] * 3
 
 
-def test_each_pair_of_tokens_has_a_scale_of_its_own(operators: ModuleType) -> None:
-    sizes = torch.tensor([1e-8, 1e-8, 1e4, 1e4, 1, 1, 1e-6, 1e-6])  # pairs that stand side by side
+def test_each_token_has_a_scale_of_its_own(operators: ModuleType) -> None:
+    sizes = torch.tensor([1e-8, 1e4, 1, 1e-6, 1e6, 1e-3, 1e8, 1e-30])
     given = tensors(256, 8, torch.bfloat16)
     given[:2] = [(sizes[:, None] * t).bfloat16().double() for t in given[:2]]
     truth = expected(*given)
@@ -88,15 +88,19 @@ def test_each_pair_of_tokens_has_a_scale_of_its_own(operators: ModuleType) -> No
     assert [far(a, b) < close for a, b in zip(by_x, truth[1], strict=True)] == [True] * 8
 
 
-def test_a_token_is_rounded_by_the_size_of_the_one_that_shares_its_signal(operators: ModuleType) -> None:
-    given = tensors(768, 2, torch.bfloat16)
-    given[0][0] *= 1024
-    truth = expected(*given)[0]
-    x, vectors = given[0].bfloat16(), [t.float() for t in given[2:]]
-    large, small = operators.update(x, *vectors, ALPHA)
-    assert far(large, truth[0]) < PRODUCTS + torch.finfo(torch.bfloat16).eps / 2
-    assert 0.1 < far(small, truth[1]) < 1024 * PRODUCTS, "the README says so"
-    assert far(operators.update(x.float(), *vectors, ALPHA)[1], truth[1]) < 1024 * 1e-6
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rows_of_zeros_and_denormal_numbers_are_finite(operators: ModuleType, dtype: torch.dtype) -> None:
+    given = tensors(256, 4, dtype)
+    smallest = torch.finfo(dtype).smallest_normal
+    for t in given[:2]:
+        t[0], t[1], t[2] = 0, smallest / 4, smallest * t[2].sign()
+    x, grad = (t.to(dtype) for t in given[:2])
+    first, c, last = (t.float() for t in given[2:])
+    found = [operators.update(x, first, c, last, ALPHA)]
+    found += operators.gradients(x, grad, first, c, last, ALPHA, None)
+    assert all(bool(t.isfinite().all()) for t in found)
+    assert not found[0][0].any() and not found[1][0].any()
+    assert far(found[0][3], expected(*given)[0][3]) < PRODUCTS + torch.finfo(dtype).eps / 2
 
 
 @pytest.mark.parametrize(("width", "tokens"), [(256, 7), (4096, 1)])
@@ -106,7 +110,7 @@ def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(
     given = tensors(width, tokens)
     truth = expected(*given)
     x, grad, first, c, last = (t.float() for t in given)
-    factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
+    factors = Factors([first, last], [c], ALPHA)
     y, by_x = torch.ones_like(x), torch.ones_like(x)
     fused.forward_(y, x.mT.contiguous().mT, factors)  # a view: its rows are not in one piece
     diagonals, circulants = fused.backward(x, grad, factors, by_x)
@@ -118,23 +122,12 @@ def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(
         (by_first, by_last), (by_c,) = found
         assert far(by_first, truth[2]) < 1e-6
         assert far(by_last, truth[3]) < 1e-6
-        assert far(by_c.view(-1), truth[4]) < 1e-6
-
-
-def test_no_tracer_that_is_not_there_is_asked_at_each_launch(
-    operators: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cdvft.kernels.fused import launch
-
-    monkeypatch.setattr(launch, "wrap_triton", lambda _: pytest.fail("costs 0.1 ms a launch"))
-    x, grad, *vectors = (t.float() for t in tensors(256, 3))
-    operators.update(x, *vectors, ALPHA)
-    operators.gradients(x, grad, *vectors, ALPHA, None)
+        assert far(by_c, truth[4]) < 1e-6
 
 
 def test_a_bias_may_be_a_column_of_another_tensor(operators: ModuleType) -> None:
     x, _, first, c, last = (t.float() for t in tensors(256, 3))
-    factors, bias = Factors([first, last], [c.view(1, 1, -1)], ALPHA), torch.randn(256, 2)[:, 0]
+    factors, bias = Factors([first, last], [c], ALPHA), torch.randn(256, 2)[:, 0]
     assert torch.equal(fused.update(x, factors, bias), fused.update(x, factors, bias.clone()))
 
 
@@ -180,7 +173,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         first, c, last = self.vectors
-        factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
+        factors = Factors([first, last], [c], ALPHA)
         return adapted_linear(x, self.weight, None, factors, "fft")
 
 
@@ -192,7 +185,7 @@ def test_compile_and_export_see_the_operator_and_its_gradients(anywhere: None) -
     assert [node.target for node in graph.nodes].count(torch.ops.cdvft.update.default) == 1
     torch._dynamo.reset()
     x.requires_grad_()
-    out = torch.compile(layer, backend="eager", fullgraph=True)(x)
+    out = torch.compile(layer, backend="aot_eager", fullgraph=True)(x)
     assert far((out - x).view(6, 256), truth[0]) < 1e-6
     found = torch.autograd.grad(out, [x, *layer.vectors], given[1].float().view(2, 3, 256))
     expectations = [truth[1] + given[1], truth[2], truth[4], truth[3]]
@@ -205,7 +198,7 @@ def test_a_layer_is_served_by_the_kernel(anywhere: None, dtype: torch.dtype) -> 
     x, grad = given[0].to(dtype).requires_grad_(), given[1].to(dtype)
     truth = expected(*given)
     vectors = [v.float().requires_grad_() for v in given[2:]]
-    factors = Factors([vectors[0], vectors[2]], [vectors[1].view(1, 1, -1)], ALPHA)
+    factors = Factors([vectors[0], vectors[2]], [vectors[1]], ALPHA)
     assert select(x, *factors[:2], apart=dtype != torch.float32, backend="fft").engine == "fused"
     out = adapted_linear(x, torch.eye(256, dtype=dtype), None, factors, "fft")
     found = torch.autograd.grad(out, [x, *vectors], grad)
@@ -240,7 +233,7 @@ def test_more_circulants_follow_one_another(anywhere: None, m: int, dtype: torch
 def test_a_mode_that_watches_sees_one_operator(anywhere: None) -> None:
     given = tensors(256, 3)
     first, c, last = (v.float() for v in given[2:])
-    factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
+    factors = Factors([first, last], [c], ALPHA)
     with Watch() as seen:
         out = cd_linear(given[0].float(), *factors, "fft")
     assert far(out, expected(*given)[0]) < 1e-6

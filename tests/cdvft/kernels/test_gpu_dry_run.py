@@ -27,7 +27,7 @@ def test_every_part_compares_every_method(record: dict) -> None:
         record[part] for part in ("layers", "steps", "memory", "launches", "decoding")
     )
     assert set(layer["ratios"]) > METHODS
-    assert set(step["ratios"]) == METHODS | {"cdvft, each layer by itself"}
+    assert set(step["ratios"]) == METHODS
     assert set(memory["peak_bytes"]) > METHODS
     assert set(counted["counts"]) > METHODS
     assert {"LoRA r = 8", "CDVFT m = 2"} < set(decoded["ratios"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from kernel_problem import ALPHA, Problem
 from torch import Tensor
 
 from cdvft.circulant import Factors
-from cdvft.kernels import cd_linear, native
+from cdvft.kernels import cd_linear, fused, native
 from cdvft.kernels.many import Share, add_by_row, gathered
 from cdvft.kernels.rule import WAYS
 from cdvft.kernels.selection import Selection
@@ -24,6 +26,9 @@ SIZES = [1, 2, 3, 5, 8, 12, 24, 30, 32, 49, 64, 96, 105, 128, 192, 250, 256, 384
 HOSTILE = [float("nan"), float("inf"), -float("inf"), 1e6, 1e30, 0.0, 1e-40]
 """What replaces other rows, or by how much they are multiplied: see `hostile`."""
 
+needs_linux = pytest.mark.skipif(
+    platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"
+)
 needs_compiler = pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
 examples = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -139,6 +144,52 @@ def test_of_many_adapters_in_one_batch(
         return [out, *torch.autograd.grad(out, leaf, grad[:, None].expand_as(out))]
 
     independent(run, problem, row, value)
+
+
+FUSED_SHAPES = [
+    # d_out, d_in, m, block size: every radix, masked tiles, blocks both ways, padded, several circulants
+    *[(d, d, 2, None) for d in (24, 49, 256, 512, 640, 768, 1000, 1280, 1536, 1792, 2048, 4096)],
+    *[(64, 96, 2, 32), (50, 70, 2, 32), (256, 256, 3, None)],
+]
+
+
+@needs_linux
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", FUSED_SHAPES, ids=str)
+def test_of_the_fused_kernels(operators: ModuleType, shape: tuple, dtype: torch.dtype) -> None:
+    """In Triton's interpreter, where programs take several tokens one after the other."""
+    problem = Problem(*shape, 5, dtype=dtype)
+    vectors = problem.factors([t.detach().float() for t in problem.ours])
+
+    def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
+        by_x, _ = fused.gradients(x, grad, vectors, needs_x=True)
+        assert by_x is not None
+        added = grad.clone()
+        fused.forward_(added, x, vectors)
+        return [fused.update(x, vectors), by_x, added]
+
+    row = len(problem.ours[0]) // 2
+    for value in HOSTILE if shape[0] <= 768 else HOSTILE[:1] + HOSTILE[3:4]:
+        independent(run, problem, row, value)
+
+
+@needs_linux
+@given(st.sampled_from(FUSED_SHAPES[:6]), st.integers(2, 9), st.integers(1, 9), st.data())
+@examples
+def test_the_fused_kernels_give_a_row_the_same_however_many_rows_there_are(
+    operators: ModuleType, shape: tuple, rows: int, fewer: int, data: st.DataObject
+) -> None:
+    problem = Problem(*shape, rows, dtype=data.draw(st.sampled_from([torch.float32, torch.bfloat16])))
+    x, grad = problem.ours[0].detach(), problem.grad.to(problem.dtype)
+    vectors = problem.factors([t.detach().float() for t in problem.ours])
+    count = min(rows, fewer)
+    whole, part = (
+        [fused.update(x[:n], vectors), fused.gradients(x[:n], grad[:n], vectors, needs_x=True)[0]]
+        for n in (rows, count)
+    )
+    for a, b in zip(whole, part, strict=True):
+        assert a is not None and b is not None
+        assert torch.equal(bits(a[:count]), bits(b))
 
 
 @needs_compiler

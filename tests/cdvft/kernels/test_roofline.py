@@ -4,52 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.roofline import DEVICES, RESULT, frozen_seconds, markdown, merged_seconds, passes
-from cdvft.kernels.fused.cube_shape import CUBE
-from cdvft.kernels.fused.plan import plan_for
+from benchmarks.roofline import DEVICES, RESULT, frozen_seconds, markdown, merged_seconds, update
 
 (H100,) = (device for device in DEVICES if device.name == "H100")
 
 
-def test_forward_and_backward_transform_twice_and_four_times() -> None:
-    plan = plan_for(768)
-    assert plan is not None
-    forward, backward = passes(plan, 1000, H100)
-    one = 1000 * 4 * 768 * (16 + 16)  # three parts, in each 8 x 16 x 16 x (16 + 16) for two tokens
-    assert (forward.flops, backward.flops) == (2 * one, 4 * one)
-
-
-def test_gradients_in_two_passes_cost_a_fifth_transform_and_read_twice() -> None:
-    plan = plan_for(3584)
-    assert plan is not None and plan.split
-    forward, backward = passes(plan, 8192, H100)
-    assert backward.flops == 2.5 * forward.flops
-    assert backward.bytes > 6 * 2 * 8192 * 3584
-
-
-def test_three_stages_at_4096_take_three_passes_backward_of_two_transforms_each() -> None:
-    forward, backward = passes(CUBE, 1000, H100)
-    stage = 4 * 2 * 16 * 16 * 256  # four real products of 16 x 16 by 16 x 256, for two tokens
-    assert forward.flops == 500 * 2 * 3 * stage
-    assert backward.flops == 500 * 6 * 3 * stage
-    x = 2 * 1000 * 4096
-    programs = 132
-    constants = 4 * (2 * (256 + 2 * 4096) + 2 * 4096 + 2 * 4096) * programs
-    assert forward.bytes == 3 * x + constants
-    assert backward.bytes == 8 * x + 3 * constants + 2 * 4 * 4 * 4096 * programs
-
-
 @pytest.mark.parametrize("tokens", [2, 8192, 1 << 20])
-def test_bytes_are_those_of_the_data_and_what_each_program_needs_beside_it(tokens: int) -> None:
-    plan = plan_for(768)
-    assert plan is not None
-    forward, backward = passes(plan, tokens, H100)
-    x = 2 * tokens * 768
-    programs = min(-(-tokens // 4), 132 * 2)  # of four tokens a group, two on a multiprocessor
-    matrices, turns, twiddles = 2 * 16 * 16, 2 * 16, 3 * 16 * 16
-    tables = 4 * (2 * (matrices + turns + twiddles) + 2 * 768 + 2 * 768) * programs
-    assert forward.bytes == 3 * x + tables
-    assert backward.bytes == 4 * x + tables + 2 * 4 * 4 * 768 * programs
+def test_forward_transforms_twice_and_backward_six_times(tokens: int) -> None:
+    work = update(768, tokens, H100)
+    product = 2 * 16 * 16 * 16
+    # of 16 x 16 a real part, whose first product has no imaginary part, and one of two conjugate ones
+    assert work.flops == tokens * 8 * (6 + 8) * product
+    x = 2 * tokens * 768  # read once forward and thrice backward, as its gradient; the update and by x twice
+    programs = min(tokens, 132 * 4)
+    assert work.bytes == (1 + 2) * x + (2 * 3 + 2) * x + 2 * 4 * (2 * 768 + 2 * 2 * 256) * programs
 
 
 def test_the_frozen_layer_takes_what_its_products_take() -> None:

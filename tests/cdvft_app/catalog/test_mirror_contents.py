@@ -138,7 +138,7 @@ def test_sentiment_means_what_its_labels_say() -> None:
 
 
 def test_the_language_model_has_every_weight_and_reads_its_own_chat_format() -> None:
-    from cdvft_app.catalog.language_models import load_language_model, open_language_model
+    from cdvft_app.catalog.backbones import load_language_model, open_language_model
 
     entry = catalog.get_model("smollm2")
     opened = open_language_model(entry)

@@ -22,7 +22,16 @@ def test_json_lines_name_the_line_that_is_none(tmp_path):
     kept = import_file(made.written(tmp_path, text, "rows.jsonl"))
     assert values(kept) == [("a", "1"), (None, "2.5")]
     said = " ".join(row_errors_of(kept).sentences())
-    assert "Row 2: it is no JSON" in said and "Row 3: it holds list" in said
+    assert "Row 2: it is no JSON" in said and "Row 3: it holds a list" in said
+
+
+def test_half_a_character_costs_its_row_alone(tmp_path):
+    rows = ['{"text": "a \\ud83d\\ude00", "label": "1"}', '{"text": "b \\ud800", "label": "2"}']
+    rows += ['{"text": "c", "label": "\\udfff"}', '{"text": "d \\\\ud800", "label": "4"}']
+    kept = import_file(made.written(tmp_path, "\n".join(rows), "rows.jsonl"))
+    assert values(kept) == [("a \U0001f600", "1"), ("d \\ud800", "4")]
+    said = " ".join(row_errors_of(kept).sentences())
+    assert "Row 2: it holds half of a character" in said and "1 row like it (3)" in said
 
 
 def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):

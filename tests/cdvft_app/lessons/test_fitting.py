@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cdvft.approximate import (
+from cdvft.factors import circularity
+from cdvft_app.approximate import (
     TARGETS,
     Fit,
     fit_block_circulant,
@@ -15,7 +16,6 @@ from cdvft.approximate import (
     fit_low_rank,
     make_target,
 )
-from cdvft.factors import circularity
 from cdvft_app.lessons import fitting
 from cdvft_app.lessons.fitting import fitted, verdict
 from cdvft_app.ui.learn import lab_targets

@@ -17,13 +17,13 @@ from test_low_rank_words import (
 from torch import Tensor
 
 from cdvft import cost
-from cdvft.approximate import (
+from cdvft.blocks import parameter_count, partition
+from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant
+from cdvft_app.approximate import (
     factors_needed,
     fit_low_rank,
     make_target,
 )
-from cdvft.blocks import parameter_count, partition
-from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant
 from cdvft_app.ui.learn.tab import _fixed
 
 # Longer products: the recorded fits that its plot shows

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cdvft.approximate import counting_bound, fit_circulant_diagonal, fit_low_rank, make_target
 from cdvft.circulant import circulant
+from cdvft_app.approximate import counting_bound, fit_circulant_diagonal, fit_low_rank, make_target
 
 ROOT = Path(__file__).parents[3]
 

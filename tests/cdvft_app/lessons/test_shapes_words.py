@@ -17,8 +17,8 @@ from test_low_rank_words import (
 from torch import Tensor
 
 from cdvft import cost
-from cdvft.approximate import fit_block_circulant, fit_fourierft, fit_low_rank
 from cdvft.circulant import circulant
+from cdvft_app.approximate import fit_block_circulant, fit_fourierft, fit_low_rank
 
 # 96 numbers for a 32 x 32 layer
 D, BUDGET = 32, 96

@@ -64,7 +64,7 @@ def test_a_model_that_does_not_fit_at_all_is_no_matter_of_batches(monkeypatch: p
 def test_a_package_for_rounded_weights_is_asked_for_before_a_run_is_made(
     bits: int | None, installed: str, is_missing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = "cdvft_app.catalog.language_models.find_spec"
+    found = "cdvft_app.catalog.backbones.find_spec"
     monkeypatch.setattr(found, lambda name: name == installed or None)
     said = refused(recipe="addresses", bits=bits)
     assert (said is not None) == is_missing

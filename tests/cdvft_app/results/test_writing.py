@@ -17,7 +17,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.inference import load_side_by_side, stream_answers
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.tasks.worked_examples import worked_examples
+from cdvft_app.tasks.generation import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import trainable
 from cdvft_app.training.inference_service import serve

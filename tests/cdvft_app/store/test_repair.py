@@ -26,6 +26,7 @@ def trained(store: RunStore, state: str = "finished", token: str = "secret") -> 
     for event in (*events, Evaluation(4, 0.4, 0.5, "accuracy", 0.77, True)):
         store.append(run.id, event)
     (store.folder(run.id) / "adapter").mkdir()
+    (store.folder(run.id) / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     if state in ("finished", "stopped"):
         store.append(run.id, done(state, folder=store.folder(run.id) / "adapter"))
     return run.id
@@ -130,15 +131,17 @@ def test_a_deletion_that_was_cut_off_leaves_nothing(store, tmp_path, monkeypatch
 
 
 def test_what_is_missing_or_nobodys_is_told(store, tmp_path):
-    gone, bare = trained(store), trained(store)
+    gone, bare, emptied = trained(store), trained(store), trained(store)
     shutil.rmtree(store.folder(gone))
-    (store.folder(bare) / "adapter").rmdir()
+    shutil.rmtree(store.folder(bare) / "adapter")
+    (store.folder(emptied) / "adapter" / "adapter_model.safetensors").unlink()
     (tmp_path / "runs" / "000007").mkdir()
     (tmp_path / "runs" / "somebodys").mkdir()
     (tmp_path / "runs" / "somebodys" / "file").write_text("kept")
     told = {finding.text: finding.mended for finding in examine(tmp_path)}
     assert [mended for text, mended in told.items() if gone in text and "lost" in text] == [False]
-    assert [mended for text, mended in told.items() if bare in text] == [False]
+    for run_id in (bare, emptied):
+        assert [mended for text, mended in told.items() if run_id in text and "weights" in text] == [False]
     assert [mended for text, mended in told.items() if "000007 was empty" in text] == [True]
     assert [mended for text, mended in told.items() if "somebodys belongs to no run" in text] == [False]
     assert not (tmp_path / "runs" / "000007").exists() and (tmp_path / "runs" / "somebodys" / "file").exists()

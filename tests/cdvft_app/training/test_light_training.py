@@ -84,7 +84,7 @@ def test_in_bfloat16_frozen_weights_are_kept_so_and_trained_ones_not(answer_plan
 
 
 def test_rounded_weights_without_bitsandbytes_are_a_sentence(answer_plan, answer_rows, monkeypatch):
-    monkeypatch.setattr("cdvft_app.catalog.language_models.find_spec", lambda name: None)
+    monkeypatch.setattr("cdvft_app.catalog.backbones.find_spec", lambda name: None)
     with pytest.raises(DownloadFailed, match=r"4 bits need bitsandbytes: pip install .* or leave bits empty"):
         prepare(answer_plan(bits=4), silent, never, answer_rows)
 

@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.store import predictions
-from cdvft_app.tasks.base import InvalidInput
-from cdvft_app.tasks.labelled import LabelledTask
+from cdvft_app.tasks.base import InvalidInput, LabelledTask
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
 

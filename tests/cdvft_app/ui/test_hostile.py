@@ -145,6 +145,13 @@ def test_large_bodies_are_refused_with_a_sentence(studio: Studio, route: str) ->
     assert answer.status_code == 413 and "larger than 1 MB" in answer.text
 
 
+@pytest.mark.parametrize("number", [-1, 10**6, 10**20])
+@pytest.mark.parametrize("route", ["queue/join", "run/predict", "run/state"])
+def test_a_handler_that_the_page_does_not_have_is_not_found(studio: Studio, route: str, number: int) -> None:
+    status, said = studio.post(route, fn_index=number, data=[])
+    assert status == 404 and "no such function" in said
+
+
 def test_uploads_may_be_larger_but_not_very_large(studio: Studio) -> None:
     for size, refused in ((2_000_000, False), (70_000_000, True)):
         answer = studio.client.post("/gradio_api/upload", files={"files": ("a.png", b"x" * size)})

@@ -1,4 +1,4 @@
-"""Starting points for fitting circulant-diagonal factors, with vectors as in `cdvft.approximate.descent`."""
+"""Starting points for fitting circulant-diagonal factors, with vectors as `descent` has them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from cdvft.approximate.descent import product
-from cdvft.approximate.families import fit_block_circulant
+from cdvft_app.approximate.descent import product
+from cdvft_app.approximate.families import fit_block_circulant
 
 
 def append_identity(vectors: Tensor, after: bool) -> Tensor:

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cdvft.approximate import (
+from cdvft.blocks import parameter_count
+from cdvft.circulant import cd_product, circulant
+from cdvft_app.approximate import (
     TARGETS,
     Fit,
     circulant_diagonal,
@@ -21,9 +23,7 @@ from cdvft.approximate import (
     fit_low_rank,
     make_target,
 )
-from cdvft.approximate.descent import gauss_newton, lbfgs, normal_equations, product
-from cdvft.blocks import parameter_count
-from cdvft.circulant import cd_product, circulant
+from cdvft_app.approximate.descent import gauss_newton, lbfgs, normal_equations, product
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

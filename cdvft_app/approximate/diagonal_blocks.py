@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from cdvft.approximate.alternating import ratio
-from cdvft.approximate.families import diagonal_places
-from cdvft.approximate.fit import Fit, checked_target, relative_error
 from cdvft.blocks import partition
 from cdvft.circulant import cd_product
+from cdvft_app.approximate.alternating import ratio
+from cdvft_app.approximate.families import diagonal_places
+from cdvft_app.approximate.fit import Fit, checked_target, relative_error
 
 RESTARTS, BATCH_ENTRIES = 24, 1 << 19
 """Random starts: no more than matrices of the target's shape with so many entries in all."""

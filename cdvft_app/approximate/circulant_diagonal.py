@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from cdvft.approximate.alternating import alternate
-from cdvft.approximate.descent import EXACT, gauss_newton, lbfgs
-from cdvft.approximate.fit import Fit, checked_target, relative_error
-from cdvft.approximate.logarithms import logarithmic_start
-from cdvft.approximate.starts import append_identity, balanced, perturbed, random_starts, rank_one
 from cdvft.circulant import cd_product
+from cdvft_app.approximate.alternating import alternate
+from cdvft_app.approximate.descent import EXACT, gauss_newton, lbfgs
+from cdvft_app.approximate.fit import Fit, checked_target, relative_error
+from cdvft_app.approximate.logarithms import logarithmic_start
+from cdvft_app.approximate.starts import append_identity, balanced, perturbed, random_starts, rank_one
 
 MOST_STARTS, BATCH_ENTRIES = 200, 1 << 19
 """Random starts for m = 2: no more than n x n matrices of so many entries in all, which is 128 for n = 64."""

@@ -7,8 +7,8 @@ import torch
 from peft import FourierFTConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft.approximate import fit_block_circulant, fit_fourier, fit_fourierft, fit_low_rank, fit_rivals
 from cdvft.circulant import block_circulant, circulant
+from cdvft_app.approximate import fit_block_circulant, fit_fourier, fit_fourierft, fit_low_rank, fit_rivals
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

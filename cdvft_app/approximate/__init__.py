@@ -6,18 +6,18 @@
 Everything is float64 on the CPU, and targets are at most 256 x 256.
 """
 
-from cdvft.approximate.bounds import CountingBound, counting_bound, factors_needed
-from cdvft.approximate.circulant_diagonal import fit_circulant_diagonal
-from cdvft.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
-from cdvft.approximate.families import (
+from cdvft_app.approximate.bounds import CountingBound, counting_bound, factors_needed
+from cdvft_app.approximate.circulant_diagonal import fit_circulant_diagonal
+from cdvft_app.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
+from cdvft_app.approximate.families import (
     fit_block_circulant,
     fit_fourier,
     fit_fourierft,
     fit_low_rank,
     fit_rivals,
 )
-from cdvft.approximate.fit import LARGEST, Fit
-from cdvft.approximate.targets import TARGETS, Target, make_target
+from cdvft_app.approximate.fit import LARGEST, Fit
+from cdvft_app.approximate.targets import TARGETS, Target, make_target
 
 __all__ = [
     "LARGEST",

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from cdvft.approximate import (
+from cdvft.blocks import parameter_count
+from cdvft.circulant import cd_product
+from cdvft_app.approximate import (
     block_sizes,
     fit_block_circulant,
     fit_diagonal_blocks,
     fit_low_rank,
     make_target,
 )
-from cdvft.blocks import parameter_count
-from cdvft.circulant import cd_product
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

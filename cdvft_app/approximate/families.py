@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from cdvft.approximate.fit import Fit, checked_target, relative_error
 from cdvft.blocks import Partition, partition
 from cdvft.circulant import block_circulant
+from cdvft_app.approximate.fit import Fit, checked_target, relative_error
 
 
 def fit_low_rank(target: Tensor, rank: int) -> Fit:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from cdvft.approximate.fit import LARGEST
 from cdvft.circulant import circulant
+from cdvft_app.approximate.fit import LARGEST
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from cdvft.approximate.logarithms import wrapped_diagonals
 from cdvft.circulant import circulant
+from cdvft_app.approximate.logarithms import wrapped_diagonals
 
 
 def alternate(target: Tensor, vectors: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,0 +1,102 @@
+"""What the library uses of torch, transformers and PEFT that is not public: here alone, each with the reason.
+
+Any release may drop a name: `tests/cdvft/test_private_names.py` says which one is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+NAMES = {
+    "torch:Tensor._version": "kept values are valid until a tensor is written to",
+    "torch.nn:Module._parameters": "a look-up by name past ParameterList's, in calls of microseconds",
+    "torch.nn:Module._modules": "the same of a layer's base",
+    "transformers:GenerationMixin._expand_inputs_for_generation": "how often `generate` repeats an input",
+    "peft.tuners.tuners_utils:BaseTuner._prepare_adapter_config": "default targets of architectures",
+    "peft.tuners.tuners_utils:BaseTuner._create_and_replace": "what a tuner is made of",
+    "peft.tuners.tuners_utils:BaseTuner._replace_module": "a layer of experts stays where it is",
+    "peft.tuners.tuners_utils:BaseTuner._cast_adapter_dtype": "vectors stay float32",
+    "peft.tuners.tuners_utils:BaseTuner._check_merge_allowed": "what cannot be merged is refused",
+    "peft.tuners.tuners_utils:BaseTuner._add_modules_to_save_to_tie": "tied heads are refused in a sentence",
+    "peft.tuners.tuners_utils:BaseTuner._add_targets_to_tie": "so are tied targets",
+    "peft.tuners.tuners_utils:BaseTuner._get_adapter_state_dict": "a sum of adapters is saved as its terms",
+    "peft.tuners.tuners_utils:BaseTuner._remap_adapter_state_dict_for_load": "and loaded after them",
+    "peft.tuners.tuners_utils:BaseTuner._unload_and_optionally_merge": "a merge tells its error once",
+    "peft.tuners.tuners_utils:BaseTunerLayer._move_adapter_to_device_of_base_layer": "vectors stay float32",
+    "peft.tuners.tuners_utils:BaseTunerLayer._active_adapter": "asked at every token: past its property",
+    "peft.tuners.tuners_utils:BaseTunerLayer._disable_adapters": "the same",
+    "peft.tuners.lora:LoraModel._enable_peft_forward_hooks": "PeftModel calls it with `adapter_names`",
+    "peft.utils.other:AuxiliaryTrainingWrapper._get_available_adapters": "which adapters have a trained head",
+}
+"""Attributes and methods used where they belong or overridden, as "module:path"; functions follow."""
+
+
+def is_watched() -> bool:
+    """Whether a compiler, FLOP counter or fake tensors follow what torch does, and would miss other code.
+
+    They see registered operators alone; torch.utils has no public name for a dispatch mode's being active.
+    """
+    return torch.compiler.is_compiling() or is_in_torch_dispatch_mode()
+
+
+def is_traced() -> bool:
+    """Whether torch.jit traces: `torch.jit.is_tracing` cannot be compiled."""
+    return torch._C._is_tracing()
+
+
+def is_transformed() -> bool:
+    """Whether torch compiles, traces, vmaps or differentiates forward, which only its own operations can."""
+    return (
+        torch.compiler.is_compiling()
+        or is_traced()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
+    )
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether it stands for many, by `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
+    functorch: Any = torch._C._functorch
+    return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
+
+
+def is_recomputed() -> bool:
+    """Whether a backward pass runs, and with it a checkpoint, which must do as its forward pass did."""
+    return torch._C._current_graph_task_id() != -1
+
+
+def reshaped(y: Tensor, shape: list[int]) -> Tensor:
+    """A fresh tensor in another shape, which autograd takes for no view, so that others may write into it."""
+    return torch.ops.aten._unsafe_view(y, shape)
+
+
+def cuda_driver() -> int:
+    """The version of the CUDA driver, which only builds for CUDA can tell."""
+    built: Any = torch._C
+    return built._cuda_getDriverVersion()
+
+
+def hooks_of(module: nn.Module) -> tuple[Sized, ...]:
+    """Its hooks by their kinds, in the containers in which they come and go."""
+    return (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+
+
+def has_hooks(hooks: tuple[Sized, ...]) -> bool:
+    """Whether a module with these hooks does more than its `forward` when it is called."""
+    return any(hooks) or nn.modules.module._has_any_global_hook()
+
+
+def parameters_of(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
+    """Its own parameters by name, in the container in which they come and go."""
+    return module._parameters

@@ -1,0 +1,113 @@
+"""Private names of other packages: all in one file, and each still there."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import cdvft
+from cdvft import private_names
+from cdvft.layer import CDVFTLayer
+from cdvft.model import CDVFTModel
+
+LIBRARY = Path(cdvft.__file__).parent
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.rglob("*.py"))}
+KNOWN = {name.rsplit(".", 1)[-1] for name in private_names.NAMES}
+DOCUMENTED = {"_asdict", "_make", "_replace", "_fields"}
+"""Those of named tuples, underscores and all."""
+
+
+@pytest.mark.parametrize("name", private_names.NAMES)
+def test_a_name_that_is_gone_is_named(name: str) -> None:
+    module, path = name.split(":")
+    owner, attribute = path.rsplit(".", 1)
+    found = operator.attrgetter(owner)(import_module(module))
+    # What a class sets when it is made stands in its source alone.
+    there = (
+        hasattr(found, attribute)
+        or f"self.{attribute}" in Path(import_module(found.__module__).__file__).read_text()
+    )
+    assert there or attribute in vars(found()), (
+        f"{name} is gone, which the library needs: {private_names.NAMES[name]}"
+    )
+
+
+def test_every_function_runs() -> None:
+    x, module = torch.randn(2, 3, requires_grad=True), nn.Linear(3, 2)
+    y = private_names.reshaped(x * 2, [3, 2])
+    y.add_(1)  # no view: nothing forbids it
+    assert not any(
+        ask() for ask in (
+            private_names.is_watched, private_names.is_traced, private_names.is_transformed,
+            private_names.is_recomputed,
+        )
+    )  # fmt: skip
+    assert not private_names.is_batched(x)
+    torch.vmap(lambda row: [row, private_names.is_batched(row) or pytest.fail("not seen")][0])(x.detach())
+    assert not private_names.has_hooks(private_names.hooks_of(module))
+    module.register_forward_hook(lambda *_: None)
+    assert private_names.has_hooks(private_names.hooks_of(module))
+    assert private_names.parameters_of(module)["bias"] is module.bias
+    seen = []
+    x.register_hook(lambda grad: seen.append(private_names.is_recomputed()) or grad)
+    y.sum().backward()
+    assert seen == [True]
+
+
+def own_names() -> set[str]:
+    """What the library itself defines, as a function, class, variable or attribute."""
+    found: set[str] = set()
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.attr)
+    return found
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """Private names that a module imports or asks of something."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            yield from (part for part in parts if is_private(part) and part != "__future__")
+
+
+def test_no_other_file_uses_one_that_is_not_listed() -> None:
+    allowed = own_names() | KNOWN | DOCUMENTED
+    elsewhere = {
+        f"{path.relative_to(LIBRARY)}: {name}"
+        for path, tree in TREES.items()
+        if path.stem != "private_names"
+        for name in used(tree)
+        if name not in allowed
+    }
+    assert elsewhere == set()
+
+
+def test_what_is_overridden_is_listed() -> None:
+    overridden = {
+        name
+        for ours in (CDVFTModel, CDVFTLayer)
+        for name in vars(ours)
+        if is_private(name) and name != "_abc_impl"
+        if any(hasattr(base, name) for base in ours.__mro__ if not base.__module__.startswith("cdvft"))
+    }
+    assert overridden <= KNOWN
+    assert "_create_and_replace" in overridden
