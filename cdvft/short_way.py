@@ -8,7 +8,7 @@ the slow truth, and notes anew. No value is noted: the kernel reads vectors at e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class ShortWay:
         self.active = layer._active_adapter if isinstance(layer._active_adapter, str) else [adapter]
         self.sizes = layer.in_features, layer.out_features
         self.hooks = hooks_of(base)
-        self.noted: list[tuple[dict[str, Any], str, object]] = [
+        self.noted: list[tuple[Mapping[str, Any], str, object]] = [
             (vars(base), "forward", None),
             (parameters_of(base), "weight", self.weight),
             (parameters_of(base), "bias", self.bias),
@@ -43,9 +43,9 @@ class ShortWay:
             (circulants._modules, adapter, lists[1]),
             (layer.cdvft_backend, adapter, layer.cdvft_backend[adapter]),
         ]
-        self.vectors = parameters_of(lists[0]), parameters_of(lists[1])
+        self.vectors: tuple[Any, Any] = parameters_of(lists[0]), parameters_of(lists[1])
         # As long as these hold the memory, no other tensor can come to lie where the vectors lay.
-        self.held = [vector.detach() for vectors in self.vectors for vector in vectors.values()]
+        self.held = [one.detach() for held in self.vectors for one in held.values() if one is not None]
         self.addresses = [vector.data_ptr() for vector in self.held]
 
     @classmethod

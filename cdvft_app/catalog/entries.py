@@ -173,7 +173,7 @@ class Expected:
 class Recipe:
     """A model, a dataset and settings that are known to go together.
 
-    `learning_rates` are each method's uploaded: one shared rate would make any comparison unfair. Those that
+    `learning_rates` are each method's own: one shared rate would make any comparison unfair. Those that
     recipes.json names won a search that was judged on rows which are not evaluated on
     (benchmarks/results/learning_rates.json); the others are the methods' usual ones. The last four fields are
     what a large model needs to fit; they are those of `RunSettings`.

@@ -155,9 +155,9 @@ def gradients_operator(
     x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`gradients` as an operator of torch, by x, first, last and c."""
-    by_x, *by_vectors = gradients(x, grad, first, c, last, alpha, None)
+    by_x, by_first, by_c, by_last = gradients(x, grad, first, c, last, alpha, None)
     assert by_x is not None
-    return by_x, *by_vectors
+    return by_x, by_first, by_c, by_last
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
