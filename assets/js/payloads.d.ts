@@ -830,7 +830,7 @@ export interface RecordedTarget {
   fits: RecordedFit[];
 }
 
-/** Matrices of n × n fitted by products. `dimensions` are those of the sets of matrices that products of m diagonals reach, from m = 1; `factors_needed` is `cdvft.approximate.factors_needed`: the least m by counting, and the proven one. */
+/** Matrices of n × n fitted by products. `dimensions` are those of the sets of matrices that products of m diagonals reach, from m = 1; `factors_needed` is `cdvft_app.approximate.factors_needed`: the least m by counting, and the proven one. */
 export interface RecordedFits {
   n: number;
   targets: RecordedTarget[];

@@ -1,7 +1,8 @@
-"""Writes the types of payloads for the page's scripts: python -m cdvft_app.payloads.typescript."""
+"""Types of payloads and states of runs for the scripts: `python -m cdvft_app.payloads.typescript` writes them."""
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -22,8 +23,10 @@ from cdvft_app.payloads import (
     train,
     use,
 )
+from cdvft_app.store import states
 
 FILE = ASSETS / "js" / "payloads.d.ts"
+STATES_FILE = ASSETS / "js" / "shared" / "run_states.js"
 MODULES = (shared, page, judging, train, compare, evidence, sweeps, use, factors, learn, static)
 HEAD = """// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
 
@@ -47,6 +50,17 @@ def declarations() -> str:
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"Two payloads are called {', '.join(sorted(twice))}; scripts import them by name.")
     return "\n".join([HEAD, *map(interface, own)])
+
+
+def run_states() -> str:
+    """The states of runs, by what they mean, as a module of the scripts."""
+    named = {"FINAL": states.FINAL, "ACTIVE": states.ACTIVE, "STATES": states.STATES}
+    lines = [
+        "// The states of runs: written by cdvft_app/payloads/typescript.py of store/states.py, do not edit.",
+    ]
+    for name, of in named.items():
+        lines += ["", "/** @type {readonly string[]} */", f"export const {name} = {json.dumps([*of])};"]
+    return "\n".join(lines) + "\n"
 
 
 def interface(payload: Any) -> str:
@@ -97,3 +111,4 @@ def script_type(hint: Any) -> str:
 
 if __name__ == "__main__":
     FILE.write_text(declarations(), encoding="utf-8")
+    STATES_FILE.write_text(run_states(), encoding="utf-8")

@@ -1,16 +1,16 @@
 // A run that still trains: asks every few seconds whether it has a new snapshot, while somebody looks.
 
 import { polling } from "../shared/polling.js";
+import { FINAL } from "../shared/run_states.js";
 import { isShown } from "../shared/shown.js";
 
 /** @import { OpenedRun, Refused } from "../payloads.js" */
 /** @import { Ask } from "../shared/part.js" */
 
 const EVERY = 2500; // milliseconds
-const TRAINING = ["queued", "preparing", "running", "stopping"];
 
 /** @param {OpenedRun} run */
-export const isTraining = ({ state }) => TRAINING.includes(state ?? "");
+export const isTraining = ({ state }) => !!state && !FINAL.includes(state);
 
 /**
  * Follow a run, and no other, with what is returned; `grown(run)` is called with it as it is now, when it has more

@@ -4,6 +4,7 @@ import { scrollUpTo, find, h, setText, styleOf, swatch, textButton } from "../sh
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
+import { FINAL } from "../shared/run_states.js";
 import { count, metricText, when } from "../shared/format.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -270,7 +271,7 @@ function outcome(run) {
   const score = metricText(run.metric_name, run.metric);
   if (run.state === "finished")
     return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
-  const ended = ["failed", "stopped", "interrupted"].includes(run.state);
+  const ended = FINAL.includes(run.state);
   const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
   return [
     h("span", { class: "state" }, `${run.state}${at}`),

@@ -1,6 +1,7 @@
 // What is known of the shown runs, kept up to date from the server's polls. No drawing here.
 
 import { clock } from "../shared/format.js";
+import { ACTIVE, FINAL } from "../shared/run_states.js";
 
 /** @import { RunLasting, RunNews, RunNow, RunRows, RunsPoll } from "../payloads.js" */
 
@@ -9,11 +10,10 @@ import { clock } from "../shared/format.js";
  * @typedef {RunNow & RunLasting & RunRows & Pick<RunNews, "cursor" | "more" | "place"> & {overlay?: string | null}} Run
  */
 
-const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
 /** @param {Pick<Run, "state">} run */
-export const isFinal = (run) => FINAL.has(run.state);
+export const isFinal = (run) => FINAL.includes(run.state);
 /** @param {Pick<Run, "state">} run */
-export const isActive = (run) => ["preparing", "running", "stopping"].includes(run.state);
+export const isActive = (run) => ACTIVE.includes(run.state);
 
 /**
  * What it is called among all that is shown.
@@ -223,15 +223,13 @@ export function statusText(runs) {
   }
   /** @param {string} state */
   const count = (state) => runs.filter((run) => run.state === state).length;
-  const parts = [...FINAL]
-    .filter(count)
-    .map((state) =>
-      count(state) < runs.length
-        ? `${count(state)} ${state}`
-        : runs.length > 1
-          ? `all ${runs.length} ${state}`
-          : state,
-    );
+  const parts = FINAL.filter(count).map((state) =>
+    count(state) < runs.length
+      ? `${count(state)} ${state}`
+      : runs.length > 1
+        ? `all ${runs.length} ${state}`
+        : state,
+  );
   const text = parts.join(" · ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

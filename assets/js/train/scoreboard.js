@@ -3,7 +3,7 @@
 import { h, setText, swatch, styleOf } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
 import { table } from "../shared/table.js";
-import { isFinal, titleOf } from "./run_model.js";
+import { isActive, isFinal, titleOf } from "./run_model.js";
 
 /** @import { Styles } from "../shared/plotly_types.js" */
 /** @import { Run } from "./run_model.js" */
@@ -104,7 +104,7 @@ export class Scoreboard {
    * @param {Run} run
    */
   fill({ line, cells, label, state }, run) {
-    const running = ["preparing", "running", "stopping"].includes(run.state);
+    const running = isActive(run);
     line.className = `${run.state}${run.overlay ? " overlay" : ""}`;
     setText(label, run.label);
     setText(state, run.overlay ?? (run.state === "finished" ? "" : run.state));

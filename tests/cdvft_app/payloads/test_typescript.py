@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,13 @@ def test_the_scripts_types_are_current():
     assert typescript.FILE.read_text(encoding="utf-8") == typescript.declarations(), (
         "run: python -m cdvft_app.payloads.typescript"
     )
+    assert typescript.STATES_FILE.read_text(encoding="utf-8") == typescript.run_states()
+
+
+def test_no_script_lists_states_of_its_own():
+    own = re.compile(r"""\[\s*"(queued|preparing|running|stopping|finished|stopped|failed|interrupted)",""")
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in (ASSETS / "js").rglob("*.js")}
+    assert [name for name, text in scripts.items() if own.search(text)] == ["run_states.js"]
 
 
 @pytest.mark.parametrize(

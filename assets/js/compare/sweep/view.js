@@ -6,6 +6,7 @@ import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
 import { polling } from "../../shared/polling.js";
 import { asked, keep } from "../../shared/router.js";
+import { FINAL, STATES } from "../../shared/run_states.js";
 import { isShown, whenShown } from "../../shared/shown.js";
 import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
@@ -27,7 +28,6 @@ const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may r
 const AWAY =
   "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.";
 const READING = "Reading the recorded sweep …";
-const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
 /** @param {string | null} sweep a group of runs, or the recipe of a recorded one */
 const remember = (sweep) => keep({ sweep });
@@ -129,7 +129,9 @@ export function mount({ element, props, server, watch, life }) {
 
   /** @param {SweepProgress} progress */
   function showProgress({ runs, states, waiting, ended, seconds_left: left }) {
-    const counts = STATES.filter((state) => states[state]).map((state) => `${states[state]} ${state}`);
+    const counts = [...new Set([...FINAL, ...STATES])]
+      .filter((state) => states[state])
+      .map((state) => `${states[state]} ${state}`);
     const time = left === null ? [] : [`about ${clock(left)} left`];
     setText(
       status,
