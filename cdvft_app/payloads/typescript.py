@@ -1,4 +1,4 @@
-"""Types of payloads and states of runs for the scripts: `python -m cdvft_app.payloads.typescript` writes them."""
+"""Types of payloads and states of runs for scripts: `python -m cdvft_app.payloads.typescript` writes them."""
 
 from __future__ import annotations
 
