@@ -25,7 +25,7 @@ from benchmarks.machine import machine
 from benchmarks.members import KINDS, member
 from cdvft_app.approximate import fit_circulant_diagonal, make_target
 from cdvft_app.approximate.alternating import alternate
-from cdvft_app.approximate.circulant_diagonal import BATCH_ENTRIES, MOST_STARTS, ROUNDS
+from cdvft_app.approximate.circulant_diagonal import BATCH_ENTRIES, MAX_STARTS, ROUNDS
 from cdvft_app.approximate.descent import gauss_newton, product
 from cdvft_app.approximate.logarithms import logarithmic_start
 from cdvft_app.approximate.starts import balanced, random_starts
@@ -62,7 +62,7 @@ def rows_of_two() -> Iterator[dict[str, Any]]:
                 truth[2] /= target.norm()
                 target = target / target.norm()
                 wanted = NEAR * alternated(target, [truth])[0] if "noise" in kind else FOUND
-                count = min(MOST_STARTS, BATCH_ENTRIES // n**2)
+                count = min(MAX_STARTS, BATCH_ENTRIES // n**2)
                 random = random_starts(target, 3, count, Generator().manual_seed(seed))
                 with_logarithms += finds(target, [logarithmic_start(target)], wanted)
                 without += finds(target, random, wanted)

@@ -19,7 +19,7 @@ INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
 MAX_M = 64
 """Diagonals of a layer: each costs another transform of every token."""
-MOST_ALPHA = torch.finfo(torch.float32).max
+MAX_ALPHA = torch.finfo(torch.float32).max
 """A larger scale would be infinite where updates are computed."""
 
 
@@ -277,10 +277,10 @@ def _check_block_size(name: str, value: object) -> None:
 
 def _check_alpha(name: str, value: object) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < abs(value) <= MOST_ALPHA:  # type: ignore[arg-type]
+    if not is_number or not 0 < abs(value) <= MAX_ALPHA:  # type: ignore[arg-type]
         raise ValueError(
             f"{name} is {value!r}, but the scale of the update must be a finite number other than 0, up to "
-            f"{MOST_ALPHA:.3g}, the largest of float32. Use 1.0, the usual choice."
+            f"{MAX_ALPHA:.3g}, the largest of float32. Use 1.0, the usual choice."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -18,18 +19,18 @@ class MergeableLayer(BaseTunerLayer):
     merge_error: float | None
     parameter_name = "weight"
 
+    @abstractmethod
     def has(self, adapter: str) -> bool:
         """Whether this layer has that adapter."""
-        raise NotImplementedError
 
     def get_base_weight(self) -> Tensor:
         """The base weight, dequantized where it is quantized."""
         lay_out_for_reading(self.get_base_layer())
         return super().get_base_weight()
 
+    @abstractmethod
     def get_delta_weight(self, adapter: str) -> Tensor:
         """An adapter's update, laid out as the base weight."""
-        raise NotImplementedError
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add alpha dW of the named adapters (by default the active ones) to the base weight.

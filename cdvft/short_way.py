@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
-from cdvft.kernels.decoding import MOST_TOKENS, prepare
+from cdvft.kernels.decoding import MAX_TOKENS, prepare
 from cdvft.private_names import has_hooks, hooks_of, parameters_of
 
 
@@ -85,7 +85,7 @@ class ShortWay:
             return None
         d_in, d_out = self.sizes
         tokens = x.numel() // d_in
-        if not 0 < tokens <= MOST_TOKENS:
+        if not 0 < tokens <= MAX_TOKENS:
             return None
         y = F.linear(x, self.weight, self.bias)
         if y.numel() != tokens * d_out:  # a weight of another shape: the kernel would write past the end

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cdvft.config import MOST_ALPHA
+from cdvft.config import MAX_ALPHA
 from cdvft.layer import BASE_ONLY, CDVFTLayer
 
 OF_ITS_OWN = ("modules_to_save", "trainable_token_indices")
@@ -63,10 +63,10 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
                     terms[part] = terms.get(part, 0.0) + float(weight) * share
             for part, weight in terms.items():
                 scale = weight * layer.cdvft_alpha[part]
-                if not abs(scale) <= MOST_ALPHA:
+                if not abs(scale) <= MAX_ALPHA:
                     raise ValueError(
                         f"The weight of {part!r} times its alpha is {scale:g}, but it must be at most "
-                        f"{MOST_ALPHA:.3g}, the largest number of float32. Choose smaller weights."
+                        f"{MAX_ALPHA:.3g}, the largest number of float32. Choose smaller weights."
                     )
             found.append((layer, terms))
     for layer, terms in found:

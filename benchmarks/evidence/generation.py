@@ -116,7 +116,6 @@ def not_recorded() -> str:
 
 
 def baselines(untrained: dict[str, Any]) -> str:
-    told, shown = (100 * untrained[key]["exact_match"] for key in ("told", "shown"))
-    return (
-        f"Without training: {told:.0f} % when told the same, {shown:.1f} % with three examples in the prompt."
-    )
+    same, shown = (100 * untrained[key]["exact_match"] for key in ("told", "shown"))
+    rest = f"{shown:.1f} % with three examples in the prompt."
+    return f"Without training: {same:.0f} % given the same prompt, {rest}"

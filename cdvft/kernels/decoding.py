@@ -15,7 +15,7 @@ from cdvft.circulant import Factors
 from cdvft.kernels import native
 from cdvft.private_names import is_transformed, is_watched
 
-MOST_TOKENS = 16
+MAX_TOKENS = 16
 """Beyond, a call's checks are a small part of it."""
 
 

@@ -21,7 +21,7 @@ from cdvft.kernels.linear import arithmetic_dtype, cd_linear
 from cdvft.kernels.rule import Backend
 from cdvft.private_names import is_transformed
 
-MOST_TOKENS = 32
+MAX_TOKENS = 32
 """Tokens of one adapter up to which it is gathered with others; more are faster by a kernel of their own."""
 
 
@@ -125,7 +125,7 @@ def _by_kernel(
         ours = (
             kinds[kind]
             and share.backend in ("auto", "fft")
-            and (tokens >= KERNEL_TOKENS or tokens * len(share.rows) <= MOST_TOKENS)
+            and (tokens >= KERNEL_TOKENS or tokens * len(share.rows) <= MAX_TOKENS)
             # Of other lengths, compiled code would read and write past the end.
             and diagonals[0].numel() == d_in
             and diagonals[-1].numel() == d_out
@@ -166,7 +166,7 @@ def _groups(x: Tensor, shares: Sequence[Share]) -> list[list[Share]]:
     tokens = x.shape[1:-1].numel()
     groups: dict[object, list[Share]] = {}
     for place, share in enumerate(shares):
-        few = 0 < tokens * len(share.rows) <= MOST_TOKENS and share.backend in ("auto", "fft")
+        few = 0 < tokens * len(share.rows) <= MAX_TOKENS and share.backend in ("auto", "fft")
         key = tuple((c.shape, c.dtype) for c in share.factors.circulants) if few else place
         groups.setdefault(key, []).append(share)
     return list(groups.values())

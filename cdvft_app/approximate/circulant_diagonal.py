@@ -16,7 +16,7 @@ from cdvft_app.approximate.fit import Fit, checked_target, relative_error
 from cdvft_app.approximate.logarithms import logarithmic_start
 from cdvft_app.approximate.starts import append_identity, balanced, perturbed, random_starts, rank_one
 
-MOST_STARTS, BATCH_ENTRIES = 200, 1 << 19
+MAX_STARTS, BATCH_ENTRIES = 200, 1 << 19
 """Random starts for m = 2: no more than n x n matrices of so many entries in all, which is 128 for n = 64."""
 
 ROUNDS = 60
@@ -105,7 +105,7 @@ def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generato
 
 def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Generator) -> Iterator[_Best]:
     """m = 2: many starts at once, then the best of them further."""
-    random = random_starts(target, 3, max(1, min(MOST_STARTS, BATCH_ENTRIES // target.numel())), generator)
+    random = random_starts(target, 3, max(1, min(MAX_STARTS, BATCH_ENTRIES // target.numel())), generator)
     ended: tuple[float, ...] = ()
     for _, (vectors, errors) in zip(
         range(ROUNDS), alternate(target, torch.stack([*known, *random])), strict=False

@@ -66,14 +66,14 @@ _RATES = (
 
 def _fused(request: CostRequest, layer: Shape, tokens: int, on: Device) -> Work | None:
     """None where the kernel takes no such circulants, or the device is older than Ampere."""
-    from cdvft.kernels.fused import MOST_WASTE
+    from cdvft.kernels.fused import MAX_WASTE
     from cdvft.kernels.fused.plan import plan_for
 
     method: Any = request.reference
     work = frozen(layer.d_out, layer.d_in, tokens)
     for part in partitions(layer.d_out, layer.d_in, method.m, method.block_size):
         plan = plan_for(part.p)
-        if not on.bfloat16 or plan is None or (part.q1 * part.q2 > 1 and plan.waste > MOST_WASTE):
+        if not on.bfloat16 or plan is None or (part.q1 * part.q2 > 1 and plan.waste > MAX_WASTE):
             return None
         work += fused(part, tokens, plan.flops)
     return work

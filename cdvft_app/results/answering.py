@@ -97,7 +97,7 @@ class Questions:
         runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
         checked = _checked_inputs(runs[0], texts, second, image)
         models = self._models(runs)
-        note = "the pretrained model, told the same"
+        note = "the pretrained model, given the same prompt"
         if models.task.head is not None:
             note = f"the pretrained model under the head of {runs[0].label}"
         names = {FROZEN: ("Frozen", note, "head")}

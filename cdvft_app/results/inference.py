@@ -173,7 +173,7 @@ def stream_answers(
         if few_shot
         else TOO_LONG
     )
-    sides = [Side("Base", "told the same", None), Side("Base", note, None, ended=not few_shot)]
+    sides = [Side("Base", "given the same prompt", None), Side("Base", note, None, ended=not few_shot)]
     sides += [Side(run.label, "", run.record.method) for run in runs]
     ways = [(FROZEN, ()), (FROZEN, few_shot), *((run.record.id, ()) for run in runs)]
     streams = [

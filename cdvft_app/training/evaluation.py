@@ -109,8 +109,8 @@ def base_model_baseline(plan: Plan, prepared: Prepared, progress: Progress) -> s
         with suppress(OSError):  # the next run asks again
             file.write_text(json.dumps({"score": score}), encoding="utf-8")
     metric = get_metric(task.metric_name)
-    where = f"on {rows} of {len(prepared.evaluation)} evaluation rows"
-    return f"The same model without training, told the same: {metric.title} {metric.format(score)}, {where}."
+    scored = f"{metric.title} {metric.format(score)}, on {rows} of {len(prepared.evaluation)} evaluation rows"
+    return f"The same model without training, given the same prompt: {scored}."
 
 
 def _measured(plan: Plan, prepared: Prepared, task: GenerationTask, progress: Progress) -> float:

@@ -111,8 +111,9 @@ def test_an_error_of_one_view_is_said_there_and_the_rest_goes_on(
     with caplog.at_level(logging.WARNING, logger="cdvft_app"):
         page.evaluate(broken("train/scoreboard Scoreboard show"))
         for _ in range(3):
-            page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")  # asks at once
-            page.wait_for_timeout(200)
+            with page.expect_response("**/run_view/poll"):
+                page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")  # asks at once
+            two_frames(page)
         alert = page.locator("#run [role=alert]")
         expect(alert).to_have_count(1)
         expect(alert).to_contain_text("This part has an error: nobody thought of this.")

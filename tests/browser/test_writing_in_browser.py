@@ -84,7 +84,7 @@ def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> N
     expect(page.locator("#use-written [data-ended]")).to_have_count(1)
     columns = page.locator(".written-columns section")
     assert [re.sub(r"\s+", " ", title) for title in columns.locator("h3").all_inner_texts()] == [
-        "Base told the same",
+        "Base given the same prompt",
         "Base with 1 example in its prompt",
         "CDVFT",
         "LoRA r = 8",

@@ -25,7 +25,7 @@ from cdvft.private_names import is_watched
 
 OLDEST_TRITON = (3, 7)
 """That of torch 2.12."""
-MOST_WASTE = 0.5
+MAX_WASTE = 0.5
 """Of tiles, where there are several blocks: smaller ones are better multiplied as a dense update."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -63,7 +63,7 @@ def supports_shapes(circulants: Sequence[Tensor]) -> bool:
 @torch.compiler.assume_constant_result  # a compiler need not read how a plan is found
 def _fits(q1: int, q2: int, p: int) -> bool:
     plan = plan_for(p)
-    return plan is not None and (q1 == q2 == 1 or plan.waste <= MOST_WASTE)
+    return plan is not None and (q1 == q2 == 1 or plan.waste <= MAX_WASTE)
 
 
 def _is_available() -> bool:

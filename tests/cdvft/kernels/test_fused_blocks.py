@@ -114,7 +114,7 @@ def test_no_tokens_give_no_update_and_gradients_of_zero() -> None:
 
 def test_small_blocks_are_for_other_engines() -> None:
     wasteful, filling = plan_for(64), plan_for(128)
-    assert wasteful is not None and wasteful.waste > fused.MOST_WASTE
-    assert filling is not None and filling.waste <= fused.MOST_WASTE
+    assert wasteful is not None and wasteful.waste > fused.MAX_WASTE
+    assert filling is not None and filling.waste <= fused.MAX_WASTE
     assert not fused.supports_shapes([torch.empty(2, 2, 64)])
     assert fused.supports_shapes([torch.empty(2, 2, 128)])

@@ -13,7 +13,7 @@ from cdvft import CDVFTConfig
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors
 from cdvft.kernels import Backend, cd_linear_reference, many, native
-from cdvft.kernels.many import KERNEL_TOKENS, MOST_TOKENS, Share, add_by_row, gathered
+from cdvft.kernels.many import KERNEL_TOKENS, MAX_TOKENS, Share, add_by_row, gathered
 
 SHAPES = [(24, 24), (24, 40), (40, 24), (30, 12)]  # d_in, d_out
 
@@ -176,12 +176,12 @@ def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.Monkey
     by_itself = many.cd_linear
     monkeypatch.setattr(many, "cd_linear", lambda x, *rest: (alone.append(len(x)), by_itself(x, *rest))[1])
     big, *small = (adapter(24, 24, n, dtype=torch.float32) for n in range(4))
-    owners: list[Factors | None] = [*small, *[big] * (MOST_TOKENS + 1), None]
+    owners: list[Factors | None] = [*small, *[big] * (MAX_TOKENS + 1), None]
     x, result = torch.randn(2, len(owners), 24)
     torch.testing.assert_close(
         add_by_row(result, x, shares(owners)), row_by_row(result, x, owners), rtol=1e-5, atol=1e-5
     )
-    assert alone == [MOST_TOKENS + 1]
+    assert alone == [MAX_TOKENS + 1]
 
 
 @pytest.mark.parametrize("backend", ["reference", "merged"])

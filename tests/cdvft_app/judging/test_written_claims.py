@@ -114,7 +114,7 @@ def untrained_rows(recipe: str) -> str:
     told, shown_three = (kept[key]["exact_match"] for key in ("told", "shown"))
     assert told == 0
     return (
-        "| without training, told the same | 0 % | | |\n"
+        "| without training, given the same prompt | 0 % | | |\n"
         f"| without training, three examples in the prompt | {percent(shown_three)} | | |"
     )
 

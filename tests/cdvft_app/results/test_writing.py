@@ -49,7 +49,7 @@ def text(side):
 def test_each_writes_what_it_writes_alone(race, models):
     *_, last = sides(models, race)
     assert [side["title"] for side in last] == ["Base", "Base", "Full fine-tuning", "LoRA r\u00a0=\u00a02"]
-    assert [side["note"] for side in last[:2]] == ["told the same", "with 2 examples in its prompt"]
+    assert [side["note"] for side in last[:2]] == ["given the same prompt", "with 2 examples in its prompt"]
     for run, side in zip(race, last[2:], strict=True):
         (alone,) = trainable.load_trained(run.plan, run.folder)[0].predict([PROMPT])
         assert alone.text.startswith(text(side)) and len(text(side)) >= 4

@@ -43,7 +43,7 @@ def test_predict_tells_what_was_written_and_its_fields(run, predict, answer_rows
     said = json.loads(json.dumps(predict([run.record.id], [prompt])))
     assert said["labels"] == []
     frozen, trained = said["sides"]
-    assert (frozen["title"], frozen["note"]) == ("Frozen", "the pretrained model, told the same")
+    assert (frozen["title"], frozen["note"]) == ("Frozen", "the pretrained model, given the same prompt")
     (answer,) = trained["answers"]
     assert answer["text"] == expected and answer["label"] is None
     assert answer["fields"] == dict(line.split(": ") for line in expected.splitlines())

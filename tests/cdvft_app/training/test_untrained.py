@@ -40,8 +40,8 @@ def test_the_model_is_asked_once_and_its_score_is_kept_beside_the_rows(own_plan,
     plan = own_plan(made.answers_jsonl(tmp_path / "made_of.jsonl"))
     heard, done = run(plan, None, tmp_path / "run")
     assert done.metric_name == "exact_match"
-    told_the_same = "The same model without training, told the same"
-    sentence = f"{told_the_same}: exact match 0.0\u00a0%, on 12 of 12 evaluation rows."
+    untrained = "The same model without training, given the same prompt"
+    sentence = f"{untrained}: exact match 0.0\u00a0%, on 12 of 12 evaluation rows."
     assert told(heard) == [sentence]
     assert any(one.text == "Asking the model before any training" for one in heard.of(Preparing))
     monkeypatch.setattr(evaluation, "_measured", pytest.fail)
@@ -56,7 +56,7 @@ def test_answers_in_free_text_are_scored_by_their_likeness(own_plan, tmp_path):
     heard, done = run(own_plan(path), None, tmp_path / "run")
     assert done.metric_name == "chrf" and 0 <= done.metric < 1
     (sentence,) = told(heard)
-    assert "told the same: chrF 0." in sentence and "on 8 of 8 evaluation rows" in sentence
+    assert "given the same prompt: chrF 0." in sentence and "on 8 of 8 evaluation rows" in sentence
 
 
 def test_a_stop_is_heard_between_its_answers(own_plan, tmp_path):
