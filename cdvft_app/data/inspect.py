@@ -289,7 +289,7 @@ def task_of(
         return (), "", _nothing_to_tell(column)
     numbers = column.type in ("numbers", "whole numbers")
     if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
-        return (), f"{name} holds {column.type}, {many}: an amount is to be told.", None
+        return (), f"{name} holds {column.type}, {many}: a number is predicted.", None
     if column.type == "numbers with a comma" and kept.kind == "text":
         example = _decimal_comma(kept, column)
         point = example.replace(",", ".")
@@ -311,7 +311,7 @@ def task_of(
     if any(len(value) > 200 for value in values):
         return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
     key: Any = (lambda value: (float(value), value)) if numbers else None
-    return tuple(sorted(values, key=key)), f"{name} has {many}: one of so many classes is to be told.", None
+    return tuple(sorted(values, key=key)), f"{name} has {many}: one of these classes is predicted.", None
 
 
 def _decimal_comma(kept: ImportedTable, column: Column) -> str:

@@ -13,6 +13,8 @@ from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
 from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source, row_batches
 
+HALF = "it holds half of a character, a \\ud800 to \\udfff without its other half"
+HALF_ADVICE = "write the whole character, or none"
 LOOKED_AT = 100  # lines from which the names are taken
 
 
@@ -63,7 +65,9 @@ def _rows(source: Source, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[in
         if isinstance(found, dict):
             yield number, [_text(found.get(name)) for name in source.columns]
         else:
-            source.faults.add(number, found, "write one JSON object in each line")
+            source.faults.add(
+                number, found, HALF_ADVICE if found == HALF else "write one JSON object in each line"
+            )
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -95,7 +99,7 @@ def _object(line: str) -> dict[str, Any] | str:
     if not isinstance(found, dict):
         return f"it holds {_JSON_NAMES[type(found)]} and no object"
     if "\\u" in line and _LONE_SURROGATE.search(json.dumps(found, ensure_ascii=False)):
-        return "it holds half of a character (a \\ud800 to \\udfff without its other half)"
+        return HALF
     return found
 
 

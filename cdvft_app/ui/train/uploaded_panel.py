@@ -35,7 +35,7 @@ LABEL, ANSWER = "label", "answer"
 TASKS = [("A class or an amount", LABEL), ("An answer in words", ANSWER)]
 TEXT: dict[str, Any] = {"label": "Text", "info": "Two columns make a pair."}
 PROMPT: dict[str, Any] = {"label": "Prompt", "info": "Of two columns the second is put below the first."}
-OF_LABEL: dict[str, Any] = {"label": "Label", "info": "What is to be told."}
+OF_LABEL: dict[str, Any] = {"label": "Label", "info": "The column to predict."}
 OF_ANSWER: dict[str, Any] = {"label": "Answer", "info": "What is to be written."}
 GUESSED: list[Any] = [None, [], None, None, f"{100 * HELD_OUT:g}", "0"]  # the mapping of new data
 # Below the fields: what was read, or what is said of it; on most screens it would come to stand out of sight.

@@ -42,7 +42,7 @@ def inspection(looked: Inspection) -> str:
         parts.append(f'<p class="own-task"><b>{_task(looked)}</b> {escape(looked.why)}</p>')
         parts.append(_split(looked))
         parts.append(_classes(looked) + _lengths(looked))
-    parts.append(_list("Left out", looked.faults) + _list("Mind", [*looked.notes, *looked.warnings]))
+    parts.append(_list("Left out", looked.faults) + _list("Notes", [*looked.notes, *looked.warnings]))
     if looked.data:
         parts.append(f'<p class="quiet">{escape(recipe_reason(nearest_recipe(looked.kind)))}</p>')
     return f'<div class="own-found">{"".join(parts)}</div>'

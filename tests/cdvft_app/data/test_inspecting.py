@@ -122,8 +122,8 @@ def test_a_second_file_is_what_is_evaluated_on(tmp_path):
 @pytest.mark.parametrize(
     "head, rows, task, why",
     [
-        ("text,score", [(f"t{n}", n / 7) for n in range(40)], "regression", "an amount is to be told"),
-        ("text,stars", [(f"t{n}", n % 5) for n in range(40)], "classification", "one of so many classes"),
+        ("text,score", [(f"t{n}", n / 7) for n in range(40)], "regression", "a number is predicted"),
+        ("text,stars", [(f"t{n}", n % 5) for n in range(40)], "classification", "classes is predicted"),
         ("premise,hypothesis,label", [(f"a{n}", f"b{n}", n % 3) for n in range(40)], "classification", "3"),
     ],
 )
