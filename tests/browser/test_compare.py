@@ -25,6 +25,12 @@ def paper(visit: Visit, **options: object) -> Page:
     return visit("?tab=compare&page=paper", ready="#paper table", **options)
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Until it has its entry in the browser's history, to go back from."""
+    page.get_by_role("tab", name=name).click()
+    page.wait_for_url(f"**tab={name.lower()}*")
+
+
 def test_each_page_has_its_address_and_draws_only_once_it_is_looked_at(visit: Visit) -> None:
     page = compare(visit)
     asked = server_calls(page)
@@ -45,13 +51,13 @@ def test_each_page_has_its_address_and_draws_only_once_it_is_looked_at(visit: Vi
     expect(page.locator("#outcomes .chart svg").first).to_be_visible()
     expect(page.locator("#growth")).to_be_hidden()
     page.get_by_role("link", name="The paper").click()
-    page.get_by_role("tab", name="Learn").click()
+    open_tab(page, "Learn")
     page.go_back()  # to a page of another tab
     expect(page.locator("#paper table").first).to_be_visible()
     page.go_back()
     expect(page.locator("#outcomes .chart")).to_be_visible()
-    page.get_by_role("tab", name="Use").click()
-    page.get_by_role("tab", name="Train").click()
+    open_tab(page, "Use")
+    open_tab(page, "Train")
     page.go_back()
     expect(page.get_by_role("tab", name="Use")).to_have_attribute("aria-selected", "true")
     page.go_back()
