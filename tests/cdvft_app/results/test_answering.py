@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
 from cdvft_app.results.answering import Answering
@@ -41,7 +42,10 @@ def test_a_process_that_is_killed_is_said_and_replaced(asked):
 
 
 def test_one_that_takes_too_long_is_ended(asked, monkeypatch):
-    monkeypatch.setattr(inference_service, "TIMEOUT_SECONDS", 0.0)
+    with pytest.raises(ResultsError, match=UNFINISHED):
+        asked.ask("answer", **asked.about)
+    psutil.Process(asked._conversation._process.pid).suspend()  # it will never answer
+    monkeypatch.setattr(inference_service, "TIMEOUT_SECONDS", 0.5)
     with pytest.raises(ResultsError, match="process that answers has ended"):
         asked.ask("answer", **asked.about)
     monkeypatch.setattr(inference_service, "TIMEOUT_SECONDS", 120.0)
