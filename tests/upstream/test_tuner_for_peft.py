@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import sys
-from pathlib import Path
 
 import peft
 import pytest
@@ -16,27 +14,22 @@ from torch import nn
 
 from cdvft.circulant import cd_product
 from upstream.source import parts, replaced, without
-from upstream.tree import TUNER
 from upstream.tuner import modules
 
 
 @pytest.fixture(scope="module")
 def layer_module(tmp_path_factory):
-    """The generated layer as a package of its own, without the files that need PEFT's registration."""
-    folder = tmp_path_factory.mktemp("upstream") / Path(TUNER).name
+    """The generated layer as a package of its own name, without the files that need PEFT's registration."""
+    folder = tmp_path_factory.mktemp("upstream") / "generated_tuner"
     folder.mkdir()
     for name, text in modules().items():
         if name not in ("__init__.py", "model.py", "config.py"):
             (folder / name).write_text(text)
     (folder / "__init__.py").touch()
     (folder / "config.py").write_text("from types import SimpleNamespace as CDVFTConfig\n")
-    ours = {name: sys.modules.pop(name) for name in [*sys.modules] if name.split(".")[0] == "cdvft"}
-    sys.path.insert(0, str(folder.parent))
-    yield importlib.import_module("cdvft.layer")
-    sys.path.remove(str(folder.parent))
-    for name in [name for name in sys.modules if name.split(".")[0] == "cdvft"]:
-        del sys.modules[name]
-    sys.modules.update(ours)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder.parent)
+        yield importlib.import_module("generated_tuner.layer")
 
 
 def test_it_names_nothing_that_is_only_here() -> None:
