@@ -5,13 +5,15 @@ A new format is a class here and its place in that list. What needs torch is imp
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
+import unicodedata
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -95,6 +97,7 @@ class _Weights(Exporter):
         """Write them into the folder, and say what it holds then."""
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.results.apply_script import write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
         from cdvft_app.results.held_out import folder as answers_folder
         from cdvft_app.results.held_out import judged
@@ -113,6 +116,7 @@ class _Weights(Exporter):
             with_peft=exported.weights == "adapter",
             with_library=exported.needs_library,
         )
+        write_apply(exported, folder)
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
         written = written_answers.read(answers_folder(store, run))
@@ -146,6 +150,16 @@ class AsTrained(_Weights):
         }[run.weights]
         about = f"{kept}, trained with {run.label} by CDVFT Studio."
         return Exported(run, task, run.weights, about, is_as_trained=True)
+
+
+class WithBase(AsTrained):
+    key = option = "offline"
+    title, help = "Adapter with its base model", "as it was trained, the pretrained model beside it"
+
+    def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
+        exported = super().write_weights(export, folder, progress)
+        beside = exported.task.model_copy(update={"base_model": None, "revision": None})
+        return replace(exported, task=beside)
 
 
 class Merged(_Weights):
@@ -215,9 +229,22 @@ class Notebook(Exporter):
 
 
 EXPORTERS: Mapping[str, Exporter] = {
-    one.key: one for one in (AsTrained(), Merged(), Lora(), Script(), Notebook())
+    one.key: one for one in (AsTrained(), WithBase(), Merged(), Lora(), Script(), Notebook())
 }
 AS_TRAINED = EXPORTERS["adapter"]
+
+
+def file_name(run: FinishedRun, key: str) -> str:
+    """tickets_cdvft_adapter.zip: race, method and format; with the settings where the race has it twice."""
+    twice = sum(one.method == run.record.method for one in run.race) > 1
+    parts = (run.record.name, run.label if twice else run.record.method, key)
+    return f"{'_'.join(filter(None, map(_slug, parts)))}.zip"
+
+
+def _slug(text: str) -> str:
+    """Letters, digits and hyphens, as any file system takes them."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
 
 
 def exporter(key: object) -> Exporter:
