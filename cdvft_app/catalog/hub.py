@@ -33,8 +33,7 @@ from cdvft_app.catalog.download import (
     run_watched,
     silent,
 )
-from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.hub_ids import hub_ids_allowed
+from cdvft_app.catalog.entries import Kind, hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.catalog import hub, mirror, uploaded_entry
+from cdvft_app.catalog import hub, mirror, uploaded
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.hub import hub_status, last_status
-from cdvft_app.catalog.wheels import WHEELS
+from cdvft_app.catalog.mirror import WHEELS
 from cdvft_app.settings import InvalidChoice
 
 
@@ -60,8 +60,8 @@ def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False
     """
     entries = list(entries)
     for entry in entries:
-        if isinstance(entry, DatasetEntry) and entry.uploaded and not uploaded_entry.is_kept(entry.uploaded):
-            return uploaded_entry.gone(entry.title)
+        if isinstance(entry, DatasetEntry) and entry.uploaded and not uploaded.is_kept(entry.uploaded):
+            return uploaded.gone(entry.title)
     lacking = [
         entry.title
         for entry in entries

@@ -13,9 +13,9 @@ from torchvision.transforms.v2 import functional as pictures
 
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import ImageBackbone
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.catalog.rows import load_rows
 from cdvft_app.inspection import frozen
 from cdvft_app.inspection.examples import layer_inputs
 from cdvft_app.inspection.sources import Source, Unavailable

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
+from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
 from cdvft_app.costs.quantities import Kind, amount
 from cdvft_app.costs.sentences import joined, label
 from cdvft_app.judging import row_scores, verdict_text

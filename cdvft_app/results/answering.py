@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cdvft_app.catalog.rows import Split
+from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.results import held_out, inputs, recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter

@@ -22,7 +22,7 @@ from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
-    from cdvft_app.catalog.rows import Rows
+    from cdvft_app.catalog.dataset_readers import Rows
     from cdvft_app.results.card import Exported
 
 DEFAULT_RANK = 8

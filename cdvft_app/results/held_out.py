@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.catalog.rows import Split, load_rows
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.race import JudgedRace, judged_race
 from cdvft_app.judging.row_scores import RowScores

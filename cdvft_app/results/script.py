@@ -18,9 +18,9 @@ import numpy as np
 from peft import PeftConfig
 
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.metrics import LabelledMetric, get_metric
 from cdvft_app.results import script_of_writers
 from cdvft_app.results.escaping import docstring, markdown

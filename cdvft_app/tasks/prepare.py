@@ -10,9 +10,9 @@ import numpy as np
 from torch.utils.data import Subset
 
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.metrics.accuracy import commonest_class
 from cdvft_app.tasks.base import Examples, InvalidInput, Prepared, Task, TooLong, Watched
 from cdvft_app.tasks.generation import GenerationTask

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from transformers import EvalPrediction
 
-from cdvft_app.catalog import Plan, uploaded_entry
+from cdvft_app.catalog import Plan, uploaded
 from cdvft_app.catalog.download import Progress
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.events import Answers
@@ -100,7 +100,7 @@ def base_model_baseline(plan: Plan, prepared: Prepared, progress: Progress) -> s
     """
     task = cast(GenerationTask, prepared.task)
     assert plan.settings.data
-    file = uploaded_entry.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
+    file = uploaded.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
     score, rows = None, min(MAX_ROWS, len(prepared.evaluation))
     with suppress(OSError, ValueError, KeyError, TypeError):
         score = float(json.loads(file.read_text(encoding="utf-8"))["score"])

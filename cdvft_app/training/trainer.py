@@ -19,8 +19,8 @@ from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
-from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import (
     Answers,
     Done,

@@ -15,7 +15,7 @@ from synthetic_runs import READY, keep, number, vectors
 from timm.models import VisionTransformer
 
 from cdvft_app.catalog.backbones import ImageBackbone
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.inspection import background, frozen, patches, sources
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.settings import RunSettings

@@ -13,7 +13,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
-from cdvft_app.catalog.uploaded_entry import starting_values
+from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.data.library import is_own
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address, texts

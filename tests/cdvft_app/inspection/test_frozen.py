@@ -13,7 +13,7 @@ from timm.models import VisionTransformer
 from transformers import BertConfig, BertModel
 
 from cdvft_app.catalog.backbones import ImageBackbone, TextBackbone
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.inspection import frozen, patches
 from cdvft_app.inspection.sources import RecordedRun, Unavailable
 

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.rows import load_rows
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.results import recorded
 from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find

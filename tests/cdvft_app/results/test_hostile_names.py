@@ -21,7 +21,7 @@ from test_export import OfNoHub
 from test_script import ran
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.hub_jobs.job import script_text as job_script
 from cdvft_app.results.card import Exported, card
 from cdvft_app.results.finished_run import FinishedRun

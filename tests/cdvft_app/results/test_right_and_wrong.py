@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
 from cdvft_app.results.errors import ResultsError

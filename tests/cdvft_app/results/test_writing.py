@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdvft_app.catalog.rows import Split
+from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, _explain, _start
 from cdvft_app.results.errors import ResultsError
