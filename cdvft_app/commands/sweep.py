@@ -31,9 +31,8 @@ from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import group, numbers, parse_sweep

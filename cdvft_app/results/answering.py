@@ -18,10 +18,9 @@ from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store import predictions
 from cdvft_app.store.database import is_full
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError, UnknownRun, no_run
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
 MAX_RUNS = 6

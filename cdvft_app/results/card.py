@@ -26,7 +26,7 @@ from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights
 from cdvft_app.results.weights import BASE
-from cdvft_app.store.written_answers import WrittenAnswers
+from cdvft_app.store.predictions import WrittenAnswers
 from cdvft_app.tasks.saved import TaskRecord
 
 CURVE = "loss.png"

@@ -100,7 +100,7 @@ class _Weights(Exporter):
         from cdvft_app.results.held_out import judged
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
-        from cdvft_app.store import written_answers
+        from cdvft_app.store import predictions
 
         run, store = export.run, export.store
         folder.mkdir()
@@ -115,7 +115,7 @@ class _Weights(Exporter):
         )
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
-        written = written_answers.read(answers_folder(store, run))
+        written = predictions.read_answers(answers_folder(store, run))
         card(exported, curve=curve, written=written, race=judged(store, run)).save(folder / "README.md")
 
 

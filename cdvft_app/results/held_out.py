@@ -25,11 +25,10 @@ from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.store import predictions, written_answers
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
 
 if TYPE_CHECKING:
     from cdvft_app.results.inference import SideBySide
@@ -201,7 +200,7 @@ def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: P
         for place, (prompt, right, text, of_row) in enumerate(rows)
     ]
     try:
-        return written_answers.write(out, entries)
+        return predictions.write_answers(out, entries)
     except OSError as error:
         raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
 

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import events
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store import predictions, rows, states, written_answers
+from cdvft_app.store import predictions, rows, states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
@@ -479,15 +479,15 @@ def _has_predictions(folder: Path) -> bool:
 
 def _has_answers(folder: Path) -> bool:
     with suppress(OverflowError):
-        found = written_answers.read(folder)
-        return found is not None and 0 < len(found.rows) <= written_answers.MAX_ROWS
+        found = predictions.read_answers(folder)
+        return found is not None and 0 < len(found.rows) <= predictions.MAX_ROWS
     return False
 
 
 # What the page reads as a whole.
 _LEFT_OUT_UNLESS: dict[str, Callable[[Path], bool]] = {
     predictions.FILE: _has_predictions,
-    written_answers.FILE: _has_answers,
+    predictions.ANSWERS_FILE: _has_answers,
 }
 
 

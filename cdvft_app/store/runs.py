@@ -23,7 +23,6 @@ from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import leases, owners, queue, records, rows, states
-from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
@@ -37,6 +36,7 @@ from cdvft_app.store.records import (
     RunRecord,
     StoreError,
     UnknownRun,
+    compared_pairs,
     no_run,
     one_line,
     possible_id,

@@ -19,8 +19,8 @@ from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.events import Answers
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.exact_match import wrong_parts
-from cdvft_app.store import predictions, written_answers
-from cdvft_app.store.written_answers import WrittenRow
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import WrittenRow
 from cdvft_app.tasks.base import Prepared, Task, Watched
 from cdvft_app.tasks.generation import IGNORED, GenerationTask
 from cdvft_app.training.device import device_kind
@@ -46,7 +46,7 @@ class HeldOut:
         assert self._last is not None
         try:
             if self._task.is_generative:
-                written_answers.write(folder, self._written(self._last))
+                predictions.write_answers(folder, self._written(self._last))
             else:
                 outputs = self._task.outputs(torch.as_tensor(self._last.predictions)).numpy()
                 predictions.write(folder, self._rows, np.asarray(self._last.label_ids), outputs)

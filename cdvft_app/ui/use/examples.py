@@ -12,9 +12,8 @@ from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import predictions
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState

@@ -27,7 +27,7 @@ from cdvft_app.results.card import Exported, card
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.script import notebook, script_text, write_script
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
+from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.tasks.saved import TaskRecord
 
 HARMLESS = "films"

@@ -10,7 +10,7 @@ from transformers import LlamaConfig, RwkvConfig
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import Evaluation
-from cdvft_app.store import written_answers
+from cdvft_app.store import predictions
 from cdvft_app.tasks import generation, writing
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.precision import Precision, merged, ready_to_write, round_frozen
@@ -182,7 +182,7 @@ def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
         monkeypatch.setattr(GenerationTask, "evaluation_batch", 2)
         monkeypatch.setattr("cdvft_app.training.schedule.examples_at_once", lambda settings: 2)
         heard, _ = run(plan, answer_rows, tmp_path / str(size))
-        found.append((heard.of(Evaluation)[-1], written_answers.read(tmp_path / str(size))))
+        found.append((heard.of(Evaluation)[-1], predictions.read_answers(tmp_path / str(size))))
     (one, answers), (other, others) = found
     assert one.metric == other.metric and one.loss == pytest.approx(other.loss, rel=1e-3), (
         "read two at a time either way, but other two: a part's loss is the mean of its own tokens"
