@@ -18,7 +18,7 @@ from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.judging import row_scores
-from cdvft_app.judging.race import JudgedRace, judged_race
+from cdvft_app.judging.outcomes import JudgedRace, judged_race
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields

@@ -27,8 +27,8 @@ from cdvft_app.judging.outcomes import (
     points,
     sentences,
     with_answers,
+    with_flops,
 )
-from cdvft_app.judging.run_flops import with_flops
 from cdvft_app.metrics import Metric, get_metric, metric_title
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes

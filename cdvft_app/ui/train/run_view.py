@@ -16,8 +16,7 @@ from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
 from cdvft_app.judging import row_scores, verdict_text
-from cdvft_app.judging.outcomes import from_recorded_race
-from cdvft_app.judging.race import judged_outcomes, judged_race
+from cdvft_app.judging.outcomes import from_recorded_race, judged_outcomes, judged_race
 from cdvft_app.methods import flat
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.payloads.train import (

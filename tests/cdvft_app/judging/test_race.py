@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from cdvft_app.judging import recorded_races, verdict_text
+from cdvft_app.decision import decide
+from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
+from cdvft_app.judging import verdict_text
 from cdvft_app.judging.comparison_sets import judged
-from cdvft_app.judging.outcomes import from_recorded_race
-from cdvft_app.judging.race import judged_outcomes
-from cdvft_app.judging.recorded_races import pooled_verdicts, race_verdicts, raced_recipes, written
+from cdvft_app.judging.outcomes import from_recorded_race, judged_outcomes
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.settings import RunSettings
@@ -134,12 +134,12 @@ def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
         high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 2), paired=True, family=2, alone=(80, 50),
     )  # fmt: skip
     kept = {("cdvft", "lora"): verdict, ("lora", "cdvft"): replace(verdict.turned, alone=None)}
-    monkeypatch.setattr(recorded_races, "FILE", tmp_path / "verdicts.json")
+    monkeypatch.setattr(decide, "RECORDED_VERDICTS", tmp_path / "verdicts.json")
     shipped = {"races": {"made": written(kept)}, "pooled": {"text accuracy": written(kept)}}
-    recorded_races.FILE.write_text(json.dumps(shipped), encoding="utf-8")
-    recorded_races.read_verdicts.cache_clear()
+    decide.RECORDED_VERDICTS.write_text(json.dumps(shipped), encoding="utf-8")
+    decide.read_verdicts.cache_clear()
     try:
         assert (race_verdicts("made"), race_verdicts("another"), raced_recipes()) == (kept, {}, ["made"])
         assert (pooled_verdicts("text"), pooled_verdicts("image")) == ([kept], [])
     finally:
-        recorded_races.read_verdicts.cache_clear()
+        decide.read_verdicts.cache_clear()
