@@ -14,7 +14,7 @@ from cdvft_app.payloads.train import Race, RaceRun, Races
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
-from cdvft_app.sweep.group import origin
+from cdvft_app.sweep.results import origin
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.train.run_view import current, lasting
