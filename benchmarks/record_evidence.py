@@ -19,7 +19,7 @@ from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
 from cdvft_app import ASSETS, catalog
 from cdvft_app.decision import decide
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 
 FILE = ASSETS / "evidence.json"
 FIGURES = (

@@ -18,6 +18,31 @@ export interface Done {
   error: string | null;
 }
 
+/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
+export interface Verdict {
+  first: string;
+  second: string;
+  word: "ahead" | "behind" | "as good" | "not shown";
+  about: "runs" | "methods";
+  metric_name: string;
+  size: number;
+  low: number | null;
+  high: number | null;
+  confidence: number;
+  p: number | null;
+  rows: number | null;
+  seeds: number[];
+  paired: boolean;
+  family: number;
+  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
+  alone: number[] | null;
+  more_rows: number | null;
+  more_seeds: number | null;
+  result: string;
+  settled_by: string;
+  basis: string;
+}
+
 /** `viewer` is the cookie by which this browser's own runs are found; empty before they can be. */
 export interface HeaderView {
   viewer: string;
@@ -62,31 +87,6 @@ export interface ServerOverview {
   error: string | null;
   visitors: ServerVisitor[];
   runs: ServerRun[];
-}
-
-/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
-export interface Verdict {
-  first: string;
-  second: string;
-  word: "ahead" | "behind" | "as good" | "not shown";
-  about: "runs" | "methods";
-  metric_name: string;
-  size: number;
-  low: number | null;
-  high: number | null;
-  confidence: number;
-  p: number | null;
-  rows: number | null;
-  seeds: number[];
-  paired: boolean;
-  family: number;
-  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
-  alone: number[] | null;
-  more_rows: number | null;
-  more_seeds: number | null;
-  result: string;
-  settled_by: string;
-  basis: string;
 }
 
 /** A forecast number with its range; `how` is a sentence on where it comes from. */
@@ -489,26 +489,6 @@ export interface Outcomes extends Comparison, NoOutcomes {
   counted: boolean;
 }
 
-/** A doubt and its answer; `figure` shows it, `label` says what the figure shows, `behind` why. `methods` are those that the figure draws. `command` records it again; `again` are the forms of Train with these settings, each the query of an address and its title. */
-export interface EvidenceFigure {
-  key: string;
-  doubt: string;
-  answer: string;
-  figure: Figure | null;
-  label: string;
-  methods: string[];
-  behind: string[];
-  columns: string[];
-  rows: unknown[][];
-  source: string;
-  command: string;
-  again: [string, string][];
-}
-
-export interface EvidenceFixed extends Styled {
-  figures: EvidenceFigure[];
-}
-
 /** A metric over seeds, taken from so many runs. */
 export interface SweepSpread {
   mean: number;
@@ -613,6 +593,26 @@ export interface SweepView {
 
 export interface SweepFixed extends Charted {
   recorded: [string, string][];
+}
+
+/** A doubt and its answer; `figure` shows it, `label` says what the figure shows, `behind` why. `methods` are those that the figure draws. `command` records it again; `again` are the forms of Train with these settings, each the query of an address and its title. */
+export interface EvidenceFigure {
+  key: string;
+  doubt: string;
+  answer: string;
+  figure: Figure | null;
+  label: string;
+  methods: string[];
+  behind: string[];
+  columns: string[];
+  rows: unknown[][];
+  source: string;
+  command: string;
+  again: [string, string][];
+}
+
+export interface EvidenceFixed extends Styled {
+  figures: EvidenceFigure[];
 }
 
 /** `race`: its group; `dataset`: whose images it is made like; `side`: pixels of the model's input. `drawing`: 64 x 64 signed bytes, row by row, in base64; None where nothing is drawn. */

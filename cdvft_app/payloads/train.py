@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.judging import Verdict
-from cdvft_app.payloads.shared import Charted, Method
+from cdvft_app.payloads.shared import Charted, Method, Verdict
 from cdvft_app.store.states import RunState
 
 

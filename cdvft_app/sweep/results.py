@@ -31,7 +31,7 @@ from cdvft_app.judging.sweep_results import (
     varied,
 )
 from cdvft_app.methods import METHODS
-from cdvft_app.payloads.sweeps import (
+from cdvft_app.payloads.compare import (
     SweepHeatmap,
     SweepLines,
     SweepPoint,

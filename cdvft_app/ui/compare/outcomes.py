@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.costs.quantities import amount
-from cdvft_app.figures import curves, pareto
+from cdvft_app.figures import palette, pareto
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.outcomes import (
     AXES,
@@ -48,7 +48,7 @@ def section(app: AppState) -> gr.HTML:
         None,
         first=_of_recorded_race(app.store),
         slow_functions={"outcomes": partial(outcomes, app)},
-        lines=curves.lines(),
+        lines=palette.lines(),
         elem_id="outcomes",
     )
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
+from cdvft_app.payloads.compare import SweepAnswer, SweepView
 from cdvft_app.payloads.shared import Done
-from cdvft_app.payloads.sweeps import SweepAnswer, SweepView
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
@@ -92,7 +92,7 @@ def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
             "go_on": partial(go_on, app),
         },
         recorded=recorded.recipes(),
-        lines=curves.lines(),
-        layout=curves.layout(),
+        lines=palette.lines(),
+        layout=palette.layout(),
         **arguments,
     )

@@ -11,7 +11,7 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.decision.decide import decide
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.measuring.background import too_large
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
@@ -54,7 +54,7 @@ def build(app: AppState) -> OnVisit | None:
             view = component(
                 "compare/decide.js",
                 first={"shown": recorded()["first"], "problem": None},
-                lines=curves.lines(),
+                lines=palette.lines(),
                 slow_functions={"roofline": engines},
                 elem_id="costs",
             )
@@ -62,8 +62,8 @@ def build(app: AppState) -> OnVisit | None:
             growth = component(
                 "compare/growth.js",
                 first={"shown": recorded()["growth"], "problem": None},
-                lines=curves.lines(),
-                layout=curves.layout(),
+                lines=palette.lines(),
+                layout=palette.layout(),
                 elem_id="growth",
             )
     with gr.Column(elem_classes=pages.on("results")):

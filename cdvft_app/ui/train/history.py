@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.payloads.shared import Done
 from cdvft_app.payloads.train import Race, RaceRun, Races
 from cdvft_app.store.records import RunRecord, StoreError
@@ -129,6 +129,6 @@ def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
         server_functions={
             call.__name__: partial(call, store) for call in (races, rename, set_private, remove)
         },
-        lines=curves.lines(),
+        lines=palette.lines(),
         **arguments,
     )

@@ -14,7 +14,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.outcomes import from_recorded_race, judged_outcomes, judged_race
 from cdvft_app.methods import flat
@@ -246,8 +246,8 @@ def run_view(
         events=("run_state", "run_ended", "stop_runs", "use_settings", "next_slice"),
         server_functions={"poll": partial(poll, store, Feed(store), slices=slices)},
         slow_functions={"verdict": partial(verdict, store)},
-        lines=curves.lines(),
-        layout=curves.layout(),
+        lines=palette.lines(),
+        layout=palette.layout(),
         invitation=invitation,
         **arguments,
     )

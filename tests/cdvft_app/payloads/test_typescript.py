@@ -12,8 +12,7 @@ from pydantic import TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads import typescript
-from cdvft_app.payloads.compare import Costs, PaperRow
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import Costs, EvidenceFigure, PaperRow
 from cdvft_app.payloads.learn import LabView, RecordedFits
 from cdvft_app.payloads.train import RecordedRace
 

@@ -16,7 +16,7 @@ from benchmarks.evidence import generation, settings, step_time
 from cdvft_app.decision import decide
 from cdvft_app.judging.comparison_sets import comparison_set
 from cdvft_app.methods.cdvft import Cdvft
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.settings import RunSettings
 from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form, form_address
