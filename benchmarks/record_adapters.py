@@ -17,8 +17,7 @@ import sys
 from typing import Any
 
 from cdvft_app.results import recorded
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, find, losses
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, losses
 from cdvft_app.store import predictions
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore

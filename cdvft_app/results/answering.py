@@ -13,9 +13,8 @@ import numpy as np
 
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.results import held_out, inputs, recorded
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
-from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
 from cdvft_app.store.database import is_full
 from cdvft_app.store.predictions import Predictions, WrittenAnswers

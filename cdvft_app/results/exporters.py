@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, load, losses
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses
 from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 

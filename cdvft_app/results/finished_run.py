@@ -13,7 +13,6 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import DownloadFailed, Progress, never, silent
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.results import recorded
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, UnknownRun, label_in, no_run
 from cdvft_app.store.runs import RunStore
@@ -24,6 +23,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cdvft_app.tasks.base import Task
+
+
+class ResultsError(Exception):
+    """It cannot be done; the text is a sentence for the person who asked."""
+
 
 Weights = Literal["adapter", "head", "whole"]
 """What a run keeps: an adapter with a head, the head alone, or the whole model."""

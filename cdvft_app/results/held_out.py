@@ -23,8 +23,7 @@ from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results import recorded
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
 from cdvft_app.store.records import RunRecord

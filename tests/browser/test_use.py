@@ -18,7 +18,7 @@ from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import Answering, Questions
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore

@@ -9,8 +9,7 @@ import gradio as gr
 
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError

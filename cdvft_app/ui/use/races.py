@@ -7,8 +7,7 @@ from datetime import datetime
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.results import recorded
 from cdvft_app.results.answering import MAX_RUNS
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 

@@ -12,9 +12,8 @@ import gradio as gr
 
 from cdvft_app.results import inputs, recorded
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
-from cdvft_app.results.finished_run import FinishedRun, find, prepare
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads

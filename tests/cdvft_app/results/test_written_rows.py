@@ -9,8 +9,8 @@ from cdvft_app.judging import row_scores
 from cdvft_app.judging.evidence import over_rows
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, Export
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.ui.use import written_tables
