@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cdvft_app.catalog.entries import DatasetEntry, Recipe
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 ROWS = "rows.arrow"
@@ -111,6 +110,8 @@ def divide(uploaded: UploadedDataset) -> Division:
     Where a share is held out it is drawn within each class, from rows of different inputs, and no row with
     an input that is evaluated on is trained on.
     """
+    import numpy as np
+
     hashes, labels, sides = _columns(uploaded, uploaded.sha256)
     usable = ~np.isnan(labels)
     unusable = int((~usable).sum())
@@ -153,6 +154,7 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
     """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
     written), and whether it is of the evaluation split."""
     import duckdb
+    import numpy as np
 
     rows = kept_table(sha256)
     lacking = {*uploaded.inputs, uploaded.label, *([uploaded.split] if uploaded.split else [])} - {
@@ -196,6 +198,8 @@ def _quoted(name: str) -> str:
 
 def _held_out(places: np.ndarray, labels: np.ndarray, uploaded: UploadedDataset) -> np.ndarray:
     """The share `uploaded.held_out` of these places, of each class by itself; of two at least one."""
+    import numpy as np
+
     random = np.random.default_rng(uploaded.split_seed)
     kept = []
     for value in range(len(uploaded.labels)) if uploaded.labels else [None]:
