@@ -217,17 +217,12 @@ export interface RaceVerdict {
   leaders: string[];
 }
 
-/** `recorded`: when and where. */
-export interface RecordedRace extends RunsPoll {
-  recorded: string;
-}
-
 /** `invitation` stands beside a recorded race. */
 export interface RunViewFixed extends Charted {
   invitation: string;
 }
 
-/** Which runs are shown, and why. */
+/** Which runs are shown, and why. `recorded`: when and where, of those that ship; their `rows` come along. */
 export interface RunView {
   runs: string[];
   kind: "linked" | "new" | "chosen" | "last" | "best" | "waiting";

@@ -18,7 +18,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -40,7 +39,7 @@ from cdvft_app.catalog.download import (
     run_watched,
     silent,
 )
-from cdvft_app.settings.environment import environment
+from cdvft_app.settings.environment import cache_folder
 
 _NAME = "model.gguf"
 
@@ -269,11 +268,6 @@ Fetch = Callable[[Wheel, Path, Progress, ShouldStop], Path]
 
 class MirrorError(DownloadFailed):
     """An entry of the mirror could not be prepared; says what failed and what to do."""
-
-
-def cache_folder() -> Path:
-    """Where prepared models and data are kept: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
-    return environment().cache or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cdvft"
 
 
 def is_ready(name: str) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from statistics import fmean
-from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
@@ -19,7 +18,7 @@ from cdvft_app.costs.table import cost_table
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.comparison_sets import ComparisonSet, judged
 from cdvft_app.judging.judge import Contestant, Run, band
-from cdvft_app.judging.row_scores import RowScores, of_wrong
+from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.sweep_results import SweepRun, setting_key, setting_values
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER, Method
@@ -153,44 +152,19 @@ def from_run(run: RunRecord) -> Outcome | None:
         },
         sweep=run.sweep,
         family=run.family,
+        recorded=run.recorded,
     )
 
 
 def with_answers(outcomes: Iterable[Outcome], store: RunStore) -> list[Outcome]:
     """The same outcomes with what the store's runs answered row by row."""
-    return [
-        one if one.recorded else replace(one, answers=row_scores.of_run(store, one.id, one.metric_name))
-        for one in outcomes
-    ]
+    return [replace(one, answers=row_scores.of_run(store, one.id, one.metric_name)) for one in outcomes]
 
 
 def judged_run(one: Outcome) -> SweepRun:
     """The outcome as the judge takes it, who asks for no costs."""
     return SweepRun(
         one.settings, "finished", one.metric, None, rows=one.evaluation_examples, answers=one.answers
-    )
-
-
-def from_recorded_race(row: Mapping[str, Any]) -> Outcome:
-    """The outcome of a run in assets/recorded_race.json, in the form in which the page polls runs."""
-    return Outcome(
-        id=row["id"],
-        group_id=row["group"],
-        name=row["name"],
-        created=row["created"],
-        settings=RunSettings.model_validate(row["settings"]),
-        metric_name=row["metric_name"],
-        metric=row["metric"],
-        evaluation_examples=row["evaluation_examples"],
-        steps=row["step"],
-        device=row["device"],
-        amounts={
-            "parameters": row["trainable_parameters"],
-            "seconds": row["seconds"],
-            "memory": row.get("peak_memory_bytes"),
-        },
-        recorded=True,
-        answers=of_wrong(row["rows"], row["wrong"]) if "wrong" in row else None,
     )
 
 

@@ -160,12 +160,6 @@ class RaceVerdict(TypedDict):
     leaders: list[str]
 
 
-class RecordedRace(RunsPoll):
-    """`recorded`: when and where."""
-
-    recorded: str
-
-
 class RunViewFixed(Charted):
     """`invitation` stands beside a recorded race."""
 
@@ -177,7 +171,8 @@ Why = Literal["linked", "new", "chosen", "last", "best", "waiting"]
 
 
 class RunView(TypedDict):
-    """Which runs are shown, and why."""
+    """Which runs are shown, and why. `recorded`: when and where, of those that ship; their `rows` come
+    along."""
 
     runs: list[str]
     kind: Why

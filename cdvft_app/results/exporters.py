@@ -95,7 +95,6 @@ class _Weights(Exporter):
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
         from cdvft_app.results.card import CURVE, card, write_curve
-        from cdvft_app.results.held_out import folder as answers_folder
         from cdvft_app.results.held_out import judged
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
@@ -114,7 +113,7 @@ class _Weights(Exporter):
         )
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
-        written = predictions.read_answers(answers_folder(store, run))
+        written = predictions.read_answers(store.folder(run.record.id))
         card(exported, curve=curve, written=written, race=judged(store, run)).save(folder / "README.md")
 
 

@@ -242,11 +242,17 @@ _FULL = re.compile("disk is full|No space left|os error 28")
 
 
 class Database:
-    """The file at `path`, for any number of threads: each use takes a connection of its own from a pool."""
+    """The file at `path`, for any number of threads: each use takes a connection of its own from a pool.
 
-    def __init__(self, path: Path) -> None:
+    One that is `immutable` is never written: SQLite takes no lock of it and looks for no log beside it.
+    """
+
+    def __init__(self, path: Path, *, immutable: bool = False) -> None:
         self.path = path
+        self._immutable = immutable
         self._idle: deque[sqlite3.Connection] = deque()  # its append and pop are atomic
+        if immutable:
+            return
         with store_errors(path):
             migrate(path)
         for file in (path, path.with_name(f"{path.name}.lock")):
@@ -264,7 +270,7 @@ class Database:
                 reusable = False  # one that was opened on a read-only disk stays read-only
                 raise
             finally:
-                if reusable:
+                if reusable and not self._immutable:
                     self._idle.append(connection)
                 else:
                     connection.close()
@@ -287,10 +293,15 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         # Autocommit: the transactions above are the only ones.
-        connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+        address = f"{self.path.as_uri()}?mode=ro&immutable=1" if self._immutable else self.path
+        connection = sqlite3.connect(
+            address, timeout=10, isolation_level=None, check_same_thread=False, uri=self._immutable
+        )
         connection.row_factory = sqlite3.Row
         # Text that a disk has damaged is refused where its row is read, not with every row beside it.
         connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        if self._immutable:
+            return connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import events
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store import predictions, rows, states
+from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
@@ -171,7 +171,7 @@ def import_untrusted(
         StoreError: nothing was taken; why.
     """
     with store_errors(store.root):
-        here = sorted(path.name for path in store.folders.path.iterdir())
+        here = sorted({*recorded.ids(), *(path.name for path in store.folders.path.iterdir())})
         for left in store.root.glob(".given-*"):  # by a program that was killed meanwhile
             with suppress(OSError):
                 if left.stat().st_mtime < time.time() - LEFT_SECONDS:

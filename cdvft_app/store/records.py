@@ -14,6 +14,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import lru_cache
 from math import comb
 from pathlib import Path
@@ -291,7 +292,8 @@ class RunRecord:
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
     `visitor` is whose seconds it spends on a public server. `defect`: why it is shown and not trained, in a
     sentence: it is damaged, or of a newer version. Only its owner sees a run that is `private`, by
-    the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares.
+    the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares. `recorded`:
+    it ships with the program, and was trained elsewhere.
     """
 
     id: str
@@ -323,6 +325,13 @@ class RunRecord:
     hidden: bool
     family: int | None = None
     defect: str | None = None
+    recorded: bool = False
+
+    @property
+    def origin(self) -> str:
+        """When and where it was trained, as of one that ships with the program."""
+        made = datetime.fromtimestamp(self.created, timezone.utc)
+        return f"on {made.day} {made:%B %Y}, {self.device}"
 
     @property
     def whole_seconds(self) -> float | None:
@@ -373,7 +382,8 @@ class RunRecord:
             )
 
 
-COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name != "defect")
+NO_COLUMNS = ("defect", "recorded")
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name not in NO_COLUMNS)
 DAMAGED = (
     "This entry is damaged and cannot be read. Whoever runs this program can have it restored: "
     "`python -m cdvft_app doctor`."

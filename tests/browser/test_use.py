@@ -224,7 +224,7 @@ def test_without_a_race_it_says_where_to_start(visit: Visit) -> None:
 
 
 def test_the_recorded_race_can_be_used_before_any_other(visit: Visit, race: str) -> None:
-    page = visit("?tab=use&run=recorded", ready="#use-texts textarea")
+    page = visit("?tab=use&run=recorded-sentiment-lora", ready="#use-texts textarea")
     expect(page.locator("#use-race input")).to_have_value(re.compile("recorded .* CDVFT, LoRA"))
     expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
     page.get_by_label("Repository").fill("ada/films")

@@ -58,7 +58,7 @@ def compute(app: AppState) -> Kept:
     """All answers; `app` is over a store without runs, so that recorded ones are all there is."""
     kept = Kept()
     _factors(kept, app.store)
-    judged = {"runs": run_view.RECORDED}
+    judged: Argument = {"runs": [run.id for run in app.store.recorded()]}
     kept.add("run", "verdict", [(judged, run_view.verdict(app.store, judged))], _NOT_KEPT)
     asked: list[Argument] = [{"recorded": key} for key, _ in sweep_recordings.recipes()]
     kept.add("sweep", "sweep", [(one, sweep_view.sweep(app, one)) for one in asked], {"missing": True})

@@ -63,7 +63,7 @@ def build(app: AppState) -> OnVisit:
                     resume = gr.Button("Resume", interactive=False, elem_id="resume")
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
         with gr.Column(elem_classes=["watch"]):
-            view = run_view(app.store, before_any_answer(), slices=app.queue.slices, elem_id="run")
+            view = run_view(app.store, before_any_answer(app.store), slices=app.queue.slices, elem_id="run")
             history = history_view(app.store, elem_id="history")
             history_file(app, token)
 

@@ -199,4 +199,4 @@ def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[
 
 
 def _predictions(app: AppState, run: FinishedRun) -> Predictions | WrittenAnswers | None:
-    return predictions.read_either(held_out.folder(app.store, run))
+    return predictions.read_either(app.store.folder(run.record.id))

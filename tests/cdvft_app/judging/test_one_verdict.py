@@ -93,7 +93,8 @@ def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(tmp_path):
 
 
 def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(tmp_path):
-    on_train = verdict(RunStore(tmp_path), {"runs": "recorded"})
+    store = RunStore(tmp_path)
+    on_train = verdict(store, {"runs": [run.id for run in store.recorded()]})
     compared = outcomes(App(RunStore(tmp_path)), {})
     assert json.dumps(on_train["verdicts"]) == json.dumps(compared["verdicts"])
     assert {one["word"] for one in on_train["verdicts"]} == {"not shown"}
