@@ -36,7 +36,7 @@ from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.attention import attend_in_float32
-from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
+from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Prediction, TooLong, WrittenAnswer
 from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
 
 
@@ -149,7 +149,7 @@ NO_TEMPLATE = "The model has no chat template: instruction, prompt and “Answer
 NO_PADDING = "The model has no token for padding; {end} stands in, and is learned where it ends an answer."
 
 
-class GenerationTask(Task):
+class GenerationTask(GenerativeTask):
     """A causal language model of transformers, and its tokenizer.
 
     Attributes:
@@ -160,7 +160,6 @@ class GenerationTask(Task):
     name = "text-generation"
     throughput_unit = "tokens/s"
     evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
-    is_generative = True
     head = None
     labels = ()
     model: PreTrainedModel
