@@ -48,9 +48,9 @@ def cost(
     """Which method to take for a model, in a sentence and a table. Nothing is downloaded."""
     made = decide(request.model_copy(update={"gradient_checkpointing": checkpointing}), _here(request))
     if as_json:
-        print(json.dumps(made.facts()))
+        print(json.dumps(made.as_json()))
     elif as_csv:
-        _write_csv(made.facts()["rows"])
+        _write_csv(made.as_json()["rows"])
     else:
         _show(made)
 

@@ -306,7 +306,7 @@ class Decision:
     def sentence(self) -> str:
         return f"{self.headline} {self.evidence}".rstrip()
 
-    def facts(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """As the command line and the API give it."""
         return {
             "sentence": self.sentence,

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
-from cdvft_app.costs.quantities import Kind, amount
+from cdvft_app.costs.quantities import Unit, amount
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import joined, label
 from cdvft_app.costs.table import cost_table
@@ -34,7 +34,7 @@ class Axis:
 
     key: str
     title: str
-    kind: Kind
+    kind: Unit
     noun: str
     least: str
     hint: str

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, Kind, Method, Styled, Verdict
+from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, Unit, Verdict
 
 Choice = tuple[str, str]  # key and title
 
@@ -20,7 +20,7 @@ class Quantity(TypedDict):
     key: str
     title: str
     hint: str
-    kind: Kind
+    kind: Unit
 
 
 class AskedMethod(TypedDict):

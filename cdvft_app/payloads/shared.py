@@ -12,7 +12,7 @@ Layout = Annotated[dict[str, Any], "Layout"]
 Styles = Annotated[dict[str, dict[str, Any]], "Styles"]
 
 Method = str
-Kind = Literal["count", "bytes", "flops", "seconds"]
+Unit = Literal["count", "bytes", "flops", "seconds"]
 
 
 class Charted(TypedDict):

@@ -81,7 +81,7 @@ class Prediction:
         step = self.counted.step_bytes
         return Estimate(GROWTH.value * step, GROWTH.low * step, GROWTH.high * step, GROWTH.how)
 
-    def facts(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """As JSON holds it, for the store."""
         return asdict(self)
 
@@ -303,7 +303,7 @@ def admitted(plan: Plan, store: RunStore, most_seconds: float | None = None) -> 
     """A run's prediction from the store's runs and measurements, as JSON to keep; raises as `admit` does."""
     prediction = predict(plan, store.finished(), store.measurements.all())
     admit([(plan, prediction)], most_seconds)
-    return prediction.facts() if prediction else None
+    return prediction.as_json() if prediction else None
 
 
 def admit_again(run: RunRecord, plan: Plan, store: RunStore, most_seconds: float | None = None) -> None:

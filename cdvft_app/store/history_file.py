@@ -448,7 +448,7 @@ def _rows(unpacked: _Unpacked, member: zipfile.ZipInfo, run_id: str) -> Iterator
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             row = json.loads(line.decode("utf-8", "replace"))
             event = _event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
-            values = rows.facts(event, folder)
+            values = rows.json_fields(event, folder)
             step, data = values.pop("step", None), json.dumps(values)
             if is_row(row["kind"], step, data):
                 yield {"kind": row["kind"], "step": step, "data": data}

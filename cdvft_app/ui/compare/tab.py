@@ -156,6 +156,6 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         asked = parse_cost(request)
-        return decide(asked, **measure.known_here(app, asked)).facts()
+        return decide(asked, **measure.known_here(app, asked)).as_json()
     except (InvalidChoice, StoreError) as error:
         raise refusal(str(error)) from None

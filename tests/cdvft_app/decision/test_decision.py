@@ -196,7 +196,7 @@ def test_before_nothing_fits_it_looks_for_what_would():
     )
     assert (made.request.batch, made.request.precision) == (1, "8bit")
     assert [text.split(",")[0] for text in made.answers[0]["texts"]] == ["yes", "yes"]
-    assert made.facts()["rows"][0]["batch"] == 1 and made.asked_rows[0]["batch"] == 16
+    assert made.as_json()["rows"][0]["batch"] == 1 and made.asked_rows[0]["batch"] == 16
 
 
 @pytest.mark.parametrize(
