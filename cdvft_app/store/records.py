@@ -138,7 +138,7 @@ Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 
 
 def _fields(event: Any) -> dict[str, Any]:
-    """An event's fields as `rows.json_fields` writes them, each with its type and default, for `create_model`."""
+    """An event's fields as `rows.json_fields` has them, each with type and default, for `create_model`."""
     hints, wanted = get_type_hints(event), {}
     for field in dataclasses.fields(event):
         hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])
