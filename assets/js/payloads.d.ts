@@ -119,13 +119,13 @@ export interface RunLasting {
   group: string;
   method: string;
   label: string;
-  twin?: number;
+  twin: number;
   summary: string;
   settings: Record<string, unknown>;
   options: Record<string, unknown>;
   created: number;
-  forecast?: Forecast | null;
-  untrained?: string | null;
+  forecast: Forecast | null;
+  untrained: string | null;
 }
 
 /** A run that trains as a Job of the hub; `address` is None until the hub has taken it. */
@@ -172,7 +172,7 @@ export interface Preparing {
   fraction: number | null;
 }
 
-/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of it. `tokens`: pieces of the answer, each with its probability. Runs of before have none of the three. */
+/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of the three. */
 export interface Answers {
   step: number;
   prompts: string[];
@@ -805,7 +805,7 @@ export interface ContentsEntry {
   last: string;
 }
 
-/** `formerly` has today's keys of lessons by those of before. */
+/** `formerly` maps former keys of lessons to the present ones. */
 export interface ContentsFixed {
   lessons: ContentsEntry[];
   formerly: Record<string, string>;

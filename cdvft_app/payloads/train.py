@@ -35,7 +35,7 @@ class Forecast(TypedDict):
     seconds: Estimate | None
     whole_seconds: Estimate | None
     peak_memory_bytes: Estimate
-    evaluating: NotRequired[Evaluating | None]  # forecasts of before have none
+    evaluating: NotRequired[Evaluating | None]  # not in forecasts of earlier histories
 
 
 class RunLasting(TypedDict):
@@ -44,13 +44,13 @@ class RunLasting(TypedDict):
     group: str
     method: Method
     label: str
-    twin: NotRequired[int]  # place among those of its method in its race
+    twin: int  # place among those of its method in its race
     summary: str
     settings: dict[str, Any]
     options: dict[str, Any]  # of the command that trains it again
     created: float
-    forecast: NotRequired[Forecast | None]  # recorded races of before have none
-    untrained: NotRequired[str | None]  # how the model does before any training, in a sentence
+    forecast: Forecast | None
+    untrained: str | None  # how the model does before any training, in a sentence
 
 
 class Job(TypedDict):
@@ -104,7 +104,7 @@ class Answers(TypedDict):
     """What a model writes after so many steps; a prompt and all of its answer have the same place.
 
     `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all
-    of it. `tokens`: pieces of the answer, each with its probability. Runs of before have none of the three.
+    of it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of the three.
     """
 
     step: int

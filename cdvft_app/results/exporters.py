@@ -129,7 +129,7 @@ class AsTrained(_Weights):
         run, task = export.run, saved.read(export.run.folder)
         if task is not None:
             shutil.copytree(run.folder, folder, dirs_exist_ok=True)
-            saved.name_base_class(task, folder)  # which versions before did not
+            saved.name_base_class(task, folder)  # earlier histories lack it
         else:  # recorded, or of a version that did not keep what a loader needs
             loaded, model = load(run, progress)
             task = saved.describe(loaded, run.plan)

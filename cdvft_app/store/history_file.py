@@ -271,7 +271,8 @@ def unpack(
     """Write the runs of `file` that are not `here` into `place`, a folder each.
 
     Args:
-        file, place, here: as said.
+        file, place: the zip, and an empty folder for its runs.
+        here: names of the runs that are kept already.
         limits: those of `Limits`, by name.
         progress: told a fraction and a sentence.
 
