@@ -103,8 +103,9 @@ class Preparing(TypedDict):
 class Answers(TypedDict):
     """What a model writes after so many steps; a prompt and all of its answer have the same place.
 
-    `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all
-    of it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of the three.
+    `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of
+    it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of
+    the three.
     """
 
     step: int
