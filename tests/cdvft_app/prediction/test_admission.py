@@ -30,6 +30,8 @@ def refused(most_seconds: float | None = None, **settings: Any) -> str | None:
 
 def memory_of(monkeypatch: pytest.MonkeyPatch, size: float, kind: str = "cpu") -> None:
     monkeypatch.setattr(predicting, "kind_of_training", lambda: kind)
+    if kind == "cuda":
+        monkeypatch.setattr(predicting, "device_name", lambda *_: "a GPU of one's own")
     monkeypatch.setattr(predicting, "total_bytes", lambda kind: round(size))
 
 
