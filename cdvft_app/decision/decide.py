@@ -14,9 +14,8 @@ from typing import Any
 
 from cdvft_app import ASSETS, catalog
 from cdvft_app.catalog.entries import Recipe
-from cdvft_app.costs.devices import HERE, Device, device
 from cdvft_app.costs.quantities import QUANTITIES, Row, amount, duration, times
-from cdvft_app.costs.request import Aim, CostRequest
+from cdvft_app.costs.request import HERE, Aim, CostRequest, Device, device
 from cdvft_app.costs.sentences import joined, label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
 from cdvft_app.judging.verdict import Verdict

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from cdvft_app import ASSETS
-from cdvft_app.costs.devices import GPUS, HERE
+from cdvft_app.costs.request import GPUS, HERE
 from cdvft_app.costs.table import usual_sequence
 from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS, InvalidChoice

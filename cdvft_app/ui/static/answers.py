@@ -11,7 +11,7 @@ from cdvft_app import ASSETS
 from cdvft_app.inspection import examples, sources
 from cdvft_app.inspection.sources import RecordedRun
 from cdvft_app.payloads.factors import LayerVectors
-from cdvft_app.payloads.static import KeptAnswers
+from cdvft_app.payloads.page import KeptAnswers
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import recorded as sweep_recordings
 from cdvft_app.ui.compare import evidence, outcomes, sweep_view

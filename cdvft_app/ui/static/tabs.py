@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from cdvft_app.payloads.static import StudioLink
+from cdvft_app.payloads.page import StudioLink
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare import evidence, outcomes, pages, sweep_view
 from cdvft_app.ui.compare.form import recorded as recorded_costs

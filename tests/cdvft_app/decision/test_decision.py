@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.costs.devices import GPUS, KEYS
 from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import DEVICE_KEYS, GPUS, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import _behind, decide, quality
 from cdvft_app.judging.verdict import Verdict
@@ -118,9 +117,9 @@ def test_memory_by_precision():
 def test_devices_have_sources_and_their_keys_can_be_asked_for():
     assert all(gpu.source.startswith("NVIDIA") and gpu.bandwidth and gpu.bytes for gpu in GPUS)
     assert [gpu.key for gpu in GPUS if not gpu.bfloat16] == ["t4"]
-    assert {parse_cost({"model": "gpt2", "methods": ["lora"], "device": key}).device for key in KEYS} == {
-        *KEYS
-    }
+    assert {
+        parse_cost({"model": "gpt2", "methods": ["lora"], "device": key}).device for key in DEVICE_KEYS
+    } == {*DEVICE_KEYS}
 
 
 def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
