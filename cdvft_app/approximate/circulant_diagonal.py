@@ -484,7 +484,7 @@ def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Ge
 
 
 class _Descents:
-    """Descends from every start by both methods of `descent`, and continues with the best.
+    """Descends from every start by `gauss_newton` and `lbfgs`, and continues with the best.
 
     reached: the least squared error of each start.
     """
