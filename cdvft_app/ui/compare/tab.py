@@ -26,7 +26,7 @@ from cdvft_app.ui.compare.form import (
     START,
     cost_request,
     fields_of,
-    recorded,
+    recorded_costs,
     without_stale_layers,
 )
 from cdvft_app.ui.shared.component import component
@@ -53,7 +53,7 @@ def build(app: AppState) -> OnVisit | None:
         with gr.Column(elem_classes=["watch", *pages.on("decide")]):
             view = component(
                 "compare/decide.js",
-                first={"shown": recorded()["first"], "problem": None},
+                first={"shown": recorded_costs()["first"], "problem": None},
                 lines=palette.lines(),
                 slow_functions={"roofline": engines},
                 elem_id="costs",
@@ -61,7 +61,7 @@ def build(app: AppState) -> OnVisit | None:
         with gr.Column(elem_classes=["watch", *pages.on("growth")]):
             growth = component(
                 "compare/growth.js",
-                first={"shown": recorded()["growth"], "problem": None},
+                first={"shown": recorded_costs()["growth"], "problem": None},
                 lines=palette.lines(),
                 layout=palette.layout(),
                 elem_id="growth",
@@ -73,7 +73,7 @@ def build(app: AppState) -> OnVisit | None:
     with gr.Column(elem_classes=pages.on("evidence")):
         evidence.section()
     with gr.Column(elem_classes=pages.on("paper")):
-        component("compare/paper.js", recorded()["paper"], elem_id="paper")
+        component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
     fields = [controls[name] for name in FIELDS]
 
     # The model that the layers' fields were last filled for. The browser sends it with the fields, so that a

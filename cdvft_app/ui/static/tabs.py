@@ -12,7 +12,7 @@ import gradio as gr
 from cdvft_app.payloads.page import StudioLink
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare import evidence, outcomes, pages, sweep_view
-from cdvft_app.ui.compare.form import recorded as recorded_costs
+from cdvft_app.ui.compare.form import recorded_costs
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.learn.lab_table import recorded_table
