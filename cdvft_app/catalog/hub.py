@@ -402,8 +402,8 @@ def _download(
 def _explain(title: str, repo_type: str, revision: str | None, answer: dict[str, Any]) -> str:
     offline = f"Check the network and try again. {OFFLINE_RECIPES}"
     reasons = {
-        "missing": f"The hub has no {repo_type} {title}, or it is private. Check the spelling, owner/name; for "
-        "a private one, log in with `hf auth login`.",
+        "missing": f"The hub has no {repo_type} {title}, or it is private. Check the spelling, owner/name; "
+        "for a private one, log in with `hf auth login`.",
         "gated": f"{title} is gated: accept its terms on its page and log in with `hf auth login`.",
         "revision": f"{title} has no revision {revision!r}.",
         "no_safetensors": f"{title} has no model.safetensors, and other weight files can carry code. Choose "
