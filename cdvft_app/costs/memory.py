@@ -10,7 +10,7 @@ from typing import Any, Literal
 import psutil
 
 from cdvft_app.shapes import ModelShapes
-from cdvft_app.shapes.model_shapes import blocks
+from cdvft_app.shapes.layers import blocks
 
 _FLOAT32 = 4
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

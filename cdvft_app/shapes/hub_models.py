@@ -13,7 +13,7 @@ from cdvft_app.catalog import entries
 from cdvft_app.catalog.entries import POOLING, Kind, LinearGroup, ModelEntry
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ModelShapes, model_shapes
-from cdvft_app.shapes.model_shapes import NotPlain, grouped
+from cdvft_app.shapes.layers import NotPlain, grouped
 
 RGB = 3
 _USUAL_REDUCTION = 32
