@@ -293,10 +293,11 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         # Autocommit: the transactions above are the only ones.
-        address = f"{self.path.as_uri()}?mode=ro&immutable=1" if self._immutable else self.path
-        connection = sqlite3.connect(
-            address, timeout=10, isolation_level=None, check_same_thread=False, uri=self._immutable
-        )
+        connect = partial(sqlite3.connect, timeout=10, isolation_level=None, check_same_thread=False)
+        if self._immutable:
+            connection = connect(f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True)
+        else:
+            connection = connect(self.path)
         connection.row_factory = sqlite3.Row
         # Text that a disk has damaged is refused where its row is read, not with every row beside it.
         connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")

@@ -51,7 +51,7 @@ def test_it_is_read_as_any_run(store: RunStore) -> None:
     assert [row["step"] for row in rows if row["kind"] == "step"] == list(range(1, 129))
     assert store.rows(RUN, cursor) == ([], cursor)
     assert (store.last_row(RUN), store.state(RUN)) == (cursor, "finished")
-    assert store.label_of(run) == "LoRA r = 8"
+    assert store.label_of(run) == "LoRA r\u00a0=\u00a08"
     assert store.ids_beginning("recorded-sentiment-l") == [RUN]
     kept = predictions.read(store.folder(RUN))
     assert kept.correct.mean() == run.metric
