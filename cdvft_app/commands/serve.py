@@ -25,8 +25,7 @@ import typer
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import RunIds
 from cdvft_app.results import inputs
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import find
+from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import LOOPBACK
 from cdvft_app.store.runs import RunStore

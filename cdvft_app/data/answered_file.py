@@ -19,8 +19,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.catalog.uploaded_entry import ROWS
-from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
+from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, sha256_of
 from cdvft_app.data.lines import encoding_of

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column
-from cdvft_app.catalog.uploaded_entry import ROWS
-from cdvft_app.catalog.uploaded_rows import IMAGE, ROW, table
+from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
 from cdvft_app.data.pictures import FORMATS
 from cdvft_app.data.read_file import CHUNK, read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
@@ -196,7 +195,7 @@ def read_into(
 
 @lru_cache(maxsize=32)
 def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None) -> tuple[Column, ...]:
-    return columns.columns_of(table(sha256), names, pictures)
+    return columns.columns_of(kept_table(sha256), names, pictures)
 
 
 def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
@@ -207,7 +206,7 @@ def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
 def preview(imported: ImportedTable, count: int) -> list[dict[str, Any]]:
     """The first rows, without pictures."""
     pictures = [IMAGE] if imported.kind == "image" else []
-    rows = table(imported.sha256).slice(0, count).drop_columns(pictures).to_pylist()
+    rows = kept_table(imported.sha256).slice(0, count).drop_columns(pictures).to_pylist()
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]
 
 
@@ -227,7 +226,7 @@ def _thumbnails(sha256: str, count: int, side: int, _progress: Progress) -> list
     from PIL import Image
 
     found = []
-    for picture in table(sha256).column(IMAGE).slice(0, count).to_pylist():
+    for picture in kept_table(sha256).column(IMAGE).slice(0, count).to_pylist():
         with Image.open(io.BytesIO(picture["bytes"]), formats=FORMATS) as opened:
             small = opened.convert("RGB")
         small.thumbnail((side, side))

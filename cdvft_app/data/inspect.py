@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cdvft_app.catalog import cleaning, get_recipe, mirror, uploaded_rows
+from cdvft_app.catalog import cleaning, get_recipe, mirror, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     Column,
@@ -28,8 +28,14 @@ from cdvft_app.catalog.columns import (
 )
 from cdvft_app.catalog.conversations import joined, messages_of
 from cdvft_app.catalog.entries import Kind, Recipe
-from cdvft_app.catalog.uploaded_entry import MAX_LENGTH, starting_values
-from cdvft_app.catalog.uploaded_rows import Division, cleaned_table, divide, steps_done
+from cdvft_app.catalog.uploaded import (
+    MAX_LENGTH,
+    Division,
+    cleaned_table,
+    divide,
+    starting_values,
+    steps_done,
+)
 from cdvft_app.data.imported_table import ImportedTable, columns_of, row_errors_of
 from cdvft_app.data.source import DataRefused, Finding, RowErrors
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
@@ -128,7 +134,7 @@ def inspect(
     )
     rows = cleaned_table(data, kept.sha256)
     if clean:
-        columns = columns_of_table(rows, kept.columns, uploaded_rows.IMAGE if kept.kind == "image" else None)
+        columns = columns_of_table(rows, kept.columns, uploaded.IMAGE if kept.kind == "image" else None)
         looked = dataclasses.replace(looked, cleaned=_cleaned(rows, data), columns=columns)
     if roles.is_generative:
         metric, why = choose_metric(rows, roles, columns)
@@ -229,7 +235,7 @@ def roles_of(
         is_generative = True
 
     def guessed(among: Sequence[Column], written: bool | None) -> Roles:
-        pictures = uploaded_rows.IMAGE if kept.kind == "image" else None
+        pictures = uploaded.IMAGE if kept.kind == "image" else None
         return guess_roles(among, kept.rows, pictures=pictures, is_generative=written)
 
     found = guessed(columns, is_generative)
@@ -248,7 +254,7 @@ def roles_of(
 
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
-    row = quoted(uploaded_rows.ROW)
+    row = quoted(uploaded.ROW)
     with connect(r=cleaned_table(data, kept.sha256)) as connection:
         names = {column[0] for column in connection.execute("DESCRIBE r").fetchall()}
         for name in (*data.inputs, data.label):

@@ -20,7 +20,7 @@ from cdvft_app.catalog.conversations import (
     join_conversations,
     split_conversation,
 )
-from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, TRAINING_NAMES
+from cdvft_app.catalog.uploaded import EVALUATION_NAMES, TRAINING_NAMES
 from cdvft_app.data.csv_file import read_delimited
 from cdvft_app.data.json_file import read_json_array, read_json_lines
 from cdvft_app.data.lines import first_letters

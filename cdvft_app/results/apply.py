@@ -13,14 +13,13 @@ import numpy as np
 
 from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.conversations import joined
-from cdvft_app.catalog.uploaded_rows import IMAGE
+from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.data.answered_file import Added, Answer, Answers, rows_of
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.metrics import LabelledMetric, get_metric, measure_each_text, metric_title
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inputs import takes_pairs
 
 if TYPE_CHECKING:

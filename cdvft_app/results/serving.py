@@ -17,8 +17,7 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from cdvft_app.catalog.download import Progress, silent
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, load
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
 from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, tokens

@@ -32,7 +32,7 @@ from cdvft_app.catalog.backbones import (
 )
 from cdvft_app.catalog.download import Progress, never
 from cdvft_app.catalog.sources import files_of
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord
 

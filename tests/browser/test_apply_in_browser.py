@@ -16,7 +16,7 @@ from studio import Server, Visit, axe_violations
 from waiting import wait_for
 
 from cdvft_app.catalog import MODELS, get_model, resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.results import apply as applying
 from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.settings import RunSettings

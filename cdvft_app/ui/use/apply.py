@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from anyio import CapacityLimiter
 
-from cdvft_app.catalog.uploaded_rows import IMAGE
+from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.data.answered_file import (
     WRITERS,
     Written,
@@ -27,8 +27,7 @@ from cdvft_app.public import intake
 from cdvft_app.public.budget import duration
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.apply import Columns, Score, added_columns, columns_for, time_left
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import find, prepare
+from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.pool import Closable, in_threads

@@ -19,9 +19,8 @@ from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.apply import added_columns, columns_for
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
-from cdvft_app.results.finished_run import find
+from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.named_endpoint import named_endpoint

@@ -8,8 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.quiet import QUIET

@@ -8,7 +8,7 @@ import made
 import pytest
 
 from cdvft_app.catalog.dataset_readers import read_uploaded
-from cdvft_app.catalog.uploaded_rows import CLEANED, MAX_CLEANED, divide
+from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, divide
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import as_dict, inspect
