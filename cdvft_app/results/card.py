@@ -78,6 +78,11 @@ class Exported:
         return not self.is_merged and (self.is_cdvft or self.task.pooling == "mean")
 
     @property
+    def with_base_beside(self) -> Exported:
+        """The same, whose base model lies in the folder."""
+        return replace(self, task=self.task.model_copy(update={"base_model": None, "revision": None}))
+
+    @property
     def library(self) -> str:
         """That loads it, as the hub names it."""
         if self.weights == "adapter":
@@ -351,8 +356,6 @@ def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], 
     else:
         revision = f"@{record.revision}" if record.revision else ""
         base = f"hf_hub:{record.base_model}{revision}" if record.base_model else f"local-dir:{BASE}"
-        if record.base_model and Path(record.base_model).is_absolute():  # a folder of this machine
-            base = f"local-dir:{record.base_model}"
         options = f"pretrained=True, num_classes={len(record.labels)}"
         options += f", img_size={record.image_size}" if record.is_sized else ""
         model, imports = _load_weights(f"timm.create_model({literal(base)}, {options})", weights, imports)

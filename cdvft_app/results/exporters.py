@@ -13,7 +13,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -106,6 +106,8 @@ class _Weights(Exporter):
         run, store = export.run, export.store
         folder.mkdir()
         exported = self.write_weights(export, folder, progress)
+        if run.plan.model.kind == "image" and run.plan.model.source == "local":  # timm loads no other folder
+            exported = exported.with_base_beside
         if exported.weights != "whole" and exported.task.base_model is None:
             write_base(run.plan, folder / BASE, progress)
         write_requirements(
@@ -155,9 +157,7 @@ class WithBase(AsTrained):
     title, help = "Adapter with its base model", "as it was trained, the pretrained model beside it"
 
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
-        exported = super().write_weights(export, folder, progress)
-        beside = exported.task.model_copy(update={"base_model": None, "revision": None})
-        return replace(exported, task=beside)
+        return super().write_weights(export, folder, progress).with_base_beside
 
 
 class Merged(_Weights):
