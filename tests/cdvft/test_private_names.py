@@ -41,12 +41,12 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
 
 def test_every_function_runs() -> None:
     x, module = torch.randn(2, 3, requires_grad=True), nn.Linear(3, 2)
-    y = private_names.reshaped(x * 2, [3, 2])
+    y = private_names.unsafe_view(x * 2, [3, 2])
     y.add_(1)  # no view: nothing forbids it
     assert not any(
         ask() for ask in (
             private_names.is_watched, private_names.is_traced, private_names.is_transformed,
-            private_names.is_recomputed,
+            private_names.is_in_backward,
         )
     )  # fmt: skip
     assert not private_names.is_batched(x)
@@ -56,7 +56,7 @@ def test_every_function_runs() -> None:
     assert private_names.has_hooks(private_names.hooks_of(module))
     assert private_names.parameters_of(module)["bias"] is module.bias
     seen = []
-    x.register_hook(lambda grad: seen.append(private_names.is_recomputed()) or grad)
+    x.register_hook(lambda grad: seen.append(private_names.is_in_backward()) or grad)
     y.sum().backward()
     assert seen == [True]
 

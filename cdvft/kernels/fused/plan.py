@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def resident(self) -> int:
-        """Programs of a multiprocessor, of 65,536 registers, that sum over tokens, and write their shares."""
+        """Programs of a multiprocessor, of 65,536 registers, that sum over tokens, and write partial sums."""
         return max(1, 8 // self.warps)
 
 
