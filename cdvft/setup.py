@@ -24,7 +24,11 @@ def compiled(build_lib: str) -> list[Path]:
 
 
 class BuildWithKernel(build_py):
-    """Compiles the kernel into the build."""
+    """Compiles the kernel into the build, and leaves this file out of it."""
+
+    def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
+        found = super().find_package_modules(package, package_dir)
+        return [module for module in found if module[1] != "setup"]
 
     def run(self) -> None:
         super().run()
