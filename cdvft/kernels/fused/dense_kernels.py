@@ -2,7 +2,7 @@
 
 Entry (i, j) of block (a, b) holds c[a, b, (i - j) mod p]. Along a row that is a window of c, along a diagonal
 it is one number: its gradient is a sum over the rows' entries j = (i - k) mod p, which along k are
-neighbours, too. So programs read their part of the dense gradient twice, as it lies and sheared, the second
+neighbours, too. So programs read their part of the dense gradient twice, by rows and sheared, the second
 time from the cache. No program adds to what another writes: partial sums are added afterwards in a fixed
 order.
 """

@@ -51,15 +51,25 @@ def _load_tile(start, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     return tl.load(start + at), tl.load(start + ROWS * COLUMNS + at)
 
 
+@triton.constexpr_function
+def table_size(plan):
+    """Entries of left and twiddle of a part, real and imaginary."""
+    return 2 * SIDE * (SIDE + plan[3])
+
+
 @triton.jit
-def _load_tables(tables, s: tl.constexpr, PLAN: tl.constexpr):
-    """left, twiddle and right of part s, as `plan.tables` defines them."""
-    N2: tl.constexpr = PLAN[3]
-    size: tl.constexpr = 2 * SIDE * (SIDE + N2)
-    left_re, left_im = _load_tile(tables + s * size, SIDE, SIDE)
-    twiddle_re, twiddle_im = _load_tile(tables + s * size + 2 * SIDE * SIDE, SIDE, N2)
-    right_re, right_im = _load_tile(tables + parts_of(PLAN[0]) * size, N2, N2)
-    return left_re, left_im, twiddle_re, twiddle_im, right_re, right_im
+def _left(tables, s: tl.constexpr, PLAN: tl.constexpr):
+    return _load_tile(tables + s * table_size(PLAN), SIDE, SIDE)
+
+
+@triton.jit
+def _twiddle(tables, s: tl.constexpr, PLAN: tl.constexpr):
+    return _load_tile(tables + s * table_size(PLAN) + 2 * SIDE * SIDE, SIDE, PLAN[3])
+
+
+@triton.jit
+def _right(tables, PLAN: tl.constexpr):
+    return _load_tile(tables + parts_of(PLAN[0]) * table_size(PLAN), PLAN[3], PLAN[3])
 
 
 @triton.jit
@@ -117,13 +127,15 @@ def _transform(row, diagonal, scale, start, size, tables, s: tl.constexpr, PLAN:
             im -= value * sine(r * s, RADIX)
     if PLAN[4] == "fp16":
         re, im, power = _normalize(re, im)
-    left_re, left_im, twiddle_re, twiddle_im, right_re, right_im = _load_tables(tables, s, PLAN)
+    left_re, left_im = _left(tables, s, PLAN)
     to_re, to_im = _dot(left_re, re, PLAN), _dot(left_im, re, PLAN)
     if not is_real(s, RADIX):
         to_re -= _dot(left_im, im, PLAN)
         to_im += _dot(left_re, im, PLAN)
+    twiddle_re, twiddle_im = _twiddle(tables, s, PLAN)
     re = tl.trans(to_re * twiddle_re - to_im * twiddle_im)
     im = tl.trans(to_re * twiddle_im + to_im * twiddle_re)
+    right_re, right_im = _right(tables, PLAN)
     to_re = _dot(right_re, re, PLAN) - _dot(right_im, im, PLAN)
     to_im = _dot(right_re, im, PLAN) + _dot(right_im, re, PLAN)
     if PLAN[4] == "fp16":
@@ -136,10 +148,12 @@ def _inverse(re, im, tables, s: tl.constexpr, PLAN: tl.constexpr):
     """Output s of the butterfly from part s of a spectrum, times d / R: by the adjoints of those products."""
     if PLAN[4] == "fp16":
         re, im, power = _normalize(re, im)
-    left_re, left_im, twiddle_re, twiddle_im, right_re, right_im = _load_tables(tables, s, PLAN)
+    right_re, right_im = _right(tables, PLAN)
     to_re = tl.trans(_dot(right_re, re, PLAN) + _dot(right_im, im, PLAN))
     to_im = tl.trans(_dot(right_re, im, PLAN) - _dot(right_im, re, PLAN))
+    twiddle_re, twiddle_im = _twiddle(tables, s, PLAN)
     re, im = to_re * twiddle_re + to_im * twiddle_im, to_im * twiddle_re - to_re * twiddle_im
+    left_re, left_im = _left(tables, s, PLAN)
     left_re, left_im = tl.trans(left_re), tl.trans(left_im)
     to_re = _dot(left_re, re, PLAN) + _dot(left_im, im, PLAN)
     to_im = to_re
@@ -163,8 +177,8 @@ def product_kernel(
 
     STORE asks for out = after * v, plus a bias (BIAS), plus what is there (ADD); SUM for the program's
     partial sum over tokens of others * v: (programs, blocks p).
-    rows: (tokens, d_in); out, others: (tokens, d_out); spectra: of blocks FFT(c) / p, in `orders`, those of a
-    row by_inner apart, of which there are inner, and rows by_outer
+    rows: (tokens, d_in); out, others: (tokens, d_out); spectra: of blocks FFT(c) / p, in `orders`, with
+    stride by_inner within a row, of which there are inner, and by_outer between rows
     """
     RADIX: tl.constexpr = PLAN[0]
     N2: tl.constexpr = PLAN[3]
