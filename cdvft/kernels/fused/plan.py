@@ -1,4 +1,4 @@
-"""Plans of transforms: the DFT of a real signal as a few matrix products, for tensor cores.
+"""How a width is cut into what tensor cores multiply: the DFT of a real signal as a few matrix products.
 
 A DFT of length d = R n1 n2 is a butterfly of R values, written out, and for each output of the butterfly two
 products with DFT matrices of n1 and n2, with a twiddle between (Cooley, Tukey, 1965; as matrix products: Fu
@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 RADIXES = range(1, 9)
-"""With larger ones the signal does not fit into registers, and compiling takes minutes."""
+"""Of more, registers do not hold the signal, and compiling takes minutes."""
 WIDEST = 4096
 SIDE = 16
-"""Rows of a tile, the smallest number that tensor cores support."""
+"""Rows of a tile, the least that tensor cores take."""
 COLUMNS = (16, 32, 64)
 
 
@@ -45,12 +45,12 @@ class Plan:
 
     @property
     def parts(self) -> int:
-        """Number of outputs of the butterfly that are transformed: one of each conjugate pair."""
+        """Outputs of the butterfly that are transformed."""
         return self.radix // 2 + 1
 
     @property
     def tile(self) -> int:
-        """Entries of a tile."""
+        """Entries of one."""
         return SIDE * self.tile_columns
 
     @property
@@ -72,13 +72,13 @@ class Plan:
 
     @property
     def resident(self) -> int:
-        """Programs that run at a time on a multiprocessor of 65,536 registers, each with partial sums."""
+        """Programs of a multiprocessor, of 65,536 registers, that sum over tokens, and write their shares."""
         return max(1, 8 // self.warps)
 
 
 @functools.lru_cache
 def plan_for(width: int) -> Plan | None:
-    """The plan with the fewest FLOPs, then the smallest radix; None where no tiles fit into registers."""
+    """The factors with the fewest FLOPs, then the least radix; None where registers do not hold the tiles."""
     found = [
         Plan(radix, length // columns, columns, tile_columns)
         for radix in RADIXES
@@ -115,7 +115,7 @@ def tables(plan: Plan, device: torch.device) -> Tensor:
 
 
 def _turns(exponents: Tensor, n: int, rows: int, columns: int) -> Tensor:
-    """exp(-2 pi i e / n), real then imaginary parts, padded with zeros to the size of a tile."""
+    """exp(-2 pi i e / n), real and imaginary parts apart, with zeros up to the tile's sides."""
     angles = (exponents % n).double() * (-2 * math.pi / n)
     both = torch.stack([angles.cos(), angles.sin()])
     return F.pad(both, (0, columns - both.shape[2], 0, rows - both.shape[1])).float()
