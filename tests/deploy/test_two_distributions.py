@@ -69,7 +69,7 @@ def test_the_studios_wheel_has_the_app_its_assets_and_its_command_and_needs_the_
     names = zipfile.ZipFile(wheels.studio()).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"cdvft_app", f"cdvft_studio-{cdvft.__version__}.dist-info"}
-    for folder in ("css", "js", "recorded_adapters"):
+    for folder in ("css", "js", "recorded_runs"):
         assert any(name.startswith(f"cdvft_app/assets/{folder}/") for name in names), folder
     about = metadata(wheels.studio())
     assert (about["Name"], about["Version"]) == (["cdvft-studio"], [cdvft.__version__])

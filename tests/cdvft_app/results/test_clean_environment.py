@@ -22,7 +22,7 @@ from clean_environment import create, install
 from PIL import Image
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.rows import load_rows
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.results.requirements import REQUIRES, WHEEL
@@ -55,7 +55,7 @@ print(json.dumps(said))
 def exported(tmp_path_factory, trained, store):
     """By name, an exported folder and the app's own logits for what the card's lines are asked."""
     out = tmp_path_factory.mktemp("exported")
-    runs = {name: find(store, name) for name in ("recorded-cdvft", "recorded-lora")}
+    runs = {name: find(store, name) for name in ("recorded-sentiment-cdvft", "recorded-sentiment-lora")}
     for recipe in ("mnist", "digits"):
         few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}
         plan = resolve(RunSettings(recipe=recipe, method="cdvft", **few))
@@ -91,7 +91,7 @@ def python(tmp_path_factory, exported):
 
 def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub_cache, tmp_path):
     out, own = exported
-    adapter = str(out / "recorded-cdvft")
+    adapter = str(out / "recorded-sentiment-cdvft")
     names = {
         "CDVFT_ADAPTER": adapter,
         "HF_HUB_CACHE": str(hub_cache),
