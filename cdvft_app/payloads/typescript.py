@@ -17,6 +17,7 @@ from cdvft_app.payloads import (
     judging,
     learn,
     page,
+    search,
     shared,
     static,
     sweeps,
@@ -27,7 +28,7 @@ from cdvft_app.store import states
 
 FILE = ASSETS / "js" / "payloads.d.ts"
 STATES_FILE = ASSETS / "js" / "shared" / "run_states.js"
-MODULES = (shared, page, judging, train, compare, evidence, sweeps, use, factors, learn, static)
+MODULES = (shared, page, judging, train, search, compare, evidence, sweeps, use, factors, learn, static)
 HEAD = """// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
 
 import type { Figure, Layout, Styles } from "./shared/plotly_types.js";

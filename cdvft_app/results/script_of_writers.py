@@ -209,6 +209,20 @@ class AnswersOnly(Trainer):
     def _get_train_sampler(self, *_):
         return Order()
 
+    def create_optimizer(self, *_):
+        \"\"\"CDVFT's input diagonals may have a learning rate of their own.\"\"\"
+        optimizer = super().create_optimizer(self.model)
+        parameters = {id(one): name for name, one in self.model.named_parameters()}
+        for group in list(optimizer.param_groups):
+            names = [parameters[id(one)] for one in group["params"]]
+            of_input = ["cdvft_diagonals" in name and name.endswith(".0") for name in names]
+            if INPUT_DIAGONAL_LR_RATIO != 1 and any(of_input):
+                own = [one for one, is_input in zip(group["params"], of_input) if is_input]
+                group["params"] = [one for one, is_input in zip(group["params"], of_input) if not is_input]
+                rate = LEARNING_RATE * INPUT_DIAGONAL_LR_RATIO
+                optimizer.add_param_group({**group, "params": own, "lr": rate})
+        return optimizer
+
     def compute_loss(self, model, inputs, return_outputs=False, **_):
         labels = inputs.pop("labels")
         outputs = read(model, inputs, labels)
