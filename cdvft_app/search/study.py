@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from cdvft_app.catalog import resolve
 from cdvft_app.events import Evaluation, Event, Note
 from cdvft_app.search.request import SearchRequest
 from cdvft_app.settings import RunSettings
@@ -125,7 +126,7 @@ def begin(
         search = load(store, group_id)
         assert search is not None
         trial = _ask(search, 0)
-        settings = request.propose(0, trial)
+        settings = resolve(request.propose(0, trial)).settings
         (run,) = store.create(
             [settings], token, title, process, [forecast], sweep=True, group_id=group_id, visitor=visitor,
             private=request.base.data is not None,
@@ -156,7 +157,8 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
         if place is None:
             return None
         trial = _ask(search, place)
-        run = store.add_to_group(next(iter(runs)), search.request.propose(place, trial), process)
+        settings = resolve(search.request.propose(place, trial)).settings
+        run = store.add_to_group(next(iter(runs)), settings, process)
         trial.set_user_attr(RUN, run.id)
         return run
 

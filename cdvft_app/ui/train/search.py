@@ -150,7 +150,7 @@ def connect(
 
     methods.change(show_sizes, methods, [asked.fields[name] for name in SIZES], **QUIET)
 
-    def start(own_token: str, *given: Any) -> tuple[Any, Any, str]:
+    def begun(own_token: str, *given: Any) -> tuple[Any, Any, str]:
         own_token = token_of(own_token)
         try:
             group = start_search(app, request_of(given), own_token)
@@ -159,7 +159,7 @@ def connect(
         return shown(group, own_token), gr.skip(), own_token
 
     clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
-    asked.start.click(start, [token, *everything], [view, asked.promise, token], **clicked)
+    asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
     token.change(lambda own_token: shown(None, str(own_token)), token, view, **QUIET)
 
 
