@@ -24,11 +24,17 @@ from torch import Generator, Tensor
 from benchmarks.machine import machine
 from benchmarks.members import KINDS, member
 from cdvft_app.approximate import fit_circulant_diagonal, make_target
-from cdvft_app.approximate.alternating import alternate
-from cdvft_app.approximate.circulant_diagonal import BATCH_ENTRIES, MAX_STARTS, ROUNDS
-from cdvft_app.approximate.descent import gauss_newton, product
-from cdvft_app.approximate.logarithms import logarithmic_start
-from cdvft_app.approximate.starts import balanced, random_starts
+from cdvft_app.approximate.circulant_diagonal import (
+    BATCH_ENTRIES,
+    MAX_STARTS,
+    ROUNDS,
+    alternate,
+    balanced,
+    gauss_newton,
+    logarithmic_start,
+    product,
+    random_starts,
+)
 
 RESULTS = Path(__file__).parent / "results" / "fitter.json"
 SIZES = (10, 16, 32, 64)

@@ -45,7 +45,7 @@ Record = dict[str, Any]
 def reviews() -> Path:
     """The file of one's own."""
     from cdvft_app.catalog import get_dataset
-    from cdvft_app.catalog.rows import load_rows
+    from cdvft_app.catalog.dataset_readers import load_rows
 
     file = RUNS / "reviews.csv"
     if not file.is_file():

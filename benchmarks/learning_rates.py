@@ -145,7 +145,7 @@ def fifth_rate(tries: list[Try], rates: tuple[float, ...]) -> float:
 
 def rows_to_judge_on(plan: Any, validation: int, split: str | None) -> Any:
     """The plan's training rows, and others than those on which the app evaluates."""
-    from cdvft_app.catalog.rows import Rows, Split, load_rows
+    from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 
     trained, seed = plan.settings.train_examples, plan.settings.seed
     if split:

@@ -11,8 +11,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.paper import paper_rows
 from cdvft_app.catalog.entries import KNOWN_MODELS
-from cdvft_app.costs.paper import paper_rows
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.shapes import model_shapes

@@ -18,8 +18,8 @@ from benchmarks.evidence.reach import layers_and_architectures
 from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
 from cdvft_app import ASSETS, catalog
-from cdvft_app.judging import recorded_races
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.decision import decide
+from cdvft_app.payloads.compare import EvidenceFigure
 
 FILE = ASSETS / "evidence.json"
 FIGURES = (
@@ -43,7 +43,7 @@ def text() -> str:
 
 
 def verdicts() -> str:
-    """The contents of `recorded_races.FILE`: of every recipe that was raced, and of those alike together.
+    """The contents of `RECORDED_VERDICTS`: of every recipe that was raced, and of those alike together.
 
     Alike are races with models of one kind and with one metric.
     """
@@ -53,14 +53,14 @@ def verdicts() -> str:
         key = f"{catalog.recipes()[recipe].kind} {races.metric_of_race(recipe)}"
         alike.setdefault(key, []).append(recipe)
     judged = {
-        "races": {one: recorded_races.written(races.family_of_race(one).between) for one in raced},
-        "pooled": {key: recorded_races.written(races.pooled(own)) for key, own in alike.items()},
+        "races": {one: decide.written(races.family_of_race(one).between) for one in raced},
+        "pooled": {key: decide.written(races.pooled(own)) for key, own in alike.items()},
     }
     return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    for file, contents in ((FILE, text()), (recorded_races.FILE, verdicts())):
+    for file, contents in ((FILE, text()), (decide.RECORDED_VERDICTS, verdicts())):
         file.write_text(contents, encoding="utf-8")
         print(f"Wrote {file.name}: {file.stat().st_size:,} bytes.")
 

@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
-from cdvft_app.inspection import frozen, layers, numbers, patches
+from cdvft_app.inspection import frozen, layers, numbers
 from cdvft_app.inspection.sources import RECORDED, LiveRun, RecordedRun, find, recorded_keys
 from cdvft_app.store.runs import RunStore
 
@@ -136,8 +136,8 @@ def record_image(model: str, keys: list[str]) -> None:
     modules = sorted(
         {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural_order
     )
-    recorded_images = patches.images(run)
-    received = {module: patches.inputs(run, module, 0) for module in modules[::-3]}
+    recorded_images = frozen.images(run)
+    received = {module: frozen.patch_inputs(run, module, 0) for module in modules[::-3]}
     known = {
         "weights": frozen.weight_norms(run, modules),
         "examples": [],

@@ -1,9 +1,10 @@
-"""Record finished runs of the store as the race that the page shows before anybody has run one.
+"""Record finished runs of one race as the race that ships with the program.
 
-    python -m benchmarks.record_race RUN_ID ...   writes assets/recorded_race.json
+    python -m benchmarks.record_race sentiment RUN_ID ...   writes assets/recorded_runs
 
-Rows are kept as the page polls them; losses and seconds are rounded to what a chart can show. `wrong` holds
-the evaluation rows, of `rows`, that a run got wrong.
+Each run becomes a folder as the store keeps it, under an id that says what it is: its row and its rows
+without whose they were, its adapter, and its answers to the held-out rows. Measured numbers are rounded to
+six digits.
 """
 
 from __future__ import annotations
@@ -11,47 +12,75 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
-import time
+from pathlib import Path
+from typing import Any
 
 from cdvft_app.store import predictions
+from cdvft_app.store.folders import FACTS, ROWS
+from cdvft_app.store.history_file import OF_THE_OWNER
+from cdvft_app.store.recorded import FOLDER
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.shared.recorded import FILE
-from cdvft_app.ui.train.feed import Feed
-from cdvft_app.ui.train.run_view import poll
+
+KINDS = ("started", "step", "evaluation", "answers", "note", "done")
+LEARNED = (
+    "adapter/adapter_config.json",
+    "adapter/adapter_model.safetensors",
+    predictions.FILE,
+    predictions.ANSWERS_FILE,
+)
 
 
-def rounded(rows: list[list[float | None]]) -> list[list[float | None]]:
-    return [[step, *(value and round(value, 4) for value in values)] for step, *values in rows]
+def record(store: RunStore, run: RunRecord, name: str, position: int, there: Path) -> None:
+    """Write the run's folder into `there`."""
+    source, run_id = store.folder(run.id), f"recorded-{name}-{run.method}"
+    facts = json.loads((source / FACTS).read_text(encoding="utf-8"))
+    device = f"{run.device} ({platform.machine()}, {os.cpu_count()} CPU cores)"
+    facts |= dict.fromkeys((*OF_THE_OWNER, "forecast", "family", "started", "ended"))
+    facts |= {"id": run_id, "folder": run_id, "group_id": f"recorded-{name}-race", "position": position}
+    facts |= {"device": device, "queued": facts["created"], "private": 0, "hidden": 0}
+    rows = [json.loads(line) for line in (source / ROWS).read_text(encoding="utf-8").splitlines()]
+    lines = []
+    for row in rows:
+        if row["kind"] in KINDS:
+            data = json.loads(row["data"])
+            if row["kind"] == "started":
+                data["device"] = device
+            lines.append(json.dumps(row | {"data": json.dumps(_rounded(data))}))
+    folder = there / run_id
+    folder.mkdir(parents=True)
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / ROWS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for file in LEARNED:
+        if (source / file).is_file():
+            (folder / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source / file, folder / file)
 
 
-def main(ids: list[str]) -> None:
+def _rounded(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: float(f"{one:.6g}") if isinstance(one, float) else one for name, one in data.items()}
+
+
+def main(name: str, ids: list[str]) -> None:
     store = RunStore.default()
-    answer = json.loads(poll(store, Feed(store), {"cursors": dict.fromkeys(ids, 0)}).body)
-    if not ids or answer["missing"]:
-        sys.exit(
-            f"Give the ids of runs in the store; unknown: {', '.join(answer['missing']) or 'none given'}."
-        )
-    for run in answer["runs"]:
-        if run["state"] != "finished" or run["more"]:
-            sys.exit(
-                f"Run {run['id']} is {run['state']}; only finished runs of a few thousand rows are recorded."
-            )
-        if kept := predictions.read(store.folder(run["id"])):  # by which the page's first verdict is paired
-            run |= {"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()}
-        run["steps"], run["evaluations"] = rounded(run["steps"]), rounded(run["evaluations"])
-    day = time.strftime("%d %B %Y", time.localtime(answer["runs"][0]["created"]))
-    machine = f"{platform.machine()}, {os.cpu_count()} CPU cores"
-    FILE.write_text(
-        json.dumps(
-            {"recorded": f"on {day}, {answer['runs'][0]['device']} ({machine})", **answer},
-            separators=(",", ":"),
-        )
-        + "\n",
-        encoding="utf-8",
-    )
-    print(f"Wrote {FILE.relative_to(FILE.parents[1])}: {FILE.stat().st_size:,} bytes.")
+    runs = [(run_id, store.get(run_id)) for run_id in ids]
+    if unknown := [run_id for run_id, run in runs if run is None]:
+        sys.exit(f"Give the ids of runs in the store; unknown: {', '.join(unknown)}.")
+    known = [run for _, run in runs if run is not None]
+    for run in known:
+        if run.state != "finished":
+            sys.exit(f"Run {run.id} is {run.state}; only finished runs are recorded.")
+    if len({run.method for run in known}) < len(ids) or not ids:
+        sys.exit("Give the ids of finished runs, one for each method.")
+    for left in FOLDER.glob("recorded-*"):
+        shutil.rmtree(left)
+    for position, run in enumerate(known):
+        record(store, run, name, position, FOLDER)
+    sizes = [file.stat().st_size for file in FOLDER.rglob("*") if file.is_file()]
+    print(f"Wrote {len(sizes)} files, {sum(sizes):,} bytes.")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:])

@@ -31,7 +31,7 @@ from cdvft_app.catalog.backbones import load_language_model, open_language_model
 from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.measuring.step_time import PeakMemory
+from cdvft_app.measuring.measure import PeakMemory
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import trainable
 

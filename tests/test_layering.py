@@ -1,4 +1,4 @@
-"""Who may import whom: read from the sources, and shown to notice what breaks it."""
+"""Who may import whom, and that it is there: read from the sources, and shown to notice what breaks it."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -194,6 +194,15 @@ def circles(modules: dict[str, str]) -> Iterator[str]:
         yield "a circle of imports: " + " <- ".join(error.args[1])
 
 
+def missing(modules: dict[str, str]) -> Iterator[str]:
+    """Imports of the project's own modules that are not there, inside functions too."""
+    known = set(modules)
+    for name, source in modules.items():
+        for target in imports(name, ast.parse(source), known):
+            if inside(target, "cdvft", "cdvft_app") and target not in known:
+                yield f"{name} imports {target}, which is not there"
+
+
 def _without_types(source: str) -> ast.Module:
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -215,7 +224,7 @@ def is_tab(tree: ast.Module) -> bool:
     )
 
 
-@pytest.mark.parametrize("rule", [wrong_arrows, circles])
+@pytest.mark.parametrize("rule", [wrong_arrows, circles, missing])
 def test_the_project_keeps_the_rule(rule: Callable[[dict[str, str]], Iterator[str]]):
     modules = sources()
     assert {"cdvft", "cdvft.blocks", "cdvft_app.settings", "cdvft_app.store.runs"} <= set(modules)
@@ -253,6 +262,8 @@ PLANTED = [
         "but tasks may import",
     ),
     (wrong_arrows, "cdvft_app.catalog.plan", "from cdvft_app.tasks import base", "imports cdvft_app.tasks"),
+    (missing, "cdvft_app.settings", "from cdvft_app.sizes import MAX", "imports cdvft_app.sizes, which is"),
+    (missing, "cdvft.cost", "def f():\n    import cdvft.costs", "imports cdvft.costs, which is not there"),
 ]
 
 

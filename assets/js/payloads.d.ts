@@ -18,6 +18,31 @@ export interface Done {
   error: string | null;
 }
 
+/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
+export interface Verdict {
+  first: string;
+  second: string;
+  word: "ahead" | "behind" | "as good" | "not shown";
+  about: "runs" | "methods";
+  metric_name: string;
+  size: number;
+  low: number | null;
+  high: number | null;
+  confidence: number;
+  p: number | null;
+  rows: number | null;
+  seeds: number[];
+  paired: boolean;
+  family: number;
+  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
+  alone: number[] | null;
+  more_rows: number | null;
+  more_seeds: number | null;
+  result: string;
+  settled_by: string;
+  basis: string;
+}
+
 /** `viewer` is the cookie by which this browser's own runs are found; empty before they can be. */
 export interface HeaderView {
   viewer: string;
@@ -64,29 +89,43 @@ export interface ServerOverview {
   runs: ServerRun[];
 }
 
-/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
-export interface Verdict {
-  first: string;
-  second: string;
-  word: "ahead" | "behind" | "as good" | "not shown";
-  about: "runs" | "methods";
-  metric_name: string;
-  size: number;
-  low: number | null;
-  high: number | null;
-  confidence: number;
-  p: number | null;
-  rows: number | null;
-  seeds: number[];
-  paired: boolean;
-  family: number;
-  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
-  alone: number[] | null;
-  more_rows: number | null;
-  more_seeds: number | null;
-  result: string;
-  settled_by: string;
-  basis: string;
+/** The answers to one of a part's questions: the file of each by its argument, and what else is said. */
+export interface KeptAnswers {
+  files: Record<string, string>;
+  otherwise: unknown;
+}
+
+/** A link to the studio under a figure of a part ("": the part itself); `label` names what it opens. */
+export interface StudioLink {
+  figure: string;
+  address: Record<string, string>;
+  label: string;
+}
+
+/** What is mounted in the element of that `id`; `tab` is where it stands. */
+export interface StaticPart {
+  id: string;
+  tab: string;
+  module: string;
+  value: unknown;
+  fixed: Record<string, unknown>;
+  answers: Record<string, KeptAnswers>;
+  links: StudioLink[];
+}
+
+/** `studio`: its address, if there is one; parts are mounted when their tab is first looked at. */
+export interface StaticPage {
+  studio: string | null;
+  tabs: string[];
+  parts: StaticPart[];
+}
+
+/** The targets (title, key) and sizes that were fitted, and how they were. */
+export interface LabFormFixed {
+  targets: [string, string][];
+  sizes: number[];
+  first: Record<string, string>;
+  how: string;
 }
 
 /** A forecast number with its range; `how` is a sentence on where it comes from. */
@@ -119,13 +158,13 @@ export interface RunLasting {
   group: string;
   method: string;
   label: string;
-  twin?: number;
+  twin: number;
   summary: string;
   settings: Record<string, unknown>;
   options: Record<string, unknown>;
   created: number;
-  forecast?: Forecast | null;
-  untrained?: string | null;
+  forecast: Forecast | null;
+  untrained: string | null;
 }
 
 /** A run that trains as a Job of the hub; `address` is None until the hub has taken it. */
@@ -172,7 +211,7 @@ export interface Preparing {
   fraction: number | null;
 }
 
-/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of it. `tokens`: pieces of the answer, each with its probability. Runs of before have none of the three. */
+/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of the three. */
 export interface Answers {
   step: number;
   prompts: string[];
@@ -217,17 +256,12 @@ export interface RaceVerdict {
   leaders: string[];
 }
 
-/** `recorded`: when and where. */
-export interface RecordedRace extends RunsPoll {
-  recorded: string;
-}
-
 /** `invitation` stands beside a recorded race. */
 export interface RunViewFixed extends Charted {
   invitation: string;
 }
 
-/** Which runs are shown, and why. */
+/** Which runs are shown, and why. `recorded`: when and where, of those that ship; their `rows` come along. */
 export interface RunView {
   runs: string[];
   kind: "linked" | "new" | "chosen" | "last" | "best" | "waiting";
@@ -542,26 +576,6 @@ export interface Outcomes extends Comparison, NoOutcomes {
   counted: boolean;
 }
 
-/** A doubt and its answer; `figure` shows it, `label` says what the figure shows, `behind` why. `methods` are those that the figure draws. `command` records it again; `again` are the forms of Train with these settings, each the query of an address and its title. */
-export interface EvidenceFigure {
-  key: string;
-  doubt: string;
-  answer: string;
-  figure: Figure | null;
-  label: string;
-  methods: string[];
-  behind: string[];
-  columns: string[];
-  rows: unknown[][];
-  source: string;
-  command: string;
-  again: [string, string][];
-}
-
-export interface EvidenceFixed extends Styled {
-  figures: EvidenceFigure[];
-}
-
 /** A metric over seeds, taken from so many runs. */
 export interface SweepSpread {
   mean: number;
@@ -666,6 +680,26 @@ export interface SweepView {
 
 export interface SweepFixed extends Charted {
   recorded: [string, string][];
+}
+
+/** A doubt and its answer; `figure` shows it, `label` says what the figure shows, `behind` why. `methods` are those that the figure draws. `command` records it again; `again` are the forms of Train with these settings, each the query of an address and its title. */
+export interface EvidenceFigure {
+  key: string;
+  doubt: string;
+  answer: string;
+  figure: Figure | null;
+  label: string;
+  methods: string[];
+  behind: string[];
+  columns: string[];
+  rows: unknown[][];
+  source: string;
+  command: string;
+  again: [string, string][];
+}
+
+export interface EvidenceFixed extends Styled {
+  figures: EvidenceFigure[];
 }
 
 /** `race`: its group; `dataset`: whose images it is made like; `side`: pixels of the model's input. `drawing`: 64 x 64 signed bytes, row by row, in base64; None where nothing is drawn. */
@@ -863,7 +897,7 @@ export interface ContentsEntry {
   last: string;
 }
 
-/** `formerly` has today's keys of lessons by those of before. */
+/** `formerly` maps former keys of lessons to the present ones. */
 export interface ContentsFixed {
   lessons: ContentsEntry[];
   formerly: Record<string, string>;
@@ -939,43 +973,4 @@ export interface LabView {
   limit?: number;
   fits?: Fit[];
   pictures?: Record<string, string>;
-}
-
-/** The answers to one of a part's questions: the file of each by its argument, and what else is said. */
-export interface KeptAnswers {
-  files: Record<string, string>;
-  otherwise: unknown;
-}
-
-/** A link to the studio under a figure of a part ("": the part itself); `label` names what it opens. */
-export interface StudioLink {
-  figure: string;
-  address: Record<string, string>;
-  label: string;
-}
-
-/** What is mounted in the element of that `id`; `tab` is where it stands. */
-export interface StaticPart {
-  id: string;
-  tab: string;
-  module: string;
-  value: unknown;
-  fixed: Record<string, unknown>;
-  answers: Record<string, KeptAnswers>;
-  links: StudioLink[];
-}
-
-/** `studio`: its address, if there is one; parts are mounted when their tab is first looked at. */
-export interface StaticPage {
-  studio: string | null;
-  tabs: string[];
-  parts: StaticPart[];
-}
-
-/** The targets (title, key) and sizes that were fitted, and how they were. */
-export interface LabFormFixed {
-  targets: [string, string][];
-  sizes: number[];
-  first: Record<string, string>;
-  how: string;
 }

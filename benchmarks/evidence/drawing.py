@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.figures.palette import METHOD_STYLES
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -20,7 +20,7 @@ def read(name: str) -> dict[str, Any]:
 
 def figure(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], **layout: Any) -> dict[str, Any]:
     """Small, without legend or tools: what is drawn stands above it, the numbers below."""
-    whole = curves.layout()
+    whole = palette.layout()
     whole["xaxis"] |= {"rangemode": "normal", "showspikes": False} | x
     whole["yaxis"] |= y
     whole |= {"hovermode": "closest", "dragmode": False, "margin": {"l": 48, "r": 10, "t": 30, "b": 36}}

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read, thin_line
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 
 DRAWN = ("gaussian", 64, "star", "random 64 × 64"), ("low_rank", 64, "diamond", "rank 4, 64 × 64")
 

@@ -9,7 +9,7 @@ from benchmarks.evidence import races
 from benchmarks.evidence.drawing import RESULTS, axis, figure, name_of_y, of_machine, of_method, read
 from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form_address
 

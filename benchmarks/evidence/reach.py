@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.evidence.drawing import read
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 
 
 def layers_and_architectures() -> EvidenceFigure:

@@ -11,7 +11,7 @@ from cdvft_app.judging import verdict_text
 from cdvft_app.judging.comparison_sets import ComparisonSet, comparison_set
 from cdvft_app.judging.sweep_results import Setting, line, settings_of, symbol, tick_label, varied
 from cdvft_app.metrics import get_metric
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form_address
 

@@ -11,7 +11,7 @@ from benchmarks.tables import _name as name_of_case
 from cdvft import cost
 from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 
 RECORDS = ("speed_intel_xeon.json", "speed_amd_epyc.json")
 METHODS_TIMED: tuple[cost.Method, ...] = ("cdvft", "lora", "fourierft", "c3a")

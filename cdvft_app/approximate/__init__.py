@@ -6,7 +6,6 @@
 Everything is float64 on the CPU, and targets are at most 256 x 256.
 """
 
-from cdvft_app.approximate.bounds import CountingBound, counting_bound, factors_needed
 from cdvft_app.approximate.circulant_diagonal import fit_circulant_diagonal
 from cdvft_app.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
 from cdvft_app.approximate.families import (
@@ -16,7 +15,7 @@ from cdvft_app.approximate.families import (
     fit_low_rank,
     fit_rivals,
 )
-from cdvft_app.approximate.fit import LARGEST, Fit
+from cdvft_app.approximate.fit import LARGEST, CountingBound, Fit, counting_bound, factors_needed
 from cdvft_app.approximate.targets import TARGETS, Target, make_target
 
 __all__ = [

@@ -1,6 +1,7 @@
 """What can be chosen: recipes, models and datasets, and the plan that a choice makes.
 
-Importing this loads no torch. What fetches and loads things is in `mirror`, `hub`, `backbones` and `rows`.
+Importing this loads no torch. What fetches and loads things is in `mirror`, `hub`, `backbones` and
+`dataset_readers`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""Read all labelled rows of a dataset, wherever they come from; images are decoded only when asked for.
+"""Read the labelled rows of a dataset, wherever they come from, and draw a run's rows from them.
+
+Images are decoded only when asked for.
 
 Entries of the catalogue say which columns they have. In the files of a hub id, columns, splits and labels are
 found by their usual names and types.
@@ -18,18 +20,94 @@ import numpy as np
 from cdvft_app import ASSETS
 from cdvft_app.catalog.columns import IMAGE_NAMES, MAX_CLASSES, Roles, columns_of, guess_roles
 from cdvft_app.catalog.conversations import is_conversation, joined, split_conversation
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
-from cdvft_app.catalog.entries import DatasetEntry, Kind
+from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, never, silent
+from cdvft_app.catalog.entries import ONE_HELD_OUT_IN, DatasetEntry, Kind
 from cdvft_app.catalog.sources import files_of
-from cdvft_app.catalog.uploaded_entry import ROWS, gone, is_kept
-from cdvft_app.catalog.uploaded_rows import IMAGE, divide, table
+from cdvft_app.catalog.uploaded import IMAGE, ROWS, divide, gone, is_kept, kept_table
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
+
+EVALUATION_SEED = 0  # evaluation rows are the same for every run, whatever its seed
+VALIDATION_SEED = 1  # so are validation rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs and labels in the same order.
+
+    Inputs are texts, pairs of texts, or images: PIL ones of any mode, decoded when asked for, or (H, W) uint8
+    arrays. Labels are int64 class numbers, or float32 targets of a regression, or the answers as text.
+    """
+
+    inputs: Sequence[Any]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to train and evaluate on.
+
+    `labels` are the classes' names, empty for regression; `commit` is the hub's, where they came from there.
+    """
+
+    train: Split
+    evaluation: Split
+    labels: tuple[str, ...]
+    commit: str | None
+
+
+def load_rows(
+    entry: DatasetEntry,
+    *,
+    train_examples: int,
+    evaluation_examples: int,
+    seed: int,
+    validation: bool = False,
+    progress: Progress = silent,
+    should_stop: ShouldStop = never,
+) -> Rows:
+    """Rows of a dataset, drawn at random: training ones by `seed`, evaluation ones always the same.
+
+    Where there are fewer rows than asked for, all are taken. Data without an evaluation split gives one row
+    in `ONE_HELD_OUT_IN` to evaluation, always the same ones, and none of them is trained on. With
+    `validation` one training row in `ONE_HELD_OUT_IN` stands in the place of evaluation rows, in the same
+    way; the evaluation rows are then neither trained nor evaluated on.
+
+    Raises:
+        DownloadFailed: it could not be had or read; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+
+    splits = read_dataset(entry, progress, should_stop)
+    train, evaluation = splits.train, splits.evaluation or splits.train
+    order = np.random.default_rng(EVALUATION_SEED).permutation(len(evaluation.labels))
+    held_out = len(order) // ONE_HELD_OUT_IN
+    if splits.evaluation is None:
+        order, trainable = order[:held_out], order[held_out:]
+    else:
+        trainable = np.arange(len(train.labels))
+    if validation:
+        shuffled = np.random.default_rng(VALIDATION_SEED).permutation(trainable)
+        held_out = len(shuffled) // ONE_HELD_OUT_IN
+        evaluation, order, trainable = train, shuffled[:held_out], shuffled[held_out:]
+    drawn = np.random.default_rng(seed).permutation(trainable)[:train_examples]
+    kept = order[:evaluation_examples]
+    return Rows(
+        Split(train.select(drawn), train.labels[drawn]),
+        Split(evaluation.select(kept), evaluation.labels[kept]),
+        splits.labels,
+        splits.commit,
+    )
+
 
 Select = Callable[[np.ndarray], Sequence[Any]]
 EVALUATION_SPLITS = ("validation", "test", "dev", "valid", "val", "eval")
@@ -157,7 +235,7 @@ def read_uploaded(uploaded: UploadedDataset) -> DatasetSplits:
 
 def _uploaded_answers(uploaded: UploadedDataset, sha256: str, places: np.ndarray) -> np.ndarray:
     """The answers in these rows, as text."""
-    column = table(sha256).column(uploaded.label).to_pylist()
+    column = kept_table(sha256).column(uploaded.label).to_pylist()
     return np.array([column[place].strip() for place in places], dtype=object)
 
 

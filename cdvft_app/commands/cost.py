@@ -16,10 +16,9 @@ from rich.table import Table
 
 from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import with_cost_request
-from cdvft_app.costs.devices import HERE, KEYS
 from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.quantities import amount
-from cdvft_app.costs.request import CostRequest
+from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.decision.decide import Decision, decide
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
@@ -32,7 +31,7 @@ TABLE_WIDTH = 120
 
 
 @with_cost_request(
-    device=f"Where it should train: {', '.join(KEYS)}.",
+    device=f"Where it should train: {', '.join(DEVICE_KEYS)}.",
     precision=f"Of the frozen weights: {', '.join(PRECISIONS)}.",
     aim="What matters most: file, memory, time, many (adapters at once), or quality.",
     match="Set each size to equal CDVFT's trainable_parameters or flops_per_step.",
@@ -48,9 +47,9 @@ def cost(
     """Which method to take for a model, in a sentence and a table. Nothing is downloaded."""
     made = decide(request.model_copy(update={"gradient_checkpointing": checkpointing}), _here(request))
     if as_json:
-        print(json.dumps(made.facts()))
+        print(json.dumps(made.as_json()))
     elif as_csv:
-        _write_csv(made.facts()["rows"])
+        _write_csv(made.as_json()["rows"])
     else:
         _show(made)
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Json, RunIds
-from cdvft_app.commands.train import facts
+from cdvft_app.commands.train import run_summary
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import history_file
@@ -33,7 +33,7 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
     store = RunStore.default()
     found = store.history(limit)
     if as_json:
-        print(json.dumps([facts(run) | _circumstances(run) for run in found]))
+        print(json.dumps([run_summary(run) | _circumstances(run) for run in found]))
         return
     table = Table(box=None, header_style="bold")
     for heading in ("run", "begun", "name", "method", "state", "step", "result", "parameters", "seconds"):

@@ -25,7 +25,7 @@ from cdvft_app.commands.send import follow_again, script, send
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
 from cdvft_app.data.source import DataRefused
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice, relabelled
 from cdvft_app.store.records import StoreError
 

@@ -13,9 +13,8 @@ import typer
 
 from cdvft_app.commands.options import Json, RunId
 from cdvft_app.results import inputs
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
-from cdvft_app.results.finished_run import find, load
+from cdvft_app.results.finished_run import ResultsError, find, load
 from cdvft_app.store.runs import RunStore
 
 Text = Annotated[list[str] | None, typer.Option(help="A text; may be given several times.")]

@@ -31,12 +31,11 @@ from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.comparison_set import compared_pairs
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
-from cdvft_app.sweep import group, numbers, parse_sweep
+from cdvft_app.sweep import numbers, parse_sweep, results
 from cdvft_app.training.run import run_here
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
@@ -162,7 +161,7 @@ def _take(
 
 
 def _setting_of(run: RunRecord) -> Setting:
-    return settings_of([group.sweep_run(run)])[0]
+    return settings_of([results.sweep_run(run)])[0]
 
 
 def _outcome(run: RunRecord) -> str:
@@ -172,7 +171,7 @@ def _outcome(run: RunRecord) -> str:
 
 
 def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) -> None:
-    judged_runs = [group.sweep_run(run, store) for run in runs]
+    judged_runs = [results.sweep_run(run, store) for run in runs]
     settings = settings_of(judged_runs)
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""

@@ -185,7 +185,7 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
     if run.reason:
         typer.echo(run.reason, err=True)
     if as_json:
-        print(json.dumps(facts(run) | {"forecast": run.forecast, "adapter": _adapter(store, run)}))
+        print(json.dumps(run_summary(run) | {"forecast": run.forecast, "adapter": _adapter(store, run)}))
     elif run.metric is not None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
         print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")
@@ -199,7 +199,7 @@ def _adapter(store: RunStore, run: RunRecord) -> str | None:
     return str(store.folder(run.id) / kept) if kept else None
 
 
-def facts(run: RunRecord) -> dict[str, Any]:
+def run_summary(run: RunRecord) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "state": run.state,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import psutil
 
 from cdvft_app.shapes import ModelShapes
-from cdvft_app.shapes.model_shapes import blocks
+from cdvft_app.shapes.layers import blocks
 
 _FLOAT32 = 4
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -18,7 +18,7 @@ _USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in
 
 
 @dataclass(frozen=True)
-class Precision:
+class StoragePrecision:
     """How a step's numbers are held: bits of a frozen linear layer's weight, and bytes of all others.
 
     `half` is the arithmetic's: its activations and the weights that are not rounded have two bytes for four.
@@ -29,12 +29,12 @@ class Precision:
     half: bool
 
 
-FLOAT32 = Precision(32, half=False)
-PRECISIONS: dict[str, Precision] = {
+FLOAT32 = StoragePrecision(32, half=False)
+PRECISIONS: dict[str, StoragePrecision] = {
     "float32": FLOAT32,
-    "bfloat16": Precision(16, half=True),
-    "8bit": Precision(8, half=True),
-    "4bit": Precision(4, half=True),
+    "bfloat16": StoragePrecision(16, half=True),
+    "8bit": StoragePrecision(8, half=True),
+    "4bit": StoragePrecision(4, half=True),
 }
 _LOGITS = 3
 """Tensors as large as a generator's logits that stand at once where its loss is differentiated."""
@@ -70,7 +70,7 @@ class StepMemory:
 
 
 def step_memory(
-    row: Mapping[str, Any], shapes: ModelShapes, precision: Precision, checkpointing: bool
+    row: Mapping[str, Any], shapes: ModelShapes, precision: StoragePrecision, checkpointing: bool
 ) -> StepMemory:
     """Weights, gradients, AdamW's moments and activations of a step, by formula.
 
@@ -117,7 +117,7 @@ def checkpointed(activation_bytes: int, shapes: ModelShapes) -> int:
     return round(activation_bytes / (len(blocks(shapes.layers)) or 1))
 
 
-def _frozen_bytes(shapes: ModelShapes, precision: Precision) -> int:
+def _frozen_bytes(shapes: ModelShapes, precision: StoragePrecision) -> int:
     other = 2 if precision.half else _FLOAT32
     rounded = sum(shape.weights for shape in shapes.layers if shape.name != shapes.output_layer)
     each = _BYTES_OF_BITS.get(precision.bits, other)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["count", "bytes", "flops", "seconds"]
+Unit = Literal["count", "bytes", "flops", "seconds"]
 Row = Mapping[str, Any]
 
 _FLOAT32 = 4
@@ -19,7 +19,7 @@ class Quantity:
 
     key: str
     title: str
-    kind: Kind
+    kind: Unit
     hint: str
     baseline_title: str
     value: Callable[[Row], float | None]
@@ -102,7 +102,7 @@ QUANTITIES: tuple[Quantity, ...] = (
 MEASURED = ("seconds", "peak")
 
 
-def amount(kind: Kind, value: float) -> str:
+def amount(kind: Unit, value: float) -> str:
     """55,296 · 231 kB · 3.13 GFLOP · 38.0 ms: three digits and a decimal prefix, counts in full."""
     if kind == "count":
         return f"{round(value):,}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from cdvft import cost
 from cdvft.cost import Shape
-from cdvft_app.costs.memory import PRECISIONS, Precision, step_memory
+from cdvft_app.costs.memory import PRECISIONS, StoragePrecision, step_memory
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.shapes import ModelShapes, model_shapes
@@ -89,7 +89,7 @@ class _Unavailable(Exception):
     """The model has no place for this method; the text says why."""
 
 
-def cost_table(request: CostRequest, precision: Precision | None = None) -> list[dict[str, Any]]:
+def cost_table(request: CostRequest, precision: StoragePrecision | None = None) -> list[dict[str, Any]]:
     """One `CostRow` a method, as a JSON-serialisable object, in the order asked for.
 
     `precision`: one that has no name in a request; None: the request's.
@@ -117,7 +117,7 @@ class _Table:
     shapes: ModelShapes
     targets: tuple[str, ...]
     sequence: int
-    precision: Precision
+    precision: StoragePrecision
 
     def row(self, method: Method) -> CostRow:
         try:

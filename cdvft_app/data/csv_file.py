@@ -15,7 +15,7 @@ from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.catalog.uploaded_rows import ROW
+from cdvft_app.catalog.uploaded import ROW
 from cdvft_app.data.lines import NAMES, Lines
 from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source
 

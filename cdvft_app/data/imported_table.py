@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column, refuses_preferences
 from cdvft_app.catalog.conversations import is_conversation, join_conversations, split_conversation
-from cdvft_app.catalog.uploaded_entry import ROWS
-from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, ROW, TRAINING_NAMES, table
+from cdvft_app.catalog.uploaded import EVALUATION_NAMES, IMAGE, ROW, ROWS, TRAINING_NAMES, kept_table
 from cdvft_app.data.csv_file import read_delimited
 from cdvft_app.data.json_file import read_json_array, read_json_lines
 from cdvft_app.data.lines import first_letters
@@ -295,7 +294,7 @@ def _prompts_and_answers(batch: pa.RecordBatch, talks: Sequence[str], faults: Ro
 
 @lru_cache(maxsize=32)
 def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None) -> tuple[Column, ...]:
-    return columns.columns_of(table(sha256), names, pictures)
+    return columns.columns_of(kept_table(sha256), names, pictures)
 
 
 def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
@@ -306,7 +305,7 @@ def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
 def preview(imported: ImportedTable, count: int) -> list[dict[str, Any]]:
     """The first rows, without pictures."""
     pictures = [IMAGE] if imported.kind == "image" else []
-    rows = table(imported.sha256).slice(0, count).drop_columns(pictures).to_pylist()
+    rows = kept_table(imported.sha256).slice(0, count).drop_columns(pictures).to_pylist()
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]
 
 
@@ -326,7 +325,7 @@ def _thumbnails(sha256: str, count: int, side: int, _progress: Progress) -> list
     from PIL import Image
 
     found = []
-    for picture in table(sha256).column(IMAGE).slice(0, count).to_pylist():
+    for picture in kept_table(sha256).column(IMAGE).slice(0, count).to_pylist():
         with Image.open(io.BytesIO(picture["bytes"]), formats=FORMATS) as opened:
             small = opened.convert("RGB")
         small.thumbnail((side, side))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cdvft_app.catalog import get_recipe, mirror, uploaded_rows
+from cdvft_app.catalog import get_recipe, mirror, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     Column,
@@ -25,8 +25,7 @@ from cdvft_app.catalog.columns import (
 )
 from cdvft_app.catalog.conversations import joined, messages_of
 from cdvft_app.catalog.entries import Kind, Recipe
-from cdvft_app.catalog.uploaded_entry import MAX_LENGTH, starting_values
-from cdvft_app.catalog.uploaded_rows import Division, divide, table
+from cdvft_app.catalog.uploaded import MAX_LENGTH, Division, divide, kept_table, starting_values
 from cdvft_app.data.imported_table import ImportedTable, columns_of, row_errors_of
 from cdvft_app.data.source import DataRefused, RowErrors
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
@@ -191,7 +190,7 @@ def roles_of(
         is_generative = True
 
     def guessed(among: Sequence[Column], written: bool | None) -> Roles:
-        pictures = uploaded_rows.IMAGE if kept.kind == "image" else None
+        pictures = uploaded.IMAGE if kept.kind == "image" else None
         return guess_roles(among, kept.rows, pictures=pictures, is_generative=written)
 
     found = guessed(columns, is_generative)
@@ -210,8 +209,8 @@ def roles_of(
 
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
-    row = quoted(uploaded_rows.ROW)
-    with connect(r=table(kept.sha256)) as connection:
+    row = quoted(uploaded.ROW)
+    with connect(r=kept_table(kept.sha256)) as connection:
         names = {column[0] for column in connection.execute("DESCRIBE r").fetchall()}
         for name in (*data.inputs, data.label):
             if name not in names:
@@ -305,7 +304,7 @@ def task_of(
             f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label"
             f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
         )
-    with connect(r=table(kept.sha256)) as connection:
+    with connect(r=kept_table(kept.sha256)) as connection:
         query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
         values = [row[0] for row in connection.execute(query).fetchall()]
     if any(len(value) > 200 for value in values):
@@ -316,7 +315,7 @@ def task_of(
 
 def _decimal_comma(kept: ImportedTable, column: Column) -> str:
     """One of the column's values with a comma."""
-    with connect(r=table(kept.sha256)) as connection:
+    with connect(r=kept_table(kept.sha256)) as connection:
         value = f"trim(r.{quoted(column.name)})"
         row = connection.execute(f"SELECT max({value}) FILTER (contains({value}, ',')) FROM r").fetchone()
     assert row
@@ -332,7 +331,7 @@ Scored = Literal["exact_match", "chrf"]
 def choose_metric(kept: ImportedTable, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
     """The metric of the answers, and why: short ones in one line are right or wrong, others more or less."""
     column = next(one for one in columns if one.name == roles.label)
-    with connect(r=table(kept.sha256)) as connection:
+    with connect(r=kept_table(kept.sha256)) as connection:
         query = (
             f"SELECT quantile_disc(length(a), 0.95), avg(contains(a, chr(10))::INT) FROM"
             f" (SELECT trim(r.{quoted(column.name)}) AS a FROM r) WHERE a <> ''"
@@ -384,7 +383,7 @@ def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
     if len(places) > SAMPLE:
         places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)
     written = [data.label] if data.kind == "generation" else []
-    every = table(data.sha256).select([*data.inputs, *written])
+    every = kept_table(data.sha256).select([*data.inputs, *written])
     drawn = np.zeros(every.num_rows, bool)
     drawn[places] = True
     rows = every.filter(drawn)  # `take` would join all batches in memory first
@@ -541,7 +540,7 @@ def _leak(data: UploadedDataset) -> Iterator[str]:
         f" FROM r WHERE {label} <> '')"
     )
     values = {"labels": [one.lower() for one in data.labels]}
-    with connect(r=table(data.sha256)) as connection:
+    with connect(r=kept_table(data.sha256)) as connection:
         found = connection.execute(query, values).fetchone()
     its_own, of_others = (found[0] or 0.0, found[1] or 0.0) if found else (0.0, 0.0)
     if its_own > LEAKS and its_own > 2 * of_others:
@@ -559,7 +558,7 @@ def _other_language(data: UploadedDataset) -> Iterator[str]:
         " sum(length(regexp_replace(t, '\\P{L}', '', 'g')))"
         f" FROM (SELECT {text} AS t FROM r LIMIT {LETTERS_OF})"
     )
-    with connect(r=table(data.sha256)) as connection:
+    with connect(r=kept_table(data.sha256)) as connection:
         found = connection.execute(query).fetchone()
     others, letters = found or (0, 0)
     if letters and others > FOREIGN * letters:
@@ -583,7 +582,7 @@ def _contradictions(data: UploadedDataset) -> Iterator[str]:
         f"SELECT count(*) FROM (SELECT hash({', '.join(inputs)}) AS h FROM r WHERE {label} <> ''"
         f" AND ({given}) GROUP BY h HAVING count(DISTINCT {label}) > 1)"
     )
-    with connect(r=table(data.sha256)) as connection:
+    with connect(r=kept_table(data.sha256)) as connection:
         found = connection.execute(query).fetchone()
     if found and found[0]:
         many = found[0] > 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import LAYOUTS
-from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
+from cdvft_app.catalog.uploaded import IMAGE, ROW
 from cdvft_app.data.pictures import Checked
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
 

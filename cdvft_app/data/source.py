@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
+from cdvft_app.catalog.uploaded import IMAGE, ROW
 from cdvft_app.settings.environment import environment
 
 if TYPE_CHECKING:

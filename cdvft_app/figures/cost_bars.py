@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 
 BAR_PIXELS = 34
 FRAME_PIXELS = 62
@@ -39,7 +39,7 @@ def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
     if not any(bar.method for bar in drawn):
         return None
     baseline = next((bar for bar in drawn if bar.method is None), None)
-    layout = curves.layout()
+    layout = palette.layout()
     layout["xaxis"] |= {
         "type": "log",
         "title": {"text": title, "standoff": 8},

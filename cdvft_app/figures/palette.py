@@ -1,13 +1,18 @@
-"""One colour, dash and marker a method, and the scales for numbers; every picture takes them from here.
+"""One colour, dash and marker a method, the scales for numbers, and the axes: every picture takes them from
+here.
 
 Figures name colours as CSS variables ("var(--method-cdvft)"); the page looks them up when it draws, so that
 light and dark follow by themselves. The method colours are those of Okabe and Ito, safe for colour-blind
 readers; no meaning hangs on colour alone, so each line also has a dash and each point a marker.
+
+The page fills in the points of learning curves itself, since it receives only new ones; a curve drawn live
+and one drawn from the history look alike, since both take `lines` and `layout` from here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cdvft_app.methods import METHODS
 
@@ -65,3 +70,51 @@ def css() -> str:
         for key in METHOD_STYLES
     )
     return "\n".join([block(":root", light), block(".dark", dark), dots])
+
+
+def layout() -> dict[str, Any]:
+    """A quiet plotly layout for lines over steps or seconds. Colours are CSS variables."""
+    axis = {
+        "gridcolor": "var(--plot-grid)",
+        "linecolor": "var(--plot-axis)",
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "var(--plot-axis)",
+        "automargin": True,
+    }
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "var(--font)", "size": 12, "color": "var(--ink-soft)"},
+        "margin": {"l": 52, "r": 12, "t": 10, "b": 42},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "hoverlabel": {
+            "bgcolor": "var(--paper)",
+            "bordercolor": "var(--rule)",
+            "font": {"family": "var(--font)", "size": 12, "color": "var(--ink)"},
+        },
+        "dragmode": "zoom",
+        "xaxis": {
+            **axis,
+            "showgrid": False,
+            "rangemode": "tozero",
+            "spikecolor": "var(--plot-axis)",
+            "spikethickness": 1,
+            "spikedash": "solid",
+        },
+        "yaxis": axis,
+    }
+
+
+def lines() -> dict[str, dict[str, Any]]:
+    """Each method's line and marker as plotly takes them."""
+    return {
+        method: {
+            "label": style.label,
+            "line": style.line(method),
+            "marker": {"color": f"var(--method-{method})", "symbol": style.symbol, "size": 8},
+        }
+        for method, style in METHOD_STYLES.items()
+    }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.methods import METHODS
 
@@ -39,7 +39,7 @@ def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict
     placed = [mark for mark in marks if mark.x[0] > 0]
     if not placed:
         return None
-    layout = curves.layout()
+    layout = palette.layout()
     start, end = _x_range(placed)
     layout["xaxis"] |= {
         "type": "log",

@@ -17,7 +17,7 @@ from cdvft_app.events import Sent
 from cdvft_app.hub_jobs.hardware import check_minutes
 from cdvft_app.hub_jobs.job import CODE, MARK, SCRIPT, read_event, write_job
 from cdvft_app.results import hub
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import JOB, RunRecord
 from cdvft_app.store.runs import RunStore

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app.catalog.hub import endpoint, is_offline
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
 
 KEPT_SECONDS = 3600.0

@@ -85,15 +85,15 @@ def _weights(source: Source) -> Any:
 
 
 def _images(source: Source) -> Any:
-    from cdvft_app.inspection import patches
+    from cdvft_app.inspection import frozen
 
-    return patches.images(source)
+    return frozen.images(source)
 
 
 def _patches(source: Source, module: str, image: object) -> Any:
-    from cdvft_app.inspection import patches
+    from cdvft_app.inspection import frozen
 
-    return patches.inputs(source, module, image)
+    return frozen.patch_inputs(source, module, image)
 
 
 def _typed(source: Source, module: str, text: object) -> Any:

@@ -5,7 +5,7 @@ it; an image is that of the recorded run.
 
 <model>.inputs.json has {"weights": {module: Frobenius norm}, "examples": [{"text",
 "tokens", "inputs": {module: key}, "outputs": {module: norms}}]}, and for a vision model {"images": what
-`patches.images` gave, "patches": {"tokens", "outputs": {module: norms}}}; the arrays (tokens, d_in) are in
+`frozen.images` gave, "patches": {"tokens", "outputs": {module: norms}}}; the arrays (tokens, d_in) are in
 <model>.inputs.safetensors, in float16, an image's under the names of the modules.
 """
 
@@ -36,7 +36,7 @@ def texts(source: Source, module: str) -> list[str]:
 
 
 def inputs(source: Source, module: str, text: object) -> LayerInputs:
-    """The module's input for a recorded sentence, in the form of `typed.inputs`.
+    """The module's input for a recorded sentence, in the form of `frozen.text_inputs`.
 
     Raises:
         Unavailable: that sentence is not recorded for that module.
@@ -49,12 +49,13 @@ def inputs(source: Source, module: str, text: object) -> LayerInputs:
 
 
 def images(source: RecordedRun) -> Images | None:
-    """The recorded image of a recorded run, in the form of `patches.images`; None for a run on text."""
+    """The recorded image of a recorded run, in the form of `frozen.images`; None for a run on text."""
     return _recording(source).get("images")
 
 
 def patches(source: RecordedRun, module: str, index: object) -> LayerInputs | None:
-    """The module's input for that image, in the form of `patches.inputs`; None if that is not recorded."""
+    """The module's input for that image, in the form of `frozen.patch_inputs`; None if that is not
+    recorded."""
     recording = _recording(source).get("patches")
     if recording is None or type(index) is not int or index != 0 or module not in recording["outputs"]:
         return None

@@ -31,7 +31,7 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER
-from cdvft_app.store.comparison_set import MAX_SETTINGS, described
+from cdvft_app.store.records import MAX_COMPARED_SETTINGS, described
 
 Label = Callable[[SweepRun], str]
 
@@ -97,7 +97,7 @@ def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str
     sides = {method: tuple(own) for method, own in by_method.items()}
     if len(sides) == 1:
         (alone,) = sides.values()
-        sides = {one.label: (one,) for one in alone} if len(alone) <= MAX_SETTINGS else {}
+        sides = {one.label: (one,) for one in alone} if len(alone) <= MAX_COMPARED_SETTINGS else {}
     return {(one, other): Pair(sides[one], sides[other]) for one, other in combinations(sides, 2)}
 
 

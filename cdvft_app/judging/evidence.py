@@ -98,7 +98,7 @@ class Mean:
         from scipy.special import stdtrit
 
         tried = [self.with_seeds(seeds) for seeds in range(least, MAX_SEEDS + 1)]
-        quantiles = stdtrit([one.freedom for one in tried], (1 + confidence) / 2)  # at once: a call is dear
+        quantiles = stdtrit([one.freedom for one in tried], (1 + confidence) / 2)  # one call
         narrow = quantiles * np.sqrt([one.variance for one in tried]) <= half
         return least + int(narrow.argmax()) if narrow.any() else None
 

@@ -1,11 +1,11 @@
 """Who is ahead: the one judge. Every sentence, mark, band and file about it comes from `judge`.
 
-It knows what it judges. Over five seeds of each side or more it speaks of methods (`two_level`), over fewer
-of these very runs, by the rows that they answered (`evidence`). A family of pairs is judged together and
-corrected once, by Holm's step-down: with p₁ ≤ p₂ ≤ … of k pairs, pᵢ counts against α / (k − i + 1), up to the
-first that is not below it; the pairs from there on keep that one's divisor. The interval of a pair has the
-confidence 1 − α / divisor, so that interval and p agree. Source: S. Holm, A simple sequentially rejective
-multiple test procedure, Scandinavian Journal of Statistics 6 (1979), 65 to 70.
+It knows what it judges. Over five seeds of each side or more it speaks of methods (`evidence.over_seeds`),
+over fewer of these very runs, by the rows that they answered (`evidence`). A family of pairs is judged
+together and corrected once, by Holm's step-down: with p₁ ≤ p₂ ≤ … of k pairs, pᵢ counts against α / (k − i
++ 1), up to the first that is not below it; the pairs from there on keep that one's divisor. The interval of
+a pair has the confidence 1 − α / divisor, so that interval and p agree. Source: S. Holm, A simple
+sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979), 65 to 70.
 """
 
 from __future__ import annotations

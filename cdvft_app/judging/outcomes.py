@@ -1,29 +1,29 @@
-"""Finished runs with scores and costs: what can be compared, as points of a chart, and in sentences.
-
-Importing it loads no torch; FLOPs, whose formulas do, come from `run_flops`.
-"""
+"""Finished runs with scores and costs: what can be compared, as points of a chart, in sentences, and
+judged."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import fmean
-from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
-from cdvft_app.costs.quantities import Kind, amount
+from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
+from cdvft_app.costs.quantities import Unit, amount
+from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import joined, label
+from cdvft_app.costs.table import cost_table
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.comparison_sets import ComparisonSet, judged
 from cdvft_app.judging.judge import Contestant, Run, band
-from cdvft_app.judging.row_scores import RowScores, of_wrong
+from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.sweep_results import SweepRun, setting_key, setting_values
+from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
@@ -34,7 +34,7 @@ class Axis:
 
     key: str
     title: str
-    kind: Kind
+    kind: Unit
     noun: str
     least: str
     hint: str
@@ -154,44 +154,19 @@ def from_run(run: RunRecord) -> Outcome | None:
         },
         sweep=run.sweep,
         family=run.family,
+        recorded=run.recorded,
     )
 
 
 def with_answers(outcomes: Iterable[Outcome], store: RunStore) -> list[Outcome]:
     """The same outcomes with what the store's runs answered row by row."""
-    return [
-        one if one.recorded else replace(one, answers=row_scores.of_run(store, one.id, one.metric_name))
-        for one in outcomes
-    ]
+    return [replace(one, answers=row_scores.of_run(store, one.id, one.metric_name)) for one in outcomes]
 
 
 def judged_run(one: Outcome) -> SweepRun:
     """The outcome as the judge takes it, who asks for no costs."""
     return SweepRun(
         one.settings, "finished", one.metric, None, rows=one.evaluation_examples, answers=one.answers
-    )
-
-
-def from_recorded_race(row: Mapping[str, Any]) -> Outcome:
-    """The outcome of a run in assets/recorded_race.json, in the form in which the page polls runs."""
-    return Outcome(
-        id=row["id"],
-        group_id=row["group"],
-        name=row["name"],
-        created=row["created"],
-        settings=RunSettings.model_validate(row["settings"]),
-        metric_name=row["metric_name"],
-        metric=row["metric"],
-        evaluation_examples=row["evaluation_examples"],
-        steps=row["step"],
-        device=row["device"],
-        amounts={
-            "parameters": row["trainable_parameters"],
-            "seconds": row["seconds"],
-            "memory": row.get("peak_memory_bytes"),
-        },
-        recorded=True,
-        answers=of_wrong(row["rows"], row["wrong"]) if "wrong" in row else None,
     )
 
 
@@ -390,3 +365,92 @@ def _text(point: Point, axis: Axis) -> str:
     unit = f" {axis.noun}" if axis.kind == "count" else ""
     needs = f"{amount(axis.kind, span.mean)}{unit}" if span.mean else f"no {axis.noun}"
     return f"{point.label} ({reached}, {needs})"
+
+
+def with_flops(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The same outcomes with `flops` of all steps; None for a model whose shapes are not known here."""
+    return [replace(one, amounts={**one.amounts, "flops": extra_flops(one)}) for one in outcomes]
+
+
+def extra_flops(outcome: Outcome) -> int | None:
+    """Forward and backward of all batches, every text at `max_length` tokens; the head's never count."""
+    settings = outcome.settings
+    if outcome.method == "head":
+        return 0
+    if settings.model is None or settings.batch_size is None or find_known_model(settings.model) is None:
+        return None  # asking the hub for its shapes is not worth one number
+    of_a_step = _counted(
+        CostRequest(
+            model=settings.model,
+            targets=settings.target_modules,
+            methods=(settings.method.model_copy(update={"learning_rate": None}),),
+            batch=settings.batch_size,
+            sequence=settings.max_length,
+            image_size=settings.image_size,
+        )
+    )
+    return None if of_a_step is None else outcome.steps * of_a_step
+
+
+@lru_cache(maxsize=1024)
+def _counted(request: CostRequest) -> int | None:
+    try:
+        return cost_table(request)[0]["flops_per_step"]
+    except InvalidChoice:
+        return None
+
+
+Answers = Callable[[RunRecord], RowScores | None]
+"""What a run answered row by row."""
+
+
+@dataclass(frozen=True)
+class JudgedRace:
+    """The verdicts on the finished runs of one group; `points` are its settings by their runs' ids."""
+
+    comparison_set: ComparisonSet
+    points: Mapping[str, Point]
+
+    def between(self, first: str, second: str) -> Verdict | None:
+        """On two runs by their ids; None where these two are not compared with each other."""
+        one, other = (self.points[run].label if run in self.points else "" for run in (first, second))
+        for verdict in self.comparison_set.between.values():
+            if {verdict.first, verdict.second} == {one, other} and one != other:
+                return verdict if verdict.first == one else verdict.turned
+        return None
+
+    def about(self, run: str) -> list[Verdict]:
+        """On the run of that id against each other, from its side."""
+        point = self.points.get(run)
+        if point is None:
+            return []
+        pairs = [
+            one if one.first == point.label else one.turned for one in self.comparison_set.between.values()
+        ]
+        return [one for one in pairs if one.first == point.label]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdicts on CDVFT, or on all where it did not take part."""
+        keys = {key for pair in self.comparison_set.between for key in pair}
+        return verdict_text.sentences(
+            self.comparison_set.against("cdvft")
+            if "cdvft" in keys
+            else list(self.comparison_set.between.values())
+        )
+
+
+def judged_race(records: Sequence[RunRecord], answers: Answers) -> JudgedRace | None:
+    """Of the runs of one group; None unless two of its settings have finished."""
+    by_id = {record.id: record for record in records}
+    found = [outcome for record in records if (outcome := from_run(record))]
+    return judged_outcomes([replace(one, answers=answers(by_id[one.id])) for one in found])
+
+
+def judged_outcomes(outcomes: Sequence[Outcome]) -> JudgedRace | None:
+    """Of outcomes with their answers."""
+    placed = points(Comparison(tuple(outcomes)))
+    if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
+        return None
+    by_run = {outcome.id: point for point in placed for outcome in point.outcomes}
+    return JudgedRace(comparison_set(placed), by_run)

@@ -18,11 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from cdvft_app.metrics import METRICS, LabelledMetric
 from cdvft_app.metrics.base import Metric, Numbers, Statistic
-from cdvft_app.store import predictions, written_answers
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.written_answers import WrittenAnswers
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +105,7 @@ def of_run(store: RunStore, run_id: str, metric_name: str) -> RowScores | None:
 
 def of_folder(folder: Path, metric_name: str) -> RowScores | None:
     """Of the folder in which a run's predictions lie."""
-    for name in (predictions.FILE, written_answers.FILE):
+    for name in (predictions.FILE, predictions.ANSWERS_FILE):
         with suppress(OSError):
             return _read(folder, metric_name, (folder / name).stat().st_mtime_ns)
     return None

@@ -9,7 +9,7 @@ from typing import cast
 
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
-from cdvft_app.payloads import judging as payloads
+from cdvft_app.payloads import shared as payloads
 
 SENTENCES = {
     "ahead": "{first} is ahead of {second} by {size} ({low} to {high}).",

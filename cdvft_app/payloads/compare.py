@@ -1,13 +1,13 @@
-"""Payloads of the Compare tab: decisions, growth, measuring, the paper's figures, finished runs."""
+"""Payloads of the Compare tab: decisions, growth, measuring, finished runs, sweeps, and the page of
+evidence."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.judging import Verdict
-from cdvft_app.payloads.shared import Charted, Figure, Kind, Method, Styled
+from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, Unit, Verdict
 
 Choice = tuple[str, str]  # key and title
 
@@ -20,7 +20,7 @@ class Quantity(TypedDict):
     key: str
     title: str
     hint: str
-    kind: Kind
+    kind: Unit
 
 
 class AskedMethod(TypedDict):
@@ -228,3 +228,141 @@ class Outcomes(Comparison, NoOutcomes):
     recorded: bool
     origin: str | None
     counted: bool
+
+
+class SweepSpread(TypedDict):
+    """A metric over seeds, taken from so many runs."""
+
+    mean: float
+    low: float
+    high: float
+    runs: int
+
+
+class SweepPoint(SweepSpread):
+    at: str
+
+
+class SweepSetting(TypedDict):
+    method: Method
+    name: str
+    values: dict[str, Any]
+    spread: SweepSpread | None
+    seeds: int
+    failed: int
+    parameters: int | None
+    seconds: float | None
+
+
+class SweepCells(TypedDict):
+    """Over the other dimensions: their mean, or their best."""
+
+    mean: list[list[SweepSpread | None]]
+    best: list[list[SweepSpread | None]]
+
+
+class SweepHeatmap(TypedDict):
+    key: str
+    method: Method
+    title: str
+    rows: list[str]
+    columns: list[str]
+    over_others: bool
+    cells: SweepCells
+
+
+class SweepPoints(TypedDict):
+    mean: list[SweepPoint]
+    best: list[SweepPoint]
+
+
+class SweepSeries(TypedDict):
+    label: str
+    method: Method
+    points: SweepPoints
+
+
+class SweepLines(TypedDict):
+    key: str
+    title: str
+    axis: str
+    ticks: list[str]
+    series: list[SweepSeries]
+
+
+class SweepResults(TypedDict):
+    """A sweep's settings with their scores, and how they are drawn and described."""
+
+    metric_name: str | None
+    settings: list[SweepSetting]
+    heatmaps: list[SweepHeatmap]
+    lines: list[SweepLines]
+    answer: str
+    sentences: list[str]
+    verdicts: list[Verdict]
+
+
+class SweepShown(SweepResults):
+    """A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970."""
+
+    title: str
+    origin: str
+    device: NotRequired[str | None]
+    created: NotRequired[float]
+    recorded: NotRequired[str]
+
+
+class SweepProgress(TypedDict):
+    """How many runs are in which state; `seconds_left` is None until one has finished."""
+
+    runs: int
+    states: dict[str, int]
+    waiting: int
+    ended: int
+    seconds_left: float | None
+
+
+class SweepAnswer(TypedDict, total=False):
+    """A sweep's progress, and its results unless the page has those of `known` already; or `missing`."""
+
+    missing: bool
+    progress: SweepProgress
+    mine: bool
+    known: str
+    shown: SweepShown | None
+
+
+class SweepView(TypedDict):
+    """A sweep of the store, or the one in the address where `group` is None."""
+
+    group: str | None
+    token: str
+
+
+class SweepFixed(Charted):
+    recorded: list[Choice]
+
+
+class EvidenceFigure(TypedDict):
+    """A doubt and its answer; `figure` shows it, `label` says what the figure shows, `behind` why.
+
+    `methods` are those that the figure draws. `command` records it again; `again` are the forms of Train with
+    these settings, each the query of an address and its title.
+    """
+
+    key: str
+    doubt: str
+    answer: str
+    figure: Figure | None
+    label: str
+    methods: list[Method]
+    behind: list[str]
+    columns: list[str]
+    rows: list[list[Any]]
+    source: str
+    command: str
+    again: list[Choice]
+
+
+class EvidenceFixed(Styled):
+    figures: list[EvidenceFigure]

@@ -27,7 +27,7 @@ class ContentsEntry(TypedDict):
 
 
 class ContentsFixed(TypedDict):
-    """`formerly` has today's keys of lessons by those of before."""
+    """`formerly` maps former keys of lessons to the present ones."""
 
     lessons: list[ContentsEntry]
     formerly: dict[str, str]

@@ -1,6 +1,8 @@
-"""Payloads of the header above the tabs, and of the operator's page."""
+"""Payloads of what stands around the tabs: the header, the operator's page, and the page of plain files."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from typing_extensions import TypedDict
 
@@ -55,3 +57,47 @@ class ServerOverview(TypedDict):
     error: str | None
     visitors: list[ServerVisitor]
     runs: list[ServerRun]
+
+
+class KeptAnswers(TypedDict):
+    """The answers to one of a part's questions: the file of each by its argument, and what else is said."""
+
+    files: dict[str, str]
+    otherwise: Any
+
+
+class StudioLink(TypedDict):
+    """A link to the studio under a figure of a part ("": the part itself); `label` names what it opens."""
+
+    figure: str
+    address: dict[str, str]
+    label: str
+
+
+class StaticPart(TypedDict):
+    """What is mounted in the element of that `id`; `tab` is where it stands."""
+
+    id: str
+    tab: str
+    module: str
+    value: Any
+    fixed: dict[str, Any]
+    answers: dict[str, KeptAnswers]
+    links: list[StudioLink]
+
+
+class StaticPage(TypedDict):
+    """`studio`: its address, if there is one; parts are mounted when their tab is first looked at."""
+
+    studio: str | None
+    tabs: list[str]
+    parts: list[StaticPart]
+
+
+class LabFormFixed(TypedDict):
+    """The targets (title, key) and sizes that were fitted, and how they were."""
+
+    targets: list[tuple[str, str]]
+    sizes: list[int]
+    first: dict[str, str]
+    how: str

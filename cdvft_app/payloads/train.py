@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.judging import Verdict
-from cdvft_app.payloads.shared import Charted, Method
+from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, Verdict
 from cdvft_app.store.states import RunState
 
 
@@ -36,7 +35,7 @@ class Forecast(TypedDict):
     seconds: Estimate | None
     whole_seconds: Estimate | None
     peak_memory_bytes: Estimate
-    evaluating: NotRequired[Evaluating | None]  # forecasts of before have none
+    evaluating: NotRequired[Evaluating | None]  # not in forecasts of earlier histories
 
 
 class RunLasting(TypedDict):
@@ -45,13 +44,13 @@ class RunLasting(TypedDict):
     group: str
     method: Method
     label: str
-    twin: NotRequired[int]  # place among those of its method in its race
+    twin: int  # place among those of its method in its race
     summary: str
     settings: dict[str, Any]
     options: dict[str, Any]  # of the command that trains it again
     created: float
-    forecast: NotRequired[Forecast | None]  # recorded races of before have none
-    untrained: NotRequired[str | None]  # how the model does before any training, in a sentence
+    forecast: Forecast | None
+    untrained: str | None  # how the model does before any training, in a sentence
 
 
 class Job(TypedDict):
@@ -104,8 +103,9 @@ class Preparing(TypedDict):
 class Answers(TypedDict):
     """What a model writes after so many steps; a prompt and all of its answer have the same place.
 
-    `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all
-    of it. `tokens`: pieces of the answer, each with its probability. Runs of before have none of the three.
+    `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of
+    it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of
+    the three.
     """
 
     step: int
@@ -161,12 +161,6 @@ class RaceVerdict(TypedDict):
     leaders: list[str]
 
 
-class RecordedRace(RunsPoll):
-    """`recorded`: when and where."""
-
-    recorded: str
-
-
 class RunViewFixed(Charted):
     """`invitation` stands beside a recorded race."""
 
@@ -178,7 +172,8 @@ Why = Literal["linked", "new", "chosen", "last", "best", "waiting"]
 
 
 class RunView(TypedDict):
-    """Which runs are shown, and why."""
+    """Which runs are shown, and why. `recorded`: when and where, of those that ship; their `rows` come
+    along."""
 
     runs: list[str]
     kind: Why
@@ -244,3 +239,64 @@ class RecipesFixed(TypedDict):
 class HubReach(TypedDict):
     reachable: bool
     text: str
+
+
+class SearchTrial(TypedDict):
+    """One trial: its run and what it tried; loss and score are of validation rows, None before its end."""
+
+    number: int
+    run: str | None
+    state: str
+    settings: str
+    loss: float | None
+    score: str | None
+
+
+class SearchFigure(TypedDict):
+    title: str
+    figure: Figure
+
+
+class SearchedMethod(TypedDict):
+    """One method's part of a search. `figures` have a title each; none before there is something to draw."""
+
+    method: Method
+    label: str
+    trials: list[SearchTrial]
+    budget: int
+    best: int | None
+    sentences: list[str]
+    figures: list[SearchFigure]
+
+
+class SearchShown(TypedDict):
+    """A search as it is now. `race`: the address of the form that races the best of each; None before that.
+
+    `waits`: nothing trains, and a run waits to be resumed.
+    """
+
+    title: str
+    methods: list[SearchedMethod]
+    running: bool
+    waits: bool
+    race: str | None
+
+
+class SearchAnswer(TypedDict, total=False):
+    """What is shown of a search, unless the page has it as of `known` already; or `missing`."""
+
+    missing: bool
+    mine: bool
+    known: str
+    shown: SearchShown
+
+
+class SearchView(TypedDict):
+    """The search that is watched; None: none."""
+
+    group: str | None
+    token: str
+
+
+class SearchFixed(Styled):
+    """Fixed props of the view."""

@@ -10,25 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from typing_extensions import NotRequired, get_original_bases, is_typeddict
 
 from cdvft_app import ASSETS
-from cdvft_app.payloads import (
-    compare,
-    evidence,
-    factors,
-    judging,
-    learn,
-    page,
-    search,
-    shared,
-    static,
-    sweeps,
-    train,
-    use,
-)
+from cdvft_app.payloads import compare, factors, learn, page, shared, train, use
 from cdvft_app.store import states
 
 FILE = ASSETS / "js" / "payloads.d.ts"
 STATES_FILE = ASSETS / "js" / "shared" / "run_states.js"
-MODULES = (shared, page, judging, train, search, compare, evidence, sweeps, use, factors, learn, static)
+MODULES = (shared, page, train, compare, use, factors, learn)
 HEAD = """// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
 
 import type { Figure, Layout, Styles } from "./shared/plotly_types.js";

@@ -5,9 +5,17 @@ Counts come from `cdvft.cost`; seconds are counted FLOPs times the seconds a FLO
 is a step's, by formula, beside what the program itself took in earlier runs.
 """
 
-from cdvft_app.prediction.admission import admit, admit_again, admitted
 from cdvft_app.prediction.observations import Estimate
-from cdvft_app.prediction.predicting import GROWTH, GUESS_OF_GPU, Prediction, predict, step_seconds
+from cdvft_app.prediction.predicting import (
+    GROWTH,
+    GUESS_OF_GPU,
+    Prediction,
+    admit,
+    admit_again,
+    admitted,
+    predict,
+    step_seconds,
+)
 
 __all__ = [
     "GROWTH",

@@ -7,7 +7,7 @@ from typing import Any
 
 from cdvft import cost
 from cdvft_app.catalog import Plan
-from cdvft_app.costs.memory import FLOAT32, Precision
+from cdvft_app.costs.memory import FLOAT32, StoragePrecision
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.metrics import get_metric
@@ -87,7 +87,9 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
     settings = plan.settings
     longest = settings.max_length
     writes = plan.model.kind == "generation"  # others are neither held in fewer bits nor checkpointed
-    precision = Precision(settings.bits or 32, half=settings.precision == "bfloat16") if writes else FLOAT32
+    precision = (
+        StoragePrecision(settings.bits or 32, half=settings.precision == "bfloat16") if writes else FLOAT32
+    )
     request = CostRequest(
         model=plan.model.key,
         targets=settings.target_modules,

@@ -156,7 +156,9 @@ def read_in_child(
 
     Args:
         reader: a function of a module's top level.
-        arguments, limits, progress: as said.
+        arguments: what it is called with, before `progress`.
+        limits: of the child's memory, seconds and files.
+        progress: called with a fraction and a sentence.
         imports: modules that the reader needs, whose own memory does not count.
         refusals: what the reader may raise, each made of one sentence.
 

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from cdvft_app.catalog.rows import Split
-from cdvft_app.results import held_out, inputs, recorded
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.catalog.dataset_readers import Split
+from cdvft_app.results import held_out, inputs
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
-from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
 from cdvft_app.store.database import is_full
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError, UnknownRun, no_run
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
 MAX_RUNS = 6
@@ -57,7 +55,7 @@ class Answering(InferenceService):
 
     def _require(self, arguments: dict[str, Any]) -> None:
         for run_id in [arguments["run_id"]] if "run_id" in arguments else arguments["run_ids"]:
-            if recorded.get(run_id) is None and self._store.get(run_id) is None:
+            if self._store.get(run_id) is None:
                 raise UnknownRun(no_run(run_id))
 
 
@@ -166,7 +164,7 @@ class Questions:
     def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
         """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
         runs = [find(self._store, run_id) for run_id in run_ids[:2]]
-        folders = [held_out.folder(self._store, run) for run in runs]
+        folders = [self._store.folder(run.record.id) for run in runs]
         kept = [found for folder in folders if (found := predictions.read_either(folder))]
         if len(kept) < len(runs):
             raise ResultsError("These runs keep no answers for their rows.")
@@ -189,7 +187,7 @@ class Questions:
         """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
         run = find(self._store, run_id)
         models = self._models([find(self._store, one) for one in with_runs[:MAX_RUNS]])
-        folder = held_out.folder(self._store, run)
+        folder = self._store.folder(run.record.id)
         if run.plan.model.kind == "generation":
             return held_out.answer_prompts(run, models, self._held_out(run), folder)
         return held_out.answer(run, models, self._held_out(run), folder)

@@ -18,15 +18,13 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from cdvft_app.costs.quantities import amount
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Run, band
-from cdvft_app.judging.outcomes import from_run
-from cdvft_app.judging.race import JudgedRace
-from cdvft_app.judging.run_flops import extra_flops
+from cdvft_app.judging.outcomes import JudgedRace, extra_flops, from_run
 from cdvft_app.judging.verdict_text import counted
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights
 from cdvft_app.results.weights import BASE
-from cdvft_app.store.written_answers import WrittenAnswers
+from cdvft_app.store.predictions import WrittenAnswers
 from cdvft_app.tasks.saved import TaskRecord
 
 CURVE = "loss.png"

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, load, losses
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses
 from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
-    from cdvft_app.catalog.rows import Rows
+    from cdvft_app.catalog.dataset_readers import Rows
     from cdvft_app.results.card import Exported
 
 DEFAULT_RANK = 8
@@ -96,11 +95,10 @@ class _Weights(Exporter):
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
         from cdvft_app.results.card import CURVE, card, write_curve
-        from cdvft_app.results.held_out import folder as answers_folder
         from cdvft_app.results.held_out import judged
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
-        from cdvft_app.store import written_answers
+        from cdvft_app.store import predictions
 
         run, store = export.run, export.store
         folder.mkdir()
@@ -115,7 +113,7 @@ class _Weights(Exporter):
         )
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
-        written = written_answers.read(answers_folder(store, run))
+        written = predictions.read_answers(store.folder(run.record.id))
         card(exported, curve=curve, written=written, race=judged(store, run)).save(folder / "README.md")
 
 
@@ -131,7 +129,7 @@ class AsTrained(_Weights):
         run, task = export.run, saved.read(export.run.folder)
         if task is not None:
             shutil.copytree(run.folder, folder, dirs_exist_ok=True)
-            saved.name_base_class(task, folder)  # which versions before did not
+            saved.name_base_class(task, folder)  # earlier histories lack it
         else:  # recorded, or of a version that did not keep what a loader needs
             loaded, model = load(run, progress)
             task = saved.describe(loaded, run.plan)

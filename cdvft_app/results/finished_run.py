@@ -12,8 +12,6 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import DownloadFailed, Progress, never, silent
 from cdvft_app.catalog.sources import files_of
-from cdvft_app.results import recorded
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, UnknownRun, label_in, no_run
 from cdvft_app.store.runs import RunStore
@@ -24,6 +22,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cdvft_app.tasks.base import Task
+
+
+class ResultsError(Exception):
+    """It cannot be done; the text is a sentence for the person who asked."""
+
 
 Weights = Literal["adapter", "head", "whole"]
 """What a run keeps: an adapter with a head, the head alone, or the whole model."""
@@ -65,15 +68,12 @@ class FinishedRun:
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:
-    """The run of that id, here or recorded, if it has ended and kept its weights.
+    """The run of that id, if it has ended and kept its weights.
 
     Raises:
         UnknownRun: there is none.
         ResultsError: it keeps nothing that could be used; says why.
     """
-    if found := recorded.get(run_id):
-        race = tuple(recorded.race())
-        return FinishedRun(found, catalog.resolve(found.settings), recorded.folder(found), race)
     record = store.get(run_id)
     if record is None:
         raise UnknownRun(no_run(run_id))
@@ -93,8 +93,6 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
 
 def losses(store: RunStore, run: FinishedRun) -> list[dict[str, Any]]:
     """The rows of its steps and evaluations."""
-    if recorded.get(run.record.id):
-        return recorded.rows(run.record.id)
     return store.rows(run.record.id, kinds=("step", "evaluation"), limit=MAX_ROWS)[0]
 
 

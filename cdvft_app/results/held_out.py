@@ -14,22 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.catalog.rows import Split, load_rows
 from cdvft_app.judging import row_scores
-from cdvft_app.judging.race import JudgedRace, judged_race
-from cdvft_app.judging.row_scores import RowScores
+from cdvft_app.judging.outcomes import JudgedRace, judged_race
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
-from cdvft_app.results import recorded
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.store import predictions, written_answers
-from cdvft_app.store.predictions import Predictions
-from cdvft_app.store.records import RunRecord
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
 
 if TYPE_CHECKING:
     from cdvft_app.results.inference import SideBySide
@@ -40,21 +35,10 @@ MAX_CHARACTERS = 600
 THUMBNAIL = 72  # pixels
 
 
-def folder(store: RunStore, run: FinishedRun) -> Path:
-    """Where the run's answers are kept."""
-    return run.folder / recorded.ANSWERS if recorded.get(run.record.id) else store.folder(run.record.id)
-
-
 def judged(store: RunStore, run: FinishedRun) -> JudgedRace | None:
     """The run's race, as the judge sees it; None where it ran alone."""
-    record = run.record
-    race = recorded.race() if recorded.get(record.id) else store.group(record.group_id)
-
-    def answers(one: RunRecord) -> RowScores | None:
-        kept = recorded.folder(one) / recorded.ANSWERS if recorded.get(one.id) else store.folder(one.id)
-        return row_scores.of_folder(kept, one.metric_name or "")
-
-    return judged_race(race, answers)
+    race = store.group(run.record.group_id)
+    return judged_race(race, lambda one: row_scores.of_run(store, one.id, one.metric_name or ""))
 
 
 def load(run: FinishedRun) -> Split:
@@ -207,7 +191,7 @@ def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: P
         for place, (prompt, right, text, of_row) in enumerate(rows)
     ]
     try:
-        return written_answers.write(out, entries)
+        return predictions.write_answers(out, entries)
     except OSError as error:
         raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
 

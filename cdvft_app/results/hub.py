@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from cdvft_app.catalog.hub import endpoint, is_offline
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 TOKEN = re.compile(r"[\x21-\x7e]{1,400}")

@@ -25,11 +25,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cdvft.layer import CDVFTLayer
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
-from cdvft_app.catalog.rows import load_rows
 from cdvft_app.metrics.fields import read_fields
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, load
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
 from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.writing import Sampling

@@ -15,8 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 
 if TYPE_CHECKING:
     import numpy as np

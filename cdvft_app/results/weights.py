@@ -30,7 +30,7 @@ from cdvft_app.catalog.backbones import (
     open_language_model,
 )
 from cdvft_app.catalog.download import Progress
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord
 

@@ -220,10 +220,18 @@ def environment() -> Environment:
     return _read(tuple(map(os.environ.get, NAMES)))
 
 
+def cache_folder() -> Path:
+    """What can be made again: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
+    return environment().cache or _users_cache()
+
+
 def runs_folder() -> Path:
     """RUNS_DIR, else a folder in the user's cache: the history, the runs, and uploaded datasets."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return environment().runs_dir or Path(cache, "cdvft", "runs").expanduser().resolve()
+    return environment().runs_dir or (_users_cache() / "runs").resolve()
+
+
+def _users_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cdvft"
 
 
 def data_folder() -> Path:

@@ -9,7 +9,7 @@
 from functools import lru_cache
 
 from cdvft_app.catalog import libraries
-from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes
+from cdvft_app.shapes.layers import ALL_LINEAR, ModelShapes
 
 __all__ = ["ALL_LINEAR", "ModelShapes", "model_shapes"]
 

@@ -19,7 +19,7 @@ from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, near
 from cdvft_app.catalog.hub import OFFLINE_RECIPES, hub_status
 from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, NotPlain, blocks, in_blocks, matches
+from cdvft_app.shapes.layers import ALL_LINEAR, ModelShapes, NotPlain, blocks, in_blocks, matches
 
 _MAX_CONFIG_BYTES = 1_000_000
 _MAX_DEPTH = 512

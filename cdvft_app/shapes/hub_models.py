@@ -9,11 +9,11 @@ from typing import Any
 
 from cdvft.cost import Shape
 from cdvft_app import catalog
-from cdvft_app.catalog import hub_ids
+from cdvft_app.catalog import entries
 from cdvft_app.catalog.entries import POOLING, Kind, LinearGroup, ModelEntry
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ModelShapes, model_shapes
-from cdvft_app.shapes.model_shapes import NotPlain, grouped
+from cdvft_app.shapes.layers import NotPlain, grouped
 
 RGB = 3
 _USUAL_REDUCTION = 32
@@ -23,12 +23,12 @@ _TIMM_TARGETS = (("attn.qkv",), ("qkv",), ("attn.q", "attn.kv"), ("q_proj", "v_p
 
 
 def describe_model(key: str, kind: Kind) -> ModelEntry:
-    """The entry with its layers, default targets and size; `hub_ids.model_entry` gives it from now on.
+    """The entry with its layers, default targets and size; `entries.model_entry` gives it from now on.
 
     Raises:
         InvalidChoice: ids are not accepted here, there is no such model, or it is not supported.
     """
-    entry = hub_ids.model_entry(key, kind)
+    entry = entries.model_entry(key, kind)
     if entry.layers:
         return entry
     try:
@@ -37,7 +37,7 @@ def describe_model(key: str, kind: Kind) -> ModelEntry:
         if error.architecture is None:
             raise
         entry = _timm_entry(entry, error.architecture)
-        hub_ids.remember(kind, entry)
+        entries.remember(kind, entry)
         return entry
     # What writes can also be read by a head.
     fitting: Kind = "text" if (shapes.kind, kind) == ("generation", "text") else shapes.kind
@@ -52,7 +52,7 @@ def describe_model(key: str, kind: Kind) -> ModelEntry:
         max_length=shapes.longest,
         patch_size=_patch(shapes.convolutions),
     )
-    hub_ids.remember(kind, entry)
+    entries.remember(kind, entry)
     return entry
 
 

@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdvft_app.store import snapshots, states
-from cdvft_app.store.database import store_errors
+from cdvft_app.store.database import (
+    OLDEST,
+    VERSION,
+    copy,
+    lacking,
+    require_exclusive,
+    require_readable,
+    store_errors,
+)
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
-from cdvft_app.store.schema import OLDEST, VERSION, copy, lacking, require_exclusive, require_readable
 
 EVERY_RUN = 10**9
 

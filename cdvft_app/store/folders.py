@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,17 @@ class Folders:
             except OSError:
                 found[folder.name] = "nobody knows why"
         return found
+
+
+def insert_folders(connection: sqlite3.Connection, folders: Iterable[Path]) -> None:
+    """Insert the runs of these folders into an empty history, in the order in which they were made.
+
+    Raises:
+        OSError, ValueError: one of them has no run that can be read.
+    """
+    found = [(_checked(folder), folder) for folder in folders]
+    for facts, folder in sorted(found, key=lambda one: (one[0].created, one[0].position)):
+        _insert(connection, facts, folder.name, _rows(folder))
 
 
 def _insert(

@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import events
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store import predictions, rows, states, written_answers
+from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
@@ -38,13 +38,17 @@ from cdvft_app.store.runs import RunStore
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a file that is given: its bytes, what it unpacks to, its members and runs, and the rows of a run."""
+    """Of a file that is given: its bytes, what it unpacks to, its members and runs, and the rows of a run.
+
+    `by_operator`: whether forecasts and Jobs are taken, too.
+    """
 
     file_bytes: int
     unpacked_bytes: int
     members: int
     runs: int
     rows: int
+    by_operator: bool = False
 
 
 PAGE = Limits(64 * 10**6, 512 * 10**6, 20_000, 200, 200_000)
@@ -64,7 +68,8 @@ _FILE = re.compile(
     r"|snapshots/step-\d{6,9}\.safetensors|adapter/[\w-][\w.-]*\.(?:safetensors|json|txt|md|jinja))",
     re.ASCII,
 )
-_EVENTS = {kind.__name__.lower(): kind for kind in events.Event.__args__ if kind is not events.Sent}
+_ADDRESS = re.compile(r"https?://[\w.:-]{1,200}/[\w./-]{1,400}", re.ASCII)  # of a Job
+_EVENTS = {kind.__name__.lower(): kind for kind in events.Event.__args__}
 _READ: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _EVENTS.items()}
 # What PEFT takes for a regular expression where it is one text: one that never ends would hold the server.
 _PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern")
@@ -165,13 +170,14 @@ def import_untrusted(
         unpack: `unpack` as it is to be called; in a child where a stranger gave the file.
         limits: what is taken.
         by_operator: whether whoever runs this program gives it: the runs stay in the groups in which they
-            were, and hidden where they were; those that learned from data that is not here are taken, too.
+            were, and hidden where they were; those that learned from data that is not here are taken, too,
+            and each has its Job and its forecast, from which those of others are learned.
 
     Raises:
         StoreError: nothing was taken; why.
     """
     with store_errors(store.root):
-        here = sorted(path.name for path in store.folders.path.iterdir())
+        here = sorted({*recorded.ids(), *(path.name for path in store.folders.path.iterdir())})
         for left in store.root.glob(".given-*"):  # by a program that was killed meanwhile
             with suppress(OSError):
                 if left.stat().st_mtime < time.time() - LEFT_SECONDS:
@@ -179,7 +185,7 @@ def import_untrusted(
         place = store.root / f".given-{secrets.token_hex(8)}"
         place.mkdir()
         try:
-            found = (unpack or unpack_here)(file, place, here, limits)
+            found = (unpack or unpack_here)(file, place, here, replace(limits, by_operator=by_operator))
             taken, refused = list[str](), list(found["refused"])
             groups: dict[str, str] = {}
             for run_id in found["runs"]:
@@ -259,13 +265,14 @@ def unpack(
     file: str,
     place: str,
     here: list[str],
-    limits: Mapping[str, int],
+    limits: Mapping[str, Any],
     progress: Callable[[float | None, str], None] = lambda fraction, text: None,
 ) -> dict[str, Any]:
     """Write the runs of `file` that are not `here` into `place`, a folder each.
 
     Args:
-        file, place, here: as said.
+        file, place: the zip, and an empty folder for its runs.
+        here: names of the runs that are kept already.
         limits: those of `Limits`, by name.
         progress: told a fraction and a sentence.
 
@@ -438,6 +445,8 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
         "private": facts.private,
         "hidden": facts.hidden,
     }
+    if unpacked.limits.by_operator:
+        of_the_run["forecast"] = facts.forecast
     return of_the_run  # its rows tell the rest
 
 
@@ -447,8 +456,10 @@ def _rows(unpacked: _Unpacked, member: zipfile.ZipInfo, run_id: str) -> Iterator
     for line in islice(unpacked.lines(member), unpacked.limits.rows):
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             row = json.loads(line.decode("utf-8", "replace"))
+            if row["kind"] == "sent" and not unpacked.limits.by_operator:
+                continue
             event = _event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
-            values = rows.facts(event, folder)
+            values = rows.json_fields(event, folder)
             step, data = values.pop("step", None), json.dumps(values)
             if is_row(row["kind"], step, data):
                 yield {"kind": row["kind"], "step": step, "data": data}
@@ -464,6 +475,8 @@ def _event(kind: str, values: dict[str, Any], folder: Path) -> Any:
         given["adapter_folder"] = folder / ADAPTER
     if kind == "snapshot":
         given["file"] = f"snapshots/step-{int(values['step']):06d}.safetensors"
+    if kind == "sent" and given.get("job_address") and not _ADDRESS.fullmatch(str(given["job_address"])):
+        raise ValueError("a link that no page may show")
     return _READ[kind].validate_python(given)
 
 
@@ -479,15 +492,15 @@ def _has_predictions(folder: Path) -> bool:
 
 def _has_answers(folder: Path) -> bool:
     with suppress(OverflowError):
-        found = written_answers.read(folder)
-        return found is not None and 0 < len(found.rows) <= written_answers.MAX_ROWS
+        found = predictions.read_answers(folder)
+        return found is not None and 0 < len(found.rows) <= predictions.MAX_ROWS
     return False
 
 
 # What the page reads as a whole.
 _LEFT_OUT_UNLESS: dict[str, Callable[[Path], bool]] = {
     predictions.FILE: _has_predictions,
-    written_answers.FILE: _has_answers,
+    predictions.ANSWERS_FILE: _has_answers,
 }
 
 

@@ -1,26 +1,110 @@
-"""A finished run's predictions for the held-out rows, in one safetensors file in the run's folder.
+"""What a finished run answers to the held-out rows, in one file in the run's folder.
 
-Tensors: "rows" (N), each row's index among the evaluation rows as they were loaded, ascending; "labels" (N),
-class numbers or real targets; "outputs" (N, classes), probabilities, or (N, 1), the numbers of a regression.
+Of a task with classes or numbers it is a safetensors file: "rows" (N), each row's index among the evaluation
+rows as they were loaded, ascending; "labels" (N), class numbers or real targets; "outputs" (N, classes),
+probabilities, or (N, 1), the numbers of a regression.
+
+Of a generative task it is a file of JSON lines: a line is a `WrittenRow`; they ascend by row. Scores of a
+row, each in 0..1, are named as the metrics of all rows are: exact_match, and field_f1 or chrf where the
+data has it.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from cdvft_app.store import written_answers
-from cdvft_app.store.written_answers import WrittenAnswers
-
 FILE = "predictions.safetensors"
+ANSWERS_FILE = "written_answers.jsonl"
 MAX_ROWS = 20_000
+MAX_OF_TEXT = 8_000  # characters of a prompt or an answer
+MAX_CHARACTERS = 16 * 2**20  # of all rows
 MAX_NUMBERS = 4 * 2**20  # 16 MiB of outputs
 NAMES = {"rows", "labels", "outputs"}
+
+
+class WrittenRow(BaseModel):
+    """A prompt, its place among the evaluation rows as they were loaded, the right and the written answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    row: int
+    prompt: str
+    expected: str
+    written: str
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class WrittenAnswers:
+    """The answers to N prompts."""
+
+    entries: tuple[WrittenRow, ...]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(N) ascending."""
+        return np.array([one.row for one in self.entries], dtype=np.int64)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N) the right answers as text."""
+        return np.array([one.expected for one in self.entries], dtype=object)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(N) whether the written answer is the right one."""
+        return self.scores("exact_match") == 1
+
+    def scores(self, name: str) -> np.ndarray:
+        """(N) the score of each row.
+
+        Raises:
+            KeyError: the rows have no score of that name.
+        """
+        return np.array([one.scores[name] for one in self.entries], dtype=np.float64)
+
+
+def write_answers(folder: Path, entries: Iterable[WrittenRow]) -> int:
+    """Save answers, in any order; of a large set those of the first rows, which were drawn at random.
+
+    Long texts are cut, after they were scored. Returns how many rows were kept.
+    """
+    lines: list[str] = []
+    room = MAX_CHARACTERS
+    for one in sorted(entries, key=lambda entry: entry.row)[:MAX_ROWS]:
+        texts = {name: _cut(getattr(one, name)) for name in ("prompt", "expected", "written")}
+        line = one.model_copy(update=texts).model_dump_json()
+        room -= len(line)
+        if room < 0:
+            break
+        lines.append(line + "\n")
+    unfinished = folder / f"{ANSWERS_FILE}.unfinished"
+    unfinished.write_text("".join(lines), encoding="utf-8")
+    unfinished.chmod(0o600)
+    os.replace(unfinished, folder / ANSWERS_FILE)
+    return len(lines)
+
+
+def read_answers(folder: Path) -> WrittenAnswers | None:
+    """What `write_answers` saved; None where no such file can be read."""
+    try:
+        *lines, rest = (folder / ANSWERS_FILE).read_text(encoding="utf-8").split("\n")
+        entries = tuple(WrittenRow.model_validate_json(line) for line in lines)
+    except (OSError, ValueError, ValidationError):
+        return None
+    return None if rest else WrittenAnswers(entries)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_OF_TEXT else f"{text[:MAX_OF_TEXT]}…"
 
 
 @dataclass(frozen=True)
@@ -73,4 +157,4 @@ def read(folder: Path) -> Predictions | None:
 
 def read_either(folder: Path) -> Predictions | WrittenAnswers | None:
     """The predictions of a run, or the answers of one that writes: both have rows, labels and correct."""
-    return read(folder) or written_answers.read(folder)
+    return read(folder) or read_answers(folder)

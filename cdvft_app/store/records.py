@@ -14,7 +14,9 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import lru_cache
+from math import comb
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -36,6 +38,38 @@ from cdvft_app.methods import METHODS, labels
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import states
 from cdvft_app.store.states import RunState
+
+RATE = "learning_rate"
+MAX_COMPARED_SETTINGS = 4
+"""Of one method alone, whose settings are compared in pairs; a larger grid along its dimensions."""
+
+
+def compared_pairs(runs: Sequence[RunSettings], sweep: bool) -> int:
+    """How many pairs of a race or sweep are compared: what the judge corrects for, kept with its runs.
+
+    It is counted when the runs are asked for, so that a run that fails or is deleted changes no verdict.
+    Each method is compared with each other by its best setting, and in a sweep the values of each
+    dimension. Of learning rates only neighbours are compared. The settings of one method alone are compared
+    with each other.
+    """
+    methods = list(dict.fromkeys(run.method.key for run in runs))
+    settings = len({run.method for run in runs})
+    between = comb(len(methods), 2) or (comb(settings, 2) if settings <= MAX_COMPARED_SETTINGS else 0)
+    return between + (sum(_along(runs, key) for key in described(methods)) if sweep else 0)
+
+
+def described(methods: Sequence[str]) -> list[str]:
+    """The methods whose dimensions are judged: CDVFT alone where it took part."""
+    return ["cdvft"] if "cdvft" in methods else list(methods)
+
+
+def _along(runs: Sequence[RunSettings], method: str) -> int:
+    """The pairs of values of a method's sizes, and of neighbouring learning rates."""
+    own = [run.method for run in runs if run.method.key == method]
+    counts = {
+        name: len({getattr(one, name) for one in own}) for name in ([*own[0].sizes(), RATE] if own else [])
+    }
+    return sum(count - 1 if name == RATE else comb(count, 2) for name, count in counts.items())
 
 
 class StoreError(Exception):
@@ -104,7 +138,7 @@ Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 
 
 def _fields(event: Any) -> dict[str, Any]:
-    """An event's fields as `rows.facts` writes them, each with its type and default, for `create_model`."""
+    """An event's fields as `rows.json_fields` has them, each with type and default, for `create_model`."""
     hints, wanted = get_type_hints(event), {}
     for field in dataclasses.fields(event):
         hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])
@@ -258,7 +292,8 @@ class RunRecord:
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
     `visitor` is whose seconds it spends on a public server. `defect`: why it is shown and not trained, in a
     sentence: it is damaged, or of a newer version. Only its owner sees a run that is `private`, by
-    the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares.
+    the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares. `recorded`:
+    it ships with the program, and was trained elsewhere.
     """
 
     id: str
@@ -290,6 +325,13 @@ class RunRecord:
     hidden: bool
     family: int | None = None
     defect: str | None = None
+    recorded: bool = False
+
+    @property
+    def origin(self) -> str:
+        """When and where it was trained, as of one that ships with the program."""
+        made = datetime.fromtimestamp(self.created, timezone.utc)
+        return f"on {made.day} {made:%B %Y}, {self.device}"
 
     @property
     def whole_seconds(self) -> float | None:
@@ -340,7 +382,8 @@ class RunRecord:
             )
 
 
-COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name != "defect")
+NO_COLUMNS = ("defect", "recorded")
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name not in NO_COLUMNS)
 DAMAGED = (
     "This entry is damaged and cannot be read. Whoever runs this program can have it restored: "
     "`python -m cdvft_app doctor`."

@@ -33,7 +33,7 @@ def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
     return changed
 
 
-def facts(event: Event, folder: Path) -> dict[str, Any]:
+def json_fields(event: Event, folder: Path) -> dict[str, Any]:
     """An event's fields as JSON can hold them.
 
     A number that is not finite becomes None (browsers refuse NaN in JSON); a path inside the run's folder
@@ -53,7 +53,7 @@ def facts(event: Event, folder: Path) -> dict[str, Any]:
 def append(connection: sqlite3.Connection, number: int, event: Event, folders: Path) -> sqlite3.Row:
     """Keep an event of the run inside the caller's transaction; return the new row."""
     run = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
-    values = facts(event, folders / run["folder"])
+    values = json_fields(event, folders / run["folder"])
     if isinstance(event, Step) and event.step <= run["step"]:
         connection.execute("DELETE FROM rows WHERE run_id = ? AND step >= ?", (run["id"], event.step))
     if isinstance(event, Started) and run["state"] == "preparing":

@@ -22,8 +22,7 @@ from typing import Any
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import runs_folder
-from cdvft_app.store import leases, owners, queue, records, rows, states
-from cdvft_app.store.comparison_set import compared_pairs
+from cdvft_app.store import leases, owners, queue, recorded, records, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
@@ -37,6 +36,7 @@ from cdvft_app.store.records import (
     RunRecord,
     StoreError,
     UnknownRun,
+    compared_pairs,
     no_run,
     one_line,
     possible_id,
@@ -157,12 +157,15 @@ class RunStore:
 
     def get(self, run_id: object) -> RunRecord | None:
         """The run, or None for anything that is not the id of one."""
-        found = self._seen("id = ?", possible_id(run_id))
+        finds = self._recorded if recorded.has_run(run_id) else self._seen
+        found = finds("id = ?", possible_id(run_id))
         return found[0] if found else None
 
     def ids_beginning(self, short_id: str, limit: int = 2) -> list[str]:
         """The ids of up to so many runs that begin with this."""
-        return [run.id for run in self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)]
+        shipped = [run_id for run_id in recorded.ids() if run_id.startswith(short_id)]
+        own = self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)
+        return [*(run.id for run in own), *shipped][:limit]
 
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first; with `token`, its owner's only."""
@@ -176,8 +179,13 @@ class RunStore:
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for; one whose group is damaged is alone."""
         wanted = possible_id(group_id)
-        found = self._seen("group_id = ? ORDER BY position, number", wanted)
+        finds = self._recorded if recorded.has_group(wanted) else self._seen
+        found = finds("group_id = ? ORDER BY position, number", wanted)
         return found or [run for run in self._seen("id = ?", wanted) if run.group_id == run.id]
+
+    def recorded(self) -> list[RunRecord]:
+        """The race that ships with the program, in its order; no other list of runs has it."""
+        return self._recorded("TRUE ORDER BY position, number") if recorded.ids() else []
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None
@@ -202,6 +210,18 @@ class RunStore:
             found = self._viewer().select(connection, rest, *values)
         return [self._with_end(run) for run in found] if self._unkept_ends else found
 
+    def _recorded(self, rest: str, *values: object) -> list[RunRecord]:
+        with self._history_of_recorded().reading() as connection:
+            return [replace(run, recorded=True) for run in EVERYTHING.select(connection, rest, *values)]
+
+    def _history_of_recorded(self) -> Database:
+        with store_errors(recorded.FOLDER):
+            return recorded.database()
+
+    def _history_of(self, run_id: object) -> Database:
+        """The history that has the run: this one, or that of the runs that ship with the program."""
+        return self._history_of_recorded() if recorded.has_run(run_id) else self._database
+
     def _with_end(self, run: RunRecord) -> RunRecord:
         end = self._unkept_ends.get(run.id)
         if end is None or run.state not in states.ACTIVE:
@@ -210,12 +230,16 @@ class RunStore:
 
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
+        if recorded.has_run(run_id):
+            return recorded.FOLDER / run_id
         with self._database.reading() as connection:
             return self.folders.path / records.require_run(connection, run_id)["folder"]
 
     def make_folder(self, run_id: str) -> Path:
         """The run's folder, made if it is missing. Only a run that is in the history has one."""
-        return self.folders.make(self.folder(run_id).name)
+        with self._database.reading() as connection:
+            name = records.require_run(connection, run_id)["folder"]
+        return self.folders.make(name)
 
     # Events and rows
 
@@ -245,20 +269,20 @@ class RunStore:
         A row has `cursor`, `kind`, `step` (None: the event has none) and the event's other fields. A training
         step not above the one before it means that the run was resumed there: what came from it on is void.
         """
-        with self._database.reading() as connection:
+        with self._history_of(run_id).reading() as connection:
             found, cursor = rows.after(connection, possible_id(run_id), after, kinds, limit)
             return self._viewer().rows(connection, possible_id(run_id), found), cursor
 
     def last_row(self, run_id: object) -> int:
         """The cursor of the run's latest row; 0 where it has none."""
-        with self._database.reading() as connection:
+        with self._history_of(run_id).reading() as connection:
             return rows.last(connection, possible_id(run_id))
 
     # States
 
     def state(self, run_id: object) -> RunState | None:
         """The run's state alone: cheap enough to ask at every step."""
-        with self._database.reading() as connection:
+        with self._history_of(run_id).reading() as connection:
             row = connection.execute("SELECT state FROM runs WHERE id = ?", (possible_id(run_id),)).fetchone()
         return row and row["state"]
 
@@ -327,6 +351,8 @@ class RunStore:
         found = self.get(run_id)
         if found is None:
             raise UnknownRun(no_run(run_id))
+        if found.recorded:
+            raise NotOwner(f"“{found.name}” was recorded and ships with the program; nobody may change it.")
         if not self.owner(run_id, token):
             raise NotOwner("Only the browser that started this run may change it.")
         return found

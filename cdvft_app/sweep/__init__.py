@@ -1,5 +1,159 @@
-"""Sweeps: a grid of runs around one race, its request, its results and the payload for the page."""
+"""A sweep's request: one race's settings, with lists in place of single values, crossed method by method.
 
-from cdvft_app.sweep.request import SweepRequest, numbers, parse_sweep
+A method is crossed only with its own settings: LoRA has no `m`, and two runs that differ in nothing but a
+number that is not used would be the same run twice.
+"""
 
-__all__ = ["SweepRequest", "numbers", "parse_sweep"]
+from __future__ import annotations
+
+import re
+from itertools import product
+from math import prod
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cdvft_app import catalog
+from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
+from cdvft_app.settings import RaceRequest, RunSettings, explain
+
+MAX_VALUES = 12
+MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
+
+Whole = Annotated[int, Field(ge=1, strict=True)]
+Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
+Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+Value = TypeVar("Value")
+
+
+class SweepRequest(BaseModel):
+    """What to vary around `base`.
+
+    `base` is the race whose recipe, data, budget and methods all runs share. `vary` has lists of a method's
+    sizes, such as {"lora": {"r": [2, 8]}}; a list that is empty leaves its value. `learning_rates` are
+    multiples of each method's own rate (the base's, else the recipe's): rates of different methods differ by
+    a factor of fifty, so one list of absolute rates would be fair to none. Ranges of the single values are
+    those of the methods.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: RaceRequest
+    vary: dict[str, dict[str, Values]] = Field(default_factory=dict)
+    learning_rates: tuple[Multiple, ...] = Field((), max_length=MAX_VALUES)
+    seeds: tuple[Seed, ...] = Field((), max_length=MAX_VALUES)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_flat_names(cls, values: Any) -> Any:
+        return flat.read_sweep(values)
+
+    @field_validator("vary")
+    @classmethod
+    def _only_sizes(
+        cls, vary: dict[str, dict[str, tuple[int, ...]]]
+    ) -> dict[str, dict[str, tuple[int, ...]]]:
+        for key, lists in vary.items():
+            if key not in METHODS:
+                raise ValueError(f"there is no method {key[:40]!r}; choose of {', '.join(METHODS)}")
+            sizes = [name for name, one in METHODS[key].settings().items() if one.size]
+            for name, values in lists.items():
+                if name not in sizes:
+                    raise ValueError(f"of {METHODS[key].title} it can vary {', '.join(sizes) or 'nothing'}")
+                _no_value_twice(values)
+        return vary
+
+    @field_validator("learning_rates", "seeds")
+    @classmethod
+    def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return _no_value_twice(values)
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> SweepRequest:
+        if self.count() > MAX_GRID:
+            raise ValueError(f"these lists make {self.count():,} runs; at most {MAX_GRID:,} can be asked for")
+        return self
+
+    def count(self) -> int:
+        """How many runs the grid has."""
+        per_seed = sum(
+            prod(map(len, self._varied(method).values())) * (len(self.learning_rates) or 1)
+            for method in self.base.methods
+        )
+        return per_seed * (len(self.seeds) or 1)
+
+    def runs(self) -> tuple[RunSettings, ...]:
+        """All runs, the first seed's first, so that a sweep that is stopped early is a complete smaller one.
+
+        Raises:
+            InvalidChoice: there is no such recipe, or a value is out of its range.
+        """
+        rates = catalog.get_recipe(self.base.recipe).learning_rates
+        shared = self.base.model_dump(exclude={"methods", "seed"})
+        runs = [
+            _settings(shared | {"seed": seed, "method": values})
+            for seed in self.seeds or (self.base.seed,)
+            for method in self.base.methods
+            for values in self._crossed(method, method.learning_rate or rates[method.key])
+        ]
+        return tuple(dict.fromkeys(runs))
+
+    def _varied(self, method: Method) -> dict[str, tuple[int, ...]]:
+        lists = self.vary.get(method.key, {})
+        return {name: lists[name] for name in method.sizes() if lists.get(name)}
+
+    def _crossed(self, method: Method, rate: float) -> list[dict[str, Any]]:
+        varied = self._varied(method)
+        return [
+            method.model_dump()
+            | dict(zip(varied, sizes, strict=True))
+            | {"learning_rate": _times(rate, multiple)}
+            for *sizes, multiple in product(*varied.values(), self.learning_rates or (1.0,))
+        ]
+
+
+def _no_value_twice(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
+    return values
+
+
+def parse_sweep(values: object) -> SweepRequest:
+    """A `SweepRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
+    if not isinstance(values, dict):
+        raise InvalidChoice(
+            'A sweep must be one object such as {"vary": {"cdvft": {"m": [2, 3]}}}; '
+            f"got {type(values).__name__}."
+        )
+    try:
+        return SweepRequest.model_validate(values)
+    except ValidationError as error:
+        raise InvalidChoice(explain(error, SweepRequest)) from None
+
+
+def numbers(typed: str) -> list[Any]:
+    """ "2, 3 4.5" as [2, 3, 4.5]; what is no number stays text, for the validation error to quote."""
+    return [_number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            found = kind(text)
+        except ValueError:
+            continue
+        return int(found) if isinstance(found, float) and found.is_integer() else found
+    return text
+
+
+def _times(rate: float, multiple: float) -> float:
+    """Three significant digits, so that 0.1 times 3 is 0.3 and one run is not made twice."""
+    return float(f"{rate * multiple:.3g}")
+
+
+def _settings(values: dict[str, Any]) -> RunSettings:
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidChoice(explain(error)) from None

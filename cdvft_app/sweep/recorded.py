@@ -9,9 +9,9 @@ from typing import Any
 from cdvft_app import ASSETS
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
-from cdvft_app.payloads.sweeps import SweepShown
+from cdvft_app.payloads.compare import SweepShown
 from cdvft_app.settings import RunSettings
-from cdvft_app.sweep.payload import payload
+from cdvft_app.sweep.results import payload
 
 FILE = ASSETS / "recorded_sweep.json"
 

@@ -1,7 +1,7 @@
 """What a task is: how rows become model inputs, its loss and metric, and its predictions.
 
-text.py, image.py and generation.py are the tasks there are. A further one is one file with a `Task` of its
-own and one line in prepare.py: the trainer asks for nothing that is not here.
+text.py, image.py and generation.py are the tasks there are. A further one is one file with a `LabelledTask`
+or a `GenerativeTask` of its own and one line in prepare.py: the trainer asks for nothing that is not here.
 """
 
 from __future__ import annotations
@@ -82,10 +82,6 @@ class Task(ABC):
     throughput_unit: ClassVar[str]
     evaluation_batch: ClassVar[int] = 64
     """Examples that are evaluated at once, at least."""
-    written_batch: int = 0
-    """Examples that `write` answers at once."""
-    is_generative: ClassVar[bool] = False
-    """Whether the last evaluation has answers written by `write`, where those before ask for one pass."""
     model: nn.Module
     head: str | None
     labels: tuple[str, ...]
@@ -146,21 +142,6 @@ class Task(ABC):
     @abstractmethod
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
         """What an evaluation keeps of the model's outputs, one row an example, for `measure`."""
-
-    def write(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Answers to a batch of inputs, for `measure` in place of what was kept; see `is_generative`."""
-        raise NotImplementedError
-
-    def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
-        """What `write` gave in an evaluation, row by row; of a generative task only."""
-        raise NotImplementedError
-
-    def outputs(self, kept: Tensor) -> Tensor:
-        """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1).
-
-        A generative task has neither.
-        """
-        raise NotImplementedError
 
     @abstractmethod
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
@@ -224,6 +205,24 @@ class Prepared:
     watched: Watched = Watched()
 
 
+class GenerativeTask(Task):
+    """Answers are written: really in the last evaluation, where those before ask for one pass."""
+
+    written_batch: int = 0
+    """Examples that `write` answers at once."""
+
+    @abstractmethod
+    def write(self, inputs: dict[str, Tensor], most: int | None = None) -> Tensor:
+        """(B, T) tokens of the answers to a batch of inputs, for `measure` in place of what was kept.
+
+        Each goes on until its end, or `most` tokens, or the longest that is allowed.
+        """
+
+    @abstractmethod
+    def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
+        """What `write` gave in an evaluation, row by row."""
+
+
 # Tasks with labels
 
 BATCH = 64
@@ -256,7 +255,7 @@ class LabelledTask(Task):
         return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()
 
     def outputs(self, kept: Tensor) -> Tensor:
-        """Probabilities (N, classes) of logits; of a regression the numbers (N, 1) as they are."""
+        """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1)."""
         return kept.float() if self.regression else kept.float().softmax(-1)
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:

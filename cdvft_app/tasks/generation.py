@@ -1,22 +1,28 @@
 """Writing an answer to a prompt, with a causal language model as it came: no head is put on.
 
-A prompt, with the messages before it where it is a conversation, is laid out by the model's own chat template
-under the data's instruction. Only the answer and the
-token that ends it are learned. While training, an answer counts as right where the most probable token is the
-right one at every place of it, each time given the right ones before (one forward pass); at the end answers
-are really written, token by token.
+A prompt, with the messages before it where it is a conversation, is laid out by the model's own chat
+template under the data's instruction. Only the answer and the token that ends it are learned. While
+training, an answer counts as right where the most probable token is the right one at every place of it,
+each time given the right ones before (one forward pass); at the end answers are really written, token by
+token.
+
+In mixed precision torch.autocast rounds every float32 weight anew in every pass, once a token where an answer
+is written. Weights that no method changes are rounded once instead: in training the products are the same to
+the bit; while an answer is written, the sum of a rounded weight and its update is rounded again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from jinja2 import TemplateError
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel
@@ -24,16 +30,115 @@ from transformers import EvalPrediction, PreTrainedModel
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.catalog.conversations import messages_of
+from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.catalog.download import Progress, ShouldStop
-from cdvft_app.catalog.rows import Split
 from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.attention import attend_in_float32
-from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
-from cdvft_app.tasks.logits import give_states_in_one_piece
-from cdvft_app.tasks.precision import Precision, ready_to_write, round_frozen
+from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Prediction, TooLong, WrittenAnswer
 from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
+
+
+def give_states_in_one_piece(model: PreTrainedModel) -> None:
+    """From now on the model's output layer gets its input contiguous in memory.
+
+    Of states (B, T, d) whose last places are asked for, PyTorch multiplies a slice that is not in one
+    piece; without gradients its linear layer then expands the weight to (B, d, vocabulary), which in
+    bfloat16 is copied. One product for 16 rows of SmolLM2-135M took 703 ms that way, and takes 59 of states
+    in one piece; for 96 rows at once 3.8 s and 5 GB, and 9 ms.
+    """
+    output = model.get_output_embeddings()
+    if output is not None:
+        output.register_forward_pre_hook(_contiguous)
+
+
+def _contiguous(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(one.contiguous() if isinstance(one, Tensor) else one for one in given)
+
+
+@dataclass(frozen=True)
+class MixedPrecision:
+    """Of a model's products.
+
+    Attributes:
+        autocast_dtype: they are made in, by autocast; None: in that of the weights.
+        is_rounded: whether weights that were float32 are kept in that dtype.
+    """
+
+    autocast_dtype: torch.dtype | None = None
+    is_rounded: bool = False
+
+
+def round_frozen(model: nn.Module, autocast_dtype: torch.dtype | None) -> MixedPrecision:
+    """Keep the frozen weights of linear layers in `autocast_dtype`, but those that embeddings share."""
+    embedded = {id(one.weight) for one in model.modules() if isinstance(one, nn.Embedding)}
+    frozen = [
+        layer.weight
+        for layer in _float32_layers(model)
+        if not layer.weight.requires_grad and id(layer.weight) not in embedded
+    ]
+    if autocast_dtype is not None:
+        for weight in frozen:
+            weight.data = weight.data.to(autocast_dtype)
+    return MixedPrecision(autocast_dtype, is_rounded=autocast_dtype is not None and bool(frozen))
+
+
+@contextmanager
+def ready_to_write(model: nn.Module, precision: MixedPrecision) -> Iterator[None]:
+    """A token meanwhile costs as little as it can, in the precision in which the model was trained."""
+    with merged(model, precision), _rounded(model, precision.autocast_dtype):
+        yield
+
+
+@contextmanager
+def merged(model: nn.Module, precision: MixedPrecision) -> Iterator[None]:
+    """Adapters' updates stand in the weights meanwhile, so that a token costs what it costs without adapter.
+
+    Afterwards the very same weights are back, not those from which the update was taken out again. Sums are
+    float32. A model that came in less than float32 stays as it is: rounded, the sum would be another model.
+    """
+    layers: list[Any] = [one for one in model.modules() if isinstance(one, BaseTunerLayer) and not one.merged]
+    weights = [layer.get_base_layer().weight for layer in layers]
+    dtypes = {torch.float32, precision.autocast_dtype if precision.is_rounded else None}
+    if any(weight.dtype not in dtypes or type(weight.data) is not Tensor for weight in weights):
+        yield
+        return
+    kept = [weight.data for weight in weights]
+    try:
+        for layer, weight in zip(layers, weights, strict=True):
+            weight.data = weight.data.to(torch.float32, copy=True)  # some methods add in place
+            layer.merge()
+        yield
+    finally:
+        for layer, data in zip(layers, kept, strict=True):
+            layer.get_base_layer().weight.data = data
+            layer.merged_adapters.clear()
+
+
+@contextmanager
+def _rounded(model: nn.Module, dtype: torch.dtype | None) -> Iterator[None]:
+    """Autocast to `dtype`, with all weights of linear layers rounded beforehand; None changes nothing."""
+    if dtype is None:
+        yield
+        return
+    linear = _float32_layers(model)
+    kept = [layer.weight for layer in linear]
+    try:
+        for layer, weight in zip(linear, kept, strict=True):  # not in place: embeddings may share it
+            layer.weight = nn.Parameter(weight.detach().to(dtype), requires_grad=False)
+        with torch.autocast(next(model.parameters()).device.type, dtype):
+            yield
+    finally:
+        for layer, weight in zip(linear, kept, strict=True):
+            layer.weight = weight
+
+
+def _float32_layers(model: nn.Module) -> list[nn.Linear]:
+    """Those whose weight is a plain tensor: other packages keep theirs in their own ways."""
+    linear = [one for one in model.modules() if isinstance(one, nn.Linear)]
+    return [one for one in linear if type(one.weight.data) is Tensor and one.weight.dtype == torch.float32]
+
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] + '\n\n' }}{% endfor %}"
@@ -44,7 +149,7 @@ NO_TEMPLATE = "The model has no chat template: instruction, prompt and “Answer
 NO_PADDING = "The model has no token for padding; {end} stands in, and is learned where it ends an answer."
 
 
-class GenerationTask(Task):
+class GenerationTask(GenerativeTask):
     """A causal language model of transformers, and its tokenizer.
 
     Attributes:
@@ -55,7 +160,6 @@ class GenerationTask(Task):
     name = "text-generation"
     throughput_unit = "tokens/s"
     evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
-    is_generative = True
     head = None
     labels = ()
     model: PreTrainedModel
@@ -70,7 +174,7 @@ class GenerationTask(Task):
         self.tokenizer = opened.tokenizer
         self.context = opened.context or self.max_length
         self.end = int(self.tokenizer.eos_token_id)
-        self._takes_logits_to_keep, self._precision = False, Precision()
+        self._takes_logits_to_keep, self._precision = False, MixedPrecision()
         if self.tokenizer.chat_template is None:
             self.tokenizer.chat_template = PLAIN_TEMPLATE
             self.notes += (NO_TEMPLATE,)

@@ -10,11 +10,11 @@ import numpy as np
 from torch.utils.data import Subset
 
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.metrics.accuracy import commonest_class
-from cdvft_app.tasks.base import Examples, InvalidInput, Prepared, Task, TooLong, Watched
+from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Prepared, Task, TooLong, Watched
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
 from cdvft_app.tasks.text import TextTask
@@ -56,9 +56,8 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     progress(None, "Preparing the examples")
     train, trained = _usable(task, rows.train, "train on")
     evaluation, evaluated = _usable(task, rows.evaluation, "evaluate on")
-    watched = (
-        _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if task.is_generative else Watched()
-    )
+    writes = isinstance(task, GenerativeTask)
+    watched = _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if writes else Watched()
     task.load_weights(plan, progress)  # after all that can be refused
     lengths = task.lengths(evaluation)
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
@@ -69,7 +68,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         train=train,
         evaluation=Subset(evaluation, by_length),  # type: ignore[arg-type]
         evaluation_rows=in_order,
-        evaluation_inputs=[rows.evaluation.inputs[place] for place in in_order] if task.is_generative else [],
+        evaluation_inputs=[rows.evaluation.inputs[place] for place in in_order] if writes else [],
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,

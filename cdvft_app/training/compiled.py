@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Note, Preparing
-from cdvft_app.tasks.base import Prepared, Task
+from cdvft_app.tasks.base import GenerativeTask, Prepared, Task
 from cdvft_app.training import schedule
 from cdvft_app.training.device import is_zero_gpu
 
@@ -127,6 +127,6 @@ def _longest(prepared: Prepared) -> list[dict[str, Any]]:
     """The training example with most tokens; where the task writes, also the one with the longest answer."""
     lengths, train = prepared.lengths, prepared.train
     places = {max(range(len(lengths)), key=lengths.__getitem__)}
-    if prepared.task.is_generative:
+    if isinstance(prepared.task, GenerativeTask):
         places.add(max(range(len(train)), key=lambda place: len(train[place]["labels"])))
     return [train[place] for place in places]

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from transformers import EvalPrediction
 
-from cdvft_app.catalog import Plan, uploaded_entry
+from cdvft_app.catalog import Plan, uploaded
 from cdvft_app.catalog.download import Progress
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.events import Answers
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.exact_match import wrong_parts
-from cdvft_app.store import predictions, written_answers
-from cdvft_app.store.written_answers import WrittenRow
-from cdvft_app.tasks.base import Prepared, Task, Watched
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import WrittenRow
+from cdvft_app.tasks.base import GenerativeTask, LabelledTask, Prepared, Task, Watched
 from cdvft_app.tasks.generation import IGNORED, GenerationTask
 from cdvft_app.training.device import device_kind
 
@@ -45,20 +45,21 @@ class HeldOut:
         """Write the answers of the last evaluation; returns a sentence where they cannot be written."""
         assert self._last is not None
         try:
-            if self._task.is_generative:
-                written_answers.write(folder, self._written(self._last))
+            if isinstance(self._task, GenerativeTask):
+                predictions.write_answers(folder, self._written(self._task, self._last))
             else:
+                assert isinstance(self._task, LabelledTask)
                 outputs = self._task.outputs(torch.as_tensor(self._last.predictions)).numpy()
                 predictions.write(folder, self._rows, np.asarray(self._last.label_ids), outputs)
         except OSError as error:
             return f"The answers for each row could not be kept: {error.strerror or error}."
         return None
 
-    def _written(self, evaluation: EvalPrediction) -> list[WrittenRow]:
+    def _written(self, task: GenerativeTask, evaluation: EvalPrediction) -> list[WrittenRow]:
         return [
             WrittenRow(row=row, prompt=prompt, expected=one.expected, written=one.text, scores=one.scores)
             for row, prompt, one in zip(
-                self._rows.tolist(), self._inputs, self._task.written(evaluation), strict=True
+                self._rows.tolist(), self._inputs, task.written(evaluation), strict=True
             )
         ]
 
@@ -100,7 +101,7 @@ def base_model_baseline(plan: Plan, prepared: Prepared, progress: Progress) -> s
     """
     task = cast(GenerationTask, prepared.task)
     assert plan.settings.data
-    file = uploaded_entry.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
+    file = uploaded.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
     score, rows = None, min(MAX_ROWS, len(prepared.evaluation))
     with suppress(OSError, ValueError, KeyError, TypeError):
         score = float(json.loads(file.read_text(encoding="utf-8"))["score"])

@@ -22,7 +22,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from cdvft.optimizers import input_diagonals
 from cdvft_app.catalog import Plan
-from cdvft_app.tasks.base import Task
+from cdvft_app.tasks.base import GenerativeTask, Task
 from cdvft_app.training import schedule, trainable
 from cdvft_app.training.callbacks import Clock
 from cdvft_app.training.compiled import CompiledSteps
@@ -212,7 +212,7 @@ class RaceTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         steps_per_epoch = math.ceil(len(self.lengths) / batch)
-        sampler = SeededRandomSampler if self.task.is_generative else SeededLengthGroupedSampler
+        sampler = SeededRandomSampler if isinstance(self.task, GenerativeTask) else SeededLengthGroupedSampler
         return sampler(
             batch,
             self.lengths,
@@ -278,6 +278,7 @@ class RaceTrainer(Trainer):
 
     def write_answers(self) -> None:
         """From now on evaluations have answers written, of more rows at once than logits have room for."""
+        assert isinstance(self.task, GenerativeTask)
         self.answers_are_written = True
         most = max(self.task.written_batch, self.args.per_device_eval_batch_size)
         self.args.per_device_eval_batch_size = most
@@ -286,6 +287,7 @@ class RaceTrainer(Trainer):
         """With `answers_are_written`, what the task writes stands in place of what it keeps."""
         if not self.answers_are_written:
             return super().prediction_step(model, inputs, *args, **kwargs)
+        assert isinstance(self.task, GenerativeTask)
         inputs = self._prepare_inputs(inputs)
         rows, most = len(inputs["labels"]), self.task.evaluation_batch
         loss = torch.zeros((), device=self.args.device)

@@ -24,8 +24,8 @@ from transformers.utils import logging as transformers_log
 
 from cdvft.cost import Shape
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import Progress, never, silent
-from cdvft_app.catalog.rows import load_rows
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric

@@ -19,8 +19,8 @@ from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
-from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import (
     Answers,
     Done,
@@ -37,7 +37,7 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
-from cdvft_app.tasks.base import InvalidInput, Prepared
+from cdvft_app.tasks.base import GenerativeTask, InvalidInput, Prepared
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, kernels, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
@@ -133,7 +133,12 @@ def _prepare(
         emit(Note(note))
     if plan.settings.data and prepared.baseline:
         emit(Note(prepared.baseline))
-    if plan.settings.data and prepared.task.is_generative and schedule.processes() == 1 and not again:
+    if (
+        plan.settings.data
+        and isinstance(prepared.task, GenerativeTask)
+        and schedule.processes() == 1
+        and not again
+    ):
         emit(Note(base_model_baseline(plan, prepared, progress)))
     kernels.load_on_cpu(plan, progress)
     progress(None, "Starting")
@@ -252,7 +257,7 @@ class _Run:
         if self.reporter.halted is Halt.PAUSE:
             raise TrainingPaused
         self.reporter.final = True
-        if self.task.is_generative:
+        if isinstance(self.task, GenerativeTask):
             self.trainer.write_answers()
         self.trainer.evaluate()
         evaluation = self.reporter.last_evaluation

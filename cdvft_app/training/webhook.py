@@ -41,7 +41,7 @@ def notify(run: RunRecord) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         _log.warning("%s must be an address that begins with http:// or https://; nothing was sent.", NAME)
         return
-    data = json.dumps(facts(run)).encode()
+    data = json.dumps(payload(run)).encode()
     request = Request(address, data, {"Content-Type": "application/json", "User-Agent": "cdvft-studio"})
     try:
         with build_opener(_NoRedirects).open(request, timeout=SECONDS):
@@ -53,7 +53,7 @@ def notify(run: RunRecord) -> None:
         _log.warning("%s: %s could not be told of the end of run %s: %s.", NAME, parts.hostname, run.id, why)
 
 
-def facts(run: RunRecord) -> dict[str, Any]:
+def payload(run: RunRecord) -> dict[str, Any]:
     """What is posted: `label` is the method with its settings; times are seconds since 1970."""
     return {
         "event": "run_ended",

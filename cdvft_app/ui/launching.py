@@ -13,8 +13,7 @@ from gradio.exceptions import ServerFailedToStartError
 from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
-from cdvft_app.public.hosts import AllowedHosts
-from cdvft_app.public.origins import SameOrigin
+from cdvft_app.public.origins import AllowedHosts, SameOrigin
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.login import AddressOfLogin

@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdvft_app.public.guessing import TooManyGuesses
-from cdvft_app.public.hosts import allowed
 from cdvft_app.public.operator import is_operator
+from cdvft_app.public.origins import allowed
 from cdvft_app.public.visitors import network
 from cdvft_app.settings.environment import LOOPBACK, environment
 from cdvft_app.store.records import StoreError

@@ -10,6 +10,10 @@ import time
 os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
+# Gradio's own statistics, which this page does not show: it keeps 10,000 events, and makes a DataFrame of
+# all of them at the end of each.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
 
 from cdvft_app.settings.environment import Environment, environment
 from cdvft_app.store import replication

@@ -29,6 +29,7 @@ CHECKED = (
 MAX_WAITING_OF_ONE = 16
 MANY_WAITING = "Much of what you asked waits its turn here already; ask again once some of it is answered."
 _JOINS = re.compile(r"/gradio_api/(queue/join|call/[^/]+)/?$")
+_STREAMS = re.compile(r"/gradio_api/(?:queue/data|call/[^/]+/([^/]+))/?$")
 _NOTHING: dict[str, Any] = {}
 _asker: ContextVar[str] = ContextVar("asker", default="")
 
@@ -106,7 +107,11 @@ class Sessions(StateHolder):
 
 
 class ShareOfGradio:
-    """ASGI middleware that tells `Sessions` who asks, and lets no visitor fill Gradio's queue."""
+    """ASGI middleware that tells `Sessions` who asks, and lets no visitor fill Gradio's queue.
+
+    Gradio keeps an empty queue of messages for each session whose events are all answered, and every call of
+    the API is a session; they go when their stream of events has ended.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -119,7 +124,10 @@ class ShareOfGradio:
                 refused = JSONResponse({"detail": MANY_WAITING}, 503, {"retry-after": "5"})
                 await refused(scope, receive, send)
                 return
+        streamed = _streamed_session(scope)
         await self._app(scope, receive, send)
+        if streamed is not None:
+            _forget_answered(scope["app"], streamed)
 
 
 def most_waiting() -> int:
@@ -130,6 +138,24 @@ def most_waiting() -> int:
 def _waiting(app: Any, asker: str) -> int:
     queues = app.get_blocks()._queue.event_queue_per_concurrency_id.values()
     return sum(asker_of(event.request) == asker for queue in queues for event in queue.queue)
+
+
+def _streamed_session(scope: Scope) -> str | None:
+    """The session of which a request streams events: the page's own, or that of an event of the API."""
+    found = _STREAMS.search(scope["path"]) if scope["type"] == "http" else None
+    if not found:
+        return None
+    if not found[1]:
+        return Request(scope).query_params.get("session_hash")
+    pending = scope["app"].get_blocks()._queue.pending_event_ids_session
+    return next((session for session, events in pending.items() if found[1] in events), None)
+
+
+def _forget_answered(app: Any, session_hash: str) -> None:
+    queue = app.get_blocks()._queue
+    if queue.pending_event_ids_session.get(session_hash) == set():
+        del queue.pending_event_ids_session[session_hash]
+        queue.pending_messages_per_session.pop(session_hash, None)
 
 
 def install(app: Any) -> None:

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from cdvft_app.data.imported_table import forget, import_file
 from cdvft_app.data.source import PUBLIC, DataRefused
 from cdvft_app.lessons.uploads import matrix_as_lists
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.inputs import drawn_digit
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.store import history_file

@@ -15,8 +15,8 @@ from synthetic_runs import READY, keep, number, vectors
 from timm.models import VisionTransformer
 
 from cdvft_app.catalog.backbones import ImageBackbone
-from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.inspection import background, frozen, patches, sources
+from cdvft_app.catalog.dataset_readers import Rows, Split
+from cdvft_app.inspection import background, frozen, sources
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
@@ -70,7 +70,7 @@ def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     drawn = list(rng.integers(0, 256, (3, 28, 28)).astype(np.uint8))
     rows = Rows(Split([], np.array([])), Split(drawn, np.array([1, 0, 1])), ("cat", "dog"), None)
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
-    monkeypatch.setattr(patches, "load_rows", lambda *_, **__: rows)
+    monkeypatch.setattr(frozen, "load_rows", lambda *_, **__: rows)
 
     def here(
         inspector: background.Inspector, question: str, *, run_id: str, patience: float, **about: Any
@@ -78,7 +78,7 @@ def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
         return background.QUESTIONS[question](sources.find(RunStore(inspector._root), run_id), **about)
 
     monkeypatch.setattr(background.Inspector, "ask", here)  # where the drawn model is
-    patches._read.cache_clear()
+    frozen._read_examples.cache_clear()
     settings = RunSettings(recipe="mnist", method="cdvft", target_modules=("attn.qkv",), image_size=28)
     end = {f"{QKV}/{name}": vector for name, vector in vectors(rng, 24, 8, 2, 8).items()}
     return keep(server, [(settings, {1: end})])[0]

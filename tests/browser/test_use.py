@@ -15,10 +15,10 @@ from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
 
 from cdvft_app.catalog import MODELS, get_model, resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import Answering, Questions
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -224,7 +224,7 @@ def test_without_a_race_it_says_where_to_start(visit: Visit) -> None:
 
 
 def test_the_recorded_race_can_be_used_before_any_other(visit: Visit, race: str) -> None:
-    page = visit("?tab=use&run=recorded", ready="#use-texts textarea")
+    page = visit("?tab=use&run=recorded-sentiment-lora", ready="#use-texts textarea")
     expect(page.locator("#use-race input")).to_have_value(re.compile("recorded .* CDVFT, LoRA"))
     expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
     page.get_by_label("Repository").fill("ada/films")

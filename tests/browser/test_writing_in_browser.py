@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
 
 from cdvft_app.catalog import MODELS, get_model, resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app.catalog import Plan, get_model, resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, RobertaConfig, RobertaModel
 
-from cdvft_app.catalog.rows import Split
+from cdvft_app.catalog.dataset_readers import Split
 
 WORDS = [
     "[PAD]",

@@ -1,6 +1,6 @@
 """Write down which changes no test noticed, and fail where it is one in ten or more.
 
-A file whose changes were not all tried keeps what was recorded of it before.
+A file whose changes were not all tried keeps what was recorded of it before; one that is gone is left out.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def main() -> None:
                 "mutants": len(codes),
                 "survivors": {mutant: diff(mutant, path) for mutant in alive},
             }
+    recorded = {path: of_file for path, of_file in recorded.items() if Path(path).is_file()}
     RECORD.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     made = sum(file["mutants"] for file in recorded.values())
     alive = sum(len(file["survivors"]) for file in recorded.values())

@@ -9,7 +9,7 @@ export type PlotAxis = { title?: Other | string; type?: string; range?: unknown[
 export type Layout = { xaxis: PlotAxis; yaxis: PlotAxis; uirevision?: string } & Other;
 export type Figure = { data: Trace[]; layout: Layout; config?: Other };
 
-/** How a method's curves and points look (see cdvft_app/figures/curves.py). */
+/** How a method's curves and points look (see cdvft_app/figures/palette.py). */
 export type Style = { label: string; line: Line; marker: Other };
 export type Styles = { [method: string]: Style };
 

@@ -7,8 +7,7 @@ import { isFinal } from "./run_model.js";
 /** @import { RaceVerdict } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
-/** What stands for the runs of the recorded race. */
-export const RECORDED = /** @type {const} */ ("recorded");
+
 /** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
 const NONE = { leaders: [], sentences: [] };
 
@@ -17,7 +16,7 @@ export class Judged {
   over = "";
 
   /**
-   * @param {Ask<{runs: string[] | "recorded"}, RaceVerdict>} ask
+   * @param {Ask<{runs: string[]}, RaceVerdict>} ask
    * @param {(verdict: typeof NONE) => void} show
    */
   constructor(ask, show) {
@@ -26,18 +25,15 @@ export class Judged {
     this.latest = newest();
   }
 
-  /**
-   * @param {Run[]} race
-   * @param {boolean} recorded
-   */
-  async see(race, recorded) {
+  /** @param {Run[]} race */
+  async see(race) {
     const over = race.length > 1 && race.every(isFinal) ? race.map((run) => run.id).join() : "";
     if (over === this.over) return;
     this.over = over;
     this.show(NONE);
     let verdict = NONE;
     try {
-      verdict = await this.latest(over ? this.ask({ runs: recorded ? RECORDED : over.split(",") }) : NONE);
+      verdict = await this.latest(over ? this.ask({ runs: over.split(",") }) : NONE);
     } catch {
       this.over = ""; // asked again when something changes
     }

@@ -6,7 +6,7 @@ import { when } from "../shared/format.js";
 import { drawn } from "../shared/part.js";
 import { polling } from "../shared/polling.js";
 import { asked, keep, linkTo } from "../shared/router.js";
-import { Judged, RECORDED } from "./judged.js";
+import { Judged } from "./judged.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
 import { AnswerStrip } from "./answer_strip.js";
@@ -30,7 +30,7 @@ const AT_REST = 10_000; // all runs are over, but another page may resume or ren
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
 /**
- * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[] | "recorded"}, RaceVerdict>}>} part
+ * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[]}, RaceVerdict>}>} part
  */
 export function mount({ element, props, server, trigger, watch, life }) {
   const title = h("h2", {});
@@ -177,8 +177,8 @@ export function mount({ element, props, server, trigger, watch, life }) {
           : "Choose on the left and press Start. The first point comes within seconds.",
     );
     reuse.hidden = !first || Boolean(recorded);
-    use.hidden = !recorded && (!race.some(keepsWeights) || !race.every(isFinal));
-    use.href = linkTo({ tab: "use", run: recorded ? [RECORDED] : race.map((run) => run.id) });
+    use.hidden = !race.some(keepsWeights) || !race.every(isFinal);
+    use.href = linkTo({ tab: "use", run: race.map((run) => run.id) });
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     bar.set(
       progress(race),
@@ -186,7 +186,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
     );
     notice.see(first?.name ?? "", recorded ? [] : race);
     drawn(strip.node, () => strip.show(race));
-    void judged.see(race, Boolean(recorded));
+    void judged.see(race);
     drawn(board.node, () => board.show(runs));
     drawn(cards.node, () => cards.show(runs));
     drawn(predicted.node, () => predicted.show(runs));

@@ -6,7 +6,7 @@ import gradio as gr
 from fastapi import Response
 
 from cdvft_app import ASSETS
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.ui.shared.component import component
 
 FILE = ASSETS / "evidence.json"  # written by benchmarks/record_evidence.py
@@ -17,7 +17,7 @@ def section() -> gr.HTML:
     return component(
         "compare/evidence.js",
         slow_functions={"evidence": evidence},
-        lines=curves.lines(),
+        lines=palette.lines(),
         elem_id="evidence",
     )
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from cdvft_app import ASSETS
-from cdvft_app.costs.devices import GPUS, HERE
+from cdvft_app.costs.request import GPUS, HERE
 from cdvft_app.costs.table import usual_sequence
 from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS, InvalidChoice
@@ -80,7 +80,7 @@ CONVENTIONS = [("as it runs", "real_fft"), ("as in papers", "asymptotic")]
 
 
 @lru_cache(maxsize=1)
-def recorded() -> dict[str, Any]:
+def recorded_costs() -> dict[str, Any]:
     """{"models", "first", "paper"}: known models, the first comparison, the paper's figures."""
     return json.loads(COSTS.read_text(encoding="utf-8"))
 
@@ -107,7 +107,7 @@ def without_stale_layers(values: Mapping[str, Any], filled_for: object) -> dict[
 def model_choices() -> list[tuple[str, str]]:
     """Known models by their short names, with their size."""
     return [(f"{model['id'].split('/')[-1]} · {_size(model['parameters'])}", model["id"])
-            for model in recorded()["models"]]  # fmt: skip
+            for model in recorded_costs()["models"]]  # fmt: skip
 
 
 def fields_of(model: str) -> dict[str, dict[str, Any]]:
@@ -116,7 +116,9 @@ def fields_of(model: str) -> dict[str, dict[str, Any]]:
     None of those that are shown is empty. A model that is not among the known ones is looked up; where that
     fails, which the answer says, all linear layers and the usual length stand there.
     """
-    known = next((entry for entry in recorded()["models"] if entry["id"] == model), None) or _looked_up(model)
+    known = next((entry for entry in recorded_costs()["models"] if entry["id"] == model), None) or _looked_up(
+        model
+    )
     usual = [] if known["usual"] == [ALL_LINEAR] else known["usual"]
     names = [*dict.fromkeys([*usual, *known["targets"]])]
     covered = {name for name in names for one in usual if name.endswith(f".{one}")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from html import escape
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.costs.quantities import amount
-from cdvft_app.figures import curves, pareto
+from cdvft_app.figures import palette, pareto
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.outcomes import (
     AXES,
@@ -21,20 +21,19 @@ from cdvft_app.judging.outcomes import (
     Span,
     comparison_set,
     comparisons,
-    from_recorded_race,
     from_run,
     front,
     points,
     sentences,
     with_answers,
+    with_flops,
 )
-from cdvft_app.judging.run_flops import with_flops
 from cdvft_app.metrics import Metric, get_metric, metric_title
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState
 
 MAX_RUNS = 300
@@ -48,7 +47,7 @@ def section(app: AppState) -> gr.HTML:
         None,
         first=_of_recorded_race(app.store),
         slow_functions={"outcomes": partial(outcomes, app)},
-        lines=curves.lines(),
+        lines=palette.lines(),
         elem_id="outcomes",
     )
 
@@ -59,30 +58,29 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
     Without a valid key it is the latest comparison.
     """
     values = request if isinstance(request, dict) else {}
-    finished, origin = _finished(app.store)
-    offered = comparisons(finished)
+    offered = comparisons(_finished(app.store))
     if not offered:
         return {"choices": []}
     chosen = next((one for one in offered if one.key == values.get("chosen")), offered[0])
-    return _shown(app.store, offered, chosen, origin, count_flops=values.get("flops") is True)
+    return _shown(app.store, offered, chosen, count_flops=values.get("flops") is True)
 
 
 def _shown(
     store: RunStore,
     offered: Sequence[Comparison],
     chosen: Comparison,
-    origin: str | None,
     *,
     count_flops: bool = False,
 ) -> Outcomes:
-    """One of the comparisons that are offered; `origin` says when and where a recorded one was recorded."""
+    """One of the comparisons that are offered."""
+    first = chosen.outcomes[0]
     known = with_answers(chosen.outcomes, store)
     counted = Comparison(tuple(with_flops(known) if count_flops else known))
     return {
         "choices": [(one.key, one.title) for one in offered],
         "chosen": chosen.key,
-        "recorded": chosen.outcomes[0].recorded,
-        "origin": f"recorded {origin}" if chosen.outcomes[0].recorded else chosen.outcomes[0].device,
+        "recorded": first.recorded,
+        "origin": f"recorded {store.recorded()[0].origin}" if first.recorded else first.device,
         "counted": count_flops,
         **_view(counted),
     }
@@ -90,18 +88,17 @@ def _shown(
 
 def _of_recorded_race(store: RunStore) -> Outcomes | None:
     """What the page shows until it has read the runs of this server."""
-    race = recorded()
-    offered = comparisons(map(from_recorded_race, race["runs"])) if race else []
-    return _shown(store, offered, offered[0], race["recorded"]) if race and offered else None
+    offered = comparisons(_outcomes(store.recorded()))
+    return _shown(store, offered, offered[0]) if offered else None
 
 
-def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
-    """The latest finished runs, then those of the recorded race with when and where it was recorded."""
-    own = [found for run in store.history(_LOOKED_THROUGH) if (found := from_run(run))][:MAX_RUNS]
-    race = recorded()
-    if race is None:
-        return own, None
-    return [*own, *map(from_recorded_race, race["runs"])], race["recorded"]
+def _finished(store: RunStore) -> list[Outcome]:
+    """The latest finished runs, then those of the recorded race."""
+    return [*_outcomes(store.history(_LOOKED_THROUGH))[:MAX_RUNS], *_outcomes(store.recorded())]
+
+
+def _outcomes(runs: Iterable[RunRecord]) -> list[Outcome]:
+    return [found for run in runs if (found := from_run(run))]
 
 
 def _view(comparison: Comparison) -> Compared:

@@ -123,7 +123,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     require_in_reach([plans[0].model, plans[0].dataset])
     predictions = _predictions(app, plans)
     admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
-    forecasts = [prediction.facts() if prediction else None for prediction in predictions]
+    forecasts = [prediction.as_json() if prediction else None for prediction in predictions]
     title = f"Sweep: {plans[0].title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())

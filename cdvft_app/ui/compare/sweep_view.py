@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
+from cdvft_app.payloads.compare import SweepAnswer, SweepView
 from cdvft_app.payloads.shared import Done
-from cdvft_app.payloads.sweeps import SweepAnswer, SweepView
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
-from cdvft_app.sweep import group, recorded
+from cdvft_app.sweep import recorded, results
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared.actions import resume_one
 from cdvft_app.ui.shared.component import component
@@ -35,8 +35,8 @@ def sweep(app: AppState, request: object) -> SweepAnswer:
         return {"missing": True}
     ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
     mine = app.store.owner(runs[0].id, request.get("token"))
-    answer: SweepAnswer = {"progress": group.progress(runs), "mine": mine, "known": ended}
-    return answer if request.get("known") == ended else {**answer, "shown": group.results(runs, app.store)}
+    answer: SweepAnswer = {"progress": results.progress(runs), "mine": mine, "known": ended}
+    return answer if request.get("known") == ended else {**answer, "shown": results.results(runs, app.store)}
 
 
 def stop(app: AppState, request: object) -> Done:
@@ -92,7 +92,7 @@ def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
             "go_on": partial(go_on, app),
         },
         recorded=recorded.recipes(),
-        lines=curves.lines(),
-        layout=curves.layout(),
+        lines=palette.lines(),
+        layout=palette.layout(),
         **arguments,
     )

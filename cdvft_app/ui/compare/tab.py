@@ -11,7 +11,7 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.decision.decide import decide
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.measuring.background import too_large
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
@@ -26,7 +26,7 @@ from cdvft_app.ui.compare.form import (
     START,
     cost_request,
     fields_of,
-    recorded,
+    recorded_costs,
     without_stale_layers,
 )
 from cdvft_app.ui.shared.component import component
@@ -53,17 +53,17 @@ def build(app: AppState) -> OnVisit | None:
         with gr.Column(elem_classes=["watch", *pages.on("decide")]):
             view = component(
                 "compare/decide.js",
-                first={"shown": recorded()["first"], "problem": None},
-                lines=curves.lines(),
+                first={"shown": recorded_costs()["first"], "problem": None},
+                lines=palette.lines(),
                 slow_functions={"roofline": engines},
                 elem_id="costs",
             )
         with gr.Column(elem_classes=["watch", *pages.on("growth")]):
             growth = component(
                 "compare/growth.js",
-                first={"shown": recorded()["growth"], "problem": None},
-                lines=curves.lines(),
-                layout=curves.layout(),
+                first={"shown": recorded_costs()["growth"], "problem": None},
+                lines=palette.lines(),
+                layout=palette.layout(),
                 elem_id="growth",
             )
     with gr.Column(elem_classes=pages.on("results")):
@@ -73,7 +73,7 @@ def build(app: AppState) -> OnVisit | None:
     with gr.Column(elem_classes=pages.on("evidence")):
         evidence.section()
     with gr.Column(elem_classes=pages.on("paper")):
-        component("compare/paper.js", recorded()["paper"], elem_id="paper")
+        component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
     fields = [controls[name] for name in FIELDS]
 
     # The model that the layers' fields were last filled for. The browser sends it with the fields, so that a
@@ -156,6 +156,6 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         asked = parse_cost(request)
-        return decide(asked, **measure.known_here(app, asked)).facts()
+        return decide(asked, **measure.known_here(app, asked)).as_json()
     except (InvalidChoice, StoreError) as error:
         raise refusal(str(error)) from None

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, cast
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
 from cdvft_app.inspection.background import Inspector
@@ -71,7 +71,7 @@ def build(app: AppState) -> None:
         "factors/tab.js",
         slow_functions={name: _catching_errors(questions, ask) for name, ask in read.items()}
         | {name: pool.answering(_catching_errors(questions, ask)) for name, ask in computed.items()},
-        lines=curves.lines(),
+        lines=palette.lines(),
         factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",
     )

@@ -85,9 +85,11 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
             raise ValueError(str(error)) from None
         return torch.tensor(rows, dtype=torch.float64), "This was your own file."
     if target == "drawing":
-        from cdvft_app.lessons.drawings import read_drawing
+        import torch
 
-        return read_drawing(request.get("drawing")), "This was your own drawing."
+        from cdvft_app.lessons.uploads import read_drawing
+
+        return torch.from_numpy(read_drawing(request.get("drawing"))), "This was your own drawing."
     if target == "run":
         try:
             source = updates.find(store, request.get("run"))

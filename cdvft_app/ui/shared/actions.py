@@ -51,7 +51,7 @@ def submit(
     plans = plans_of(app, request, token)
     predictions = app.predict(plans)
     admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
-    promised = [made.facts() if made else None for made in predictions]
+    promised = [made.as_json() if made else None for made in predictions]
     chosen = [plan.settings for plan in plans]
     counted_for = visitor()
     run_ids = app.queue.submit(

@@ -14,7 +14,7 @@ from gradio.processing_utils import hash_file
 from gradio.utils import get_upload_folder
 
 from cdvft_app.public import uploads
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared.viewing import asker, viewer
 

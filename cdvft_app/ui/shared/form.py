@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
+from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MAX_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled

@@ -11,7 +11,7 @@ from cdvft_app import ASSETS
 from cdvft_app.inspection import examples, sources
 from cdvft_app.inspection.sources import RecordedRun
 from cdvft_app.payloads.factors import LayerVectors
-from cdvft_app.payloads.static import KeptAnswers
+from cdvft_app.payloads.page import KeptAnswers
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import recorded as sweep_recordings
 from cdvft_app.ui.compare import evidence, outcomes, sweep_view
@@ -58,7 +58,7 @@ def compute(app: AppState) -> Kept:
     """All answers; `app` is over a store without runs, so that recorded ones are all there is."""
     kept = Kept()
     _factors(kept, app.store)
-    judged = {"runs": run_view.RECORDED}
+    judged: Argument = {"runs": [run.id for run in app.store.recorded()]}
     kept.add("run", "verdict", [(judged, run_view.verdict(app.store, judged))], _NOT_KEPT)
     asked: list[Argument] = [{"recorded": key} for key, _ in sweep_recordings.recipes()]
     kept.add("sweep", "sweep", [(one, sweep_view.sweep(app, one)) for one in asked], {"missing": True})

@@ -44,7 +44,7 @@ def write(folder: Path, studio: str | None = None) -> int:
         store = RunStore(Path(nowhere))
         app = AppState.make(store, RunQueue(store))
         kept = answers.compute(app)
-        html, contents = page.lay_out(app, tabs(), kept, studio)
+        html, contents = page.lay_out(app, tabs(store), kept, studio)
     texts = {
         _MARK: scripts.bundle(part["module"] for part in contents["parts"]),
         "index.html": html,

@@ -6,7 +6,7 @@ from html import escape
 
 import gradio as gr
 
-from cdvft_app.payloads.static import StaticPage, StaticPart
+from cdvft_app.payloads.page import StaticPage, StaticPart
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.scripts import PREFIX
 from cdvft_app.ui.shared.state import AppState

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from cdvft_app.payloads.static import StudioLink
-from cdvft_app.payloads.train import RecordedRace
-from cdvft_app.settings import RunSettings
+from cdvft_app.payloads.page import StudioLink
+from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare import evidence, outcomes, pages, sweep_view
-from cdvft_app.ui.compare.form import recorded as recorded_costs
+from cdvft_app.ui.compare.form import recorded_costs
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.learn.lab_table import recorded_table
@@ -22,7 +20,6 @@ from cdvft_app.ui.learn.lab_targets import TARGETS
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 from cdvft_app.ui.shared import form_address
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static.answers import LESSONS as RECORDED_LESSONS
 from cdvft_app.ui.train.run_view import run_view, shown_recorded
@@ -54,11 +51,11 @@ class StaticTab:
     links: Mapping[str, tuple[StudioLink, ...]]
 
 
-def tabs() -> tuple[StaticTab, ...]:
+def tabs(store: RunStore) -> tuple[StaticTab, ...]:
     return (
         StaticTab("learn", learn.TITLE, _learn, _lesson_links()),
         StaticTab("factors", factors.TITLE, factors.build, {"factors": _FACTORS}),
-        StaticTab("train", "A race", _race, {"run": (_race_link(),)}),
+        StaticTab("train", "A race", _race, {"run": (_race_link(store),)}),
         StaticTab("compare", "Compare", _compare, _COMPARE),
     )
 
@@ -111,22 +108,15 @@ def _lab() -> None:
         gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
 
 
-def _recorded_race() -> RecordedRace:
-    race = recorded()
-    assert race is not None, "assets/recorded_race.json is missing: python -m benchmarks.record_race"
-    return race
-
-
-def _race_link() -> StudioLink:
+def _race_link(store: RunStore) -> StudioLink:
     """To the form with the race's settings."""
-    runs: list[Any] = [*_recorded_race()["runs"]]
-    asked = form_address.query(RunSettings.model_validate(run["settings"]) for run in runs)
+    asked = form_address.query(run.settings for run in store.recorded())
     return _link("", "a race with these settings", **dict(parse_qsl(asked)))
 
 
 def _race(app: AppState) -> None:
     with gr.Column(elem_classes=["watch"]):
-        run_view(app.store, shown_recorded(_recorded_race(), ""), INVITATION, elem_id="run")
+        run_view(app.store, shown_recorded(app.store, ""), INVITATION, elem_id="run")
 
 
 def _compare(app: AppState) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cdvft_app.payloads.train import RunView
 from cdvft_app.store.records import RunRecord
-from cdvft_app.ui.shared.recorded import recorded
+from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train.run_view import MAX_RUNS, shown, shown_recorded
 
@@ -24,11 +24,9 @@ def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
     return view
 
 
-def before_any_answer() -> RunView:
+def before_any_answer(store: RunStore) -> RunView:
     """What stands on the page as it comes, for a visitor of whom nothing is known yet."""
-    race = recorded()
-    view = shown_recorded(race, "") if race else shown([], "waiting", "")
-    return {**view, "kind": "waiting"}
+    return {**(shown_recorded(store, "") or shown([], "waiting", "")), "kind": "waiting"}
 
 
 def _default_view(app: AppState, token: str) -> RunView:
@@ -38,8 +36,7 @@ def _default_view(app: AppState, token: str) -> RunView:
     best = _best(app.store.groups(LOOKED_THROUGH, sweeps=False))
     if best:
         return shown([run.id for run in best], "best", token)
-    race = recorded()
-    return shown_recorded(race, token) if race else shown([], "last", token)
+    return shown_recorded(app.store, token) or shown([], "last", token)
 
 
 def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:

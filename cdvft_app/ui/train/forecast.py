@@ -20,19 +20,19 @@ MAX_SHAPES = 3
 
 
 @dataclass(frozen=True)
-class Forecast:
+class ForecastHtml:
     """HTML for the sentence, the counts, time and memory, and for CDVFT's block layout."""
 
     counts: str
     blocks: str
 
 
-def forecast(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> Forecast:
+def forecast_html(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> ForecastHtml:
     """Of a race's runs, with what is promised of each."""
     shapes = plans[0].target_shapes
     if not shapes:
         text = "The layers of this model are counted once it is loaded."
-        return Forecast(f'<p class="promise quiet">{text}</p>', "")
+        return ForecastHtml(f'<p class="promise quiet">{text}</p>', "")
     methods = [plan.settings.method for plan in plans]
     counts = [
         _Counted(method, label, name, plan.trainable_parameters() or 0)
@@ -42,7 +42,7 @@ def forecast(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> Fo
     first = next((one for one in counts if one.method.key == "cdvft"), counts[0])
     others = [one for one in counts if one is not first]
     sentence = _sentence(first, plans[0].model.title, whole)
-    return Forecast(sentence + _list(others) + outlook(plans, promised), _blocks(plans))
+    return ForecastHtml(sentence + _list(others) + resource_estimate(plans, promised), _blocks(plans))
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def names(plans: Sequence[Plan]) -> list[str]:
     ]
 
 
-def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
+def resource_estimate(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
     """HTML; empty where nothing is known of the model yet."""
     known = [
         _Promised(name, plan, made)

@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.payloads.shared import Done
 from cdvft_app.payloads.train import Race, RaceRun, Races
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
-from cdvft_app.sweep.group import origin
+from cdvft_app.sweep.results import origin
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.train.run_view import current, lasting
@@ -129,6 +129,6 @@ def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
         server_functions={
             call.__name__: partial(call, store) for call in (races, rename, set_private, remove)
         },
-        lines=curves.lines(),
+        lines=palette.lines(),
         **arguments,
     )

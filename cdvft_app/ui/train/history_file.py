@@ -11,7 +11,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.public import intake
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import history_file as files

@@ -17,7 +17,7 @@ from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
 from cdvft_app.methods import labels
 from cdvft_app.results import hub
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.queue import QueueFull

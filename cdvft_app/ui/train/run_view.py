@@ -14,17 +14,15 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.judging import row_scores, verdict_text
-from cdvft_app.judging.outcomes import from_recorded_race
-from cdvft_app.judging.race import judged_outcomes, judged_race
+from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.methods import flat
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.payloads.train import (
     Forecast,
     Job,
     RaceVerdict,
-    RecordedRace,
     RunLasting,
     RunNews,
     RunNow,
@@ -40,12 +38,10 @@ from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary, with_titles
-from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.train import slice_events
-from cdvft_app.ui.train.feed import Feed
+from cdvft_app.ui.train.feed import KINDS, MAX_ROWS, Feed, rows_for_page
 
 MAX_RUNS = 32
-RECORDED = "recorded"  # what stands for the runs of the recorded race
 
 
 def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
@@ -167,19 +163,15 @@ def poll(store: RunStore, feed: Feed, request: object, slices: Slices | None = N
 
 
 def verdict(store: RunStore, request: object) -> RaceVerdict:
-    """{"runs": their ids, or "recorded"}: what the judge says of them once they have ended; untrusted input.
+    """{"runs": their ids}: what the judge says of them once they have ended; untrusted input.
 
     Runs of several races are not compared here.
     """
     asked = request.get("runs") if isinstance(request, dict) else None
-    if asked == RECORDED:
-        race = recorded()
-        judged = judged_outcomes([from_recorded_race(run) for run in race["runs"]]) if race else None
-    else:
-        ids = asked[:MAX_RUNS] if isinstance(asked, list) else []
-        first = store.get(ids[0]) if ids else None
-        runs = store.group(first.group_id) if first and not first.sweep else []
-        judged = judged_race(runs, lambda run: row_scores.of_run(store, run.id, run.metric_name or ""))
+    ids = asked[:MAX_RUNS] if isinstance(asked, list) else []
+    first = store.get(ids[0]) if ids else None
+    runs = store.group(first.group_id) if first and not first.sweep else []
+    judged = judged_race(runs, lambda run: row_scores.of_run(store, run.id, run.metric_name or ""))
     if judged is None:
         return {"sentences": [], "verdicts": [], "leaders": []}
     between = list(judged.comparison_set.between.values())
@@ -219,10 +211,19 @@ def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
     return {"runs": runs, "kind": kind, "token": token, "serial": serial, "recorded": None, "rows": None}
 
 
-def shown_recorded(race: RecordedRace, token: str) -> RunView:
-    """A `run_view`'s value: the recorded race."""
-    ids = [run["id"] for run in race["runs"]]
-    return {**shown(ids, "last", token), "recorded": race["recorded"], "rows": race}
+def shown_recorded(store: RunStore, token: str) -> RunView | None:
+    """A `run_view`'s value: the race that ships with the program, with its rows; None where it does not."""
+    race = store.recorded()
+    if not race:
+        return None
+    rows = [_whole(store, run, _all_rows(store, run)) for run in race]
+    view = shown([run.id for run in race], "last", token)
+    return {**view, "recorded": race[0].origin, "rows": {"runs": [*rows], "missing": []}}
+
+
+def _all_rows(store: RunStore, run: RunRecord) -> RunNews:
+    rows, cursor = store.rows(run.id, kinds=KINDS, limit=MAX_ROWS)
+    return {**current(run), **rows_for_page(rows), "cursor": cursor, "more": False}
 
 
 def run_view(
@@ -247,8 +248,8 @@ def run_view(
         events=("run_state", "run_ended", "stop_runs", "use_settings", "next_slice"),
         server_functions={"poll": partial(poll, store, Feed(store), slices=slices)},
         slow_functions={"verdict": partial(verdict, store)},
-        lines=curves.lines(),
-        layout=curves.layout(),
+        lines=palette.lines(),
+        layout=palette.layout(),
         invitation=invitation,
         **arguments,
     )

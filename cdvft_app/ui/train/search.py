@@ -21,8 +21,8 @@ from cdvft_app.figures.search import figures
 from cdvft_app.judging.verdict_text import counted
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.payloads.search import SearchAnswer, SearchShown, SearchView
 from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView
 from cdvft_app.prediction import Prediction, admit
 from cdvft_app.search import SearchRequest, parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RaceRequest

@@ -13,7 +13,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
-from cdvft_app.catalog.uploaded_entry import starting_values
+from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.data.library import is_own
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address, texts
@@ -25,7 +25,7 @@ from cdvft_app.ui.shared.visitor import token_of, visitor_token
 from cdvft_app.ui.train import job, job_again, model_choice, search, slice_events, uploaded_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
-from cdvft_app.ui.train.forecast import Forecast, forecast
+from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
 from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
@@ -64,7 +64,7 @@ def build(app: AppState) -> OnVisit:
                     resume = gr.Button("Resume", interactive=False, elem_id="resume")
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
         with gr.Column(elem_classes=["watch"]):
-            view = run_view(app.store, before_any_answer(), slices=app.queue.slices, elem_id="run")
+            view = run_view(app.store, before_any_answer(app.store), slices=app.queue.slices, elem_id="run")
             found = search.search_view(app, elem_id="search")
             history = history_view(app.store, elem_id="history")
             history_file(app, token)
@@ -91,7 +91,7 @@ def build(app: AppState) -> OnVisit:
         chosen = form_values(given)
         try:
             plans = [catalog.resolve(settings) for settings in form.race(chosen).runs()]
-            estimate = forecast(plans, app.predict(plans))
+            estimate = forecast_html(plans, app.predict(plans))
         except InvalidChoice as error:
             return problem(form.with_titles(str(error))), "", gr.Button(interactive=False), chosen
         away = out_of_reach([plans[0].model, plans[0].dataset])
@@ -301,10 +301,10 @@ def build(app: AppState) -> OnVisit:
     return OnVisit(visited, [token, kept], outputs, filled)
 
 
-def _counted_at_first() -> Forecast:
+def _counted_at_first() -> ForecastHtml:
     """Of the form as the page comes; without times, which need this machine's runs, and torch."""
     plans = [catalog.resolve(settings) for settings in form.race({**form.START}).runs()]
-    return forecast(plans, [None] * len(plans))
+    return forecast_html(plans, [None] * len(plans))
 
 
 def _recipe(key: object) -> Recipe | None:

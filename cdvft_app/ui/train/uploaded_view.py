@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from cdvft_app.catalog.uploaded_entry import starting_values
+from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data.imported_table import preview, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason

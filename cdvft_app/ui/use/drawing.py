@@ -10,8 +10,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.payloads.use import Drawing, Seen
 from cdvft_app.results import inputs
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.ui.shared.component import component
 
 MAX_PIXELS = 518  # a side of what a model gets

@@ -11,8 +11,8 @@ from cdvft_app.data.source import DataRefused
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.named_endpoint import named_endpoint

@@ -9,12 +9,10 @@ import gradio as gr
 
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState
@@ -201,4 +199,4 @@ def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[
 
 
 def _predictions(app: AppState, run: FinishedRun) -> Predictions | WrittenAnswers | None:
-    return predictions.read_either(held_out.folder(app.store, run))
+    return predictions.read_either(app.store.folder(run.record.id))

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.problem import problem

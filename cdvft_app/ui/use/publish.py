@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.results import hub
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.hub_login import has_login, on_space

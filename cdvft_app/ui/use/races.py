@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from cdvft_app.catalog.sources import to_fetch
-from cdvft_app.results import recorded
 from cdvft_app.results.answering import MAX_RUNS
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -17,7 +15,7 @@ MAX_RACES = 30
 
 def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
     """The runs of a race that can be used; none where there is no such race."""
-    return usable(store, recorded.race() if group_id == recorded.GROUP else store.group(group_id))
+    return usable(store, store.group(group_id))
 
 
 def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
@@ -33,15 +31,13 @@ def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
 
 def choices(store: RunStore) -> list[tuple[str, str]]:
     """The latest races with something to use, and the recorded one: what each is called, and its group."""
-    races = [usable(store, records) for records in store.groups(MAX_RACES, sweeps=False)]
-    offered = [(_title(runs, "%d %b %H:%M"), runs[0].record.group_id) for runs in races if runs]
-    if runs := opened(store, recorded.GROUP):
-        offered.append((_title(runs, "recorded %d %B %Y"), recorded.GROUP))
-    return offered
+    races = [usable(store, records) for records in [*store.groups(MAX_RACES, sweeps=False), store.recorded()]]
+    return [(_title(runs), runs[0].record.group_id) for runs in races if runs]
 
 
-def _title(runs: list[FinishedRun], when: str) -> str:
+def _title(runs: list[FinishedRun]) -> str:
     first = runs[0].record
+    when = "recorded %d %B %Y" if first.recorded else "%d %b %H:%M"
     methods = ", ".join(run.label for run in runs)
     return f"{first.name} · {datetime.fromtimestamp(first.created):{when}} · {methods}"
 
@@ -55,7 +51,5 @@ def first_needs(run: FinishedRun) -> str:
 def race_of_run(store: RunStore, run_ids: str) -> str | None:
     """The race of the first run in an address's `run`; None where there is none."""
     first = run_ids.partition(",")[0]
-    if first == recorded.GROUP:
-        return first
-    record = store.get(first) or recorded.get(first)
+    record = store.get(first)
     return record.group_id if record else None

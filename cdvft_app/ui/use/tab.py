@@ -10,11 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.results import inputs, recorded
+from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
-from cdvft_app.results.finished_run import FinishedRun, find, prepare
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
@@ -241,7 +240,8 @@ def build(app: AppState) -> OnVisit:
 
 def _offer(app: AppState) -> dict[str, Any]:
     offered = races.choices(app.store)
-    own = any(group_id != recorded.GROUP for _, group_id in offered)
+    shipped = {run.group_id for run in app.store.recorded()}
+    own = any(group_id not in shipped for _, group_id in offered)
     return {"choices": offered, "info": READY if own else ONLY_RECORDED if offered else NONE_YET}
 
 

@@ -11,8 +11,7 @@ from anyio import CapacityLimiter
 from cdvft_app.payloads.use import Writing
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, prepare
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, prepare
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Closable, in_threads

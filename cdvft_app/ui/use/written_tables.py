@@ -10,7 +10,7 @@ from cdvft_app.judging.verdict import Verdict
 from cdvft_app.metrics import METRICS, metric_title
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.held_out import mistakes_by_field
-from cdvft_app.store.written_answers import WrittenAnswers
+from cdvft_app.store.predictions import WrittenAnswers
 from cdvft_app.ui.use.example_tables import judged
 from cdvft_app.ui.use.html import table
 

@@ -23,7 +23,7 @@ from cdvft_app.approximate import (
     fit_low_rank,
     make_target,
 )
-from cdvft_app.approximate.descent import gauss_newton, lbfgs, normal_equations, product
+from cdvft_app.approximate.circulant_diagonal import gauss_newton, lbfgs, normal_equations, product
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

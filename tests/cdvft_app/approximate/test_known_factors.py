@@ -9,8 +9,7 @@ from torch import Tensor
 from benchmarks.members import KINDS, member
 from cdvft.circulant import cd_product
 from cdvft_app.approximate import fit_circulant_diagonal, make_target
-from cdvft_app.approximate.alternating import alternate
-from cdvft_app.approximate.logarithms import logarithmic_start
+from cdvft_app.approximate.circulant_diagonal import alternate, logarithmic_start
 
 EXACT = [kind for kind in KINDS if "noise" not in kind]
 NOISY = [kind for kind in KINDS if "noise" in kind]

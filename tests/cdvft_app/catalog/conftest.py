@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app.catalog import hub
-from cdvft_app.catalog.wheels import WHEELS, Wheel, copy_members
+from cdvft_app.catalog.mirror import WHEELS, Wheel, copy_members
 
 Serve = Callable[[type[BaseHTTPRequestHandler]], str]
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog.rows import load_rows
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.metrics import measure_texts
 from cdvft_app.metrics.fields import answer_lines, read_fields
 

@@ -9,8 +9,8 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.catalog.conversations import messages_of, prompt_of, split_conversation
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed
-from cdvft_app.catalog.rows import load_rows
 
 TURNS = [
     ("system", "Be brief."),

@@ -22,7 +22,7 @@ from cdvft_app.catalog.entries import (
     ModelEntry,
     Recipe,
 )
-from cdvft_app.catalog.wheels import WHEELS
+from cdvft_app.catalog.mirror import WHEELS
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.training.schedule import total_steps

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import hub, hub_ids
+from cdvft_app.catalog import entries, hub
 from cdvft_app.catalog.dataset_readers import read_hub_files
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -55,7 +55,7 @@ def test_without_a_hub_the_copy_that_is_here_counts(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_plan_reads_what_was_named() -> None:
-    named = dict(zip(hub_ids.HUB_DATASET_FIELDS, ("short", "a", "b", FIRST), strict=True))
+    named = dict(zip(entries.HUB_DATASET_FIELDS, ("short", "a", "b", FIRST), strict=True))
     found = catalog.resolve(settings(**named)).dataset
     assert (found.config, found.revision) == ("short", FIRST)
     assert (found.train_split, found.evaluation_split) == ("a", "b")

@@ -14,8 +14,7 @@ import pytest
 import cdvft_app
 from cdvft_app.catalog import mirror
 from cdvft_app.catalog.download import DownloadStopped
-from cdvft_app.catalog.mirror import MirrorError
-from cdvft_app.catalog.wheels import WHEELS, Wheel
+from cdvft_app.catalog.mirror import WHEELS, MirrorError, Wheel
 
 ROOT = Path(cdvft_app.__file__).parents[1]
 

@@ -12,8 +12,7 @@ import pytest
 
 from cdvft_app.catalog import mirror
 from cdvft_app.catalog.download import DownloadStopped
-from cdvft_app.catalog.mirror import MirrorError
-from cdvft_app.catalog.wheels import WHEELS, Wheel
+from cdvft_app.catalog.mirror import WHEELS, MirrorError, Wheel
 
 
 def test_pip_refuses_another_hash(wheel: Wheel, left_behind, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.catalog import dataset_readers, sources
+from cdvft_app.catalog.dataset_readers import Rows, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.hub import Snapshot
-from cdvft_app.catalog.rows import Rows, load_rows
 
 
 @pytest.fixture(autouse=True)

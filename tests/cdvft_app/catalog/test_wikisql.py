@@ -9,7 +9,7 @@ import sqlite3
 from collections import Counter
 
 from cdvft_app import ASSETS, catalog
-from cdvft_app.catalog.rows import load_rows
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.metrics import measure_texts
 from cdvft_app.metrics.exact_match import wrong_parts
 

@@ -82,7 +82,7 @@ def test_the_page_of_the_installed_package_has_its_scripts_styles_and_recorded_r
         for kind, part in (("js", '"cdvft/train/history.js"'), ("css", ".lesson {")):
             (file,) = set(re.findall(rf"cdvft-[0-9a-f]+\.{kind}", text))
             assert part in urllib.request.urlopen(f"{page}/{file}", timeout=20).read().decode()
-        assert "recorded-cdvft" in text
+        assert "recorded-sentiment-cdvft" in text
     finally:
         running.terminate()
         running.communicate(timeout=20)

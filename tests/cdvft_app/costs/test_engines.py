@@ -10,8 +10,7 @@ from cdvft.blocks import Partition
 from cdvft.cost.roofline import Work, frozen, fused, merged
 from cdvft.kernels.fused.plan import plan_for
 from cdvft_app.costs import roofline
-from cdvft_app.costs.devices import named
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import named, parse_cost
 
 TOKENS = 8192
 

@@ -20,7 +20,7 @@ from transformers import (
 from benchmarks.step_memory import highest_of_tensors
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.measuring.step_time import _adapt, _Task
+from cdvft_app.measuring.measure import _adapt, _Task
 from cdvft_app.shapes import model_shapes
 from cdvft_app.shapes.architectures import build
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from cdvft_app.costs.paper import SOURCE, PaperRow, paper_rows
+from benchmarks.paper import SOURCE, PaperRow, paper_rows
 
 
 @pytest.fixture(scope="module")

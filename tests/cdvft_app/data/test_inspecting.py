@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.dataset_readers import read_uploaded
+from cdvft_app.catalog.dataset_readers import load_rows, read_uploaded
 from cdvft_app.catalog.download import never, silent
-from cdvft_app.catalog.rows import load_rows
-from cdvft_app.catalog.uploaded_rows import divide, table
+from cdvft_app.catalog.uploaded import divide, kept_table
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
 from cdvft_app.data.inspect import as_dict, inspect
@@ -251,7 +250,7 @@ def test_a_table_is_not_read_into_memory(tmp_path):
 
     kept = import_file(made.clean_csv(tmp_path / "rows.csv", made.sentences(5_000)))
     before = pa.total_allocated_bytes()
-    rows = table(kept.sha256)
+    rows = kept_table(kept.sha256)
     assert rows.num_rows == 5_000 and pa.total_allocated_bytes() - before < 10_000
 
 

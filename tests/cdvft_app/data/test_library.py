@@ -8,7 +8,7 @@ import pytest
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.sources import out_of_reach
-from cdvft_app.catalog.uploaded_entry import is_kept
+from cdvft_app.catalog.uploaded import is_kept
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file, import_in_child
 from cdvft_app.data.source import DataRefused, Limits, limits

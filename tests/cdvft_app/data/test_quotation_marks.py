@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kept_values import values
 
-from cdvft_app.catalog.uploaded_rows import table
+from cdvft_app.catalog.uploaded import kept_table
 from cdvft_app.data.csv_file import Records
 from cdvft_app.data.imported_table import import_file, row_errors_of
 from cdvft_app.data.source import Limits, RowErrors
@@ -136,7 +136,7 @@ def test_each_row_of_a_file_is_used_or_counted_as_left_out(tmp_path, lines):
     lines = ["text,label", "a film,good", *lines]
     kept = import_file(made.written(tmp_path, "\n".join(lines)))
     used = 0
-    for row, *found in (tuple(row.values()) for row in table(kept.sha256).to_pylist()):
+    for row, *found in (tuple(row.values()) for row in kept_table(kept.sha256).to_pylist()):
         more = sum(value.count("\n") for value in found if value)
         used += sum(bool(line.strip()) for line in lines[row - 1 : row + more])
     heads = 0 if any("first line is read as a row" in note for note in kept.notes) else 1

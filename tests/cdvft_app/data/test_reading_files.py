@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from kept_values import values
 
-from cdvft_app.catalog.uploaded_rows import table
+from cdvft_app.catalog.uploaded import kept_table
 from cdvft_app.data.imported_table import find, import_file, row_errors_of
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.settings.environment import data_folder
@@ -37,7 +37,7 @@ def test_a_table_is_read_whatever_wrote_it(tmp_path, text, encoding, said):
 def test_values_in_quotes_may_hold_separators_quotes_and_line_ends(tmp_path):
     kept = import_file(made.written(tmp_path, 'text,label\n"a, ""b""\nc",x\n5" wide,y\nplain,x\n'))
     assert values(kept) == [('a, "b"\nc', "x"), ('5" wide', "y"), ("plain", "x")]
-    assert [row["__row__"] for row in table(kept.sha256).to_pylist()] == [2, 4, 5]
+    assert [row["__row__"] for row in kept_table(kept.sha256).to_pylist()] == [2, 4, 5]
 
 
 def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
@@ -74,7 +74,10 @@ def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
     )
     pq.write_table(rows, tmp_path / "rows.parquet")
     kept = import_file(tmp_path / "rows.parquet")
-    assert kept.kind == "image" and [row["label"] for row in table(kept.sha256).to_pylist()] == ["cat", "dog"]
+    assert kept.kind == "image" and [row["label"] for row in kept_table(kept.sha256).to_pylist()] == [
+        "cat",
+        "dog",
+    ]
     assert "extra" in kept.notes[0] and "Row 3" in row_errors_of(kept).sentences()[0]
 
 
@@ -153,7 +156,7 @@ def test_a_first_line_that_says_the_separator_is_no_row(tmp_path, line, separato
     kept = import_file(made.written(tmp_path, text, encoding=encoding))
     assert kept.columns == ("text", "label") and kept.separator == named and not kept.notes
     assert values(kept) == rows[1:]
-    assert [row["__row__"] for row in table(kept.sha256).to_pylist()] == [4, 5]
+    assert [row["__row__"] for row in kept_table(kept.sha256).to_pylist()] == [4, 5]
 
 
 def test_a_file_that_says_its_separator_and_nothing_else_is_empty(tmp_path):

@@ -127,7 +127,7 @@ def test_what_is_longer_than_a_model_reads_is_counted(tmp_path):
 
 @pytest.mark.skipif(not mirror.is_ready("smollm2_135m"), reason="needs SmolLM2 in the cache")
 def test_tokens_are_counted_as_the_run_counts_them(tmp_path):
-    from cdvft_app.catalog.rows import load_rows
+    from cdvft_app.catalog.dataset_readers import load_rows
     from cdvft_app.tasks.generation import GenerationTask
 
     found = looked(made.answers_jsonl(tmp_path / "made_of.jsonl"), is_generative=True)

@@ -8,14 +8,13 @@ import pytest
 
 from benchmarks.record_costs import costs
 from cdvft import cost
-from cdvft_app.costs.growth import merged
 from cdvft_app.costs.quantities import amount, percent, times
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.sentences import sentences
 from cdvft_app.costs.table import cost_table
-from cdvft_app.decision.comparison import compare, grown
+from cdvft_app.decision.comparison import compare, grown, merged
 from cdvft_app.shapes import model_shapes
-from cdvft_app.ui.compare.form import START, cost_request, recorded
+from cdvft_app.ui.compare.form import START, cost_request, recorded_costs
 
 FOUR = ["cdvft", "lora", "fourierft", "c3a"]
 
@@ -45,11 +44,11 @@ def test_ratios_and_shares():
 
 
 def test_the_recorded_start_is_what_is_computed_now():
-    assert json.loads(json.dumps(costs())) == recorded()
+    assert json.loads(json.dumps(costs())) == recorded_costs()
 
 
 def test_the_first_comparison_is_the_known_one():
-    first = recorded()["first"]
+    first = recorded_costs()["first"]
     numbers = first["answers"][2]
     assert numbers["title"] == "Trainable numbers"
     labels = [one["label"] for one in first["methods"]]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.costs.devices import GPUS, KEYS
 from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import DEVICE_KEYS, GPUS, parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.decision.decide import decide
-from cdvft_app.decision.quality import _behind, quality
+from cdvft_app.decision.decide import _behind, decide, quality
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.prediction import Estimate
 from cdvft_app.shapes import model_shapes
@@ -119,9 +117,9 @@ def test_memory_by_precision():
 def test_devices_have_sources_and_their_keys_can_be_asked_for():
     assert all(gpu.source.startswith("NVIDIA") and gpu.bandwidth and gpu.bytes for gpu in GPUS)
     assert [gpu.key for gpu in GPUS if not gpu.bfloat16] == ["t4"]
-    assert {parse_cost({"model": "gpt2", "methods": ["lora"], "device": key}).device for key in KEYS} == {
-        *KEYS
-    }
+    assert {
+        parse_cost({"model": "gpt2", "methods": ["lora"], "device": key}).device for key in DEVICE_KEYS
+    } == {*DEVICE_KEYS}
 
 
 def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
@@ -197,7 +195,7 @@ def test_before_nothing_fits_it_looks_for_what_would():
     )
     assert (made.request.batch, made.request.precision) == (1, "8bit")
     assert [text.split(",")[0] for text in made.answers[0]["texts"]] == ["yes", "yes"]
-    assert made.facts()["rows"][0]["batch"] == 1 and made.asked_rows[0]["batch"] == 16
+    assert made.as_json()["rows"][0]["batch"] == 1 and made.asked_rows[0]["batch"] == 16
 
 
 @pytest.mark.parametrize(

@@ -41,23 +41,23 @@ def asked(method: str, precision: str, checkpointing: bool, **more: object) -> d
 def test_one_number_everywhere(method, precision, checkpointing, capsys):
     request = parse_cost(asked(method, precision, checkpointing))
     made = decide(request)
-    (row,) = made.facts()["rows"]
+    (row,) = made.as_json()["rows"]
     need = row["step_bytes"]
     assert need == sum(row[term] for term in TERMS)
     page = compare(request)
-    assert page["rows"] == made.facts()["rows"]
+    assert page["rows"] == made.as_json()["rows"]
     assert page["memory"][-1]["texts"] == [amount("bytes", need)]
     assert [term["texts"][0] for term in page["memory"][:-1]] == [amount("bytes", row[t]) for t in TERMS]
     left = 80 * 10**9 - need
     fits = f"no, {amount('bytes', -left)} short" if left < 0 else f"{amount('bytes', left)} left"
     assert fits in page["answers"][0]["texts"][0] and fits in made.answers[0]["texts"][0]
-    command._write_csv(made.facts()["rows"])
+    command._write_csv(made.as_json()["rows"])
     (line,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert {name: int(line[name]) for name in ("step_bytes", *TERMS)} == {
         name: row[name] for name in ("step_bytes", *TERMS)
     }
     assert (line["precision"], line["gradient_checkpointing"]) == (precision, str(checkpointing))
-    assert json.loads(json.dumps(made.facts()))["rows"][0]["step_bytes"] == need
+    assert json.loads(json.dumps(made.as_json()))["rows"][0]["step_bytes"] == need
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -72,7 +72,7 @@ def test_the_sentence_that_nothing_fits_names_that_number(precision, checkpointi
 
 
 def test_four_bits_with_checkpointing_are_not_told_as_float32():
-    (row,) = decide(parse_cost(asked("lora", "4bit", True, batch=1))).facts()["rows"]
+    (row,) = decide(parse_cost(asked("lora", "4bit", True, batch=1))).as_json()["rows"]
     assert row["frozen_bytes"] < 6e9 < 4 * 8e9 < 4 * row["frozen_parameters"]
     assert row["step_bytes"] < 8e9
 
@@ -82,7 +82,7 @@ def test_the_growth_of_memory_passes_through_the_table_with_checkpointing_too():
     from cdvft_app.decision.comparison import grown
 
     request = parse_cost(asked("lora", "4bit", True))
-    (row,) = decide(request).facts()["rows"]
+    (row,) = decide(request).as_json()["rows"]
     axis = grown(request)["growth"][0]
     (line,) = axis["series"]
     assert line["costs"]["memory"][axis["x"].index(axis["at"])] == added_memory(row)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cdvft.blocks import partition
-from cdvft_app.figures import block_layout, curves, palette
+from cdvft_app.figures import block_layout, palette
 from cdvft_app.methods import METHODS
 
 STYLESHEET = Path(__file__).parents[3] / "assets" / "css" / "page" / "colours.css"
@@ -44,7 +44,7 @@ def test_no_meaning_hangs_on_colour_alone() -> None:
 
 def test_figures_name_only_variables_that_the_page_has() -> None:
     defined = palette.css() + STYLESHEET.read_text(encoding="utf-8") + "--font:"  # the last is Gradio's
-    named = set(re.findall(r"var\((--[\w-]+)\)", f"{curves.lines()} {curves.layout()} {palette.DIVERGING}"))
+    named = set(re.findall(r"var\((--[\w-]+)\)", f"{palette.lines()} {palette.layout()} {palette.DIVERGING}"))
     assert len(named) > len(METHODS)
     assert not {name for name in named if f"{name}:" not in defined}
 

@@ -23,8 +23,7 @@ from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapsho
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import find
+from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
 from cdvft_app.store.runs import RunStore

@@ -13,8 +13,8 @@ from timm.models import VisionTransformer
 from transformers import BertConfig, BertModel
 
 from cdvft_app.catalog.backbones import ImageBackbone, TextBackbone
-from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.inspection import frozen, patches
+from cdvft_app.catalog.dataset_readers import Rows, Split
+from cdvft_app.inspection import frozen
 from cdvft_app.inspection.sources import RecordedRun, Unavailable
 
 RUN = RecordedRun("cdvft")
@@ -56,7 +56,7 @@ def test_inputs_are_what_the_layer_receives(monkeypatch):
         with pytest.raises(Unavailable, match=sentence):
             frozen.text_inputs(RUN, module, text)
     with pytest.raises(Unavailable, match="does not cut images into patches"):
-        patches.images(RUN)
+        frozen.images(RUN)
 
 
 @pytest.fixture
@@ -71,40 +71,40 @@ def vision(monkeypatch) -> VisionTransformer:
     rows = Rows(Split([], np.array([])), Split(list(drawn), np.array([1, 0, 1])), ("cat", "dog"), None)
     plan = SimpleNamespace(settings=SimpleNamespace(image_size=28), dataset="drawn")
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
-    monkeypatch.setattr(patches.catalog, "resolve", lambda _: plan)
-    monkeypatch.setattr(patches, "load_rows", lambda *_, **__: rows)
-    patches._read.cache_clear()
+    monkeypatch.setattr(frozen.catalog, "resolve", lambda _: plan)
+    monkeypatch.setattr(frozen, "load_rows", lambda *_, **__: rows)
+    frozen._read_examples.cache_clear()
     yield model
-    patches._read.cache_clear()
+    frozen._read_examples.cache_clear()
 
 
 def test_each_patch_is_followed_from_its_own_pixels(vision):
-    said = patches.images(RUN)
+    said = frozen.images(RUN)
     assert [image["label"] for image in said["images"]] == ["dog", "cat", "dog"]
     assert (said["before"], said["rows"], said["columns"]) == (("class token", "register 1"), 2, 2)
     shown = Image.open(io.BytesIO(base64.b64decode(said["images"][1]["picture"].partition(",")[2])))
     pixels = torch.from_numpy(np.asarray(shown).copy()).permute(2, 0, 1)
 
     module = "blocks.0.mlp.fc2"
-    given = patches.inputs(RUN, module, 1)
+    given = frozen.patch_inputs(RUN, module, 1)
     assert given["tokens"][:3] == ["class token", "register 1", "row 1, column 1"]
     assert given["width"] == 32 and len(given["output_norms"]) == 6
     x, y = frozen.run(vision, [module], {"x": (pixels[None] / 255 - 0.5) / 0.25})[module]
     np.testing.assert_allclose(decoded(given), x, atol=1e-5)
     np.testing.assert_allclose(given["output_norms"], y.norm(dim=-1), atol=1e-5)
 
-    other = decoded(patches.inputs(RUN, "blocks.0.attn.qkv", 0))
-    assert not np.allclose(other, decoded(patches.inputs(RUN, "blocks.0.attn.qkv", 1)))
+    other = decoded(frozen.patch_inputs(RUN, "blocks.0.attn.qkv", 0))
+    assert not np.allclose(other, decoded(frozen.patch_inputs(RUN, "blocks.0.attn.qkv", 1)))
 
 
 @pytest.mark.parametrize("place", [None, -1, 3, True, "1", 1.0, [0]])
 def test_an_unknown_image_is_a_sentence(vision, place):
     with pytest.raises(Unavailable, match="choose one of 3"):
-        patches.inputs(RUN, "blocks.0.attn.qkv", place)
+        frozen.patch_inputs(RUN, "blocks.0.attn.qkv", place)
 
 
 def test_what_is_no_patch_is_not_shown_as_one(vision):
     with pytest.raises(Unavailable, match="does not work patch by patch"):
-        patches.inputs(RUN, "patch_embed.proj", 0)
+        frozen.patch_inputs(RUN, "patch_embed.proj", 0)
     with pytest.raises(Unavailable, match="choose one of its pictures"):
         frozen.text_inputs(RUN, "blocks.0.attn.qkv", "a b")

@@ -14,7 +14,7 @@ from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.store.runs import RunStore
-from cdvft_app.sweep import group
+from cdvft_app.sweep import results
 from cdvft_app.ui.compare.outcomes import outcomes
 from cdvft_app.ui.train.run_view import verdict
 from cdvft_app.ui.use import example_tables
@@ -74,7 +74,7 @@ def test_every_reader_gives_the_same_verdict(tmp_path):
 
 def test_a_sweep_of_the_same_runs_says_the_same_in_its_own_view_and_among_the_results(tmp_path):
     store, ids = finished_race(tmp_path, sweep=True)
-    shown = group.results([store.get(one) for one in ids], store)["verdicts"]
+    shown = results.results([store.get(one) for one in ids], store)["verdicts"]
     compared = outcomes(App(store), {})["verdicts"]
     told = ("word", "size", "low", "high", "p", "family", "rows", "seeds", "more_rows", "more_seeds")
     assert [[one[name] for name in told] for one in shown] == [
@@ -93,7 +93,8 @@ def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(tmp_path):
 
 
 def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(tmp_path):
-    on_train = verdict(RunStore(tmp_path), {"runs": "recorded"})
+    store = RunStore(tmp_path)
+    on_train = verdict(store, {"runs": [run.id for run in store.recorded()]})
     compared = outcomes(App(RunStore(tmp_path)), {})
     assert json.dumps(on_train["verdicts"]) == json.dumps(compared["verdicts"])
     assert {one["word"] for one in on_train["verdicts"]} == {"not shown"}

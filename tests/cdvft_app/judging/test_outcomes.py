@@ -17,7 +17,6 @@ from cdvft_app.judging.outcomes import (
     Outcome,
     comparison_set,
     comparisons,
-    from_recorded_race,
     from_run,
     front,
     points,
@@ -27,7 +26,7 @@ from cdvft_app.judging.outcomes import (
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
-from cdvft_app.ui.shared.recorded import recorded
+from cdvft_app.store.runs import RunStore
 
 PARAMETERS, FLOPS, SECONDS, MEMORY = AXES
 NUMBERS = count()
@@ -163,10 +162,10 @@ def test_standard_errors():
     assert standard_error("chrf", 0.8, 1024) is None
 
 
-def test_the_recorded_race_in_sentences_also_where_cdvft_loses():
-    race = recorded()
-    assert race
-    (one,) = comparisons(map(from_recorded_race, race["runs"]))
+def test_the_recorded_race_in_sentences_also_where_cdvft_loses(tmp_path):
+    store = RunStore(tmp_path)
+    finished = [found for run in store.recorded() if (found := from_run(run))]
+    (one,) = comparisons(with_answers(finished, store))
     winner, lora, fourier, doubt = (said.replace("\u00a0", " ") for said in say(points(one), PARAMETERS))
     assert winner.startswith("FourierFT n = 1,000 (80.2 %, 12,000 parameters) has the highest accuracy")
     assert lora.startswith("No difference is shown: CDVFT m = 2 has 1.6 points more than LoRA r = 8 (")
@@ -259,8 +258,6 @@ def test_a_method_without_extra_flops_is_said_to_have_none():
 
 
 def test_a_finished_run_of_the_store(tmp_path):
-    from cdvft_app.store.runs import RunStore
-
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="cdvft", **RACE)], None, sweep=True)
     assert from_run(run) is None

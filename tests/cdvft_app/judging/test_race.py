@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from cdvft_app.judging import recorded_races, verdict_text
+from cdvft_app.decision import decide
+from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
+from cdvft_app.judging import verdict_text
 from cdvft_app.judging.comparison_sets import judged
-from cdvft_app.judging.outcomes import from_recorded_race
-from cdvft_app.judging.race import judged_outcomes
-from cdvft_app.judging.recorded_races import pooled_verdicts, race_verdicts, raced_recipes, written
+from cdvft_app.judging.outcomes import Outcome, judged_outcomes
+from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.settings import RunSettings
@@ -21,33 +22,21 @@ METHODS = ("cdvft", "lora", "fourierft")
 WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30}
 
 
-def row(method, **changed):
-    """A run of 100 rows as the page polls it, and as the recorded race keeps it."""
-    return {
-        "id": f"id of {method}", "group": "g", "name": "A race", "created": 12.5,
-        "settings": {**SETTINGS, "method": method}, "metric_name": "accuracy",
-        "metric": 1 - WRONG[method] / 100, "evaluation_examples": 100, "step": 64, "device": "CPU, 2 threads",
-        "trainable_parameters": 13_824, "seconds": 3.5, "peak_memory_bytes": 2_000_000,
-        "rows": 100, "wrong": list(range(WRONG[method])), **changed,
-    }  # fmt: skip
+def outcome(method, **changed):
+    """A run over 100 rows."""
+    found = Outcome(
+        id=f"id of {method}", group_id="g", name="A race", created=12.5,
+        settings=RunSettings(**SETTINGS, method=method), metric_name="accuracy",
+        metric=1 - WRONG[method] / 100, evaluation_examples=100, steps=64, device="CPU, 2 threads",
+        amounts={"parameters": 13_824, "seconds": 3.5, "memory": 2_000_000},
+        answers=of_wrong(100, range(WRONG[method])),
+    )  # fmt: skip
+    return replace(found, **changed)
 
 
 @pytest.fixture(scope="module")
 def race():
-    return judged_outcomes([from_recorded_race(row(method)) for method in METHODS])
-
-
-def test_a_recorded_run_keeps_all_of_its_row():
-    found = from_recorded_race(row("lora"))
-    assert (found.id, found.group_id, found.name, found.created) == ("id of lora", "g", "A race", 12.5)
-    assert (found.metric_name, found.metric, found.evaluation_examples) == ("accuracy", 0.8, 100)
-    assert (found.settings, found.steps) == (RunSettings(**SETTINGS, method="lora"), 64)
-    assert (found.device, found.recorded) == ("CPU, 2 threads", True)
-    assert found.amounts == {"parameters": 13_824, "seconds": 3.5, "memory": 2_000_000}
-    assert (found.answers.score, found.answers.terms[:20].sum()) == (0.8, 0)
-    older = row("lora")
-    del older["wrong"], older["peak_memory_bytes"]
-    assert (from_recorded_race(older).answers, from_recorded_race(older).amounts["memory"]) == (None, None)
+    return judged_outcomes([outcome(method) for method in METHODS])
 
 
 def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
@@ -74,13 +63,13 @@ def test_a_run_is_told_of_from_its_own_side(race):
 
 
 def test_a_race_without_cdvft_tells_of_all_pairs():
-    race = judged_outcomes([from_recorded_race(row(method)) for method in ("fourierft", "lora")])
+    race = judged_outcomes([outcome(method) for method in ("fourierft", "lora")])
     (said, _) = race.sentences
     assert said.startswith("LoRA r\u00a0=\u00a08 is ahead of FourierFT")
 
 
 def test_what_cannot_be_compared_is_no_race():
-    one, other = (from_recorded_race(row(method)) for method in ("cdvft", "lora"))
+    one, other = (outcome(method) for method in ("cdvft", "lora"))
     assert judged_outcomes([]) is None
     assert judged_outcomes([one]) is None
     assert judged_outcomes([one, replace(other, metric_name="matthews")]) is None
@@ -134,12 +123,12 @@ def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
         high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 2), paired=True, family=2, alone=(80, 50),
     )  # fmt: skip
     kept = {("cdvft", "lora"): verdict, ("lora", "cdvft"): replace(verdict.turned, alone=None)}
-    monkeypatch.setattr(recorded_races, "FILE", tmp_path / "verdicts.json")
+    monkeypatch.setattr(decide, "RECORDED_VERDICTS", tmp_path / "verdicts.json")
     shipped = {"races": {"made": written(kept)}, "pooled": {"text accuracy": written(kept)}}
-    recorded_races.FILE.write_text(json.dumps(shipped), encoding="utf-8")
-    recorded_races.read_verdicts.cache_clear()
+    decide.RECORDED_VERDICTS.write_text(json.dumps(shipped), encoding="utf-8")
+    decide.read_verdicts.cache_clear()
     try:
         assert (race_verdicts("made"), race_verdicts("another"), raced_recipes()) == (kept, {}, ["made"])
         assert (pooled_verdicts("text"), pooled_verdicts("image")) == ([kept], [])
     finally:
-        recorded_races.read_verdicts.cache_clear()
+        decide.read_verdicts.cache_clear()

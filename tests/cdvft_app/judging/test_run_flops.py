@@ -8,8 +8,7 @@ import pytest
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.judging.outcomes import Outcome
-from cdvft_app.judging.run_flops import extra_flops, with_flops
+from cdvft_app.judging.outcomes import Outcome, extra_flops, with_flops
 from cdvft_app.settings import RunSettings
 
 CHOSEN: dict[str, Any] = {

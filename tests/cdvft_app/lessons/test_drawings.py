@@ -4,9 +4,8 @@ import base64
 
 import numpy as np
 import pytest
-import torch
 
-from cdvft_app.lessons.drawings import SIDE, read_drawing
+from cdvft_app.lessons.uploads import SIDE, read_drawing
 
 
 def sent(entries: np.ndarray) -> str:
@@ -17,7 +16,7 @@ def test_entries_keep_their_places_and_signs():
     drawn = np.zeros((SIDE, SIDE))
     drawn[2, 5], drawn[63, 0], drawn[7, 7] = 1, -1, 100
     read = read_drawing(sent(drawn))
-    assert read.dtype == torch.float64
+    assert read.dtype == np.float64
     np.testing.assert_array_equal(read, np.sign(drawn))
 
 

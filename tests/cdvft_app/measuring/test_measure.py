@@ -10,8 +10,7 @@ from cdvft_app.costs.memory import available_bytes
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import background
-from cdvft_app.measuring.measure import measure
-from cdvft_app.measuring.step_time import MIN_STEPS
+from cdvft_app.measuring.measure import MIN_STEPS, measure
 from cdvft_app.methods import METHODS
 from cdvft_app.shapes import model_shapes
 

@@ -12,10 +12,8 @@ from pydantic import TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads import typescript
-from cdvft_app.payloads.compare import Costs, PaperRow
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import Costs, EvidenceFigure, PaperRow
 from cdvft_app.payloads.learn import LabView, RecordedFits
-from cdvft_app.payloads.train import RecordedRace
 
 ASSETS = Path(__file__).parents[3] / "assets"
 
@@ -44,7 +42,6 @@ def test_no_script_lists_states_of_its_own():
         (tuple[str, ...], "string[]"),
         (dict[str, Any], "Record<string, unknown>"),
         (Literal["on", "off"], '"on" | "off"'),
-        (RecordedRace, "RecordedRace"),
     ],
 )
 def test_a_python_type_has_its_counterpart(python: Any, script: str):
@@ -74,7 +71,6 @@ def test_a_payload_extends_what_it_is_made_from():
 @pytest.mark.parametrize(
     ("file", "inside", "payload"),
     [
-        ("recorded_race.json", (), RecordedRace),
         ("costs.json", ("first",), Costs),
         ("costs.json", ("paper",), list[PaperRow]),
         ("lesson_factors.json", (), RecordedFits),

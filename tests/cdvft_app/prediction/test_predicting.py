@@ -40,7 +40,7 @@ def finish(
     """A run of these settings that took so long."""
     plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
     promised = predict_run(store, **settings)
-    (run,) = store.create([plan.settings], "secret", forecasts=[promised.facts()])
+    (run,) = store.create([plan.settings], "secret", forecasts=[promised.as_json()])
     steps = promised.counted.steps
     store.set_state(run.id, "preparing")
     store.append(run.id, Started(steps, 13_824, 770, 1, device, "fp32", 8, 8, "accuracy"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.public.hosts import allowed
+from cdvft_app.public.origins import allowed
 from cdvft_app.public.visitors import visitor
 from cdvft_app.settings.environment import NAMES, environment
 

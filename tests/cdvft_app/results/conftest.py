@@ -7,7 +7,7 @@ import pytest
 from listening import run
 
 from cdvft_app.catalog import Plan, get_model, mirror
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store.runs import RunStore
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import inference_service

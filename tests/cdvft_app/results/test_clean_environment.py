@@ -25,12 +25,12 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.rows import load_rows
-from cdvft_app.results import recorded
+from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.results.requirements import REQUIRES, WHEEL
 from cdvft_app.settings import RunSettings
+from cdvft_app.store import recorded
 from cdvft_app.training import trainable
 
 pytestmark = pytest.mark.mirror
@@ -92,7 +92,7 @@ def pip(*arguments: object) -> None:
 def exported(tmp_path_factory, trained, store):
     """By name, an exported folder and the app's own logits for what the card's lines are asked."""
     out = tmp_path_factory.mktemp("exported")
-    runs = {name: find(store, name) for name in ("recorded-cdvft", "recorded-lora")}
+    runs = {name: find(store, name) for name in ("recorded-sentiment-cdvft", "recorded-sentiment-lora")}
     for recipe in ("mnist", "digits"):
         few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}
         plan = resolve(RunSettings(recipe=recipe, method="cdvft", **few))
@@ -130,7 +130,7 @@ def python(tmp_path_factory, exported):
 
 def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub_cache, tmp_path):
     out, own = exported
-    adapter = str(out / "recorded-cdvft")
+    adapter = str(out / "recorded-sentiment-cdvft")
     names = {
         "CDVFT_ADAPTER": adapter,
         "HF_HUB_CACHE": str(hub_cache),
@@ -157,7 +157,7 @@ def test_pip_installs_from_source_what_wakes_it_with_peft_and_the_kernel(python,
     pip("wheel", *QUIETLY, "--no-build-isolation", "--wheel-dir", tmp_path, source)
     (built,) = tmp_path.glob("*.whl")
     pip("--python", python, "install", *QUIETLY, "--force-reinstall", built)
-    command = [str(python), "-I", "-c", KNOWN, str(recorded.FOLDER / "recorded-cdvft")]
+    command = [str(python), "-I", "-c", KNOWN, str(recorded.FOLDER / "recorded-sentiment-cdvft" / "adapter")]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.stdout.split(), ended.returncode) == (["CDVFT"], 0), ended.stderr[-1500:]
     # A kernel for each kind of this processor's instructions, that of the wheel, with no compiler in reach.

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cdvft_app.results import inputs
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 
 
 def drawn(rows: slice, columns: slice) -> str:

@@ -19,8 +19,8 @@ from PIL import Image
 
 from cdvft_app.catalog import ModelEntry, get_model
 from cdvft_app.results import requirements
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import EXPORTERS, Export
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.training import trainable
 
 TEXT = "the plot the film good a very fine film"

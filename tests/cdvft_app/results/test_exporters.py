@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cdvft_app.commands import main
 from cdvft_app.results import answering, exporters
 from cdvft_app.results.answering import Answering, Questions
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import EXPORTERS, Export
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints, tab

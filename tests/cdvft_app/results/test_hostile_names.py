@@ -21,13 +21,13 @@ from test_export import OfNoHub
 from test_script import ran
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.hub_jobs.job import script_text as job_script
 from cdvft_app.results.card import Exported, card
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.script import notebook, script_text, write_script
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
+from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.tasks.saved import TaskRecord
 
 HARMLESS = "films"

@@ -12,8 +12,7 @@ from PIL import Image
 
 from cdvft_app.catalog import resolve
 from cdvft_app.results import answering, inputs
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.training.inference_service import serve
 

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from cdvft import CDVFTConfig
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.weights import write_lora
 
 CONFIG = RobertaConfig(

@@ -6,7 +6,7 @@ import socket
 import pytest
 from hub_stub import TOKEN
 
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.hub import push
 
 

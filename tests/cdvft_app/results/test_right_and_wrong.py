@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.held_out import chosen, class_scores, confusion, errors, example, table_rows
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions

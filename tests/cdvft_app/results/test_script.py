@@ -15,12 +15,14 @@ import listening
 import pytest
 from safetensors.torch import load_file
 from test_export import OfNoHub
+from transformers import AttentionInterface
 
 from cdvft_app.catalog import get_model, resolve
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.script import write_script
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import written_answers
+from cdvft_app.store import predictions
+from cdvft_app.tasks import attention
 
 ROOT = Path(__file__).parents[3]
 NEIGHBOURS = ("attention", "shared_prefix", "fields")  # modules beside a writers' script
@@ -39,6 +41,7 @@ def ran(folder: Path, text: str) -> dict:
             sys.modules.pop(name, None)
             if module is not None:
                 sys.modules[name] = module
+        AttentionInterface.register(attention.NAME, attention.attention)  # the script registered its own
     return names
 
 
@@ -89,7 +92,7 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     again = names["metric"] if name == "answer" else names["trainer"].evaluate()["eval_metric"]
     assert again == pytest.approx(run.record.metric)
     if name == "answer":
-        kept = written_answers.read(store.folder(run.record.id))
+        kept = predictions.read_answers(store.folder(run.record.id))
         written = [one.written.removesuffix("…") for one in kept.entries]
         if names["bf16"]:  # rounded elsewhere on the way; a word of this model depends on the last digits
             alike = [one[:1] == other[:1] for one, other in zip(names["answers"], written, strict=True)]

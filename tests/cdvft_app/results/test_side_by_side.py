@@ -6,8 +6,7 @@ import pytest
 from torch import nn
 
 from cdvft import layer as cdvft_layer
-from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inference import FROZEN, load_side_by_side, prove
 from cdvft_app.training import trainable
 

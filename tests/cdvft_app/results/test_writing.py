@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdvft_app.catalog.rows import Split
+from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, _explain, _start
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.inference import load_side_by_side, stream_answers
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore

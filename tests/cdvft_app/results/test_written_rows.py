@@ -9,10 +9,10 @@ from cdvft_app.judging import row_scores
 from cdvft_app.judging.evidence import over_rows
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
-from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, Export
-from cdvft_app.store import written_answers
-from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
+from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.ui.use import written_tables
 
 FIELDS = ("n", "kind")
@@ -50,7 +50,7 @@ def test_the_judge_reads_what_was_written(tmp_path):
     folders = [tmp_path / name for name in ("first", "second", "fewer")]
     for folder, one in zip(folders, (FIRST, SECOND, WrittenAnswers(SECOND.entries[:3])), strict=True):
         folder.mkdir()
-        written_answers.write(folder, one.entries)
+        predictions.write_answers(folder, one.entries)
     first, second, fewer = (row_scores.of_folder(folder, "exact_match") for folder in folders)
     found = over_rows([first], [second])
     assert (found.alone, found.p) == ((1, 1), 1.0)
@@ -87,7 +87,7 @@ def run(trained, answer_plan, answer_rows):
 
 
 def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
-    kept = written_answers.read(store.folder(run.record.id))
+    kept = predictions.read_answers(store.folder(run.record.id))
     assert kept.rows.tolist() == list(range(12))
     assert kept.correct.mean() == pytest.approx(run.record.metric)
     assert [one.prompt for one in kept.entries] == answer_rows.evaluation.inputs
@@ -100,15 +100,15 @@ def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
 
 def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_rows, monkeypatch):
     folder = store.folder(run.record.id)
-    kept = written_answers.read(folder)
-    (folder / written_answers.FILE).unlink()
+    kept = predictions.read_answers(folder)
+    (folder / predictions.ANSWERS_FILE).unlink()
     monkeypatch.setattr(answering, "find", lambda store, run_id: run)
     monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: answer_rows)
     asked = Questions(store)
     with pytest.raises(ResultsError, match="keep no answers"):
         asked.rows([run.record.id], "all", None, 0)
     assert asked.evaluate(run.record.id, [run.record.id]) == 12
-    assert written_answers.read(folder) == kept
+    assert predictions.read_answers(folder) == kept
     found = asked.rows([run.record.id], "all", None, 10)
     assert (found["count"], [row["row"] for row in found["rows"]]) == (12, [10, 11])
     assert found["rows"][0]["prompt"] == answer_rows.evaluation.inputs[10]
@@ -117,7 +117,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_r
 def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, tmp_path):
     AS_TRAINED.write_folder(Export(store, run), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
-    kept = written_answers.read(store.folder(run.record.id))
+    kept = predictions.read_answers(store.folder(run.record.id))
     assert f"Answers to {int(kept.correct.sum())} of 12 held-out prompts are right in whole." in text
     shown = [line for line in text.splitlines() if line.startswith("| go ")]
     assert [line.split(" | ")[0][2:] for line in shown] == [one.prompt for one in kept.entries[:4]]

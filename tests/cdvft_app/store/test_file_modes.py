@@ -17,7 +17,7 @@ from pathlib import Path
 os.umask(0)
 import numpy as np
 from stored_runs import CDVFT, STARTED, done, step
-from cdvft_app.store import predictions, snapshots, written_answers
+from cdvft_app.store import predictions, snapshots
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 store = RunStore(sys.argv[1])
@@ -28,7 +28,7 @@ folder = store.folder(run.id)
 snapshots.write(folder, 1, {"query/diagonal.0": np.ones(8)})
 predictions.write(folder, np.arange(2), np.arange(2), np.ones((2, 2)))
 row = {"row": 0, "prompt": "a", "expected": "b", "written": "c", "scores": {"exact_match": 0.0}}
-written_answers.write(folder, [written_answers.WrittenRow(**row)])
+predictions.write_answers(folder, [predictions.WrittenRow(**row)])
 (store.folders.path / ("e" * 32)).mkdir()
 (store.folders.path / ("e" * 32) / "run.json").write_text("{")
 store.folders.adopt()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from cdvft_app.store.database import VERSION
 from cdvft_app.store.doctor import examine, restore
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.schema import VERSION
 
 KEPT = Path(__file__).parent / "kept_histories"
 READ = ("format-11", "format-12")

@@ -230,6 +230,47 @@ def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, 
     assert not run.is_job and told(other, run_id) == told(store, run_id)
 
 
+def with_a_job(file: Path, address: str) -> Path:
+    """The file, with a forecast and a Job told of its run."""
+    sent = {"job_id": "12", "account": "ada", "repository": "ada/films", "job_address": address}
+
+    def tell(name, held):
+        if name.endswith("run.json"):
+            return name, json.dumps(json.loads(held) | {"forecast": FORECAST})
+        if name.endswith("rows.jsonl"):
+            row = {"kind": "sent", "step": None, "data": json.dumps(sent)}
+            return name, f"{json.dumps(row)}\n{held.decode()}"
+        return name, held
+
+    return changed(file, tell)
+
+
+FORECAST = '{"whole_seconds": {"value": 9.0, "low": 8.0, "high": 10.0, "how": "counted"}}'
+JOB = "https://huggingface.co/jobs/ada/12"
+
+
+def test_forecast_and_job_come_back_to_who_runs_the_program_alone(store, other, tmp_path):
+    """A visitor's forecast is not learned from, and no page links where a visitor's file says."""
+    run_id = trained(store)
+    file = with_a_job(exported(store, tmp_path), JOB)
+    assert take(other, file).ids == [run_id]
+    assert (other.get(run_id).forecast, other.get(run_id).is_job) == (None, False)
+    other.remove(run_id)
+    assert take_in_terminal(other, file).ids == [run_id]
+    run = other.get(run_id)
+    assert run.forecast == json.loads(FORECAST)
+    assert run.is_job and (run.result["job_address"], run.result["repository"]) == (JOB, "ada/films")
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "https://", f"{JOB}?a=\n", 12]
+)
+def test_a_link_that_no_page_may_show_is_left_out_in_a_terminal_too(store, other, tmp_path, address):
+    run_id = trained(store)
+    assert take_in_terminal(other, with_a_job(exported(store, tmp_path), address)).ids == [run_id]
+    assert not other.get(run_id).is_job and told(other, run_id) == told(store, run_id)
+
+
 def test_a_run_that_is_not_allowed_here_is_not_taken(store, other, tmp_path):
     trained(store)
 

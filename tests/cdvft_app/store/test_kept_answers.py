@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cdvft_app.store import predictions, written_answers
-from cdvft_app.store.written_answers import WrittenRow
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import WrittenRow
 
 
 def row(place: int, right: bool = True, written: str = "n: 1") -> WrittenRow:
@@ -16,10 +16,12 @@ def row(place: int, right: bool = True, written: str = "n: 1") -> WrittenRow:
 
 def test_answers_come_back_in_the_order_of_their_rows(tmp_path):
     assert (
-        written_answers.write(tmp_path, [row(5), row(2, right=False), row(3, written="a\nb — “ü”\u2028c")])
+        predictions.write_answers(
+            tmp_path, [row(5), row(2, right=False), row(3, written="a\nb — “ü”\u2028c")]
+        )
         == 3
     )
-    found = written_answers.read(tmp_path)
+    found = predictions.read_answers(tmp_path)
     assert found.rows.tolist() == [2, 3, 5]
     assert found.correct.tolist() == [False, True, True]
     assert found.scores("field_f1").tolist() == [0.5, 1.0, 1.0]
@@ -35,17 +37,17 @@ def test_of_a_classifier_its_predictions_are_found(tmp_path):
 
 
 def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(written_answers, "MAX_ROWS", 3)
-    monkeypatch.setattr(written_answers, "MAX_OF_TEXT", 8)
-    assert written_answers.write(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 3
-    found = written_answers.read(tmp_path)
+    monkeypatch.setattr(predictions, "MAX_ROWS", 3)
+    monkeypatch.setattr(predictions, "MAX_OF_TEXT", 8)
+    assert predictions.write_answers(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 3
+    found = predictions.read_answers(tmp_path)
     assert found.rows.tolist() == [1, 2, 3] and {one.written for one in found.entries} == {"xxxxxxxx…"}
-    line = len((tmp_path / written_answers.FILE).read_text().splitlines()[0])
-    monkeypatch.setattr(written_answers, "MAX_CHARACTERS", 2 * line)
-    assert written_answers.write(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 2
+    line = len((tmp_path / predictions.ANSWERS_FILE).read_text().splitlines()[0])
+    monkeypatch.setattr(predictions, "MAX_CHARACTERS", 2 * line)
+    assert predictions.write_answers(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 2
 
 
 @pytest.mark.parametrize("text", ["{", '{"row": 1}\n', "[]\n", "\n"])
 def test_a_damaged_file_is_as_none(tmp_path, text):
-    (tmp_path / written_answers.FILE).write_text(text)
-    assert written_answers.read(tmp_path) is None
+    (tmp_path / predictions.ANSWERS_FILE).write_text(text)
+    assert predictions.read_answers(tmp_path) is None

@@ -15,7 +15,7 @@ from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.methods import METHODS
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.sweep.group import sweep_run
+from cdvft_app.sweep.results import sweep_run
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll

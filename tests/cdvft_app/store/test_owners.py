@@ -13,11 +13,11 @@ import pytest
 from stored_runs import CDVFT
 from test_repair import lose_history, trained
 
+from cdvft_app.store.database import VERSION
 from cdvft_app.store.history_file import TERMINAL, export_history, import_untrusted
 from cdvft_app.store.owners import Viewer, kept_hash, token_hash, viewer_key
 from cdvft_app.store.records import NotOwner
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.schema import VERSION
 
 KEY = hashlib.sha256(b"secret").hexdigest()  # what the cookie of the browser with the token "secret" holds
 

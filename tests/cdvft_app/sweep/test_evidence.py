@@ -13,10 +13,10 @@ import pytest
 
 from benchmarks import record_evidence
 from benchmarks.evidence import generation, settings, step_time
-from cdvft_app.judging import recorded_races
+from cdvft_app.decision import decide
 from cdvft_app.judging.comparison_sets import comparison_set
 from cdvft_app.methods.cdvft import Cdvft
-from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.settings import RunSettings
 from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form, form_address
@@ -34,7 +34,7 @@ def record(name: str) -> dict:
 def test_the_shipped_figures_are_what_is_recorded() -> None:
     """Else: python -m benchmarks.record_evidence."""
     assert record_evidence.FILE.read_text(encoding="utf-8") == record_evidence.text()
-    assert recorded_races.FILE.read_text(encoding="utf-8") == record_evidence.verdicts()
+    assert decide.RECORDED_VERDICTS.read_text(encoding="utf-8") == record_evidence.verdicts()
 
 
 def test_each_of_the_doubts_has_an_answer_a_source_and_a_command() -> None:

@@ -23,7 +23,7 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
-from cdvft_app.sweep.payload import payload
+from cdvft_app.sweep.results import payload
 
 
 def m_of(settings):

@@ -12,7 +12,7 @@ from listening import run
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from cdvft_app.catalog import get_model, resolve
-from cdvft_app.catalog.rows import Rows
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.events import Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import trainable

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.events import Evaluation, Note
 from cdvft_app.training import compiled
 from cdvft_app.training.device import device_kind

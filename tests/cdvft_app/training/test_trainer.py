@@ -11,7 +11,7 @@ from peft import AutoPeftModelForSequenceClassification
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Snapshot, Started, Step
 from cdvft_app.methods import METHODS
 from cdvft_app.store import snapshots

@@ -11,7 +11,7 @@ import torch
 from listening import Listener, run
 from transformers import TrainerState
 
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.events import Step, TrainingFailed, TrainingStopped
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings

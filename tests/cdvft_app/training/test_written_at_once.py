@@ -10,10 +10,9 @@ from transformers import LlamaConfig, RwkvConfig
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import Evaluation
-from cdvft_app.store import written_answers
+from cdvft_app.store import predictions
 from cdvft_app.tasks import generation, writing
-from cdvft_app.tasks.generation import GenerationTask
-from cdvft_app.tasks.precision import Precision, merged, ready_to_write, round_frozen
+from cdvft_app.tasks.generation import GenerationTask, MixedPrecision, merged, ready_to_write, round_frozen
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import kernels, trainable
 
@@ -74,7 +73,7 @@ def test_merged_it_writes_the_same_and_leaves_no_trace(method, answer_plan, answ
     before = [layer.get_base_layer().weight.data for layer in layers]
     copies = [weight.clone() for weight in before]
     apart = written(task, end=-1)
-    with merged(task.model, Precision()):
+    with merged(task.model, MixedPrecision()):
         assert all(layer.merged for layer in layers)
         together = written(task, end=-1)
     for (ids, shares), (other, other_shares) in zip(apart, together, strict=True):
@@ -93,9 +92,9 @@ def test_weights_rounded_once_write_what_autocast_writes_and_are_back_afterwards
     task.model.lm_head.weight = embedding.weight  # as in many models
     layers = {name: one for name, one in task.model.named_modules() if isinstance(one, torch.nn.Linear)}
     before = {name: (one.weight, one.weight.clone()) for name, one in layers.items()}
-    with merged(task.model, Precision()), torch.autocast("cpu", torch.bfloat16):
+    with merged(task.model, MixedPrecision()), torch.autocast("cpu", torch.bfloat16):
         at_every_token = written(task, end=-1)
-    with ready_to_write(task.model, Precision(torch.bfloat16)):
+    with ready_to_write(task.model, MixedPrecision(torch.bfloat16)):
         assert task.model.lm_head.weight.dtype == torch.bfloat16
         assert embedding.weight.dtype == torch.float32
         assert written(task, end=-1) == at_every_token
@@ -149,7 +148,7 @@ def test_answers_are_written_in_the_precision_of_training(answer_plan, answer_ro
 def test_what_is_not_float32_is_not_merged(answer_plan, answer_rows):
     task = adapted(answer_plan, answer_rows, precision="bfloat16")
     layers = [one for one in task.model.modules() if isinstance(one, BaseTunerLayer)]
-    with merged(task.model, Precision()):
+    with merged(task.model, MixedPrecision()):
         assert layers and not any(layer.merged for layer in layers)
 
 
@@ -182,7 +181,7 @@ def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
         monkeypatch.setattr(GenerationTask, "evaluation_batch", 2)
         monkeypatch.setattr("cdvft_app.training.schedule.examples_at_once", lambda settings: 2)
         heard, _ = run(plan, answer_rows, tmp_path / str(size))
-        found.append((heard.of(Evaluation)[-1], written_answers.read(tmp_path / str(size))))
+        found.append((heard.of(Evaluation)[-1], predictions.read_answers(tmp_path / str(size))))
     (one, answers), (other, others) = found
     assert one.metric == other.metric and one.loss == pytest.approx(other.loss, rel=1e-3), (
         "read two at a time either way, but other two: a part's loss is the mean of its own tokens"

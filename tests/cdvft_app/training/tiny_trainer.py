@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cdvft_app import catalog
-from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.training import trainer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]

@@ -9,7 +9,7 @@ import pytest
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.ui.compare.form import START, cost_request, fields_of, recorded
+from cdvft_app.ui.compare.form import START, cost_request, fields_of, recorded_costs
 
 
 def filled(model: str) -> dict[str, object]:
@@ -20,7 +20,7 @@ def filled(model: str) -> dict[str, object]:
     return {**START, **{name: one["value"] for name, one in fields.items()}, "model": model}
 
 
-@pytest.mark.parametrize("model", [entry["id"] for entry in recorded()["models"]])
+@pytest.mark.parametrize("model", [entry["id"] for entry in recorded_costs()["models"]])
 def test_known_models_fill_every_field_with_what_an_empty_one_means(model: str) -> None:
     values = filled(model)
     asked = {"model": model, "methods": ["lora"]}

@@ -11,7 +11,7 @@ import pytest
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.viewing import looking
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,19 +12,26 @@ from benchmarks import record_race
 from cdvft_app import catalog
 from cdvft_app.events import Done, Evaluation, Started, Step
 from cdvft_app.settings import RaceRequest
-from cdvft_app.ui.shared import recorded
+from cdvft_app.store import recorded
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train.first_shown import first_shown
 
 
 @pytest.fixture(autouse=True)
-def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the recorded race lies in this test; there is none at first."""
-    file = tmp_path / "assets" / "recorded_race.json"
-    file.parent.mkdir()
+    folder = tmp_path / "recorded_runs"
     for module in (recorded, record_race):
-        monkeypatch.setattr(module, "FILE", file)
-    return file
+        monkeypatch.setattr(module, "FOLDER", folder)
+    monkeypatch.setenv("CDVFT_CACHE", str(tmp_path / "cache"))
+    forget_recorded()
+    yield folder
+    forget_recorded()
+
+
+def forget_recorded() -> None:
+    recorded._groups.cache_clear()
+    recorded.database.cache_clear()
 
 
 def race(app: AppState, token: str) -> list[str]:
@@ -83,10 +92,11 @@ def test_a_recorded_race_until_there_is_one(
     finish(app, ids[0])
     monkeypatch.setenv("RUNS_DIR", str(app.store.root))
     with pytest.raises(SystemExit, match="is queued"):
-        record_race.main(ids)
+        record_race.main("tiny-test", ids)
     with pytest.raises(SystemExit, match="unknown: nobody"):
-        record_race.main(["nobody"])
-    record_race.main(ids[:1])
+        record_race.main("tiny-test", ["nobody"])
+    record_race.main("tiny-test", ids[:1])
+    forget_recorded()
     assert first_shown(app, "", "mine")["recorded"] is None
 
     for run_id in ids:
@@ -94,7 +104,9 @@ def test_a_recorded_race_until_there_is_one(
             app.store.set_state(run_id, "stopped")
         app.store.delete(run_id, "mine")
     shown = first_shown(app, "", "mine")
-    assert shown["runs"] == ids[:1]
-    assert "CPU" in shown["recorded"]
+    assert shown["runs"] == ["recorded-tiny-test-cdvft"]
+    assert "cpu (" in shown["recorded"]
     (run,) = shown["rows"]["runs"]
-    assert (run["label"], run["steps"], run["metric"]) == ("CDVFT", [[1, 0.1235, 0.7]], 0.75)
+    assert (run["label"], run["steps"], run["metric"]) == ("CDVFT", [(1, 0.123456, 0.7)], 0.75)
+    facts = json.loads((recording / "recorded-tiny-test-cdvft" / "run.json").read_text())
+    assert facts["token_hash"] is None

@@ -11,13 +11,13 @@ from cdvft_app.costs.quantities import duration
 from cdvft_app.prediction import Estimate, predict
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.training import device
-from cdvft_app.ui.train.forecast import Forecast, forecast
+from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
 
 
-def said(request: RaceRequest) -> Forecast:
+def said(request: RaceRequest) -> ForecastHtml:
     """What is said of a race where nothing has run yet."""
     plans = [catalog.resolve(settings) for settings in request.runs()]
-    return forecast(plans, [predict(plan, []) for plan in plans])
+    return forecast_html(plans, [predict(plan, []) for plan in plans])
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPat
         assert made
         seconds, whole, peak = certain
         promised.append(replace(made, seconds=seconds, whole_seconds=whole, peak_memory_bytes=peak))
-    counts = forecast(plans, promised).counts
+    counts = forecast_html(plans, promised).counts
     assert (
         "About <b>2 min</b> on" in counts
         and "; training alone: 39 s for CDVFT, 39 s for LoRA</span>" in counts
     )
     unknown = [replace(made, seconds=None, whole_seconds=None) for made in promised]
-    assert "is not known before a first run has ended" in forecast(plans, unknown).counts
+    assert "is not known before a first run has ended" in forecast_html(plans, unknown).counts
 
 
 def test_two_entries_of_a_method_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,12 +111,12 @@ def test_two_entries_of_a_method_are_told_apart(monkeypatch: pytest.MonkeyPatch)
     seconds = Estimate(39.0, 36.0, 42.0, "as seen")
     made = [predict(plan, []) for plan in plans]
     promised = [replace(one, seconds=seconds, whole_seconds=seconds) for one in made if one]
-    counts = forecast(plans, promised).counts.replace("\u00a0", " ")
+    counts = forecast_html(plans, promised).counts.replace("\u00a0", " ")
     assert "CDVFT α = 1 trains <b>13,824</b> numbers" in counts
     assert "</span>CDVFT α = 5 <b>13,824</b>" in counts and "</span>LoRA r = 8 <b>" in counts
     assert "training alone: 39 s for CDVFT α = 1, 39 s for CDVFT α = 5, 39 s for LoRA<" in counts
     large = replace(promised[1], peak_memory_bytes=Estimate(9e9, 9e9, 9e9, "as seen"))
-    told = forecast(plans, [promised[0], large, promised[2]]).counts.replace("\u00a0", " ")
+    told = forecast_html(plans, [promised[0], large, promised[2]]).counts.replace("\u00a0", " ")
     assert '<p class="problem" role="alert">CDVFT α = 5 needs about ' in told
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ended_runs import trained
 
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue

@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from hub_stub import TOKEN
 
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.ui.use import publish
 
 

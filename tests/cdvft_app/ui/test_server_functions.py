@@ -196,6 +196,31 @@ def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Served) -> 
     assert each < 100e6 / sessions.MAX_SESSIONS
 
 
+def test_an_answered_call_leaves_no_queue_of_messages() -> None:
+    with gr.Blocks() as page:
+        text = gr.Textbox()
+        gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
+    served = Served(page)
+    with served.first as client:
+
+        def call(session: dict[str, str]) -> None:
+            begun = client.post("/gradio_api/call/shout", json={"data": ["a"], **session})
+            told = client.get(f"/gradio_api/call/shout/{begun.json()['event_id']}")
+            assert 'data: ["A"]' in told.text
+
+        def queues() -> int:
+            gc.collect()
+            return sum(isinstance(one, asyncio.Queue) for one in gc.get_objects())
+
+        client.get("/gradio_api/startup-events")
+        call({})
+        before = queues()
+        for number in range(5):
+            call({})
+            call({"session_hash": f"page-{number}"})
+        assert queues() == before
+
+
 class Held:
     """A function that runs until it is let go."""
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from cdvft_app.prediction import admission
+from cdvft_app.prediction import predicting
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
-from cdvft_app.sweep.group import progress
+from cdvft_app.sweep.results import progress
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.compare.sweep import _promise, start_sweep
 from cdvft_app.ui.compare.sweep_form import START, request
@@ -50,8 +50,8 @@ def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(asked, app, tmp_path, m
 
 
 def test_a_sweep_that_fits_into_no_memory_here_is_a_sentence(app, monkeypatch):
-    monkeypatch.setattr(admission, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
+    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 10**8)
     with pytest.raises(InvalidChoice, match=r"batch_size: got 32; .* this machine has 0.1 GB"):
         start_sweep(app, START, "mine")
     assert app.store.history() == []

@@ -1,18 +1,78 @@
-"""The Arrow table of an uploaded dataset, split so that no input is both trained and evaluated on."""
+"""An uploaded dataset: its entry of the catalogue, and its Arrow table, split so that no input is both
+trained and evaluated on.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from cdvft_app.catalog.uploaded_entry import ROWS
+from cdvft_app.catalog.entries import DatasetEntry, Recipe
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+
+ROWS = "rows.arrow"
+MAX_EPOCHS = 10
+MAX_LENGTH = {"text": 256, "generation": 512}  # tokens, unless somebody asks for more
+
+
+def folder(uploaded: UploadedDataset) -> Path:
+    """Where its rows and what was computed from them are kept; deleted with the dataset."""
+    return data_folder() / uploaded.sha256
+
+
+def is_kept(uploaded: UploadedDataset) -> bool:
+    """Whether its rows are still here."""
+    return all((data_folder() / sha256 / ROWS).is_file() for sha256 in uploaded.files)
+
+
+def gone(title: str) -> str:
+    """The sentence for a dataset that was deleted."""
+    return f"“{title}” has been deleted here, so nothing can be trained on it. Give it again."
+
+
+def entry(uploaded: UploadedDataset) -> DatasetEntry:
+    """The catalogue entry of an uploaded dataset."""
+    return DatasetEntry(
+        key=f"own-{uploaded.sha256[:12]}",
+        title=uploaded.title,
+        kind=uploaded.kind,
+        source="own",
+        location=uploaded.sha256,
+        text_columns=uploaded.inputs[:1]
+        if uploaded.kind == "generation"
+        else uploaded.inputs,  # its parts are one text
+        label_column=uploaded.label,
+        labels=uploaded.labels,
+        metric=uploaded.metric or ("accuracy" if uploaded.labels else "pearson"),
+        evaluation_split="evaluation",
+        licence="your own data; whether it may be passed on you know",
+        examples=uploaded.train_rows,
+        mean_tokens=uploaded.mean_length,
+        uploaded=uploaded,
+    )
+
+
+def starting_values(uploaded: UploadedDataset, recipe: Recipe) -> dict[str, float | int]:
+    """Values of empty fields: the recipe's, with as many steps as it was measured with.
+
+    19 of 20 texts fit into its `max_length`, a multiple of 16.
+    """
+    examples = min(recipe.train_examples, uploaded.train_rows)
+    epochs = recipe.epochs * recipe.train_examples / examples
+    values: dict[str, float | int] = {
+        "epochs": float(round(min(max(epochs, recipe.epochs), MAX_EPOCHS))),
+        "evaluation_examples": min(recipe.evaluation_examples, uploaded.evaluation_rows),
+    }
+    if uploaded.usual_length and recipe.max_length:
+        values["max_length"] = min(max(-(-uploaded.usual_length // 16) * 16, 16), MAX_LENGTH[uploaded.kind])
+    return values
+
 
 ROW = "__row__"  # the column with a row's place in the uploaded file
 IMAGE = "image"  # the column of images
@@ -37,7 +97,7 @@ class Division:
     dropped: int
 
 
-def table(sha256: str) -> pa.Table:
+def kept_table(sha256: str) -> pa.Table:
     """The kept rows, mapped into memory and not read. FileNotFoundError where they are gone."""
     import pyarrow as pa
 
@@ -50,6 +110,8 @@ def divide(uploaded: UploadedDataset) -> Division:
     Where a share is held out it is drawn within each class, from rows of different inputs, and no row with
     an input that is evaluated on is trained on.
     """
+    import numpy as np
+
     hashes, labels, sides = _columns(uploaded, uploaded.sha256)
     usable = ~np.isnan(labels)
     unusable = int((~usable).sum())
@@ -92,8 +154,9 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
     """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
     written), and whether it is of the evaluation split."""
     import duckdb
+    import numpy as np
 
-    rows = table(sha256)
+    rows = kept_table(sha256)
     lacking = {*uploaded.inputs, uploaded.label, *([uploaded.split] if uploaded.split else [])} - {
         *rows.column_names
     }
@@ -135,6 +198,8 @@ def _quoted(name: str) -> str:
 
 def _held_out(places: np.ndarray, labels: np.ndarray, uploaded: UploadedDataset) -> np.ndarray:
     """The share `uploaded.held_out` of these places, of each class by itself; of two at least one."""
+    import numpy as np
+
     random = np.random.default_rng(uploaded.split_seed)
     kept = []
     for value in range(len(uploaded.labels)) if uploaded.labels else [None]:

@@ -1,0 +1,154 @@
+"""Runs that ship with the program: read like any run, found by no list, and changed by nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stored_runs import CDVFT
+
+from cdvft_app.events import Note
+from cdvft_app.store import predictions, recorded
+from cdvft_app.store.database import Database
+from cdvft_app.store.doctor import examine
+from cdvft_app.store.history_file import import_untrusted
+from cdvft_app.store.records import StoreError, is_row
+from cdvft_app.store.runs import RunStore
+
+RUN = "recorded-sentiment-lora"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("CDVFT_CACHE", str(tmp_path / "cache"))
+    recorded.database.cache_clear()
+    yield tmp_path / "cache"
+    recorded.database.cache_clear()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_it_is_read_as_any_run(store: RunStore) -> None:
+    race = store.recorded()
+    assert [run.method for run in race] == ["cdvft", "lora", "fourierft"]
+    run = store.get(RUN)
+    assert run in race and run in store.group(run.group_id)
+    assert (run.recorded, run.state, run.metric, run.step) == (True, "finished", 0.78125, 128)
+    assert run.origin == "on 24 November 2026, CPU, 2 threads (x86_64, 2 CPU cores)"
+    rows, cursor = store.rows(RUN)
+    assert [row["step"] for row in rows if row["kind"] == "step"] == list(range(1, 129))
+    assert store.rows(RUN, cursor) == ([], cursor)
+    assert (store.last_row(RUN), store.state(RUN)) == (cursor, "finished")
+    assert store.label_of(run) == "LoRA r\u00a0=\u00a08"
+    assert store.ids_beginning("recorded-sentiment-l") == [RUN]
+    kept = predictions.read(store.folder(RUN))
+    assert kept.correct.mean() == run.metric
+    assert (store.folder(RUN) / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_every_row_says_what_one_of_its_kind_has_to(store: RunStore) -> None:
+    for run in store.recorded():
+        assert run.defect is None
+        lines = (store.folder(run.id) / "rows.jsonl").read_text().splitlines()
+        assert len(lines) == len(store.rows(run.id)[0])
+        with recorded.database().reading() as connection:
+            found = connection.execute("SELECT kind, step, data FROM rows WHERE run_id = ?", (run.id,))
+            assert all(is_row(**dict(row)) for row in found)
+
+
+def test_no_list_of_the_history_has_it(store: RunStore) -> None:
+    (own,) = store.create([CDVFT], "mine")
+    assert [run.id for run in store.history()] == [own.id]
+    assert [[run.id for run in group] for group in store.groups(10)] == [[own.id]]
+    assert (store.finished(), store.counts(), store.queued()) == ([], {"queued": 1}, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.remove(RUN),
+        lambda store: store.delete(RUN, ""),
+        lambda store: store.rename(RUN, "mine now", ""),
+        lambda store: store.set_private(RUN, True, ""),
+        lambda store: store.hide(RUN, True),
+        lambda store: store.ask_to_stop(RUN),
+        lambda store: store.set_state(RUN, "queued"),
+        lambda store: store.append(RUN, Note("mine")),
+        lambda store: store.leases.acquire(RUN, "1:1@here"),
+        lambda store: store.make_folder(RUN),
+    ],
+)
+def test_nobody_changes_it(store: RunStore, change) -> None:
+    before = sums(recorded.FOLDER)
+    with pytest.raises(StoreError):
+        change(store)
+    assert not store.owner(RUN, "")
+    assert store.get(RUN).state == "finished"
+    assert sums(recorded.FOLDER) == before
+    assert [*store.folders.path.iterdir()] == []
+
+
+def test_its_history_is_built_once_and_never_written(store: RunStore, own_cache: Path) -> None:
+    store.recorded()
+    (file,) = own_cache.iterdir()
+    built = file.stat().st_mtime_ns, file.read_bytes()
+    recorded.database.cache_clear()
+    with pytest.raises(StoreError, match="readonly"), recorded.database().writing() as connection:
+        connection.execute("DELETE FROM runs")
+    assert (file.stat().st_mtime_ns, file.read_bytes()) == built
+    assert [*own_cache.iterdir()] == [file], "neither a log nor a lock beside it"
+
+
+def test_it_is_there_where_the_cache_cannot_be_written(store: RunStore, own_cache: Path) -> None:
+    own_cache.write_text("a file where the folder would be")
+    assert [run.method for run in store.recorded()] == ["cdvft", "lora", "fourierft"]
+
+
+def test_a_program_that_came_without_it_has_none(store: RunStore, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path / "nothing")
+    recorded._groups.cache_clear()
+    assert (store.recorded(), store.get(RUN), store.ids_beginning("rec")) == ([], None, [])
+    recorded._groups.cache_clear()
+
+
+def test_no_imported_run_takes_its_place(store: RunStore, tmp_path: Path) -> None:
+    file = tmp_path / "history.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("run.json", "rows.jsonl"):
+            archive.write(recorded.FOLDER / RUN / name, f"{RUN}/{name}")
+    taken = import_untrusted(store, file, "mine")
+    assert (taken.ids, taken.known, taken.refused) == ([], 1, [])
+    assert store.history() == []
+
+
+def test_the_doctor_leaves_it_alone(store: RunStore) -> None:
+    before = sums(recorded.FOLDER)
+    store.recorded()
+    assert list(examine(store.root)) == []
+    assert sums(recorded.FOLDER) == before
+
+
+def test_an_immutable_database_is_read_from_where_nobody_can_write(tmp_path: Path, store: RunStore) -> None:
+    store.recorded()
+    place = tmp_path / "site-packages"
+    place.mkdir()
+    copy = shutil.copy(recorded.database().path, place / "recorded.sqlite")
+    place.chmod(0o500)
+    try:
+        with Database(Path(copy), immutable=True).reading() as connection:
+            assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == 3
+        assert [path.name for path in place.iterdir()] == ["recorded.sqlite"]
+    finally:
+        place.chmod(0o700)
