@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.figures.curves import layout
+from cdvft_app.figures.palette import layout
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -16,7 +16,7 @@ from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.costs.quantities import duration
 from cdvft_app.data.library import is_own, require_own
-from cdvft_app.figures import curves
+from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
 from cdvft_app.judging.verdict_text import counted
 from cdvft_app.methods import METHODS
@@ -107,7 +107,7 @@ def search_view(app: AppState, **arguments: Any) -> gr.HTML:
             "stop": partial(stop, app),
             "go_on": partial(go_on, app),
         },
-        lines=curves.lines(),
+        lines=palette.lines(),
         **arguments,
     )
 
@@ -205,7 +205,7 @@ def start_search(app: AppState, asked: SearchRequest, token: str) -> str:
         asked,
         token,
         f"Search: {plans[0].title}",
-        forecasts=[made.facts() if made else None for made in predictions],
+        forecasts=[made.as_json() if made else None for made in predictions],
         visitor=visitor(),
     )
 
