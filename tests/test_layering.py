@@ -31,6 +31,7 @@ LIBRARY = {
     "cost": {"blocks"},
     "factors": {"circulant", "blocks", "layer", "config"},
     "mean_pooled": set(),
+    "optimizers": {"layer"},
 }
 # The app's rooms; "cdvft" stands for the library.
 CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
@@ -50,6 +51,7 @@ APP = {
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
     "training": {
+        "search",
         "tasks",
         "metrics",
         "catalog",
@@ -66,6 +68,7 @@ APP = {
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
+    "search": CHOICES | {"events", "judging", "store"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
         "training",
@@ -91,6 +94,7 @@ APP = {
         "prediction",
         "public",
         "results",
+        "search",
         "sweep",
         "training",
         "store",
@@ -102,7 +106,7 @@ APP = {
     | {"approximate"}
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"data", "decision", "hub_jobs", "results", "public"}
-    | {"store", "sweep", "training.queue", "training.children", "training.device"}
+    | {"store", "search", "sweep", "training.queue", "training.children", "training.device"}
     | {
         "training.schedule",
         "training.slices",
@@ -122,6 +126,7 @@ LOCKS = (  # they start no thread
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
+    "optuna": ("cdvft_app.search", "cdvft_app.figures.search"),
     "threading": (
         "cdvft_app.training.queue",
         "cdvft_app.training.run",

@@ -150,11 +150,12 @@ def test_of_many_adapters_in_one_batch(
 
 
 FUSED_SHAPES = [
-    # d_out, d_in, m, block size: masked tiles, whole ones, blocks both ways, padded, several circulants
+    # d_out, d_in, m, block size: masked tiles, whole ones, padded blocks both ways, several circulants
     *[(d, d, 2, None) for d in (24, 49, 256)],
-    *[(64, 96, 2, 32), (50, 70, 2, 32), (96, 96, 3, None)],
+    *[(50, 70, 2, 32), (96, 96, 3, None)],
 ]
-if os.environ.get("CDVFT_WIDE"):  # every radix; a quarter of an hour in the interpreter
+if os.environ.get("CDVFT_WIDE"):  # every radix, whole blocks; a quarter of an hour in the interpreter
+    FUSED_SHAPES += [(64, 96, 2, 32)]
     FUSED_SHAPES += [(d, d, 2, None) for d in (512, 640, 768, 1000, 1280, 1536, 1792, 2048, 4096)]
 
 
@@ -195,8 +196,8 @@ def test_of_the_fused_kernels(operators: ModuleType, shape: tuple, dtype: torch.
 
 
 @needs_linux
-@given(st.sampled_from(FUSED_SHAPES[:6]), st.integers(2, 9), st.integers(1, 9), st.data())
-@settings(examples, max_examples=8)
+@given(st.sampled_from(FUSED_SHAPES[:5]), st.integers(2, 6), st.integers(1, 6), st.data())
+@settings(examples, max_examples=6)
 def test_the_fused_kernels_give_a_row_the_same_however_many_rows_there_are(
     operators: ModuleType, shape: tuple, rows: int, fewer: int, data: st.DataObject
 ) -> None:
