@@ -21,6 +21,7 @@ from cdvft_app.commands.cost import cost, measure
 from cdvft_app.commands.history import delete, doctor, history, runs
 from cdvft_app.commands.models import models
 from cdvft_app.commands.results import export, predict, push
+from cdvft_app.commands.search import search
 from cdvft_app.commands.send import follow_again, script, send
 from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
@@ -54,8 +55,8 @@ def serve_page(
 
 
 for command in (
-    cost, measure, models, sweep, train, send, script, resume, runs, predict, apply, serve, export, push,
-    delete, doctor
+    cost, measure, models, search, sweep, train, send, script, resume, runs, predict, apply, serve, export,
+    push, delete, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.command("app")(serve_page)
