@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime
 import json
 from pathlib import Path
@@ -19,9 +20,11 @@ from cdvft_app.data.answered_file import (
     Answer,
     Answers,
     read_unlabelled,
+    read_unlabelled_in_child,
     require_writable,
     rows_of,
     write_answered,
+    write_answered_in_child,
 )
 from cdvft_app.data.source import LIMITS, DataRefused
 
@@ -190,6 +193,22 @@ def test_conversations_that_end_with_a_question_have_a_prompt(answered, tmp_path
     ]  # fmt: skip
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [[*one] for one in found] == [["messages", "answer", "confidence"]] * 3
+
+
+def test_a_child_reads_and_writes_the_same(answered, tmp_path):
+    file = made.written(tmp_path, "id,text\n1,a\n2,=b\n")
+    answers = [Answer("x", 0.5, True, "x"), Answer("y", 0.25, False, "x")]
+    here = answered(file, "here.csv", answers, CHECKED)
+    folder = tmp_path / "in child"
+    folder.mkdir()
+    kept = read_unlabelled_in_child(file, folder, LIMITS)
+    Answers(folder / ANSWERS, {}).add(answers)
+    out = tmp_path / "child.csv"
+    written = write_answered_in_child(file, out, folder, inputs=["text"], added=CHECKED, limits=LIMITS)
+    assert (kept.rows, kept.columns) == (2, ("id", "text"))
+    assert out.read_bytes() == here.read_bytes() and written == answered.written
+    with pytest.raises(DataRefused, match="more than 1 rows"):
+        read_unlabelled_in_child(file, folder, dataclasses.replace(LIMITS, rows=1))
 
 
 def test_an_ending_that_is_no_format_is_refused(tmp_path):
