@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cdvft.hotswap import hotswap_adapter
     from cdvft.layer import CDVFTLayer, CDVFTLinear
     from cdvft.model import CDVFTModel
+    from cdvft.optimizers import create_optimizer
 
 __all__ = [
     "CDVFTConfig",
@@ -31,6 +32,7 @@ __all__ = [
     "CDVFTLinear",
     "CDVFTModel",
     "Factors",
+    "create_optimizer",
     "hotswap_adapter",
 ]
 
@@ -41,6 +43,7 @@ _MODULES = {
     "CDVFTLinear": "layer",
     "CDVFTModel": "model",
     "Factors": "circulant",
+    "create_optimizer": "optimizers",
     "hotswap_adapter": "hotswap",
 }
 _SUBMODULES = {"blocks", "circulant", "config", "cost", "factors", "kernels", "layer", "model"}

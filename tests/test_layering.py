@@ -16,21 +16,22 @@ LIBRARY = {
     "config": {"registration", "kernels"},
     "quantized": set(),
     "merging": {"quantized"},
-    "short_way": {"kernels", "private_names"},
+    "inference_fast_path": {"circulant", "kernels", "private_names"},
     "layer": {"kernels", "circulant", "config", "merging", "quantized"}
-    | {"blocks", "short_way", "private_names"},
+    | {"blocks", "inference_fast_path", "private_names"},
     "conv2d": {"layer"},
     "experts": {"config", "layer"},
     "targets": {"config", "conv2d", "quantized"},
     "mixed_batches": {"layer"},
-    "weighted": {"config", "layer"},
-    "hotswap": {"config", "experts", "layer", "targets", "weighted"},
+    "weighted_adapters": {"config", "layer"},
+    "hotswap": {"config", "experts", "layer", "targets", "weighted_adapters"},
     "model": {"layer", "conv2d", "experts", "mixed_batches", "quantized", "registration"}
-    | {"targets", "weighted"},
+    | {"targets", "weighted_adapters"},
     "registration": set(),
     "cost": {"blocks"},
     "factors": {"circulant", "blocks", "layer", "config"},
     "mean_pooled": set(),
+    "optimizers": {"layer"},
 }
 # The app's rooms; "cdvft" stands for the library.
 CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
@@ -50,6 +51,7 @@ APP = {
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
     "training": {
+        "search",
         "tasks",
         "metrics",
         "catalog",
@@ -66,6 +68,7 @@ APP = {
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
+    "search": CHOICES | {"events", "judging", "store"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
         "training",
@@ -91,6 +94,7 @@ APP = {
         "prediction",
         "public",
         "results",
+        "search",
         "sweep",
         "training",
         "store",
@@ -102,7 +106,7 @@ APP = {
     | {"approximate"}
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"data", "decision", "hub_jobs", "results", "public"}
-    | {"store", "sweep", "training.queue", "training.children", "training.device"}
+    | {"store", "search", "sweep", "training.queue", "training.children", "training.device"}
     | {
         "training.schedule",
         "training.slices",
@@ -122,6 +126,7 @@ LOCKS = (  # they start no thread
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
+    "optuna": ("cdvft_app.search", "cdvft_app.figures.search"),
     "threading": (
         "cdvft_app.training.queue",
         "cdvft_app.training.run",

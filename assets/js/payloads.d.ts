@@ -323,6 +323,59 @@ export interface HubReach {
   text: string;
 }
 
+/** One trial: its run and what it tried; loss and score are of validation rows, None before its end. */
+export interface SearchTrial {
+  number: number;
+  run: string | null;
+  state: string;
+  settings: string;
+  loss: number | null;
+  score: string | null;
+}
+
+export interface SearchFigure {
+  title: string;
+  figure: Figure;
+}
+
+/** One method's part of a search. `figures` have a title each; none before there is something to draw. */
+export interface SearchedMethod {
+  method: string;
+  label: string;
+  trials: SearchTrial[];
+  budget: number;
+  best: number | null;
+  sentences: string[];
+  figures: SearchFigure[];
+}
+
+/** A search as it is now. `race`: the address of the form that races the best of each; None before that. `waits`: nothing trains, and a run waits to be resumed. */
+export interface SearchShown {
+  title: string;
+  methods: SearchedMethod[];
+  running: boolean;
+  waits: boolean;
+  race: string | null;
+}
+
+/** What is shown of a search, unless the page has it as of `known` already; or `missing`. */
+export interface SearchAnswer {
+  missing?: boolean;
+  mine?: boolean;
+  known?: string;
+  shown?: SearchShown;
+}
+
+/** The search that is watched; None: none. */
+export interface SearchView {
+  group: string | null;
+  token: string;
+}
+
+/** Fixed props of the view. */
+export interface SearchFixed extends Styled {
+}
+
 export interface PagesFixed {
   pages: [string, string][];
 }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 EVALUATION_SEED = 0  # evaluation rows are the same for every run, whatever its seed
+VALIDATION_SEED = 1  # so are validation rows
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,16 @@ def load_rows(
     train_examples: int,
     evaluation_examples: int,
     seed: int,
+    validation: bool = False,
     progress: Progress = silent,
     should_stop: ShouldStop = never,
 ) -> Rows:
     """Rows of a dataset, drawn at random: training ones by `seed`, evaluation ones always the same.
 
     Where there are fewer rows than asked for, all are taken. Data without an evaluation split gives one row
-    in `ONE_HELD_OUT_IN` to evaluation, always the same ones, and none of them is trained on.
+    in `ONE_HELD_OUT_IN` to evaluation, always the same ones, and none of them is trained on. With
+    `validation` one training row in `ONE_HELD_OUT_IN` stands in the place of evaluation rows, in the same
+    way; the evaluation rows are then neither trained nor evaluated on.
 
     Raises:
         DownloadFailed: it could not be had or read; says why and what to do.
@@ -91,6 +95,10 @@ def load_rows(
         order, trainable = order[:held_out], order[held_out:]
     else:
         trainable = np.arange(len(train.labels))
+    if validation:
+        shuffled = np.random.default_rng(VALIDATION_SEED).permutation(trainable)
+        held_out = len(shuffled) // ONE_HELD_OUT_IN
+        evaluation, order, trainable = train, shuffled[:held_out], shuffled[held_out:]
     drawn = np.random.default_rng(seed).permutation(trainable)[:train_examples]
     kept = order[:evaluation_examples]
     return Rows(

@@ -20,6 +20,7 @@ from cdvft_app.commands.cost import cost, measure
 from cdvft_app.commands.history import delete, doctor, history, runs
 from cdvft_app.commands.models import models
 from cdvft_app.commands.results import export, predict, push
+from cdvft_app.commands.search import search
 from cdvft_app.commands.send import follow_again, script, send
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
@@ -52,7 +53,8 @@ def serve(
 
 
 for command in (
-    cost, measure, models, sweep, train, send, script, resume, runs, predict, export, push, delete, doctor
+    cost, measure, models, search, sweep, train, send, script, resume, runs, predict, export, push, delete,
+    doctor,
 ):  # fmt: skip
     app.command()(command)
 app.command("app")(serve)

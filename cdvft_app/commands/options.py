@@ -91,6 +91,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "Examples a step, over all processes."),
     "train_examples": (int, "How many training examples to use."),
     "evaluation_examples": (int, "How many evaluation examples to use."),
+    "evaluate_on": (str, "evaluation, or validation: training rows held out to choose settings by."),
     "max_length": (int, "Text: tokens after which an example is cut."),
     "image_size": (int, "Images: side in pixels."),
     "schedule": (str, "Learning rate after the warm-up: linear, cosine, constant."),

@@ -131,8 +131,10 @@ class Comparison:
 
 
 def from_run(run: RunRecord) -> Outcome | None:
-    """A finished run's outcome; None where it has no score."""
+    """A finished run's outcome; None where it has no score, or one of validation rows."""
     if run.state != "finished" or run.metric is None or run.metric_name is None:
+        return None
+    if run.settings.evaluate_on == "validation":
         return None
     return Outcome(
         id=run.id,

@@ -59,6 +59,8 @@ NOUNS = {
     "more row": "more rows",
     "more seed": "more seeds",
     "setting": "settings",
+    "trial": "trials",
+    "validation row": "validation rows",
     "more": "more",
 }
 

@@ -60,6 +60,10 @@ class Cdvft(Method):
             ("input diagonal", "zero_input"),
         ),
     )  # fmt: skip
+    input_diagonal_lr_ratio: float = setting(
+        1.0, symbol="input rate", title="times the learning rate", named="changed", gt=0, le=1000,
+        hint="The input diagonal begins at ones and moves little: above 1 it learns faster than the others.",
+    )  # fmt: skip
 
     def learning_rate_of(self, found: float) -> float:
         """More factors move further at the same rate.
@@ -91,7 +95,9 @@ class Cdvft(Method):
     def peft_config(self, **more: Any) -> CDVFTConfig:
         from cdvft import CDVFTConfig
 
-        return CDVFTConfig(**self.setting_values(), **more)
+        of_training = "input_diagonal_lr_ratio"
+        own = {name: value for name, value in self.setting_values().items() if name != of_training}
+        return CDVFTConfig(**own, **more)
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         """ "diagonal.0", "circulant.0", ... in the order in which they are applied."""

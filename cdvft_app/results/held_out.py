@@ -47,10 +47,16 @@ def load(run: FinishedRun) -> Split:
     Raises:
         ResultsError: the data cannot be had any more.
     """
-    count = run.plan.settings.evaluation_examples
-    assert count is not None
+    settings = run.plan.settings
+    assert settings.evaluation_examples is not None
     try:
-        rows = load_rows(run.plan.dataset, train_examples=1, evaluation_examples=count, seed=0)
+        rows = load_rows(
+            run.plan.dataset,
+            train_examples=1,
+            evaluation_examples=settings.evaluation_examples,
+            seed=0,
+            validation=settings.evaluate_on == "validation",
+        )
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
     return rows.evaluation

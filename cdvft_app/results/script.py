@@ -74,6 +74,7 @@ def write_script(
         train_examples=settings.train_examples,
         evaluation_examples=settings.evaluation_examples,
         seed=settings.seed,
+        validation=settings.evaluate_on == "validation",
         progress=progress,
     )
     folder.mkdir()
@@ -177,6 +178,7 @@ def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> 
         "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
         "BATCH_SIZE": own.batch_size,
         "LEARNING_RATE": own.method.learning_rate,
+        "INPUT_DIAGONAL_LR_RATIO": getattr(own.method, "input_diagonal_lr_ratio", 1.0),
         "WEIGHT_DECAY": own.weight_decay,
     }
 
@@ -421,8 +423,8 @@ class Order(torch.utils.data.Sampler):
         return iter(get_length_grouped_indices(lengths, BATCH_SIZE, generator=generator))
 
 
-class TwoRates(Trainer):
-    \"\"\"The head has a learning rate of its own.\"\"\"
+class OwnRates(Trainer):
+    \"\"\"The head has a learning rate of its own, and CDVFT's input diagonals may.\"\"\"
 
     def _get_train_sampler(self, *_):
         return Order()
@@ -433,16 +435,19 @@ class TwoRates(Trainer):
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 in_head = name.removeprefix("base_model.model.").startswith(f"{HEAD}.")
-                groups.setdefault((in_head, name not in decayed), []).append(parameter)
+                of_input = "cdvft_diagonals" in name and name.endswith(".0")
+                groups.setdefault((in_head, of_input, name not in decayed), []).append(parameter)
         kind, options = self.get_optimizer_cls_and_kwargs(self.args)
         self.optimizer = kind(
             [
                 {
-                    "params": groups[in_head, spared],
-                    "lr": HEAD_LEARNING_RATE if in_head else LEARNING_RATE,
+                    "params": groups[in_head, of_input, spared],
+                    "lr": HEAD_LEARNING_RATE
+                    if in_head
+                    else LEARNING_RATE * (INPUT_DIAGONAL_LR_RATIO if of_input else 1),
                     "weight_decay": 0.0 if spared else WEIGHT_DECAY,
                 }
-                for in_head, spared in sorted(groups)
+                for in_head, of_input, spared in sorted(groups)
             ],
             **options,
         )
@@ -458,7 +463,7 @@ class TwoRates(Trainer):
 
 cuda = torch.cuda.is_available()
 bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-trainer = TwoRates(
+trainer = OwnRates(
     model=model,
     args=TrainingArguments(
         output_dir="checkpoints",
@@ -702,6 +707,20 @@ class AnswersOnly(Trainer):
 
     def _get_train_sampler(self, *_):
         return Order()
+
+    def create_optimizer(self, *_):
+        \"\"\"CDVFT's input diagonals may have a learning rate of their own.\"\"\"
+        optimizer = super().create_optimizer(self.model)
+        parameters = {id(one): name for name, one in self.model.named_parameters()}
+        for group in list(optimizer.param_groups):
+            names = [parameters[id(one)] for one in group["params"]]
+            of_input = ["cdvft_diagonals" in name and name.endswith(".0") for name in names]
+            if INPUT_DIAGONAL_LR_RATIO != 1 and any(of_input):
+                own = [one for one, is_input in zip(group["params"], of_input) if is_input]
+                group["params"] = [one for one, is_input in zip(group["params"], of_input) if not is_input]
+                rate = LEARNING_RATE * INPUT_DIAGONAL_LR_RATIO
+                optimizer.add_param_group({**group, "params": own, "lr": rate})
+        return optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, **_):
         labels = inputs.pop("labels")

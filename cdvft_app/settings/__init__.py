@@ -148,6 +148,9 @@ class RunSettings(_Choices):
     """One run of one method, complete and immutable; its JSON reproduces the run."""
 
     method: AnyMethod
+    evaluate_on: Literal["evaluation", "validation"] = Field(
+        "evaluation", description="validation: training rows that are held out to choose settings by"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -129,6 +129,32 @@ class RunStore:
                 self.folders.keep_facts(run.id)
         return made
 
+    def add_to_group(self, run_id: str, settings: RunSettings, process: str | None = None) -> RunRecord:
+        """One more run in the group of this one: of its owner, under its name, and seen by whoever sees it.
+
+        It is queued; with `process` it skips the queue, which trains it now.
+        """
+        same = "group_id", "token_hash", "sweep", "visitor", "private", "family"
+        with self._database.writing() as connection:
+            query = f"SELECT name, {', '.join(same)} FROM runs WHERE id = ?"
+            member = connection.execute(query, (possible_id(run_id),)).fetchone()
+            if member is None:
+                raise UnknownRun(no_run(run_id))
+            query = "SELECT max(position) + 1 FROM runs WHERE group_id = ?"
+            run = _insert(
+                connection,
+                settings,
+                position=connection.execute(query, (member["group_id"],)).fetchone()[0],
+                name=member["name"],
+                forecast=None,
+                shared={name: member[name] for name in same},
+                process=process,
+            )
+        with suppress(StoreError):  # as for those of `create`
+            self.make_folder(run.id)
+            self.folders.keep_facts(run.id)
+        return run
+
     def get(self, run_id: object) -> RunRecord | None:
         """The run, or None for anything that is not the id of one."""
         finds = self._recorded if recorded.has_run(run_id) else self._seen

@@ -48,6 +48,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
             train_examples=settings.train_examples,
             evaluation_examples=settings.evaluation_examples,
             seed=settings.seed,
+            validation=settings.evaluate_on == "validation",
             progress=progress,
             should_stop=should_stop,
         )

@@ -15,6 +15,7 @@ from typing import Any
 from cdvft_app.catalog import libraries
 from cdvft_app.events import Sent
 from cdvft_app.public.budget import Budget
+from cdvft_app.search import SearchRequest, study
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import replication
@@ -130,6 +131,35 @@ class RunQueue:
             self._changed.notify_all()
         return ids
 
+    def submit_search(
+        self,
+        request: SearchRequest,
+        token: str,
+        title: str,
+        *,
+        forecasts: Sequence[Mapping[str, Any] | None] = (),
+        visitor: str | None = None,
+    ) -> str:
+        """Begin a search, whose first trial is queued, and each next one when that before it has ended.
+
+        `forecasts` are of one trial of each method; all trials must fit into the visitor's budget. Returns
+        the id of the search's group.
+
+        Raises:
+            InvalidChoice, QueueFull, OverBudget, StoreError: with a sentence.
+        """
+        if self._executor.is_paged:
+            raise QueueFull(NO_SWEEPS)
+        promised = zip(request.budgets(), map(_whole_seconds, forecasts), strict=False)
+        with self._changed:
+            self._check_room(1, token, True, visitor)
+            self.budget.require(visitor, sum(trials * seconds for trials, seconds in promised))
+            run = study.begin(
+                self._store, request, token, title, visitor=visitor, forecast=next(iter(forecasts), None)
+            )
+            self._changed.notify_all()
+        return run.group_id
+
     def follow(
         self,
         settings: Sequence[RunSettings],
@@ -224,6 +254,9 @@ class RunQueue:
 
     def _work(self) -> None:
         process = this_process()
+        if threading.current_thread() is self._threads[0]:
+            for group_id in study.groups(self._store):  # whose latest trial ended as the program before did
+                self._advance(group_id)
         while not self._closing.is_set():
             run = None
             with self._changed:
@@ -257,12 +290,27 @@ class RunQueue:
 
     def _end(self, run: RunRecord, outcome: Outcome) -> None:
         self._settle(run, outcome)
+        if run.sweep:
+            self._advance(run.group_id)
         log.info("A run ended.", extra={"run_id": run.id, "state": self._store.state(run.id)})
         try:
             replication.replicate(self._store, run.id)
         except StoreError as error:  # it is here all the same
             log.warning("%s", error, extra={"run_id": run.id})
         self._notify_webhook(run.id)
+
+    def _advance(self, group_id: str) -> None:
+        """The next trial of a search, if the group is one whose latest has ended."""
+        if self._closing.is_set():
+            return
+        try:
+            made = study.advance(self._store, group_id)
+        except Exception:  # whatever it is, other runs go on
+            log.exception("A search could not go on.", extra={"group_id": group_id})
+            return
+        if made is not None:
+            with self._changed:
+                self._changed.notify_all()
 
     def _notify_webhook(self, run_id: str) -> None:
         """The operator's webhook, beside the next run."""

@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from cdvft_app.events import Done, Event, Halt, TrainingFailed, TrainingPaused, TrainingStopped
 from cdvft_app.public.budget import Budget
+from cdvft_app.search import study
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import leases
@@ -160,6 +161,7 @@ def train_run(
         KeyboardInterrupt: passed on; the run is `interrupted`.
     """
     folder, lost = store.folder(run.id), False
+    pruning = study.Pruning(store, run)
 
     def emit(event: Event) -> None:
         nonlocal lost
@@ -169,11 +171,14 @@ def train_run(
             lost = True
         else:
             listen(event)
+            if note := pruning.see(event):
+                emit(note)
 
     def should_stop() -> Halt:
         if lost:
             return Halt.PAUSE
-        return stop() or (Halt.STOP if store.state(run.id) == "stopping" else Halt.NO)
+        asked = pruning.is_pruned or store.state(run.id) == "stopping"
+        return stop() or (Halt.STOP if asked else Halt.NO)
 
     def end(state: RunState, why: str) -> None:
         with suppress(LeaseLost):  # whoever ended the lease has said why

@@ -193,6 +193,7 @@ class _Run:
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=head_learning_rate(plan),
+            input_ratio=getattr(method, "input_diagonal_lr_ratio", 1.0),
             clock=self.clock,
             compiled=compiled_steps(plan, prepared, emit),
         )

@@ -30,6 +30,7 @@ const PARAMETERS = {
   tab: TEXT,
   run: LIST, // ids of the runs that Train and Use show
   page: TEXT, // of Compare
+  search: TEXT, // a search for settings: a group of runs
   sweep: TEXT, // a group of runs, or the recipe of a recorded sweep
   heatmap: TEXT, // the dimensions of a sweep's heatmap
   factors: TEXT, // the run that Factors shows

@@ -22,7 +22,7 @@ from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import job, job_again, model_choice, slice_events, uploaded_choice
+from cdvft_app.ui.train import job, job_again, model_choice, search, slice_events, uploaded_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
@@ -54,6 +54,7 @@ def build(app: AppState) -> OnVisit:
             controls.folded()
             with gr.Accordion("The method in one line", open=False, elem_classes=["fold"]):
                 gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+            searched = search.search_form()
             as_job = job.job_form()
             with gr.Column(elem_classes=["go"]):
                 counts = gr.HTML(at_first.counts, elem_id="counts", apply_default_css=False)
@@ -64,6 +65,7 @@ def build(app: AppState) -> OnVisit:
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
         with gr.Column(elem_classes=["watch"]):
             view = run_view(app.store, before_any_answer(app.store), slices=app.queue.slices, elem_id="run")
+            found = search.search_view(app, elem_id="search")
             history = history_view(app.store, elem_id="history")
             history_file(app, token)
 
@@ -208,6 +210,15 @@ def build(app: AppState) -> OnVisit:
         sent=lambda mine, ids: {view: shown(ids, "new", mine, time.time_ns()), reason: "", token: mine},
         outputs=[view, reason, token],
     )
+    search.connect(
+        app,
+        searched,
+        found,
+        inputs=form_inputs,
+        values_of=form_values,
+        methods=field["methods"],
+        token=token,
+    )
     job_again.connect(
         app,
         as_job,
@@ -263,6 +274,12 @@ def build(app: AppState) -> OnVisit:
             settings_of_race["data"] = None
         return fill(form.remembered(settings_of_race))
 
+    def race_best(shown_search: Any, mine: str) -> list[Any]:
+        values = search.best_of(app, shown_search, token_of(mine))
+        return [gr.skip()] * (len(fields) + 3) if values is None else fill(values)
+
+    into_form = [*form_inputs, *own.parts]
+    recount_after(found.race_best(race_best, [found, token], into_form, **QUIET))
     recount_after(view.use_settings(use_settings, [view, token], [*form_inputs, *own.parts], **QUIET))
 
     # A visit: who it is, what the form holds by the address or held before, which runs the address names.

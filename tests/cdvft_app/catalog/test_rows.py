@@ -54,6 +54,28 @@ def test_digits_are_drawn_alike_and_never_from_what_is_held_out() -> None:
     assert len(everything.train) == entry.examples
 
 
+@pytest.mark.parametrize("has_split", [False, True])
+def test_validation_rows_are_training_rows_that_are_held_out(tmp_path: Path, has_split: bool) -> None:
+    rows, folder = [(f"text {n}", n % 2) for n in range(100)], tmp_path / "data"
+    write_csv(folder / "train.csv", ("text", "label"), rows)
+    if has_split:
+        write_csv(folder / "test.csv", ("text", "label"), [(f"held out {n}", n % 2) for n in range(20)])
+    entry = local(folder)
+
+    def drawn(seed: int, validation: bool) -> tuple[set[str], set[str]]:
+        found = load_rows(
+            entry, train_examples=1000, evaluation_examples=1000, seed=seed, validation=validation
+        )
+        return set(found.train.inputs), set(found.evaluation.inputs)
+
+    train, evaluation = drawn(0, validation=False)
+    trained_on, validation = drawn(0, validation=True)
+    assert trained_on | validation == train and not trained_on & validation
+    assert len(validation) == len(train) // 5
+    assert not validation & evaluation and not trained_on & evaluation
+    assert drawn(7, validation=True)[1] == validation, "the same rows whatever the seed"
+
+
 def test_labels_belong_to_their_rows() -> None:
     from sklearn.datasets import load_digits
 

@@ -21,6 +21,7 @@ def test_settings_are_named_in_their_order_with_their_start_values():
         "block_size": None,
         "alpha": 1.0,
         "init_weights": "zero_output",
+        "input_diagonal_lr_ratio": 1.0,
     }
     assert list(FourierFT.settings()) == ["n", "scaling"] and Full.settings() == {}
     rank = Lora.settings()["r"]

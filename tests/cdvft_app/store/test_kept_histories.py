@@ -62,7 +62,13 @@ def test_its_latest_race_is_its_owners_and_goes_on(store):
 def test_its_runs_have_their_methods_with_their_own_settings(race):
     own = {key: run.settings.method.setting_values() for key, run in race.items()}
     assert own == {
-        "cdvft": {"m": 3, "block_size": 64, "alpha": 1.0, "init_weights": "zero_output"},
+        "cdvft": {
+            "m": 3,
+            "block_size": 64,
+            "alpha": 1.0,
+            "init_weights": "zero_output",
+            "input_diagonal_lr_ratio": 1.0,
+        },
         "lora": {"r": 4},
         "fourierft": {"n": 200, "scaling": 150.0},
         "c3a": {"block_size": 384},

@@ -1,0 +1,187 @@
+"""`python -m cdvft_app search`: find settings on validation rows, trial by trial, in this terminal.
+
+Trials are runs of one group in the history, so the page shows them too. The same command again goes on where
+the search was cut off; of one that has ended it prints what was found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cdvft_app import catalog
+from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.commands import FINISHED, STOPPED
+from cdvft_app.commands.options import Answer, EvaluationFile, File, Label, Prompt, Text, with_sizes
+from cdvft_app.commands.train import ProgressBar, uploaded_dataset
+from cdvft_app.data import library
+from cdvft_app.data.inspect import nearest_recipe
+from cdvft_app.methods import InvalidChoice
+from cdvft_app.methods.flat import write_run
+from cdvft_app.prediction import admitted
+from cdvft_app.search import SearchRequest, parse_search, results, study
+from cdvft_app.settings.environment import environment
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import UNFINISHED
+from cdvft_app.sweep import numbers
+from cdvft_app.training.run import run_here
+
+LOOKED_THROUGH = 50  # groups of trials, for a search that was cut off
+
+
+@with_sizes
+def search(
+    sizes: dict[str, str],
+    *,
+    recipe: Annotated[
+        str | None, typer.Option(help="Model, data and starting values that go together.")
+    ] = None,
+    data: File = None,
+    text: Text = None,
+    label: Label = None,
+    prompt: Prompt = None,
+    answer: Answer = None,
+    evaluation: EvaluationFile = None,
+    methods: Annotated[str, typer.Option(help="Methods, with commas; each has the same budget.")] = "cdvft",
+    trials: Annotated[int | None, typer.Option(help="Trials a method, at most.")] = None,
+    random_trials: Annotated[int | None, typer.Option(help="How many of them are drawn at random.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Seconds of training a method, at most.")] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(help="Lowest and highest learning rate, times each method's usual one: 0.1,10."),
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(help="Passes over the training examples; several, with commas, are searched."),
+    ] = None,
+    target_modules: Annotated[
+        list[str] | None,
+        typer.Option(help="Layers with commas; give it once a choice; of one method."),
+    ] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help="What gives trials up early: median, hyperband, none.")
+    ] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Try every rate and value, in place of TPE.")] = False,
+    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; stands above epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
+    train_examples: Annotated[int | None, typer.Option(help="How many training examples to use.")] = None,
+    evaluation_examples: Annotated[
+        int | None, typer.Option(help="How many validation examples to use.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the trials' runs and of what is proposed.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was searched before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+) -> None:
+    """Find rates and sizes for a recipe, or for --data of your own, by the loss on held-out training rows.
+
+    The same command again goes on.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    shared = ("recipe", "max_steps", "batch_size", "train_examples", "evaluation_examples", "seed")
+    base = {name: given[name] for name in shared if name in given} | {"methods": methods.split(",")}
+    if data:
+        own = uploaded_dataset(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
+        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
+    own_names = ("trials", "random_trials", "seconds", "pruner")
+    asked = {name: given[name] for name in own_names if name in given}
+    asked |= {"rates": numbers(rates)} if rates else {}
+    tried = numbers(epochs or "")
+    if len(tried) == 1:
+        base["epochs"] = tried[0]
+    elif tried:
+        asked["epochs"] = tried
+    if target_modules:
+        asked["target_modules"] = [one.split(",") for one in target_modules]
+    lists = {name: numbers(typed) for name, typed in sizes.items()}
+    request = parse_search({"base": base, "grid": grid, **asked, **lists})
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InvalidChoice("A search trains in one process; start it without a launcher.")
+    store = RunStore.default()
+    for settings in request.every_value():
+        catalog.resolve(settings)
+    plans = [catalog.resolve(settings) for settings in request.middle()]
+    require_in_reach([plans[0].model, plans[0].dataset])
+    for plan in plans:
+        admitted(plan, store, environment().max_run_seconds)  # before the first one begins
+    group_id = None if again else _begun(store, request)
+    group_id, stopped = _run_all(store, request, group_id, f"Search: {plans[0].title}")
+    _print_results(store, group_id, as_json)
+    raise typer.Exit(STOPPED if stopped else FINISHED)
+
+
+def _begun(store: RunStore, request: SearchRequest) -> str | None:
+    """The latest search for the same that nobody is at, if there is one."""
+    for runs in store.groups(LOOKED_THROUGH, sweeps=True):
+        found = study.load(store, runs[0].group_id)
+        if found and found.request == request and not any(run.state in UNFINISHED for run in runs):
+            return found.group_id
+    return None
+
+
+def _run_all(store: RunStore, request: SearchRequest, group_id: str | None, title: str) -> tuple[str, bool]:
+    """Train until every method has had its budget; returns the group, and whether somebody stopped it."""
+    while True:
+        run = _next_run(store, request, group_id, title)
+        if run is None:
+            assert group_id is not None  # a search has a run
+            return group_id, False
+        group_id = run.group_id
+        try:
+            with ProgressBar() as bar:
+                ended = run_here(store, lambda _, run=run: run, bar.listen)  # type: ignore[misc]
+        except KeyboardInterrupt:
+            _print_status("Interrupted; the same command goes on.")
+            raise typer.Exit(STOPPED) from None
+        found = study.load(store, group_id)
+        assert found is not None
+        given_up = study.is_given_up(found, run.id)
+        _print_status(f"{ended.settings.method.label()}: {_outcome(store, ended, given_up)}")
+        if ended.state == "stopped" and not given_up:
+            _print_status("Stopped; the same command goes on.")
+            return group_id, True
+
+
+def _next_run(store: RunStore, request: SearchRequest, group_id: str | None, title: str) -> RunRecord | None:
+    """The run that was cut off, taken again, or the next one; None where the search has ended."""
+    process = this_process()
+    if group_id is None:
+        return study.begin(store, request, None, title, process=process)
+    found = study.load(store, group_id)
+    assert found is not None
+    for run in store.group(group_id):
+        if run.is_resumable and run.state != "failed" and not study.is_given_up(found, run.id):
+            store.set_visitor(run.id, None)
+            return store.leases.acquire(run.id, process)
+    return study.advance(store, group_id, process)
+
+
+def _outcome(store: RunStore, run: RunRecord, given_up: bool) -> str:
+    rate = f"learning rate {run.settings.method.learning_rate:g}"
+    loss = study.final_loss(store, run)
+    if run.state == "finished" or given_up:
+        return f"{rate}: validation loss {loss:.4g}" + (", given up early" if given_up else "")
+    return f"{rate}: {run.state}. {run.reason or ''}".strip()
+
+
+def _print_results(store: RunStore, group_id: str, as_json: bool) -> None:
+    found = study.load(store, group_id)
+    assert found is not None
+    methods = results.methods(store, found)
+    best = study.best_runs(store, found)
+    if as_json:
+        answer = {"group_id": group_id, "methods": methods}
+        print(json.dumps(answer | {"race": [write_run(one) for one in best]}))
+        return
+    for method in methods:
+        for sentence in method["sentences"]:
+            print(sentence)
+
+
+def _print_status(sentence: str) -> None:
+    print(sentence, file=sys.stderr)

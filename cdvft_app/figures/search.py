@@ -1,0 +1,42 @@
+"""A search's figures: Optuna's own, on this page's ground."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cdvft_app.figures.palette import layout
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+MIN_TRIALS = 4
+"""Completed ones, from which it is told how much each setting matters."""
+
+
+def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
+    """(title, plotly figure) of a study, whose trials' values are validation losses; as far as it goes."""
+    from optuna import visualization
+    from optuna.trial import TrialState
+
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    searched = {name for one in done for name in one.params}
+    found = []
+    if done:
+        found.append(("Validation loss, trial by trial", visualization.plot_optimization_history(study)))
+        found.append(("Every trial's settings", visualization.plot_parallel_coordinate(study)))
+    if len(done) >= MIN_TRIALS and len(searched) > 1:
+        found.append(("How much each setting matters", visualization.plot_param_importances(study)))
+    return [(title, _on_this_page(json.loads(figure.to_json()))) for title, figure in found]
+
+
+def _on_this_page(figure: dict[str, Any]) -> dict[str, Any]:
+    """With the page's fonts and colours in place of plotly's template; its title stands above it."""
+    ours, theirs = layout(), figure["layout"]
+    for name in ("template", "title"):
+        theirs.pop(name, None)
+    axes = {name: ours[name[:5]] | theirs[name] for name in theirs if name.startswith(("xaxis", "yaxis"))}
+    quiet = {name: ours[name] for name in ("paper_bgcolor", "plot_bgcolor", "font", "hoverlabel")}
+    # A parallel plot's first and last labels stand beyond its axes.
+    margin = {"l": 70, "r": 70, "t": 50, "b": 50}
+    return {"data": figure["data"], "layout": theirs | axes | quiet | {"margin": margin}}

@@ -1,0 +1,120 @@
+"""What a search has found so far, with its doubt, for the terminal and for the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cdvft_app.judging import row_scores
+from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
+from cdvft_app.judging.verdict_text import counted, result
+from cdvft_app.metrics import get_metric
+from cdvft_app.payloads.train import SearchedMethod, SearchTrial
+from cdvft_app.search.request import RATE
+from cdvft_app.search.study import PRUNED, RUN, Search, final_loss
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+EDGE = 0.05
+"""Of the searched range, in logarithms: a best rate so near to an end says that the range was too narrow."""
+
+
+def methods(store: RunStore, search: Search) -> list[SearchedMethod]:
+    """Each method's trials and what they show, without figures."""
+    runs = {run.id: run for run in store.group(search.group_id)}
+    return [_method(store, search, runs, place) for place in range(len(search.studies))]
+
+
+def _method(store: RunStore, search: Search, runs: Mapping[str, RunRecord], place: int) -> SearchedMethod:
+    method, trials = search.request.base.methods[place], search.trials(place)
+    best = search.best(place)
+    return {
+        "method": method.key,
+        "label": method.label(),
+        "trials": [_trial(store, runs.get(one.user_attrs.get(RUN, "")), one) for one in trials],
+        "budget": search.request.budgets()[place],
+        "best": None if best is None else best.number,
+        "sentences": _sentences(store, search, runs, place),
+        "figures": [],
+    }
+
+
+def _trial(store: RunStore, run: RunRecord | None, trial: FrozenTrial) -> SearchTrial:
+    metric = get_metric(run.metric_name) if run and run.metric_name else None
+    given_up = trial.user_attrs.get(PRUNED)
+    state = "deleted" if run is None else run.state
+    return {
+        "number": trial.number,
+        "run": run.id if run else None,
+        "state": state if given_up is None else f"given up at step {given_up}",
+        "settings": described(trial),
+        "loss": final_loss(store, run) if run else None,
+        "score": metric.format(run.metric) if metric and run and run.metric is not None else None,
+    }
+
+
+def described(trial: FrozenTrial) -> str:
+    """Learning rate 0.0213, m = 3."""
+    named = [
+        f"learning rate {value:.3g}" if name == RATE else f"{name.replace('_', ' ')} = {value}"
+        for name, value in trial.params.items()
+    ]
+    return ", ".join(named)
+
+
+def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], place: int) -> list[str]:
+    from optuna.trial import TrialState
+
+    best, trials = search.best(place), search.trials(place)
+    label = search.request.base.methods[place].label()
+    run = None if best is None else runs.get(best.user_attrs[RUN])
+    if best is None or run is None or run.metric is None or run.metric_name is None:
+        return [f"{label}: no trial has ended yet."]
+    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    given_up = sum(PRUNED in one.user_attrs for one in trials)
+    metric = get_metric(run.metric_name)
+    sides = {one.number: _contestant(store, runs, one) for one in done}
+    doubt = band(sides[best.number], run.metric_name)
+    between = f" ({metric.format(doubt[0])} to {metric.format(doubt[1])})" if doubt else ""
+    rows = run.result.get("evaluation_examples") or 0
+    found = [
+        f"{label}: the best of {counted(len(trials), 'trial')}"
+        + (f", {given_up} of them given up early," if given_up else "")
+        + f" is {described(best)}: validation loss {best.value:.4g}, {metric.title.lower()} "
+        f"{metric.format(run.metric)}{between} on {counted(rows, 'validation row')}."
+    ]
+    others = sorted((one for one in done if one.number != best.number), key=lambda one: one.value or 0.0)
+    if others:
+        pair = Pair((sides[best.number],), (sides[others[0].number],))
+        (verdict,) = judge([pair], run.metric_name, family=len(others))
+        found.append(result(verdict))
+    if edge := at_the_edge(search, place, best):
+        found.append(edge)
+    return found
+
+
+def at_the_edge(search: Search, place: int, best: FrozenTrial) -> str | None:
+    """A sentence where the best rate is next to an end of the searched range."""
+    low, *_, high = search.request.space(place)[RATE]
+    if search.request.grid:
+        return None if low < best.params[RATE] < high or low == high else _beyond(low, high)
+    where = math.log(best.params[RATE] / low) / math.log(high / low)
+    return None if EDGE < where < 1 - EDGE else _beyond(low, high)
+
+
+def _beyond(low: float, high: float) -> str:
+    return (
+        f"That rate is at the edge of what was searched ({low:g} to {high:g}): one beyond it may be better."
+    )
+
+
+def _contestant(store: RunStore, runs: Mapping[str, RunRecord], trial: FrozenTrial) -> Contestant:
+    run = runs[trial.user_attrs[RUN]]
+    assert run.metric is not None and run.metric_name is not None  # it has finished
+    answers = row_scores.of_run(store, run.id, run.metric_name)
+    rows = run.result.get("evaluation_examples")
+    return Contestant(described(trial), (Run(run.settings.seed, run.metric, rows, answers),))

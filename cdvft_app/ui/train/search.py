@@ -1,0 +1,327 @@
+"""Find the settings: the form that starts a search around the chosen race, and the search that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.hub import pin_dataset_commit
+from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.costs.quantities import duration
+from cdvft_app.data.library import is_own, require_own
+from cdvft_app.figures import palette
+from cdvft_app.figures.search import figures
+from cdvft_app.judging.verdict_text import counted
+from cdvft_app.methods import METHODS
+from cdvft_app.methods.flat import FLAT
+from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView
+from cdvft_app.prediction import Prediction, admit
+from cdvft_app.search import SearchRequest, parse_search, results, study
+from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.shapes.hub_models import describe_chosen_model
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.states import UNFINISHED
+from cdvft_app.sweep import numbers
+from cdvft_app.training.queue import QueueFull
+from cdvft_app.ui.shared import form, form_address
+from cdvft_app.ui.shared.actions import resume_one
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.shared.visitor import token_of
+from cdvft_app.ui.train.controls import QUIET
+
+TITLE_OF_FOLD = "Find the settings"
+ABOUT = (
+    "Searches the learning rate of each method of the race, and what else is given here, on training rows "
+    "that are held out for it. Rows for evaluation are not looked at. Each method has the same budget."
+)
+SIZES = tuple(name for name, (key, own) in FLAT.items() if METHODS[key].settings()[own].size)
+WORDS: dict[str, tuple[str, str]] = {
+    "trials": (
+        "Trials a method",
+        "4 are drawn at random; each later one learns from those before.",
+    ),
+    "seconds": ("Seconds of training a method", "Whichever ends first. Empty: no limit."),
+    **{name: (form.LABELS[name], "Values to try, with commas. Empty: as above.") for name in SIZES},
+    "epochs": ("Epochs to try", "With commas; of one method alone. Empty: as above."),
+    "target_modules": (
+        "Layers to try",
+        "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
+    ),
+}
+LABELS = {name: label for name, (label, _) in WORDS.items()}
+MAX_TYPED = 120
+
+
+@dataclass(frozen=True)
+class SearchForm:
+    """The fold, and in it everything that is connected by `connect`."""
+
+    fold: gr.Accordion
+    fields: Mapping[str, Any]
+    promise: gr.HTML
+    start: gr.Button
+
+
+def search_form() -> SearchForm:
+    """Lay it out, folded."""
+    with gr.Accordion(TITLE_OF_FOLD, open=False, elem_classes=["fold"], elem_id="find-settings") as fold:
+        gr.HTML(f"<p class='hint'>{ABOUT}</p>", apply_default_css=False)
+        fields = {
+            name: gr.Textbox(
+                "12" if name == "trials" else "",
+                label=label,
+                info=hint,
+                elem_id=f"search-{name}",
+                elem_classes=["setting"],
+                visible=name not in SIZES or FLAT[name][0] in form.START["methods"],
+                max_lines=1,
+                max_length=MAX_TYPED,
+                html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+            )
+            for name, (label, hint) in WORDS.items()
+        }
+        promise = gr.HTML(elem_id="search-promise", apply_default_css=False)
+        start = gr.Button("Start the search", elem_id="search-start")
+    return SearchForm(fold, fields, promise, start)
+
+
+def search_view(app: AppState, **arguments: Any) -> gr.HTML:
+    """The part of the page that shows one search; nothing while there is none."""
+    return component(
+        "train/search.js",
+        shown(None, ""),
+        events=("race_best",),
+        slow_functions={
+            "search": partial(search, app),
+            "stop": partial(stop, app),
+            "go_on": partial(go_on, app),
+        },
+        lines=palette.lines(),
+        **arguments,
+    )
+
+
+def shown(group_id: str | None, token: str) -> SearchView:
+    """The view's value: a search, or the one in the address where `group_id` is None."""
+    return {"group": group_id, "token": token}
+
+
+def connect(
+    app: AppState,
+    asked: SearchForm,
+    view: gr.HTML,
+    *,
+    inputs: Sequence[Any],
+    values_of: Callable[[tuple[Any, ...]], dict[str, Any]],
+    methods: Any,
+    token: gr.BrowserState,
+) -> None:
+    """Let it answer; `inputs` are of the race's form, `values_of` its values of them."""
+    names = list(asked.fields)
+    fields = [asked.fields[name] for name in names]
+
+    def request_of(given: tuple[Any, ...]) -> SearchRequest:
+        typed = dict(zip(names, given[: len(names)], strict=True))
+        return request(form.race(values_of(given[len(names) :])), typed)
+
+    def promise(*given: Any) -> tuple[str, Any]:
+        try:
+            return _promise(app, request_of(given)), gr.Button(interactive=True)
+        except (InvalidChoice, StoreError) as error:
+            return problem(_in_words(error)), gr.Button(interactive=False)
+
+    everything = [*fields, *inputs]
+    told = [asked.promise, asked.start]
+    gr.on([asked.fold.expand, *(one.change for one in fields)], promise, everything, told, **QUIET)
+
+    def show_sizes(chosen: list[str]) -> list[Any]:
+        return [gr.update(visible=FLAT[name][0] in chosen) for name in SIZES]
+
+    methods.change(show_sizes, methods, [asked.fields[name] for name in SIZES], **QUIET)
+
+    def begun(own_token: str, *given: Any) -> tuple[Any, Any, str]:
+        own_token = token_of(own_token)
+        try:
+            group = start_search(app, request_of(given), own_token)
+        except (InvalidChoice, QueueFull, StoreError) as error:
+            return gr.skip(), problem(_in_words(error)), own_token
+        return shown(group, own_token), gr.skip(), own_token
+
+    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
+    asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
+    token.change(lambda own_token: shown(None, str(own_token)), token, view, **QUIET)
+
+
+def request(race: RaceRequest, typed: Mapping[str, Any]) -> SearchRequest:
+    """The search around a race with what is typed in the fold, or `InvalidChoice`.
+
+    Sizes of methods that do not race are left out.
+    """
+    values: dict[str, Any] = {"base": race.model_dump(mode="json")}
+    racing = {method.key for method in race.methods}
+    for name, given in typed.items():
+        text = str(given or "").strip()
+        if not text or (name in SIZES and FLAT[name][0] not in racing):
+            continue
+        if name in ("trials", "seconds"):
+            values[name] = form.number(text)
+        elif name == "target_modules":
+            values[name] = [_names(one) for one in text.split(";") if one.strip()]
+        else:
+            values[name] = numbers(text)
+    return parse_search(values)
+
+
+def _names(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def start_search(app: AppState, asked: SearchRequest, token: str) -> str:
+    """Begin it; returns the id of its group.
+
+    Raises:
+        InvalidChoice, QueueFull, StoreError: with a sentence.
+    """
+    asked = asked.model_copy(update={"base": pin_dataset_commit(asked.base)})
+    if not asked.base.target_modules:
+        describe_chosen_model(asked.base.model, asked.base.recipe)
+    plans = _plans(asked)
+    require_own(app.store, asked.base.data, token)
+    require_in_reach([plans[0].model, plans[0].dataset])
+    predictions = app.predict(plans)
+    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
+    return app.queue.submit_search(
+        asked,
+        token,
+        f"Search: {plans[0].title}",
+        forecasts=[made.as_json() if made else None for made in predictions],
+        visitor=visitor(),
+    )
+
+
+def _plans(asked: SearchRequest) -> list[Plan]:
+    """One of each method; `InvalidChoice` where any value that is searched cannot be."""
+    for settings in asked.every_value():
+        catalog.resolve(settings)
+    return [catalog.resolve(settings) for settings in asked.middle()]
+
+
+def _promise(app: AppState, asked: SearchRequest) -> str:
+    """How many trials, and how long all of them take at most."""
+    plans = _plans(asked)
+    predictions: list[Prediction | None] = app.predict(plans)
+    budgets = asked.budgets()
+    trials = f"<b>{escape(counted(sum(budgets), 'trial'))}</b>, one after the other"
+    known = [made.whole_seconds for made in predictions if made and made.whole_seconds]
+    if len(known) < len(plans):
+        return f'<p class="promise">{trials}</p>'
+    seconds = sum(most * of.value for most, of in zip(budgets, known, strict=True))
+    return f'<p class="promise">{trials}: at most about {duration(seconds)}</p>'
+
+
+def _in_words(error: Exception) -> str:
+    return form.with_titles(str(error).replace("base.", ""))
+
+
+# What the view asks; all of it is untrusted input
+
+
+def search(app: AppState, request: object) -> SearchAnswer:
+    """{"group", "token", "known"}: a search as it is now, unless the page has it as of `known`."""
+    asked = request if isinstance(request, dict) else {}
+    runs = _runs(app, asked.get("group"))
+    found = study.load(app.store, runs[0].group_id) if runs else None
+    if found is None:
+        return {"missing": True}
+    steps = ",".join(f"{run.position}{run.state}{_evaluations(run)}" for run in runs)
+    answer: SearchAnswer = {"mine": app.store.owner(runs[0].id, asked.get("token")), "known": steps}
+    return answer if asked.get("known") == steps else {**answer, "shown": _shown(app, found, runs)}
+
+
+def _evaluations(run: RunRecord) -> str:
+    """Changes as a run's evaluations come in, and not with every step."""
+    return f"{run.step * 5 // run.total_steps}" if run.total_steps else ""
+
+
+def _shown(app: AppState, found: study.Search, runs: Sequence[RunRecord]) -> SearchShown:
+    methods = results.methods(app.store, found)
+    for method, one in zip(methods, found.studies, strict=True):
+        method["figures"] = [{"title": title, "figure": figure} for title, figure in figures(one)]
+    best = study.best_runs(app.store, found)
+    running = any(run.state in UNFINISHED for run in runs)
+    waits = not running and bool(_cut_off(app, runs))
+    return {
+        "title": found.title,
+        "methods": methods,
+        "running": running,
+        "waits": waits,
+        "race": form_address.query(best) if len(best) == len(methods) else None,
+    }
+
+
+def stop(app: AppState, request: object) -> Done:
+    """{"group", "token"}: stop the trial that trains, if the token owns the search, which then waits."""
+    return _each(app, request, lambda run: run.state in UNFINISHED, app.queue.stop)
+
+
+def go_on(app: AppState, request: object) -> Done:
+    """{"group", "token"}: resume the trial that was stopped or cut off; the search then goes on."""
+    asked = request if isinstance(request, dict) else {}
+    cut_off = {run.id for run in _cut_off(app, _runs(app, asked.get("group")))}
+    return _each(app, request, lambda run: run.id in cut_off, partial(resume_one, app))
+
+
+def _cut_off(app: AppState, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those that were stopped or interrupted, and not given up by the search itself."""
+    found = study.load(app.store, runs[0].group_id) if runs else None
+    if found is None:
+        return []
+    early = [run for run in runs if run.is_resumable and run.state != "failed"]
+    return [run for run in early if not study.is_given_up(found, run.id)]
+
+
+def _each(
+    app: AppState,
+    request: object,
+    which: Callable[[RunRecord], bool],
+    act: Callable[[str, str], None],
+) -> Done:
+    asked = request if isinstance(request, dict) else {}
+    token, runs = asked.get("token"), _runs(app, asked.get("group"))
+    if not runs or not isinstance(token, str):
+        return {"error": "There is no such search, or the request carries no token; reload the page."}
+    try:
+        for run in filter(which, runs):
+            act(run.id, token)
+    except (InvalidChoice, StoreError, QueueFull) as error:
+        return {"error": form.with_titles(str(error))}
+    return {"error": None}
+
+
+def _runs(app: AppState, group_id: object) -> list[RunRecord]:
+    return [run for run in app.store.group(group_id) if run.sweep]
+
+
+def best_of(app: AppState, view: object, token: str) -> dict[str, Any] | None:
+    """The form's values for a race of each method's best; None where there is none yet."""
+    group_id = view.get("group") if isinstance(view, dict) else None
+    runs = _runs(app, group_id)
+    found = study.load(app.store, runs[0].group_id) if runs else None
+    best = study.best_runs(app.store, found) if found else []
+    if not best:
+        return None
+    values = form.from_runs(best)
+    if not is_own(app.store, best[0].data, token):
+        values["data"] = None
+    return form.remembered(values)

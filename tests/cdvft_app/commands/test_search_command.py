@@ -1,0 +1,128 @@
+"""`python -m cdvft_app search` with a trainer that takes milliseconds."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import types
+
+import pytest
+
+from cdvft_app.commands import main as cli
+from cdvft_app.events import Done, Evaluation, Halt, Started, Step
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+
+COMMAND = ("search", "--recipe", "mnist", "--trials", "5", "--pruner", "none")
+
+
+@pytest.fixture
+def trained():
+    """The settings of the runs that were trained, in order; "interrupt": the place at which Ctrl-C comes."""
+    return {"settings": [], "interrupt": None}
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys, trained):
+    """Runs the command line; gives exit code, standard output, standard error."""
+
+    def train(settings, emit, should_stop, folder, resume=False):
+        trained["settings"].append(settings)
+        emit(Started(2, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy"))
+        emit(Step(1, 0.1, 0.5, 1e-3, None, None))
+        if len(trained["settings"]) == trained["interrupt"]:
+            os.kill(os.getpid(), signal.SIGINT)
+        state = "stopped" if should_stop() is Halt.STOP else "finished"
+        loss = 0.3 + math.log10(settings.method.learning_rate / 0.02) ** 2
+        emit(Evaluation(2, 0.2, loss, "accuracy", 1 / (1 + loss), True))
+        emit(Done(state, 2, 0.2, "accuracy", 1 / (1 + loss), 0.5, 9.0, 40, None, folder / "adapter"))
+
+    module = types.ModuleType("cdvft_app.training.trainer")
+    module.train = train
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cdvft_app", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_search_is_one_group_and_ends_with_what_was_found(command, trained, tmp_path):
+    code, output, errors = command(*COMMAND)
+    assert code == 0 and errors.count("validation loss") == 5
+    said = output.replace("\u00a0", " ")
+    assert said.startswith("CDVFT: the best of 5 trials is learning rate 0.0")
+    assert "on 50 validation rows" in said
+    (runs,) = RunStore(tmp_path).groups(10)
+    assert len(runs) == 5 and {run.state for run in runs} == {"finished"} and runs[0].sweep
+    assert {run.settings.evaluate_on for run in runs} == {"validation"}
+    assert runs[0].name == "Search: Handwritten digits (MNIST)"
+
+
+def test_json_names_the_race_of_the_best(command):
+    code, output, _ = command(*COMMAND, "--methods", "cdvft,lora", "--json")
+    answer = json.loads(output.splitlines()[-1])
+    assert code == 0 and [one["method"] for one in answer["methods"]] == ["cdvft", "lora"]
+    assert [len(one["trials"]) for one in answer["methods"]] == [5, 5]
+    race = [RunSettings.model_validate(one) for one in answer["race"]]
+    assert [one.method.key for one in race] == ["cdvft", "lora"]
+    assert {one.evaluate_on for one in race} == {"evaluation"}
+    best = answer["methods"][0]["trials"][answer["methods"][0]["best"]]
+    assert f"learning rate {race[0].method.learning_rate:g}" == best["settings"]
+
+
+def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path):
+    trained["interrupt"] = 3
+    code, _, errors = command(*COMMAND)
+    assert code == 130 and "Stopped; the same command goes on." in errors
+    assert len(trained["settings"]) == 3
+    trained["interrupt"] = None
+    code, _, errors = command(*COMMAND)
+    assert code == 0
+    assert len(trained["settings"]) == 3 + 3 and trained["settings"][2] == trained["settings"][3]
+    (runs,) = RunStore(tmp_path).groups(10)
+    assert len(runs) == 5 and {run.state for run in runs} == {"finished"}
+    command(*COMMAND)
+    assert len(trained["settings"]) == 6, "what has ended is not searched again"
+    command(*COMMAND, "--again")
+    assert len(trained["settings"]) == 11
+
+
+def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
+    code, output, _ = command(*COMMAND, "--methods", "cdvft,lora", "--epochs", "3")
+    assert code == 0 and {one.epochs for one in trained["settings"]} == {3} and "epochs" not in output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--m", "1,2"], "m: got 1"),
+        (["--rates", "10"], "rates are the lowest and the highest multiple"),
+        (["--trials", "0"], "--trials: got 0"),
+        (["--methods", "lore"], "--methods: got 'lore'"),
+        (["--methods", "cdvft,lora", "--epochs", "1,2"], "same epochs and target modules"),
+        (["--target-modules", "no_such_layer", "--target-modules", "qkv"], "no linear layer"),
+        (["--pruner", "axe"], "--pruner: got 'axe'"),
+    ],
+)
+def test_bad_options_are_sentences(command, tmp_path, options, sentence):
+    code, output, errors = command("search", "--recipe", "mnist", *options)
+    assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
+    assert RunStore(tmp_path).history() == []
+
+
+def test_a_search_runs_on_data_of_ones_own(command, trained, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
+    code, _, errors = command("search", "--data", str(file), "--trials", "3")
+    assert code == 0, errors
+    assert {one.data.title for one in trained["settings"]} == {"mine"}
+    runs = RunStore(tmp_path).history()
+    assert {run.name for run in runs} == {"Search: mine"} and all(run.private for run in runs)

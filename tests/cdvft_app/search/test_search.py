@@ -1,0 +1,244 @@
+"""Searches in a queue whose runs take milliseconds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from in_process import InProcess
+from searching import BEST_RATE, DIVERGES, Trainer
+from waiting import wait_for
+
+from cdvft_app.catalog import get_recipe
+from cdvft_app.public.budget import OverBudget
+from cdvft_app.search import parse_search, results, study
+from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.store.states import UNFINISHED
+from cdvft_app.training.queue import QueueFull, RunQueue
+from cdvft_app.training.run import StopConditions, train_run
+
+SEARCH = {"base": {"recipe": "sentiment", "methods": ["cdvft"]}, "trials": 12}
+
+
+@pytest.fixture
+def trainer():
+    return Trainer()
+
+
+@pytest.fixture
+def begin(store, trainer):
+    """Starts a queue and a search; gives both, or with `ended` waits until nothing of it goes on."""
+    queues = []
+
+    def make(asked=SEARCH, start=True, **more):
+        queue = RunQueue(store, 1, InProcess(trainer))
+        queues.append(queue)
+        if start:
+            queue.start()
+        return queue, queue.submit_search(parse_search(asked), "mine", "Search: films", **more)
+
+    yield make
+    for queue in queues:
+        queue.close()
+
+
+def ended(store, group_id, trials):
+    def are():
+        runs = store.group(group_id)
+        return len(runs) == trials and not any(run.state in UNFINISHED for run in runs)
+
+    def told():
+        found = study.load(store, group_id)
+        trials = [one for place in range(len(found.studies)) for one in found.trials(place)]
+        return all(one.state.is_finished() for one in trials) and found
+
+    wait_for(are, 30)
+    return wait_for(told, 30)
+
+
+def test_it_finds_the_rate_and_looks_at_no_evaluation_row(begin, store, trainer):
+    _, group_id = begin()
+    found = ended(store, group_id, 12)
+    rate = found.best(0).params["learning_rate"]
+    assert abs(math.log10(rate / BEST_RATE)) < 0.15, "within a factor of 1.4 of the best there is"
+    assert {one.evaluate_on for one in trainer.trained} == {"validation"}
+    assert all(0.001 <= one.method.learning_rate <= 0.1 for one in trainer.trained)
+    recorded = get_recipe("sentiment").learning_rates["cdvft"]
+    assert recorded not in [one.method.learning_rate for one in trainer.trained]
+    (best,) = study.best_runs(store, found)
+    assert best.evaluate_on == "evaluation" and best.method.learning_rate == pytest.approx(rate, rel=0.01)
+
+
+def test_every_method_has_the_same_budget_and_they_take_turns(begin, store, trainer):
+    asked = SEARCH | {"base": {"recipe": "sentiment", "methods": ["cdvft", "lora"]}, "trials": 4}
+    _, group_id = begin(asked)
+    ended(store, group_id, 8)
+    assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 4
+
+
+def test_a_budget_of_seconds_ends_each_method_after_as_many(begin, store, trainer):
+    asked = SEARCH | {"base": {"recipe": "sentiment", "methods": ["cdvft", "lora"]}, "seconds": 1.5}
+    _, group_id = begin(asked | {"pruner": "none", "rates": [0.1, 5]})
+    ended(store, group_id, 4)  # a run says that it took one second
+    assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 2
+
+
+def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store):
+    _, group_id = begin(SEARCH | {"rates": [0.01, 8]})
+    found = ended(store, group_id, 12)
+    stopped = [run for run in store.group(group_id) if run.state == "stopped"]
+    assert stopped and all(run.step < 10 for run in stopped)
+    notes = [row["text"] for row in store.rows(stopped[0].id, kinds=["note"])[0]]
+    assert len(notes) == 1 and notes[0].startswith(f"Given up after step {stopped[0].step}: ")
+    assert all(study.is_given_up(found, run.id) for run in stopped)
+    (method,) = results.methods(store, found)
+    assert sum("given up" in one["state"] for one in method["trials"]) == len(stopped)
+    assert f"{len(stopped)} of them given up early" in method["sentences"][0]
+
+
+def test_without_a_pruner_every_trial_is_trained_to_its_end(begin, store):
+    _, group_id = begin(SEARCH | {"rates": [0.01, 8], "pruner": "none"})
+    ended(store, group_id, 12)
+    assert {run.state for run in store.group(group_id)} == {"finished"}
+
+
+def test_rates_that_diverge_are_learned_from(begin, store, trainer):
+    _, group_id = begin(SEARCH | {"rates": [0.1, 100], "trials": 16, "pruner": "none"})
+    found = ended(store, group_id, 16)
+    rates = [one.method.learning_rate for one in trainer.trained]
+    assert {run.state for run in store.group(group_id)} >= {"finished", "failed"}
+    diverged = [rate > DIVERGES for rate in rates]
+    assert sum(diverged[:6]) >= 2 > sum(diverged[-6:]), "TPE has left what diverges"
+    assert found.best(0).params["learning_rate"] < DIVERGES
+
+
+def test_a_stopped_trial_is_waited_for_and_resumed(begin, store, trainer):
+    queue, group_id = begin(SEARCH | {"trials": 5})
+
+    def stop_third(number):
+        if number == 3:
+            (run,) = [run for run in store.group(group_id) if run.state in UNFINISHED]
+            queue.stop(run.id, "mine")
+
+    trainer.on_call = stop_third
+    wait_for(lambda: [run.state for run in store.group(group_id)][2:] == ["stopped"], 20)
+    assert study.advance(store, group_id) is None, "nobody proposes another trial meanwhile"
+    assert len(store.group(group_id)) == 3
+    trainer.on_call = lambda number: None
+    stopped = store.group(group_id)[2]
+    queue.resume(stopped.id, "mine")
+    ended(store, group_id, 5)
+    assert trainer.resumed == 1 and trainer.trained[2] == trainer.trained[3]
+
+
+def test_a_search_goes_on_in_the_next_program(begin, store, trainer):
+    """The program ends after a trial has ended, and before the next is queued."""
+    queue, group_id = begin(SEARCH | {"trials": 4}, start=False)
+    (run,) = store.group(group_id)
+    run = store.leases.next("a program that is gone")
+    train_run(store, run, trainer, StopConditions())
+    assert [run.state for run in store.group(group_id)] == ["finished"]
+    queue.start()
+    ended(store, group_id, 4)
+    assert len(trainer.trained) == 4
+
+
+def test_the_same_seed_proposes_the_same_whoever_asks(begin, store, trainer, tmp_path):
+    _, first = begin(SEARCH | {"trials": 6})
+    ended(store, first, 6)
+    _, second = begin(SEARCH | {"trials": 6})
+    ended(store, second, 6)
+    rates = [one.method.learning_rate for one in trainer.trained]
+    assert rates[:6] == rates[6:] and len(set(rates[:4])) == 4
+
+
+def test_a_grid_is_tried_whole(begin, store, trainer):
+    asked = SEARCH | {"grid": True, "rates": [0.3, 1, 3], "m": [2, 3], "pruner": "none"}
+    _, group_id = begin(asked)
+    ended(store, group_id, 6)
+    tried = sorted((one.method.m, one.method.learning_rate) for one in trainer.trained)
+    assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
+
+
+def test_epochs_and_layers_of_one_method(begin, store, trainer):
+    asked = SEARCH | {"epochs": [1, 3], "target_modules": [["query"], ["query", "value"]], "trials": 8}
+    _, group_id = begin(asked)
+    ended(store, group_id, 8)
+    assert {one.epochs for one in trainer.trained} == {1, 3}
+    assert {one.target_modules for one in trainer.trained} == {("query",), ("query", "value")}
+
+
+def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store, trainer):
+    queue, group_id = begin(SEARCH | {"trials": 3}, start=False)
+    (run,) = store.group(group_id)
+    store.remove(run.id)
+    assert study.advance(store, group_id) is None, "the search is gone with its last run"
+    _, group_id = begin(SEARCH | {"trials": 3}, start=False)
+    queue.start()
+    ended(store, group_id, 3)
+    assert all(store.owner(run.id, "mine") and run.sweep for run in store.group(group_id))
+
+
+def test_on_a_public_server_all_trials_must_fit_into_the_budget(begin, store, monkeypatch):
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "600")
+    forecast = {"whole_seconds": {"value": 100.0, "low": 90.0, "high": 110.0}}
+    with pytest.raises(OverBudget, match="This takes about 20 min"):
+        begin(visitor="ada", forecasts=[forecast], start=False)
+    assert store.history() == []
+    queue, group_id = begin(SEARCH | {"trials": 5}, visitor="ada", forecasts=[forecast], start=False)
+    store.spending.charge("ada", "training", 600)
+    queue.start()
+    wait_for(lambda: [run.state for run in store.group(group_id)] == ["interrupted"])
+    assert study.advance(store, group_id) is None, "no further trial begins without seconds to spend"
+
+
+def test_a_search_counts_among_the_runs_of_sweeps(begin, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "1")
+    queue, _ = begin(start=False)
+    with pytest.raises(QueueFull, match="of sweeps are waiting"):
+        queue.submit_search(parse_search(SEARCH), "another", "Search")
+
+
+def test_the_best_is_told_with_its_doubt_and_the_edge_of_the_range(begin, store):
+    _, group_id = begin(SEARCH | {"rates": [0.1, 1.0]})  # the best rate, 0.02, lies beyond
+    found = ended(store, group_id, 12)
+    (method,) = results.methods(store, found)
+    best, other, edge = method["sentences"]
+    assert best.startswith("CDVFT: the best of 12 trials") and "on 50 validation rows" in best
+    assert " to " in best.split("accuracy ")[1], "the score has an interval"
+    assert "No difference is shown" in other or "is as good as" in other
+    assert edge == (
+        "That rate is at the edge of what was searched (0.001 to 0.01): one beyond it may be better."
+    )
+
+
+def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store, trainer):
+    queue, group_id = begin(SEARCH | {"trials": 2}, start=False)
+    study.path(store, group_id).write_text("no journal\nat all\n")
+    queue.start()
+    wait_for(lambda: [run.state for run in store.group(group_id)] == ["finished"])
+    (run,) = queue.submit([RunSettings(method={"method": "cdvft", "learning_rate": 0.01})], "mine")
+    wait_for(lambda: store.state(run) == "finished", 10)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"rates": [1]}, "rates are the lowest and the highest multiple"),
+        ({"rates": [3, 1]}, "rates are the lowest and the highest multiple"),
+        ({"trials": 0}, "trials: got 0"),
+        ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can search r"),
+        ({"base": {"methods": ["cdvft", "lora"]}, "epochs": [1, 2]}, "same epochs and target modules"),
+        ({"grid": True, "rates": list(range(1, 13)), "m": list(range(2, 12))}, "make 120 trials"),
+        ({"pruner": "axe"}, "pruner: got 'axe'"),
+        ({"speed": 1}, "speed is not a setting"),
+    ],
+)
+def test_what_cannot_be_searched_is_a_sentence(asked, sentence):
+    with pytest.raises(InvalidChoice, match=sentence):
+        parse_search(SEARCH | asked)
+
+
+def test_a_value_out_of_its_range_is_refused_before_anything_is_made(store):
+    with pytest.raises(InvalidChoice, match="m: got 99"):
+        parse_search(SEARCH | {"m": [2, 99]}).every_value()

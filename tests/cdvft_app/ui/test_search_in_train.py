@@ -1,0 +1,129 @@
+"""Find the settings: what its form asks for, and what its view may ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.events import Done, Evaluation, Started
+from cdvft_app.search import study
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.training.queue import QueueFull
+from cdvft_app.ui.shared import form
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train.search import best_of, go_on, request, search, start_search, stop
+
+FORM = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
+
+
+def asked(typed: dict[str, str] | None = None, **values: object):
+    return request(form.race(FORM | values), {"trials": "3"} | (typed or {}))
+
+
+def end(app: AppState, group: str, loss: float) -> None:
+    """Train the run that waits, in no time."""
+    run = app.store.leases.next("a process")
+    app.store.append(run.id, Started(2, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy"))
+    app.store.append(run.id, Evaluation(2, 0.2, loss, "accuracy", 0.8, True))
+    app.store.append(run.id, Done("finished", 2, 0.2, "accuracy", 0.8, 0.5, 9.0, 40, None, Path("adapter")))
+    study.advance(app.store, group)
+
+
+def test_the_fold_asks_for_a_search_around_the_race() -> None:
+    found = asked({"m": "2, 3", "lora_r": "4,8", "fourierft_n": "99", "seconds": "60"})
+    assert [one.key for one in found.base.methods] == ["cdvft", "lora"]
+    assert found.vary == {"cdvft": {"m": (2, 3)}, "lora": {"r": (4, 8)}}, "FourierFT does not race"
+    assert (found.trials, found.seconds) == (3, 60)
+    one = asked({"target_modules": "query, value; query", "epochs": "1, 2"}, methods=["cdvft"])
+    assert one.target_modules == (("query", "value"), ("query",)) and one.epochs == (1, 2)
+    around = asked(**{"learning_rate.cdvft": "0.05"})
+    assert around.space(0)["learning_rate"] == [0.005, 0.5], "a rate that is typed is searched around"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"trials": "many"}, "trials: got 'many'"),
+        ({"trials": "1000"}, "trials: got 1000"),
+        ({"epochs": "1,2"}, "same epochs and target modules"),
+        ({"m": "two"}, "got 'two'"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(typed: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InvalidChoice, match=sentence):
+        asked(typed)
+
+
+@pytest.mark.parametrize("typed", [{"block_size": "384, 999"}, {"m": "2, 99"}])
+def test_every_value_is_checked_before_anything_is_queued(app: AppState, typed: dict[str, str]) -> None:
+    with pytest.raises(InvalidChoice, match=r"at most 384|m: got 99"):
+        start_search(app, asked(typed), "mine")
+    assert app.store.history() == []
+
+
+def test_a_search_is_shown_as_it_goes_and_ends_with_a_race(app: AppState) -> None:
+    group = start_search(app, asked(), "mine")
+    answer = search(app, {"group": group, "token": "mine", "known": None})
+    shown = answer["shown"]
+    assert answer["mine"] and shown["running"] and shown["race"] is None
+    assert [one["sentences"] for one in shown["methods"]] == [
+        ["CDVFT: no trial has ended yet."],
+        ["LoRA r\u00a0=\u00a08: no trial has ended yet."],
+    ]
+    assert "shown" not in search(app, {"group": group, "known": answer["known"]}), "the page has that already"
+    for loss in (0.6, 0.5, 0.4, 0.7, 0.5, 0.6):
+        end(app, group, loss)
+    shown = search(app, {"group": group, "token": "mine"})["shown"]
+    assert not shown["running"] and not shown["waits"]
+    assert [len(one["trials"]) for one in shown["methods"]] == [3, 3]
+    assert [one["best"] for one in shown["methods"]] == [1, 0]
+    titles = [[one["title"] for one in method["figures"]] for method in shown["methods"]]
+    assert titles == [["Validation loss, trial by trial", "Every trial's settings"]] * 2
+    assert all(one["figure"]["data"] for method in shown["methods"] for one in method["figures"])
+    assert "tab=train" in shown["race"] and "methods=cdvft,lora" in shown["race"]
+
+
+def test_the_best_of_each_fill_the_form(app: AppState) -> None:
+    group = start_search(app, asked({"m": "2,3"}), "mine")
+    assert best_of(app, {"group": group}, "mine") is None
+    for loss in (0.6, 0.5, 0.4, 0.7, 0.5, 0.6):
+        end(app, group, loss)
+    values = best_of(app, {"group": group}, "mine")
+    assert values is not None
+    race = form.race(values)
+    best = study.best_runs(app.store, study.load(app.store, group))
+    assert [one.method.model_dump() for one in best] == [one.model_dump() for one in race.methods]
+    assert {run.evaluate_on for run in race.runs()} == {"evaluation"}
+
+
+def test_only_its_owner_stops_it_and_goes_on(app: AppState) -> None:
+    group = start_search(app, asked(), "mine")
+    assert "Only the browser that started" in stop(app, {"group": group, "token": "another"})["error"]
+    assert not search(app, {"group": group, "token": "another"})["mine"]
+    assert stop(app, {"group": group, "token": "mine"}) == {"error": None}
+    shown = search(app, {"group": group, "token": "mine"})["shown"]
+    assert shown["waits"] and not shown["running"]
+    assert study.advance(app.store, group) is None
+    assert "Only the browser that started" in go_on(app, {"group": group, "token": "another"})["error"]
+    assert go_on(app, {"group": group, "token": "mine"}) == {"error": None}
+    assert search(app, {"group": group, "token": "mine"})["shown"]["running"]
+
+
+@pytest.mark.parametrize("asks", [None, 3, {}, {"group": ["x"]}, {"group": "../../etc"}, {"group": "0" * 32}])
+def test_nonsense_is_answered(app: AppState, asks: object) -> None:
+    assert search(app, asks) == {"missing": True}
+    assert "There is no such search" in stop(app, asks)["error"]
+    assert "There is no such search" in go_on(app, asks)["error"]
+    assert best_of(app, asks, "mine") is None
+
+
+def test_a_sweep_is_no_search(app: AppState) -> None:
+    (run,) = app.queue.submit([form.race(FORM).runs()[0]], "mine", sweep=True)
+    assert search(app, {"group": app.store.get(run).group_id}) == {"missing": True}
+
+
+def test_there_is_room_for_so_many(app: AppState) -> None:
+    app.queue.max_sweep_runs = 0
+    with pytest.raises(QueueFull, match="of sweeps are waiting"):
+        start_search(app, asked(), "mine")
