@@ -116,8 +116,8 @@ gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memor
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python -m benchmarks.gpu
 
-upstream: $(STAMP) ## the tuner as PEFT keeps its methods, put into PEFT's own tree and tested there
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m upstream.check
+upstream: $(STAMP) ## the patches for PEFT, applied to its sources: its linter and its tests
+	$(BIN)/python -m upstream.check
 
 .PHONY: attack
 attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run

@@ -64,7 +64,7 @@ DENSE = ("weight and update", "shares of the gradients", "gradients from their s
 MATRICES = {case.title: case for case in (Case(768, 768, 768), Case(3072, 768, 768), Case(768, 768, 4))}
 """Layers whose dense update's kernels are recorded, which have no tiles of a width's."""
 
-SOURCES = ("device", "device_dense", "plan")
+SOURCES = ("transform_kernels", "dense_kernels", "plan")
 
 
 def digest() -> str:

@@ -37,7 +37,7 @@ from benchmarks.device_clock import timed
 from benchmarks.gpu_tables import markdown
 from benchmarks.machine import machine
 from benchmarks.rounds import Rounds, interleave
-from cdvft.kernels import engine_choice
+from cdvft.kernels import allowed_engines
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "assets" / "gpu.json"
@@ -218,8 +218,8 @@ def main() -> None:
     path.with_suffix(".md").write_text(markdown(record))
     print(f"Written: {path}.json and .md.")
     if device.type == "cuda":  # the tests on the device have passed: `make gpu` runs them first
-        engine_choice.prove(torch.cuda.get_device_name(device))
-        print(f"Written: {engine_choice.PROVEN}. The fused kernels serve on such devices from now on.")
+        allowed_engines.record_verified(torch.cuda.get_device_name(device))
+        print(f"Written: {allowed_engines.VERIFIED_DEVICES}. Such devices now use the fused kernels.")
     if not dry and "layers" in record:
         PAGE.write_text(json.dumps(for_the_page(record), indent=1) + "\n")
         print(f"Written: {PAGE}.")

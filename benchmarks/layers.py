@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from cdvft import CDVFTConfig
 from cdvft.blocks import Partition, partitions
-from cdvft.kernels import linear, native, rule
-from cdvft.kernels.rule import Plan
-from cdvft.kernels.selection import Selection, engines, selections
+from cdvft.kernels import cost_model, linear, native
+from cdvft.kernels.cost_model import Plan
+from cdvft.kernels.engine_choice import Selection, available_engines, selections
 
-WAYS = {f"cdvft, {way}": rule.WAYS[way] for way in ("transforms", "merged forward", "merged")}
+PLANS = {f"cdvft, {way}": cost_model.PLANS[way] for way in ("transforms", "merged forward", "merged")}
 
 FUSED = "cdvft, fused, transforms"
 
@@ -133,7 +133,7 @@ def candidates(
             if dtype != torch.float32 and FUSED in ways:
                 ways[f"{FUSED}, products in tf32"] = _in_tf32(ways[FUSED])
             return found | ways
-        found |= {name: _with_plan(found["cdvft"], plan) for name, plan in WAYS.items()}
+        found |= {name: _with_plan(found["cdvft"], plan) for name, plan in PLANS.items()}
         found["cdvft, no compiler"] = _without_native(found["cdvft"])
     return found
 
@@ -143,7 +143,7 @@ def _parts(case: Case) -> tuple[Partition, ...]:
 
 
 def _with_plan(run: Callable[[], None], plan: Plan) -> Callable[[], None]:
-    return _with(run, lambda x, _, circulants, **__: Selection(engines(x, circulants)[0], plan))
+    return _with(run, lambda x, _, circulants, **__: Selection(available_engines(x, circulants)[0], plan))
 
 
 def _with(run: Callable[[], None], choice: Callable[..., Selection]) -> Callable[[], None]:

@@ -23,9 +23,9 @@ from benchmarks import layers
 from benchmarks.device_clock import Operators
 from benchmarks.layers import Case
 from benchmarks.tables import table
-from cdvft.kernels import fused, linear, native, passes
-from cdvft.kernels.rule import WAYS
-from cdvft.kernels.selection import Selection
+from cdvft.kernels import autograd_ops, fused, linear, native
+from cdvft.kernels.cost_model import PLANS
+from cdvft.kernels.engine_choice import Selection
 
 RESULTS = Path(__file__).parent / "results"
 CASES = (Case(768, 768, 16), Case(4096, 4096, 16), Case(3072, 768, 16), Case(768, 768, 16, m=3))
@@ -43,15 +43,15 @@ def as_on_a_gpu(way: str) -> Iterator[list[object]]:
         kernels.append(kernel)
 
     with (
-        mock.patch.dict(os.environ, CDVFT_ENGINE="fused"),  # no record proves it on a device
+        mock.patch.dict(os.environ, CDVFT_ENGINE="fused"),  # no record verifies it on a device
         mock.patch.object(fused, "supports", lambda *_: True),
         mock.patch.object(fused, "is_watched", lambda: False),
         mock.patch.object(dense, "supports", lambda factors, _: len(factors.circulants) == 1),
         mock.patch.object(operators, "launch", launch),
         mock.patch.object(native, "supports", lambda *_: False),
-        mock.patch.object(linear, "select", lambda *_, **__: Selection("fused", WAYS[way])),
+        mock.patch.object(linear, "select", lambda *_, **__: Selection("fused", PLANS[way])),
         mock.patch.object(linear, "product_dtype", lambda x, _: x.dtype),
-        mock.patch.object(passes, "product_dtype", lambda x, _: x.dtype),
+        mock.patch.object(autograd_ops, "product_dtype", lambda x, _: x.dtype),
     ):
         yield kernels
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from benchmarks.tables import table
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import cd_linear, fused
-from cdvft.kernels.rule import WAYS
-from cdvft.kernels.selection import Selection
+from cdvft.kernels.cost_model import PLANS
+from cdvft.kernels.engine_choice import Selection
 
 RESULT = Path(__file__).parent / "results" / "outliers.md"
 WIDTH, TOKENS = 768, 8
@@ -35,7 +35,7 @@ def update(engine: str, x: Tensor, first: Tensor, c: Tensor, last: Tensor) -> Te
         return x @ cd_product([first, last], [c]).T.to(x.dtype)
     if engine == "fused":
         return fused.update(x, Factors([first, last], [c], 1.0))
-    backend = engine if engine == "reference" else Selection(engine, WAYS["transforms"])
+    backend = engine if engine == "reference" else Selection(engine, PLANS["transforms"])
     return cd_linear(x, [first, last], [c], 1.0, backend)  # type: ignore[arg-type]
 
 

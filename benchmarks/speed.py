@@ -145,10 +145,10 @@ def _exponent(points: list[tuple[float, float]]) -> float | None:
 
 
 def _rule_misses(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cases in which a way is faster than the one `cdvft.kernels.rule` chose, by more than `RULE_SLACK`."""
+    """Cases in which a plan is faster than the cost model's choice by more than `RULE_SLACK`."""
     misses = []
     for entry in entries:
-        ways = {way: entry["seconds"][way] for way in layers.WAYS if way in entry["seconds"]}
+        ways = {way: entry["seconds"][way] for way in layers.PLANS if way in entry["seconds"]}
         best = min(ways, key=lambda way: ways[way], default=None)
         if best and entry["seconds"]["cdvft"] > RULE_SLACK * ways[best]:
             loss = entry["seconds"]["cdvft"] / ways[best]

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 MIN_COMMON_BLOCK = 32
-"""Smallest greatest common divisor that still serves as the default block size."""
+"""Smallest greatest common divisor that is used as the default block size."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def partitions(d_out: int, d_in: int, m: int, block_size: int | None = None) -> 
     """Partitions of the m - 1 circulants of one layer, in the order in which they are applied.
 
     The first maps d_in to d_out, the later ones are d_out x d_out (this library's choice for m > 2). A given
-    block size serves them all; by default the later ones are one d_out x d_out circulant each.
+    block size is used for all of them; by default the later ones are one d_out x d_out circulant each.
 
     Raises:
         ValueError: if m is not a whole number of at least 2, or as `partition` does.

@@ -12,7 +12,7 @@ import peft
 import torch
 from huggingface_hub import ModelCard
 
-from cdvft.kernels.rule import BACKENDS, Backend
+from cdvft.kernels.cost_model import BACKENDS, Backend
 from cdvft.registration import CDVFTPeftType
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
@@ -20,7 +20,7 @@ BIAS_CHOICES = ("none", "all", "cdvft_only")
 MAX_M = 64
 """Diagonals of a layer: each costs another transform of every token."""
 MAX_ALPHA = torch.finfo(torch.float32).max
-"""A larger scale would be infinite where updates are computed."""
+"""A larger scale would be infinite in float32, in which updates are computed."""
 
 
 @dataclass
@@ -43,13 +43,14 @@ class CDVFTConfig(peft.PeftConfig):
             diagonal. The other diagonals are ones, the other circulants ~ N(0, 1 / (q2 p)). False: no zero
             factor, all random.
         backend: how layers compute, to the same result. "fft": transforms of the input, by a compiled kernel
-            where there is one. "merged": a dense update as scratch. "reference": plain torch operations left
-            to autograd. "auto": the faster of the first two for each shape and number of tokens.
+            where there is one. "merged": a temporary dense update. "reference": plain torch operations left
+            to autograd. "auto": the faster of the first two for each shape and number of tokens. "fused": the
+            Triton kernels, where they support the layer.
         m_pattern: numbers of diagonals that differ from `m`, by layer name or regular expression.
         block_size_pattern: block sizes that differ from `block_size`, by layer name or regular expression.
         alpha_pattern: alphas that differ from `alpha`, by layer name or regular expression.
-        cdvft_dropout: share of the entries of x that are hidden from the update in training; W sees them all.
-            The circulant spreads the others over the whole output, as LoRA's first matrix does.
+        cdvft_dropout: probability with which an entry of the update's input is zeroed in training; W gets the
+            whole input.
         bias: "none", "all", or "cdvft_only" (those of the adapted layers): the biases to train.
         modules_to_save: layers besides the adapted ones to train and save, such as a new head.
         trainable_token_indices: tokens whose embeddings are trained and saved besides, as a list or by the
@@ -61,10 +62,10 @@ class CDVFTConfig(peft.PeftConfig):
         layers_to_transform: indexes of the layers to adapt, where `target_modules` is a list.
         layers_pattern: name of the list of layers that those indexes count.
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
-            None asks nothing, a value that contradicts a layer earns a warning.
-        needs: what a program must do before PEFT can read this; for who opens the file.
-        terms: of what `add_weighted_adapter` made, the adapters that are added and their weights: it is saved
-            as these, and loaded where adapters of these names are.
+            With None nothing is checked; a value that contradicts a layer causes a warning.
+        needs: what a program must do before PEFT can load this; for those who read the saved file.
+        weighted_adapters: for a sum that `add_weighted_adapter` made, its adapters and their weights. It is
+            saved as these, and loaded into models that have adapters of these names.
 
     Raises:
         ValueError: if a value is not allowed; the message names it.
@@ -90,7 +91,7 @@ class CDVFTConfig(peft.PeftConfig):
     layers_pattern: list[str] | str | None = None
     fan_in_fan_out: bool | None = None
     needs: str = "import cdvft"
-    terms: dict[str, float] = field(default_factory=dict)
+    weighted_adapters: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -175,10 +176,10 @@ class CDVFTConfig(peft.PeftConfig):
                         f"Give target_modules as a list of names, or put the layers into the expression "
                         f"{self.target_modules!r}."
                     )
-        if not isinstance(self.terms, Mapping):
+        if not isinstance(self.weighted_adapters, Mapping):
             raise ValueError(
-                f"terms is {_short(self.terms)}, but it must map the names of adapters to their weights in a "
-                "sum. Leave it out for an adapter of its own."
+                f"weighted_adapters is {_short(self.weighted_adapters)}, but it must map adapters' names "
+                "to their weights in a sum. Leave it out for an adapter with vectors of its own."
             )
         _check_tokens(self.trainable_token_indices)
         layers = self.layers_to_transform
@@ -197,9 +198,11 @@ class CDVFTConfig(peft.PeftConfig):
 
 CARD = """## Loading
 
-This is a CDVFT adapter, which PEFT reads once `cdvft` is imported: `pip install cdvft`, and
+This is a CDVFT adapter, which PEFT loads once `cdvft` is imported: `pip install cdvft`, and
 
     import cdvft
+
+Without it PEFT raises `KeyError: 'CDVFT'`.
 """
 
 
@@ -247,7 +250,7 @@ def _check_expression(what: str, expression: str) -> None:
 
 
 def _short(value: object) -> str:
-    """As it is written, but for a number too long for Python to write, or for a message."""
+    """Its representation, shortened; Python refuses to format integers of thousands of digits."""
     try:
         text = repr(value)
     except ValueError:

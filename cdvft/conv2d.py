@@ -16,7 +16,7 @@ class CDVFTConv2d(CDVFTLinear):
         """As `CDVFTLinear.forward`, of (N, d_in, height, width): (N, d_out, height, width)."""
         return super().forward(x.movedim(-3, -1), *args, **kwargs).movedim(-1, -3)
 
-    def _base(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def _base_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.base_layer(x.movedim(-1, -3), *args, **kwargs).movedim(-3, -1)
 
     def get_delta_weight(self, adapter: str) -> Tensor:

@@ -1,8 +1,8 @@
-"""Parameters that are no linear layer's, such as a mixture's experts: many matrices, each with an update.
+"""Adapters for parameters that no linear layer owns, such as the experts of a mixture.
 
 Experts multiply their tokens by slices of a parameter (E, d_out, d_in), so that there is no layer to wrap. As
-PEFT's LoRA does, the module that owns the parameter is called with W + alpha dW in its place: the updates are
-built as matrices in every forward pass, which takes the time of a merge and the memory of W in float32.
+in PEFT's LoRA, the module that owns the parameter is called with W + alpha dW instead: the updates are built
+as matrices in every forward pass, which takes the time of a merge and the memory of W in float32.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
             )
         stacked = parameter.dim() == 3
         self.weight_is_transposed = stacked and getattr(self.get_base_layer(), "is_transposed", False)
-        *self.stack, rows, columns = parameter.shape
+        *self.batch_shape, rows, columns = parameter.shape
         sizes = (rows, columns) if self.weight_is_transposed else (columns, rows)
         self.in_features, self.out_features = sizes
 
@@ -121,7 +121,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
     def _shifted_parameter(self) -> Tensor | None:
         """W + alpha dW, summed in float32 or wider and rounded once; None where no adapter is active."""
         active = [] if self.disable_adapters or self.merged else self.active_adapters
-        updates = [self.get_delta_weight(adapter) for adapter in active if self.has(adapter)]
+        updates = [self.get_delta_weight(adapter) for adapter in active if self.has_adapter(adapter)]
         if not updates:
             return None
         weight = self._parameter()

@@ -1,6 +1,6 @@
-"""A saved adapter in the place of a loaded one: the same parameters with other values, nothing compiled anew.
+"""Replaces a loaded adapter by a saved one: the same parameters with other values, nothing recompiled.
 
-PEFT's `peft.utils.hotswap` does so for LoRA alone.
+PEFT's `peft.utils.hotswap` supports LoRA only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from peft.utils import load_peft_weights
 from cdvft.config import CDVFTConfig
 from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer
-from cdvft.targets import settings_of_layer
-from cdvft.weighted import check_loadable
+from cdvft.targets import layer_config
+from cdvft.weighted_adapters import check_loadable
 
 
 def hotswap_adapter(
@@ -32,7 +32,7 @@ def hotswap_adapter(
         model: with the loaded adapter
         model_name_or_path: folder or hub id of an adapter of the same layers, m and block sizes
         adapter_name: the loaded adapter, which keeps its name
-        torch_device: where the file is read to; None for where the vectors lie
+        torch_device: where the file is read to; None for the vectors' device
         kwargs: what `PeftConfig.from_pretrained` and `load_peft_weights` take, such as `revision`
 
     Raises:
@@ -70,7 +70,7 @@ def hotswap_adapter(
     for name, layer in layers.items():
         if adapter_name in layer.cdvft_alpha:
             inner = f".{layer.parameter_name}" if isinstance(layer, ParamWrapper) else ""
-            own = settings_of_layer(config, f"{name.replace('.base_layer', '')}{inner}")
+            own = layer_config(config, f"{name.replace('.base_layer', '')}{inner}")
             layer.cdvft_alpha[adapter_name] = float(own.alpha)
             layer.cdvft_dropout[adapter_name] = own.cdvft_dropout
     held: Any = model.peft_config[adapter_name]

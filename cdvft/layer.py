@@ -15,20 +15,19 @@ from transformers.pytorch_utils import Conv1D
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
+from cdvft.inference_fast_path import FastPath, is_plain, supports_input
 from cdvft.kernels import Backend, adapted_linear, autocast_dtype, cd_linear, is_autocast_on
-from cdvft.kernels.decoding import can_decode
-from cdvft.kernels.many import Share, add_by_row
+from cdvft.kernels.batched_adapters import AdapterRows, add_by_row
 from cdvft.merging import MergeableLayer
 from cdvft.private_names import parameters_of
 from cdvft.quantized import device_of, quantization_of
-from cdvft.short_way import ShortWay, is_plain
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
 
 
 MAX_BLOCKS = 1 << 18
-"""Circulant blocks of a layer's adapter: smaller ones are better a dense update."""
+"""Most circulant blocks of a layer's adapter: with smaller blocks a dense update is better."""
 
 
 class CDVFTLayer(MergeableLayer):
@@ -37,10 +36,10 @@ class CDVFTLayer(MergeableLayer):
     Vectors are float32 whatever the dtype of the base layer.
     """
 
-    stack: Sequence[int] = ()
-    """Sizes before the usual ones of every vector: how many matrices a parameter is of."""
+    batch_shape: Sequence[int] = ()
+    """Leading dimensions of every vector: the number of matrices that a parameter consists of."""
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
-    other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_terms")
+    other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_weighted_adapters")
 
     def __init__(
         self, base_layer: nn.Module, get_apply_tensor_subclass: Callable[[], Any] | None = None
@@ -52,15 +51,17 @@ class CDVFTLayer(MergeableLayer):
         self.cdvft_alpha: dict[str, float] = {}
         self.cdvft_backend: dict[str, Backend] = {}
         self.cdvft_dropout: dict[str, float] = {}
-        self.cdvft_terms: dict[str, dict[str, float]] = {}  # a sum of adapters -> their weights
-        self._short_way: ShortWay | None = None
+        self.cdvft_weighted_adapters: dict[
+            str, dict[str, float]
+        ] = {}  # a weighted sum of adapters -> their weights
+        self._fast_path: FastPath | None = None
         self.merge_error: float | None = None
         self._disable_adapters = False
         self.merged_adapters = []
         self._find_sizes()
 
     def _find_sizes(self) -> None:
-        """Widths of the layer, and how its weight lies."""
+        """Determine the widths of the layer, and whether its weight is transposed."""
         dense: Any = self.get_base_layer()
         self.weight_is_transposed = isinstance(dense, Conv1D)
         if self.weight_is_transposed:
@@ -88,8 +89,10 @@ class CDVFTLayer(MergeableLayer):
                 "size, or leave it out for the default."
             )
         options: dict[str, Any] = {"dtype": torch.float32, "device": self._device()}
-        diagonals = [torch.ones(*self.stack, size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
-        circulants = [torch.empty(*self.stack, part.q1, part.q2, part.p, **options) for part in parts]
+        diagonals = [
+            torch.ones(*self.batch_shape, size, **options) for size in (d_in, *[d_out] * (config.m - 1))
+        ]
+        circulants = [torch.empty(*self.batch_shape, part.q1, part.q2, part.p, **options) for part in parts]
         _initialize(diagonals, circulants, config.init_weights)
         self.cdvft_diagonals[adapter_name] = nn.ParameterList(diagonals)
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
@@ -112,18 +115,18 @@ class CDVFTLayer(MergeableLayer):
     def _device(self) -> torch.device:
         return device_of(self.get_base_layer())
 
-    def has(self, adapter: str) -> bool:
-        """Whether this layer has that adapter, or a part of it where it stands for several."""
-        return bool(self.terms(adapter))
+    def has_adapter(self, adapter: str) -> bool:
+        """Whether this layer has an adapter of that name, or a part of a weighted sum of that name."""
+        return bool(self.resolve_adapter(adapter))
 
-    def terms(self, adapter: str) -> list[tuple[str, float]]:
-        """The adapters of this layer that one stands for, and their weights: itself, a sum's, or none."""
+    def resolve_adapter(self, adapter: str) -> list[tuple[str, float]]:
+        """The adapters of this layer that a name stands for, with weights: itself, a sum's, or none."""
         if adapter in self.cdvft_circulants:
             return [(adapter, 1.0)]
-        return list(self.cdvft_terms.get(adapter, {}).items())
+        return list(self.cdvft_weighted_adapters.get(adapter, {}).items())
 
     def factors(self, adapter: str, weight: float = 1.0) -> Factors:
-        """The vectors of an adapter, as they are trained; alpha times a weight.
+        """The vectors of an adapter, not copied, and alpha times a weight.
 
         Raises:
             ValueError: if this layer has no such adapter.
@@ -139,7 +142,7 @@ class CDVFTLayer(MergeableLayer):
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
-        delta = sum(_dense(self.factors(*term)) for term in self.terms(adapter) or [(adapter, 1.0)])
+        delta = sum(_dense(self.factors(*term)) for term in self.resolve_adapter(adapter) or [(adapter, 1.0)])
         assert isinstance(delta, Tensor)
         return delta.mT if self.weight_is_transposed else delta
 
@@ -169,56 +172,56 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         Raises:
             ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
         """
-        if x.is_nested:  # ragged rows stand one after another
+        if x.is_nested:  # the values of a ragged batch are its rows, concatenated
             ragged: Any = x
             rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
             return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
-        decodes = can_decode(x) and not (args or kwargs) and adapter_names is None
-        if decodes and (short := self._short_way) and (y := short.output(self, x)) is not None:
+        may_be_fast = supports_input(x) and not (args or kwargs) and adapter_names is None
+        if may_be_fast and self._fast_path and (y := self._fast_path.forward(self, x)) is not None:
             return y
         if adapter_names is not None:
             self._check_mixed_batch(x, adapter_names)
         if self.disable_adapters and self.merged:
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
-            result = self._base(x, *args, **kwargs)
-            for dropout, shares in self._shares(adapter_names).items():
-                kept = F.dropout(x, dropout, self.training)
-                result = add_by_row(result, kept, shares, overwrite=is_plain(self.base_layer))
+            result = self._base_forward(x, *args, **kwargs)
+            for dropout, adapters in self._rows_by_adapter(adapter_names).items():
+                dropped = F.dropout(x, dropout, self.training)
+                result = add_by_row(result, dropped, adapters, overwrite=is_plain(self.base_layer))
             return result
-        terms = self.active_terms()
+        active = self.active_weighted_adapters()
         base: Any = self.base_layer
-        in_one_step = terms and not (args or kwargs) and is_plain(base) and not self.drops(terms)
+        in_one_step = active and not (args or kwargs) and is_plain(base) and not self._has_dropout(active)
         autocast = autocast_dtype(x)
         if in_one_step and (autocast or not is_autocast_on(x.device.type)):
             weight = base.weight.T if self.weight_is_transposed else base.weight
-            first, share = terms.pop(0)
-            if decodes and not terms:
-                self._short_way = short = ShortWay.through(self, x, first)
-                if short and (y := short.output(self, x)) is not None:
+            first, scale = active.pop(0)
+            if may_be_fast and not active:
+                self._fast_path = FastPath.create(self, x, first)
+                if self._fast_path and (y := self._fast_path.forward(self, x)) is not None:
                     return y
-            factors, backend = self.factors(first, share), self.cdvft_backend[first]
+            factors, backend = self.factors(first, scale), self.cdvft_backend[first]
             result = adapted_linear(x, weight, base.bias, factors, backend)
             dtype = autocast or x.dtype
         else:
-            result = self._base(x, *args, **kwargs)
+            result = self._base_forward(x, *args, **kwargs)
             dtype = result.dtype
-        for adapter, share in terms:
-            kept = F.dropout(x, self.cdvft_dropout[adapter], self.training)
-            result = result + cd_linear(kept, *self.factors(adapter, share), self.cdvft_backend[adapter])
+        for adapter, scale in active:
+            dropped = F.dropout(x, self.cdvft_dropout[adapter], self.training)
+            result = result + cd_linear(dropped, *self.factors(adapter, scale), self.cdvft_backend[adapter])
         return result.to(dtype)
 
-    def active_terms(self) -> list[tuple[str, float]]:
-        """What is added to W x + b now: adapters and their weights."""
+    def active_weighted_adapters(self) -> list[tuple[str, float]]:
+        """The adapters whose updates are currently added to W x + b, with their weights."""
         active = [] if self.disable_adapters or self.merged else self.active_adapters
-        return [term for adapter in active for term in self.terms(adapter)]
+        return [part for adapter in active for part in self.resolve_adapter(adapter)]
 
-    def _base(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def _base_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.base_layer(x, *args, **kwargs)
 
-    def drops(self, terms: list[tuple[str, float]]) -> bool:
-        """Whether an update sees an input of its own, with entries dropped."""
-        return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in terms)
+    def _has_dropout(self, adapters: list[tuple[str, float]]) -> bool:
+        """Whether the input of an update differs from that of W."""
+        return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in adapters)
 
     def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
         if len(x) != len(adapter_names):
@@ -233,21 +236,21 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
                 f"first. Merged are {self.merged_adapters}."
             )
 
-    def _shares(self, adapter_names: list[str]) -> dict[float, list[Share]]:
-        """The rows of each adapter that this layer has, and its weight there; by the dropout in training."""
+    def _rows_by_adapter(self, adapter_names: list[str]) -> dict[float, list[AdapterRows]]:
+        """The rows of each adapter that this layer has, by the dropout that applies to it."""
         diagonals: Any = self.cdvft_diagonals
         circulants: Any = self.cdvft_circulants
         rows: dict[tuple[str, float], list[int]] = {}
         for row, name in enumerate(adapter_names):
-            for term in [(name, 1.0)] if name in circulants else self.terms(name):
-                rows.setdefault(term, []).append(row)
-        shares: dict[float, list[Share]] = {}
-        for (name, weight), own in rows.items():  # past `factors` and its checks: there may be hundreds
+            for part in [(name, 1.0)] if name in circulants else self.resolve_adapter(name):
+                rows.setdefault(part, []).append(row)
+        adapters: dict[float, list[AdapterRows]] = {}
+        for (name, weight), own in rows.items():  # without the checks of `factors`: there may be hundreds
             alpha = weight * self.cdvft_alpha[name]
             factors = Factors(_tensors(diagonals[name]), _tensors(circulants[name]), alpha)
             dropout = self.cdvft_dropout[name] if self.training else 0.0
-            shares.setdefault(dropout, []).append(Share(factors, self.cdvft_backend[name], own))
-        return shares
+            adapters.setdefault(dropout, []).append(AdapterRows(factors, self.cdvft_backend[name], own))
+        return adapters
 
     def __repr__(self) -> str:
         return "cdvft." + super().__repr__()
@@ -257,11 +260,11 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
 
 
 def _tensors(vectors: nn.ParameterList) -> list[Tensor]:
-    """Its entries past `ParameterList`'s slow look-up: a batch asks a layer for many adapters' vectors."""
+    """Its entries, without `ParameterList`'s slow look-up: a batch may need hundreds of adapters' vectors."""
     own = parameters_of(vectors)
     try:
         return [own[str(place)] for place in range(len(vectors))]  # type: ignore[misc]
-    except KeyError:  # sharding leaves plain tensors in their places
+    except KeyError:  # sharding replaces the parameters by plain tensors
         return list(vectors)
 
 

@@ -2,8 +2,8 @@
 
 Encoders such as all-MiniLM-L6-v2 were trained with mean pooling. transformers puts a classifier on the first
 token of these architectures, from which they learn far worse, and has no class for the mean; so this one
-stands in for it. It lies in the library, and not in the app, so that who has only `cdvft` can load what was
-trained on it. Importing this module registers it with transformers' Auto classes:
+replaces it. It is part of the library, not of the app, so that `cdvft` alone can load what was trained on it.
+Importing this module registers it with transformers' Auto classes:
 
     import cdvft.mean_pooled
     model = AutoModelForSequenceClassification.from_pretrained(folder)  # what `save_pretrained` wrote

@@ -1,4 +1,4 @@
-"""Adding updates to a frozen weight and taking them out again, quantized or not."""
+"""Merging updates into a frozen weight and unmerging them, quantized or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor
 
-from cdvft.quantized import check_mergeable, lay_out_for_reading, relative_error
+from cdvft.quantized import check_mergeable, relative_error, undo_cpu_packing
 
 
 class MergeableLayer(BaseTunerLayer):
@@ -20,12 +20,12 @@ class MergeableLayer(BaseTunerLayer):
     parameter_name = "weight"
 
     @abstractmethod
-    def has(self, adapter: str) -> bool:
+    def has_adapter(self, adapter: str) -> bool:
         """Whether this layer has that adapter."""
 
     def get_base_weight(self) -> Tensor:
         """The base weight, dequantized where it is quantized."""
-        lay_out_for_reading(self.get_base_layer())
+        undo_cpu_packing(self.get_base_layer())
         return super().get_base_weight()
 
     @abstractmethod
@@ -36,16 +36,16 @@ class MergeableLayer(BaseTunerLayer):
         """Add alpha dW of the named adapters (by default the active ones) to the base weight.
 
         The sum is taken in float32 or wider and rounded once, to the base's dtype or its quantized values.
-        What the latter did to the update stands in `merge_error`: its norm over the update's.
+        `merge_error` is then the norm of what quantization changed, relative to the update's norm.
 
         Raises:
             ValueError: if the base weight is quantized in a way that cannot be merged into or, with
                 `safe_merge`, if the sum is not finite. The base weight is then left as it was.
         """
-        names = [n for n in check_adapters_to_merge(self, adapter_names) if self.has(n)]
+        names = [n for n in check_adapters_to_merge(self, adapter_names) if self.has_adapter(n)]
         if not names:
             return
-        with self._as_trainable_as_before():
+        with self._weight_inference_mode():
             merged = self._shifted_base_weight(names, sign=1)
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(
@@ -66,13 +66,13 @@ class MergeableLayer(BaseTunerLayer):
         if not self.merged:
             warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
             return
-        with self._as_trainable_as_before():
+        with self._weight_inference_mode():
             self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
         self.merged_adapters.clear()
         self.merge_error = None
 
-    def _as_trainable_as_before(self) -> torch.inference_mode:
-        """Within it the weight is made: torch.inference_mode makes tensors that no gradient ever passes."""
+    def _weight_inference_mode(self) -> torch.inference_mode:
+        """The inference mode in which the weight was created: its replacement must be as trainable."""
         weight = getattr(self.get_base_layer(), self.parameter_name, None)
         return torch.inference_mode(weight is not None and weight.is_inference())
 

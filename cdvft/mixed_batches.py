@@ -1,4 +1,4 @@
-"""Batches whose rows name an adapter of their own by PEFT's `adapter_names`: who is told and who may ask."""
+"""Mixed batches: PEFT's `adapter_names`, which name an adapter for each row, and how layers get them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from torch import nn
 from cdvft.layer import BASE_ONLY, CDVFTLayer
 
 _EXPAND = "_expand_inputs_for_generation"
-"""What `generate` of transformers repeats its inputs by."""
+"""The method by which `generate` of transformers repeats its inputs."""
 _call: ContextVar[object] = ContextVar("cdvft_call", default=None)
-"""Of the thread at hand: hooks stand on modules, which other threads call at the same time."""
+"""The current call in this thread: other threads may call the hooked modules at the same time."""
 _locks = WeakKeyDictionary[nn.Module, Any]()
-"""Calls with names go one after another through a model: one would undo what another changed."""
+"""One per model. Calls with names are serialized: one would undo what another changed."""
 
 
 @contextmanager
-def handed_out(tuner: nn.Module, names: Sequence[str]) -> Iterator[None]:
-    """Hand the names to every adapted layer and trained head for one forward or generate call.
+def route_adapter_names(tuner: nn.Module, names: Sequence[str]) -> Iterator[None]:
+    """Pass the names to every adapted layer and trained head during one forward or generate call.
 
-    Where `generate` repeats each input, for beams or for several answers, it is asked how often: settings may
-    come from its arguments or from configurations. An encoder still sees the inputs as they came. Threads
-    wait for one another, but for those that name no adapters.
+    Where `generate` repeats each input, for beams or several returned sequences, the names are repeated when
+    it does so: the number may come from its arguments or from configurations. An encoder gets them
+    unrepeated. Calls with names from several threads run one after another, calls without names beside them.
     """
     call = object()
     model: Any = tuner.model
@@ -44,13 +44,15 @@ def handed_out(tuner: nn.Module, names: Sequence[str]) -> Iterator[None]:
                 hook = partial(_pass_adapter_names, names=own, call=call)
                 handles.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
             elif hasattr(type(module), _EXPAND):
-                handles.enter_context(_followed(module, names, repeated, call))
+                handles.enter_context(_track_expansion(module, names, repeated, call))
         yield
 
 
 @contextmanager
-def _followed(generator: Any, names: Sequence[str], repeated: list[str], call: object) -> Iterator[None]:
-    """Within it `repeated` has the names as often as `generate` has repeated its inputs."""
+def _track_expansion(
+    generator: Any, names: Sequence[str], repeated: list[str], call: object
+) -> Iterator[None]:
+    """Repeat the names in `repeated` whenever `generate` repeats its inputs."""
     expand, own = getattr(generator, _EXPAND), vars(generator).get(_EXPAND)
 
     def expand_both(expand_size: int = 1, *args: Any, **kwargs: Any) -> Any:
@@ -69,7 +71,7 @@ def _followed(generator: Any, names: Sequence[str], repeated: list[str], call: o
 
 
 def check_adapter_names(tuner: Any, names: Sequence[str], trains_by_row: bool) -> None:
-    """Check the names of one call, within `training_by_row` or outside it.
+    """Check the names of one call.
 
     Raises:
         ValueError: if an adapter is unknown, or the model trains and its rows may not.
@@ -84,10 +86,10 @@ def check_adapter_names(tuner: Any, names: Sequence[str], trains_by_row: bool) -
             "Cannot pass `adapter_names` in training with gradient checkpointing, which calls the layers "
             "again without them. Call model.gradient_checkpointing_disable() first."
         )
-    check_known(tuner, names)
+    check_adapters_exist(tuner, names)
 
 
-def check_known(tuner: Any, names: Sequence[str]) -> None:
+def check_adapters_exist(tuner: Any, names: Sequence[str]) -> None:
     """Check that the model has these adapters.
 
     Raises:
@@ -108,8 +110,8 @@ def check_known(tuner: Any, names: Sequence[str]) -> None:
 
 
 @contextmanager
-def trainable(tuner: Any, names: Sequence[str]) -> Iterator[None]:
-    """Of all that is trainable in the model, only these adapters' vectors and heads; afterwards as before."""
+def only_trainable(tuner: Any, names: Sequence[str]) -> Iterator[None]:
+    """Make only these adapters' vectors and heads trainable; the previous state is restored on exit."""
     before = [(parameter, parameter.requires_grad) for parameter in tuner.parameters()]
     try:
         for parameter, _ in before:
@@ -127,15 +129,15 @@ def _has_encoder(model: Any) -> bool:
 
 
 def _modules(model: nn.Module) -> Iterator[nn.Module]:
-    """Its modules, without a visit to the vectors of thousands of adapters."""
-    waiting, seen = [model], set()
-    while waiting:
-        module = waiting.pop()
+    """All modules, without iterating over the vectors of thousands of adapters."""
+    stack, seen = [model], set()
+    while stack:
+        module = stack.pop()
         if module in seen:
             continue
         seen.add(module)
         yield module
-        waiting.extend([module.base_layer] if isinstance(module, CDVFTLayer) else module.children())
+        stack.extend([module.base_layer] if isinstance(module, CDVFTLayer) else module.children())
 
 
 def _pass_adapter_names(

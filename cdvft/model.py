@@ -20,18 +20,30 @@ from torch import nn
 from cdvft.conv2d import CDVFTConv2d
 from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer, CDVFTLinear
-from cdvft.mixed_batches import check_adapter_names, check_known, handed_out, trainable
-from cdvft.quantized import tell_merge_errors
+from cdvft.mixed_batches import (
+    check_adapter_names,
+    check_adapters_exist,
+    only_trainable,
+    route_adapter_names,
+)
+from cdvft.quantized import warn_merge_errors
 from cdvft.registration import PREFIX
 from cdvft.targets import (
     DEFAULT_TARGETS,
-    advice,
     check_matched,
     check_parameters,
     check_supported,
-    settings_of_layer,
+    layer_config,
+    suggest_targets,
 )
-from cdvft.weighted import add_saved, add_weighted, check_deletable, check_loadable, check_trainable, is_sum
+from cdvft.weighted_adapters import (
+    add_saved_sum,
+    add_weighted_adapter,
+    check_deletable,
+    check_loadable,
+    check_trainable,
+    is_sum,
+)
 
 
 class CDVFTModel(BaseTuner):
@@ -47,14 +59,14 @@ class CDVFTModel(BaseTuner):
     _trains_by_row = False
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
-        """Wrap the targets of an adapter; says what could be targeted where nothing was.
+        """Wrap the targets of an adapter; errors suggest what could be targeted.
 
         Raises:
             ValueError: if a name matches no layer, or one that matches is unsupported or of unsuitable size.
         """
         config: Any = self.peft_config[adapter_name]
-        if config.terms:
-            add_saved(self, adapter_name)
+        if config.weighted_adapters:
+            add_saved_sum(self, adapter_name)
             return
         named = config.target_modules
         if isinstance(named, (list, set)) and kwargs.get("state_dict") is None:
@@ -63,7 +75,7 @@ class CDVFTModel(BaseTuner):
         try:
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except NoMatchingPeftModuleError as error:
-            raise NoMatchingPeftModuleError(f"{error} {advice(model)}") from None
+            raise NoMatchingPeftModuleError(f"{error} {suggest_targets(model)}") from None
         for name in ("m_pattern", "block_size_pattern"):  # PEFT itself does so for alpha_pattern
             unmatched = [
                 pattern
@@ -86,7 +98,7 @@ class CDVFTModel(BaseTuner):
                 return peft_config  # parameters alone
             kind = model_config.get("model_type")
             raise ValueError(
-                f"{error}: there is no default for model type {kind!r}. {advice(self.model)}"
+                f"{error}: there is no default for model type {kind!r}. {suggest_targets(self.model)}"
             ) from None
 
     def _create_and_replace(  # noqa: PLR0917 - PEFT's signature
@@ -99,7 +111,7 @@ class CDVFTModel(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        own = settings_of_layer(peft_config, current_key)
+        own = layer_config(peft_config, current_key)
         try:
             if parameter_name is not None and parameter_name != getattr(target, "parameter_name", None):
                 wrapped: nn.Module = ParamWrapper(target, adapter_name, parameter_name, own)
@@ -117,9 +129,10 @@ class CDVFTModel(BaseTuner):
         self._replace_module(parent, target_name, wrapped, target)
 
     def _replace_module(self, parent: nn.Module, child_name: str, new_module: nn.Module, child: Any) -> None:
-        """Wrap a layer as PEFT does; put it back as it is.
+        """Wrap a layer as PEFT does; unwrap it unchanged.
 
-        PEFT's own copies weight and bias on the way back, which a trained head of several layers has not.
+        PEFT's own copies weight and bias when it unwraps, which a trained head of several layers does not
+        have.
         """
         if isinstance(new_module, CDVFTLayer):
             super()._replace_module(parent, child_name, new_module, child)
@@ -127,7 +140,7 @@ class CDVFTModel(BaseTuner):
             setattr(parent, child_name, new_module)
 
     def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
-        """PEFT's, and a warning where the base's dtype is asked for: the vectors are float32 all the same."""
+        """As PEFT, with a warning where the base's dtype is asked for: the vectors stay float32."""
         super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
         dtypes = {
             str(layer.get_base_weight().dtype).removeprefix("torch.")
@@ -147,7 +160,7 @@ class CDVFTModel(BaseTuner):
             )
 
     def _check_merge_allowed(self) -> None:
-        """Besides PEFT's warnings: give adapted layers a weight of their own where it is shared.
+        """As PEFT; also gives adapted layers a weight of their own where it is shared.
 
         A merge into the output embedding must not change the input embedding with it.
         """
@@ -163,7 +176,7 @@ class CDVFTModel(BaseTuner):
                     setattr(dense, module.parameter_name, own)
 
     def _add_modules_to_save_to_tie(self, peft_config: Any, tied_weight_keys: list[str]) -> None:
-        """LoRA's way: the input embedding is trained, and what shares its weight shares the trained one."""
+        """As LoRA: the input embedding is trained, and layers tied to it share the trained weight."""
         lora: Any = LoraModel
         lora._add_modules_to_save_to_tie(self, peft_config, tied_weight_keys)
 
@@ -183,9 +196,9 @@ class CDVFTModel(BaseTuner):
     ) -> None:
         """Add an adapter whose update is sum_i w_i dW_i of others, exactly, and stays so as they change.
 
-        It has no vectors of its own: it is active, merged, named in a mixed batch or converted to LoRA as
-        any other, and saved as its terms. `peft.convert_to_lora(model, 0.99, adapter_name)` makes a LoRA
-        adapter of it that keeps 99 % of its energy.
+        It has no vectors of its own: it is active, merged, named in a mixed batch or converted to LoRA as any
+        other, and saved as their names and weights. `peft.convert_to_lora(model, 0.99, adapter_name)` makes a
+        LoRA adapter of it that keeps 99 % of its energy.
 
         Args:
             adapters: names; other sums may be among them
@@ -202,10 +215,10 @@ class CDVFTModel(BaseTuner):
                 "'linear'. For a low rank, convert the sum by peft.convert_to_lora(model, rank, "
                 "adapter_name)."
             )
-        add_weighted(self, adapters, weights, adapter_name)
+        add_weighted_adapter(self, adapters, weights, adapter_name)
 
     def delete_adapter(self, adapter_name: str) -> None:
-        """PEFT's; refuses to delete what a sum needs.
+        """As PEFT; refuses to delete an adapter that a sum needs.
 
         Raises:
             ValueError: if the adapter is unknown, merged, or part of a sum.
@@ -218,22 +231,22 @@ class CDVFTModel(BaseTuner):
         cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
         if is_sum(model, adapter_name):
-            return {}  # its configuration says what it is
+            return {}  # its configuration holds all of it
         return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
 
     @classmethod
     def _remap_adapter_state_dict_for_load(
         cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        if config.terms and not args and not kwargs.get("state_dict"):
+        if config.weighted_adapters and not args and not kwargs.get("state_dict"):
             return {}
         check_loadable(model, adapter_name)
         return super()._remap_adapter_state_dict_for_load(model, config, adapter_name, *args, **kwargs)
 
     def merge_adapter(self, adapter_names: list[str] | None = None, safe_merge: bool = False) -> None:
-        """PEFT's; warns of what quantized base weights lose of the update."""
+        """As PEFT; warns of how much of the update rounding to quantized weights loses."""
         super().merge_adapter(adapter_names, safe_merge)
-        tell_merge_errors(self._adapted_layers())
+        warn_merge_errors(self._adapted_layers())
 
     def _unload_and_optionally_merge(
         self,
@@ -242,10 +255,10 @@ class CDVFTModel(BaseTuner):
         safe_merge: bool = False,
         adapter_names: list[str] | None = None,
     ) -> Any:
-        """PEFT's; warns of what quantized base weights lose of the update."""
+        """As PEFT; warns of how much of the update rounding to quantized weights loses."""
         layers = self._adapted_layers()
         unloaded: Any = super()._unload_and_optionally_merge(merge, progressbar, safe_merge, adapter_names)
-        tell_merge_errors(layers)
+        warn_merge_errors(layers)
         return unloaded
 
     def _adapted_layers(self) -> dict[str, CDVFTLayer]:
@@ -253,24 +266,24 @@ class CDVFTModel(BaseTuner):
 
     @contextmanager
     def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
-        """Hand `adapter_names` to every adapted layer and trained head for one forward or generate call."""
+        """Pass `adapter_names` to every adapted layer and trained head during one call."""
         names = kwargs.get("adapter_names")
         if names is None:
             yield
             return
         check_adapter_names(self, names, self._trains_by_row)
-        with handed_out(self, names):
+        with route_adapter_names(self, names):
             yield
 
     @contextmanager
     def training_by_row(self, adapter_names: Sequence[str]) -> Iterator[None]:
-        """Within it `adapter_names` is allowed in training too; the adapters named here train, nothing else.
+        """Allow `adapter_names` in training; the adapters named here are trained, and nothing else.
 
             with model.base_model.training_by_row(["a", "b"]):
                 model(**batch, adapter_names=["a", "b", "b", "a"]).loss.backward()
 
-        Every adapter gets the gradients of its own rows, as if they were trained one after the other. PEFT
-        has no name for this: its LoRA takes `adapter_names` in inference only.
+        Every adapter gets the gradients of its own rows, as if they were trained one after the other. PEFT's
+        LoRA accepts `adapter_names` in inference only.
 
         Raises:
             ValueError: if it is no list of names, or an adapter is unknown or a sum of others; in a forward
@@ -281,11 +294,11 @@ class CDVFTModel(BaseTuner):
                 f"adapter_names is {adapter_names!r}, but it lists the adapters that train. Pass a list, "
                 f"such as {sorted(self.peft_config)}."
             )
-        check_known(self, adapter_names)
+        check_adapters_exist(self, adapter_names)
         check_trainable(self, adapter_names)
         self._trains_by_row = True
         try:
-            with trainable(self, adapter_names):
+            with only_trainable(self, adapter_names):
                 yield
         finally:
             self._trains_by_row = False

@@ -1,6 +1,6 @@
-"""What the library uses of torch, transformers and PEFT that is not public: here alone, each with the reason.
+"""The private names of torch, transformers and PEFT that the library uses, each with the reason.
 
-Any release may drop a name: `tests/cdvft/test_private_names.py` says which one is gone.
+Any release may remove a name: `tests/cdvft/test_private_names.py` tells which one is gone.
 """
 
 from __future__ import annotations
@@ -14,33 +14,40 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 NAMES = {
-    "torch:Tensor._version": "kept values are valid until a tensor is written to",
-    "torch.nn:Module._parameters": "a look-up by name past ParameterList's, in calls of microseconds",
-    "torch.nn:Module._modules": "the same of a layer's base",
-    "transformers:GenerationMixin._expand_inputs_for_generation": "how often `generate` repeats an input",
+    "torch:Tensor._version": "cached values are valid until a tensor is written to",
+    "torch.nn:Module._parameters": "a look-up faster than ParameterList's, in calls of microseconds",
+    "torch.nn:Module._modules": "a look-up of a layer's base, faster than by attribute",
+    "transformers:GenerationMixin._expand_inputs_for_generation": "where `generate` repeats its inputs",
+    "transformers:PreTrainedModel._init_weights": "how a head that no file has is initialized",
+    "transformers:PreTrainedModel._is_hf_initialized": "weights that are there are not initialized again",
+    "transformers:PreTrainedModel._supports_sdpa": "a model says which attention it supports",
     "peft.tuners.tuners_utils:BaseTuner._prepare_adapter_config": "default targets of architectures",
     "peft.tuners.tuners_utils:BaseTuner._create_and_replace": "what a tuner is made of",
-    "peft.tuners.tuners_utils:BaseTuner._replace_module": "a layer of experts stays where it is",
+    "peft.tuners.tuners_utils:BaseTuner._replace_module": "a module of experts is unwrapped unchanged",
     "peft.tuners.tuners_utils:BaseTuner._cast_adapter_dtype": "vectors stay float32",
     "peft.tuners.tuners_utils:BaseTuner._check_merge_allowed": "what cannot be merged is refused",
     "peft.tuners.tuners_utils:BaseTuner._add_modules_to_save_to_tie": "tied heads are refused in a sentence",
     "peft.tuners.tuners_utils:BaseTuner._add_targets_to_tie": "so are tied targets",
-    "peft.tuners.tuners_utils:BaseTuner._get_adapter_state_dict": "a sum of adapters is saved as its terms",
-    "peft.tuners.tuners_utils:BaseTuner._remap_adapter_state_dict_for_load": "and loaded after them",
-    "peft.tuners.tuners_utils:BaseTuner._unload_and_optionally_merge": "a merge tells its error once",
+    "peft.tuners.tuners_utils:BaseTuner._get_adapter_state_dict": "a sum is saved without vectors",
+    "peft.tuners.tuners_utils:BaseTuner._remap_adapter_state_dict_for_load": "and loaded without them",
+    "peft.tuners.tuners_utils:BaseTuner._unload_and_optionally_merge": "a merge warns of its error once",
     "peft.tuners.tuners_utils:BaseTunerLayer._move_adapter_to_device_of_base_layer": "vectors stay float32",
-    "peft.tuners.tuners_utils:BaseTunerLayer._active_adapter": "asked at every token: past its property",
-    "peft.tuners.tuners_utils:BaseTunerLayer._disable_adapters": "the same",
+    "peft.tuners.tuners_utils:BaseTunerLayer._active_adapter": "read for every token: the property is slow",
+    "peft.tuners.tuners_utils:BaseTunerLayer._disable_adapters": "read for every token, too",
     "peft.tuners.lora:LoraModel._enable_peft_forward_hooks": "PeftModel calls it with `adapter_names`",
     "peft.utils.other:AuxiliaryTrainingWrapper._get_available_adapters": "which adapters have a trained head",
 }
-"""Attributes and methods used where they belong or overridden, as "module:path"; functions follow."""
+"""Attributes that are read and methods that are called or overridden elsewhere, as "module:path".
+
+All other private names are used in the functions below alone.
+"""
 
 
 def is_watched() -> bool:
-    """Whether a compiler, FLOP counter or fake tensors follow what torch does, and would miss other code.
+    """Whether torch.compile or a dispatch mode, such as a FLOP counter or fake tensors, is active.
 
-    They see registered operators alone; torch.utils has no public name for a dispatch mode's being active.
+    They see registered operators only, and would miss a call of compiled code. torch.utils has no public
+    function for this.
     """
     return torch.compiler.is_compiling() or is_in_torch_dispatch_mode()
 
@@ -51,7 +58,7 @@ def is_traced() -> bool:
 
 
 def is_transformed() -> bool:
-    """Whether torch compiles, traces, vmaps or differentiates forward, which only its own operations can."""
+    """Whether torch compiles, traces, vmaps or uses forward-mode AD: only its own operations can."""
     return (
         torch.compiler.is_compiling()
         or is_traced()
@@ -61,18 +68,18 @@ def is_transformed() -> bool:
 
 
 def is_batched(tensor: Tensor) -> bool:
-    """Whether it stands for many, by `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
+    """Whether it is a batch under `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
     functorch: Any = torch._C._functorch
     return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 
 
-def is_recomputed() -> bool:
-    """Whether a backward pass runs, and with it a checkpoint, which must do as its forward pass did."""
+def is_in_backward() -> bool:
+    """Whether a backward pass runs, in which a checkpoint must repeat what its forward pass did."""
     return torch._C._current_graph_task_id() != -1
 
 
-def reshaped(y: Tensor, shape: list[int]) -> Tensor:
-    """A fresh tensor in another shape, which autograd takes for no view, so that others may write into it."""
+def unsafe_view(y: Tensor, shape: list[int]) -> Tensor:
+    """A new tensor in another shape, which to autograd is no view, so that it can be written to."""
     return torch.ops.aten._unsafe_view(y, shape)
 
 
@@ -83,7 +90,7 @@ def cuda_driver() -> int:
 
 
 def hooks_of(module: nn.Module) -> tuple[Sized, ...]:
-    """Its hooks by their kinds, in the containers in which they come and go."""
+    """The containers of its hooks."""
     return (
         module._forward_hooks,
         module._forward_pre_hooks,
@@ -98,5 +105,5 @@ def has_hooks(hooks: tuple[Sized, ...]) -> bool:
 
 
 def parameters_of(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
-    """Its own parameters by name, in the container in which they come and go."""
+    """The container of its own parameters, by name."""
     return module._parameters

@@ -1,4 +1,4 @@
-"""Frozen layers with quantized weights: PEFT's backends for them, and what merging costs there."""
+"""Frozen layers with quantized weights: PEFT's backends for them, and the error of merging into them."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def is_quantized_linear(module: nn.Module) -> bool:
 
 
 def device_of(dense: Any) -> torch.device:
-    """Where a layer's weight lies, under whatever name its backend keeps it."""
+    """The device of a layer's weight, under whatever name its backend stores it."""
     held = (getattr(dense, name, None) for name in ("weight", "qweight", "W_q"))
     return next(weight.device for weight in held if weight is not None)
 
 
 def check_mergeable(backend: QuantizationBackend | None) -> None:
-    """Check that a weight can be read, shifted and quantized again.
+    """Check that a weight can be dequantized, changed and quantized again.
 
     Raises:
         ValueError: if it cannot.
@@ -74,11 +74,11 @@ def check_mergeable(backend: QuantizationBackend | None) -> None:
         )
 
 
-def lay_out_for_reading(dense: Any) -> None:
-    """Undo what bitsandbytes does to 4 bit weights in its first forward pass of evaluation on some CPUs.
+def undo_cpu_packing(dense: Any) -> None:
+    """Undo how bitsandbytes packs 4 bit weights in its first forward pass of evaluation on some CPUs.
 
-    It orders them for AVX-512 then, which its own dequantization does not know: merging would read noise. Its
-    `state_dict` puts them in order in place.
+    That layout is for AVX-512, and its own dequantization does not support it: merging would read noise. Its
+    `state_dict` restores the usual layout in place.
     """
     state = getattr(getattr(dense, "weight", None), "quant_state", None)
     if getattr(state, "packing_format_for_cpu", False):
@@ -86,12 +86,12 @@ def lay_out_for_reading(dense: Any) -> None:
 
 
 def relative_error(stored: Tensor, wanted: Tensor, before: Tensor) -> float:
-    """What rounding did to an update: |stored - wanted| / |wanted - before|, in the Frobenius norm."""
+    """The error of a rounded update: |stored - wanted| / |wanted - before|, in the Frobenius norm."""
     return ((stored - wanted).float().norm() / (wanted - before).float().norm()).item()
 
 
-def tell_merge_errors(layers: Mapping[str, Any]) -> None:
-    """Warn once of how much of the updates was lost where weights are quantized; say nothing elsewhere."""
+def warn_merge_errors(layers: Mapping[str, Any]) -> None:
+    """Warn once of how much of the updates was lost where weights are quantized."""
     errors = {name: layer.merge_error for name, layer in layers.items() if layer.merge_error is not None}
     if not errors:
         return

@@ -1,4 +1,4 @@
-"""Which layers are adapted by default, which can be, and with which of a configuration's settings."""
+"""Which layers are adapted by default, which can be, and the configuration of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cdvft.config import CDVFTConfig
 from cdvft.conv2d import is_pointwise
 from cdvft.quantized import SUPPORTED, is_quantized_linear, quantization_of
 
-# Query and value as transformers names them before and since version 5; absent names match nothing.
+# Query and value as transformers names them before and since version 5; other names match nothing.
 QUERY_AND_VALUE = ["query", "value", "q_proj", "v_proj"]
 DEFAULT_TARGETS: dict[str, Any] = {
     **dict.fromkeys(
@@ -31,13 +31,14 @@ DEFAULT_TARGETS: dict[str, Any] = {
     "convnextv2": ["pwconv1", "pwconv2"],
     **TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
 }
-"""Layers adapted by default, by model type: those that PEFT gives LoRA, where it has any.
+"""Layers adapted by default, by model type: PEFT's defaults for LoRA, where it has any.
 
-Elsewhere query and value, or the one layer that makes both; of ConvNeXt, which has neither, what is linear.
+Elsewhere query and value, or the layer that computes both; for ConvNeXt, which has neither, the linear
+layers.
 """
 
 
-def settings_of_layer(config: CDVFTConfig, name: str) -> CDVFTConfig:
+def layer_config(config: CDVFTConfig, name: str) -> CDVFTConfig:
     """The configuration with the m, block size and alpha that its patterns give the layer of this name."""
 
     def setting(pattern: dict[str, Any], default: Any) -> Any:
@@ -81,7 +82,7 @@ def check_supported(target: nn.Module, config: CDVFTConfig) -> None:
 def check_matched(names: Collection[str], model: nn.Module) -> None:
     """Check that every name in a list of targets is a module's, where some are: PEFT ignores the others.
 
-    A second name of a layer that the list has by its first one earns a warning.
+    A second name of a layer whose first name is in the list causes a warning.
 
     Raises:
         ValueError: if one is not.
@@ -106,7 +107,7 @@ def check_matched(names: Collection[str], model: nn.Module) -> None:
     parameters = [name for name, _ in model.named_parameters()]
     of_experts = [name for name in missing if any(_ends_with(parameter, name) for parameter in parameters)]
     why = f" {of_experts} are parameters: name them in target_parameters." if of_experts else ""
-    raise ValueError(f"target_modules {missing} not found in the base model.{why} {advice(model)}")
+    raise ValueError(f"target_modules {missing} not found in the base model.{why} {suggest_targets(model)}")
 
 
 def check_parameters(configurations: Mapping[str, Any], adapter_name: str, model: nn.Module) -> None:
@@ -140,7 +141,7 @@ def _ends_with(path: str, name: str) -> bool:
     return path == name or path.endswith(f".{name}")
 
 
-def advice(model: nn.Module) -> str:
+def suggest_targets(model: nn.Module) -> str:
     """The names that `target_modules` could hold, as a sentence."""
     layers = (
         name

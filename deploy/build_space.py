@@ -14,8 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = (
-    "app.py", "LICENSE", "CITATION.cff", "README.md", "cdvft.pth", "cdvft_startup.py",
-    "benchmarks/results/fit_matrix.json",
+    "app.py", "LICENSE", "CITATION.cff", "README.md", "benchmarks/results/fit_matrix.json",
 )  # fmt: skip
 FOLDERS = ("cdvft", "cdvft_app", "assets")
 CHANGED = {  # requirements, by the packages' names

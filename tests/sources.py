@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 def sources() -> dict[str, str]:
     """Every module of the project by its name."""
     paths = [ROOT / "app.py", *(ROOT / "cdvft").rglob("*.py"), *(ROOT / "cdvft_app").rglob("*.py")]
+    paths.remove(ROOT / "cdvft" / "setup.py")  # it builds the package and is not in it
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text()
         for path in paths

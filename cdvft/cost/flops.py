@@ -116,7 +116,7 @@ def c3a(shape: Shape, block_size: int) -> Flops:
 
 
 def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
-    """The walk x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps of it only x, and walks again.
+    """The chain x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps only x, and computes it again.
 
     For a square layer and m = 2 a token pays 2 real FFTs, d/2 + 1 complex products and 2 d real ones forward;
     backward 4 real FFTs: of a_1 x and the output gradient, and back to circ(c) a_1 x and the gradient of x.

@@ -53,7 +53,7 @@ def factors(model: nn.Module, adapter: str = "default") -> dict[str, Factors]:
     layers = {
         name.removeprefix(_WRAPPER): _copied(layer.factors(adapter))
         for name, layer in model.named_modules()
-        if isinstance(layer, CDVFTLayer) and adapter in layer.cdvft_circulants and not layer.stack
+        if isinstance(layer, CDVFTLayer) and adapter in layer.cdvft_circulants and not layer.batch_shape
     }
     if not layers:
         raise ValueError(

@@ -1,4 +1,8 @@
-"""Compares and times every way of every engine on a model's own layers, so that measured times choose."""
+"""Measures engines and plans on a model's own layers, and explains which of them a layer uses.
+
+`calibrate` compares each engine and plan with the reference in float64, times those that are right and stores
+the times in `timings`, by which `engine_choice` chooses from then on. `explain` says what is chosen and why.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +12,53 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cdvft.circulant import Factors
-from cdvft.kernels import timings
-from cdvft.kernels.linear import adapted_linear, is_apart
-from cdvft.kernels.passes import autocast_dtype
-from cdvft.kernels.selection import Selection, selections
+from cdvft.kernels import native, timings
+from cdvft.kernels.autograd_ops import HALF, autocast_dtype, product_dtype
+from cdvft.kernels.engine_choice import ENGINES, Selection, exclusion_reason, select, selections
+from cdvft.kernels.linear import adapted_linear, is_separate_update
 from cdvft.kernels.timings import WRONG, Case, Seconds, case_of
 
 logger = logging.getLogger(__name__)
 
-ALLOWED = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""By how much of its norm a row may be off, by the dtype of the input."""
-ROUNDS = 3
-"""Rounds at least, whatever the time."""
+TOLERANCES = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""Largest allowed error of a row relative to its norm, by the dtype of the input."""
+MIN_ROUNDS = 3
+"""Timed rounds at least, however long they take."""
+OUTLIER = 1e4
+"""How much larger one row, and one entry of another row, is in the inputs that results are compared on."""
 
 
 def calibrate(
     model: nn.Module, tokens: int, seconds: float = 3.0, *, missing_only: bool = False
 ) -> dict[Case, Seconds]:
-    """Time each way of each engine, forward and backward, for the shapes of a model's adapted layers.
+    """Time each engine and plan, forward and backward, for the shapes of a model's adapted layers.
 
-    What is found chooses from then on, in this process and later ones, for numbers of tokens with the same
-    nearest power of two, on this device with this driver and version of torch: `timings` keeps it. The
-    layers' own weights take part, with input and vectors of random numbers; the model stays as it was. Off
-    the CPU layers of half precision are timed twice: for updates that survive being merged, and for others.
-    Under torch.autocast it is what that makes of them that is timed.
+    The times decide from then on, in this process and later ones, for numbers of tokens with the same nearest
+    power of two, on this device with this driver and version of torch. The layers' own weights are used, with
+    random inputs and vectors; the model is not changed. Off the CPU layers of half precision are timed twice:
+    with an update that is merged into the weight, and with a smaller one. Under torch.autocast the dtypes are
+    those that it chooses.
 
     Args:
-        model: with CDVFT adapters, where it will run
+        model: with CDVFT adapters, on the device that it will run on
         tokens: batch times sequence length
-        seconds: to spend on all shapes together; more where three rounds take longer
-        missing_only: leave out what was timed on this machine before
+        seconds: for all shapes together; more where `MIN_ROUNDS` take longer
+        missing_only: skip what was timed on this machine before
 
     Returns:
-        median seconds by case and way; infinite for a way that is off from the method in float64 by more than
-        the dtype allows, and never chosen
+        median seconds by case, engine and plan; infinite for those whose results differ from the reference by
+        more than the dtype allows, which are never chosen
 
     Raises:
         ValueError: if the model has no such layer, or tokens is not positive.
-        RuntimeError: if the device runs none of the ways.
+        RuntimeError: if no engine runs on the device.
     """
     if tokens < 1:
         raise ValueError(f"tokens is {tokens}, but must be at least 1: batch size times sequence length.")
@@ -63,27 +70,27 @@ def calibrate(
         )
     if missing_only:
         layers = {c: one for c, one in layers.items() if timings.measured(c, one[0].weight.device) is None}
-    found = {}
+    measured = {}
     for case, (layer, scale) in layers.items():
-        found[case] = _timed(layer, tokens, scale, seconds / len(layers))
-        timings.keep(case, layer.weight.device, found[case])
-    return found
+        measured[case] = _measure(layer, tokens, scale, seconds / len(layers))
+        timings.keep(case, layer.weight.device, measured[case])
+    return measured
 
 
-def problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tensor, Tensor | None, Factors]:
-    """An input and vectors of random numbers of the layer's shapes and dtypes; its weight and bias.
+def random_problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tensor, Tensor | None, Factors]:
+    """A random input and random vectors of the layer's shapes and dtypes, with its weight and bias.
 
-    scale: of the update, 0 for one that is lost in a weight of half precision
+    scale: of the update, 0 for one that rounding loses in a weight of half precision
     """
     base, factors = layer.get_base_layer(), layer.factors(next(iter(layer.cdvft_circulants)))
     weight = base.weight.T if layer.weight_is_transposed else base.weight
     dtype = autocast_dtype(weight) or weight.dtype
     x = torch.randn(tokens, layer.in_features, device=weight.device, dtype=torch.float32).to(dtype)
 
-    def alike(vectors: Any) -> list[Tensor]:
+    def randomized(vectors: Any) -> list[Tensor]:
         return [torch.randn_like(v).requires_grad_() for v in vectors]
 
-    vectors = Factors(alike(factors.diagonals), alike(factors.circulants), scale * factors.alpha)
+    vectors = Factors(randomized(factors.diagonals), randomized(factors.circulants), scale * factors.alpha)
     bias = None if base.bias is None else base.bias.detach().to(dtype)
     return x.requires_grad_(), weight.detach().to(dtype), bias, vectors
 
@@ -98,49 +105,47 @@ def _layers(model: nn.Module) -> Iterator[Any]:
 
 
 def _case(layer: Any, tokens: int, scale: float) -> Case:
-    x, weight, bias, factors = problem(layer, tokens, scale)
-    return case_of(x, factors.diagonals, factors.circulants, apart=is_apart(x, weight, bias, factors))
+    x, weight, bias, factors = random_problem(layer, tokens, scale)
+    separate = is_separate_update(x, weight, bias, factors)
+    return case_of(x, factors.diagonals, factors.circulants, separate=separate)
 
 
-def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
-    """Median seconds of a pass by each way, all in turns, in a fresh order every round."""
-    x, weight, bias, factors = problem(layer, tokens, scale)
+def _measure(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
+    """Median seconds of a forward and backward pass by each engine and plan, in random order every round."""
+    x, weight, bias, factors = random_problem(layer, tokens, scale)
     grad = torch.randn(tokens, layer.out_features, device=x.device, dtype=torch.float32).to(x.dtype)
     inputs = [x, *factors.diagonals, *factors.circulants]
-    found: dict[Selection, list[float]] = {}
-    left_out: dict[str, float] = {}
-    truth = _found((x, weight, bias, factors), grad, None)
+    times: dict[Selection, list[float]] = {}
+    wrong: dict[str, float] = {}
+    reference = _results((x, weight, bias, factors), grad, None)
 
-    def run(way: Selection) -> None:
-        torch.autograd.grad(adapted_linear(x, weight, bias, factors, way), inputs, grad)
+    def run(selection: Selection) -> None:
+        torch.autograd.grad(adapted_linear(x, weight, bias, factors, selection), inputs, grad)
 
-    for way in selections(x, factors.circulants):
+    for selection in selections(x, factors.circulants):
         try:
-            run(way)  # compiles what is compiled on first use
-            if wrong := _wrong(_found((x, weight, bias, factors), grad, way), truth, x.dtype):
-                logger.warning("%s will not be chosen on %s: %s", way.key, x.device, wrong)
-                left_out[way.key] = WRONG
+            run(selection)  # compiles what is compiled on first use
+            results = _results((x, weight, bias, factors), grad, selection)
+            if error := _error(results, reference, x.dtype):
+                logger.warning("%s will not be chosen on %s: %s", selection.key, x.device, error)
+                wrong[selection.key] = WRONG
                 continue
-            found[way] = []
-        except Exception as error:  # whatever a compiler or a driver says: the way is not for this device
-            logger.warning("%s does not run on %s and will not be chosen: %s", way.key, x.device, error)
-    if not found:
-        raise RuntimeError(f"No way of any engine runs on {x.device}: the warnings before this say why.")
+            times[selection] = []
+        except Exception as error:  # anything that a compiler or a driver raises
+            logger.warning("%s does not run on %s and will not be chosen: %s", selection.key, x.device, error)
+    if not times:
+        raise RuntimeError(f"No engine runs on {x.device}: the warnings before this say why.")
     order, end = random.Random(0), time.monotonic() + seconds
-    while time.monotonic() < end or len(next(iter(found.values()))) < ROUNDS:
-        for way in order.sample(list(found), len(found)):
-            found[way].append(_seconds(functools.partial(run, way), x.device))
-    return {**{way.key: statistics.median(times) for way, times in found.items()}, **left_out}
+    while time.monotonic() < end or len(next(iter(times.values()))) < MIN_ROUNDS:
+        for selection in order.sample(list(times), len(times)):
+            times[selection].append(_seconds(functools.partial(run, selection), x.device))
+    return {**{selection.key: statistics.median(found) for selection, found in times.items()}, **wrong}
 
 
-OUTLIER = 1e4
-"""How much larger than others a row is in `_found`, and in another row an entry."""
-
-
-def _found(
-    layer: tuple[Tensor, Tensor, Tensor | None, Factors], grad: Tensor, way: Selection | None
+def _results(
+    layer: tuple[Tensor, Tensor, Tensor | None, Factors], grad: Tensor, selection: Selection | None
 ) -> list[Tensor]:
-    """Output, gradient by the input and by each vector, beside large rows and entries; for None the truth."""
+    """Output and gradients by the input and each vector, with outliers; None for the reference in float64."""
     x, weight, bias, factors = layer
     rows, grads = x.detach().clone(), grad.clone()
     for t in (rows, grads):
@@ -148,31 +153,34 @@ def _found(
         t[1:2, :1] *= OUTLIER
     given = [rows, weight, *(v.detach() for v in (*factors.diagonals, *factors.circulants))]
     given, m = given if bias is None else [*given, bias], len(factors.diagonals)
-    if way is None:
-        where = "cpu" if x.device.type == "mps" else x.device  # which has no float64
-        given, grads = [t.to(where, torch.float64) for t in given], grads.to(where)
+    if selection is None:
+        device = "cpu" if x.device.type == "mps" else x.device  # MPS has no float64
+        given, grads = [t.to(device, torch.float64) for t in given], grads.to(device)
     leaf, matrix, *rest = given
     vectors, shift = (rest, None) if bias is None else (rest[:-1], rest[-1])
     leaves = [t.clone().requires_grad_() for t in (leaf, *vectors)]
     own = Factors(leaves[1 : m + 1], leaves[m + 1 :], factors.alpha)
-    y = adapted_linear(leaves[0], matrix, shift, own, "reference" if way is None else way)
+    y = adapted_linear(leaves[0], matrix, shift, own, "reference" if selection is None else selection)
     by_x, *by_vectors = torch.autograd.grad(y, leaves, grads.to(y.dtype))
     return [y.detach(), by_x, *(v.flatten()[None] for v in by_vectors)]
 
 
-def _wrong(found: list[Tensor], truth: list[Tensor], dtype: torch.dtype) -> str | None:
-    """What is off by more of its norm than is allowed, in any row."""
-    names = ["its output", "its gradient by the input"] + ["its gradient by a vector"] * (len(truth) - 2)
-    for name, one, exact in zip(names, found, truth, strict=True):
+def _error(results: list[Tensor], reference: list[Tensor], dtype: torch.dtype) -> str | None:
+    """Which result differs from the reference by more than the tolerance in any row; None if none does."""
+    names = ["its output", "its gradient by the input"]
+    names += ["its gradient by a vector"] * (len(reference) - 2)
+    for name, result, exact in zip(names, results, reference, strict=True):
         norms = exact.norm(dim=1).clamp(min=torch.finfo(torch.float32).tiny)
-        off = float(((one.to(exact.device, torch.float64) - exact).norm(dim=1) / norms).max())
-        if not off <= ALLOWED[dtype]:
-            return f"{name} is off by {off:.2g} of its norm, and {ALLOWED[dtype]:.2g} is allowed for {dtype}"
+        off = float(((result.to(exact.device, torch.float64) - exact).norm(dim=1) / norms).max())
+        if not off <= TOLERANCES[dtype]:
+            return (
+                f"{name} is off by {off:.2g} of its norm, and {TOLERANCES[dtype]:.2g} is allowed for {dtype}"
+            )
     return None
 
 
 def _seconds(run: Callable[[], None], device: torch.device) -> float:
-    """By events of the device, where it has them."""
+    """Duration of a call, by the device's own events on CUDA."""
     if device.type != "cuda":
         start = time.perf_counter()
         run()
@@ -183,3 +191,121 @@ def _seconds(run: Callable[[], None], device: torch.device) -> float:
     last.record()
     last.synchronize()
     return first.elapsed_time(last) / 1e3
+
+
+DESCRIPTIONS = {
+    "native": "the compiled C library",
+    "fused": "the fused Triton kernel",
+    "chunked": "torch's own transforms, a few tokens at a time",
+    "reference": "plain operations of torch, left to autograd",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which engine and plan a layer uses, and why; `str` gives it in sentences.
+
+    engine: "native", "fused", "chunked" or "reference", which computes what is not merged
+    merged_forward, merged_gradients: whether a pass uses a dense update instead of transforms
+    measured: whether times on this machine decided, not the cost model
+    seconds: those times, forward and backward, by "engine, plan"; empty where nothing was measured
+    others: why faster engines are not used, by name
+    reason: in a sentence
+    """
+
+    engine: str
+    merged_forward: bool
+    merged_gradients: bool
+    measured: bool
+    seconds: dict[str, float]
+    others: dict[str, str]
+    reason: str
+
+    def __str__(self) -> str:
+        passes = {"forward": self.merged_forward, "gradients": self.merged_gradients}
+        merged = [name for name, dense in passes.items() if dense]
+        transformed = [name for name in passes if name not in merged]
+        parts = [f"{' and '.join(transformed)} by {DESCRIPTIONS[self.engine]}"] if transformed else []
+        parts += [f"{' and '.join(merged)} through the dense update W + alpha dW"] if merged else []
+        text = "; ".join(parts)
+        lines = [f"{text[0].upper()}{text[1:]}.", self.reason]
+        if self.engine == "native" and transformed and not native.is_parallel():
+            lines.append("On one thread: the compiler that made the library has no OpenMP.")
+        lines += [f"Not by {DESCRIPTIONS[name]}: {why}." for name, why in self.others.items()]
+        return "\n".join(lines)
+
+
+def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
+    """Which engine and plan a layer's adapter uses for a number of tokens, and why; considers autocast.
+
+    Args:
+        layer: with CDVFT adapters, such as `model.base_model.model.encoder.layer[0].attention.self.query`
+        tokens: batch times sequence length
+        adapter: its name; None for the first
+
+    Raises:
+        ValueError: if the layer has no such adapter.
+    """
+    names = list(getattr(layer, "cdvft_circulants", ()))
+    adapter = names[0] if names and adapter is None else adapter
+    if adapter not in names:
+        raise ValueError(
+            f"Got {type(layer).__name__} and adapter {adapter!r}, but a layer with a CDVFT adapter is "
+            f"needed; this one has {names or 'none'}."
+        )
+    backend = layer.cdvft_backend[adapter]
+    if backend == "reference":
+        return Explanation("reference", False, False, False, {}, {}, _CONFIGURED.format(backend))
+    factors, base = layer.factors(adapter), layer.get_base_layer()
+    weight = base.weight.T if layer.weight_is_transposed else base.weight.flatten(1)  # of a convolution
+    dtype = weight.dtype if weight.dtype.is_floating_point else torch.float32  # unknown for quantized layers
+    if autocast := autocast_dtype(weight):
+        weight, dtype = weight.to(autocast), autocast
+    x = torch.empty(1, layer.in_features, dtype=dtype, device=weight.device).expand(tokens, -1)
+    vectors = factors.diagonals, factors.circulants
+    separate = is_separate_update(x, weight, base.bias, factors)
+    selection = select(x, *vectors, separate=separate, backend=backend)
+    case = timings.case_of(x, *vectors, separate=separate)
+    seconds = dict(timings.measured(case, x.device) or {}) if backend == "auto" else {}
+    seconds = seconds if selection.key in seconds else {}
+    reason = _reason(backend, seconds, x.device, tokens)
+    in_half = dtype in HALF and product_dtype(x, torch.float32) == dtype and not weight.requires_grad
+    if separate and in_half and selection.plan.merged_forward:
+        reason += _LOST
+    return Explanation(
+        engine=selection.engine,
+        merged_forward=selection.plan.merged_forward,
+        merged_gradients=selection.plan.merged_gradients,
+        measured=bool(seconds),
+        seconds=seconds,
+        others={
+            name: why
+            for name in ENGINES
+            if name not in (selection.engine, "chunked")
+            and (why := exclusion_reason(name, x, factors.circulants))
+        },
+        reason=reason,
+    )
+
+
+_CONFIGURED = "The adapter's configuration says backend={!r}."
+_LOST = " The update has a product of its own: rounding would lose it in a weight of half precision."
+_CALIBRATE = "cdvft.kernels.calibrate(model, tokens) measures all engines here."
+
+
+def _reason(backend: str, seconds: dict[str, float], device: torch.device, tokens: int) -> str:
+    if backend != "auto":
+        return _CONFIGURED.format(backend)
+    if seconds:
+        right = sorted((t, key) for key, t in seconds.items() if t != timings.WRONG)
+        times = ", ".join(f"{key} {1e3 * t:.3g} ms" for t, key in right)
+        wrong = ", ".join(sorted(key for key, t in seconds.items() if t == timings.WRONG))
+        return (
+            f"Measured on this {timings.machine(device)['name']}, forward and backward on about {tokens:,} "
+            f"tokens: {times}."
+        ) + (f" Left out, for results off by more than the dtype allows: {wrong}." if wrong else "")
+    if device.type == "cpu":
+        return f"By rates that were measured on another processor, an AMD EPYC; {_CALIBRATE}"
+    if device.type == "mps":
+        return "On MPS always: torch's complex numbers are slow there, matrix products fast."
+    return f"By estimates from published rates: nothing was timed on this device; {_CALIBRATE}"

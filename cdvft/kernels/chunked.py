@@ -1,7 +1,7 @@
-"""The walk through the factors with torch's own transforms, a few tokens at a time.
+"""The update with torch's own transforms, a few tokens at a time.
 
-Any device, any block size, float32 or float64. Memory is where the time goes: 768-wide rows in chunks that
-stay in the second-level cache take a quarter of the time that a whole batch takes at once.
+Any device, any block size, float32 or float64. Its time is that of memory accesses: 768-wide rows in chunks
+that stay in the second-level cache take a quarter of the time that a whole batch takes at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cdvft.circulant import Factors, block_spectrum
 from cdvft.kernels.spectra import invalidate, spectrum
 
 DEFAULT_CACHE_BYTES = 1 << 20
-"""Second-level cache of a core where the system does not report it, as outside Linux."""
+"""Assumed second-level cache of a core where the system does not report it, as outside Linux."""
 
 ACCELERATOR_BYTES = 64 << 20
 """Working set off the CPU: enough to fill a GPU, little beside a model's activations."""

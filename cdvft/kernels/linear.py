@@ -1,8 +1,8 @@
-"""The adapted linear layer, by one of four backends with the same result up to rounding.
+"""The adapted linear layer as a function, with backends that give the same result up to rounding.
 
 "fft" transforms a few tokens at a time, by `native`, or by `chunked` where `native` does not support the
-layer; "fused" by the GPU's kernel, where that can; "merged" builds the dense update as scratch; "reference"
-leaves the same formula to autograd. "auto" lets `rule` choose.
+layer; "fused" uses the Triton kernels where they support it; "merged" builds a temporary dense update;
+"reference" is the formula in plain torch, left to autograd. "auto" lets `engine_choice` choose.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from torch.nn import functional as F
 
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import fused
-from cdvft.kernels.engine_choice import may_serve, named
-from cdvft.kernels.passes import (
+from cdvft.kernels.allowed_engines import is_allowed, requested_engines
+from cdvft.kernels.autograd_ops import (
     HALF,
-    Adapted,
-    Call,
+    AdaptedLinearFunction,
+    Options,
+    add_to_base_output,
     autocast_dtype,
     forward,
-    on_base,
     product_dtype,
     reference,
 )
-from cdvft.kernels.rule import BACKENDS, Backend
-from cdvft.kernels.selection import Selection, select
-from cdvft.kernels.survival import survives
+from cdvft.kernels.cost_model import BACKENDS, Backend
+from cdvft.kernels.engine_choice import Selection, select
+from cdvft.kernels.merge_precision import update_survives_rounding
 from cdvft.private_names import is_traced, is_transformed
 
 
@@ -41,11 +41,11 @@ def cd_linear(
 ) -> Tensor:
     """alpha dW x with dW = diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1).
 
-    The arithmetic is float32, or float64 where an argument is: there is no bfloat16 FFT, and an update a
-    thousand times smaller than its weight must survive. Only "merged", and only off the CPU, multiplies
-    half-precision inputs in their own dtype, by an update kept apart from the weight. Off the CPU autocast
-    casts x, as that of any linear layer. Backward saves x as it
-    came, shared with every layer that reads the same x, recomputes the rest, and can be differentiated.
+    The arithmetic is float32, or float64 where an argument is: there is no bfloat16 FFT, and an update that
+    is a thousand times smaller than its weight must not be lost. Only "merged", and only off the CPU,
+    multiplies half-precision inputs in their own dtype. Off the CPU autocast casts x, as for any linear
+    layer. Backward saves x unchanged, shared with every layer that reads the same x, recomputes the rest, and
+    can itself be differentiated.
 
     Args:
         x: (..., d_in)
@@ -58,26 +58,26 @@ def cd_linear(
         (..., d_out), in the dtype of the arithmetic
     """
     factors = Factors(diagonals, circulants, alpha)
-    return _adapted(x.to(autocast_dtype(x) or x.dtype), None, None, factors, backend)
+    return _apply(x.to(autocast_dtype(x) or x.dtype), None, None, factors, backend)
 
 
 def adapted_linear(
     x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors, backend: Backend | Selection = "auto"
 ) -> Tensor:
-    """(W + alpha dW) x + b in one step: the update is added in place, or to the weight in scratch.
+    """(W + alpha dW) x + b in one step: the update is added in place, or to a temporary copy of the weight.
 
-    Half-precision layers start their sum of products from alpha dW x + b, so that everything is rounded once:
-    added to an output that is rounded already, most of an update a thousand times smaller would be lost. Off
-    the CPU an update that is large enough to survive it (`survival`) is added to the weight instead, which
-    leaves one product. Two steps remain where the weight or bias trains, or dtypes differ. Off the CPU
-    autocast makes half precision of all three first.
+    In half precision the sum of products starts from alpha dW x + b, so that everything is rounded once:
+    added to an output that is already rounded, most of an update that is a thousand times smaller would be
+    lost. Off the CPU an update that is large enough (`merge_precision`) is added to the weight instead, which
+    leaves one product. Two steps remain where the weight or bias is trained, or dtypes differ. Off the CPU
+    autocast casts x, weight and bias first.
 
     Args:
         x: (..., d_in)
         weight: (d_out, d_in)
         bias: (d_out)
         factors: as `cd_linear` takes them
-        backend: one of `BACKENDS`, or what carries it out
+        backend: one of `BACKENDS`, or an engine and plan
 
     Returns:
         (..., d_out), in the dtype of x if the weight has it too, otherwise in that of the arithmetic
@@ -85,23 +85,24 @@ def adapted_linear(
     if dtype := autocast_dtype(x):
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     if not _in_one_step(x, weight, bias, factors):
-        update = _adapted(x, None, None, factors, backend, rounded=x.dtype == weight.dtype in HALF)
-        return on_base(update, x, weight, bias)
-    return _adapted(x, weight, bias, factors, backend)
+        same_half = x.dtype == weight.dtype in HALF
+        update = _apply(x, None, None, factors, backend, in_input_dtype=same_half)
+        return add_to_base_output(update, x, weight, bias)
+    return _apply(x, weight, bias, factors, backend)
 
 
 def cd_linear_reference(
     x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], alpha: float
 ) -> Tensor:
-    """The slow truth of `cd_linear`: same arguments, same result, every operation left to autograd."""
+    """The reference for `cd_linear`: same arguments, same result, every operation left to autograd."""
     return cd_linear(x, diagonals, circulants, alpha, backend="reference")
 
 
-def is_apart(x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors) -> bool:
-    """Whether `adapted_linear` applies the update by itself, not within the product with the weight."""
+def is_separate_update(x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors) -> bool:
+    """Whether `adapted_linear` computes the update by itself, not within the product with the weight."""
     if not _in_one_step(x, weight, bias, factors):
         return True
-    return weight.dtype in HALF and not _survives(x, weight, factors)
+    return weight.dtype in HALF and not _is_merged_in_half(x, weight, factors)
 
 
 def _in_one_step(x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors) -> bool:
@@ -109,57 +110,61 @@ def _in_one_step(x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factor
     return not trains and x.dtype == weight.dtype in (*HALF, arithmetic_dtype(x, factors))
 
 
-def _survives(x: Tensor, weight: Tensor, factors: Factors) -> bool:
-    """Whether weight and update are multiplied as one in half precision."""
-    return product_dtype(x, torch.float32) in HALF and survives(weight, factors)
+def _is_merged_in_half(x: Tensor, weight: Tensor, factors: Factors) -> bool:
+    """Whether W + alpha dW is multiplied in half precision."""
+    return product_dtype(x, torch.float32) in HALF and update_survives_rounding(weight, factors)
 
 
-def _adapted(
+def _apply(
     x: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
     factors: Factors,
     backend: Backend | Selection,
     *,
-    rounded: bool = False,
+    in_input_dtype: bool = False,
 ) -> Tensor:
-    """`rounded`: as `Call` has it."""
+    """(W + alpha dW) x + b, or alpha dW x without a weight; `in_input_dtype` as in `Options`."""
     _check(x, weight, factors, backend)
     dtype = arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
-    if backend == "reference" or is_transformed() or (backend == "auto" and named() == ("reference",)):
+    if (
+        backend == "reference"
+        or is_transformed()
+        or (backend == "auto" and requested_engines() == ("reference",))
+    ):
         vectors = Factors(diagonals, circulants, factors.alpha)
         if torch.compiler.is_compiling() and _is_fused(x, circulants, backend):
             update = fused.update(x.reshape(-1, x.shape[-1]), vectors).view(*x.shape[:-1], -1).to(dtype)
-            return on_base(update, x, weight, bias)
+            return add_to_base_output(update, x, weight, bias)
         if is_exported():
-            return on_base(F.linear(x.to(dtype), dense(vectors)), x, weight, bias)
+            return add_to_base_output(F.linear(x.to(dtype), dense(vectors)), x, weight, bias)
         return reference(x, weight, bias, vectors)
-    merges = weight is not None and (weight.dtype not in HALF or _survives(x, weight, factors))
+    merges = weight is not None and (weight.dtype not in HALF or _is_merged_in_half(x, weight, factors))
     selection = (
         backend
         if isinstance(backend, Selection)
-        else select(x, diagonals, circulants, apart=not merges, backend=backend)
+        else select(x, diagonals, circulants, separate=not merges, backend=backend)
     )
     half = weight is not None and weight.dtype in HALF
-    apart = half and not (merges and selection.plan.merged_forward)
-    call = Call(selection, len(diagonals), factors.alpha, apart, rounded or half)
+    separate = half and not (merges and selection.plan.merged_forward)
+    options = Options(selection, len(diagonals), factors.alpha, separate, in_input_dtype or half)
     tensors = (*diagonals, *circulants)
     given = (t for t in (x, weight, bias, *tensors) if t is not None)
     if torch.is_grad_enabled() and any(t.requires_grad for t in given):
-        return Adapted.apply(x, weight, bias, call, *tensors)
-    return forward(x, weight, bias, call, tensors)  # entering autograd would cost as much as decoding a token
+        return AdaptedLinearFunction.apply(x, weight, bias, options, *tensors)
+    return forward(x, weight, bias, options, tensors)  # entering autograd costs as much as decoding a token
 
 
 def _is_fused(x: Tensor, circulants: Sequence[Tensor], backend: Backend | Selection) -> bool:
-    """Whether what is compiled calls the fused kernel."""
-    asked = backend == "fused" or (backend in ("auto", "fft") and may_serve("fused", x.device))
-    return asked and fused.supports(x, circulants)
+    """Whether a compiled graph calls the fused kernel."""
+    requested = backend == "fused" or (backend in ("auto", "fft") and is_allowed("fused", x.device))
+    return requested and fused.supports(x, circulants)
 
 
 def _check(x: Tensor, weight: Tensor | None, factors: Factors, backend: Backend | Selection) -> None:
-    """Check shapes and devices, since compiled code would read and write out of bounds.
+    """Check shapes and devices: compiled code would read and write out of bounds.
 
     Raises:
         ValueError: if circulants do not fit between the diagonals, x is complex or not as wide as the first
@@ -199,14 +204,14 @@ def _fits(shape: tuple[int, ...], d_in: int, d_out: int) -> bool:
 
 
 def is_exported() -> bool:
-    """Whether what runs becomes a graph for others, such as ONNX, that know no complex numbers."""
-    if torch.compiler.is_compiling():  # a compiler reads no further
+    """Whether a graph is exported, for formats such as ONNX that have no complex numbers."""
+    if torch.compiler.is_compiling():  # first, so that torch.compile traces no further
         return torch.compiler.is_exporting()
     return is_traced()
 
 
 def dense(factors: Factors) -> Tensor:
-    """alpha dW by indices and products alone: (d_out, d_in)."""
+    """alpha dW without transforms: (d_out, d_in)."""
     return factors.alpha * cd_product(factors.diagonals, factors.circulants)
 
 

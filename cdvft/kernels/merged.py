@@ -1,6 +1,6 @@
-"""The update as a dense matrix: for many tokens, tiny blocks, and devices where matrix products cost little.
+"""The update as a dense matrix: for many tokens, tiny blocks, and devices with fast matrix products.
 
-The matrix is scratch, never saved for backward.
+The matrix is temporary and never saved for backward.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from torch import Tensor
 
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import native
-from cdvft.kernels.engine_choice import may_serve
+from cdvft.kernels.allowed_engines import is_allowed
 from cdvft.kernels.fused import dense
 
 STRIP_ENTRIES = 1 << 16
-"""Entries of the dense matrix in work at once: 256 KB of float32, which stay in the second-level cache."""
+"""Entries of the dense matrix computed at once: 256 KB of float32, which stay in the second-level cache."""
 
 MIN_STRIP_BLOCK = 16
-"""Smallest block size p for which strips pay."""
+"""Smallest block size p for which strips are faster."""
 
 
-def is_by_kernels(factors: Factors, dtype: torch.dtype) -> bool:
-    """Whether a GPU's kernels build the matrix, and its gradients: where fused kernels serve at all."""
-    return dense.supports(factors, dtype) and may_serve("fused", factors.circulants[0].device)
+def uses_triton(factors: Factors, dtype: torch.dtype) -> bool:
+    """Whether Triton kernels build the matrix and its gradients: where fused kernels are allowed."""
+    return dense.supports(factors, dtype) and is_allowed("fused", factors.circulants[0].device)
 
 
 def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -> Tensor:
     """W + alpha dW, or alpha dW alone: (d_out, d_in), in the arithmetic of the factors, rounded once."""
-    if is_by_kernels(factors, dtype):
+    if uses_triton(factors, dtype):
         return dense.merged_weight(weight, factors, dtype)
     return _in_full(weight, factors).to(dtype)
 
 
 def _in_full(weight: Tensor | None, factors: Factors) -> Tensor:
-    """The same in the dtype of the factors."""
+    """W + alpha dW, or alpha dW, in the dtype of the factors."""
     (first, *_, last), circulants, alpha = factors
     if weight is not None and native.supports_merging(weight, factors):
         return native.merged_weight(weight, factors)
@@ -73,7 +73,7 @@ def backward(x: Tensor, grad: Tensor, factors: Factors) -> tuple[list[Tensor], l
     The product is in the dtype of x and grad, the rest in that of the factors.
     """
     product = grad.T @ x
-    if is_by_kernels(factors, product.dtype):
+    if uses_triton(factors, product.dtype):
         return dense.gradients(product, factors)
     grad_update = factors.alpha * product.to(factors.diagonals[0].dtype)
     leaves = [f.detach().requires_grad_() for f in (*factors.diagonals, *factors.circulants)]

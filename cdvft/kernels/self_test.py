@@ -1,6 +1,6 @@
-"""A small problem that an engine solves before it serves, once in a process: a wrong one is left out.
+"""A test of an engine before its first use in a process: an engine that fails is not used.
 
-Compared are the update, the gradients and a row beside one that is not finite, against the dense product in
+It compares the update, the gradients and a row beside one that is not finite with the dense product in
 float64. `calibration` compares on a model's own layers.
 """
 
@@ -23,20 +23,22 @@ TOLERANCE = 2e-3
 
 @functools.cache
 @torch.no_grad()
-def passes(engine: ModuleType, device: torch.device) -> bool:
-    """Whether it is right there; said in a warning where it is not."""
+def is_correct(engine: ModuleType, device: torch.device) -> bool:
+    """Whether an engine's results on a device are correct; logs a warning where they are not."""
     try:
         wrong = _wrong(engine, device)
-    except Exception as error:  # whatever a compiler or a driver says
+    except Exception as error:  # anything that a compiler or a driver raises
         wrong = str(error)
     if wrong:
-        logger.warning("%s failed its self-test on %s and will not serve: %s", engine.__name__, device, wrong)
+        logger.warning(
+            "%s failed its self-test on %s and will not be used: %s", engine.__name__, device, wrong
+        )
     return not wrong
 
 
 def _wrong(engine: ModuleType, device: torch.device) -> str | None:
     def numbers(*shape: int, seed: float) -> Tensor:
-        """Neither random, which would move torch's generator, nor regular."""
+        """Irregular numbers, without torch's random generator, whose state would change."""
         count = torch.arange(1, 1 + torch.Size(shape).numel(), dtype=torch.float64, device="cpu")
         return torch.sin(count * count * seed).view(shape)
 

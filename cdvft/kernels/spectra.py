@@ -13,7 +13,7 @@ _cache = WeakTensorKeyDictionary()  # circulant -> (identity of its values, its 
 
 @torch.no_grad()
 def spectrum(c: Tensor) -> Tensor:
-    """Half spectra FFT(c) of blocks (q1, q2, p), from the cache if the values are those of the last call.
+    """Half spectra FFT(c) of blocks (q1, q2, p), from the cache if c has not changed since the last call.
 
     Returns:
         (q1, q2, p // 2 + 1), complex
@@ -27,7 +27,7 @@ def spectrum(c: Tensor) -> Tensor:
 
 
 def invalidate(c: Tensor) -> None:
-    """Drop the cached spectrum before an optimizer may write through raw pointers, unnoticed off the CPU."""
+    """Drop the cached spectrum: off the CPU a write through raw pointers would not be noticed."""
     if c.device.type != "cpu":
         _cache.pop(c, None)
 

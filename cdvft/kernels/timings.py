@@ -1,7 +1,7 @@
-"""Times measured on this machine, by which engines and ways are chosen; kept in the user's cache.
+"""Measured times of engines and plans, by which `engine_choice` chooses; stored in the user's cache.
 
-A file for each device, driver, version of torch and of these kernels and, on the CPU, number of threads.
-Nothing is measured unless `calibration.calibrate` is called; where nothing was measured, `rule` estimates.
+One file per device, driver, version of torch and of these kernels and, on the CPU, number of threads.
+Nothing is measured unless `calibration.calibrate` is called; without measurements `cost_model` estimates.
 """
 
 from __future__ import annotations
@@ -26,43 +26,43 @@ logger = logging.getLogger(__name__)
 SOURCES = (".py", ".c", ".h")
 
 Seconds = Mapping[str, float]
-"""Of a pass forward and backward, by "engine, way", such as "native, merged forward"."""
+"""Of a forward and backward pass, by "engine, plan", such as "native, merged forward"."""
 WRONG = math.inf
-"""In place of seconds, of a way whose results were off."""
+"""Instead of seconds, for an engine and plan whose results were wrong."""
 
 
 class Case(NamedTuple):
-    """What a time on a device depends on.
+    """What a measured time depends on besides the machine.
 
     circulants: q1, q2, p of each
     sizes: lengths of the diagonals
-    tokens: to the nearest power of two
-    apart: whether the update is applied by itself
+    tokens: rounded to the nearest power of two
+    separate: whether the update is computed by itself
     dtype: of the input
     """
 
     circulants: tuple[tuple[int, ...], ...]
     sizes: tuple[int, ...]
     tokens: int
-    apart: bool
+    separate: bool
     dtype: str
 
 
-def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, apart: bool) -> Case:
+def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, separate: bool) -> Case:
     """The case of an input (..., d_in) and an adapter's vectors."""
     tokens = x.shape[:-1].numel()
     nearest = 1 << round(math.log2(tokens)) if tokens else 0
     shapes = tuple(tuple(c.shape) for c in circulants)
-    return Case(shapes, tuple(a.numel() for a in diagonals), nearest, apart, str(x.dtype))
+    return Case(shapes, tuple(a.numel() for a in diagonals), nearest, separate, str(x.dtype))
 
 
 def measured(case: Case, device: torch.device) -> Seconds | None:
-    """Seconds of each way on this machine; None where they were not measured."""
+    """Seconds by engine and plan on this machine; None where they were not measured."""
     return _table(device, torch.get_num_threads()).get(case)
 
 
 def keep(case: Case, device: torch.device, seconds: Seconds) -> Path:
-    """Keep what was measured, for this process and later ones; the file."""
+    """Store measured times, for this process and later ones; returns the file."""
     table = {**_table(device, torch.get_num_threads()), case: seconds}
     record = {"machine": machine(device), "cases": [{**c._asdict(), "seconds": s} for c, s in table.items()]}
     path = _path(device)
@@ -75,13 +75,13 @@ def keep(case: Case, device: torch.device, seconds: Seconds) -> Path:
 
 
 def forget(device: torch.device) -> None:
-    """Drop what was measured on a device, here and in the cache."""
+    """Delete the measurements of a device, in memory and in the cache."""
     _path(device).unlink(missing_ok=True)
     _table.cache_clear()
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What times depend on besides the case."""
+    """The machine that times are valid for."""
     versions = {"torch": torch.__version__, "kernels": _version()}
     if device.type == "cuda":
         name, driver = torch.cuda.get_device_name(device), cuda_driver()
@@ -91,7 +91,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 @functools.cache
 def _version() -> str:
-    """Of the kernels, by what is in their files: a release may make another of them the fastest."""
+    """Digest of the kernels' sources: another release may make another engine the fastest."""
     files = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix in SOURCES)
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
@@ -111,7 +111,7 @@ def _path(device: torch.device) -> Path:
 
 @functools.lru_cache
 def _table(device: torch.device, threads: int) -> dict[Case, Seconds]:
-    """What the cache holds for a device; `threads` tells tables in memory apart, as `machine` does files."""
+    """The stored times of a device; `threads` is part of this cache's key as it is of the file's name."""
     path = _path(device)
     try:
         return {_case(found): found["seconds"] for found in json.loads(path.read_text())["cases"]}
@@ -124,4 +124,4 @@ def _table(device: torch.device, threads: int) -> dict[Case, Seconds]:
 
 def _case(found: dict[str, Any]) -> Case:
     shapes, sizes = tuple(map(tuple, found["circulants"])), tuple(found["sizes"])
-    return Case(shapes, sizes, found["tokens"], found["apart"], found["dtype"])
+    return Case(shapes, sizes, found["tokens"], found["separate"], found["dtype"])

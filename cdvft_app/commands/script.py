@@ -10,7 +10,10 @@ from cdvft_app.commands import INVALID
 def main() -> None:
     try:
         from cdvft_app.commands.main import main as commands
-    except ModuleNotFoundError as error:  # pip installs the script with the library alone, too
-        print(f"The commands need {error.name}, which is missing: pip install 'cdvft[app]'", file=sys.stderr)
+    except ModuleNotFoundError as error:  # without the extra `app`
+        print(
+            f"The commands need {error.name}, which is missing: pip install 'cdvft-studio[app]'",
+            file=sys.stderr,
+        )
         sys.exit(INVALID)
     commands("cdvft")

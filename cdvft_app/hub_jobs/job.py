@@ -123,8 +123,6 @@ def pack_code(file: Path) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in found if path.suffix in (".py", ".c", ".h", ".json")):
             archive.write(path, path.relative_to(root))
-        for name in ("cdvft_startup.py", "cdvft.pth"):
-            archive.write(root / name, name)
         for path in sorted(path for path in ASSETS.rglob("*") if path.is_file()):
             inside = path.relative_to(ASSETS)
             if inside.parts[0] not in NOT_NEEDED:

@@ -169,9 +169,8 @@ def _hints(exported: Exported) -> list[str]:
     task, hints = exported.task, []
     if exported.is_cdvft:
         hints.append(
-            "PEFT does not know CDVFT by itself: `KeyError: 'CDVFT'` means that the library is missing, or "
-            "not imported before the adapter is loaded. It is the wheel in this folder; where pip has "
-            "installed that, PEFT finds CDVFT by itself, and nothing is lost by forgetting `import cdvft`."
+            "PEFT does not know CDVFT by itself: `KeyError: 'CDVFT'` means that the library, which is the "
+            "wheel in this folder, was not imported before the adapter is loaded: `import cdvft`."
         )
     if exported.weights == "adapter" and task.pooling == "mean" and task.base_model:
         hints.append(

@@ -1,8 +1,7 @@
 """What loads an exported run: packages in the versions that are installed here, and this library as a wheel.
 
-The library is on no package index, so what loads a CDVFT adapter travels with it. Beside the package lie
-cdvft_startup.py and cdvft.pth, by which Python imports it with PEFT. A wheel is a zip of the package and
-three small files (https://packaging.python.org/specifications/binary-distribution-format).
+The library is on no package index, so what loads a CDVFT adapter travels with it. A wheel is a zip of the
+package and three small files (https://packaging.python.org/specifications/binary-distribution-format).
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ TRAINING = ("transformers", "accelerate", "datasets", "scikit-learn")
 VERSION = cdvft.__version__
 REQUIRES = ("torch>=2.6,<3", "peft>=0.21,<0.22", "wrapt>=2.1,<3")
 WHEEL = f"cdvft-{VERSION}-py3-none-any.whl"
-SUFFIXES = (".py", ".c", ".h", ".typed")
+SUFFIXES = (".py", ".c", ".h", ".json", ".typed")
+NOT_INSTALLED = ("setup.py",)
 
 
 def write_requirements(
@@ -53,15 +53,13 @@ def write_requirements(
 
 
 def write_wheel(file: Path) -> None:
-    """The package `cdvft`, as pip installs it, and what wakes it with PEFT; the same bytes each time."""
+    """The package `cdvft`, as pip installs it without the compiled kernel; the same bytes each time."""
     root = _place("cdvft").parent
     contents = {
         f"cdvft/{path.relative_to(root).as_posix()}": path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.suffix in SUFFIXES
+        if path.suffix in SUFFIXES and path.relative_to(root).as_posix() not in NOT_INSTALLED
     }
-    startup = _place("cdvft_startup")
-    contents |= {file.name: file.read_bytes() for file in (startup, startup.with_name("cdvft.pth"))}
     about = f"cdvft-{VERSION}.dist-info"
     metadata = ["Metadata-Version: 2.1", "Name: cdvft", f"Version: {VERSION}", "Requires-Python: >=3.10"]
     metadata += ["License: Apache-2.0", *(f"Requires-Dist: {one}" for one in REQUIRES)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused
-from cdvft.kernels.rule import BACKENDS
+from cdvft.kernels.cost_model import BACKENDS
 
 pytestmark = pytest.mark.gpu
 ALPHA = 0.5
@@ -148,7 +148,7 @@ def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device
         pytest.skip("needs CUDA with compute capability 8.0")
     x = torch.empty(1, 768, device=device)
     for blocks in ((1, 1, 768), (4, 1, 768), (3, 2, 256)):
-        assert fused.obstacle(x, [torch.empty(*blocks, device=device)]) is None
+        assert fused.unsupported_reason(x, [torch.empty(*blocks, device=device)]) is None
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from cdvft import CDVFTConfig
-from cdvft.kernels.rule import BACKENDS
+from cdvft.kernels.cost_model import BACKENDS
 
 
 def adapted(base: nn.Module, **settings: object) -> tuple[PeftModel, nn.Module]:

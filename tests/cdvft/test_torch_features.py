@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from cdvft import CDVFTConfig
 from cdvft.kernels import cd_linear, cd_linear_reference
-from cdvft.kernels.rule import BACKENDS
+from cdvft.kernels.cost_model import BACKENDS
 from cdvft.kernels.spectra import _cache
 
 FAST = [backend for backend in BACKENDS if backend != "reference"]

@@ -71,7 +71,7 @@ def test_a_sum_follows_its_parts_and_sums_of_sums_are_flat(bert, three) -> None:
     three.add_weighted_adapter(["a", "c"], [1.0, 1.0], "both")
     three.add_weighted_adapter(["both", "a"], [0.5, 0.25], "nested")
     layer = next(iter(layers(three).values()))
-    assert dict(layer.terms("nested")) == {"a": 0.75, "c": 0.5}
+    assert dict(layer.resolve_adapter("nested")) == {"a": 0.75, "c": 0.5}
     before = layer.get_delta_weight("nested")
     layer.cdvft_diagonals["a"][-1].data.zero_()
     torch.testing.assert_close(layer.get_delta_weight("nested"), 0.5 * layer.get_delta_weight("c"))
@@ -160,12 +160,12 @@ def test_parts_and_weights_are_lists(three, adapters: Any, weights: Any, what: s
 
 def test_weights_may_be_a_tensor_and_stay_finite_with_alpha(three) -> None:
     three.add_weighted_adapter(["a", "c"], torch.tensor([2.0, 3.0]), "sum")
-    assert dict(next(iter(layers(three).values())).terms("sum")) == {"a": 2.0, "c": 3.0}
+    assert dict(next(iter(layers(three).values())).resolve_adapter("sum")) == {"a": 2.0, "c": 3.0}
     with pytest.raises(ValueError, match=r"There is no adapter \['a'\]"):
         three.add_weighted_adapter([["a"]], [1.0], "other")
     with pytest.raises(ValueError, match=r"weight of 'b' times its alpha is 5e\+38, but.* 3\.4e\+38.*small"):
         three.add_weighted_adapter(["a", "b"], [1.0, 1e39], "large")
-    assert all("large" not in layer.cdvft_terms for layer in layers(three).values())
+    assert all("large" not in layer.cdvft_weighted_adapters for layer in layers(three).values())
 
 
 def test_nothing_is_loaded_onto_a_sum(three, tmp_path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,26 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import wheels
 
 from cdvft_app import catalog
 from cdvft_app.hub_jobs.job import pack_code
-from deploy.build_space import ROOT, build
+from deploy.build_space import build
 
 COUNT = """from cdvft_app import catalog
 print(catalog.__file__, *map(len, (catalog.models(), catalog.datasets(), catalog.recipes())))"""
 
 
 def wheel(there: Path) -> None:
-    source = there.with_name("source")  # a build leaves folders beside what it builds
-    for name in ("cdvft", "cdvft_app"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("cdvft.pth", "cdvft_startup.py", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    quietly = "--quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir"
-    command = [sys.executable, "-m", "pip", "wheel", *quietly.split(), str(source.parent), str(source)]
-    subprocess.run(command, env={**os.environ, "CDVFT_PURE_WHEEL": "1"}, check=True, capture_output=True)
-    (built,) = source.parent.glob("*.whl")
-    zipfile.ZipFile(built).extractall(there)
+    for built in (wheels.library(), wheels.studio()):
+        zipfile.ZipFile(built).extractall(there)
 
 
 def job(there: Path) -> None:

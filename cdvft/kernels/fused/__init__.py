@@ -1,9 +1,10 @@
-"""The update as one fused Triton kernel, on CUDA devices with tensor cores: compute capability 8.0 on.
+"""The update as one fused Triton kernel, on CUDA devices with tensor cores: compute capability 8.0 or later.
 
-    plan       how a width becomes products of matrices; which widths there are; their tables
-    device     the kernels of transforms
-    operators  their launches, and the operators of torch
-    dense, device_dense  W + alpha dW for the way "merged", and the gradients from that of the matrix
+    plan               how a transform becomes matrix products; supported widths; their tables
+    transform_kernels  the kernels of the transforms
+    operators          their launches, also as operators of torch
+    dense_kernels      W + alpha dW as a matrix, for the plan "merged", and gradients given that by the matrix
+    dense              their launches
 
 Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports
 it before `supports` has found it.
@@ -26,19 +27,19 @@ from cdvft.private_names import is_watched
 OLDEST_TRITON = (3, 7)
 """That of torch 2.12."""
 MAX_WASTE = 0.5
-"""Of tiles, where there are several blocks: smaller ones are better multiplied as a dense update."""
+"""Masked part of the tiles where there are several blocks: with smaller blocks a dense update is faster."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Whether the kernel can take them."""
-    return obstacle(x, circulants) is None
+    """Whether the kernel supports them."""
+    return unsupported_reason(x, circulants) is None
 
 
-def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Why the kernel cannot take them; None where it can.
+def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
+    """Why the kernel does not support them; None where it does.
 
-    It takes circulants whose width has a plan, on a CUDA device with tensor cores.
+    It supports circulants whose width has a plan, on a CUDA device with tensor cores.
     """
     if x.device.type != "cuda":
         return "it runs on CUDA devices alone"
@@ -51,8 +52,8 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
     if not has_tensor_cores(x.device):
         return "the device's compute capability is below 8.0"
     if is_watched() or torch.cuda.is_current_stream_capturing():
-        return None  # what is compiled, faked or captured is no time for a test
-    return None if self_test.passes(sys.modules[__name__], x.device) else "it failed its self-test"
+        return None  # no self-test while compiling, faking or capturing
+    return None if self_test.is_correct(sys.modules[__name__], x.device) else "it failed its self-test"
 
 
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:
@@ -60,7 +61,7 @@ def supports_shapes(circulants: Sequence[Tensor]) -> bool:
     return all(_fits(*c.shape) for c in circulants)
 
 
-@torch.compiler.assume_constant_result  # a compiler need not read how a plan is found
+@torch.compiler.assume_constant_result  # torch.compile need not trace how a plan is found
 def _fits(q1: int, q2: int, p: int) -> bool:
     plan = plan_for(p)
     return plan is not None and (q1 == q2 == 1 or plan.waste <= MAX_WASTE)
@@ -77,7 +78,7 @@ def _is_available() -> bool:
 
 
 AVAILABLE = _is_available()
-"""Found once: torch.compile does not read what looks for packages."""
+"""Determined once: torch.compile cannot trace a search for packages."""
 
 
 @torch.compiler.assume_constant_result
@@ -98,7 +99,7 @@ def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
 
 
 def update(x: Tensor, factors: Factors, bias: Tensor | None = None) -> Tensor:
-    """alpha dW x, plus a bias, in the dtype of x: (tokens, d_out), a tensor of its own."""
+    """alpha dW x, plus a bias, in the dtype of x: (tokens, d_out), a new tensor."""
     from cdvft.kernels.fused import operators
 
     bias = None if bias is None else bias.contiguous()

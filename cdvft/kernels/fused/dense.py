@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cdvft.circulant import Factors
 from cdvft.kernels import fused
+from cdvft.private_names import is_watched
 
 TILE = (32, 64)
 """Rows and columns that a program merges: where a weight lies by columns, as Conv1D's, 64 bytes of each."""
@@ -38,7 +39,7 @@ def supports(factors: Factors, dtype: torch.dtype) -> bool:
         and c.dtype == torch.float32
         and dtype in fused.DTYPES
         and fused.AVAILABLE
-        and not fused.is_watched()
+        and not is_watched()
         and fused.has_tensor_cores(c.device)
     )
 
@@ -54,7 +55,7 @@ def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -
     Returns:
         (d_out, d_in)
     """
-    from cdvft.kernels.fused.device_dense import merge_kernel
+    from cdvft.kernels.fused.dense_kernels import merge_kernel
     from cdvft.kernels.fused.operators import launch
 
     first, c, last = _vectors(factors)
@@ -86,7 +87,7 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
     Returns:
         by first and last, and by c, (q1, q2, p), float32, the same each time
     """
-    from cdvft.kernels.fused.device_dense import shares_kernel, sum_kernel
+    from cdvft.kernels.fused.dense_kernels import shares_kernel, sum_kernel
     from cdvft.kernels.fused.operators import launch
 
     first, c, last = _vectors(factors)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from cdvft.kernels.fused.device import correlate_kernel, product_kernel
 from cdvft.kernels.fused.plan import SIDE, Plan, orders, plan_for, tables
+from cdvft.kernels.fused.transform_kernels import correlate_kernel, product_kernel
 
 PROGRAMS_ELSEWHERE = 3
 """Where no device tells: in Triton's interpreter, whose programs run one after another."""

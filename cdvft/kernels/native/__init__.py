@@ -1,4 +1,4 @@
-"""The walk through the factors as one small C library, which a wheel brings; elsewhere first use compiles it.
+"""The update as a small C library, which wheels contain; elsewhere it is compiled on first use.
 
 Optional: without a C compiler, where `CDVFT_ENGINE` leaves it out, off the CPU, or for block sizes with a
 prime factor above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
@@ -21,7 +21,7 @@ from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
 from cdvft.private_names import is_watched
 
 FEW_TOKENS = 4
-"""Up to so many, the kernel whose registers hold neighbours of one token is the faster one."""
+"""Up to so many, `cdvft_few`, whose registers hold neighbouring entries of one token, is faster."""
 _FIELDS = 12
 """Of the C struct `stage`, 8 bytes each."""
 MAX_ENTRIES = 1 << 20
@@ -29,15 +29,15 @@ MAX_ENTRIES = 1 << 20
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Whether this library can take them."""
-    return obstacle(x, circulants) is None
+    """Whether this library supports them."""
+    return unsupported_reason(x, circulants) is None
 
 
-def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Why this library cannot take them; None where it can.
+def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
+    """Why this library does not support them; None where it does.
 
-    It takes float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout. Not while a dispatch mode (a
-    FLOP counter, fake tensors) is active, which would not see its operations.
+    It supports float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout. Not while a dispatch mode
+    (a FLOP counter, fake tensors) is active, which would not see its operations.
     """
     if x.device.type != "cpu":
         return "it runs on the CPU alone"
@@ -52,11 +52,11 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
         return "a dispatch mode of torch watches operations"
     if library() is None:
         return "there is no C compiler, or CDVFT_ENGINE leaves it out"
-    return None if self_test.passes(sys.modules[__name__], x.device) else "it failed its self-test"
+    return None if self_test.is_correct(sys.modules[__name__], x.device) else "it failed its self-test"
 
 
 def is_parallel() -> bool:
-    """Whether the library there is uses several threads: the compiler that made it had OpenMP."""
+    """Whether the library uses several threads: its compiler had OpenMP."""
     compiled = library()
     return compiled is not None and bool(compiled.cdvft_parallel())
 
@@ -67,7 +67,7 @@ def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
 
 
 def prepared_forward(factors: Factors) -> Callable[[Tensor, Tensor, int, float], None]:
-    """`forward_` for vectors that stay where they are: of y, x, tokens and alpha, y and x in one piece."""
+    """`forward_` for vectors that keep their addresses: a function of y, x (contiguous), tokens and alpha."""
     compiled = library()
     assert compiled is not None
     count, width = len(factors.circulants), len(factors.diagonals[0])
@@ -93,9 +93,9 @@ def forward_by_row_(y: Tensor, x: Tensor, adapters: Sequence[tuple[Factors, Sequ
     """y += alpha dW x in place, in each row by the adapters that list it.
 
     Args:
-        y: (rows, tokens, d_out), in one piece
-        x: (rows, tokens, d_in), in one piece
-        adapters: with vectors in one piece, and their rows
+        y: (rows, tokens, d_out), contiguous
+        x: (rows, tokens, d_in), contiguous
+        adapters: with contiguous vectors, and their rows
     """
     compiled = library()
     assert compiled is not None
@@ -117,7 +117,7 @@ def forward_by_row_(y: Tensor, x: Tensor, adapters: Sequence[tuple[Factors, Sequ
 
 
 def takes_few(tokens: int, circulants: Sequence[Tensor]) -> bool:
-    """Whether the kernel whose registers hold neighbours of one token takes them; there must be a library."""
+    """Whether `cdvft_few` supports them; the library must be there."""
     compiled = library()
     assert compiled is not None
     lanes = compiled.cdvft_lanes()
@@ -154,7 +154,7 @@ def merged_weight(weight: Tensor, factors: Factors) -> Tensor:
 
 
 def supports_merging(weight: Tensor, factors: Factors) -> bool:
-    """Whether `merged_weight` can take them: float32 on the CPU, rows in one piece, one circulant."""
+    """Whether `merged_weight` supports them: float32 on the CPU, contiguous rows, one circulant."""
     return (
         weight.dtype == torch.float32
         and weight.stride(1) == 1
@@ -209,7 +209,7 @@ def _threads(compiled: ctypes.CDLL, rows: int) -> int:
 
 
 def _scratch(*shape: int) -> Tensor:
-    """What C writes, whatever torch's default dtype and device are."""
+    """Memory for C to write to, whatever torch's default dtype and device are."""
     return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from cdvft.kernels.engine_choice import may_serve
+from cdvft.kernels.allowed_engines import is_allowed
 from cdvft.kernels.native import compiler
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 @functools.lru_cache
 def library() -> ctypes.CDLL | None:
     """The compiled library; None without a C compiler, or where CDVFT_ENGINE leaves it out."""
-    if not may_serve("native", torch.device("cpu")):
+    if not is_allowed("native", torch.device("cpu")):
         return None
     loaded = _shipped() or _compiled()
     if loaded is None:
@@ -63,14 +63,16 @@ def _compiled() -> ctypes.CDLL | None:
         return ctypes.CDLL(str(compiled()))
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         # RuntimeError: nobody's home; ValueError: CC with an open quotation mark.
-        logger.warning("CDVFT has no native kernel; torch's own, slower transforms serve instead: %s", error)
+        logger.warning(
+            "CDVFT has no native kernel; torch's own, slower transforms are used instead: %s", error
+        )
         return None
 
 
 def compiled() -> Path:
     """The library in the user's cache, compiled where it is missing.
 
-    Its name holds what made it: a cache that machines share never serves code for another processor.
+    Its name contains a digest of sources, compiler and flags, so that machines may share the cache.
     """
     capability = torch.backends.cpu.get_cpu_capability()
     capability = capability if capability in compiler.INSTRUCTIONS else compiler.PLAIN

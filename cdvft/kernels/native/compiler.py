@@ -30,7 +30,7 @@ INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     PLAIN: (),
 }
-"""Flags by torch's names of what a processor can do; what is not named here runs the plain code."""
+"""Flags by torch's name of a processor's capability; all others run the plain code."""
 
 
 def flags_for(capability: str) -> tuple[str, ...]:

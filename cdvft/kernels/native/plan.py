@@ -77,7 +77,7 @@ class RealPlan(NamedTuple):
     """A transform of a real signal of length p, as `real.h` has it.
 
     levels: (passes + 1, 5), the C struct `level` of each pass
-    kept: what their addresses are of
+    kept: the tensors that `levels` has the addresses of
     """
 
     levels: Tensor

@@ -12,8 +12,8 @@ from peft import get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, layer
-from cdvft.kernels import calibrate, calibration, explain, explanation, linear, passes, timings
-from cdvft.kernels.survival import LEAST
+from cdvft.kernels import autograd_ops, calibrate, calibration, explain, linear, timings
+from cdvft.kernels.merge_precision import MIN_RATIO
 
 WIDTH = 64
 
@@ -25,9 +25,9 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(x: Tensor) -> torch.dtype | None:
         return torch.bfloat16 if torch.is_autocast_enabled("cpu") else None
 
-    for module in (layer, linear, calibration, explanation):
+    for module in (layer, linear, calibration):
         monkeypatch.setattr(module, "autocast_dtype", asked)
-    for module in (linear, passes, explanation):
+    for module in (linear, autograd_ops, calibration):
         monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
 
 
@@ -67,7 +67,7 @@ def trained(model: nn.Module) -> list[nn.Parameter]:
 def test_nothing_is_added_to_an_output_that_is_rounded_already(
     times: float, backend: str, as_on_a_gpu: None
 ) -> None:
-    model, one = adapted(times * LEAST * torch.finfo(torch.bfloat16).eps)
+    model, one = adapted(times * MIN_RATIO * torch.finfo(torch.bfloat16).eps)
     one.cdvft_backend["default"] = backend
     x = torch.randn(9, WIDTH)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad(), Watch() as seen:
@@ -108,4 +108,4 @@ def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(
 
 def test_on_a_real_cpu_the_update_keeps_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        assert passes.autocast_dtype(torch.randn(2, 3)) is None
+        assert autograd_ops.autocast_dtype(torch.randn(2, 3)) is None

@@ -11,9 +11,9 @@ from peft import get_peft_model
 from torch import nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import calibrate, explain, native, passes, timings
-from cdvft.kernels.rule import WAYS
-from cdvft.kernels.selection import Selection, select, selections
+from cdvft.kernels import autograd_ops, calibrate, explain, native, timings
+from cdvft.kernels.cost_model import PLANS
+from cdvft.kernels.engine_choice import Selection, select, selections
 
 CPU = torch.device("cpu")
 
@@ -37,7 +37,7 @@ def model(d_out: int = 24, d_in: int = 24, **options) -> nn.Module:
 def pretended(layer, tokens: int, fastest: str) -> None:
     """Keeps times by which one way is the fastest."""
     x, factors = torch.empty(tokens, layer.in_features), layer.factors("default")
-    case = timings.case_of(x, factors.diagonals, factors.circulants, apart=False)
+    case = timings.case_of(x, factors.diagonals, factors.circulants, separate=False)
     keys = [s.key for s in selections(x, factors.circulants)]
     assert fastest in keys
     timings.keep(case, CPU, {key: 0.001 if key == fastest else 0.002 for key in keys})
@@ -46,7 +46,7 @@ def pretended(layer, tokens: int, fastest: str) -> None:
 def selected(layer, tokens: int) -> Selection:
     factors = layer.factors("default")
     x = torch.empty(tokens, layer.in_features)
-    return select(x, factors.diagonals, factors.circulants, apart=False, backend="auto")
+    return select(x, factors.diagonals, factors.circulants, separate=False, backend="auto")
 
 
 def test_every_way_of_every_engine_is_timed_once_a_shape_and_nothing_is_changed() -> None:
@@ -70,8 +70,10 @@ def test_the_fastest_way_that_was_measured_serves(fastest: str, monkeypatch: pyt
     pretended(layer, 64, fastest)
     assert selected(layer, 64).key == fastest
     seen = []
-    forward = passes.forward
-    monkeypatch.setattr(passes, "forward", lambda *args: seen.append(args[3].selection.key) or forward(*args))
+    forward = autograd_ops.forward
+    monkeypatch.setattr(
+        autograd_ops, "forward", lambda *args: seen.append(args[3].selection.key) or forward(*args)
+    )
     layer(torch.randn(64, 24))
     assert seen == [fastest]
 
@@ -197,4 +199,4 @@ def test_a_way_that_fails_on_the_device_is_left_out(
 
 
 def test_every_plan_has_a_name() -> None:
-    assert len({(p.merged_forward, p.merged_gradients) for p in WAYS.values()}) == len(WAYS) == 4
+    assert len({(p.merged_forward, p.merged_gradients) for p in PLANS.values()}) == len(PLANS) == 4

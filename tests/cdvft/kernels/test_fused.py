@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused, native
-from cdvft.kernels.selection import select
+from cdvft.kernels.engine_choice import select
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 
@@ -206,7 +206,7 @@ def test_a_layer_is_served_by_the_kernel(anywhere: None, dtype: torch.dtype) -> 
     truth = expected(*given)
     vectors = [v.float().requires_grad_() for v in given[2:]]
     factors = Factors([vectors[0], vectors[2]], [vectors[1]], ALPHA)
-    assert select(x, *factors[:2], apart=dtype != torch.float32, backend="fft").engine == "fused"
+    assert select(x, *factors[:2], separate=dtype != torch.float32, backend="fft").engine == "fused"
     out = adapted_linear(x, torch.eye(256, dtype=dtype), None, factors, "fft")
     found = torch.autograd.grad(out, [x, *vectors], grad)
     expectations = [truth[1] + given[1], truth[2], truth[4], truth[3]]

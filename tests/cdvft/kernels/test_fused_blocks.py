@@ -11,8 +11,8 @@ from operators_seen import Watch
 from torch import Tensor
 
 from cdvft.kernels import adapted_linear, fused, native
+from cdvft.kernels.engine_choice import select
 from cdvft.kernels.fused.plan import plan_for
-from cdvft.kernels.selection import select
 
 pytestmark = [
     pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
@@ -80,7 +80,7 @@ def test_a_layer_is_served_by_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyP
     vectors = [t.detach().float().requires_grad_() for t in problem.ours[1:]]
     leaves = [problem.ours[0], *vectors]
     factors = problem.factors(leaves)
-    assert select(leaves[0], *factors[:2], apart=False, backend="fft").engine == "fused"
+    assert select(leaves[0], *factors[:2], separate=False, backend="fft").engine == "fused"
     out = adapted_linear(leaves[0], problem.weight.to(dtype), problem.bias.to(dtype), factors, "fft")
     found = [out, *torch.autograd.grad(out, leaves, problem.grad.to(dtype))]
     close = 1e-6 if dtype == torch.float32 else 8e-3  # weights, vectors and gradients are rounded to it too

@@ -17,9 +17,18 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear, cd_linear, fused, linear, native, passes, rule, selection
+from cdvft.kernels import (
+    adapted_linear,
+    autograd_ops,
+    cd_linear,
+    cost_model,
+    engine_choice,
+    fused,
+    linear,
+    native,
+)
+from cdvft.kernels.engine_choice import select
 from cdvft.kernels.fused import dense
-from cdvft.kernels.selection import select
 
 pytestmark = [
     pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
@@ -168,7 +177,7 @@ def launches(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str
     monkeypatch.setenv("CDVFT_ENGINE", "fused")
     monkeypatch.setattr(dense, "supports", lambda factors, _: len(factors.circulants) == 1)
     monkeypatch.setattr(native, "supports", lambda *_: False)
-    for module in (linear, passes):
+    for module in (linear, autograd_ops):
         monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
     return found
 
@@ -232,17 +241,17 @@ def test_they_are_launched_on_the_device_of_the_vectors(
 def test_small_blocks_go_through_them_with_few_tokens_too(
     launches: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_a_gpu(*shapes: Any, **given: Any) -> rule.Plan:
-        return rule.choose(*shapes, **given | {"device": "cuda"})
+    def on_a_gpu(*shapes: Any, **given: Any) -> cost_model.Plan:
+        return cost_model.choose_plan(*shapes, **given | {"device": "cuda"})
 
-    def chosen() -> rule.Plan:
-        return select(torch.empty(64, 768), [first, last], [c], apart=False, backend="auto").plan
+    def chosen() -> cost_model.Plan:
+        return select(torch.empty(64, 768), [first, last], [c], separate=False, backend="auto").plan
 
-    monkeypatch.setattr(selection, "choose", on_a_gpu)
+    monkeypatch.setattr(engine_choice, "choose_plan", on_a_gpu)
     _, _, ((first, last), (c,), _) = drawn(768, 768, 64, torch.float32)
-    assert chosen() == rule.WAYS["merged"]
+    assert chosen() == cost_model.PLANS["merged"]
     monkeypatch.setattr(dense, "supports", lambda *_: False)
-    assert chosen() == rule.WAYS["transforms"], "torch takes longer for the matrix"
+    assert chosen() == cost_model.PLANS["transforms"], "torch takes longer for the matrix"
 
 
 def test_several_circulants_stay_with_torch(launches: list[str]) -> None:

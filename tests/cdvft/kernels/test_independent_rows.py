@@ -16,9 +16,9 @@ from torch import Tensor
 
 from cdvft.circulant import Factors
 from cdvft.kernels import cd_linear, fused, native
-from cdvft.kernels.many import Share, add_by_row, gathered
-from cdvft.kernels.rule import WAYS
-from cdvft.kernels.selection import Selection
+from cdvft.kernels.batched_adapters import AdapterRows, add_by_row, gathered_update
+from cdvft.kernels.cost_model import PLANS
+from cdvft.kernels.engine_choice import Selection
 
 Run = Callable[[Problem, Tensor, Tensor], list[Tensor]]
 """Of a layer, an input and the gradient of its output: what has a row for each of theirs."""
@@ -71,8 +71,8 @@ def by(backend: object) -> Run:
 
 ENGINES = {
     "reference": by("reference"),
-    **{f"chunked, {way}": by(Selection("chunked", plan)) for way, plan in WAYS.items()},
-    **{f"native, {way}": by(Selection("native", plan)) for way, plan in WAYS.items()},
+    **{f"chunked, {way}": by(Selection("chunked", plan)) for way, plan in PLANS.items()},
+    **{f"native, {way}": by(Selection("native", plan)) for way, plan in PLANS.items()},
 }
 
 
@@ -136,12 +136,14 @@ def test_of_many_adapters_in_one_batch(
     def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
         sequence = x[:, None].expand(-1, length, -1).contiguous()
         if not training:
-            shares = [Share(adapters[a], "auto", [n for n in range(rows) if own[n] == a]) for a in (0, 1)]
+            shares = [
+                AdapterRows(adapters[a], "auto", [n for n in range(rows) if own[n] == a]) for a in (0, 1)
+            ]
             with torch.no_grad():
                 result = problem.grad.float()[:, None].expand(-1, length, -1).contiguous()
                 return [add_by_row(result, sequence, shares)]
         leaf = sequence.requires_grad_()
-        out = gathered(leaf, adapters, own)
+        out = gathered_update(leaf, adapters, own)
         return [out, *torch.autograd.grad(out, leaf, grad[:, None].expand_as(out))]
 
     independent(run, problem, row, value)
@@ -224,7 +226,7 @@ def test_the_compiled_kernel_gives_a_row_the_same_however_many_rows_there_are(
 
     def update(x: Tensor, grad: Tensor) -> list[Tensor]:
         leaf = x.clone().requires_grad_()
-        y = cd_linear(leaf, *problem.factors(problem.ours), Selection("native", WAYS["transforms"]))  # type: ignore[arg-type]
+        y = cd_linear(leaf, *problem.factors(problem.ours), Selection("native", PLANS["transforms"]))  # type: ignore[arg-type]
         return [y, *torch.autograd.grad(y, leaf, grad)]
 
     for a, b in zip(update(x, grad), update(x[:rows], grad[:rows]), strict=True):

@@ -1,10 +1,9 @@
-"""What pip installs: the console script `cdvft`, whose page finds scripts and records inside the package."""
+"""What pip installs of the studio: its page finds scripts and records inside the package."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -12,29 +11,20 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import wheels
 from ports import free_port
 from waiting import wait_for
-
-import cdvft
-
-ROOT = Path(__file__).parents[3]
-FILES = ("pyproject.toml", "setup.py", "cdvft.pth", "cdvft_startup.py", "LICENSE")
-BUILT_OF = ("cdvft", "cdvft_app", "assets", *FILES)
 
 SCRIPT = "import sys; from cdvft_app.commands.script import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip has installed the wheel of this checkout, without what it requires."""
-    source, there = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("there")
-    for name in BUILT_OF:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", str(there), str(source)], check=True
-    )
+    """A folder into which pip has installed the wheels of this checkout, without what they require."""
+    there = tmp_path_factory.mktemp("there")
+    built = (str(wheels.library()), str(wheels.studio()))
+    command = [sys.executable, "-m", "pip", "install", *wheels.QUIET, "--target", str(there), *built]
+    subprocess.run(command, check=True)
     return there
 
 
@@ -51,13 +41,6 @@ def script(installed: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def test_the_script_is_named_as_the_library_and_has_its_version(installed: Path) -> None:
-    (about,) = installed.glob("*.dist-info")
-    assert about.name == f"cdvft-{cdvft.__version__}.dist-info"
-    assert "cdvft = cdvft_app.commands.script:main" in (about / "entry_points.txt").read_text()
-    assert (installed / "cdvft" / "py.typed").is_file()
 
 
 def test_the_page_of_the_installed_package_has_its_scripts_styles_and_recorded_race(installed: Path) -> None:
@@ -86,17 +69,3 @@ def test_the_page_of_the_installed_package_has_its_scripts_styles_and_recorded_r
     finally:
         running.terminate()
         running.communicate(timeout=20)
-
-
-def test_where_the_apps_packages_are_missing_it_says_what_to_install(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')")
-    ended = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "train"],
-        cwd=tmp_path,
-        env=environment(installed) | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{installed}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr == "The commands need typer, which is missing: pip install 'cdvft[app]'\n"

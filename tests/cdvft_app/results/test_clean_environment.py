@@ -10,18 +10,15 @@ from __future__ import annotations
 import json
 import platform
 import re
-import shutil
 import subprocess
-import sys
 import sysconfig
-import venv
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from packaging.requirements import Requirement
+import wheels
+from clean_environment import create, install
 from PIL import Image
 
 from cdvft_app.catalog import resolve
@@ -30,25 +27,17 @@ from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.results.requirements import REQUIRES, WHEEL
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import recorded
 from cdvft_app.training import trainable
 
 pytestmark = pytest.mark.mirror
 TEXT = "a gripping, funny and deeply human film"
 DIGIT = np.kron(np.eye(7, dtype=np.uint8) * 255, np.ones((4, 4), np.uint8))  # 28 x 28
 ROOT = Path(__file__).parents[3]
-QUIETLY = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
-KNOWN = """
-import importlib.util, pathlib, sys
-assert pathlib.Path(importlib.util.find_spec("cdvft").origin).is_relative_to(sys.prefix)
-import peft  # and nobody imports cdvft
-print(peft.PeftConfig.from_pretrained(sys.argv[1]).peft_type.value)
-"""
 CHECK = """
 import contextlib, importlib.util, io, json, os, pathlib, sys
 assert not [name for name in ("cdvft_app", "gradio", "datasets") if importlib.util.find_spec(name)]
 assert pathlib.Path(importlib.util.find_spec("cdvft").origin).is_relative_to(sys.prefix)
-import peft  # and nobody imports cdvft
+import cdvft, peft
 assert peft.PeftConfig.from_pretrained(os.environ["CDVFT_ADAPTER"]).peft_type == "CDVFT"
 said = {}
 for folder in sys.argv[1:]:
@@ -60,32 +49,6 @@ for folder in sys.argv[1:]:
     said[pathlib.Path(folder).name] = names["logits"].reshape(-1).tolist()
 print(json.dumps(said))
 """
-
-
-def needed(requirements: Path) -> list[metadata.Distribution]:
-    """The installed packages that a requirements.txt names, and all that those need."""
-    names = [line.partition("==")[0] for line in requirements.read_text().splitlines() if "==" in line]
-    names += [Requirement(one).name for one in REQUIRES]
-    found: dict[str, metadata.Distribution] = {}
-    while names:
-        name = re.sub(r"[-_.]+", "-", names.pop()).lower()
-        if name in found:
-            continue
-        found[name] = metadata.distribution(name)
-        wanted = map(Requirement, found[name].requires or [])
-        names += [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return list(found.values())
-
-
-def link(distribution: metadata.Distribution, site: Path) -> None:
-    tops = {Path(str(file)).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
-    for top in tops:
-        if not (site / top).exists():
-            (site / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
-
-
-def pip(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "pip", *map(str, arguments)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -115,16 +78,14 @@ def exported(tmp_path_factory, trained, store):
 def python(tmp_path_factory, exported):
     """The interpreter of a clean environment of the test's own, for tests install into it."""
     out, own = exported
-    place = tmp_path_factory.mktemp("clean")
-    venv.create(place / "venv", with_pip=False, symlinks=True)
-    (packages,) = (place / "venv" / "lib").glob("python*/site-packages")
-    (place / "borrowed").mkdir()
-    for name in own:
-        for distribution in needed(out / name / "requirements.txt"):
-            link(distribution, place / "borrowed")
-    (packages / "borrowed.pth").write_text(f"{place / 'borrowed'}\n")
-    interpreter = place / "venv" / "bin" / "python"
-    pip("--python", interpreter, "install", *QUIETLY, out / "mnist" / WHEEL)
+    lines = [
+        line
+        for name in own
+        for line in (out / name / "requirements.txt").read_text().splitlines()
+        if "==" in line
+    ]
+    interpreter = create(tmp_path_factory.mktemp("clean"), [*lines, *REQUIRES])
+    install(interpreter, out / "mnist" / WHEEL)
     return interpreter
 
 
@@ -147,19 +108,9 @@ def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, pyt
         torch.testing.assert_close(torch.tensor(said[name]), logits, rtol=0, atol=2e-5, msg=name)
 
 
-def test_pip_installs_from_source_what_wakes_it_with_peft_and_the_kernel(python, tmp_path):
-    source = tmp_path / "source"  # a build leaves folders beside what it builds
-    source.mkdir()
-    for name in ("cdvft", "cdvft_app"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("cdvft.pth", "cdvft_startup.py", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    pip("wheel", *QUIETLY, "--no-build-isolation", "--wheel-dir", tmp_path, source)
-    (built,) = tmp_path.glob("*.whl")
-    pip("--python", python, "install", *QUIETLY, "--force-reinstall", built)
-    command = [str(python), "-I", "-c", KNOWN, str(recorded.FOLDER / "recorded-sentiment-cdvft" / "adapter")]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ended.stdout.split(), ended.returncode) == (["CDVFT"], 0), ended.stderr[-1500:]
+def test_the_wheel_of_the_source_has_a_kernel_for_every_processor_of_the_platform(python, tmp_path):
+    built = wheels.library(compiled=True)
+    install(python, built)
     # A kernel for each kind of this processor's instructions, that of the wheel, with no compiler in reach.
     assert built.name.endswith(f"-py3-none-{re.sub('[-.]', '_', sysconfig.get_platform())}.whl")
     command = [str(python), "-I", str(ROOT / "tests" / "cdvft" / "kernels" / "installed_kernel.py")]

@@ -15,8 +15,17 @@ from torch.utils.checkpoint import checkpoint
 
 from cdvft import CDVFTConfig
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear, calibrate, explain, explanation, linear, passes, survival, timings
-from cdvft.kernels.survival import EVERY, survives
+from cdvft.kernels import (
+    adapted_linear,
+    autograd_ops,
+    calibrate,
+    calibration,
+    explain,
+    linear,
+    merge_precision,
+    timings,
+)
+from cdvft.kernels.merge_precision import MEASURE_INTERVAL, update_survives_rounding
 
 EPS = {torch.bfloat16: 2**-7, torch.float16: 2**-10}
 WIDTH = 64
@@ -39,8 +48,8 @@ class Layer(nn.Module):
     def factors(self) -> Factors:
         return Factors(list(self.diagonals), list(self.circulants), self.alpha)
 
-    def survives(self) -> bool:
-        return survives(self.weight, self.factors)
+    def update_survives_rounding(self) -> bool:
+        return update_survives_rounding(self.weight, self.factors)
 
     def forward(self, x: Tensor, backend: Any = "merged") -> Tensor:
         return adapted_linear(x, self.weight, None, self.factors, backend)
@@ -49,7 +58,7 @@ class Layer(nn.Module):
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half-precision inputs are multiplied in their own dtype, as anywhere but on a CPU."""
-    for module in (linear, passes, explanation):
+    for module in (linear, autograd_ops, calibration):
         monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
 
 
@@ -57,8 +66,8 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Every ratio that is read from the device, in order."""
     found: list[float] = []
-    measure = survival._ratio
-    monkeypatch.setattr(survival, "_ratio", lambda *args: found.append(measure(*args)) or found[-1])
+    measure = merge_precision._ratio
+    monkeypatch.setattr(merge_precision, "_ratio", lambda *args: found.append(measure(*args)) or found[-1])
     return found
 
 
@@ -72,8 +81,8 @@ def products(run: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("dtype", EPS)
 @pytest.mark.parametrize(("q", "m"), [(1, 2), (2, 2), (1, 3)])
 def test_an_update_survives_from_two_steps_of_the_dtype_on(dtype: torch.dtype, q: int, m: int) -> None:
-    assert Layer(2.02 * EPS[dtype], dtype, q, m).survives()
-    assert not Layer(1.98 * EPS[dtype], dtype, q, m).survives()
+    assert Layer(2.02 * EPS[dtype], dtype, q, m).update_survives_rounding()
+    assert not Layer(1.98 * EPS[dtype], dtype, q, m).update_survives_rounding()
 
 
 @pytest.mark.parametrize("dtype", EPS)
@@ -133,11 +142,11 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def test_it_is_explained_and_both_cases_are_calibrated(as_on_a_gpu: None, empty_cache: None) -> None:
     bare = nn.Sequential(nn.Linear(WIDTH, WIDTH)).bfloat16()
     model = get_peft_model(bare, CDVFTConfig(target_modules=["0"], backend="merged")).base_model.model
-    assert "would be lost by rounding" in str(explain(model[0], 96))
+    assert "rounding would lose it" in str(explain(model[0], 96))
     with torch.no_grad():
         model[0].cdvft_diagonals["default"][-1].fill_(1)
-    assert "would be lost by rounding" not in str(explain(model[0], 96))
-    assert {case.apart for case in calibrate(model, 4, seconds=0)} == {True, False}
+    assert "rounding would lose it" not in str(explain(model[0], 96))
+    assert {case.separate for case in calibrate(model, 4, seconds=0)} == {True, False}
 
 
 def test_on_a_cpu_nothing_is_measured(measured: list[float]) -> None:
@@ -148,16 +157,18 @@ def test_on_a_cpu_nothing_is_measured(measured: list[float]) -> None:
 def test_an_update_that_changes_between_two_answers_is_measured_again(measured: list[float]) -> None:
     layer = Layer(0.1)
     with torch.no_grad():
-        assert [layer.survives() for _ in range(3 * EVERY)] == [True] * 3 * EVERY
+        assert [layer.update_survives_rounding() for _ in range(3 * MEASURE_INTERVAL)] == [
+            True
+        ] * 3 * MEASURE_INTERVAL
         assert len(measured) == 1
         layer.circulants[0].mul_(0.01)
-        assert not layer.survives()
+        assert not layer.update_survives_rounding()
         layer.load_state_dict(Layer(0.1).state_dict())
-        assert layer.survives()
+        assert layer.update_survives_rounding()
         layer.weight.mul_(1000)
-        assert not layer.survives()
+        assert not layer.update_survives_rounding()
         layer.alpha *= 1000
-        assert layer.survives()
+        assert layer.update_survives_rounding()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +183,7 @@ def test_an_update_that_changes_between_two_answers_is_measured_again(measured: 
 def test_training_measures_now_and_then_but_a_loaded_checkpoint_at_once(
     optimizer: Callable, measured: list[float], as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survival, "EVERY", 8)
+    monkeypatch.setattr(merge_precision, "MEASURE_INTERVAL", 8)
     layer = Layer(0.1)
     steps = optimizer(layer.parameters())
     x = torch.randn(8, WIDTH).bfloat16()
@@ -187,18 +198,18 @@ def test_training_measures_now_and_then_but_a_loaded_checkpoint_at_once(
         step()
     assert 5 <= len(measured) <= 6  # of which two at first, where the counters show an optimizer's writes
     layer.load_state_dict(small)  # after a step, as at the end of training
-    assert not layer.survives()
+    assert not layer.update_survives_rounding()
     count = len(measured)
     layer.load_state_dict({**small, "circulants.0": 1e4 * small["circulants.0"]})  # after none
-    assert layer.survives()
+    assert layer.update_survives_rounding()
     assert len(measured) == count + 1
 
 
 def test_values_written_past_torchs_counters_hold_for_some_passes_at_most(measured: list[float]) -> None:
     layer = Layer(0.1)
-    assert layer.survives()
+    assert layer.update_survives_rounding()
     layer.circulants[0].data.mul_(0.01)
-    answers = [layer.survives() for _ in range(EVERY)]
+    answers = [layer.update_survives_rounding() for _ in range(MEASURE_INTERVAL)]
     assert answers[-1] is False
     assert len(measured) == 2
 
@@ -207,7 +218,7 @@ def test_values_written_past_torchs_counters_hold_for_some_passes_at_most(measur
 def test_a_checkpoint_recomputes_what_it_did(
     reentrant: bool, measured: list[float], monkeypatch: pytest.MonkeyPatch, as_on_a_gpu: None
 ) -> None:
-    monkeypatch.setattr(survival, "EVERY", 1)
+    monkeypatch.setattr(merge_precision, "MEASURE_INTERVAL", 1)
     layer = Layer(0.1)
     x = torch.randn(8, WIDTH).bfloat16().requires_grad_()
     out = checkpoint(layer, x, use_reentrant=reentrant)
@@ -222,8 +233,8 @@ def test_what_cannot_be_told_in_time_is_not_merged(
     measured: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with torch.inference_mode():
-        assert not Layer(0.1).survives()
+        assert not Layer(0.1).update_survives_rounding()
     layer = Layer(0.1)
-    monkeypatch.setattr(survival, "_is_captured", lambda weight: weight is layer.weight)
-    assert not layer.survives()
+    monkeypatch.setattr(merge_precision, "_is_captured", lambda weight: weight is layer.weight)
+    assert not layer.update_survives_rounding()
     assert measured == []

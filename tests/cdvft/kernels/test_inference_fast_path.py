@@ -1,4 +1,4 @@
-"""Few tokens without gradients take a short way through a layer: the same outputs, and never stale ones."""
+"""Few tokens without gradients take a fast path through a layer: the same outputs, and never stale ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from peft import get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, CDVFTLinear
+from cdvft.inference_fast_path import FastPath
 from cdvft.kernels import cd_linear_reference, native
-from cdvft.kernels.passes import Adapted
-from cdvft.short_way import ShortWay
+from cdvft.kernels.autograd_ops import AdaptedLinearFunction
 
 needs_kernel = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 
@@ -34,17 +34,17 @@ def truth(adapted: CDVFTLinear, x: Tensor) -> Tensor:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of tokens that took the short way to its end."""
+    """The numbers of tokens that took the fast path to its end."""
     seen: list[int] = []
-    output = ShortWay.output
+    forward = FastPath.forward
 
-    def spy(way: ShortWay, adapted: CDVFTLinear, x: Tensor) -> Tensor | None:
-        y = output(way, adapted, x)
+    def spy(way: FastPath, adapted: CDVFTLinear, x: Tensor) -> Tensor | None:
+        y = forward(way, adapted, x)
         if y is not None:
             seen.append(x.shape[:-1].numel())
         return y
 
-    monkeypatch.setattr(ShortWay, "output", spy)
+    monkeypatch.setattr(FastPath, "forward", spy)
     return seen
 
 
@@ -153,7 +153,7 @@ GOES_THE_GENERAL_WAY: dict[str, Callable[[CDVFTLinear], object]] = {
 
 @needs_kernel
 @pytest.mark.parametrize("change", GOES_THE_GENERAL_WAY.values(), ids=GOES_THE_GENERAL_WAY)
-def test_a_change_that_the_short_way_does_not_know_leads_the_general_way(
+def test_a_change_that_the_fast_path_does_not_know_leads_to_the_general_path(
     change: Callable[[CDVFTLinear], object],
     decoded: list[int],
     monkeypatch: pytest.MonkeyPatch,
@@ -167,13 +167,13 @@ def test_a_change_that_the_short_way_does_not_know_leads_the_general_way(
         for _ in range(2):
             torch.manual_seed(1)  # of the dropout
             outputs.append(adapted(x))
-            patch.setattr("cdvft.layer.can_decode", lambda *_: False)
+            patch.setattr("cdvft.layer.supports_input", lambda *_: False)
     torch.testing.assert_close(*outputs)
     assert decoded == [1]
 
 
 @needs_kernel
-def test_back_from_another_adapter_the_short_way_is_open_again(decoded: list[int]) -> None:
+def test_back_from_another_adapter_the_fast_path_is_taken_again(decoded: list[int]) -> None:
     adapted, x = layer(), torch.randn(1, 48)
     other_adapter(adapted)
     outputs = []
@@ -235,7 +235,7 @@ def test_other_inputs_take_the_general_way_to_the_same_result(
     x = torch.randn(3, 48)
     found = call(layer(), x)
     assert not decoded
-    monkeypatch.setattr("cdvft.layer.can_decode", lambda *_: False)
+    monkeypatch.setattr("cdvft.layer.supports_input", lambda *_: False)
     torch.testing.assert_close(found, call(layer(), x))
 
 
@@ -252,7 +252,7 @@ def test_no_gradients_asked_none_recorded(monkeypatch: pytest.MonkeyPatch) -> No
     def entered(*_: object) -> Tensor:
         raise AssertionError("entered autograd")
 
-    monkeypatch.setattr(Adapted, "apply", entered)
+    monkeypatch.setattr(AdaptedLinearFunction, "apply", entered)
     adapted, x = layer(), torch.randn(40, 48)
     adapted.requires_grad_(False)
     torch.testing.assert_close(adapted(x), truth(adapted, x), rtol=1e-5, atol=1e-5)

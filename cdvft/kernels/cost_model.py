@@ -1,10 +1,10 @@
-"""Chooses transforms or the dense update by a layer's shape and number of tokens: a small cost model.
+"""A cost model: transforms or the dense update, by a layer's shape and number of tokens.
 
 Times are in nanoseconds on one thread with torch 2.13, fitted on an AMD EPYC (Zen 5, AVX-512); only ratios
 matter. `multiply` lies between that machine's (0.02) and an Intel Xeon's, which multiplies matrices twice as
 fast (0.0094): no small block loses to the dense update. "native" `product` and `build` were measured on the
 Xeon; `build` is 0.27 to 0.29 on the EPYC.
-`python -m benchmarks.speed` measures both ways side by side and prints where the rule is wrong.
+`python -m benchmarks.speed` measures both side by side and prints where the model is wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 @dataclass(frozen=True)
 class Rates:
-    """Nanoseconds of the operations that transforms and dense updates consist of.
+    """Nanoseconds per element of the operations that transforms and dense updates consist of.
 
     transform: an element of a token's transform of length p, times log2 2p, element-wise work included
     product: a complex product of two spectra of a token, of which there are q1 q2 p
@@ -46,7 +46,7 @@ MEASURED = {
     "native": Rates(transform=0.035, product=0.065, build=0.3, build_large=1.8, gradient=8, multiply=0.012),
     "chunked": Rates(transform=0.11, product=0.22, build=0.5, build_large=2, gradient=8, multiply=0.012),
 }
-"""On the CPU, by what carries out the transforms."""
+"""On the CPU, by engine."""
 
 ESTIMATED = {
     "chunked": Rates(
@@ -56,48 +56,48 @@ ESTIMATED = {
         transform=1e-4, product=0, build=1.4e-3, build_large=1.4e-3, gradient=1.1e-3, multiply=3.3e-6
     ),
 }
-"""On a GPU with tensor cores, by what carries out the transforms. Not measured: from an H100's published
-rates. A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16,
-unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270
-TFLOP/s in fp16.
+"""On a GPU with tensor cores, by engine. Not measured: from an H100's published rates. A linear layer of
+width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16, unfused transforms 7 times as
+long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270 TFLOP/s in fp16.
+
 "fused" `build` and `gradient` are bytes at 2.85 TB/s, too, as `fused.dense` moves them in bfloat16: an entry
-of the weight read and one written, 4; one of the dense gradient read, and shares written and read, 2.3 (at
-4096) to 3.1 (at 768). Launches count nothing.
-`calibration.calibrate` measures a model's layers on a device, `make gpu` many.
+of the weight read and one written, 4; one of the dense gradient read, and partial sums written and read, 2.3
+(at 4096) to 3.1 (at 768). Launches are not counted. `calibration.calibrate` measures a model's layers on a
+device, `make gpu` many layers.
 """
 ESTIMATED["fused, several"] = replace(ESTIMATED["fused"], build=2e-2, build_large=2e-2, gradient=0.2)
-"""Of several circulants torch builds the dense update."""
-ESTIMATED["chunked, dense by kernels"] = replace(
+"""For several circulants torch builds the dense update."""
+ESTIMATED["chunked, dense by Triton"] = replace(
     ESTIMATED["chunked"], build=ESTIMATED["fused"].build,
     build_large=ESTIMATED["fused"].build_large, gradient=ESTIMATED["fused"].gradient,
 )  # fmt: skip
-"""Where a circulant has none of the transforms' kernels, such as small blocks: `fused.dense` takes each."""
+"""For circulants that only `fused.dense` supports, such as small blocks."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Whether the forward pass and the factors' gradients go through a dense update, not the transforms."""
+    """Whether the forward pass and the factors' gradients use a dense update instead of transforms."""
 
     merged_forward: bool
     merged_gradients: bool
 
 
-WAYS = {
+PLANS = {
     "transforms": Plan(merged_forward=False, merged_gradients=False),
     "merged forward": Plan(merged_forward=True, merged_gradients=False),
     "merged": Plan(merged_forward=True, merged_gradients=True),
     "merged gradients": Plan(merged_forward=False, merged_gradients=True),
 }
-"""Every plan by its name."""
+"""All plans by name."""
 
 
 @functools.lru_cache(maxsize=1024)
-def choose(
+def choose_plan(
     circulants: tuple[Sequence[int], ...],
     sizes: tuple[int, ...],
     *,
     tokens: int,
-    apart: bool,
+    separate: bool,
     engine: str,
     device: str,
 ) -> Plan:
@@ -107,8 +107,8 @@ def choose(
         circulants: q1, q2, p of each
         sizes: lengths of the m diagonals: d_in, then d_out
         tokens: rows of the input
-        apart: whether the update is applied by itself, so that a dense one costs products of its own
-        engine: "native", "fused" or "chunked", what would carry out the transforms, or a key of `ESTIMATED`
+        separate: whether the update is computed by itself, so that a dense one needs products of its own
+        engine: "native", "fused" or "chunked", or a key of `ESTIMATED`
         device: torch's name of the device's type
     """
     if device == "mps":  # torch's complex numbers are slow there, matrix products fast
@@ -131,7 +131,7 @@ def choose(
     forward = tokens * (elements * rates.transform + products * rates.product)
     backward = tokens * (gradient_elements * rates.transform + 3 * products * rates.product)
     dense_gradients = tokens * entries * rates.multiply + entries * rates.gradient + 2 * build
-    own_product = tokens * entries * rates.multiply * apart
+    own_product = tokens * entries * rates.multiply * separate
     return Plan(
         merged_forward=build + own_product < forward,
         merged_gradients=dense_gradients + own_product < backward,

@@ -1,4 +1,4 @@
-"""An adapter that is the weighted sum of others, exactly: it applies them side by side."""
+"""Adapters that are weighted sums of others, exactly: they apply them side by side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 from cdvft.config import MAX_ALPHA
 from cdvft.layer import BASE_ONLY, CDVFTLayer
 
-OF_ITS_OWN = ("modules_to_save", "trainable_token_indices")
+NOT_SUMMABLE = ("modules_to_save", "trainable_token_indices")
 
 
-def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], adapter_name: str) -> None:
+def add_weighted_adapter(
+    tuner: Any, adapters: Sequence[str], weights: Sequence[float], adapter_name: str
+) -> None:
     """Make `adapter_name` stand for sum_i w_i dW_i in every layer that has one of the adapters.
 
     Raises:
@@ -47,49 +49,52 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
     for name in adapters:
         if not isinstance(name, str) or name not in configurations:
             raise ValueError(f"There is no adapter {name!r}. Name any of {sorted(configurations)}.")
-        more = [key for key in OF_ITS_OWN if getattr(configurations[name], key)]
+        more = [key for key in NOT_SUMMABLE if getattr(configurations[name], key)]
         more += ["bias"] if configurations[name].bias != "none" else []
         if more:
             raise ValueError(
                 f"Adapter {name!r} trains more than its vectors ({', '.join(more)}), which have no exact sum."
                 " Name adapters without those."
             )
-    found: list[tuple[CDVFTLayer, dict[str, float]]] = []
+    sums: list[tuple[CDVFTLayer, dict[str, float]]] = []
     for layer in tuner.model.modules():
         if isinstance(layer, CDVFTLayer):
-            terms: dict[str, float] = {}
+            parts: dict[str, float] = {}
             for name, weight in zip(adapters, weights, strict=True):
-                for part, share in layer.terms(name):
-                    terms[part] = terms.get(part, 0.0) + float(weight) * share
-            for part, weight in terms.items():
+                for part, factor in layer.resolve_adapter(name):
+                    parts[part] = parts.get(part, 0.0) + float(weight) * factor
+            for part, weight in parts.items():
                 scale = weight * layer.cdvft_alpha[part]
                 if not abs(scale) <= MAX_ALPHA:
                     raise ValueError(
                         f"The weight of {part!r} times its alpha is {scale:g}, but it must be at most "
                         f"{MAX_ALPHA:.3g}, the largest number of float32. Choose smaller weights."
                     )
-            found.append((layer, terms))
-    for layer, terms in found:
-        if terms:
-            layer.cdvft_terms[adapter_name] = terms
-    whole = {part: weight for _, terms in found for part, weight in terms.items()}
-    configurations[adapter_name] = replace(configurations[adapters[0]], inference_mode=True, terms=whole)
+            sums.append((layer, parts))
+    for layer, parts in sums:
+        if parts:
+            layer.cdvft_weighted_adapters[adapter_name] = parts
+    configurations[adapter_name] = replace(
+        configurations[adapters[0]],
+        inference_mode=True,
+        weighted_adapters={part: weight for _, parts in sums for part, weight in parts.items()},
+    )
 
 
-def add_saved(tuner: Any, adapter_name: str) -> None:
-    """Make an adapter what its configuration says, which is a sum that was saved.
+def add_saved_sum(tuner: Any, adapter_name: str) -> None:
+    """Restore a weighted sum from its configuration.
 
     Raises:
-        ValueError: if its terms are no adapters of the model, or no weights.
+        ValueError: if the model lacks one of its adapters, or a weight is no finite number.
     """
-    terms = tuner.peft_config.pop(adapter_name).terms
-    missing = sorted(str(name) for name in terms if name not in tuner.peft_config)
+    weights = tuner.peft_config.pop(adapter_name).weighted_adapters
+    missing = sorted(str(name) for name in weights if name not in tuner.peft_config)
     if missing:
         raise ValueError(
             f"Adapter {adapter_name!r} is a sum and has no vectors of its own: it adds {', '.join(missing)}, "
             "which the model does not have. Load those first, by these names."
         )
-    add_weighted(tuner, list(terms), list(terms.values()), adapter_name)
+    add_weighted_adapter(tuner, list(weights), list(weights.values()), adapter_name)
 
 
 def check_deletable(tuner: Any, adapter_name: str) -> None:
@@ -103,8 +108,8 @@ def check_deletable(tuner: Any, adapter_name: str) -> None:
             name
             for layer in tuner.model.modules()
             if isinstance(layer, CDVFTLayer)
-            for name, terms in layer.cdvft_terms.items()
-            if adapter_name in terms
+            for name, parts in layer.cdvft_weighted_adapters.items()
+            if adapter_name in parts
         }
     )
     if sums:
@@ -112,25 +117,25 @@ def check_deletable(tuner: Any, adapter_name: str) -> None:
 
 
 def is_sum(model: Any, adapter_name: str) -> bool:
-    """Whether an adapter stands for others, and has no vectors of its own."""
-    return bool(_parts(model, adapter_name))
+    """Whether an adapter is a weighted sum, without vectors of its own."""
+    return bool(_describe_sum(model, adapter_name))
 
 
 def check_loadable(model: Any, adapter_name: str) -> None:
-    """Check that an adapter has vectors to load values into, which no weight holds.
+    """Check that an adapter has vectors to load values into, and is not merged.
 
     Raises:
-        ValueError: if it stands for others, or it or a sum of it is merged: new values would be taken out of
-            the weight then.
+        ValueError: if it is a sum of others, or if it or a sum that contains it is merged: unmerging would
+            subtract the new values.
     """
-    if parts := _parts(model, adapter_name):
+    if parts := _describe_sum(model, adapter_name):
         raise ValueError(
             f"Adapter {adapter_name!r} applies others ({parts}) and has no vectors to load into. Choose "
             f"another name for what is loaded, or call model.delete_adapter({adapter_name!r}) first."
         )
     for layer in (one for one in model.modules() if isinstance(one, CDVFTLayer)):
         for name in layer.merged_adapters:
-            if adapter_name in dict(layer.terms(name)):
+            if adapter_name in dict(layer.resolve_adapter(name)):
                 part = f"part of {name!r}, which is merged" if name != adapter_name else "merged"
                 raise ValueError(f"Adapter {adapter_name!r} is {part}. Call model.unmerge_adapter() first.")
 
@@ -139,19 +144,19 @@ def check_trainable(model: Any, adapter_names: Sequence[str]) -> None:
     """Check that adapters have vectors to train.
 
     Raises:
-        ValueError: if one stands for others.
+        ValueError: if one is a sum of others.
     """
     for name in adapter_names:
-        if parts := _parts(model, name):
+        if parts := _describe_sum(model, name):
             raise ValueError(
                 f"Adapter {name!r} applies others ({parts}) and has no vectors to train. Name those instead."
             )
 
 
-def _parts(model: Any, adapter_name: str) -> str:
-    """What a sum applies, in words; nothing of an adapter with vectors of its own."""
-    terms: dict[str, float] = {}
+def _describe_sum(model: Any, adapter_name: str) -> str:
+    """The weights and names of a sum's adapters; empty for an adapter with vectors of its own."""
+    parts: dict[str, float] = {}
     for layer in model.modules():
         if isinstance(layer, CDVFTLayer):
-            terms |= layer.cdvft_terms.get(adapter_name, {})
-    return ", ".join(f"{weight:g} x {name}" for name, weight in terms.items())
+            parts |= layer.cdvft_weighted_adapters.get(adapter_name, {})
+    return ", ".join(f"{weight:g} x {name}" for name, weight in parts.items())

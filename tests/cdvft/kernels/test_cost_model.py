@@ -1,11 +1,11 @@
-"""The rule's choices where they are known, and the directions in which they must lean."""
+"""The cost model's choices where they are known, and the directions in which they must lean."""
 
 from __future__ import annotations
 
 import pytest
 
 from cdvft.blocks import partitions
-from cdvft.kernels.rule import MEASURED, Plan, choose
+from cdvft.kernels.cost_model import MEASURED, Plan, choose_plan
 
 
 def ask(
@@ -15,13 +15,13 @@ def ask(
     *,
     p: int | None = None,
     m: int = 2,
-    apart=False,
+    separate=False,
     engine="native",
     device="cpu",
 ) -> Plan:
     shapes = tuple((part.q1, part.q2, part.p) for part in partitions(d_out, d_in, m, p))
     sizes = (d_in, *[d_out] * (m - 1))
-    return choose(shapes, sizes, tokens=tokens, apart=apart, engine=engine, device=device)
+    return choose_plan(shapes, sizes, tokens=tokens, separate=separate, engine=engine, device=device)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def ask(
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 2048, "p": 8}),
         (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 2048, "p": 16}),
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 0}),
-        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "apart": True}),
+        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "separate": True}),
         (
             Plan(True, True),
             {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "chunked"},

@@ -12,8 +12,14 @@ from torch import Tensor, nn
 from cdvft import CDVFTConfig
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors
-from cdvft.kernels import Backend, cd_linear_reference, many, native
-from cdvft.kernels.many import KERNEL_TOKENS, MAX_TOKENS, Share, add_by_row, gathered
+from cdvft.kernels import Backend, batched_adapters, cd_linear_reference, native
+from cdvft.kernels.batched_adapters import (
+    MAX_TOKENS,
+    MIN_KERNEL_TOKENS,
+    AdapterRows,
+    add_by_row,
+    gathered_update,
+)
 
 SHAPES = [(24, 24), (24, 40), (40, 24), (30, 12)]  # d_in, d_out
 
@@ -40,10 +46,10 @@ def row_by_row(result: Tensor, x: Tensor, owners: list[Factors | None]) -> Tenso
     return torch.stack(rows).to(result.dtype)
 
 
-def shares(owners: list[Factors | None], backend: Backend = "auto") -> list[Share]:
+def shares(owners: list[Factors | None], backend: Backend = "auto") -> list[AdapterRows]:
     distinct = {id(one): one for one in owners if one is not None}
     return [
-        Share(one, backend, [row for row, owner in enumerate(owners) if owner is one])
+        AdapterRows(one, backend, [row for row, owner in enumerate(owners) if owner is one])
         for one in distinct.values()
     ]
 
@@ -79,7 +85,7 @@ def test_gradients_of_gradients() -> None:
 
     def function(x: Tensor, *vectors: Tensor) -> Tensor:
         both = [Factors(vectors[:2], vectors[2:3], 2.0), Factors(vectors[3:5], vectors[5:], -1.0)]
-        return gathered(x, both, [1, 0, 1])
+        return gathered_update(x, both, [1, 0, 1])
 
     inputs = (x, *(v for f in (one, other) for v in (*f.diagonals, *f.circulants)))
     assert torch.autograd.gradcheck(function, inputs)
@@ -89,8 +95,10 @@ def test_gradients_of_gradients() -> None:
 @pytest.mark.parametrize("each", ["its own", "shared"])
 def test_one_call_serves_all_adapters_of_a_kind(each: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    together = many.gathered
-    monkeypatch.setattr(many, "gathered", lambda x, *rest: (calls.append(len(x)), together(x, *rest))[1])
+    together = batched_adapters.gathered_update
+    monkeypatch.setattr(
+        batched_adapters, "gathered_update", lambda x, *rest: (calls.append(len(x)), together(x, *rest))[1]
+    )
     adapters: list[Factors | None] = [adapter(24, 24, n) for n in range(6)]
     owners = adapters if each == "its own" else [adapters[n % 4] for n in range(11)]
     x, result = torch.randn(2, len(owners), 24, dtype=torch.float64)
@@ -103,7 +111,7 @@ def refuse(*_: object) -> Tensor:
 
 
 @pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
-@pytest.mark.parametrize("tokens", [1, 6, KERNEL_TOKENS])
+@pytest.mark.parametrize("tokens", [1, 6, MIN_KERNEL_TOKENS])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters(
     tokens: int, threads: int, monkeypatch: pytest.MonkeyPatch
@@ -120,8 +128,8 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
     calls: list[int] = []
     together = native.forward_by_row_
     monkeypatch.setattr(native, "forward_by_row_", lambda *a: (calls.append(len(a[2])), together(*a))[1])
-    monkeypatch.setattr(many, "gathered", refuse)
-    monkeypatch.setattr(many, "cd_linear", refuse)
+    monkeypatch.setattr(batched_adapters, "gathered_update", refuse)
+    monkeypatch.setattr(batched_adapters, "cd_linear", refuse)
     with torch.no_grad():
         expected = row_by_row(result, x, owners)
         torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
@@ -134,7 +142,7 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
 
 
 @pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
-@pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, KERNEL_TOKENS - 1)])
+@pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, MIN_KERNEL_TOKENS - 1)])
 def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(
     d: int, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,8 +181,10 @@ def test_what_a_hook_keeps_of_the_base_layer_is_not_written_over() -> None:
 
 def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     alone: list[int] = []
-    by_itself = many.cd_linear
-    monkeypatch.setattr(many, "cd_linear", lambda x, *rest: (alone.append(len(x)), by_itself(x, *rest))[1])
+    by_itself = batched_adapters.cd_linear
+    monkeypatch.setattr(
+        batched_adapters, "cd_linear", lambda x, *rest: (alone.append(len(x)), by_itself(x, *rest))[1]
+    )
     big, *small = (adapter(24, 24, n, dtype=torch.float32) for n in range(4))
     owners: list[Factors | None] = [*small, *[big] * (MAX_TOKENS + 1), None]
     x, result = torch.randn(2, len(owners), 24)
@@ -189,7 +199,7 @@ def test_a_backend_that_was_asked_for_is_taken(backend: Backend, monkeypatch: py
     def refuse(*_: object) -> Tensor:
         raise AssertionError("gathered")
 
-    monkeypatch.setattr(many, "gathered", refuse)
+    monkeypatch.setattr(batched_adapters, "gathered_update", refuse)
     owners: list[Factors | None] = [adapter(24, 24, n) for n in range(3)]
     x, result = torch.randn(2, 3, 24, dtype=torch.float64)
     torch.testing.assert_close(add_by_row(result, x, shares(owners, backend)), row_by_row(result, x, owners))

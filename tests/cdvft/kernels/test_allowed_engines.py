@@ -14,9 +14,18 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cdvft import CDVFTConfig
 from cdvft.circulant import Factors
-from cdvft.kernels import adapted_linear, calibrate, chunked, engine_choice, explain, fused, native, self_test
-from cdvft.kernels import selection as selecting
-from cdvft.kernels.selection import engines, select
+from cdvft.kernels import (
+    adapted_linear,
+    allowed_engines,
+    calibrate,
+    chunked,
+    engine_choice,
+    explain,
+    fused,
+    native,
+    self_test,
+)
+from cdvft.kernels.engine_choice import available_engines, select
 
 CPU = torch.device("cpu")
 
@@ -26,16 +35,16 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A CUDA device that could run the fused kernels, of which there is no record."""
     monkeypatch.delenv("CDVFT_ENGINE", raising=False)
     monkeypatch.setattr(fused, "supports", lambda *_: True)
-    monkeypatch.setattr(fused, "obstacle", lambda *_: None)
+    monkeypatch.setattr(fused, "unsupported_reason", lambda *_: None)
     monkeypatch.setattr(native, "supports", lambda *_: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A card")
-    record = tmp_path / "proven.json"
+    record = tmp_path / "verified_devices.json"
     record.write_text("{}")
-    monkeypatch.setattr(engine_choice, "PROVEN", record)
-    monkeypatch.setattr(engine_choice, "digest", lambda: "these")
-    engine_choice._proven.cache_clear()
+    monkeypatch.setattr(allowed_engines, "VERIFIED_DEVICES", record)
+    monkeypatch.setattr(allowed_engines, "kernels_digest", lambda: "these")
+    allowed_engines._verified_devices.cache_clear()
     yield
-    engine_choice._proven.cache_clear()
+    allowed_engines._verified_devices.cache_clear()
 
 
 class OnCuda:
@@ -46,20 +55,20 @@ class OnCuda:
 
 def chosen(backend: Any = "auto") -> str:
     vectors = [torch.ones(256)] * 2, [torch.ones(1, 1, 256)]
-    return select(OnCuda(), *vectors, apart=True, backend=backend).engine  # type: ignore[arg-type]
+    return select(OnCuda(), *vectors, separate=True, backend=backend).engine  # type: ignore[arg-type]
 
 
 def test_torch_serves_on_a_gpu_until_the_fused_kernels_are_proven_there(on_gpu: None) -> None:
     assert chosen("fft") == "chunked"
-    engine_choice.prove("Another card")
+    allowed_engines.record_verified("Another card")
     assert chosen("fft") == "chunked"
-    engine_choice.prove("A card")
+    allowed_engines.record_verified("A card")
     assert chosen("fft") == "fused"
 
 
 def test_a_record_of_other_kernels_proves_nothing(on_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine_choice.prove("A card")
-    monkeypatch.setattr(engine_choice, "digest", lambda: "changed")
+    allowed_engines.record_verified("A card")
+    monkeypatch.setattr(allowed_engines, "kernels_digest", lambda: "changed")
     assert chosen("fft") == "chunked"
 
 
@@ -72,7 +81,7 @@ def test_who_asks_for_the_fused_kernels_gets_them(on_gpu: None, monkeypatch: pyt
 def test_no_record_ships_of_a_device_that_has_not_run_them() -> None:
     results = Path(__file__).parents[3] / "benchmarks" / "results"
     recorded = {path.stem for path in results.glob("gpu_*.json")}
-    assert len(engine_choice._proven()) <= len(recorded)
+    assert len(allowed_engines._verified_devices()) <= len(recorded)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ def test_the_environment_names_engines(
     value: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDVFT_ENGINE", value)
-    assert engines(torch.empty(3, 256), [torch.empty(1, 1, 256)]) == expected
+    assert available_engines(torch.empty(3, 256), [torch.empty(1, 1, 256)]) == expected
 
 
 def test_the_environment_may_name_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +109,7 @@ def test_the_environment_may_name_the_reference(monkeypatch: pytest.MonkeyPatch)
 def test_what_is_no_engine_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_ENGINE", "cuda, native")
     with pytest.raises(ValueError, match=r"names 'cuda', but it takes 'auto', or one or more of 'native'"):
-        engines(torch.empty(3, 256), [torch.empty(1, 1, 256)])
+        available_engines(torch.empty(3, 256), [torch.empty(1, 1, 256)])
 
 
 def broken(wrong: str) -> Any:
@@ -122,7 +131,7 @@ def broken(wrong: str) -> Any:
             diagonals, circulants = chunked.backward(x, grad, factors, grad_x)
             return diagonals, [c.flip(-1) if wrong == "gradient" else c for c in circulants]
 
-        obstacle = staticmethod(lambda *_: None)
+        unsupported_reason = staticmethod(lambda *_: None)
         supports = staticmethod(lambda *_: True)
 
     return Broken()
@@ -130,7 +139,7 @@ def broken(wrong: str) -> Any:
 
 @pytest.mark.parametrize("wrong", ["update", "rows", "gradient"])
 def test_an_engine_that_is_wrong_fails_its_self_test(wrong: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert not self_test.passes(broken(wrong), CPU)
+    assert not self_test.is_correct(broken(wrong), CPU)
     assert "failed its self-test" in caplog.text
 
 
@@ -139,14 +148,14 @@ def test_a_right_one_passes_once_and_moves_no_generator(monkeypatch: pytest.Monk
     forward = engine.forward_
     monkeypatch.setattr(engine, "forward_", lambda *args: calls.append(1) or forward(*args), raising=False)
     state = torch.get_rng_state()
-    assert self_test.passes(engine, CPU) and self_test.passes(engine, CPU)
+    assert self_test.is_correct(engine, CPU) and self_test.is_correct(engine, CPU)
     assert len(calls) == 2  # a plain one, and one beside what is not finite
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("watched", ["fake", "compiled"])
 def test_no_self_test_runs_where_torch_watches(watched: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(self_test, "passes", lambda *_: pytest.fail("tested while watched"))
+    monkeypatch.setattr(self_test, "is_correct", lambda *_: pytest.fail("tested while watched"))
     x, vectors = torch.empty(3, 256), Factors([torch.ones(256)] * 2, [torch.ones(1, 1, 256)], 1.0)
     if watched == "compiled":
         torch._dynamo.reset()
@@ -164,7 +173,7 @@ def test_calibration_leaves_out_what_is_wrong_and_explain_says_so(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     timings._table.cache_clear()
-    monkeypatch.setitem(selecting.ENGINES, "native", broken("update"))
+    monkeypatch.setitem(engine_choice.ENGINES, "native", broken("update"))
     bare = nn.Sequential(nn.Linear(24, 24))
     model = get_peft_model(bare, CDVFTConfig(target_modules=["0"])).base_model.model
     (seconds,) = calibrate(model, 64, seconds=0.01).values()

@@ -1,4 +1,4 @@
-"""Forward and backward of one call, alpha dW x alone or on top of W x + b, by the engine and way given."""
+"""Forward and backward of alpha dW x, alone or added to W x + b, by a given engine and plan."""
 
 from __future__ import annotations
 
@@ -11,46 +11,49 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cdvft.circulant import Factors, block_circulant_matmul
-from cdvft.kernels import fused, merged, survival
-from cdvft.kernels.selection import Selection
-from cdvft.private_names import is_batched, reshaped
+from cdvft.kernels import fused, merge_precision, merged
+from cdvft.kernels.engine_choice import Selection
+from cdvft.private_names import is_batched, unsafe_view
 
 HALF = (torch.bfloat16, torch.float16)
 
 
-class Call(NamedTuple):
+class Options(NamedTuple):
     """What forward and backward of one call share besides the tensors that autograd saves.
 
-    apart: whether the product with the weight starts from the update, applied by itself
-    rounded: whether the update may come in the dtype of x, where that is what its engine writes
+    selection: the engine and plan
+    m: number of diagonals among the tensors
+    alpha: scale of the update
+    separate: whether the update is computed by itself, and the product with the weight added to it
+    in_input_dtype: whether the update may be returned in the dtype of x, where its engine writes that
     """
 
     selection: Selection
     m: int
     alpha: float
-    apart: bool
-    rounded: bool
+    separate: bool
+    in_input_dtype: bool
 
     def factors(self, tensors: Sequence[Tensor]) -> Factors:
         return Factors(tensors[: self.m], tensors[self.m :], self.alpha)
 
 
 def forward(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, call: Call, tensors: Sequence[Tensor]
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, options: Options, tensors: Sequence[Tensor]
 ) -> Tensor:
-    """W x + b + alpha dW x, without a weight b + alpha dW x; knows nothing of gradients."""
-    factors = call.factors(tensors)
+    """W x + b + alpha dW x, without a weight b + alpha dW x; not differentiable."""
+    factors = options.factors(tensors)
     rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
     with without_autocast(x):
-        if weight is not None and call.apart:
-            start = forward(x, None, bias, call, tensors).to(x.dtype).view(-1, d_out)
+        if weight is not None and options.separate:
+            start = forward(x, None, bias, options, tensors).to(x.dtype).view(-1, d_out)
             y = start.addmm_(rows, weight.T)  # in place: torch would copy what the sum starts from
-        elif call.selection.plan.merged_forward:
+        elif options.selection.plan.merged_forward:
             rows = rows.to(product_dtype(x, dtype))
             matrix = merged.merged_weight(weight, factors, rows.dtype)
             y = F.linear(rows, matrix, None if bias is None else bias.to(rows.dtype))
-            y = y if call.rounded else y.to(dtype)
-        elif weight is None and call.rounded and call.selection.engine == "fused":
+            y = y if options.in_input_dtype else y.to(dtype)
+        elif weight is None and options.in_input_dtype and options.selection.engine == "fused":
             y = fused.update(rows, factors, bias)
         else:
             if weight is None:
@@ -58,61 +61,62 @@ def forward(
                 y = y if bias is None else y.add_(bias)
             else:
                 y = F.linear(rows, weight, bias)
-            call.selection.transforms.forward_(y, rows, factors)
-    return reshaped(y, [*x.shape[:-1], d_out])
+            options.selection.module.forward_(y, rows, factors)
+    return unsafe_view(y, [*x.shape[:-1], d_out])
 
 
-class Adapted(torch.autograd.Function):
+class AdaptedLinearFunction(torch.autograd.Function):
     """`forward` with its gradients."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, call: Call, *tensors: Tensor
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, options: Options, *tensors: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x, weight, *tensors)
-        ctx.call = call
-        return forward(x, weight, bias, call, tensors)
+        ctx.options = options
+        return forward(x, weight, bias, options, tensors)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *tensors = ctx.saved_tensors
-        call, factors, needs_x = ctx.call, ctx.call.factors(tensors), ctx.needs_input_grad[0]
+        options, needs_x = ctx.options, ctx.needs_input_grad[0]
+        factors = options.factors(tensors)
         half = weight is not None and weight.dtype in HALF
         if half:
-            survival.expect_step(factors)
+            merge_precision.note_backward(factors)
         # For double backward, or for gradients of many outputs at once.
         if torch.is_grad_enabled() or is_batched(grad):
             needs = (needs_x, *ctx.needs_input_grad[4:])
-            first, *others = differentiable_gradients([x, *tensors], weight, call.alpha, grad, needs)
+            first, *others = differentiable_gradients([x, *tensors], weight, options.alpha, grad, needs)
             return first, None, None, None, *others
         rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
         with without_autocast(x):
-            if call.selection.plan.merged_gradients:
-                # By x in one product, whatever the update's size: rounding the gradient loses as much of it.
+            if options.selection.plan.merged_gradients:
+                # One product, however small the update: rounding the gradient by x loses as much of it.
                 products = product_dtype(x, tensors[0].dtype)
                 rows, grad_rows = rows.to(products), grad_rows.to(products)
                 if needs_x:
                     grad_x = grad_rows @ merged.merged_weight(weight, factors, products)
                 grads = merged.backward(rows, grad_rows, factors)
-            elif (weight is None or half) and call.selection.engine == "fused":
+            elif (weight is None or half) and options.selection.engine == "fused":
                 grad_x, grads = fused.gradients(rows, grad_rows, factors, needs_x)
-                if weight is not None and grad_x is not None:  # one sum, as forward
+                if weight is not None and grad_x is not None:  # one sum, as in forward
                     grad_x.addmm_(grad_rows, weight)
             else:
                 if needs_x:
                     grad_x = (
                         rows.new_zeros(rows.shape, dtype=grad.dtype) if weight is None else grad_rows @ weight
                     )
-                if half:  # in float32: other engines neither read nor add to half precision
+                if half:  # other engines neither read half precision nor add to it
                     grad_rows = grad_rows.to(tensors[0].dtype)
                     grad_x = None if grad_x is None else grad_x.to(tensors[0].dtype)
-                grads = call.selection.transforms.backward(rows, grad_rows, factors, grad_x)
+                grads = options.selection.module.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
 
 
 def product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:
-    """The dtype of dense products: off the CPU that of x, since GPUs multiply half precision fastest."""
+    """The dtype of dense products: off the CPU that of x, as GPUs multiply half precision fastest."""
     return arithmetic if x.device.type == "cpu" else x.dtype
 
 
@@ -121,11 +125,11 @@ def reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Fa
     y = x.to(factors.diagonals[0].dtype) * factors.diagonals[0]
     for c, a in zip(factors.circulants, factors.diagonals[1:], strict=True):
         y = a * block_circulant_matmul(y, c, a.numel())
-    return on_base(factors.alpha * y, x, weight, bias)
+    return add_to_base_output(factors.alpha * y, x, weight, bias)
 
 
-def on_base(update: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """W x + b + update, in half precision as one sum that starts from the update."""
+def add_to_base_output(update: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """W x + b + update; in half precision as one sum, rounded once."""
     if weight is None:
         return update
     if not x.dtype == weight.dtype in HALF:
