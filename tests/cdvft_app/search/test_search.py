@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 from in_process import InProcess
@@ -172,7 +173,11 @@ def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store, train
     queue, group_id = begin(SEARCH | {"trials": 3}, start=False)
     (run,) = store.group(group_id)
     store.remove(run.id)
-    assert study.advance(store, group_id) is None, "the search is gone with its last run"
+    assert study.advance(store, group_id) is None
+    journal = study.path(store, group_id)
+    assert journal is not None, "a search that begins has no run for a moment"
+    os.utime(journal, (0, 0))
+    assert study.advance(store, group_id) is None and study.groups(store) == [], "gone with its last run"
     _, group_id = begin(SEARCH | {"trials": 3}, start=False)
     queue.start()
     ended(store, group_id, 3)
