@@ -10,6 +10,7 @@ from cdvft_app.figures.palette import layout
 if TYPE_CHECKING:
     from optuna import Study
 
+VALUE = "validation loss"
 MIN_TRIALS = 4
 """Completed ones, from which it is told how much each setting matters."""
 
@@ -23,10 +24,19 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
     searched = {name for one in done for name in one.params}
     found = []
     if done:
-        found.append(("Validation loss, trial by trial", visualization.plot_optimization_history(study)))
-        found.append(("Every trial's settings", visualization.plot_parallel_coordinate(study)))
+        found.append(
+            (
+                "Validation loss, trial by trial",
+                visualization.plot_optimization_history(study, target_name=VALUE),
+            )
+        )
+        found.append(
+            ("Every trial's settings", visualization.plot_parallel_coordinate(study, target_name=VALUE))
+        )
     if len(done) >= MIN_TRIALS and len(searched) > 1:
-        found.append(("How much each setting matters", visualization.plot_param_importances(study)))
+        found.append(
+            ("How much each setting matters", visualization.plot_param_importances(study, target_name=VALUE))
+        )
     return [(title, _on_this_page(json.loads(figure.to_json()))) for title, figure in found]
 
 

@@ -151,12 +151,14 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
     if file is None:
         return None
     with FileLock(f"{file}{LOCK}"):
+        runs = {run.id: run for run in store.group(group_id)}
+        if not runs:
+            if time.time() - file.stat().st_mtime > BEGINNING_SECONDS:
+                _forget(file)
+            return None
         search = load(store, group_id)
         assert search is not None
-        runs = {run.id: run for run in store.group(group_id)}
-        if not runs and time.time() - file.stat().st_mtime > BEGINNING_SECONDS:
-            _forget(file)
-        if not runs or not tell(store, search, runs):
+        if not tell(store, search, runs):
             return None
         place = _next_place(search, runs)
         if place is None:
