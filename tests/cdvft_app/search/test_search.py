@@ -11,6 +11,7 @@ from searching import BEST_RATE, DIVERGES, Trainer
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
+from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -159,6 +160,22 @@ def test_a_grid_is_tried_whole(begin, store, trainer):
     ended(store, group_id, 6)
     tried = sorted((one.method.m, one.method.learning_rate) for one in trainer.trained)
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
+
+
+def test_figures_come_with_what_there_is_to_draw(begin, store):
+    _, group_id = begin(SEARCH | {"m": [2, 3], "trials": 8, "pruner": "none"})
+    found = ended(store, group_id, 8)
+    drawn = dict(figures(found.studies[0]))
+    assert list(drawn) == [
+        "Validation loss, trial by trial",
+        "Every trial's settings",
+        "How much each setting matters",
+    ]
+    (bars,) = [one for one in drawn["How much each setting matters"]["data"] if one["type"] == "bar"]
+    assert sorted(bars["y"]) == ["learning_rate", "m"]
+    losses = drawn["Validation loss, trial by trial"]["data"][0]["y"]
+    assert list(losses) == [one.value for one in found.trials(0)]
+    assert all("template" not in one["layout"] for one in drawn.values()), "the page has its own colours"
 
 
 def test_epochs_and_layers_of_one_method(begin, store, trainer):
