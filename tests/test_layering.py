@@ -81,7 +81,7 @@ APP = {
         "cdvft",
     },
     "lessons": {"settings", "training", "events", "payloads", "approximate", "cdvft"},
-    "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
+    "results": CHOICES | {"tasks", "training", "judging", "costs", "store", "data"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {
