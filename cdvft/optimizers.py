@@ -59,12 +59,14 @@ def create_optimizer(
             "CDVFTConfig, and activate it."
         )
     decays = {name for name in get_parameter_names(model, ALL_LAYERNORM_LAYERS) if "bias" not in name}
-    decayed, diagonals, spared = [], [], []
+    decayed: list[nn.Parameter] = []
+    diagonals: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             group = diagonals if id(parameter) in of_input else decayed if name in decays else spared
             group.append(parameter)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": decayed, "lr": lr, "weight_decay": weight_decay},
         {"params": diagonals, "lr": lr * input_diagonal_lr_ratio, "weight_decay": weight_decay},
         {"params": spared, "lr": lr, "weight_decay": 0.0},
