@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import datetime
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import made
@@ -28,6 +30,7 @@ from cdvft_app.data.answered_file import (
 )
 from cdvft_app.data.source import LIMITS, DataRefused
 
+ROOT = Path(__file__).parents[3]
 TEXTS = [Added("value", "answer", str), Added("confidence", "confidence", float)]
 CHECKED = [*TEXTS, Added("check", "correct", bool)]
 
@@ -209,6 +212,18 @@ def test_a_child_reads_and_writes_the_same(answered, tmp_path):
     assert out.read_bytes() == here.read_bytes() and written == answered.written
     with pytest.raises(DataRefused, match="more than 1 rows"):
         read_unlabelled_in_child(file, folder, dataclasses.replace(LIMITS, rows=1))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_memory_does_not_grow_with_the_rows(kind):
+    measured = []
+    for rows in (10_000, 70_000):  # the first fill one batch
+        asked = ["-m", "benchmarks.apply_file", "--rows", str(rows), "--format", kind]
+        done = subprocess.run([sys.executable, *asked], cwd=ROOT, capture_output=True, text=True, check=True)
+        measured.append(json.loads(done.stdout.splitlines()[-1]))
+    assert [one["rows"] for one in measured] == [10_000, 70_000]
+    # The 60,000 further rows, as Python has them, are 30 MB.
+    assert measured[1]["memory_mb"] - measured[0]["memory_mb"] < 20
 
 
 def test_an_ending_that_is_no_format_is_refused(tmp_path):
