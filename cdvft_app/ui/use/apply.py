@@ -211,7 +211,7 @@ def _summary(written: Written, score: Score | None) -> str:
     if not score:
         return _sentences(sentences)
     rows = "".join(
-        f"<li>Row {escape(one.row)}: {escape(one.answer)}, not {escape(one.expected)}: {escape(one.read)}</li>"
+        f"<li>{escape(f'Row {one.row}: {one.answer}, not {one.expected}: {one.read}')}</li>"
         for one in written.wrong
     )
     worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""

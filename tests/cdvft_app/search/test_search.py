@@ -249,7 +249,7 @@ def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store, tr
         ({"rates": [1]}, "rates are the lowest and the highest multiple"),
         ({"rates": [3, 1]}, "rates are the lowest and the highest multiple"),
         ({"trials": 0}, "trials: got 0"),
-        ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can search r"),
+        ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can vary r"),
         ({"base": {"methods": ["cdvft", "lora"]}, "epochs": [1, 2]}, "same epochs and target modules"),
         ({"grid": True, "rates": list(range(1, 13)), "m": list(range(2, 12))}, "make 120 trials"),
         ({"pruner": "axe"}, "pruner: got 'axe'"),
