@@ -139,13 +139,14 @@ export function raceSecondsLeft(runs) {
   const waiting = runs.filter((run) => run.state === "queued");
   const paced = training.find(ownSecondsLeft);
   if (!paced) {
-    const promises = [...training, ...waiting].map((run) => ownSecondsLeft(run) ?? run.forecast?.whole_seconds);
+    const promises = [...training, ...waiting].map(
+      (run) => ownSecondsLeft(run) ?? run.forecast?.whole_seconds,
+    );
     const begun = training.every((run) => run.state === "preparing" || run.steps.length === 0);
     if (!training.length || !begun || !promises.every(Boolean)) return null;
     return sideBySide(/** @type {Range[]} */ (promises), training.length);
   }
-  const whole =
-      /** @type {RunRows["steps"][number]} */ (paced.steps.at(-1))[1] + (secondsLeft(paced) ?? 0),
+  const whole = /** @type {RunRows["steps"][number]} */ (paced.steps.at(-1))[1] + (secondsLeft(paced) ?? 0),
     promised = paced.forecast?.seconds?.value;
   const lasting = [...training, ...waiting].map((run) => {
     const promise = run.forecast?.whole_seconds ?? run.forecast?.seconds;
