@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
@@ -16,7 +16,7 @@ from cdvft.layer import CDVFTLayer
 
 def create_optimizer(
     model: nn.Module,
-    optimizer_cls: type[Optimizer],
+    optimizer_cls: Callable[..., Optimizer],
     lr: float,
     *,
     input_diagonal_lr_ratio: float = 1.0,
@@ -78,4 +78,6 @@ def input_diagonals(model: nn.Module) -> Iterator[nn.Parameter]:
     """a_1 of every adapter of every layer, (d_in): what x is multiplied by first."""
     for layer in model.modules():
         if isinstance(layer, CDVFTLayer):
-            yield from (diagonals[0] for diagonals in layer.cdvft_diagonals.values())
+            diagonals: Any  # a ParameterList each, which ModuleDict's type does not say
+            for diagonals in layer.cdvft_diagonals.values():
+                yield diagonals[0]

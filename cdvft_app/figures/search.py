@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.figures.palette import layout
@@ -21,7 +22,7 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
 
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     searched = {name for one in done for name in one.params}
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     if done:
         found["Validation loss, trial by trial"] = visualization.plot_optimization_history
         found["Every trial's settings"] = visualization.plot_parallel_coordinate

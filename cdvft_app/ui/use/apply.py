@@ -35,7 +35,6 @@ from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.use.html import table
 
 ENDINGS = (*TABLES, ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", *SPREADSHEETS, *PICTURES)
 UPDATE_SECONDS = 0.25
@@ -212,11 +211,8 @@ def _summary(written: Written, score: Score | None) -> str:
     if not score:
         return _sentences(sentences)
     rows = "".join(
-        "<tr>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in (one.row, one.read, one.answer, one.expected))
-        + "</tr>"
+        f"<li>{escape(f'Row {one.row}: {one.answer}, not {one.expected}: {one.read}')}</li>"
         for one in written.wrong
     )
-    heads = ("Row", "Read", "Answer", "Label")
-    worst = f"<h4>The worst answers</h4>{table('answers', 'The worst answers', heads, rows)}" if rows else ""
+    worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
     return _sentences([*sentences, score.sentence]) + worst
