@@ -69,10 +69,10 @@ def hours(of: list[str], kept: Record) -> float:
     return seconds / 3600
 
 
-def search(name: str, options: list[str]) -> Record:
-    """The last line of the command, which goes on where it was cut off."""
+def search(folder: Path, options: list[str]) -> Record:
+    """The last line of the command, which goes on in the folder where it was cut off."""
     command = [sys.executable, "-m", "cdvft_app", "search", *options, "--seed", str(SEARCH_SEED), "--json"]
-    environment = {**os.environ, "RUNS_DIR": str(RUNS / name)}
+    environment = {**os.environ, "RUNS_DIR": str(folder)}
     ended = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: Record = json.loads(ended.stdout.splitlines()[-1])
     return {
@@ -156,7 +156,7 @@ def main() -> None:
 def _compare(name: str, options: list[str], kept: Record) -> None:
     own = kept.setdefault(name, {})
     if "search" not in own:
-        own["search"] = search(name, options)
+        own["search"] = search(RUNS / name, options)
         keep(kept)
     own.setdefault("runs", [])
     ended = {(one["side"], one["seed"]) for one in own["runs"]}

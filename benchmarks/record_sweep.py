@@ -66,21 +66,22 @@ def grid(recipe: str, seeds: tuple[int, ...] = ()) -> SweepRequest:
 def run(settings: RunSettings) -> Run:
     """Train, and evaluate once at the end; a run that fails keeps its reason and has no metric.
 
-    `wrong` holds the evaluation rows that it got wrong, of `rows`, so that settings can be compared by rows.
+    `wrong` holds the evaluation rows that it got wrong, of `rows`, so that settings can be compared by rows;
+    `loss` is that of all of them.
     """
     from cdvft_app.catalog import resolve
-    from cdvft_app.events import Started, TrainingFailed
+    from cdvft_app.events import Evaluation, Event, Started, TrainingFailed
     from cdvft_app.store import predictions
     from cdvft_app.training import schedule, trainer
 
-    started: list[Started] = []
+    heard: list[Event] = []
     folder = Path(tempfile.mkdtemp())
     result: Run = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
     try:
         with mock.patch.object(schedule, "EVALUATIONS", 1):
             done = trainer.train_plan(
                 resolve(settings),
-                lambda event: started.append(event) if isinstance(event, Started) else None,
+                heard.append,
                 lambda: False,
                 folder,
             )
@@ -91,7 +92,11 @@ def run(settings: RunSettings) -> Run:
         shutil.rmtree(folder)
     if kept:
         result |= {"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()}
-    return result | {"metric": done.metric, "trainable_parameters": started[0].trainable_parameters}
+    started = next(one for one in heard if isinstance(one, Started))
+    loss = next(one.loss for one in reversed(heard) if isinstance(one, Evaluation))
+    return result | {
+        "metric": done.metric, "loss": loss, "trainable_parameters": started.trainable_parameters
+    }  # fmt: skip
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
@@ -16,7 +16,7 @@ from cdvft.layer import CDVFTLayer
 
 def create_optimizer(
     model: nn.Module,
-    optimizer_cls: type[Optimizer],
+    optimizer_cls: Callable[..., Optimizer],
     lr: float,
     *,
     input_diagonal_lr_ratio: float = 1.0,
@@ -59,12 +59,14 @@ def create_optimizer(
             "CDVFTConfig, and activate it."
         )
     decays = {name for name in get_parameter_names(model, ALL_LAYERNORM_LAYERS) if "bias" not in name}
-    decayed, diagonals, spared = [], [], []
+    decayed: list[nn.Parameter] = []
+    diagonals: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             group = diagonals if id(parameter) in of_input else decayed if name in decays else spared
             group.append(parameter)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": decayed, "lr": lr, "weight_decay": weight_decay},
         {"params": diagonals, "lr": lr * input_diagonal_lr_ratio, "weight_decay": weight_decay},
         {"params": spared, "lr": lr, "weight_decay": 0.0},
@@ -76,4 +78,6 @@ def input_diagonals(model: nn.Module) -> Iterator[nn.Parameter]:
     """a_1 of every adapter of every layer, (d_in): what x is multiplied by first."""
     for layer in model.modules():
         if isinstance(layer, CDVFTLayer):
-            yield from (diagonals[0] for diagonals in layer.cdvft_diagonals.values())
+            diagonals: Any  # a ParameterList each, which ModuleDict's type does not say
+            for diagonals in layer.cdvft_diagonals.values():
+                yield diagonals[0]

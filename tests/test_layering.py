@@ -68,7 +68,7 @@ APP = {
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
-    "search": CHOICES | {"events", "judging", "store"},
+    "search": CHOICES | {"events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
         "training",
@@ -81,7 +81,7 @@ APP = {
         "cdvft",
     },
     "lessons": {"settings", "training", "events", "payloads", "approximate", "cdvft"},
-    "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
+    "results": CHOICES | {"tasks", "training", "judging", "costs", "store", "data"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {

@@ -137,7 +137,7 @@ _DATE = r"[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})([ T].*)?"  # besides
 _TYPES = (
     ("whole numbers", "regexp_full_match(v, '[+-]?[0-9]+')"),
     ("numbers", "try_cast(v AS DOUBLE) IS NOT NULL"),
-    ("numbers with a comma", "regexp_full_match(v, '[+-]?[0-9]+(,[0-9]+)?')"),
+    ("numbers with a comma", "regexp_full_match(v, '[+-]?([0-9]+(,[0-9]+)?|inf|infinity|nan)', 'i')"),
     (
         "dates",
         "coalesce(try_cast(v AS DATE), try_cast(v AS TIMESTAMP)) IS NOT NULL"
@@ -344,10 +344,10 @@ def _writes(
 ) -> tuple[bool, str | None]:
     """Whether it looks as if answers were to be written; a question where classes are as likely.
 
-    Columns of prompts and of many different answers look so. With a label beside them, that is asked for:
-    only an instruction says what its answer is for.
+    Columns of prompts and of many different answers look so, and instructions with however few. With a label
+    beside them, that is asked for: only an instruction says what its answer is for.
     """
-    few = min(USUAL_CLASSES, rows // 2)
+    few = 1 if _named(texts, INSTRUCTIONS) else min(USUAL_CLASSES, rows // 2)
     numbers = [one for one in columns if one.type in NUMBERS and _key(one.name) not in LABEL_NAMES]
     answers = [one for one in _named([*texts, *numbers], ANSWERS) if one.distinct > few]
     others = [one for one in texts if one not in answers]

@@ -52,6 +52,26 @@ def split_conversation(value: Any) -> tuple[str, str]:
     Raises:
         ValueError: it is none, has an unknown role, or no answer to what a user said.
     """
+    said = _said(value)
+    last = max((place for place, one in enumerate(said) if one["role"] == "assistant"), default=0)
+    if not last or said[last - 1]["role"] != "user":
+        raise ValueError("it has no answer of the assistant to a message of the user")
+    return prompt_of(said[:last]), said[last]["content"]
+
+
+def asked_in(value: Any) -> tuple[str, str | None]:
+    """The prompt of a conversation that is to be answered: what the user said last, with all before it.
+
+    Where an answer stands after that it is given, too. Raises as `split_conversation` does.
+    """
+    said = _said(value)
+    if not said or said[-1]["role"] != "user":
+        return split_conversation(value)
+    return prompt_of(said), None
+
+
+def _said(value: Any) -> list[dict[str, str]]:
+    """The messages that are not empty, in one layout; ValueError for what is none."""
     if not is_conversation(value):
         raise ValueError("it is no list of messages with role and content")
     messages = json.loads(value) if isinstance(value, str) else value
@@ -64,10 +84,7 @@ def split_conversation(value: Any) -> tuple[str, str]:
         text = str(one[content] if one[content] is not None else "").strip()
         if text:
             said.append({"role": ROLES[name], "content": text})
-    last = max((place for place, one in enumerate(said) if one["role"] == "assistant"), default=0)
-    if not last or said[last - 1]["role"] != "user":
-        raise ValueError("it has no answer of the assistant to a message of the user")
-    return prompt_of(said[:last]), said[last]["content"]
+    return said
 
 
 def join_conversations(parts: Sequence[Any]) -> list[Message]:

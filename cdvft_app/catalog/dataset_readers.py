@@ -23,11 +23,10 @@ from cdvft_app.catalog.conversations import is_conversation, joined, split_conve
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, never, silent
 from cdvft_app.catalog.entries import ONE_HELD_OUT_IN, DatasetEntry, Kind
 from cdvft_app.catalog.sources import files_of
-from cdvft_app.catalog.uploaded import IMAGE, ROWS, divide, gone, is_kept, kept_table
+from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, divide, gone, is_kept
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
 from cdvft_app.settings import UploadedDataset
-from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,7 +234,7 @@ def read_uploaded(uploaded: UploadedDataset) -> DatasetSplits:
 
 def _uploaded_answers(uploaded: UploadedDataset, sha256: str, places: np.ndarray) -> np.ndarray:
     """The answers in these rows, as text."""
-    column = kept_table(sha256).column(uploaded.label).to_pylist()
+    column = cleaned_table(uploaded, sha256).column(uploaded.label).to_pylist()
     return np.array([column[place].strip() for place in places], dtype=object)
 
 
@@ -243,7 +242,7 @@ def _select_uploaded(uploaded: UploadedDataset, sha256: str, places: np.ndarray)
     import datasets
 
     datasets.disable_progress_bars()
-    rows = datasets.Dataset.from_file(str(data_folder() / sha256 / ROWS))
+    rows = datasets.Dataset.from_file(str(cleaned_file(uploaded, sha256)))
     if uploaded.kind == "image":
         images = rows.cast_column(IMAGE, datasets.Image())
         return lambda chosen: images.select(places[chosen])[IMAGE]

@@ -171,10 +171,10 @@ def model_info(repository: str) -> HubModelInfo | None:
     )
 
 
-Choice = TypeVar("Choice", RaceRequest, RunSettings)
+AnySettings = TypeVar("AnySettings", RaceRequest, RunSettings)
 
 
-def pin_dataset_commit(choice: Choice) -> Choice:
+def pin_dataset_commit(choice: AnySettings) -> AnySettings:
     """The choice with a commit in place of a branch or tag, where its dataset is a hub id.
 
     All runs of its race, and Resume, read that commit. Asks the hub for `INFO_TIMEOUT` at most; where it does

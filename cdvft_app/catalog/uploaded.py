@@ -1,13 +1,17 @@
-"""An uploaded dataset: its entry of the catalogue, and its Arrow table, split so that no input is both
-trained and evaluated on.
+"""An uploaded dataset: its entry of the catalogue, and its Arrow table, mended by its steps, and split so
+that no input is both trained and evaluated on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.entries import DatasetEntry, Recipe
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -76,6 +80,9 @@ def starting_values(uploaded: UploadedDataset, recipe: Recipe) -> dict[str, floa
 
 ROW = "__row__"  # the column with a row's place in the uploaded file
 IMAGE = "image"  # the column of images
+CLEANED, MAX_CLEANED = "cleaned-", 3  # files of one dataset's mended rows
+BATCH = 10_000
+DONE = b"done"  # of the schema's metadata
 TRAINING_NAMES = ("train", "training")
 EVALUATION_NAMES = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation")
 
@@ -102,6 +109,72 @@ def kept_table(sha256: str) -> pa.Table:
     import pyarrow as pa
 
     return pa.ipc.open_stream(pa.memory_map(str(data_folder() / sha256 / ROWS))).read_all()
+
+
+def cleaned_file(uploaded: UploadedDataset, sha256: str) -> Path:
+    """The rows of one of its files as they are learned from: those that were kept, or mended by its steps.
+
+    Mended rows lie beside the others, the latest few of them, and are made where they are not there.
+    """
+    file = data_folder() / sha256 / ROWS
+    if not uploaded.clean:
+        return file
+    is_evaluation = sha256 == uploaded.evaluation_sha256
+    about = [uploaded.inputs, uploaded.label, uploaded.kind, uploaded.split, uploaded.clean]
+    about += [uploaded.labels, "evaluation"] if is_evaluation else []
+    place = file.with_name(f"{CLEANED}{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]}.arrow")
+    if not place.is_file():
+        rows = kept_table(sha256)
+        require_columns(uploaded, rows)
+        columns = cleaning.CleanedColumns(uploaded.inputs, uploaded.label, uploaded.kind)
+        if is_evaluation:
+            rows = cleaning.mend(rows, columns, uploaded.clean, uploaded.labels)
+        else:
+            rows, done = cleaning.clean(rows, columns, uploaded.clean, apart(rows, uploaded.split))
+            rows = rows.replace_schema_metadata({DONE: json.dumps([asdict(one) for one in done])})
+        _write(rows, place)
+    return place
+
+
+def steps_done(rows: pa.Table) -> tuple[cleaning.Done, ...]:
+    """What the steps did that made these rows of those that were kept."""
+    kept = json.loads((rows.schema.metadata or {}).get(DONE, b"[]"))
+    return tuple(
+        cleaning.Done(one["step"], tuple(one["rows"]), tuple(one["labels"]), one["changed"]) for one in kept
+    )
+
+
+def apart(rows: pa.Table, split: str | None) -> list[bool] | None:
+    """Of each row whether the column `split` says that it is for evaluation; None without such a column."""
+    if not split:
+        return None
+    return [(one or "").strip().lower() in EVALUATION_NAMES for one in rows.column(split).to_pylist()]
+
+
+def _write(rows: pa.Table, place: Path) -> None:
+    import pyarrow as pa
+
+    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    with pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, rows.schema) as writer:
+        writer.write_table(rows, max_chunksize=BATCH)
+    part.replace(place)
+    others = sorted(place.parent.glob(f"{CLEANED}*.arrow"), key=lambda one: one.stat().st_mtime)
+    for old in others[:-MAX_CLEANED]:
+        old.unlink(missing_ok=True)
+
+
+def cleaned_table(uploaded: UploadedDataset, sha256: str) -> pa.Table:
+    """The same rows, mapped into memory and not read. FileNotFoundError where they are gone."""
+    import pyarrow as pa
+
+    return pa.ipc.open_stream(pa.memory_map(str(cleaned_file(uploaded, sha256)))).read_all()
+
+
+def require_columns(uploaded: UploadedDataset, rows: pa.Table) -> None:
+    """ValueError where the rows lack one of its columns."""
+    wanted = {*uploaded.inputs, uploaded.label, *([uploaded.split] if uploaded.split else [])}
+    if lacking := wanted - {*rows.column_names}:
+        raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")
 
 
 def divide(uploaded: UploadedDataset) -> Division:
@@ -156,12 +229,8 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
     import duckdb
     import numpy as np
 
-    rows = kept_table(sha256)
-    lacking = {*uploaded.inputs, uploaded.label, *([uploaded.split] if uploaded.split else [])} - {
-        *rows.column_names
-    }
-    if lacking:
-        raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")
+    rows = cleaned_table(uploaded, sha256)
+    require_columns(uploaded, rows)
     names = [f'r."{_quoted(name)}"' for name in uploaded.inputs]
     if uploaded.kind == "image":
         inputs = [f"{name}.bytes" for name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cdvft_app.catalog.cleaning import title
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import Answer, EvaluationFile, HeldOut, Json, Label, Prompt, SplitSeed, Text
+from cdvft_app.commands.options import (
+    Answer,
+    Clean,
+    EvaluationFile,
+    HeldOut,
+    Json,
+    Label,
+    Prompt,
+    SplitSeed,
+    Text,
+)
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason
 from cdvft_app.data.inspect import inspect as inspected
+from cdvft_app.data.source import Finding
 from cdvft_app.store.runs import RunStore
 
 
@@ -53,12 +66,13 @@ def show(looked: Inspection) -> None:
 
 def lines(looked: Inspection) -> list[str]:
     """The findings, a sentence or two each."""
-    found = [*looked.notes]
+    found = [*looked.notes, *(f"cleaned: {one}" for one in looked.cleaned)]
     if looked.problem:
         return [
             *found,
             *(f"left out: {one}" for one in looked.faults),
             f"Cannot be learned: {looked.problem}",
+            *_mended_by(looked.warnings),
         ]
     found.append(f"{looked.task.capitalize()}: {looked.why}")
     for name, train, evaluation in looked.classes[:20]:
@@ -79,9 +93,14 @@ def lines(looked: Inspection) -> list[str]:
     if looked.majority:
         found.append(f"{looked.majority.sentence} A score means what is above that.")
     found += [f"left out: {one}" for one in looked.faults]
-    found += [f"mind: {one}" for one in looked.warnings]
+    for one in looked.warnings:
+        found += [f"mind: {one}", *_mended_by([one])]
     found.append(recipe_reason(nearest_recipe(looked.kind)))
     return found
+
+
+def _mended_by(findings: Iterable[Finding]) -> list[str]:
+    return [f"      --clean {step}: {title(step)}." for one in findings for step in one.steps]
 
 
 app = typer.Typer(help="Data of your own: look at it, list it, delete it.", no_args_is_help=True)
@@ -98,6 +117,7 @@ def inspect(
     held_out: HeldOut = None,
     split_seed: SplitSeed = 0,
     evaluation: EvaluationFile = None,
+    clean: Clean = None,
     as_json: Json = False,
 ) -> None:
     """Read a file and say what would be learned from it, and what is wrong with it."""
@@ -111,6 +131,7 @@ def inspect(
             **library.read_split(None if held_out is None else 100 * held_out, split_seed),
             evaluation=other,
             evaluation_title=evaluation.stem if evaluation else "",
+            clean=library.read_steps(clean or []),
         )
         if as_json:
             print(json.dumps(as_dict(looked)))

@@ -16,12 +16,14 @@ import typer
 from cdvft_app.commands import FAILED, INVALID
 from cdvft_app.commands import data as data_commands
 from cdvft_app.commands.admin import admin
+from cdvft_app.commands.apply import apply
 from cdvft_app.commands.cost import cost, measure
 from cdvft_app.commands.history import delete, doctor, history, runs
 from cdvft_app.commands.models import models
 from cdvft_app.commands.results import export, predict, push
 from cdvft_app.commands.search import search
 from cdvft_app.commands.send import follow_again, script, send
+from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
 from cdvft_app.data.source import DataRefused
@@ -39,7 +41,7 @@ PORT = "Otherwise GRADIO_SERVER_PORT, or the first that is free from 7860."
 HOST = "Otherwise GRADIO_SERVER_NAME, or this machine alone; 0.0.0.0 is everybody."
 
 
-def serve(
+def serve_page(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help=PORT)] = None,
     host: Annotated[str | None, typer.Option(help=HOST)] = None,
 ) -> None:
@@ -53,11 +55,11 @@ def serve(
 
 
 for command in (
-    cost, measure, models, search, sweep, train, send, script, resume, runs, predict, export, push, delete,
-    doctor,
+    cost, measure, models, search, sweep, train, send, script, resume, runs, predict, apply, serve, export,
+    push, delete, doctor,
 ):  # fmt: skip
     app.command()(command)
-app.command("app")(serve)
+app.command("app")(serve_page)
 app.command("follow")(follow_again)
 app.add_typer(admin, name="admin")
 app.add_typer(history, name="history")

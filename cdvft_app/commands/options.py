@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from cdvft_app.catalog.cleaning import STEPS
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.methods import METHODS, InvalidChoice, flat
 from cdvft_app.settings import RunSettings, explain
@@ -37,6 +38,12 @@ HeldOut = Annotated[
     typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
 ]
 SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
+CLEAN_HELP = (
+    "Steps that mend the rows before: "
+    + ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
+    + ". Several with commas, or given several times; `data inspect` says which would help."
+)
+Clean = Annotated[list[str] | None, typer.Option(help=CLEAN_HELP)]
 EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
 
 DEFAULT_METHOD = "cdvft"

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, STOPPED
-from cdvft_app.commands.options import Answer, EvaluationFile, File, Label, Prompt, Text, with_sizes
+from cdvft_app.commands.options import Answer, Clean, EvaluationFile, File, Label, Prompt, Text, with_sizes
 from cdvft_app.commands.train import ProgressBar, uploaded_dataset
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
@@ -55,6 +55,7 @@ def sweep(
     prompt: Prompt = None,
     answer: Answer = None,
     evaluation: EvaluationFile = None,
+    clean: Clean = None,
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "cdvft",
     learning_rates: Annotated[
         str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
@@ -78,7 +79,8 @@ def sweep(
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
     base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
     if data:
-        own = uploaded_dataset(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
+        read = library.read_roles(text or [], label, prompt or [], answer)
+        own = uploaded_dataset(data, evaluation, read | {"clean": library.read_steps(clean or [])})
         base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})

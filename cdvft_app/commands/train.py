@@ -26,6 +26,7 @@ from cdvft_app.commands import FAILED, FINISHED, STOPPED
 from cdvft_app.commands.data import lines, print_progress
 from cdvft_app.commands.options import (
     Answer,
+    Clean,
     EvaluationFile,
     File,
     HeldOut,
@@ -44,6 +45,7 @@ from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.settings.environment import environment
 from cdvft_app.shapes.hub_models import describe_chosen_model
+from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -94,7 +96,7 @@ class ProgressBar:
             self._bar.console.print(event.text, markup=False, highlight=False, soft_wrap=True)
 
 
-HOW = ("--text", "--label", "--prompt", "--answer", "--eval", "--held-out", "--split-seed")
+HOW = ("--text", "--label", "--prompt", "--answer", "--eval", "--held-out", "--split-seed", "--clean")
 OF_STATE = {"finished": FINISHED, "stopped": STOPPED}
 
 
@@ -111,16 +113,18 @@ def train(
     evaluation: EvaluationFile = None,
     held_out: HeldOut = None,
     split_seed: SplitSeed = 0,
+    clean: Clean = None,
 ) -> None:
     """Train one method on one recipe, or on --data of your own. Ctrl-C stops it and keeps the adapter."""
     roles = library.read_roles(text or [], label, prompt or [], answer)
     split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
     if data:
-        own = uploaded_dataset(data, evaluation, roles | split)
+        steps = {"clean": library.read_steps(clean or [])}
+        own = uploaded_dataset(data, evaluation, roles | split | steps)
         known = "recipe" in settings.model_fields_set
         recipe = settings.recipe if known else nearest_recipe(own.kind).key
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
-    elif text or label or prompt or answer or evaluation or held_out or split_seed:
+    elif text or label or prompt or answer or evaluation or held_out or split_seed or clean:
         raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
     settings = pin_dataset_commit(settings)
     if not settings.target_modules:
@@ -142,13 +146,19 @@ def train(
 def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
     """What is learned from a file, which is kept; what was found in it is printed."""
     store = RunStore.default()
-    record = library.give(store, file, None, progress=print_progress)
-    other = library.give(store, evaluation, None, progress=print_progress) if evaluation else None
+    record = _given(store, file)
+    other = _given(store, evaluation) if evaluation else None
     looked = library.look(store, record.id, None, evaluation=other and other.id, **read)
     if rank() == 0:
         for line in lines(looked):
             typer.echo(line, err=True)
     return library.chosen(looked)
+
+
+def _given(store: RunStore, file: Path) -> DataRecord:
+    """Of a file; where there is none, of what was given before, by the beginning of its SHA-256."""
+    before = None if file.exists() else library.given_before(store, str(file))
+    return before or library.give(store, file, None, progress=print_progress)
 
 
 def resume(run_id: RunId, as_json: Json = False) -> None:

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cdvft_app.catalog import get_recipe, mirror, uploaded
+from cdvft_app.catalog import cleaning, get_recipe, mirror, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     Column,
@@ -23,13 +23,26 @@ from cdvft_app.catalog.columns import (
     quoted,
     with_roles,
 )
+from cdvft_app.catalog.columns import (
+    columns_of as columns_of_table,
+)
 from cdvft_app.catalog.conversations import joined, messages_of
 from cdvft_app.catalog.entries import Kind, Recipe
-from cdvft_app.catalog.uploaded import MAX_LENGTH, Division, divide, kept_table, starting_values
+from cdvft_app.catalog.uploaded import (
+    MAX_LENGTH,
+    Division,
+    cleaned_table,
+    divide,
+    starting_values,
+    steps_done,
+)
 from cdvft_app.data.imported_table import ImportedTable, columns_of, row_errors_of
-from cdvft_app.data.source import DataRefused, RowErrors
+from cdvft_app.data.source import DataRefused, Finding, RowErrors
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
 from cdvft_app.settings import HELD_OUT, UploadedDataset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MIN_ROWS = 8
 Task = Literal["classification", "regression", "generation", "none"]
@@ -40,7 +53,8 @@ class Inspection:
     """`data` is what a run needs, None where nothing can be learned, and `problem` says why not.
 
     `classes` are (name, rows to train on, rows to evaluate on). `majority` is the share of evaluation rows
-    that the commonest class has, None for a regression.
+    that the commonest class has, None for a regression. `clean` are the steps that mend the rows,
+    `cleaned` says what they did.
     """
 
     kept: ImportedTable
@@ -48,7 +62,7 @@ class Inspection:
     roles: Roles
     task: Task
     why: str
-    faults: tuple[str, ...]
+    faults: tuple[Finding, ...]
     notes: tuple[str, ...]
     left_out: int
     problem: str | None = None
@@ -57,7 +71,9 @@ class Inspection:
     lengths: Lengths | None = None
     division: Division | None = None
     majority: CommonestClass | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    clean: tuple[str, ...] = ()
+    cleaned: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -76,10 +92,12 @@ def inspect(
     evaluation_title: str = "",
     held_out: float = HELD_OUT,
     split_seed: int = 0,
+    clean: Sequence[str] = (),
 ) -> Inspection:
     """What would be learned from it, with `inputs`, `label` and `is_generative` as said, else as guessed.
 
-    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words.
+    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words. `clean`
+    are steps by which the rows are mended before.
     Errors of rows are named with the title of the file they are in.
 
     Raises:
@@ -91,19 +109,11 @@ def inspect(
     if evaluation:
         files.append((evaluation_title, evaluation, row_errors_of(evaluation)))
     unread = sum(faults.count for _, _, faults in files)
-    looked = Inspection(kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), unread)
+    looked = Inspection(
+        kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), unread, clean=tuple(clean)
+    )
     if roles.label is None or not roles.inputs:
         return dataclasses.replace(looked, problem=no_roles(columns, roles))
-    labels: tuple[str, ...] = ()
-    metric = None
-    if roles.is_generative:
-        metric, why = choose_metric(kept, roles, columns)
-        looked = dataclasses.replace(looked, task="generation", why=why)
-    else:
-        labels, why, problem = task_of(kept, columns, roles)
-        looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
-        if problem:
-            return dataclasses.replace(looked, problem=problem)
     data = UploadedDataset(
         sha256=kept.sha256,
         evaluation_sha256=evaluation.sha256 if evaluation else None,
@@ -111,16 +121,32 @@ def inspect(
         kind=looked.kind,
         inputs=roles.inputs,
         label=roles.label,
-        labels=labels,
-        metric=metric,
+        labels=(),
+        metric="exact_match" if roles.is_generative else None,
         split=None if evaluation else roles.split,
         held_out=held_out,
         split_seed=split_seed,
+        clean=tuple(clean),
         train_rows=1,
         evaluation_rows=1,
         mean_length=None,
         usual_length=None,
     )
+    rows = cleaned_table(data, kept.sha256)
+    if clean:
+        columns = columns_of_table(rows, kept.columns, uploaded.IMAGE if kept.kind == "image" else None)
+        looked = dataclasses.replace(looked, cleaned=_cleaned(rows, data), columns=columns)
+    if roles.is_generative:
+        metric, why = choose_metric(rows, roles, columns)
+        looked = dataclasses.replace(looked, task="generation", why=why)
+        data = data.model_copy(update={"metric": metric})
+    else:
+        labels, why, problem = task_of(rows, kept.kind, columns, roles)
+        looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
+        if problem:
+            return dataclasses.replace(looked, problem=problem, warnings=tuple(_mendable(columns, roles)))
+        data = data.model_copy(update={"labels": labels})
+    labels = data.labels
     for _, one, faults in files:
         _lacking(one, data, faults)
     try:
@@ -167,7 +193,26 @@ def inspect(
     return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
 
 
-def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[str, ...]:
+def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
+    """What the steps did, and what of it is done to the rows to evaluate on."""
+    if data.evaluation_sha256 or data.split:
+        of_evaluation = (
+            "Texts and labels of the rows to evaluate on are mended by the same steps; of those rows none is "
+            "left out, but those of a dropped class."
+        )
+    else:
+        of_evaluation = "The rows to evaluate on are drawn from the mended ones."
+    return (*(one.sentence for one in steps_done(rows)), of_evaluation)
+
+
+def _mendable(columns: Sequence[Column], roles: Roles) -> Iterator[Finding]:
+    """What stands in the way of learning, where a step takes it away."""
+    column = next(one for one in columns if one.name == roles.label)
+    if column.type == "numbers with a comma":
+        yield Finding(f"“{column.name}” holds numbers with a comma.", column.name, steps=("decimal-point",))
+
+
+def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[Finding, ...]:
     return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
 
 
@@ -210,7 +255,7 @@ def roles_of(
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
     row = quoted(uploaded.ROW)
-    with connect(r=kept_table(kept.sha256)) as connection:
+    with connect(r=cleaned_table(data, kept.sha256)) as connection:
         names = {column[0] for column in connection.execute("DESCRIBE r").fetchall()}
         for name in (*data.inputs, data.label):
             if name not in names:
@@ -278,7 +323,7 @@ def _nothing_to_tell(column: Column) -> str:
 
 
 def task_of(
-    kept: ImportedTable, columns: Sequence[Column], roles: Roles
+    rows: pa.Table, kind: Literal["text", "image"], columns: Sequence[Column], roles: Roles
 ) -> tuple[tuple[str, ...], str, str | None]:
     """The classes, none for a regression; why; and why nothing can be learned, if so."""
     column = next(one for one in columns if one.name == roles.label)
@@ -287,24 +332,24 @@ def task_of(
     if column.distinct < 2:
         return (), "", _nothing_to_tell(column)
     numbers = column.type in ("numbers", "whole numbers")
-    if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
+    if numbers and kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
         return (), f"{name} holds {column.type}, {many}: a number is predicted.", None
-    if column.type == "numbers with a comma" and kept.kind == "text":
-        example = _decimal_comma(kept, column)
+    if column.type == "numbers with a comma" and kind == "text":
+        example = _decimal_comma(rows, column)
         point = example.replace(",", ".")
         return (
             (),
             "",
             f"{name} holds numbers with a comma, such as {example}. Write them with a point: {point}.",
         )
-    if column.distinct > min(MAX_CLASSES, max(kept.rows // 2, 2)):
+    if column.distinct > min(MAX_CLASSES, max(rows.num_rows // 2, 2)):
         return (
             (),
             "",
-            f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label"
+            f"{name} has {many} in {rows.num_rows:,} rows: it names rows, not classes. Choose another label"
             f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
         )
-    with connect(r=kept_table(kept.sha256)) as connection:
+    with connect(r=rows) as connection:
         query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
         values = [row[0] for row in connection.execute(query).fetchall()]
     if any(len(value) > 200 for value in values):
@@ -313,9 +358,9 @@ def task_of(
     return tuple(sorted(values, key=key)), f"{name} has {many}: one of these classes is predicted.", None
 
 
-def _decimal_comma(kept: ImportedTable, column: Column) -> str:
+def _decimal_comma(rows: pa.Table, column: Column) -> str:
     """One of the column's values with a comma."""
-    with connect(r=kept_table(kept.sha256)) as connection:
+    with connect(r=rows) as connection:
         value = f"trim(r.{quoted(column.name)})"
         row = connection.execute(f"SELECT max({value}) FILTER (contains({value}, ',')) FROM r").fetchone()
     assert row
@@ -328,10 +373,10 @@ FEW = 0.05  # share of the answers that may go over several lines then
 Scored = Literal["exact_match", "chrf"]
 
 
-def choose_metric(kept: ImportedTable, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
+def choose_metric(rows: pa.Table, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
     """The metric of the answers, and why: short ones in one line are right or wrong, others more or less."""
     column = next(one for one in columns if one.name == roles.label)
-    with connect(r=kept_table(kept.sha256)) as connection:
+    with connect(r=rows) as connection:
         query = (
             f"SELECT quantile_disc(length(a), 0.95), avg(contains(a, chr(10))::INT) FROM"
             f" (SELECT trim(r.{quoted(column.name)}) AS a FROM r) WHERE a <> ''"
@@ -383,7 +428,7 @@ def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
     if len(places) > SAMPLE:
         places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)
     written = [data.label] if data.kind == "generation" else []
-    every = kept_table(data.sha256).select([*data.inputs, *written])
+    every = cleaned_table(data, data.sha256).select([*data.inputs, *written])
     drawn = np.zeros(every.num_rows, bool)
     drawn[places] = True
     rows = every.filter(drawn)  # `take` would join all batches in memory first
@@ -456,15 +501,22 @@ def _of_answers(prompts: list[str], answers: list[str], folder: Path | None, tok
     return [len(prompt.ids) + len(answer.ids) + 1 for prompt, answer in zip(*sides, strict=True)]
 
 
-# Warnings, each with its consequence
+# Warnings, each with its consequence, and what mends it
 
 FEW_OF_CLASS = 8
 FEW_TO_EVALUATE = 50
 ALMOST_ALL = 0.95
 LEAKS = 0.2  # share of the rows whose text has the name of their own label in it
+MARKUP = 0.01  # share of the rows with HTML in them
 NAMED = 5
 LETTERS_OF = 2_000  # rows are looked at for the language
 FOREIGN = 0.01  # share of letters beyond a to z: in German and French it is more, in English far less
+MAX_TOKENS, WORDS = 512, 350  # that encoders here read, and about as many words
+NO_ANSWER = {
+    "n/a", "na", "n.a.", "none", "null", "nan", "nil", "-", "--", "?", "unknown", "unbekannt", "keine angabe",
+    "k.a.", "k. a.", "leer", "empty", "missing", "inconnu", "vide", "desconocido", "sin datos", "tbd",
+    "#n/a", "#ref!", "undefined",
+}  # fmt: skip
 
 
 def warnings_of(
@@ -472,63 +524,108 @@ def warnings_of(
     division: Division,
     classes: Sequence[tuple[str, int, int]],
     lengths: Lengths | None,
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """The most grave first."""
     total = sum(train for _, train, _ in classes)
     for name, train, _ in classes:
         if train > ALMOST_ALL * total:
-            yield (
+            yield Finding(
                 f"“{name}” has {100 * train / total:.0f} % of the rows: always answering it is right almost "
-                "always, so accuracy says little here."
+                "always, so accuracy says little here.",
+                data.label,
             )
+    yield from _alike(data)
+    yield from _no_answers(data, classes)
     few = [f"“{name}” ({train})" for name, train, _ in classes if train < FEW_OF_CLASS]
     if few:
         more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
-        yield (
+        yield Finding(
             f"Fewer than {FEW_OF_CLASS} rows to train on for {', '.join(few[:NAMED])}{more}: "
-            f"{'it is' if len(few) == 1 else 'they are'} hardly learned. Give more rows, or join classes."
+            f"{'it is' if len(few) == 1 else 'they are'} hardly learned. Give more rows, or join classes.",
+            data.label,
+            steps=(f"join-rare:{FEW_OF_CLASS}",) if len(few) < len(classes) else (),
         )
     right_or_wrong = data.labels or data.metric == "exact_match"
     if right_or_wrong and len(division.evaluation) < FEW_TO_EVALUATE:
         doubt = 100 * 1.96 * math.sqrt(0.25 / len(division.evaluation))
-        yield (
+        yield Finding(
             f"{len(division.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
             "points only, so small differences between methods mean nothing."
         )
-    yield from _alike(data.labels)
     if data.kind == "text":
         yield from _leak(data)
         yield from _other_language(data)
+    if data.kind != "image":
+        yield from _markup(data)
     if division.doubled:
         have = "rows have" if division.doubled > 1 else "row has"
-        yield (
-            f"{division.doubled:,} {have} the same input as an earlier one. None is on both sides: "
-            f"{division.dropped:,} that are evaluated on are left out of the training."
+        dropped = f"{division.dropped:,} {'is' if division.dropped == 1 else 'are'} evaluated on only"
+        yield Finding(
+            f"{division.doubled:,} {have} the same input as an earlier one. None is on both sides"
+            f"{f': {dropped}' if division.dropped else ''}.",
+            *data.inputs,
+            steps=("drop-repeats",),
         )
     yield from _contradictions(data)
     most = MAX_LENGTH["generation"]
     if data.kind == "generation" and lengths and (over := lengths.share_over(most)):
-        yield (
+        yield Finding(
             f"{100 * over:.1f} % of the rows have more than {most} tokens, prompt and answer together, and "
-            "are left out unless the length is raised: cut, an answer would teach to stop in its middle."
+            "are left out unless the length is raised: cut, an answer would teach to stop in its middle.",
+            *data.inputs,
+            steps=(f"cut:{WORDS}",),
         )
-    elif data.kind == "text" and lengths and lengths.longest > 512:
-        yield (
-            f"The longest text has {lengths.longest:,} tokens; models here read 512 at most, and the rest is "
-            "cut."
+    elif data.kind == "text" and lengths and lengths.longest > MAX_TOKENS:
+        yield Finding(
+            f"The longest text has {lengths.longest:,} tokens; models here read {MAX_TOKENS} at most, and "
+            "the rest is cut.",
+            *data.inputs,
+            steps=(f"cut:{WORDS}",),
         )
 
 
-def _alike(labels: Sequence[str]) -> Iterator[str]:
+def _alike(data: UploadedDataset) -> Iterator[Finding]:
     """Labels that are most likely one."""
     seen: dict[str, str] = {}
-    for label in labels:
-        other = seen.setdefault(label.casefold(), label)
+    for label in data.labels:
+        other = seen.setdefault(cleaning.spelling(label), label)
         if other != label:
-            yield f"The labels “{other}” and “{label}” differ in capitals only: they count as two classes."
+            yield Finding(
+                f"The labels “{other}” and “{label}” differ in capitals only: they count as two classes."
+                if other.casefold() == label.casefold()
+                else f"The labels “{other}” and “{label}” differ in spaces only: they count as two classes.",
+                data.label,
+                steps=("merge-case",),
+            )
 
 
-def _leak(data: UploadedDataset) -> Iterator[str]:
+def _no_answers(data: UploadedDataset, classes: Sequence[tuple[str, int, int]]) -> Iterator[Finding]:
+    """Classes whose name says that there is none."""
+    for name, train, evaluation in classes:
+        if name.casefold() in NO_ANSWER:
+            yield Finding(
+                f"“{name}” is a class of {train + evaluation:,} rows, and its name says that they have none: "
+                "it is learned like any other.",
+                data.label,
+                steps=(f"drop:{name}",),
+            )
+
+
+def _markup(data: UploadedDataset) -> Iterator[Finding]:
+    """Whether texts have HTML in them, by the first ones."""
+    rows = cleaned_table(data, data.sha256).slice(0, LETTERS_OF)
+    texts = [one for name in data.inputs for one in rows.column(name).to_pylist() if one]
+    having = sum(map(cleaning.has_markup, texts))
+    if having > MARKUP * len(texts):
+        yield Finding(
+            f"{100 * having / len(texts):.0f} % of the texts have HTML in them, such as <br> or &amp;: it is "
+            "read as words.",
+            *data.inputs,
+            steps=("strip-html",),
+        )
+
+
+def _leak(data: UploadedDataset) -> Iterator[Finding]:
     """Whether the text has its own label's name in it, and other labels' far less often."""
     if not data.labels:
         return
@@ -540,17 +637,19 @@ def _leak(data: UploadedDataset) -> Iterator[str]:
         f" FROM r WHERE {label} <> '')"
     )
     values = {"labels": [one.lower() for one in data.labels]}
-    with connect(r=kept_table(data.sha256)) as connection:
+    with connect(r=cleaned_table(data, data.sha256)) as connection:
         found = connection.execute(query, values).fetchone()
     its_own, of_others = (found[0] or 0.0, found[1] or 0.0) if found else (0.0, 0.0)
     if its_own > LEAKS and its_own > 2 * of_others:
-        yield (
+        yield Finding(
             f"In {100 * its_own:.0f} % of the rows the text holds the name of its own label: the answer may "
-            "be given away, and the score will be too good."
+            "be given away, and the score will be too good.",
+            *data.inputs,
+            steps=("hide-labels",),
         )
 
 
-def _other_language(data: UploadedDataset) -> Iterator[str]:
+def _other_language(data: UploadedDataset) -> Iterator[Finding]:
     """Whether letters such as é or и are too many for English, by the first texts."""
     text = " || ' ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in data.inputs)
     query = (
@@ -558,18 +657,19 @@ def _other_language(data: UploadedDataset) -> Iterator[str]:
         " sum(length(regexp_replace(t, '\\P{L}', '', 'g')))"
         f" FROM (SELECT {text} AS t FROM r LIMIT {LETTERS_OF})"
     )
-    with connect(r=kept_table(data.sha256)) as connection:
+    with connect(r=cleaned_table(data, data.sha256)) as connection:
         found = connection.execute(query).fetchone()
     others, letters = found or (0, 0)
     if letters and others > FOREIGN * letters:
-        yield (
+        yield Finding(
             f"{100 * others / letters:.0f} % of the letters are not among those of English, the language of "
             "MiniLM. Multilingual E5 small, under “Another model or other data” (--model e5_small), reads "
-            "about 100 languages."
+            "about 100 languages.",
+            *data.inputs,
         )
 
 
-def _contradictions(data: UploadedDataset) -> Iterator[str]:
+def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
     """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
     label = f"trim(r.{quoted(data.label)})"
     if data.kind == "image":
@@ -582,14 +682,16 @@ def _contradictions(data: UploadedDataset) -> Iterator[str]:
         f"SELECT count(*) FROM (SELECT hash({', '.join(inputs)}) AS h FROM r WHERE {label} <> ''"
         f" AND ({given}) GROUP BY h HAVING count(DISTINCT {label}) > 1)"
     )
-    with connect(r=kept_table(data.sha256)) as connection:
+    with connect(r=cleaned_table(data, data.sha256)) as connection:
         found = connection.execute(query).fetchone()
     if found and found[0]:
         many = found[0] > 1
-        yield (
+        yield Finding(
             f"{found[0]:,} input{'s come' if many else ' comes'} with different "
             f"{'answers' if data.kind == 'generation' else 'labels'}: nobody can be right "
-            f"on {'them' if many else 'it'} each time."
+            f"on {'them' if many else 'it'} each time.",
+            data.label,
+            steps=("keep-majority", "drop-contradictions"),
         )
 
 
@@ -660,6 +762,13 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         "faults": list(looked.faults),
         "notes": list(looked.notes),
         "warnings": list(looked.warnings),
+        "mended_by": [
+            {"warning": one, "step": step, "title": cleaning.title(step)}
+            for one in looked.warnings
+            for step in one.steps
+        ],
+        "clean": list(looked.clean),
+        "cleaned": list(looked.cleaned),
         "recipe": recipe.key,
         "because": recipe_reason(recipe),
     }

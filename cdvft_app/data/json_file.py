@@ -11,7 +11,16 @@ from typing import Any
 
 from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
-from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source, row_batches
+from cdvft_app.data.source import (
+    BATCH,
+    DataRefused,
+    Limits,
+    NumberedRow,
+    Progress,
+    RowErrors,
+    Source,
+    row_batches,
+)
 
 HALF = "it holds half of a character, a \\ud800 to \\udfff without its other half"
 HALF_ADVICE = "write the whole character, or none"
@@ -57,13 +66,13 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     return source
 
 
-def _rows(source: Source, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str | None]]]:
+def _rows(source: Source, lines: Iterable[tuple[int, str]]) -> Iterator[NumberedRow]:
     for number, line in lines:
         if not line.strip():
             continue
         found = _object(line)
         if isinstance(found, dict):
-            yield number, [_text(found.get(name)) for name in source.columns]
+            yield number, [_text(found.get(name)) for name in source.columns], found
         else:
             source.faults.add(
                 number, found, HALF_ADVICE if found == HALF else "write one JSON object in each line"
@@ -104,8 +113,11 @@ def _object(line: str) -> dict[str, Any] | str:
 
 
 def _text(value: Any) -> str | None:
+    """As a column has it; 1.0 is 1, which JavaScript and JSON do not tell apart."""
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from cdvft_app.catalog.cleaning import InvalidStep, parse_steps
 from cdvft_app.catalog.columns import Roles
 from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
@@ -16,6 +18,7 @@ from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
+from cdvft_app.settings.environment import data_folder
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.records import StoreError
@@ -70,6 +73,31 @@ def give(
     raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
 
 
+SHORT_SHA256 = 12  # digits by which data of before is named in a command
+
+
+def given_before(store: RunStore, name: str) -> DataRecord | None:
+    """What lies here of a file whose SHA-256 begins so, from now on the terminal's, too; None without any.
+
+    Whoever has a terminal here may read it anyway.
+    """
+    if len(name) < SHORT_SHA256 or not re.fullmatch("[0-9a-f]{1,64}", name):
+        return None
+    with _changing_owners(store):
+        for folder in sorted(data_folder().glob(f"{name}*")):
+            if (kept := find(folder.name)) is not None:
+                return store.datasets.add(
+                    None,
+                    store.datasets.name_of(kept.sha256) or "data",
+                    sha256=kept.sha256,
+                    format=kept.format,
+                    kind=kept.kind,
+                    bytes=max(kept.bytes, bytes_on_disk(kept)),
+                    rows=kept.rows,
+                )
+    return None
+
+
 def _changing_owners(store: RunStore) -> FileLock:
     """Held so that rows without an owner get none until they are removed, in whatever process."""
     return FileLock(store.root / "data.lock")
@@ -111,6 +139,7 @@ def look(
     evaluation: object = None,
     held_out: float = HELD_OUT,
     split_seed: int = 0,
+    clean: Sequence[str] = (),
 ) -> Inspection:
     """What would be learned from one's own data; see `inspect`.
 
@@ -125,11 +154,17 @@ def look(
     files = tuple((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
     kept = _found(record.sha256, record.name)
     roles = roles_of(kept, inputs, label, is_generative)  # said or guessed, it is one answer
-    return _looked(files, roles, held_out, split_seed)
+    return _looked(files, roles, held_out, split_seed, tuple(clean))
 
 
 @lru_cache(maxsize=LOOKED)
-def _looked(files: tuple[tuple[str, str], ...], roles: Roles, held_out: float, split_seed: int) -> Inspection:
+def _looked(
+    files: tuple[tuple[str, str], ...],
+    roles: Roles,
+    held_out: float,
+    split_seed: int,
+    clean: tuple[str, ...],
+) -> Inspection:
     """`look` at files by name and SHA-256; of a large one it takes half a minute, and is asked for again."""
     (name, kept), *others = [(name, _found(sha256, name)) for name, sha256 in files]
     other_name, other = others[0] if others else ("", None)
@@ -143,7 +178,20 @@ def _looked(files: tuple[tuple[str, str], ...], roles: Roles, held_out: float, s
         evaluation_title=other_name,
         held_out=held_out,
         split_seed=split_seed,
+        clean=clean,
     )
+
+
+def read_steps(given: Iterable[str]) -> tuple[str, ...]:
+    """`clean` of `look`, out of texts such as "merge-case,drop:n/a".
+
+    Raises:
+        DataRefused: one of the steps is none; says which there are.
+    """
+    try:
+        return parse_steps(given)
+    except InvalidStep as error:
+        raise DataRefused(str(error)) from None
 
 
 def read_roles(

@@ -74,8 +74,11 @@ class Checked:
             )
 
 
-def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
-    """Pictures of a zip that is safe to read; nothing of it is unpacked to disk."""
+def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool = True) -> Source:
+    """Pictures of a zip that is safe to read; nothing of it is unpacked to disk.
+
+    Unless they are to be learned from (`labelled`), they need no labels.
+    """
     try:
         archive = zipfile.ZipFile(path)
     except DAMAGE:
@@ -94,13 +97,18 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
             f"“{path.name}” holds no pictures. Give a zip with one folder of pictures a class, or of files "
             "of rows."
         )
-    labels, by_name = {}, False
-    if tables:
-        labels = _labels_of_table(archive, tables, pictures, limits)
-    else:
-        labels, by_name = _labels_of_folders_or_names(pictures)
+    labels: dict[str, str] = {}
+    by_name = False
+    try:
+        if tables:
+            labels = _labels_of_table(archive, tables, pictures, limits)
+        else:
+            labels, by_name = _labels_of_folders_or_names(pictures)
+    except DataRefused:
+        if labelled:
+            raise
     splits = _splits(pictures)
-    columns = (IMAGE, LABEL, *((SPLIT,) if splits else ()))
+    columns = (IMAGE, *((LABEL,) if labels else ()), *((SPLIT,) if splits else ()))
 
     def read() -> Iterator[pa.RecordBatch]:
         return _batches(
@@ -227,9 +235,8 @@ def _batches(
         else:
             held += len(data)
             short = PurePosixPath(name).name
-            rows.append(
-                [name, {"bytes": data, "path": short}, labels[name], *([splits[name]] if splits else [])]
-            )
+            more = [one[name] for one in (labels, splits) if one]
+            rows.append([name, {"bytes": data, "path": short}, *more])
         if rows and (len(rows) >= BATCH or held >= BATCH_BYTES or place == len(pictures)):
             progress(place / len(pictures), f"Looking at picture {place:,} of {len(pictures):,}")
             columns = zip(*rows, strict=True)

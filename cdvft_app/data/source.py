@@ -62,6 +62,21 @@ class DataRefused(Exception):
     """The data cannot be taken; a sentence that says why, and what to do."""
 
 
+class Finding(str):
+    """A sentence on what is wrong or to be known; `columns` are those that it is about, none: the whole.
+
+    `steps` are ways to mend it, any one of them (`catalog/cleaning.py`).
+    """
+
+    columns: tuple[str, ...]
+    steps: tuple[str, ...]
+
+    def __new__(cls, sentence: str, *columns: str, steps: tuple[str, ...] = ()) -> Finding:
+        made = super().__new__(cls, sentence)
+        made.columns, made.steps = columns, steps
+        return made
+
+
 @dataclass
 class RowErrors:
     """Rows that are left out, by what is wrong with them.
@@ -92,7 +107,7 @@ class RowErrors:
     def count(self) -> int:
         return sum(self.counts.values())
 
-    def sentences(self, title: str = "") -> list[str]:
+    def sentences(self, title: str = "") -> list[Finding]:
         """“reviews”, row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value."""
         lines = []
         for kind, count in self.counts.items():
@@ -108,7 +123,8 @@ class RowErrors:
                 named = ", ".join(f"{one:,}" if isinstance(one, int) else str(one) for one in others)
                 rest = ", …" if count - 1 > len(others) else ""
                 more = f"; {count - 1:,} {things}{'s' if count > 2 else ''} like it ({named}{rest})"
-            lines.append(f"{where}: {what}{more}. {advice[:1].upper()}{advice[1:]}.")
+            sentence = f"{where}: {what}{more}. {advice[:1].upper()}{advice[1:]}."
+            lines.append(Finding(sentence, *([column] if column else [])))
         return lines
 
     def kept(self) -> list[dict[str, Any]]:
@@ -139,6 +155,8 @@ class Source:
 
     `read` gives the batches, of `schema`, once; while it goes, faults are added. Where
     `rows_have_names`, as those of several files have, a row is said by a text and not by its number.
+    Who sets `keep_originals` before finds the rows of the latest batch in `originals`, with the types that
+    they have in the file: JSON objects, cells of a workbook, or a batch of Parquet; None of other files.
     """
 
     format: str
@@ -150,6 +168,8 @@ class Source:
     notes: list[str] = field(default_factory=list)
     faults: RowErrors = field(default_factory=RowErrors)
     rows_have_names: bool = False
+    keep_originals: bool = False
+    originals: Any = None
 
     def schema(self) -> pa.Schema:
         import pyarrow as pa
@@ -163,9 +183,11 @@ class Source:
         return pa.schema([(ROW, pa.string() if named else pa.int64()), *fields])
 
 
-def row_batches(
-    source: Source, rows: Iterable[tuple[int, Sequence[str | None]]], limits: Limits
-) -> Iterator[pa.RecordBatch]:
+NumberedRow = tuple[int, Sequence[str | None], Any]
+"""The number of a row, its values as text, and the row as the file has it."""
+
+
+def row_batches(source: Source, rows: Iterable[NumberedRow], limits: Limits) -> Iterator[pa.RecordBatch]:
     """Numbered rows as batches of the source's schema; one with a value that is too long is left out.
 
     Raises:
@@ -176,14 +198,15 @@ def row_batches(
     schema, most, total = source.schema(), limits.cell_characters, 0
     given = iter(rows)
     while some := list(islice(given, BATCH)):
-        fitting = []
-        for number, values in some:
+        fitting, originals = [], []
+        for number, values, original in some:
             named = zip(source.columns, values, strict=True)
             long = next((name for name, one in named if one and len(one) > most), None)
             if long:
                 source.faults.add(number, f"it has more than {most:,} characters", "shorten it", long)
             else:
                 fitting.append((number, *values))
+                originals.append(original)
         total += len(fitting)
         if total > limits.rows:
             raise DataRefused(
@@ -192,4 +215,5 @@ def row_batches(
         if fitting:
             columns = zip(*fitting, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            source.originals = originals if source.keep_originals else None
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)

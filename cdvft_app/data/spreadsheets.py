@@ -28,7 +28,7 @@ _DAMAGE = (
     IndexError, RuntimeError, SyntaxError,
 )  # fmt: skip
 
-Row = tuple[int, list[str | None]]
+Row = tuple[int, list[str | None], Sequence[Any]]
 
 
 def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
@@ -46,16 +46,16 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
             break
     else:
         raise DataRefused(f"“{path.name}” has no rows. Give a sheet with a head and rows.")
-    widest = max(sum(one is not None for one in values) for _, values in looked_at)
+    widest = max(sum(one is not None for one in values) for _, values, _ in looked_at)
     place = next(
         place
-        for place, (_, values) in enumerate(looked_at)
+        for place, (_, values, _) in enumerate(looked_at)
         if 2 * sum(one is not None for one in values) >= widest
     )
-    (_, head), others = looked_at[place], looked_at[place + 1 :]
+    (_, head, _), others = looked_at[place], looked_at[place + 1 :]
     first = [value or "" for value in head]
     has_head = bool(others) and not any(_is_number(value) for value in first)
-    names, named = column_names(first, [values for _, values in others], has_head, limits)
+    names, named = column_names(first, [values for _, values, _ in others], has_head, limits)
 
     def read() -> Iterator[pa.RecordBatch]:
         yield from row_batches(source, _fitting(source, chain(looked_at[place + named :], given)), limits)
@@ -77,13 +77,13 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
 def _fitting(source: Source, rows: Iterable[Row]) -> Iterator[Row]:
     """Rows as wide as the head; one that is wider is left out."""
     width = len(source.columns)
-    for number, values in rows:
+    for number, values, cells in rows:
         if any(values[width:]):
             source.faults.add(
                 number, "it has more values than the head has columns", "name the other columns, too"
             )
             continue
-        yield number, values[:width] + [None] * (width - len(values))
+        yield number, values[:width] + [None] * (width - len(values)), cells
 
 
 def _is_number(text: str) -> bool:
@@ -119,7 +119,7 @@ def _excel_rows(sheet: Any, limits: Limits) -> Iterator[Row]:
     for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
         values = [_as_text(one) for one in cells]
         _require_width(values, limits)
-        yield number, values
+        yield number, values, cells
 
 
 def _as_text(value: Any) -> str | None:
@@ -163,7 +163,7 @@ def _ods_rows(events: Iterator[tuple[str, Any]], sheet: Any, limits: Limits) -> 
             values = _ods_values(element, limits)
             if any(values):
                 for more in range(min(times, limits.rows + 1)):
-                    yield number + more + 1, list(values)
+                    yield number + more + 1, list(values), values
             number += times
             element.clear()
             sheet.clear()

@@ -61,13 +61,16 @@ def require_bounded(archive: zipfile.ZipFile, limits: Limits) -> None:
             )
 
 
-def members_of(archive: zipfile.ZipFile, limits: Limits, faults: RowErrors) -> list[zipfile.ZipInfo]:
-    """Its files. Anything that an honest archive has no use for is refused."""
+def members_of(
+    archive: zipfile.ZipFile, limits: Limits, faults: RowErrors, packed_by: tuple[str, ...] = ()
+) -> list[zipfile.ZipInfo]:
+    """Its files. Anything that an honest archive has no use for is refused, files packed again but those
+    with the endings `packed_by`."""
     require_bounded(archive, limits)
     names, found = set(), []
     for one in archive.infolist():
         name = one.filename
-        if name.lower().endswith(ARCHIVES):
+        if name.lower().endswith(tuple(one for one in ARCHIVES if one not in packed_by)):
             raise DataRefused(f"The zip has an archive in it, {short(name)}. Pack its files themselves.")
         parts = PurePosixPath(name).parts
         if one.is_dir() or "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] == "Thumbs.db":

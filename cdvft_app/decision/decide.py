@@ -252,7 +252,7 @@ class Seconds:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Recommendation:
     """`because` goes on after "LoRA r = 8 for ...: ", `evidence` are sentences that follow.
 
     `says_file`: the clause is about the file already.
@@ -441,13 +441,13 @@ def _answer(
     return f"{where}: {said}.", (choice.evidence or _loss(choice, known)).strip()
 
 
-def _loss(choice: Choice, known: Known) -> str:
+def _loss(choice: Recommendation, known: Known) -> str:
     """That the chosen one is shown to be behind, where something else than quality decided."""
     loss = known.quality.loss(choice.row["method"])
     return f" But {result(loss.verdict).removesuffix('.')} {loss.where}." if loss else ""
 
 
-def _file(choice: Choice, rows: Sequence[Row]) -> list[str]:
+def _file(choice: Recommendation, rows: Sequence[Row]) -> list[str]:
     other = _rival(choice.row, rows)
     if choice.says_file or other is None:
         return []
@@ -486,41 +486,41 @@ def _times_smaller(row: Row, other: Row) -> str:
 # The choice by what matters most, of adapters that fit; there is at least one
 
 
-def _by_file(rows: Sequence[Row], known: Known) -> Choice:
+def _by_file(rows: Sequence[Row], known: Known) -> Recommendation:
     row = min(rows, key=lambda one: one["adapter_bytes"])
     other = _rival(row, rows)
     size = f"its file has {amount('bytes', row['adapter_bytes'])}"
     if other is None:
-        return Choice(row, size, says_file=True)
-    return Choice(row, f"{size}, {label(other)}'s is {_times_smaller(row, other)}", says_file=True)
+        return Recommendation(row, size, says_file=True)
+    return Recommendation(row, f"{size}, {label(other)}'s is {_times_smaller(row, other)}", says_file=True)
 
 
-def _by_memory(rows: Sequence[Row], known: Known) -> Choice:
+def _by_memory(rows: Sequence[Row], known: Known) -> Recommendation:
     totals = {row["method"]: known.fits[row["method"]].total for row in rows}
     leanest = least(rows, lambda row: totals[row["method"]])
     needs = amount("bytes", totals[leanest[0]["method"]])
     if len(leanest) > 1:
         row = min(leanest, key=lambda one: one["adapter_bytes"])
         who = "all" if len(leanest) == len(rows) else f"{len(leanest)} of them"
-        return Choice(row, f"{who} need about {needs}, so the smaller file decides")
-    return Choice(leanest[0], f"its step needs the least memory, {needs}")
+        return Recommendation(row, f"{who} need about {needs}, so the smaller file decides")
+    return Recommendation(leanest[0], f"its step needs the least memory, {needs}")
 
 
-def _by_time(rows: Sequence[Row], known: Known) -> Choice:
+def _by_time(rows: Sequence[Row], known: Known) -> Recommendation:
     timed = [row for row in rows if row["method"] in known.seconds]
     if len(timed) == len(rows) > 1 and all(known.seconds[row["method"]].measured for row in rows):
         row = min(rows, key=lambda one: known.seconds[one["method"]].value)
-        return Choice(row, "its step is the shortest that was measured here")
+        return Recommendation(row, "its step is the shortest that was measured here")
     lightest = least(rows, lambda row: row["flops_per_step"])
     row = min(lightest, key=lambda one: one["adapter_bytes"])
-    return Choice(row, "it adds the fewest FLOPs, which is a hint and no time")
+    return Recommendation(row, "it adds the fewest FLOPs, which is a hint and no time")
 
 
-def _by_many(rows: Sequence[Row], known: Known) -> Choice:
+def _by_many(rows: Sequence[Row], known: Known) -> Recommendation:
     light = [row for row in rows if not _builds_dense(row)] or [*rows]
     row = min(light, key=lambda one: one["trainable_parameters"])
     held = amount("bytes", MANY * _FLOAT32 * row["trainable_parameters"])
-    return Choice(row, f"{MANY} of its adapters take {held} in memory")
+    return Recommendation(row, f"{MANY} of its adapters take {held} in memory")
 
 
 def _builds_dense(row: Row) -> bool:
@@ -528,14 +528,14 @@ def _builds_dense(row: Row) -> bool:
     return row["forward_flops_fixed"] > row["adapted_weights"]
 
 
-def _by_quality(rows: Sequence[Row], known: Known) -> Choice:
+def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
     """Whoever is left alone after those that are behind; else the smallest file of those that were raced.
 
     Where no race like it is recorded, the safe one, beside which the cheap one is named.
     """
     found = known.quality
     if len(known.fits.keys() & {*ADAPTERS}) == 1:
-        return Choice(rows[0], "no other adapter was asked about")
+        return Recommendation(rows[0], "no other adapter was asked about")
     raced = [row for row in rows if row["method"] in found.raced]
     cheap = min(raced or rows, key=lambda one: one["adapter_bytes"])
     safe = found.safest(rows)
@@ -544,7 +544,7 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Choice:
     if len(raced) == 1:
         lost = _losers(cheap["method"], found)
         because = "the others are behind" if lost else "it alone of those that fit was raced"
-        return Choice(cheap, f"{because} {found.where}", lost)
+        return Recommendation(cheap, f"{because} {found.where}", lost)
     loss, rival = found.possible_loss(cheap["method"], [row["method"] for row in raced])
     doubt = ""
     if rival:
@@ -552,7 +552,7 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Choice:
         doubt = f" It may be up to {metric.format_distance(loss)} behind {METHODS[rival].title}"
         doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
     because = f"none is shown to be better {found.where}, so the smaller file decides"
-    return Choice(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
+    return Recommendation(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
 
 
 def _losers(method: str, found: Quality) -> str:
@@ -577,16 +577,16 @@ def _distance(verdict: Verdict) -> str:
     return f"{metric.format_distance(verdict.size)} ({low} to {high})"
 
 
-def _unraced(safe: Row, cheap: Row, found: Quality) -> Choice:
+def _unraced(safe: Row, cheap: Row, found: Quality) -> Recommendation:
     unbeaten = found.lost.get(safe["method"]) == 0
     why = "It is behind in no recorded race of another kind" if unbeaten else "It trains the most numbers"
     size = amount("bytes", cheap["adapter_bytes"])
     other = "and is the cheap one, too" if safe is cheap else f"{label(cheap)} is the cheap one, with {size}"
     because = "no race like it is recorded, so the safe one is taken"
-    return Choice(safe, because, f" {why}{', ' if safe is cheap else '; '}{other}.")
+    return Recommendation(safe, because, f" {why}{', ' if safe is cheap else '; '}{other}.")
 
 
-_BY_AIM: Mapping[Aim, Callable[[Sequence[Row], Known], Choice]] = {
+_BY_AIM: Mapping[Aim, Callable[[Sequence[Row], Known], Recommendation]] = {
     "file": _by_file,
     "memory": _by_memory,
     "time": _by_time,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.figures.palette import layout
@@ -21,13 +22,14 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
 
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     searched = {name for one in done for name in one.params}
-    found = []
+    found: dict[str, Callable[..., Any]] = {}
     if done:
-        found.append(("Validation loss, trial by trial", visualization.plot_optimization_history(study)))
-        found.append(("Every trial's settings", visualization.plot_parallel_coordinate(study)))
+        found["Validation loss, trial by trial"] = visualization.plot_optimization_history
+        found["Every trial's settings"] = visualization.plot_parallel_coordinate
     if len(done) >= MIN_TRIALS and len(searched) > 1:
-        found.append(("How much each setting matters", visualization.plot_param_importances(study)))
-    return [(title, _on_this_page(json.loads(figure.to_json()))) for title, figure in found]
+        found["How much each setting matters"] = visualization.plot_param_importances
+    drawn = {title: draw(study, target_name="validation loss") for title, draw in found.items()}
+    return [(title, _on_this_page(json.loads(figure.to_json()))) for title, figure in drawn.items()]
 
 
 def _on_this_page(figure: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ judged."""
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -438,6 +439,37 @@ class JudgedRace:
             if "cdvft" in keys
             else list(self.comparison_set.between.values())
         )
+
+    @property
+    def advice(self) -> str:
+        """What to take of it: the cheapest of those that are not shown to be behind another.
+
+        Empty where of no pair it is known how sure their difference is.
+        """
+        verdicts = self.comparison_set.between.values()
+        met = {label for one in verdicts for label in (one.first, one.second)}  # of each method the best
+        placed = [
+            point for label, point in {one.label: one for one in self.points.values()}.items() if label in met
+        ]
+        if not any(one.low is not None for one in verdicts):
+            return ""
+        behind = {one.first for one in verdicts if one.word == "behind"}
+        behind |= {one.second for one in verdicts if one.word == "ahead"}
+        left = [point for point in placed if point.label not in behind]
+        if not left:  # each is behind another, in a circle
+            return ""
+        cheapest = min(left, key=_numbers)
+        return verdict_text.advice(
+            cheapest.label,
+            others=[point.label for point in left if point is not cheapest],
+            behind=[point.label for point in placed if point.label in behind],
+        )
+
+
+def _numbers(point: Point) -> float:
+    """How many numbers it trains besides the head."""
+    span = point.amounts.get("parameters")
+    return span.mean if span else math.inf
 
 
 def judged_race(records: Sequence[RunRecord], answers: Answers) -> JudgedRace | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
+from cdvft_app.costs.sentences import joined
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads import shared as payloads
@@ -48,6 +49,9 @@ SENTENCES = {
     "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
+    "take enough": "{who} is enough: no method is shown to be better, and it is the cheapest.",
+    "take left": "Take {who}: {behind} {are} behind, and of the others it is the cheapest.",
+    "take only": "Take {who}: {behind} {are} behind.",
     "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
 }
 NOUNS = {
@@ -129,6 +133,13 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
 def sentence(verdict: Verdict) -> str:
     """All of it."""
     return " ".join(filter(None, [result(verdict), settled_by(verdict), *basis(verdict)]))
+
+
+def advice(cheapest: str, others: Sequence[str], behind: Sequence[str]) -> str:
+    """What to take: the cheapest of a race, of the others that are not behind; and which ones are."""
+    key = ("only" if not others else "left") if behind else "enough"
+    are = joined([*behind]) if behind else ""
+    return SENTENCES[f"take {key}"].format(who=cheapest, behind=are, are="are" if len(behind) > 1 else "is")
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:

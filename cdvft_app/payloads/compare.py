@@ -9,11 +9,11 @@ from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, Unit, Verdict
 
-Choice = tuple[str, str]  # key and title
+Option = tuple[str, str]  # key and title
 
 
 class PagesFixed(TypedDict):
-    pages: list[Choice]
+    pages: list[Option]
 
 
 class Quantity(TypedDict):
@@ -218,7 +218,7 @@ class OutcomesFixed(Styled):
 
 
 class NoOutcomes(TypedDict):
-    choices: list[Choice]
+    choices: list[Option]
 
 
 class Outcomes(Comparison, NoOutcomes):
@@ -340,7 +340,7 @@ class SweepView(TypedDict):
 
 
 class SweepFixed(Charted):
-    recorded: list[Choice]
+    recorded: list[Option]
 
 
 class EvidenceFigure(TypedDict):
@@ -361,7 +361,7 @@ class EvidenceFigure(TypedDict):
     rows: list[list[Any]]
     source: str
     command: str
-    again: list[Choice]
+    again: list[Option]
 
 
 class EvidenceFixed(Styled):

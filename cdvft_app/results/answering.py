@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from cdvft_app.catalog.dataset_readers import Split
+from cdvft_app.data.answered_file import ANSWERS, Answers
 from cdvft_app.results import held_out, inputs
+from cdvft_app.results.apply import Score
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
@@ -141,6 +143,20 @@ class Questions:
         if self._examples is None or self._examples[0] != run.record.id:
             self._examples = run.record.id, few_shot_examples(run)
         return self._examples[1]
+
+    def apply(
+        self, run_id: str, folder: str, sha256: str, inputs: Sequence[str], label: str | None
+    ) -> Iterator[int | Score | None]:
+        """Answer the rows of a file that were read into a folder: how many have an answer, after each batch;
+        and at the end, if it was not stopped, their score."""
+        from cdvft_app.results import apply as applying
+
+        run, columns = find(self._store, run_id), applying.Columns(tuple(inputs), label)
+        answers = Answers(Path(folder) / ANSWERS, applying.about(run, sha256, columns))
+        models = self._models([run])
+        yield from applying.answer_rows(run, models, Path(folder), columns, answers, stopped=self._stopped)
+        if not self._stopped():
+            yield applying.score_of(run, models.task.labels, answers)
 
     def prove(
         self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None

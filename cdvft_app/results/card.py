@@ -15,6 +15,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from cdvft_app.catalog.cleaning import title
 from cdvft_app.costs.quantities import amount
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Run, band
@@ -77,6 +78,11 @@ class Exported:
         return not self.is_merged and (self.is_cdvft or self.task.pooling == "mean")
 
     @property
+    def with_base_beside(self) -> Exported:
+        """The same, whose base model lies in the folder."""
+        return replace(self, task=self.task.model_copy(update={"base_model": None, "revision": None}))
+
+    @property
     def library(self) -> str:
         """That loads it, as the hub names it."""
         if self.weights == "adapter":
@@ -99,9 +105,9 @@ def card(
     `race`: what it ran in, as it is judged, None where it ran alone.
     """
     run, task = exported.run, exported.task
-    title = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
+    heading = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
     parts = [
-        f"# {markdown(title)}",
+        f"# {markdown(heading)}",
         f"{exported.about} {_answers_with(task)}",
         "## Use it",
         "In this folder:",
@@ -120,7 +126,7 @@ def card(
         "## Citation",
         _block("bibtex", CITATION),
     ]
-    data = _metadata(exported, title)
+    data = _metadata(exported, heading)
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(filter(None, parts)) + "\n")
 
 
@@ -267,12 +273,34 @@ def _sources(run: FinishedRun, task: TaskRecord) -> str:
     return (
         f"- Base model: {base}. Licence: {markdown(model.licence)}.\n"
         f"- Data: {data}{rows}. Licence: {markdown(dataset.licence)}.\n"
+        f"{_mended(run)}"
         "- Whether what was trained may be passed on follows from both licences."
     )
 
 
+def _mended(run: FinishedRun) -> str:
+    """The steps by which data of one's own was mended before."""
+    uploaded = run.plan.dataset.uploaded
+    if not uploaded or not uploaded.clean:
+        return ""
+    steps = "; ".join(f"{markdown(step)} ({markdown(title(step))})" for step in uploaded.clean)
+    return f"- Its rows were mended before, in this order: {steps}. Inputs to the model are mended alike.\n"
+
+
+def loading_lines(exported: Exported) -> tuple[list[str], list[str]]:
+    """Imports, and the lines of Python that load what was exported: `model`, and `tokenizer` for texts."""
+    imports, model, _ = _lines(exported)
+    return imports, model
+
+
 def python_lines(exported: Exported) -> str:
     """Python that loads what was exported as `model` and prints its answer for one input."""
+    imports, model, predict = _lines(exported)
+    return "\n".join([*imports, "", *model, "", *predict, _print_line(exported.task)])
+
+
+def _lines(exported: Exported) -> tuple[list[str], list[str], list[str]]:
+    """Imports, lines that load it, and lines that ask it."""
     record, weights = exported.task, exported.weights
     if record.task == "image-classification":
         imports, model, predict = _image(record, weights)
@@ -282,7 +310,7 @@ def python_lines(exported: Exported) -> str:
         imports, model, predict = _text(exported)
     if weights == "adapter" and exported.is_as_trained and exported.needs_library:
         imports = ["import cdvft  # makes CDVFT known to PEFT", *imports]
-    return "\n".join([*imports, "", *model, "", *predict, _print_line(record)])
+    return imports, model, predict
 
 
 def _text(exported: Exported) -> tuple[list[str], list[str], list[str]]:

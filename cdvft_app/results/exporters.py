@@ -5,8 +5,10 @@ A new format is a class here and its place in that list. What needs torch is imp
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
+import unicodedata
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -94,6 +96,7 @@ class _Weights(Exporter):
         """Write them into the folder, and say what it holds then."""
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.results.apply_script import write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
         from cdvft_app.results.held_out import judged
         from cdvft_app.results.requirements import write_requirements
@@ -103,6 +106,8 @@ class _Weights(Exporter):
         run, store = export.run, export.store
         folder.mkdir()
         exported = self.write_weights(export, folder, progress)
+        if run.plan.model.kind == "image" and run.plan.model.source == "local":  # timm loads no other folder
+            exported = exported.with_base_beside
         if exported.weights != "whole" and exported.task.base_model is None:
             write_base(run.plan, folder / BASE, progress)
         write_requirements(
@@ -111,6 +116,7 @@ class _Weights(Exporter):
             with_peft=exported.weights == "adapter",
             with_library=exported.needs_library,
         )
+        write_apply(exported, folder)
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
         written = predictions.read_answers(store.folder(run.record.id))
@@ -144,6 +150,14 @@ class AsTrained(_Weights):
         }[run.weights]
         about = f"{kept}, trained with {run.label} by CDVFT Studio."
         return Exported(run, task, run.weights, about, is_as_trained=True)
+
+
+class WithBase(AsTrained):
+    key = option = "offline"
+    title, help = "Adapter with its base model", "as it was trained, the pretrained model beside it"
+
+    def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
+        return super().write_weights(export, folder, progress).with_base_beside
 
 
 class Merged(_Weights):
@@ -213,9 +227,22 @@ class Notebook(Exporter):
 
 
 EXPORTERS: Mapping[str, Exporter] = {
-    one.key: one for one in (AsTrained(), Merged(), Lora(), Script(), Notebook())
+    one.key: one for one in (AsTrained(), WithBase(), Merged(), Lora(), Script(), Notebook())
 }
 AS_TRAINED = EXPORTERS["adapter"]
+
+
+def file_name(run: FinishedRun, key: str) -> str:
+    """tickets_cdvft_adapter.zip: race, method and format; with the settings where the race has it twice."""
+    twice = sum(one.method == run.record.method for one in run.race) > 1
+    parts = (run.record.name, run.label if twice else run.record.method, key)
+    return f"{'_'.join(filter(None, map(_slug, parts)))}.zip"
+
+
+def _slug(text: str) -> str:
+    """Letters, digits and hyphens, as any file system takes them."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
 
 
 def exporter(key: object) -> Exporter:

@@ -54,6 +54,15 @@ class SideBySide:
         """What the run answers for each input; texts, pairs or images by the task."""
         return self.task.predict(inputs, partial(self.forward, run_id))
 
+    def to(self, device: str) -> SideBySide:
+        """The same on a device."""
+        self.task.model.to(device)
+        moved = {
+            key: {name: tensor.to(device) for name, tensor in changed.items()}
+            for key, changed in self.changes.items()
+        }
+        return SideBySide(self.task, moved)
+
     def forward(self, run_id: str, **inputs: Tensor) -> Any:
         """What the model gives with the run's changes in it: merged, so that they cost nothing."""
         return functional_call(self.task.model, dict(self.changes[run_id]), args=(), kwargs=inputs)

@@ -27,7 +27,9 @@ from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.entries import DatasetEntry, Kind
 from cdvft_app.metrics import LabelledMetric, fields, get_metric
-from cdvft_app.results.escaping import docstring, markdown
+from cdvft_app.results.apply_script import write_apply
+from cdvft_app.results.card import Exported
+from cdvft_app.results.escaping import docstring, literal, markdown
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.requirements import write_requirements
 from cdvft_app.results.weights import BASE, write_base
@@ -38,7 +40,10 @@ from cdvft_app.training.loop import head_learning_rate
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
 CELL = "# %% "
-ABOUT = "trained again without the app.\n\n    pip install -r requirements.txt\n    python train.py\n"
+ABOUT = (
+    "trained again without the app.\n\n    pip install -r requirements.txt\n    python train.py\n"
+    "    python apply.py new.csv answered.csv\n"
+)
 NOT_COMPILED = "with compiled steps, which these are not; their padding draws another dropout"
 LEFT_OUT = {
     "base_model_name_or_path",
@@ -82,7 +87,8 @@ def write_script(
     _write_rows(rows.evaluation, folder / "evaluation.parquet")
     task = saved.read(run.folder)
     base, revision = (task.base_model, task.revision) if task else plan.model.base(None)
-    if base is None:
+    if base is None or plan.model.source != "hub":  # it is as it was here, whoever else has it
+        base, revision = None, None
         write_base(plan, folder / BASE, progress)
     sized = task is None or task.is_sized
     text = script_text(run, rows, base or BASE, revision, sized)
@@ -92,10 +98,28 @@ def write_script(
     write_requirements(
         plan.model.kind, folder, with_peft=True, with_library=True, training=True, more=_packages(plan)
     )
+    if task and plan.model.kind != "image":
+        _write_apply(run, task.model_copy(update={"base_model": base, "revision": revision}), folder)
     if as_notebook:
         (folder / NOTEBOOK).write_text(json.dumps(notebook(text, run), indent=1), encoding="utf-8")
     else:
         (folder / SCRIPT).write_text(text, encoding="utf-8")
+
+
+def _write_apply(run: FinishedRun, task: saved.TaskRecord, folder: Path) -> None:
+    """apply.py for what the script will have trained; pictures need what only the app keeps beside them."""
+    whole = run.weights == "whole" and task.head is None
+    weights = "adapter" if run.weights == "adapter" else "whole" if whole else "head"
+    revision = f", revision={literal(task.revision)}" if task.revision else ""
+    base = literal(task.base_model or BASE) + revision
+    moved = {
+        'AutoTokenizer.from_pretrained(".")': f"AutoTokenizer.from_pretrained({base})",
+        'PeftModel.from_pretrained(base, ".")': 'PeftModel.from_pretrained(base, "adapter")',
+        'load_file("model.safetensors")': 'load_file("trained.safetensors")',
+        'from_pretrained(".")': 'from_pretrained("trained")',
+    }
+    exported = Exported(run, task, weights, "", is_as_trained=True)  # type: ignore[arg-type]
+    write_apply(exported, folder, moved)
 
 
 def script_text(run: FinishedRun, rows: Rows, base: str, revision: str | None, is_sized: bool) -> str:

@@ -8,6 +8,7 @@ to dW (Eckart and Young, 1936); what is lost is said as a share of |dW|^2, the u
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ from cdvft_app.catalog.backbones import (
     load_text_backbone,
     open_language_model,
 )
-from cdvft_app.catalog.download import Progress
+from cdvft_app.catalog.download import Progress, never
+from cdvft_app.catalog.sources import files_of
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord
@@ -37,6 +39,7 @@ from cdvft_app.tasks.saved import TaskRecord
 BASE = "base"
 """The folder beside an adapter that holds its base model, where nobody else has that."""
 WEIGHTS = "model.safetensors"
+OF_A_MODEL = (".safetensors", ".json", ".txt", ".jinja", ".model")
 PREFIX = "base_model.model."
 
 
@@ -102,8 +105,14 @@ def _write_sentence_encoder(model: Any, record: TaskRecord, folder: Path) -> Non
 
 
 def write_base(plan: Plan, folder: Path, progress: Progress) -> None:
-    """The pretrained model by itself, for who cannot get it elsewhere."""
+    """The pretrained model by itself, for who cannot get it elsewhere: its own files where it has such."""
     folder.mkdir()
+    given = files_of(plan.model, progress, never).folder if plan.model.kind != "image" else None
+    if given and (given / WEIGHTS).is_file() and (given / "config.json").is_file():
+        for file in given.iterdir():
+            if file.suffix in OF_A_MODEL:
+                shutil.copyfile(file, folder / file.name)
+        return
     if plan.model.kind == "generation":
         opened = open_language_model(plan.model, progress=progress)
         writer: Any = load_language_model(plan.model, opened, progress)

@@ -5,43 +5,37 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
-from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
-from cdvft_app.settings import Name, RaceRequest, RunSettings, explain
+from cdvft_app.methods import InvalidChoice, Method
+from cdvft_app.settings import Name, RunSettings, explain
+from cdvft_app.sweep import MAX_VALUES, Multiple, Varied, distinct, rounded
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-MAX_TRIALS, MAX_VALUES = 100, 12
+MAX_TRIALS = 100
 RATE, EPOCHS, TARGETS = "learning_rate", "epochs", "target_modules"
 
-Whole = Annotated[int, Field(ge=1, strict=True)]
-Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES)]
-Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 Epochs = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Layers = Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
 Value = TypeVar("Value")
 
 
-class SearchRequest(BaseModel):
-    """What to search around `base`, whose recipe, data, budget and methods all trials share.
+class SearchRequest(Varied):
+    """The settings of each method of a race are searched, trial by trial.
 
     A method's rate is searched between the two `rates`, multiples of its own rate where the base names one,
     else of its usual one: never of what a recipe has recorded. With `grid` all `rates` are tried, crossed
-    with all other values. `vary` has lists of a method's sizes, such as {"cdvft": {"m": [2, 3]}}. Epochs and
-    target modules are shared by a race, so they are searched for one method alone.
+    with all other values. Epochs and target modules are shared by a race, so they are searched for one method
+    alone.
 
     Each method has the same budget: `trials`, of which the first `random_trials` are drawn at random, and
     `seconds` of training where they are given, whichever ends first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    base: RaceRequest
     rates: tuple[Multiple, ...] = Field((0.1, 10.0), min_length=1, max_length=MAX_VALUES)
-    vary: dict[str, dict[str, Values]] = Field(default_factory=dict)
     epochs: tuple[Epochs, ...] = Field((), max_length=MAX_VALUES)
     target_modules: tuple[Layers, ...] = Field((), max_length=MAX_VALUES)
     trials: int = Field(12, ge=1, le=MAX_TRIALS, strict=True)
@@ -50,29 +44,10 @@ class SearchRequest(BaseModel):
     pruner: Literal["median", "hyperband", "none"] = "median"
     grid: bool = Field(False, strict=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_flat_names(cls, values: Any) -> Any:
-        return flat.read_sweep(values)
-
     @field_validator("rates", "epochs", "target_modules")
     @classmethod
     def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
-        return values
-
-    @field_validator("vary")
-    @classmethod
-    def _only_sizes(cls, vary: dict[str, dict[str, Values]]) -> dict[str, dict[str, Values]]:
-        for key, lists in vary.items():
-            if key not in METHODS:
-                raise ValueError(f"there is no method {key[:40]!r}; choose of {', '.join(METHODS)}")
-            sizes = [name for name, one in METHODS[key].settings().items() if one.size]
-            for name in lists:
-                if name not in sizes:
-                    raise ValueError(f"of {METHODS[key].title} it can search {', '.join(sizes) or 'nothing'}")
-        return vary
+        return distinct(values)
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> Self:
@@ -100,7 +75,7 @@ class SearchRequest(BaseModel):
         method = self.base.methods[place]
         around = method.learning_rate or method.usual_learning_rate
         lists = self.vary.get(method.key, {})
-        found: dict[str, list[Any]] = {RATE: [_rounded(around * multiple) for multiple in self.rates]}
+        found: dict[str, list[Any]] = {RATE: [rounded(around * multiple) for multiple in self.rates]}
         found |= {name: list(lists[name]) for name in method.sizes() if lists.get(name)}
         found |= {EPOCHS: list(self.epochs)} if self.epochs else {}
         layers = [",".join(names) for names in self.target_modules]
@@ -111,7 +86,7 @@ class SearchRequest(BaseModel):
         chosen: dict[str, Any] = {}
         for name, values in self.space(place).items():
             if name == RATE and not self.grid:
-                chosen[name] = _rounded(trial.suggest_float(name, *values, log=True))
+                chosen[name] = rounded(trial.suggest_float(name, *values, log=True))
             else:
                 chosen[name] = trial.suggest_categorical(name, values)
         return self._run(place, chosen)
@@ -132,7 +107,7 @@ class SearchRequest(BaseModel):
     def _middle(self, place: int) -> dict[str, Any]:
         space = self.space(place)
         found = {name: values[len(values) // 2] for name, values in space.items()}
-        return found | {RATE: _rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
+        return found | {RATE: rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
 
     def _run(self, place: int, chosen: dict[str, Any]) -> RunSettings:
         """With chosen values; `InvalidChoice` where one is out of its range."""
@@ -158,8 +133,3 @@ def parse_search(values: object) -> SearchRequest:
         return SearchRequest.model_validate(values)
     except ValidationError as error:
         raise InvalidChoice(explain(error, SearchRequest)) from None
-
-
-def _rounded(rate: float) -> float:
-    """Three significant digits: more are no news of a rate."""
-    return float(f"{rate:.3g}")

@@ -9,6 +9,7 @@ resumed. The journal is all that a search needs beside its runs, so that any pro
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 FOLDER = "searches"  # in the store's folder: a journal of Optuna's a search, named by its group
 RUN, PRUNED = "run", "pruned_at"  # what is noted of a trial: its run's id; the step at which it was given up
+LOCK = ".advancing"
+BEGINNING_SECONDS = 60.0  # within which a new search's first run comes into the history
 WARM_UP_TRIALS = 3  # none is pruned against fewer
 
 
@@ -147,11 +150,15 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
     file = path(store, group_id)
     if file is None:
         return None
-    with FileLock(f"{file}.advancing"):
+    with FileLock(f"{file}{LOCK}"):
+        runs = {run.id: run for run in store.group(group_id)}
+        if not runs:
+            if time.time() - file.stat().st_mtime > BEGINNING_SECONDS:
+                _forget(file)
+            return None
         search = load(store, group_id)
         assert search is not None
-        runs = {run.id: run for run in store.group(group_id)}
-        if not runs or not tell(store, search, runs):
+        if not tell(store, search, runs):
             return None
         place = _next_place(search, runs)
         if place is None:
@@ -161,6 +168,13 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
         run = store.add_to_group(next(iter(runs)), settings, process)
         trial.set_user_attr(RUN, run.id)
         return run
+
+
+def _forget(file: Path) -> None:
+    """Remove a journal whose runs were deleted, with what Optuna and `advance` lock it by."""
+    for one in file.parent.glob(f"{file.name}*"):
+        if not one.name.endswith(LOCK):  # which is held
+            one.unlink(missing_ok=True)
 
 
 def tell(store: RunStore, search: Search, runs: Mapping[str, RunRecord]) -> bool:

@@ -57,8 +57,9 @@ class UploadedDataset(BaseModel):
     two texts of a pair, of the image, or of the parts of a prompt; `label` is that of the class, the number
     or the answer. `labels` are the classes in the order of the outputs, empty without classes. `metric` is of
     answers that are written. `split` is the column that says which rows are for evaluation; without it and
-    without a second file the share `held_out` of the rows is, drawn by `split_seed`. The numbers were counted
-    when it was chosen; the lengths are in tokens, those of a prompt with its answer.
+    without a second file the share `held_out` of the rows is, drawn by `split_seed`. `clean` are the steps by
+    which the rows are mended before (`catalog/cleaning.py`). The numbers were counted when it was chosen;
+    the lengths are in tokens, those of a prompt with its answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +75,7 @@ class UploadedDataset(BaseModel):
     split: Name | None = None
     held_out: float = Field(HELD_OUT, ge=MIN_HELD_OUT, le=MAX_HELD_OUT, allow_inf_nan=False)
     split_seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
+    clean: tuple[Name, ...] = Field((), max_length=32)
     train_rows: int = Field(ge=1, le=10**8, strict=True)
     evaluation_rows: int = Field(ge=1, le=10**8, strict=True)
     mean_length: int | None = Field(None, ge=1, le=10**6, strict=True)

@@ -90,6 +90,13 @@ class Datasets:
         with self._database.reading() as connection:
             return connection.execute(query, (_hash(token), sha256)).fetchone() is not None
 
+    def name_of(self, sha256: str) -> str | None:
+        """What somebody called these bytes last."""
+        query = "SELECT name FROM datasets WHERE sha256 = ? ORDER BY number DESC"
+        with self._database.reading() as connection:
+            found = connection.execute(query, (sha256,)).fetchone()
+        return found["name"] if found else None
+
     def is_owned(self, sha256: str) -> bool:
         """Whether anybody gave these bytes."""
         query = "SELECT 1 FROM datasets WHERE sha256 = ?"

@@ -310,6 +310,7 @@ class RunStore:
 
     def ask_to_stop(self, run_id: str) -> None:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
+        _require_changeable(run_id)
         with self._database.writing() as connection:
             number = records.require_run(connection, run_id)["number"]
             found = records.select(connection, "WHERE number = ?", number)[0]
@@ -351,8 +352,7 @@ class RunStore:
         found = self.get(run_id)
         if found is None:
             raise UnknownRun(no_run(run_id))
-        if found.recorded:
-            raise NotOwner(f"“{found.name}” was recorded and ships with the program; nobody may change it.")
+        _require_changeable(run_id)
         if not self.owner(run_id, token):
             raise NotOwner("Only the browser that started this run may change it.")
         return found
@@ -379,6 +379,7 @@ class RunStore:
         self._update(run_id, visitor=visitor)
 
     def _update(self, run_id: str, **changed: object) -> None:
+        _require_changeable(run_id)
         with self._database.writing() as connection:
             leases.update(connection, records.require_run(connection, run_id)["number"], changed)
         self.folders.keep_facts(run_id)
@@ -390,6 +391,7 @@ class RunStore:
 
     def remove(self, run_id: str) -> None:
         """Delete the run, its rows and its folder; refused while it trains."""
+        _require_changeable(run_id)
         self.leases.expire()
         with self._database.writing() as connection:
             row = records.require_run(connection, run_id)
@@ -400,6 +402,12 @@ class RunStore:
             connection.execute("INSERT INTO deleted (folder) VALUES (?)", (row["folder"],))
         with suppress(StoreError):  # it is deleted; what the disk keeps of it is swept when it can be
             self.folders.sweep()
+
+
+def _require_changeable(run_id: object) -> None:
+    """`NotOwner` for a run that ships with the program."""
+    if recorded.has_run(run_id):
+        raise NotOwner(f"Run {run_id} was recorded and ships with the program; nobody may change it.")
 
 
 def _insert(

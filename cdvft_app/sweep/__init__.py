@@ -27,22 +27,18 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Value = TypeVar("Value")
 
 
-class SweepRequest(BaseModel):
-    """What to vary around `base`.
+class Varied(BaseModel):
+    """A race and what is varied around it.
 
     `base` is the race whose recipe, data, budget and methods all runs share. `vary` has lists of a method's
-    sizes, such as {"lora": {"r": [2, 8]}}; a list that is empty leaves its value. `learning_rates` are
-    multiples of each method's own rate (the base's, else the recipe's): rates of different methods differ by
-    a factor of fifty, so one list of absolute rates would be fair to none. Ranges of the single values are
-    those of the methods.
+    sizes, such as {"lora": {"r": [2, 8]}}; a list that is empty leaves its value. Ranges of the single values
+    are those of the methods.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: RaceRequest
     vary: dict[str, dict[str, Values]] = Field(default_factory=dict)
-    learning_rates: tuple[Multiple, ...] = Field((), max_length=MAX_VALUES)
-    seeds: tuple[Seed, ...] = Field((), max_length=MAX_VALUES)
 
     @model_validator(mode="before")
     @classmethod
@@ -61,13 +57,24 @@ class SweepRequest(BaseModel):
             for name, values in lists.items():
                 if name not in sizes:
                     raise ValueError(f"of {METHODS[key].title} it can vary {', '.join(sizes) or 'nothing'}")
-                _no_value_twice(values)
+                distinct(values)
         return vary
+
+
+class SweepRequest(Varied):
+    """A grid: every value with every other one.
+
+    `learning_rates` are multiples of each method's own rate (the base's, else the recipe's): rates of
+    different methods differ by a factor of fifty, so one list of absolute rates would be fair to none.
+    """
+
+    learning_rates: tuple[Multiple, ...] = Field((), max_length=MAX_VALUES)
+    seeds: tuple[Seed, ...] = Field((), max_length=MAX_VALUES)
 
     @field_validator("learning_rates", "seeds")
     @classmethod
     def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return _no_value_twice(values)
+        return distinct(values)
 
     @model_validator(mode="after")
     def _not_too_many(self) -> SweepRequest:
@@ -108,12 +115,13 @@ class SweepRequest(BaseModel):
         return [
             method.model_dump()
             | dict(zip(varied, sizes, strict=True))
-            | {"learning_rate": _times(rate, multiple)}
+            | {"learning_rate": rounded(rate * multiple)}
             for *sizes, multiple in product(*varied.values(), self.learning_rates or (1.0,))
         ]
 
 
-def _no_value_twice(values: tuple[Value, ...]) -> tuple[Value, ...]:
+def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The same values; a ValueError where one is among them twice."""
     if len(set(values)) < len(values):
         raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
     return values
@@ -147,9 +155,9 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _times(rate: float, multiple: float) -> float:
+def rounded(rate: float) -> float:
     """Three significant digits, so that 0.1 times 3 is 0.3 and one run is not made twice."""
-    return float(f"{rate * multiple:.3g}")
+    return float(f"{rate:.3g}")
 
 
 def _settings(values: dict[str, Any]) -> RunSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ def tokens(
     most: int,
     forward: Callable[..., Any] | None = None,
     sampling: Sampling = GREEDY,
+    adapter_names: Sequence[str] | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The next tokens (B,) of a batch, and the probability (B,) that the model gave each at temperature 1.
 
@@ -73,6 +74,7 @@ def tokens(
         most: tokens at most.
         forward: takes the model's inputs by name in place of `model`.
         sampling: how a token is chosen.
+        adapter_names: of each row, as `forward` takes them; None: it takes none.
     """
     cache_name, call = shared_prefix.cache_argument(model), forward or model
     more = {"logits_to_keep": 1} if shared_prefix.takes(model, "logits_to_keep") else {}
@@ -86,7 +88,8 @@ def tokens(
     trained = model.training
     model.eval()
     try:
-        prefix = shared_prefix.common_prefix(inputs) if device.type == "cpu" else 0
+        one_model = device.type == "cpu" and not adapter_names  # else keys and values are each row's own
+        prefix = shared_prefix.common_prefix(inputs) if one_model else 0
         if prefix:
             shared, inputs = shared_prefix.split(inputs, prefix)
             cache = shared_prefix.read(call, model, shared, len(rows))
@@ -94,6 +97,8 @@ def tokens(
         model_inputs: dict[str, Any] = inputs
         for _ in range(most):
             model_inputs |= {"attention_mask": mask, cache_name: cache}
+            if adapter_names:
+                model_inputs["adapter_names"] = list(adapter_names)
             outputs: Any = call(**model_inputs, **more, use_cache=True)
             logits = outputs.logits[:, -1]
             token = _chosen(logits, sampling, generator).masked_fill(ended, end)
@@ -106,6 +111,7 @@ def tokens(
             going = (~ended).nonzero()[:, 0]
             if len(going) <= STILL_WRITING * len(ended):
                 cache.batch_select_indices(going)
+                adapter_names = adapter_names and [adapter_names[place] for place in going.tolist()]
                 token, mask, position, rows, ended = (
                     one[going] for one in (token, mask, position, rows, ended)
                 )

@@ -31,8 +31,8 @@ from cdvft_app.training.slices import Slices
 MAX_REMOTE = 16  # each costs a thread, and a question to the hub every few seconds
 MAX_REMOTE_PER_OWNER = 8
 NO_SWEEPS = (
-    "Sweeps are not for this server: its GPU is lent by the second, to a page that shows the run. Start "
-    "races here, or the sweep on a machine of your own."
+    "Sweeps and searches are not for this server: its GPU is lent by the second, to a page that shows the "
+    "run. Start races here, and those on a machine of your own."
 )
 log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued

@@ -23,6 +23,7 @@ from cdvft_app.ui.shared.viewing import visitor
 TOGETHER = 16  # calls; how many files are read at once, and for whom, is for `intake.turn` to say
 WORDS = (
     "id", "token", "text", "label", "prompt", "answer", "evaluation", "held_out_percent", "split_seed",
+    "clean",
 )  # fmt: skip
 
 
@@ -31,7 +32,8 @@ def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
 
     "data" is {"id", "token"}, and where the guess is wrong "text" (a list of columns) and "label" (a column),
     or "prompt" and "answer" in their place for what is to be written, "evaluation" (the id of other rows),
-    "held_out_percent" and "split_seed". What names no recipe gets the nearest measured one.
+    "held_out_percent", "split_seed" and "clean" (steps that mend the rows before). What names no recipe gets
+    the nearest measured one.
     """
     data = settings.get("data") if isinstance(settings, dict) else None
     if not isinstance(settings, dict) or data is None:
@@ -85,14 +87,17 @@ def register(app: AppState) -> None:
         answer: str = "",
         held_out_percent: float | None = None,
         split_seed: int = 0,
+        clean: list[str] | None = None,
     ) -> dict[str, Any]:
-        """What would be learned from it: columns, task, classes, split, faults, warnings.
+        """What would be learned from it: columns, task, classes, split, faults, warnings and what mends them.
 
-        With `prompt` and `answer` in place of text and label: what would be learned to be written.
+        With `prompt` and `answer` in place of text and label: what would be learned to be written. `clean`
+        are steps that mend the rows before, such as those of `mended_by`.
         """
         data: Mapping[str, Any] = {
             "id": id, "text": text, "label": label, "evaluation": evaluation, "prompt": prompt,
             "answer": answer, "held_out_percent": held_out_percent, "split_seed": split_seed,
+            "clean": clean,
         }  # fmt: skip
         return as_dict(_looked(app, data, _token(token)))
 
@@ -108,6 +113,10 @@ def register(app: AppState) -> None:
 
 def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
     """What would be learned from data as it is described in a request."""
+    steps = data.get("clean") or []
+    steps = [steps] if isinstance(steps, str) else steps
+    if not isinstance(steps, list) or not all(isinstance(one, str) for one in steps):
+        raise refusal("data: clean is a list of steps, each a text.")
     columns = {name: data.get(name) or [] for name in ("text", "prompt")}
     columns = {name: [one] if isinstance(one, str) else one for name, one in columns.items()}
     names = [data.get("label") or "", data.get("answer") or ""]
@@ -125,6 +134,7 @@ def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
                 **library.read_roles(columns["text"], names[0], columns["prompt"], names[1]),
                 evaluation=data.get("evaluation") or None,
                 **library.read_split(data.get("held_out_percent"), data.get("split_seed")),
+                clean=library.read_steps(steps),
             )
 
     return _or_refusal(look)

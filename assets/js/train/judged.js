@@ -7,7 +7,6 @@ import { isFinal } from "./run_model.js";
 /** @import { RaceVerdict } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
-
 /** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
 const NONE = { leaders: [], sentences: [] };
 

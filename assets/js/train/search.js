@@ -176,7 +176,7 @@ function methodView(first, style) {
   function chart({ title, figure }) {
     let place = places.get(title);
     if (!place) {
-      place = h("div", { class: "chart", role: "img", "aria-label": `${first.label}: ${title}` });
+      place = h("div", { class: "chart", role: "group", "aria-label": `${first.label}: ${title}` });
       places.set(title, place);
       charts.append(h("figure", {}, h("figcaption", {}, title), place));
     }

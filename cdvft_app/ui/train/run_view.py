@@ -14,6 +14,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
+from cdvft_app.data.library import SHORT_SHA256
 from cdvft_app.figures import palette
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.outcomes import judged_race
@@ -32,6 +33,7 @@ from cdvft_app.payloads.train import (
     Why,
 )
 from cdvft_app.settings import HELD_OUT, RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
@@ -182,7 +184,8 @@ def verdict(store: RunStore, request: object) -> RaceVerdict:
         one.first if one.word == "ahead" else one.second for one in between if one.word in ("ahead", "behind")
     }
     leaders = [run for run, point in judged.points.items() if point.label in ahead - beaten]
-    return {"sentences": judged.sentences, "verdicts": verdict_text.payload(between), "leaders": leaders}
+    sentences = [*judged.sentences, *filter(None, [judged.advice])]
+    return {"sentences": sentences, "verdicts": verdict_text.payload(between), "leaders": leaders}
 
 
 def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
@@ -191,7 +194,8 @@ def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
 
 
 def _options(settings: RunSettings) -> dict[str, Any]:
-    """As the command line takes them; data of one's own by its name, which is that of a file."""
+    """As the command line takes them; data of one's own by the SHA-256 of its file, by which it is found
+    here, on a public server by its name, which is that of a file elsewhere."""
     options = flat.write_run(settings)
     if settings.data:
         own = settings.data
@@ -202,7 +206,11 @@ def _options(settings: RunSettings) -> dict[str, Any]:
         }
         split = {"held_out": own.held_out} if own.held_out != HELD_OUT else {}
         split |= {"split_seed": own.split_seed} if own.split_seed else {}
-        options |= {"data": own.title, **columns[own.kind], **split}
+        here = not environment().public
+        given = {"data": own.sha256[:SHORT_SHA256] if here else own.title}
+        if own.evaluation_sha256:
+            given |= {"eval": own.evaluation_sha256[:SHORT_SHA256] if here else "evaluation"}
+        options |= given | columns[own.kind] | split | ({"clean": list(own.clean)} if own.clean else {})
     return options
 
 

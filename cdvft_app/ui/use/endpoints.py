@@ -1,31 +1,41 @@
-"""Named endpoints of this tab: /predict and /export."""
+"""Named endpoints of this tab: /predict, /export and /apply."""
 
 from __future__ import annotations
 
+import tempfile
+from base64 import b64decode
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 from gradio.data_classes import FileData
 
+from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
+from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.pictures import as_png_in_child
-from cdvft_app.data.source import DataRefused
+from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.public import intake
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
-from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
-from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.results.apply import added_columns, columns_for
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
+from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.shared.typed_rows import as_file
+from cdvft_app.ui.shared.viewing import looking, visitor
+from cdvft_app.ui.use.apply import ONE_FILE_AT_A_TIME, within_budget
 
 MAX_TEXTS = 100
 To = Literal[tuple(EXPORTERS)]  # type: ignore[valid-type]
 
 
-def register(app: AppState, answering: Answering) -> None:
-    """Add the endpoints to the Blocks that are being built."""
+def register(app: AppState, answering: Answering, of_files: Answering) -> None:
+    """Add the endpoints to the Blocks that are being built; `of_files` answers whole files."""
 
     def predict(
         run_ids: list[str],
@@ -83,18 +93,73 @@ def register(app: AppState, answering: Answering) -> None:
         asked = {"run_id": run_id, "to": to, "rank": rank}
         with looking(token):
             try:
-                out = downloads.export(
-                    f"{to}.zip", lambda out: answering.ask("export", **asked, out=str(out))
-                )
+                name = file_name(find(app.store, run_id), to)
+                out = downloads.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
             except (ResultsError, StoreError) as error:
                 raise refusal(str(error)) from None
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
+
+    def apply(  # noqa: PLR0917 - Gradio hands arguments over by their places
+        run_id: str,
+        rows: str = "",
+        file: str = "",
+        text: list[str] | None = None,
+        label: str = "",
+        token: str = "",
+    ) -> dict[str, Any]:
+        """What a finished run answers to each row of a file, and its score where the rows have labels.
+
+        Args:
+            run_id: of a finished run.
+            rows: the text of a CSV, TSV or JSONL file, of at most 400,000 characters.
+            file: in place of rows, any file that is read here: its bytes in base64.
+            text: the column to read, or the two of a pair, where they have other names than in training.
+            label: the column of the labels, where it has another name.
+            token: that start gave, for a private run.
+
+        Returns:
+            answers, one for each row that could be read, null where it cannot be answered: each with the
+            row's number, confidence, and correct, error or a score beside the label; the score; and why rows
+            could not be read.
+        """
+        columns = text or []
+        if not isinstance(columns, list) or not _are_texts([*columns, label, run_id, rows, file]):
+            raise refusal("text is a list of columns; run_id, rows, file and label are each a text.")
+        if len(rows) > MAX_PASTED:
+            raise refusal(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
+        try:
+            content = b64decode(file, validate=True)
+        except ValueError:
+            raise refusal("file: give the bytes of a file in base64.") from None
+        with looking(token), tempfile.TemporaryDirectory(prefix="cdvft-") as work:
+            try:
+                run = find(app.store, run_id)
+                with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
+                    kept = read_unlabelled_in_child(source, Path(work), limits())
+                found = columns_for(run, kept.columns, inputs=columns, label=label or None)
+                asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}
+                asked |= {"run_id": run_id, "sha256": kept.sha256}
+                *_, score = within_budget(app, of_files.stream("apply", **asked))
+            except (DataRefused, ResultsError, StoreError) as error:
+                raise refusal(str(error)) from None
+            names = [(one.field, one.name) for one in added_columns(run, found)]
+            numbers = (number for batch in rows_of(Path(work)) for number in batch.column(0).to_pylist())
+            answers = [
+                {"row": number, **{name: getattr(one, field) for field, name in names}}
+                for number, one in zip(numbers, answers_in(Path(work) / ANSWERS), strict=True)
+            ]
+        return {
+            "answers": answers,
+            "score": score and {**asdict(score), "sentence": score.sentence},
+            "not_read": row_errors_of(kept).sentences(),
+        }
 
     assert export.__doc__ is not None
     *keys, last = EXPORTERS
     export.__doc__ = export.__doc__.replace("FORMATS", f"{', '.join(keys)} or {last}")
     for call in (predict, export):
         named_endpoint(call, concurrency_limit=1, concurrency_id="use")
+    named_endpoint(apply, **ONE_FILE_AT_A_TIME)
 
 
 def _are_texts(given: list[Any]) -> bool:

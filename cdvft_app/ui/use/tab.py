@@ -12,7 +12,7 @@ import gradio as gr
 
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
@@ -23,12 +23,14 @@ from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import (
     answers,
+    apply,
     drawing,
     endpoints,
     examples,
     one_example,
     publish,
     races,
+    request,
     write,
 )
 from cdvft_app.ui.use.endpoints import own_picture
@@ -58,7 +60,8 @@ PROGRESS = gr.Progress()  # shows what `prepare` tells it over the handler's out
 def build(app: AppState) -> OnVisit:
     """Lay the tab out and connect it."""
     answering = Answering(app.store, lambda: app.queue.budget.spending(visitor(), "question"))
-    endpoints.register(app, answering)
+    of_files = apply.answering_of_files(app)
+    endpoints.register(app, answering, of_files)
 
     def write_folder(run_id: str, folder: Path) -> None:
         answering.ask("export", run_id=run_id, to=AS_TRAINED.key, out=str(folder))
@@ -90,6 +93,7 @@ def build(app: AppState) -> OnVisit:
             examples.section(app, answering, race, ASKING)
             gr.HTML("<h2>One of them</h2>", apply_default_css=False)
             run = gr.Radio([], label="Method", elem_id="use-run")
+            apply.build(app, of_files, run)
             gr.HTML(
                 "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
                 apply_default_css=False,
@@ -106,6 +110,7 @@ def build(app: AppState) -> OnVisit:
             refused = gr.HTML(elem_id="use-refused", apply_default_css=False)
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
             publish.build(run, write_folder, ASKING)
+            request.build(app, run)
 
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
@@ -211,9 +216,10 @@ def build(app: AppState) -> OnVisit:
 
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
-            prepare(find(app.store, run_id), _progress_to(progress))
+            run = find(app.store, run_id)
+            prepare(run, _progress_to(progress))
             asked = {"run_id": run_id, "to": kind, "rank": int(of_rank or 0)}
-            name = f"{exporter(kind).key}.zip"
+            name = file_name(run, exporter(kind).key)
             made = downloads.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]

@@ -4,58 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
 import numpy as np
 import pytest
-from listening import run
 from PIL import Image
 
-from cdvft_app.catalog import MODELS, get_model
+from cdvft_app.catalog import MODELS
 from cdvft_app.commands import FAILED, FINISHED
-from cdvft_app.commands import main as cli
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
-
-
-@pytest.fixture(scope="module")
-def home(request, tmp_path_factory):
-    """A store with a run on texts and one on images."""
-    folder = tmp_path_factory.mktemp("home")
-    store = RunStore(folder)
-    ids = {}
-    for kind in ("text", "image"):
-        plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
-        made = plan("cdvft", max_steps=4, learning_rate=0.1)
-        (record,) = store.create([made.settings], None, kind, "1:1")
-        heard, _ = run(made, rows, store.make_folder(record.id))
-        for event in heard:
-            store.append(record.id, event)
-        ids[kind] = record.id
-    (queued,) = store.create([made.settings], None, "waits")
-    ids["queued"] = queued.id
-    store.close()
-    return folder, ids
-
-
-@pytest.fixture
-def command(home, bert_folder, vit_folder, monkeypatch, capsys):
-    """Runs the command line; gives exit code, standard output, standard error."""
-    text = dataclasses.replace(get_model("minilm"), source="local", location=str(bert_folder))
-    image = dataclasses.replace(
-        get_model("vit_small", "image"), source="local", location=str(vit_folder), architecture=None
-    )
-    monkeypatch.setitem(MODELS, "minilm", text)  # type: ignore[arg-type]
-    monkeypatch.setitem(MODELS, "vit_small", dataclasses.replace(image, patch_size=16))  # type: ignore[arg-type]
-    monkeypatch.setenv("RUNS_DIR", str(home[0]))
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return left.value.code, *capsys.readouterr()
-
-    return call
 
 
 def test_texts_are_answered_as_the_run_answers(command, home, text_plan):

@@ -41,6 +41,13 @@ def test_a_clean_table_is_ready_to_be_learned(tmp_path):
     assert json.loads(json.dumps(as_dict(found)))["recipe"] == "sentiment"
 
 
+@pytest.mark.parametrize("odd", ["inf", "-Infinity", "nan", "NaN"])
+def test_numbers_with_a_comma_are_known_beside_what_is_no_number(tmp_path, odd):
+    rows = [(f"text {place}", f'"{place},5"') for place in range(30)]
+    found = looked(table_of(tmp_path, "text,score", [*rows, ("last", odd)]))
+    assert found.columns[1].type == "numbers with a comma" and "30" not in (found.problem or "")
+
+
 def test_every_fault_is_named_with_its_row_and_column(tmp_path):
     found = looked(made.faulty_csv(tmp_path / "faulty.csv", made.sentences(300)))
     said = " ".join(found.faults)

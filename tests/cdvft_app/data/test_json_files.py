@@ -25,6 +25,12 @@ def test_json_lines_name_the_line_that_is_none(tmp_path):
     assert "Row 2: it is no JSON" in said and "Row 3: it holds a list" in said
 
 
+def test_a_whole_number_is_one_class_however_it_is_written(tmp_path):
+    rows = "".join(f'{{"text": "a {n}", "label": {("1", "1.0", "0", "-0.0")[n % 4]}}}\n' for n in range(40))
+    kept = import_file(made.written(tmp_path, rows, "rows.jsonl"))
+    assert {label for _, label in values(kept)} == {"0", "1"}
+
+
 def test_half_a_character_costs_its_row_alone(tmp_path):
     rows = ['{"text": "a \\ud83d\\ude00", "label": "1"}', '{"text": "b \\ud800", "label": "2"}']
     rows += ['{"text": "c", "label": "\\udfff"}', '{"text": "d \\\\ud800", "label": "4"}']

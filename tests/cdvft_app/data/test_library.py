@@ -45,6 +45,16 @@ def test_nobody_sees_renames_deletes_or_trains_on_anothers_data(store, file):
     assert store.datasets.get(mine.id, "me").name == "reviews"
 
 
+def test_what_lies_here_is_given_again_by_the_beginning_of_its_sha256(store, file):
+    mine = library.give(store, file, "me", "tickets")
+    file.unlink()
+    again = library.given_before(store, mine.sha256[: library.SHORT_SHA256])
+    assert (again.sha256, again.name, again.rows) == (mine.sha256, "tickets", mine.rows)
+    assert [one.id for one in store.datasets.of(None)] == [again.id]
+    for name in (mine.sha256[:4], "tickets.csv", "0" * 64, "*" * 12):
+        assert library.given_before(store, name) is None
+
+
 def test_equal_files_count_for_each_and_stay_until_the_last_is_deleted(store, file):
     mine, yours = library.give(store, file, "me", "mine"), library.give(store, file, "you", "yours")
     assert mine.id != yours.id and mine.sha256 == yours.sha256

@@ -69,6 +69,7 @@ LEARNED = [
     ("conversation_column.jsonl", "generation", ("prompt",), "answer"),
     ("prompt_completion_messages.jsonl", "generation", ("prompt",), "answer"),
     ("alpaca.json", "generation", ("instruction", "input"), "output"),
+    ("alpaca_few_answers.jsonl", "generation", ("instruction", "input"), "output"),
     ("alpaca_text.jsonl", "generation", ("instruction",), "output"),
     ("dolly.jsonl", "generation", ("instruction", "context"), "response"),
     ("prompt_completion.jsonl", "generation", ("prompt",), "completion"),

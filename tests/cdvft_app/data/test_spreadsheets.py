@@ -178,6 +178,13 @@ def test_several_files_of_rows_are_one_dataset(tmp_path):
     assert "one.csv, row 14" in looked.faults[0]
 
 
+def test_several_packed_files_are_one_dataset_too(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(f"text,label\n{lines(12)}".encode()))
+    with packed_files(sorted(tmp_path.glob("*.gz")), Limits()) as whole:
+        assert import_file(whole).rows == 24
+
+
 def test_files_that_are_named_train_and_test_are_a_split(tmp_path):
     found = several(tmp_path, train_csv=f"text,label\n{lines(16)}", test_csv=f"text,label\n{lines(8, 100)}")
     data = inspect(found, "split").data

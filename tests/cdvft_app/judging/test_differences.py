@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cdvft_app.judging import evidence
-from cdvft_app.judging.evidence import (
+from cdvft_app.judging import judge
+from cdvft_app.judging.judge import (
     MAX_SEEDS,
     Mean,
     mcnemar,
@@ -29,7 +29,7 @@ FEW = 199  # rows drawn again so often, here
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(evidence, "RESAMPLES", FEW)
+    monkeypatch.setattr(judge, "RESAMPLES", FEW)
 
 
 def rouge(seed, rows=40, better=0.0):
@@ -113,15 +113,15 @@ def test_no_more_is_looked_up_at_once_than_fits(monkeypatch, most):
         at_once.append(len(sums) if sums.ndim > 2 else 1)
         return sums[..., 0] / count
 
-    monkeypatch.setattr(evidence, "RESAMPLES", 19)
-    monkeypatch.setattr(evidence, "_BATCH", 2 * 40 * most + 1 if most > 1 else 0)
+    monkeypatch.setattr(judge, "RESAMPLES", 19)
+    monkeypatch.setattr(judge, "_BATCH", 2 * 40 * most + 1 if most > 1 else 0)
     sides = (replace(of_scores(rouge(seed)), statistic=spied) for seed in (1, 2))
     over_rows(*[[side] for side in sides]).interval(0.95)
     assert max(at_once) == most
 
 
 def test_of_many_rows_the_jackknife_is_the_paired_t_test(few, monkeypatch):
-    monkeypatch.setattr(evidence, "MAX_RESAMPLED", 30)
+    monkeypatch.setattr(judge, "MAX_RESAMPLED", 30)
     for rows in (30, 31):
         first, second = rouge(1, rows, better=0.1), rouge(2, rows)
         found = over_rows([of_scores(first)], [of_scores(second)])

@@ -11,9 +11,7 @@ from scipy.stats import binom, pearsonr
 from sklearn.metrics import matthews_corrcoef
 
 from benchmarks.judge import ALARMS, METRICS, contest, share, verdict, words
-from cdvft_app.judging import evidence
-from cdvft_app.judging.evidence import mcnemar, over_rows
-from cdvft_app.judging.judge import Contestant, Pair, Run, half_of, holm, judge
+from cdvft_app.judging.judge import Contestant, Pair, Run, half_of, holm, judge, mcnemar, over_rows
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
 from cdvft_app.store.predictions import Predictions
 
@@ -195,7 +193,7 @@ def test_seeds_that_differ_count_for_methods_and_not_for_runs(monkeypatch):
     plain = [of_scores(rows % 100 < 80) for seed in range(5)]
     (found,) = judge([Pair((contestant("A", *lucky),), (contestant("B", *plain),))], "accuracy")
     assert (found.word, found.about) == ("not shown", "methods")
-    monkeypatch.setattr(evidence, "RESAMPLES", 199)
+    monkeypatch.setattr("cdvft_app.judging.judge.RESAMPLES", 199)
     assert over_rows(lucky, plain).p <= 2 / 200
 
 
@@ -211,7 +209,7 @@ def test_one_run_of_each_would_call_tied_methods_apart_too_often():
 
 @pytest.mark.parametrize("metric", ("matthews", "pearson", "rouge"))
 def test_tied_runs_are_seldom_called_apart(metric, monkeypatch):
-    monkeypatch.setattr(evidence, "RESAMPLES", 199)
+    monkeypatch.setattr("cdvft_app.judging.judge.RESAMPLES", 199)
     assert share(ALARMS, metric, 60, rows=80, seeds=1, apart=0.0) <= 0.08
 
 

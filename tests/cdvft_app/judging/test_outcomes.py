@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cdvft_app.events import Done, Started
-from cdvft_app.judging.evidence import standard_error
+from cdvft_app.judging.judge import standard_error
 from cdvft_app.judging.outcomes import (
     AXES,
     Outcome,

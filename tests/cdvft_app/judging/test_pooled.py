@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cdvft_app.judging.evidence import Mean, pooled
-from cdvft_app.judging.judge import Contestant, Pair, Run, judge, judge_pooled
+from cdvft_app.judging.judge import Contestant, Mean, Pair, Run, judge, judge_pooled, pooled
 from cdvft_app.judging.row_scores import of_scores
 
 ROWS, SEEDS = 400, 5

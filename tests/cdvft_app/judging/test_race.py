@@ -19,7 +19,7 @@ from cdvft_app.settings import RunSettings
 
 SETTINGS = {"model": "vit", "dataset": "mnist", "batch_size": 32}
 METHODS = ("cdvft", "lora", "fourierft")
-WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30}
+WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30, "head": 40}
 
 
 def outcome(method, **changed):
@@ -66,6 +66,41 @@ def test_a_race_without_cdvft_tells_of_all_pairs():
     race = judged_outcomes([outcome(method) for method in ("fourierft", "lora")])
     (said, _) = race.sentences
     assert said.startswith("LoRA r\u00a0=\u00a08 is ahead of FourierFT")
+
+
+def priced(wrong, **numbers):
+    """A race in which each method has so many rows of 100 wrong, and trains so many numbers."""
+    return judged_outcomes(
+        [
+            outcome(
+                method,
+                metric=1 - wrong[method] / 100,
+                answers=of_wrong(100, range(wrong[method])),
+                amounts={"parameters": many, "seconds": 3.5, "memory": None},
+            )
+            for method, many in numbers.items()
+        ]
+    )
+
+
+def test_the_cheapest_is_enough_where_no_method_is_shown_to_be_better():
+    race = priced({"head": 12, "cdvft": 11, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
+    assert race.advice == "Head only is enough: no method is shown to be better, and it is the cheapest."
+
+
+def test_what_is_behind_is_not_taken_however_cheap_it_is():
+    race = priced({"head": 40, "cdvft": 11, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
+    assert race.advice == (
+        "Take CDVFT m\u00a0=\u00a02: Head only is behind, and of the others it is the cheapest."
+    )
+    race = priced({"head": 70, "cdvft": 40, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
+    assert race.advice.startswith("Take LoRA r\u00a0=\u00a08: ") and race.advice.endswith("are behind.")
+
+
+def test_nothing_is_advised_where_nothing_is_known_of_chance():
+    unknown = {"answers": None, "evaluation_examples": None}
+    race = judged_outcomes([outcome(method, **unknown) for method in ("cdvft", "lora")])
+    assert race.advice == ""
 
 
 def test_what_cannot_be_compared_is_no_race():

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cdvft_app.judging.evidence import mcnemar, over_seeds
-from cdvft_app.judging.judge import Contestant, Pair, Run, _word, half_of, judge
+from cdvft_app.judging.judge import Contestant, Pair, Run, _word, half_of, judge, mcnemar, over_seeds
 from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.judging.verdict_text import settled_by
 

@@ -20,6 +20,7 @@ from cdvft_app.ui.use import endpoints, tab
 
 FORMATS = {
     "adapter": "Adapter, as it was trained",
+    "offline": "Adapter with its base model",
     "merged": "Merged: one plain model",
     "lora": "LoRA adapter",
     "script": "Python script",
@@ -43,12 +44,12 @@ def test_the_page_offers_every_format(store):
 
 def test_the_endpoint_takes_every_format(store):
     with gr.Blocks() as page:
-        endpoints.register(AppState.make(store, RunQueue(store)), Answering(store))
+        endpoints.register(AppState.make(store, RunQueue(store)), Answering(store), Answering(store))
     export = next(one.fn for one in page.fns.values() if one.api_name == "export")
     assert typing.get_args(typing.get_type_hints(export)["to"]) == tuple(FORMATS)
-    assert "to: adapter, merged, lora, script or notebook." in export.__doc__
+    assert "to: adapter, offline, merged, lora, script or notebook." in export.__doc__
     for unknown in ("../adapter", "pickle", "", None, ["lora"]):
-        with pytest.raises(gr.Error, match="it is one of adapter, merged, lora, script, notebook"):
+        with pytest.raises(gr.Error, match="it is one of adapter, offline, merged, lora, script, notebook"):
             export("no run", unknown)
 
 
@@ -57,7 +58,7 @@ def test_the_command_takes_every_format():
         main.app, ["export", "x", "--to", "pickle", "--out", "x"], env={"COLUMNS": "300"}
     )
     assert said.exit_code == 2
-    for option in ("folder", "zip", "merged", "lora", "script", "notebook"):
+    for option in ("folder", "zip", "offline", "merged", "lora", "script", "notebook"):
         assert f"'{option}'" in said.output
 
 
@@ -83,5 +84,5 @@ def test_what_the_page_is_told_names_no_folder_of_the_machine(run, store, tmp_pa
     with pytest.raises(ResultsError, match=r"^adapter.zip is already there") as refused:
         Questions(store).export(run.record.id, "adapter", str(tmp_path / "adapter.zip"))
     assert str(tmp_path) not in str(refused.value)
-    with pytest.raises(ResultsError, match="it is one of adapter, merged"):
+    with pytest.raises(ResultsError, match="it is one of adapter, offline, merged"):
         exporters.exporter("../../adapter")

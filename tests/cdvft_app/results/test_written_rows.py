@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cdvft_app.judging import row_scores
-from cdvft_app.judging.evidence import over_rows
+from cdvft_app.judging.judge import over_rows
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
 from cdvft_app.results.exporters import AS_TRAINED, Export

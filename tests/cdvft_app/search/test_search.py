@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 from in_process import InProcess
@@ -10,6 +11,7 @@ from searching import BEST_RATE, DIVERGES, Trainer
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
+from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -160,6 +162,22 @@ def test_a_grid_is_tried_whole(begin, store, trainer):
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
 
 
+def test_figures_come_with_what_there_is_to_draw(begin, store):
+    _, group_id = begin(SEARCH | {"m": [2, 3], "trials": 8, "pruner": "none"})
+    found = ended(store, group_id, 8)
+    drawn = dict(figures(found.studies[0]))
+    assert list(drawn) == [
+        "Validation loss, trial by trial",
+        "Every trial's settings",
+        "How much each setting matters",
+    ]
+    (bars,) = [one for one in drawn["How much each setting matters"]["data"] if one["type"] == "bar"]
+    assert sorted(bars["y"]) == ["learning_rate", "m"]
+    losses = drawn["Validation loss, trial by trial"]["data"][0]["y"]
+    assert list(losses) == [one.value for one in found.trials(0)]
+    assert all("template" not in one["layout"] for one in drawn.values()), "the page has its own colours"
+
+
 def test_epochs_and_layers_of_one_method(begin, store, trainer):
     asked = SEARCH | {"epochs": [1, 3], "target_modules": [["query"], ["query", "value"]], "trials": 8}
     _, group_id = begin(asked)
@@ -172,7 +190,11 @@ def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store, train
     queue, group_id = begin(SEARCH | {"trials": 3}, start=False)
     (run,) = store.group(group_id)
     store.remove(run.id)
-    assert study.advance(store, group_id) is None, "the search is gone with its last run"
+    assert study.advance(store, group_id) is None
+    journal = study.path(store, group_id)
+    assert journal is not None, "a search that begins has no run for a moment"
+    os.utime(journal, (0, 0))
+    assert study.advance(store, group_id) is None and study.groups(store) == [], "gone with its last run"
     _, group_id = begin(SEARCH | {"trials": 3}, start=False)
     queue.start()
     ended(store, group_id, 3)
@@ -227,7 +249,7 @@ def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store, tr
         ({"rates": [1]}, "rates are the lowest and the highest multiple"),
         ({"rates": [3, 1]}, "rates are the lowest and the highest multiple"),
         ({"trials": 0}, "trials: got 0"),
-        ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can search r"),
+        ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can vary r"),
         ({"base": {"methods": ["cdvft", "lora"]}, "epochs": [1, 2]}, "same epochs and target modules"),
         ({"grid": True, "rates": list(range(1, 13)), "m": list(range(2, 12))}, "make 120 trials"),
         ({"pruner": "axe"}, "pruner: got 'axe'"),

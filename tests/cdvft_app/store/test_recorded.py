@@ -16,7 +16,7 @@ from cdvft_app.store import predictions, recorded
 from cdvft_app.store.database import Database
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.history_file import import_untrusted
-from cdvft_app.store.records import StoreError, is_row
+from cdvft_app.store.records import NotOwner, StoreError, is_row
 from cdvft_app.store.runs import RunStore
 
 RUN = "recorded-sentiment-lora"
@@ -98,6 +98,12 @@ def test_nobody_changes_it(store: RunStore, change) -> None:
     assert store.get(RUN).state == "finished"
     assert sums(recorded.FOLDER) == before
     assert [*store.folders.path.iterdir()] == []
+
+
+@pytest.mark.parametrize("change", ["remove", "ask_to_stop"])
+def test_who_asks_for_a_change_is_told_why_not(store: RunStore, change: str) -> None:
+    with pytest.raises(NotOwner, match="ships with the program; nobody may change it"):
+        getattr(store, change)(RUN)
 
 
 def test_its_history_is_built_once_and_never_written(store: RunStore, own_cache: Path) -> None:

@@ -1,0 +1,265 @@
+"""Quality against trained numbers: every method at its own best rate, at as many settings as give it numbers.
+
+    python -m benchmarks.equal_numbers [--recipes mnist sentiment addresses sql] [--shard 1/2] [--publish]
+
+Of each setting (CDVFT m = 2 and 3 and with blocks, LoRA r = 1 to 16, DoRA, VeRA, FourierFT n = 250 to 4,000,
+C3A with two block sizes, the head alone, and full fine-tuning where it fits) `python -m cdvft_app search`
+finds the learning rate, with the same number of trials on validation rows, none of which is an evaluation
+row. Then it trains with seeds 0 to 4, which the search did not use, and is judged on the recipe's evaluation
+rows.
+
+It says how many hours it will take before it starts. A shard takes every n-th setting, so that several
+processes, here or elsewhere, share the work; each keeps what it has in build/equal_numbers after every run,
+and goes on there. `--publish` writes benchmarks/results/equal_numbers.json of all settings with five seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
+from benchmarks.machine import machine
+from benchmarks.record_sweep import read_once, run
+from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
+from cdvft_app.judging.row_scores import of_wrong
+from cdvft_app.judging.verdict import METHODS_FROM, Verdict
+from cdvft_app.settings import RunSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "equal_numbers.json"
+RACES = ROOT / "benchmarks" / "results" / "default_race.json"
+PARTS = ROOT / "build" / "equal_numbers"
+RECIPES = ("mnist", "sentiment", "addresses", "sql")
+TRIALS, RANDOM_TRIALS = 6, 3
+SIMILAR = 1.5
+"""As many numbers: neither trains more than so many times the other's."""
+Record = dict[str, Any]
+
+_SHARED = [
+    ("cdvft", {"m": 2}), ("cdvft", {"m": 3}), *(("lora", {"lora_r": r}) for r in (1, 2, 4, 8, 16)),
+    ("dora", {"dora_r": 8}), ("vera", {}), *(("fourierft", {"fourierft_n": n}) for n in (250, 1000, 4000)),
+]  # fmt: skip
+_WITH_HEAD = [
+    ("cdvft", {"m": 2, "block_size": 128}),
+    ("c3a", {"c3a_block_size": 384}), ("c3a", {"c3a_block_size": 128}), ("head", {}), ("full", {}),
+]  # fmt: skip
+_THAT_WRITE = [
+    ("cdvft", {"m": 2, "block_size": 64}), ("c3a", {"c3a_block_size": 192}), ("c3a", {"c3a_block_size": 64}),
+]  # fmt: skip
+SETTINGS: dict[str, list[tuple[str, dict[str, int]]]] = {
+    "mnist": [*_SHARED, *_WITH_HEAD],
+    "sentiment": [*_SHARED, *_WITH_HEAD],
+    "addresses": [*_SHARED, *_THAT_WRITE],
+    "sql": [*_SHARED, *_THAT_WRITE],
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One setting of one recipe: what a shard works on."""
+
+    recipe: str
+    method: str
+    sizes: tuple[tuple[str, int], ...]
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.method, *(f"{name}-{value}" for name, value in self.sizes)])
+
+    @property
+    def file(self) -> Path:
+        return PARTS / self.recipe / f"{self.name}.json"
+
+    def options(self) -> list[str]:
+        """Of the command that searches its rate."""
+        found = ["--recipe", self.recipe, "--methods", self.method]
+        for name, value in self.sizes:
+            found += [f"--{name.replace('_', '-')}", str(value)]
+        return [*found, "--trials", str(TRIALS), "--random-trials", str(RANDOM_TRIALS)]
+
+    def kept(self) -> Record:
+        """What is known of it so far."""
+        return json.loads(self.file.read_text()) if self.file.is_file() else {}
+
+
+def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]:
+    """Those of a shard: (2, 3) is every third one from the second on."""
+    number, of = shard
+    whole = [
+        Unit(recipe, method, tuple(sizes.items())) for recipe in recipes for method, sizes in SETTINGS[recipe]
+    ]
+    return whole[number - 1 :: of]
+
+
+def hours(left: Sequence[Unit]) -> float:
+    """Of the runs that are left, each as long as CDVFT's took in the recorded races."""
+    summary = json.loads(RACES.read_text())["summary"]
+    seconds = 0.0
+    for unit in left:
+        kept = unit.kept()
+        runs = (0 if "search" in kept else TRIALS) + len(SEEDS) - len(kept.get("runs", []))
+        seconds += runs * summary[unit.recipe]["cdvft"]["median_wall_seconds"]
+    return seconds / 3600
+
+
+def work(unit: Unit) -> None:
+    """Search its rate and train all seeds; goes on where it was cut off."""
+    kept = unit.kept()
+    if "search" not in kept:
+        kept["search"] = search(PARTS / "searches" / unit.recipe / unit.name, unit.options())
+        _keep(unit.file, kept)
+    (best,) = kept["search"]["race"]
+    settings = RunSettings.model_validate(best)
+    for seed in SEEDS[len(kept.setdefault("runs", [])) :]:
+        began = time.monotonic()
+        result = run(settings.model_copy(update={"seed": seed}))
+        kept["runs"].append({"seed": seed} | {name: result.get(name) for name in _KEPT})
+        _keep(unit.file, kept)
+        told = f"{result['metric']} {time.monotonic() - began:.0f} s"
+        print(f"{unit.recipe} {unit.name} seed {seed}: {told}", flush=True)
+
+
+_KEPT = ("metric", "rows", "wrong", "trainable_parameters", "failed")
+
+
+def _keep(file: Path, kept: Record) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(kept, indent=1) + "\n")
+    unfinished.replace(file)
+
+
+def publish() -> None:
+    """Every setting that has all its seeds; the settings that lack some are named, and left out."""
+    found: dict[str, list[Record]] = {}
+    lacking = []
+    for unit in units(RECIPES):
+        kept = unit.kept()
+        if len(kept.get("runs", [])) < len(SEEDS):
+            lacking.append(f"{unit.recipe} {unit.name}")
+            continue
+        found.setdefault(unit.recipe, []).append({"name": unit.name, "method": unit.method, **kept})
+    if not found:
+        print("Nothing is whole yet: no record is written.")
+        return
+    text = {
+        "command": "python -m benchmarks.equal_numbers",
+        "day": time.strftime("%d %B %Y"),
+        "machine": machine(),
+        "trials": TRIALS,
+        "search_seed": SEARCH_SEED,
+        "not_recorded": lacking,
+        "recipes": found,
+    }
+    _keep(RESULTS, text)
+    print(f"Wrote {RESULTS.name}; {len(lacking)} settings are not recorded.")
+
+
+# What the record says
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting: its trained numbers, its mean score over the seeds, and that one's interval."""
+
+    name: str
+    method: str
+    label: str
+    numbers: int
+    mean: float
+    low: float
+    high: float
+    settings: RunSettings
+    contestant: Contestant
+
+
+def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
+    """Of one recipe, with the fewest numbers first; without settings of which a run failed."""
+    found = []
+    for one in recorded:
+        if any(of.get("metric") is None for of in one["runs"]):
+            continue
+        settings = RunSettings.model_validate(one["search"]["race"][0])
+        label = settings.method.label().replace("\u00a0", " ")
+        runs = tuple(
+            Run(of["seed"], of["metric"], of["rows"], of_wrong(of["rows"], of["wrong"])) for of in one["runs"]
+        )
+        contestant = Contestant(label, runs)
+        mean = statistics.fmean(of["metric"] for of in one["runs"])
+        low, high = band(contestant, metric_name) or (mean, mean)
+        numbers = one["runs"][0]["trainable_parameters"]
+        found.append(Point(one["name"], one["method"], label, numbers, mean, low, high, settings, contestant))
+    return sorted(found, key=lambda point: point.numbers)
+
+
+def front(of: Sequence[Point]) -> list[Point]:
+    """Pareto's: those that no other beats or equals with as few numbers; the fewest numbers first."""
+    found: list[Point] = []
+    for point in sorted(of, key=lambda one: (one.numbers, -one.mean)):
+        if not found or point.mean > found[-1].mean:
+            found.append(point)
+    return found
+
+
+def at_equal_numbers(of: Sequence[Point], metric_name: str) -> list[tuple[Point, Point, Verdict]]:
+    """Each setting of CDVFT against every rival with about as many numbers; all are judged together."""
+    pairs = [
+        (own, rival)
+        for own in of
+        if own.method == "cdvft"
+        for rival in of
+        if rival.method != "cdvft" and own.numbers and rival.numbers
+        if max(own.numbers, rival.numbers) <= SIMILAR * min(own.numbers, rival.numbers)
+    ]
+    verdicts = judge([Pair((own.contestant,), (rival.contestant,)) for own, rival in pairs], metric_name)
+    return [(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
+
+
+def sentence(of: Sequence[Point], metric_name: str) -> str:
+    """At which number of trained values who is ahead of whom, by how much and how surely: the surest one."""
+    from cdvft_app.judging.verdict_text import result
+
+    judged = at_equal_numbers(of, metric_name)
+    if not judged:
+        return "No rival was recorded with as many numbers as CDVFT."
+    shown = [one for one in judged if one[2].word in ("ahead", "behind")]
+    own, rival, verdict = min(shown or judged, key=lambda one: 1.0 if one[2].p is None else one[2].p)
+    few = (
+        f"At {own.numbers:,} trained numbers ({rival.label}: {rival.numbers:,}), over {METHODS_FROM} seeds: "
+    )
+    told = few + result(verdict).replace("\u00a0", " ")
+    against = sum(one[2].word == "behind" for one in judged)
+    ahead = sum(one[2].word == "ahead" for one in judged)
+    return f"{told} Of {len(judged)} such pairs CDVFT is ahead in {ahead} and behind in {against}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES)
+    parser.add_argument("--shard", default="1/1", help="such as 2/3: the second of three")
+    parser.add_argument("--publish", action="store_true", help="train nothing, write the record")
+    chosen = parser.parse_args()
+    if chosen.publish:
+        publish()
+        return
+    number, _, of = chosen.shard.partition("/")
+    mine = units(chosen.recipes, (int(number), int(of)))
+    left = [unit for unit in mine if len(unit.kept().get("runs", [])) < len(SEEDS)]
+    print(f"{len(left)} of {len(mine)} settings are left: about {hours(left):.1f} hours.", flush=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with read_once():
+        for unit in left:
+            work(unit)
+    publish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Doubt: is it any better at the same number of trained values?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from benchmarks import equal_numbers as recorded
+from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, thin_line
+from cdvft_app import catalog
+from cdvft_app.methods import METHODS
+from cdvft_app.payloads.compare import EvidenceFigure
+from cdvft_app.ui.shared import form_address
+
+
+def equal_numbers() -> EvidenceFigure | None:
+    """Quality against trained numbers, of the recipe with the most settings; None where none is recorded."""
+    if not recorded.RESULTS.is_file():
+        return None
+    record = json.loads(recorded.RESULTS.read_text(encoding="utf-8"))
+    metrics = {
+        recipe: catalog.get_dataset(catalog.get_recipe(recipe).dataset).metric for recipe in record["recipes"]
+    }
+    found = {recipe: recorded.points(own, metrics[recipe]) for recipe, own in record["recipes"].items()}
+    drawn = max(found, key=lambda recipe: len(found[recipe]))
+    titles = {recipe: catalog.recipes()[recipe].title for recipe in found}
+    told = {recipe: recorded.sentence(own, metrics[recipe]) for recipe, own in found.items()}
+    lacking = record["not_recorded"]
+    return {
+        "key": "equal_numbers",
+        "doubt": "Is it better at the same number of trained values?",
+        "answer": told[drawn],
+        "figure": _drawn(found[drawn]),
+        "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
+        "line is Pareto's front",
+        "methods": [key for key in METHODS if any(point.method == key for point in found[drawn])],
+        "behind": [
+            "Every setting stands at its own best learning rate, found with the same number of trials on "
+            "validation rows.",
+            *(f"{titles[recipe]}: {text}" for recipe, text in told.items() if recipe != drawn),
+            *([f"Not recorded: {', '.join(lacking)}."] if lacking else []),
+        ],
+        "columns": ["Recipe", "Setting", "Trained numbers", "Mean", "Low", "High", "Learning rate"],
+        "rows": [
+            [recipe, point.label, point.numbers, round(point.mean, 4), round(point.low, 4),
+             round(point.high, 4), point.settings.method.learning_rate]
+            for recipe, own in found.items()
+            for point in own
+        ],
+        "source": of_machine(record["machine"]),
+        "command": record["command"],
+        "again": [
+            (form_address.query([own.settings, rival.settings]), f"{own.label} against {rival.label}")
+            for own, rival, _ in recorded.at_equal_numbers(found[drawn], metrics[drawn])
+        ],
+    }  # fmt: skip
+
+
+def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
+    front = recorded.front(points)
+    line = thin_line([one.numbers or 1 for one in front], [100 * one.mean for one in front])
+    traces = []
+    for method in dict.fromkeys(point.method for point in points):
+        own = [point for point in points if point.method == method]
+        spans = {
+            "type": "data", "symmetric": False, "thickness": 1,
+            "array": [100 * (one.high - one.mean) for one in own],
+            "arrayminus": [100 * (one.mean - one.low) for one in own],
+        }  # fmt: skip
+        traces.append(
+            of_method(method, [one.numbers or 1 for one in own], [100 * one.mean for one in own], "markers",
+                      error_y=spans, text=[one.label for one in own])
+        )  # fmt: skip
+    return figure([line, *traces], axis("trained numbers", log=True), {}, annotations=[name_of_y("right, %")])

@@ -1,0 +1,409 @@
+"""Steps that mend an uploaded table before anything is learned from it: pure functions, rows in, rows out.
+
+A step is a text, such as `merge-case`, `drop:n/a` or `cut:200`; steps are done in their order. They change
+labels and texts, or leave rows out. Those that change are done to all rows, also to those of a file that is
+evaluated on or applied to; those that leave rows out spare rows that are kept apart for evaluation.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from cdvft_app.catalog.conversations import is_conversation, messages_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+JOINED = "other"
+"""What rare classes become, unless another name is given."""
+
+
+@dataclass(frozen=True)
+class CleanedColumns:
+    """Which columns are read, and which holds the label; `kind` is what is learned."""
+
+    inputs: tuple[str, ...]
+    label: str
+    kind: Literal["text", "image", "generation"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step did: rows and different labels before and after it, and how many values it changed."""
+
+    step: str
+    rows: tuple[int, int]
+    labels: tuple[int, int]
+    changed: int
+
+    @property
+    def sentence(self) -> str:
+        parts = []
+        if self.rows[0] != self.rows[1]:
+            parts.append(f"{self.rows[0]:,} rows became {self.rows[1]:,}")
+        if self.labels[0] != self.labels[1]:
+            parts.append(f"{self.labels[0]:,} different labels became {self.labels[1]:,}")
+        if self.changed:
+            parts.append(f"{self.changed:,} value{'s' if self.changed > 1 else ''} changed")
+        return f"{self.step}: {', '.join(parts) or 'nothing to do'}."
+
+
+class InvalidStep(ValueError):
+    """No such step, or not with such an argument; the text says which there are."""
+
+
+Values = Sequence[str | None]
+MapText = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of step.
+
+    Attributes:
+        title: what it does, for a person.
+        argument: what stands after the colon; empty where nothing does.
+        texts: what becomes of a text, given the argument and the classes' names; None: nothing.
+        labels: what becomes of each label, given the argument and how often each is there; None: nothing.
+        kept: which rows stay, given argument, a number for each different input, and the labels; None: all.
+        drops_class: whether rows of the evaluation that it does not keep go, too: their class is no more.
+    """
+
+    title: str
+    argument: str = ""
+    texts: Callable[[str, Sequence[str]], MapText] | None = None
+    labels: Callable[[str, Mapping[str, int]], Mapping[str, str]] | None = None
+    kept: Callable[[str, np.ndarray, Values], list[bool]] | None = None
+    drops_class: bool = False
+
+
+# Labels
+
+
+def _one_spelling(_: str, counts: Mapping[str, int]) -> dict[str, str]:
+    """Labels that differ in capitals and spaces alone become the commonest of them."""
+    commonest: dict[str, str] = {}
+    for label in sorted(counts, key=lambda one: (-counts[one], one)):
+        commonest.setdefault(spelling(label), label)
+    return {label: commonest[spelling(label)] for label in counts}
+
+
+def spelling(label: str) -> str:
+    """What labels have in common that differ in capitals and spaces alone."""
+    return " ".join(label.split()).casefold()
+
+
+def _renamed(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
+    old, _, new = argument.partition("=")
+    return {label: new.strip() for label in counts if label == old.strip()}
+
+
+def _joined(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
+    least, _, name = argument.partition("=")
+    return {label: name.strip() or JOINED for label, count in counts.items() if count < int(least)}
+
+
+_COMMA = re.compile(r"([+-]?[0-9]+),([0-9]+)")
+
+
+def _with_points(_: str, counts: Mapping[str, int]) -> dict[str, str]:
+    return {label: _COMMA.sub(r"\1.\2", label) for label in counts if _COMMA.fullmatch(label)}
+
+
+# Texts
+
+_MARKUP = re.compile(r"<(?:!--|/?[a-zA-Z])[^<>]{0,1000}>")  # linear: no tag goes over another's beginning
+_BREAK = re.compile(r"<(?:br|/?p|/?div|/?li|/?tr|/?h[1-6])\b[^<>]{0,1000}>", re.IGNORECASE)
+_SPACES = re.compile(r"[ \t\u00a0]{2,}")
+
+
+def has_markup(text: str) -> bool:
+    return bool(_MARKUP.search(text)) or html.unescape(text) != text
+
+
+def _without_markup(_: str, __: Sequence[str]) -> MapText:
+    def strip(text: str) -> str:
+        if "<" not in text and "&" not in text:
+            return text
+        plain = html.unescape(_MARKUP.sub("", _BREAK.sub("\n", text)))
+        return _SPACES.sub(" ", plain).strip()
+
+    return strip
+
+
+def _first_words(argument: str, _: Sequence[str]) -> MapText:
+    most = int(argument)
+    words = re.compile(r"\S+")
+
+    def cut(text: str) -> str:
+        for place, word in enumerate(words.finditer(text)):
+            if place == most:
+                return text[: word.start()].rstrip()
+        return text
+
+    return cut
+
+
+HIDDEN = "…"
+
+
+def _without_labels(_: str, classes: Sequence[str]) -> MapText:
+    """The names of all classes go: of its own alone, what is left would tell."""
+    by_first_word: dict[str, list[str]] = {}
+    for name in sorted((one.lower() for one in classes if len(one) >= MIN_NAME), key=len, reverse=True):
+        if first := _WORD.match(name):
+            by_first_word.setdefault(first[0], []).append(name)
+
+    def hide(text: str) -> str:
+        parts, done, lower = [], 0, text.lower()
+        if len(lower) != len(text):  # of letters whose small one is two, places are not the same
+            return text
+        for word in _WORD.finditer(lower):
+            for name in by_first_word.get(word[0], ()) if word.start() >= done else ():
+                end = word.start() + len(name)
+                if lower.startswith(name, word.start()) and not _WORD.match(lower, end):
+                    parts += [text[done : word.start()], HIDDEN]
+                    done = end
+                    break
+        return "".join([*parts, text[done:]])
+
+    return hide
+
+
+_WORD = re.compile(r"\w+")
+MIN_NAME = 3  # letters of a class's name that is looked for in texts
+
+
+# Rows
+
+
+def _of_other_classes(argument: str, _: np.ndarray, labels: Values) -> list[bool]:
+    return [label != argument for label in labels]
+
+
+def _first_of_each(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
+    seen: set[tuple[int, str | None]] = set()
+    kept = []
+    for row in zip(inputs.tolist(), labels, strict=True):
+        kept.append(row not in seen)
+        seen.add(row)
+    return kept
+
+
+def _labels_of_inputs(inputs: np.ndarray, labels: Values) -> dict[int, Counter[str]]:
+    """How often each input has each label; rows without one do not count."""
+    found: dict[int, Counter[str]] = {}
+    for number, label in zip(inputs.tolist(), labels, strict=True):
+        if label:
+            found.setdefault(number, Counter())[label] += 1
+    return found
+
+
+def _undisputed(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
+    of_inputs = _labels_of_inputs(inputs, labels)
+    return [len(of_inputs.get(number, ())) < 2 for number in inputs.tolist()]
+
+
+def _of_the_majority(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
+    """Rows with the commonest label of their input; none where two are as common."""
+    wanted: dict[int, str | None] = {}
+    for number, counts in _labels_of_inputs(inputs, labels).items():
+        first, *others = counts.most_common(2)
+        wanted[number] = None if others and others[0][1] == first[1] else first[0]
+    return [
+        number not in wanted or label == wanted[number]
+        for number, label in zip(inputs.tolist(), labels, strict=True)
+    ]
+
+
+STEPS: Mapping[str, Step] = {
+    "merge-case": Step("Make labels one that differ in capitals or spaces only", labels=_one_spelling),
+    "rename": Step("Give a class another name, or that of another class", "OLD=NEW", labels=_renamed),
+    "drop": Step("Leave out the rows of a class", "CLASS", kept=_of_other_classes, drops_class=True),
+    "join-rare": Step("Join the classes with fewer rows than this", "ROWS or ROWS=NAME", labels=_joined),
+    "drop-repeats": Step("Leave out rows that repeat an input and its label", kept=_first_of_each),
+    "drop-contradictions": Step("Leave out inputs that come with different labels", kept=_undisputed),
+    "keep-majority": Step(
+        "Of inputs with different labels keep the rows with the commonest one", kept=_of_the_majority
+    ),
+    "strip-html": Step("Take HTML out of the texts", texts=_without_markup),
+    "hide-labels": Step("Take the names of the classes out of the texts", texts=_without_labels),
+    "cut": Step("Keep the first words of each text, so many", "WORDS", texts=_first_words),
+    "decimal-point": Step("Write the comma of decimal numbers as a point", labels=_with_points),
+}
+MAX_STEPS, MAX_LENGTH = 32, 200
+
+
+def title(step: str) -> str:
+    """What a step does, for a person: Leave out the rows of a class: n/a."""
+    kind, argument = _kind_of(step)
+    return f"{kind.title}: {argument}" if argument else kind.title
+
+
+_COMMA_BEFORE_STEP = re.compile(rf",(?=\s*(?:{'|'.join(STEPS)})(?:[:,]|\s*$))")
+
+
+def parse_steps(given: Iterable[str]) -> tuple[str, ...]:
+    """Steps out of texts such as "merge-case,drop:n/a"; a comma within a class's name stays.
+
+    Raises:
+        InvalidStep: one of them is none; says which there are.
+    """
+    steps = tuple(one.strip() for text in given for one in _COMMA_BEFORE_STEP.split(text) if one.strip())
+    for step in steps:
+        _require_valid(step)
+    if len(steps) > MAX_STEPS:
+        raise InvalidStep(f"There are {len(steps)} steps; at most {MAX_STEPS} are done.")
+    return steps
+
+
+def _require_valid(step: str) -> None:
+    name, colon, argument = step.partition(":")
+    if len(step) > MAX_LENGTH:
+        raise InvalidStep(f"A step has {len(step):,} characters; at most {MAX_LENGTH} are read.")
+    if name not in STEPS:
+        usage = ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
+        raise InvalidStep(f"There is no step “{step[:60]}”. The steps are {usage}.")
+    kind, argument = STEPS[name], argument.strip()
+    number, equals, new = argument.partition("=")
+    fits = {
+        "": not colon,
+        "CLASS": bool(argument),
+        "OLD=NEW": bool(number.strip() and equals and new.strip()),
+        "WORDS": argument.isdecimal() and 0 < int(argument) < 10**6,
+        "ROWS or ROWS=NAME": number.isdecimal()
+        and 0 < int(number) < 10**6
+        and (not equals or bool(new.strip())),
+    }[kind.argument]
+    if not fits:
+        wanted = f"{name}:{kind.argument}" if kind.argument else name
+        raise InvalidStep(f"“{step[:60]}” is not how this step is written; write {wanted}.")
+
+
+def clean(
+    rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], spared: Sequence[bool] | None = None
+) -> tuple[pa.Table, tuple[Done, ...]]:
+    """The rows after the steps, and what each of them did.
+
+    Args:
+        rows: with the columns that `columns` names as text.
+        columns: what is read and what is the label.
+        steps: of `parse_steps`.
+        spared: of each row whether it is kept apart for evaluation; None: none is.
+    """
+    done = []
+    kept_apart = list(spared) if spared is not None else [False] * rows.num_rows
+    for step in steps:
+        kind, argument = _kind_of(step)
+        before = _labels(rows, columns)
+        changed = 0
+        if kind.labels:
+            rows, changed = _with_labels(rows, columns, kind.labels(argument, Counter(filter(None, before))))
+        if kind.texts and columns.kind != "image":
+            rows, changed = _with_texts(rows, columns, kind.texts(argument, sorted({*filter(None, before)})))
+        count = rows.num_rows
+        if kind.kept:
+            fits = kind.kept(argument, _input_numbers(rows, columns), before)
+            if not kind.drops_class:
+                fits = [one or apart for one, apart in zip(fits, kept_apart, strict=True)]
+            rows = rows.filter(fits)
+            kept_apart = [apart for one, apart in zip(fits, kept_apart, strict=True) if one]
+        labels = len({*filter(None, before)}), len({*filter(None, _labels(rows, columns))})
+        done.append(Done(step, (count, rows.num_rows), labels, changed))
+    return rows, tuple(done)
+
+
+def mend_texts(texts: Sequence[str], steps: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Texts of new rows after the steps that change texts."""
+    found = list(texts)
+    for kind, argument in map(_kind_of, steps):
+        if kind.texts:
+            found = [_in_messages(one, kind.texts(argument, classes)) for one in found]
+    return found
+
+
+def mend_label(label: str, steps: Sequence[str], classes: Sequence[str]) -> str:
+    """The label of a new row after the steps that change labels, where the classes are known by now.
+
+    One that the steps cannot tell stays as it is.
+    """
+    for step in steps:
+        name, _, argument = step.partition(":")
+        if name == "merge-case":
+            label = next((one for one in classes if spelling(one) == spelling(label)), label)
+        elif name == "join-rare":
+            other = argument.partition("=")[2].strip() or JOINED
+            label = label if label in classes or other not in classes else other
+        elif labels := STEPS[name].labels:
+            label = labels(argument.strip(), {label: 1}).get(label, label)
+    return label
+
+
+def mend(rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], classes: Sequence[str]) -> pa.Table:
+    """New rows, of a file that is evaluated on, after the steps that change values; none is left out."""
+    for kind, argument in map(_kind_of, steps):
+        if kind.texts and columns.kind != "image":
+            rows, _ = _with_texts(rows, columns, kind.texts(argument, classes))
+    known = {one: mend_label(one, steps, classes) for one in {*filter(None, _labels(rows, columns))}}
+    return _with_labels(rows, columns, known)[0]
+
+
+def _kind_of(step: str) -> tuple[Step, str]:
+    name, _, argument = step.partition(":")
+    return STEPS[name], argument.strip()
+
+
+def _labels(rows: pa.Table, columns: CleanedColumns) -> list[str | None]:
+    return [one.strip() if one else None for one in rows.column(columns.label).to_pylist()]
+
+
+def _with_labels(rows: pa.Table, columns: CleanedColumns, to: Mapping[str, str]) -> tuple[pa.Table, int]:
+    import pyarrow as pa
+
+    labels = _labels(rows, columns)
+    found = [to.get(one, one) if one else one for one in labels]
+    place = rows.column_names.index(columns.label)
+    changed = sum(one != other for one, other in zip(labels, found, strict=True))
+    return rows.set_column(place, columns.label, pa.array(found, pa.string())), changed
+
+
+def _with_texts(rows: pa.Table, columns: CleanedColumns, map_text: MapText) -> tuple[pa.Table, int]:
+    """Batch by batch; how many values changed."""
+    import pyarrow as pa
+
+    changed = 0
+    for name in columns.inputs:
+        chunks = []
+        for chunk in rows.column(name).chunks:
+            texts = chunk.to_pylist()
+            found = [_in_messages(one, map_text) if one else one for one in texts]
+            changed += sum(one != other for one, other in zip(texts, found, strict=True))
+            chunks.append(pa.array(found, pa.string()))
+        rows = rows.set_column(rows.column_names.index(name), name, pa.chunked_array(chunks, pa.string()))
+    return rows, changed
+
+
+def _in_messages(text: str, map_text: MapText) -> str:
+    """Of a conversation what is said in it is changed, and not the JSON around it."""
+    if not text.startswith("[") or not is_conversation(text):
+        return map_text(text)
+    messages = [{**one, "content": map_text(one["content"])} for one in messages_of(text)]
+    return json.dumps(messages, ensure_ascii=False)
+
+
+def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
+    """A hash of each row's inputs, spaces around them aside."""
+    from cdvft_app.catalog.columns import connect, quoted
+
+    names = [quoted(name) for name in columns.inputs]
+    image = columns.kind == "image"
+    inputs = [f"r.{name}.bytes" if image else f"coalesce(trim(r.{name}), '')" for name in names]
+    with connect(r=rows.select(columns.inputs)) as connection:
+        return connection.execute(f"SELECT hash({', '.join(inputs)}) AS h FROM r").fetchnumpy()["h"]

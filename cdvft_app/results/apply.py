@@ -1,0 +1,315 @@
+"""A finished run applied to a file: its rows are answered in batches, and scored where they have labels."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cdvft_app.catalog import cleaning
+from cdvft_app.catalog.conversations import joined
+from cdvft_app.catalog.uploaded import IMAGE
+from cdvft_app.data.answered_file import Added, Answer, Answers, rows_of
+from cdvft_app.judging import row_scores
+from cdvft_app.judging.judge import Contestant, Run, band
+from cdvft_app.judging.row_scores import RowScores
+from cdvft_app.metrics import LabelledMetric, get_metric, measure_each_text, metric_title
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
+from cdvft_app.results.inputs import takes_pairs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cdvft_app.results.inference import SideBySide
+    from cdvft_app.tasks.base import Prediction, Task
+
+CHUNK = 256  # rows that are sorted by length and answered before anybody is told
+CHUNK_OF_PICTURES, CHUNK_OF_PROMPTS = 128, 16
+ONE_HOT = 4096  # rows
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Of a file: what is read, and the labels where it has some."""
+
+    inputs: tuple[str, ...]
+    label: str | None
+
+
+def columns_for(
+    run: FinishedRun, names: Sequence[str], *, inputs: Sequence[str] = (), label: str | None = None
+) -> Columns:
+    """The columns that the run was trained on, found in a file by their names, unless they are said.
+
+    Raises:
+        ResultsError: which column is missing, and which ones there are.
+    """
+    dataset, kind = run.plan.dataset, run.plan.model.kind
+    if (kind == "image") != (IMAGE in names):
+        have, takes = ("texts", "pictures") if kind == "image" else ("pictures", "texts")
+        raise ResultsError(f"This file has {have}, and {run.label} was trained on {takes}.")
+    for name in (*inputs, *([label] if label else [])):
+        if name not in names:
+            raise ResultsError(f"There is no column “{name[:80]}”. {_are(names)}")
+    uploaded = dataset.uploaded
+    wanted = uploaded.inputs if uploaded else dataset.text_columns
+    label = label or _named(names, (uploaded.label if uploaded else dataset.label_column) or "label")
+    if kind == "image":
+        return Columns((IMAGE,), label)
+    count = len(wanted) or 1
+    if inputs and (len(inputs) == count or (kind == "generation" and not takes_pairs(run))):
+        return Columns(tuple(inputs), label if label not in inputs else None)
+    if inputs:
+        raise ResultsError(
+            f"{run.label} reads {count} column{'s' if count > 1 else ''}; {len(inputs)} are given."
+        )
+    found = [_named(names, name) for name in wanted]
+    if wanted and all(found):
+        return Columns(tuple(name for name in found if name), label)
+    if count == 1 and len(names) == 1:
+        return Columns((names[0],), None)
+    lacking = [name for name, one in zip(wanted, found, strict=True) if not one]
+    raise ResultsError(
+        f"{run.label} was trained on the column “{'” and “'.join(lacking or ['text'])}”, which this file "
+        f"does not have. {_are(names)} Say what is to be read: --text NAME, for a pair twice."
+    )
+
+
+def _named(names: Sequence[str], wanted: str) -> str | None:
+    """The column of this name, capitals and spaces around it aside."""
+    if wanted in names:
+        return wanted
+    return next((name for name in names if name.strip().casefold() == wanted.strip().casefold()), None)
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"Its columns are {', '.join(f'“{name}”' for name in names[:30])}."
+
+
+def added_columns(run: FinishedRun, columns: Columns) -> list[Added]:
+    """What the answered file has besides its own: answer, confidence, and what the labels say of it."""
+    kind, metric = run.plan.model.kind, get_metric(run.plan.dataset.metric)
+    if metric.regression:
+        return [Added("value", "answer", float), *([Added("check", "error", float)] if columns.label else [])]
+    check = [] if not columns.label else [Added("check", "correct", bool)]
+    if check and kind == "generation" and metric.key != "exact_match":
+        check = [Added("check", metric.key, float)]
+    return [Added("value", "answer", str), Added("confidence", "confidence", float), *check]
+
+
+def about(run: FinishedRun, sha256: str, columns: Columns) -> dict[str, Any]:
+    """What answers are to, so that only the same question goes on with them."""
+    return {"run": run.record.id, "sha256": sha256, "inputs": list(columns.inputs), "label": columns.label}
+
+
+def answer_rows(
+    run: FinishedRun,
+    models: SideBySide,
+    folder: Path,
+    columns: Columns,
+    answers: Answers,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[int]:
+    """Answer the rows in the folder that have no answer yet, until `stopped()`; how many have one by then.
+
+    What is held at a time is a batch, however many rows there are.
+    """
+    yield answers.count
+    for rows in _chunks(folder, answers.count, _chunk(run)):
+        if stopped():
+            return
+        answers.add(_answers_to(run, models, rows, columns))
+        yield answers.count
+
+
+def _chunk(run: FinishedRun) -> int:
+    return {"text": CHUNK, "image": CHUNK_OF_PICTURES, "generation": CHUNK_OF_PROMPTS}[run.plan.model.kind]
+
+
+def _chunks(folder: Path, start: int, size: int) -> Iterator[list[dict[str, Any]]]:
+    for batch in rows_of(folder, start):
+        for place in range(0, len(batch), size):
+            part: pa.RecordBatch = batch.slice(place, size)
+            yield part.to_pylist()
+
+
+def _answers_to(
+    run: FinishedRun, models: SideBySide, rows: Sequence[dict[str, Any]], columns: Columns
+) -> list[Answer]:
+    asked = [_input(run, models.task, row, columns.inputs) for row in rows]
+    # Similar lengths side by side: batches have little padding.
+    places = sorted(
+        (place for place, one in enumerate(asked) if one is not None), key=lambda place: _length(asked[place])
+    )
+    found = dict(zip(places, models.answers(run.record.id, [asked[one] for one in places]), strict=True))
+    expected = [_expected(run, models.task, row, columns.label) for row in rows]
+    checks: dict[int, bool | float | None]
+    if run.plan.model.kind == "generation":
+        checks = {**_scores(run, found, expected)}
+    else:
+        checks = {place: _check(found[place], expected[place]) for place in places}
+    return [
+        Answer(*_said(found[place]), checks.get(place), expected[place])
+        if place in found
+        else Answer(None, expected=expected[place])
+        for place in range(len(rows))
+    ]
+
+
+def _input(run: FinishedRun, task: Task, row: dict[str, Any], names: Sequence[str]) -> Any:
+    """What is asked of a row as the run's task takes it; None where there is nothing to ask, or too much."""
+    kind, uploaded = run.plan.model.kind, run.plan.dataset.uploaded
+    if kind == "image":
+        from PIL import Image
+
+        return Image.open(io.BytesIO(row[IMAGE]["bytes"])).convert("RGB")
+    steps = uploaded.clean if uploaded else ()
+    texts = cleaning.mend_texts([(row[name] or "").strip() for name in names], steps, task.labels)
+    if kind == "generation":
+        from cdvft_app.tasks.base import InvalidInput
+
+        prompt = joined(dict(zip(names, texts, strict=True)), *names)
+        try:
+            task.examples([prompt])
+        except InvalidInput:
+            return None
+        return prompt or None
+    if not all(texts):
+        return None
+    return texts[0] if len(texts) == 1 else tuple(texts)
+
+
+def _length(asked: Any) -> int:
+    return len(asked) if isinstance(asked, str) else sum(map(len, asked)) if isinstance(asked, tuple) else 0
+
+
+def _expected(run: FinishedRun, task: Task, row: dict[str, Any], name: str | None) -> str | float | None:
+    """The row's label: a class that the run knows, a number, or a text; None where it has none."""
+    text = ((row[name] if name else None) or "").strip()
+    if not text:
+        return None
+    uploaded = run.plan.dataset.uploaded
+    if uploaded:
+        text = cleaning.mend_label(text, uploaded.clean, task.labels)
+    if run.plan.model.kind == "generation":
+        return text
+    if not task.labels:
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        return number if math.isfinite(number) else None
+    if text in task.labels:
+        return text
+    own = uploaded is None and text.isdecimal() and int(text) < len(task.labels)
+    return task.labels[int(text)] if own else None  # datasets of the catalogue write classes as numbers
+
+
+def _said(one: Prediction) -> tuple[str | float, float | None]:
+    """The answer, and its probability: of a text the geometric mean of those of its tokens."""
+    if one.text is not None:
+        logs = [math.log(max(share, 1e-9)) for _, share in one.tokens]
+        return one.text, round(math.exp(sum(logs) / len(logs)), 4) if logs else None
+    if one.label is not None:
+        return one.label, round(max(one.probabilities), 4)
+    assert one.value is not None
+    return float(f"{one.value:.6g}"), None
+
+
+def _check(found: Prediction, expected: str | float | None) -> bool | float | None:
+    if expected is None:
+        return None
+    return found.label == expected if found.value is None else float(f"{found.value - float(expected):.6g}")
+
+
+def _scores(
+    run: FinishedRun, found: dict[int, Prediction], expected: Sequence[str | float | None]
+) -> dict[int, bool | float]:
+    places = [place for place in found if expected[place] is not None]
+    if not places:
+        return {}
+    dataset = run.plan.dataset
+    texts = [found[place].text or "" for place in places], [str(expected[place]) for place in places]
+    scores = [one[dataset.metric] for one in measure_each_text(*texts, dataset)]
+    right_or_wrong = dataset.metric == "exact_match"
+    return {
+        place: score == 1 if right_or_wrong else round(score, 4)
+        for place, score in zip(places, scores, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of the rows with a label, with the judge's 95 % interval; `wrong` counts where right or wrong is all
+    there is."""
+
+    metric: str
+    value: float
+    interval: tuple[float, float] | None
+    rows: int
+    wrong: int | None
+
+    @property
+    def sentence(self) -> str:
+        metric = get_metric(self.metric)
+        text = f"{metric_title(self.metric)} {metric.format(self.value)}"
+        if self.interval:
+            low, high = map(metric.format, self.interval)
+            text += f" (95 % interval {low} to {high})"
+        text += f" over {self.rows:,} row{'s' if self.rows > 1 else ''} with a label"
+        if self.wrong is None:
+            return f"{text}."
+        return f"{text}; {self.wrong:,} {'is' if self.wrong == 1 else 'are'} wrong."
+
+
+def score_of(run: FinishedRun, labels: Sequence[str], answers: Iterable[Answer]) -> Score | None:
+    """The run's own metric over the answers whose row has a label; None without any.
+
+    Two numbers a row are held.
+    """
+    key = run.plan.dataset.metric
+    metric = get_metric(key)
+    known = (one for one in answers if one.check is not None)
+    if not isinstance(metric, LabelledMetric):
+        scores = np.fromiter((float(one.check or 0) for one in known), np.float64)
+        found = row_scores.of_scores(scores)
+        right: np.ndarray | None = scores == 1 if key == "exact_match" else None
+    elif metric.regression:
+        pairs = np.fromiter(
+            ((float(one.value or 0), float(one.expected or 0)) for one in known), np.dtype((np.float64, 2))
+        )
+        found = RowScores(np.arange(len(pairs)), _terms(metric, pairs[:, :1], pairs[:, 1]), metric.statistic)
+        right = None
+    else:
+        number = {name: place for place, name in enumerate(labels)}
+        places = np.fromiter(
+            ((number[str(one.value)], number[str(one.expected)]) for one in known), np.dtype((np.int64, 2))
+        )
+        terms = [
+            _terms(metric, np.eye(len(labels))[some[:, 0]], some[:, 1])
+            for some in np.array_split(places, max(1, math.ceil(len(places) / ONE_HOT)))
+        ]
+        found = RowScores(np.arange(len(places)), np.concatenate(terms), metric.statistic)
+        right = places[:, 0] == places[:, 1]
+    rows = len(found.rows)
+    if not rows:
+        return None
+    contestant = Contestant(run.label, (Run(run.record.settings.seed, found.score, rows, found),))
+    interval = band(contestant, key) if rows > 1 else None
+    return Score(key, found.score, interval, rows, None if right is None else int((~right).sum()))
+
+
+def _terms(metric: LabelledMetric, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return metric.row_terms(outputs, labels) if len(labels) else np.zeros((0, 1))
+
+
+def time_left(done: int, total: int, seconds: float, begun_with: int = 0) -> float | None:
+    """Seconds for the rest at the rate so far; None while nothing was answered."""
+    answered = done - begun_with
+    return None if answered <= 0 else (total - done) * seconds / answered

@@ -1,0 +1,102 @@
+"""Rows of a file in, rows of a file out, one after the other; what an exported apply.py needs beside it.
+
+It imports nothing of the app: exports have it beside them as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SEPARATORS = ",;\t|"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+SAMPLE = 1 << 16
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file; of a folder {"image": path} a picture."""
+    kind = path.suffix.lower()
+    if path.is_dir():
+        pictures = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURES)
+        yield from ({"image": str(one)} for one in pictures)
+    elif kind in (".jsonl", ".ndjson"):
+        with path.open(encoding=_encoding(path)) as file:
+            yield from (json.loads(line) for line in file if line.strip())
+    elif kind == ".json":
+        yield from json.loads(path.read_text(encoding=_encoding(path)))
+    elif kind == ".parquet":
+        import pyarrow.parquet as pq
+
+        for batch in pq.ParquetFile(path).iter_batches(1000):
+            yield from batch.to_pylist()
+    elif kind == ".xlsx":
+        import openpyxl
+
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = book.worksheets[0].iter_rows(values_only=True)
+        head = [str(one) for one in next(rows)]
+        yield from (dict(zip(head, row, strict=False)) for row in rows)
+    else:
+        with path.open(encoding=_encoding(path), newline="") as file:
+            sample = file.read(SAMPLE)
+            file.seek(0)
+            yield from csv.DictReader(file, delimiter=separator_of(sample))
+
+
+def separator_of(sample: str) -> str:
+    """The separator that comes most often in the first line."""
+    first = sample.partition("\n")[0]
+    return max(SEPARATORS, key=first.count)
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8 or UTF-16, by what the file holds, else Windows-1252."""
+    with path.open("rb") as file:
+        start = file.read(SAMPLE)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return "utf-8-sig" if error.start > len(start) - 4 else "cp1252"
+    return "utf-8-sig"
+
+
+def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
+    """Write rows as CSV, TSV, JSONL or .xlsx, by the ending; how many there were. Texts are no formulas."""
+    kind, count = path.suffix.lower(), 0
+    if kind == ".xlsx":
+        from openpyxl import Workbook
+        from openpyxl.cell import WriteOnlyCell
+
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet()
+        for row in rows:
+            if not count:
+                sheet.append([*row])
+            cells = []
+            for value in row.values():
+                cell = WriteOnlyCell(sheet, value)
+                if isinstance(value, str):
+                    cell.data_type = "s"
+                cells.append(cell)
+            sheet.append(cells)
+            count += 1
+        book.save(path)
+        return count
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer: Any = None
+        for row in rows:
+            count += 1
+            if kind == ".jsonl":
+                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                continue
+            if writer is None:
+                separator = "\t" if kind == ".tsv" else ","
+                writer = csv.DictWriter(file, [*row], delimiter=separator, lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+    return count

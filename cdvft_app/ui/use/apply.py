@@ -1,0 +1,218 @@
+"""A file of a visitor's answered by one of the race's runs, and given back with the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import closing
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from anyio import CapacityLimiter
+
+from cdvft_app.catalog.uploaded import IMAGE
+from cdvft_app.data.answered_file import (
+    WRITERS,
+    Written,
+    read_unlabelled_in_child,
+    write_answered_in_child,
+)
+from cdvft_app.data.imported_table import row_errors_of
+from cdvft_app.data.source import DataRefused, limits
+from cdvft_app.data.spreadsheets import SPREADSHEETS
+from cdvft_app.data.zip_file import PICTURES, TABLES
+from cdvft_app.public import intake
+from cdvft_app.public.budget import duration
+from cdvft_app.results.answering import Answering
+from cdvft_app.results.apply import Columns, Score, added_columns, columns_for, time_left
+from cdvft_app.results.finished_run import ResultsError, find, prepare
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared.pool import Closable, in_threads
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.quiet import QUIET
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
+
+ENDINGS = (*TABLES, ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", *SPREADSHEETS, *PICTURES)
+UPDATE_SECONDS = 0.25
+THREADS = 8  # visitors who wait for their turn hold none of them
+SPENT = "answering of files"
+ONE_FILE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "apply"}
+NO_TIME = "Your time on this server is used up. What was answered is kept for an hour: go on then."
+
+
+def answering_of_files(app: AppState) -> Answering:
+    """In a process of its own, so that nobody's question waits for a file."""
+    return Answering(app.store, lambda: app.queue.budget.spending(visitor(), SPENT))
+
+
+def within_budget(app: AppState, answers: Generator[Any, None, None]) -> Iterator[Any]:
+    """The items of an answer, until the visitor's time on this server is used up.
+
+    Raises:
+        ResultsError: it is.
+    """
+    left, began = app.queue.budget.left(visitor()), time.monotonic()
+    with closing(answers):
+        for item in answers:
+            yield item
+            if left is not None and time.monotonic() - began > left:
+                raise ResultsError(NO_TIME)
+
+
+def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
+    """Lay the part out: `run` says which one answers."""
+    threads = CapacityLimiter(THREADS)
+    working: set[str | None] = set()  # the session whose file is being answered
+
+    gr.HTML(
+        "<h3>Apply to a file</h3><p class='hint'>Its rows come back answered; with labels, scored.</p>",
+        apply_default_css=False,
+    )
+    file = gr.File(label="File to answer", file_types=[*ENDINGS], elem_id="use-apply-file", height=120)
+    opened = gr.State(None)
+    with gr.Column(visible=False) as fields:
+        read = gr.Dropdown(
+            [], multiselect=True, max_choices=2, label="Column to read", elem_id="use-apply-read"
+        )
+        label = gr.Dropdown(
+            [], label="Column of labels", info="If it has one: for a score.", elem_id="use-apply-label"
+        )
+        ending = gr.Dropdown([*WRITERS], label="Give it back as", elem_id="use-apply-as")
+        with gr.Row(elem_classes=["go-buttons"]):
+            start = gr.Button("Answer the file", elem_id="use-apply-start")
+            stop = gr.Button("Stop", interactive=False, elem_id="use-apply-stop")
+    said = gr.HTML(elem_id="use-apply-said", apply_default_css=False)
+    answered = gr.File(label="Answered file", interactive=False, visible=False, elem_id="use-apply-answered")
+
+    def open_file(given: object, run_id: object, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
+        hidden = gr.update(visible=False)
+        if not isinstance(given, str):
+            return [None, hidden, *[gr.skip()] * 3, "", hidden]
+        try:
+            path = Path(given)
+            folder = downloads.new_file("rows")
+            folder.mkdir()
+            with intake.turn(app.queue.budget, visitor()):
+                kept = read_unlabelled_in_child(
+                    path, folder, limits(), lambda fraction, text: progress(fraction, desc=text)
+                )
+            names = [name for name in kept.columns if name != IMAGE]
+            try:
+                columns, question = columns_for(find(app.store, run_id), kept.columns), ""
+            except ResultsError as error:
+                columns, question = Columns((), None), str(error)
+        except (DataRefused, ResultsError, StoreError) as error:
+            return [None, hidden, *[gr.skip()] * 3, problem(str(error)), hidden]
+        own = path.suffix.lower()
+        faults = row_errors_of(kept).sentences()
+        found = f"{kept.rows:,} rows." if not question else question.partition(" Say what")[0]
+        return [
+            {"path": str(path), "folder": str(folder), "sha256": kept.sha256, "rows": kept.rows,
+             "columns": kept.columns},
+            gr.update(visible=True),
+            gr.update(choices=names, value=[*columns.inputs], visible=kept.kind != "image"),
+            gr.update(choices=[("None", ""), *((name, name) for name in names)], value=columns.label or ""),
+            own if own in WRITERS else ".csv",
+            _sentences([found, *(f"Left out: {one}" for one in faults)]),
+            hidden,
+        ]  # fmt: skip
+
+    file.change(
+        open_file, [file, run], [opened, fields, read, label, ending, said, answered],
+        concurrency_limit=16, concurrency_id="data", api_visibility="private", show_progress_on=said,
+    )  # fmt: skip
+
+    def answering_of(
+        given: dict[str, Any], run_id: object, wanted: Sequence[str], of_labels: str, to: str
+    ) -> Generator[tuple[str, Path | None], None, None]:
+        """What to say, again and again, and at the end the file."""
+        found = find(app.store, run_id)
+        inputs = [one for one in wanted if one != IMAGE] if isinstance(wanted, list) else []
+        columns = columns_for(found, given["columns"], inputs=inputs, label=of_labels or None)
+        prepare(found)
+        folder, total, score = Path(given["folder"]), given["rows"], None
+        began, first = time.monotonic(), None
+        asked: dict[str, Any] = {"inputs": columns.inputs, "label": columns.label if of_labels else None}
+        columns = Columns(columns.inputs, asked["label"])
+        done, ended, told = 0, False, 0.0
+        asked |= {"run_id": found.record.id, "folder": str(folder), "sha256": given["sha256"]}
+        for item in within_budget(app, answering.stream("apply", **asked)):
+            if not isinstance(item, int):
+                score, ended = item, True
+                continue
+            done, first = item, item if first is None else first
+            if time.monotonic() - told < UPDATE_SECONDS:
+                continue
+            told = time.monotonic()
+            rest = time_left(done, total, told - began, first)
+            left = "" if rest is None else f", {duration(rest)} left"
+            yield f"{done:,} of {total:,} rows{left}.", None
+        if not ended:
+            yield f"Stopped after {done:,} of {total:,} rows; “Answer the file” goes on.", None
+            return
+        added, name = added_columns(found, columns), f"{Path(given['path']).stem} answered{to}"
+        written: list[Written] = []
+
+        def write(out: Path) -> None:
+            with intake.turn(app.queue.budget, visitor()):
+                written.append(
+                    write_answered_in_child(
+                        Path(given["path"]), out, folder, inputs=columns.inputs, added=added, limits=limits()
+                    )
+                )
+
+        made = downloads.export(name, write)
+        yield _summary(written[0], score), made
+
+    async def answer(  # noqa: PLR0917 - Gradio hands arguments over by their places
+        given: object, run_id: object, wanted: list[str], of_labels: str, to: str, request: gr.Request
+    ) -> AsyncIterator[list[Any]]:
+        hidden = gr.update(visible=False)
+        if not isinstance(given, dict) or to not in WRITERS:
+            yield [problem("Choose a file first."), hidden, gr.update(interactive=False)]
+            return
+        work = Closable(answering_of(given, run_id, wanted, of_labels, to))
+        working.add(request.session_hash)
+        try:
+            yield [_sentences(["Getting the model ready …"]), hidden, gr.update(interactive=True)]
+            async for text, made in in_threads(work, threads):
+                shown = gr.update(value=str(made), visible=True) if made else gr.skip()
+                yield [text if made else _sentences([text]), shown, gr.skip()]
+            yield [gr.skip(), gr.skip(), gr.update(interactive=False)]
+        except (DataRefused, ResultsError, StoreError) as error:
+            yield [problem(str(error)), hidden, gr.update(interactive=False)]
+        finally:  # also of a visitor who has gone
+            working.discard(request.session_hash)
+            work.close()
+
+    start.click(
+        answer, [opened, run, read, label, ending], [said, answered, stop],
+        **ONE_FILE_AT_A_TIME, api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+
+    def stop_answering(request: gr.Request) -> None:
+        if request.session_hash in working:
+            answering.stop()
+
+    stop.click(stop_answering, None, None, queue=False, show_progress="hidden", api_visibility="private")
+    run.change(lambda: ["", gr.update(visible=False)], None, [said, answered], **QUIET)
+
+
+def _sentences(given: Sequence[str]) -> str:
+    return "".join(f'<p class="quiet" role="status">{escape(one)}</p>' for one in given[:20])
+
+
+def _summary(written: Written, score: Score | None) -> str:
+    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered."]
+    if not score:
+        return _sentences(sentences)
+    rows = "".join(
+        f"<li>{escape(f'Row {one.row}: {one.answer}, not {one.expected}: {one.read}')}</li>"
+        for one in written.wrong
+    )
+    worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
+    return _sentences([*sentences, score.sentence]) + worst

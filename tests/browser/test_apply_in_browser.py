@@ -1,0 +1,129 @@
+"""Use, Apply to a file: columns found or asked for, progress, stop and go on, the file, the score."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import made
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Page, expect
+from studio import Server, Visit, axe_violations
+from waiting import wait_for
+
+from cdvft_app.catalog import MODELS, get_model, resolve
+from cdvft_app.catalog.dataset_readers import Rows
+from cdvft_app.results import apply as applying
+from cdvft_app.results.answering import Answering, Questions
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app"))  # where tiny models are made
+
+pytestmark = pytest.mark.browser
+HELD: list[int] = []  # after so many rows an answer waits to be stopped
+
+
+@pytest.fixture(scope="module")
+def run_id(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A finished run, for which this process answers."""
+    import tiny_models
+    from listening import run
+
+    folder = tiny_models.bert(tmp_path_factory.mktemp("bert"))
+    tiny = dataclasses.replace(get_model("minilm"), source="local", location=str(folder))
+    rows = Rows(
+        tiny_models.reviews(60, seed=1), tiny_models.reviews(24, seed=2), ("negative", "positive"), None
+    )
+    stopped: list[bool] = []
+
+    def stream_here(self: Answering, question: str, **about: object) -> Iterator[object]:
+        stopped.clear()
+        questions = Questions(RunStore(self._store.root), lambda: bool(stopped))
+        for item in getattr(questions, question)(**about):
+            yield item
+            if HELD and item == HELD[0]:
+                wait_for(lambda: stopped)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "minilm", tiny)  # type: ignore[arg-type]
+        patch.setattr(Answering, "stream", stream_here)
+        patch.setattr(Answering, "stop", lambda self: stopped.append(True))
+        plan = resolve(RunSettings(method="cdvft", max_steps=12, batch_size=8))
+        (record,) = server.store.create([plan.settings], "somebody", "Films", "1:1")
+        heard, _ = run(plan, rows, server.store.make_folder(record.id))
+        for event in heard:
+            server.store.append(record.id, event)
+        yield record.id
+
+
+@pytest.fixture
+def page(visit: Visit, run_id: str) -> Page:
+    return visit(f"?tab=use&run={run_id}", ready="#use-apply-file")
+
+
+def give(page: Page, file: Path) -> None:
+    page.locator("#use-apply-file input").set_input_files(file)
+
+
+def answered(page: Page, tmp_path: Path) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        page.locator("#use-apply-answered a[download]").first.click()
+    download.value.save_as(tmp_path / "answered.csv")
+    return list(csv.DictReader((tmp_path / "answered.csv").open(encoding="utf-8")))
+
+
+def test_a_file_comes_back_answered_and_scored(page: Page, tmp_path: Path):
+    give(page, made.written(tmp_path, "text,label,n\ngood film,1,-5\nbad film,0,+49\n,1,7\n", "new.csv"))
+    expect(page.locator("#use-apply-said")).to_contain_text("3 rows.")
+    expect(page.locator("#use-apply-label input")).to_have_value("label")
+    page.locator("#use-apply-start").click()
+    said = page.locator("#use-apply-said")
+    expect(said).to_contain_text("2 of 3 rows are answered.")
+    expect(said).to_contain_text("over 2 rows with a label")
+    rows = answered(page, tmp_path)
+    assert [row["n"] for row in rows] == ["-5", "+49", "7"]
+    assert [*rows[0]] == ["text", "label", "n", "answer", "confidence", "correct"]
+    assert not axe_violations(page)
+
+
+def test_a_column_of_another_name_is_asked_for(page: Page, tmp_path: Path):
+    give(page, made.written(tmp_path, "id,opinion\n1,good film\n2,bad film\n", "new.csv"))
+    expect(page.locator("#use-apply-said")).to_contain_text("“text”, which this file does not have")
+    page.locator("#use-apply-read input").click()
+    page.get_by_role("option", name="opinion").click()
+    page.keyboard.press("Escape")
+    page.locator("#use-apply-start").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
+
+
+def test_what_is_stopped_goes_on(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(applying, "CHUNK", 100)
+    HELD.append(500)
+    lines = "".join(f"good film {place}\n" for place in range(2000))
+    give(page, made.written(tmp_path, "text\n" + lines, "new.csv"))
+    expect(page.locator("#use-apply-said")).to_contain_text("2,000 rows.")
+    page.locator("#use-apply-start").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("of 2,000 rows")
+    page.locator("#use-apply-stop").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("Stopped after 500 of 2,000 rows")
+    HELD.clear()
+    page.locator("#use-apply-start").click()
+    expect(page.locator("#use-apply-said")).to_contain_text(
+        "2,000 of 2,000 rows are answered.", timeout=60_000
+    )
+    assert len(answered(page, tmp_path)) == 2000
+
+
+def test_programs_get_answers_and_score(server: Server, run_id: str):
+    client = Client(server.url, verbose=False)
+    found = client.predict(
+        run_id, "text,label\ngood film,1\nbad film,0\n", token="somebody", api_name="/apply"
+    )
+    assert [one["row"] for one in found["answers"]] == [2, 3]
+    assert {*found["answers"][0]} == {"row", "answer", "confidence", "correct"}
+    assert found["score"]["rows"] == 2 and "accuracy" in found["score"]["sentence"].lower()

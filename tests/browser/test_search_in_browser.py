@@ -1,0 +1,71 @@
+"""A search for settings in Chromium: begun from the form, stopped, gone on with, found by its link, raced."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from studio import Hold, Visit, axe_violations, fill_in
+
+pytestmark = pytest.mark.browser
+
+
+def begin(page: Page, trials: str) -> None:
+    page.get_by_role("button", name="Find the settings").click()
+    fill_in(page.locator("#search-trials input"), trials)
+    expect(page.locator("#search-promise")).to_contain_text("trials, one after the other")
+    page.get_by_role("button", name="Start the search").click()
+
+
+def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: Hold) -> None:
+    page = visit("?tab=train&recipe=sentiment&methods=cdvft,lora", ready="#start:enabled")
+    hold(5)
+    begin(page, "4")
+    view = page.locator("#search")
+    status = view.locator(".status")
+    expect(status).to_contain_text("1 of at most 8 trials · searching")
+    view.get_by_role("button", name="Stop the search").click()
+    expect(status).to_contain_text("Go on resumes the trial")
+    hold(None)
+    view.get_by_role("button", name="Go on").click()
+    expect(status).to_have_text("8 of at most 8 trials · ended")
+    expect(view.locator(".seen").first).to_contain_text("the best of 4 trials is learning rate")
+    expect(view.locator(".searched-method")).to_have_count(2)
+    view.locator("figure .chart svg").nth(3).wait_for()  # two figures of each method
+    assert re.search(r"[?&]search=[0-9a-f]{32}", page.url)
+    if shot := os.environ.get("CDVFT_SHOT"):
+        page.screenshot(path=shot, full_page=True)
+    assert axe_violations(page, "#search") == []
+    assert axe_violations(page, "#find-settings") == []
+
+    other = visit(page.url.split("/")[-1], ready="#search .searched-method")
+    expect(other.locator("#search .status")).to_have_text("8 of at most 8 trials · ended")
+    expect(other.get_by_role("button", name="Stop the search")).to_be_hidden()
+
+    view.get_by_role("button", name="Race the best of each").click()
+    rate = page.get_by_label("Learning rate of CDVFT")
+    expect(rate).not_to_have_value("")
+    view.get_by_role("button", name="Close").click()
+    expect(view.locator("section.search")).to_be_hidden()
+    assert "search=" not in page.url
+
+
+def test_a_phone_has_no_horizontal_scroll(visit: Visit) -> None:
+    page = visit("?tab=train", ready="#start:enabled", viewport={"width": 390, "height": 800})
+    settings = page.locator('#choose .fold-settings[aria-expanded="false"]')
+    if settings.count():
+        settings.click()
+    begin(page, "1")
+    page.locator("#search figure .chart svg").first.wait_for()
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+
+
+def test_what_cannot_be_searched_is_said_before_it_begins(visit: Visit) -> None:
+    page = visit("?tab=train", ready="#start:enabled")
+    page.get_by_role("button", name="Find the settings").click()
+    fill_in(page.locator("#search-trials input"), "many")
+    expect(page.locator("#search-promise")).to_contain_text("many")
+    expect(page.get_by_role("button", name="Start the search")).to_be_disabled()

@@ -1,0 +1,62 @@
+"""A store with finished runs on tiny models, and the command line on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import pytest
+from listening import run
+
+from cdvft_app.catalog import MODELS, get_model
+from cdvft_app.commands import main as cli
+from cdvft_app.store.runs import RunStore
+
+
+@pytest.fixture(scope="module")
+def home(request, tmp_path_factory):
+    """A store with a run on texts and one on images."""
+    folder = tmp_path_factory.mktemp("home")
+    store = RunStore(folder)
+    ids = {}
+    for kind in ("text", "image"):
+        plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
+        made = plan("cdvft", max_steps=4, learning_rate=0.1)
+        (record,) = store.create([made.settings], None, kind, "1:1")
+        heard, _ = run(made, rows, store.make_folder(record.id))
+        for event in heard:
+            store.append(record.id, event)
+        ids[kind] = record.id
+    (queued,) = store.create([made.settings], None, "waits")
+    ids["queued"] = queued.id
+    store.close()
+    return folder, ids
+
+
+@pytest.fixture
+def tiny_models(bert_folder, vit_folder, llama_folder, monkeypatch):
+    """In the catalogue, in place of those that recipes train."""
+    text = dataclasses.replace(get_model("minilm"), source="local", location=str(bert_folder))
+    image = dataclasses.replace(
+        get_model("vit_small", "image"), source="local", location=str(vit_folder), architecture=None
+    )
+    monkeypatch.setitem(MODELS, "minilm", text)  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS, "vit_small", dataclasses.replace(image, patch_size=16))  # type: ignore[arg-type]
+    writer = dataclasses.replace(
+        get_model("smollm2", "generation"), source="local", location=str(llama_folder)
+    )
+    monkeypatch.setitem(MODELS, "smollm2", writer)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def command(home, tiny_models, monkeypatch, capsys):
+    """Runs the command line; gives exit code, standard output, standard error."""
+    monkeypatch.setenv("RUNS_DIR", str(home[0]))
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return call

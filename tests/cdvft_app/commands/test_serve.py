@@ -1,0 +1,262 @@
+"""serve: OpenAI's chat completions and JSON, asked over HTTP; adapters of one base in one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+
+import httpx
+import made
+import pytest
+from listening import run
+
+from cdvft_app.commands import INVALID
+from cdvft_app.commands.serve import application
+from cdvft_app.results.finished_run import FinishedRun, load
+from cdvft_app.results.serving import SharedModel, serve_runs
+from cdvft_app.store.runs import RunStore
+
+SAID = [{"role": "user", "content": "seven"}]
+
+
+@pytest.fixture(scope="module")
+def runs(request, tmp_path_factory) -> dict[str, FinishedRun]:
+    """Two runs of CDVFT that write, with other seeds, one of LoRA; the same of texts; one of images."""
+    store = RunStore(tmp_path_factory.mktemp("served"))
+    found = {}
+    for kind, name, method, seed in (
+        ("answer", "first", "cdvft", 0),
+        ("answer", "second", "cdvft", 1),
+        ("answer", "third", "lora", 0),
+        ("text", "films", "cdvft", 0),
+        ("text", "reviews", "cdvft", 1),
+        ("text", "heads", "head", 0),
+        ("image", "greys", "cdvft", 0),
+    ):
+        plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
+        made_plan = plan(method, max_steps=8, learning_rate=0.05, seed=seed)
+        (record,) = store.create([made_plan.settings], None, name, "1:1")
+        heard, _ = run(made_plan, rows, store.make_folder(record.id))
+        for event in heard:
+            store.append(record.id, event)
+        kept = store.get(record.id)
+        assert kept is not None
+        found[name] = FinishedRun(kept, made_plan, store.folder(record.id) / "adapter")
+    return found
+
+
+@pytest.fixture(scope="module")
+def models(runs) -> list[SharedModel]:
+    return serve_runs(list(runs.values()))
+
+
+@pytest.fixture
+def ask(models):
+    """`ask(call)`: what an async function of a client gets; `key` as for `application`."""
+
+    def go(call, key: str = ""):
+        async def asked():
+            app = application(models, key)
+            async with app.router.lifespan_context(app):
+                transport = httpx.ASGITransport(app)
+                async with httpx.AsyncClient(transport=transport, base_url="http://served") as client:
+                    return await call(client)
+
+        return asyncio.run(asked())
+
+    return go
+
+
+def posted(path, **body):
+    return lambda client: client.post(path, json=body)
+
+
+def test_adapters_of_one_base_share_it(models):
+    assert [[one.name for one in shared.served] for shared in models] == [
+        ["first-cdvft", "second-cdvft"], ["third-lora"], ["films-cdvft", "reviews-cdvft"], ["heads-head"],
+        ["greys-cdvft"],
+    ]  # fmt: skip
+
+
+def alone(finished: FinishedRun, text: str) -> str:
+    """What the run answers by itself."""
+    task, _ = load(finished)
+    (found,) = task.predict([text])
+    return (found.text or "").removesuffix("…")
+
+
+def test_a_completion_is_what_the_run_answers(ask, runs):
+    answer = ask(posted("/v1/chat/completions", model="first-cdvft", messages=SAID, max_tokens=400))
+    said = answer.json()
+    assert answer.status_code == 200 and said["object"] == "chat.completion"
+    (choice,) = said["choices"]
+    text = choice["message"]["content"]
+    assert choice["message"] == {"role": "assistant", "content": text, "refusal": None}
+    assert alone(runs["first"], "seven").startswith(text[:40])
+    usage = said["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert choice["finish_reason"] in ("stop", "length")
+
+
+def test_requests_for_two_adapters_are_one_batch_and_each_gets_its_own(ask, models, runs, monkeypatch):
+    alone_of = {
+        name: ask(posted("/v1/chat/completions", model=f"{name}-cdvft", messages=SAID, max_tokens=12)).json()
+        for name in ("first", "second")
+    }
+    batches = []
+    usual = SharedModel.write
+
+    def counted(self, asked, *more):
+        batches.append([one.served.name for one in asked])
+        return usual(self, asked, *more)
+
+    monkeypatch.setattr(SharedModel, "write", counted)
+
+    async def together(client):
+        names = ("first", "second", "first")
+        bodies = [{"model": f"{name}-cdvft", "messages": SAID, "max_tokens": 12} for name in names]
+        return await asyncio.gather(*(client.post("/v1/chat/completions", json=one) for one in bodies))
+
+    answers = [one.json()["choices"][0]["message"]["content"] for one in ask(together)]
+    assert batches == [["first-cdvft", "second-cdvft", "first-cdvft"]]
+    wanted = [alone_of[name]["choices"][0]["message"]["content"] for name in ("first", "second", "first")]
+    assert answers == wanted
+    assert wanted[0] != wanted[1]
+
+
+def test_a_stream_has_the_same_text_in_pieces(ask):
+    body = {"model": "first-cdvft", "messages": SAID, "max_tokens": 12}
+    whole = ask(posted("/v1/chat/completions", **body)).json()
+    told = ask(posted("/v1/chat/completions", **body, stream=True, stream_options={"include_usage": True}))
+    assert told.headers["content-type"].startswith("text/event-stream")
+    *events, done = [one.removeprefix("data: ") for one in told.text.strip().split("\n\n")]
+    chunks = [*map(json.loads, events)]
+    assert done == "[DONE]" and {one["object"] for one in chunks} == {"chat.completion.chunk"}
+    text = "".join(choice["delta"].get("content", "") for one in chunks for choice in one["choices"])
+    assert text == whole["choices"][0]["message"]["content"]
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert chunks[-2]["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
+    assert (chunks[-1]["choices"], chunks[-1]["usage"]) == ([], whole["usage"])
+
+
+def test_an_answer_ends_before_a_stop_and_after_so_many_tokens(ask):
+    body = {"model": "first-cdvft", "messages": SAID}
+    whole = ask(posted("/v1/chat/completions", **body, max_tokens=12)).json()
+    text = whole["choices"][0]["message"]["content"]
+    assert len(text) > 3
+    cut = ask(posted("/v1/chat/completions", **body, max_tokens=12, stop=[text[2]])).json()["choices"][0]
+    assert (cut["message"]["content"], cut["finish_reason"]) == (text[: text.index(text[2])], "stop")
+    short = ask(posted("/v1/chat/completions", **body, max_completion_tokens=2)).json()
+    assert short["usage"]["completion_tokens"] == 2 and short["choices"][0]["finish_reason"] == "length"
+
+
+def test_drawn_answers_follow_from_the_seed(ask):
+    body = {"model": "first-cdvft", "messages": SAID, "max_tokens": 12, "temperature": 1.5}
+    texts = [
+        ask(posted("/v1/chat/completions", **body, seed=seed)).json()["choices"][0]["message"]["content"]
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_the_instruction_that_was_learned_stands_first_unless_another_is_given(ask):
+    body = {"model": "first-cdvft", "max_tokens": 1}
+    told = [{"role": "system", "content": "Say it."}, *SAID]
+    lengths = [
+        ask(posted("/v1/chat/completions", **body, messages=messages)).json()["usage"]["prompt_tokens"]
+        for messages in (SAID, told, [{"role": "developer", "content": "Say it."}, *SAID])
+    ]
+    assert len(set(lengths)) == 1
+
+
+def test_classes_are_told_as_the_run_tells_them_in_one_batch(ask, runs):
+    texts = ["good film", "the awful plot", "fine"]
+
+    async def together(client):
+        bodies = [{"model": f"{name}-cdvft", "inputs": texts} for name in ("films", "reviews")]
+        return await asyncio.gather(*(client.post("/predict", json=one) for one in bodies))
+
+    for name, answer in zip(("films", "reviews"), ask(together), strict=True):
+        task, _ = load(runs[name])
+        for found, wanted in zip(answer.json()["answers"], task.predict(texts), strict=True):
+            assert found["label"] == wanted.label
+            assert tuple(found["probabilities"].values()) == pytest.approx(wanted.probabilities, abs=1e-5)
+
+
+def test_pictures_are_told_by_their_bytes(ask):
+    picture = base64.b64encode(made.picture(130)).decode()
+    found = ask(posted("/predict", model="greys-cdvft", inputs=[picture])).json()["answers"]
+    assert found[0]["label"] in ("dark", "grey", "bright")
+
+
+def test_models_are_listed_and_found_by_the_beginning_of_their_id(ask, runs):
+    listed = ask(lambda client: client.get("/v1/models")).json()
+    assert [one["id"] for one in listed["data"]][:2] == ["first-cdvft", "second-cdvft"]
+    body = {"model": runs["second"].record.id[:8], "messages": SAID, "max_tokens": 2}
+    assert ask(posted("/v1/chat/completions", **body)).json()["model"] == "second-cdvft"
+
+
+CHAT = "/v1/chat/completions"
+WRITES = {"model": "first-cdvft", "messages": SAID}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "why"),
+    [
+        (CHAT, {"model": "none", "messages": SAID}, 404, "first-cdvft, second-cdvft"),
+        (CHAT, {"model": "films-cdvft", "messages": SAID}, 400, "ask /predict"),
+        ("/predict", {"model": "first-cdvft", "inputs": ["a"]}, 400, "ask /v1/chat/completions"),
+        (CHAT, {"model": "first-cdvft"}, 400, "messages: give a list"),
+        (CHAT, {"model": "first-cdvft", "messages": [{"role": "x", "content": "a"}]}, 400, "role"),
+        (CHAT, {**WRITES, "n": 2}, 400, "one answer"),
+        (CHAT, {**WRITES, "top_p": 0.5}, 400, "top_p"),
+        (CHAT, {**WRITES, "temperature": 9}, 400, "from 0 to 2"),
+        (CHAT, {**WRITES, "max_tokens": "x"}, 400, "max_tokens"),
+        (CHAT, {**WRITES, "messages": SAID * 3000}, 400, "Shorten them"),
+        ("/predict", {"model": "films-cdvft", "inputs": []}, 400, "inputs: give a list"),
+        ("/predict", {"model": "films-cdvft", "inputs": [["a", "b"]]}, 400, "each is a text"),
+        ("/predict", {"model": "films-cdvft", "inputs": [" "]}, 400, "Text 1 is empty"),
+        ("/predict", {"model": "greys-cdvft", "inputs": ["no picture"]}, 400, "base64"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_as_openais_clients_read_it(ask, path, body, status, why):
+    answer = ask(posted(path, **body))
+    assert answer.status_code == status
+    assert why in answer.json()["error"]["message"]
+    assert {*answer.json()["error"]} == {"message", "type", "param", "code"}
+
+
+def test_a_body_that_is_no_json_is_refused(ask):
+    answer = ask(lambda client: client.post("/predict", content=b"[1, 2"))
+    assert answer.status_code == 400 and "no JSON object" in answer.json()["error"]["message"]
+
+
+def test_a_key_is_required_where_one_is_set(ask):
+    assert ask(lambda client: client.get("/v1/models"), key="secret").status_code == 401
+    headers = {"authorization": "Bearer secret"}
+    assert ask(lambda client: client.get("/v1/models", headers=headers), key="secret").status_code == 200
+
+
+def test_one_request_that_fails_leaves_the_next_alone(ask, monkeypatch):
+    usual = SharedModel.predict
+
+    def failing(self, asked):
+        if any(text == "fail" for _, text in asked):
+            raise RuntimeError("no")
+        return usual(self, asked)
+
+    monkeypatch.setattr(SharedModel, "predict", failing)
+
+    async def one_after_the_other(client):
+        bodies = [{"model": "films-cdvft", "inputs": [text]} for text in ("fail", "good")]
+        return [await client.post("/predict", json=one) for one in bodies]
+
+    failed, fine = ask(one_after_the_other)
+    assert (failed.status_code, fine.status_code) == (500, 200)
+    assert "its log says what" in failed.json()["error"]["message"]
+
+
+def test_others_reach_it_with_a_key_alone(command, home):
+    code, _, error = command("serve", home[1]["text"], "--host", "0.0.0.0")
+    assert code == INVALID and "CDVFT_SERVE_KEY" in error

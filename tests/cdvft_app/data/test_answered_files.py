@@ -1,0 +1,245 @@
+"""A file given back with answers: in each format, with all that it had, as it had it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import made
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cdvft_app.data.answered_file import (
+    ANSWERS,
+    Added,
+    Answer,
+    Answers,
+    read_unlabelled,
+    read_unlabelled_in_child,
+    require_writable,
+    rows_of,
+    write_answered,
+    write_answered_in_child,
+)
+from cdvft_app.data.source import LIMITS, DataRefused
+
+ROOT = Path(__file__).parents[3]
+TEXTS = [Added("value", "answer", str), Added("confidence", "confidence", float)]
+CHECKED = [*TEXTS, Added("check", "correct", bool)]
+
+
+@pytest.fixture
+def answered(tmp_path: Path):
+    """`answered(file, name, answers)`: the file `name` of these answers to the rows of `file`."""
+
+    def write(file: Path, name: str, answers: list[Answer], added=TEXTS, inputs=("text",), **options) -> Path:
+        folder = tmp_path / f"read for {name}"
+        folder.mkdir()
+        read_unlabelled(file, folder, LIMITS)
+        Answers(folder / ANSWERS, {"run": "1"}).add(answers)
+        out = tmp_path / name
+        write.written = write_answered(
+            file, out, folder, inputs=inputs, added=added, limits=LIMITS, **options
+        )
+        return out
+
+    return write
+
+
+def test_csv_comes_back_in_its_separator_with_values_as_they_were(answered, tmp_path):
+    text = 'id;text;amount\n007;"good; very";-5\n008;  bad ;+49\n009;;=1+1\n'
+    file = made.written(tmp_path, text)
+    out = answered(file, "out.csv", [Answer("a", 0.9), Answer("b", 0.5), Answer(None)])
+    assert out.read_text(encoding="utf-8") == (
+        'id;text;amount;answer;confidence\n007;"good; very";-5;a;0.9\n008;  bad ;+49;b;0.5\n009;;=1+1;;\n'
+    )
+
+
+def test_formulas_are_escaped_in_csv_where_that_is_asked_for(answered, tmp_path):
+    file = made.written(tmp_path, "id,text\n1,=1+1\n2,-5\n3,+49 30 1234\n4,@x\n")
+    out = answered(file, "out.csv", [Answer("-no", 0.5)] * 4, escaped=True)
+    rows = list(csv.reader(out.open(encoding="utf-8")))
+    assert [row[1:3] for row in rows[1:]] == [["'=1+1", "'-no"], ["-5", "'-no"], ["'+49 30 1234", "'-no"],
+                                              ["'@x", "'-no"]]  # fmt: skip
+
+
+def test_windows_1252_comes_back_as_utf_8_that_excel_knows(answered, tmp_path):
+    file = made.written(tmp_path, "id,text\n1,caf\u00e9\n2,th\u00e9\n", encoding="cp1252")
+    out = answered(file, "out.csv", [Answer("\u4f60", 0.5)] * 2)
+    assert out.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert out.read_text(encoding="utf-8-sig").splitlines()[1] == "1,caf\u00e9,\u4f60,0.5"
+
+
+def test_jsonl_keeps_types_and_names_of_later_lines(answered, tmp_path):
+    rows = [{"text": "a", "n": 1, "more": {"x": [1.5, None]}}, {"text": "b", "n": 2.0, "late": True}]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    out = answered(file, "out.jsonl", [Answer("x", 0.25), Answer("y", 0.75)])
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert found == [
+        {**rows[0], "answer": "x", "confidence": 0.25},
+        {**rows[1], "answer": "y", "confidence": 0.75},
+    ]
+    assert type(found[1]["n"]) is float and type(found[0]["n"]) is int
+
+
+def test_a_list_of_objects_comes_back_as_a_list(answered, tmp_path):
+    rows = [{"text": "a", "n": 1}, {"text": "b", "n": 2}]
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(rows))
+    out = answered(file, "out.json", [Answer("x", 0.25), Answer(None)])
+    assert json.loads(out.read_text()) == [
+        {**rows[0], "answer": "x", "confidence": 0.25},
+        {**rows[1], "answer": None, "confidence": None},
+    ]
+
+
+def test_parquet_keeps_the_types_of_all_columns_also_of_those_that_are_not_read(answered, tmp_path):
+    given = pa.table(
+        {
+            "text": ["a", "b"],
+            "n": pa.array([1, None], pa.int16()),
+            "at": pa.array([datetime.date(2026, 1, 2), None]),
+            "list": [[1, 2], [3]],
+        }
+    )
+    pq.write_table(given, tmp_path / "rows.parquet")
+    out = answered(
+        tmp_path / "rows.parquet", "out.parquet", [Answer("x", 0.25, True), Answer("y", 0.5)], CHECKED
+    )
+    found = pq.read_table(out)
+    assert found.select(given.column_names).equals(given)
+    assert found.column("answer").to_pylist() == ["x", "y"]
+    assert found.column("correct").to_pylist() == [True, None]
+
+
+def workbook(path: Path, rows: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def test_xlsx_keeps_numbers_and_dates_and_writes_answers_as_texts(answered, tmp_path):
+    day = datetime.datetime(2026, 3, 4)
+    file = workbook(tmp_path / "rows.xlsx", [["text", "n", "day"], ["a", 1.5, day], ["b", 7, None]])
+    out = answered(file, "out.xlsx", [Answer('=HYPERLINK("http://x")', 0.5), Answer("-5", 0.25)])
+    sheet = openpyxl.load_workbook(out).active
+    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [
+        ["a", 1.5, day, '=HYPERLINK("http://x")', 0.5],
+        ["b", 7, None, "-5", 0.25],
+    ]
+    assert [sheet[place].data_type for place in ("D2", "D3", "B2")] == ["s", "s", "n"]
+
+
+def test_a_text_like_a_formula_in_a_csv_is_a_text_in_xlsx(answered, tmp_path):
+    out = answered(made.written(tmp_path, "id,text\n1,=1+1\n2,ok\n"), "out.xlsx", [Answer("a", 0.5)] * 2)
+    cell = openpyxl.load_workbook(out).active["B2"]
+    assert (cell.value, cell.data_type) == ("=1+1", "s")
+
+
+def test_other_names_are_found_for_columns_that_are_there(answered, tmp_path):
+    file = made.written(tmp_path, "text,Answer,confidence\na,1,2\nb,3,4\n")
+    head = answered(file, "out.csv", [Answer("a", 0.5)] * 2).read_text().splitlines()[0]
+    assert head == "text,Answer,confidence,answer 2,confidence 2"
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_the_others_keep_their_answers(answered, tmp_path):
+    file = made.written(tmp_path, "id,text\n1,a\n2,b,c,d\n3,c\n")
+    out = answered(file, "out.csv", [Answer("one", 0.5), Answer("three", 0.5)])
+    assert [row[::2] for row in csv.reader(out.open())][1:] == [["1", "one"], ["3", "three"]]
+
+
+def test_the_worst_answers_are_named_with_their_rows(answered, tmp_path):
+    lines = "".join(f"{place},text {place}\n" for place in range(40))
+    answers = [Answer("a", 0.9, place % 2 == 0, "b") for place in range(40)]
+    answered(made.written(tmp_path, "id,text\n" + lines), "out.csv", answers, CHECKED)
+    written = answered.written
+    assert (written.rows, written.answered) == (40, 40)
+    assert [one.row for one in written.wrong] == [str(place + 2) for place in range(1, 40, 2)]
+    assert (written.wrong[0].read, written.wrong[0].answer, written.wrong[0].expected) == ("text 1", "a", "b")
+
+
+def test_pictures_need_no_labels_and_come_back_by_their_names(answered, tmp_path):
+    file = made.zipped(tmp_path, {"b.png": made.picture(3), "a.png": made.picture(200)})
+    out = answered(file, "out.csv", [Answer("dark", 0.5), Answer("bright", 0.75)], inputs=("image",))
+    assert out.read_text().splitlines() == [
+        "file,answer,confidence", "b.png,dark,0.5", "a.png,bright,0.75",
+    ]  # fmt: skip
+
+
+def test_one_picture_is_answered_too(answered, tmp_path):
+    (tmp_path / "one.png").write_bytes(made.picture(3))
+    out = answered(tmp_path / "one.png", "out.jsonl", [Answer("dark", 0.5)], inputs=("image",))
+    assert json.loads(out.read_text()) == {"file": "one.png", "answer": "dark", "confidence": 0.5}
+
+
+def test_conversations_that_end_with_a_question_have_a_prompt(answered, tmp_path):
+    said = [{"role": "user", "content": "a?"}]
+    known = [*said, {"role": "assistant", "content": "b"}]
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "\n".join(json.dumps({"messages": one}) for one in (said, known, [{"role": "x", "content": ""}]))
+    )
+    answered(file, "out.jsonl", [Answer("x", 0.5), Answer("y", 0.5), Answer(None)])
+    (batch,) = rows_of(tmp_path / "read for out.jsonl")
+    assert batch.select(["prompt", "answer"]).to_pylist() == [
+        {"prompt": "a?", "answer": None}, {"prompt": "a?", "answer": "b"}, {"prompt": None, "answer": None},
+    ]  # fmt: skip
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [[*one] for one in found] == [["messages", "answer", "confidence"]] * 3
+
+
+def test_a_child_reads_and_writes_the_same(answered, tmp_path):
+    file = made.written(tmp_path, "id,text\n1,a\n2,=b\n")
+    answers = [Answer("x", 0.5, True, "x"), Answer("y", 0.25, False, "x")]
+    here = answered(file, "here.csv", answers, CHECKED)
+    folder = tmp_path / "in child"
+    folder.mkdir()
+    kept = read_unlabelled_in_child(file, folder, LIMITS)
+    Answers(folder / ANSWERS, {}).add(answers)
+    out = tmp_path / "child.csv"
+    written = write_answered_in_child(file, out, folder, inputs=["text"], added=CHECKED, limits=LIMITS)
+    assert (kept.rows, kept.columns) == (2, ("id", "text"))
+    assert out.read_bytes() == here.read_bytes() and written == answered.written
+    with pytest.raises(DataRefused, match="more than 1 rows"):
+        read_unlabelled_in_child(file, folder, dataclasses.replace(LIMITS, rows=1))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_memory_does_not_grow_with_the_rows(kind):
+    measured = []
+    for rows in (10_000, 70_000):  # the first fill one batch
+        asked = ["-m", "benchmarks.apply_file", "--rows", str(rows), "--format", kind]
+        done = subprocess.run([sys.executable, *asked], cwd=ROOT, capture_output=True, text=True, check=True)
+        measured.append(json.loads(done.stdout.splitlines()[-1]))
+    assert [one["rows"] for one in measured] == [10_000, 70_000]
+    # The 60,000 further rows, as Python has them, are 30 MB.
+    assert measured[1]["memory_mb"] - measured[0]["memory_mb"] < 20
+
+
+def test_an_ending_that_is_no_format_is_refused(tmp_path):
+    with pytest.raises(DataRefused, match=r"\.ods is read, and not written.*\.xlsx"):
+        require_writable(tmp_path / "out.ods")
+    with pytest.raises(DataRefused, match=r"says no format that is.*\.csv"):
+        require_writable(tmp_path / "out.doc")
+
+
+def test_answers_go_on_after_what_a_killed_program_left(tmp_path):
+    answers = Answers(tmp_path / ANSWERS, {"run": "1"})
+    answers.add([Answer("a", 0.5), Answer("b", 0.5)])
+    with (tmp_path / ANSWERS).open("a") as file:
+        file.write('["half')
+    again = Answers(tmp_path / ANSWERS, {"run": "1"})
+    assert again.count == 2
+    again.add([Answer("c", 0.5)])
+    assert [one.value for one in again] == ["a", "b", "c"]
+    assert Answers(tmp_path / ANSWERS, {"run": "2"}).count == 0

@@ -1,0 +1,111 @@
+"""Data that is learned from after steps: what is found, what helps, and what a run then gets."""
+
+from __future__ import annotations
+
+import random
+
+import made
+import pytest
+
+from cdvft_app.catalog.dataset_readers import read_uploaded
+from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, divide
+from cdvft_app.commands.data import lines
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.library import read_steps
+from cdvft_app.data.source import DataRefused
+
+
+@pytest.fixture
+def dirty(tmp_path):
+    """A CSV with spellings of a class, no answers, repeats, contradictions, HTML."""
+    drawn = random.Random(0)
+    rows = []
+    for place in range(200):
+        label = ("Rechnung", "Lob", "Frage")[place % 3]
+        if place % 10 == 1:
+            label = label.lower()
+        if place % 17 == 0:
+            label = "n/a"
+        text = f"{drawn.choice(made.GOOD)} text {place}"
+        text = f"<b>{text}</b>" if place % 4 == 0 else text
+        rows.append((f"{text} {label}" if place % 3 else text, label))
+    rows += [rows[0]] * 5 + [(rows[1][0], "Frage")]
+    rows += [(f"rare {place}", "Selten") for place in range(3)]
+    return made.clean_csv(tmp_path / "tickets.csv", rows)
+
+
+def steps_of(found):
+    return {step for one in found.warnings for step in one.steps}
+
+
+def test_each_finding_names_the_steps_that_mend_it(dirty):
+    found = inspect(import_file(dirty), "tickets")
+    wanted = {"merge-case", "drop:n/a", "join-rare:8", "hide-labels", "strip-html", "drop-repeats"}
+    assert wanted | {"keep-majority", "drop-contradictions"} <= steps_of(found)
+    said = as_dict(found)
+    mended = {one["step"]: one for one in said["mended_by"]}
+    assert mended["drop:n/a"]["title"] == "Leave out the rows of a class: n/a"
+    assert mended["drop:n/a"]["warning"] in said["warnings"] and mended.keys() == steps_of(found)
+    assert any("--clean merge-case" in line for line in lines(found))
+
+
+def test_after_the_steps_nothing_of_it_is_found_and_the_numbers_are_told(dirty):
+    steps = read_steps(["strip-html,merge-case,drop:n/a,join-rare:8,hide-labels,keep-majority,drop-repeats"])
+    found = inspect(import_file(dirty), "tickets", clean=steps)
+    assert steps_of(found) <= {"join-rare:8"}
+    assert [name for name, _, _ in found.classes] == ["Frage", "Lob", "Rechnung", "other"]
+    assert found.cleaned[0].startswith("strip-html: ") and "values changed" in found.cleaned[0]
+    assert "8 different labels became 5" in found.cleaned[1]
+    assert "evaluate on are drawn from the mended ones" in found.cleaned[-1]
+    assert found.data.clean == steps and as_dict(found)["clean"] == list(steps)
+
+
+def test_a_run_learns_from_the_mended_rows(dirty):
+    data = inspect(import_file(dirty), "tickets", clean=("strip-html", "merge-case", "drop:n/a")).data
+    splits = read_uploaded(data)
+    assert splits.labels == ("Frage", "Lob", "Rechnung", "Selten")
+    every = [*splits.train.select(range(len(splits.train.labels)))]
+    assert every and not any("<b>" in text for text in every)
+    assert len(splits.train.labels) == data.train_rows
+
+
+def test_rows_to_evaluate_on_are_mended_and_kept(dirty, tmp_path):
+    evaluation = made.clean_csv(
+        tmp_path / "test.csv", [("<i>new</i>", "RECHNUNG"), ("<i>new</i>", "RECHNUNG"), ("odd", "n/a")]
+    )
+    steps = ("strip-html", "merge-case", "drop:n/a", "drop-repeats")
+    found = inspect(
+        import_file(dirty),
+        "tickets",
+        evaluation=import_file(evaluation),
+        evaluation_title="test",
+        clean=steps,
+    )
+    splits = read_uploaded(found.data)
+    assert splits.evaluation.select([0, 1]) == ["new", "new"]
+    assert [splits.labels[one] for one in splits.evaluation.labels] == ["Rechnung", "Rechnung"]
+    assert "mended by the same steps" in found.cleaned[-1]
+
+
+def test_a_few_mended_tables_are_kept_and_the_others_made_again(dirty):
+    kept = import_file(dirty)
+    first = inspect(kept, "tickets", clean=("merge-case",)).data
+    for words in range(2, 8):
+        inspect(kept, "tickets", clean=(f"cut:{words}",))
+    assert len(list(kept.folder.glob(f"{CLEANED}*"))) <= MAX_CLEANED
+    assert len(divide(first).train) == first.train_rows
+
+
+def test_commas_of_numbers_are_mended_by_a_step(tmp_path):
+    rows = "".join(f'text {place},"{place % 30},5"\n' for place in range(60))
+    kept = import_file(made.written(tmp_path, "text,score\n" + rows))
+    found = inspect(kept, "scores")
+    assert found.data is None and steps_of(found) == {"decimal-point"}
+    found = inspect(kept, "scores", clean=("decimal-point",))
+    assert (found.task, found.problem, found.data.train_rows) == ("regression", None, 48)
+
+
+def test_a_step_that_is_none_is_refused():
+    with pytest.raises(DataRefused, match=r"There is no step “mend”.*merge-case"):
+        read_steps(["mend"])

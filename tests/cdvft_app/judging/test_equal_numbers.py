@@ -1,0 +1,174 @@
+"""What benchmarks/equal_numbers.py plans, keeps and says, on records made for it."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+
+import pytest
+
+from benchmarks import equal_numbers as subject
+from benchmarks.evidence.equal_numbers import equal_numbers as figure
+
+ROWS = 400
+
+
+def recorded(name: str, method: str, sizes: dict, numbers: int, share: float) -> dict:
+    """Five seeds that have about so many rows right, and most of them the same ones."""
+    draw = random.Random(name)
+    hard = sorted(range(ROWS), key=lambda row: (row * 7919) % ROWS)
+    runs = []
+    for of in range(5):
+        wrong = {row for row in hard[: round(ROWS * (1 - share))] if draw.random() > 0.02}
+        runs.append(
+            {"seed": of, "metric": 1 - len(wrong) / ROWS, "rows": ROWS, "wrong": sorted(wrong),
+             "trainable_parameters": numbers}
+        )  # fmt: skip
+    race = {"recipe": "mnist", "method": method, "learning_rate": 0.01, **sizes}
+    return {"name": name, "method": method, "search": {"race": [race]}, "runs": runs}
+
+
+WORLD = [
+    recorded("cdvft-m-2", "cdvft", {"m": 2}, 13_824, 0.92),
+    recorded("cdvft-m-3", "cdvft", {"m": 3}, 23_040, 0.90),
+    recorded("lora-1", "lora", {"lora_r": 1}, 9_216, 0.80),
+    recorded("lora-2", "lora", {"lora_r": 2}, 18_432, 0.85),
+    recorded("lora-16", "lora", {"lora_r": 16}, 147_456, 0.95),
+    recorded("head", "head", {}, 0, 0.60),
+]
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """Searching and training that take no time; what was done, in order."""
+    done: list[str] = []
+
+    def search(folder, options):
+        done.append(f"search {options[1]} {options[3]}")
+        return {"race": [{"recipe": options[1], "method": options[3], "learning_rate": 0.01}]}
+
+    def run(settings):
+        done.append(f"run {settings.recipe} {settings.method.key} {settings.seed}")
+        if len(done) == limit["of"]:
+            raise KeyboardInterrupt
+        return {"metric": 0.9, "rows": ROWS, "wrong": list(range(40)), "trainable_parameters": 1000}
+
+    limit = {"of": -1}
+    monkeypatch.setattr(subject, "search", search)
+    monkeypatch.setattr(subject, "run", run)
+    monkeypatch.setattr(subject, "PARTS", tmp_path / "parts")
+    monkeypatch.setattr(subject, "RESULTS", tmp_path / "equal_numbers.json")
+    return done, limit
+
+
+def test_shards_are_all_settings_each_once():
+    whole = subject.units(subject.RECIPES)
+    parts = [subject.units(subject.RECIPES, (number, 3)) for number in (1, 2, 3)]
+    assert sorted(unit.name + unit.recipe for part in parts for unit in part) == sorted(
+        unit.name + unit.recipe for unit in whole
+    )
+    assert len({(unit.recipe, unit.name) for unit in whole}) == len(whole)
+    assert {unit.recipe for unit in whole} == {"mnist", "sentiment", "addresses", "sql"}
+    assert not any(unit.method in ("head", "full") for unit in whole if unit.recipe == "sql")
+
+
+def test_it_goes_on_where_it_was_cut_off_and_says_how_long_it_will_take(work, monkeypatch, capsys):
+    done, limit = work
+    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
+    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
+    monkeypatch.setattr(sys, "argv", ["equal_numbers", "--recipes", "mnist"])
+    before = subject.hours(subject.units(["mnist"]))
+    limit["of"] = 4  # in the third run of the first setting
+    with pytest.raises(KeyboardInterrupt):
+        subject.main()
+    assert "2 of 2 settings are left: about" in capsys.readouterr().out
+    after = subject.hours(subject.units(["mnist"]))
+    runs = 2 * (subject.TRIALS + 5)
+    assert after == pytest.approx(before * (runs - subject.TRIALS - 2) / runs)
+    limit["of"] = -1
+    del done[:]
+    subject.main()
+    assert done[0] == "run mnist cdvft 2", "no search and no seed twice"
+    assert done.count("search mnist lora") == 1 and len(done) == 3 + 1 + 5
+    record = json.loads(subject.RESULTS.read_text())
+    assert [one["name"] for one in record["recipes"]["mnist"]] == ["cdvft-m-2", "lora-lora_r-1"]
+
+
+def test_what_is_not_whole_is_named_and_left_out(work, monkeypatch):
+    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
+    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
+    subject.publish()
+    assert not subject.RESULTS.exists(), "no record without a run"
+    subject.work(subject.units(["mnist"])[0])
+    subject.publish()
+    record = json.loads(subject.RESULTS.read_text())
+    assert record["not_recorded"] == ["mnist lora-lora_r-1"] and len(record["recipes"]["mnist"]) == 1
+
+
+def test_the_front_is_of_those_that_nobody_beats():
+    points = subject.points(WORLD, "accuracy")
+    assert [one.numbers for one in points] == sorted(one.numbers for one in points)
+    assert [one.name for one in subject.front(points)] == ["head", "lora-1", "cdvft-m-2", "lora-16"]
+    assert all(one.low < one.mean < one.high for one in points)
+
+
+def test_only_about_as_many_numbers_are_compared():
+    points = subject.points(WORLD, "accuracy")
+    judged = subject.at_equal_numbers(points, "accuracy")
+    assert {(own.name, rival.name) for own, rival, _ in judged} == {
+        ("cdvft-m-2", "lora-1"),
+        ("cdvft-m-2", "lora-2"),
+        ("cdvft-m-3", "lora-2"),
+    }
+    assert {verdict.family for _, _, verdict in judged} == {3} and {
+        verdict.about for _, _, verdict in judged
+    } == {"methods"}
+    said = subject.sentence(points, "accuracy")
+    assert said.startswith("At 13,824 trained numbers (LoRA r = 1: 9,216), over 5 seeds: CDVFT is ahead of ")
+    assert said.endswith("Of 3 such pairs CDVFT is ahead in 3 and behind in 0.")
+
+
+def test_who_is_behind_is_told_as_well():
+    worse = [one if one["method"] != "lora" else recorded("lora-1", "lora", {"lora_r": 1}, 13_824, 0.97)
+             for one in WORLD[:3]]  # fmt: skip
+    said = subject.sentence(subject.points(worse, "accuracy"), "accuracy")
+    assert "CDVFT m = 3 is behind LoRA r = 1" in said or "CDVFT is behind LoRA" in said
+    assert "ahead in 0" in said
+
+
+def test_a_setting_of_which_a_run_failed_is_no_point():
+    broken = json.loads(json.dumps(WORLD))
+    broken[0]["runs"][3]["metric"] = None
+    assert "cdvft-m-2" not in [one.name for one in subject.points(broken, "accuracy")]
+
+
+def test_there_is_no_figure_without_a_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(subject, "RESULTS", tmp_path / "none.json")
+    assert figure() is None
+
+
+def test_the_figure_reads_the_record(tmp_path, monkeypatch):
+    file = tmp_path / "equal_numbers.json"
+    monkeypatch.setattr(subject, "RESULTS", file)
+    file.write_text(
+        json.dumps(
+            {
+                "command": "python -m benchmarks.equal_numbers",
+                "machine": {"cpu": "a processor", "torch": "2"},
+                "not_recorded": ["sql lora-lora_r-1"],
+                "recipes": {"mnist": WORLD},
+            }
+        )
+    )
+    drawn = figure()
+    assert drawn is not None and drawn["answer"] == subject.sentence(
+        subject.points(WORLD, "accuracy"), "accuracy"
+    )
+    assert [row[2] for row in drawn["rows"]] == sorted(
+        one["runs"][0]["trainable_parameters"] for one in WORLD
+    )
+    assert any("Not recorded: sql" in text for text in drawn["behind"])
+    assert all(title and "methods=" in query for query, title in drawn["again"])
+    front, *methods = drawn["figure"]["data"]
+    assert len(front["x"]) == 4 and {one["name"] for one in methods} == {"CDVFT", "LoRA", "Head only"}

@@ -1,0 +1,169 @@
+"""apply.py of an exported folder: it answers a file's rows as the run does, alone."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import made
+import openpyxl
+import pytest
+
+from cdvft_app.catalog import get_model
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import inspect
+from cdvft_app.results.exporters import EXPORTERS, Export, file_name
+from cdvft_app.results.script import write_script
+from cdvft_app.results.weights import BASE
+from cdvft_app.training import trainable
+
+TEXTS = ["a good film", "the awful plot", "", "fine and odd"]
+
+
+@pytest.fixture(scope="module")
+def runs(request, trained):
+    """`runs(kind, method)`: trained once."""
+    found = {}
+
+    def run(kind: str, method: str):
+        if (kind, method) not in found:
+            plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
+            found[kind, method] = trained(plan(method, max_steps=4, learning_rate=0.1), rows)
+        return found[kind, method]
+
+    return run
+
+
+@pytest.fixture
+def applied(store, tmp_path, monkeypatch):
+    """`applied(run, to, file, *arguments)`: what apply.py of the exported folder writes as out.csv."""
+
+    def go(run, to: str, file: Path, *arguments: str, out: str = "out.csv") -> Path:
+        folder = tmp_path / to
+        if not folder.exists():
+            EXPORTERS[to].write_folder(Export(store, run), folder)
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.setattr(sys, "argv", ["apply.py", str(file), str(tmp_path / out), *arguments])
+        for name in ("table_rows", "cleaning", "conversations"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        runpy.run_path(str(folder / "apply.py"), run_name="__main__")
+        return tmp_path / out
+
+    return go
+
+
+def answers_of(run, given):
+    return trainable.load_trained(run.plan, run.folder)[0].predict(given)
+
+
+@pytest.mark.parametrize("exported", [("cdvft", "adapter"), ("cdvft", "merged"), ("head", "adapter")])
+def test_texts_are_answered_as_by_the_run(runs, applied, tmp_path, capsys, exported):
+    method, to = exported
+    lines = "".join(f"{place};{text};{place % 2}\n" for place, text in enumerate(TEXTS))
+    file = made.written(tmp_path, "id;Text;label\n" + lines, encoding="cp1252")
+    rows = list(csv.DictReader(applied(runs("text", method), to, file).open(encoding="utf-8")))
+    assert [row["Text"] for row in rows] == TEXTS
+    wanted = answers_of(runs("text", method), [text for text in TEXTS if text])
+    found = [row for row in rows if row["Text"]]
+    assert [row["answer"] for row in found] == [one.label for one in wanted]
+    assert [float(row["confidence"]) for row in found] == pytest.approx(
+        [max(one.probabilities) for one in wanted], abs=2e-4
+    )
+    assert rows[2]["answer"] == "" and "4 rows" in capsys.readouterr().out
+
+
+def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, capsys):
+    book = openpyxl.Workbook()
+    for row in (["n", "review", "label"], [1.5, "a good film", "positive"], [2, "bad", "negative"]):
+        book.active.append(row)
+    book.save(tmp_path / "new.xlsx")
+    out = applied(runs("text", "cdvft"), "adapter", tmp_path / "new.xlsx", "--text", "review", out="out.xlsx")
+    sheet = openpyxl.load_workbook(out).active
+    assert [cell.value for cell in sheet["A"]] == ["n", 1.5, 2]
+    assert {cell.value for cell in sheet["D"][1:]} <= {"positive", "negative"}
+    assert "of 2 rows with a label are right" in capsys.readouterr().out
+
+
+def test_a_column_that_is_not_there_is_asked_for(runs, applied, tmp_path):
+    with pytest.raises(SystemExit, match="no column 'text'; the columns are a, b"):
+        applied(runs("text", "cdvft"), "adapter", made.written(tmp_path, "a,b\n1,2\n"))
+
+
+def test_pictures_are_answered(runs, applied, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for value in (3, 250):
+        (folder / f"{value}.png").write_bytes(made.picture(value))
+    rows = list(csv.DictReader(applied(runs("image", "cdvft"), "adapter", folder).open()))
+    from PIL import Image
+
+    pictures = [Image.open(row["image"]).convert("RGB") for row in rows]
+    wanted = [one.label for one in answers_of(runs("image", "cdvft"), pictures)]
+    assert [row["answer"] for row in rows] == wanted
+
+
+def test_prompts_are_answered_in_writing(runs, applied, tmp_path):
+    prompts = ["go go 2", "one"]
+    file = tmp_path / "new.jsonl"
+    file.write_text("\n".join(json.dumps({"address": one, "n": 1}) for one in prompts))
+    out = applied(runs("answer", "cdvft"), "adapter", file, out="out.jsonl")
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    wanted = [one.text.removesuffix("…") for one in answers_of(runs("answer", "cdvft"), prompts)]
+    assert [row["answer"].strip() for row in found] == [one.strip() for one in wanted]
+    assert found[0]["n"] == 1
+
+
+def test_texts_are_mended_as_those_that_were_learned_from(runs, applied, tmp_path, monkeypatch, text_plan):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "home"))
+    kept = import_file(made.clean_csv(tmp_path / "tickets.csv", made.sentences(60)))
+    data = inspect(kept, "tickets", clean=("strip-html", "merge-case")).data
+    run = runs("text", "cdvft")
+    uploaded = dataclasses.replace(run.plan.dataset, uploaded=data)
+    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dataset=uploaded))
+    file = made.written(tmp_path, "review\n<b>a good</b> film\na good film\n")
+    first, second = csv.DictReader(applied(run, "adapter", file).open())
+    assert (first["answer"], first["confidence"]) == (second["answer"], second["confidence"])
+    assert "merge-case" in (tmp_path / "adapter" / "README.md").read_text()
+
+
+def test_the_base_lies_beside_where_that_is_asked_for(runs, store, tmp_path, applied):
+    run = runs("text", "cdvft")
+    file = made.written(tmp_path, "text\ngood\n")
+    applied(run, "offline", file)
+    folder = tmp_path / "offline"
+    assert (folder / BASE / "model.safetensors").is_file()
+    text = (folder / "apply.py").read_text()
+    assert f'from_pretrained("{BASE}"' in text and get_model("minilm").base(None)[0] not in text
+
+
+@pytest.mark.parametrize("method", ["cdvft", "head"])
+def test_what_the_exported_script_trained_is_applied_beside_it(runs, applied, tmp_path, text_rows, method):
+    run, folder = runs("text", method), tmp_path / "script"
+    write_script(run, folder, text_rows)
+    assert (folder / BASE / "model.safetensors").is_file()
+    with contextlib.chdir(folder):
+        runpy.run_path(str(folder / "train.py"), run_name="__main__")
+    out = applied(run, "script", made.written(tmp_path, "text\na good film\nthe awful plot\n"))
+    rows = list(csv.DictReader(out.open()))
+    wanted = answers_of(run, [row["text"] for row in rows])
+    assert [row["answer"] for row in rows] == [one.label for one in wanted]
+    shares = [max(one.probabilities) for one in wanted]
+    assert [float(row["confidence"]) for row in rows] == pytest.approx(shares, abs=1e-3)
+
+
+def test_files_are_named_by_race_and_method(runs):
+    run = runs("text", "cdvft")
+    assert file_name(run, "adapter") == "films_cdvft_adapter.zip"
+    named = dataclasses.replace(run, record=dataclasses.replace(run.record, name="Tickets: Über / 2026"))
+    assert file_name(named, "merged") == "tickets-uber-2026_cdvft_merged.zip"
+    method = run.record.settings.method
+    settings = run.record.settings.model_copy(update={"method": method.model_copy(update={"m": 3})})
+    other = dataclasses.replace(run.record, settings=settings)
+    twice = dataclasses.replace(run, race=(run.record, other))
+    assert file_name(twice, "adapter").startswith("films_cdvft-m-")
