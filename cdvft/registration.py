@@ -1,4 +1,8 @@
-"""Registers the tuner with PEFT: the one module that changes PEFT's mappings."""
+"""Registers the tuner with PEFT: the one module that changes PEFT's mappings.
+
+`cdvft` calls `register` once PEFT is imported, before or after itself and in whichever thread: wrapt's import
+hooks do that, and its proxies stand for classes that are not imported yet.
+"""
 
 from __future__ import annotations
 

@@ -126,8 +126,8 @@ def _measure(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
         try:
             run(selection)  # compiles what is compiled on first use
             results = _results((x, weight, bias, factors), grad, selection)
-            if error := _error(results, reference, x.dtype):
-                logger.warning("%s will not be chosen on %s: %s", selection.key, x.device, error)
+            if difference := _difference(results, reference, x.dtype):
+                logger.warning("%s will not be chosen on %s: %s", selection.key, x.device, difference)
                 wrong[selection.key] = WRONG
                 continue
             times[selection] = []
@@ -165,7 +165,7 @@ def _results(
     return [y.detach(), by_x, *(v.flatten()[None] for v in by_vectors)]
 
 
-def _error(results: list[Tensor], reference: list[Tensor], dtype: torch.dtype) -> str | None:
+def _difference(results: list[Tensor], reference: list[Tensor], dtype: torch.dtype) -> str | None:
     """Which result differs from the reference by more than the tolerance in any row; None if none does."""
     names = ["its output", "its gradient by the input"]
     names += ["its gradient by a vector"] * (len(reference) - 2)

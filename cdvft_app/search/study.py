@@ -274,10 +274,11 @@ class Pruning:
 def _storage(file: Path) -> JournalStorage:
     import optuna
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of every trial
-    return JournalStorage(JournalFileBackend(str(file)))
+    lock = JournalFileOpenLock(str(file))  # Windows makes symbolic links, its usual one, for few
+    return JournalStorage(JournalFileBackend(str(file), lock))
 
 
 def _study(storage: JournalStorage, request: SearchRequest, place: int) -> Study:

@@ -54,12 +54,14 @@ def losses(store, run) -> list[float]:
     "case",
     [
         ("text", "cdvft"),
+        ("text with fast input diagonals", "cdvft"),
         ("text", "lora"),
         ("text", "head"),
         ("text", "full"),
         ("first token", "cdvft"),
         ("image", "cdvft"),
         ("answer", "cdvft"),
+        ("answer with fast input diagonals", "cdvft"),
         ("answer in float32", "lora"),
         ("answer", "full"),
         ("answer in parts", "fourierft"),
@@ -72,6 +74,8 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     more = {
         "answer in parts": {"gradient_accumulation": 2, "gradient_checkpointing": True},
         "answer in float32": {"precision": "float32"},
+        "text with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
+        "answer with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
     }
     plan = make(method, max_steps=12, weight_decay=0.1, seed=3, **more.get(kind, {}))
     if kind == "first token":
@@ -84,7 +88,7 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     write_script(run, tmp_path / "out", rows)
     text = (tmp_path / "out" / "train.py").read_text()
     assert not any("cdvft_app" in one.read_text() for one in (tmp_path / "out").glob("*.py"))
-    assert ("import cdvft" in text or "from cdvft" in text) == (method == "cdvft" or kind == "text")
+    assert ("import cdvft" in text or "from cdvft" in text) == (method == "cdvft" or name == "text")
     names = ran(tmp_path / "out", text)
     expected = losses(store, run)
     assert len(expected) == 12 and len({round(loss, 4) for loss in expected}) > 6
