@@ -14,7 +14,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -246,7 +246,11 @@ class _Server:
         self.looked = asyncio.Event()
 
     async def serve(self) -> None:
-        answers = {"pull": self._pull, "release": self._release, "nodes": self._list}
+        answers: dict[str, Callable[..., Any]] = {
+            "pull": self._pull,
+            "release": self._release,
+            "nodes": self._list,
+        }
         looking = asyncio.create_task(self._look())
         while True:
             try:
@@ -277,7 +281,8 @@ class _Server:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
-        asking = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_asker())
+        remote: Any = ray.remote  # whose types know no strategy but two
+        asking = remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_asker())
         name = found.get("NodeManagerHostname") or found["NodeManagerAddress"]
         problem = None
         if any(found["Resources"].get(kind) for kind in ("CPU", "GPU")):
