@@ -80,6 +80,15 @@ export interface ServerRun {
   hidden: boolean;
   private: boolean;
   goes_on: boolean;
+  where: string;
+}
+
+/** A node of the cluster: what it has, how many runs train there, and why none may, if none may. */
+export interface ServerNode {
+  name: string;
+  has: string;
+  runs: number;
+  problem: string | null;
 }
 
 /** The operator's view; `error` is why the last action could not be done. */
@@ -87,6 +96,7 @@ export interface ServerOverview {
   error: string | null;
   visitors: ServerVisitor[];
   runs: ServerRun[];
+  nodes: ServerNode[];
 }
 
 /** The answers to one of a part's questions: the file of each by its argument, and what else is said. */

@@ -38,6 +38,12 @@ HeldOut = Annotated[
     typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
 ]
 SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CDVFT_CLUSTER", help="Train on this Ray cluster: ray://host:10001, host:6379 or auto."
+    ),
+]
 CLEAN_HELP = (
     "Steps that mend the rows before: "
     + ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())

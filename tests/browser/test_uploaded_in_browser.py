@@ -77,9 +77,11 @@ def test_prompts_with_answers_are_mapped_by_a_click_and_a_model_is_found_by_its_
     visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(viewport=PHONE, color_scheme="dark")
-    assert "Texts into 4 classes" in give(page, made.answers_jsonl(tmp_path / "made_of.jsonl"))
-    page.get_by_text("An answer in words", exact=True).click()
     found = page.locator("#own-found")
+    assert "Prompts with answers" in give(page, made.answers_jsonl(tmp_path / "made_of.jsonl"))
+    page.get_by_text("A class or an amount", exact=True).click()
+    expect(found).to_contain_text("Texts into 4 classes")
+    page.get_by_text("An answer in words", exact=True).click()
     expect(found).to_contain_text("Prompts with answers that are written.")
     expect(found).to_contain_text("right is what is written exactly so (exact match)")
     more(page)
