@@ -70,7 +70,6 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
 
     for number in (210, 220, 230, 200, 201):  # what the page makes once, at the first look at each run
         change(number)
-    page.wait_for_load_state("networkidle")
     before = left_behind(page)
     for number in range(2, 202):
         change(number)
