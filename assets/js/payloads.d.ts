@@ -339,11 +339,19 @@ export interface HubReach {
   text: string;
 }
 
-/** Which columns are read, and which is told: a "label", or an "answer" that is written. */
+/** Which columns are read, and which is told: a "label", or an "answer" that is written; `clean` are the steps that mend the rows before. */
 export interface Roles {
   task: "label" | "answer";
   inputs: string[];
   label: string | null;
+  clean: string[];
+}
+
+/** A step against what a warning says; `title` says what it does. */
+export interface MendingStep {
+  warning: string;
+  step: string;
+  title: string;
 }
 
 /** A column of an uploaded table with the cells of the rows that are shown; `type` is what it holds. */
@@ -369,7 +377,7 @@ export interface Picture {
   label: string;
 }
 
-/** What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. */
+/** What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`: what each step did, and last which rows were mended. */
 export interface UploadedLook {
   name: string;
   read: string;
@@ -386,6 +394,8 @@ export interface UploadedLook {
   classes: Bars | null;
   lengths: Bars | null;
   findings: string[];
+  mended_by: MendingStep[];
+  cleaned: string[];
 }
 
 /** One trial: its run and what it tried; loss and score are of validation rows, None before its end. */

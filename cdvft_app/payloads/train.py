@@ -249,11 +249,21 @@ class HubReach(TypedDict):
 
 
 class Roles(TypedDict):
-    """Which columns are read, and which is told: a "label", or an "answer" that is written."""
+    """Which columns are read, and which is told: a "label", or an "answer" that is written; `clean` are the
+    steps that mend the rows before."""
 
     task: Literal["label", "answer"]
     inputs: list[str]
     label: str | None
+    clean: list[str]
+
+
+class MendingStep(TypedDict):
+    """A step against what a warning says; `title` says what it does."""
+
+    warning: str
+    step: str
+    title: str
 
 
 class UploadedColumn(TypedDict):
@@ -286,7 +296,8 @@ class UploadedLook(TypedDict):
     """What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be.
 
     `read` says how the file was read, `sides` which rows are for what, `settings` where those are from.
-    `rows` are the numbers or names of the rows that are shown. `findings` are about no column.
+    `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`:
+    what each step did, and last which rows were mended.
     """
 
     name: str
@@ -304,6 +315,8 @@ class UploadedLook(TypedDict):
     classes: Bars | None
     lengths: Bars | None
     findings: list[str]
+    mended_by: list[MendingStep]
+    cleaned: list[str]
 
 
 class SearchTrial(TypedDict):

@@ -3,6 +3,7 @@
 import { find, h, segmented } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { table } from "../shared/table.js";
+import { findings, steps } from "./mending.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { Bars, Roles, UploadedColumn, UploadedLook } from "../payloads.js" */
@@ -35,23 +36,15 @@ const bars = ({ title, bars: rows, more }) =>
     more ? h("p", { class: "quiet" }, more) : null,
   );
 
-/** @param {string[]} sentences */
-const findings = (sentences) =>
-  sentences.length
-    ? h(
-        "ul",
-        { class: "own-findings", role: "list" },
-        sentences.map((sentence) => h("li", {}, sentence)),
-      )
-    : null;
-
 /** @param {Part<UploadedLook | null>} part */
 export function mount({ element, props, trigger }) {
   const place = find(element, ".mount");
   const rows = table({ label: "First rows", class: "own-rows" });
 
-  /** @param {Roles} roles */
-  const told = (roles) => trigger("input", roles);
+  /** @param {Omit<Roles, "clean">} roles */
+  const told = (roles) => trigger("input", { clean: props.value?.roles.clean ?? [], ...roles });
+  /** @param {string[]} steps */
+  const clean = (steps) => trigger("input", { ...props.value?.roles, clean: steps });
 
   /** @param {UploadedLook} look @param {UploadedColumn} column */
   function head(look, { name, type, distinct, missing }) {
@@ -99,7 +92,7 @@ export function mount({ element, props, trigger }) {
     text: [
       name === look.roles.label && look.classes ? bars(look.classes) : null,
       name === look.roles.inputs[0] && look.lengths ? bars(look.lengths) : null,
-      findings(found),
+      findings(found, look, clean),
     ],
   });
 
@@ -133,7 +126,8 @@ export function mount({ element, props, trigger }) {
   function show() {
     const look = props.value;
     if (!look) return place.replaceChildren();
-    const focused = document.activeElement?.getAttribute("aria-label");
+    const active = document.activeElement;
+    const focused = place.contains(active) ? active?.getAttribute("aria-label") : null;
     place.replaceChildren(
       h("h2", {}, look.name),
       h("p", { class: "quiet" }, look.read),
@@ -147,10 +141,15 @@ export function mount({ element, props, trigger }) {
         : "",
       look.pictures.length ? pictures(look) : "",
       ...columns(look).filter((node) => node !== null),
-      findings(look.findings) ?? "",
+      findings(look.findings, look, clean) ?? "",
+      steps(look, clean),
       h("p", { class: "quiet" }, look.settings),
     );
-    if (focused) find(place, `[aria-label="${CSS.escape(focused)}"]`)?.focus();
+    if (!focused) return;
+    // An undone step is there no more.
+    const same = place.querySelector(`[aria-label="${CSS.escape(focused)}"]`);
+    const again = same ?? place.querySelector(".own-steps summary");
+    if (again instanceof HTMLElement) again.focus();
   }
   show();
   return { update: show };

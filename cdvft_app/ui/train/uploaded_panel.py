@@ -60,7 +60,7 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
     data_id, roles, evaluation, share, seed = chosen
     said = roles if isinstance(roles, dict) else {}
     inputs, label = said.get("inputs"), said.get("label")
-    task = said.get("task")
+    task, steps = said.get("task"), said.get("clean")
     with intake.turn(app.queue.budget, visitor()):
         return library.look(
             app.store,
@@ -70,6 +70,7 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
             label=label if isinstance(label, str) and label else None,
             is_generative=None if task not in ("label", "answer") else task == "answer",
             evaluation=evaluation or None,
+            clean=library.read_steps(map(str, steps) if isinstance(steps, list) else []),
             **library.read_split(share, seed),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from cdvft_app.catalog.cleaning import title
 from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data.imported_table import preview, some_of_each, thumbnails
@@ -58,6 +59,7 @@ def look_of(looked: Inspection, name: str) -> UploadedLook:
             "task": "answer" if roles.is_generative else "label",
             "inputs": list(roles.inputs),
             "label": roles.label,
+            "clean": list(looked.clean),
         },
         "task": "" if looked.problem else f"{_task(looked)} {looked.why}",
         "sides": "" if looked.problem else _sides(looked),
@@ -70,6 +72,12 @@ def look_of(looked: Inspection, name: str) -> UploadedLook:
         "classes": _classes(looked),
         "lengths": _lengths(looked),
         "findings": [*looked.notes, *rest][:MAX_FINDINGS],
+        "mended_by": [
+            {"warning": one, "step": step, "title": title(step)}
+            for one in looked.warnings
+            for step in one.steps
+        ],
+        "cleaned": list(looked.cleaned),
     }
 
 
