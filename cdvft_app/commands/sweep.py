@@ -21,6 +21,7 @@ from rich.table import Table
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, STOPPED
 from cdvft_app.commands.options import (
+    OPTIONS,
     Answer,
     Clean,
     Cluster,
@@ -73,13 +74,11 @@ def sweep(
         str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the training examples.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; stands above epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
-    train_examples: Annotated[int | None, typer.Option(help="How many training examples to use.")] = None,
-    evaluation_examples: Annotated[
-        int | None, typer.Option(help="How many evaluation examples to use.")
-    ] = None,
+    epochs: Annotated[float | None, typer.Option(help=OPTIONS["epochs"][1])] = None,
+    max_steps: Annotated[int | None, typer.Option(help=OPTIONS["max_steps"][1])] = None,
+    batch_size: Annotated[int | None, typer.Option(help=OPTIONS["batch_size"][1])] = None,
+    train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
+    evaluation_examples: Annotated[int | None, typer.Option(help=OPTIONS["evaluation_examples"][1])] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
     cluster: Cluster = None,

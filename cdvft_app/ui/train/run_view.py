@@ -237,7 +237,7 @@ def _all_rows(store: RunStore, run: RunRecord) -> RunNews:
 def run_view(
     store: RunStore,
     first: RunView | None = None,
-    invitation: str = "Press Start to run your own.",
+    invitation: str = "",
     slices: Slices | None = None,
     **arguments: Any,
 ) -> gr.HTML:
