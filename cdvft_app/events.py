@@ -112,6 +112,17 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A node of the cluster trains the run, or is to; `node` is empty until one does.
+
+    `attempt` counts those that were begun, 1 for the first: the next one begins when a node was lost.
+    """
+
+    attempt: int
+    node: str
+
+
+@dataclass(frozen=True)
 class Done:
     """The end. `seconds` is training time without preparation; bytes are measured."""
 
@@ -127,7 +138,7 @@ class Done:
     adapter_folder: Path
 
 
-Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Sent | Done
+Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Sent | Placed | Done
 
 
 class Halt(IntEnum):

@@ -82,9 +82,11 @@ APP = {
     },
     "lessons": {"settings", "training", "events", "payloads", "approximate", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store", "data"},
+    "cluster": {"catalog", "settings", "store", "events", "public", "training", "hub_jobs.job"} | {"cdvft"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {
+        "cluster",
         "hub_jobs",
         "costs",
         "data",
@@ -105,7 +107,7 @@ APP = {
     "ui": CHOICES
     | {"approximate"}
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"data", "decision", "hub_jobs", "results", "public"}
+    | {"cluster", "data", "decision", "hub_jobs", "results", "public"}
     | {"store", "search", "sweep", "training.queue", "training.children", "training.device"}
     | {
         "training.schedule",
@@ -126,8 +128,11 @@ LOCKS = (  # they start no thread
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
+    "ray": ("cdvft_app.cluster.connection",),
     "optuna": ("cdvft_app.search", "cdvft_app.figures.search"),
     "threading": (
+        "cdvft_app.cluster.connection",
+        "cdvft_app.cluster.node",
         "cdvft_app.training.queue",
         "cdvft_app.training.run",
         "cdvft_app.training.slices",

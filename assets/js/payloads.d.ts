@@ -80,6 +80,15 @@ export interface ServerRun {
   hidden: boolean;
   private: boolean;
   goes_on: boolean;
+  where: string;
+}
+
+/** A node of the cluster: what it has, how many runs train there, and why none may, if none may. */
+export interface ServerNode {
+  name: string;
+  has: string;
+  runs: number;
+  problem: string | null;
 }
 
 /** The operator's view; `error` is why the last action could not be done. */
@@ -87,6 +96,7 @@ export interface ServerOverview {
   error: string | null;
   visitors: ServerVisitor[];
   runs: ServerRun[];
+  nodes: ServerNode[];
 }
 
 /** The answers to one of a part's questions: the file of each by its argument, and what else is said. */
@@ -313,6 +323,12 @@ export interface RecipeCard {
   expect_source: string;
 }
 
+/** The recipe whose settings hold, and the name of the data of one's own that replaces its data. */
+export interface WhatIsLearned {
+  recipe: string;
+  own: string | null;
+}
+
 export interface RecipesFixed {
   unmeasured: string;
   recipes: RecipeCard[];
@@ -321,6 +337,65 @@ export interface RecipesFixed {
 export interface HubReach {
   reachable: boolean;
   text: string;
+}
+
+/** Which columns are read, and which is told: a "label", or an "answer" that is written; `clean` are the steps that mend the rows before. */
+export interface Roles {
+  task: "label" | "answer";
+  inputs: string[];
+  label: string | null;
+  clean: string[];
+}
+
+/** A step against what a warning says; `title` says what it does. */
+export interface MendingStep {
+  warning: string;
+  step: string;
+  title: string;
+}
+
+/** A column of an uploaded table with the cells of the rows that are shown; `type` is what it holds. */
+export interface UploadedColumn {
+  name: string;
+  type: string;
+  distinct: number;
+  missing: number;
+  findings: string[];
+  cells: string[];
+}
+
+/** Shares of a whole, each with its name and text; `more` is said below. */
+export interface Bars {
+  title: string;
+  bars: [string, number, string][];
+  more: string;
+}
+
+/** A PNG in base64. */
+export interface Picture {
+  png: string;
+  label: string;
+}
+
+/** What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`: what each step did, and last which rows were mended. */
+export interface UploadedLook {
+  name: string;
+  read: string;
+  kind: "text" | "image";
+  roles: Roles;
+  task: string;
+  sides: string;
+  settings: string;
+  problem: string | null;
+  columns: UploadedColumn[];
+  hidden_columns: number;
+  rows: string[];
+  pictures: Picture[];
+  classes: Bars | null;
+  lengths: Bars | null;
+  findings: string[];
+  mended_by: MendingStep[];
+  cleaned: string[];
 }
 
 /** One trial: its run and what it tried; loss and score are of validation rows, None before its end. */
@@ -714,6 +789,79 @@ export interface Drawing {
 export interface Seen {
   picture: string;
   said: string;
+}
+
+/** What one model answers: a label or a number in words. `method` None: it was not trained. `likeliest` labels with their probabilities; `differs` from what the others answer. */
+export interface ModelAnswer {
+  title: string;
+  note: string;
+  method: string | null;
+  said: string;
+  differs: boolean;
+  likeliest: [string, number][];
+}
+
+/** An input, shortened, and what each model answers. */
+export interface AnsweredInput {
+  input: string;
+  answers: ModelAnswer[];
+}
+
+/** `problem`: in place of them, or empty. */
+export interface AnsweredInputs {
+  answered: AnsweredInput[];
+  problem: string;
+}
+
+/** Of a cell; `wrong` is a word that is read aloud beside its cross: "wrong", "missing", "differs". */
+export interface Line {
+  text: string;
+  strong?: boolean;
+  wrong?: string;
+}
+
+/** `quiet` stands after its lines; `share` of its row, 0..1, shades it; `picture` is a PNG's address. */
+export interface SheetCell {
+  lines: Line[];
+  quiet?: string;
+  share?: number;
+  picture?: string;
+  strong?: boolean;
+}
+
+/** A table; `above` are headings over so many columns each, `method` the one whose colour shades cells. */
+export interface Sheet {
+  kind: string;
+  label: string;
+  above: [string, number][];
+  heads: string[];
+  rows: SheetCell[][];
+  method?: string;
+}
+
+/** Answers (y) of a method against labels (x), both from `low` to `high`. */
+export interface Scatter {
+  method: string;
+  about: string;
+  points: [number, number][];
+  low: number;
+  high: number;
+}
+
+/** Paragraphs, then a table or a picture; `folded` under its title. Those that are `beside` the one before stand in one row with it. */
+export interface Section {
+  title?: string;
+  said?: Line[];
+  quiet?: string;
+  problem?: string;
+  sheet?: Sheet;
+  scatter?: Scatter;
+  folded?: boolean;
+  beside?: boolean;
+}
+
+export interface Sections {
+  sections: Section[];
 }
 
 /** What one model writes: pieces with their probabilities; `method` None: it was not trained. `fields` and their `json` come with the end, where the answers of the data have fields. */

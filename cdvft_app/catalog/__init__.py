@@ -16,7 +16,7 @@ from cdvft_app.catalog.entries import (
     ModelEntry,
     Recipe,
 )
-from cdvft_app.catalog.plan import Plan, get_dataset, get_model, get_recipe, hub_ids_allowed, resolve
+from cdvft_app.catalog.plan import Plan, fits, get_dataset, get_model, get_recipe, hub_ids_allowed, resolve
 
 __all__ = [
     "DatasetEntry",
@@ -26,6 +26,7 @@ __all__ = [
     "Plan",
     "Recipe",
     "datasets",
+    "fits",
     "get_dataset",
     "get_model",
     "get_recipe",

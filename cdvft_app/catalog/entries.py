@@ -15,17 +15,16 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
 from cdvft_app.methods import METHODS, Method
 from cdvft_app.metrics import METRICS
-from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
+from cdvft_app.settings import InvalidChoice, Kind, RunSettings, UploadedDataset
 from cdvft_app.settings.environment import environment
 
-Kind = Literal["text", "image", "generation"]
-KINDS: tuple[Kind, ...] = ("text", "image", "generation")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Pooling = Literal["mean", "cls", "timm", "none"]
 POOLING: Mapping[Kind, Pooling] = {"text": "mean", "image": "timm", "generation": "none"}
 """How a head reads a model of a kind, unless its entry says otherwise."""

@@ -80,6 +80,11 @@ def get_recipe(key: str) -> Recipe:
     return _look_up("recipe", key, RECIPES)
 
 
+def fits(method: str, kind: Kind) -> bool:
+    """Whether a method can train models of that kind: one that writes has no classifier head."""
+    return method != "head" or kind != "generation"
+
+
 def resolve(settings: RunSettings) -> Plan:
     """The plan of a run, or InvalidChoice with a sentence on what cannot be and what can.
 
@@ -125,7 +130,7 @@ def resolve(settings: RunSettings) -> Plan:
     else:
         default_size = recipe.image_size if own_model else model.image_size
         filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
-    if model.kind == "generation" and settings.method.key == "head":
+    if not fits(settings.method.key, model.kind):
         raise InvalidChoice(
             f"{settings.method.title} trains a classifier head, and {model.title} writes its answers without "
             "one. Choose another method."

@@ -20,6 +20,7 @@ from cdvft_app.commands.apply import apply
 from cdvft_app.commands.cost import cost, measure
 from cdvft_app.commands.history import delete, doctor, history, runs
 from cdvft_app.commands.models import models
+from cdvft_app.commands.options import Cluster
 from cdvft_app.commands.results import export, predict, push
 from cdvft_app.commands.search import search
 from cdvft_app.commands.send import follow_again, script, send
@@ -44,9 +45,10 @@ HOST = "Otherwise GRADIO_SERVER_NAME, or this machine alone; 0.0.0.0 is everybod
 def serve_page(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help=PORT)] = None,
     host: Annotated[str | None, typer.Option(help=HOST)] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Serve the page: train, compare, use, look into factors, learn."""
-    given = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": host}
+    given = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": host, "CDVFT_CLUSTER": cluster}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     gc.disable()  # as in app.py
     from cdvft_app.ui.serving import main  # imports gradio, which no other command needs

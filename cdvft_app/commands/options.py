@@ -11,9 +11,9 @@ import typer
 from pydantic import ValidationError
 
 from cdvft_app.catalog.cleaning import STEPS
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import CostRequest, parse_cost
 from cdvft_app.methods import METHODS, InvalidChoice, flat
-from cdvft_app.settings import RunSettings, explain
+from cdvft_app.settings import FieldWords, RunSettings, explain, words
 from cdvft_app.store.records import UnknownRun
 from cdvft_app.store.runs import RunStore
 
@@ -38,6 +38,12 @@ HeldOut = Annotated[
     typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
 ]
 SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CDVFT_CLUSTER", help="Train on this Ray cluster: ray://host:10001, host:6379 or auto."
+    ),
+]
 CLEAN_HELP = (
     "Steps that mend the rows before: "
     + ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
@@ -78,58 +84,44 @@ def help_of(key: str, name: str) -> str:
     return f"{METHODS[key].title}: {one.long}.{of}"
 
 
+_OF_KINDS = {("generation",): " For models that write.", ("image",): " For images."}
+_RUN = words(RunSettings)
+
+
+def _help(one: FieldWords) -> str:
+    of = f" One of {', '.join(map(str, one.choices))}." if one.choices else ""
+    return f"{one.hint}{of}{_OF_KINDS.get(one.kinds, '')}"
+
+
+def _of_group(*groups: str) -> dict[str, tuple[Any, str]]:
+    return {
+        name: (list[str] if name == "target_modules" else one.kind, _help(one))
+        for name, one in _RUN.items()
+        if one.group in groups
+    }
+
+
 # Each field's type on the command line and what it means. Its range is checked by RunSettings.
 OPTIONS: dict[str, tuple[Any, str]] = {
-    "recipe": (str, "Model, data and starting values that go together."),
+    "recipe": (str, RunSettings.model_fields["recipe"].description or ""),
     "method": (str, f"One of {', '.join(METHODS)}."),
-    "model": (str, "A model of the catalogue, or a hub id."),
-    "dataset": (str, "A dataset of the catalogue, or a hub id."),
-    "dataset_config": (str, "Of a dataset by its hub id: the configuration."),
-    "train_split": (str, "Of the same: the split to train on."),
-    "evaluation_split": (str, "Of the same: the split to evaluate on."),
-    "dataset_revision": (str, "Of the same: branch, tag or commit; the run keeps the commit."),
-    "target_modules": (list[str], "Names of the layers that get an adapter; give it once a name."),
+    **_of_group("data"),
     **{
         name: (METHODS[key].settings()[own].kind, help_of(key, own)) for name, (key, own) in flat.FLAT.items()
     },
     "learning_rate": (float, "Peak learning rate of the method."),
-    "epochs": (float, "Passes over the training examples."),
-    "max_steps": (int, "Optimizer steps; stands above epochs."),
-    "batch_size": (int, "Examples a step, over all processes."),
-    "train_examples": (int, "How many training examples to use."),
-    "evaluation_examples": (int, "How many evaluation examples to use."),
-    "evaluate_on": (str, "evaluation, or validation: training rows held out to choose settings by."),
-    "max_length": (int, "Text: tokens after which an example is cut."),
-    "image_size": (int, "Images: side in pixels."),
-    "schedule": (str, "Learning rate after the warm-up: linear, cosine, constant."),
-    "warmup_ratio": (float, "Share of the steps over which the learning rate rises."),
-    "weight_decay": (float, "AdamW's weight decay."),
-    "seed": (int, "Decides the start values and the order of the data."),
-    "precision": (
-        str,
-        "Of the arithmetic: auto, float32, bfloat16 (a language model's frozen weights, too).",
-    ),
-    "bits": (int, "Models that write: 4 or 8 for each frozen weight; 32: as they are."),
-    "gradient_checkpointing": (bool, "Models that write: compute activations twice to keep fewer."),
-    "gradient_accumulation": (int, "Parts in which a step's batch is read."),
-    "torch_compile": (
-        bool,
-        "On a CUDA GPU steps become CUDA graphs, for small batches; not measured on any GPU yet.",
-    ),
-    "checkpoint_every": (int, "Steps between checkpoints."),
-    "own_prompt": (str, "Models that write: a prompt that is answered at each snapshot, beside four others."),
-    "all_gpus": (bool, "Share each batch among all visible GPUs, a process each."),
+    "evaluate_on": (str, _RUN["evaluate_on"].hint),
+    **_of_group("training", "more"),
 }
 SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)
 """Options that decide how many numbers a method trains."""
 # Those of what is counted and measured; its ranges are checked by CostRequest.
 COST_OPTIONS: dict[str, tuple[Any, str]] = {
-    "model": (str, "Hub id, short name, timm name, or a folder with config.json."),
-    "targets": (str, "Layer names, with commas."),
-    "methods": (str, "Methods, with commas; all if left out."),
-    "batch": (int, "Sequences or images a step."),
-    "sequence": (int, "Tokens in each."),
-    "image_size": (int, "Side of an image in pixels."),
+    **{
+        name: (str if name in ("targets", "methods") else one.kind, one.hint)
+        for name, one in words(CostRequest).items()
+        if name in ("model", "targets", "methods", "batch", "sequence", "image_size")
+    },
     **{name: (int, OPTIONS[name][1]) for name in SIZES},
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,7 +12,6 @@ from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
 from cdvft_app.commands.options import RunId, with_settings
-from cdvft_app.events import Halt
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
@@ -21,11 +19,9 @@ from cdvft_app.hub_jobs.job import SCRIPT, write_job
 from cdvft_app.results.exporters import appearing
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import LeaseLost, RunRecord, UnknownRun, no_run
+from cdvft_app.store.records import RunRecord, UnknownRun, no_run
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import STOPPABLE
-from cdvft_app.training.executors import supervise
-from cdvft_app.training.run import stop_signals
+from cdvft_app.training.queue import run_there
 
 Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
 Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]
@@ -82,18 +78,7 @@ def _token() -> str:
 
 
 def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
-    with stop_signals() as should_stop:
-
-        def cancel_if_asked() -> bool:
-            if should_stop() is not Halt.NO and store.state(run.id) in STOPPABLE:
-                store.ask_to_stop(run.id)
-            return False
-
-        outcome = supervise(store, run, jobs, closing=cancel_if_asked)
-        with suppress(LeaseLost):  # it has told its end
-            store.set_state(run.id, *outcome, epoch=run.epoch)
-    ended = store.get(run.id)
-    assert ended is not None
+    (ended,) = run_there(store, [lambda store: run], jobs)
     print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
     raise typer.Exit(FINISHED if ended.state == "finished" else FAILED)
 

@@ -1,4 +1,4 @@
-"""`python -m cdvft_app sweep`: a grid of runs in this terminal, one after the other.
+"""`python -m cdvft_app sweep`: a grid of runs in this terminal, one after the other, or on a cluster.
 
 They are ordinary runs of one group in the history, so the page shows them too. The same command again goes on
 where the sweep was cut off; of one that has ended it prints the table.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,8 +20,19 @@ from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, STOPPED
-from cdvft_app.commands.options import Answer, Clean, EvaluationFile, File, Label, Prompt, Text, with_sizes
-from cdvft_app.commands.train import ProgressBar, uploaded_dataset
+from cdvft_app.commands.options import (
+    OPTIONS,
+    Answer,
+    Clean,
+    Cluster,
+    EvaluationFile,
+    File,
+    Label,
+    Prompt,
+    Text,
+    with_sizes,
+)
+from cdvft_app.commands.train import ProgressBar, on_cluster, uploaded_dataset
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.judging import verdict_text
@@ -36,6 +48,7 @@ from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep, results
+from cdvft_app.training.queue import run_there
 from cdvft_app.training.run import run_here
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
@@ -61,15 +74,14 @@ def sweep(
         str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the training examples.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; stands above epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
-    train_examples: Annotated[int | None, typer.Option(help="How many training examples to use.")] = None,
-    evaluation_examples: Annotated[
-        int | None, typer.Option(help="How many evaluation examples to use.")
-    ] = None,
+    epochs: Annotated[float | None, typer.Option(help=OPTIONS["epochs"][1])] = None,
+    max_steps: Annotated[int | None, typer.Option(help=OPTIONS["max_steps"][1])] = None,
+    batch_size: Annotated[int | None, typer.Option(help=OPTIONS["batch_size"][1])] = None,
+    train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
+    evaluation_examples: Annotated[int | None, typer.Option(help=OPTIONS["evaluation_examples"][1])] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+    cluster: Cluster = None,
 ) -> None:
     """Vary the methods' sizes, learning rates and seeds around one recipe, or on --data of your own.
 
@@ -92,8 +104,9 @@ def sweep(
         admitted(plan, store, environment().max_run_seconds)  # before the first one begins
     wanted = [plan.settings for plan in plans]
     before = [] if again else _unfinished_sweep(store, wanted)
-    runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}")
-    _print_results(runs, store, as_json)
+    runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}", cluster)
+    if runs:  # else it was stopped before the first one began
+        _print_results(runs, store, as_json)
     raise typer.Exit(STOPPED if stopped else FINISHED)
 
 
@@ -107,38 +120,72 @@ def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[Ru
 
 
 def _run_all(
-    store: RunStore, wanted: Sequence[RunSettings], before: Sequence[RunRecord], title: str
+    store: RunStore,
+    wanted: Sequence[RunSettings],
+    before: Sequence[RunRecord],
+    title: str,
+    cluster: str | None,
 ) -> tuple[list[RunRecord], bool]:
     """Train what has not ended; returns the sweep's runs, and whether somebody stopped it."""
     known = {run.settings: run for run in before}
-    group_id = before[0].group_id if before else None
+    group_id = before[0].group_id if before else secrets.token_hex(16)
     family = compared_pairs(wanted, sweep=True)
     ended = sum(run.state in SETTLED for run in known.values())
     if ended:
         _print_status(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
-    for place, settings in enumerate(wanted, 1):
-        earlier_run = known.get(settings)
-        if earlier_run and earlier_run.state in SETTLED:
-            continue
+    takes = [
+        partial(
+            _take,
+            settings=settings,
+            earlier_run=known.get(settings),
+            title=title,
+            group_id=group_id,
+            family=family,
+        )
+        for settings in wanted
+        if settings not in known or known[settings].state not in SETTLED
+    ]
 
-        take = partial(
-            _take, settings=settings, earlier_run=earlier_run, title=title, group_id=group_id, family=family
-        )
-        try:
-            with ProgressBar() as bar:
-                run = run_here(store, take, bar.listen)
-        except KeyboardInterrupt:
-            _print_status("Interrupted; the same command goes on.")
-            raise typer.Exit(STOPPED) from None
-        group_id = run.group_id
+    def tell(run: RunRecord) -> None:
+        nonlocal ended
+        ended += 1
         _print_status(
-            f"{place} of {len(wanted)}: {setting_label(_setting_of(run))}, "
-            f"seed {settings.seed}: {_outcome(run)}"
+            f"{ended} of {len(wanted)}: {setting_label(_setting_of(run))}, "
+            f"seed {run.settings.seed}: {_outcome(run)}"
         )
+
+    try:
+        stopped = _run_there(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
+    except KeyboardInterrupt:
+        _print_status("Interrupted; the same command goes on.")
+        raise typer.Exit(STOPPED) from None
+    if stopped:
+        _print_status("Stopped; the same command goes on.")
+    return store.group(group_id), stopped
+
+
+def _run_here(
+    store: RunStore, takes: Sequence[Callable[[RunStore], RunRecord]], tell: Callable[[RunRecord], None]
+) -> bool:
+    """One after the other; whether somebody stopped it."""
+    for take in takes:
+        with ProgressBar() as bar:
+            run = run_here(store, take, bar.listen)
+        tell(run)
         if run.state == "stopped":
-            _print_status("Stopped; the same command goes on.")
-            return store.group(group_id), True
-    return store.group(group_id), False
+            return True
+    return False
+
+
+def _run_there(
+    store: RunStore,
+    takes: Sequence[Callable[[RunStore], RunRecord]],
+    cluster: str,
+    tell: Callable[[RunRecord], None],
+) -> bool:
+    """As many at a time as the cluster has room for; whether somebody stopped it."""
+    runs = run_there(store, takes, on_cluster(cluster), ended=tell)
+    return len(runs) < len(takes) or any(run.state == "stopped" for run in runs)
 
 
 def _take(
@@ -147,7 +194,7 @@ def _take(
     settings: RunSettings,
     earlier_run: RunRecord | None,
     title: str,
-    group_id: str | None,
+    group_id: str,
     family: int,
 ) -> RunRecord:
     """The earlier run, claimed again, or a new one."""

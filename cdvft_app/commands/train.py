@@ -22,11 +22,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
 from cdvft_app.commands.data import lines, print_progress
 from cdvft_app.commands.options import (
     Answer,
     Clean,
+    Cluster,
     EvaluationFile,
     File,
     HeldOut,
@@ -50,6 +52,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
+from cdvft_app.training.queue import run_there
 from cdvft_app.training.run import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
 
@@ -96,6 +99,7 @@ class ProgressBar:
             self._bar.console.print(event.text, markup=False, highlight=False, soft_wrap=True)
 
 
+INTERRUPTED = "Interrupted; `resume` goes on from the last checkpoint."
 HOW = ("--text", "--label", "--prompt", "--answer", "--eval", "--held-out", "--split-seed", "--clean")
 OF_STATE = {"finished": FINISHED, "stopped": STOPPED}
 
@@ -114,6 +118,7 @@ def train(
     held_out: HeldOut = None,
     split_seed: SplitSeed = 0,
     clean: Clean = None,
+    cluster: Cluster = None,
 ) -> None:
     """Train one method on one recipe, or on --data of your own. Ctrl-C stops it and keeps the adapter."""
     roles = library.read_roles(text or [], label, prompt or [], answer)
@@ -131,7 +136,7 @@ def train(
         describe_chosen_model(settings.model, settings.recipe)
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
-    if settings.all_gpus and processes() == 1 and visible_gpus() > 1:
+    if settings.all_gpus and not cluster and processes() == 1 and visible_gpus() > 1:
         command = [*launcher(visible_gpus()), "cdvft_app", *sys.argv[1:]]
         os.execv(command[0], command)
 
@@ -140,7 +145,7 @@ def train(
         (run,) = store.create([plan.settings], None, plan.title, this_process(), forecasts)
         return run
 
-    _run(take, as_json)
+    _run(take, as_json, cluster)
 
 
 def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
@@ -161,7 +166,7 @@ def _given(store: RunStore, file: Path) -> DataRecord:
     return before or library.give(store, file, None, progress=print_progress)
 
 
-def resume(run_id: RunId, as_json: Json = False) -> None:
+def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
     def take(store: RunStore) -> RunRecord:
@@ -173,10 +178,19 @@ def resume(run_id: RunId, as_json: Json = False) -> None:
         store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
         return store.leases.acquire(run_id, this_process())
 
-    _run(take, as_json)
+    _run(take, as_json, cluster)
 
 
-def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
+def on_cluster(address: str) -> RayCluster:
+    """Raises InvalidChoice where Ray is not installed, or this is no address."""
+    os.environ["CDVFT_CLUSTER"] = address
+    try:
+        return RayCluster(environment().cluster)
+    except ValueError as error:
+        raise InvalidChoice(str(error)) from None
+
+
+def _run(take: Callable[[RunStore], RunRecord], as_json: bool, cluster: str | None) -> None:
     if rank() > 0:
         run_as_worker()
         return
@@ -188,9 +202,13 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
     store = RunStore.default()
     try:
         with ProgressBar() as bar:
-            run = run_here(store, take, bar.listen)
+            if cluster:
+                (run,) = run_there(store, [take], on_cluster(cluster), lambda run, event: bar.listen(event))
+            else:
+                run = run_here(store, take, bar.listen)
     except KeyboardInterrupt:
-        typer.echo("Interrupted; `resume` goes on from the last checkpoint.", err=True)
+        went_on = "It goes on on the cluster; `resume --cluster` follows it." if cluster else INTERRUPTED
+        typer.echo(went_on, err=True)
         raise typer.Exit(STOPPED) from None
     if run.reason:
         typer.echo(run.reason, err=True)

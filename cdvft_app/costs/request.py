@@ -85,23 +85,56 @@ class CostRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Name
+    model: Name = Field(
+        title="Model", description="Hub id, short name, timm name, or a folder with config.json."
+    )
     targets: tuple[Name, ...] | None = Field(
-        None, min_length=1, max_length=32, description="None: usual ones"
+        None,
+        min_length=1,
+        max_length=32,
+        title="Layers",
+        description="Which linear layers get an adapter, with commas; the usual ones if left out.",
     )
-    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MAX_COMPETITORS)
-    batch: int = Field(16, ge=1, le=65_536, strict=True, description="sequences or images a step")
+    methods: tuple[AnyMethod, ...] = Field(
+        min_length=1, max_length=MAX_COMPETITORS, title="Methods", description="With commas; all if left out."
+    )
+    batch: int = Field(
+        16, ge=1, le=65_536, strict=True, title="Batch", description="Sequences or images a step."
+    )
     sequence: int | None = Field(
-        None, ge=1, le=1_048_576, strict=True, description="tokens; None: usual ones"
+        None,
+        ge=1,
+        le=1_048_576,
+        strict=True,
+        title="Length, tokens",
+        description="Tokens in each; the usual ones if left out.",
     )
-    image_size: int | None = Field(None, ge=1, le=2048, strict=True, description="pixels; None: the model's")
+    image_size: int | None = Field(
+        None,
+        ge=1,
+        le=2048,
+        strict=True,
+        title="Image size, pixels",
+        description="Side of an image in pixels; the model's if left out.",
+    )
     labels: int = Field(default=2, ge=1, le=100_000, strict=True, description="outputs of the head")
-    match: Quantity | None = Field(default=None, description="set sizes so that this equals CDVFT's")
-    convention: Convention = "real_fft"
-    device: DeviceKey = Field(default=HERE, description="the one that should train it")
-    precision: PrecisionKey = Field(default="float32", description="of the frozen weights and the arithmetic")
-    gradient_checkpointing: bool = Field(default=False, strict=True)
-    aim: Aim = Field(default="quality", description="what matters most")
+    match: Quantity | None = Field(
+        default=None, title="Match by", description="Sets r, n and b as close to CDVFT as they come."
+    )
+    convention: Convention = Field(
+        default="real_fft", title="Count", description="With real FFTs, or in the style of papers."
+    )
+    device: DeviceKey = Field(default=HERE, title="Device", description="The one that should train it.")
+    precision: PrecisionKey = Field(
+        default="float32", title="Precision", description="Of the frozen weights and the arithmetic."
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        strict=True,
+        title="Checkpoint activations",
+        description="Computes them twice in place of keeping them.",
+    )
+    aim: Aim = Field(default="quality", title="What matters most", description="The first answer follows it.")
 
     @model_validator(mode="before")
     @classmethod

@@ -9,10 +9,14 @@ import json
 import secrets
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column
@@ -25,6 +29,8 @@ from cdvft_app.public import intake
 from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     pass
 
 FACTS = "facts.json"
@@ -203,30 +209,48 @@ def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
     return _columns_of(imported.sha256, imported.columns, IMAGE if imported.kind == "image" else None)
 
 
-def preview(imported: ImportedTable, count: int) -> list[dict[str, Any]]:
-    """The first rows, without pictures."""
+def preview(imported: ImportedTable, places: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows at these places, which ascend, without pictures."""
     pictures = [IMAGE] if imported.kind == "image" else []
-    rows = kept_table(imported.sha256).slice(0, count).drop_columns(pictures).to_pylist()
+    rows = _rows_at(kept_table(imported.sha256).drop_columns(pictures), places).to_pylist()
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]
 
 
-def thumbnails(imported: ImportedTable, count: int, side: int) -> list[str]:
-    """The first pictures as PNGs of at most `side` pixels, base64, decoded in a child with limits.
+def some_of_each(imported: ImportedTable, column: str, count: int) -> list[int]:
+    """Places of so many rows, ascending: of each value of the column the first ones, as many as of others."""
+    places: dict[Any, list[int]] = {}
+    for place, value in enumerate(kept_table(imported.sha256).column(column).to_pylist()):
+        if len(of_value := places.setdefault(value, [])) < count:
+            of_value.append(place)
+    by_turns = (place for turn in zip_longest(*places.values()) for place in turn if place is not None)
+    return sorted(islice(by_turns, count))
+
+
+def _rows_at(rows: pa.Table, places: Sequence[int]) -> pa.Table:
+    chosen = np.zeros(rows.num_rows, bool)
+    chosen[[place for place in places if place < rows.num_rows]] = True
+    return rows.filter(chosen)  # `take` would join all batches in memory first
+
+
+def thumbnails(imported: ImportedTable, places: Sequence[int], side: int) -> list[str]:
+    """The pictures at these places, which ascend, as PNGs of at most `side` pixels, in base64.
+
+    They are decoded in a child with limits.
 
     Raises:
         intake.TooMuch: they take more than one may take here.
     """
     found: list[str] = intake.read_in_child(
-        _thumbnails, imported.sha256, count, side, limits=intake.child_limits(), imports=READERS
+        _thumbnails, imported.sha256, [*places], side, limits=intake.child_limits(), imports=READERS
     )
     return found
 
 
-def _thumbnails(sha256: str, count: int, side: int, _progress: Progress) -> list[str]:
+def _thumbnails(sha256: str, places: Sequence[int], side: int, _progress: Progress) -> list[str]:
     from PIL import Image
 
     found = []
-    for picture in kept_table(sha256).column(IMAGE).slice(0, count).to_pylist():
+    for picture in _rows_at(kept_table(sha256), places).column(IMAGE).to_pylist():
         with Image.open(io.BytesIO(picture["bytes"]), formats=FORMATS) as opened:
             small = opened.convert("RGB")
         small.thumbnail((side, side))

@@ -663,7 +663,7 @@ def _other_language(data: UploadedDataset) -> Iterator[Finding]:
     if letters and others > FOREIGN * letters:
         yield Finding(
             f"{100 * others / letters:.0f} % of the letters are not among those of English, the language of "
-            "MiniLM. Multilingual E5 small, under “Another model or other data” (--model e5_small), reads "
+            "MiniLM. Multilingual E5 small, under “Model and data” (--model e5_small), reads "
             "about 100 languages.",
             *data.inputs,
         )

@@ -42,9 +42,11 @@ FACTOR_STYLES = {
     "output": ("Output diagonal", "#00466E", "#2B86BC"),
 }
 
-# Never rainbow: signed numbers diverge from the paper's colour, magnitudes deepen one hue, phases go round.
-DIVERGING = [[0, "#B2461F"], [0.25, "#DFA285"], [0.5, "var(--plot-zero)"], [0.75, "#7DB4D8"], [1, "#0072B2"]]
-SEQUENTIAL = [[0, "var(--plot-zero)"], [0.5, "#7DB4D8"], [1, "#0072B2"]]
+# Never rainbow: signed numbers diverge from the paper, magnitudes deepen one hue, phases go round. No
+# hue of them is a method's or a factor's.
+NEGATIVE, POSITIVE = "#A8611B", "#7559B5"
+DIVERGING = [[0, NEGATIVE], [0.25, "#D8B182"], [0.5, "var(--plot-zero)"], [0.75, "#B3A3DA"], [1, POSITIVE]]
+SEQUENTIAL = [[0, "var(--plot-zero)"], [0.5, "#B3A3DA"], [1, POSITIVE]]
 # All of middling lightness: a phase is the colour of thin bars on white and on black.
 CYCLIC = [[0, "#6E5E86"], [0.25, "#3F8CC0"], [0.5, "#8C9070"], [0.75, "#C2704F"], [1, "#6E5E86"]]
 
@@ -56,6 +58,7 @@ def css() -> str:
     """The palette as CSS variables, for light and for dark, and the dots of chips and lists in it."""
     light = {f"--method-{name}": style.light for name, style in METHOD_STYLES.items()}
     dark = {f"--method-{name}": style.dark for name, style in METHOD_STYLES.items()}
+    light |= {"--negative": NEGATIVE, "--positive": POSITIVE}
     for name, stops in SCALES.items():
         # In both, since a variable inside is looked up where the scale is declared.
         light[f"--scale-{name}"] = dark[f"--scale-{name}"] = ", ".join(str(color) for _, color in stops)
@@ -100,11 +103,12 @@ def layout() -> dict[str, Any]:
             **axis,
             "showgrid": False,
             "rangemode": "tozero",
+            "nticks": 5,
             "spikecolor": "var(--plot-axis)",
             "spikethickness": 1,
             "spikedash": "solid",
         },
-        "yaxis": axis,
+        "yaxis": {**axis, "nticks": 5},
     }
 
 

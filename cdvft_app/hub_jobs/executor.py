@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from cdvft_app.catalog import Plan
-from cdvft_app.events import Sent
+from cdvft_app.events import Event, Note, Sent
 from cdvft_app.hub_jobs.hardware import check_minutes
 from cdvft_app.hub_jobs.job import CODE, MARK, SCRIPT, read_event, write_job
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import JOB, RunRecord
+from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import (
     Executor,
@@ -102,7 +103,7 @@ class HubJobs(Executor):
         order: of the Job, for a run that was not sent; None: all were.
     """
 
-    is_remote = True
+    is_remote = is_owners = True
 
     def __init__(self, api: Any, order: JobOrder | None = None) -> None:
         self._api, self._order = api, order
@@ -129,34 +130,45 @@ class HubJobs(Executor):
 class HubJob:
     """A `RemoteRun`: its events are numbered by the lines of the Job's log, which the hub keeps."""
 
+    pull_seconds = 3.0
+
     def __init__(self, api: JobsApi, sent: Sent) -> None:
         self._api, self._sent = api, sent
         self._named = {"job_id": sent.job_id, "namespace": sent.account}
         self._cancelled = False
 
-    def pull(self, after: int) -> Pulled:
+    def pull(self, after: int, into: Path) -> Pulled:
         with self._asking():
             stage = str(self._api.inspect_job(**self._named).status.stage)
             lines = [line.rstrip("\n") for line in self._api.fetch_job_logs(**self._named)]
         words = [line.strip() for line in lines if line.strip() and MARK not in line]
+        events: list[Event] = [event for line in lines[after:] if (event := read_event(line)) is not None]
+        ended, files = ENDS.get(stage), list[str]()
+        if ended == "completed":
+            with self._asking():
+                refused = fetch_adapter(self._api, self._sent.repository, into / ADAPTER)
+            if refused:
+                events.append(Note(refused, "warning"))
+            else:
+                files.append(ADAPTER)
         return Pulled(
-            events=[event for line in lines[after:] if (event := read_event(line)) is not None],
+            events=events,
             last=len(lines),
             saying=f"The Job says: {words[-1][:200]}" if words else "The Job waits for its hardware",
-            ended=ENDS.get(stage),
+            files=files,
+            ended=ended,
             why=CANCELLED
-            if self._cancelled or ENDS.get(stage) == "cancelled"
+            if self._cancelled or ended == "cancelled"
             else f"The Job ended as {stage}. " + " / ".join(words[-LAST_LINES:]),
         )
-
-    def fetch(self, folder: Path) -> str | None:
-        with self._asking():
-            return fetch_adapter(self._api, self._sent.repository, folder)
 
     def cancel(self) -> None:
         with self._asking():
             self._api.cancel_job(**self._named)
         self._cancelled = True
+
+    def release(self) -> None:
+        pass
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

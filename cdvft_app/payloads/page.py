@@ -49,6 +49,16 @@ class ServerRun(TypedDict):
     hidden: bool
     private: bool
     goes_on: bool
+    where: str  # the node of a cluster, or what it waits for there
+
+
+class ServerNode(TypedDict):
+    """A node of the cluster: what it has, how many runs train there, and why none may, if none may."""
+
+    name: str
+    has: str
+    runs: int
+    problem: str | None
 
 
 class ServerOverview(TypedDict):
@@ -57,6 +67,7 @@ class ServerOverview(TypedDict):
     error: str | None
     visitors: list[ServerVisitor]
     runs: list[ServerRun]
+    nodes: list[ServerNode]
 
 
 class KeptAnswers(TypedDict):

@@ -231,6 +231,13 @@ class RecipeCard(TypedDict):
     expect_source: str
 
 
+class WhatIsLearned(TypedDict):
+    """The recipe whose settings hold, and the name of the data of one's own that replaces its data."""
+
+    recipe: str
+    own: str | None
+
+
 class RecipesFixed(TypedDict):
     unmeasured: str
     recipes: list[RecipeCard]
@@ -239,6 +246,77 @@ class RecipesFixed(TypedDict):
 class HubReach(TypedDict):
     reachable: bool
     text: str
+
+
+class Roles(TypedDict):
+    """Which columns are read, and which is told: a "label", or an "answer" that is written; `clean` are the
+    steps that mend the rows before."""
+
+    task: Literal["label", "answer"]
+    inputs: list[str]
+    label: str | None
+    clean: list[str]
+
+
+class MendingStep(TypedDict):
+    """A step against what a warning says; `title` says what it does."""
+
+    warning: str
+    step: str
+    title: str
+
+
+class UploadedColumn(TypedDict):
+    """A column of an uploaded table with the cells of the rows that are shown; `type` is what it holds."""
+
+    name: str
+    type: str
+    distinct: int
+    missing: int
+    findings: list[str]
+    cells: list[str]
+
+
+class Bars(TypedDict):
+    """Shares of a whole, each with its name and text; `more` is said below."""
+
+    title: str
+    bars: list[tuple[str, float, str]]
+    more: str
+
+
+class Picture(TypedDict):
+    """A PNG in base64."""
+
+    png: str
+    label: str
+
+
+class UploadedLook(TypedDict):
+    """What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be.
+
+    `read` says how the file was read, `sides` which rows are for what, `settings` where those are from.
+    `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`:
+    what each step did, and last which rows were mended.
+    """
+
+    name: str
+    read: str
+    kind: Literal["text", "image"]
+    roles: Roles
+    task: str
+    sides: str
+    settings: str
+    problem: str | None
+    columns: list[UploadedColumn]
+    hidden_columns: int
+    rows: list[str]
+    pictures: list[Picture]
+    classes: Bars | None
+    lengths: Bars | None
+    findings: list[str]
+    mended_by: list[MendingStep]
+    cleaned: list[str]
 
 
 class SearchTrial(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads.shared import Method
 
@@ -24,6 +24,91 @@ class Seen(TypedDict):
 
     picture: str
     said: str
+
+
+class ModelAnswer(TypedDict):
+    """What one model answers: a label or a number in words. `method` None: it was not trained.
+
+    `likeliest` labels with their probabilities; `differs` from what the others answer.
+    """
+
+    title: str
+    note: str
+    method: Method | None
+    said: str
+    differs: bool
+    likeliest: list[tuple[str, float]]
+
+
+class AnsweredInput(TypedDict):
+    """An input, shortened, and what each model answers."""
+
+    input: str
+    answers: list[ModelAnswer]
+
+
+class AnsweredInputs(TypedDict):
+    """`problem`: in place of them, or empty."""
+
+    answered: list[AnsweredInput]
+    problem: str
+
+
+class Line(TypedDict):
+    """Of a cell; `wrong` is a word that is read aloud beside its cross: "wrong", "missing", "differs"."""
+
+    text: str
+    strong: NotRequired[bool]
+    wrong: NotRequired[str]
+
+
+class SheetCell(TypedDict):
+    """`quiet` stands after its lines; `share` of its row, 0..1, shades it; `picture` is a PNG's address."""
+
+    lines: list[Line]
+    quiet: NotRequired[str]
+    share: NotRequired[float]
+    picture: NotRequired[str]
+    strong: NotRequired[bool]
+
+
+class Sheet(TypedDict):
+    """A table; `above` are headings over so many columns each, `method` the one whose colour shades cells."""
+
+    kind: str
+    label: str
+    above: list[tuple[str, int]]
+    heads: list[str]
+    rows: list[list[SheetCell]]
+    method: NotRequired[Method]
+
+
+class Scatter(TypedDict):
+    """Answers (y) of a method against labels (x), both from `low` to `high`."""
+
+    method: Method
+    about: str
+    points: list[tuple[float, float]]
+    low: float
+    high: float
+
+
+class Section(TypedDict):
+    """Paragraphs, then a table or a picture; `folded` under its title. Those that are `beside` the one before
+    stand in one row with it."""
+
+    title: NotRequired[str]
+    said: NotRequired[list[Line]]
+    quiet: NotRequired[str]
+    problem: NotRequired[str]
+    sheet: NotRequired[Sheet]
+    scatter: NotRequired[Scatter]
+    folded: NotRequired[bool]
+    beside: NotRequired[bool]
+
+
+class Sections(TypedDict):
+    sections: list[Section]
 
 
 class WrittenSide(TypedDict):

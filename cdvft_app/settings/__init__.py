@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
@@ -24,7 +27,9 @@ __all__ = [
     "MAX_PROMPT",
     "MIN_HELD_OUT",
     "USUAL_RACE",
+    "FieldWords",
     "InvalidChoice",
+    "Kind",
     "Name",
     "RaceRequest",
     "RunSettings",
@@ -33,8 +38,11 @@ __all__ = [
     "parse_race",
     "relabelled",
     "require_distinct",
+    "words",
 ]
 
+Kind = Literal["text", "image", "generation"]
+"""Of a model: it reads texts, sees images, or writes."""
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -97,53 +105,164 @@ class UploadedDataset(BaseModel):
         return tuple(filter(None, (self.sha256, self.evaluation_sha256)))
 
 
+Group = Literal["data", "training", "more"]
+
+
+def _setting(
+    default: Any,
+    title: str,
+    hint: str,
+    group: Group = "more",
+    kinds: tuple[Kind, ...] = ("text", "image", "generation"),
+    **limits: Any,
+) -> Any:
+    """A field with the words that forms and commands have for it, the part of a form that it stands in, the
+    kinds of models that read it, and pydantic's limits."""
+    extra = {"group": group, "kinds": list(kinds)}
+    return Field(default, title=title, description=hint, json_schema_extra=extra, **limits)
+
+
 class _Choices(BaseModel):
+    """What all runs of a race share. A new field needs nothing else: form, options and labels follow."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: Name = "sentiment"
-    model: Name | None = Field(None, description="None: the recipe's")
-    dataset: Name | None = Field(None, description="None: the recipe's")
-    dataset_config: Name | None = Field(None, description="of a dataset that is named by its hub id")
-    train_split: Name | None = Field(None, description="of the same; None: train")
-    evaluation_split: Name | None = Field(None, description="of the same; None: the usual one")
-    dataset_revision: Name | None = Field(None, description="of the same: branch, tag or commit; None: main")
+    recipe: Name = Field("sentiment", description="Model, data and starting values that go together.")
+    model: Name | None = _setting(
+        None, "Model", "The pretrained network that stays frozen, of the catalogue or by its hub id.", "data"
+    )
+    dataset: Name | None = _setting(
+        None, "Data", "The labelled examples to learn from, of the catalogue or by their hub id.", "data"
+    )
+    dataset_config: Name | None = _setting(
+        None, "Configuration", "Of a dataset of the hub that has several.", "data"
+    )
+    train_split: Name | None = _setting(
+        None, "Split to train on", "Of a dataset of the hub. Empty: train.", "data"
+    )
+    evaluation_split: Name | None = _setting(
+        None,
+        "Split to evaluate on",
+        "Of a dataset of the hub. Empty: validation or test, else a share is held out.",
+        "data",
+    )
+    dataset_revision: Name | None = _setting(
+        None,
+        "Revision",
+        "Of a dataset of the hub: branch, tag or commit. The run keeps the commit it stood at.",
+        "data",
+    )
     data: UploadedDataset | None = Field(None, description="one's own, in place of a dataset")
-    target_modules: tuple[Name, ...] | None = Field(
-        None, min_length=1, max_length=32, description="None: the recipe's"
+    target_modules: tuple[Name, ...] | None = _setting(
+        None,
+        "Layers",
+        "Which linear layers get an adapter, in every method.",
+        "data",
+        min_length=1,
+        max_length=32,
     )
 
     # The training itself; None means the recipe's value.
-    epochs: float | None = Field(None, gt=0, le=100, allow_inf_nan=False, strict=True)
-    max_steps: int | None = Field(None, ge=1, le=100_000, strict=True)
-    batch_size: int | None = Field(None, ge=1, le=512, strict=True)
-    train_examples: int | None = Field(None, ge=8, le=1_000_000, strict=True)
-    evaluation_examples: int | None = Field(None, ge=1, le=100_000, strict=True)
-    max_length: int | None = Field(None, ge=4, le=1024, strict=True, description="tokens; text only")
-    image_size: int | None = Field(None, ge=14, le=518, strict=True, description="pixels; images only")
-    schedule: Schedule = "linear"
-    warmup_ratio: float = Field(0.06, ge=0, le=0.5, strict=True)
-    weight_decay: float = Field(0.0, ge=0, le=1, strict=True)
-    seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
-    precision: Precision = Field(
-        "auto", description="of the arithmetic; bfloat16 also keeps a language model's frozen weights so"
+    epochs: float | None = _setting(
+        None,
+        "Epochs",
+        "How often each example is seen.",
+        "training",
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        strict=True,
     )
-    bits: Literal[4, 8, 32] | None = Field(
-        None, description="of each frozen weight; 32: as they are; models that write only"
+    max_steps: int | None = _setting(
+        None,
+        "Steps at most",
+        "Ends sooner after so many batches. Empty: whole epochs.",
+        "training",
+        ge=1,
+        le=100_000,
+        strict=True,
     )
-    gradient_checkpointing: bool = Field(
-        False, strict=True, description="compute activations twice to keep fewer; models that write only"
+    batch_size: int | None = _setting(
+        None, "Batch size", "Examples a step, over all processes. Smaller needs less memory.", "training",
+        ge=1, le=512, strict=True,
+    )  # fmt: skip
+    train_examples: int | None = _setting(
+        None, "Training examples", "How many are used.", ge=8, le=1_000_000, strict=True
     )
-    gradient_accumulation: int | None = Field(
-        None, ge=1, le=64, strict=True, description="parts in which a step's batch is read"
+    evaluation_examples: int | None = _setting(
+        None, "Evaluation examples", "Held out to measure with.", ge=1, le=100_000, strict=True
     )
-    torch_compile: bool = Field(
-        False, strict=True, description="on a CUDA GPU steps become CUDA graphs; not measured on any yet"
+    max_length: int | None = _setting(
+        None,
+        "Longest text",
+        "In tokens; longer texts are cut.",
+        kinds=("text", "generation"),
+        ge=4,
+        le=1024,
+        strict=True,
     )
-    checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
-    own_prompt: str | None = Field(
-        None, max_length=MAX_PROMPT, description="answered while it trains; models that write only"
+    image_size: int | None = _setting(
+        None, "Image size", "In pixels, each side.", kinds=("image",), ge=14, le=518, strict=True
     )
-    all_gpus: bool = Field(False, strict=True, description="share each batch among all visible GPUs")
+    schedule: Schedule = _setting("linear", "Schedule", "How the learning rate falls after warm-up.")
+    warmup_ratio: float = _setting(
+        0.06, "Warm-up", "Share of the steps in which the rate rises, 0 to 0.5.", ge=0, le=0.5, strict=True
+    )
+    weight_decay: float = _setting(
+        0.0, "Weight decay", "Pulls trained numbers towards zero.", ge=0, le=1, strict=True
+    )
+    seed: int = _setting(
+        0, "Seed", "Same seed, same data order and same start.", "training", ge=0, le=2**31 - 1, strict=True
+    )
+    precision: Precision = _setting(
+        "auto",
+        "Precision",
+        "Of the arithmetic, and of a language model's frozen weights. Automatic: bfloat16 for language "
+        "models, where the processor has it.",
+    )
+    bits: Literal[4, 8, 32] | None = _setting(
+        None,
+        "Bits a frozen weight",
+        "4 or 8, where bitsandbytes is installed: a large model then fits. 32: as they are.",
+        kinds=("generation",),
+    )
+    gradient_checkpointing: bool = _setting(
+        False,
+        "Checkpoint activations",
+        "Computes them twice in place of keeping them: less memory, longer steps.",
+        kinds=("generation",),
+        strict=True,
+    )
+    gradient_accumulation: int | None = _setting(
+        None, "Parts of a batch", "More need less memory, and learn the same.", ge=1, le=64, strict=True
+    )
+    torch_compile: bool = _setting(
+        False,
+        "Compile steps",
+        "torch.compile: steps become CUDA graphs, which spares the time between small operators. It takes a "
+        "minute or so before the first step, and every text is padded to the longest. Not measured on any "
+        "GPU yet.",
+        strict=True,
+    )
+    checkpoint_every: int = _setting(
+        50,
+        "Checkpoint every",
+        "Steps between points from which a stopped run can go on.",
+        ge=1,
+        le=10_000,
+        strict=True,
+    )
+    own_prompt: str | None = _setting(
+        None,
+        "A prompt of your own",
+        "Answered again and again while each method trains, beside four that were held out.",
+        "data",
+        ("generation",),
+        max_length=MAX_PROMPT,
+    )
+    all_gpus: bool = _setting(
+        False, "All visible GPUs", "Share each batch among them, a process each.", "training", strict=True
+    )
 
 
 class RunSettings(_Choices):
@@ -151,7 +270,9 @@ class RunSettings(_Choices):
 
     method: AnyMethod
     evaluate_on: Literal["evaluation", "validation"] = Field(
-        "evaluation", description="validation: training rows that are held out to choose settings by"
+        "evaluation",
+        title="Evaluate on",
+        description="evaluation, or validation: training rows held out to choose settings by.",
     )
 
     @model_validator(mode="before")
@@ -163,7 +284,13 @@ class RunSettings(_Choices):
 class RaceRequest(_Choices):
     """Several competitors on the same model, data, seed and order; each is a method with its own settings."""
 
-    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MAX_COMPETITORS)
+    methods: tuple[AnyMethod, ...] = Field(
+        min_length=1,
+        max_length=MAX_COMPETITORS,
+        title="Race",
+        description="Each method trains on the same data, in the same order, from the same start. Two values "
+        "in one of its fields, such as 8, 16 for LoRA's r, race it twice.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -179,6 +306,40 @@ class RaceRequest(_Choices):
         """One `RunSettings` a competitor, in their order."""
         shared = {name: getattr(self, name) for name in _Choices.model_fields}
         return tuple(RunSettings(**shared, method=method) for method in self.methods)
+
+
+@dataclass(frozen=True)
+class FieldWords:
+    """What forms and commands know of a field of requests: its words, place, and values.
+
+    `kind` is the type of one value; `choices` are all that there are, where they are few. `kinds` are those
+    of models that read it.
+    """
+
+    title: str
+    hint: str
+    group: Group | None
+    kinds: tuple[Kind, ...]
+    kind: type
+    choices: tuple[Any, ...]
+
+
+def words(model_type: type[BaseModel]) -> dict[str, FieldWords]:
+    """Of each field of a request that has a title, in their order."""
+    return {name: _words(field) for name, field in model_type.model_fields.items() if field.title}
+
+
+def _words(field: FieldInfo) -> FieldWords:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    values = field.annotation
+    if get_origin(values) in (Union, UnionType):
+        values = next(one for one in get_args(values) if one is not type(None))
+    while get_origin(values) in (Annotated, tuple):
+        values = get_args(values)[0]
+    choices = get_args(values) if get_origin(values) is Literal else ()
+    kind: Any = type(choices[0]) if choices else values
+    kinds: Any = tuple(extra.get("kinds", get_args(Kind)))
+    return FieldWords(field.title or "", field.description or "", extra.get("group"), kinds, kind, choices)  # type: ignore[arg-type]
 
 
 _TWICE = "named_twice"  # an error whose sentence has said what came

@@ -6,6 +6,7 @@ python -m cdvft_app.settings.environment     # the same as a table for the docs
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
@@ -64,6 +65,25 @@ def _installed(trackers: tuple[str, ...]) -> tuple[str, ...]:
     return trackers
 
 
+def _cluster(address: str) -> str:
+    if address and address != "auto" and not re.fullmatch(r"(ray://)?[^\s/:]+:\d{1,5}", address):
+        raise ValueError("it is ray://host:10001, host:6379 or auto")
+    return address
+
+
+Resources = Annotated[tuple[tuple[str, Amount], ...], NoDecode]
+
+
+def _resources(text: object) -> object:
+    """ "a100=1, lab=0.5" as (("a100", 1.0), ("lab", 0.5))."""
+    if not isinstance(text, str):
+        return text
+    pairs = [one.partition("=") for one in text.split(",") if one.strip()]
+    if not all(sign and name.strip() for name, sign, _ in pairs):
+        raise ValueError("it is name=amount, several with commas")
+    return tuple((name.strip(), amount) for name, _, amount in pairs)
+
+
 def _folder(path: Path | None) -> Path | None:
     return path and path.expanduser().resolve()
 
@@ -100,6 +120,29 @@ class Environment(BaseSettings):
         None,
         alias="CDVFT_PROCESSES",
         description="processes that share one run's batches; not set: as a visitor chooses, or 1",
+    )
+    cluster: Annotated[str, AfterValidator(_cluster)] = Field(
+        "",
+        alias="CDVFT_CLUSTER",
+        description="ray://host:10001, host:port or auto: runs train on the nodes of this Ray cluster",
+    )
+    run_gpus: Amount | None = Field(
+        None,
+        alias="CDVFT_RUN_GPUS",
+        description="GPUs that a run on a cluster asks for, such as 0.5; not set: 1 where there are any",
+    )
+    run_cpus: Amount = Field(
+        1, alias="CDVFT_RUN_CPUS", description="processors that a run on a cluster asks for"
+    )
+    run_resources: Annotated[Resources, BeforeValidator(_resources)] = Field(
+        (),
+        alias="CDVFT_RUN_RESOURCES",
+        description="the cluster's own resources that a run asks for: a100=1, lab=0.5",
+    )
+    storage: str = Field(
+        "",
+        alias="CDVFT_STORAGE",
+        description="a folder of all nodes, or an address for fsspec (s3://...): takes large checkpoints",
     )
     max_run_seconds: Count | None = Field(
         None, alias="CDVFT_MAX_RUN_SECONDS", description="how long one run may take; not set: no limit"

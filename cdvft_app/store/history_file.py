@@ -19,20 +19,21 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from cdvft_app import events
+from cdvft_app.events import Sent
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
+from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 
 
@@ -61,7 +62,6 @@ MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
 LEFT_SECONDS = 3600.0  # longer than any import takes
 MARK = "given"  # a file in the folder of a run that was imported
-ADAPTER = "adapter"
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
@@ -69,8 +69,6 @@ _FILE = re.compile(
     re.ASCII,
 )
 _ADDRESS = re.compile(r"https?://[\w.:-]{1,200}/[\w./-]{1,400}", re.ASCII)  # of a Job
-_EVENTS = {kind.__name__.lower(): kind for kind in events.Event.__args__}
-_READ: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _EVENTS.items()}
 # What PEFT takes for a regular expression where it is one text: one that never ends would hold the server.
 _PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern")
 _PLAIN_NAME = re.compile(r"[\w.-]{1,200}")
@@ -458,26 +456,13 @@ def _rows(unpacked: _Unpacked, member: zipfile.ZipInfo, run_id: str) -> Iterator
             row = json.loads(line.decode("utf-8", "replace"))
             if row["kind"] == "sent" and not unpacked.limits.by_operator:
                 continue
-            event = _event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
+            event = rows.event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
+            if isinstance(event, Sent) and event.job_address and not _ADDRESS.fullmatch(event.job_address):
+                continue  # a link that no page may show
             values = rows.json_fields(event, folder)
             step, data = values.pop("step", None), json.dumps(values)
             if is_row(row["kind"], step, data):
                 yield {"kind": row["kind"], "step": step, "data": data}
-
-
-def _event(kind: str, values: dict[str, Any], folder: Path) -> Any:
-    known = {field.name: field.type for field in fields(_EVENTS[kind])}
-    if kind == "note":
-        values["kind"] = values.get("level")
-    given = {name: value for name, value in values.items() if name in known}
-    given |= {name: float("nan") for name, value in given.items() if value is None and known[name] == "float"}
-    if kind == "done":
-        given["adapter_folder"] = folder / ADAPTER
-    if kind == "snapshot":
-        given["file"] = f"snapshots/step-{int(values['step']):06d}.safetensors"
-    if kind == "sent" and given.get("job_address") and not _ADDRESS.fullmatch(str(given["job_address"])):
-        raise ValueError("a link that no page may show")
-    return _READ[kind].validate_python(given)
 
 
 def _has_predictions(folder: Path) -> bool:

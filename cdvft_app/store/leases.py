@@ -8,6 +8,7 @@ increments the epoch, so that a holder that was only slow can write no more: ano
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import suppress
@@ -18,6 +19,8 @@ from cdvft_app.store.database import Database
 from cdvft_app.store.processes import moment
 from cdvft_app.store.records import (
     JOB,
+    LEFT_ON_CLUSTER,
+    NODE,
     IllegalTransition,
     LeaseLost,
     RunRecord,
@@ -132,7 +135,9 @@ def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
 
 def interruption(result: dict[str, Any]) -> str:
     """Why a run with this result is interrupted when the program ends that trained it, or followed it."""
-    return LEFT_JOB.format(result[JOB] or "among yours on the hub") if JOB in result else INTERRUPTED
+    if JOB in result:
+        return LEFT_JOB.format(result[JOB] or "among yours on the hub")
+    return LEFT_ON_CLUSTER if NODE in result else INTERRUPTED
 
 
 def _held(holders: str, lease_until: float) -> bool:
@@ -167,6 +172,9 @@ def move(
     elif state == "preparing":
         changed |= {"started": now, "ended": None, "process": process, "began": moment()}
         changed |= {"epoch": run["epoch"] + 1} | lease_end()
+        result = json_object(run["result"])
+        if result.pop(NODE, None) is not None:  # where it trained before says nothing of now
+            changed["result"] = json.dumps(result)
         queue.take_turn(connection, visitor, now)
     if previous in states.ACTIVE and state in states.FINAL and run["started"] is not None:
         seconds, charged = queue.taken(run, now)

@@ -164,7 +164,7 @@ _RESULT = _schema(
     "result",
     {
         name: (of, None)
-        for kind in ("started", "lent", "sent", "done")
+        for kind in ("started", "lent", "sent", "placed", "done")
         for name, (of, _) in _fields(_EVENTS[kind]).items()
     },
 )
@@ -278,15 +278,15 @@ def is_row(kind: object, step: object, data: Any) -> bool:
 
 # Records
 
-# In the result of a run that was sent, and of one that trains in slices.
-JOB, LENT = "job_address", "lent_seconds"
+# In the result of a run that was sent, of one that trains in slices, and of one that trains on a cluster.
+JOB, LENT, NODE = "job_address", "lent_seconds", "node"
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
 
-    `result` holds the fields of `Started`, `Lent`, `Sent` and `Done` as far as they have come;
+    `result` holds the fields of `Started`, `Lent`, `Sent`, `Placed` and `Done` as far as they have come;
     `adapter_folder` in it is relative to the run's folder. `process` names who holds its lease, `epoch`
     counts its leases.
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
@@ -356,6 +356,16 @@ class RunRecord:
         return self.state in states.RESUMABLE and not self.is_job and not self.defect
 
     @property
+    def is_left_on_cluster(self) -> bool:
+        """Whether it went on on a cluster when whoever of this history followed it ended."""
+        return (
+            self.state == "interrupted"
+            and self.reason == LEFT_ON_CLUSTER
+            and self.process is not None
+            and not self.defect
+        )
+
+    @property
     def is_left_job(self) -> bool:
         """Whether a Job trained on, or still does, while nobody followed it: it can be followed again."""
         return self.state == "interrupted" and bool(self.result.get("job_id")) and not self.defect
@@ -384,6 +394,10 @@ class RunRecord:
 
 NO_COLUMNS = ("defect", "recorded")
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name not in NO_COLUMNS)
+LEFT_ON_CLUSTER = (
+    "The program that followed this run has ended. The run goes on on the cluster, and is followed again "
+    "when the program is started anew."
+)
 DAMAGED = (
     "This entry is damaged and cannot be read. Whoever runs this program can have it restored: "
     "`python -m cdvft_app doctor`."

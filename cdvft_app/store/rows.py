@@ -10,11 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cdvft_app.events import Done, Event, Note, Started, Step
 from cdvft_app.store import leases
 from cdvft_app.store.records import is_row, json_object
 
 LARGEST_CURSOR = 2**63 - 1
+ADAPTER = "adapter"  # in the run's folder
+_EVENTS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in Event.__args__}
+_READ: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in _EVENTS.items()}
 
 # The run's columns that a row of this kind brings up to date, beside its state and result.
 COLUMNS_OF: dict[str, tuple[str, ...]] = {
@@ -23,12 +28,14 @@ COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "evaluation": ("metric_name", "metric"),
     "done": ("step", "seconds", "metric_name", "metric"),
 }
+IN_RESULT = ("started", "lent", "sent", "placed", "done")
+"""The events whose values are in the run's result."""
 
 
 def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
     """What an event's values make of the run's columns; `result` is what that column holds before."""
     changed = {column: values[column] for column in COLUMNS_OF.get(kind, ())}
-    if kind in ("started", "lent", "sent", "done"):
+    if kind in IN_RESULT:
         changed["result"] = json.dumps(json_object(result) | values)
     return changed
 
@@ -48,6 +55,26 @@ def json_fields(event: Event, folder: Path) -> dict[str, Any]:
             value = None
         values["level" if isinstance(event, Note) and field.name == "kind" else field.name] = value
     return values
+
+
+def event(kind: str, values: dict[str, Any], folder: Path) -> Event:
+    """The event that `json_fields` made `values` of, its step among them, in another run's folder.
+
+    What names a file names that of this folder, whatever `values` say.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    known = {field.name: field.type for field in dataclasses.fields(_EVENTS[kind])}
+    if kind == "note":
+        values = values | {"kind": values.get("level")}
+    given = {name: value for name, value in values.items() if name in known}
+    given |= {name: math.nan for name, value in given.items() if value is None and known[name] == "float"}
+    if kind == "done":
+        given["adapter_folder"] = folder / ADAPTER
+    if kind == "snapshot":
+        given["file"] = f"snapshots/step-{int(values['step']):06d}.safetensors"
+    return _READ[kind].validate_python(given)
 
 
 def append(connection: sqlite3.Connection, number: int, event: Event, folders: Path) -> sqlite3.Row:

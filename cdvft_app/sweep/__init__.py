@@ -68,8 +68,18 @@ class SweepRequest(Varied):
     different methods differ by a factor of fifty, so one list of absolute rates would be fair to none.
     """
 
-    learning_rates: tuple[Multiple, ...] = Field((), max_length=MAX_VALUES)
-    seeds: tuple[Seed, ...] = Field((), max_length=MAX_VALUES)
+    learning_rates: tuple[Multiple, ...] = Field(
+        (),
+        max_length=MAX_VALUES,
+        title="Learning rate, times its own",
+        description="Multiples of the rate that the recipe has for each method: fair to all of them.",
+    )
+    seeds: tuple[Seed, ...] = Field(
+        (),
+        max_length=MAX_VALUES,
+        title="Seeds",
+        description="Each setting runs once with each: their spread is what chance does.",
+    )
 
     @field_validator("learning_rates", "seeds")
     @classmethod

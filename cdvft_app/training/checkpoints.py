@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from pathlib import Path
-
-from transformers.trainer_utils import sort_checkpoints
 
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
 WENT_ON = "Went on from step "
 """How the note of a run begins that goes on from a checkpoint."""
+CHECKPOINTS = "checkpoints"  # in the run's folder
 SEAL = "sums.json"
+NAME = re.compile(r"checkpoint-(\d{1,9})")
 CHUNK = 2**22  # bytes
 
 
@@ -24,10 +25,21 @@ def seal(checkpoint: Path) -> None:
     os.replace(unfinished, checkpoint / SEAL)
 
 
+def in_order(folder: Path) -> list[Path]:
+    """All in `folder`, that of the latest step last."""
+    found = [path for path in folder.glob("checkpoint-*") if path.is_dir() and NAME.fullmatch(path.name)]
+    return sorted(found, key=step)
+
+
+def step(checkpoint: Path) -> int:
+    """After which it was written."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
 def newest(folder: Path) -> tuple[Path | None, list[Path]]:
     """The newest whole checkpoint in `folder`, and the damaged ones that are newer than it."""
     damaged: list[Path] = []
-    for checkpoint in map(Path, reversed(sort_checkpoints(str(folder)))):
+    for checkpoint in reversed(in_order(folder)):
         if not (checkpoint / LAST_WRITTEN).is_file():
             continue  # the program ended while it was written
         if _whole(checkpoint):

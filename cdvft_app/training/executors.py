@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,10 +28,14 @@ from typing import ClassVar, Literal, Protocol
 import psutil
 
 from cdvft_app.events import Done, Event, Note, Preparing
+from cdvft_app.store.database import store_errors
 from cdvft_app.store.leases import interruption
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
+from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
+from cdvft_app.training import checkpoints
+from cdvft_app.training.checkpoints import CHECKPOINTS
 from cdvft_app.training.children import KILLED, Child, exit_sentence
 from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.run import (
@@ -45,11 +50,11 @@ from cdvft_app.training.run import (
 )
 from cdvft_app.training.schedule import planned_processes
 
-ADAPTER = "adapter"  # in the run's folder, as training names it
+INCOMING = "incoming"  # in the run's folder
+KEPT_CHECKPOINTS = 2
 POLL_SECONDS = 0.5  # between two looks at the store; the end of a process is seen at once
 CLOSING_SECONDS = 30.0
 DID_NOT_STOP = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
-PULL_SECONDS = 3.0  # between two looks at a run on another machine
 SAYING_SECONDS = 30.0  # between two words of one that waits for its machine
 MAX_EVENTS = 100_000  # of a run on another machine, which whoever has that could fill with anything
 MAX_REFUSALS = 3
@@ -71,17 +76,32 @@ class Execution(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Node:
+    """A machine that trains for an executor, as its operator sees it.
+
+    Args:
+        name: of the machine; runs say it, too.
+        has: its resources: 8 CPUs, 1 GPU.
+        problem: why no run may train there, in a sentence; None: they may.
+    """
+
+    name: str
+    has: str
+    problem: str | None = None
+
+
 class Executor(ABC):
-    """A place where runs train."""
+    """Where runs train."""
 
     is_remote: ClassVar[bool] = False
     """It is another machine: a run may be silent there for as long as it likes, and goes on when the program
     ends that follows it."""
+    is_owners: ClassVar[bool] = False
+    """Its owner pays for it: neither limits nor budgets of this server count there."""
     is_paged: ClassVar[bool] = False
     """A page drives each run, which waits in between: its limit counts the times of training alone, and each
     owner trains one run at a time."""
-    runs_at_once: ClassVar[int] = 1
-    """As many as train at the same time, unless CDVFT_WORKERS says otherwise."""
 
     @abstractmethod
     def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Execution:
@@ -90,6 +110,22 @@ class Executor(ABC):
         On another machine the same run may be there already, as work goes on when the program ends that
         follows it: then that work is followed, under the new epoch, and none is started beside it.
         """
+
+    def runs_at_once(self) -> int:
+        """As many as train at the same time now, unless CDVFT_WORKERS says otherwise."""
+        return 1
+
+    def nodes(self) -> list[Node]:
+        """The machines that it has now beside this one."""
+        return []
+
+    def asks(self) -> str:
+        """What each run asks of a node: 1 GPU."""
+        return ""
+
+    def left(self, store: RunStore) -> list[RunRecord]:
+        """Runs that may have gone on there when the program ended that followed them: `start` does again."""
+        return []
 
     def require_resumable(self, run: RunRecord) -> None:
         """Refuse a run that `start` cannot go on with: here all but those that ended early, on this machine.
@@ -241,6 +277,7 @@ class Pulled:
         events: in the order in which they were told.
         last: the number of the latest, to ask with next.
         saying: what the machine says before it trains, for the run's owner.
+        files: files and folders of the run's folder that came with the events, by their names in it.
         ended: how the work ended; None: it goes on.
         why: it ended before it was completed, for the run's owner.
     """
@@ -248,7 +285,8 @@ class Pulled:
     events: Sequence[Event]
     last: int
     saying: str
-    ended: Literal["completed", "cancelled", "failed"] | None = None
+    files: Sequence[str] = ()
+    ended: Literal["completed", "cancelled", "failed", "interrupted"] | None = None
     why: str = ""
 
 
@@ -262,32 +300,37 @@ class Refused(Exception):
 
 
 class RemoteRun(Protocol):
-    """One attempt of a run on another machine, known there by a name that `Sent` keeps.
+    """A run on another machine, known there by a name that an event of the run keeps.
 
-    Its events are spooled there under rising numbers until its follower has seen its end. So whoever follows
+    Its events are spooled there under rising numbers until its follower has kept its end. So whoever follows
     it anew begins at 0: the store puts a step that comes again in the place of the rows from that step on,
     and a note that was kept is not kept twice.
     """
 
-    def pull(self, after: int) -> Pulled:
-        """What it has told after the event of this number.
+    pull_seconds: float
+    """Between two pulls."""
+
+    def pull(self, after: int, into: Path) -> Pulled:
+        """What it has told after the event of this number; its files are put `into` that folder, whole.
+
+        A file or folder that the caller did not take out of there comes again.
 
         Raises:
             NoNews, Refused: nothing can be had.
         """
         ...
 
-    def fetch(self, folder: Path) -> str | None:
-        """Put what it learned into the folder; None, or a sentence why that is not taken."""
+    def cancel(self) -> None:
+        """Ask it to end. Raises NoNews, Refused: it could not be told."""
         ...
 
-    def cancel(self) -> None:
-        """End it there. Raises NoNews, Refused: it could not be told."""
+    def release(self) -> None:
+        """Its end is kept: what is spooled there can go."""
         ...
 
 
 class RemoteExecution:
-    """Pulls a run's events from another machine into the store, and at its end what it learned."""
+    """Pulls a run's events from another machine into the store, and its files into the run's folder."""
 
     def __init__(self, store: RunStore, run: RunRecord, remote: RemoteRun) -> None:
         self._store, self._run, self._remote = store, run, remote
@@ -300,12 +343,12 @@ class RemoteExecution:
 
     def poll(self, seconds: float) -> bool:
         time.sleep(seconds)
-        if time.monotonic() - self._looked < PULL_SECONDS:
+        if time.monotonic() - self._looked < self._remote.pull_seconds:
             return False
         self._looked = time.monotonic()
         try:
             return self._look()
-        except NoNews:
+        except (NoNews, StoreError):  # a full disk, too, takes it another time
             return False
         except Refused as refused:
             self._refusals += 1
@@ -318,17 +361,33 @@ class RemoteExecution:
     def _look(self) -> bool:
         if self._store.state(self._run.id) == "stopping":
             self._cancel()
-        pulled = self._remote.pull(self._last)
+        folder = self._store.make_folder(self._run.id)
+        pulled = self._remote.pull(self._last, folder / INCOMING)
         self._refusals = 0
         with suppress(LeaseLost):
+            for name in pulled.files:
+                self._place(folder, name)
             self._keep(pulled)
             if pulled.ended:
-                self._end(pulled)
+                self._end(pulled, folder)
+                self._remote.release()
                 return True
             if self._store.state(self._run.id) == "preparing":
                 self._say(pulled.saying)
             return False
         return True  # another attempt has the run now
+
+    def _place(self, folder: Path, name: str) -> None:
+        """Put a file or folder that came in the place of the one before, and remove older checkpoints."""
+        place = folder / name
+        with store_errors(place):
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if place.is_dir():
+                shutil.rmtree(place)
+            os.replace(folder / INCOMING / name, place)
+        if place.parent.name == CHECKPOINTS:
+            for older in checkpoints.in_order(place.parent)[:-KEPT_CHECKPOINTS]:
+                shutil.rmtree(older, ignore_errors=True)
 
     def _keep(self, pulled: Pulled) -> None:
         for event in pulled.events:
@@ -350,12 +409,14 @@ class RemoteExecution:
             self._said = time.monotonic()
             self._append(Preparing(saying))
 
-    def _end(self, pulled: Pulled) -> None:
+    def _end(self, pulled: Pulled, folder: Path) -> None:
+        shutil.rmtree(folder / INCOMING, ignore_errors=True)
         if pulled.ended == "completed" and self._done is not None:
-            folder = self._store.folder(self._run.id) / ADAPTER
-            if refused := self._remote.fetch(folder):
-                self._append(Note(refused, "warning"))
-            self._append(replace(self._done, adapter_folder=folder))
+            if self._done.state == "finished":  # it is not resumed
+                shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            self._append(replace(self._done, adapter_folder=folder / ADAPTER))
+        elif pulled.ended == "interrupted":
+            self._store.set_state(self._run.id, "interrupted", pulled.why, epoch=self._run.epoch)
         elif pulled.ended == "cancelled" or self._cancelled:
             self._store.set_state(self._run.id, "stopped", pulled.why, epoch=self._run.epoch)
         else:

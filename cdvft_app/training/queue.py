@@ -1,4 +1,4 @@
-"""The queue: worker threads that take waiting runs from the store, one after the other, and supervise them.
+"""The queue: a thread takes waiting runs from the store, and one thread a run supervises it.
 
 The store holds the queue and all states, so that any number of pages, and a restarted program, see the same.
 A run trains in a process of its own, so that whatever becomes of it the page goes on.
@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
-from cdvft_app.events import Sent
+from cdvft_app.events import Event, Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import SearchRequest, study
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store import replication
+from cdvft_app.store import replication, rows
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE
+from cdvft_app.store.states import ACTIVE, STOPPABLE
 from cdvft_app.training import calibration, webhook
 from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, supervise
-from cdvft_app.training.run import Outcome
+from cdvft_app.training.run import Outcome, stop_signals
 from cdvft_app.training.slices import Slices
 
 MAX_REMOTE = 16  # each costs a thread, and a question to the hub every few seconds
@@ -35,6 +37,7 @@ NO_SWEEPS = (
     "run. Start races here, and those on a machine of your own."
 )
 log = logging.getLogger(__name__)
+LOOK_SECONDS = 0.1  # between two looks of `run_there`
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 
 
@@ -64,10 +67,10 @@ class RunQueue:
 
     def __init__(self, store: RunStore, workers: int | None = None, executor: Executor | None = None) -> None:
         self._store = store
-        self._executor = executor or LocalProcesses()
+        self.executor = executor or LocalProcesses()
         self.slices = executor if isinstance(executor, Slices) else None
         self.max_seconds = environment().max_run_seconds
-        self._workers = workers or environment().workers or self._executor.runs_at_once
+        self._workers = workers or environment().workers
         self._max_queued = environment().max_queued
         self._max_per_owner = environment().max_queued_per_owner
         self.max_sweep_runs = environment().max_sweep_runs
@@ -76,12 +79,13 @@ class RunQueue:
         self._remote = RemoteRuns(store)
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._taking = threading.Thread(target=self._take, name="queue", daemon=True)
+        self._training: set[threading.Thread] = set()
 
     @property
     def is_working(self) -> bool:
         """Whether runs are taken: it was started, and is not closing."""
-        return any(thread.is_alive() for thread in self._threads) and not self._closing.is_set()
+        return self._taking.is_alive() and not self._closing.is_set()
 
     def start(self) -> list[str]:
         """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
@@ -92,10 +96,10 @@ class RunQueue:
             self._store.folders.adopt()
         except StoreError as error:  # on a full disk the page still shows what there is
             log.warning("%s", error)
-        for number in range(self._workers):
-            thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        for run in self.executor.left(self._store):
+            with suppress(StoreError):  # another program follows it already
+                self._train(self._store.leases.acquire(run.id, this_process()))
+        self._taking.start()
         return interrupted
 
     def submit(
@@ -117,7 +121,7 @@ class RunQueue:
         Raises:
             QueueFull, OverBudget: with a sentence.
         """
-        if sweep and self._executor.is_paged:
+        if sweep and self.executor.is_paged:
             raise QueueFull(NO_SWEEPS)
         private = private or any(one.data for one in settings)
         with self._changed:
@@ -148,7 +152,7 @@ class RunQueue:
         Raises:
             InvalidChoice, QueueFull, OverBudget, StoreError: with a sentence.
         """
-        if self._executor.is_paged:
+        if self.executor.is_paged:
             raise QueueFull(NO_SWEEPS)
         promised = zip(request.budgets(), map(_whole_seconds, forecasts), strict=False)
         with self._changed:
@@ -212,7 +216,7 @@ class RunQueue:
         From now on its seconds are counted for the `visitor` who asks, whoever began it, or brought it here.
         """
         run = self._store.require_owner(run_id, token)
-        self._executor.require_resumable(run)
+        self.executor.require_resumable(run)
         with self._changed:
             self._check_room(1, token, run.sweep, visitor)
             self.budget.require(visitor, 0)
@@ -223,11 +227,13 @@ class RunQueue:
     def close(self, timeout: float = CLOSING_SECONDS + 5) -> None:
         """Stop what trains, and wait for the workers to end; what waits stays queued."""
         self._closing.set()
-        self._executor.close()
+        self.executor.close()
         with self._changed:
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join(timeout)
+        end = time.monotonic() + timeout
+        for thread in (self._taking, *self._training):
+            if thread.ident is not None:  # it was started
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _check_room(
         self, wanted: int, token: str, sweep: bool, visitor: str | None, program: bool = False
@@ -252,34 +258,54 @@ class RunQueue:
                     + " some to end, or stop some."
                 )
 
-    def _work(self) -> None:
+    def _take(self) -> None:
         process = this_process()
-        if threading.current_thread() is self._threads[0]:
-            for group_id in study.groups(self._store):  # whose latest trial ended as the program before did
-                self._advance(group_id)
+        for group_id in study.groups(self._store):  # whose latest trial ended as the program before did
+            self._advance(group_id)
         while not self._closing.is_set():
-            run = None
+            room = self.runs_at_once()
             with self._changed:
+                run = None
                 try:
-                    run = self._store.leases.next(process, one_each=self._executor.is_paged)
+                    if len(self._training) < room:
+                        run = self._store.leases.next(process, one_each=self.executor.is_paged)
                 except StoreError:
                     log.exception("The queue could not be read.")
-                if run is None and not self._closing.is_set():
+                if run is not None:
+                    self._train(run)
+                elif not self._closing.is_set():
                     self._changed.wait(POLL_SECONDS)
-            if run is not None:
+
+    def runs_at_once(self) -> int:
+        """As many train at the same time."""
+        return self._workers or self.executor.runs_at_once()
+
+    def _train(self, run: RunRecord) -> None:
+        """Have a run that was taken trained beside the others."""
+
+        def train() -> None:
+            try:
                 self._run(run)
+            finally:
+                with self._changed:
+                    self._training.discard(thread)
+                    self._changed.notify_all()
+
+        thread = threading.Thread(target=train, name=f"training-{run.id[:8]}", daemon=True)
+        self._training.add(thread)
+        thread.start()
 
     def _run(self, run: RunRecord, executor: Executor | None = None) -> None:
         """Train a run that was taken from the queue, if its visitor has time left; or follow a remote one."""
-        executor = executor or self._executor
+        executor = executor or self.executor
         try:
-            if not executor.is_remote and (refused := self.budget.exhausted(run.visitor)):
+            if not executor.is_owners and (refused := self.budget.exhausted(run.visitor)):
                 self._settle(run, ("interrupted", refused))
                 return
-            limit = None if executor.is_remote else self._limit(run)
+            limit = None if executor.is_owners else self._limit(run)
             outcome = supervise(self._store, run, executor, limit, self._closing.is_set)
         except Exception as error:  # such as no process to be had, or a hub that refuses it, in a sentence
-            if not executor.is_remote:
+            if not executor.is_owners:
                 log.exception("A run could not be trained.", extra={"run_id": run.id})
             outcome = "failed", str(error)
         self._end(run, outcome)
@@ -340,6 +366,78 @@ class RunQueue:
             if self._closing.wait(POLL_SECONDS):
                 break
         self._store.forget_end(run.id)
+
+
+def run_there(
+    store: RunStore,
+    takes: Sequence[Callable[[RunStore], RunRecord]],
+    executor: Executor,
+    listen: Callable[[RunRecord, Event], None] = lambda run, event: None,
+    ended: Callable[[RunRecord], None] = lambda run: None,
+) -> list[RunRecord]:
+    """Have runs trained elsewhere, as many at a time as there is room for, without the queue.
+
+    Ctrl-C stops them, and what has not begun is left; once more leaves them to go on where they are.
+
+    Args:
+        store: keeps the runs.
+        takes: each makes or takes up a run, in state `preparing`, when its turn comes.
+        executor: where they train.
+        listen: hears the runs' events.
+        ended: hears of each run that ended, in the order in which they do.
+
+    Returns:
+        Those that were begun, as they ended.
+    """
+    limit, waiting, begun = environment().max_run_seconds, deque(takes), list[_There]()
+    with stop_signals() as asked:
+        while waiting or any(one.is_training for one in begun):
+            stop = bool(asked())
+            training = [one for one in begun if one.is_training]
+            for one in training:
+                one.look(stop, listen)
+                if not one.is_training:
+                    ended(one.record())
+            if stop:
+                waiting.clear()
+            elif waiting and len(training) < executor.runs_at_once():
+                begun.append(_There(store, waiting.popleft()(store), executor, limit))
+            else:
+                time.sleep(LOOK_SECONDS)
+    return [one.record() for one in begun]
+
+
+class _There:
+    """A run that `run_there` has trained, in a thread of its own."""
+
+    def __init__(self, store: RunStore, run: RunRecord, executor: Executor, limit: float | None) -> None:
+        self._store, self._run, self._cursor = store, run, 0
+        self._thread = threading.Thread(target=self._train, args=(executor, limit), daemon=True)
+        self._thread.start()
+        self.is_training = True
+
+    def _train(self, executor: Executor, limit: float | None) -> None:
+        try:
+            outcome = supervise(self._store, self._run, executor, None if executor.is_owners else limit)
+        except Exception as error:  # such as a hub that refuses it, in a sentence
+            outcome = "failed", str(error)
+        with suppress(LeaseLost):  # it has told its end
+            self._store.set_state(self._run.id, *outcome, epoch=self._run.epoch)
+        if (ended := self._store.get(self._run.id)) is not None:
+            webhook.notify(ended)
+
+    def look(self, stop: bool, listen: Callable[[RunRecord, Event], None]) -> None:
+        self.is_training = self._thread.is_alive()
+        told, self._cursor = self._store.rows(self._run.id, self._cursor)
+        for row in told:
+            listen(self._run, rows.event(row["kind"], row, self._store.folder(self._run.id)))
+        if stop and self._store.state(self._run.id) in STOPPABLE:
+            self._store.ask_to_stop(self._run.id)
+
+    def record(self) -> RunRecord:
+        found = self._store.get(self._run.id)
+        assert found is not None
+        return found
 
 
 class RemoteRuns:

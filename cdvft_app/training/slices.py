@@ -231,7 +231,6 @@ class Slices(Executor):
     """
 
     is_paged = True
-    runs_at_once = 16  # a worker only waits for one
 
     def __init__(
         self,
@@ -251,6 +250,9 @@ class Slices(Executor):
     def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> SlicedRun:
         self._runs[run.id] = sliced = SlicedRun(store, run, self, limit)
         return sliced
+
+    def runs_at_once(self) -> int:
+        return 16  # a worker only waits for one
 
     def close(self) -> None:
         self.closing = True

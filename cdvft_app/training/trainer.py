@@ -36,17 +36,18 @@ from cdvft_app.events import (
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import snapshots
+from cdvft_app.store.rows import ADAPTER
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import GenerativeTask, InvalidInput, Prepared
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, kernels, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
+from cdvft_app.training.checkpoints import CHECKPOINTS
 from cdvft_app.training.compiled import compiled_steps
 from cdvft_app.training.device import device_name
 from cdvft_app.training.evaluation import HeldOut, base_model_baseline, sample_generations
 from cdvft_app.training.loop import RaceTrainer, head_learning_rate, precision, training_arguments
 
-CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
 OUT_OF_MEMORY_PHRASES = ("out of memory", "not enough memory", "can't allocate memory")
 
 
@@ -210,8 +211,12 @@ class _Run:
         """Restore step, clock and losses of the last whole checkpoint, and remove later snapshots."""
         whole, damaged = checkpoints.newest(self.folder / CHECKPOINTS)
         for path in damaged:
-            step = path.name.rpartition("-")[2]
-            self.emit(Note(f"The checkpoint of step {step} is damaged and was passed over.", "warning"))
+            self.emit(
+                Note(
+                    f"The checkpoint of step {checkpoints.step(path)} is damaged and was passed over.",
+                    "warning",
+                )
+            )
         if whole is None:
             return None
         state = TrainerState.load_from_json(str(whole / checkpoints.LAST_WRITTEN))

@@ -50,7 +50,7 @@ def header(app: AppState) -> gr.HTML:
         slow_functions={"where": where},
         server_functions={
             "standing": lambda _: server.standing(app.queue.budget),
-            "operate": partial(server.operate, app.store),
+            "operate": partial(server.operate, app.store, executor=app.queue.executor),
             "failed": logs.script_error,
         },
         **fixed,

@@ -33,6 +33,8 @@ OPEN_TAB_IN_ADDRESS = """{
 }
 """
 
+FONTS = "%FONTS%"  # in a stylesheet, the folder of the fonts
+
 # On a Space every request of the page's says that it is the page's, see `public/origins.py`. Gradio's form of
 # names and passwords says nothing where the server takes no more of them for a while.
 OWN_REQUESTS = """{
@@ -65,7 +67,8 @@ class PageFiles:
     def read(cls) -> PageFiles:
         sources = _sources()
         modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
-        sheets = [file.read_text(encoding="utf-8") for file in stylesheets()]
+        fonts = address(ASSETS / "fonts")
+        sheets = [file.read_text(encoding="utf-8").replace(FONTS, fonts) for file in stylesheets()]
         gradio = GradioParts.read()
         script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)).encode()
         style = "\n".join([palette.css(), *sheets, *gradio.styles.values()]).encode()

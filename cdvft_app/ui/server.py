@@ -6,9 +6,10 @@ from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
 from cdvft_app.public.budget import Budget, duration
 from cdvft_app.public.guessing import TooManyGuesses
 from cdvft_app.public.operator import Operator, is_operator
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import NODE, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import UNFINISHED
+from cdvft_app.store.states import ACTIVE, UNFINISHED
+from cdvft_app.training.executors import Executor
 from cdvft_app.ui.shared.viewing import address, is_known_code, visitor
 
 WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."
@@ -40,10 +41,10 @@ def _of_code() -> str:
         return f"{guessed} "
 
 
-def operate(store: RunStore, request: object) -> ServerOverview:
+def operate(store: RunStore, request: object, executor: Executor | None = None) -> ServerOverview:
     """{"key", "act", "run"}: do what the operator asks, if anything, and tell how things stand then.
 
-    `act` is stop, delete, hide, show or clear; `key` is compared at every call.
+    `act` is stop, delete, hide, show or clear; `key` is compared at every call. `executor` has the nodes.
     """
     fields = request if isinstance(request, dict) else {}
     try:
@@ -51,7 +52,7 @@ def operate(store: RunStore, request: object) -> ServerOverview:
     except TooManyGuesses as guessed:
         refused = str(guessed)
     if refused:
-        return {"error": refused, "visitors": [], "runs": []}
+        return {"error": refused, "visitors": [], "runs": [], "nodes": []}
     operator, error, run_id = Operator.of(store), None, fields.get("run")
     acts = {
         "stop": operator.stop,
@@ -66,6 +67,9 @@ def operate(store: RunStore, request: object) -> ServerOverview:
             acts[act](run_id if isinstance(run_id, str) else "")
     except StoreError as why:
         error = str(why)
+    runs = operator.runs()
+    nodes = executor.nodes() if executor else []
+    asked = executor.asks() if executor and nodes else ""
     return {
         "error": error,
         "visitors": [
@@ -77,11 +81,22 @@ def operate(store: RunStore, request: object) -> ServerOverview:
             }
             for one in operator.visitors()
         ],
-        "runs": [_run(run, operator.store.label_of(run)) for run in operator.runs()],
+        "runs": [_run(run, operator.store.label_of(run), asked) for run in runs],
+        "nodes": [
+            {
+                "name": node.name,
+                "has": node.has,
+                "runs": sum(run.state in ACTIVE and run.result.get(NODE) == node.name for run in runs),
+                "problem": node.problem,
+            }
+            for node in nodes
+        ],
     }
 
 
-def _run(run: RunRecord, label: str) -> ServerRun:
+def _run(run: RunRecord, label: str, asked: str) -> ServerRun:
+    """`asked`: what each run asks of a node; empty where there are none."""
+    waits = run.state == "queued" or (run.state in ACTIVE and not run.result.get(NODE))
     return {
         "id": run.id,
         "name": run.name,
@@ -91,4 +106,5 @@ def _run(run: RunRecord, label: str) -> ServerRun:
         "hidden": run.hidden,
         "private": run.private,
         "goes_on": run.state in UNFINISHED,
+        "where": f"waits for {asked}" if asked and waits else run.result.get(NODE, ""),
     }

@@ -15,6 +15,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
 
+from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.settings.environment import Environment, environment
 from cdvft_app.store import replication
 from cdvft_app.store.records import StoreError
@@ -40,7 +41,8 @@ def main() -> None:
         slices = slices_on_lent_gpu()  # before anything loads torch
         store = RunStore.default()
         replication.restore_replicas(store)  # before the page asks for the browsers' key
-        queue = RunQueue(store, executor=slices)
+        cluster = RayCluster(known.cluster) if known.cluster else None
+        queue = RunQueue(store, executor=slices or cluster)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))
     trust_proxies(known)

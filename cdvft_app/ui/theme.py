@@ -5,8 +5,11 @@ from __future__ import annotations
 import gradio as gr
 from gradio.themes.utils import sizes
 
-SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
-MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
+SANS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+MONO = ("IBM Plex Mono", "ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
+
+# Those of css/page/fonts.css.
+TEXT = sizes.Size("12px", "12px", "13px", "15px", "15px", "18px", "24px", name="text_studio")
 
 # Variables of Gradio by the studio's that they take; css/page/colours.css gives those light and dark values.
 STUDIO_COLOURS = {
@@ -41,7 +44,7 @@ def theme() -> gr.themes.Base:
         secondary_hue="neutral",
         neutral_hue="neutral",
         radius_size=sizes.radius_sm,
-        text_size=sizes.text_md,
+        text_size=TEXT,
         spacing_size=sizes.spacing_md,
         font=SANS,
         font_mono=MONO,

@@ -142,7 +142,15 @@ def start_race(page: Page, steps: int = 40) -> None:
 def steps_at_most(page: Page) -> Locator:
     field = page.get_by_label("Steps at most")
     if not field.is_visible():
-        page.get_by_role("button", name=re.compile("Training: epochs")).click()
+        page.get_by_role("button", name=re.compile("^Training")).click()
+    return field
+
+
+def setting(page: Page, name: str) -> Locator:
+    """One of the methods' own settings; the fold that it is in is opened."""
+    field = page.locator(f"#set-{name} input")
+    if not field.is_visible():
+        page.get_by_role("button", name="Method settings").click()
     return field
 
 

@@ -41,7 +41,7 @@ def opened(visit: Visit, tab: str) -> Page:
         page.get_by_role("button", name="Methods, sizes, layers").click()
         return page
     page = visit()
-    page.get_by_role("button", name="Another model").click()
+    page.get_by_role("button", name="Model and data").click()
     return page
 
 
@@ -136,7 +136,7 @@ def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit
     expect(page.get_by_role("radio", name=re.compile("^Handwritten digits"))).to_be_checked()
     expect(page.locator("#counts")).to_contain_text("trains 46,080")
     expect(page.locator("#start")).to_be_enabled()
-    page.get_by_role("button", name="Another model").click()
+    page.get_by_role("button", name="Model and data").click()
     expect(chosen(page, "set-target_modules")).to_have_text(["attn.qkv", "attn.proj"])
     assert refused == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
-from studio import Visit
+from studio import Visit, setting
 
 pytestmark = pytest.mark.browser
 
@@ -19,13 +19,13 @@ def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> Non
         figure.get_by_role("button", name="Save By how much each setting", exact=False).first.click()
     assert "Sentiment of film reviews,m," in saved.value.path().read_text()
     figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
-    expect(page.locator("#set-m input")).to_have_value("3")
+    expect(setting(page, "m")).to_have_value("3")
     expect(page.locator("#counts")).to_contain_text("CDVFT")
     expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
     page.wait_for_function("() => !location.search.includes('recipe')")  # the form is the visitor's now
-    page.locator("#set-m input").fill("2")
+    setting(page, "m").fill("2")
     page.reload()
-    expect(page.locator("#set-m input")).to_have_value("2")
+    expect(setting(page, "m")).to_have_value("2")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from studio import Hold, Visit, fill_in, start_race, status
+from studio import Hold, Visit, fill_in, setting, start_race, status
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(
 
 def test_entries_of_one_method_have_lines_of_their_own(visit: Visit) -> None:
     page = visit()
-    fill_in(page.locator("#set-alpha input"), "1, 5")
+    fill_in(setting(page, "alpha"), "1, 5")
     start_race(page, steps=10)
     expect(status(page)).to_have_text("All 4 finished")
     results = page.locator("#history .race").first.locator(".race-results li")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
     stub: Hub, visit: Visit, server: Server, tmp_path: Path
 ) -> None:
     page = visit()
-    page.get_by_role("button", name="Or as Jobs of the hub").click()
+    page.get_by_role("button", name="Train on the hub").click()
     send = page.locator("#job-send")
     expect(send).to_have_text("Send 3 Jobs")
     page.get_by_role("checkbox", name="FourierFT").uncheck()
@@ -81,13 +82,14 @@ def test_a_job_that_was_left_is_followed_again(
     stub: Hub, visit: Visit, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = [f"print({event_line(event)!r}, flush=True)\n" for event in EVENTS]
-    waits = f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\n"
-    code = "import pathlib, time\n" + "".join([*told[:2], waits, *told[2:]])
+    os.mkfifo(tmp_path / "go")
+    waits = f"open({str(tmp_path / 'go')!r}).read()\n"  # until somebody has written there
+    code = "".join([*told[:2], waits, *told[2:]])
     monkeypatch.setattr(stub, "jobs", Jobs(tmp_path / "jobs", code))
     page = visit()
     for method in ("LoRA", "FourierFT"):
         page.get_by_role("checkbox", name=method).uncheck()
-    page.get_by_role("button", name="Or as Jobs of the hub").click()
+    page.get_by_role("button", name="Train on the hub").click()
     again = page.locator("#job-again")
     expect(page.locator("#job-send")).to_have_text("Send the Job")
     expect(again).to_be_hidden()
@@ -102,7 +104,7 @@ def test_a_job_that_was_left_is_followed_again(
     again.click()
     expect(page.locator("#job-said")).to_contain_text("Give a token that may read the Jobs")
     fill_in(page.locator("#job-token input"), TOKEN)
-    (tmp_path / "go").touch()
+    (tmp_path / "go").write_text("")
     again.click()
     expect(status(page)).to_have_text("Finished")
     expect(again).to_be_hidden()

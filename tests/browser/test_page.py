@@ -61,13 +61,16 @@ def test_no_axe_violation(visit: Visit, races: dict[str, str], race: str) -> Non
 def test_fits_a_phone(visit: Visit, races: dict[str, str], race: str) -> None:
     page = visit(races.get(race, "?run=nothing"), viewport={"width": 390, "height": 844})
     settled(page)
-    if race in races:  # a race that one was sent to is what one wants to see first
+    linked = race in races  # it is what one wants to see first
+    if linked:
         page.get_by_role("button", name=re.compile("^Settings")).click()
     unfold(page)
     beyond = page.evaluate(BEYOND_THE_EDGE)
     assert not beyond, "\n".join(beyond)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    first, second = page.locator(".choose").bounding_box(), page.locator(".watch").bounding_box()
+    first, second = (
+        page.locator(part).bounding_box() for part in (".choose", ".watch")[:: -1 if linked else 1]
+    )
     assert first and second and second["y"] >= first["y"] + first["height"]
 
 
@@ -78,11 +81,11 @@ def test_phone_folds_settings_once_a_run_is_on(visit: Visit) -> None:
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
     expect(settings).to_have_attribute("aria-expanded", "false")
-    expect(page.locator("#recipes")).to_be_hidden()
-    expect(page.locator("#stop")).to_be_enabled()
+    expect(page.locator("#set-methods")).to_be_hidden()
+    expect(page.locator("#stop")).to_be_visible()
     page.locator("#stop").click()
     settings.click()
-    expect(page.locator("#recipes")).to_be_visible()
+    expect(page.locator("#set-methods")).to_be_visible()
 
 
 def test_a_phone_has_stop_beside_what_the_race_does_for_its_owner(
@@ -221,9 +224,10 @@ def test_recipe_brings_its_own_settings(visit: Visit) -> None:
     page = visit()
     page.get_by_role("radio", name="Handwritten digits (MNIST)").check()
     expect(page.locator(".promise b")).to_have_text("46,080")
+    page.get_by_role("button", name="The method").click()
     expect(page.locator("#blocks figure")).to_have_count(2)
+    page.get_by_role("button", name="Model and data").click()
     expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
-    page.get_by_role("button", name="Another model").click()
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
     page.reload()
     expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()

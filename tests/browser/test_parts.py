@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
-from studio import Server, Visit, status, two_frames
+from studio import Server, Visit, setting, status, two_frames
 from synthetic_runs import READY, opened
 
 from cdvft_app import catalog
@@ -70,7 +70,6 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
 
     for number in (210, 220, 230, 200, 201):  # what the page makes once, at the first look at each run
         change(number)
-    page.wait_for_load_state("networkidle")
     before = left_behind(page)
     for number in range(2, 202):
         change(number)
@@ -168,11 +167,11 @@ def answered_late(page: Page, address: str) -> Iterator[None]:
             return
         routes.append(route)
         held.append(route.fetch())
+        page.evaluate("() => { window.answerIsHeld = true; }")
 
     page.route(address, hold)
     yield
-    while not held:
-        page.wait_for_timeout(20)
+    page.wait_for_function("() => window.answerIsHeld")
     with page.expect_event("requestfinished", lambda request: request == routes[0].request):
         routes[0].fulfill(response=held[0])
     two_frames(page)
@@ -277,7 +276,7 @@ def test_evidence_fills_the_form_without_a_reload(visit: Visit) -> None:
     figure.locator("summary", has_text="Why").click()
     figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
     still_the_same(page, "Train")
-    expect(page.locator("#set-m input")).to_have_value("3")
+    expect(setting(page, "m")).to_have_value("3")
     expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
     page.wait_for_function("() => !location.search.includes('recipe=')")  # the form is the visitor's now
 
@@ -290,7 +289,7 @@ def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server,
     page = visit("theme.css", ready="body", viewport={"width": width, "height": 900})
     page.route(NO_ANSWERS, lambda route: None)  # a server that is busy for as long as this takes
     page.goto(server.url)
-    expect(page.locator("#run .status")).to_contain_text("A recorded race, not run here.")
+    expect(page.locator("#run .status")).to_contain_text("Recorded, not run here.")
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
     page.locator("#run .chart .scatterlayer path").first.wait_for()
     expect(page.locator("#counts b").first).to_have_text("13,824")
@@ -308,6 +307,15 @@ def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server,
     expect(page.get_by_text("Reading the finished races …")).to_be_visible()
     page.get_by_role("tab", name="Factors").click()
     expect(page.locator(".factors [role=status]:visible")).to_contain_text("Reading the runs")
+
+
+def test_a_race_that_is_still_read_is_not_said_to_be_none(visit: Visit, race: str) -> None:
+    page = visit("theme.css", ready="body")
+    page.route("**/train/run_view/poll", lambda route: None)  # not answered for as long as this takes
+    page.goto(page.url.replace("theme.css", race))
+    page.locator("#choose.ready").wait_for()
+    expect(page.locator("#run .status")).to_have_text("Reading the race …")
+    expect(page.locator("#run h2")).to_have_text("A race")
 
 
 def test_a_linked_race_waits_in_its_place(visit: Visit, server: Server, race: str) -> None:

@@ -30,15 +30,16 @@ def test_start_watch_finish(visit: Visit, hold: Hold) -> None:
     expect(status(page)).to_contain_text(
         re.compile(r"step 20 of 40 · 0:\d\d( to 0:\d\d)? left for all 3 · next: LoRA")
     )
-    expect(page.locator("#stop")).to_be_enabled()
+    expect(page.locator("#stop")).to_be_visible()
+    expect(page.locator("#resume")).to_be_hidden()
     hold(None)
     rows = page.locator("#run .scoreboard tbody tr")
     expect(rows).to_have_count(3)
     expect(status(page)).to_have_text("All 3 finished")
     expect(rows.nth(0)).to_contain_text("80.0 %")
     expect(rows.nth(1)).to_contain_text("73,728")
-    expect(page.locator("#stop")).to_be_disabled()
-    expect(page.locator("#reason")).to_contain_text("nothing to stop or resume")
+    expect(page.locator("#stop")).to_be_hidden()
+    expect(page.locator("#resume")).to_be_hidden()
     assert curve_points(page) == [40] * 6  # measured and smoothed, of three methods
     expect(page.locator("#history .race").first).to_contain_text("80.0 %")
 
@@ -95,12 +96,12 @@ def test_refresh_and_another_device_find_the_run(visit: Visit, hold: Hold) -> No
     expect(status(page)).to_contain_text("CDVFT running · step 20 of 60")
     page.reload()
     expect(status(page)).to_contain_text("CDVFT running · step 20 of 60")
-    expect(page.locator("#stop")).to_be_enabled()
+    expect(page.locator("#stop")).to_be_visible()
     expect(steps_at_most(page)).to_have_value("60")
 
     other = visit("?" + page.url.partition("?")[2])
     expect(status(other)).to_contain_text("CDVFT running · step 20 of 60")
-    expect(other.locator("#stop")).to_be_disabled()
+    expect(other.locator("#stop")).to_be_hidden()
     expect(other.locator("#reason")).to_contain_text("Only the browser that started this race")
     expect(other.locator("#history").get_by_role("button", name="Delete").first).to_be_disabled()
     page.locator("#stop").click()
@@ -128,7 +129,7 @@ def test_a_second_browser_trains_in_the_same_queue(visit: Visit, hold: Hold) -> 
     expect(status(first)).to_contain_text("CDVFT running · step 5 of 10")
     start_race(second, steps=12)
     expect(status(second)).to_have_text("CDVFT queued · place 3 in the queue")
-    expect(second.locator("#stop")).to_be_enabled()
+    expect(second.locator("#stop")).to_be_visible()
     hold(None)
     expect(status(first)).to_have_text("All 3 finished")
     expect(status(second)).to_have_text("All 3 finished")
@@ -184,7 +185,7 @@ def test_server_restart(visit: Visit, server: Server, hold: Hold) -> None:
     server.start()
     expect(page.locator("#run .notice")).to_be_hidden()
     page.reload()
-    expect(page.locator("#stop")).to_be_enabled()  # the same browser is still the owner
+    expect(page.locator("#stop")).to_be_visible()  # the same browser is still the owner
     page.locator("#stop").click()
     expect(page.locator("#run .scoreboard tbody tr.stopped")).to_have_count(3)
     expect(page.locator("#history .race")).not_to_have_count(0)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from program import Program, fill
 from studio import Visit
-from uploaded_data import give, learn, mine
+from uploaded_data import give, learns, mine
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,10 +37,10 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     assert "CSV, UTF-8, separated by comma: 500 rows" in said and "Left out" not in said
     assert "400 rows to learn from, 100 to evaluate on" in said
     assert "learning rates are those of “Sentiment of film reviews”" in said
-    learn(page, "reviews")
+    learns(page, "reviews")
     for method in ("LoRA", "FourierFT", "Head only"):
         page.get_by_role("checkbox", name=method).uncheck()
-    fill(page, "Training: epochs", {"max_steps": "90", "batch_size": "8"})
+    fill(page, "Training", {"max_steps": "90", "batch_size": "8"})
     fill(page, "More", {"evaluation_examples": "16", "max_length": "16", "checkpoint_every": "5"})
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
@@ -52,7 +52,7 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     expect(page.locator("#run .notice")).to_be_hidden()
     expect(status).to_have_text("Interrupted")
 
-    expect(page.locator("#own-chosen")).to_contain_text("“reviews”: 400 rows, evaluated on 100")
+    learns(page, "reviews")
     page.locator("#resume").click()
     expect(status).to_have_text("Finished")
     expect(page.locator("#run h2")).to_have_text("reviews")

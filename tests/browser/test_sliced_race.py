@@ -54,7 +54,7 @@ def test_a_race_in_slices_that_a_closed_tab_pauses(visit: Visit, server: Space, 
     expect(page.locator("#counts")).to_contain_text("GPU seconds")
     expect(page.locator("#counts")).to_contain_text("in slices of up to 1 s while this page is open")
     page.get_by_role("checkbox", name="FourierFT").uncheck()
-    fill(page, "Training: epochs", {"max_steps": "60", "batch_size": "8"})
+    fill(page, "Training", {"max_steps": "60", "batch_size": "8"})
     fill(page, "More", {"train_examples": "64", "evaluation_examples": "8", "max_length": "16"})
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()

@@ -73,6 +73,12 @@ def page(visit: Visit, race: str) -> Page:
     return page
 
 
+def rgb(colour: str) -> str:
+    """As the browser computes "#0072B2"."""
+    red, green, blue = (int(colour.strip()[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgb({red}, {green}, {blue})"
+
+
 def ask(page: Page, text: str) -> None:
     page.locator("#use-texts textarea").fill(text)
     page.get_by_role("button", name="Ask all methods").click()
@@ -86,17 +92,25 @@ def test_a_run_that_is_not_there_is_said_and_another_race_is_shown(race: str, vi
 
 def test_each_method_answers_beside_the_frozen_model(page: Page) -> None:
     ask(page, "good very fine film\nawful bad plot")
-    tables = page.locator("table.answers")
-    expect(tables).to_have_count(2)
-    for table in tables.all():
-        names = [row.inner_text().split("\n")[0] for row in table.locator("tbody th").all()]
+    answered = page.get_by_role("article")
+    expect(answered).to_have_count(2)
+    for one in answered.all():
+        columns = one.locator("section")
+        names = [title.split("\n")[0] for title in columns.locator("h4").all_inner_texts()]
         assert names == ["Frozen", "CDVFT", "LoRA r\u00a0=\u00a08"]
-        for row in table.locator("tbody tr").all():
+        tops = [column.evaluate("(column) => column.getBoundingClientRect().top") for column in columns.all()]
+        assert len({*tops}) == 1, "side by side"
+        for column, colour in zip(columns.all()[1:], ("--method-cdvft", "--method-lora"), strict=True):
+            of_method = f"(column) => getComputedStyle(column).getPropertyValue('{colour}')"
+            as_rgb = "(column) => getComputedStyle(column).borderTopColor"
+            assert rgb(column.evaluate(of_method)) == column.evaluate(as_rgb)
             shares = [
-                float(one.rpartition(" ")[2].split("\u00a0")[0])
-                for one in row.locator("li").all_inner_texts()
+                float(re.findall(r"[\d.]+", text)[-1]) for text in column.locator("li").all_inner_texts()
             ]
             assert sum(shares) == pytest.approx(100, abs=0.2) and shares == sorted(shares, reverse=True)
+    assert page.locator("#use-answers").evaluate("(part) => part.getBoundingClientRect().top") < page.locator(
+        "#use-scores"
+    ).evaluate("(part) => part.getBoundingClientRect().top")
     expect(page.locator("#use-answers h3")).to_have_text(["good very fine film", "awful bad plot"])
 
 
@@ -106,7 +120,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Ask all methods")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("table.answers")).to_have_count(1)
+    expect(page.get_by_role("article")).to_have_count(1)
 
 
 def test_markup_in_a_text_is_text(page: Page) -> None:
@@ -200,7 +214,7 @@ def test_no_axe_violation_and_nothing_beyond_the_edge(visit: Visit, race: str) -
     narrow = {"width": 390, "height": 844}
     page = visit(race, ready="#use-texts textarea", viewport=narrow)
     ask(page, "good very fine film")
-    expect(page.locator("table.answers")).to_have_count(1)
+    expect(page.get_by_role("article")).to_have_count(1)
     page.get_by_role("button", name="Prove it").click()
     page.locator("#use-proof summary").click()
     page.get_by_role("radio", name="All").check()

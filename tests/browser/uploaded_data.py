@@ -9,24 +9,27 @@ from playwright.sync_api import Page, expect
 
 def give(page: Page, file: Path) -> str:
     """Choose the file; what is then said of it."""
-    if not page.locator("#own-file").is_visible():
-        page.get_by_role("button", name="Your own data").click()
     page.locator("#own-file input[type=file]").set_input_files(file)
-    found = page.locator("#own-found")
-    expect(found).to_contain_text("rows to learn from")
-    return found.inner_text()
+    expect(page.locator("#own-found h2")).to_have_text(file.stem)
+    expect(page.locator("#own-found")).to_contain_text("rows to learn from")
+    return page.locator("#own-found").inner_text()
 
 
-def learn(page: Page, title: str) -> None:
-    page.locator("#own-use").click()
-    expect(page.locator("#own-chosen")).to_contain_text(f"Learning from your data “{title}”")
-    expect(page.get_by_role("checkbox", name="Head only")).to_be_checked()
+def learns(page: Page, title: str) -> None:
+    """What was given is what Start trains on."""
+    expect(page.locator("#start")).to_have_text(f"Start on “{title}”")
+    expect(page.locator("#start")).to_be_enabled()
+
+
+def more(page: Page) -> None:
+    """Open the fold with evaluation, name and Delete."""
+    page.get_by_role("button", name="Evaluation, name, delete").click()
 
 
 def mine(page: Page) -> list[str]:
     """The data that the page offers, which is this visitor's."""
     if not page.locator("#own-mine").is_visible():
-        page.get_by_role("button", name="Your own data").click()
+        return []
     page.locator("#own-mine input").click()
     offered = page.get_by_role("option").all_inner_texts()
     page.keyboard.press("Escape")

@@ -148,6 +148,15 @@ test("who waits takes as long as the one that trains, where nothing was promised
   assert.ok(low > 60 && low < 100 && high > 100 && high < 140, `${low} to ${high}`);
 });
 
+test("runs that train side by side take as long as the last of them, and so do those that wait", () => {
+  // 20 and 36 left; the two that wait take 40 each, one after 20 and one after 36
+  const training = [run("a", 10), run("b", 4, { total_steps: 22 })];
+  const waiting = ["c", "d"].map((id) => news(id, [], { state: "queued" }));
+  assert.equal(raceSecondsLeft(training).value, 36);
+  assert.equal(raceSecondsLeft([...training, ...waiting]).value, 36 + 40);
+  assert.equal(statusText(training), "A running, 1 beside it · step 10 of 20 · 0:36 left for all 2");
+});
+
 test("promises of those that wait are stretched as this one's came out", () => {
   const promise = (value, whole) => ({ seconds: { value }, whole_seconds: whole && { value: whole } });
   const first = run("a", 10, { forecast: promise(20) }); // takes 40: twice as long

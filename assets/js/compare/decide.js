@@ -59,7 +59,7 @@ function ago(time) {
 }
 
 /** @param {Part<CostsView | null, CostsFixed, {roofline: Ask<object, RooflineView>}>} part */
-export function mount({ element, props, server, watch, life }) {
+export function mount({ element, props, server, life }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
   const problem = h("p", { class: "problem", role: "alert" });
@@ -173,8 +173,8 @@ export function mount({ element, props, server, watch, life }) {
     );
   }
 
-  watch("value", show);
   whenShown(element, show);
+  return { update: show };
 }
 
 /** @param {string[]} cells */

@@ -12,7 +12,7 @@ import { onTheme } from "../shared/theme.js";
 /** @import { Drawn, Layout, Styles } from "../shared/plotly_types.js" */
 
 /** @param {Part<GrowthView | null, GrowthFixed>} part */
-export function mount({ element, props, watch }) {
+export function mount({ element, props }) {
   const title = h("h2", {});
   const problem = h("p", { class: "problem", role: "alert" });
   const chart = new GrowthChart(props.lines, props.layout, element.id);
@@ -31,8 +31,8 @@ export function mount({ element, props, watch }) {
     if (shown?.growth.length) chart.show(shown);
   }
 
-  watch("value", show);
   whenShown(element, show);
+  return { update: show };
 }
 
 class GrowthChart {

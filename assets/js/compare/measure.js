@@ -6,7 +6,7 @@ import { find, h, progressBar, setText } from "../shared/dom.js";
 /** @import { Part } from "../shared/part.js" */
 
 /** @param {Part<Measuring>} part */
-export function mount({ element, props, trigger, watch }) {
+export function mount({ element, props, trigger }) {
   const hint =
     "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
   const start = h(
@@ -45,12 +45,14 @@ export function mount({ element, props, trigger, watch }) {
     setText(text, message);
   }
 
-  watch("value", () => {
-    const { value } = props;
-    if (value.kept !== kept && value.kept > 0) trigger("kept", {});
-    kept = value.kept;
-    cancelling &&= value.state !== "idle"; // the answer to Cancel
-    if (!cancelling) show(value);
-  });
   show(props.value);
+  return {
+    update() {
+      const { value } = props;
+      if (value.kept !== kept && value.kept > 0) trigger("kept", {});
+      kept = value.kept;
+      cancelling &&= value.state !== "idle"; // the answer to Cancel
+      if (!cancelling) show(value);
+    },
+  };
 }

@@ -1,6 +1,7 @@
-// A layer's vectors as curves: each at the snapshot that is shown, over what it was at the start.
+// A layer's vectors as curves: each at the snapshot that is shown, over what it was at the start. Places of a vector have
+// no order, so that its numbers stand sorted, unless somebody asks for them by place.
 
-import { h } from "../shared/dom.js";
+import { h, segmented } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { symbol } from "./data.js";
@@ -10,7 +11,9 @@ import { waveOf } from "./waves.js";
 /** @import { LayerData } from "./data.js" */
 /** @import { Panel } from "./panels.js" */
 
-/** @typedef {Panel<LinePlot> & {vector: string, color: string, low: number, high: number, blocks: number | null}} Curve */
+/**
+ * @typedef {Panel<LinePlot> & {vector: string, color: string, low: number, high: number, blocks: number | null,
+ *   places: Uint32Array | null}} Curve `places` of the numbers in the order in which they stand, where that is another */
 
 export const TINTS = {
   first: "var(--factor-input)",
@@ -33,7 +36,15 @@ function range(stack) {
   return { low: low - pad, high: high + pad };
 }
 
+/**
+ * The places of numbers from the smallest to the largest.
+ * @param {ArrayLike<number>} values
+ */
+const ascending = (values) =>
+  Uint32Array.from(values, (_, place) => place).sort((one, other) => values[one] - values[other]);
+
 export class VectorViews {
+  sorted = true;
   /** @type {Curve[]} */
   curves = [];
   t = 0;
@@ -41,7 +52,21 @@ export class VectorViews {
   frequency = null;
 
   constructor() {
-    this.node = h("div", { class: "row vectors" });
+    this.row = h("div", { class: "row" });
+    const order = segmented(
+      "Numbers of a vector",
+      "vector-order",
+      [
+        ["value", "Sorted"],
+        ["place", "By place"],
+      ],
+      "value",
+      (key) => {
+        this.sorted = key === "value";
+        this.at(this.t);
+      },
+    );
+    this.node = h("div", { class: "vectors" }, order, this.row);
   }
 
   /**
@@ -55,7 +80,7 @@ export class VectorViews {
     if (order.join() !== this.curves.map(({ vector }) => vector).join()) {
       for (const { view } of this.curves) view.destroy();
       this.curves = order.map((vector, place) => this.#curve(vector, place, fileName));
-      this.node.replaceChildren(...this.curves.map(({ node }) => node));
+      this.row.replaceChildren(...this.curves.map(({ node }) => node));
     }
     this.curves.forEach((curve, place) => {
       const { size, stack, shape } = layer.vectors[curve.vector],
@@ -80,12 +105,15 @@ export class VectorViews {
    */
   #curve(vector, place, fileName) {
     const circulant = place % 2 === 1,
-      onmove = (/** @type {number | null} */ k) => one.say(this.#entry(vector, place, k));
+      onmove = (/** @type {number | null} */ at) => {
+        const places = this.curves[place]?.places;
+        one.say(this.#entry(vector, place, at === null || !places ? at : places[at]));
+      };
     const one = panel(symbol(place), new LinePlot({ label: symbol(place), height: 80, onmove }), {
       name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`),
     });
     const color = circulant ? TINTS.circulant : place === 0 ? TINTS.first : TINTS.last;
-    return { ...one, ...range([]), vector, color, blocks: null };
+    return { ...one, ...range([]), vector, color, blocks: null, places: null };
   }
 
   /**
@@ -107,7 +135,7 @@ export class VectorViews {
   light(places) {
     this.curves.forEach((curve, place) => {
       const k = places?.[curve.vector] ?? null;
-      curve.view.point(k, false);
+      curve.view.point(k === null || !curve.places ? k : curve.places.indexOf(k), false);
       curve.say(this.#entry(curve.vector, place, k));
     });
   }
@@ -127,12 +155,21 @@ export class VectorViews {
     this.t = t;
     const { layer, frequency } = this;
     if (!layer) return;
-    for (const { vector, color, low, high, blocks, view } of this.curves) {
+    for (const curve of this.curves) {
+      const { vector, color, low, high, blocks, view } = curve;
       const lit = frequency?.vector === vector;
+      const start = layer.at(vector, 0),
+        now = layer.at(vector, t);
+      curve.places = this.sorted && !lit ? ascending(now) : null; // a wave goes over places
       view.show(
         [
-          { y: layer.at(vector, 0), color: "var(--rule-strong)", opacity: 0.55, width: 1 },
-          { y: layer.at(vector, t), color, opacity: lit ? 0.5 : 1 },
+          {
+            y: curve.places ? Float32Array.from(start).sort() : start,
+            color: "var(--rule-strong)",
+            opacity: 0.55,
+            width: 1,
+          },
+          { y: curve.places ? Float32Array.from(now).sort() : now, color, opacity: lit ? 0.5 : 1 },
           ...(lit
             ? [
                 {
@@ -143,7 +180,7 @@ export class VectorViews {
               ]
             : []),
         ],
-        { low, high, blocks },
+        { low, high, blocks: curve.places ? null : blocks },
       );
     }
   }

@@ -61,7 +61,7 @@ function bands(fits = []) {
 }
 
 /** @param {Part<LabView | null>} part */
-export function mount({ element, props, watch, life }) {
+export function mount({ element, props, life }) {
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
   const chart = new LinePlot({
@@ -171,7 +171,6 @@ export function mount({ element, props, watch, life }) {
     document.querySelector("#lab-stop")?.toggleAttribute("disabled", state !== "running");
     document.querySelector("#lab-fit")?.toggleAttribute("disabled", state === "stopping");
   }
-  watch("value", show);
   /**
    * @param {"lab-started" | "lab-stopped" | "lab-failed" | "lab-ended"} event
    * @param {typeof state} from
@@ -189,4 +188,5 @@ export function mount({ element, props, watch, life }) {
   on("lab-failed", "running", "idle", "The fit failed; press Fit to try again");
   on("lab-ended", "stopping", "idle", "Stopped; what was found is shown");
   show();
+  return { update: show };
 }

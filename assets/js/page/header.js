@@ -12,9 +12,8 @@ import { improveDropdowns, labelForScreenReaders } from "./gradio_parts.js";
 /** @import { Ask, Part } from "../shared/part.js" */
 
 /** @param {Part<HeaderView, ServerMode, {where: Ask<object, string>} & ServerCalls>} part */
-export function mount({ element, props, server, watch, life }) {
+export function mount({ element, props, server, life }) {
   const rememberViewer = () => props.value.viewer && setCookie("cdvft-viewer", props.value.viewer);
-  watch("value", rememberViewer);
   rememberViewer();
   find(element, ".theme-place").replaceChildren(appearance());
   showServerMode(find(element, ".mode-place"), props, server, life);
@@ -35,4 +34,5 @@ export function mount({ element, props, server, watch, life }) {
       ),
     2000,
   );
+  return { update: rememberViewer };
 }

@@ -133,16 +133,19 @@ function overview(found, operate) {
     return [problem].filter((one) => one !== null);
   const waiting = found.runs.filter((run) => run.state === "queued").length;
   const visitors = found.visitors.map((one) => [one.visitor, one.spent, one.training, one.runs]);
+  const nodes = found.nodes.map((one) => [one.name, one.has, one.runs, one.problem ?? ""]);
   return [
     ...(problem ? [problem] : []),
     numbers("Who uses this server", ["Visitor", "Time", "Training", "Runs now"], visitors),
+    ...(nodes.length ? [numbers("Nodes", ["Node", "Has", "Runs now", ""], nodes)] : []),
     numbers(
       "Runs",
-      ["Run", "Visitor", "State", ""],
+      ["Run", "Visitor", "State", ...(nodes.length ? ["Where"] : []), ""],
       found.runs.map((run) => [
         `${run.name}, ${run.method}`,
         run.visitor,
         stateOf(run),
+        ...(nodes.length ? [run.where] : []),
         actionButtons(run, operate),
       ]),
     ),

@@ -119,7 +119,7 @@ export class CanvasView {
   drawOver(_context) {}
 
   /** @param {CanvasRenderingContext2D} context */
-  font(context, size = 11) {
+  font(context, size = 12) {
     context.font = `${size}px ${this.color("var(--font)") || "sans-serif"}`;
     context.fillStyle = this.color("var(--ink-soft)");
   }

@@ -11,8 +11,9 @@ import { FAILED, h, setText } from "./dom.js";
  */
 
 /**
- * What a part's `mount` gets. `props.value` may change, which `watch` tells; the other props never do. `life` is
- * aborted when the part is taken out of the page: listeners elsewhere and what repeats end with it.
+ * What a part's `mount` gets. `props.value` may change, of which `update` is told, where `mount` returns one; the other
+ * props never do. `life` is aborted when the part is taken out of the page: listeners elsewhere and what repeats end with
+ * it, and `destroy` is called.
  * @template Value
  * @template [Fixed=object]
  * @template [Server=object]
@@ -21,13 +22,14 @@ import { FAILED, h, setText } from "./dom.js";
  * @property {{value: Value} & Fixed} props
  * @property {Server} server
  * @property {(event: string, data?: object) => void} trigger
- * @property {(property: "value", changed: () => void) => void} watch
  * @property {AbortSignal} life
  */
 
+/** @typedef {{update?: () => unknown, destroy?: () => void}} Mounted what `mount` returns, or nothing */
+
 /**
- * Mount the part of this name, such as "train/history".
- * @param {Omit<Part<unknown>, "life"> & {name: string}} given
+ * Mount the part of this name, such as "train/history"; `watch` tells of changes of its value.
+ * @param {Omit<Part<unknown>, "life"> & {name: string, watch: (property: "value", changed: () => void) => void}} given
  */
 export async function start({ name, element, props, server, trigger, watch }) {
   const life = lifeOf(element);
@@ -36,23 +38,18 @@ export async function start({ name, element, props, server, trigger, watch }) {
     event.stopPropagation();
     failed(element, /** @type {CustomEvent} */ (event).detail);
   });
-  /** @type {{mount: (part: Part<any, any, any>) => unknown}} */
+  /** @type {{mount: (part: Part<any, any, any>) => Mounted | void}} */
   let script;
   try {
     script = await import(`cdvft/${name}.js`);
   } catch (error) {
     return failed(element, error, "A part of the page could not be loaded; reload the page.");
   }
-  drawn(element, () =>
-    script.mount({
-      element,
-      props,
-      server,
-      trigger,
-      life,
-      watch: (property, changed) => watch(property, () => life.aborted || drawn(element, changed)),
-    }),
-  );
+  drawn(element, () => {
+    const { update, destroy } = script.mount({ element, props, server, trigger, life }) ?? {};
+    if (update) watch("value", () => life.aborted || drawn(element, update));
+    if (destroy) life.addEventListener("abort", destroy);
+  });
 }
 
 /** @type {Map<Element, AbortController>} */

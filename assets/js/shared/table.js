@@ -55,8 +55,9 @@ export function table({ label, class: style = "numbers", tall = true }) {
      * @param {Cell[]} heads
      * @param {(Row | Cell[])[] | Group[]} rows
      * @param {string} [caption] that is seen; else the label stands for it
+     * @param {[string, number][]} [above] headings over so many columns each
      */
-    fill(heads, rows, caption) {
+    fill(heads, rows, caption, above = []) {
       const groups = rows.some((row) => "rows" in row)
         ? /** @type {Group[]} */ (rows)
         : [{ head: null, class: "", rows: /** @type {Row[]} */ (rows) }];
@@ -65,6 +66,15 @@ export function table({ label, class: style = "numbers", tall = true }) {
         h(
           "thead",
           {},
+          above.length
+            ? h(
+                "tr",
+                {},
+                above.map(([text, colspan]) =>
+                  h(text ? "th" : "td", text ? { scope: "colgroup", colspan } : { colspan }, text),
+                ),
+              )
+            : null,
           h(
             "tr",
             {},

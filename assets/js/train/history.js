@@ -23,7 +23,7 @@ const READING = "Reading the history …";
 const AWAY = "The server does not answer; trying again.";
 
 /** @param {Part<{token: string}, Styled, HistoryServer>} part */
-export function mount({ element, props, server, watch, life }) {
+export function mount({ element, props, server, life }) {
   const list = h("ol", { class: "races" });
   const message = h("p", { class: "quiet", role: "status" }, READING);
   const more = textButton(
@@ -258,9 +258,9 @@ export function mount({ element, props, server, watch, life }) {
     else if (message.textContent.startsWith("Every race")) message.textContent = "";
   }
 
-  watch("value", refresh);
   heard("runs-changed", life, refresh);
   refresh();
+  return { update: refresh };
 }
 
 /**

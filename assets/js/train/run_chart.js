@@ -223,11 +223,16 @@ export class RunChart {
     const metric = this.metricLabel.textContent;
     const percent = this.runs.some((run) => isShare(run.metric_name));
     const layout = structuredClone(this.layout);
-    layout.xaxis.title = { text: axis === "steps" ? "Optimizer steps" : "Seconds of training", standoff: 8 };
+    layout.xaxis.title = {
+      text: axis === "steps" ? "Steps" : "Seconds of training",
+      standoff: 8,
+      font: { size: 12 },
+    };
     layout.xaxis.unifiedhovertitle = { text: axis === "steps" ? "Step %{x}" : "%{x:.1f} s" };
     layout.yaxis.title = {
-      text: quantity === "loss" ? "Training loss" : percent ? `${metric} on held-out data, %` : metric,
+      text: quantity === "loss" ? "Loss" : percent ? `${metric} on held-out data, %` : metric,
       standoff: 6,
+      font: { size: 12 },
     };
     layout.yaxis.type = scale;
     // Whole numbers at 1, 2 and 5; plotly would write lone digits between the powers of ten.

@@ -127,45 +127,52 @@ function ownSecondsLeft(run) {
 }
 
 /**
- * Seconds until the last run of the race ends; null before the one that trains has a pace, if nothing was promised of it.
- * One that waits takes what was promised of it, times what this one's training takes against its own promise; without
- * promises, as long as this one. The range narrows: from the promises', to what this machine's pace leaves open, to none.
+ * Seconds until the last run of the race ends; null before one that trains has a pace, if nothing was promised of them.
+ * One without a pace takes what was promised of it, times what that one's training takes against its own promise; without
+ * promises, as long as that one. As many as train side by side now do so to the end. The range narrows: from the
+ * promises', to what this machine's pace leaves open, to none.
  * @param {Run[]} runs
  * @returns {Range | null}
  */
 export function raceSecondsLeft(runs) {
-  const active = runs.find(isActive);
-  const own = active ? ownSecondsLeft(active) : null;
+  const training = runs.filter(isActive);
   const waiting = runs.filter((run) => run.state === "queued");
-  if (!active || !own) {
-    const promises = [active, ...waiting].map(
-      (run) => run && (ownSecondsLeft(run) ?? run.forecast?.whole_seconds),
+  const paced = training.find(ownSecondsLeft);
+  if (!paced) {
+    const promises = [...training, ...waiting].map(
+      (run) => ownSecondsLeft(run) ?? run.forecast?.whole_seconds,
     );
-    const begun = active && (active.state === "preparing" || active.steps.length === 0);
-    return begun && promises.every(Boolean) ? sum(/** @type {Range[]} */ (promises)) : null;
+    const begun = training.every((run) => run.state === "preparing" || run.steps.length === 0);
+    if (!training.length || !begun || !promises.every(Boolean)) return null;
+    return sideBySide(/** @type {Range[]} */ (promises), training.length);
   }
-  const training =
-      /** @type {RunRows["steps"][number]} */ (active.steps.at(-1))[1] + (secondsLeft(active) ?? 0),
-    promised = active.forecast?.seconds?.value;
-  const others = waiting.map((run) => {
+  const whole = /** @type {RunRows["steps"][number]} */ (paced.steps.at(-1))[1] + (secondsLeft(paced) ?? 0),
+    promised = paced.forecast?.seconds?.value;
+  const lasting = [...training, ...waiting].map((run) => {
     const promise = run.forecast?.whole_seconds ?? run.forecast?.seconds;
-    const value = promised && promise ? (promise.value * training) / promised : training;
+    const value = promised && promise ? (promise.value * whole) / promised : whole;
     const low = Math.max(value / SPREAD, Math.min(promise?.low ?? 0, value));
     const high = Math.min(value * SPREAD, Math.max(promise?.high ?? Infinity, value));
     return ownSecondsLeft(run) ?? { low, value, high };
   });
-  return sum([own, ...others]);
+  return sideBySide(lasting, training.length);
 }
 
 /**
+ * How long all take where so many train at a time, each next one as soon as there is room.
  * @param {Range[]} ranges
+ * @param {number} atOnce
  * @returns {Range}
  */
-const sum = (ranges) =>
-  ranges.reduce(
-    (all, one) => ({ low: all.low + one.low, value: all.value + one.value, high: all.high + one.high }),
-    { low: 0, value: 0, high: 0 },
-  );
+function sideBySide(ranges, atOnce) {
+  /** @param {(range: Range) => number} seconds */
+  const last = (seconds) => {
+    const ends = Array(atOnce).fill(0);
+    for (const range of ranges) ends[ends.indexOf(Math.min(...ends))] += seconds(range);
+    return Math.max(...ends);
+  };
+  return { low: last((one) => one.low), value: last((one) => one.value), high: last((one) => one.high) };
+}
 
 /**
  * 0:50, or 0:40 to 1:10.
@@ -185,9 +192,9 @@ export function progress(runs) {
 
 /**
  * @param {Range} left
- * @param {number} waiting
+ * @param {number} many
  */
-const leftText = (left, waiting) => `${rangeText(left)} left${waiting ? ` for all ${waiting + 1}` : ""}`;
+const leftText = (left, many) => `${rangeText(left)} left${many > 1 ? ` for all ${many}` : ""}`;
 
 /**
  * The status line, in words.
@@ -195,20 +202,22 @@ const leftText = (left, waiting) => `${rangeText(left)} left${waiting ? ` for al
  */
 export function statusText(runs) {
   const active = runs.find(isActive);
+  const beside = runs.filter(isActive).length - 1;
   const waiting = runs.filter((run) => run.state === "queued");
+  const unfinished = 1 + beside + waiting.length;
   if (active) {
-    const parts = [`${active.label} ${active.state}`];
+    const parts = [`${active.label} ${active.state}${beside ? `, ${beside} beside it` : ""}`];
     if (active.state === "preparing" && active.preparing) {
       const { text, fraction } = active.preparing;
       parts.push(fraction === null ? text : `${text}, ${Math.round(100 * fraction)} %`);
       const left = raceSecondsLeft(runs);
-      if (left) parts.push(leftText(left, waiting.length));
+      if (left) parts.push(leftText(left, unfinished));
     } else if (active.total_steps) {
       parts.push(`step ${active.step} of ${active.total_steps}`);
       const left = raceSecondsLeft(runs);
       if (active.step >= active.total_steps) parts.push("evaluating");
       else if (active.state === "stopping") parts.push("a last evaluation follows");
-      else if (left !== null) parts.push(leftText(left, waiting.length));
+      else if (left !== null) parts.push(leftText(left, unfinished));
     }
     if (waiting.length) parts.push(`next: ${waiting[0].label}`);
     const lent = runs.reduce((all, run) => all + (run.lent_seconds ?? 0), 0);

@@ -32,7 +32,7 @@ const keepsWeights = (run) => run.state === "finished" || (run.state === "stoppe
 /**
  * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[]}, RaceVerdict>}>} part
  */
-export function mount({ element, props, server, trigger, watch, life }) {
+export function mount({ element, props, server, trigger, life }) {
   const title = h("h2", {});
   const reuse = textButton("Use these settings", () => trigger("use_settings"), {
     hidden: true,
@@ -117,6 +117,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
   function announce() {
     if (announced) return;
     announced = true;
+    document.getElementById("train")?.classList.add("racing"); // on a phone it then comes first
     tell("race-started", null);
   }
 
@@ -130,7 +131,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
     ended = over;
     known = now;
     const busy = runs.some((run) => !isFinal(run));
-    if (props.value.kind === "linked" || (busy && !unasked())) announce();
+    if (props.value.kind === "linked" || busy) announce();
     setText(aloud, runs.length && !props.value.recorded ? statusText(shownRace(runs)) : "");
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     tell("runs-changed", null);
@@ -146,13 +147,14 @@ export function mount({ element, props, server, trigger, watch, life }) {
       run.overlay = run.group === groups[0] ? null : run.name === first.name ? when(run.created) : run.name;
     }
     const { recorded, kind } = props.value;
+    const coming = waits || (!first && model.runs.size > 0); // named, but not read yet
     setText(
       title,
       first
         ? groups.length > 1
           ? `${first.name} and ${groups.length - 1} more`
           : first.name
-        : waits
+        : coming
           ? "A race"
           : "No race yet",
     );
@@ -161,7 +163,7 @@ export function mount({ element, props, server, trigger, watch, life }) {
       !first
         ? ""
         : recorded
-          ? `Recorded ${recorded}`
+          ? ""
           : [UNASKED[kind] ?? "", first.summary, first.device, first.precision, when(first.created)]
               .filter(Boolean)
               .join(" · "),
@@ -170,12 +172,13 @@ export function mount({ element, props, server, trigger, watch, life }) {
       status,
       first
         ? recorded
-          ? `A recorded race, not run here. ${props.invitation}`
+          ? `Recorded, not run here. ${props.invitation}`
           : statusText(race)
-        : waits
+        : coming
           ? "Reading the race …"
-          : "Choose on the left and press Start. The first point comes within seconds.",
+          : "Drop a file or take an example, and press Start.",
     );
+    status.title = recorded ? `Recorded ${recorded}` : "";
     reuse.hidden = !first || Boolean(recorded);
     use.hidden = !race.some(keepsWeights) || !race.every(isFinal);
     use.href = linkTo({ tab: "use", run: race.map((run) => run.id) });
@@ -247,7 +250,10 @@ export function mount({ element, props, server, trigger, watch, life }) {
       return;
     }
     if (!unasked()) keep({ run: runs });
-    if (props.value.kind === "new") scrollUpTo(element);
+    if (kind === "new") {
+      announce();
+      scrollUpTo(element);
+    }
     if (!same) show(true);
     if (runs.length) void poll.now();
     else tellChanges([]);
@@ -259,7 +265,6 @@ export function mount({ element, props, server, trigger, watch, life }) {
     begin();
   }
 
-  watch("value", begin);
   heard("race-renamed", life, pollNow);
   heard("slice-ended", life, pollNow); // which goes on unseen
   heard("show-runs", life, showRuns);
@@ -268,4 +273,5 @@ export function mount({ element, props, server, trigger, watch, life }) {
     if (asked("tab") === "train" && runs && String(runs) !== element.dataset.runs) showRuns(runs);
   });
   begin();
+  return { update: begin };
 }

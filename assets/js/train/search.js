@@ -27,7 +27,7 @@ const AWAY = "The server does not answer; trying again. The search goes on there
 const WAITS = "Stopped: Go on resumes the trial that was cut off, and the search after it.";
 
 /** @param {Part<SearchView, SearchFixed, SearchServer>} part */
-export function mount({ element, props, server, trigger, watch, life }) {
+export function mount({ element, props, server, trigger, life }) {
   const status = h("p", { class: "status", role: "status" });
   const stop = textButton("Stop the search", () => act(server.stop), { hidden: true });
   const goOn = textButton("Go on", () => act(server.go_on), { hidden: true });
@@ -133,17 +133,6 @@ export function mount({ element, props, server, trigger, watch, life }) {
     if (group && isShown(element)) void poll.now();
   }
 
-  watch("value", () => {
-    const requested = props.value.group;
-    if (requested && requested !== group) {
-      watchGroup(requested);
-      parts.scrollIntoView({ block: "nearest" });
-    } else if (group) {
-      if (!requested) props.value = { ...props.value, group };
-      known = null; // whose search it is may be told now
-      look();
-    }
-  });
   whenShown(element, look);
   const arrive = () => {
     const named = asked("search");
@@ -151,6 +140,19 @@ export function mount({ element, props, server, trigger, watch, life }) {
   };
   heard("address", life, arrive);
   arrive();
+  return {
+    update() {
+      const requested = props.value.group;
+      if (requested && requested !== group) {
+        watchGroup(requested);
+        parts.scrollIntoView({ block: "nearest" });
+      } else if (group) {
+        if (!requested) props.value = { ...props.value, group };
+        known = null; // whose search it is may be told now
+        look();
+      }
+    },
+  };
 }
 
 /**

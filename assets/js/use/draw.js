@@ -10,7 +10,7 @@ import { Pad } from "../shared/pad.js";
 const PEN = 3; // half its width, in entries: a stroke as wide as those of the data
 
 /** @param {Part<Drawing, object, {seen: Ask<Drawing, Seen>}>} part */
-export function mount({ element, props, server, watch, life }) {
+export function mount({ element, props, server, life }) {
   const seen = h("img", { hidden: true, width: 140, height: 140 });
   const caption = h("p", { class: "quiet", role: "status" });
   const latest = newest(life);
@@ -33,9 +33,11 @@ export function mount({ element, props, server, watch, life }) {
     h("div", { class: "draw-place" }, pad.node, h("div", { class: "draw-seen" }, seen, caption, clear)),
   );
   show(null);
-  watch("value", () => {
-    if (props.value.race === race) return;
-    race = props.value.race;
-    pad.fill(() => 0);
-  });
+  return {
+    update() {
+      if (props.value.race === race) return;
+      race = props.value.race;
+      pad.fill(() => 0);
+    },
+  };
 }

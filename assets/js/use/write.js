@@ -28,7 +28,7 @@ export const fieldNames = (sides) => [...new Set(sides.flatMap(({ fields }) => O
 const name = (side) => (side.method ? side.title : `${side.title}, ${side.note}`);
 
 /** @param {Part<Writing, object, object>} part */
-export function mount({ element, props, watch }) {
+export function mount({ element, props }) {
   const status = h("p", { class: "quiet", role: "status" });
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const columns = h("div", { class: "written-columns" });
@@ -109,6 +109,6 @@ export function mount({ element, props, watch }) {
     drawColumns(sides);
     drawFields(running ? [] : sides);
   }
-  watch("value", show);
   show();
+  return { update: show };
 }

@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from cdvft_app import ASSETS
-from cdvft_app.costs.request import GPUS, HERE
+from cdvft_app.costs.request import GPUS, HERE, CostRequest
 from cdvft_app.costs.table import usual_sequence
 from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.settings import words
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
 from cdvft_app.ui.shared.form import OWN, number
 
@@ -44,21 +45,13 @@ def _hint(name: str) -> str:
     return f"{title}." if OWN[name].default is not None else f"{title}. Empty: {OWN[name].empty}."
 
 
-# Label and hint of each control; names are those of CostRequest.
+# Label and hint of each control; of those of the request only what is no matter of course has a hint.
 WORDS: dict[str, tuple[str, str | None]] = {
-    "model": ("Model", None),
-    "device": ("Device", None),
-    "precision": ("Precision", None),
-    "gradient_checkpointing": ("Checkpoint activations", None),
-    "aim": ("What matters most", None),
-    "targets": ("Layers", "Which linear layers get an adapter."),
-    "methods": ("Methods", None),
+    **{
+        name: (one.title, one.hint if name in ("match", "convention") else None)
+        for name, one in words(CostRequest).items()
+    },
     **{name: (OWN[name].long, _hint(name)) for name in SIZES},
-    "batch": ("Batch", None),
-    "sequence": ("Length, tokens", None),
-    "image_size": ("Image size, pixels", None),
-    "match": ("Match by", "Sets r, n and b as close to CDVFT as they come."),
-    "convention": ("Count", "With real FFTs, or in the style of papers."),
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}
 MATCHES = [

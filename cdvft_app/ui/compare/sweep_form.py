@@ -7,6 +7,7 @@ from typing import Any
 
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.settings import RaceRequest, words
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
 from cdvft_app.ui.compare.form import SIZES
 from cdvft_app.ui.shared.form import OWN, number
@@ -31,20 +32,15 @@ def _hint(name: str) -> str:
     return f"{title}. Values with commas. Empty: {one.empty if one.default is None else one.default}."
 
 
+_OF_RACE = words(RaceRequest)
 # Label and hint of each control; names are those of SweepRequest and RaceRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
     "recipe": ("Recipe", "Model and data that all runs share."),
     "data": ("Data", "The recipe's, or your own, read as in your latest race on it."),
     "methods": ("Methods", "Each is crossed with what it uses."),
     **{name: (OWN[name].long, _hint(name)) for name in SIZES},
-    "learning_rates": (
-        "Learning rate, times its own",
-        "Multiples of the rate that the recipe has for each method: fair to all of them.",
-    ),
-    "seeds": ("Seeds", "Each setting runs once with each: their spread is what chance does."),
-    "train_examples": ("Training examples", "Empty: the recipe's."),
-    "epochs": ("Epochs", "Empty: the recipe's."),
-    "evaluation_examples": ("Evaluation examples", "Empty: the recipe's."),
+    **{name: (one.title, one.hint) for name, one in words(SweepRequest).items()},
+    **{name: (_OF_RACE[name].title, "Empty: the recipe's.") for name in BUDGET},
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}
 LABELS |= {f"base.{name}": LABELS[name] for name in BUDGET}

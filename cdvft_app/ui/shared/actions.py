@@ -130,10 +130,10 @@ def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Execut
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
-    """Which buttons can act on the shown runs, and why the others cannot."""
+    """Which buttons can act on the shown runs, what they do, and why none can where one would expect it."""
     runs = _acted_on(store, ids, token)
     if not runs:
-        return Buttons(False, False, "Stop and Resume are for a race of yours.")
+        return Buttons(False, False, "")
     busy = [run for run in runs if run.state in UNFINISHED]
     ended_early = [run for run in runs if run.is_resumable]
     if (busy or ended_early) and not store.owner(runs[0].id, token):
@@ -165,7 +165,7 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         return Buttons(False, False, FOLLOW_AGAIN)
     if any(run.is_job and run.state in RESUMABLE for run in runs):
         return Buttons(False, False, "A Job that has ended is not resumed: Send begins another one.")
-    return Buttons(False, False, "This race is finished: nothing to stop or resume.")
+    return Buttons(False, False, "")
 
 
 def _known(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:

@@ -66,8 +66,9 @@ def component(
     elem_classes: tuple[str, ...] = (),
     **props: Any,
 ) -> gr.HTML:
-    """A `gr.HTML` drawn into `.mount` by `mount({element, props, server, trigger, watch, life})`.
+    """A `gr.HTML` drawn into `.mount` by `mount({element, props, server, trigger, life})`.
 
+    `mount` may return `update`, which is called when the value has changed, and `destroy`, at the part's end.
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
     `server.name(argument)` in the module calls the server function of that name; its argument is untrusted
     and must be checked; by a "token" in it the visitor sees runs of its own. One that may take longer than

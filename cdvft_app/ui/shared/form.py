@@ -10,25 +10,34 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import MAX_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
+from cdvft_app.settings import (
+    MAX_PROMPT,
+    USUAL_RACE,
+    RaceRequest,
+    RunSettings,
+    parse_race,
+    relabelled,
+    words,
+)
 from cdvft_app.ui.shared.problem import without_paths
-from cdvft_app.ui.shared.texts import SETTINGS, counted
+from cdvft_app.ui.shared.texts import counted
 
 MAX_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
 OWN = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
 """The methods' settings by the names of their controls, which are flat ones."""
+OF_RACE = words(RaceRequest)
+"""What all methods of a race share; its fields are the one place where they are named and explained."""
 NUMBERS = (
     *(name for name, one in OWN.items() if not one.choices),
-    "epochs", "max_steps", "batch_size", "seed", "train_examples", "evaluation_examples", "max_length",
-    "image_size", "warmup_ratio", "weight_decay", "bits", "gradient_accumulation", "checkpoint_every",
-)  # fmt: skip
-SWITCHES = ("all_gpus", "gradient_checkpointing", "torch_compile")
+    *(name for name, one in OF_RACE.items() if one.kind in (int, float)),
+)
+SWITCHES = tuple(name for name, one in OF_RACE.items() if one.kind is bool)
 TYPED = ("own_prompt",)
 HUB = HUB_DATASET_FIELDS  # beside a dataset that is named by its hub id
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
-LISTS = ("schedule", "precision")
+LISTS = tuple(name for name, one in OF_RACE.items() if one.kind is str and one.choices)
 FIELDS = (
     "recipe", "model", "dataset", "data", "methods", "target_modules", *CHOICES, *LISTS, *NUMBERS, *RATES,
     *SWITCHES, *TYPED, *HUB,
@@ -39,9 +48,10 @@ LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "schedule": "linear", "seed": 0}
 START |= dict.fromkeys(SWITCHES, False) | {"precision": "auto"}
 START |= {name: one.default for name, one in OWN.items() if FLAT[name][0] == "cdvft" and one.default}
+UNLEARNABLE = "problem"  # in place of data of one's own: why nothing can be learned from it
 AUTOMATIC = "automatic"  # in a list, what an empty field stands for
 LABELS = {
-    **{name: label for name, (label, _) in SETTINGS.items()},
+    **{name: one.title for name, one in OF_RACE.items()},
     **{name: METHODS[FLAT[name][0]].label_of(one) for name, one in OWN.items()},
     **{f"learning_rates.{key}": f"Learning rate of {method.title}" for key, method in METHODS.items()},
 }
@@ -53,6 +63,14 @@ OF_ANOTHER |= dict.fromkeys(HUB, "")
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
+def left_out(values: Mapping[str, Any]) -> list[str]:
+    """Of the chosen methods those that the recipe's model cannot be trained by, where others can."""
+    recipe = catalog.recipes().get(str(values.get("recipe")))
+    chosen = [key for key in values.get("methods") or () if key in METHODS]
+    unfit = [key for key in chosen if recipe and not catalog.fits(key, recipe.kind)]
+    return unfit if len(unfit) < len(chosen) else []
+
+
 def race(values: Mapping[str, Any]) -> RaceRequest:
     """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
     empty: tuple[Any, ...] = (None, "", [], {})
@@ -61,7 +79,10 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
         filled.pop("dataset", None)
     if "/" not in str(filled.get("dataset", "")):
         filled = {name: value for name, value in filled.items() if name not in HUB}
-    chosen = filled.pop("methods", ())
+    if isinstance(own_data := filled.get("data"), dict) and UNLEARNABLE in own_data:
+        raise InvalidChoice(str(own_data[UNLEARNABLE]))
+    unfit = left_out(values)
+    chosen = [key for key in filled.pop("methods", ()) if key not in unfit]
     if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
     own = {name: filled.pop(name) for name in (*OWN, *RATES) if name in filled}
@@ -195,7 +216,7 @@ def _is_runnable(values: Mapping[str, Any]) -> bool:
     """Whether recipe, model, data and layers can be run with each other, whatever the numbers are."""
     chosen = {name: values[name] for name in ("recipe", *OF_ANOTHER)}
     try:
-        catalog.resolve(race(chosen | {"methods": ["head"]}).runs()[0])
+        catalog.resolve(race(chosen | {"methods": ["lora"]}).runs()[0])
     except InvalidChoice:
         return False
     return True
@@ -223,7 +244,8 @@ def summary(settings: RunSettings) -> str:
     elif settings.epochs:
         parts.append(counted(settings.epochs, "epoch"))
     if settings.train_examples:
-        parts.append(f"{settings.train_examples:,} examples")
+        out_of = "out of " if settings.max_steps else ""  # which need not see them all
+        parts.append(f"{out_of}{settings.train_examples:,} training examples")
     return " · ".join([*parts, f"seed {settings.seed}"])
 
 

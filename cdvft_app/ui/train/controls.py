@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
@@ -11,21 +11,23 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import MAX_PROMPT
+from cdvft_app.settings import MAX_PROMPT, Kind
 from cdvft_app.training.schedule import gpus_to_choose, visible_gpus
-from cdvft_app.ui.shared import quiet, texts
+from cdvft_app.ui.shared import quiet
 from cdvft_app.ui.shared.form import (
     CHOICES,
     HUB,
     LABELS,
     LISTED,
+    LISTS,
     MAX_TYPED,
+    OF_RACE,
     OF_RECIPE,
     OWN,
     RATE,
     RATES,
     START,
-    TYPED,
+    SWITCHES,
     number,
     stands_for,
     text,
@@ -37,11 +39,10 @@ from cdvft_app.ui.train.recipes import recipe_cards
 # Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
 QUIET: dict[str, Any] = {**quiet.QUIET, "trigger_mode": "always_last"}
 
-# Controls that only one method uses, or only one kind of data.
-USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
-USED_BY |= {RATE + method: method for method in METHODS}
-USED_BY |= {"image_size": "image", "max_length": "text"}  # and by models that write
-USED_BY |= dict.fromkeys((*TYPED, "bits", "gradient_checkpointing"), "generation")
+# Controls that only one method uses, or only some kinds of models.
+USED_BY: dict[str, tuple[str, ...]] = {name: (key,) for name, (key, _) in FLAT.items()}
+USED_BY |= {RATE + method: (method,) for method in METHODS}
+USED_BY |= {name: one.kinds for name, one in OF_RACE.items() if len(one.kinds) < len(get_args(Kind))}
 
 
 class Controls:
@@ -50,18 +51,20 @@ class Controls:
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
 
-    def what(self) -> None:
-        recipe = catalog.get_recipe(START["recipe"])
-        self.fields["recipe"] = recipe_cards(recipe.key, elem_id="recipes")
+    def recipes(self) -> None:
+        self.fields["recipe"] = recipe_cards(START["recipe"], elem_id="recipes")
         self.fields["data"] = gr.JSON(None, visible=False)
+
+    def others_fold(self) -> None:
+        recipe = catalog.get_recipe(START["recipe"])
         typed = catalog.hub_ids_allowed()
-        self.others = gr.Accordion("Another model or other data", open=False, elem_classes=["fold"])
+        self.others = gr.Accordion("Model and data", open=False, elem_classes=["fold"])
         with self.others:
             for name in ("model", "dataset"):
-                label, hint = texts.SETTINGS[name]
+                label, hint = _label_and_hint(name)
                 if typed:
                     more = ", or a model's folder here" if name == "model" else ""
-                    hint += f" Any hub id can be typed in, such as owner/name{more}."
+                    hint = f"{hint} Any hub id can be typed in, such as owner/name{more}."
                 self.fields[name] = gr.Dropdown(
                     label=label,
                     info=hint,
@@ -77,8 +80,18 @@ class Controls:
                     self._text(name)
             of_id = {**QUIET, "fn": lambda key: gr.update(visible="/" in str(key or ""))}
             self.fields["dataset"].change(inputs=self.fields["dataset"], outputs=self.of_hub, **of_id)
+            label, hint = _label_and_hint("target_modules")
+            self.fields["target_modules"] = gr.Dropdown(
+                label=label,
+                info=hint,
+                multiselect=True,
+                allow_custom_value=typed,
+                elem_id="set-target_modules",
+                **targets(recipe.model, recipe),
+            )
 
-        label, hint = texts.SETTINGS["own_prompt"]
+    def prompt(self) -> None:
+        label, hint = _label_and_hint("own_prompt")
         self.fields["own_prompt"] = gr.Textbox(
             "",
             label=label,
@@ -86,33 +99,25 @@ class Controls:
             lines=2,
             max_lines=6,
             max_length=MAX_PROMPT,
-            visible=in_use("own_prompt", START["methods"], recipe.kind),
+            visible=in_use("own_prompt", START["methods"], catalog.get_recipe(START["recipe"]).kind),
             elem_id="set-own_prompt",
         )
 
     def how(self) -> None:
-        self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")
-        for name in _fields_of("cdvft"):
-            if name not in CHOICES:
-                self._number(name)
+        self.fields["methods"] = method_chips(START["methods"], LABELS["methods"], None, "set-methods")
 
-    def layers(self) -> None:
-        recipe = catalog.get_recipe(START["recipe"])
-        label, hint = texts.SETTINGS["target_modules"]
-        self.fields["target_modules"] = gr.Dropdown(
-            label=label,
-            info=hint,
-            multiselect=True,
-            allow_custom_value=catalog.hub_ids_allowed(),
-            elem_id="set-target_modules",
-            **targets(recipe.model, recipe),
-        )
+    def of_methods(self) -> None:
+        gr.HTML(f'<p class="quiet">{OF_RACE["methods"].hint}</p>', apply_default_css=False)
+        for method in METHODS:
+            for name in _fields_of(method):
+                if name in CHOICES:
+                    self._dropdown(name, list(OWN[name].choices))
+                else:
+                    self._number(name)
 
     def folded(self) -> None:
-        with gr.Accordion("Training: epochs, batch, seed", open=False, elem_classes=["fold"]):
-            for name in ("epochs", "max_steps", "batch_size", "seed"):
-                self._number(name)
-            self._switch("all_gpus", gpus_to_choose() > 0, f" ({gpus_to_choose()})")
+        with gr.Accordion("Training", open=False, elem_classes=["fold"]):
+            self._group("training")
         with gr.Accordion("Learning rates", open=False, elem_classes=["fold"]):
             gr.Markdown(
                 "One shared rate would make the race unfair, so each method has its own. "
@@ -123,22 +128,19 @@ class Controls:
             for method in METHODS:
                 self._number(RATE + method)
         with gr.Accordion("More", open=False, elem_classes=["fold"]):
-            for method in METHODS:
-                for name in _fields_of(method):
-                    if name in CHOICES:
-                        self._dropdown(name, list(OWN[name].choices))
-                    elif method != "cdvft":  # whose numbers stand above
-                        self._number(name)
-            self._dropdown("schedule", texts.SCHEDULE_CHOICES)
-            for name in ("warmup_ratio", "weight_decay", "train_examples", "evaluation_examples",
-                         "max_length", "image_size", "checkpoint_every"):  # fmt: skip
+            self._group("more")
+
+    def _group(self, group: str) -> None:
+        """The fields of a race that stand together, each by the kind of its values."""
+        for name, one in OF_RACE.items():
+            if one.group != group:
+                continue
+            if name in SWITCHES:
+                self._switch(name)
+            elif name in LISTS:
+                self._dropdown(name, [("automatic" if key == "auto" else key, key) for key in one.choices])
+            else:
                 self._number(name)
-            self._dropdown("precision", texts.PRECISION_CHOICES)
-            for name in ("bits", "gradient_accumulation"):
-                self._number(name)
-            usual = catalog.get_recipe(START["recipe"]).kind
-            self._switch("gradient_checkpointing", in_use("gradient_checkpointing", (), usual))
-            self._switch("torch_compile", visible_gpus() > 0)
 
     def _number(self, name: str) -> None:
         label, hint = _label_and_hint(name)
@@ -157,7 +159,7 @@ class Controls:
         )
 
     def _text(self, name: str) -> None:
-        label, hint = texts.SETTINGS[name]
+        label, hint = _label_and_hint(name)
         self.fields[name] = gr.Textbox(
             "",
             label=label,
@@ -168,14 +170,16 @@ class Controls:
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 
-    def _switch(self, name: str, visible: bool, more: str = "") -> None:
-        label, hint = texts.SETTINGS[name]
+    def _switch(self, name: str) -> None:
+        label, hint = _label_and_hint(name)
+        gpus = {"all_gpus": gpus_to_choose(), "torch_compile": visible_gpus()}  # what is nothing without any
+        kind = catalog.get_recipe(START["recipe"]).kind
         self.fields[name] = gr.Checkbox(
             value=START[name],
-            label=label + more,
+            label=f"{label} ({gpus[name]})" if name == "all_gpus" else label,
             info=hint,
             elem_id=f"set-{name}",
-            visible=visible,
+            visible=gpus.get(name, 1) > 0 and in_use(name, (), kind),
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:
@@ -201,14 +205,12 @@ def _label_and_hint(name: str) -> tuple[str, str | None]:
         return method.title, method.rate_hint
     if name in OWN:
         return LABELS[name], OWN[name].hint
-    return texts.SETTINGS[name]
+    return OF_RACE[name].title, OF_RACE[name].hint
 
 
 def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
     """Whether a race of these methods on this kind of data reads the control."""
-    if name == "max_length":
-        return kind != "image"
-    return name not in USED_BY or USED_BY[name] in (*methods, kind)
+    return name not in USED_BY or bool({*USED_BY[name]} & {*methods, kind})
 
 
 def choices(name: str, recipe: Recipe) -> dict[str, Any]:

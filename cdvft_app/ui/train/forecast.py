@@ -62,17 +62,18 @@ def _sentence(one: _Counted, model: str, whole: int) -> str:
     if method.key == "full":
         return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
     percent = 100 * parameters / whole
-    share = f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
-    hint = f"The adapted layers of {escape(model)} hold {whole:,} numbers, which stay frozen."
+    share = f"{percent:.2g}\u00a0%" if percent < 99.5 else f"{percent:,.0f}\u00a0%"
+    hint = f"{share} of the {whole:,} numbers in the adapted layers of {escape(model)}, which stay frozen."
     return (
         f'<p class="promise" title="{hint}">{escape(one.name)} trains <b>{parameters:,}</b> '
-        f"numbers instead of {whole:,} <span class='quiet'>({share} of the adapted layers)</span></p>"
+        f"numbers <span class='quiet'>({share})</span></p>"
     )
 
 
 def _list(counts: list[_Counted]) -> str:
     items = "".join(
-        f'<li><span class="dot {one.method.key}"></span>{escape(one.label)} <b>{one.parameters:,}</b></li>'
+        f'<li title="{escape(one.label)}"><span class="dot {one.method.key}"></span>{escape(one.name)} '
+        f"<b>{one.parameters:,}</b></li>"
         for one in counts
     )
     return (
@@ -159,10 +160,8 @@ def resource_estimate(plans: Sequence[Plan], promised: Sequence[Prediction | Non
     free = free_bytes(kind_of_training())
     largest = max(known, key=lambda one: one.made.peak_memory_bytes.value)
     peak = largest.made.peak_memory_bytes
-    memory = (
-        f'<span title="{escape(peak.how)}">about <b>{_bytes(peak.value)}</b> of memory, '
-        f"{_bytes(free)} are free</span>"
-    )
+    hint = f"{_bytes(free)} are free. {escape(peak.how)}"
+    memory = f'<span title="{hint}"><b>{_bytes(peak.value)}</b> memory</span>'
     return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{_warning(largest, free)}'
 
 
@@ -178,15 +177,14 @@ def _time(known: Sequence[_Promised]) -> str:
             "or a step was measured on the Compare tab</span>"
         )
     low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
-    what = f"“{escape(known[0].plan.title)}”"  # which Start trains on, and may not be the data just looked at
     trained = [(one.name, one.made.seconds) for one in known if one.made.seconds]
     if high > WIDE * low:
-        words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device} for {what}"
+        words = f"<b>{duration(low)} to {duration(high)}</b>"
     else:
-        parts = ", ".join(f"{duration(seconds.value)} for {escape(name)}" for name, seconds in trained)
-        words = f"About <b>{duration(value)}</b> on {device} for {what}; training alone: {parts}"
+        words = f"About <b>{duration(value)}</b>"
     how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
-    return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
+    said = " ".join([f"On {known[0].made.device}.", *how, wholes[0].how])
+    return f'<span title="{escape(said)}">{words}</span>'
 
 
 def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:

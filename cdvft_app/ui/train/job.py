@@ -29,7 +29,7 @@ from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train.controls import QUIET
 
-TITLE = "Or as Jobs of the hub, on your own account"
+TITLE = "Train on the hub"
 ABOUT = (
     "Each method of the race then trains on a machine of Hugging Face, and your account pays for it. Curves, "
     "Stop and the adapter come here as usual; adapter and card also go into a private repository that "

@@ -17,15 +17,16 @@ from cdvft_app.shapes.hub_models import describe_model
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.train.controls import QUIET, targets
 from cdvft_app.ui.train.model_finder import ModelFinder, find
+from cdvft_app.ui.train.recipes import recipe_key
 
 MAX_LAYERS = 12
 FLOAT32 = 4  # bytes
 THINGS = {"text": "reads text", "image": "sees images", "generation": "writes text"}
 
 
-def said(key: object, recipe_key: object) -> str:
+def said(key: object, chosen: object) -> str:
     """A sentence or two on the chosen model; a problem where it cannot be taken, and nothing without one."""
-    recipe = catalog.recipes().get(recipe_key) if isinstance(recipe_key, str) else None
+    recipe = catalog.recipes().get(str(recipe_key(chosen)))
     if recipe is None or not isinstance(key, str) or not key:
         return ""
     try:
@@ -96,11 +97,12 @@ def connect(
     `recount_after` follows each event that fills the form.
     """
 
-    def of_model(model: str, key: str, filled: object) -> Any:
+    def of_model(model: str, chosen: object, filled: object) -> Any:
+        key = recipe_key(chosen)
         if filled == [key, model]:
             return gr.skip(), gr.skip()  # its field was left, which is an input, too
         try:
-            recipe = catalog.get_recipe(key)
+            recipe = catalog.get_recipe(str(key))
             if model not in catalog.models():
                 describe_model(model or "", recipe.kind)
             return gr.update(**targets(model or "", recipe)), [key, model]

@@ -10,6 +10,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.model_search import MAX_SEARCH_LENGTH, FoundModel, search_models
+from cdvft_app.ui.train.recipes import recipe_key
 
 NOTHING = "No model of this kind has that in its name. Any hub id can be typed into the field above."
 WHERE = {"offline": "here offline", "listed": "in the list", "known": "known", "hub": "hub"}
@@ -33,10 +34,10 @@ class ModelFinder:
         self.found = gr.Radio([], label="Found models", visible=False, elem_id="found-models")
 
 
-def find(text: object, recipe_key: object) -> list[Any]:
+def find(text: object, learned: object) -> list[Any]:
     """The list's and the message's updates."""
     try:
-        recipe = catalog.get_recipe(str(recipe_key))
+        recipe = catalog.get_recipe(str(recipe_key(learned)))
     except InvalidChoice as error:
         return [gr.update(visible=False), _message(str(error))]
     found, problem = search_models(str(text or ""), recipe.kind)

@@ -11,7 +11,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
-from cdvft_app.payloads.train import HubReach, RecipeCard
+from cdvft_app.payloads.train import HubReach, RecipeCard, WhatIsLearned
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.texts import counted
 
@@ -19,6 +19,11 @@ NOT_MEASURED = (
     "The scores of these, and times on a GPU, have not been measured yet. Times on a CPU are those of steps "
     "on random weights, which take as long."
 )
+
+
+def recipe_key(chosen: object) -> object:
+    """The recipe's key in what the cards say is learned, which may be anything."""
+    return chosen.get("recipe") if isinstance(chosen, dict) else chosen
 
 
 def card(recipe: Recipe) -> RecipeCard:
@@ -38,8 +43,7 @@ def card(recipe: Recipe) -> RecipeCard:
 
 def _expect(recipe: Recipe) -> str:
     expected = recipe.expected
-    epochs = counted(recipe.epochs, "epoch").replace(" ", "\u00a0")
-    parts = [f"{recipe.train_examples:,}\u00a0examples, {epochs}"]
+    parts = []
     if expected.source == "not run here":
         parts.append("not run here")
     if "Gated" in (note := catalog.get_model(recipe.model).note):
@@ -61,7 +65,8 @@ def _source(recipe: Recipe) -> str:
         for seconds, where in ((expected.seconds_cpu2, "2 CPU cores"), (expected.seconds_gpu, "a GPU"))
         if seconds
     ]
-    return " ".join([f"Source: {expected.source}.", *taken])
+    length = f"{recipe.train_examples:,} examples, {counted(recipe.epochs, 'epoch')}."
+    return " ".join([length, f"Source: {expected.source}.", *taken])
 
 
 def _duration(seconds: float) -> str:
@@ -72,7 +77,7 @@ def _duration(seconds: float) -> str:
 
 
 def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
-    """Radio cards; the value is the chosen recipe's key.
+    """Radio cards; the value says which recipe is chosen, and whether it is for data of one's own.
 
     Sends `hub_changed` when the hub turns out to be out of reach, or to answer again.
     """
@@ -81,9 +86,10 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
         status = hub_status()
         return {"reachable": status.reachable, "text": status.sentence}
 
+    learned: WhatIsLearned = {"recipe": chosen, "own": None}
     return component(
         "train/recipes.js",
-        chosen,
+        learned,
         events=("hub_changed",),
         slow_functions={"hub": hub},
         unmeasured=NOT_MEASURED,

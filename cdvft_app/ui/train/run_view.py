@@ -34,7 +34,7 @@ from cdvft_app.payloads.train import (
 )
 from cdvft_app.settings import HELD_OUT, RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.records import RunRecord, label_in
+from cdvft_app.store.records import NODE, RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
@@ -113,7 +113,7 @@ def current(run: RunRecord) -> RunNow:
         "metric": run.metric,
         "seconds": run.seconds,
         "examples_per_second": run.result.get("examples_per_second"),
-        "device": run.device,
+        "device": " on ".join(filter(None, (run.device, run.result.get(NODE)))) or None,
         "precision": run.result.get("precision"),
         "whole_seconds": run.whole_seconds,
         "adapter_bytes": run.result.get("adapter_bytes"),
@@ -237,7 +237,7 @@ def _all_rows(store: RunStore, run: RunRecord) -> RunNews:
 def run_view(
     store: RunStore,
     first: RunView | None = None,
-    invitation: str = "Press Start to run your own.",
+    invitation: str = "",
     slices: Slices | None = None,
     **arguments: Any,
 ) -> gr.HTML:

@@ -11,10 +11,13 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.catalog import Plan
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.catalog.uploaded import starting_values
+from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import is_own
+from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
@@ -22,46 +25,57 @@ from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import job, job_again, model_choice, search, slice_events, uploaded_choice
+from cdvft_app.ui.train import job, job_again, model_choice, search, slice_events
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
+from cdvft_app.ui.train.recipes import recipe_key
 from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
-from cdvft_app.ui.train.uploaded_list import offer
+from cdvft_app.ui.train.uploaded_panel import FORMATS, UploadedPanel, as_chosen, readable
 
 TITLE = "Train"
+CHANGED = "What is trained on has changed: Start says it now. Press it again if that is well."
+WRITES = "writes its answers, and has no classifier head."
 
 
 def build(app: AppState) -> OnVisit:
     """Lay the tab out and connect it."""
     controls = Controls()
     token = visitor_token(app)
-    with gr.Row(elem_classes=["train"]):
+    own = UploadedPanel(app, token)
+    with gr.Column(elem_classes=["train"], elem_id="train"):
+        with gr.Row(elem_classes=["begin"]):
+            with gr.Column(elem_classes=["give"]):
+                gr.HTML(f"<h2>Drop your file</h2><p class='quiet'>{FORMATS}</p>", apply_default_css=False)
+                own.give()
+            with gr.Column(elem_classes=["examples"]):
+                gr.HTML("<h2>Try an example</h2>", apply_default_css=False)
+                controls.recipes()
+        own.look_and_say()
         with gr.Column(elem_classes=["choose"], elem_id="choose"):
             settings_fold("choose", on="race-started")  # once a run is on
-            gr.HTML("<h2>What</h2>", apply_default_css=False)
-            controls.what()
-            own = uploaded_choice.uploaded_choice(app, token)
-            gr.HTML("<h2>How</h2>", apply_default_css=False)
             controls.how()
+            controls.prompt()
+            with gr.Accordion("Method settings", open=False, elem_classes=["fold"]):
+                controls.of_methods()
             at_first = _counted_at_first()
-            blocks = gr.HTML(
-                at_first.blocks, elem_classes=["blocks"], elem_id="blocks", apply_default_css=False
-            )
-            controls.layers()
             controls.folded()
-            with gr.Accordion("The method in one line", open=False, elem_classes=["fold"]):
+            controls.others_fold()
+            with gr.Accordion("The method", open=False, elem_classes=["fold"]):
                 gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+                blocks = gr.HTML(
+                    at_first.blocks, elem_classes=["blocks"], elem_id="blocks", apply_default_css=False
+                )
             searched = search.search_form()
             as_job = job.job_form()
             with gr.Column(elem_classes=["go"]):
                 counts = gr.HTML(at_first.counts, elem_id="counts", apply_default_css=False)
                 with gr.Row(elem_classes=["go-buttons"]):
                     start = gr.Button("Start", variant="primary", interactive=False, elem_id="start")
-                    stop = gr.Button("Stop", interactive=False, elem_id="stop")
-                    resume = gr.Button("Resume", interactive=False, elem_id="resume")
+                    stop = gr.Button("Stop", visible=False, elem_id="stop")
+                    resume = gr.Button("Resume", visible=False, elem_id="resume")
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
         with gr.Column(elem_classes=["watch"]):
             view = run_view(app.store, before_any_answer(app.store), slices=app.queue.slices, elem_id="run")
@@ -78,12 +92,14 @@ def build(app: AppState) -> OnVisit:
     filled_for = gr.JSON([start_recipe.key, start_recipe.model], visible=False)
 
     def form_values(given: tuple[Any, ...]) -> dict[str, Any]:
+        """The cards say whether it learns from data of one's own: what is trained on is what they show."""
         *typed, filled_for_now = given
         chosen = dict(zip(form.FIELDS, typed, strict=True))
+        learned, data = chosen["recipe"], chosen["data"]
         # These components hand on whatever came, which must be refused in words that can be sent.
-        chosen["recipe"] = str(chosen["recipe"])
-        chosen["data"] = uploaded_choice.as_chosen(chosen["data"])
-        return form.applied(chosen, filled_for_now)
+        chosen["recipe"] = str(recipe_key(learned))
+        is_own = isinstance(learned, dict) and bool(learned.get("own"))
+        return form.applied(chosen, filled_for_now) | {"data": as_chosen(data) if is_own else None}
 
     # While one types: counts, blocks, whether Start can be pressed. What fills fields by itself asks once it
     # has filled all, in place of once for each of them. (A Textbox tells of `input` only by a key's press.)
@@ -93,11 +109,12 @@ def build(app: AppState) -> OnVisit:
             plans = [catalog.resolve(settings) for settings in form.race(chosen).runs()]
             estimate = forecast_html(plans, app.predict(plans))
         except InvalidChoice as error:
-            return problem(form.with_titles(str(error))), "", gr.Button(interactive=False), chosen
-        away = out_of_reach([plans[0].model, plans[0].dataset])
+            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False), chosen
+        label, away = _start_label(plans[0]), out_of_reach([plans[0].model, plans[0].dataset])
         if away:
-            return problem(away), estimate.blocks, gr.Button(interactive=False), chosen
-        return estimate.counts, estimate.blocks, gr.Button(interactive=True), chosen
+            return problem(away), estimate.blocks, gr.Button(label, interactive=False), chosen
+        said = estimate.counts + _left_out(chosen, plans[0])
+        return said, estimate.blocks, gr.Button(label, interactive=True), chosen
 
     form_inputs = [*fields, filled_for]
     counting = Newest(recount, form_inputs, [counts, blocks, start, kept])
@@ -139,14 +156,8 @@ def build(app: AppState) -> OnVisit:
         filled_for,
     ]
 
-    uploaded_choice.connect(
-        app,
-        own,
-        field,
-        token,
-        recipe_updates=recipe_updates,
-        recipe_outputs=recipe_outputs,
-        recount_after=recount_after,
+    show_data = own.connect(
+        field, recipe_updates=recipe_updates, recipe_outputs=recipe_outputs, recount_after=recount_after
     )
 
     def rate_hint(key: object, m: Any) -> Any:
@@ -186,19 +197,26 @@ def build(app: AppState) -> OnVisit:
 
     def button_states(shown_value: Any, mine: str) -> tuple[Any, ...]:
         able = actions.buttons(app.store, run_ids_of(shown_value), mine)
-        return gr.Button(interactive=able.stop), gr.Button(interactive=able.resume), _reason(able.reason)
+        return gr.Button(visible=able.stop), gr.Button(visible=able.resume), _reason(able.reason)
 
     view.run_state(button_states, [view, token], [stop, resume, reason], **QUIET)
 
-    def started(mine: str, *given: Any) -> tuple[Any, ...]:
-        mine = token_of(mine)
-        ids, refused = actions.start(app, form_values(given), mine)
+    def started(mine: str, label: str, *given: Any) -> tuple[Any, ...]:
+        """Trains on what the pressed button named, and on nothing else."""
+        mine, values = token_of(mine), form_values(given)
+        try:
+            now = _start_label(catalog.resolve(form.race(values).runs()[0]))
+        except InvalidChoice as error:
+            return gr.skip(), _reason(form.with_titles(str(error)), "problem"), mine, gr.skip()
+        if label != now:
+            return gr.skip(), _reason(CHANGED, "problem"), mine, now
+        ids, refused = actions.start(app, values, mine)
         if refused:
-            return gr.skip(), _reason(refused, "problem"), mine
-        return shown(ids, "new", mine, time.time_ns()), "", mine
+            return gr.skip(), _reason(refused, "problem"), mine, gr.skip()
+        return shown(ids, "new", mine, time.time_ns()), "", mine, gr.skip()
 
     clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
-    start.click(started, [token, *form_inputs], [view, reason, token], **clicked)
+    start.click(started, [token, start, *form_inputs], [view, reason, token, start], **clicked)
 
     job.connect(
         app,
@@ -253,22 +271,19 @@ def build(app: AppState) -> OnVisit:
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
     def fill(values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(values["recipe"])
-        data = uploaded_choice.readable(values["data"])
+        data = readable(values["data"])
         *updates, _ = recipe_updates(recipe.key, values["m"], data)
         updates_of = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
         model = values["model"] or recipe.model
         with suppress(InvalidChoice):  # `recount` says what is wrong with it
             updates_of["target_modules"] = gr.update(**targets(model, recipe))
-        return [
-            *(_set(updates_of.get(name), values[name]) for name in form.FIELDS),
-            [recipe.key, model],
-            *uploaded_choice.choice_updates(values["data"]),
-        ]
+        held = values | {"recipe": {"recipe": recipe.key, "own": data and data.title}}
+        return [*(_set(updates_of.get(name), held[name]) for name in form.FIELDS), [recipe.key, model]]
 
     def use_settings(shown_value: Any, mine: str) -> list[Any]:
         first = next(filter(None, map(app.store.get, run_ids_of(shown_value))), None)
         if first is None:
-            return [gr.skip()] * (len(fields) + 3)
+            return [gr.skip()] * len(form_inputs)
         settings_of_race = form.from_runs(run.settings for run in app.store.group(first.group_id))
         if not is_own(app.store, first.settings.data, token_of(mine)):
             settings_of_race["data"] = None
@@ -276,26 +291,29 @@ def build(app: AppState) -> OnVisit:
 
     def race_best(shown_search: Any, mine: str) -> list[Any]:
         values = search.best_of(app, shown_search, token_of(mine))
-        return [gr.skip()] * (len(fields) + 3) if values is None else fill(values)
+        return [gr.skip()] * len(form_inputs) if values is None else fill(values)
 
-    into_form = [*form_inputs, *own.parts]
-    recount_after(found.race_best(race_best, [found, token], into_form, **QUIET))
-    recount_after(view.use_settings(use_settings, [view, token], [*form_inputs, *own.parts], **QUIET))
+    for reused in (
+        view.use_settings(use_settings, [view, token], form_inputs, **QUIET),
+        found.race_best(race_best, [found, token], form_inputs, **QUIET),
+    ):
+        recount_after(reused)
+        show_data(reused)
 
     # A visit: who it is, what the form holds by the address or held before, which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
         asked = form_address.values(request.query_params)
         first = first_shown(app, request.query_params.get("run", ""), mine)
-        mine_now = gr.update(**offer(app, mine))
         held = form.remembered(kept_form if asked is None else asked)
-        return [*fill(held), mine_now, first, {"token": mine}, mine]
+        return [*fill(held), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
-    outputs = [*form_inputs, *own.parts, own.panel.mine, view, history, token]
+    outputs = [*form_inputs, view, history, token]
 
     def filled(event: Any) -> None:
         recount_after(event)
+        show_data(event)
         event.then(None, None, None, js=form_address.FORGET)
 
     return OnVisit(visited, [token, kept], outputs, filled)
@@ -307,9 +325,24 @@ def _counted_at_first() -> ForecastHtml:
     return forecast_html(plans, [None] * len(plans))
 
 
-def _recipe(key: object) -> Recipe | None:
-    """The recipe of that key; None for anything else, of which `recount` says what is wrong with it."""
+def _recipe(chosen: object) -> Recipe | None:
+    """The recipe that the cards say; None for anything else, which `recount` refuses in words."""
+    key = recipe_key(chosen)
     return catalog.recipes().get(key) if isinstance(key, str) else None
+
+
+def _start_label(plan: Plan) -> str:
+    """Start, with what it trains on."""
+    own_data = plan.settings.data or plan.dataset.key == plan.recipe.dataset
+    return f"Start on “{plan.title if own_data else plan.dataset.title}”"
+
+
+def _left_out(values: dict[str, Any], plan: Plan) -> str:
+    """Which of the chosen methods do not race, as HTML."""
+    names = [METHODS[key].title for key in form.left_out(values)]
+    if not names:
+        return ""
+    return f'<p class="quiet" role="status">Without {joined(names)}: {escape(plan.model.title)} {WRITES}</p>'
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:

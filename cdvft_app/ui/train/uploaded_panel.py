@@ -1,296 +1,455 @@
-"""Data of one's own on the Train tab: give it, look at it, say what is what, and learn from it."""
+"""Data of one's own on the Train tab: given, looked at, its columns told apart; it is then learned from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from pydantic import ValidationError
 
 from cdvft_app import catalog
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
-from cdvft_app.data.inspect import Inspection
+from cdvft_app.data.inspect import Inspection, nearest_recipe
 from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES
 from cdvft_app.public import intake
-from cdvft_app.settings import HELD_OUT
+from cdvft_app.settings import HELD_OUT, UploadedDataset
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.form import UNLEARNABLE
+from cdvft_app.ui.shared.problem import problem, without_paths
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import uploaded_view as view
 from cdvft_app.ui.train.controls import QUIET
-from cdvft_app.ui.train.uploaded_list import NONE_YET, how_long_kept, offer
+from cdvft_app.ui.train.recipes import recipe_key
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
-MAX_NAME = 120
-FORMATS = "CSV, Excel, JSON, JSONL, Parquet, several of them, or a zip of pictures"
+MAX_NAME, MAX_QUOTED = 120, 80
+FORMATS = "CSV, Excel, JSON, Parquet, pictures"
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz")
-LABEL, ANSWER = "label", "answer"
-TASKS = [("A class or an amount", LABEL), ("An answer in words", ANSWER)]
-TEXT: dict[str, Any] = {"label": "Text", "info": "Two columns make a pair."}
-PROMPT: dict[str, Any] = {"label": "Prompt", "info": "Of two columns the second is put below the first."}
-OF_LABEL: dict[str, Any] = {"label": "Label", "info": "The column to predict."}
-OF_ANSWER: dict[str, Any] = {"label": "Answer", "info": "What is to be written."}
-GUESSED: list[Any] = [None, [], None, None, f"{100 * HELD_OUT:g}", "0"]  # the mapping of new data
-# Below the fields: what was read, or what is said of it; on most screens it would come to stand out of sight.
-# A refusal stands in the middle, for the field that takes another file is above it.
+KEPT = "Kept here until you delete it; only this browser sees it and trains on it."
+KEPT_PUBLIC = "Kept for {hours} after its last use; only this browser sees it and trains on it."
+GUESSED: list[Any] = [None, None, f"{100 * HELD_OUT:g}", "0"]  # roles, evaluation and split of new data
+SHARE, SEED = 2, 3  # where they stand in it
 SHOW = """() => {
   const refusal = document.querySelector("#own-said .problem");
-  (refusal ?? document.querySelector("#own-mine"))?.scrollIntoView({ block: refusal ? "center" : "start" });
+  (refusal ?? document.querySelector("#own-shown"))?.scrollIntoView({ block: refusal ? "center" : "start" });
 }"""
+# The page numbers what it is given, and tells what it says already: see `given`.
+NUMBERED = """(...values) => [
+  ...values.slice(0, -2),
+  document.querySelector("#own-said")?.textContent ?? "",
+  (window.filesGiven = (window.filesGiven ?? 0) + 1),
+]"""
 # More calls than files are read at once: whoever has too much waiting is refused by `intake.turn`, and is in
-# nobody's way.
+# nobody's way. Several may be given one after the other.
 SLOW: dict[str, Any] = {"concurrency_limit": 16, "concurrency_id": "data", "api_visibility": "private"}
-NOT_YET = '<p class="quiet" role="status">Not trained on yet: for that, press “Learn from this” below.</p>'
 
-
-@dataclass(frozen=True)
-class UploadedPanel:
-    """`use` is the button that takes what is shown as what is learned from; `mine` is the list.
-
-    `mapping` are the fields that say what is what. `removed` is the event of something being deleted.
-    """
-
-    mine: gr.Dropdown
-    mapping: list[Any]
-    use: gr.Button
-    message: gr.HTML
-    removed: Any
-
-    @property
-    def chosen(self) -> list[Any]:
-        return [self.mine, *self.mapping]
+OfRecipe = Callable[[object, Any, "UploadedDataset | None"], list[Any]]
 
 
 def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
     """What would be learned from what the panel's fields say. DataRefused, StoreError: with a sentence."""
-    data_id, task, text, label, evaluation, share, seed = chosen
+    data_id, roles, evaluation, share, seed = chosen
+    said = roles if isinstance(roles, dict) else {}
+    inputs, label = said.get("inputs"), said.get("label")
+    task, steps = said.get("task"), said.get("clean")
     with intake.turn(app.queue.budget, visitor()):
         return library.look(
             app.store,
             data_id,
             token,
-            inputs=[name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else [],
+            inputs=[name for name in inputs if isinstance(name, str)][:2] if isinstance(inputs, list) else [],
             label=label if isinstance(label, str) and label else None,
-            is_generative=None if task not in (LABEL, ANSWER) else task == ANSWER,
+            is_generative=None if task not in ("label", "answer") else task == "answer",
             evaluation=evaluation or None,
+            clean=library.read_steps(map(str, steps) if isinstance(steps, list) else []),
             **library.read_split(share, seed),
         )
 
 
-def uploaded_panel(app: AppState, token: gr.BrowserState) -> UploadedPanel:
-    """Lay the panel out and connect what it does by itself."""
-    private = catalog.hub_ids_allowed()
-    with gr.Accordion("Your own data", open=False, elem_classes=["fold"], elem_id="own-data"):
-        file = gr.File(
-            label="A file, or several pictures",
+def how_long_kept() -> str:
+    """On this machine, or on a public server."""
+    hours = limits().keep_hours
+    return KEPT if hours is None else KEPT_PUBLIC.format(hours=counted(hours, "hour"))
+
+
+def readable(data: object) -> UploadedDataset | None:
+    """The form's data, as it is validated; `ValidationError` where it is none."""
+    return UploadedDataset.model_validate(data) if data else None
+
+
+def as_chosen(data: Any) -> dict[str, Any] | str:
+    """The form's data, or why nothing can be learned from it; what is neither is text, which is refused."""
+    if isinstance(data, dict) and isinstance(data.get(UNLEARNABLE), str):
+        return {UNLEARNABLE: data[UNLEARNABLE]}
+    try:
+        own = readable(data)
+    except ValidationError:
+        own = None
+    return own.model_dump(mode="json") if own else str(data)[:MAX_QUOTED]
+
+
+class UploadedPanel:
+    """Call `give` and `look_and_say` where they belong on the page, then `connect`.
+
+    `mine` is the list of what the visitor has given.
+    """
+
+    def __init__(self, app: AppState, token: gr.BrowserState) -> None:
+        self.app, self.token = app, token
+        self.private = catalog.hub_ids_allowed()
+
+    def give(self) -> None:
+        """Where a file is dropped, rows are pasted, or what was given before is chosen."""
+        self.file = gr.File(
+            label="Your file, or several",
+            show_label=False,
             file_count="multiple",
             file_types=[*TABLES, *PICTURES, *SPREADSHEETS],
             elem_id="own-file",
-            height=150,
+            height=132,
         )
-        most = 64 if private else 8
-        larger = "A larger one by its path, below." if private else how_long_kept()
-        gr.HTML(f'<p class="quiet">{FORMATS}, up to {most} MB. {larger}</p>', apply_default_css=False)
-        pasted = gr.Textbox(
-            label="Or paste rows",
-            info="With a first line of names, as out of a spreadsheet.",
-            placeholder="text,label",
-            lines=2,
-            max_lines=6,
-            max_length=MAX_PASTED,
-            elem_id="own-pasted",
+        # The next one is not added to it: what is read is taken out of the field at once.
+        self.taken = gr.File(visible=False, file_count="multiple")
+        most = 64 if self.private else 8
+        larger = "A larger one by its path." if self.private else how_long_kept()
+        self.message = gr.HTML(elem_id="own-said", apply_default_css=False)
+        self.refused = gr.State({"sentences": [], "newest": 0})
+        self.mine = gr.Dropdown(
+            [],
+            show_label=False,
+            label="Your data",
+            container=False,
+            elem_id="own-mine",
+            value=None,
+            visible=False,
         )
-        path = gr.Textbox(
-            label="Or a file, or a folder of pictures, on this machine",
-            max_lines=1,
-            visible=private,
-            elem_id="own-path",
-            max_length=1000,
-        )
-        with gr.Row(elem_classes=["own-buttons"]):
-            read = gr.Button("Read the rows", elem_id="own-read")
-        message = gr.HTML(elem_id="own-said", apply_default_css=False)
-        mine = gr.Dropdown([], label="Your data", info=NONE_YET, elem_id="own-mine", value=None)
-        with gr.Column(visible=False, elem_id="own-shown") as shown:
-            found = gr.HTML(elem_id="own-found", apply_default_css=False)
-            task = gr.Radio(TASKS, label="What is learned", elem_id="own-task")
-            text = gr.Dropdown([], multiselect=True, max_choices=2, elem_id="own-text", **TEXT)
-            label = gr.Dropdown([], elem_id="own-label", **OF_LABEL)
-            evaluation = gr.Dropdown(
-                [],
-                label="Evaluate on",
-                info="Another file of yours; else a share is held out.",
-                elem_id="own-evaluation",
+        with gr.Accordion("Paste rows", open=False, elem_classes=["fold"], elem_id="own-paste"):
+            gr.HTML(f'<p class="quiet">{FORMATS}, up to {most} MB. {larger}</p>', apply_default_css=False)
+            self.pasted = gr.Textbox(
+                label="Rows",
+                info="With a first line of names, as out of a spreadsheet.",
+                placeholder="text,label",
+                lines=2,
+                max_lines=6,
+                max_length=MAX_PASTED,
+                elem_id="own-pasted",
             )
-            with gr.Row(visible=False) as split:
-                share = gr.Textbox(
-                    label="Held out, in %",
-                    info="Of the rows, to evaluate on. Fewer rows make a less sure score.",
-                    max_lines=1,
-                    max_length=10,
-                    elem_id="own-share",
-                )
-                seed = gr.Textbox(
-                    label="Seed of the split",
-                    info="Another one holds out other rows; how far scores move with it is luck.",
-                    max_lines=1,
-                    max_length=10,
-                    elem_id="own-seed",
-                )
-            use = gr.Button("Learn from this", variant="primary", elem_id="own-use")
-            name = gr.Textbox(label="Name", max_lines=1, max_length=MAX_NAME, elem_id="own-name")
-            with gr.Row(elem_classes=["own-buttons"]):
-                rename = gr.Button("Rename", elem_id="own-rename")
-                delete = gr.Button("Delete …", elem_id="own-delete")
-            sure = gr.HTML(visible=False, elem_id="own-sure", apply_default_css=False)
-            with gr.Row(visible=False, elem_classes=["own-buttons"]) as confirm:
-                really = gr.Button("Delete it", variant="stop", elem_id="own-really")
-                keep = gr.Button("Keep it", elem_id="own-keep")
+            self.path = gr.Textbox(
+                label="Or a file, or a folder of pictures, on this machine",
+                max_lines=1,
+                visible=self.private,
+                elem_id="own-path",
+                max_length=1000,
+            )
+            self.read = gr.Button("Read the rows", elem_id="own-read")
 
-    mapping = [task, text, label, evaluation, share, seed]
-    parts = [shown, found, *mapping, split, use, name, sure, confirm]
+    def look_and_say(self) -> None:
+        """What is in it, as wide as the page, and the fields that say what is what."""
+        with gr.Column(visible=False, elem_id="own-shown") as self.shown:
+            self.found = component("train/uploaded.js", None, events=("input",), elem_id="own-found")
+            self.roles = gr.JSON(None, visible=False)
+            fold = gr.Accordion("Evaluation, name, delete", open=False, elem_classes=["fold"])
+            with fold:
+                with gr.Row(elem_classes=["own-fields"]):
+                    self.evaluation = gr.Dropdown(
+                        [],
+                        label="Evaluate on",
+                        info="Another file of yours; else a share is held out.",
+                        elem_id="own-evaluation",
+                    )
+                    self.share = gr.Textbox(
+                        label="Held out, in %",
+                        info="Fewer rows make a less sure score.",
+                        max_lines=1,
+                        max_length=10,
+                        elem_id="own-share",
+                    )
+                    self.seed = gr.Textbox(
+                        label="Seed of the split",
+                        info="Another one holds out other rows.",
+                        max_lines=1,
+                        max_length=10,
+                        elem_id="own-seed",
+                    )
+                with gr.Row(elem_classes=["own-fields"]):
+                    self.name = gr.Textbox(label="Name", max_lines=1, max_length=MAX_NAME, elem_id="own-name")
+                    self.rename = gr.Button("Rename", elem_id="own-rename")
+                    self.delete = gr.Button("Delete …", elem_id="own-delete")
+                self.sure = gr.HTML(visible=False, elem_id="own-sure", apply_default_css=False)
+                with gr.Row(visible=False, elem_classes=["own-fields"]) as self.confirm:
+                    self.really = gr.Button("Delete it", variant="stop", elem_id="own-really")
+                    self.keep = gr.Button("Keep it", elem_id="own-keep")
 
-    def blank() -> list[Any]:
+    @property
+    def fields(self) -> list[Any]:
+        """What says how the chosen data is read."""
+        return [self.mine, self.roles, self.evaluation, self.share, self.seed]
+
+    def offer(self, mine_token: str, value: str | None = None) -> dict[str, Any]:
+        """The visitor's data for the list."""
+        records = library.owned(self.app.store, mine_token)
+        known = {record.id for record in records}
+        return {
+            "choices": [(view.choice_label(record), record.id) for record in records],
+            "value": value if value in known else None,
+            "visible": bool(records),
+        }
+
+    def id_of(self, data: UploadedDataset, mine_token: str) -> str | None:
+        """The visitor's record of what is learned from."""
+        records = library.owned(self.app.store, mine_token)
+        return next((record.id for record in records if record.sha256 == data.sha256), None)
+
+    def connect(
+        self,
+        field: Mapping[str, Any],
+        *,
+        recipe_updates: OfRecipe,
+        recipe_outputs: Sequence[Any],
+        recount_after: Callable[[Any], Any],
+    ) -> Callable[[Any], Any]:
+        """Let its parts answer, and fill the form: `recipe_updates` gives `recipe_outputs` their values.
+
+        `recount_after` follows each event that fills the form. What is returned lets the panel show, after an
+        event, the data that the form has come to hold by it.
+        """
+        app, mine, token = self.app, self.mine, self.token
         hidden = gr.update(visible=False)
-        return [hidden, "", *[gr.skip()] * 9, hidden, hidden]
+        section = [self.shown, self.found, self.roles, self.evaluation, self.share, self.seed, self.name]
+        asked = [self.sure, self.confirm]
+        form = [field["recipe"], *recipe_outputs, field["data"], field["methods"]]
+        of_form = [field["m"], field["methods"]]
 
-    def whole(data_id: object, mapping_of: Sequence[Any], mine_token: str) -> list[Any]:
-        """Everything the panel shows of a piece of data, with the columns as said or guessed."""
-        looked = look(app, [data_id, *mapping_of], mine_token)
-        record = app.store.datasets.get(data_id, mine_token)
-        others = [(one.name, one.id) for one in app.store.datasets.of(mine_token) if one.kind == record.kind]
-        return [
-            gr.update(visible=True),
-            view.inspection(looked),
-            gr.update(
-                value=ANSWER if looked.roles.is_generative else LABEL, visible=looked.kept.kind == "text"
-            ),
-            *_columns(looked),
-            gr.update(
-                choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
-                value=mapping_of[3] or "",
-            ),
-            *mapping_of[4:],
-            gr.update(visible=view.is_held_out(looked)),
-            gr.update(interactive=looked.data is not None),
-            record.name,
-            gr.update(visible=False),
-            gr.update(visible=False),
-        ]
+        def closed() -> list[Any]:
+            return [hidden, None, *[gr.skip()] * (len(section) - 2)]
 
-    def given(
-        uploaded: object, rows: object, local: object, mine_token: object, progress: Any = PROGRESS
-    ) -> list[Any]:
-        owner = token_of(mine_token)
+        def opened(data_id: object, said: Sequence[Any], owner: str) -> tuple[Inspection, list[Any]]:
+            """All that the section shows of a piece of data, with its columns as said or guessed."""
+            looked = look(app, [data_id, *said], owner)
+            record = app.store.datasets.get(data_id, owner)
+            others = [(one.name, one.id) for one in app.store.datasets.of(owner) if one.kind == record.kind]
+            shown = view.look_of(looked, record.name)
+            held_out = gr.update(value=said[SHARE], visible=view.is_held_out(looked) or looked.data is None)
+            return looked, [
+                gr.update(visible=True),
+                shown,
+                shown["roles"],
+                gr.update(
+                    choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
+                    value=said[1] or "",
+                ),
+                held_out,
+                gr.update(value=said[SEED], visible=held_out["visible"]),
+                record.name,
+            ]
 
-        def told(fraction: float | None, sentence: str) -> None:
-            progress(fraction, desc=sentence)
+        def learned(looked: Inspection, name: str, m: Any, methods: Any) -> list[Any]:
+            """The form that learns from it: the nearest measured recipe, and the head alone to be beaten."""
+            recipe = nearest_recipe(looked.kind)
+            value = {"recipe": recipe.key, "own": name}
+            if looked.data is None:
+                held = {UNLEARNABLE: looked.problem or "Nothing can be learned from it."}
+                return [value, *[gr.skip()] * len(recipe_outputs), held, gr.skip()]
+            chosen = [one for one in methods if isinstance(one, str)] if isinstance(methods, list) else []
+            others = [one for one in chosen if one != "head"]
+            raced = others if looked.kind == "generation" else [*others, "head"]
+            data = looked.data.model_dump(mode="json")
+            return [value, *recipe_updates(recipe.key, m, looked.data), data, raced]
 
-        try:
-            with (
-                as_file(uploaded, rows, local if private else None) as source,
-                intake.turn(app.queue.budget, visitor()),
-            ):
-                record = library.give(
-                    app.store, source, owner, limits=limits(), progress=told, read=import_in_child
-                )
-            told(None, "Looking at what is in it")
-            filled = whole(record.id, GUESSED, owner)
-        except (DataRefused, StoreError) as error:
-            # The file is taken out of its field, or the next one would be added to it.
-            return [problem(str(error)), *[gr.skip()] * (1 + len(parts)), owner, None, *[gr.skip()] * 2]
-        return [NOT_YET, gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
+        def given(  # noqa: PLR0917 (Gradio's call)
+            uploaded: object,
+            rows: object,
+            local: object,
+            mine_token: object,
+            m: Any,
+            methods: Any,
+            refused: dict[str, Any],
+            seen: object,
+            number: object,
+            progress: Any = PROGRESS,
+        ) -> list[Any]:
+            """A file may come while another is read: a refusal stays until the next one is given, and what
+            came last is learned from."""
+            owner = token_of(mine_token)
+            turn = number if isinstance(number, (int, float)) else 0
+            refused["newest"] = max(refused["newest"], turn)
+            refused["sentences"] = [one for one in refused["sentences"] if one not in str(seen)]
 
-    outputs = [message, mine, *parts, token, file, pasted, path]
-    reading: dict[str, Any] = {**SLOW, "show_progress_on": mine}  # Gradio would draw it on each output
-    for event in (read.click, file.upload):
-        event(given, [file, pasted, path, token], outputs, **reading).then(None, None, None, js=SHOW)
+            def told(fraction: float | None, sentence: str) -> None:
+                progress(fraction, desc=sentence)
 
-    def opened(data_id: object, mine_token: object) -> list[Any]:
-        if not data_id:
-            return ["", *blank()]
-        try:
-            return [NOT_YET, *whole(data_id, GUESSED, token_of(mine_token))]
-        except (DataRefused, StoreError) as error:
-            return [problem(str(error)), *blank()]
+            try:
+                with (
+                    as_file(uploaded, rows, local if self.private else None) as source,
+                    intake.turn(app.queue.budget, visitor()),
+                ):
+                    record = library.give(
+                        app.store, source, owner, limits=limits(), progress=told, read=import_in_child
+                    )
+                told(None, "Looking at what is in it")
+                looked, filled = opened(record.id, GUESSED, owner)
+            except (DataRefused, StoreError) as error:
+                refused["sentences"].append(without_paths(str(error)))
+                said = "".join(map(problem, refused["sentences"]))
+                return [said, gr.skip(), *[gr.skip()] * len([*section, *form]), owner, *[gr.skip()] * 2]
+            said = "".join(map(problem, refused["sentences"]))
+            if turn < refused["newest"]:
+                skipped = [gr.skip()] * len([*section, *form])
+                return [said, gr.update(**self.offer(owner, record.id)), *skipped, owner, *[gr.skip()] * 2]
+            form_now = learned(looked, record.name, m, methods)
+            return [said, gr.update(**self.offer(owner, record.id)), *filled, *form_now, owner, "", ""]
 
-    mine.input(opened, [mine, token], [message, *parts], **SLOW, show_progress_on=found)
+        last = [self.refused, gr.Textbox(visible=False), gr.Number(visible=False)]
+        reading: dict[str, Any] = {
+            **SLOW,
+            "outputs": [self.message, mine, *section, *form, token, self.pasted, self.path],
+            "show_progress_on": self.message,  # Gradio would draw it on each output
+            "trigger_mode": "multiple",
+            "js": NUMBERED,
+        }
+        rest = [self.pasted, self.path, token, *of_form, *last]
+        taken = self.file.upload(
+            None,
+            self.file,
+            [self.taken, self.file],
+            js="(file) => [file, null]",
+            trigger_mode="multiple",
+            api_visibility="private",
+        )
+        for read in (
+            self.read.click(given, [self.file, *rest], **reading),
+            taken.then(given, [self.taken, *rest], **reading),
+        ):
+            recount_after(read)
+            read.then(None, None, None, js=SHOW)
 
-    def mapped(*given_now: Any) -> list[Any]:
-        *chosen, mine_token = given_now
-        try:
-            looked = look(app, chosen, token_of(mine_token))
-        except (DataRefused, StoreError) as error:
-            return [problem(str(error)), gr.skip(), gr.update(interactive=False)]
-        return [
-            view.inspection(looked),
-            gr.update(visible=view.is_held_out(looked)),
-            gr.update(interactive=looked.data is not None),
-        ]
+        def chosen_of(data_id: object, mine_token: object, m: Any, methods: Any) -> list[Any]:
+            owner = token_of(mine_token)
+            try:
+                looked, filled = opened(data_id, GUESSED, owner)
+            except (DataRefused, StoreError) as error:
+                return [problem(str(error)), *closed(), *[gr.skip()] * len(form)]
+            return ["", *filled, *learned(looked, filled[-1], m, methods)]
 
-    changed = [one.input for one in (text, label, evaluation, share, seed)]
-    changed += [share.blur, seed.blur]  # what is typed while the field is being shown has no input event
-    gr.on(changed, mapped, [mine, *mapping, token], [found, split, use], **QUIET)
+        recount_after(
+            mine.input(
+                chosen_of,
+                [mine, token, *of_form],
+                [self.message, *section, *form],
+                **SLOW,
+                show_progress_on=self.message,
+            )
+        )
 
-    # What is learned decides which columns are likely.
-    def of_task(data_id: object, wanted: object, *rest: Any) -> list[Any]:
-        *split_of, mine_token = rest
-        try:
-            looked = look(app, [data_id, wanted, [], None, *split_of], token_of(mine_token))
-        except (DataRefused, StoreError) as error:
-            return [problem(str(error)), *[gr.skip()] * 3, gr.update(interactive=False)]
-        able = gr.update(interactive=looked.data is not None)
-        return [view.inspection(looked), *_columns(looked), gr.update(visible=view.is_held_out(looked)), able]
+        def mapped(*given_now: Any) -> list[Any]:
+            *said, name, mine_token, m, methods = given_now
+            return said_anew(said, name, token_of(mine_token), m, methods)
 
-    task.input(
-        of_task, [mine, task, evaluation, share, seed, token], [found, text, label, split, use], **QUIET
-    )
+        def said_anew(said: Sequence[Any], name: str, owner: str, m: Any, methods: Any) -> list[Any]:
+            try:
+                looked, (_, *filled, _) = opened(said[0], said[1:], owner)
+            except (DataRefused, StoreError) as error:
+                held = {UNLEARNABLE: str(error)}
+                return [problem(str(error)), *[gr.skip()] * 4, *_data_alone(len(form), held)]
+            found, roles, _, share, seed = filled
+            share, seed = gr.update(visible=share["visible"]), gr.update(visible=seed["visible"])
+            return ["", found, roles, share, seed, *learned(looked, str(name), m, methods)]
 
-    def renamed(data_id: object, new: str, mine_token: object) -> list[Any]:
-        owner = token_of(mine_token)
-        try:
-            record = library.rename(app.store, data_id, str(new), owner)
-        except StoreError as error:
-            return [problem(str(error)), gr.skip()]
-        return ["", gr.update(**offer(app, owner, record.id))]
+        of_roles = [self.message, self.found, self.roles, self.share, self.seed, *form]
+        inputs = [*self.fields, self.name, token, *of_form]
+        changed = [one.input for one in (self.evaluation, self.share, self.seed)]
+        changed += [self.share.blur, self.seed.blur]  # what is typed while it is shown has no input event
+        recount_after(gr.on(changed, mapped, inputs, of_roles, **QUIET))
 
-    gr.on([rename.click, name.submit], renamed, [mine, name, token], [message, mine], **QUIET)
+        def with_roles(event: gr.EventData, *given_now: Any) -> list[Any]:
+            data_id, _, *rest = given_now
+            return mapped(data_id, event._data, *rest)
 
-    def asking(data_id: object, mine_token: object) -> list[Any]:
-        try:
-            lost = library.losses(app.store, data_id, token_of(mine_token))
-        except StoreError as error:
-            return [gr.update(value=problem(str(error)), visible=True), gr.update(visible=False)]
-        return [gr.update(value=view.losses(lost), visible=True), gr.update(visible=True)]
+        recount_after(self.found.input(with_roles, inputs, of_roles, **QUIET))
 
-    delete.click(asking, [mine, token], [sure, confirm], **QUIET)
-    keep.click(lambda: [gr.update(visible=False)] * 2, None, [sure, confirm], **QUIET)
+        def renamed(data_id: object, new: str, mine_token: object) -> list[Any]:
+            owner = token_of(mine_token)
+            try:
+                record = library.rename(app.store, data_id, str(new), owner)
+            except StoreError as error:
+                return [problem(str(error)), gr.skip()]
+            return ["", gr.update(**self.offer(owner, record.id))]
 
-    def deleted(data_id: object, mine_token: object) -> list[Any]:
-        owner = token_of(mine_token)
-        try:
-            library.remove(app.store, data_id, owner)
-        except StoreError as error:
-            return [problem(str(error)), gr.update(**offer(app, owner)), *blank()]
-        return ["", gr.update(**offer(app, owner)), *blank()]
+        by = [self.rename.click, self.name.submit]
+        named = gr.on(by, renamed, [mine, self.name, token], [self.message, mine], **QUIET)
+        recount_after(named.then(mapped, inputs, of_roles, **QUIET))
 
-    removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)
-    return UploadedPanel(mine, mapping, use, message, removed)
+        def asking(data_id: object, mine_token: object) -> list[Any]:
+            try:
+                lost = library.losses(app.store, data_id, token_of(mine_token))
+            except StoreError as error:
+                return [gr.update(value=problem(str(error)), visible=True), hidden]
+            return [gr.update(value=view.losses(lost), visible=True), gr.update(visible=True)]
+
+        self.delete.click(asking, [mine, token], asked, **QUIET)
+        self.keep.click(lambda: [hidden] * 2, None, asked, **QUIET)
+
+        def deleted(data_id: object, mine_token: object) -> list[Any]:
+            owner = token_of(mine_token)
+            try:
+                library.remove(app.store, data_id, owner)
+            except StoreError as error:
+                return [problem(str(error)), gr.update(**self.offer(owner)), *closed(), hidden, hidden]
+            return ["", gr.update(**self.offer(owner)), *closed(), hidden, hidden]
+
+        removed = self.really.click(deleted, [mine, token], [self.message, mine, *section, *asked], **QUIET)
+        recount_after(removed)  # it may be what the form learns from
+
+        # A recipe, or data of the hub, in place of one's own.
+        def without(chosen: Any, m: Any) -> list[Any]:
+            key = recipe_key(chosen)
+            return [*recipe_updates(key, m, None), None, None, *closed()]
+
+        of_recipe = [*recipe_outputs, field["data"], mine, *section]
+        recount_after(field["recipe"].input(without, [field["recipe"], field["m"]], of_recipe, **QUIET))
+
+        def instead(dataset: object, chosen: Any) -> list[Any]:
+            if not dataset:  # its field was left as it was, which is an input, too
+                return [gr.skip()] * (3 + len(section))
+            return [{"recipe": recipe_key(chosen), "own": None}, None, None, *closed()]
+
+        of_dataset = [field["recipe"], field["data"], mine, *section]
+        recount_after(
+            field["dataset"].input(instead, [field["dataset"], field["recipe"]], of_dataset, **QUIET)
+        )
+
+        def held(data: Any, mine_token: object) -> list[Any]:
+            owner = token_of(mine_token)
+            own = readable(data)
+            data_id = own and self.id_of(own, owner)
+            if own is None or data_id is None:
+                return [gr.update(**self.offer(owner)), *closed()]
+            roles = {
+                "task": "answer" if own.kind == "generation" else "label",
+                "inputs": list(own.inputs),
+                "label": own.label,
+            }
+            records = library.owned(app.store, owner)
+            evaluation = next((one.id for one in records if one.sha256 == own.evaluation_sha256), None)
+            said = [roles, evaluation, f"{100 * own.held_out:g}", str(own.split_seed)]
+            try:
+                _, filled = opened(data_id, said, owner)
+            except (DataRefused, StoreError):
+                return [gr.update(**self.offer(owner)), *closed()]  # Start says what is wrong with it
+            return [gr.update(**self.offer(owner, data_id)), *filled]
+
+        return lambda event: event.then(held, [field["data"], token], [mine, *section], **QUIET)
 
 
-def _columns(looked: Inspection) -> list[Any]:
-    """The fields of the columns that are read and told."""
-    names, roles = list(looked.kept.columns), looked.roles
-    of_text, of_label = (PROMPT, OF_ANSWER) if roles.is_generative else (TEXT, OF_LABEL)
-    is_text = looked.kept.kind == "text"
-    return [
-        gr.update(choices=names, value=list(roles.inputs), visible=is_text, **of_text),
-        gr.update(choices=names, value=roles.label, **of_label),
-    ]
+def _data_alone(count: int, data: Any) -> list[Any]:
+    """Updates of the form that change its data, the last but the methods, and nothing else."""
+    return [*[gr.skip()] * (count - 2), data, gr.skip()]

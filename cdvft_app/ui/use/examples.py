@@ -7,16 +7,16 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.payloads.use import Section
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.use import example_tables, races, written_tables
+from cdvft_app.ui.use import example_tables, races, sheets, written_tables
 
 SHOWN = (
     ("Surest mistakes", "mistakes"),
@@ -37,8 +37,8 @@ SHOWN_OF_NUMBERS = (
     ("All", "all"),
 )
 NONE_KEPT = (
-    '<p class="quiet">These runs kept no answers for the held-out rows; those of an earlier version did not. '
-    "The rows can be answered now, the first {most:,} at most.</p>"
+    "These runs kept no answers for the held-out rows; those of an earlier version did not. "
+    "The rows can be answered now, the first {most:,} at most."
 )
 TEST = r"""Rows that both get right, or both wrong, do not say which method is better. Of the others, $b$ are
 right with the first alone and $c$ with the second alone. Were both equally good, $b$ would be as the heads of
@@ -62,7 +62,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     with gr.Row():
         first = gr.Dropdown([], label="Method", elem_id="use-first")
         second = gr.Dropdown([], label="Beside", elem_id="use-second-run")
-    scores = gr.HTML(elem_id="use-scores", apply_default_css=False)
+    scores = sheets.sections("use-scores")
     with gr.Accordion("How two methods are compared", open=False, elem_classes=["fold"]) as explained:
         gr.Markdown(TEST, latex_delimiters=[
             {"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}
@@ -71,7 +71,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     with gr.Column(visible=False) as listed:
         show = gr.Radio(list(SHOWN), label="Rows", elem_id="use-show")
         label = gr.Dropdown([], label="With the label", elem_id="use-label")
-        rows = gr.HTML(elem_id="use-rows", apply_default_css=False)
+        rows = sheets.sections("use-rows")
         start = gr.State(0)
         with gr.Row(visible=False) as pages:
             back = gr.Button("Back", elem_id="use-back")
@@ -87,8 +87,9 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         which = [one for one in shows if _possible(one[1], len(runs))]
         offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
         none_kept = NONE_KEPT.format(most=held_out.MAX_PROMPTS_ANSWERED if writes else held_out.MAX_ANSWERED)
+        found = [sheets.quiet(none_kept)] if lacking else _scores(app, runs, named) if runs else []
         return [
-            none_kept if lacking else _scores(app, runs, named) if runs else "",
+            {"sections": found},
             gr.update(visible=lacking and bool(runs)),
             gr.update(visible=bool(runs) and not lacking),
             gr.update(visible=len(runs) > 1 and not regression),
@@ -105,7 +106,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
             gr.update(choices=named, value=one),
             gr.update(choices=named, value=other, visible=len(named) > 1),
             *shown(group_id, (one, other), True),
-            "",
+            sheets.NOTHING,
             gr.update(visible=False),
         ]
 
@@ -117,20 +118,20 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         group_id, one, other, which, of = choice
         runs = _chosen(app, group_id, (one, other))
         if not (runs and which):
-            return ["", 0, gr.update(visible=False), gr.skip(), gr.skip()]
+            return [sheets.NOTHING, 0, gr.update(visible=False), gr.skip(), gr.skip()]
         try:
             found = answering.ask(
                 "rows", run_ids=[run.record.id for run in runs], show=which,
                 label=of if of is not None and of >= 0 else None, start=at,
             )  # fmt: skip
         except (ResultsError, StoreError) as error:
-            return [problem(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
+            return [sheets.refused(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
         count, last = found["count"], min(at + ROWS_PER_PAGE, found["count"])
-        head = f'<p class="quiet">{at + 1:,} to {last:,} of {count:,} rows</p>' if count else ""
+        head = [sheets.quiet(f"{at + 1:,} to {last:,} of {count:,} rows")] if count else []
         table = _rows(found, runs)
         more = last < count
         return [
-            head + table, at, gr.update(visible=at > 0 or more),
+            {"sections": [*head, *table]}, at, gr.update(visible=at > 0 or more),
             gr.update(interactive=at > 0), gr.update(interactive=more),
         ]  # fmt: skip
 
@@ -159,7 +160,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
                     ids = [each.record.id for each in runs]
                     answering.ask("evaluate", run_id=run.record.id, with_runs=ids)
         except (ResultsError, StoreError) as error:
-            return [problem(str(error)), *[gr.skip()] * (len(about) - 1)]
+            return [sheets.refused(str(error)), *[gr.skip()] * (len(about) - 1)]
         return shown(group_id, (one, other), True)
 
     evaluate.click(evaluate_all, [race, first, second], about, **asking)
@@ -173,7 +174,7 @@ def _scores(
     app: AppState,
     runs: Sequence[FinishedRun],
     named: Sequence[tuple[str, str, Predictions | WrittenAnswers]],
-) -> str:
+) -> list[Section]:
     written = [(title, key, one) for title, key, one in named if isinstance(one, WrittenAnswers)]
     answered = [(title, key, one) for title, key, one in named if isinstance(one, Predictions)]
     if answered and not runs[0].labels:
@@ -185,7 +186,7 @@ def _scores(
     return example_tables.of_classes(answered, runs[0].labels, verdict)
 
 
-def _rows(found: dict[str, Any], runs: Sequence[FinishedRun]) -> str:
+def _rows(found: dict[str, Any], runs: Sequence[FinishedRun]) -> list[Section]:
     titles = [run.label for run in runs]
     if runs[0].plan.model.kind == "generation":
         return written_tables.of_rows(found, titles, runs[0].plan.dataset.fields)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.payloads.use import AnsweredInputs, Sections
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
@@ -17,7 +18,8 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prep
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
-from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.problem import problem, without_paths
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
@@ -31,11 +33,13 @@ from cdvft_app.ui.use import (
     publish,
     races,
     request,
+    sheets,
     write,
 )
 from cdvft_app.ui.use.endpoints import own_picture
 
 TITLE = "Use"
+NOT_ASKED: AnsweredInputs = {"answered": [], "problem": ""}
 READING = "Reading the finished races …"
 NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
 ONLY_RECORDED = (
@@ -89,7 +93,7 @@ def build(app: AppState) -> OnVisit:
             example_message = one_example.build(
                 app, answering, race, fields=(texts, second, image, at.prompt), take=example, asking=ASKING
             )
-            answered = gr.HTML(elem_id="use-answers", apply_default_css=False)
+            answered = component("use/answers.js", NOT_ASKED, elem_id="use-answers")
             examples.section(app, answering, race, ASKING)
             gr.HTML("<h2>One of them</h2>", apply_default_css=False)
             run = gr.Radio([], label="Method", elem_id="use-run")
@@ -99,7 +103,7 @@ def build(app: AppState) -> OnVisit:
                 apply_default_css=False,
             )
             prove = gr.Button("Prove it", elem_id="use-prove")
-            proved = gr.HTML(elem_id="use-proof", apply_default_css=False)
+            proved = sheets.sections("use-proof")
             gr.HTML("<h3>Take home</h3>", apply_default_css=False)
             form = gr.Radio(FORMATS, value=AS_TRAINED.key, label="As", elem_id="use-form")
             rank = gr.Number(
@@ -115,7 +119,15 @@ def build(app: AppState) -> OnVisit:
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 11, "", "", "", "", gr.update(visible=False)]
+            return [
+                gr.update(visible=False),
+                *[gr.skip()] * 11,
+                "",
+                NOT_ASKED,
+                "",
+                "",
+                gr.update(visible=False),
+            ]
         kind = runs[0].plan.model.kind
         text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
@@ -131,8 +143,8 @@ def build(app: AppState) -> OnVisit:
             gr.update(choices=named, value=named[0][1]),
             gr.update(value=AS_TRAINED.key),
             "",
-            "",
-            "",
+            NOT_ASKED,
+            sheets.NOTHING,
             "",
             gr.update(visible=False),
         ]
@@ -172,18 +184,18 @@ def build(app: AppState) -> OnVisit:
             own = drawing.picture(fields[pad], finished.plan.dataset.key)
         return {"texts": [], "second": [], "image": own}
 
-    def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[str]:
-        def answer() -> str:
+    def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[Any]:
+        try:
             runs = races.opened(app.store, fields[race])
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
             question = about(runs[0], fields)
             prepare(runs[0], _progress_to(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **question)
-            shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
-            return answers.answers(shown, found)
-
-        return [_or_problem(answer), ""]
+        except (ResultsError, StoreError) as error:
+            return [{**NOT_ASKED, "problem": without_paths(str(error))}, ""]
+        shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
+        return [answers.answers(shown, found), ""]
 
     def get_ready(group_id: object) -> None:
         """Load the models while a text is written, so that the first answer is soon there."""
@@ -203,14 +215,14 @@ def build(app: AppState) -> OnVisit:
         **ASKING,
     )
 
-    def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:
-        def answer() -> str:
+    def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> Sections:
+        try:
             one = find(app.store, fields[run])
             question = about(one, fields)
             prepare(one, _progress_to(progress))
             return answers.proof(answering.ask("prove", run_id=one.record.id, **question), "this adapter")
-
-        return _or_problem(answer)
+        except (ResultsError, StoreError) as error:
+            return sheets.refused(str(error))
 
     prove.click(prove_one, {run, *given}, proved, **ASKING)
 
@@ -265,10 +277,3 @@ def _lines(text: str | None) -> list[str]:
     if len(lines) > MAX_LINES:
         raise ResultsError(f"There are {len(lines):,} lines; at most {MAX_LINES} are asked at once.")
     return lines
-
-
-def _or_problem(answer: Callable[[], str]) -> str:
-    try:
-        return answer()
-    except (ResultsError, StoreError) as error:
-        return problem(str(error))

@@ -185,7 +185,7 @@ def test_a_preview_of_pictures_is_decoded_in_a_child(tmp_path, monkeypatch):
     kept = import_file(made.digits_zip(tmp_path / "digits.zip"))
     with monkeypatch.context() as patched:
         opens_no_picture(patched)
-        pngs = [base64.b64decode(one) for one in thumbnails(kept, 3, 4)]
+        pngs = [base64.b64decode(one) for one in thumbnails(kept, range(3), 4)]
     assert len(pngs) == 3
     for png in pngs:
         with Image.open(io.BytesIO(png)) as opened:

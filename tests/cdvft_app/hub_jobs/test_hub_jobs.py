@@ -20,7 +20,7 @@ from waiting import wait, wait_for
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
-from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
+from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
@@ -51,7 +51,7 @@ def queue(store):
 @pytest.fixture
 def follow(store, queue, api, monkeypatch):
     """`follow(plan)`: the id of a run that is sent, and followed by the queue."""
-    monkeypatch.setattr(executors, "PULL_SECONDS", 0.2)
+    monkeypatch.setattr(HubJob, "pull_seconds", 0.2)
     monkeypatch.setattr(executors, "POLL_SECONDS", 0.05)
 
     def begin(plan):

@@ -6,10 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cdvft_app.commands.main import app as commands
+from cdvft_app.events import Placed
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.executors import Executor, Node
 from cdvft_app.ui.server import operate
 
 KEY = "open, sesame seed"
@@ -68,6 +70,30 @@ def test_the_operator_sees_all_and_acts_on_anybodys_runs(store, runs, monkeypatc
     assert act("delete", second)["error"] is None and store.get(second) is None
     for unknown in ("none", None, [], {}):
         assert "There is no run" in act("delete", unknown)["error"]
+
+
+class TwoNodes(Executor):
+    def start(self, store, run, limit=None):
+        raise NotImplementedError
+
+    def nodes(self):
+        return [Node("lab-1", "8 CPUs, 1 GPU"), Node("lab-2", "8 CPUs", "It has torch 2.6.0.")]
+
+    def asks(self):
+        return "1 CPU, 1 GPU"
+
+
+def test_of_a_cluster_the_operator_sees_what_runs_where_and_who_waits_for_what(store, runs, monkeypatch):
+    monkeypatch.setenv("CDVFT_OPERATOR_KEY", KEY)
+    store.append(runs[0].id, Placed(1, "lab-1"))
+    said = operate(store, {"key": KEY}, TwoNodes())
+    where = {one["name"]: one["where"] for one in said["runs"]}
+    assert where == {"Ada's own": "lab-1", "Bob's": "waits for 1 CPU, 1 GPU"}
+    assert said["nodes"] == [
+        {"name": "lab-1", "has": "8 CPUs, 1 GPU", "runs": 1, "problem": None},
+        {"name": "lab-2", "has": "8 CPUs", "runs": 0, "problem": "It has torch 2.6.0."},
+    ]
+    assert operate(store, {"key": "wrong"}, TwoNodes())["nodes"] == []
 
 
 def test_the_same_from_a_terminal(store, runs):

@@ -59,11 +59,17 @@ def test_the_judge_reads_what_was_written(tmp_path):
     assert row_scores.of_folder(folders[0], "chrf") is None
 
 
+def texts(sheet):
+    """What stands in its rows."""
+    return [["\n".join(line["text"] for line in cell["lines"]) for cell in row] for row in sheet["rows"]]
+
+
 def test_mistakes_are_counted_by_field():
     assert held_out.mistakes_by_field(FIRST, FIELDS) == {"n": 1, "kind": 1}
-    text = written_tables.of_answers([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
-    assert "2 of 4 (50.0\u00a0%)" in text and "<td>0.667</td>" in text  # (1 + 2/3 + 0 + 1) / 4
-    assert '<th scope="row">kind</th><td>1</td><td>0</td>' in text
+    sections = written_tables.of_answers([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
+    right, by_field = (texts(section["sheet"]) for section in sections if "sheet" in section)
+    assert right[0][:3] == ["A", "2 of 4 (50.0\u00a0%)", "0.667"]  # (1 + 2/3 + 0 + 1) / 4
+    assert ["kind", "1", "0"] in by_field
 
 
 def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answer_plan):
@@ -74,10 +80,11 @@ def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answe
         {"text": "n: 2", "correct": False, "wrong": ["kind"]},
         {"text": "n: 2\nkind: even", "correct": True, "wrong": []},
     ]
-    text = written_tables.of_rows({"rows": rows}, ["A", "B"], FIELDS)
-    assert '<td class="wrong">n: 2<br><b>kind:</b>' in text and "missing</span>" in text
-    assert "&lt;b&gt;chat" in text and "<b>chat" not in text
-    assert '<td class="wrong"><b>n: 4</b> <span class="mark">✗</span>' in text
+    (section,) = written_tables.of_rows({"rows": rows}, ["A", "B"], FIELDS)
+    (*_, of_first, _), (*_, chat, of_second) = section["sheet"]["rows"]
+    assert of_first["lines"] == [{"text": "n: 2"}, {"text": "kind:", "strong": True, "wrong": "missing"}]
+    assert of_second["lines"][0] == {"text": "n: 4", "strong": True, "wrong": "wrong"}
+    assert chat["lines"] == [{"text": "<b>chat", "wrong": "wrong"}]
 
 
 @pytest.fixture(scope="module")

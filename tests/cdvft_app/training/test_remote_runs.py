@@ -7,6 +7,7 @@ from queued_runs import RUN
 
 from cdvft_app.events import Done, Evaluation, Note, Started, Step
 from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import StoreError
 from cdvft_app.training import executors
 from cdvft_app.training.executors import Executor, NoNews, Pulled, Refused, RemoteExecution, supervise
 
@@ -19,25 +20,32 @@ class OtherMachine(Executor):
     """Trains each run once, whoever follows it: `tells` are its events so far."""
 
     is_remote = True
+    pull_seconds = 0.0
 
     def __init__(self) -> None:
         self.tells, self.ended, self.asked, self.refuses = [], None, [], None
-        self.started, self.cancelled = [], False
+        self.started, self.cancelled, self.released = [], False, False
+        self.files = {}
 
     def start(self, store, run, limit=None):
         if run.id not in self.started:
             self.started.append(run.id)
         return RemoteExecution(store, run, self)
 
-    def pull(self, after):
+    def pull(self, after, into):
         self.asked.append(after)
         if self.refuses:
             raise self.refuses
-        return Pulled(self.tells[after:], len(self.tells), "It waits for a machine", self.ended, "No room.")
+        for name, content in self.files.items():
+            (into / name).mkdir(parents=True, exist_ok=True)
+            (into / name / "content").write_bytes(content)
+        files = [*self.files]
+        return Pulled(
+            self.tells[after:], len(self.tells), "It waits for a machine", files, self.ended, "No room."
+        )
 
-    def fetch(self, folder):
-        folder.mkdir()
-        (folder / "adapter_model.safetensors").write_bytes(b"learned")
+    def release(self):
+        self.released = True
 
     def cancel(self):
         self.cancelled, self.ended = True, "cancelled"
@@ -45,7 +53,6 @@ class OtherMachine(Executor):
 
 @pytest.fixture
 def machine(monkeypatch):
-    monkeypatch.setattr(executors, "PULL_SECONDS", 0.0)
     monkeypatch.setattr(executors, "POLL_SECONDS", 0.0)
     return OtherMachine()
 
@@ -75,11 +82,45 @@ def test_events_are_asked_for_after_the_last_that_was_kept(store, machine, run):
 
 def test_what_it_learned_is_there_when_the_run_ends(store, machine, run):
     machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, run)], "completed"
+    machine.files = {"adapter": b"learned"}
     supervise(store, run, machine)
     ended = store.get(run.id)
     assert (ended.state, ended.step, ended.metric) == ("finished", 3, 0.75)
-    kept = store.folder(run.id) / ended.result["adapter_folder"] / "adapter_model.safetensors"
-    assert kept.read_bytes() == b"learned"
+    assert (store.folder(run.id) / ended.result["adapter_folder"] / "content").read_bytes() == b"learned"
+    assert machine.released and not (store.folder(run.id) / "incoming").exists()
+
+
+def test_the_two_newest_checkpoints_are_kept_until_it_has_finished(store, machine, run):
+    execution, kept = machine.start(store, run), store.folder(run.id) / "checkpoints"
+    machine.tells = [STARTED]
+    for step in (5, 10, 100):
+        machine.files = {f"checkpoints/checkpoint-{step}": b"%d" % step}
+        assert not execution.poll(0)
+    assert sorted(one.name for one in kept.iterdir()) == ["checkpoint-10", "checkpoint-100"]
+    machine.files, machine.ended = {}, "completed"
+    machine.tells += [*STEPS, done(store, run)]
+    assert execution.poll(0) and not kept.exists()
+
+
+def test_events_that_a_full_disk_refused_are_asked_for_again(store, machine, run, monkeypatch):
+    execution, append = machine.start(store, run), store.append
+    machine.tells = [STARTED, STEPS[0]]
+
+    def full(*arguments):
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(store, "append", full)
+    assert not execution.poll(0)
+    monkeypatch.setattr(store, "append", append)
+    assert not execution.poll(0)
+    assert machine.asked == [0, 0] and kinds(store, run) == ["started", "step"]
+
+
+def test_one_that_is_given_up_there_is_interrupted_with_the_reason(store, machine, run):
+    machine.tells, machine.ended = [STARTED], "interrupted"
+    supervise(store, run, machine)
+    ended = store.get(run.id)
+    assert (ended.state, ended.reason, ended.is_resumable) == ("interrupted", "No room.", True)
 
 
 def test_whoever_follows_it_anew_starts_no_second_work_and_keeps_each_step_once(store, machine, run):

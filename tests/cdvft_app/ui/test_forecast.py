@@ -23,11 +23,12 @@ def said(request: RaceRequest) -> ForecastHtml:
 @pytest.mark.parametrize(
     ("request_", "promise"),
     [
-        (RaceRequest(), "CDVFT trains <b>13,824</b> numbers instead of 1,769,472"),
+        (RaceRequest(), "CDVFT trains <b>13,824</b> numbers"),
         (RaceRequest(m=3), "CDVFT trains <b>23,040</b> numbers"),
         (RaceRequest(block_size=64), "CDVFT trains <b>36,864</b> numbers"),
-        (RaceRequest(), "(0.78 % of the adapted layers)"),
-        (RaceRequest(m=3, block_size=1), "(201 % of the adapted layers)"),
+        (RaceRequest(), "(0.78\u00a0%)"),
+        (RaceRequest(), "0.78\u00a0% of the 1,769,472 numbers in the adapted layers of MiniLM (6 layers)"),
+        (RaceRequest(m=3, block_size=1), "(201\u00a0%)"),
         (RaceRequest(methods=("lora",)), "LoRA trains <b>73,728</b> numbers"),
         (RaceRequest(methods=("head",)), "Only the classifier head is trained"),
         (RaceRequest(recipe="mnist"), "CDVFT trains <b>46,080</b> numbers"),
@@ -41,7 +42,7 @@ def test_counts_of_the_others() -> None:
     counts = said(RaceRequest()).counts
     assert "73,728" in counts
     assert "12,000" in counts
-    assert counts.count("<li>") == 2
+    assert counts.count("<li ") == 2
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,8 @@ def test_names_from_people_are_escaped() -> None:
 def test_time_and_memory_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "available_bytes", lambda: 7_200_000_000)
     counts = said(RaceRequest(methods=("cdvft", "lora"))).counts
-    assert "for “Sentiment of film reviews”" in counts  # what Start would train on
-    assert "Roughly" in counts and "a rough guess from another machine" in counts
-    assert "about <b>1.1 GB</b> of memory, 7.2 GB are free" in counts
+    assert " to " in counts and "a rough guess from another machine" in counts
+    assert "<b>1.1 GB</b> memory" in counts and "7.2 GB are free" in counts
     assert "run out" not in counts
 
 
@@ -96,10 +96,8 @@ def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPat
         seconds, whole, peak = certain
         promised.append(replace(made, seconds=seconds, whole_seconds=whole, peak_memory_bytes=peak))
     counts = forecast_html(plans, promised).counts
-    assert (
-        "About <b>2 min</b> on" in counts
-        and "; training alone: 39 s for CDVFT, 39 s for LoRA</span>" in counts
-    )
+    assert "About <b>2 min</b>" in counts
+    assert "CDVFT, 39 s of training: as seen LoRA, 39 s of training: as seen" in counts
     unknown = [replace(made, seconds=None, whole_seconds=None) for made in promised]
     assert "is not known before a first run has ended" in forecast_html(plans, unknown).counts
 
@@ -113,8 +111,8 @@ def test_two_entries_of_a_method_are_told_apart(monkeypatch: pytest.MonkeyPatch)
     promised = [replace(one, seconds=seconds, whole_seconds=seconds) for one in made if one]
     counts = forecast_html(plans, promised).counts.replace("\u00a0", " ")
     assert "CDVFT α = 1 trains <b>13,824</b> numbers" in counts
-    assert "</span>CDVFT α = 5 <b>13,824</b>" in counts and "</span>LoRA r = 8 <b>" in counts
-    assert "training alone: 39 s for CDVFT α = 1, 39 s for CDVFT α = 5, 39 s for LoRA<" in counts
+    assert "</span>CDVFT α = 5 <b>13,824</b>" in counts and "</span>LoRA <b>" in counts
+    assert "CDVFT α = 5, 39 s of training: as seen LoRA, 39 s of training: as seen" in counts
     large = replace(promised[1], peak_memory_bytes=Estimate(9e9, 9e9, 9e9, "as seen"))
     told = forecast_html(plans, [promised[0], large, promised[2]]).counts.replace("\u00a0", " ")
     assert '<p class="problem" role="alert">CDVFT α = 5 needs about ' in told

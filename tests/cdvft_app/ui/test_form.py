@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
+from cdvft_app.commands.options import OPTIONS
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import labels
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.compare import form as compare_form
 from cdvft_app.ui.compare import sweep_form
-from cdvft_app.ui.shared import form, texts
+from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.controls import choices, placeholder, targets
 
 EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -58,6 +59,36 @@ def test_race_refuses(typed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidChoice) as refused:
         form.race(EMPTY | typed)
     assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("recipe", ["addresses", "sql"])
+def test_a_method_that_does_not_fit_the_recipe_is_left_out_and_named(recipe: str) -> None:
+    values = EMPTY | {"recipe": recipe, "methods": ["cdvft", "head"]}
+    assert [one.method.key for one in form.race(values).runs()] == ["cdvft"]
+    assert form.left_out(values) == ["head"]
+    assert form.left_out(EMPTY | {"methods": ["cdvft", "head"]}) == []  # texts have classes
+
+
+def test_where_no_method_fits_the_reason_is_said() -> None:
+    values = EMPTY | {"recipe": "addresses", "methods": ["head"]}
+    with pytest.raises(InvalidChoice, match="writes its answers without one"):
+        [catalog.resolve(settings) for settings in form.race(values).runs()]
+
+
+def test_data_that_cannot_be_learned_from_is_refused_in_its_own_words() -> None:
+    with pytest.raises(InvalidChoice, match="It has one column"):
+        form.race(EMPTY | {"data": {form.UNLEARNABLE: "It has one column."}})
+
+
+WRITTEN = {
+    "sha256": "0" * 64, "title": "letters", "kind": "generation", "inputs": ["prompt"], "label": "answer",
+    "metric": "chrf", "train_rows": 40, "evaluation_rows": 10,
+}  # fmt: skip
+
+
+def test_prompts_of_ones_own_are_still_learned_from_after_a_reload() -> None:
+    kept = form.START | {"recipe": "addresses", "data": WRITTEN}
+    assert form.remembered(kept)["data"] == WRITTEN
 
 
 @pytest.mark.parametrize(
@@ -289,7 +320,9 @@ def test_the_rate_that_stands_in_the_empty_field_is_the_one_that_m_is_run_with(m
 
 def test_every_setting_has_a_hint_and_a_control() -> None:
     on_the_page = {*form.FIELDS} - {*form.RATES, *form.OWN, "recipe", "data"}
-    assert on_the_page == set(texts.SETTINGS)
     assert on_the_page | {"recipe", "data"} == set(RaceRequest.model_fields)
+    assert all(form.OF_RACE[name].title and form.OF_RACE[name].hint for name in on_the_page)
+    options = {name: meaning for name, (_, meaning) in OPTIONS.items()}
+    assert all(form.OF_RACE[name].hint in options[name] for name in on_the_page - {"methods"})
     assert all(one.hint for one in form.OWN.values())
     assert {*form.OWN, *form.RATES} <= {*form.FIELDS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from pathlib import Path
 from typing import Literal
@@ -20,8 +19,8 @@ from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train.run_view import lasting
-from cdvft_app.ui.train.uploaded_panel import uploaded_panel
-from cdvft_app.ui.train.uploaded_view import choice_label, inspection
+from cdvft_app.ui.train.uploaded_panel import UploadedPanel
+from cdvft_app.ui.train.uploaded_view import choice_label, look_of
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -111,7 +110,7 @@ def test_how_long_it_is_kept_is_said_beside_the_upload(
     monkeypatch.setenv("CDVFT_PUBLIC", public)
     monkeypatch.setenv("CDVFT_UPLOAD_HOURS", "3")
     with gr.Blocks() as page:
-        uploaded_panel(app, gr.BrowserState("", storage_key="token"))
+        UploadedPanel(app, gr.BrowserState("", storage_key="token")).give()
     blocks = {
         block.elem_id or str(block.value): block for block in page.blocks.values() if hasattr(block, "value")
     }
@@ -139,10 +138,22 @@ def test_pictures_are_decoded_in_a_child_and_shown_as_pngs_with_their_labels(
     record = library.give(app.store, made.digits_zip(tmp_path / "digits.zip", 20), "mine")
     looked = library.look(app.store, record.id, "mine")
     monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("decoded in the page's process"))
-    shown = re.findall(
-        r'<img src="data:image/png;base64,([^"]+)" alt="(\w+)"', inspection(looked)
-    )  # as scikit-learn has them
-    assert [label for _, label in shown] == [
-        str(place % 10) for place in range(12)
-    ]  # as scikit-learn has them
-    assert all(b64decode(png).startswith(b"\x89PNG\r\n") for png, _ in shown)
+    shown = look_of(looked, "digits")["pictures"]
+    # As scikit-learn has them: of each digit the first one, and a second zero and one.
+    assert sorted(one["label"] for one in shown) == ["0", "0", "1", "1", *"23456789"]
+    assert all(b64decode(one["png"]).startswith(b"\x89PNG\r\n") for one in shown)
+
+
+def test_a_look_says_beside_each_column_what_was_found_in_it(
+    app: AppState, tmp_path: Path, file: Path
+) -> None:
+    rows = [f"scene {n},{'Good' if n % 2 else 'good'},{n}" for n in range(40)]
+    file.write_text("text,label,number\n" + "\n".join(rows))
+    record = library.give(app.store, file, "mine")
+    shown = look_of(library.look(app.store, record.id, "mine"), record.name)
+    text, label, number = shown["columns"]
+    assert (text["name"], label["name"], number["name"]) == ("text", "label", "number")
+    assert shown["roles"] == {"task": "label", "inputs": ["text"], "label": "label"}
+    assert any("differ in capitals only" in one for one in label["findings"])
+    assert not number["findings"] and not any("capitals" in one for one in text["findings"])
+    assert shown["classes"] and [name for name, _, _ in shown["classes"]["bars"]] == ["Good", "good"]

@@ -33,7 +33,7 @@ const READING = "Reading the recorded sweep …";
 const remember = (sweep) => keep({ sweep });
 
 /** @param {Part<SweepView, SweepFixed, SweepServer>} part */
-export function mount({ element, props, server, watch, life }) {
+export function mount({ element, props, server, life }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
@@ -223,16 +223,6 @@ export function mount({ element, props, server, watch, life }) {
     else if (!filled) void showRecorded();
   }
 
-  watch("value", () => {
-    const requested = props.value.group;
-    if (requested && requested !== group) {
-      remember(requested);
-      watchGroup(requested);
-      head.scrollIntoView({ block: "start" });
-    } else if (group) {
-      look(); // the token has come: whose sweep it is may be told now
-    }
-  });
   whenShown(element, look);
   /** Show the sweep that the address names. */
   function arrive() {
@@ -246,4 +236,16 @@ export function mount({ element, props, server, watch, life }) {
     if (asked("tab") === "compare" && named && named !== group && named !== recipe) arrive();
   });
   arrive();
+  return {
+    update() {
+      const requested = props.value.group;
+      if (requested && requested !== group) {
+        remember(requested);
+        watchGroup(requested);
+        head.scrollIntoView({ block: "start" });
+      } else if (group) {
+        look(); // the token has come: whose sweep it is may be told now
+      }
+    },
+  };
 }

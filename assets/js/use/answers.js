@@ -1,0 +1,61 @@
+// What each model of a race answers to an input: a column a model, in its method's colour.
+
+import { find, h } from "../shared/dom.js";
+
+/** @import { Part } from "../shared/part.js" */
+/** @import { AnsweredInputs, ModelAnswer } from "../payloads.js" */
+
+/** @param {ModelAnswer} answer */
+const column = ({ title, note, method, said, differs, likeliest }) =>
+  h(
+    "section",
+    {
+      class: differs ? "differs" : null,
+      style: `--of:var(${method ? `--method-${method}` : "--rule-strong"})`,
+    },
+    h("h4", {}, title, note ? h("span", { class: "quiet" }, note) : null),
+    h(
+      "p",
+      { class: "said" },
+      said,
+      differs && method
+        ? [h("span", { class: "mark" }, " ≠"), h("span", { class: "hidden-text" }, " differs")]
+        : [],
+    ),
+    h(
+      "ul",
+      { role: "list" },
+      likeliest.map(([label, share]) =>
+        h(
+          "li",
+          {},
+          h("span", { class: "bar", style: `--share:${share.toFixed(4)}`, "aria-hidden": "true" }),
+          h("span", {}, `${label} ${(100 * share).toFixed(1)}\u00a0%`),
+        ),
+      ),
+    ),
+  );
+
+/** @param {Part<AnsweredInputs>} part */
+export function mount({ element, props }) {
+  const place = find(element, ".mount");
+  function show() {
+    const { answered, problem } = props.value;
+    place.replaceChildren(
+      ...(problem ? [h("p", { class: "problem", role: "alert" }, problem)] : []),
+      ...answered.map(({ input, answers }) =>
+        h(
+          "article",
+          { class: "answered" },
+          h("h3", {}, input),
+          answers.some(({ differs, method }) => differs && method)
+            ? h("p", { class: "differ" }, "The methods differ here.")
+            : null,
+          h("div", { class: "written-columns" }, answers.map(column)),
+        ),
+      ),
+    );
+  }
+  show();
+  return { update: show };
+}

@@ -1,0 +1,192 @@
+"""What a Ray cluster brings and costs: 24 small runs on one, two and four nodes of this machine.
+
+    python -m benchmarks.cluster [--runs 24] [--seconds 5] [--waiting 1000]
+
+Nodes have one processor each, and are on the loopback. A run's work is simulated: it waits, so that nodes do
+not share what one machine has; all that is beside it, such as the runs' own processes, they do share. Writes
+results/cluster.json and cluster.md: runs a minute, seconds of a node that a run takes beside its work, how
+long after an event is told it is in the history, and the memory of the head, the connection and the page
+before and while runs wait. Real machines have not been measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.machine import machine
+from benchmarks.ray_cluster import RayCluster
+from cdvft_app.cluster.executor import RayCluster as ClusterExecutor
+from cdvft_app.events import Done, Started, Step
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import FINAL
+from cdvft_app.training.queue import RunQueue
+
+RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+NODES = (1, 2, 4)
+STEPS = 20
+SECONDS = "CLUSTER_BENCHMARK_SECONDS"
+
+
+def wait(settings: Any, emit: Any, should_stop: Any, folder: Path, resume: bool = False) -> Done:
+    """A `Train` that tells when it tells each step, and does nothing else."""
+    emit(Started(STEPS, 1, 1, 1, "simulated", "none", 1, 1, "accuracy"))
+    for step in range(1, STEPS + 1):
+        time.sleep(float(os.environ[SECONDS]) / STEPS)
+        emit(Step(step, time.time(), 1.0, 1e-3, None, None))
+        if should_stop():
+            break
+    (folder / "adapter").mkdir()
+    done = Done("finished", step, 1.0, "accuracy", 0.5, 1.0, 1.0, 0, None, folder / "adapter")
+    emit(done)
+    return done
+
+
+class Listening(RunStore):
+    """Keeps how long after they were told the steps came."""
+
+    latencies: list[float]
+
+    def append(self, run_id: str, event: Any, epoch: int | None = None) -> int:
+        if isinstance(event, Step):
+            self.latencies.append(time.time() - event.seconds)
+        return super().append(run_id, event, epoch)
+
+
+def main() -> None:
+    arguments = _arguments()
+    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex()}
+    os.environ["CDVFT_MAX_SWEEP_RUNS"] = str(arguments.runs + arguments.waiting)
+    cluster = RayCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
+    try:
+        rows, have = [], 0
+        for nodes in NODES:
+            for _ in range(nodes - have):
+                cluster.add(1)
+            have = nodes
+            rows.append(measured(connected(cluster, nodes), nodes, arguments.runs, arguments.seconds))
+            print(rows[-1], flush=True)
+        record = {
+            "machine": machine(),
+            "runs": arguments.runs,
+            "work_seconds": arguments.seconds,
+            "nodes": rows,
+            "waiting": memory(cluster, connected(cluster, NODES[-1]), arguments.waiting),
+        }
+    finally:
+        cluster.close()
+    table = markdown(record)
+    print("\n" + table)
+    if not arguments.quick:
+        (RESULTS / "cluster.json").write_text(json.dumps(record, indent=1) + "\n")
+        (RESULTS / "cluster.md").write_text(table)
+
+
+def connected(cluster: RayCluster, nodes: int) -> ClusterExecutor:
+    """An executor that knows so many nodes."""
+    executor = ClusterExecutor(cluster.address, ships_code=False, trainer="benchmarks.cluster:wait")
+    while sum(node.has.startswith("1 CPU") for node in executor.nodes()) < nodes:
+        time.sleep(0.2)
+    return executor
+
+
+def _runs(many: int) -> list[RunSettings]:
+    return [RunSettings(method="cdvft", seed=seed) for seed in range(many)]
+
+
+def measured(executor: ClusterExecutor, nodes: int, many: int, seconds: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Listening(folder)
+        store.latencies = []
+        queue = RunQueue(store, executor=executor)
+        ids = queue.submit(_runs(many), "a", sweep=True)
+        began = time.monotonic()
+        queue.start()
+        while not all(store.state(one) in FINAL for one in ids):
+            time.sleep(0.05)
+        wall = time.monotonic() - began
+        ended = [store.get(one) for one in ids]
+        assert all(run is not None and run.state == "finished" for run in ended), ended
+        queue.close()
+        store.close()
+    latencies = sorted(store.latencies)
+    return {
+        "nodes": nodes,
+        "seconds": round(wall, 1),
+        "runs_a_minute": round(60 * many / wall, 1),
+        "seconds_beside_the_work": round(nodes * wall / many - seconds, 2),
+        "event_seconds_median": round(statistics.median(latencies), 3),
+        "event_seconds_95": round(latencies[int(0.95 * len(latencies))], 3),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def memory(cluster: RayCluster, executor: ClusterExecutor, waiting: int) -> dict[str, Any]:
+    """MiB before and while so many runs wait, behind as many as train."""
+
+    def now() -> dict[str, int]:
+        child = executor.connection.process
+        found = {
+            "head": cluster.head_processes(),
+            "connection": [psutil.Process(child)] if child else [],
+            "page": [psutil.Process()],
+        }
+        return {name: sum(one.memory_info().rss for one in all_) // 2**20 for name, all_ in found.items()}
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Listening(folder)
+        store.latencies = []
+        queue = RunQueue(store, executor=executor)
+        before = now()
+        ids = queue.submit(_runs(waiting), "a", sweep=True)
+        queue.start()
+        while not all(store.state(one) != "queued" for one in ids[: NODES[-1]]):
+            time.sleep(0.2)
+        time.sleep(10)
+        during = now()
+        queue.close()
+        store.close()
+    return {"runs": waiting, "before_mib": before, "while_they_wait_mib": during}
+
+
+def markdown(record: dict[str, Any]) -> str:
+    lines = [
+        f"{record['runs']} runs of {record['work_seconds']:g} s of simulated work each, on nodes of one "
+        f"processor on the loopback of {record['machine']['cpu']} with {record['machine']['cores']} cores.",
+        "",
+        "| nodes | seconds | runs a minute | beside the work, s a run | event is kept after, median | 95 % |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in record["nodes"]:
+        median, most = (f"{1000 * row[name]:.0f} ms" for name in ("event_seconds_median", "event_seconds_95"))
+        cells = (row["nodes"], row["seconds"], row["runs_a_minute"], row["seconds_beside_the_work"])
+        lines.append(f"| {' | '.join(map(str, (*cells, median, most)))} |")
+    waiting = record["waiting"]
+    before, during = waiting["before_mib"], waiting["while_they_wait_mib"]
+    told = ", ".join(f"{name} {before[name]} and {during[name]} MiB" for name in before)
+    return "\n".join([*lines, "", f"Memory before and while {waiting['runs']:,} runs wait: {told}.", ""])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--waiting", type=int, default=1000)
+    parser.add_argument("--quick", action="store_true", help="write nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

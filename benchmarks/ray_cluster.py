@@ -1,0 +1,159 @@
+"""A Ray cluster on the loopback, in processes that are ended by their ids: for tests, and to measure.
+
+Ray takes 127.0.0.1 for the machine's own address, so that its nodes are at 127.0.0.2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+import psutil
+
+HOST = "127.0.0.2"
+# A node that is gone, or silent, is known within seconds.
+QUICKLY = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 3,
+}
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+class Node:
+    """The processes of one node, with all that these have started."""
+
+    def __init__(self, pid: int) -> None:
+        self._raylet = psutil.Process(pid)
+
+    def processes(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            return [self._raylet, *self._raylet.children(recursive=True)]
+        return []
+
+    def send(self, number: signal.Signals) -> None:
+        found = self.processes()
+        for one in found:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+        if number == signal.SIGKILL:
+            psutil.wait_procs(found, timeout=10)
+
+
+class RayCluster:
+    """A head without processors, where the client server is; nodes are added.
+
+    Args:
+        environment: further variables of all nodes' processes.
+        ports: of the head and of the client server; None: free ones.
+    """
+
+    def __init__(self, environment: dict[str, str], ports: tuple[int, int] | None = None) -> None:
+        self.ports = ports or (free_port(), free_port())
+        self._environment = environment
+        self._nodes: list[Node] = []
+        self._start()
+
+    def _start(self) -> None:
+        self._starter = subprocess.Popen(
+            [sys.executable, __file__, json.dumps(self.ports)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={
+                **os.environ,
+                **self._environment,
+                "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_DISABLE_IMPORT_WARNING": "1",
+            },
+            start_new_session=True,
+        )
+        self._answer()
+
+    def head_processes(self) -> list[psutil.Process]:
+        """Those of the head, without what only starts them."""
+        return [
+            one
+            for one in psutil.Process(self._starter.pid).children(recursive=True)
+            if not any(one in node.processes() for node in self._nodes)
+        ]
+
+    @property
+    def address(self) -> str:
+        return f"ray://{HOST}:{self.ports[1]}"
+
+    def add(self, cpus: int, environment: dict[str, str] | None = None, **resources: float) -> Node:
+        asked = {
+            "num_cpus": cpus,
+            "resources": resources,
+            "env_vars": {**self._environment, **(environment or {})},
+        }
+        assert self._starter.stdin
+        self._starter.stdin.write(json.dumps(asked) + "\n")
+        self._starter.stdin.flush()
+        self._nodes.append(Node(self._answer()["pid"]))
+        return self._nodes[-1]
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._starter.stdout
+        for line in self._starter.stdout:
+            if line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        raise AssertionError("Ray did not start.")
+
+    def restart(self) -> None:
+        """End everything, and start a head at the same ports."""
+        self.close()
+        self._start()
+
+    def close(self) -> None:
+        """End everything at once, as a machine does that loses its power."""
+        found = [one for node in self._nodes for one in node.processes()]
+        with suppress(psutil.NoSuchProcess):
+            starter = psutil.Process(self._starter.pid)
+            found += [starter, *starter.children(recursive=True)]
+        for one in found:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(found, timeout=10)
+        self._starter.wait(10)
+
+
+def start(ports: tuple[int, int]) -> None:
+    from ray._private import ray_constants
+    from ray.cluster_utils import Cluster
+
+    head = {
+        "num_cpus": 0,
+        "node_ip_address": HOST,
+        "gcs_server_port": ports[0],
+        "ray_client_server_port": ports[1],
+        "include_dashboard": False,
+        "_system_config": {**QUICKLY, "automatic_object_spilling_enabled": False},
+    }
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    print("{}", flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        node = cluster.add_node(node_ip_address=HOST, object_store_memory=80 * 2**20, **asked)
+        (raylet,) = node.all_processes[ray_constants.PROCESS_TYPE_RAYLET]
+        print(json.dumps({"pid": raylet.process.pid}), flush=True)
+
+
+if __name__ == "__main__":
+    start(json.loads(sys.argv[1]))

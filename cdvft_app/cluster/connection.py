@@ -1,0 +1,569 @@
+"""The page's connection to a Ray cluster: a child process that follows runs there.
+
+Ray ends the process that uses it when the cluster's head is gone for a minute, and its calls may wait for as
+long. So a child imports Ray, one that is started anew when it ends or does not answer, and the page asks it
+only for what it has already heard. What is new of a run waits in it until the page has taken it.
+
+The child runs `serve`: a loop in which each run that is followed has a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.cluster.travel import COMES_BACK, PACKED, PIECE, pack, unpack
+from cdvft_app.training.children import Connection as Pipe
+from cdvft_app.training.children import Conversation
+from cdvft_app.training.executors import NoNews
+
+NAMESPACE = "cdvft"
+CONNECT_SECONDS = 60.0  # to import Ray and to reach the head
+ANSWER_SECONDS = 15.0  # of the child, which never waits for the cluster
+AGAIN_SECONDS = 2.0  # between two starts of the child
+LOOK_SECONDS = 2.0  # between two looks at the nodes
+HEAD_SECONDS = 10.0  # for a word of the head, and to give it up
+TELL_SECONDS = 2.0  # that a node waits for something new
+SILENT_SECONDS = 60.0  # of a node's actor, which is then taken to hang
+PIECES = 16  # under way at a time
+MAX_FAILURES = 300  # in a row, one a second, before a run is given up there
+MAX_WAITING = 2_000  # rows that the page has not taken
+PACKAGES = ("torch", "transformers", "peft")
+NO_RAY = "CDVFT_CLUSTER needs Ray, which is not installed here: pip install 'cdvft-studio[app,cluster]'."
+
+
+@dataclass(frozen=True)
+class Order:
+    """One attempt of a run, and all that a node needs to train it.
+
+    Args:
+        run_id: of the run.
+        attempt: number of it.
+        files: names in the node's RUNS_DIR, each with the file or folder here, or a text.
+        limit: seconds after which it fails there, with a checkpoint.
+        resources: what it asks of a node: CPU, GPU, and the cluster's own.
+        threads: for OMP_NUM_THREADS; "": as many as it asks processors.
+        storage: takes checkpoints that are too large to travel.
+        trainer: a `Train` by its name.
+    """
+
+    run_id: str
+    attempt: int
+    files: Mapping[str, Path | str]
+    limit: float | None
+    resources: Mapping[str, float]
+    threads: str
+    storage: str
+    trainer: str
+
+    @property
+    def name(self) -> str:
+        """Of its actor."""
+        return f"{self.run_id}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What is asked of a run.
+
+    Args:
+        order: its attempt.
+        after: number of the last row that was kept.
+        checkpoint: the newest that is here, by its name.
+        into: takes files and folders by their names in the run's folder.
+        create: begin the attempt if the cluster does not know it; else it is lost then.
+        stop: it is to stop, as its owner would have it.
+    """
+
+    order: Order
+    after: int
+    checkpoint: str
+    into: Path
+    create: bool
+    stop: bool = False
+
+
+@dataclass
+class News:
+    """What a run told since it was asked for, as `node.Told`; `lost`: why nothing more is to be expected."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    last: int = 0
+    files: list[str] = field(default_factory=list)
+    checkpoint: str = ""
+    node: str = ""
+    state: str | None = None
+    reason: str = ""
+    lost: str | None = None
+
+
+@dataclass(frozen=True)
+class ClusterNode:
+    """A node of the cluster: its resources, and in a sentence why no run may train there, if none may."""
+
+    id: str
+    name: str
+    address: str
+    resources: Mapping[str, float]
+    problem: str | None
+
+
+def require_ray() -> None:
+    """Raises ValueError where Ray is not installed, with what to do."""
+    if find_spec("ray") is None:
+        raise ValueError(NO_RAY)
+
+
+class Connection:
+    """Asks the child; any thread may use it. `NoNews`: the cluster does not answer at the moment.
+
+    Args:
+        address: of the cluster, as for `ray.init`.
+        ships_code: whether nodes are given this program's code; None: where it is not installed here.
+    """
+
+    def __init__(self, address: str, ships_code: bool | None = None) -> None:
+        self._given = address, _is_checkout() if ships_code is None else ships_code
+        self._lock = threading.Lock()
+        self._child: Conversation | None = None
+        self._started = -AGAIN_SECONDS
+        self._is_connected = self._is_closed = False
+        self.refused = ""
+        """Why the cluster did not take this program at the last try, in a sentence."""
+
+    def pull(self, pull: Pull) -> News:
+        """What the run has told since; its files are there when it is told. Raises NoNews."""
+        found: News = self._ask("pull", pull)
+        return found
+
+    def release(self, order: Order) -> None:
+        """End the attempt, and remove what its node has of it. Raises NoNews."""
+        self._ask("release", order.name)
+
+    def nodes(self) -> list[ClusterNode]:
+        """Those that are alive, as they were a few seconds ago. Raises NoNews."""
+        found: list[ClusterNode] = self._ask("nodes")
+        return found
+
+    @property
+    def process(self) -> int | None:
+        """The child's id; None before the first one."""
+        return self._child.process if self._child is not None else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            if self._child is not None:
+                self._child.end()
+
+    def _ask(self, *question: Any) -> Any:
+        with self._lock:
+            child = self._connected()
+            try:
+                child.send(question)
+                return child.receive(ANSWER_SECONDS)
+            except (EOFError, OSError):
+                raise NoNews from None
+
+    def _connected(self) -> Conversation:
+        """The child once it has reached the cluster; `NoNews` before."""
+        now = time.monotonic()
+        if self._child is not None and not self._is_connected:
+            with suppress(EOFError, OSError):
+                if self._child.has_message():
+                    self.refused = self._child.receive(ANSWER_SECONDS)
+                    self._is_connected = not self.refused
+        if self._child is None or not self._child.alive():
+            if now - self._started > AGAIN_SECONDS and not self._is_closed:
+                # The fork server, from which it comes, has the environment of its own beginning.
+                rays = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+                self._child, self._started = Conversation(serve, *self._given, rays), now
+                self._is_connected = False
+            raise NoNews
+        if not self._is_connected:
+            if now - self._started > CONNECT_SECONDS:
+                self._child.end()
+            raise NoNews
+        return self._child
+
+
+def _is_checkout() -> bool:
+    try:
+        version("cdvft-studio")
+    except PackageNotFoundError:
+        return True
+    return False
+
+
+# In the child
+
+
+def serve(pipe: Pipe, address: str, ships_code: bool, variables: Mapping[str, str]) -> None:
+    """Reach the cluster, say so, and answer questions until nobody is left who asks."""
+    os.environ.update(variables)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no outside host is told anything
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # a cluster without is for who says so
+    os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", str(int(HEAD_SECONDS)))
+    try:
+        _connect(address, ships_code)
+    except Exception as error:  # whatever Ray raises, of which the first line says what is wrong
+        pipe.send(str(error).strip().partition("\n")[0][:300] or type(error).__name__)
+        return
+    pipe.send("")
+    asyncio.run(_Server(pipe).serve())
+
+
+def _connect(address: str, ships_code: bool) -> None:
+    import ray
+
+    environment: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if ships_code:
+            from cdvft_app.hub_jobs.job import pack_code
+
+            code = Path(folder, "studio.zip")
+            pack_code(code)
+            environment["working_dir"] = str(code)
+        ray.init(address, namespace=NAMESPACE, log_to_driver=False, runtime_env=environment)
+
+
+class _Server:
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._followed: dict[str, _Followed] = {}
+        self._ending: set[asyncio.Task[None]] = set()  # which the loop alone would forget
+        self.nodes: dict[str, ClusterNode] = {}
+        self.looked = asyncio.Event()
+
+    async def serve(self) -> None:
+        answers: dict[str, Callable[..., Any]] = {
+            "pull": self._pull,
+            "release": self._release,
+            "nodes": self._list,
+        }
+        looking = asyncio.create_task(self._look())
+        while True:
+            try:
+                question, *arguments = await asyncio.to_thread(self._pipe.recv)
+            except (EOFError, OSError):
+                os._exit(0)  # the page is gone; a disconnection in order could wait for the head
+            if looking.done():
+                os._exit(1)  # the head is gone: the page starts another child
+            self._pipe.send(answers[question](*arguments))
+
+    async def _look(self) -> None:
+        """See which nodes there are, and what is installed on new ones, as long as the head answers."""
+        import ray
+
+        while True:
+            found = await asyncio.wait_for(asyncio.to_thread(ray.nodes), HEAD_SECONDS)
+            alive = {one["NodeID"]: one for one in found if one["Alive"]}
+            checked = await asyncio.gather(
+                *(self._check(one) for id, one in alive.items() if id not in self.nodes)
+            )
+            self.nodes = {id: node for id, node in self.nodes.items() if id in alive}
+            self.nodes |= {node.id: node for node in checked}
+            self.looked.set()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _check(self, found: dict[str, Any]) -> ClusterNode:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        there = NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
+        remote: Any = ray.remote  # whose types know no strategy but two
+        asking = remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_asker())
+        name = found.get("NodeManagerHostname") or found["NodeManagerAddress"]
+        problem = None
+        if any(found["Resources"].get(kind) for kind in ("CPU", "GPU")):
+            try:
+                (installed,) = await _within(CONNECT_SECONDS, asking.remote(PACKAGES))
+                problem = mismatch(name, installed)
+            except Exception as error:  # whatever keeps a function from running there
+                problem = f"Node {name} cannot train: {_cause(error)}"
+        return ClusterNode(found["NodeID"], name, found["NodeManagerAddress"], found["Resources"], problem)
+
+    def _list(self) -> list[ClusterNode]:
+        return list(self.nodes.values())
+
+    def _pull(self, pull: Pull) -> News:
+        followed = self._followed.get(pull.order.name)
+        if followed is None or followed.last != pull.after:  # the page has not kept what it was told
+            if followed is not None:
+                followed.task.cancel()
+            followed = self._followed[pull.order.name] = _Followed(self, pull)
+        if pull.stop:
+            followed.stop()
+        return followed.take()
+
+    def _release(self, name: str) -> None:
+        followed = self._followed.pop(name, None)
+        if followed is not None:
+            followed.task.cancel()
+            ending = asyncio.create_task(_end(followed.actor))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+
+class _Unfit(Exception):
+    """No node may train the run; a sentence."""
+
+
+class _Followed:
+    """A run that is followed: a task hears what its actor tells, and keeps it until the page takes it."""
+
+    def __init__(self, server: _Server, pull: Pull) -> None:
+        self._server, self._order, self._into, self._create = server, pull.order, pull.into, pull.create
+        self._heard, self._checkpoint = pull.after, pull.checkpoint
+        self.last = pull.after  # that the page was told
+        self._news, self._handed = News(last=pull.after), list[str]()
+        self.actor: Any = None
+        self._has_begun = self._is_stopping = False
+        self.task = asyncio.create_task(self._follow())
+
+    def stop(self) -> None:
+        if not self._is_stopping and self._has_begun:
+            self._is_stopping = True
+            self.actor.stop.remote()
+
+    def take(self) -> News:
+        """All that is new; files that the page has left where they were put are told again."""
+        news, self._news = self._news, replace(self._news, rows=[], files=[])
+        left = [name for name in self._handed if (self._into / name).exists()]
+        news.files = list(dict.fromkeys([*left, *news.files]))
+        self._handed, self.last = news.files, news.last
+        return news
+
+    async def _follow(self) -> None:
+        from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+
+        failures = 0
+        while self._news.state is None and self._news.lost is None:
+            where = f"Node {self._news.node}" if self._news.node else "The node"
+            try:
+                if not self._has_begun:
+                    await self._begin()
+                    self._has_begun = True
+                await self._hear()
+                failures = 0
+            except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
+                self._news.lost = f"{where} said nothing for {SILENT_SECONDS:.0f} seconds."
+                _kill(self.actor)
+            except LookupError:
+                self._news.lost = "The cluster does not know this run any more."
+            except _Unfit as why:
+                self._news.state, self._news.reason = "failed", str(why)
+            except ConnectionError:
+                os._exit(1)  # the page starts another child
+            except Exception as error:
+                failures += 1
+                is_raised_there = isinstance(error, RayTaskError)
+                if isinstance(error, RayActorError) and not isinstance(error, ActorUnavailableError):
+                    cause = _cause(error)
+                    self._news.lost = f"{where} was lost" + ("." if "node" in cause else f": {cause}")
+                elif is_raised_there or failures > MAX_FAILURES:
+                    self._news.lost = f"{where} could not go on: {_cause(error)}"
+                    _kill(self.actor)
+                else:  # a moment's lack of the network, of Ray's memory, of room on the page's disk
+                    await asyncio.sleep(1)
+
+    async def _begin(self) -> None:
+        import ray
+
+        order = self._order
+        try:
+            self.actor = ray.get_actor(order.name, namespace=NAMESPACE)
+        except ValueError:
+            if not self._create:
+                raise LookupError from None
+            self.actor = await self._created()
+        (status,) = await _within(None, self.actor.status.remote())  # it may wait for its place
+        self._news.node = status["node"]
+        if not status["begun"]:
+            for name, source in order.files.items():
+                if (
+                    isinstance(source, str) or source.exists()
+                ):  # of data that was deleted the run itself tells
+                    await self._upload(name, source)
+            await _within(SILENT_SECONDS, self.actor.begin.remote(order.limit))
+
+    async def _created(self) -> Any:
+        """The attempt's actor, where none of the nodes is chosen that may not train."""
+        import ray
+
+        from cdvft_app.cluster.node import NodeRun
+
+        await self._server.looked.wait()
+        nodes, order = self._server.nodes.values(), self._order
+        large = [node for node in nodes if fits(order.resources, node)]
+        unfit = [node for node in nodes if node.problem]
+        if large and all(node.problem for node in large):
+            raise _Unfit(large[0].problem)
+        own = {name: amount for name, amount in order.resources.items() if name not in ("CPU", "GPU")}
+        ids = ", ".join(node.id for node in unfit)
+        return (
+            ray.remote(NodeRun)
+            .options(
+                name=order.name,
+                namespace=NAMESPACE,
+                lifetime="detached",
+                get_if_exists=True,
+                num_cpus=order.resources.get("CPU", 0),
+                num_gpus=order.resources.get("GPU", 0),
+                resources=own,
+                max_restarts=0,
+                max_task_retries=0,
+                max_concurrency=PIECES,
+                label_selector={"ray.io/node-id": f"!in({ids})"} if unfit else None,
+            )
+            .remote(order.run_id, order.attempt, order.threads, order.storage, order.trainer)
+        )
+
+    async def _hear(self) -> None:
+        while len(self._news.rows) > MAX_WAITING:
+            await asyncio.sleep(0.1)
+        asking = self.actor.tell.remote(self._heard, self._checkpoint, TELL_SECONDS)
+        (told,) = await _within(SILENT_SECONDS, asking)
+        files = []
+        for name in told["files"]:  # each is there before what names it is told
+            if COMES_BACK.fullmatch(name) and await self._download(name):
+                files.append(name)
+        news, self._heard = self._news, told["last"]
+        news.checkpoint = self._checkpoint = told["checkpoint"] or self._checkpoint
+        news.rows += told["rows"]
+        news.files += files
+        news.last, news.state, news.reason = told["last"], told["state"], told["reason"]
+
+    async def _upload(self, name: str, source: Path | str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            if isinstance(source, str):
+                text, source = source, Path(folder, "text")
+                source.write_text(text, encoding="utf-8")
+            elif source.is_dir():
+                packed = Path(folder, "folder")
+                await asyncio.to_thread(pack, source, packed)
+                source = packed
+            with open(source, "rb") as file:
+                offset = 0
+                while pieces := [piece for _ in range(PIECES) if (piece := file.read(PIECE))]:
+                    writing = [
+                        self.actor.write.remote(name, offset + number * PIECE, piece)
+                        for number, piece in enumerate(pieces)
+                    ]
+                    await _within(SILENT_SECONDS, *writing)
+                    offset += sum(map(len, pieces))
+
+    async def _download(self, name: str) -> bool:
+        """Put a file, or a folder, of the run's folder on the node into the page's folder, whole.
+
+        Whether it was still there.
+        """
+        place = self._into / name
+        is_folder = not place.suffix
+        unfinished = place.with_name(f"{place.name}{PACKED if is_folder else '.unfinished'}")
+        unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(unfinished, "wb") as file:
+            pieces = [b""]
+            while len(pieces[-1]) == PIECE or not file.tell():
+                offset = file.tell()
+                reading = [self.actor.read.remote(name, offset + PIECE * number) for number in range(PIECES)]
+                pieces = await _within(SILENT_SECONDS, *reading)
+                if None in pieces:
+                    return False
+                file.write(b"".join(pieces))
+                if not pieces[0]:
+                    break
+        if is_folder:
+            await asyncio.to_thread(unpack, unfinished)
+        else:
+            os.replace(unfinished, place)
+        return True
+
+
+async def _within(seconds: float | None, *asked: Any) -> list[Any]:
+    """The answers to what Ray was asked, in order."""
+    answers = asyncio.gather(*(asyncio.wrap_future(one.future()) for one in asked))
+    return await asyncio.wait_for(answers, seconds)
+
+
+async def _end(actor: Any) -> None:
+    if actor is not None:
+        with suppress(Exception):  # it is gone already
+            await _within(HEAD_SECONDS, actor.remove.remote())
+        _kill(actor)
+
+
+def _kill(actor: Any) -> None:
+    import ray
+
+    if actor is not None:
+        with suppress(Exception):
+            ray.kill(actor)
+
+
+def _cause(error: Exception) -> str:
+    """The last line of what Ray says of an error, which names its cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]
+
+
+def _asker() -> Any:
+    """A function that travels by its code, as the node may not have this package."""
+
+    def installed(packages: tuple[str, ...]) -> dict[str, str]:
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
+        found = {"Python": platform.python_version()}
+        try:
+            from cdvft import __version__
+
+            found["cdvft"] = __version__
+        except ImportError:
+            found["cdvft"] = ""
+        for name in packages:
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                found[name] = ""
+        return found
+
+    return installed
+
+
+def mismatch(node: str, there: Mapping[str, str]) -> str | None:
+    """Why a node with these versions cannot train for this program, in a sentence; None if it can.
+
+    Builds of torch for other devices are the same version.
+    """
+    here: dict[str, str] = _asker()(PACKAGES)
+    differing = [
+        f"{name} {there.get(name) or 'not at all'} in place of {wanted}"
+        for name, wanted in here.items()
+        if _release(there.get(name, "")) != _release(wanted)
+    ]
+    if not differing:
+        return None
+    return f"Node {node} cannot train: it has {', '.join(differing)}. Install the same versions there."
+
+
+def _release(version: str) -> str:
+    return version.partition("+")[0]
+
+
+def fits(resources: Mapping[str, float], node: ClusterNode) -> int:
+    """How many runs that ask for these resources the node can train at the same time."""
+    return min(
+        (int(node.resources.get(name, 0) / amount + 1e-9) for name, amount in resources.items() if amount),
+        default=0,
+    )

@@ -1,0 +1,219 @@
+"""Runs on a Ray cluster: placed there, followed into the store, and placed anew when their node is lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from cdvft_app.cluster.connection import ClusterNode, Connection, Order, Pull, fits, require_ray
+from cdvft_app.cluster.travel import needed, newest_step
+from cdvft_app.events import Done, Event, Note, Placed
+from cdvft_app.public.budget import Budget
+from cdvft_app.settings.environment import environment
+from cdvft_app.store import rows, snapshots
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import STOPPABLE
+from cdvft_app.training.executors import Executor, Node, NoNews, Pulled, RemoteExecution
+from cdvft_app.training.run import BUDGET_SECONDS, RESUME, TRAINER
+
+MAX_LOSSES = 3  # of nodes, after which a run is left
+PULL_SECONDS = 0.3
+EVERY_RUN = 10**9
+TOO_MANY = f"It had gone on elsewhere {MAX_LOSSES} times before."
+ENDS: dict[str, Literal["completed", "cancelled", "failed"]] = {
+    "finished": "completed",
+    "stopped": "completed",
+    "failed": "failed",
+}
+WAITS = "The run waits for a place on the cluster"
+UNREACHED = "The cluster does not answer{}"
+
+
+class RayCluster(Executor):
+    """Trains each run on a node of a Ray cluster, as many at a time as it has room for.
+
+    A run asks for CDVFT_RUN_GPUS and CDVFT_RUN_CPUS; without the first for one GPU where there are any.
+
+    Args:
+        address: of the cluster, as for `ray.init`: ray://host:10001, host:port or auto.
+        ships_code: whether nodes are given this program's code; None: where it is not installed here.
+        trainer: a `Train` by its name.
+
+    Raises:
+        ValueError: Ray is not installed.
+    """
+
+    is_remote = True
+
+    def __init__(self, address: str, ships_code: bool | None = None, trainer: str = TRAINER) -> None:
+        require_ray()
+        self._connection, self._trainer = Connection(address, ships_code), trainer
+
+    def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> RemoteExecution:
+        known = store.get(run.id) or run
+        before = known.result.get("attempt")
+        placed = Placed(before or 1, "")
+        store.append(run.id, placed, run.epoch)
+        remote = ClusterRun(self, store, run, limit, attempt=placed.attempt, is_known=before is not None)
+        return RemoteExecution(store, run, remote)
+
+    def left(self, store: RunStore) -> list[RunRecord]:
+        return [run for run in store.history(EVERY_RUN) if run.is_left_on_cluster]
+
+    def runs_at_once(self) -> int:
+        """Those for which there is room; one at least, for which a cluster that grows makes room."""
+        asked = self.resources()
+        return max(1, sum(fits(asked, node) for node in self._alive() if node.problem is None))
+
+    def nodes(self) -> list[Node]:
+        """All that are alive; none where the cluster does not answer."""
+        return [Node(node.name, _in_words(node.resources), node.problem) for node in self._alive()]
+
+    def asks(self) -> str:
+        return _in_words(self.resources())
+
+    def _alive(self) -> list[ClusterNode]:
+        with suppress(NoNews):
+            return self._connection.nodes()
+        return []
+
+    def resources(self, all_gpus: bool = False) -> Mapping[str, float]:
+        """What a run asks of a node, also one that shares its batches among `all_gpus` of one."""
+        known = environment()
+        largest = max((node.resources.get("GPU", 0.0) for node in self._alive()), default=0.0)
+        gpus = min(largest, 1.0) if known.run_gpus is None else known.run_gpus
+        if all_gpus:
+            gpus = max(gpus, largest)
+        return {"CPU": known.run_cpus, **({"GPU": gpus} if gpus else {}), **dict(known.run_resources)}
+
+    def order(self, store: RunStore, run: RunRecord, attempt: int, limit: float | None) -> Order:
+        """All that a node needs to go on with the run."""
+        store.folders.keep_facts(run.id)
+        return Order(
+            run_id=run.id,
+            attempt=attempt,
+            files=dict(needed(store, run)),
+            limit=limit,
+            resources=self.resources(run.settings.all_gpus),
+            threads=os.environ.get("OMP_NUM_THREADS", ""),
+            storage=environment().storage,
+            trainer=self._trainer,
+        )
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+    def close(self) -> None:
+        """The runs go on."""
+        self._connection.close()
+
+
+def _in_words(resources: Mapping[str, float]) -> str:
+    """8 CPUs, 1 GPU, and the cluster's own; without those by which Ray knows its nodes and its memory."""
+    told = [
+        f"{amount:g} {name}{'s' if amount > 1 and name in ('CPU', 'GPU') else ''}"
+        for name, amount in resources.items()
+        if ":" not in name and name not in ("memory", "object_store_memory")
+    ]
+    return ", ".join(told) or "nothing to train with"
+
+
+class ClusterRun:
+    """A `RemoteRun`: one attempt after the other, where nodes are lost, each from the newest checkpoint.
+
+    Args:
+        attempt: number of the first.
+        is_known: it was begun before, and may go on.
+    """
+
+    pull_seconds = PULL_SECONDS
+
+    def __init__(
+        self,
+        cluster: RayCluster,
+        store: RunStore,
+        run: RunRecord,
+        limit: float | None,
+        *,
+        attempt: int,
+        is_known: bool,
+    ) -> None:
+        self._cluster, self._store, self._run, self._limit = cluster, store, run, limit
+        self._budget, self._next_look = Budget(store), 0.0
+        self._losses, self._is_asked_to_stop = 0, False
+        self._is_doubtful = is_known
+        self._begin(attempt, create=not is_known)
+
+    def _begin(self, attempt: int, create: bool) -> None:
+        self._order = self._cluster.order(self._store, self._run, attempt, self._limit)
+        self._checkpoint = f"checkpoint-{newest_step(self._store.folder(self._run.id))}"
+        self._create, self._node, self._is_done = create, "", False
+
+    def pull(self, after: int, into: Path) -> Pulled:
+        self._look_at_budget()
+        stop = self._is_asked_to_stop
+        asked = Pull(self._order, after, self._checkpoint, into, create=self._create, stop=stop)
+        try:
+            news = self._cluster.connection.pull(asked)
+        except NoNews:
+            why = self._cluster.connection.refused.rstrip(".")
+            return Pulled((), after, UNREACHED.format(f": {why}" if why else ""))
+        if news.lost is not None:
+            return self._again(news.lost, into.parent)
+        if news.state == "interrupted":
+            return self._again(f"Node {news.node} gave the run up: {news.reason}", into.parent)
+        events: list[Event] = []
+        if news.node and not self._node:
+            self._node, self._create, self._is_doubtful = news.node, False, False
+            events.append(Placed(self._order.attempt, news.node))
+        for row in news.rows:
+            with suppress(KeyError, TypeError, ValueError):  # it is none of those that are known here
+                events.append(rows.event(row["kind"], row, into.parent))
+        self._is_done |= any(isinstance(event, Done) for event in events)
+        self._checkpoint = news.checkpoint or self._checkpoint
+        ended = ENDS[news.state] if news.state else None
+        if ended == "completed" and not self._is_done:
+            ended = "cancelled"  # before its first step
+        return Pulled(events, news.last, WAITS, news.files, ended, news.reason)
+
+    def _again(self, why: str, folder: Path) -> Pulled:
+        """Begin the next attempt from the newest checkpoint that is here, unless there were too many."""
+        with suppress(NoNews):
+            self._cluster.connection.release(self._order)
+        step = newest_step(folder)
+        events: list[Event] = []
+        if not self._is_doubtful:
+            self._losses += 1
+            from_where = f"goes on elsewhere from step {step}" if step else "begins again elsewhere"
+            if self._losses > MAX_LOSSES:
+                return Pulled((), 0, "", ended="interrupted", why=f"{why} {TOO_MANY} {RESUME}")
+            events.append(Note(f"{why} The run {from_where}.", "warning"))
+        snapshots.remove_after(folder, step)
+        self._is_doubtful = False
+        self._begin(self._order.attempt + 1, create=True)
+        return Pulled([*events, Placed(self._order.attempt, "")], 0, WAITS)
+
+    def _look_at_budget(self) -> None:
+        """Have the run stopped when its visitor has no time left."""
+        now = time.monotonic()
+        if self._run.visitor is None or now < self._next_look:
+            return
+        self._next_look = now + BUDGET_SECONDS
+        refused = self._budget.exhausted(self._run.visitor)
+        if refused and self._store.state(self._run.id) in STOPPABLE:
+            with suppress(StoreError):
+                self._store.append(self._run.id, Note(f"{refused} {RESUME}", "warning"), self._run.epoch)
+                self._store.ask_to_stop(self._run.id)
+
+    def cancel(self) -> None:
+        self._is_asked_to_stop = True
+
+    def release(self) -> None:
+        with suppress(NoNews):  # the actor ends by itself, later
+            self._cluster.connection.release(self._order)

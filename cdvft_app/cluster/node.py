@@ -1,0 +1,269 @@
+"""A run on a node of the cluster: what the actor does that trains it there.
+
+The run comes as the files that it needs into a store of its own, in a folder of the node. There it trains as
+on any machine, and that store's rows are the spool from which its follower takes events, by their numbers.
+Everything travels in pieces that Ray sends without its object store, so that a full one hinders nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from cdvft_app.cluster.travel import (
+    MAX_CHECKPOINT,
+    PACKED,
+    PIECE,
+    STORED,
+    fetch_stored,
+    inside,
+    pack,
+    store_checkpoint,
+    unpack,
+)
+from cdvft_app.events import Note
+from cdvft_app.store import predictions, processes
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
+from cdvft_app.store.rows import ADAPTER
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import FINAL
+from cdvft_app.training import checkpoints, children
+from cdvft_app.training.checkpoints import CHECKPOINTS
+from cdvft_app.training.executors import KEPT_CHECKPOINTS, LocalProcesses, supervise
+from cdvft_app.training.run import ERROR_FILE
+
+MAX_ROWS = 300  # at a time
+HOLDER = "holder"  # in a run's folder on the node: the process whose it is
+LOOK_SECONDS = 0.05  # between two looks for something new
+KEPT_SECONDS = 24 * 3600.0  # so long a run that ended waits for somebody to take what it learned
+AT_THE_END = (ADAPTER, predictions.FILE, predictions.ANSWERS_FILE, ERROR_FILE)
+NOT_TAKEN = (
+    "A checkpoint of this run has {size:.0f} MB, too much to travel each time. If its node is lost, the run "
+    "begins again; set CDVFT_STORAGE to a place that all nodes reach."
+)
+STORED_THERE = "Checkpoints of this run, of {size:.0f} MB, are kept in CDVFT_STORAGE."
+NOT_STORED = "A checkpoint could not be put into CDVFT_STORAGE ({}). If the node is lost, it is lost with it."
+
+
+class Told(TypedDict):
+    """What a run tells beyond a number.
+
+    `rows` are of the spool, `last` is the number of the latest. `files` can be read now: what the rows name,
+    the newest checkpoint, and after the end what was learned. `checkpoint` is that checkpoint's name, whether
+    it travels or not. `state` is None until the run has ended.
+    """
+
+    rows: list[dict[str, Any]]
+    last: int
+    files: list[str]
+    checkpoint: str
+    state: str | None
+    reason: str
+
+
+class NodeRun:
+    """One attempt of one run: an actor of Ray, which calls its methods in several threads.
+
+    Args:
+        run_id: of the run.
+        attempt: number of it.
+        threads: for OMP_NUM_THREADS; "": as Ray has it for the processors that the run asked for.
+        storage: takes checkpoints that are too large to travel; "": nothing does.
+        trainer: a `Train` by its name.
+    """
+
+    def __init__(self, run_id: str, attempt: int, threads: str, storage: str, trainer: str) -> None:
+        children.import_nothing()
+        if threads:
+            os.environ["OMP_NUM_THREADS"] = threads
+        self._id, self._trainer = run_id, trainer
+        self._storage = storage and f"{storage.rstrip('/')}/{run_id}/{attempt}"
+        self._root = _own_folder(f"{run_id}-{attempt}")
+        self._folder = self._root / "runs" / run_id
+        self._lock = threading.Lock()
+        self._store: RunStore | None = None
+        self._epoch = 0
+        self._checkpoint, self._packs = "", list[Path]()  # the newest, and those that can be read
+        self._said: set[str] = set()
+        self._has_ended = False
+        self._asked = time.monotonic()
+
+    def status(self) -> dict[str, Any]:
+        """Where it is, and whether it has begun."""
+        return {"node": platform.node(), "begun": self._store is not None}
+
+    def write(self, name: str, offset: int, piece: bytes) -> None:
+        """A piece of a file that the run needs, by its name in this node's RUNS_DIR."""
+        place = inside(self._root, name)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            file.seek(offset)  # pieces come in any order
+            file.write(piece)
+
+    def begin(self, limit: float | None) -> None:
+        """Train it from its newest checkpoint on; once, however often it is asked.
+
+        Args:
+            limit: seconds after which it fails, with a checkpoint.
+        """
+        with self._lock:
+            if self._store is not None:
+                return
+            for packed in self._folder.glob(f"{CHECKPOINTS}/*{PACKED}"):
+                unpack(packed)
+            fetch_stored(self._folder)
+            store = RunStore(self._root)
+            store.folders.adopt()
+            run = store.leases.acquire(self._id, processes.this_process())
+            known = checkpoints.newest(self._folder / CHECKPOINTS)[0]
+            self._checkpoint = known.name if known else ""
+            self._store, self._epoch = store, run.epoch
+        for work in (self._keep_checkpoints, self._train):
+            threading.Thread(target=work, args=(store, run, limit), daemon=True).start()
+
+    def _train(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
+        try:
+            outcome = supervise(store, run, LocalProcesses(self._trainer), limit)
+        except Exception as error:
+            outcome = "failed", str(error)
+        with suppress(LeaseLost):  # it has told its end
+            store.set_state(run.id, *outcome, epoch=run.epoch)
+        with suppress(OSError):
+            self._look_for_checkpoint()
+        self._has_ended = True
+        while time.monotonic() - self._asked < KEPT_SECONDS:
+            time.sleep(60)
+        self.remove()
+        os._exit(0)
+
+    def _keep_checkpoints(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
+        while not self._has_ended:
+            with suppress(OSError):  # the trainer has removed it meanwhile
+                self._look_for_checkpoint()
+            time.sleep(LOOK_SECONDS)
+
+    def _look_for_checkpoint(self) -> None:
+        """Pack the newest whole checkpoint, or store it, unless that is done."""
+        found = [
+            one
+            for one in checkpoints.in_order(self._folder / CHECKPOINTS)
+            if (one / checkpoints.SEAL).is_file()
+        ]
+        with self._lock:
+            if not found or found[-1].name == self._checkpoint:
+                return
+            newest = found[-1]
+            packed = self._packed(newest.name)
+            pack(newest, packed)
+            size = packed.stat().st_size
+            if size > MAX_CHECKPOINT and not self._storage:
+                self._say(NOT_TAKEN.format(size=size / 1e6), "warning")
+                packed.unlink()
+            elif size > MAX_CHECKPOINT:
+                try:
+                    store_checkpoint(packed, checkpoints.step(newest), self._storage, self._folder)
+                    self._say(STORED_THERE.format(size=size / 1e6))
+                except Exception as error:  # whatever the storage's own package raises
+                    self._say(NOT_STORED.format(str(error)[:200]), "warning")
+                packed.unlink()
+            self._checkpoint = newest.name
+            self._packs.append(packed)
+            while len(self._packs) > KEPT_CHECKPOINTS:  # one of them may just be read
+                self._packs.pop(0).unlink(missing_ok=True)
+
+    def _packed(self, checkpoint: str) -> Path:
+        return self._root / "outgoing" / f"{checkpoint}{PACKED}"
+
+    def _say(self, text: str, kind: str = "info") -> None:
+        """Once."""
+        if text not in self._said and self._store is not None:
+            self._said.add(text)
+            with suppress(LeaseLost):
+                self._store.append(self._id, Note(text, kind), self._epoch)
+
+    def stop(self) -> None:
+        """It ends within two steps, and keeps its adapter."""
+        if self._store is not None:
+            with suppress(StoreError):  # it has ended
+                self._store.ask_to_stop(self._id)
+
+    def tell(self, after: int, checkpoint: str, wait: float) -> Told:
+        """What is new after the row of number `after`, and beside the checkpoint that whoever asks has.
+
+        Waits up to so many seconds for something.
+        """
+        store, end = self._store, time.monotonic() + wait
+        assert store is not None
+        while True:
+            self._asked = time.monotonic()
+            has_ended = self._has_ended  # before anything is read: what it told last is not missed
+            rows, last = store.rows(self._id, after, limit=MAX_ROWS)
+            files = [row["file"] for row in rows if row["kind"] == "snapshot"]
+            newest = self._checkpoint
+            files += self._of_checkpoint(newest) if newest != checkpoint else []
+            ended = has_ended and last >= store.last_row(self._id)
+            if ended:
+                files += [name for name in AT_THE_END if (self._folder / name).exists()]
+            if rows or files or ended or time.monotonic() > end:
+                run = store.get(self._id)
+                assert run is not None
+                return {
+                    "rows": rows,
+                    "last": last,
+                    "files": files,
+                    "checkpoint": newest,
+                    "state": run.state if ended and run.state in FINAL else None,
+                    "reason": run.reason or "",
+                }
+            time.sleep(LOOK_SECONDS)
+
+    def _of_checkpoint(self, newest: str) -> list[str]:
+        if self._packed(newest).is_file():
+            return [f"{CHECKPOINTS}/{newest}"]
+        return [STORED] if (self._folder / STORED).is_file() else []
+
+    def read(self, name: str, offset: int) -> bytes | None:
+        """A piece of a file of the run, or of a folder as a zip; empty at its end. None: it is gone.
+
+        So is a checkpoint in whose place newer ones have come.
+        """
+        place = inside(self._folder, name)
+        if name.startswith(f"{CHECKPOINTS}/checkpoint-"):
+            place = self._packed(place.name)
+        elif place.is_dir():
+            packed = self._packed(name)
+            if not packed.is_file():
+                pack(place, packed)
+            place = packed
+        with suppress(FileNotFoundError), open(place, "rb") as file:
+            file.seek(offset)
+            return file.read(PIECE)
+        return None
+
+    def remove(self) -> None:
+        """What it learned has been taken: nothing of it stays on the node."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _own_folder(name: str) -> Path:
+    """A new folder for this process alone; those of processes that were killed go, with what is in them."""
+    home = Path(tempfile.gettempdir(), f"cdvft-cluster-{os.getuid() if hasattr(os, 'getuid') else ''}")
+    home.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and home.lstat().st_uid != os.getuid():
+        raise PermissionError(f"{home} is somebody else's on this node; remove it.")
+    for left in home.iterdir():
+        with suppress(OSError):
+            if left.name == name or processes.alive((left / HOLDER).read_text()) is False:
+                shutil.rmtree(left, ignore_errors=True)
+    (home / name).mkdir(mode=0o700)
+    (home / name / HOLDER).write_text(processes.this_process())
+    return home / name

@@ -1,0 +1,91 @@
+"""How the page looks: few words at first, few sizes of text, its own faces, colours that mean one thing."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+from studio import Visit
+
+pytestmark = pytest.mark.browser
+
+SEEN = """(everywhere) => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), seen = [];
+  for (let node; (node = walker.nextNode()); ) {
+    const holder = node.parentElement;
+    if (!node.data.trim() || holder.closest(".hidden-text, legend, script, style, .katex")) continue;
+    if (!holder.checkVisibility({ visibilityProperty: true })) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const visible = [...range.getClientRects()].some(({ left, top, width, height }) => {
+      if (width <= 1 || height <= 1) return false;
+      if (everywhere) return true;
+      if (top < 0 || left < 0 || top + height > innerHeight || left > innerWidth) return false;
+      const at = document.elementFromPoint(left + Math.min(4, width / 2), top + height / 2);
+      return holder.closest("svg") || at?.contains(node) || holder.contains(at)
+        || at?.closest("label")?.contains(node);
+    });
+    if (visible) seen.push([node.data.trim(), getComputedStyle(holder).fontSize]);
+  }
+  return seen;
+}"""
+
+
+def words(page: Page) -> list[str]:
+    """What is read in the window without scrolling; a number is one, a sign is none."""
+    texts = " ".join(text for text, _ in page.evaluate(SEEN, False))
+    return [word for word in texts.split() if any(letter.isalnum() for letter in word)]
+
+
+def test_the_first_screen_has_few_words(visit: Visit) -> None:
+    page = visit(viewport={"width": 1440, "height": 900})
+    expect(page.locator("#start")).to_be_enabled()
+    expect(page.locator("#counts .outlook")).to_be_visible()
+    page.locator("#run .chart svg").first.wait_for()
+    read = words(page)
+    assert len(read) <= 120, f"{len(read)} words: {' '.join(read)}"
+
+
+PAGES = {
+    "train": "#run .chart svg",
+    "compare": "#costs .answer",
+    "use": "#use-race",
+    "factors": ".factors[data-compared]",
+    "learn": "#lesson-rank, .lesson-text",
+}
+
+
+@pytest.mark.parametrize("tab", PAGES)
+def test_a_page_has_at_most_five_sizes_of_text(visit: Visit, tab: str) -> None:
+    page = visit(f"?run=nothing&tab={tab}", ready=PAGES[tab])
+    sizes: dict[str, str] = {}
+    for text, size in page.evaluate(SEEN, True):
+        sizes.setdefault(size, text[:30])
+    assert len(sizes) <= 5, sizes
+
+
+def test_its_faces_come_with_it(visit: Visit) -> None:
+    page = visit()
+    assert page.evaluate("() => document.fonts.ready.then(() => document.fonts.check('15px Inter'))")
+    fetched = page.evaluate(
+        """() => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".woff2"))
+             .map(({ name, transferSize, decodedBodySize }) => [new URL(name).origin, decodedBodySize])"""
+    )
+    assert {origin for origin, _ in fetched} == {page.evaluate("() => location.origin")}
+    assert sum(size for _, size in fetched) < 150_000
+
+
+def test_no_method_has_the_colour_of_positive_or_negative_numbers(visit: Visit) -> None:
+    page = visit()
+    for dark in (False, True):
+        page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", dark)
+        colours = page.evaluate(
+            """() => {
+              const style = getComputedStyle(document.querySelector(".gradio-container"));
+              const names = [...document.querySelectorAll(".method-chips input")].map(({ name }) => name);
+              const of = (name) => style.getPropertyValue(name).trim().toUpperCase();
+              const methods = names.map((name) => of(`--method-${name}`));
+              return { methods, signs: ["--positive", "--negative"].map(of) };
+            }"""
+        )
+        assert len({*colours["signs"]}) == 2 and "" not in colours["signs"]
+        assert len(colours["methods"]) >= 6 and not {*colours["methods"]} & {*colours["signs"]}

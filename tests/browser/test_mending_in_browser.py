@@ -1,0 +1,59 @@
+"""A button beside each finding mends the rows, by steps that can be undone and that the run keeps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import made
+import pytest
+from playwright.sync_api import Page, expect
+from studio import Server, Visit, axe_violations, start_race
+from uploaded_data import give
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(visit: Visit, tmp_path: Path) -> Page:
+    rows = made.sentences(80)
+    dirty = [(text, "Good" if place % 8 == 0 else label) for place, (text, label) in enumerate(rows)]
+    page = visit()
+    give(page, made.clean_csv(tmp_path / "tickets.csv", dirty))
+    return page
+
+
+def test_a_finding_is_mended_and_the_step_undone(page: Page):
+    found = page.locator("#own-found")
+    expect(found).to_contain_text("into 3 classes")
+    found.get_by_role("button", name="Make labels one that differ").click()
+    expect(found).to_contain_text("into 2 classes")
+    expect(found).to_contain_text("merge-case: 3 different labels became 2, 10 values changed.")
+    expect(found).to_contain_text("The rows to evaluate on are drawn from the mended ones.")
+    assert not axe_violations(page, "#own-found")
+    found.get_by_role("button", name="Undo merge-case").click()
+    expect(found).to_contain_text("into 3 classes")
+
+
+def test_another_step_is_typed_and_a_wrong_one_is_said(page: Page):
+    found = page.locator("#own-found")
+    found.get_by_text("Mend it").click()
+    found.get_by_label("Another step").fill("rename:Good=good")
+    found.get_by_role("button", name="Do it").click()
+    expect(found).to_contain_text("into 2 classes")
+    found.get_by_label("Another step").fill("polish")
+    found.get_by_role("button", name="Do it").click()
+    expect(page.locator("#own-said")).to_contain_text("There is no step “polish”")
+
+
+def test_a_race_keeps_the_steps_and_columns_leave_them(page: Page, server: Server):
+    found = page.locator("#own-found")
+    found.get_by_role("button", name="Make labels one that differ").click()
+    expect(found).to_contain_text("into 2 classes")
+    start_race(page, steps=2)
+    expect(page.locator("#run h2")).to_have_text("tickets")
+    (latest,) = {run.settings.data.clean for run in server.store.groups(1)[0]}
+    assert latest == ("merge-case",)
+    page.get_by_text("Train it again").click()
+    again = re.compile("--data [0-9a-f]{12}.*--clean merge-case")
+    expect(page.locator(".reproduce pre").first).to_contain_text(again)

@@ -1,0 +1,315 @@
+"""Runs on a real Ray cluster of this machine, and what becomes of them when parts of it fail."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cluster_trainer
+import pytest
+import tiny_trainer
+from sources import ROOT
+from waiting import wait, wait_for
+
+from benchmarks.ray_cluster import RayCluster
+from cdvft_app.cluster import executor as cluster_executor
+from cdvft_app.events import Step
+from cdvft_app.settings import RunSettings, UploadedDataset
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import FINAL
+from cdvft_app.training.executors import LocalProcesses, supervise
+from cdvft_app.training.queue import RunQueue
+
+HERE = Path(__file__).parent
+PATHS = [ROOT, ROOT / "tests", HERE, HERE.parent / "training"]
+REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this test's cluster alone"}
+PHASES = {"preparing": 11, "training": 12, "checkpoint": 13, "final evaluation": 14}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    return tmp_path_factory.mktemp("held")
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """What the nodes have on their disks."""
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def ray(held, there, tmp_path_factory):
+    model = tmp_path_factory.mktemp("model") / "bert"
+    tiny_trainer.save_model(model)
+    environment = {
+        "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
+        "OMP_NUM_THREADS": "2",
+        "TMPDIR": str(there),
+        cluster_trainer.HELD: str(held),
+        "TINY_MODEL": str(model),
+    }
+    os.environ.update(TOKEN)
+    made = RayCluster(environment)
+    yield made
+    made.close()
+    for name in TOKEN:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="module")
+def nodes(ray):
+    """Those that live; the first one is where runs are."""
+    return [ray.add(cpus=5)]
+
+
+@pytest.fixture(scope="module")
+def executor(ray, nodes):
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    yield cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
+    os.environ.pop("OMP_NUM_THREADS")
+    if before:
+        os.environ["OMP_NUM_THREADS"] = before
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    made = RunStore(tmp_path_factory.mktemp("store"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def queue(store, executor):
+    made = RunQueue(store, workers=8, executor=executor)
+    made.start()
+    yield made
+    made.close()
+
+
+def settings(seed, **more):
+    return RunSettings(method="cdvft", max_steps=20, checkpoint_every=5, seed=seed, **more)
+
+
+def hold(held, seed, phase):
+    (held / str(seed)).write_text(phase)
+
+
+def is_held(held, seed):
+    return (held / f"{seed}.held").exists()
+
+
+def expected_losses(asked):
+    """Of a run that nothing disturbs."""
+    heard = []
+    with tempfile.TemporaryDirectory() as folder:
+        cluster_trainer.train(asked, heard.append, lambda: 0, Path(folder))
+    return [event.loss for event in heard if isinstance(event, Step)]
+
+
+def losses(store, run_id):
+    told = store.rows(run_id, kinds=["step"])[0]
+    assert [row["step"] for row in told] == list(range(1, len(told) + 1)), "each step once"
+    return [row["loss"] for row in told]
+
+
+def notes(store, run_id):
+    return [row["text"] for row in store.rows(run_id, kinds=["note"])[0]]
+
+
+def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
+    (run_id,) = queue.submit([settings(1)], "a")
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.step, run.metric) == ("finished", 20, 0.75), run.reason
+    assert losses(store, run_id) == expected_losses(settings(1))
+    assert run.result["node"] == os.uname().nodename and run.result["attempt"] == 1
+    folder = store.folder(run_id)
+    assert (folder / run.result["adapter_folder"] / "adapter_model.safetensors").is_file()
+    assert not (folder / "checkpoints").exists() and not (folder / "incoming").exists()
+    assert "1 threads" in notes(store, run_id), "the page's own number, and not Ray's"
+    (node,) = (node for node in executor.nodes() if node.has.startswith("5 CPUs"))
+    assert node.name == os.uname().nodename and node.problem is None
+
+
+def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, there):
+    sha256, rows = "ab" * 32, b"these rows" * 20_000
+    file = store.root / "data" / sha256 / "rows.arrow"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(rows)
+    monkeypatch.setenv("RUNS_DIR", str(store.root))
+    own = UploadedDataset(
+        sha256=sha256,
+        title="mine",
+        kind="text",
+        inputs=("text",),
+        label="label",
+        train_rows=8,
+        evaluation_rows=8,
+    )
+    (run_id,) = queue.submit([settings(2, data=own)], "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "finished" and run.private, run.reason
+    assert f"rows: {hashlib.sha256(rows).hexdigest()}" in notes(store, run_id)
+    wait_for(lambda: not list(there.rglob("rows.arrow")))
+
+
+def test_stop_keeps_what_was_learned(store, queue):
+    (run_id,) = queue.submit([settings(3).model_copy(update={"max_steps": 3000})], "a")
+    wait_for(lambda: store.get(run_id).step > 3)
+    queue.stop(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "stopped" and 3 < run.step < 3000
+    assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_limit_of_time_ends_it_and_it_goes_on_later(store, queue, monkeypatch):
+    monkeypatch.setattr(queue, "max_seconds", 1)
+    (run_id,) = queue.submit([settings(4).model_copy(update={"max_steps": 150})], "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and "the limit of this server" in run.reason
+    monkeypatch.setattr(queue, "max_seconds", None)
+    queue.resume(run_id, "a")
+    run = wait(store, run_id, "finished")
+    assert any(text.startswith("Went on from step") for text in notes(store, run_id))
+    asked = settings(4).model_copy(update={"max_steps": 150})
+    assert losses(store, run_id) == expected_losses(asked)
+
+
+@pytest.fixture(scope="module")
+def killed(store, queue, ray, nodes, held):
+    """The runs of a node that was killed, one in each phase, and of one that trained a model."""
+    asked = {phase: settings(seed) for phase, seed in PHASES.items()}
+    asked["training a model"] = REAL
+    for phase, one in asked.items():
+        hold(held, one.seed, phase.removesuffix(" a model"))
+    ids = dict(zip(asked, queue.submit(list(asked.values()), "a"), strict=True))
+    wait_for(lambda: all(is_held(held, one.seed) for one in asked.values()))
+    for phase, step in {
+        "training": 5,
+        "checkpoint": 5,
+        "final evaluation": 20,
+        "training a model": 5,
+    }.items():
+        came = store.folder(ids[phase]) / "checkpoints" / f"checkpoint-{step}"
+        wait_for(came.is_dir)
+    nodes[0].send(signal.SIGKILL)
+    nodes[0] = ray.add(cpus=5)
+    for run_id in ids.values():
+        wait(store, run_id, *FINAL)
+    return ids
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_run_whose_node_is_killed_goes_on_elsewhere(store, killed, phase):
+    run = store.get(killed[phase])
+    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
+    assert losses(store, run.id) == expected_losses(settings(PHASES[phase]))
+    begun = {"preparing": "begins again elsewhere", "training": "goes on elsewhere from step 5"}
+    begun |= {"checkpoint": "goes on elsewhere from step 5"}
+    begun |= {"final evaluation": "goes on elsewhere from step 20"}
+    (lost,) = (text for text in notes(store, run.id) if "was lost" in text)
+    assert lost.endswith(f"The run {begun[phase]}.")
+
+
+def test_a_model_goes_on_to_the_same_bit(store, killed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("here")
+    here = RunStore(folder / "store")
+    tiny_trainer.save_model(folder / tiny_trainer.MODEL)
+    (run,) = here.create([REAL], "a", process=this_process())
+    supervise(here, run, LocalProcesses("tiny_trainer:train"))
+    undisturbed, disturbed = here.get(run.id), store.get(killed["training a model"])
+    assert disturbed.state == undisturbed.state == "finished", (disturbed.reason, undisturbed.reason)
+    assert disturbed.result["attempt"] == 2 and disturbed.metric == undisturbed.metric
+    assert losses(store, disturbed.id) == losses(here, run.id)
+    for name in ("adapter/adapter_model.safetensors", "predictions.safetensors"):
+        assert (store.folder(disturbed.id) / name).read_bytes() == (here.folder(run.id) / name).read_bytes()
+    kept = [sorted(path.name for path in one.rglob("step-*")) for one in
+            (store.folder(disturbed.id), here.folder(run.id))]  # fmt: skip
+    assert kept[0] == kept[1] and kept[0]
+    here.close()
+
+
+def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor):
+    asked = settings(21).model_copy(update={"max_steps": 300})
+    (run_id,) = queue.submit([asked], "a")
+    wait_for(lambda: store.get(run_id).step > 3)
+    os.kill(executor.connection.process, signal.SIGKILL)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
+    assert losses(store, run_id) == expected_losses(asked)
+
+
+def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, monkeypatch):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
+    given = [str(tmp_path / "page"), ray.address]
+    page = subprocess.Popen([sys.executable, HERE / "page.py", *given], env=environment)
+    store = RunStore(tmp_path / "page")
+    wait_for(lambda: any(run.step > 3 for run in store.history()))
+    page.kill()
+    page.wait()
+    (run,) = store.history()
+    wait_for(lambda: store.get(run.id).is_left_on_cluster)
+    again = RunQueue(store, executor=executor)
+    again.start()
+    run = wait(store, run.id, "finished")
+    assert run.result["attempt"] == 1, "nothing was begun a second time"
+    assert losses(store, run.id) == expected_losses(run.settings)
+    assert not any("was lost" in text for text in notes(store, run.id))
+    monkeypatch.setattr(executor, "close", lambda: None)  # others' too
+    again.close()
+    store.close()
+
+
+def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, ray, monkeypatch, tmp_path):
+    (tmp_path / "cdvft").mkdir()
+    (tmp_path / "cdvft" / "__init__.py").write_text("raise ImportError")
+    node = ray.add(1, {"PYTHONPATH": str(tmp_path)}, lab=1)
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "lab=1")
+    (run_id,) = queue.submit([settings(31)], "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and "it has cdvft not at all in place of" in run.reason
+    assert run.reason.endswith("Install the same versions there.")
+    node.send(signal.SIGKILL)
+
+
+def test_a_full_object_store_hinders_nothing(store, queue, ray):
+    filling = subprocess.Popen(
+        [sys.executable, HERE / "fill_object_stores.py", ray.address], stdout=subprocess.PIPE, text=True
+    )
+    assert filling.stdout and "full\n" in filling.stdout  # which waits for it
+    (run_id,) = queue.submit([settings(41)], "a")
+    run = wait(store, run_id, *FINAL)
+    filling.kill()
+    assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
+    assert losses(store, run_id) == expected_losses(settings(41))
+
+
+def test_a_node_that_hangs_is_left(store, queue, ray, nodes, held):
+    hold(held, 51, "training")
+    (run_id,) = queue.submit([settings(51)], "a")
+    wait_for(lambda: is_held(held, 51) and list(store.folder(run_id).rglob("checkpoint-5")))
+    hanging, nodes[0] = nodes[0], ray.add(cpus=5)
+    hanging.send(signal.SIGSTOP)
+    run = wait(store, run_id, *FINAL)
+    hanging.send(signal.SIGKILL)
+    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
+    assert losses(store, run_id) == expected_losses(settings(51))
+
+
+def test_runs_go_on_when_the_head_is_started_anew(store, queue, ray, held):
+    hold(held, 61, "training")
+    (run_id,) = queue.submit([settings(61)], "a")
+    wait_for(lambda: is_held(held, 61) and list(store.folder(run_id).rglob("checkpoint-5")))
+    ray.restart()
+    ray.add(cpus=5)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
+    assert losses(store, run_id) == expected_losses(settings(61))

@@ -1,0 +1,373 @@
+"""What of a cluster needs none: attempts and their end, what travels, versions; no Ray unasked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from test_cluster import settings
+
+from cdvft_app.cluster import connection, executor, node, travel
+from cdvft_app.cluster.connection import ClusterNode, Connection, News, Order, fits, mismatch
+from cdvft_app.events import Done, Placed, Started, Step
+from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings.environment import environment
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import LEFT_ON_CLUSTER
+from cdvft_app.training import checkpoints, executors
+from cdvft_app.training.executors import NoNews, supervise
+
+RUN = RunSettings(method="cdvft")
+
+
+class Cluster:
+    """Stands for the connection: tells what a test puts into `news`, and keeps what it was asked."""
+
+    refused = ""
+
+    def __init__(self):
+        self.news, self.asked, self.released = [], [], []
+        self.alive = [ClusterNode("1", "lab-1", "10.0.0.1", {"CPU": 4.0}, None)]
+
+    def pull(self, pull):
+        self.asked.append(pull)
+        if not self.news:
+            raise NoNews
+        return self.news.pop(0) if len(self.news) > 1 else self.news[0]
+
+    def release(self, order):
+        self.released.append(order.name)
+
+    def nodes(self):
+        return self.alive
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    made = Cluster()
+    monkeypatch.setattr(executor, "Connection", lambda *given: made)
+    monkeypatch.setattr(executor, "PULL_SECONDS", 0.0)
+    monkeypatch.setattr(executor.ClusterRun, "pull_seconds", 0.0)
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.0)
+    return made
+
+
+@pytest.fixture
+def run(store):
+    (made,) = store.create([RUN], "a")
+    return store.leases.acquire(made.id, this_process())
+
+
+@pytest.fixture
+def ray(cluster):
+    return executor.RayCluster("ray://lab-1:10001")
+
+
+def row(event, number):
+    values = {**vars(event), "cursor": number, "kind": type(event).__name__.lower()}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+STARTED = Started(3, 10, 5, 100, "CPU, 1 thread", "float32", 8, 8, "accuracy")
+DONE = Done("finished", 1, 0.1, "accuracy", 0.75, 0.5, 9.0, 40, None, Path("adapter"))
+ROWS = [row(STARTED, 1), row(Step(1, 0.1, 1.0, 1e-3, 0.5, 10.0), 2), row(DONE, 3)]
+LOST = News(lost="Node lab-1 was lost.")
+
+
+def checkpoint(folder, step):
+    made = folder / "checkpoints" / f"checkpoint-{step}"
+    made.mkdir(parents=True)
+    (made / checkpoints.LAST_WRITTEN).write_text("{}")
+    checkpoints.seal(made)
+    return made
+
+
+def test_a_run_is_left_after_three_losses_with_the_reason_and_can_be_resumed(store, run, cluster, ray):
+    cluster.news = [News(node="lab-1"), LOST]
+    supervise(store, run, ray)
+    ended = store.get(run.id)
+    assert (ended.state, ended.is_resumable) == ("interrupted", True)
+    assert ended.reason.startswith("Node lab-1 was lost. It had gone on elsewhere 3 times before.")
+    assert [one.order.attempt for one in cluster.asked] == [1, 1, 2, 3, 4]
+    assert cluster.released == [f"{run.id}-{attempt}" for attempt in (1, 2, 3, 4, 4)]
+
+
+def test_the_next_attempt_begins_at_the_newest_checkpoint_that_is_here(store, run, cluster, ray):
+    folder = store.folder(run.id)
+    checkpoint(folder, 5)
+    kept = checkpoint(folder, 10)
+    cluster.news = [News(node="lab-1"), LOST, News(rows=ROWS, last=3, node="lab-2", state="finished")]
+    supervise(store, run, ray)
+    files = cluster.asked[-1].order.files
+    assert files[f"runs/{run.id}/checkpoints/checkpoint-10.zip"] == kept
+    assert not any("checkpoint-5" in name for name in files)
+    assert cluster.asked[-1].create and cluster.asked[-1].checkpoint == "checkpoint-10"
+    ended = store.get(run.id)
+    assert ended.state == "finished"
+    assert (ended.result["attempt"], ended.result["node"]) == (2, "lab-2")
+
+
+def test_a_run_that_the_cluster_knows_is_followed_and_one_that_it_does_not_begins_anew(
+    store, run, cluster, ray
+):
+    store.append(run.id, Placed(4, "lab-1"), run.epoch)
+    cluster.news = [
+        News(lost="The cluster does not know this run any more."),
+        News(rows=ROWS, last=3, state="finished"),
+    ]
+    supervise(store, run, ray)
+    first, second = cluster.asked
+    assert (first.order.attempt, first.create) == (4, False)
+    assert (second.order.attempt, second.create) == (5, True)
+    assert not store.rows(run.id, kinds=["note"])[0], "nothing was lost that anybody would miss"
+
+
+def test_who_owns_a_run_does_not_leave_with_it(store, cluster, ray):
+    (made,) = store.create([RUN], "secret", visitor="address 192.0.2.1")
+    run = store.leases.acquire(made.id, this_process())
+    facts = json.loads(ray.order(store, run, 1, None).files[f"runs/{run.id}/run.json"])
+    assert facts["id"] == run.id and (facts["token_hash"], facts["visitor"]) == (None, None)
+
+
+def test_stop_is_asked_for_with_each_pull(store, run, cluster, ray):
+    cluster.news = [News(node="lab-1"), News(last=0, node="lab-1", state="stopped", reason="Stopped early.")]
+    store.ask_to_stop(run.id)
+    supervise(store, run, ray)
+    assert all(one.stop for one in cluster.asked)
+    assert (store.get(run.id).state, store.get(run.id).reason) == ("stopped", "Stopped early.")
+
+
+def test_a_visitor_without_time_left_has_its_run_stopped(store, cluster, ray, monkeypatch):
+    monkeypatch.setattr(executor, "BUDGET_SECONDS", 0.0)
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "1")
+    (made,) = store.create([RUN], "a", visitor="address 192.0.2.1")
+    run = store.leases.acquire(made.id, this_process())
+    store.spending.charge("address 192.0.2.1", "training", 5)
+    cluster.news = [News(node="lab-1"), News(node="lab-1", state="stopped")]
+    supervise(store, run, ray)
+    assert store.state(run.id) == "stopped" and cluster.asked[-1].stop
+    assert any("Resume goes on" in one["text"] for one in store.rows(run.id, kinds=["note"])[0])
+
+
+def test_when_the_program_ends_the_run_is_left_and_a_program_that_begins_takes_it_up(
+    store, run, cluster, ray
+):
+    cluster.news = [News(node="lab-1")]
+    outcome = supervise(store, run, ray, closing=lambda: bool(cluster.asked))
+    assert outcome == ("interrupted", LEFT_ON_CLUSTER)
+    store.set_state(run.id, *outcome, epoch=run.epoch)
+    assert [one.id for one in ray.left(store)] == [run.id]
+    store.leases.acquire(run.id, this_process())
+    store.set_state(run.id, "interrupted", "Somebody else trained it.")
+    assert ray.left(store) == []
+
+
+def test_a_run_that_shares_its_batches_asks_for_all_gpus_of_the_largest_node(store, cluster, ray):
+    cluster.alive = [ClusterNode(str(gpus), "", "", {"CPU": 8.0, "GPU": gpus}, None) for gpus in (1.0, 8.0)]
+    (made,) = store.create([RUN.model_copy(update={"all_gpus": True})], "a")
+    assert ray.order(store, made, 1, None).resources["GPU"] == 8
+    assert ray.resources()["GPU"] == 1
+
+
+def test_as_many_train_as_there_is_room_for_on_nodes_that_may(cluster, ray, monkeypatch):
+    cluster.alive = [
+        ClusterNode("1", "head", "10.0.0.1", {"memory": 1e9}, None),
+        ClusterNode("2", "lab-1", "10.0.0.2", {"CPU": 8.0, "GPU": 2.0}, None),
+        ClusterNode("3", "lab-2", "10.0.0.3", {"CPU": 8.0, "GPU": 1.0}, None),
+        ClusterNode("4", "old", "10.0.0.4", {"CPU": 8.0, "GPU": 8.0}, "It has torch 2.6.0."),
+    ]
+    assert (ray.runs_at_once(), ray.asks()) == (3, "1 CPU, 1 GPU")
+    monkeypatch.setenv("CDVFT_RUN_GPUS", "0.5")
+    monkeypatch.setenv("CDVFT_RUN_CPUS", "2")
+    assert ray.runs_at_once() == 6
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "a100=1")
+    assert ray.runs_at_once() == 1, "for a cluster that grows when something waits"
+    assert [one.has for one in ray.nodes()][:2] == ["nothing to train with", "8 CPUs, 2 GPUs"]
+
+
+@pytest.mark.parametrize(
+    "address", ["lab-1", "http://lab-1:10001", "ray://lab-1", "ray://lab 1:10001", "auto:1x"]
+)
+def test_what_is_no_address_is_refused(monkeypatch, address):
+    monkeypatch.setenv("CDVFT_CLUSTER", address)
+    with pytest.raises(InvalidChoice, match=r"CDVFT_CLUSTER: got .* it is ray://host:10001"):
+        environment()
+
+
+@pytest.mark.parametrize("resources", ["a100", "=1", "a100=x", "a100=-1", "a100=0"])
+def test_resources_are_names_with_amounts(monkeypatch, resources):
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", resources)
+    with pytest.raises(InvalidChoice, match="CDVFT_RUN_RESOURCES"):
+        environment()
+
+
+def test_a_node_with_other_versions_is_told_by_what_differs():
+    here = connection._asker()(connection.PACKAGES)
+    assert mismatch("lab-2", here) is None
+    assert mismatch("lab-2", {**here, "torch": f"{here['torch'].partition('+')[0]}+cu130"}) is None
+    told = mismatch("lab-2", {**here, "torch": "2.6.0", "cdvft": ""})
+    assert told.startswith("Node lab-2 cannot train: it has cdvft not at all in place of")
+    assert "torch 2.6.0 in place of" in told
+
+
+def test_room_is_whole_runs():
+    lab = ClusterNode("1", "lab-1", "10.0.0.1", {"CPU": 8.0, "GPU": 1.0}, None)
+    assert fits({"CPU": 1, "GPU": 0.1}, lab) == 8
+    assert fits({"CPU": 1, "GPU": 0.3}, lab) == 3
+    assert fits({"CPU": 1, "TPU": 1}, lab) == 0
+
+
+def test_what_is_packed_is_unpacked_the_same_and_leads_nowhere_else(tmp_path):
+    source = checkpoint(tmp_path / "there", 5)
+    packed = tmp_path / "here" / "checkpoint-5.zip"
+    travel.pack(source, packed)
+    travel.unpack(packed)
+    assert checkpoints.newest(packed.parent)[0] == packed.with_suffix("") and not packed.exists()
+    evil = tmp_path / "evil.zip"
+    with zipfile.ZipFile(evil, "w") as archive:
+        archive.writestr("../../outside", "x")
+    travel.unpack(evil)
+    assert not list(tmp_path.parent.glob("outside")) and (tmp_path / "evil" / "outside").is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../run.json",
+        "run.json",
+        "rows.jsonl",
+        "snapshots/../../x",
+        "checkpoints/checkpoint-1/../..",
+        "adapter/x",
+        "x",
+    ],
+)
+def test_a_node_puts_nothing_else_into_a_runs_folder(name):
+    assert travel.COMES_BACK.fullmatch(name) is None
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "runs/../../x"])
+def test_a_name_that_leads_out_of_the_nodes_folder_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="leads out"):
+        travel.inside(tmp_path, name)
+
+
+def test_a_large_checkpoint_is_stored_and_found_again(tmp_path):
+    storage, folder = f"file://{tmp_path}/lab", tmp_path / "run"
+    for step in (5, 10):
+        made = checkpoint(folder, step)
+        packed = tmp_path / f"{step}.zip"
+        travel.pack(made, packed)
+        travel.store_checkpoint(packed, step, storage, folder)
+    assert [path.name for path in (tmp_path / "lab").iterdir()] == ["checkpoint-10.zip"]
+    there = tmp_path / "another node"
+    (there / "checkpoints").mkdir(parents=True)
+    (there / travel.STORED).write_text((folder / travel.STORED).read_text())
+    assert travel.newest_step(there) == 10
+    travel.fetch_stored(there)
+    assert checkpoints.newest(there / "checkpoints")[0] == there / "checkpoints" / "checkpoint-10"
+
+
+@pytest.fixture
+def on_a_node(store, ray, tmp_path, monkeypatch):
+    """`on_a_node(storage)`: a run that trains as on a node of a cluster, in this process."""
+    monkeypatch.setattr(node.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(node.children, "import_nothing", lambda: None)
+    made = []
+
+    def begin(storage=""):
+        (run,) = store.create([settings(1)], "a")
+        order = ray.order(store, run, 1, None)
+        there = node.NodeRun(run.id, 1, "", storage, "cluster_trainer:train")
+        for name, content in order.files.items():
+            there.write(name, 0, content.encode())
+        there.begin(None)
+        made.append(there)
+        return there
+
+    yield begin
+    for one in made:
+        one.remove()
+
+
+def told(there):
+    """All that it tells until it has ended."""
+    rows, files, last, newest, state = [], [], 0, "", None
+    while state is None:
+        news = there.tell(last, newest, 5)
+        rows, files, last = rows + news["rows"], files + news["files"], news["last"]
+        newest, state = news["checkpoint"], news["state"]
+    return rows, files, state
+
+
+def texts(rows):
+    return " ".join(row["text"] for row in rows if row["kind"] == "note")
+
+
+def test_what_a_node_tells_can_be_read_there_when_it_is_told(on_a_node):
+    there = on_a_node()
+    rows, files, state = told(there)
+    steps = [row["step"] for row in rows if row["kind"] == "step"]
+    assert state == "finished" and steps == list(range(1, 21))
+    assert {"checkpoints/checkpoint-20", "adapter"} <= set(files)
+    assert there.read("adapter", 0).startswith(b"PK") and there.read("adapter", 2**20) == b""
+    there.begin(None)  # asked again by a page that was started anew
+    assert told(there)[0] == rows
+
+
+def test_checkpoints_too_large_to_travel_go_to_the_storage(on_a_node, tmp_path, monkeypatch):
+    monkeypatch.setattr(node, "MAX_CHECKPOINT", 0)
+    rows, files, state = told(on_a_node(f"{tmp_path}/lab"))
+    assert state == "finished" and "are kept in CDVFT_STORAGE" in texts(rows)
+    assert travel.STORED in files
+    assert not any(name.startswith("checkpoints/checkpoint") for name in files)
+    assert [path.name for path in (tmp_path / "lab").rglob("*.zip")] == ["checkpoint-20.zip"]
+
+
+def test_without_a_storage_the_run_says_what_a_lost_node_costs(on_a_node, monkeypatch):
+    monkeypatch.setattr(node, "MAX_CHECKPOINT", 0)
+    rows, files, state = told(on_a_node())
+    assert state == "finished" and texts(rows).count("set CDVFT_STORAGE") == 1
+    assert not any(name.startswith("checkpoints") for name in files)
+
+
+def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):
+    left = on_a_node()._root.with_name("f" * 32 + "-1")
+    left.mkdir()
+    (left / "rows.arrow").write_text("somebody's rows")
+    code = "from cdvft_app.store.processes import this_process; print(this_process())"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (left / node.HOLDER).write_text(dead.stdout.strip())
+    on_a_node()
+    assert not left.exists()
+
+
+def test_without_a_cluster_nothing_of_ray_is_imported():
+    code = "import sys, cdvft_app.ui.serving, cdvft_app.commands.main; print('ray' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+
+
+def test_where_ray_is_not_installed_the_address_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(connection, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'cdvft-studio\[app,cluster\]'"):
+        executor.RayCluster("auto")
+
+
+def test_a_child_that_does_not_answer_is_no_news(monkeypatch):
+    class Silent:
+        alive = staticmethod(lambda: True)
+        has_message = staticmethod(lambda: False)
+        end = staticmethod(lambda: None)
+
+    monkeypatch.setattr(connection, "Conversation", lambda *given: Silent())
+    asked = Connection("ray://lab-1:10001")
+    order = Order("a" * 32, 1, {}, None, {}, "", "", "")
+    for _ in range(3):
+        with pytest.raises(NoNews):
+            asked.release(order)

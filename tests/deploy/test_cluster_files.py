@@ -1,0 +1,76 @@
+"""The files that start a cluster are what Ray reads, and ask for what the page expects."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cdvft_app.settings.environment import Environment
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "cluster"
+RAY = re.findall(r"^ray\[client\]==([\d.]+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
+
+
+def parts() -> dict[str, Any]:
+    found = list(yaml.safe_load_all((FOLDER / "kuberay.yaml").read_text(encoding="utf-8")))
+    return {one["kind"]: one for one in found}
+
+
+def containers(part: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = part["template"]["spec"]["containers"]
+    return found
+
+
+def test_rays_launcher_takes_its_file() -> None:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    config = yaml.safe_load((FOLDER / "ray-cluster.yaml").read_text(encoding="utf-8"))
+    prepared = prepare_config(config)
+    validate_config(prepared)
+    types = prepared["available_node_types"]
+    assert (types["head"]["resources"]["CPU"], types["head"].get("max_workers")) == (0, 0)
+    assert (types["gpu"]["min_workers"], types["gpu"]["max_workers"]) == (0, 4)
+    assert "RAY_AUTH_MODE=token" in str(config["docker"]["run_options"])
+
+
+def test_rays_reader_of_kuberays_manifests_takes_ours() -> None:
+    from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+
+    cluster = parts()["RayCluster"]
+    config = _derive_autoscaling_config_from_ray_cr(cluster)
+    types = config["available_node_types"]
+    assert types["headgroup"]["resources"]["CPU"] == 0
+    assert types["gpu"]["resources"]["GPU"] == 1 and types["gpu"]["max_workers"] == 4
+    assert cluster["spec"]["authOptions"] == {"mode": "token"}
+
+
+def test_the_page_asks_the_head_of_its_own_cluster_with_its_token() -> None:
+    found = parts()
+    name = found["RayCluster"]["metadata"]["name"]
+    (page,) = containers(found["Deployment"]["spec"])
+    environment = {one["name"]: one for one in page["env"]}
+    asked = Environment(CDVFT_CLUSTER=environment["CDVFT_CLUSTER"]["value"]).cluster
+    assert asked == f"ray://{name}-head-svc:10001"
+    secret = environment["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert secret == {"name": name, "key": "auth_token"}
+
+
+def test_all_parts_are_one_image_with_one_version_of_ray() -> None:
+    found = parts()
+    spec = found["RayCluster"]["spec"]
+    groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"], found["Deployment"]["spec"]]
+    launcher = yaml.safe_load((FOLDER / "ray-cluster.yaml").read_text(encoding="utf-8"))
+    images = {one["image"] for group in groups for one in containers(group)}
+    assert images == {launcher["docker"]["image"]}
+    (pinned,) = re.findall(r"ray\[client\]==([\d.]+)", (FOLDER / "Dockerfile").read_text())
+    assert [spec["rayVersion"]] == RAY == [pinned]
+
+
+def test_no_service_but_the_pages_is_made() -> None:
+    services = [one for kind, one in parts().items() if kind == "Service"]
+    assert [one["metadata"]["name"] for one in services] == ["cdvft-page"]
+    assert "type" not in services[0]["spec"]  # reached within the cluster alone
