@@ -84,7 +84,10 @@ def help_of(key: str, name: str) -> str:
     return f"{METHODS[key].title}: {one.long}.{of}"
 
 
-_OF_KINDS = {("generation",): " For models that write.", ("image",): " For images."}
+_OF_KINDS: dict[tuple[str, ...], str] = {
+    ("generation",): " For models that write.",
+    ("image",): " For images.",
+}
 _RUN = words(RunSettings)
 
 

@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -118,7 +119,7 @@ def _setting(
 ) -> Any:
     """A field with the words that forms and commands have for it, the part of a form that it stands in, the
     kinds of models that read it, and pydantic's limits."""
-    extra = {"group": group, "kinds": list(kinds)}
+    extra: JsonDict = {"group": group, "kinds": [*kinds]}
     return Field(default, title=title, description=hint, json_schema_extra=extra, **limits)
 
 
@@ -338,8 +339,9 @@ def _words(field: FieldInfo) -> FieldWords:
         values = get_args(values)[0]
     choices = get_args(values) if get_origin(values) is Literal else ()
     kind: Any = type(choices[0]) if choices else values
-    kinds: Any = tuple(extra.get("kinds", get_args(Kind)))
-    return FieldWords(field.title or "", field.description or "", extra.get("group"), kinds, kind, choices)  # type: ignore[arg-type]
+    group: Any = extra.get("group")
+    kinds: Any = extra.get("kinds", get_args(Kind))
+    return FieldWords(field.title or "", field.description or "", group, tuple(kinds), kind, choices)
 
 
 _TWICE = "named_twice"  # an error whose sentence has said what came

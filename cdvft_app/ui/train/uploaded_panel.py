@@ -430,7 +430,7 @@ class UploadedPanel:
         def held(data: Any, mine_token: object) -> list[Any]:
             owner = token_of(mine_token)
             own = readable(data)
-            data_id = own and self.id_of(own, owner)
+            data_id = self.id_of(own, owner) if own else None
             if own is None or data_id is None:
                 return [gr.update(**self.offer(owner)), *closed()]
             roles = {

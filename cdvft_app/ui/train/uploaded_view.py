@@ -10,6 +10,7 @@ from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data.imported_table import preview, some_of_each, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
+from cdvft_app.data.source import Finding
 from cdvft_app.payloads.train import Bars, Picture, UploadedColumn, UploadedLook
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.store.datasets import DataRecord
@@ -22,6 +23,10 @@ SIDE = 56  # pixels of a thumbnail
 def choice_label(record: DataRecord) -> str:
     """reviews · 500 rows · 77.0 kB"""
     return f"{record.name} · {_many(record.rows, record.kind)} · {amount('bytes', record.bytes)}"
+
+
+def _about(found: Sequence[Finding], column: str) -> list[str]:
+    return [one for one in found if column == next(iter(one.columns), None)]
 
 
 def _many(rows: int, kind: str) -> str:
@@ -45,7 +50,7 @@ def look_of(looked: Inspection, name: str) -> UploadedLook:
             "type": about[column].type,
             "distinct": about[column].distinct,
             "missing": about[column].missing,
-            "findings": [one for one in found if column == next(iter(one.columns), None)][:MAX_FINDINGS],
+            "findings": _about(found, column)[:MAX_FINDINGS],
             "cells": [_cell(row.get(column)) for row in rows],
         }
         for column in shown

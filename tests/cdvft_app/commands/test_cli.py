@@ -307,7 +307,7 @@ def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path
     assert (run.settings.recipe, own.kind, own.metric) == ("addresses", "generation", "exact_match")
     assert (own.inputs, own.label, own.held_out, own.split_seed) == (("asked",), "told", 0.25, 3)
     code, output, errors = command("train", "--answer", "told")
-    assert code == INVALID and "--held-out, --split-seed say how --data is read" in errors
+    assert code == INVALID and "--held-out, --split-seed, --clean say how --data is read" in errors
     code, output, errors = command("data", "inspect", file, "--held-out", 0.9)
     assert code == FAILED and "The held-out share must be from 5 to 50 %" in errors
 

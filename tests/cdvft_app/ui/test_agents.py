@@ -17,7 +17,7 @@ from cdvft_app.ui.shared import visitor_header
 from cdvft_app.ui.shared.state import AppState
 
 TOOLS = {
-    "recipes", "cost", "start", "state", "stop", "predict", "export", "search_models", "datasets",
+    "recipes", "cost", "start", "state", "stop", "predict", "apply", "export", "search_models", "datasets",
     "upload_dataset", "describe_dataset", "delete_dataset",
 }  # fmt: skip
 

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[3]
 def test_public_endpoints(app: AppState) -> None:
     page = build(app)
     public = {call.api_name: call for call in page.fns.values() if call.api_visibility == "public"}
-    assert public.keys() - {"cost"} == {"recipes", "start", "state", "stop", "predict", "export"} | {
+    assert public.keys() - {"cost"} == {"recipes", "start", "state", "stop", "predict", "apply", "export"} | {
         "datasets", "upload_dataset", "describe_dataset", "delete_dataset", "search_models",
     }  # fmt: skip
     in_turn = {name for name, call in public.items() if call.concurrency_limit == 1}
-    assert in_turn == {"predict", "export"}, "one model in memory answers them, one after another"
+    assert in_turn == {"predict", "apply", "export"}, "one model in memory answers them, one after another"
     assert {public[name].concurrency_id for name in in_turn} == {"use"}
     assert all((call.concurrency_limit or 0) > 1 for name, call in public.items() if name not in in_turn)
 
