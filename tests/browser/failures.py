@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from visitors import Visitors
 
 LARGE = 5_000_000  # bytes: no weights are kept
+SQLITE = ".sqlite"
 
 
 def keep(folder: Path, report: pytest.TestReport | None, visitors: Visitors, server: object) -> None:
@@ -24,8 +27,14 @@ def keep(folder: Path, report: pytest.TestReport | None, visitors: Visitors, ser
     said += [log.read_text()] if log and log.is_file() else []
     (folder / "server.log").write_text("\n".join(said))
     if (runs := getattr(server, "runs", None)) and runs.is_dir():
-        shutil.copytree(runs, folder / "runs", dirs_exist_ok=True, ignore=_large)
+        shutil.copytree(runs, folder / "runs", dirs_exist_ok=True, ignore=_left_out)
+        for history in runs.rglob(f"*{SQLITE}"):
+            copied = sqlite3.connect(folder / "runs" / history.relative_to(runs))
+            with closing(sqlite3.connect(history)) as original, closing(copied):
+                original.backup(copied)
 
 
-def _large(folder: str, names: list[str]) -> list[str]:
-    return [one for one in names if (path := Path(folder, one)).is_file() and path.stat().st_size > LARGE]
+def _left_out(folder: str, names: list[str]) -> list[str]:
+    """Large files, and SQLite's: whoever closes one of those otherwise takes this process's locks from it."""
+    files = [path for name in names if (path := Path(folder, name)).is_file()]
+    return [path.name for path in files if SQLITE in path.name or path.stat().st_size > LARGE]

@@ -109,7 +109,7 @@ export class VectorViews {
         const places = this.curves[place]?.places;
         one.say(this.#entry(vector, place, at === null || !places ? at : places[at]));
       };
-    const one = panel(symbol(place), new LinePlot({ label: symbol(place), height: 80, onmove }), {
+    const one = panel(symbol(place), new LinePlot({ label: symbol(place), height: 70, onmove }), {
       name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`),
     });
     const color = circulant ? TINTS.circulant : place === 0 ? TINTS.first : TINTS.last;
