@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -67,8 +67,11 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test, the real page in Chromium included, by two workers; who is done takes over of the other's
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+test: install chromium ## every test but `make cluster`'s, the real page in Chromium included, by two workers; who is done takes over of the other's
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster"
+
+cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
 
 quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py "$(SINCE)" $(SECONDS)

@@ -31,7 +31,7 @@ PATHS = [ROOT, ROOT / "tests", HERE, HERE.parent / "training"]
 REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this test's cluster alone"}
 PHASES = {"preparing": 11, "training": 12, "checkpoint": 13, "final evaluation": 14}
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     run = wait(store, run_id, *FINAL)
     assert run.state == "finished" and run.private, run.reason
     assert f"rows: {hashlib.sha256(rows).hexdigest()}" in notes(store, run_id)
-    wait_for(lambda: not list(there.rglob("rows.arrow")))
+    wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(there)))
 
 
 def test_stop_keeps_what_was_learned(store, queue):
