@@ -39,7 +39,7 @@ def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[
 def test_endpoints_are_named_and_no_others(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     of_data = {"/datasets", "/upload_dataset", "/describe_dataset", "/delete_dataset"}
-    others = {"/recipes", "/search_models", "/start", "/state", "/stop", "/predict", "/export"}
+    others = {"/recipes", "/search_models", "/start", "/state", "/stop", "/predict", "/apply", "/export"}
     assert set(named) - {"/cost"} == others | of_data
 
 

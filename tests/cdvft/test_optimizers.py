@@ -7,12 +7,13 @@ import math
 import peft
 import pytest
 import torch
-from conftest import WIDTH
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
 import cdvft
 from cdvft import CDVFTConfig
+
+WIDTH = 24
 
 
 class Net(nn.Module):

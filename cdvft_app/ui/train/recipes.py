@@ -21,9 +21,10 @@ NOT_MEASURED = (
 )
 
 
-def recipe_key(chosen: object) -> object:
-    """The recipe's key in what the cards say is learned, which may be anything."""
-    return chosen.get("recipe") if isinstance(chosen, dict) else chosen
+def recipe_key(chosen: object) -> str | None:
+    """The recipe's key in what the cards say is learned; what is no key is text, which is refused."""
+    key = chosen.get("recipe") if isinstance(chosen, dict) else chosen
+    return key if key is None or isinstance(key, str) else str(key)
 
 
 def card(recipe: Recipe) -> RecipeCard:

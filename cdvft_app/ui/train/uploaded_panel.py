@@ -429,7 +429,10 @@ class UploadedPanel:
 
         def held(data: Any, mine_token: object) -> list[Any]:
             owner = token_of(mine_token)
-            own = readable(data)
+            try:
+                own = readable(data)
+            except ValidationError:  # what nothing can be learned from, or no data
+                own = None
             data_id = self.id_of(own, owner) if own else None
             if own is None or data_id is None:
                 return [gr.update(**self.offer(owner)), *closed()]

@@ -34,7 +34,7 @@ def run(learned, monkeypatch):
 def predict(store):
     app = AppState.make(store, RunQueue(store))
     with gr.Blocks() as page:
-        endpoints.register(app, Answering(app.store))
+        endpoints.register(app, Answering(app.store), Answering(app.store))
     return next(handler.fn for handler in page.fns.values() if handler.api_name == "predict")
 
 

@@ -53,12 +53,12 @@ def test_the_layers_are_timed_on_as_many_tokens_as_a_batch_has_and_once(model, m
     kernels.time_engines(model, Task(), BATCH, None)
     assert explain(layer, 3 * 7).measured
     assert not explain(layer, 3 * 70).measured
-    monkeypatch.setattr("cdvft.kernels.calibration._timed", pytest.fail)
+    monkeypatch.setattr("cdvft.kernels.calibration._measure", pytest.fail)
     kernels.time_engines(model, Task(), BATCH, None)
 
 
 def test_a_run_goes_on_where_timing_fails(model, monkeypatch, caplog):
-    monkeypatch.setattr("cdvft.kernels.calibration._timed", lambda *_: 1 / torch.empty(1 << 62))
+    monkeypatch.setattr("cdvft.kernels.calibration._measure", lambda *_: 1 / torch.empty(1 << 62))
     with caplog.at_level(logging.WARNING):
         kernels.time_engines(model, Task(), BATCH, None)
         kernels.time_engines(Pooled(), Task(), BATCH, None)
