@@ -16,10 +16,18 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import FINISHED, STOPPED
-from cdvft_app.commands.options import Answer, EvaluationFile, File, Label, Prompt, Text, with_sizes
-from cdvft_app.commands.train import ProgressBar, uploaded_dataset
-from cdvft_app.data import library
-from cdvft_app.data.inspect import nearest_recipe
+from cdvft_app.commands.options import (
+    OPTIONS,
+    Answer,
+    Clean,
+    EvaluationFile,
+    File,
+    Label,
+    Prompt,
+    Text,
+    with_sizes,
+)
+from cdvft_app.commands.train import ProgressBar, race_base
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import write_run
 from cdvft_app.prediction import admitted
@@ -39,15 +47,14 @@ LOOKED_THROUGH = 50  # groups of trials, for a search that was cut off
 def search(
     sizes: dict[str, str],
     *,
-    recipe: Annotated[
-        str | None, typer.Option(help="Model, data and starting values that go together.")
-    ] = None,
+    recipe: Annotated[str | None, typer.Option(help=OPTIONS["recipe"][1])] = None,
     data: File = None,
     text: Text = None,
     label: Label = None,
     prompt: Prompt = None,
     answer: Answer = None,
     evaluation: EvaluationFile = None,
+    clean: Clean = None,
     methods: Annotated[str, typer.Option(help="Methods, with commas; each has the same budget.")] = "cdvft",
     trials: Annotated[int | None, typer.Option(help="Trials a method, at most.")] = None,
     random_trials: Annotated[int | None, typer.Option(help="How many of them are drawn at random.")] = None,
@@ -68,9 +75,9 @@ def search(
         str | None, typer.Option(help="What gives trials up early: median, hyperband, none.")
     ] = None,
     grid: Annotated[bool, typer.Option("--grid", help="Try every rate and value, in place of TPE.")] = False,
-    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; stands above epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
-    train_examples: Annotated[int | None, typer.Option(help="How many training examples to use.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help=OPTIONS["max_steps"][1])] = None,
+    batch_size: Annotated[int | None, typer.Option(help=OPTIONS["batch_size"][1])] = None,
+    train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
     evaluation_examples: Annotated[
         int | None, typer.Option(help="How many validation examples to use.")
     ] = None,
@@ -84,10 +91,7 @@ def search(
     """
     given = {name: value for name, value in locals().items() if value is not None}
     shared = ("recipe", "max_steps", "batch_size", "train_examples", "evaluation_examples", "seed")
-    base = {name: given[name] for name in shared if name in given} | {"methods": methods.split(",")}
-    if data:
-        own = uploaded_dataset(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
-        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
+    base = race_base(given, shared)
     own_names = ("trials", "random_trials", "seconds", "pruner")
     asked = {name: given[name] for name in own_names if name in given}
     asked |= {"rates": numbers(rates)} if rates else {}

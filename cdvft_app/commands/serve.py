@@ -24,10 +24,11 @@ import typer
 
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import RunIds
+from cdvft_app.public.origins import allowed
 from cdvft_app.results import inputs
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.settings.environment import LOOPBACK
+from cdvft_app.settings.environment import LOOPBACK, environment
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ MAX_WAITING = 256  # requests
 MAX_BODY = 20_000_000  # bytes: pictures come in base64
 KEY = "CDVFT_SERVE_KEY"
 USUAL_TOKENS = 128
-TAKEN = ("model", "messages", "temperature", "max_tokens", "max_completion_tokens", "seed", "stop", "stream",
-         "stream_options", "user", "n")  # fmt: skip
 # What other clients send by themselves, and which value of it changes nothing.
 NEUTRAL: Mapping[str, Sequence[object]] = {
     "top_p": (1, None), "presence_penalty": (0, None), "frequency_penalty": (0, None),
@@ -221,7 +220,7 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
             from cdvft_app.results.serving import InvalidInput
 
             try:
-                _require_key(request, key)
+                _require_allowed(request, key)
                 return await call(await _body(request) if request.method == "POST" else {})
             except Refused as refused:
                 return JSONResponse(_error(str(refused), refused.field), refused.status)
@@ -255,7 +254,13 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
     return Starlette(routes=routes, lifespan=running)
 
 
-def _require_key(request: Request, key: str) -> None:
+def _require_allowed(request: Request, key: str) -> None:
+    """The key where there is one; else a program of this machine, and no page in its browser."""
+    of_page = "origin" in request.headers or not allowed(request.headers.get("host", ""), environment())
+    if not key and of_page:
+        raise Refused(
+            f"Without {KEY} programs of this machine alone are answered, and no web page.", status=403
+        )
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if key and not secrets.compare_digest(given.encode(), key.encode()):
         raise Refused("The key is missing or wrong; bring it as “Authorization: Bearer KEY”.", status=401)
@@ -371,6 +376,8 @@ async def _events(asked: Writing, first: dict[str, Any], with_usage: bool) -> As
     except Exception as error:
         yield f"data: {json.dumps(_error(str(error), None))}\n\n"
         return
+    finally:  # whoever asked may have gone, and the answer need not be written to its end
+        asked.answer.reason = asked.answer.reason or "length"
     yield event(choice({}, asked.answer.reason or "length"))
     if with_usage:
         yield event([], usage=_usage(asked))
@@ -390,8 +397,10 @@ def _writing(models: Sequence[SharedModel], body: dict[str, Any]) -> Writing:
     if served.run.plan.model.kind != "generation":
         raise Refused(f"{served.name} writes nothing; ask /predict.", "model")
     for name, value in body.items():
-        if name not in TAKEN and value not in NEUTRAL.get(name, (value,) if name not in NEUTRAL else ()):
+        if value not in NEUTRAL.get(name, (value,)):
             raise Refused(f"{name}: {json.dumps(value)[:60]} is not supported; leave it out.", name)
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise Refused('stream_options: give an object, such as {"include_usage": true}.', "stream_options")
     if body.get("n") not in (None, 1):
         raise Refused("n: one answer is written; leave it out.", "n")
     temperature = _number(body, "temperature", 0.0, 2.0, 0.0)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdvft_app import catalog
+from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import FINISHED, STOPPED
 from cdvft_app.commands.options import (
     OPTIONS,
@@ -32,9 +33,7 @@ from cdvft_app.commands.options import (
     Text,
     with_sizes,
 )
-from cdvft_app.commands.train import ProgressBar, on_cluster, uploaded_dataset
-from cdvft_app.data import library
-from cdvft_app.data.inspect import nearest_recipe
+from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.comparison_sets import comparison_set, sentences
 from cdvft_app.judging.sweep_results import Setting, setting_label, settings_of
@@ -59,9 +58,7 @@ TABLE_WIDTH = 110
 def sweep(
     sizes: dict[str, str],
     *,
-    recipe: Annotated[
-        str | None, typer.Option(help="Model, data and starting values that go together.")
-    ] = None,
+    recipe: Annotated[str | None, typer.Option(help=OPTIONS["recipe"][1])] = None,
     data: File = None,
     text: Text = None,
     label: Label = None,
@@ -89,14 +86,11 @@ def sweep(
     """
     options = {key: value for key, value in locals().items() if value is not None}
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
-    base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
-    if data:
-        read = library.read_roles(text or [], label, prompt or [], answer)
-        own = uploaded_dataset(data, evaluation, read | {"clean": library.read_steps(clean or [])})
-        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
+    base = race_base(options, budget)
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in request.runs()]
+    require_in_reach([plans[0].model, plans[0].dataset])
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()

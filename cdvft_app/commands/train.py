@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -97,6 +97,17 @@ class ProgressBar:
             self._metric = f", {event.metric_name} {event.metric:.4f}"
         elif isinstance(event, Note):
             self._bar.console.print(event.text, markup=False, highlight=False, soft_wrap=True)
+
+
+def race_base(given: Mapping[str, Any], shared: Sequence[str]) -> dict[str, Any]:
+    """What runs of a sweep or a search share: the options of these names, the methods, and one's own data."""
+    base = {name: given[name] for name in shared if name in given} | {"methods": given["methods"].split(",")}
+    if data := given.get("data"):
+        columns = given.get("text", []), given.get("label"), given.get("prompt", []), given.get("answer")
+        steps = {"clean": library.read_steps(given.get("clean", []))}
+        own = uploaded_dataset(data, given.get("evaluation"), library.read_roles(*columns) | steps)
+        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
+    return base
 
 
 INTERRUPTED = "Interrupted; `resume` goes on from the last checkpoint."

@@ -253,12 +253,19 @@ def write_answered(
 
 
 def write_answered_in_child(
-    path: Path, out: Path, folder: Path, *, inputs: Sequence[str], added: Sequence[Added], limits: Limits
+    path: Path,
+    out: Path,
+    folder: Path,
+    *,
+    inputs: Sequence[str],
+    added: Sequence[Added],
+    limits: Limits,
+    escaped: bool = False,
 ) -> Written:
     """`write_answered` in a child with limits, which reads the file once more."""
     columns = [(one.field, one.name, one.type.__name__) for one in added]
     found = intake.read_in_child(
-        _write, str(path), str(out), str(folder), list(inputs), columns, asdict(limits),
+        _write, str(path), str(out), str(folder), list(inputs), columns, asdict(limits), escaped,
         limits=intake.child_limits(), imports=READERS, refusals=(DataRefused,),
     )  # fmt: skip
     return Written(found["rows"], found["answered"], tuple(WrongRow(**one) for one in found["wrong"]))
@@ -271,13 +278,14 @@ def _write(  # noqa: PLR0917 - a child's arguments have no names
     inputs: list[str],
     columns: list[Any],
     limits: dict[str, Any],
+    escaped: bool,
     progress: Progress,
 ) -> dict[str, Any]:
     types = {"str": str, "float": float, "bool": bool}
     added = [Added(field, name, types[kind]) for field, name, kind in columns]
     written = write_answered(
         Path(path), Path(out), Path(folder), inputs=inputs, added=added, limits=Limits(**limits),
-        progress=progress,
+        escaped=escaped, progress=progress,
     )  # fmt: skip
     return asdict(written)
 

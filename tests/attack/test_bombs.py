@@ -27,8 +27,9 @@ HISTORY = [
 
 
 def given(visitor: Stranger, file: Path) -> list[Any]:
-    """The page's answer to a file of rows: what it says, the visitor's data, and what is shown of the file."""
-    answer = visitor.press("own-read", "click", [uploaded(visitor.upload(file))], "", "", "", 2, [], None, "", 0)
+    """The page's answer to a file of rows: what it says, the visitor's data, and what is shown of it."""
+    form = ["", "", "", 2, [], None, "", 0]
+    answer = visitor.press("own-read", "click", [uploaded(visitor.upload(file))], *form)
     assert answer.ok, answer
     return list(answer.value)
 

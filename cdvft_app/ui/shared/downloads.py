@@ -46,7 +46,29 @@ def export(name: str, write: Callable[[Path], object]) -> Path:
         out = new_file(name)
         write(out)
         return out
-    visitor = _short(asker())
+    return _of_visitor(name, write, "")
+
+
+def rows_folder(read: Callable[[Path], object]) -> Path:
+    """A folder that `read` fills with a file's rows. On a public server it replaces the visitor's one before.
+
+    Raises:
+        ResultsError: as `export`.
+    """
+
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        read(folder)
+
+    if not environment().public:
+        out = new_file("rows")
+        fill(out)
+        return out
+    return _of_visitor("rows", fill, "rows-")
+
+
+def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
+    visitor = kind + _short(asker())
     browser = f"{visitor}-{_short(viewer().owner or '')}-"
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}{browser}*"):
         _remove(folder)
@@ -74,9 +96,10 @@ def sweep() -> None:
 def _refuse_if_full() -> None:
     """A file counts twice, as Gradio serves a copy of it."""
     made = 0
-    for file in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/*"):
-        with suppress(OSError):
-            made += file.stat().st_size
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        for file in folder.rglob("*"):
+            with suppress(OSError):
+                made += file.stat().st_size
     if full := uploads.refusal(Path(get_upload_folder()), made):
         raise ResultsError(full)
 
@@ -84,7 +107,7 @@ def _refuse_if_full() -> None:
 def _remove(folder: Path) -> None:
     """With the copies that Gradio made, which lie in folders named by what is in them."""
     for file in folder.glob("*"):
-        with suppress(OSError):
+        with suppress(OSError):  # a folder is served to nobody
             (Path(get_upload_folder()) / hash_file(file) / file.name).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -440,6 +440,7 @@ class UploadedPanel:
                 "task": "answer" if own.kind == "generation" else "label",
                 "inputs": list(own.inputs),
                 "label": own.label,
+                "clean": list(own.clean),
             }
             records = library.owned(app.store, owner)
             evaluation = next((one.id for one in records if one.sha256 == own.evaluation_sha256), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import closing
@@ -28,6 +29,7 @@ from cdvft_app.public.budget import duration
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.apply import Columns, Score, added_columns, columns_for, time_left
 from cdvft_app.results.finished_run import ResultsError, find, prepare
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.pool import Closable, in_threads
@@ -93,13 +95,18 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         if not isinstance(given, str):
             return [None, hidden, *[gr.skip()] * 3, "", hidden]
         try:
-            path = Path(given)
-            folder = downloads.new_file("rows")
-            folder.mkdir()
-            with intake.turn(app.queue.budget, visitor()):
-                kept = read_unlabelled_in_child(
-                    path, folder, limits(), lambda fraction, text: progress(fraction, desc=text)
-                )
+            path, read_rows = Path(given), []
+
+            def read_into(folder: Path) -> None:
+                with intake.turn(app.queue.budget, visitor()):
+                    read_rows.append(
+                        read_unlabelled_in_child(
+                            path, folder, limits(), lambda fraction, text: progress(fraction, desc=text)
+                        )
+                    )
+
+            folder = downloads.rows_folder(read_into)
+            (kept,) = read_rows
             names = [name for name in kept.columns if name != IMAGE]
             try:
                 columns, question = columns_for(find(app.store, run_id), kept.columns), ""
@@ -148,6 +155,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             if time.monotonic() - told < UPDATE_SECONDS:
                 continue
             told = time.monotonic()
+            os.utime(folder.parent)  # what is an hour old is swept
             rest = time_left(done, total, told - began, first)
             left = "" if rest is None else f", {duration(rest)} left"
             yield f"{done:,} of {total:,} rows{left}.", None
@@ -161,7 +169,13 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             with intake.turn(app.queue.budget, visitor()):
                 written.append(
                     write_answered_in_child(
-                        Path(given["path"]), out, folder, inputs=columns.inputs, added=added, limits=limits()
+                        Path(given["path"]),
+                        out,
+                        folder,
+                        inputs=columns.inputs,
+                        added=added,
+                        limits=limits(),
+                        escaped=environment().public,  # answers may be names that strangers gave to classes
                     )
                 )
 

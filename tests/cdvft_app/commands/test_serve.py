@@ -60,7 +60,7 @@ def ask(models):
             app = application(models, key)
             async with app.router.lifespan_context(app):
                 transport = httpx.ASGITransport(app)
-                async with httpx.AsyncClient(transport=transport, base_url="http://served") as client:
+                async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
                     return await call(client)
 
         return asyncio.run(asked())
@@ -68,8 +68,23 @@ def ask(models):
     return go
 
 
-def posted(path, **body):
-    return lambda client: client.post(path, json=body)
+def posted(path, headers=None, **body):
+    return lambda client: client.post(path, json=body, headers=headers)
+
+
+@pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}])
+def test_without_a_key_no_web_page_is_answered(ask, headers):
+    asked = {"model": "films-cdvft", "inputs": ["a good film"]}
+    refused = ask(posted("/predict", headers, **asked))
+    assert refused.status_code == 403 and "no web page" in refused.json()["error"]["message"]
+    with_key = posted("/predict", {**headers, "authorization": "Bearer k"}, **asked)
+    assert ask(with_key, key="k").status_code == 200
+
+
+def test_options_of_a_stream_that_are_none_are_refused(ask):
+    asked = {"model": "first-cdvft", "messages": SAID, "stream": True, "stream_options": [1]}
+    refused = ask(posted("/v1/chat/completions", **asked))
+    assert refused.status_code == 400 and refused.json()["error"]["param"] == "stream_options"
 
 
 def test_adapters_of_one_base_share_it(models):

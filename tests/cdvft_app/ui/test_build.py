@@ -23,7 +23,7 @@ def test_public_endpoints(app: AppState) -> None:
         "datasets", "upload_dataset", "describe_dataset", "delete_dataset", "search_models",
     }  # fmt: skip
     in_turn = {name: call.concurrency_id for name, call in public.items() if call.concurrency_limit == 1}
-    # Each process has one model in memory, which answers them one after another; no question waits for a file.
+    # Each process has one model in memory, which answers one after another; no question waits for a file.
     assert in_turn == {"predict": "use", "export": "use", "apply": "apply"}
     assert all((call.concurrency_limit or 0) > 1 for name, call in public.items() if name not in in_turn)
 
