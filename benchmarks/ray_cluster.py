@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from typing import Any
 
@@ -65,6 +66,7 @@ class RayCluster:
         self.ports = ports or (free_port(), free_port())
         self._environment = environment
         self._nodes: list[Node] = []
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the cluster
         self._start()
 
     def _start(self) -> None:
@@ -72,7 +74,7 @@ class RayCluster:
             [sys.executable, __file__, json.dumps(self.ports)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._stderr,
             text=True,
             env={
                 **os.environ,
@@ -114,7 +116,8 @@ class RayCluster:
             if line.startswith("{"):
                 found: dict[str, Any] = json.loads(line)
                 return found
-        raise AssertionError("Ray did not start.")
+        self._stderr.seek(0)
+        raise AssertionError(f"Ray did not start: {self._stderr.read()}")
 
     def restart(self) -> None:
         """End everything, and start a head at the same ports."""

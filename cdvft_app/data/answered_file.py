@@ -247,6 +247,7 @@ def write_answered(
                         if len(worst) > MAX_WRONG:
                             heapq.heappop(worst)
                 progress(None, f"Writing row {rows:,}")
+                del batch, columns, of_batch, read, numbers  # one batch is in memory, not the next one, too
         finally:
             writer.close()
     return Written(rows, answered, tuple(row for _, _, row in sorted(worst, key=lambda one: one[:2])[::-1]))

@@ -216,7 +216,7 @@ class _Waiting:
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 HEAD_LINES = 20  # among which a name must not come again
 LONGEST_NAME = 60  # of a column; a longer first line is a row
-SAMPLE = 4_000_000  # characters by which the separator is found
+SAMPLE = 1_000_000  # characters by which the separator is found
 NAMED = 5  # places in a note
 _SAYS_SEPARATOR = re.compile(r'"?sep=([^"])"? *', re.IGNORECASE)  # Excel's own first line
 
@@ -328,22 +328,31 @@ def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limit
 def _batches(
     source: Source, dialect: _Dialect, given: Iterable[Line], lines: Lines, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     records = Records(dialect.separator, limits, lines.faults, dialect.names)
     rows = ((held[0][0], values) for held, values in records.of(given) if held[0][0] != dialect.head)
     total = 0
-    while some := list(islice(rows, BATCH)):
-        total += len(some)
+    while (batch := _batch(rows, dialect.names)) is not None:
+        total += len(batch)
         if total > limits.rows:
             raise DataRefused(
                 f"It has more than {limits.rows:,} rows, the most that is taken. Give a part of it."
             )
-        columns = zip(*(values for _, values in some), strict=True)
-        arrays = [pa.array([value or None for value in column], pa.string()) for column in columns]
-        numbers = pa.array([number for number, _ in some], pa.int64())
-        yield pa.RecordBatch.from_arrays([numbers, *arrays], names=[ROW, *dialect.names])
+        yield batch
+        del batch  # one is in memory, not the next one, too
     source.notes[:0] = [*_mixed(lines), *_running_on(records)]
+
+
+def _batch(rows: Iterator[tuple[int, list[str]]], names: Sequence[str]) -> pa.RecordBatch | None:
+    """The next rows, with their numbers."""
+    import pyarrow as pa
+
+    some = list(islice(rows, BATCH))
+    if not some:
+        return None
+    columns = zip(*(values for _, values in some), strict=True)
+    arrays = [pa.array([value or None for value in column], pa.string()) for column in columns]
+    numbers = pa.array([number for number, _ in some], pa.int64())
+    return pa.RecordBatch.from_arrays([numbers, *arrays], names=[ROW, *names])
 
 
 def _mixed(lines: Lines) -> Iterator[str]:

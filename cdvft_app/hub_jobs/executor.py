@@ -242,6 +242,8 @@ def fetch_adapter(api: Repositories, repository: str, folder: Path) -> str | Non
         for one in api.list_repo_tree(repository, recursive=True)
         if hasattr(one, "size") and any(fnmatch(one.path, pattern) for pattern in FILES)
     ]
+    if not sizes:
+        return f"What was learned is not here: {repository} has no file of an adapter."
     if sum(sizes) > MAX_BYTES:
         return (
             f"What was learned has {sum(sizes) / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:g} GB that are "

@@ -31,6 +31,6 @@ def mine(page: Page) -> list[str]:
     if not page.locator("#own-mine").is_visible():
         return []
     page.locator("#own-mine input").click()
-    offered = page.get_by_role("option").all_inner_texts()
+    offered = page.get_by_role("listbox").get_by_role("option").all_inner_texts()
     page.keyboard.press("Escape")
     return offered

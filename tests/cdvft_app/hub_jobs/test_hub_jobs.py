@@ -174,6 +174,15 @@ def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_pa
         run.require_resumable()
 
 
+def test_a_job_that_puts_nothing_into_its_repository_ends_all_the_same(store, follow, stub, tmp_path):
+    done = Done("finished", 1, 0.5, "accuracy", 0.75, 0.5, 9.0, 40, None, Path("adapter"))
+    stub.jobs = Jobs(tmp_path / "jobs", f"print({event_line(done)!r})")
+    run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
+    assert (run.state, run.result["metric"]) == ("finished", 0.75)
+    (note,) = store.rows(run.id, kinds=["note"])[0]
+    assert "ada/films has no file of an adapter" in note["text"]
+
+
 def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "SAYING_SECONDS", 0.3)
     stub.jobs = Jobs(tmp_path / "jobs", "import time; print('Installing torch', flush=True); time.sleep(600)")
