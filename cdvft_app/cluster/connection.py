@@ -345,8 +345,8 @@ class _Followed:
                 failures += 1
                 is_raised_there = isinstance(error, RayTaskError)
                 if isinstance(error, RayActorError) and not isinstance(error, ActorUnavailableError):
-                    why = cause(error)
-                    self._news.lost = f"{where} was lost" + ("." if "node" in why else f": {why}")
+                    told = cause(error)
+                    self._news.lost = f"{where} was lost" + ("." if "node" in told else f": {told}")
                 elif is_raised_there or failures > MAX_FAILURES:
                     self._news.lost = f"{where} could not go on: {cause(error)}"
                     _kill(self.actor)

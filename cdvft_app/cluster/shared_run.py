@@ -129,21 +129,21 @@ def _packed(root: Path) -> bytes:
 def _fit(
     config: dict[str, Any], resources: dict[str, float], places: list[dict[str, str]], threads: str
 ) -> None:
-    from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
+    import ray.train.torch
 
-    scaling = ScalingConfig(
+    of: Any = ray.train  # whose types are those of its first version
+    scaling = of.ScalingConfig(
         num_workers=len(places),
         use_gpu=bool(resources.get("GPU")),
         resources_per_worker=resources,
         label_selector=places,
     )
-    running = RunConfig(
+    running = of.RunConfig(
         name=config["name"],
         storage_path=str(Path(config["root"], "ray-train")),  # where nothing is put: the store keeps all
         worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": threads}} if threads else {},
     )
-    TorchTrainer(_work, train_loop_config=config, scaling_config=scaling, run_config=running).fit()
+    of.torch.TorchTrainer(_work, train_loop_config=config, scaling_config=scaling, run_config=running).fit()
 
 
 def _work(config: dict[str, Any]) -> None:
