@@ -97,9 +97,9 @@ class RayCluster:
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
-        # The names of Ray's sockets lie below it, and no system takes one of more than about 100 letters.
+        # Sockets of Ray and of the runs' processes lie there, and no system takes names above 107 letters.
         self.home = tempfile.mkdtemp(prefix="ray", dir="/tmp")
-        self._environment = {**environment, "RAY_TMPDIR": self.home}
+        self._environment = {**environment, "RAY_TMPDIR": self.home, "TMPDIR": self.home}
         self._nodes: list[Node] = []
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the cluster
         for left in reversed(range(STARTS)):

@@ -20,15 +20,14 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this t
 
 
 @contextmanager
-def ray_cluster(held: Path, there: Path, **variables: str) -> Iterator[RayCluster]:
-    """A cluster without nodes as yet; `there` takes what these have on their disks.
+def ray_cluster(held: Path, **variables: str) -> Iterator[RayCluster]:
+    """A cluster without nodes as yet.
 
     Runs of this process are to have one thread, and Ray's own idea is two.
     """
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
         "OMP_NUM_THREADS": "2",
-        "TMPDIR": str(there),
         cluster_trainer.HELD: str(held),
     }
     with pytest.MonkeyPatch.context() as patch:

@@ -15,11 +15,10 @@ ASKED = settings(71)
 
 
 def test_a_run_goes_on_to_the_same_losses_on_the_other_node(store, tmp_path):
-    held, there = tmp_path / "held", tmp_path / "nodes"
+    held = tmp_path / "held"
     held.mkdir()
-    there.mkdir()
     hold(held, ASKED.seed, "training")
-    with ray_cluster(held, there) as ray:
+    with ray_cluster(held) as ray:
         nodes = [ray.add(cpus=1), ray.add(cpus=1)]
         executor = RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
         queue = RunQueue(store, executor=executor)

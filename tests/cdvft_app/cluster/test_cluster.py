@@ -35,16 +35,10 @@ def held(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory):
-    """What the nodes have on their disks."""
-    return tmp_path_factory.mktemp("nodes")
-
-
-@pytest.fixture(scope="module")
-def ray(held, there, tmp_path_factory):
+def ray(held, tmp_path_factory):
     model = tmp_path_factory.mktemp("model") / "bert"
     tiny_trainer.save_model(model)
-    with ray_cluster(held, there, TINY_MODEL=str(model)) as made:
+    with ray_cluster(held, TINY_MODEL=str(model)) as made:
         yield made
 
 
@@ -88,7 +82,7 @@ def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
     assert node.name == os.uname().nodename and node.problem is None
 
 
-def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, there):
+def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, ray):
     sha256, rows = "ab" * 32, b"these rows" * 20_000
     file = store.root / "data" / sha256 / "rows.arrow"
     file.parent.mkdir(parents=True)
@@ -107,7 +101,7 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     run = wait(store, run_id, *FINAL)
     assert run.state == "finished" and run.private, run.reason
     assert f"rows: {hashlib.sha256(rows).hexdigest()}" in notes(store, run_id)
-    wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(there)))
+    wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(ray.home)))
 
 
 def test_stop_keeps_what_was_learned(store, queue):
