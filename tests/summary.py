@@ -21,7 +21,7 @@ SKIPS = {
     "GPU": r"(a CUDA or MPS device|two CUDA devices|CUDA|an accelerator|no accelerator)\b",
     "platform": r"(Linux|POSIX signals|fork|to mount a small disk)\b",
     "optional package": (
-        r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|onnxruntime|a C.* compiler)$"
+        r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|a C.* compiler)$"
     ),
     "optional download": r"SmolLM2 in the cache$",
 }
