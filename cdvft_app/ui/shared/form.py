@@ -27,6 +27,7 @@ RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
 OWN = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
 """The methods' settings by the names of their controls, which are flat ones."""
+SIZES = tuple(name for name, one in OWN.items() if one.size)
 OF_RACE = words(RaceRequest)
 """What all methods of a race share; its fields are the one place where they are named and explained."""
 NUMBERS = (
