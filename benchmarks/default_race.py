@@ -38,7 +38,7 @@ def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> di
 def _settings(recipe: str, method: str, seed: int, torch_compile: bool = False) -> RunSettings:
     from cdvft_app.settings import RunSettings
 
-    return RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile)
+    return RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile, keep="last")
 
 
 def recorded(one: Trained) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
     plan = resolve(_settings(recipe, method, seed))
     return (
         run["recipe"] == recipe
-        and RunSettings.model_validate(run["settings"]) == plan.settings
+        and RunSettings.model_validate({"keep": "last", **run["settings"]}) == plan.settings
         and run["head_learning_rate"] == head_learning_rate(plan)
         and ("wrong" in run or run["metric_name"] not in ("accuracy", "exact_match"))
     )

@@ -237,12 +237,14 @@ def search(app: AppState, request: object) -> SearchAnswer:
     """{"group", "token", "known"}: a search as it is now, unless the page has it as of `known`."""
     asked = request if isinstance(request, dict) else {}
     runs = runs_of_group(app, asked.get("group"))
-    found = study.load(app.store, runs[0].group_id) if runs else None
-    if found is None:
+    if not runs or study.path(app.store, runs[0].group_id) is None:
         return {"missing": True}
     steps = ",".join(f"{run.position}{run.state}{_evaluations(run)}" for run in runs)
     answer: SearchAnswer = {"mine": app.store.owner(runs[0].id, asked.get("token")), "known": steps}
-    return answer if asked.get("known") == steps else {**answer, "shown": _shown(app, found, runs)}
+    if asked.get("known") == steps:
+        return answer
+    found = study.load(app.store, runs[0].group_id)
+    return {"missing": True} if found is None else {**answer, "shown": _shown(app, found, runs)}
 
 
 def _evaluations(run: RunRecord) -> str:
