@@ -81,6 +81,16 @@ def test_the_question_comes_first_and_then_dragging_changes_picture_and_numbers(
     expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&answer=[-\d]+&values="))
 
 
+def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> None:
+    for key, answer in (("rank", "2"), ("reach", "1")):  # one of several questions, and all of them
+        page, part = opened(visit, key)
+        expect(part.get_by_role("button", name="Show me without a guess")).to_be_visible()
+        page.goto(page.url + f"&answer={answer}")
+        expect(part.locator(".question input").nth(int(answer) - 1)).to_be_checked()
+        expect(part.locator(".feedback").first).not_to_be_empty()
+        expect(part.get_by_role("button", name="Show me without a guess")).to_be_hidden()
+
+
 def rank_shown(part: Locator) -> Locator:
     return part.locator(".machine-matrix dd").first
 

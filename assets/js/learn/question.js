@@ -3,7 +3,7 @@
 import { find, h, setText } from "../shared/dom.js";
 import { keptState } from "./kept_state.js";
 import { remember, remembered } from "./progress.js";
-import { lessonOf, reveal } from "./revealing.js";
+import { lessonOf, reveal, whenRevealed } from "./revealing.js";
 
 /** @import { QuestionsFixed } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -30,8 +30,9 @@ export function mount({ element, props: { questions } }) {
     lesson.dataset.finished = "";
     reveal(lesson);
   };
-  lesson.addEventListener("revealed", () => skip.remove(), { once: true });
-  if ("revealed" in lesson.dataset) skip.remove();
+  whenRevealed(element, () => {
+    skip.hidden = true; // a link's answer reveals before this button stands on the page
+  });
 
   const asked = questions.map((question, index) => {
     const { key, prompt, answers, right } = question;
