@@ -67,8 +67,8 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test but `make cluster`'s, the real page in Chromium included, by two workers; who is done takes over of the other's
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster"
+test: install chromium ## every test but `make cluster`'s, the real page in Chromium included, by three workers, which wait a third of the time; who is done takes over of the others's
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
 
 cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster

@@ -123,7 +123,9 @@ def measure(path: Path, folder: Path, out: Path, run_id: str | None) -> dict[str
             answers.add([Answer("positive", 0.5, True, "positive")] * len(batch))
             peak.look()
     answered = time.perf_counter()
-    write_answered(path, out, folder, inputs=["text"], added=TEXTS, limits=LIMITS, progress=peak.look)
+    write_answered(
+        path, out, folder, answers, inputs=["text"], added=TEXTS, limits=LIMITS, progress=peak.look
+    )
     written = time.perf_counter()
     return {
         "rows": kept.rows,

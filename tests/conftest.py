@@ -6,6 +6,7 @@ torch, transformers and gradio are a million objects: going through them took a 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 from summary import (
@@ -25,6 +26,14 @@ __all__ = [
 ]
 
 gc.disable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def history_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What names no folder of its own neither reads nor writes the history of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNS_DIR", str(tmp_path_factory.mktemp("history")))
+        yield
 
 
 def pytest_collection_finish() -> None:

@@ -20,9 +20,7 @@ FAILURES = ROOT / "build" / "failures"
 SKIPS = {
     "GPU": r"(a CUDA or MPS device|two CUDA devices|CUDA|an accelerator|no accelerator)\b",
     "platform": r"(Linux|POSIX signals|fork|to mount a small disk)\b",
-    "optional package": (
-        r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|onnxruntime|a C.* compiler)$"
-    ),
+    "optional package": (r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|a C.* compiler)$"),
     "optional download": r"SmolLM2 in the cache$",
 }
 seconds: Counter[str] = Counter()

@@ -184,7 +184,7 @@ export interface Job {
   repository_address: string;
 }
 
-/** What may change from one second to the next. */
+/** What may change from one second to the next. `best_step`: the one that is kept, where one was chosen; `last_metric` is of the last one, where that is another. */
 export interface RunNow {
   id: string;
   name: string;
@@ -199,6 +199,8 @@ export interface RunNow {
   metric_name: string | null;
   metric_title: string | null;
   metric: number | null;
+  best_step: number | null;
+  last_metric: number | null;
   seconds: number | null;
   examples_per_second: number | null;
   device: string | null;
@@ -231,10 +233,10 @@ export interface Answers {
   tokens?: [string, number][][];
 }
 
-/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. `answers` are of a model that writes, to the same prompts at each snapshot. */
+/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric, whether it is on validation rows]. `answers` are of a model that writes, to the same prompts at each snapshot. */
 export interface RunRows {
   steps: ([number, number, number | null])[];
-  evaluations: ([number, number, number | null])[];
+  evaluations: ([number, number, number | null, boolean])[];
   notes: Note[];
   answers?: Answers[];
   preparing?: Preparing;
@@ -310,6 +312,32 @@ export interface Race {
 
 export interface Races {
   races: Race[];
+  more: boolean;
+}
+
+/** A run as a row of the history's table. `tags` are the words of its name that begin with #. */
+export interface HistoryRun {
+  id: string;
+  group: string;
+  name: string;
+  tags: string[];
+  label: string;
+  method: string;
+  method_title: string;
+  data: string;
+  state: "queued" | "preparing" | "running" | "stopping" | "finished" | "stopped" | "failed" | "interrupted";
+  metric_name: string | null;
+  metric_title: string | null;
+  metric: number | null;
+  trainable_parameters: number | null;
+  seconds: number | null;
+  created: number;
+  mine: boolean;
+}
+
+/** The latest runs, those of sweeps too; `more`: there are earlier ones. */
+export interface HistoryRuns {
+  runs: HistoryRun[];
   more: boolean;
 }
 

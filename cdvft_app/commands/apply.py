@@ -81,9 +81,8 @@ def apply(
             )
             raise typer.Exit(STOPPED) from None
         seconds = time.monotonic() - began
-        (folder / ANSWERS).symlink_to(answers_file.resolve())
         written = write_answered(
-            file, made, folder, inputs=columns.inputs, added=applying.added_columns(run, columns),
+            file, made, folder, answers, inputs=columns.inputs, added=applying.added_columns(run, columns),
             limits=LIMITS, escaped=escape_formulas, progress=print_progress,
         )  # fmt: skip
         score = applying.score_of(run, models.task.labels, answers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from cdvft import cost
@@ -98,13 +99,17 @@ def cost_table(request: CostRequest, precision: StoragePrecision | None = None) 
         InvalidChoice: the model, its targets or a setting cannot be; a method that the model has no place for
             is a row with its reason instead.
     """
+    return [asdict(row) for row in _rows(request, precision or PRECISIONS[request.precision])]
+
+
+@lru_cache(maxsize=256)  # most visitors ask what the page begins with
+def _rows(request: CostRequest, precision: StoragePrecision) -> tuple[CostRow, ...]:
     shapes = model_shapes(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
     shapes.select(targets)  # refuses before any row what no row could have
-    held = precision or PRECISIONS[request.precision]
-    table = _Table(request, shapes, targets, _sequence(request, shapes), held)
+    table = _Table(request, shapes, targets, _sequence(request, shapes), precision)
     try:
-        return [asdict(table.row(method)) for method in request.methods]
+        return tuple(map(table.row, request.methods))
     except ValueError as error:  # the formulas say in a sentence what they cannot count
         raise InvalidChoice(str(error)) from error
 

@@ -12,7 +12,7 @@ import heapq
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count, islice
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS
-from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, sha256_of
+from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size, sha256_of
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
@@ -55,12 +55,7 @@ def read_unlabelled(
         if path.is_dir() or path.name.lower().endswith(PICTURES):
             with packed(path, limits) if path.is_dir() else packed_files([path], limits) as whole:
                 return read_unlabelled(whole, folder, limits, progress)
-        size = path.stat().st_size
-        if size > limits.file_bytes:
-            raise DataRefused(
-                f"“{path.name}” has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} MB are "
-                "taken."
-            )
+        require_size(path, limits)
         return read_into(folder, path, sha256_of(path), limits, progress, labelled=False)
     except OSError as error:
         raise DataRefused(f"“{path.name}” cannot be read: {error.strerror or error}.") from None
@@ -198,6 +193,7 @@ def write_answered(
     path: Path,
     out: Path,
     folder: Path,
+    answers: Iterable[Answer],
     *,
     inputs: Sequence[str],
     added: Sequence[Added],
@@ -210,7 +206,8 @@ def write_answered(
     Args:
         path: the file as it was given.
         out: its ending says in which format.
-        folder: of `read_unlabelled`, with the answers to all of its rows in it, too.
+        folder: of `read_unlabelled`.
+        answers: to all of its rows.
         inputs: the columns that were read, for what is shown of wrong rows.
         added: the columns of the answers.
         limits: as the file was read with.
@@ -225,7 +222,7 @@ def write_answered(
         source = _as_given(path, folder, Path(work), limits, progress)
         names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]
-        answers, rows, answered = answers_in(folder / ANSWERS), 0, 0
+        remaining, rows, answered = iter(answers), 0, 0
         worst: list[tuple[float, int, WrongRow]] = []
         writer = writer_of(out, source, path, names, added, escaped)
         try:
@@ -234,7 +231,7 @@ def write_answered(
                     batch.column(ROW if name == FILE and source.kind == "image" else name).to_pylist()
                     for name in names
                 ]
-                of_batch = list(islice(answers, len(batch)))
+                of_batch = list(islice(remaining, len(batch)))
                 writer.write(list(zip(*columns, strict=True)), source.originals, of_batch)
                 read = [columns[names.index(name)] for name in inputs if name in names]
                 numbers = batch.column(0).to_pylist()
@@ -263,7 +260,7 @@ def write_answered_in_child(
     limits: Limits,
     escaped: bool = False,
 ) -> Written:
-    """`write_answered` in a child with limits, which reads the file once more."""
+    """`write_answered` in a child with limits, which reads the file once more, and the folder's answers."""
     columns = [(one.field, one.name, one.type.__name__) for one in added]
     found = intake.read_in_child(
         _write, str(path), str(out), str(folder), list(inputs), columns, asdict(limits), escaped,
@@ -285,8 +282,8 @@ def _write(  # noqa: PLR0917 - a child's arguments have no names
     types = {"str": str, "float": float, "bool": bool}
     added = [Added(field, name, types[kind]) for field, name, kind in columns]
     written = write_answered(
-        Path(path), Path(out), Path(folder), inputs=inputs, added=added, limits=Limits(**limits),
-        escaped=escaped, progress=progress,
+        Path(path), Path(out), Path(folder), answers_in(Path(folder, ANSWERS)), inputs=inputs, added=added,
+        limits=Limits(**limits), escaped=escaped, progress=progress,
     )  # fmt: skip
     return asdict(written)
 

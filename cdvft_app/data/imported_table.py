@@ -31,8 +31,6 @@ from cdvft_app.settings.environment import data_folder
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    pass
-
 FACTS = "facts.json"
 # What readers of files import, whose own memory does not count.
 READERS = (
@@ -78,19 +76,23 @@ def import_file(
         if path.is_dir():
             with packed(path, limits) as whole:
                 return import_file(whole, limits, progress)
-        size = path.stat().st_size
         if not path.is_file():
             raise DataRefused(f"“{path.name}” is no file. Give a CSV, TSV, JSONL or Parquet file, or a zip.")
-        if size > limits.file_bytes:
-            raise DataRefused(
-                f"“{path.name}” has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} MB are "
-                "taken."
-            )
+        require_size(path, limits)
         sha256 = sha256_of(path)
         kept = find(sha256)
         return kept or _read(path, sha256, limits, progress)
     except OSError as error:
         raise DataRefused(f"“{path.name}” cannot be read or kept: {error.strerror or error}.") from None
+
+
+def require_size(path: Path, limits: Limits) -> None:
+    """`DataRefused` where the file has more bytes than are taken."""
+    size = path.stat().st_size
+    if size > limits.file_bytes:
+        raise DataRefused(
+            f"“{path.name}” has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} MB are taken."
+        )
 
 
 def import_in_child(

@@ -442,7 +442,7 @@ class JudgedRace:
 
     @property
     def advice(self) -> str:
-        """What to take of it: the cheapest of those that are not shown to be behind another.
+        """What to take: of those not shown to be behind another, the one that trains the fewest numbers.
 
         Empty where of no pair it is known how sure their difference is.
         """
@@ -458,10 +458,10 @@ class JudgedRace:
         left = [point for point in placed if point.label not in behind]
         if not left:  # each is behind another, in a circle
             return ""
-        cheapest = min(left, key=_numbers)
+        smallest = min(left, key=_numbers)
         return verdict_text.advice(
-            cheapest.label,
-            others=[point.label for point in left if point is not cheapest],
+            smallest.label,
+            others=[point.label for point in left if point is not smallest],
             behind=[point.label for point in placed if point.label in behind],
         )
 

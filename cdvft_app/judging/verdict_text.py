@@ -49,8 +49,8 @@ SENTENCES = {
     "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
-    "take enough": "{who} is enough: no method is shown to be better, and it is the cheapest.",
-    "take left": "Take {who}: {behind} {are} behind, and of the others it is the cheapest.",
+    "take enough": "{who} is enough: no method is shown to be better, and it trains the fewest numbers.",
+    "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
     "take only": "Take {who}: {behind} {are} behind.",
     "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
 }
@@ -135,11 +135,11 @@ def sentence(verdict: Verdict) -> str:
     return " ".join(filter(None, [result(verdict), settled_by(verdict), *basis(verdict)]))
 
 
-def advice(cheapest: str, others: Sequence[str], behind: Sequence[str]) -> str:
-    """What to take: the cheapest of a race, of the others that are not behind; and which ones are."""
+def advice(smallest: str, others: Sequence[str], behind: Sequence[str]) -> str:
+    """What to take: the method of fewest trained numbers among those not behind, and which are behind."""
     key = ("only" if not others else "left") if behind else "enough"
     are = joined([*behind]) if behind else ""
-    return SENTENCES[f"take {key}"].format(who=cheapest, behind=are, are="are" if len(behind) > 1 else "is")
+    return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are="are" if len(behind) > 1 else "is")
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:

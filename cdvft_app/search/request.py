@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -68,7 +68,7 @@ class SearchRequest(Varied):
         """How many trials each method has at most; of a grid all of its points."""
         if not self.grid:
             return [self.trials] * len(self.base.methods)
-        return [len(list(product(*self.space(place).values()))) for place in range(len(self.base.methods))]
+        return [math.prod(map(len, self.space(place).values())) for place in range(len(self.base.methods))]
 
     def space(self, place: int) -> dict[str, list[Any]]:
         """By setting of the method at this place of the race: all its values, of the rate the two ends."""

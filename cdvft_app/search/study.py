@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FOLDER = "searches"  # in the store's folder: a journal of Optuna's a search, named by its group
 RUN, PRUNED = "run", "pruned_at"  # what is noted of a trial: its run's id; the step at which it was given up
-LOCK = ".advancing"
+LOCK, ENDED = ".advancing", ".ended"  # beside the journal: who advances it; that each budget was spent
 BEGINNING_SECONDS = 60.0  # within which a new search's first run comes into the history
 WARM_UP_TRIALS = 3  # none is pruned against fewer
 
@@ -143,6 +143,9 @@ def begin(
 def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRecord | None:
     """Tell how runs ended, and make the next one: queued, or with `process` trained by it at once.
 
+    That a search has ended is noted beside its journal, which is then read no more: a store keeps many, and
+    each takes Optuna its time.
+
     Returns:
         The new run; None where the group is no search, a run of it goes on or waits to be resumed, or every
         method has had its budget.
@@ -156,12 +159,16 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
             if time.time() - file.stat().st_mtime > BEGINNING_SECONDS:
                 _forget(file)
             return None
+        ended = Path(f"{file}{ENDED}")
+        if ended.exists():
+            return None
         search = load(store, group_id)
         assert search is not None
         if not tell(store, search, runs):
             return None
         place = _next_place(search, runs)
         if place is None:
+            ended.touch()
             return None
         trial = _ask(search, place)
         settings = resolve(search.request.propose(place, trial)).settings

@@ -183,12 +183,20 @@ def _reads_same_tensor(one: Shape, other: Shape) -> bool:
 
 def blocks(layers: tuple[Shape, ...]) -> list[str]:
     """The numbered blocks that the layers are in, in order."""
-    return list(dict.fromkeys(_block(shape.name) for shape in layers if _block(shape.name)))
+    return [*_by_block(layers)]
 
 
 def in_blocks(layers: tuple[Shape, ...]) -> list[list[Shape]]:
     """The layers of each numbered block."""
-    return [[one for one in layers if _block(one.name) == block] for block in blocks(layers)]
+    return [*_by_block(layers).values()]
+
+
+def _by_block(layers: tuple[Shape, ...]) -> dict[str, list[Shape]]:
+    found: dict[str, list[Shape]] = {}
+    for shape in layers:
+        if block := _block(shape.name):
+            found.setdefault(block, []).append(shape)
+    return found
 
 
 def _parent(shape: Shape) -> str:

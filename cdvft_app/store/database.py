@@ -270,7 +270,7 @@ class Database:
                 reusable = False  # one that was opened on a read-only disk stays read-only
                 raise
             finally:
-                if reusable and not self._immutable:
+                if reusable:
                     self._idle.append(connection)
                 else:
                     connection.close()

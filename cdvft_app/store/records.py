@@ -35,7 +35,7 @@ from pydantic_core import from_json
 
 from cdvft_app import events
 from cdvft_app.methods import METHODS, labels
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import ALL_STEPS, RunSettings
 from cdvft_app.store import states
 from cdvft_app.store.states import RunState
 
@@ -120,6 +120,7 @@ MAX_STEPS = 10**9
 MAX_TIME = 2 * 10**11  # seconds since 1970: the year 8307, which any calendar can show
 MAX_SECONDS = 10**10
 MAX_JSON = 2_000_000  # characters of settings, of a result, of a row
+MAX_REMEMBERED = 10_000  # characters of a run's row whose record is kept in memory; most have 2,000
 
 
 def _require_object(text: str) -> str:
@@ -421,7 +422,15 @@ _UNREADABLE = {
 
 
 def record(columns: Mapping[str, Any]) -> RunRecord:
-    """The record of a row of `runs`; whatever the row holds."""
+    """The record of a row of `runs`, whatever the row holds. Equal rows share one, so nobody changes it."""
+    is_usual = sum(len(one) for one in columns.values() if isinstance(one, str | bytes)) <= MAX_REMEMBERED
+    read = _record if is_usual else _record.__wrapped__
+    return read(tuple(columns), *columns.values())
+
+
+@lru_cache(maxsize=2048)
+def _record(names: tuple[str, ...], *of_row: Any) -> RunRecord:
+    columns = dict(zip(names, of_row, strict=True))
     facts, defect = _facts(columns)
     settings, settings_defect = _settings(facts.settings)
     if settings is None:
@@ -458,7 +467,10 @@ def _facts(columns: Mapping[str, Any]) -> tuple[RunFacts, str | None]:
 def _settings(text: str) -> tuple[RunSettings | None, str | None]:
     """The settings as far as this version knows them, and what is wrong with them."""
     try:
-        return RunSettings.model_validate_json(text), None
+        settings = RunSettings.model_validate_json(text)
+        if "keep" not in settings.model_fields_set:  # of a version that always kept the last step, of all
+            settings = settings.model_copy(update={"keep": "last", **ALL_STEPS})
+        return settings, None
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
     if any(one["type"] != "extra_forbidden" for one in problems):

@@ -72,16 +72,19 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
 def test_on_a_phone_the_growths_legend_has_a_line_a_method(visit: Visit) -> None:
     size = {"width": 390, "height": 844}
     page = visit("?tab=compare&page=growth", ready="#growth .readout li b", viewport=size)
-    lines = page.locator("#growth .readout li").all()
+    # In one look: the numbers are drawn anew once they are measured.
+    lines = page.locator("#growth .readout li").evaluate_all(
+        """(lines) => lines.map((line) => {
+          const parts = [...line.children].map((part) => part.getBoundingClientRect());
+          const middles = parts.filter(({ height }) => height).map(({ top, bottom }) => (top + bottom) / 2);
+          const end = Math.round(line.querySelector("b").getBoundingClientRect().right);
+          return { text: line.innerText, middles, end };
+        })"""
+    )
     assert len(lines) > 2
     for line in lines:
-        middles = line.evaluate(
-            """(line) => [...line.children].map((part) => part.getBoundingClientRect())
-                 .filter(({ height }) => height).map(({ top, bottom }) => (top + bottom) / 2)"""
-        )
-        assert max(middles) - min(middles) < 4, line.inner_text()
-    ends = {round(line.locator("b").evaluate("(b) => b.getBoundingClientRect().right")) for line in lines}
-    assert len(ends) == 1, "numbers stand one under the other"
+        assert max(line["middles"]) - min(line["middles"]) < 4, line["text"]
+    assert len({line["end"] for line in lines}) == 1, "numbers stand one under the other"
 
 
 def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Visit) -> None:

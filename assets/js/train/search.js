@@ -7,13 +7,14 @@ import { draw } from "../shared/plotly.js";
 import { polling } from "../shared/polling.js";
 import { asked, keep } from "../shared/router.js";
 import { isShown, whenShown } from "../shared/shown.js";
+import { stopAndGoOn } from "../shared/stop_and_go_on.js";
 import { table } from "../shared/table.js";
 
-/** @import { Done, SearchAnswer, SearchedMethod, SearchFigure, SearchFixed, SearchShown, SearchView } from "../payloads.js" */
+/** @import { SearchAnswer, SearchedMethod, SearchFigure, SearchFixed, SearchShown, SearchView } from "../payloads.js" */
 /** @import { Figure } from "../shared/plotly_types.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
+/** @import { Act } from "../shared/stop_and_go_on.js" */
 
-/** @typedef {Ask<{group: string | null, token: string}, Done>} Act */
 /**
  * @typedef {object} SearchServer
  * @property {Ask<{group: string | null, token: string, known: string | null}, SearchAnswer>} search
@@ -29,8 +30,16 @@ const WAITS = "Stopped: Go on resumes the trial that was cut off, and the search
 /** @param {Part<SearchView, SearchFixed, SearchServer>} part */
 export function mount({ element, props, server, trigger, life }) {
   const status = h("p", { class: "status", role: "status" });
-  const stop = textButton("Stop the search", () => act(server.stop), { hidden: true });
-  const goOn = textButton("Go on", () => act(server.go_on), { hidden: true });
+  const { stop, goOn } = stopAndGoOn({
+    stops: "Stop the search",
+    server,
+    whose: () => ({ group, token: props.value.token }),
+    place: status,
+    look: () => {
+      known = null;
+      return poll.now();
+    },
+  });
   const race = textButton("Race the best of each", () => trigger("race_best", {}), {
     hidden: true,
     title: "Fills the form with what was found; Start then races on all rows",
@@ -98,21 +107,6 @@ export function mount({ element, props, server, trigger, life }) {
     lost: (away) => away && setText(status, AWAY),
     looked: () => isShown(element),
   });
-
-  /** @param {Act} call */
-  async function act(call) {
-    stop.disabled = goOn.disabled = true;
-    let error;
-    try {
-      error = (await call({ group, token: props.value.token })).error;
-    } catch {
-      error = "The server did not answer; try again in a moment.";
-    }
-    stop.disabled = goOn.disabled = false;
-    known = null;
-    await poll.now();
-    if (error) setText(status, error);
-  }
 
   /** @param {string | null} next */
   function watchGroup(next) {

@@ -16,13 +16,12 @@ from cdvft_app.ui.compare.form import (
     MATCHES,
     NUMBERS,
     PRECISIONS,
-    SIZES,
     START,
     WORDS,
     fields_of,
     model_choices,
 )
-from cdvft_app.ui.shared.form import stands_for, text
+from cdvft_app.ui.shared.form import SIZES, stands_for, text
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.state import AppState
 

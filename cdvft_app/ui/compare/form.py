@@ -15,11 +15,10 @@ from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import words
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
-from cdvft_app.ui.shared.form import OWN, number
+from cdvft_app.ui.shared.form import OWN, SIZES, number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
-SIZES = tuple(name for name, one in OWN.items() if one.size)
 NUMBERS = (*SIZES, "batch", "sequence", "image_size")
 CHOICES = ("device", "precision", "aim")
 FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention", *CHOICES, "gradient_checkpointing")

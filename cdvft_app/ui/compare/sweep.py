@@ -21,10 +21,9 @@ from cdvft_app.methods.flat import FLAT
 from cdvft_app.prediction import Prediction, admit
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.compare.form import SIZES
 from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
-from cdvft_app.ui.shared.form import stands_for, with_titles
+from cdvft_app.ui.shared.form import SIZES, stands_for, with_titles
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.quiet import QUIET

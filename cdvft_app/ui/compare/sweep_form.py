@@ -9,8 +9,7 @@ from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import RaceRequest, words
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
-from cdvft_app.ui.compare.form import SIZES
-from cdvft_app.ui.shared.form import OWN, number
+from cdvft_app.ui.shared.form import OWN, SIZES, number
 
 LISTS = (*SIZES, "learning_rates", "seeds")
 BUDGET = ("train_examples", "epochs", "evaluation_examples")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,11 @@ import gradio as gr
 from cdvft_app.figures import palette
 from cdvft_app.payloads.compare import SweepAnswer, SweepView
 from cdvft_app.payloads.shared import Done
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import recorded, results
-from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.shared.actions import resume_one
+from cdvft_app.ui.shared.actions import act_on_group, resume_one, runs_of_group
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.state import AppState
 
 
@@ -30,7 +27,7 @@ def sweep(app: AppState, request: object) -> SweepAnswer:
     request = request if isinstance(request, dict) else {}
     if "recorded" in request:
         return {"shown": recorded.shown(request["recorded"])}
-    runs = _runs(app, request.get("group"))
+    runs = runs_of_group(app, request.get("group"))
     if not runs:
         return {"missing": True}
     ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
@@ -42,38 +39,17 @@ def sweep(app: AppState, request: object) -> SweepAnswer:
 def stop(app: AppState, request: object) -> Done:
     """{"group", "token"}: stop all runs that wait or train, if the token owns the sweep."""
     # From the last to the first: else the worker would start the next run while this one is being stopped.
-    return _each(app, request, UNFINISHED, app.queue.stop, backwards=True)
+    return act_on_group(app, request, lambda runs: reversed(_in_state(runs, UNFINISHED)), app.queue.stop)
 
 
 def go_on(app: AppState, request: object) -> Done:
     """{"group", "token"}: queue all runs again that ended early, if the token owns the sweep."""
     ended_early = [state for state in FINAL if state not in SETTLED]
-    return _each(app, request, ended_early, partial(resume_one, app))
+    return act_on_group(app, request, lambda runs: _in_state(runs, ended_early), partial(resume_one, app))
 
 
-def _each(
-    app: AppState,
-    request: object,
-    states: Sequence[RunState],
-    act: Callable[[str, str], None],
-    backwards: bool = False,
-) -> Done:
-    request = request if isinstance(request, dict) else {}
-    token = request.get("token")
-    runs = _runs(app, request.get("group"))
-    if not runs or not isinstance(token, str):
-        return {"error": "There is no such sweep, or the request carries no token; reload the page."}
-    try:
-        for run in reversed(runs) if backwards else runs:
-            if run.state in states:
-                act(run.id, token)
-    except (InvalidChoice, StoreError, QueueFull) as error:
-        return {"error": with_titles(str(error))}
-    return {"error": None}
-
-
-def _runs(app: AppState, group_id: object) -> list[RunRecord]:
-    return [run for run in app.store.group(group_id) if run.sweep]
+def _in_state(runs: Sequence[RunRecord], states: Collection[RunState]) -> list[RunRecord]:
+    return [run for run in runs if run.state in states]
 
 
 def chosen(group_id: str | None, token: str) -> SweepView:

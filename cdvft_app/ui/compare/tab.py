@@ -22,7 +22,6 @@ from cdvft_app.ui.compare.controls import lay_out
 from cdvft_app.ui.compare.form import (
     FIELDS,
     LABELS,
-    SIZES,
     START,
     cost_request,
     fields_of,
@@ -31,7 +30,7 @@ from cdvft_app.ui.compare.form import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.form import with_titles
+from cdvft_app.ui.shared.form import SIZES, with_titles
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import refusal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +13,9 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
+from cdvft_app.payloads.shared import Done
 from cdvft_app.prediction import admit, admit_again
-from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -49,9 +50,7 @@ def submit(
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = plans_of(app, request, token)
-    predictions = app.predict(plans)
-    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
-    promised = [made.as_json() if made else None for made in predictions]
+    promised = forecasts_of(app, plans)
     chosen = [plan.settings for plan in plans]
     counted_for = visitor()
     run_ids = app.queue.submit(
@@ -75,12 +74,28 @@ def plans_of(app: AppState, request: RaceRequest, token: str) -> list[Plan]:
         InvalidChoice, StoreError: with a sentence.
     """
     request = pin_dataset_commit(request)
-    if not request.target_modules:
-        describe_chosen_model(request.model, request.recipe)
-    plans = [catalog.resolve(settings) for settings in request.runs()]
-    require_own(app.store, request.data, token)
+    return plans_of_runs(app, request, request.runs(), token)
+
+
+def plans_of_runs(app: AppState, base: RaceRequest, runs: Sequence[RunSettings], token: str) -> list[Plan]:
+    """The same for runs that vary the race `base`, whose dataset's commit is pinned."""
+    if not base.target_modules:
+        describe_chosen_model(base.model, base.recipe)
+    plans = [catalog.resolve(settings) for settings in runs]
+    require_own(app.store, base.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
     return plans
+
+
+def forecasts_of(app: AppState, plans: Sequence[Plan]) -> list[dict[str, Any] | None]:
+    """What each plan will take, as far as it can be told.
+
+    Raises:
+        InvalidChoice: it does not fit here; with a sentence.
+    """
+    predictions = app.predict(plans)
+    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
+    return [made.as_json() if made else None for made in predictions]
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:
@@ -117,6 +132,27 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     require_in_reach([plan.model, plan.dataset])
     admit_again(run, plan, app.store, app.queue.max_seconds)
     app.queue.resume(run_id, token, visitor())
+
+
+def runs_of_group(app: AppState, group_id: object) -> list[RunRecord]:
+    """The runs of a sweep or a search; none where it is neither."""
+    return [run for run in app.store.group(group_id) if run.sweep]
+
+
+def act_on_group(
+    app: AppState,
+    request: object,
+    choose: Callable[[list[RunRecord]], Iterable[RunRecord]],
+    act: Callable[[str, str], None],
+) -> Done:
+    """Act on those runs of the request's {"group", "token"} that are chosen of its runs."""
+    asked = request if isinstance(request, dict) else {}
+    token, runs = asked.get("token"), runs_of_group(app, asked.get("group"))
+    if not runs or not isinstance(token, str):
+        return {
+            "error": "There is no such sweep or search, or the request carries no token; reload the page."
+        }
+    return {"error": _each(app, [run.id for run in choose(runs)], token, act)}
 
 
 def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Executor) -> str | None:
@@ -181,7 +217,7 @@ def _acted_on(store: RunStore, ids: Sequence[str], token: str) -> list[RunRecord
     return [run for run in runs if store.owner(run.id, token)] or runs
 
 
-def _each(app: AppState, ids: Any, token: str, act: Any) -> str | None:
+def _each(app: AppState, ids: Iterable[str], token: str, act: Callable[[str, str], None]) -> str | None:
     for run_id in ids:
         try:
             act(run_id, token)

@@ -11,28 +11,30 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import pin_dataset_commit
-from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.costs.quantities import duration
-from cdvft_app.data.library import is_own, require_own
+from cdvft_app.data.library import is_own
 from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
 from cdvft_app.judging.verdict_text import counted
-from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.shared import Done
 from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView
-from cdvft_app.prediction import Prediction, admit
+from cdvft_app.prediction import Prediction
 from cdvft_app.search import SearchRequest, parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RaceRequest
-from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import form, form_address
-from cdvft_app.ui.shared.actions import resume_one
+from cdvft_app.ui.shared.actions import (
+    act_on_group,
+    forecasts_of,
+    plans_of_runs,
+    resume_one,
+    runs_of_group,
+)
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
@@ -45,14 +47,13 @@ ABOUT = (
     "Searches the learning rate of each method of the race, and what else is given here, on training rows "
     "that are held out for it. Rows for evaluation are not looked at. Each method has the same budget."
 )
-SIZES = tuple(name for name, (key, own) in FLAT.items() if METHODS[key].settings()[own].size)
 WORDS: dict[str, tuple[str, str]] = {
     "trials": (
         "Trials a method",
         "4 are drawn at random; each later one learns from those before.",
     ),
     "seconds": ("Seconds of training a method", "Whichever ends first. Empty: no limit."),
-    **{name: (form.LABELS[name], "Values to try, with commas. Empty: as above.") for name in SIZES},
+    **{name: (form.LABELS[name], "Values to try, with commas. Empty: as above.") for name in form.SIZES},
     "epochs": ("Epochs to try", "With commas; of one method alone. Empty: as above."),
     "target_modules": (
         "Layers to try",
@@ -84,7 +85,7 @@ def search_form() -> SearchForm:
                 info=hint,
                 elem_id=f"search-{name}",
                 elem_classes=["setting"],
-                visible=name not in SIZES or FLAT[name][0] in form.START["methods"],
+                visible=name not in form.SIZES or FLAT[name][0] in form.START["methods"],
                 max_lines=1,
                 max_length=MAX_TYPED,
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
@@ -146,9 +147,9 @@ def connect(
     gr.on([asked.fold.expand, *(one.change for one in fields)], promise, everything, told, **QUIET)
 
     def show_sizes(chosen: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in chosen) for name in SIZES]
+        return [gr.update(visible=FLAT[name][0] in chosen) for name in form.SIZES]
 
-    methods.change(show_sizes, methods, [asked.fields[name] for name in SIZES], **QUIET)
+    methods.change(show_sizes, methods, [asked.fields[name] for name in form.SIZES], **QUIET)
 
     def begun(own_token: str, *given: Any) -> tuple[Any, Any, str]:
         own_token = token_of(own_token)
@@ -172,7 +173,7 @@ def request(race: RaceRequest, typed: Mapping[str, Any]) -> SearchRequest:
     racing = {method.key for method in race.methods}
     for name, given in typed.items():
         text = str(given or "").strip()
-        if not text or (name in SIZES and FLAT[name][0] not in racing):
+        if not text or (name in form.SIZES and FLAT[name][0] not in racing):
             continue
         if name in ("trials", "seconds"):
             values[name] = form.number(text)
@@ -194,32 +195,27 @@ def start_search(app: AppState, asked: SearchRequest, token: str) -> str:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     asked = asked.model_copy(update={"base": pin_dataset_commit(asked.base)})
-    if not asked.base.target_modules:
-        describe_chosen_model(asked.base.model, asked.base.recipe)
-    plans = _plans(asked)
-    require_own(app.store, asked.base.data, token)
-    require_in_reach([plans[0].model, plans[0].dataset])
-    predictions = app.predict(plans)
-    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
+    plans = plans_of_runs(app, asked.base, asked.middle(), token)
+    _require_values(asked)
     return app.queue.submit_search(
         asked,
         token,
         f"Search: {plans[0].title}",
-        forecasts=[made.as_json() if made else None for made in predictions],
+        forecasts=forecasts_of(app, plans),
         visitor=visitor(),
     )
 
 
-def _plans(asked: SearchRequest) -> list[Plan]:
-    """One of each method; `InvalidChoice` where any value that is searched cannot be."""
+def _require_values(asked: SearchRequest) -> None:
+    """`InvalidChoice` where a value that is searched cannot be."""
     for settings in asked.every_value():
         catalog.resolve(settings)
-    return [catalog.resolve(settings) for settings in asked.middle()]
 
 
 def _promise(app: AppState, asked: SearchRequest) -> str:
     """How many trials, and how long all of them take at most."""
-    plans = _plans(asked)
+    _require_values(asked)
+    plans = [catalog.resolve(settings) for settings in asked.middle()]
     predictions: list[Prediction | None] = app.predict(plans)
     budgets = asked.budgets()
     trials = f"<b>{escape(counted(sum(budgets), 'trial'))}</b>, one after the other"
@@ -240,13 +236,15 @@ def _in_words(error: Exception) -> str:
 def search(app: AppState, request: object) -> SearchAnswer:
     """{"group", "token", "known"}: a search as it is now, unless the page has it as of `known`."""
     asked = request if isinstance(request, dict) else {}
-    runs = _runs(app, asked.get("group"))
-    found = study.load(app.store, runs[0].group_id) if runs else None
-    if found is None:
+    runs = runs_of_group(app, asked.get("group"))
+    if not runs or study.path(app.store, runs[0].group_id) is None:
         return {"missing": True}
     steps = ",".join(f"{run.position}{run.state}{_evaluations(run)}" for run in runs)
     answer: SearchAnswer = {"mine": app.store.owner(runs[0].id, asked.get("token")), "known": steps}
-    return answer if asked.get("known") == steps else {**answer, "shown": _shown(app, found, runs)}
+    if asked.get("known") == steps:
+        return answer
+    found = study.load(app.store, runs[0].group_id)
+    return {"missing": True} if found is None else {**answer, "shown": _shown(app, found, runs)}
 
 
 def _evaluations(run: RunRecord) -> str:
@@ -272,14 +270,14 @@ def _shown(app: AppState, found: study.Search, runs: Sequence[RunRecord]) -> Sea
 
 def stop(app: AppState, request: object) -> Done:
     """{"group", "token"}: stop the trial that trains, if the token owns the search, which then waits."""
-    return _each(app, request, lambda run: run.state in UNFINISHED, app.queue.stop)
+    return act_on_group(
+        app, request, lambda runs: [run for run in runs if run.state in UNFINISHED], app.queue.stop
+    )
 
 
 def go_on(app: AppState, request: object) -> Done:
     """{"group", "token"}: resume the trial that was stopped or cut off; the search then goes on."""
-    asked = request if isinstance(request, dict) else {}
-    cut_off = {run.id for run in _cut_off(app, _runs(app, asked.get("group")))}
-    return _each(app, request, lambda run: run.id in cut_off, partial(resume_one, app))
+    return act_on_group(app, request, partial(_cut_off, app), partial(resume_one, app))
 
 
 def _cut_off(app: AppState, runs: Sequence[RunRecord]) -> list[RunRecord]:
@@ -291,32 +289,10 @@ def _cut_off(app: AppState, runs: Sequence[RunRecord]) -> list[RunRecord]:
     return [run for run in early if not study.is_given_up(found, run.id)]
 
 
-def _each(
-    app: AppState,
-    request: object,
-    which: Callable[[RunRecord], bool],
-    act: Callable[[str, str], None],
-) -> Done:
-    asked = request if isinstance(request, dict) else {}
-    token, runs = asked.get("token"), _runs(app, asked.get("group"))
-    if not runs or not isinstance(token, str):
-        return {"error": "There is no such search, or the request carries no token; reload the page."}
-    try:
-        for run in filter(which, runs):
-            act(run.id, token)
-    except (InvalidChoice, StoreError, QueueFull) as error:
-        return {"error": form.with_titles(str(error))}
-    return {"error": None}
-
-
-def _runs(app: AppState, group_id: object) -> list[RunRecord]:
-    return [run for run in app.store.group(group_id) if run.sweep]
-
-
 def best_of(app: AppState, view: object, token: str) -> dict[str, Any] | None:
     """The form's values for a race of each method's best; None where there is none yet."""
     group_id = view.get("group") if isinstance(view, dict) else None
-    runs = _runs(app, group_id)
+    runs = runs_of_group(app, group_id)
     found = study.load(app.store, runs[0].group_id) if runs else None
     best = study.best_runs(app.store, found) if found else []
     if not best:

@@ -48,20 +48,22 @@ def test_what_is_exported_has_no_complex_number(layer: Layer) -> None:
 
 
 def test_onnx_gives_the_same_numbers(layer: Layer, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx.reference")
+    from onnx.reference import ReferenceEvaluator
+
     x = layer.problem.ours[0].detach()
     torch.onnx.export(layer, (x,), str(tmp_path / "layer.onnx"), dynamo=False, input_names=["x"])
-    (found,) = onnx.ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, {"x": (2 * x).numpy()})
+    (found,) = ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, {"x": (2 * x).numpy()})
     torch.testing.assert_close(torch.from_numpy(found), layer(2 * x).detach(), rtol=1e-4, atol=1e-4)
 
 
 def test_onnxruntime_gives_the_same_numbers(layer: Layer, tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    from onnxruntime import InferenceSession
+
     x = layer.problem.ours[0].detach()
     program = torch.onnx.export(layer, (x,), dynamo=True, verbose=False)
     assert program is not None
     program.save(str(tmp_path / "layer.onnx"))
-    session = runtime.InferenceSession(str(tmp_path / "layer.onnx"), providers=["CPUExecutionProvider"])
+    session = InferenceSession(str(tmp_path / "layer.onnx"), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {session.get_inputs()[0].name: (2 * x).numpy()})
     torch.testing.assert_close(torch.from_numpy(found), layer(2 * x).detach(), rtol=1e-5, atol=1e-5)
 

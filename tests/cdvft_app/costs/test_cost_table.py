@@ -73,6 +73,15 @@ def test_a_row_says_what_it_counted_and_goes_into_json():
     assert found["full"]["frozen_backward_flops_per_step"] > found["lora"]["frozen_backward_flops_per_step"]
 
 
+def test_what_somebody_does_to_a_row_is_in_nobody_elses():
+    request = parse_cost({"model": "roberta-base", "methods": ["cdvft"]})
+    (first,) = cost_table(request)
+    before = json.dumps(first)
+    first["targets"].append("mine")
+    first["setting"]["m"] = 99
+    assert json.dumps(cost_table(request)[0]) == before
+
+
 @pytest.mark.parametrize(
     ("choices", "sequence"),
     [

@@ -43,10 +43,9 @@ def answered(tmp_path: Path):
         folder = tmp_path / f"read for {name}"
         folder.mkdir()
         read_unlabelled(file, folder, LIMITS)
-        Answers(folder / ANSWERS, {"run": "1"}).add(answers)
         out = tmp_path / name
         write.written = write_answered(
-            file, out, folder, inputs=inputs, added=added, limits=LIMITS, **options
+            file, out, folder, answers, inputs=inputs, added=added, limits=LIMITS, **options
         )
         return out
 

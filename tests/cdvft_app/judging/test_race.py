@@ -83,15 +83,16 @@ def priced(wrong, **numbers):
     )
 
 
-def test_the_cheapest_is_enough_where_no_method_is_shown_to_be_better():
+def test_what_trains_the_fewest_numbers_is_enough_where_no_method_is_shown_to_be_better():
     race = priced({"head": 12, "cdvft": 11, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
-    assert race.advice == "Head only is enough: no method is shown to be better, and it is the cheapest."
+    said = "Head only is enough: no method is shown to be better, and it trains the fewest numbers."
+    assert race.advice == said
 
 
 def test_what_is_behind_is_not_taken_however_cheap_it_is():
     race = priced({"head": 40, "cdvft": 11, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
     assert race.advice == (
-        "Take CDVFT m\u00a0=\u00a02: Head only is behind, and of the others it is the cheapest."
+        "Take CDVFT m\u00a0=\u00a02: Head only is behind, and of the others it trains the fewest numbers."
     )
     race = priced({"head": 70, "cdvft": 40, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
     assert race.advice.startswith("Take LoRA r\u00a0=\u00a08: ") and race.advice.endswith("are behind.")

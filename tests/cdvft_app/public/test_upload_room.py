@@ -11,8 +11,9 @@ from cdvft_app.public import uploads
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, tmp_path_factory, monkeypatch):
     """100 bytes from two hours ago and 200 from now, on a server that keeps 500 for an hour."""
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path_factory.mktemp("home")))
     for name, value in (("PUBLIC", "1"), ("UPLOAD_BYTES", "500"), ("UPLOAD_HOURS", "1")):
         monkeypatch.setenv(f"CDVFT_{name}", value)
     for name, size, age in (("old", 100, 7200), ("new", 200, 0)):

@@ -145,6 +145,22 @@ def test_a_search_goes_on_in_the_next_program(begin, store, trainer):
     assert len(trainer.trained) == 4
 
 
+def test_a_start_reads_no_journal_of_a_search_that_has_ended(begin, store, trainer, caplog):
+    """A journal that cannot be read is complained of, where it is read."""
+    queue, over = begin(SEARCH | {"trials": 2})
+    ended(store, over, 2)
+    assert study.advance(store, over) is None, "there is no trial left to propose"
+    queue.close()
+    queue, due = begin(SEARCH | {"trials": 2}, start=False)
+    train_run(store, store.leases.next("a program that is gone"), trainer, StopConditions())
+    for group_id in (over, due):
+        study.path(store, group_id).write_bytes(b"damaged\n")
+    (other,) = queue.submit([RunSettings(method={"method": "cdvft", "learning_rate": 0.01})], "mine")
+    queue.start()
+    wait_for(lambda: store.state(other) == "finished", 20)
+    assert [one.group_id for one in caplog.records if hasattr(one, "group_id")] == [due]
+
+
 def test_the_same_seed_proposes_the_same_whoever_asks(begin, store, trainer, tmp_path):
     _, first = begin(SEARCH | {"trials": 6})
     ended(store, first, 6)

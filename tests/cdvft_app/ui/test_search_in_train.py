@@ -113,8 +113,8 @@ def test_only_its_owner_stops_it_and_goes_on(app: AppState) -> None:
 @pytest.mark.parametrize("asks", [None, 3, {}, {"group": ["x"]}, {"group": "../../etc"}, {"group": "0" * 32}])
 def test_nonsense_is_answered(app: AppState, asks: object) -> None:
     assert search(app, asks) == {"missing": True}
-    assert "There is no such search" in stop(app, asks)["error"]
-    assert "There is no such search" in go_on(app, asks)["error"]
+    assert "There is no such sweep or search" in stop(app, asks)["error"]
+    assert "There is no such sweep or search" in go_on(app, asks)["error"]
     assert best_of(app, asks, "mine") is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from types import SimpleNamespace
 
 import gradio as gr
@@ -13,6 +14,7 @@ from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import token_hash, viewer_key
 from cdvft_app.store.records import UnknownRun
+from cdvft_app.store.runs import RunStore
 from cdvft_app.ui import api
 from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.server import standing
@@ -72,6 +74,31 @@ def test_the_cookie_shows_it_too_but_cannot_change_it(app, run, cookie, sees):
         assert not app.store.owner(run.id, token_hash("mine"))
     finally:
         LocalContext.request.reset(token)
+
+
+def test_what_another_program_changes_is_seen_at_the_next_look(app, run):
+    other = RunStore(app.store.root)
+
+    def seen(token):
+        with looking(token):
+            listed = [(race["name"], race["mine"]) for race in races(app.store, {"token": token})["races"]]
+            offered = [name.partition(" · ")[0] for name, _ in finished_races.choices(app.store)]
+            polled = json.loads(poll(app.store, Feed(app.store), {"cursors": {run.id: 0}}).body)["runs"]
+        assert [name for name, _ in listed] == offered == [one["name"] for one in polled]
+        return listed
+
+    assert (seen("mine"), seen("theirs")) == ([("secret name", True)], [])
+    other.set_private(run.id, False, "mine")
+    assert seen("theirs") == [("secret name", False)]
+    other.rename(run.id, "known name", "mine")
+    assert (seen("mine"), seen("theirs")) == ([("known name", True)], [("known name", False)])
+    other.hide(run.id, True)
+    assert (seen("mine"), seen("theirs")) == ([("known name", True)], [])
+    with sqlite3.connect(app.store.root / "history.sqlite") as connection:
+        connection.execute("UPDATE runs SET token_hash = ?", (token_hash("theirs"),))
+    assert (seen("mine"), seen("theirs")) == ([], [("known name", True)])
+    other.remove(run.id)
+    assert (seen("mine"), seen("theirs")) == ([], [])
 
 
 def test_what_it_learned_is_not_asked_or_taken_by_others(app, run):

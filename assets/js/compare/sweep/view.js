@@ -8,12 +8,14 @@ import { polling } from "../../shared/polling.js";
 import { asked, keep } from "../../shared/router.js";
 import { FINAL, STATES } from "../../shared/run_states.js";
 import { isShown, whenShown } from "../../shared/shown.js";
+import { stopAndGoOn } from "../../shared/stop_and_go_on.js";
 import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
-/** @import { Done, SweepAnswer, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
+/** @import { SweepAnswer, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
 /** @import { Ask, Part } from "../../shared/part.js" */
+/** @import { Act } from "../../shared/stop_and_go_on.js" */
 
 /**
  * @typedef {object} SweepServer
@@ -21,7 +23,6 @@ import { SettingsTable } from "./settings_table.js";
  * @property {Act} stop
  * @property {Act} go_on
  */
-/** @typedef {Ask<{group: string | null, token: string}, Done>} Act */
 
 const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may resume them
@@ -38,10 +39,13 @@ export function mount({ element, props, server, life }) {
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
   const bar = progressBar("Sweep");
-  const stop = textButton("Stop the sweep", () => act(server.stop), { hidden: true });
-  const goOn = textButton("Go on", () => act(server.go_on), {
-    hidden: true,
-    title: "Queue the runs again that were stopped or cut off",
+  const { stop, goOn } = stopAndGoOn({
+    stops: "Stop the sweep",
+    goOnTitle: "Queue the runs again that were stopped or cut off",
+    server,
+    whose: () => ({ group, token: props.value.token }),
+    place: status,
+    look: () => poll.now(),
   });
   const back = textButton(
     "Show the recorded sweeps",
@@ -184,20 +188,6 @@ export function mount({ element, props, server, life }) {
     if (group || !shown) return;
     if (status.textContent === READING) setText(status, "");
     drawn(pictures, () => fill(shown));
-  }
-
-  /** @param {Act} call */
-  async function act(call) {
-    stop.disabled = goOn.disabled = true;
-    let error;
-    try {
-      error = (await call({ group, token: props.value.token })).error;
-    } catch {
-      error = "The server did not answer; try again in a moment.";
-    }
-    stop.disabled = goOn.disabled = false;
-    await poll.now();
-    if (error) setText(status, error);
   }
 
   /** @param {string | null} next */
