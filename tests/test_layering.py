@@ -71,6 +71,7 @@ APP = {
     "search": CHOICES | {"events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
+        "results",
         "training",
         "tasks",
         "catalog",
