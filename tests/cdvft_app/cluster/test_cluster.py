@@ -295,11 +295,11 @@ def by_two_processes(folder, asked):
 
 
 def test_a_run_is_shared_by_two_nodes_as_by_two_processes_here(store, queue, halves, tmp_path):
-    asked = REAL.model_copy(update={"seed": REAL.seed + 1})
+    asked = REAL.model_copy(update={"seed": REAL.seed + 1, "keep": "best"})
     (run_id,) = queue.submit([asked], "a")
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
-    assert run.device.endswith("2 processes")
+    assert run.device.endswith("2 processes") and run.result["best_step"] < asked.max_steps
     assert (losses(store, run_id), run.metric) == by_two_processes(tmp_path, asked)
     assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
 

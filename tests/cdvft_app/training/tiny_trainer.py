@@ -33,7 +33,8 @@ def train(settings, emit, should_stop, folder, resume=False):
     model = dataclasses.replace(catalog.get_model("minilm"), source="local", location=location)
     labels = np.arange(48) % 2
     texts = [f"{'film ' * (1 + 5 * number % 7)}{('bad', 'good')[number % 2]}" for number in range(48)]
-    chooses = Split(texts[24:32], labels[24:32]) if settings.keep == "best" else None
+    opposite = Split(texts[24:32], 1 - labels[24:32])  # the best is an early step
+    chooses = opposite if settings.keep == "best" else None
     rows = Rows(
         Split(texts[:32], labels[:32]), Split(texts[32:], labels[32:]), ("bad", "good"), None, chooses
     )
