@@ -34,7 +34,9 @@ def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> di
     from cdvft_app.training.loop import head_learning_rate
     from cdvft_app.training.trainer import train_plan
 
-    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile))
+    plan = resolve(
+        RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile, keep="last")
+    )
     events: list[Any] = []
     times: list[float] = []
 
@@ -79,10 +81,10 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
     from cdvft_app.settings import RunSettings
     from cdvft_app.training.loop import head_learning_rate
 
-    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
+    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed, keep="last"))
     return (
         run["recipe"] == recipe
-        and RunSettings.model_validate(run["settings"]) == plan.settings
+        and RunSettings.model_validate({"keep": "last", **run["settings"]}) == plan.settings
         and run["head_learning_rate"] == head_learning_rate(plan)
         and ("wrong" in run or run["metric_name"] not in ("accuracy", "exact_match"))
     )

@@ -41,7 +41,8 @@ def settings(recipe: str, ratio: float, multiple: float, seed: int, choosing: bo
     rate = float(f"{get_recipe(recipe).learning_rates['cdvft'] * multiple:.3g}")
     method = {"method": "cdvft", "learning_rate": rate, "input_diagonal_lr_ratio": ratio}
     rows = "validation" if choosing else "evaluation"
-    return RunSettings.model_validate({"recipe": recipe, "method": method, "seed": seed, "evaluate_on": rows})
+    chosen = {"recipe": recipe, "method": method, "seed": seed, "evaluate_on": rows, "keep": "last"}
+    return RunSettings.model_validate(chosen)
 
 
 def plan(recipe: str, kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:

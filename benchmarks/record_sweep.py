@@ -56,7 +56,7 @@ SEEDS = {"sentiment": (0, 1, 2), "mnist": (0, 1, 2), "addresses": (0,)}
 def grid(recipe: str, seeds: tuple[int, ...] = ()) -> SweepRequest:
     """All runs of a recipe, with its own seeds or those named."""
     return SweepRequest(
-        base=RaceRequest(recipe=recipe, methods=METHODS[recipe], **BUDGETS[recipe]),
+        base=RaceRequest(recipe=recipe, methods=METHODS[recipe], keep="last", **BUDGETS[recipe]),
         **SIZES[recipe],
         learning_rates=(0.3, 1, 3),
         seeds=seeds or SEEDS[recipe],

@@ -18,7 +18,10 @@ class Preparing:
 
 @dataclass(frozen=True)
 class Started:
-    """All is loaded. Counts are of trainable numbers; the adapter's exclude the classifier head's."""
+    """All is loaded. Counts are of trainable numbers; the adapter's exclude the classifier head's.
+
+    `validation_examples` choose the step that is kept; 0: the last one is.
+    """
 
     total_steps: int
     trainable_parameters: int
@@ -30,6 +33,7 @@ class Started:
     evaluation_examples: int
     metric_name: str
     higher_is_better: bool = True
+    validation_examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluation:
+    """A score on the evaluation rows, or on the `validation` rows that choose the step that is kept.
+
+    `final`: of what is kept, at the step that it is of.
+    """
+
     step: int
     seconds: float
     loss: float
     metric_name: str
     metric: float
     final: bool = False
+    validation: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class Done:
-    """The end. `seconds` is training time without preparation; bytes are measured."""
+    """The end. `seconds` is training time without preparation; bytes are measured.
+
+    `metric` is of what is kept. `best_step` has the best score on the validation rows and is kept; None:
+    nothing was chosen, and the last step is. `last_metric` is of the last step on the same rows as `metric`,
+    where all steps were made and another one is kept.
+    """
 
     state: Literal["finished", "stopped"]
     step: int
@@ -136,6 +151,8 @@ class Done:
     adapter_bytes: int
     peak_memory_bytes: int | None
     adapter_folder: Path
+    best_step: int | None = None
+    last_metric: float | None = None
 
 
 Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Sent | Placed | Done

@@ -184,7 +184,7 @@ export interface Job {
   repository_address: string;
 }
 
-/** What may change from one second to the next. */
+/** What may change from one second to the next. `best_step`: the one that is kept, where one was chosen; `last_metric` is of the last one, where that is another. */
 export interface RunNow {
   id: string;
   name: string;
@@ -199,6 +199,8 @@ export interface RunNow {
   metric_name: string | null;
   metric_title: string | null;
   metric: number | null;
+  best_step: number | null;
+  last_metric: number | null;
   seconds: number | null;
   examples_per_second: number | null;
   device: string | null;
@@ -231,10 +233,10 @@ export interface Answers {
   tokens?: [string, number][][];
 }
 
-/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. `answers` are of a model that writes, to the same prompts at each snapshot. */
+/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric, whether it is on validation rows]. `answers` are of a model that writes, to the same prompts at each snapshot. */
 export interface RunRows {
   steps: ([number, number, number | null])[];
-  evaluations: ([number, number, number | null])[];
+  evaluations: ([number, number, number | null, boolean])[];
   notes: Note[];
   answers?: Answers[];
   preparing?: Preparing;
@@ -310,6 +312,32 @@ export interface Race {
 
 export interface Races {
   races: Race[];
+  more: boolean;
+}
+
+/** A run as a row of the history's table. `tags` are the words of its name that begin with #. */
+export interface HistoryRun {
+  id: string;
+  group: string;
+  name: string;
+  tags: string[];
+  label: string;
+  method: string;
+  method_title: string;
+  data: string;
+  state: "queued" | "preparing" | "running" | "stopping" | "finished" | "stopped" | "failed" | "interrupted";
+  metric_name: string | null;
+  metric_title: string | null;
+  metric: number | null;
+  trainable_parameters: number | null;
+  seconds: number | null;
+  created: number;
+  mine: boolean;
+}
+
+/** The latest runs, those of sweeps too; `more`: there are earlier ones. */
+export interface HistoryRuns {
+  runs: HistoryRun[];
   more: boolean;
 }
 
@@ -1026,16 +1054,40 @@ export interface LayerInputs {
   output_norms: number[];
 }
 
-/** A multiple-choice question: `answers` are (answer, feedback); `right` is the index of the right one. */
+/** A prediction that a lesson asks for, before its machine shows. */
 export interface Question {
   key: string;
   prompt: string;
+}
+
+/** `answers` are (answer, feedback); `right` is the index of the right one. */
+export interface ChoiceQuestion extends Question {
+  kind: "choice";
   answers: [string, string][];
   right: number;
 }
 
+/** A number from `low` to `high`; within `off` of `right` it counts as right. */
+export interface EstimateQuestion extends Question {
+  kind: "estimate";
+  label: string;
+  low: number;
+  high: number;
+  step: number;
+  start: number;
+  right: number;
+  off: number;
+  reply: string;
+}
+
+/** The machine is brought to a state, of which it tells by the question's key. */
+export interface TaskQuestion extends Question {
+  kind: "task";
+  reply: string;
+}
+
 export interface QuestionsFixed {
-  questions: Question[];
+  questions: (ChoiceQuestion | EstimateQuestion | TaskQuestion)[];
 }
 
 /** A lesson; `last` is its last question, with which it counts as answered. */
@@ -1049,6 +1101,47 @@ export interface ContentsEntry {
 export interface ContentsFixed {
   lessons: ContentsEntry[];
   formerly: Record<string, string>;
+}
+
+/** What stands beside the votes of a question: `labels` of its answers, or numbers that begin at `low`. */
+export interface ClassQuestion {
+  prompt: string;
+  labels: string[];
+  low: number;
+}
+
+/** `kinds`: sealed questions as (key, title); `questions` by their keys. */
+export interface ClassFixed {
+  kinds: [string, string][];
+  questions: Record<string, ClassQuestion>;
+}
+
+/** What a class is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `you` is the asking pupil's code in the table. */
+export interface ClassSeen {
+  address: string;
+  revealed: string[];
+  votes: Record<string, Record<string, number>>;
+  pupils: number;
+  you: string;
+}
+
+export interface ClassRefused {
+  error: string;
+}
+
+export interface WorksheetQuestion {
+  prompt: string;
+  answers: string[];
+  right: string;
+}
+
+export interface WorksheetLesson {
+  title: string;
+  questions: WorksheetQuestion[];
+}
+
+export interface WorksheetsFixed {
+  lessons: WorksheetLesson[];
 }
 
 /** The best product found: relative error, and vectors in the order in which they apply to the input. */
@@ -1090,13 +1183,6 @@ export interface Crossover {
   dense: number[];
   fft: number[];
   sentence: string;
-}
-
-/** Losses by step (None: no number), and why the run was stopped if it was. */
-export interface Trial {
-  losses: (number | null)[];
-  failed: string | null;
-  rate: number;
 }
 
 export interface Unmeasured {

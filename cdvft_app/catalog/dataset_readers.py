@@ -21,7 +21,7 @@ from cdvft_app import ASSETS
 from cdvft_app.catalog.columns import IMAGE_NAMES, MAX_CLASSES, Roles, columns_of, guess_roles
 from cdvft_app.catalog.conversations import is_conversation, joined, split_conversation
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, never, silent
-from cdvft_app.catalog.entries import ONE_HELD_OUT_IN, DatasetEntry, Kind
+from cdvft_app.catalog.entries import MIN_VALIDATION, ONE_HELD_OUT_IN, DatasetEntry, Kind, wanted_validation
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, divide, gone, is_kept
 from cdvft_app.metrics import get_metric
@@ -56,12 +56,14 @@ class Rows:
     """Rows to train and evaluate on.
 
     `labels` are the classes' names, empty for regression; `commit` is the hub's, where they came from there.
+    `validation` rows are neither trained nor evaluated on; None: there are too few.
     """
 
     train: Split
     evaluation: Split
     labels: tuple[str, ...]
     commit: str | None
+    validation: Split | None = None
 
 
 def load_rows(
@@ -81,6 +83,9 @@ def load_rows(
     `validation` one training row in `ONE_HELD_OUT_IN` stands in the place of evaluation rows, in the same
     way; the evaluation rows are then neither trained nor evaluated on.
 
+    Training rows that were not drawn are the validation rows: as many as there are evaluation rows, at most
+    `entries.MAX_VALIDATION`; with fewer than `MIN_VALIDATION` there are none.
+
     Raises:
         DownloadFailed: it could not be had or read; says why and what to do.
         DownloadStopped: `should_stop()` became true.
@@ -98,13 +103,14 @@ def load_rows(
         shuffled = np.random.default_rng(VALIDATION_SEED).permutation(trainable)
         held_out = len(shuffled) // ONE_HELD_OUT_IN
         evaluation, order, trainable = train, shuffled[:held_out], shuffled[held_out:]
-    drawn = np.random.default_rng(seed).permutation(trainable)[:train_examples]
-    kept = order[:evaluation_examples]
+    shuffled = np.random.default_rng(seed).permutation(trainable)
+    unused = shuffled[train_examples:][: wanted_validation(evaluation_examples)]
     return Rows(
-        Split(train.select(drawn), train.labels[drawn]),
-        Split(evaluation.select(kept), evaluation.labels[kept]),
+        train.of(shuffled[:train_examples]),
+        evaluation.of(order[:evaluation_examples]),
         splits.labels,
         splits.commit,
+        train.of(unused) if len(unused) >= MIN_VALIDATION else None,
     )
 
 
@@ -120,6 +126,10 @@ class DatasetSplit:
 
     select: Select
     labels: np.ndarray
+
+    def of(self, places: np.ndarray) -> Split:
+        """The rows at these places."""
+        return Split(self.select(places), self.labels[places])
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,15 @@ def _known_metric(name: str) -> str:
 
 
 ONE_HELD_OUT_IN = 5  # one row in so many is for evaluation, where the data has no split of its own for it
+MIN_VALIDATION, MAX_VALIDATION = 50, 512
+"""Rows that choose the step that is kept: with fewer nothing is chosen, and more are not asked for."""
+
+
+def wanted_validation(evaluation_examples: int) -> int:
+    """How many rows are to choose the step that is kept, beside so many evaluation rows."""
+    return min(max(evaluation_examples, MIN_VALIDATION), MAX_VALIDATION)
+
+
 _STRICT = ConfigDict(extra="forbid")  # a misspelled field of an entry is an error
 
 

@@ -10,6 +10,7 @@ from cdvft import cost
 from cdvft_app.catalog import entries, uploaded
 from cdvft_app.catalog.entries import (
     DATASETS,
+    MIN_VALIDATION,
     MODELS,
     ONE_HELD_OUT_IN,
     RECIPES,
@@ -44,6 +45,23 @@ class Plan:
     def title(self) -> str:
         """What its runs are called: the recipe, or data of one's own."""
         return self.dataset.title if self.settings.data else self.recipe.title
+
+    @property
+    def chooses_step(self) -> bool:
+        """Whether validation rows choose the step that is kept; a trial on validation rows has no others."""
+        return self.settings.keep == "best" and self.settings.evaluate_on == "evaluation"
+
+    @property
+    def validation_examples(self) -> int:
+        """How many rows choose the step that is kept, as far as one knows before they are read; 0: none."""
+        settings = self.settings
+        assert settings.train_examples and settings.evaluation_examples
+        if not self.chooses_step:
+            return 0
+        wanted = entries.wanted_validation(settings.evaluation_examples)
+        left = self.dataset.examples and self.dataset.examples - settings.train_examples
+        found = wanted if left is None else min(wanted, left)
+        return found if found >= MIN_VALIDATION else 0
 
     def trainable_parameters(self) -> int | None:
         """Parameters that the method trains, without the head's; None where the layers are unknown."""
@@ -110,8 +128,13 @@ def resolve(settings: RunSettings) -> Plan:
     train_examples = settings.train_examples or recipe.train_examples
     evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
     usual: dict[str, float | int] = {}
-    if settings.data:
-        usual = uploaded.starting_values(settings.data, recipe)
+    keep = settings.keep
+    if own := settings.data:
+        usual = uploaded.starting_values(own, recipe)
+        spared = uploaded.spared(own, min(evaluation_examples, own.evaluation_rows))
+        keep = keep if spared else "last"
+        if keep == "best" and settings.evaluate_on == "evaluation":
+            train_examples = min(train_examples, own.train_rows - spared)
     filled: dict[str, object] = {
         "model": model.key,
         "dataset": None if settings.data else dataset.key,
@@ -120,6 +143,7 @@ def resolve(settings: RunSettings) -> Plan:
         "batch_size": settings.batch_size or recipe.batch_size,
         "train_examples": min(train_examples, dataset.examples or train_examples),
         "evaluation_examples": min(evaluation_examples, _held_out(dataset) or evaluation_examples),
+        "keep": keep,
         "max_length": None,
         "image_size": None,
         "own_prompt": (settings.own_prompt or "").strip() or None if model.kind == "generation" else None,

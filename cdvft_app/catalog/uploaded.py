@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdvft_app.catalog import cleaning
-from cdvft_app.catalog.entries import DatasetEntry, Recipe
+from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
 
@@ -76,6 +76,17 @@ def starting_values(uploaded: UploadedDataset, recipe: Recipe) -> dict[str, floa
     if uploaded.usual_length and recipe.max_length:
         values["max_length"] = min(max(-(-uploaded.usual_length // 16) * 16, 16), MAX_LENGTH[uploaded.kind])
     return values
+
+
+MIN_TRAIN_ROWS = 240
+"""About 300 rows with those for evaluation: of fewer none is spared to choose the step that is kept."""
+
+
+def spared(uploaded: UploadedDataset, evaluation_examples: int) -> int:
+    """How many training rows are spared to choose the step that is kept: one in ten, within limits; or 0."""
+    if uploaded.train_rows < MIN_TRAIN_ROWS:
+        return 0
+    return min(wanted_validation(evaluation_examples), max(MIN_VALIDATION, uploaded.train_rows // 10))
 
 
 ROW = "__row__"  # the column with a row's place in the uploaded file

@@ -244,6 +244,8 @@ def run_summary(run: RunRecord) -> dict[str, Any]:
         "state": run.state,
         "metric_name": run.metric_name,
         "metric": run.metric,
+        "best_step": run.result.get("best_step"),
+        "last_metric": run.result.get("last_metric"),
         "trainable_parameters": run.trainable_parameters,
         "seconds": run.seconds,
     }

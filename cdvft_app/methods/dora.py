@@ -36,7 +36,7 @@ class Dora(Lora):
 
     def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         weight = frozen()
-        moved = weight + vectors["B"] @ vectors["A"]
+        moved = weight + super().update(d_out, d_in, vectors, frozen)
         return vectors["magnitude"].unsqueeze(1) * moved / moved.norm(dim=1, keepdim=True) - weight
 
 

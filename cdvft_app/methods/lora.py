@@ -40,6 +40,21 @@ class Lora(Method):
         ge=1, le=LARGEST_RANK,
     )  # fmt: skip
 
+    alpha: int | None = setting(
+        None, symbol="α", title="alpha", named="changed", empty="r", ge=1, le=4096,
+        hint="The change is multiplied by alpha / r. Empty: alpha = r, so that the learning rate alone sets "
+        "the pace at every rank.",
+    )  # fmt: skip
+    dropout: float = setting(
+        0.0, symbol="dropout", title="dropout", named="changed", ge=0, lt=1,
+        hint="Share of the adapter's inputs that is left out of each training step.",
+    )  # fmt: skip
+
+    @property
+    def scaling(self) -> float:
+        """PEFT's factor on B A."""
+        return (self.alpha or self.r) / self.r
+
     def require_useful(self, layers: Sequence[Layer]) -> None:
         for layer in layers:
             smallest = min(layer.d_out, layer.d_in)
@@ -59,8 +74,7 @@ class Lora(Method):
     def peft_config(self, **more: Any) -> LoraConfig:
         from peft import LoraConfig
 
-        # alpha = r makes the scale 1 at every rank, so that the learning rate alone sets the pace.
-        return LoraConfig(r=self.r, lora_alpha=self.r, **more)
+        return LoraConfig(r=self.r, lora_alpha=self.alpha or self.r, lora_dropout=self.dropout, **more)
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         yield "A", layer.lora_A.get_parameter(f"{adapter}.weight")
@@ -70,7 +84,10 @@ class Lora(Method):
         return vectors["B"].shape[0], vectors["A"].shape[1]
 
     def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
-        return vectors["B"] @ vectors["A"]
+        return self.scaling * (vectors["B"] @ vectors["A"])
+
+    def scale(self, d_in: int) -> float:
+        return self.scaling
 
 
 METHOD = Lora

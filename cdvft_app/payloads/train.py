@@ -62,7 +62,11 @@ class Job(TypedDict):
 
 
 class RunNow(TypedDict):
-    """What may change from one second to the next."""
+    """What may change from one second to the next.
+
+    `best_step`: the one that is kept, where one was chosen; `last_metric` is of the last one, where that is
+    another.
+    """
 
     id: str
     name: str
@@ -77,6 +81,8 @@ class RunNow(TypedDict):
     metric_name: str | None
     metric_title: str | None
     metric: float | None
+    best_step: int | None
+    last_metric: float | None
     seconds: float | None
     examples_per_second: float | None
     device: str | None
@@ -117,13 +123,14 @@ class Answers(TypedDict):
 
 
 class RunRows(TypedDict):
-    """New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric].
+    """New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric, whether it is on
+    validation rows].
 
     `answers` are of a model that writes, to the same prompts at each snapshot.
     """
 
     steps: list[tuple[int, float, float | None]]
-    evaluations: list[tuple[int, float, float | None]]
+    evaluations: list[tuple[int, float, float | None, bool]]
     notes: list[Note]
     answers: NotRequired[list[Answers]]
     preparing: NotRequired[Preparing]
@@ -218,6 +225,34 @@ class Race(TypedDict):
 
 class Races(TypedDict):
     races: list[Race]
+    more: bool
+
+
+class HistoryRun(TypedDict):
+    """A run as a row of the history's table. `tags` are the words of its name that begin with #."""
+
+    id: str
+    group: str
+    name: str
+    tags: list[str]
+    label: str
+    method: Method
+    method_title: str
+    data: str
+    state: RunState
+    metric_name: str | None
+    metric_title: str | None
+    metric: float | None
+    trainable_parameters: int | None
+    seconds: float | None
+    created: float
+    mine: bool
+
+
+class HistoryRuns(TypedDict):
+    """The latest runs, those of sweeps too; `more`: there are earlier ones."""
+
+    runs: list[HistoryRun]
     more: bool
 
 

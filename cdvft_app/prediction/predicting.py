@@ -48,8 +48,8 @@ class Counted:
 
     `adapter_bytes` are the file's, with the classifier head, if there is one, where `head_in_file` (its size
     is unknown as long as the number of classes is). FLOPs are the model's and the method's together: of one
-    step, of all steps, of all evaluations, and of the last of these. `step_bytes` are one process's for its
-    largest step, without the program itself.
+    step, of all steps, of all `evaluations`, and of those after the last step, which count as one.
+    `step_bytes` are one process's for its largest step, without the program itself.
     """
 
     steps: int
@@ -58,6 +58,7 @@ class Counted:
     head_in_file: bool
     step_flops: int
     training_flops: int
+    evaluations: int
     evaluation_flops: int
     final_evaluation_flops: int
     step_bytes: int
@@ -88,6 +89,9 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         forward += step["forward_flops_per_step"] / step["batch"]
     evaluation = settings.evaluation_examples * forward
     final = evaluation * (WRITTEN if plan.model.kind == "generation" else 1)
+    times = schedule.evaluations(steps) - 1
+    if plan.validation_examples:  # what is kept and the last step are evaluated in the end
+        times, evaluation, final = times + 1, plan.validation_examples * forward, 2 * final
     head = _head(plan)
     return Counted(
         steps=steps,
@@ -96,7 +100,8 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         head_in_file=bool(head) or plan.model.pooling == "none",
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
-        evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
+        evaluations=times + 1,
+        evaluation_flops=round(times * evaluation + final),
         final_evaluation_flops=round(final),
         step_bytes=largest["step_bytes"],
         processes=processes or schedule.processes(),
@@ -363,7 +368,7 @@ def _rough_overhead(counted: Counted, pace: Estimate) -> Estimate:
 
 def _evaluating(counted: Counted, pace: Estimate) -> Evaluating:
     """Evaluations at training's pace."""
-    times, last = schedule.evaluations(counted.steps), counted.final_evaluation_flops
+    times, last = counted.evaluations, counted.final_evaluation_flops
     others = (counted.evaluation_flops - last) / max(times - 1, 1)
     return Evaluating(times, others * pace.value, last * pace.value)
 

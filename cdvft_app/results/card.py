@@ -206,6 +206,11 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
         ends = " to ".join(metric.format(end) for end in interval or ())
         over = f" (95 % interval {ends}, over {counted(examples or 0, 'evaluation row')})" if ends else ""
         rows.append((metric_title(record.metric_name), metric.format(record.metric) + over))
+        if best := result.get("best_step"):
+            last = result.get("last_metric")
+            than = f"; the last step scores {metric.format(last)}" if last is not None else ""
+            chosen = f"{best:,} of {record.total_steps or best:,}, the best on validation rows{than}"
+            rows.append(("Step that is kept", chosen))
     rows.append(("Seed", f"{record.settings.seed}, one run: with another seed the score differs"))
     if record.trainable_parameters is not None:
         of = f" of {result['base_parameters']:,}" if result.get("base_parameters") else ""

@@ -198,6 +198,7 @@ def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> 
         "REVISION": revision,
         "SEED": own.seed,
         "STEPS": steps,
+        "KEPT": run.record.result.get("best_step") or steps,
         "WARMUP_STEPS": math.ceil(own.warmup_ratio * steps),
         "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
         "BATCH_SIZE": own.batch_size,
@@ -326,7 +327,7 @@ def _imports(kind: Kind, pooling: str, metric: LabelledMetric, method: str) -> s
     lines += _metric_import(metric, "from ")
     lines += ["from torch.nn import functional as F"]
     lines += ["from torchvision.transforms import v2"] if kind == "image" else []
-    names = ["Trainer", "TrainingArguments", "set_seed"]
+    names = ["Trainer", "TrainerCallback", "TrainingArguments", "set_seed"]
     if kind == "text":
         head = [] if pooling == "mean" else ["AutoModelForSequenceClassification"]
         names = ["AutoModel", *head, "AutoTokenizer", "DataCollatorWithPadding", *names]
@@ -485,6 +486,13 @@ class OwnRates(Trainer):
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
+class UntilKept(TrainerCallback):
+    \"\"\"Ends at the step that the run kept; the schedule is that of all steps.\"\"\"
+
+    def on_step_end(self, args, state, control, **_):
+        control.should_training_stop |= state.global_step >= KEPT
+
+
 cuda = torch.cuda.is_available()
 bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
 trainer = OwnRates(
@@ -515,6 +523,7 @@ trainer = OwnRates(
     compute_metrics=lambda given: {"metric": METRIC},
 )
 trainer.model_accepts_loss_kwargs = False  # the loss is a batch's mean
+trainer.add_callback(UntilKept())
 trainer.train()
 losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
 print("first losses:", losses[:10])
@@ -583,7 +592,14 @@ def writer_text(
 def _writer_imports(method: str, bits: int | None, of_metric: list[str]) -> str:
     config = method.partition("(")[0]
     plain = ["import cdvft  # makes CDVFT known to PEFT"] if config == "CDVFTConfig" else []
-    names = ["AutoModelForCausalLM", "AutoTokenizer", "Trainer", "TrainingArguments", "set_seed"]
+    names = [
+        "AutoModelForCausalLM",
+        "AutoTokenizer",
+        "Trainer",
+        "TrainerCallback",
+        "TrainingArguments",
+        "set_seed",
+    ]
     names += ["BitsAndBytesConfig"] if bits else []
     froms = [
         "from attention import attend_in_float32",
@@ -755,6 +771,13 @@ class AnswersOnly(Trainer):
         return (loss, {"logits": logits.argmax(-1)}) if return_outputs else loss
 
 
+class UntilKept(TrainerCallback):
+    \"\"\"Ends at the step that the run kept; the schedule is that of all steps.\"\"\"
+
+    def on_step_end(self, args, state, control, **_):
+        control.should_training_stop |= state.global_step >= KEPT
+
+
 trainer = AnswersOnly(
     model=model,
     args=TrainingArguments(
@@ -784,6 +807,7 @@ trainer = AnswersOnly(
     data_collator=collate,
 )
 trainer.model_accepts_loss_kwargs = False  # the loss is a batch's mean
+trainer.add_callback(UntilKept())
 trainer.train()
 losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
 print("first losses:", losses[:10])

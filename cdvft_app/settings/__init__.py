@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
 
 __all__ = [
+    "ALL_STEPS",
     "HELD_OUT",
     "MAX_COMPETITORS",
     "MAX_HELD_OUT",
@@ -46,6 +47,7 @@ Kind = Literal["text", "image", "generation"]
 """Of a model: it reads texts, sees images, or writes."""
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Keep = Literal["best", "last"]
 
 USUAL_RACE = ("cdvft", "lora", "fourierft")
 MAX_COMPETITORS = 12
@@ -245,6 +247,21 @@ class _Choices(BaseModel):
         "GPU yet.",
         strict=True,
     )
+    keep: Keep = _setting(
+        "best",
+        "Step to keep",
+        "best: that with the best score on validation rows, which are neither trained nor evaluated on. "
+        "last: the last one.",
+    )
+    early_stopping_patience: int = _setting(
+        2,
+        "Patience",
+        "A run on its own ends after so many evaluations without a better score on validation rows, once it "
+        "has seen every example. 0: never. In a race all steps are run.",
+        ge=0,
+        le=100,
+        strict=True,
+    )
     checkpoint_every: int = _setting(
         50,
         "Checkpoint every",
@@ -282,6 +299,10 @@ class RunSettings(_Choices):
         return flat.read_run(values)
 
 
+ALL_STEPS = {"early_stopping_patience": 0}
+"""Of runs that are compared: each has the steps, the schedule and the budget of the others."""
+
+
 class RaceRequest(_Choices):
     """Several competitors on the same model, data, seed and order; each is a method with its own settings."""
 
@@ -306,6 +327,8 @@ class RaceRequest(_Choices):
     def runs(self) -> tuple[RunSettings, ...]:
         """One `RunSettings` a competitor, in their order."""
         shared = {name: getattr(self, name) for name in _Choices.model_fields}
+        if len(self.methods) > 1:
+            shared |= ALL_STEPS
         return tuple(RunSettings(**shared, method=method) for method in self.methods)
 
 

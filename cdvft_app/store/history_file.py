@@ -17,7 +17,7 @@ import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, islice
@@ -78,9 +78,13 @@ _PLAIN_NAME = re.compile(r"[\w.-]{1,200}")
 
 
 def export_history(
-    store: RunStore, out: Path, token: str | None = None, max_bytes: float = math.inf
+    store: RunStore,
+    out: Path,
+    token: str | None = None,
+    max_bytes: float = math.inf,
+    only: Collection[str] | None = None,
 ) -> tuple[int, int]:
-    """All ended runs as one zip, a folder each; with `token`, its owner's only.
+    """All ended runs as one zip, a folder each; with `token`, its owner's, with `only`, those of these ids.
 
     It has what `import_untrusted` takes: no checkpoints, nor the traceback of an error.
 
@@ -95,6 +99,7 @@ def export_history(
     if out.exists():
         raise StoreError(f"{out} is already there; choose another place, or remove it first.")
     runs = [run for run in store.history(EVERY_RUN, token) if run.state in states.FINAL]
+    runs = [run for run in runs if only is None or run.id in only]
     sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]
     unfinished = out.with_name(f"{out.name}.unfinished")

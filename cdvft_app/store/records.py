@@ -35,7 +35,7 @@ from pydantic_core import from_json
 
 from cdvft_app import events
 from cdvft_app.methods import METHODS, labels
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import ALL_STEPS, RunSettings
 from cdvft_app.store import states
 from cdvft_app.store.states import RunState
 
@@ -467,7 +467,10 @@ def _facts(columns: Mapping[str, Any]) -> tuple[RunFacts, str | None]:
 def _settings(text: str) -> tuple[RunSettings | None, str | None]:
     """The settings as far as this version knows them, and what is wrong with them."""
     try:
-        return RunSettings.model_validate_json(text), None
+        settings = RunSettings.model_validate_json(text)
+        if "keep" not in settings.model_fields_set:  # of a version that always kept the last step, of all
+            settings = settings.model_copy(update={"keep": "last", **ALL_STEPS})
+        return settings, None
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
     if any(one["type"] != "extra_forbidden" for one in problems):

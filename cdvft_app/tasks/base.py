@@ -192,6 +192,7 @@ class Prepared:
         baseline: how often the commonest class of the training rows is right on the evaluation rows, as a
             sentence; None without classes.
         watched: of the evaluation rows, and the visitor's own.
+        validation: choose the step that is kept, in the order of `evaluation`; None: nothing chooses it.
     """
 
     task: Task
@@ -203,6 +204,7 @@ class Prepared:
     commits: dict[str, str]
     baseline: str | None
     watched: Watched = Watched()
+    validation: Examples | None = None
 
 
 class GenerativeTask(Task):

@@ -58,22 +58,36 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     evaluation, evaluated = _usable(task, rows.evaluation, "evaluate on")
     writes = isinstance(task, GenerativeTask)
     watched = _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if writes else Watched()
+    validation = None
+    if rows.validation is not None and plan.chooses_step:
+        with suppress(TooLong):  # all of them
+            found, _ = _usable(task, rows.validation, "choose the step by")
+            validation = _subset(found, _by_length(task, found))
     task.load_weights(plan, progress)  # after all that can be refused
-    lengths = task.lengths(evaluation)
-    by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
+    by_length = _by_length(task, evaluation)
     in_order = [evaluated[place] for place in by_length]
     commits = {plan.model.title: task.commit, plan.dataset.title: rows.commit}
     return Prepared(
         task=task,
         train=train,
-        evaluation=Subset(evaluation, by_length),  # type: ignore[arg-type]
+        evaluation=_subset(evaluation, by_length),
         evaluation_rows=in_order,
         evaluation_inputs=[rows.evaluation.inputs[place] for place in in_order] if writes else [],
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,
         baseline=_baseline(rows, trained, evaluated),
+        validation=validation,
     )
+
+
+def _by_length(task: Task, examples: Examples) -> list[int]:
+    lengths = task.lengths(examples)
+    return sorted(range(len(lengths)), key=lengths.__getitem__)
+
+
+def _subset(examples: Examples, places: list[int]) -> Examples:
+    return Subset(examples, places)  # type: ignore[arg-type]
 
 
 def _usable(task: Task, split: Split, purpose: str) -> tuple[Examples, Sequence[int]]:

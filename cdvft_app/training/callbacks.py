@@ -19,6 +19,7 @@ from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric
 from cdvft_app.store import snapshots
 from cdvft_app.training import checkpoints, trainable
+from cdvft_app.training.checkpoints import BestStep
 
 TENSORBOARD = "tensorboard"  # in a run's folder: `tensorboard --logdir RUNS_DIR/runs` shows all
 log = logging.getLogger(__name__)
@@ -110,6 +111,11 @@ class Reporter(TrainerCallback):
     """Turns what the Trainer does into events, and asks before every step whether to go on.
 
     A step's event comes before its snapshot's and its evaluation's, as the store expects it after a resume.
+
+    Attributes:
+        chooses: evaluations are on the validation rows; what is best there is kept beside the checkpoints.
+        best: its step; None: there was no evaluation yet.
+        stopped_early: `patience` evaluations were no better, and the run ends.
     """
 
     def __init__(
@@ -124,6 +130,9 @@ class Reporter(TrainerCallback):
         metric_name: str,
         throughput_unit: str,
         answer: Callable[[], Answers | None],
+        chooses: bool,
+        patience: int,
+        steps_per_epoch: int,
     ) -> None:
         self.emit = emit
         self.should_stop = should_stop
@@ -135,6 +144,9 @@ class Reporter(TrainerCallback):
         self.throughput_unit = throughput_unit
         self.answer = answer
         self.halted = Halt.NO
+        self.chooses, self.patience, self.steps_per_epoch = chooses, patience, steps_per_epoch
+        self.best: BestStep | None = None
+        self.stopped_early = False
         self.final = False
         self.last_evaluation: Evaluation | None = None
 
@@ -156,11 +168,12 @@ class Reporter(TrainerCallback):
             torch.cuda.synchronize()
         self.clock.stop()
         if state.global_step >= state.max_steps:
-            control.should_evaluate = False  # the final evaluation follows
+            control.should_evaluate = self.chooses  # the final evaluation follows
         elif halted := self._strongest_halt(args, self.should_stop()):
             self.halted = halted
             control.should_training_stop = control.should_save = True
-            control.should_evaluate &= halted is Halt.PAUSE  # the run that goes on must not lack one
+            if halted is not Halt.PAUSE:  # the run that goes on must not lack one
+                control.should_evaluate = self.chooses
             self.snapshot_steps.add(state.global_step)
 
     def on_log(
@@ -194,7 +207,10 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.is_world_process_zero:
-            checkpoints.seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
+            folder = Path(args.output_dir or "")
+            checkpoint = folder / f"checkpoint-{state.global_step}"
+            checkpoints.copy_best(folder, checkpoint)
+            checkpoints.seal(checkpoint)
 
     def on_evaluate(
         self,
@@ -213,15 +229,46 @@ class Reporter(TrainerCallback):
                 f"{_non_finite_name(loss) or f'{loss:.4g}'}, "
                 f"{self.metric_name} {shown}. {self.watch.advice()}"
             )
+        step = state.global_step
+        if self.final and self.best is not None:
+            step = self.best.step
         self.last_evaluation = Evaluation(
-            state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final
+            step, self.clock.seconds, loss, self.metric_name, metric, self.final, self.chooses
         )
         self.emit(self.last_evaluation)
-        self._tell_answers()
+        if self.chooses:
+            self._choose(args, state, control, BestStep(step, metric, loss), kwargs["model"])
+        if self.chooses or self.best is None:  # else they were told after the last step
+            self._tell_answers()
         if self.final and "eval_exact_match" in metrics:  # of a model that writes
             f1 = metrics.get("eval_field_f1")
             written = "" if f1 is None else f"The answers that were written at the end: field F1 {f1:.3f}. "
             self.emit(Note(f"{written}Perplexity of the right answers: {_perplexity(loss)}."))
+
+    def _choose(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        found: BestStep,
+        model: torch.nn.Module,
+    ) -> None:
+        """Keep the best so far; end a run that has not become better for long."""
+        if found.is_before(self.best):
+            self.best = found
+            if state.is_world_process_zero:
+                checkpoints.keep_best(
+                    Path(args.output_dir or ""), found, lambda into: trainable.save(model, into)
+                )
+            return
+        assert self.best is not None
+        after = [row for row in state.log_history if "eval_loss" in row and row["step"] > self.best.step]
+        if (
+            0 < self.patience <= len(after)
+            and self.steps_per_epoch <= state.global_step < state.max_steps
+            and not self.halted
+        ):
+            self.stopped_early = control.should_training_stop = True
 
     def _tell_answers(self) -> None:
         answers = self.answer()
@@ -250,7 +297,7 @@ class Reporter(TrainerCallback):
         return Halt(int(halt_value))
 
 
-def trackers(names: tuple[str, ...], folder: Path, emit: Callable[[Event], None]) -> list[TrainerCallback]:
+def trackers(names: tuple[str, ...], folder: Path, emit: Callable[[Event], None]) -> list[FailSafe]:
     """transformers' callbacks for the trackers named (TensorBoard, trackio), whose errors end no run.
 
     Args:
@@ -258,7 +305,7 @@ def trackers(names: tuple[str, ...], folder: Path, emit: Callable[[Event], None]
         folder: the run's.
         emit: hears which of them failed, which is told nothing more.
     """
-    made: list[TrainerCallback] = []
+    made: list[FailSafe] = []
     for name, kind in zip(names, get_reporting_integration_callbacks(list(names)), strict=True):
         tracker = kind()
         if isinstance(tracker, TensorBoardCallback):
@@ -272,7 +319,7 @@ class FailSafe(TrainerCallback):
 
     def __init__(self, name: str, tracker: TrainerCallback, emit: Callable[[Event], None]) -> None:
         self._name, self._tracker, self._emit = name, tracker, emit
-        self._trained = self._failed = False
+        self._failed = False
 
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         self._call("on_train_begin", *args, **kwargs)
@@ -280,12 +327,9 @@ class FailSafe(TrainerCallback):
     def on_log(self, *args: Any, **kwargs: Any) -> None:
         self._call("on_log", *args, **kwargs)
 
-    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-        self._trained = True  # the final evaluation follows
-
-    def on_evaluate(self, *args: Any, **kwargs: Any) -> None:
-        if self._trained:
-            self._call("on_train_end", *args, **kwargs)
+    def end(self, *args: Any, **kwargs: Any) -> None:
+        """After the final evaluation, which follows the end of training."""
+        self._call("on_train_end", *args, **kwargs)
 
     def _call(self, event: str, *args: Any, **kwargs: Any) -> None:
         if self._failed:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LAST_WRITTEN = "trainer_state.json"
@@ -13,6 +16,8 @@ LAST_WRITTEN = "trainer_state.json"
 WENT_ON = "Went on from step "
 """How the note of a run begins that goes on from a checkpoint."""
 CHECKPOINTS = "checkpoints"  # in the run's folder
+BEST = "best"  # a folder beside the checkpoints, and in each of them
+_SCORE = "score.json"  # in it
 SEAL = "sums.json"
 NAME = re.compile(r"checkpoint-(\d{1,9})")
 CHUNK = 2**22  # bytes
@@ -23,6 +28,62 @@ def seal(checkpoint: Path) -> None:
     unfinished = checkpoint / f"{SEAL}.unfinished"
     unfinished.write_text(json.dumps(_sums(checkpoint)))
     os.replace(unfinished, checkpoint / SEAL)
+
+
+@dataclass(frozen=True)
+class BestStep:
+    """The first step with the highest metric on the validation rows; of several, with the lowest loss."""
+
+    step: int
+    metric: float
+    loss: float
+
+    def is_before(self, other: BestStep | None) -> bool:
+        """Whether it is to be kept in the place of `other`."""
+        return other is None or (self.metric, -self.loss, -self.step) > (
+            other.metric,
+            -other.loss,
+            -other.step,
+        )
+
+
+def keep_best(folder: Path, best: BestStep, write: Callable[[Path], object]) -> None:
+    """Put what `write` writes into a folder in the place of what was the best before."""
+    unfinished = folder / f"{BEST}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    write(unfinished)
+    (unfinished / _SCORE).write_text(json.dumps(asdict(best)))
+    seal(unfinished)
+    shutil.rmtree(folder / BEST, ignore_errors=True)
+    unfinished.rename(folder / BEST)
+
+
+def copy_best(source: Path, folder: Path) -> None:
+    """Have in `folder` what is the best in `source`: one is a checkpoint, the other holds them all."""
+    shutil.rmtree(folder / BEST, ignore_errors=True)
+    if (source / BEST).is_dir():
+        shutil.copytree(source / BEST, folder / BEST)
+
+
+def best_in(folder: Path) -> BestStep | None:
+    """None where nothing was chosen yet, or what is there is cut off or damaged."""
+    best = folder / BEST
+    try:
+        sound = json.loads((best / SEAL).read_bytes()) == _sums(best)
+        return BestStep(**json.loads((best / _SCORE).read_bytes())) if sound else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def restore_best(checkpoint: Path | None, folder: Path) -> BestStep | None:
+    """Have in `folder`, which holds the checkpoints, what was the best when one of them was written."""
+    beside = best_in(folder)
+    if checkpoint and best_in(checkpoint):
+        copy_best(checkpoint, folder)
+    elif not (checkpoint and beside and beside.step <= step(checkpoint)):
+        shutil.rmtree(folder / BEST, ignore_errors=True)
+    return best_in(folder)
 
 
 def in_order(folder: Path) -> list[Path]:

@@ -21,9 +21,12 @@ from transformers.utils import logging as transformers_log
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
+from cdvft_app.catalog.entries import MIN_VALIDATION
+from cdvft_app.catalog.uploaded import MIN_TRAIN_ROWS
 from cdvft_app.events import (
     Answers,
     Done,
+    Evaluation,
     Event,
     Halt,
     Note,
@@ -33,6 +36,7 @@ from cdvft_app.events import (
     TrainingPaused,
     TrainingStopped,
 )
+from cdvft_app.metrics import get_metric
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import snapshots
@@ -42,7 +46,7 @@ from cdvft_app.tasks.base import GenerativeTask, InvalidInput, Prepared
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, kernels, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
-from cdvft_app.training.checkpoints import CHECKPOINTS
+from cdvft_app.training.checkpoints import CHECKPOINTS, BestStep
 from cdvft_app.training.compiled import compiled_steps
 from cdvft_app.training.device import device_name
 from cdvft_app.training.evaluation import HeldOut, base_model_baseline, sample_generations
@@ -129,6 +133,8 @@ def _prepare(
     transformers_log.disable_progress_bar()
     set_seed(plan.settings.seed)  # the head's start, the same for every method
     prepared = prepare(plan, progress, should_stop, rows)
+    if rows is None and prepared.validation is None and (reason := nothing_chosen(plan)):
+        emit(Note(reason))
     commits = [f"{title}: commit {commit} of the hub." for title, commit in prepared.commits.items()]
     for note in (*prepared.task.notes, *commits):
         emit(Note(note))
@@ -144,6 +150,22 @@ def _prepare(
     kernels.load_on_cpu(plan, progress)
     progress(None, "Starting")
     return prepared
+
+
+def nothing_chosen(plan: Plan) -> str | None:
+    """Why the last step is kept where nobody asked for it; else None."""
+    if plan.chooses_step:
+        return (
+            f"The last step is kept: fewer than {MIN_VALIDATION} training rows are left over to choose a "
+            "better one by. Train on fewer examples to leave more."
+        )
+    own = plan.settings.data
+    if own and own.train_rows < MIN_TRAIN_ROWS:
+        return (
+            f"The last step is kept: of {own.train_rows:,} training rows none is spared to choose a better "
+            f"one by. From {MIN_TRAIN_ROWS} on some are."
+        )
+    return None
 
 
 class _Run:
@@ -165,10 +187,12 @@ class _Run:
         self.plan, self.task, self.model, self.watched = plan, prepared.task, model, prepared.watched
         self.train_examples, self.evaluation_examples = len(prepared.train), len(prepared.evaluation)
         self.held_out = HeldOut(self.task, prepared.evaluation_rows, prepared.evaluation_inputs)
+        self.evaluation, self.validation = prepared.evaluation, prepared.validation
         self.folder, self.emit = folder, emit
+        self.trackers = trackers(environment().report_to, folder, emit)
         self.clock = Clock()
         self.watch = LossWatch(
-            method.learning_rate, getattr(method, "alpha", 1.0), plan.recipe.learning_rate(method)
+            method.learning_rate, getattr(method, "alpha", None) or 1.0, plan.recipe.learning_rate(method)
         )
         self.reporter = Reporter(
             emit=emit,
@@ -180,6 +204,9 @@ class _Run:
             metric_name=self.task.metric_name,
             throughput_unit=self.task.throughput_unit,
             answer=self._answer,
+            chooses=prepared.validation is not None,
+            patience=plan.settings.early_stopping_patience,
+            steps_per_epoch=math.ceil(self.train_examples / self.batch_size),
         )
         self.trainer = RaceTrainer(
             model=model,
@@ -187,10 +214,10 @@ class _Run:
                 plan, folder / CHECKPOINTS, self.train_examples, self.task.evaluation_batch
             ),
             train_dataset=prepared.train,
-            eval_dataset=prepared.evaluation,
+            eval_dataset=prepared.evaluation if prepared.validation is None else prepared.validation,
             data_collator=self.task.collate,
             compute_metrics=self.held_out,
-            callbacks=[self.reporter, *trackers(environment().report_to, folder, emit)],
+            callbacks=[self.reporter, *self.trackers],
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=head_learning_rate(plan),
@@ -208,7 +235,7 @@ class _Run:
         return sample_generations(self.task, self.watched, self.plan.dataset, step, seconds)
 
     def restore(self) -> Path | None:
-        """Restore step, clock and losses of the last whole checkpoint, and remove later snapshots."""
+        """Restore what the last whole checkpoint has, and remove later snapshots."""
         whole, damaged = checkpoints.newest(self.folder / CHECKPOINTS)
         for path in damaged:
             self.emit(
@@ -217,6 +244,10 @@ class _Run:
                     "warning",
                 )
             )
+        if self.args.should_save:
+            checkpoints.restore_best(whole, self.folder / CHECKPOINTS)
+        self.trainer.accelerator.wait_for_everyone()
+        self.reporter.best = checkpoints.best_in(self.folder / CHECKPOINTS)
         if whole is None:
             return None
         state = TrainerState.load_from_json(str(whole / checkpoints.LAST_WRITTEN))
@@ -243,6 +274,7 @@ class _Run:
                 train_examples=self.train_examples,
                 evaluation_examples=self.evaluation_examples,
                 metric_name=self.task.metric_name,
+                validation_examples=0 if self.validation is None else len(self.validation),
             )
         )
 
@@ -261,12 +293,19 @@ class _Run:
         """The final evaluation, the adapter, and `Done`; after PAUSE nothing of that."""
         if self.reporter.halted is Halt.PAUSE:
             raise TrainingPaused
-        self.reporter.final = True
+        best, last_metric = self._best(), None
         if isinstance(self.task, GenerativeTask):
             self.trainer.write_answers()
-        self.trainer.evaluate()
-        evaluation = self.reporter.last_evaluation
-        assert evaluation is not None
+        if best and best.step < self.step == self.args.max_steps:
+            last_metric = self._evaluate().metric
+        if best and best.step < self.step:
+            trainable.load(self.model, self.folder / CHECKPOINTS / checkpoints.BEST)
+        self.reporter.final = True
+        evaluation = self._evaluate()
+        for tracker in self.trackers:
+            tracker.end(self.args, self.trainer.state, self.trainer.control)
+        if best:
+            self.emit(Note(self._what_is_kept(best, evaluation.metric, last_metric)))
         adapter_bytes = 0
         if self.args.should_save:
             adapter_bytes = trainable.save(self.model, self.folder / ADAPTER)
@@ -288,9 +327,46 @@ class _Run:
             adapter_bytes=adapter_bytes,
             peak_memory_bytes=self._peak_memory(),
             adapter_folder=self.folder / ADAPTER,
+            best_step=best.step if best else None,
+            last_metric=last_metric,
         )
         self.emit(done)
         return done
+
+    def _best(self) -> BestStep | None:
+        """The best step on the validation rows; evaluations are on the evaluation rows from now on."""
+        self.reporter.chooses = False
+        self.trainer.accelerator.wait_for_everyone()  # the first process has written it
+        best = self.reporter.best
+        if best and best.step < self.step and checkpoints.best_in(self.folder / CHECKPOINTS) != best:
+            self.emit(
+                Note(f"Step {best.step}, the best, is damaged on the disk: the last is kept.", "warning")
+            )
+            return None
+        return best
+
+    def _evaluate(self) -> Evaluation:
+        """On the evaluation rows."""
+        self.trainer.evaluate(self.evaluation)  # type: ignore[arg-type]
+        assert self.reporter.last_evaluation is not None
+        return self.reporter.last_evaluation
+
+    def _what_is_kept(self, best: BestStep, metric: float, last_metric: float | None) -> str:
+        assert self.validation is not None
+        shown = get_metric(self.task.metric_name)
+        rows = f"{len(self.validation):,} validation rows"
+        text = (
+            f"Step {best.step:,} of {self.args.max_steps:,} is kept, the best on {rows}, which were neither "
+            f"trained nor evaluated on ({shown.title} {shown.format(best.metric)})."
+        )
+        if self.reporter.stopped_early:
+            text = (
+                f"Stopped early after step {self.step:,}: {self.reporter.patience} evaluations in a row were "
+                f"no better. {text}"
+            )
+        if last_metric is not None:
+            text += f" It scores {shown.format(metric)}, the last step {shown.format(last_metric)}."
+        return text
 
     def _examples_seen(self) -> int:
         examples = self.train_examples

@@ -6,7 +6,10 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from studio import Hold, Visit, fill_in, setting, start_race, status
+from studio import Hold, Server, Visit, axe_violations, fill_in, setting, start_race, status
+
+from cdvft_app.events import Done, Evaluation, Started, Step
+from cdvft_app.settings import RunSettings
 
 pytestmark = pytest.mark.browser
 
@@ -106,3 +109,93 @@ def test_what_is_opened_is_seen(visit: Visit) -> None:
     expect(settings).to_have_attribute("aria-expanded", "false")
     settings.click()
     expect(phone.get_by_role("radio", name="Sentiment of film reviews")).to_be_visible()
+
+
+def test_the_table_finds_sorts_tags_and_deletes_several_runs(visit: Visit) -> None:
+    page = visit()
+    start_race(page, steps=10)
+    expect(status(page)).to_have_text("All 3 finished")
+    page.get_by_text("Table of runs").click()
+    history = page.locator("#history")
+    rows = history.locator(".history-table tbody tr")
+    expect(rows.first).to_be_visible()
+    every = rows.count()
+    history.get_by_role("searchbox", name="Search the history").fill("lora finished")
+    expect(rows.filter(has_not_text="LoRA")).to_have_count(0)
+    history.get_by_role("button", name="Score").click()
+    expect(history.get_by_role("columnheader", name="Score")).to_have_attribute("aria-sort", "descending")
+    expect(history.get_by_role("button", name="Score")).to_be_focused()
+    delete = history.get_by_role("button", name="Delete")
+    expect(delete).to_be_disabled()
+    rows.first.get_by_role("checkbox").focus()
+    page.keyboard.press("Space")
+    expect(rows.first.get_by_role("checkbox")).to_be_focused()
+    history.get_by_role("button", name="Tag", exact=True).click()
+    page.keyboard.type("baseline")
+    page.keyboard.press("Enter")
+    expect(rows.first).to_contain_text("#baseline")
+    history.get_by_role("searchbox").fill("")
+    history.get_by_role("combobox", name="Filter by tag").select_option("baseline")
+    expect(rows).to_have_count(3)  # of its race
+    history.get_by_role("checkbox", name="Choose all that are found").check()
+    history.get_by_role("button", name="Compare").click()
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
+    assert axe_violations(page, "#history") == []
+    delete.click()
+    history.get_by_role("button", name="Delete for good").click()
+    expect(rows).to_have_count(every - 3)
+
+
+def test_the_table_stays_within_a_phone(visit: Visit) -> None:
+    page = visit(viewport={"width": 390, "height": 844})
+    start_race(page, steps=10)
+    expect(status(page)).to_have_text("All 3 finished")
+    page.get_by_text("Table of runs").click()
+    expect(page.locator("#history .history-table tbody tr").first).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def kept(server: Server, metric_name: str, recipe: str = "sentiment") -> str:
+    """A run whose second of three evaluations was the best, of that metric."""
+    (run,) = server.store.create([RunSettings(method="lora", recipe=recipe)], "somebody", recipe, "1:1")
+    store = server.store
+    store.append(run.id, Started(3, 1, 1, 1, "cpu", "float32", 9, 9, metric_name))
+    for step, score in ((1, 0.5), (2, 0.9), (3, 0.7)):
+        store.append(run.id, Step(step, 1.0 * step, 1 / step, 0.1, None, None))
+        store.append(run.id, Evaluation(step, 1.0 * step, 0.1, metric_name, score, validation=True))
+    store.append(run.id, Evaluation(3, 3.0, 0.1, metric_name, 0.75))
+    store.append(run.id, Evaluation(2, 3.0, 0.1, metric_name, 0.85, final=True))
+    folder = store.folder(run.id)
+    done = Done(
+        "finished", 3, 3.0, metric_name, 0.85, 0.1, 1.0, 1, None, folder, best_step=2, last_metric=0.75
+    )
+    store.append(run.id, done)
+    return run.id
+
+
+TRACES = """() => document.querySelector('#run .js-plotly-plot').data
+  .map(({ name, x, y }) => [name, [...x], [...y]])"""
+
+
+def test_the_step_that_is_kept_is_marked_in_the_curve_and_named_with_the_score(
+    visit: Visit, server: Server
+) -> None:
+    page = visit(f"?run={kept(server, 'accuracy')}")
+    page.locator("#run .run-chart").get_by_text("Accuracy").first.click()
+    page.wait_for_function(f"() => ({TRACES})().length === 2")
+    assert page.evaluate(TRACES) == [
+        ["LoRA r\u00a0=\u00a08", [1, 2, 3], [50, 90, 70]],
+        ["LoRA r\u00a0=\u00a08, kept", [2], [90]],
+    ]
+    score = page.locator("#run .scoreboard td.metric")
+    expect(score).to_have_text("85.0 %")
+    expect(score).to_have_attribute("title", "Of step 2, the best on validation rows; the last step: 75.0 %")
+
+
+def test_races_of_different_metrics_are_overlaid_under_no_name_of_one(visit: Visit, server: Server) -> None:
+    first, second = kept(server, "accuracy"), kept(server, "pearson", "stsb")
+    page = visit(f"?run={first},{second}")
+    expect(page.locator("#run .scoreboard th.metric")).to_have_text("Score")
+    expect(page.locator("#run .scoreboard td.metric").nth(0)).to_contain_text("Accuracy")
+    expect(page.locator("#run .scoreboard td.metric").nth(1)).not_to_contain_text("Accuracy")
+    expect(page.locator("#run h2").first).to_have_text("sentiment and stsb")

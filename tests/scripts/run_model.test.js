@@ -3,14 +3,17 @@ import { test } from "node:test";
 
 import { outcome } from "../../assets/js/train/run_cards.js";
 import {
+  curveOf,
   isActive,
   isFinal,
   progress,
   raceSecondsLeft,
   RunModel,
+  sharedMetric,
   shownRace,
   statusText,
   titleOf,
+  titleOfAll,
 } from "../../assets/js/train/run_model.js";
 import { command } from "../../assets/js/train/reproduce.js";
 
@@ -289,6 +292,39 @@ test("a race that is over shows the verdict as it came, and doubts a gap too wid
   );
   const head = { ...wide[1], method: "head" };
   assert.equal(outcome([near[0], head], ["CDVFT is ahead."]).length, 1, "a head alone is expected to lag");
+});
+
+test("the curve is of the evaluations that choose the step that is kept, where there are some", () => {
+  const chosen = [
+    [4, 8, 0.5, true],
+    [8, 16, 0.9, true],
+  ];
+  const of = [
+    [8, 16, 0.8, false],
+    [4, 16, 0.7, false],
+  ];
+  assert.deepEqual(curveOf({ evaluations: [...chosen, ...of] }), chosen);
+  assert.deepEqual(curveOf({ evaluations: of }), of);
+});
+
+test("an evaluation of an earlier step, which is kept, leaves those after it", () => {
+  const model = new RunModel(["a"]);
+  model.take(answer([{ ...run("a", 8), evaluations: [[4, 8, 0.9, true], [8, 16, 0.5, true]] }])); // prettier-ignore
+  model.take(answer([{ ...news("a", []), evaluations: [[4, 16, 0.7, false]] }]));
+  assert.deepEqual(
+    model.shown[0].evaluations.map(([step]) => step),
+    [4, 8, 4],
+  );
+});
+
+test("scores of several metrics stand under no name of one of them, and each race is named or counted", () => {
+  const one = { metric_title: "Accuracy", group: "a", name: "Films" };
+  const other = { metric_title: "Pearson", group: "b", name: "Stars" };
+  assert.equal(sharedMetric([one, one]), "Accuracy");
+  assert.equal(sharedMetric([one, other]), null);
+  assert.equal(titleOfAll([one, one]), "Films");
+  assert.equal(titleOfAll([one, one, other]), "Films and Stars");
+  assert.equal(titleOfAll([one, other, { ...other, group: "c" }]), "Films and 2 other races");
 });
 
 test("a command repeats what an option lists, and quotes what a shell would split", () => {

@@ -9,7 +9,8 @@ import { download } from "./download.js";
 
 /**
  * What stands in a cell, alone or with what is told of it.
- * @typedef {Child | {text: Child | Child[], title?: string | null, class?: string | null, style?: string | null}} Cell
+ * @typedef {Child | {text: Child | Child[], title?: string | null, class?: string | null, style?: string | null,
+ *   sort?: "ascending" | "descending" | "none" | null}} Cell `sort`: of a head by which the rows can be ordered
  */
 /** @typedef {{cells: Cell[], class?: string | null}} Row */
 /** @typedef {{head: Child, class: string, rows: (Row | Cell[])[]}} Group rows under a heading of their own */
@@ -24,8 +25,9 @@ const isDetailed = (cell) => cell !== null && typeof cell === "object" && !(cell
  */
 function made(tag, cell, attributes = {}) {
   if (!isDetailed(cell)) return h(tag, attributes, cell);
-  const { text, title, class: style, style: look } = cell;
-  return h(tag, { ...attributes, title: title || null, class: style, style: look }, ...[text].flat());
+  const { text, title, class: style, style: look, sort } = cell;
+  const more = { title: title || null, class: style, style: look, "aria-sort": sort };
+  return h(tag, { ...attributes, ...more }, ...[text].flat());
 }
 
 /** @param {Row | Cell[]} row */

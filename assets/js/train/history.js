@@ -1,29 +1,32 @@
-// The list of past races: what each was and how it ended; open, overlay, rename, delete.
+// The list of past races: what each was and how it ended; open, overlay, rename, delete. Or all runs as a table.
 
-import { scrollUpTo, find, h, setText, styleOf, swatch, textButton } from "../shared/dom.js";
+import { scrollUpTo, find, h, segmented, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
 import { count, metricText, when } from "../shared/format.js";
+import { historyTable } from "./history_table.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
 /** @import { Done, Race, Races, Styled, RaceRun } from "../payloads.js" */
+/** @import { TableServer } from "./history_table.js" */
 
 /**
- * @typedef {object} HistoryServer
+ * @typedef {object} CardsServer
  * @property {Ask<{limit: number, token: string}, Races>} races
  * @property {Ask<{group: string, name: string, token: string}, Done>} rename
  * @property {Ask<{group: string, private: boolean, token: string}, Done>} set_private
  * @property {Ask<{group: string, token: string}, Done>} remove
  */
+/** @typedef {CardsServer & TableServer} HistoryServer */
 
 const EVERY = 10_000;
 const READING = "Reading the history …";
 const AWAY = "The server does not answer; trying again.";
 
 /** @param {Part<{token: string}, Styled, HistoryServer>} part */
-export function mount({ element, props, server, life }) {
+export function mount({ element, props, server, trigger, life }) {
   const list = h("ol", { class: "races" });
   const message = h("p", { class: "quiet", role: "status" }, READING);
   const more = textButton(
@@ -40,7 +43,7 @@ export function mount({ element, props, server, life }) {
   let races = [];
   let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
-  find(element, ".mount").replaceChildren(heading, message, list, more);
+  const cards = h("div", {}, message, list, more);
 
   // The view says what it shows: a visitor's last race stands in no address.
   const selected = () => {
@@ -57,6 +60,37 @@ export function mount({ element, props, server, life }) {
     shown = "";
     refresh();
   }
+
+  const runsTable = historyTable({
+    server,
+    token: () => props.value.token,
+    lines: props.lines,
+    compare: (runs) => {
+      open(runs);
+      scrollUpTo(find(document, "#run"));
+    },
+    take: (runs) => trigger("export_runs", { runs }),
+    changed: refresh,
+  });
+  const views = segmented(
+    "How the history is shown",
+    "history-view",
+    [
+      ["cards", "Races"],
+      ["table", "Table of runs"],
+    ],
+    "cards",
+    (view) => {
+      cards.hidden = view !== "cards";
+      runsTable.node.hidden = view !== "table";
+      refresh();
+    },
+  );
+  find(element, ".mount").replaceChildren(
+    h("div", { class: "history-head" }, heading, views),
+    cards,
+    runsTable.node,
+  );
 
   /** @param {Promise<Done>} call */
   async function act(call) {
@@ -230,6 +264,7 @@ export function mount({ element, props, server, life }) {
     ask: () => server.races({ limit, token: props.value.token }),
     take: (answer) => {
       show(answer);
+      if (!runsTable.node.hidden) void runsTable.refresh().catch(() => {}); // the poll says that it is away
       // Of a race that trains and is not shown nobody else tells when it ends.
       return answer.races.some((race) => race.training) ? EVERY : null;
     },
@@ -238,7 +273,9 @@ export function mount({ element, props, server, life }) {
       else if (message.textContent === AWAY) setText(message, "");
     },
   });
-  const refresh = () => editing || void poll.now();
+  function refresh() {
+    if (!editing) void poll.now();
+  }
 
   /** @param {Races} answer */
   function show(answer) {

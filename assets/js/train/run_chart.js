@@ -5,7 +5,7 @@ import { aligned, isShare, metricText } from "../shared/format.js";
 import { draw } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
 import { onTheme } from "../shared/theme.js";
-import { isFinal, titleOf } from "./run_model.js";
+import { curveOf, isFinal, sharedMetric, titleOf } from "./run_model.js";
 import { tableUnder } from "../shared/table.js";
 
 /** @import { Child } from "../shared/dom.js" */
@@ -25,7 +25,10 @@ const MARK = {
   line: { color: "var(--rule-strong)", width: 1, dash: "dot" },
 };
 
-/** @param {RunRows["steps"]} rows */
+/**
+ * @template Row
+ * @param {Row[]} rows
+ */
 const thin = (rows) =>
   rows.length <= MAX_POINTS
     ? rows
@@ -128,7 +131,7 @@ export class RunChart {
   show(runs, emptyText) {
     this.runs = runs;
     this.emptyText = emptyText;
-    const metric = runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy";
+    const metric = sharedMetric(runs) ?? "Score";
     if (this.metricLabel.textContent !== metric) this.metricLabel.textContent = metric;
     this.redraw();
   }
@@ -156,72 +159,106 @@ export class RunChart {
   /** @param {Run} run */
   points(run) {
     const at = this.view.axis === "steps" ? 0 : 1;
-    const rows = thin(this.view.quantity === "loss" ? run.steps : run.evaluations);
+    /** @type {(readonly [step: number, seconds: number, value: number | null, ...rest: unknown[]])[]} */
+    const every = this.view.quantity === "loss" ? run.steps : curveOf(run);
+    const rows = thin(every);
     return { x: rows.map((row) => row[at]), y: rows.map((row) => row[2]) };
+  }
+
+  /**
+   * Where the curve is at the step that is kept; null where none was chosen.
+   * @param {Run} run
+   */
+  keptAt(run) {
+    const row = curveOf(run).find(([step, , , validation]) => validation && step === run.best_step);
+    return row ? { x: row[this.view.axis === "steps" ? 0 : 1], y: row[2] } : null;
   }
 
   /** @returns {Trace[]} */
   traces() {
     const loss = this.view.quantity === "loss";
+    const alone = sharedMetric(this.runs) !== null; // else percent would stand beside other numbers
     return this.runs
       .filter((run) => !this.hidden.has(run.id))
-      .flatMap((run) => {
-        const { line, marker } = styleOf(this.styles, run);
-        const { x, y } = this.points(run);
-        if (x.length === 0) return [];
-        const name = titleOf(run);
-        const shade = run.overlay ? 0.5 : 1;
-        if (!loss) {
-          const share = isShare(run.metric_name);
-          return [
-            {
+      .flatMap(
+        /** @returns {Trace[]} */ (run) => {
+          const { line, marker } = styleOf(this.styles, run);
+          const { x, y } = this.points(run);
+          if (x.length === 0) return [];
+          const name = titleOf(run);
+          const shade = run.overlay ? 0.5 : 1;
+          if (!loss) {
+            const share = isShare(run.metric_name);
+            const hovertemplate = alone
+              ? share
+                ? "%{y:.1f} %"
+                : "%{y:.3f}"
+              : `%{y:.3f} ${run.metric_title ?? ""}`;
+            /** @param {number | null} value */
+            const scaled = (value) => (share && alone && value !== null ? 100 * value : value);
+            const curve = {
               type: "scatter",
               mode: "lines+markers",
               name,
               x,
-              y: share ? y.map((v) => (v === null ? v : 100 * v)) : y,
+              y: y.map(scaled),
               line,
               marker,
               cliponaxis: false,
               opacity: shade,
-              hovertemplate: share ? "%{y:.1f} %" : "%{y:.3f}",
-            },
-          ];
-        }
-        const averaged = {
-          type: "scatter",
-          mode: x.length === 1 ? "markers" : "lines",
-          name,
-          x,
-          y: smoothed(y, this.view.smoothing),
-          line,
-          marker,
-          cliponaxis: false,
-          opacity: shade,
-          hovertemplate: "%{y:.3f}",
-        };
-        if (this.view.smoothing === 0) return [averaged];
-        return [
-          {
+              hovertemplate,
+            };
+            const kept = this.keptAt(run);
+            if (!kept) return [curve];
+            const star = {
+              type: "scatter",
+              mode: "markers",
+              name: `${name}, kept`,
+              x: [kept.x],
+              y: [scaled(kept.y)],
+              marker: { ...marker, color: line.color, symbol: "star", size: 15 },
+              cliponaxis: false,
+              opacity: shade,
+              hovertemplate,
+            };
+            return [curve, star];
+          }
+          const averaged = {
             type: "scatter",
-            mode: "lines",
-            name: `${name}, measured`,
+            mode: x.length === 1 ? "markers" : "lines",
+            name,
             x,
-            y,
-            hoverinfo: "skip",
-            line: { color: line.color, width: 1 },
-            opacity: 0.22 * shade,
-          },
-          averaged,
-        ];
-      });
+            y: smoothed(y, this.view.smoothing),
+            line,
+            marker,
+            cliponaxis: false,
+            opacity: shade,
+            hovertemplate: "%{y:.3f}",
+          };
+          if (this.view.smoothing === 0) return [averaged];
+          return [
+            {
+              type: "scatter",
+              mode: "lines",
+              name: `${name}, measured`,
+              x,
+              y,
+              hoverinfo: "skip",
+              line: { color: line.color, width: 1 },
+              opacity: 0.22 * shade,
+            },
+            averaged,
+          ];
+        },
+      );
   }
 
   redraw() {
     const { quantity, axis, scale } = this.view;
     const data = this.traces();
     const metric = this.metricLabel.textContent;
-    const percent = this.runs.some((run) => isShare(run.metric_name));
+    const percent = sharedMetric(this.runs) !== null && this.runs.some((run) => isShare(run.metric_name));
+    const rowsOfCurve = this.runs.some((run) => curveOf(run)[0]?.[3]) ? "validation rows" : "held-out data";
     const layout = structuredClone(this.layout);
     layout.xaxis.title = {
       text: axis === "steps" ? "Steps" : "Seconds of training",
@@ -230,7 +267,12 @@ export class RunChart {
     };
     layout.xaxis.unifiedhovertitle = { text: axis === "steps" ? "Step %{x}" : "%{x:.1f} s" };
     layout.yaxis.title = {
-      text: quantity === "loss" ? "Loss" : percent ? `${metric} on held-out data, %` : metric,
+      text:
+        quantity === "loss"
+          ? "Loss"
+          : percent
+            ? `${metric} on ${rowsOfCurve}, %`
+            : `${metric} on ${rowsOfCurve}`,
       standoff: 6,
       font: { size: 12 },
     };
@@ -269,12 +311,13 @@ export class RunChart {
       .flatMap((run) => {
         const { x, y } = this.points(run),
           name = titleOf(run);
-        return x.map((value, index) => ({ name, x: value, y: y[index], metric: run.metric_name }));
+        const own = sharedMetric(this.runs) === null ? ` ${run.metric_title ?? ""}` : "";
+        return x.map((value, index) => ({ name, x: value, y: y[index], metric: run.metric_name, own }));
       });
-    const rows = points.map(({ name, x, y, metric }) => [
+    const rows = points.map(({ name, x, y, metric, own }) => [
       name,
       axis === "steps" ? String(x) : aligned(x),
-      quantity === "loss" ? aligned(y) : metricText(metric, y),
+      quantity === "loss" ? aligned(y) : metricText(metric, y) + own,
     ]);
     return {
       columns: [

@@ -51,8 +51,10 @@ export class RunModel {
       const known = this.runs.get(news.id) ?? { steps: [], evaluations: [], notes: [] };
       // A run's first answer has all of it.
       const run = /** @type {Run} */ (Object.assign(known, facts));
-      run.steps = taken(run.steps, steps, steps);
-      run.evaluations = taken(run.evaluations, evaluations, steps);
+      // A step that comes again was computed anew after a resume, and what stood from there on is void.
+      const first = steps[0]?.[0] ?? Infinity;
+      run.steps = run.steps.filter(([step]) => step < first).concat(steps);
+      run.evaluations = run.evaluations.filter(([step]) => step < first).concat(evaluations);
       run.notes.push(...notes);
       const again = Math.min(...[...steps.map(([step]) => step), ...answers.map(({ step }) => step)]);
       run.answers = (run.answers ?? []).filter(({ step }) => step < again).concat(answers);
@@ -64,15 +66,30 @@ export class RunModel {
 }
 
 /**
- * Rows with the new ones: a step that comes again was computed anew after a resume, and what stood there is void.
- * @param {RunRows["steps"]} rows
- * @param {RunRows["steps"]} news
- * @param {RunRows["steps"]} steps
+ * The evaluations that a curve is of: those that choose the step that is kept, where there are some.
+ * @param {Pick<Run, "evaluations">} run
  */
-function taken(rows, news, steps) {
-  if (news.length === 0) return rows;
-  const first = Math.min(news[0][0], steps[0]?.[0] ?? Infinity);
-  return rows.filter((row) => row[0] < first).concat(news);
+export function curveOf({ evaluations }) {
+  const choosing = evaluations.filter(([, , , validation]) => validation);
+  return choosing.length ? choosing : evaluations;
+}
+
+/**
+ * What their scores are called together; null where they are of several metrics.
+ * @param {Pick<Run, "metric_title">[]} runs
+ */
+export function sharedMetric(runs) {
+  const titles = new Set(runs.map((run) => run.metric_title).filter(Boolean));
+  return titles.size > 1 ? null : ([...titles][0] ?? "Accuracy");
+}
+
+/**
+ * What several races are called that are shown together.
+ * @param {Pick<Run, "group" | "name">[]} runs
+ */
+export function titleOfAll(runs) {
+  const names = [...new Map(runs.map(({ group, name }) => [group, name])).values()];
+  return names.length > 2 ? `${names[0]} and ${names.length - 1} other races` : names.join(" and ");
 }
 
 /**

@@ -13,7 +13,7 @@ import { AnswerStrip } from "./answer_strip.js";
 import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
 import { RunChart } from "./run_chart.js";
-import { isActive, isFinal, progress, RunModel, shownRace, statusText } from "./run_model.js";
+import { isActive, isFinal, progress, RunModel, shownRace, statusText, titleOfAll } from "./run_model.js";
 import { Scoreboard } from "./scoreboard.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -148,16 +148,7 @@ export function mount({ element, props, server, trigger, life }) {
     }
     const { recorded, kind } = props.value;
     const coming = waits || (!first && model.runs.size > 0); // named, but not read yet
-    setText(
-      title,
-      first
-        ? groups.length > 1
-          ? `${first.name} and ${groups.length - 1} more`
-          : first.name
-        : coming
-          ? "A race"
-          : "No race yet",
-    );
+    setText(title, first ? titleOfAll(runs) : coming ? "A race" : "No race yet");
     setText(
       origin,
       !first

@@ -3,7 +3,7 @@
 import { h, setText, swatch, styleOf } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
 import { table } from "../shared/table.js";
-import { isActive, isFinal, titleOf } from "./run_model.js";
+import { isActive, isFinal, sharedMetric, titleOf } from "./run_model.js";
 
 /** @import { Styles } from "../shared/plotly_types.js" */
 /** @import { Run } from "./run_model.js" */
@@ -36,6 +36,8 @@ export class Scoreboard {
     this.leaders = [];
     this.body = h("tbody");
     this.metric = h("span", {}, "");
+    /** @type {string | null} */
+    this.shared = null;
     this.untrained = h("p", { class: "hint untrained" });
     const results = table({ label: "Results", class: "scoreboard" });
     results.fill(
@@ -55,7 +57,8 @@ export class Scoreboard {
         this.rows.delete(id);
       }
     const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`));
-    setText(this.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
+    this.shared = sharedMetric(runs);
+    setText(this.metric, this.shared ?? "Score");
     this.node.hidden = runs.length === 0;
     const untrained = tasks.size === 1 ? (runs.find((run) => run.untrained)?.untrained ?? "") : "";
     setText(this.untrained, untrained);
@@ -108,8 +111,14 @@ export class Scoreboard {
     line.className = `${run.state}${run.overlay ? " overlay" : ""}`;
     setText(label, run.label);
     setText(state, run.overlay ?? (run.state === "finished" ? "" : run.state));
-    const metric = metricText(run.metric_name, run.metric);
+    const own = this.shared === null ? ` ${run.metric_title ?? ""}` : ""; // beside scores of other metrics
+    const metric = metricText(run.metric_name, run.metric) && metricText(run.metric_name, run.metric) + own;
     setText(cells.metric, metric || (running ? "…" : "–"));
+    const score = metricText(run.metric_name, run.last_metric ?? null);
+    cells.metric.title =
+      run.best_step === null
+        ? ""
+        : `Of step ${run.best_step}, the best on validation rows${score ? `; the last step: ${score}` : ""}`;
     cells.metric.classList.toggle("best", this.leaders.includes(run.id));
     setText(cells.parameters, count(run.trainable_parameters) || "–");
     cells.parameters.title =

@@ -46,8 +46,8 @@ FIELDS = (
 LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 """Where several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
-START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "schedule": "linear", "seed": 0}
-START |= dict.fromkeys(SWITCHES, False) | {"precision": "auto"}
+START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "seed": 0}
+START |= {name: RaceRequest.model_fields[name].default for name in (*SWITCHES, *LISTS)}
 START |= {name: one.default for name, one in OWN.items() if FLAT[name][0] == "cdvft" and one.default}
 UNLEARNABLE = "problem"  # in place of data of one's own: why nothing can be learned from it
 AUTOMATIC = "automatic"  # in a list, what an empty field stands for

@@ -71,8 +71,6 @@ def compute(app: AppState) -> Kept:
     figures = json.loads(evidence.FILE.read_text(encoding="utf-8"))
     kept.add("evidence", "evidence", [({}, figures)], [])
     recorded = json.loads(LESSONS.read_text(encoding="utf-8"))
-    trials = [({"rate": one["rate"]}, one) for one in recorded["trials"]]
-    kept.add("play-breaking", "trial", trials, _NOT_KEPT)
     fits = [({"target": one["target"], "n": str(one["n"])}, one["view"]) for one in recorded["fits"]]
     kept.add("lab-form", "fit", fits, _NOT_KEPT)
     return kept

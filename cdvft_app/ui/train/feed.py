@@ -43,7 +43,9 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
     found: RunRows = {
         "steps": [(row["step"], row["seconds"], row["loss"]) for row in rows if row["kind"] == "step"],
         "evaluations": [
-            (row["step"], row["seconds"], row["metric"]) for row in rows if row["kind"] == "evaluation"
+            (row["step"], row["seconds"], row["metric"], bool(row.get("validation")))
+            for row in rows
+            if row["kind"] == "evaluation"
         ],
         "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
     }

@@ -1,17 +1,21 @@
-"""The list of past races, and what its owner may do with them."""
+"""Past races as cards, their runs as a table, and what their owner may do with them."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from cdvft_app import catalog
 from cdvft_app.figures import palette
+from cdvft_app.methods import METHODS
+from cdvft_app.metrics import metric_title
 from cdvft_app.payloads.shared import Done
-from cdvft_app.payloads.train import Race, RaceRun, Races
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.payloads.train import HistoryRun, HistoryRuns, Race, RaceRun, Races
+from cdvft_app.store.records import NAME_LIMIT, RunRecord, StoreError, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
 from cdvft_app.sweep.results import origin
@@ -20,6 +24,9 @@ from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.train.run_view import current, lasting
 
 MAX_RACES = 500
+MAX_RUNS = 2000  # of the table
+TAG = re.compile(r"(?:^|(?<=\s))#([\w-]{1,30})(?!\S)")
+"""A word of a race's name that its runs are found by."""
 
 
 def races(store: RunStore, request: object) -> Races:
@@ -76,6 +83,49 @@ def _counted(runs: list[RunRecord]) -> str:
     return " · ".join([f"{len(runs)} runs", *reversed(counts)])
 
 
+def runs(store: RunStore, request: object) -> HistoryRuns:
+    """The latest runs for {"token"}, the newest first."""
+    token = request.get("token") if isinstance(request, dict) else None
+    found = store.history(MAX_RUNS + 1)
+    races: dict[str, list[RunRecord]] = {}
+    for run in found:
+        if not run.sweep:
+            races.setdefault(run.group_id, []).append(run)
+    rows = [_row(run, races.get(run.group_id, []), store.owner(run.id, token)) for run in found[:MAX_RUNS]]
+    return {"runs": rows, "more": len(found) > MAX_RUNS}
+
+
+def _row(run: RunRecord, race: list[RunRecord], mine: bool) -> HistoryRun:
+    return {
+        "id": run.id,
+        "group": run.group_id,
+        "name": " ".join(TAG.sub("", run.name).split()) or run.name,
+        "tags": TAG.findall(run.name),
+        "label": label_in(run, race),
+        "method": run.method,
+        "method_title": METHODS[run.method].title,
+        "data": _data(run),
+        "state": run.state,
+        "metric_name": run.metric_name,
+        "metric_title": metric_title(run.metric_name, short=True) if run.metric_name else None,
+        "metric": run.metric,
+        "trainable_parameters": run.trainable_parameters,
+        "seconds": run.seconds,
+        "created": run.created,
+        "mine": mine,
+    }
+
+
+def _data(run: RunRecord) -> str:
+    """What it learned from, by its title."""
+    settings, recipe = run.settings, catalog.recipes().get(run.settings.recipe)
+    if settings.data:
+        return settings.data.title
+    key = settings.dataset or (recipe.dataset if recipe else settings.recipe)
+    known = catalog.datasets().get(key)
+    return known.title if known else key
+
+
 def rename(store: RunStore, request: object) -> Done:
     """{"group", "name", "token"}: a new name for each run, if the token owns it."""
 
@@ -97,9 +147,12 @@ def set_private(store: RunStore, request: object) -> Done:
 
 
 def remove(store: RunStore, request: object) -> Done:
-    """{"group", "token"}: delete all runs of a race or sweep, if the token owns them and none trains."""
+    """{"group" or "runs", "token"}: delete all runs of a race or sweep, or these, if the token owns them and
+    none trains."""
 
     def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
+        for run in runs:
+            store.require_owner(run.id, fields["token"])
         # One that trains is refused; it comes first, so that then nothing is deleted.
         for run in sorted(runs, key=lambda run: run.state not in ACTIVE):
             store.delete(run.id, fields["token"])
@@ -107,11 +160,34 @@ def remove(store: RunStore, request: object) -> Done:
     return _changed(store, request, change)
 
 
+def tag(store: RunStore, request: object) -> Done:
+    """{"runs", "tag", "token"}: the races of these runs are found by the tag from now on, if the token owns
+    them."""
+
+    def change(chosen: list[RunRecord], fields: dict[str, Any]) -> None:
+        word = re.sub(r"[^\w-]+", "-", str(fields.get("tag", ""))[:200]).strip("-")
+        if not TAG.fullmatch(f"#{word}"):
+            raise StoreError("A tag is one word of up to 30 letters, digits and hyphens.")
+        for group_id in dict.fromkeys(run.group_id for run in chosen):
+            for run in store.group(group_id):
+                name = f"{run.name} #{word}"
+                if len(name) > NAME_LIMIT:
+                    raise StoreError(f"“{run.name[:40]}…” has no room for a tag; shorten its name first.")
+                if word not in TAG.findall(run.name):
+                    store.rename(run.id, name, fields["token"])
+
+    return _changed(store, request, change)
+
+
 def _changed(store: RunStore, request: object, change: Any) -> Done:
+    """Have the runs of a "group", or the "runs" of these ids, changed by their owner."""
     fields = request if isinstance(request, dict) else {}
     if not isinstance(fields.get("token"), str):
         return {"error": "The request carries no token; reload the page."}
-    runs = store.group(fields.get("group"))
+    if isinstance(ids := fields.get("runs"), list):
+        runs = [run for run_id in ids[:MAX_RUNS] if (run := store.get(run_id))]
+    else:
+        runs = store.group(fields.get("group"))
     if not runs:
         return {"error": "There is no such race; it may have been deleted. Reload the page."}
     try:
@@ -122,12 +198,16 @@ def _changed(store: RunStore, request: object, change: Any) -> Done:
 
 
 def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
-    """Its value is {"token": the browser's own}. It reads the address to know which races are shown."""
+    """Its value is {"token": the browser's own}. It reads the address to know which races are shown.
+
+    Sends `export_runs` with the ids of runs that are to be taken along as a file.
+    """
     return component(
         "train/history.js",
         {"token": ""},
+        events=("export_runs",),
         server_functions={
-            call.__name__: partial(call, store) for call in (races, rename, set_private, remove)
+            call.__name__: partial(call, store) for call in (races, runs, rename, set_private, remove, tag)
         },
         lines=palette.lines(),
         **arguments,

@@ -51,11 +51,11 @@ WORKING: dict[str, Any] = {
 BRINGING = {**WORKING, "concurrency_limit": 16, "concurrency_id": "history-given"}
 
 
-def history_file(app: AppState, token: gr.BrowserState) -> None:
-    """Lay it out and connect it."""
+def history_file(app: AppState, token: gr.BrowserState, view: gr.HTML) -> None:
+    """Lay it out and connect it; `view` is the history, which asks for a file of chosen runs."""
     if environment().space and environment().kept is None:
         gr.HTML(f'<p class="hint" id="forgets">{LOST}</p>', apply_default_css=False)
-    with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file"):
+    with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file") as fold:
         gr.HTML(f'<p class="hint">{ABOUT}</p>', apply_default_css=False)
         make = gr.Button("Make the file", elem_id="history-make")
         file = gr.File(label="Your history", interactive=False, visible=False, elem_id="history-zip")
@@ -64,9 +64,9 @@ def history_file(app: AppState, token: gr.BrowserState) -> None:
         )
         message = gr.HTML(elem_id="history-said", apply_default_css=False)
 
-    def made(mine: str) -> tuple[Any, str]:
+    def made(mine: str, only: object = None) -> tuple[Any, str]:
         try:
-            out, said = export(app, token_of(mine))
+            out, said = export(app, token_of(mine), only)
         except (StoreError, ResultsError) as error:
             return gr.update(visible=False, value=None), problem(str(error))
         return gr.update(visible=True, value=str(out)), said
@@ -80,23 +80,29 @@ def history_file(app: AppState, token: gr.BrowserState) -> None:
         except StoreError as error:
             return None, problem(str(error)), mine
 
+    def chosen(event: gr.EventData, mine: str) -> tuple[Any, str, Any]:
+        return *made(mine, event._data), gr.update(open=True)
+
     make.click(made, token, [file, message], **WORKING)
+    view.export_runs(chosen, token, [file, message, fold], **WORKING)
     taken = given.upload(brought, [given, token], [given, message, token], **BRINGING)
     taken.then(None, None, None, js=telling("runs-changed"))
 
 
-def export(app: AppState, token: str) -> tuple[Path, str]:
-    """The file of the token's own runs, and what is in it as HTML.
+def export(app: AppState, token: str, only: object = None) -> tuple[Path, str]:
+    """The file of the token's own runs, or of those {"runs": ids} that are its own; what is in it as HTML.
 
     Raises:
         StoreError, ResultsError: there is none; why.
     """
     most = files.PAGE.file_bytes if environment().public else MAX_EXPORTED
     told = 0, 0
+    ids = only.get("runs") if isinstance(only, dict) else None
+    chosen = None if only is None else {str(one) for one in ids or () if isinstance(one, str)}
 
     def write(out: Path) -> None:
         nonlocal told
-        told = files.export_history(app.store, out, token, most)
+        told = files.export_history(app.store, out, token, most, chosen)
         if not told[0]:
             out.unlink()
             raise ResultsError(NONE)

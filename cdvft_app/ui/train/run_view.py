@@ -111,6 +111,8 @@ def current(run: RunRecord) -> RunNow:
         "metric_name": run.metric_name,
         "metric_title": metric_title(run.metric_name, short=True) if run.metric_name else None,
         "metric": run.metric,
+        "best_step": run.result.get("best_step"),
+        "last_metric": run.result.get("last_metric"),
         "seconds": run.seconds,
         "examples_per_second": run.result.get("examples_per_second"),
         "device": " on ".join(filter(None, (run.device, run.result.get(NODE)))) or None,

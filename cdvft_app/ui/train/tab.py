@@ -81,7 +81,7 @@ def build(app: AppState) -> OnVisit:
             view = run_view(app.store, before_any_answer(app.store), slices=app.queue.slices, elem_id="run")
             found = search.search_view(app, elem_id="search")
             history = history_view(app.store, elem_id="history")
-            history_file(app, token)
+            history_file(app, token, history)
 
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]

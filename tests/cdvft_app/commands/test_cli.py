@@ -86,6 +86,8 @@ def test_train_ends_with_one_line_of_json(command, tmp_path):
         "state": "finished",
         "metric_name": "accuracy",
         "metric": 0.75,
+        "best_step": None,
+        "last_metric": None,
         "trainable_parameters": 768,
         "seconds": 0.3,
     }

@@ -246,7 +246,8 @@ def test_pictures_come_as_pictures_with_their_classes(tmp_path):
 def test_the_recipe_gives_small_data_more_epochs_and_its_own_length(tmp_path):
     data = looked(made.clean_csv(tmp_path / "rows.csv", made.sentences(500))).data
     plan = resolve(RunSettings(method="lora", data=data))
-    assert (plan.settings.epochs, plan.settings.train_examples, plan.settings.max_length) == (10, 400, 16)
+    assert (plan.settings.epochs, plan.settings.train_examples, plan.settings.max_length) == (10, 350, 16)
+    assert plan.validation_examples == 50 and data.train_rows == 400
     assert plan.title == "rows" and plan.settings.dataset is None
     chosen = RunSettings(method="lora", data=data, epochs=1.0, max_length=64)
     assert (resolve(chosen).settings.epochs, resolve(chosen).settings.max_length) == (1, 64)

@@ -125,7 +125,7 @@ BEFORE = {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input", 
     ("key", "own"),
     [
         ("cdvft", {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input"}),
-        ("lora", {"r": 4}),
+        ("lora", {"r": 4, "alpha": None, "dropout": 0.0}),
         ("fourierft", {"n": 200, "scaling": 100.0}),
         ("c3a", {"block_size": 48}),
         ("head", {}),
@@ -163,7 +163,7 @@ def test_a_race_is_a_list_of_methods_with_settings():
     ("values", "sentence"),
     [
         ({"methods": [{"method": "lora", "r": 0}]}, "lora_r: got 0; it must be 1 or more."),
-        ({"methods": [{"method": "lora", "rank": 8}]}, "LoRA has no setting rank. It has r, learning_rate."),
+        ({"methods": [{"method": "lora", "rank": 8}]}, "LoRA has no setting rank. It has r, alpha, "),
         ({"methods": [8]}, "methods.0: got 8; it must name a method"),
         ({"methods": ["lora"], "learning_rates": {"gold": 1}}, "learning_rates.gold is not a setting."),
     ],

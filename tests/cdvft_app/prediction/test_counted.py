@@ -89,12 +89,19 @@ def test_no_step_holds_more_examples_than_there_are() -> None:
 
 
 def test_evaluations_are_forward_passes() -> None:
-    plan = catalog.resolve(RunSettings(method="head", evaluation_examples=320, max_steps=5, recipe="mnist"))
+    chosen = {"method": "head", "evaluation_examples": 320, "max_steps": 5, "recipe": "mnist"}
+    plan = catalog.resolve(RunSettings(**chosen, keep="last"))
     counted = count(plan)
     assert counted and plan.settings.batch_size == 16
-    forward = 5 * 320 / 16 * counted.step_flops  # head only: hardly any backward pass
-    assert counted.evaluation_flops == pytest.approx(forward, rel=1e-3)
-    assert 5 * counted.final_evaluation_flops == pytest.approx(counted.evaluation_flops)
+    forward = 320 / 16 * counted.step_flops  # head only: hardly any backward pass
+    assert counted.evaluations == 5
+    assert counted.evaluation_flops == pytest.approx(5 * forward, rel=1e-3)
+    assert counted.final_evaluation_flops == pytest.approx(forward, rel=1e-3)
+    # Five on as many validation rows, then what is kept and the last step.
+    best = count(catalog.resolve(RunSettings(**chosen)))
+    assert best and best.evaluations == 6
+    assert best.evaluation_flops == pytest.approx(7 * forward, rel=1e-3)
+    assert best.final_evaluation_flops == pytest.approx(2 * forward, rel=1e-3)
 
 
 def test_the_last_evaluation_of_a_model_that_writes_counts_as_three() -> None:

@@ -23,6 +23,7 @@ from cdvft_app.results.script import write_script
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.tasks import attention
+from cdvft_app.training.checkpoints import BestStep
 
 ROOT = Path(__file__).parents[3]
 NEIGHBOURS = ("attention", "shared_prefix", "fields")  # modules beside a writers' script
@@ -110,6 +111,24 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
         )
         assert kept.keys() == again.keys()
         assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+
+
+@pytest.mark.parametrize("kind", ["text", "answer"])
+def test_the_script_ends_at_the_step_that_the_run_kept(kind, request, trained, monkeypatch, tmp_path):
+    store = request.getfixturevalue("store")
+    rows, make = (request.getfixturevalue(f"{kind}_{what}") for what in ("rows", "plan"))
+    rows = dataclasses.replace(rows, validation=rows.evaluation)
+    monkeypatch.setattr(BestStep, "is_before", lambda self, other: self.step <= 6)
+    run = trained(make("lora", max_steps=12, seed=3), rows)
+    assert run.record.result["best_step"] == 6 and run.record.step == 12
+    write_script(run, tmp_path / "out", rows)
+    names = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text())
+    assert names["losses"] == pytest.approx(losses(store, run)[:6], abs=1e-5)
+    kept, again = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (run.folder, tmp_path / "out" / "adapter")
+    )
+    assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
 
 
 def test_a_script_says_that_its_steps_are_not_compiled(trained, text_plan, text_rows, tmp_path):

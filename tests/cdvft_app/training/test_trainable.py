@@ -84,6 +84,19 @@ def test_loras_update_is_b_times_a_at_every_rank(text_plan, text_rows, rank):
     torch.testing.assert_close(update.detach(), b @ a, rtol=0, atol=1e-6)
 
 
+def test_alpha_and_dropout_of_lora_are_those_of_peft(text_plan, text_rows):
+    model = build(text_plan, text_rows, "lora", lora_r=2, lora_alpha=6, lora_dropout=0.25)
+    shake(model)
+    config = model.peft_config["default"]
+    assert (config.r, config.lora_alpha, config.lora_dropout) == (2, 6, 0.25)
+    name = "encoder.layer.1.attention.self.query"
+    found = {key.rpartition("/")[2]: one for key, one in vectors(model, "lora").items() if name in key}
+    update = model.get_submodule(f"base_model.model.backbone.{name}").get_delta_weight("default")
+    method = METHODS["lora"](r=2, alpha=6)
+    torch.testing.assert_close(update.detach(), method.update(32, 32, found, None), rtol=0, atol=1e-6)
+    assert method.scale(32) == 3 and METHODS["lora"](r=2).scale(32) == 1
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
     model = build(text_plan, text_rows, method)

@@ -51,7 +51,7 @@ def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
     assert waiting["label"] == "LoRA r\u00a0=\u00a08"
     (told,) = polled(app, {"cursors": {run_id: waiting["cursor"]}})["runs"]
     assert told["steps"] == [[1, 0.5, 0.7], [2, 1.0, 0.6]]
-    assert told["evaluations"] == [[2, 1.0, 0.75]]
+    assert told["evaluations"] == [[2, 1.0, 0.75, False]]
     assert told["notes"] == [{"text": "Something to know.", "level": "warning"}]
     assert told["preparing"] == {"text": "Reading", "fraction": 0.25}
     assert (told["state"], told["examples_per_second"], told["metric_title"]) == (

@@ -1,0 +1,253 @@
+"""The step that is kept: the best on rows that are neither trained nor evaluated on, or the last."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from listening import TOTAL, Listener, run
+from safetensors.torch import load_file
+from tiny_models import reviews
+
+from cdvft_app.catalog import resolve
+from cdvft_app.events import Done, Evaluation, Note, Started, Step
+from cdvft_app.settings import RaceRequest, RunSettings, UploadedDataset
+from cdvft_app.store import predictions, snapshots
+from cdvft_app.sweep import SweepRequest
+from cdvft_app.tasks.base import LabelledTask
+from cdvft_app.training import trainer
+from cdvft_app.training.checkpoints import BestStep
+
+VALIDATION = 20
+
+
+@pytest.fixture
+def rows(text_rows):
+    return dataclasses.replace(text_rows, validation=reviews(VALIDATION, seed=3))
+
+
+@pytest.fixture
+def scores(monkeypatch):
+    """`scores(0.5, 0.9)`: what evaluations on the validation rows measure, one after the other."""
+    left: list[float] = []
+    measured = LabelledTask.measure
+
+    def measure(self, evaluation):
+        if len(evaluation.label_ids) == VALIDATION:
+            return {self.metric_name: left.pop(0)}
+        return measured(self, evaluation)
+
+    monkeypatch.setattr(LabelledTask, "measure", measure)
+    return lambda *values: left.extend(values)
+
+
+def kept_vectors(done: Done) -> list[torch.Tensor]:
+    weights = load_file(done.adapter_folder / "adapter_model.safetensors")
+    return [weights[name].flatten() for name in sorted(weights) if "cdvft_" in name]
+
+
+def is_of_step(done: Done, step: int) -> bool:
+    """Whether the adapter holds the numbers that the snapshot of that step holds."""
+    then = snapshots.read(done.adapter_folder.parent, step).values()
+    numbers = torch.cat([torch.from_numpy(one).flatten() for one in then])
+    return torch.equal(numbers.sort()[0], torch.cat(kept_vectors(done)).sort()[0])
+
+
+def notes(heard: Listener) -> str:
+    return "\n".join(note.text for note in heard.of(Note))
+
+
+def test_the_best_step_on_the_validation_rows_is_kept(text_plan, rows, scores, tmp_path):
+    scores(0.5, 0.9, 0.6, 0.4)
+    heard, done = run(text_plan(), rows, tmp_path)
+    assert (done.state, done.step, done.best_step) == ("finished", TOTAL, 8)
+    assert is_of_step(done, 8) and not is_of_step(done, TOTAL)
+    assert heard.of(Started)[0].validation_examples == VALIDATION
+    assert "Step 8 of 16 is kept, the best on 20 validation rows" in notes(heard)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_what_is_kept_and_the_last_step_are_scored_on_rows_that_chose_nothing(
+    text_plan, rows, scores, tmp_path
+):
+    scores(0.5, 0.9, 0.6, 0.4)
+    heard, done = run(text_plan(learning_rate=0.1), rows, tmp_path / "best")
+    _, last = run(text_plan(learning_rate=0.1, keep="last"), rows, tmp_path / "last")
+    choosing = [one for one in heard.of(Evaluation) if one.validation]
+    assert [(one.step, one.metric, one.final) for one in choosing] == [
+        (4, 0.5, False),
+        (8, 0.9, False),
+        (12, 0.6, False),
+        (16, 0.4, False),
+    ]
+    of_last, of_best = [one for one in heard.of(Evaluation) if not one.validation]
+    assert (of_last.step, of_last.final, of_last.metric) == (16, False, last.metric)
+    assert (of_best.step, of_best.final, of_best.metric) == (8, True, done.metric)
+    assert done.last_metric == last.metric
+    answers = predictions.read(tmp_path / "best")
+    assert len(answers.labels) == 24
+    assert (answers.classes == answers.labels).mean() == pytest.approx(done.metric)
+
+
+def test_choosing_changes_no_loss(whole, text_plan, rows, tmp_path):
+    heard, _ = run(text_plan(checkpoint_every=5), rows, tmp_path)
+    assert heard.losses() == whole[0].losses()
+
+
+def test_with_keep_last_and_without_validation_rows_the_last_step_is_kept(
+    text_plan, text_rows, rows, tmp_path
+):
+    for folder, plan, given in (
+        ("asked", text_plan(keep="last"), rows),
+        ("no rows", text_plan(), text_rows),
+    ):
+        heard, done = run(plan, given, tmp_path / folder)
+        assert (done.best_step, done.last_metric) == (None, None)
+        assert not any(one.validation for one in heard.of(Evaluation))
+        assert is_of_step(done, TOTAL)
+
+
+def test_where_the_last_step_is_the_best_it_is_evaluated_once(text_plan, rows, scores, tmp_path):
+    scores(0.1, 0.2, 0.3, 0.4)
+    heard, done = run(text_plan(), rows, tmp_path)
+    assert (done.best_step, done.last_metric) == (TOTAL, None)
+    assert [one.step for one in heard.of(Evaluation) if not one.validation] == [TOTAL]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (BestStep(1, 0.9, 2.0), BestStep(2, 0.8, 1.0)),
+        (BestStep(2, 0.9, 1.0), BestStep(1, 0.9, 1.1)),
+        (BestStep(1, 0.9, 1.0), BestStep(2, 0.9, 1.0)),
+        (BestStep(3, -0.5, 1.0), None),
+    ],
+)
+def test_the_best_has_the_highest_score_then_the_lowest_loss_then_fewest_steps(better, worse):
+    assert better.is_before(worse)
+    assert worse is None or not worse.is_before(better)
+
+
+def test_a_run_that_becomes_no_better_ends_and_says_so(text_plan, rows, scores, tmp_path):
+    scores(0.9, 0.5, 0.5)
+    heard, done = run(text_plan(), rows, tmp_path)
+    assert (done.state, done.step, done.best_step, done.last_metric) == ("finished", 12, 4, None)
+    assert "Stopped early after step 12: 2 evaluations in a row were no better" in notes(heard)
+    assert is_of_step(done, 4)
+
+
+def test_patience_is_a_setting_and_can_be_turned_off(text_plan, rows, scores, tmp_path):
+    scores(0.9, 0.5, 0.5, 0.5)
+    assert run(text_plan(early_stopping_patience=0), rows, tmp_path / "off")[1].step == TOTAL
+    scores(0.9, 0.5)
+    assert run(text_plan(early_stopping_patience=1), rows, tmp_path / "one")[1].step == 8
+
+
+def test_no_run_ends_early_before_it_has_seen_every_example(text_plan, rows, scores, tmp_path):
+    scores(0.9, 0.5, 0.5, 0.5)
+    assert run(text_plan(epochs=1.0, early_stopping_patience=1), rows, tmp_path)[1].step == 8
+
+
+def test_in_a_race_and_in_a_sweep_every_run_has_all_steps():
+    assert [one.early_stopping_patience for one in RaceRequest(methods=("cdvft",)).runs()] == [2]
+    race = RaceRequest(methods=("cdvft", "lora"), early_stopping_patience=3)
+    assert {one.early_stopping_patience for one in race.runs()} == {0}
+    sweep = SweepRequest(base=RaceRequest(methods=("cdvft",)), seeds=(0, 1))
+    assert {one.early_stopping_patience for one in sweep.runs()} == {0}
+
+
+def test_a_run_that_was_cut_off_goes_on_with_its_best(text_plan, rows, scores, tmp_path):
+    class CutOff(Exception):
+        pass
+
+    def emit(event):
+        if isinstance(event, Step) and event.step == 11:
+            raise CutOff
+
+    plan = text_plan(checkpoint_every=5)
+    scores(0.9, 0.5, 0.6, 0.7)
+    with pytest.raises(CutOff):
+        trainer.train_plan(plan, emit, lambda: 0, tmp_path, rows=rows)
+    after, done = run(dataclasses.replace(plan), rows, tmp_path, resume=True)
+    assert min(after.losses()) == 11
+    assert done.best_step == 4 and is_of_step(done, 4)
+    assert done.step == 12  # patience counts the evaluations from before, too
+
+
+def test_what_was_best_in_steps_that_were_lost_is_forgotten(text_plan, rows, scores, tmp_path):
+    plan = text_plan(checkpoint_every=5, early_stopping_patience=0)
+    scores(0.5, 0.9)
+
+    class CutOff(Exception):
+        pass
+
+    def emit(event):
+        if isinstance(event, Step) and event.step == 9:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        trainer.train_plan(plan, emit, lambda: 0, tmp_path, rows=rows)
+    scores(0.4, 0.6, 0.1)  # steps 8, 12 and 16, once more
+    _, done = run(plan, rows, tmp_path, resume=True)
+    assert done.best_step == 12
+
+
+def test_where_the_best_is_damaged_the_last_step_is_kept_and_that_is_said(text_plan, rows, scores, tmp_path):
+    scores(0.9, 0.5, 0.5, 0.5)
+
+    class Damaging(Listener):
+        def append(self, event):
+            super().append(event)
+            if isinstance(event, Evaluation) and event.step == TOTAL:
+                (weights,) = (tmp_path / "checkpoints" / "best").glob("*.safetensors")
+                weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
+
+    heard = Damaging()
+    plan = text_plan(early_stopping_patience=0)
+    done = trainer.train_plan(plan, heard.append, heard.should_stop, tmp_path, rows=rows)
+    assert (done.best_step, done.step) == (None, TOTAL) and is_of_step(done, TOTAL)
+    assert "Step 4, the best, is damaged on the disk: the last is kept." in notes(heard)
+
+
+def test_a_stopped_run_keeps_its_best_and_what_it_needs_to_go_on(text_plan, rows, scores, tmp_path):
+    plan = text_plan(checkpoint_every=5, early_stopping_patience=0)
+    scores(0.9, 0.5)
+    _, done = run(plan, rows, tmp_path, stop_after=6)
+    assert (done.state, done.best_step) == ("stopped", 4) and is_of_step(done, 4)
+    scores(0.1, 0.1, 0.1, 0.1)
+    _, finished = run(plan, rows, tmp_path, resume=True)
+    assert (finished.state, finished.step, finished.best_step) == ("finished", TOTAL, 4)
+
+
+def uploaded(train_rows: int) -> UploadedDataset:
+    return UploadedDataset(
+        sha256="0" * 64, title="mine", kind="text", inputs=("text",), label="label", labels=("no", "yes"),
+        train_rows=train_rows, evaluation_rows=max(1, train_rows // 4),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("train_rows", "spared"), [(239, 0), (240, 50), (1000, 100), (9000, 512)])
+def test_of_ones_own_rows_one_in_ten_chooses_and_of_few_none(train_rows, spared):
+    plan = resolve(RunSettings(method="cdvft", data=uploaded(train_rows)))
+    assert plan.validation_examples == spared
+    assert plan.settings.keep == ("best" if spared else "last")
+    assert plan.settings.train_examples == min(2048, train_rows - spared)
+
+
+def test_of_few_rows_of_ones_own_it_is_said_that_the_last_step_is_kept(text_plan):
+    plan = dataclasses.replace(
+        text_plan(), settings=resolve(RunSettings(method="cdvft", data=uploaded(200))).settings
+    )
+    assert trainer.nothing_chosen(plan) == (
+        "The last step is kept: of 200 training rows none is spared to choose a better one by. "
+        "From 240 on some are."
+    )
+
+
+def test_a_recipe_keeps_its_rows_and_chooses_by_others():
+    plan = resolve(RunSettings(method="cdvft"))
+    assert (plan.settings.train_examples, plan.settings.evaluation_examples) == (2048, 1024)
+    assert plan.validation_examples == 512
+    trial = resolve(RunSettings(method="cdvft", evaluate_on="validation"))
+    assert trial.validation_examples == 0
