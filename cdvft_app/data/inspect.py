@@ -133,6 +133,7 @@ def inspect(
         evaluation_rows=1,
         mean_length=None,
         usual_length=None,
+        language=None,
     )
     rows = cleaned_table(data, kept.sha256)
     if clean:
