@@ -29,7 +29,7 @@ from benchmarks.machine import machine
 
 SIZE = {"width": 1440, "height": 900}
 HANDLES = {
-    "learn": "#lesson-rank [role=slider]:not([inert] *)",
+    "learn": "#lesson-circulant [role=slider]",
     "factors": ".factors[data-layer] .player input",
 }
 PICTURES = "() => [...document.querySelectorAll('canvas')].map((one) => one.toDataURL()).join()"

@@ -1,9 +1,9 @@
-"""What the lessons and the lab compute on a server, kept for the page of plain files, which has none.
+"""What the lab computes on a server, kept for the page of plain files, which has none.
 
     OMP_NUM_THREADS=1 python -m benchmarks.record_lessons
 
-Writes assets/recorded_lessons.json: the end of each fit that the lab's known targets have there, and the
-trainings of lesson "breaking", one a learning rate of its slider. Some minutes on one core.
+Writes assets/recorded_lessons.json: the end of each fit that the lab's known targets have there. Some
+minutes on one core.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ import torch
 from benchmarks.machine import machine
 from cdvft_app.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
-from cdvft_app.lessons.trial import trained
 
 FILE = Path(__file__).parents[1] / "assets" / "recorded_lessons.json"
 SIDES, MAX_M = (16, 32, 64), 3
-RATES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1)  # those of assets/js/learn/breaking.js
 
 
 def main() -> None:
@@ -32,7 +30,6 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "cpu": machine()["cpu"],
         "fits": [fit(name, n) for n in SIDES for name in TARGETS],
-        "trials": [{**trained(rate), "rate": rate} for rate in RATES],
     }
     FILE.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"Wrote {FILE.name}, {FILE.stat().st_size:,} bytes.")

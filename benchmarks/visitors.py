@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 POLL_SECONDS = 1.0  # as assets/js/train/run_view.js
 TAB_SECONDS = 15.0  # from one opened tab to a visitor's next one, on average
-RATES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1)  # of assets/js/learn/breaking.js
 TABS = ("Compare", "Factors", "Use", "Lesson", "Ask", "Upload")
 ROWS = "text,label\n" + "".join(
     f"film number {row} was {word},{word}\n" for row in range(100) for word in ("good", "bad")
@@ -120,8 +119,8 @@ def open_use(page: Page) -> None:
 
 
 def open_lesson(page: Page) -> None:
-    """A pupil trains the small layer at one of the rates of the page's slider."""
-    page.serve("learn/breaking/trial", {"rate": random.choice(RATES)})
+    """A pupil has the product timed."""
+    page.serve("learn/products/crossover", {})
 
 
 def ask(page: Page) -> None:

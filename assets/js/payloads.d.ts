@@ -966,12 +966,13 @@ export interface Layer extends Module {
   scale: number;
 }
 
-/** Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known. */
+/** Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known. `first` is the layer to show first, where that is known without computing. */
 export interface OpenedRun extends InspectedRun {
   losses: number[][];
   steps: number[];
   layers: Layer[];
   weights: Record<string, number> | null;
+  first: string | null;
   kind: "text" | "image";
 }
 
@@ -1054,16 +1055,121 @@ export interface LayerInputs {
   output_norms: number[];
 }
 
-/** A multiple-choice question: `answers` are (answer, feedback); `right` is the index of the right one. */
+/** How many held-out rows are right (None: they are numbers) and the loss; `lost` and `gained` are those that the whole change alone gets right, or wrong. */
+export interface Answered {
+  right: number | null;
+  loss: number;
+  lost: number;
+  gained: number;
+}
+
+/** What a change does to a layer's real inputs. `ratio` are quartiles of ||dW x|| / ||W x|| over tokens, `common` is the part of the effect that all of them have in common, `used` the part of ||dW||^2 along the `directions`, of `width`, where inputs lie. */
+export interface LayerEffect {
+  module: string;
+  ratio: number[];
+  common: number;
+  used: number;
+  directions: number;
+  width: number;
+  without: Answered;
+}
+
+/** Of some layers; `next` is the index of the first that is left, and `sentence` comes with the last. `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change. `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it. */
+export interface Effects {
+  layers: LayerEffect[];
+  next: number | null;
+  unit: "tokens" | "patches";
+  tokens: number;
+  rows: number;
+  trained: Answered;
+  off: Answered;
+  shifts: Answered;
+  sentence: string;
+  seeds: string | null;
+}
+
+/** Medians over a run's layers, and the rows that are lost when it is switched off. */
+export interface EffectSummary {
+  seed: number;
+  ratio: number;
+  common: number;
+  lost: number | null;
+}
+
+/** A run, and others that differ in their seed alone; `next` is the index of the first that is left. */
+export interface SeedEffects {
+  summaries: EffectSummary[];
+  next: number | null;
+  sentence: string;
+}
+
+/** By run: the share of its effect along a direction, and the part of that which is common to all tokens; `cosine` is between the two runs' effects along it, `tokens` are those that it moves most. */
+export interface Direction {
+  shares: number[];
+  common: number[];
+  cosine: number | null;
+  tokens: string[];
+}
+
+/** A held-out row and its right answer. `answers[run][set]` is [place in `labels`, probability]; bit k of `set` says that direction k is off. The last two are without the layer's change, and without all changes. */
+export interface ExampleAnswers {
+  text: string | null;
+  picture: string | null;
+  right: string;
+  labels: string[];
+  answers: (([number, number | null])[])[];
+}
+
+/** A layer of one run, or of two: cosines of the updates and of their effects, with and without what is common to all tokens, the part of each that is outside the other's, and what they do along directions. */
+export interface Together {
+  updates: number | null;
+  effects: number | null;
+  centred: number | null;
+  alone: number[];
+  common: number[];
+  directions: Direction[];
+  examples: ExampleAnswers[];
+}
+
+/** Answers with their probability: as trained, without one layer's change, and without any. */
+export interface WalkAnswers {
+  answers: ([string, number | null])[];
+}
+
+/** A prediction that a lesson asks for, before its machine shows. */
 export interface Question {
   key: string;
   prompt: string;
+}
+
+/** `answers` are (answer, feedback); `right` is the index of the right one. */
+export interface ChoiceQuestion extends Question {
+  kind: "choice";
   answers: [string, string][];
   right: number;
 }
 
+/** A number from `low` to `high`; within `off` of `right` it counts as right. */
+export interface EstimateQuestion extends Question {
+  kind: "estimate";
+  label: string;
+  low: number;
+  high: number;
+  step: number;
+  start: number;
+  right: number;
+  off: number;
+  reply: string;
+}
+
+/** The machine is brought to a state, of which it tells by the question's key. */
+export interface TaskQuestion extends Question {
+  kind: "task";
+  reply: string;
+}
+
 export interface QuestionsFixed {
-  questions: Question[];
+  questions: (ChoiceQuestion | EstimateQuestion | TaskQuestion)[];
 }
 
 /** A lesson; `last` is its last question, with which it counts as answered. */
@@ -1077,6 +1183,47 @@ export interface ContentsEntry {
 export interface ContentsFixed {
   lessons: ContentsEntry[];
   formerly: Record<string, string>;
+}
+
+/** What stands beside the votes of a question: `labels` of its answers, or numbers that begin at `low`. */
+export interface ClassQuestion {
+  prompt: string;
+  labels: string[];
+  low: number;
+}
+
+/** `kinds`: sealed questions as (key, title); `questions` by their keys. */
+export interface ClassFixed {
+  kinds: [string, string][];
+  questions: Record<string, ClassQuestion>;
+}
+
+/** What a class is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `you` is the asking pupil's code in the table. */
+export interface ClassSeen {
+  address: string;
+  revealed: string[];
+  votes: Record<string, Record<string, number>>;
+  pupils: number;
+  you: string;
+}
+
+export interface ClassRefused {
+  error: string;
+}
+
+export interface WorksheetQuestion {
+  prompt: string;
+  answers: string[];
+  right: string;
+}
+
+export interface WorksheetLesson {
+  title: string;
+  questions: WorksheetQuestion[];
+}
+
+export interface WorksheetsFixed {
+  lessons: WorksheetLesson[];
 }
 
 /** The best product found: relative error, and vectors in the order in which they apply to the input. */
@@ -1118,13 +1265,6 @@ export interface Crossover {
   dense: number[];
   fft: number[];
   sentence: string;
-}
-
-/** Losses by step (None: no number), and why the run was stopped if it was. */
-export interface Trial {
-  losses: (number | null)[];
-  failed: string | null;
-  rate: number;
 }
 
 export interface Unmeasured {

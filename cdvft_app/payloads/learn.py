@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from typing_extensions import TypedDict
 
 
 class Question(TypedDict):
-    """A multiple-choice question: `answers` are (answer, feedback); `right` is the index of the right one."""
+    """A prediction that a lesson asks for, before its machine shows."""
 
     key: str
     prompt: str
+
+
+class ChoiceQuestion(Question):
+    """`answers` are (answer, feedback); `right` is the index of the right one."""
+
+    kind: Literal["choice"]
     answers: list[tuple[str, str]]
     right: int
 
 
+class EstimateQuestion(Question):
+    """A number from `low` to `high`; within `off` of `right` it counts as right."""
+
+    kind: Literal["estimate"]
+    label: str
+    low: int
+    high: int
+    step: int
+    start: int
+    right: int
+    off: int
+    reply: str
+
+
+class TaskQuestion(Question):
+    """The machine is brought to a state, of which it tells by the question's key."""
+
+    kind: Literal["task"]
+    reply: str
+
+
 class QuestionsFixed(TypedDict):
-    questions: list[Question]
+    questions: list[ChoiceQuestion | EstimateQuestion | TaskQuestion]
 
 
 class ContentsEntry(TypedDict):
@@ -31,6 +60,53 @@ class ContentsFixed(TypedDict):
 
     lessons: list[ContentsEntry]
     formerly: dict[str, str]
+
+
+class ClassQuestion(TypedDict):
+    """What stands beside the votes of a question: `labels` of its answers, or numbers that begin at `low`."""
+
+    prompt: str
+    labels: list[str]
+    low: int
+
+
+class ClassFixed(TypedDict):
+    """`kinds`: sealed questions as (key, title); `questions` by their keys."""
+
+    kinds: list[tuple[str, str]]
+    questions: dict[str, ClassQuestion]
+
+
+class ClassSeen(TypedDict):
+    """What a class is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on.
+
+    `you` is the asking pupil's code in the table.
+    """
+
+    address: str
+    revealed: list[str]
+    votes: dict[str, dict[str, int]]
+    pupils: int
+    you: str
+
+
+class ClassRefused(TypedDict):
+    error: str
+
+
+class WorksheetQuestion(TypedDict):
+    prompt: str
+    answers: list[str]
+    right: str
+
+
+class WorksheetLesson(TypedDict):
+    title: str
+    questions: list[WorksheetQuestion]
+
+
+class WorksheetsFixed(TypedDict):
+    lessons: list[WorksheetLesson]
 
 
 class RecordedFit(TypedDict):
@@ -80,14 +156,6 @@ class Crossover(TypedDict):
     dense: list[float]
     fft: list[float]
     sentence: str
-
-
-class Trial(TypedDict):
-    """Losses by step (None: no number), and why the run was stopped if it was."""
-
-    losses: list[float | None]
-    failed: str | None
-    rate: float
 
 
 class Unmeasured(TypedDict):

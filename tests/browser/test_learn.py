@@ -10,13 +10,14 @@ from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, fetched_megabytes, requests, server_calls
 
 from cdvft_app.inspection.sources import recorded_keys
-from cdvft_app.ui.learn.lesson_texts import LESSONS
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Lesson, Question, Task
 
 pytestmark = pytest.mark.browser
 
 OF_AN_EMPTY_PAGE = 28  # requests of Gradio 6.31 without its icon, see benchmarks/opening.py
 
 KEYS = [lesson.key for lesson in LESSONS]
+QUESTION = {question.key: question for lesson in LESSONS for question in lesson.questions}
 PICTURES = "(part) => [...part.querySelectorAll('canvas:not(.over)')].map((canvas) => canvas.toDataURL())"
 
 
@@ -24,7 +25,7 @@ def opened(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     """A visit to a lesson's link, and that lesson once it has been drawn."""
     page = visit(f"?tab=learn&lesson={key}", ready=f"#lesson-{key} .question", **options)
     lesson = page.locator(f"#lesson-{key}")
-    expect(lesson.locator(".figures dd, .shape dd").first).not_to_be_empty()
+    expect(lesson.locator(".stage canvas").first).to_be_visible()
     return page, lesson
 
 
@@ -35,50 +36,134 @@ def revealed(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     return page, lesson
 
 
+def set_range(slider: Locator, value: int) -> None:
+    slider.evaluate(
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input', {bubbles: "
+        "true})); }",
+        value,
+    )
+
+
+def predict(part: Locator, question: Question, right: bool) -> None:
+    """Answer the question that is shown; a task is looked at, since each is done in a way of its own."""
+    fieldset = part.locator(".question:visible")
+    if isinstance(question, Choice):
+        other = next(at for at in range(len(question.answers)) if at != question.right)
+        fieldset.locator("input").nth(question.right if right else other).check()
+    elif isinstance(question, Estimate):
+        set_range(fieldset.get_by_role("slider"), question.right if right else question.start)
+        fieldset.get_by_role("button", name="See").click()
+    else:
+        part.get_by_role("button", name=re.compile("^Show me")).locator("visible=true").click()
+
+
 def test_every_lesson_ends_in_a_layer_that_is_recorded() -> None:
     assert {lesson.real_layer.run for lesson in LESSONS} <= {*recorded_keys()}
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
-def test_the_question_comes_first_and_then_dragging_changes_picture_and_numbers(visit: Visit, lesson) -> None:
-    page, part = opened(visit, lesson.key)
-    expect(part.locator(".katex").first).to_be_visible()
-    veiled, reasons = part.locator(".veiled").first, part.locator(".lesson-reasons").first
-    expect(veiled).to_have_attribute("inert", "")
-    expect(reasons).to_be_hidden()
-    asked = server_calls(page)
-    for question in lesson.questions:
-        fieldset = part.locator(".question:visible")
-        wrong = next(at for at in range(len(question.answers)) if at != question.right)
-        fieldset.locator("input").nth(wrong).check()
-        expect(fieldset.locator(".feedback")).to_contain_text("Not quite. " + question.answers[wrong][1])
-        expect(part.locator(".veiled")).to_have_count(0)
-        fieldset.locator("input").nth(question.right).check()
-        expect(fieldset.locator(".feedback")).to_contain_text("Yes. ")
-        if question is not lesson.questions[-1]:
-            part.get_by_role("button", name="Next").click()
-    expect(reasons).to_be_visible()
-    expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
+MAX_WORDS = 60
+# Words of two letters and more that are seen, but for those of formulas.
+WORDS = r"""(part) => {
+  const seen = [];
+  const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const {parentElement: around, data} = walker.currentNode;
+    if (around.closest(".katex, .hidden-text, [hidden]") || !around.checkVisibility()) continue;
+    seen.push(...(data.match(/\p{L}[\p{L}'’]+/gu) ?? []));
+  }
+  return seen;
+}"""
 
-    numbers = part.locator(".figures, .shapes, .by-hand").first
-    before, pictures = numbers.inner_text(), part.evaluate(PICTURES)
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
+def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit, lesson: Lesson) -> None:
+    """Nothing is out of reach but the answer: the first handle changes the picture before any question."""
+    page, part = opened(visit, lesson.key, reduced_motion="reduce")
+    said = part.evaluate(WORDS)
+    assert len(said) <= MAX_WORDS, f"{len(said)} words: {' '.join(said)}"
+    assert part.locator("[inert]").count() == 0
+    expect(part.locator(".lesson-reasons").first).to_be_hidden()
+    before = part.evaluate(PICTURES)
+    handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").first
+    handle.focus()
+    for key in ("End", "Home", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    page.wait_for_function(
+        f"([part, before]) => ({PICTURES})(part).join() !== before",
+        arg=[part.element_handle(), ",".join(before)],
+    )
+    expect(part.locator(".lesson-reasons").first).to_be_hidden()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
+def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit, lesson: Lesson) -> None:
+    page, part = opened(visit, lesson.key)
+    asked = server_calls(page)
+    for place, question in enumerate(lesson.questions, 1):
+        feedback = part.locator(".question:visible .feedback")
+        expect(feedback).to_be_empty()
+        if isinstance(question, Task):
+            predict(part, question, right=True)
+            expect(feedback).to_have_text(question.reply)
+        else:
+            predict(part, question, right=False)
+            expect(feedback).to_contain_text("Not quite. ")
+            predict(part, question, right=True)
+            expect(feedback).to_contain_text("Yes. ")
+        if place < len(lesson.questions):
+            part.get_by_role("button", name="Next").click()
+    expect(part.locator(".lesson-reasons").first).to_be_visible()
+    if not isinstance(lesson.questions[-1], Task):
+        expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
+    expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&(values=[^&]*&)?answer=[-\d]+"))
+    assert not asked  # all of it is computed in the browser
     if lesson is LESSONS[0]:
         assert len(requests(page)) <= OF_AN_EMPTY_PAGE + 19 and fetched_megabytes(page) < 1.2
-    handle = part.get_by_role("slider").first
-    handle.focus()
-    for _ in range(4):
-        page.keyboard.press("End" if lesson.key == "breaking" else "ArrowRight")
-    if lesson.key == "rank":
-        page.keyboard.press("0")
-    page.wait_for_function(
-        "([node, before]) => node.innerText !== before", arg=[numbers.element_handle(), before]
-    )
-    after = part.evaluate(PICTURES)
-    assert len(after) >= 1
-    assert after != pictures or lesson.key == "fft"  # whose curves are not of what is multiplied
-    # The server is asked by buttons and released sliders alone, as in the second half of this lesson.
-    assert not asked or lesson.key == "breaking"
-    expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&answer=[-\d]+&values="))
+
+
+def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
+    """Each by keyboard; a link keeps that it was done."""
+    page, part = opened(visit, "circulant", reduced_motion="reduce")
+    feedback = part.locator(".question:visible .feedback")
+    for k in range(8):
+        part.get_by_role("slider", name=f"c {k}", exact=True).press("End" if k == 2 else "0")
+        expect(feedback).to_have_text(re.compile("^$" if k < 7 else "^Yes. One number is left"))
+    page.reload()
+    expect(feedback).to_contain_text("Yes. One number is left")
+
+    page, part = opened(visit, "fft", reduced_motion="reduce")
+    feedback = part.locator(".question:visible .feedback")
+    for name, value in (
+        ("constant", 0.5),
+        ("1 turn", 1.8),
+        ("2 turns", 0.4),
+        ("3 turns", 1.4),
+        ("alternating", -0.6),
+    ):
+        bar = part.get_by_role("slider", name=f"FFT(c), {name}")
+        step = 0.1 if name in ("constant", "alternating") else 0.05
+        for _ in range(round(abs(1 - value) / step)):
+            bar.press("ArrowRight" if value < 1 else "ArrowLeft")
+        expect(bar).to_have_attribute("aria-valuetext", "1")
+    expect(feedback).to_contain_text("Yes. All values of FFT(c) are 1")
+
+    page, part = opened(visit, "start")
+    part.get_by_role("checkbox", name="c₂ = 0").check()
+    expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. One zero alone")
+
+    page, part = opened(visit, "breaking")
+    part.get_by_role("slider", name="learning rate").press("End")
+    expect(part.locator(".outcome")).to_contain_text("Broken at step")
+    expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. When a step makes each")
+
+
+def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> None:
+    for key, answer in (("rank", "2"), ("blocks", "385")):  # one of several questions, and all of them
+        page, part = opened(visit, key)
+        expect(part.get_by_role("button", name="Show me without a guess")).to_be_visible()
+        page.goto(page.url + f"&answer={answer}")
+        expect(part.locator(".feedback").first).not_to_be_empty()
+        expect(part.get_by_role("button", name="Show me without a guess")).to_be_hidden()
 
 
 def rank_shown(part: Locator) -> Locator:
@@ -88,7 +173,9 @@ def rank_shown(part: Locator) -> Locator:
 def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     """By pointer, keyboard and address: zeros of a diagonal, of FFT(c), and a state that a link keeps."""
     page, part = opened(visit, "rank", reduced_motion="reduce")
-    part.locator(".question input").nth(0).check()
+    expect(rank_shown(part)).to_have_text("?")
+    predict(part, QUESTION["rank-zero"], right=False)
+    expect(part.locator(".feedback").first).to_have_text(re.compile("^Not quite. It is 7."))
     expect(rank_shown(part)).to_have_text("7 of 8")  # the machine does what was asked, at once
     expect(part.get_by_role("slider", name="a₁ 2")).to_have_attribute("aria-valuetext", "0")
     expect(part.get_by_role("button", name="Play the wave")).to_be_visible()
@@ -111,21 +198,22 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     expect(rank_shown(part)).to_have_text("5 of 8")
     page.reload()
     expect(rank_shown(part)).to_have_text("5 of 8")
-    expect(part.locator(".question input").nth(0)).to_be_checked()
+    expect(part.get_by_role("slider", name="rank").first).to_have_value("4")
+    part.get_by_role("button", name="One entry alone").click()
+    expect(rank_shown(part)).to_have_text("1 of 8")
     part.get_by_role("button", name="LoRA, r = 1").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
 
 
 def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
-    page, part = opened(visit, "fft")
-    part.locator(".question input").first.check()
+    page, _ = revealed(visit, "fft")
     expect(page.locator("#lesson-rank")).to_be_hidden()
-    page.get_by_role("link", name=re.compile(LESSONS[2].title + " →")).click()
+    page.get_by_role("link", name=re.compile(LESSONS[3].title + " →")).click()
     expect(page.locator("#lesson-reach h2")).to_be_visible()
     assert page.url.endswith("tab=learn&lesson=reach")
     page.go_back()
     expect(page.locator("#lesson-fft h2")).to_be_visible()
-    page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[3].title).click()
+    page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[4].title).click()
     expect(page.locator("#lesson-blocks h2")).to_be_visible()
     page.reload()
     expect(page.locator("#lesson-blocks h2")).to_be_visible()
@@ -139,11 +227,11 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
 def test_every_curve_of_longer_products_is_named_and_looks_its_own(visit: Visit) -> None:
     _, part = revealed(visit, "reach")
     keys, names = part.locator(".legend li"), part.locator(".segmented label")
-    expect(keys).to_have_text(names.all_inner_texts())
+    expect(keys).to_have_text([*names.all_inner_texts(), re.compile("LoRA, ")])
     strokes = part.locator(".legend line")
     look = "(lines) => lines.map((one) => [one.getAttribute('stroke-dasharray'), one.getAttribute('stroke')])"
     before = strokes.evaluate_all(look)
-    assert len({dash for dash, _ in before}) == len(before) == 4
+    assert len({dash for dash, _ in before}) == len(before) == 5
     names.last.click()
     after = strokes.evaluate_all(look)
     assert [dash for dash, _ in after] == [dash for dash, _ in before]
@@ -153,7 +241,7 @@ def test_every_curve_of_longer_products_is_named_and_looks_its_own(visit: Visit)
 def test_work_is_counted_as_the_library_counts(visit: Visit) -> None:
     from cdvft.cost.flops import complex_products, real_fft_flops
 
-    _, part = opened(visit, "fft")
+    _, part = revealed(visit, "fft")
     expected = 2 * real_fft_flops(768) + complex_products(768 // 2 + 1, 1)
     expect(part.locator(".figures")).to_contain_text(f"{expected:,.0f}")
 
@@ -165,23 +253,13 @@ def test_crossover_is_measured_on_this_machine(visit: Visit) -> None:
     expect(part.locator(".measured canvas").first).to_be_visible()
 
 
-def test_too_high_a_rate_is_caught_and_named(visit: Visit) -> None:
-    _, part = revealed(visit, "breaking")
-    rate = part.get_by_label("learning rate")
-    rate.scroll_into_view_if_needed()
-    expect(part.locator(".outcome")).to_contain_text("All 200 steps done")
-    rate.press("End")
-    expect(part.locator(".outcome .card")).to_contain_text(
-        "The learning rate 1 is most likely too high; try 0.33"
-    )
-
-
 def test_no_axe_violation(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0])
     for key in KEYS:
         page.locator("#lessons a").nth(KEYS.index(key)).click()
-        page.locator(f"#lesson-{key} .question input").first.check()
         assert not axe_violations(page), key
+        page.locator(f"#lesson-{key}").get_by_role("button", name="Show me without a guess").click()
+        assert not axe_violations(page), f"{key}, revealed"
 
 
 def test_fits_a_phone(visit: Visit) -> None:
@@ -202,6 +280,22 @@ def test_fits_a_phone(visit: Visit) -> None:
             "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
         )
         assert cut == 0, f"lesson {key}: a formula is wider than the page"
+
+
+def test_on_a_phone_the_picture_stays_in_sight_above_the_question(visit: Visit) -> None:
+    page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
+    for key in KEYS:
+        page.goto(re.sub("lesson=[a-z]+.*", f"lesson={key}", page.url))
+        part = page.locator(f"#lesson-{key}")
+        question, picture = part.locator(".question:visible"), part.locator(".stage canvas").first
+        expect(picture).to_be_visible()
+        handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").last
+        for place in (question, handle):
+            place.evaluate("(place) => place.scrollIntoView({block: 'end'})")
+            seen, below = picture.bounding_box(), question.bounding_box()
+            assert seen and below and seen["y"] >= 0 and seen["y"] + seen["height"] <= 844, key
+            if place is question:
+                assert seen["y"] + seen["height"] <= below["y"], key
 
 
 def test_forced_colours_leave_data_its_own(visit: Visit) -> None:
@@ -265,14 +359,15 @@ def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(vi
     page, part = revealed(visit, "reach", viewport={"width": 900, "height": 700})
     expect(page.locator(".masthead")).to_be_visible()
     page.goto(page.url + "&embed=1&values=4")
-    expect(part.locator(".figures dd").nth(1)).to_have_text("70 of 100")  # m = 4
+    part.get_by_role("button", name="Show me without a guess").click()  # which shows m = 2
+    part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
+    expect(part.locator(".figures dd").nth(2)).to_have_text("50 of 100")  # m = 3
     for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
         expect(page.locator(around).first).to_be_hidden()
     page.context.set_offline(True)
     try:
-        part.get_by_role("button", name="Show me without a guess").click()
-        part.get_by_role("slider").first.press("ArrowRight")
-        expect(part.locator(".figures dd").nth(1)).to_have_text("90 of 100")
+        part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
+        expect(part.locator(".figures dd").nth(2)).to_have_text("70 of 100")
         assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
     finally:
         page.context.set_offline(False)

@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { LayerData } from "../../assets/js/factors/data.js";
-import { work } from "../../assets/js/learn/by_hand.js";
+import { multiplications, work } from "../../assets/js/learn/by_hand.js";
+import { bestOfRank } from "../../assets/js/learn/singular.js";
+import { goingWrong } from "../../assets/js/learn/trial.js";
+import { Dense } from "../../assets/js/shared/circulant.js";
 import { metricText } from "../../assets/js/shared/format.js";
 import { SPREAD } from "../../assets/js/train/run_model.js";
 import { entries } from "./numbers.js";
@@ -24,6 +27,14 @@ function layerOf({ method, d_out, d_in, scale, vectors }) {
 const formulas = {
   update: (given) => entries(layerOf(given).update(0)),
   product: (d) => [work.dense(d), work.fft(d)],
+  blocks: ([rows, cols, p]) => work.blocks(rows, cols, p),
+  multiplications: (d) => [multiplications.rows(d), multiplications.waves(d)],
+  low_rank({ n, r, target }) {
+    const { matrix, error } = bestOfRank(new Dense(Float64Array.from(target), n, n), r);
+    return [error, ...matrix.values];
+  },
+  watch: (losses) =>
+    1 + losses.findIndex((_, at) => goingWrong(losses.slice(0, at + 1).map((loss) => loss ?? NaN))),
   score: ([metric, value]) => metricText(metric, value).replace(" %", "\u00a0%"),
   spread: () => SPREAD,
 };

@@ -98,7 +98,9 @@ test("each question is followed by the rank that is graded as right", () => {
   assert.deepEqual(Object.fromEntries(ranks), {
     "rank-zero": 7,
     "rank-both": 7,
+    "rank-c": 8,
     "rank-pair": 6,
+    "rank-pair-zero": 6,
     "rank-full": 8,
   });
   assert.equal(measure(generic()).rank, 8);

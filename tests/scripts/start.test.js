@@ -9,7 +9,7 @@ import { descend, targetChange } from "../../assets/js/learn/start_descent.js";
 function reached(steps, trials) {
   let found = 0;
   for (let trial = 0; trial < trials; trial++) {
-    const { losses } = descend(1, targetChange(1000 + 10 * trial), 5000 + 10 * trial, steps);
+    const { losses } = descend("m2", [2], targetChange(1000 + 10 * trial), 5000 + 10 * trial, steps);
     if (losses[steps] < 1e-3 * losses[0]) found++;
   }
   return found;

@@ -1,14 +1,18 @@
-// Rectangles are made of p x p circulant blocks; what p costs and what it reaches.
+// Rectangles are made of p x p circulant blocks; what p costs, what it reaches, and what the diagonals add.
 
-import { h } from "../shared/dom.js";
+import { h, segmented } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
-import { BlockCirculant } from "../shared/circulant.js";
+import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { work } from "./by_hand.js";
+import { nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals } from "./random.js";
 
+/** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Part } from "../shared/part.js" */
 
 const OUT = 48,
@@ -39,98 +43,187 @@ class Padded extends Heatmap {
 }
 
 /**
- * Blocks whose entries are the means of the target along their wrapped diagonals: the best there are.
- * @param {Float64Array} target
- * @param {number} p
+ * A matrix without structure, and one that is blocks of 16 x 16 whose rows and columns are scaled.
+ * @type {Record<string, {title: string, matrix: Matrix}>}
  */
-function best(target, p) {
-  const { q1, q2 } = parts(p),
-    blocks = new BlockCirculant(new Float64Array(q1 * q2 * p), q1, q2, p, q1 * p, q2 * p);
-  const times = new Float64Array(q1 * q2 * p);
-  const each = (/** @type {(place: number, value: number) => void} */ act) => {
-    for (let i = 0; i < OUT; i++) for (let j = 0; j < IN; j++) act(blocks.place(i, j), target[i * IN + j]);
-  };
-  each((place, value) => {
-    blocks.c[place] += value;
-    times[place] += 1;
-  });
-  times.forEach((many, place) => {
-    if (many) blocks.c[place] /= many;
-  });
-  let missed = 0,
-    all = 0;
-  each((place, value) => {
-    missed += (value - blocks.c[place]) ** 2;
-    all += value * value;
-  });
-  return { blocks, error: Math.sqrt(missed / all) };
+const TARGETS = {
+  random: { title: "Random", matrix: drawn(normals(OUT * IN, 21)) },
+  scaled: {
+    title: "Scaled blocks",
+    matrix: scaledExample(OUT, IN, 16, 24),
+  },
+};
+
+/** @param {Float64Array} values */
+function drawn(values) {
+  return new Dense(Float32Array.from(values), OUT, IN);
 }
+
+/** A layer of a transformer, from width 384 to four times that, and the p that divide both. */
+const REAL = { rows: 1536, cols: 384, sizes: [3, 6, 12, 24, 48, 96, 192, 384] };
 
 /** @param {Part<null>} part */
 export function mount({ element }) {
   const kept = keptState(element, "values"),
-    usual = kept.number(0, 7, 0, SIZES.length - 1);
-  const target = normals(OUT * IN, 21),
-    readout = numbers();
-  const fits = SIZES.map((p) => best(target, p));
+    usual = kept.number(0, SIZES.indexOf(16), 0, SIZES.length - 1);
+  const readout = numbers();
+  let target = Object.keys(TARGETS)[kept.number(1, 0, 0, 1)],
+    place = usual;
+  /** @type {Map<string, {alone: number, scaled: number}>} errors by target and p, once they are needed */
+  const errors = new Map();
+  const errorsAt = (/** @type {number} */ p) => {
+    const key = `${target} ${p}`,
+      { matrix } = TARGETS[target];
+    const known = errors.get(key) ?? {
+      alone: 100 * relativeError(matrix, nearestBlocks(matrix, p)),
+      scaled: 100 * relativeError(matrix, scaledBlocks(matrix, p)),
+    };
+    errors.set(key, known);
+    return known;
+  };
   const picture = new Padded({ label: "A layer as circulant blocks", height: (width) => width * 0.78 });
-  const drawn = panel("", picture.node);
+  const drawing = panel("", picture.node);
   const curve = new LinePlot({
-    label: "Error against number of parameters",
+    label: "Error against numbers trained",
     height: 230,
     axes: {
-      x: { title: "numbers in the blocks", log: true, low: 50, high: 2000 },
-      y: { title: "error on a random matrix, %", low: 60, high: 100 },
+      x: { title: "numbers trained", log: true, low: 50, high: 2000 },
+      y: { title: "error, %", low: 0, high: 100 },
     },
   });
-  const follow = (/** @type {number} */ place) => {
+  const costs = new LinePlot({
+    label: `FLOPs of a token in a layer ${REAL.cols} to ${REAL.rows}, against p`,
+    height: 230,
+    axes: {
+      x: { title: "p, side of a block", log: true, low: 3, high: 384 },
+      y: { title: "FLOPs a token", log: true, low: 1e4, high: 3e6 },
+    },
+  });
+  let fitting = 0; // which search for errors goes on
+  /** Compute the errors of one p after the other, so that dragging stays smooth, and draw them. */
+  const drawErrors = () => {
+    const mine = ++fitting;
+    /** @type {number[]} */
+    const known = [];
+    const step = () => {
+      if (mine !== fitting || !curve.node.isConnected) return;
+      const p = SIZES[known.length];
+      errorsAt(p);
+      known.push(p);
+      curve.show(
+        [
+          {
+            x: known.map(inBlocks),
+            y: known.map((one) => errorsAt(one).alone),
+            color: "var(--method-c3a)",
+            width: 1.6,
+            dash: [8, 3, 2, 3],
+            points: true,
+            name: "blocks alone",
+          },
+          {
+            x: known.map(parameters),
+            y: known.map((one) => errorsAt(one).scaled),
+            color: "var(--method-cdvft)",
+            width: 2.4,
+            points: true,
+            name: "between diagonals",
+          },
+        ],
+        { cursor: parameters(SIZES[place]) },
+      );
+      if (known.length < SIZES.length) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  };
+  const drawCosts = () => {
+    const { rows, cols, sizes } = REAL;
+    costs.show([
+      {
+        x: sizes,
+        y: sizes.map((p) => work.blocks(rows, cols, p)),
+        color: "var(--method-cdvft)",
+        width: 2.4,
+        points: true,
+        name: "blocks between diagonals",
+      },
+      {
+        x: sizes,
+        y: sizes.map(() => 2 * rows * cols),
+        color: "var(--ink-soft)",
+        width: 1.6,
+        dash: [6, 4],
+        name: "the whole matrix",
+      },
+    ]);
+  };
+  const follow = (/** @type {number} */ at) => {
+    place = at;
     const p = SIZES[place],
       { q1, q2 } = parts(p),
-      { blocks, error } = fits[place];
-    picture.show(blocks, { limit: 1.6, blocks: { p } });
-    drawn.retitle(
-      `A layer of ${OUT} × ${IN} as ${q1} × ${q2} ${q1 * q2 === 1 ? "block" : "blocks"} of ${p} × ${p}` +
-        (OUT % p || IN % p ? `: padded with zeros to ${q1 * p} × ${q2 * p}, then cut` : ""),
+      { matrix } = TARGETS[target];
+    picture.show(nearestBlocks(matrix, p), { limit: 1.6, blocks: { p } });
+    drawing.retitle(
+      `${q1} × ${q2} ${q1 * q2 === 1 ? "block" : "blocks"} of ${p} × ${p}` +
+        (OUT % p || IN % p ? `: padded to ${q1 * p} × ${q2 * p}, then cut` : ""),
     );
-    curve.show(
-      [
-        {
-          x: SIZES.map(inBlocks),
-          y: fits.map((fit) => 100 * fit.error),
-          color: "var(--method-cdvft)",
-          width: 0,
-          points: true,
-          opacity: 0.45,
-        },
-        { x: [inBlocks(p)], y: [100 * error], color: "var(--method-cdvft)", width: 0, points: true },
-      ],
-      { cursor: inBlocks(p) },
-    );
+    curve.point(parameters(p));
     readout.set([
       [count(parameters(p)), `numbers: ${IN} + ${OUT} on the diagonals, ${q1} · ${q2} · ${p} in the blocks`],
       [`${short((100 * parameters(p)) / (IN * OUT))} %`, `of the ${count(IN * OUT)} entries`],
-      [`${short(100 * error)} %`, "error of the best such blocks, without diagonals, on a random matrix"],
+      [
+        count(REAL.cols + REAL.rows + (REAL.rows / 384) * 384),
+        `numbers in a layer ${REAL.cols} → ${count(REAL.rows)} with p = 384, of its ${count(REAL.rows * REAL.cols)}`,
+      ],
     ]);
   };
+  const dial = slider({
+    label: "p, side of a block",
+    min: 0,
+    max: SIZES.length - 1,
+    value: usual,
+    valueText: (at) => String(SIZES[at]),
+    oninput: follow,
+    onchange: (at) => kept.set(0, at),
+  });
+  onPrediction(element, () => {
+    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
+    input.value = String(SIZES.indexOf(8)); // what the question asks about
+    input.dispatchEvent(new Event("input"));
+  });
   renderLesson(
     element,
-    slider({
-      label: "p, side of a block",
-      min: 0,
-      max: SIZES.length - 1,
-      value: usual,
-      valueText: (place) => String(SIZES[place]),
-      oninput: follow,
-      onchange: (place) => kept.set(0, place),
-    }),
-    drawn.node,
-    readout.node,
-    panel("What the blocks reach without the diagonals, for each p", curve.node).node,
-    h(
-      "p",
-      { class: "quiet source" },
-      "A random matrix has no structure to find: its error only says how many of its entries the blocks' numbers are enough for. It is fitted in your browser, by averaging along wrapped diagonals.",
-    ),
+    dial,
+    stage(drawing.node),
+    afterwards(element, [
+      readout.node,
+      panel(
+        `A token's way through a layer ${REAL.cols} → ${count(REAL.rows)}: small p makes few FFTs short, and products many`,
+        costs.node,
+      ).node,
+      segmented(
+        "Target",
+        `blocks-${element.id}`,
+        Object.entries(TARGETS).map(([key, { title }]) => [key, title]),
+        target,
+        (key) => {
+          target = key;
+          kept.set(1, Object.keys(TARGETS).indexOf(key));
+          follow(place);
+          drawErrors();
+        },
+      ),
+      panel("What the diagonals buy: the error of each p, against all numbers that it trains", curve.node)
+        .node,
+      h(
+        "p",
+        { class: "quiet source" },
+        "Fitted in your browser: blocks alone by averaging along wrapped diagonals, which is the best there is; between " +
+          "diagonals by alternating least squares from two starts, so something better may be there.",
+      ),
+    ]),
   );
   follow(usual);
+  drawCosts();
+  whenRevealed(element, drawErrors);
 }

@@ -1,26 +1,28 @@
-// A Fourier transform with too few digits, and a learning rate that is too high for a real training.
+// A learning rate that is too high, and a product with too few digits, both computed in the browser.
 
-import { find, h, setText } from "../shared/dom.js";
+import { find, h, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { newest } from "../shared/part.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
-import { whenRevealed } from "./revealing.js";
-import { roundedProduct } from "./rounding.js";
+import { afterwards, onPrediction, reached } from "./revealing.js";
+import { roundedProduct, roundedRows } from "./rounding.js";
+import { goingWrong, STEPS, training } from "./trial.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Trial, Unmeasured } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
 const D = 256;
 /** @type {Record<number, string | undefined>} by the bits after the point */
 const NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
 const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
+/** @type {[number, string][]} */
+const FORMS = [2, 3, 4].map((m) => [m, `m = ${m}`]);
+const MILLISECONDS = 8; // of training in a frame
 
-/** @param {Part<null, object, {trial: Ask<{rate: number}, Trial | Unmeasured>}>} part */
-export function mount({ element, server, life }) {
+/** @param {Part<null>} part */
+export function mount({ element, life }) {
   find(element, ".mount").classList.add("breaking");
   const kept = keptState(element, "values"),
     dropped = kept.number(0, 0, 0, 19),
@@ -36,69 +38,94 @@ export function mount({ element, server, life }) {
   });
   const round = (/** @type {number} */ left) => {
     const bits = 23 - left,
-      found = roundedProduct(c, x, bits);
-    const error = Math.hypot(...truth.map((value, i) => value - found[i])) / size;
+      found = roundedProduct(c, x, bits),
+      rows = roundedRows(c, x, bits);
+    const error = (/** @type {number[]} */ way) =>
+      `${short((100 * Math.hypot(...truth.map((value, i) => value - way[i]))) / size)} %`;
     const seen = Array.from(truth.slice(0, 64));
     product.show(
       [
         { y: seen.map(Math.abs), color: "var(--ink-soft)", width: 1.4, opacity: 0.6 },
+        {
+          y: seen.map((value, i) => Math.abs(value - rows[i])),
+          color: "var(--ink)",
+          width: 1.4,
+          dash: [3, 3],
+        },
         { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 },
       ],
       { log: true, low: 1e-8, high: 30 },
     );
     readout.set([
-      [`${short(100 * error)} %`, "relative error of circ(c) x"],
+      [error(found), "error of circ(c) x by FFT"],
+      [error(rows), "error row by row, one product added after the other"],
       [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"],
     ]);
   };
   const words = (/** @type {number} */ left) =>
     `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
 
-  const losses = new LinePlot({ label: "Training loss of the small run", height: 170 });
-  const outcome = h(
-    "div",
-    { class: "outcome", role: "status" },
-    h("p", { class: "quiet" }, "A small layer is trained …"),
-  );
-  const frame = panel("Training loss, logarithmic", losses.node);
-  const latest = newest(life);
-  const train = async (/** @type {number} */ place) => {
-    outcome.replaceChildren(h("p", { class: "quiet" }, "Training 200 steps …"));
-    try {
-      const answer = await latest(server.trial({ rate: RATES[place] }));
-      if ("error" in answer) {
-        outcome.replaceChildren(h("p", {}, answer.error));
+  const losses = new LinePlot({ label: "Training loss", height: 200 });
+  const outcome = h("p", { class: "outcome", role: "status" });
+  let place = chosen,
+    m = kept.number(2, 2, 2, 4);
+  let current = 0; // which training goes on
+  const draw = (/** @type {number[]} */ seen, /** @type {string | null} */ failed) =>
+    losses.show(
+      [
+        {
+          y: seen.map((loss) => (Number.isFinite(loss) ? loss : NaN)),
+          color: failed ? "var(--danger)" : "var(--method-cdvft)",
+          width: 2,
+        },
+      ],
+      { log: true, low: 1e-8, high: 1e8, first: 1, last: STEPS - 1, xTitle: "steps" },
+    );
+  const train = () => {
+    const mine = ++current,
+      rate = RATES[place],
+      run = training({ m, rate });
+    setText(outcome, `Training with the rate ${rate} …`);
+    const frame = () => {
+      if (mine !== current || life.aborted) return;
+      const until = performance.now() + MILLISECONDS;
+      let on = true;
+      while (on && performance.now() < until) on = run.step();
+      const failed = on ? null : goingWrong(run.losses);
+      draw(run.losses, failed);
+      if (on) {
+        requestAnimationFrame(frame);
         return;
       }
-      const { losses: seen, failed, rate } = answer;
-      losses.show(
-        [
-          {
-            y: seen.map((value) => value ?? NaN),
-            color: failed ? "var(--danger)" : "var(--method-cdvft)",
-            width: 2,
-          },
-        ],
-        { log: true, low: 1e-12, high: 1e7, first: 1, xTitle: "steps" },
-      );
-      outcome.replaceChildren(
+      const steps = run.losses.length;
+      setText(
+        outcome,
         failed
-          ? h(
-              "div",
-              { class: "card failure" },
-              h("h3", {}, "Stopped: the run was going wrong"),
-              h("p", { class: "what" }, failed),
-            )
-          : h(
-              "p",
-              {},
-              `All 200 steps done with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`,
-            ),
+          ? `Broken at step ${steps}: ${failed}.`
+          : `All ${STEPS} steps done: loss ${short(run.losses[0])} → ${short(run.losses[steps - 1])}.`,
       );
-    } catch {
-      outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment."));
-    }
+      if (failed) reached(element, "breaking-rate");
+    };
+    requestAnimationFrame(frame);
   };
+  const rate = slider({
+    label: "learning rate",
+    min: 0,
+    max: RATES.length - 1,
+    value: chosen,
+    valueText: (at) => String(RATES[at]),
+    oninput: (at) => {
+      place = at;
+      train();
+    },
+    onchange: () => kept.set(1, place, m),
+  });
+  onPrediction(element, (key) => {
+    if (key !== "breaking-rate") return;
+    const input = /** @type {HTMLInputElement} */ (rate.querySelector("input"));
+    input.value = String(RATES.indexOf(0.15));
+    input.dispatchEvent(new Event("input"));
+  });
   const note = h("p", { class: "quiet source" });
   setText(
     note,
@@ -106,41 +133,39 @@ export function mount({ element, server, life }) {
   );
   renderLesson(
     element,
-    h("h3", { class: "half" }, "Too few digits"),
-    slider({
-      label: "bits after the point",
-      min: 0,
-      max: 19,
-      value: dropped,
-      valueText: words,
-      oninput: round,
-      onchange: (left) => kept.set(0, left),
-    }),
-    panel("Error of 64 numbers of circ(c) x, logarithmic (grey: their true size)", product.node).node,
-    readout.node,
-    note,
-    h("h3", { class: "half" }, "Too high a rate"),
-    slider({
-      label: "learning rate",
-      min: 0,
-      max: RATES.length - 1,
-      value: chosen,
-      valueText: (place) => String(RATES[place]),
-      oninput: () => {},
-      onchange: (place) => {
-        kept.set(1, place);
-        train(place);
-      },
-    }),
-    frame.node,
+    rate,
+    stage(panel("Training loss, logarithmic", losses.node).node),
     outcome,
+    afterwards(element, [
+      segmented("Factors", `breaking-${element.id}`, FORMS, m, (given) => {
+        m = given;
+        kept.set(1, place, m);
+        train();
+      }),
+      h("h3", { class: "half" }, "Too few digits"),
+      slider({
+        label: "bits after the point",
+        min: 0,
+        max: 19,
+        value: dropped,
+        valueText: words,
+        oninput: round,
+        onchange: (left) => kept.set(0, left),
+      }),
+      panel(
+        "Error of 64 numbers of circ(c) x, logarithmic: by FFT (blue), row by row (dashed); their true size is grey",
+        product.node,
+      ).node,
+      readout.node,
+      note,
+    ]),
   );
   round(dropped);
   const seen = new IntersectionObserver(([{ isIntersecting }]) => {
     // the first training when somebody looks
     if (!isIntersecting) return;
     seen.disconnect();
-    train(chosen);
+    train();
   });
-  whenRevealed(element, () => seen.observe(losses.node));
+  seen.observe(losses.node);
 }

@@ -13,7 +13,7 @@ export const CAPTIONS = {
   c: "c fills diagonals",
   a3: "a₃ scales rows",
 };
-const WAVES = ["constant", "1 turn", "2 turns", "3 turns", "alternating"];
+export const WAVES = ["constant", "1 turn", "2 turns", "3 turns", "alternating"];
 
 /** @param {number} value */
 export const twoDigits = (value) => short(Math.round(100 * value) / 100);
@@ -22,16 +22,17 @@ export const twoDigits = (value) => short(Math.round(100 * value) / 100);
 const places = (k) => (members(k) === 1 ? `${k}` : `${k}, ${D - k}`);
 
 /**
- * Bars that change `vectors` in place; `onchange()` follows every change, `onsettle()` the end of a drag, `onwave(k)`
- * a touched wave. `draw()` shows vectors that were changed elsewhere; `mark(place)` frames the numbers of an entry.
- * @param {{vectors: Vectors, onchange: () => void, onsettle: () => void, onwave: (k: number) => void}} options
+ * Bars that change `vectors` in place; `onchange()` follows every change, `onsettle(name, k)` the end of a drag, with the
+ * number of a1, c or a3 that was dragged, `onwave(k)` a touched wave. `draw()` shows vectors that were changed elsewhere; `mark(place)` frames the numbers of an entry.
+ * @param {{vectors: Vectors, onchange: () => void, onsettle: (name?: keyof Vectors, k?: number) => void, onwave: (k: number) => void}} options
  */
 export function machineBars({ vectors, onchange, onsettle, onwave }) {
   const spectrum = waves(vectors.c);
 
   /** @param {keyof Vectors} name */
-  const barsOf = (name) =>
-    vectorBars({
+  const barsOf = (name) => {
+    let last = 0;
+    return vectorBars({
       values: vectors[name],
       label: CAPTIONS[name],
       bars: Array.from({ length: D }, (_, k) => ({
@@ -41,12 +42,14 @@ export function machineBars({ vectors, onchange, onsettle, onwave }) {
         high: LIMIT,
       })),
       text: twoDigits,
-      onchange: () => {
+      onchange: (k) => {
+        last = k;
         if (name === "c") followC();
         onchange();
       },
-      onsettle,
+      onsettle: () => onsettle(name, last),
     });
+  };
   const bars = { a1: barsOf("a1"), c: barsOf("c"), a3: barsOf("a3") };
   const followWaves = () => {
     vectors.c.set(fromWaves(spectrum));
@@ -65,7 +68,7 @@ export function machineBars({ vectors, onchange, onsettle, onwave }) {
     text: twoDigits,
     onchange: followWaves,
     onpoint: onwave,
-    onsettle,
+    onsettle: () => onsettle(),
   });
   const angle = vectorBars({
     values: spectrum.angle.subarray(1, HALF - 1),
@@ -79,7 +82,7 @@ export function machineBars({ vectors, onchange, onsettle, onwave }) {
     text: (value) => `${twoDigits(Math.round(value))}°`,
     onchange: followWaves,
     onpoint: (at) => onwave(at + 1),
-    onsettle,
+    onsettle: () => onsettle(),
   });
   function followC() {
     const now = waves(vectors.c);

@@ -32,7 +32,13 @@ const zeroed = (vector, place) => vector.map((value, k) => (k === place ? 0 : va
 export const ABOUT = {
   "rank-zero": () => ({ ...generic(), a1: zeroed(generic().a1, 2) }),
   "rank-both": () => ({ ...generic(), a1: zeroed(generic().a1, 2), a3: zeroed(generic().a3, 5) }),
+  "rank-c": () => ({ ...generic(), c: zeroed(generic().c, 3) }),
   "rank-pair": () => ({ ...generic(), c: onlyWaves(generic().c, [0, 2, 3, 4]) }),
+  "rank-pair-zero": () => ({
+    ...generic(),
+    a1: zeroed(generic().a1, 2),
+    c: onlyWaves(generic().c, [0, 2, 3, 4]),
+  }),
   "rank-full": generic,
 };
 

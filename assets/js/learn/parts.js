@@ -1,31 +1,23 @@
 // The components of lessons: slider, large numbers, framed picture.
 
 import { find, h, setText } from "../shared/dom.js";
-import { veil } from "./revealing.js";
+import { whenRevealed } from "./revealing.js";
 
 /** @import { Child } from "../shared/dom.js" */
 
 /**
- * Render a lesson's picture, veiled until the lesson's question is answered.
+ * Render a lesson's machine.
  * @param {HTMLElement} element
- * @param {...Child} picture
+ * @param {...(Child | Child[])} picture
  */
-export function renderLesson(element, ...picture) {
-  const node = h("div", { class: "lesson-picture" }, picture);
-  find(element, ".mount").replaceChildren(node);
-  veil(element, node);
-}
+export const renderLesson = (element, ...picture) =>
+  find(element, ".mount").replaceChildren(h("div", { class: "lesson-picture" }, ...picture));
 
 /**
- * Render a lesson's picture of which only some parts are veiled.
- * @param {HTMLElement} element
- * @param {HTMLElement[]} veiled
- * @param {...Child} picture
+ * What stays in sight on a phone while its question is read and its numbers are dragged.
+ * @param {...(Child | Child[])} picture
  */
-export function renderOpen(element, veiled, ...picture) {
-  find(element, ".mount").replaceChildren(h("div", { class: "lesson-picture" }, picture));
-  veiled.forEach((node) => veil(element, node));
-}
+export const stage = (...picture) => h("div", { class: "stage" }, ...picture);
 
 /**
  * A slider with its name and value; `valueText(value)` gives the value in words, for eyes and for screen readers.
@@ -57,22 +49,37 @@ export function slider({ label, min, max, step = 1, value, valueText, oninput, o
   return h("label", { class: "drag" }, h("span", { class: "drag-label" }, label), input, output);
 }
 
-/** Numbers under a picture: `set([[value, meaning], ...])`, the values large. */
-export function numbers() {
+/**
+ * Numbers under a picture: `set([[value, meaning], ...])`, the values large. Those that answer the question of the lesson
+ * in which `answering` stands are question marks until somebody has predicted.
+ * @param {Element} [answering]
+ */
+export function numbers(answering) {
   const node = h("dl", { class: "figures", "aria-live": "polite" });
   /** @type {{value: HTMLElement, meaning: HTMLElement}[]} */
   const cells = [];
-  /** @param {[string, string][]} pairs */
-  const set = (pairs) =>
-    pairs.forEach(([value, meaning], index) => {
+  /** @type {[string, string][]} */
+  let known = [];
+  let hidden = Boolean(answering);
+  const show = () =>
+    known.forEach(([value, meaning], index) => {
       cells[index] ??= (() => {
         const cell = { value: h("dd", {}), meaning: h("dt", {}) };
         node.append(h("div", {}, cell.value, cell.meaning));
         return cell;
       })();
-      setText(cells[index].value, value);
+      setText(cells[index].value, hidden ? "?" : value);
       setText(cells[index].meaning, meaning);
     });
+  const uncover = () => {
+    hidden = false;
+    show();
+  };
+  if (answering) whenRevealed(answering, uncover);
+  const set = (/** @type {[string, string][]} */ pairs) => {
+    known = pairs;
+    show();
+  };
   return { node, set };
 }
 

@@ -1,12 +1,16 @@
-// The product with a circulant, by hand: row by row, and by FFT; then what both cost at any length, counted and timed.
+// The product with a circulant over the waves of x; then the multiplications of both ways, by hand for 8 numbers and as the
+// length doubles, and what they cost, counted and timed.
 
 import { h, setText } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { work } from "./by_hand.js";
+import { multiplications, work } from "./by_hand.js";
 import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider } from "./parts.js";
+import { D, fromWaves } from "./machine.js";
+import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { afterwards, onPrediction, reached } from "./revealing.js";
+import { FIRST, waveMachine } from "./wave_machine.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
 /** @import { Crossover, ProductsFixed, Unmeasured } from "../payloads.js" */
@@ -107,24 +111,112 @@ export function mount({ element, props, server }) {
   }
 
   const first = kept.number(1, SIZES.indexOf(768), 0, SIZES.length - 1);
+  const c = fromWaves({ size: FIRST.sizes, angle: new Float64Array(FIRST.sizes.length) }),
+    start = c.slice();
+  const machine = waveMachine({
+    x: Float64Array.from(FIRST.x),
+    c,
+    onchange: () => {
+      if (c.every((value, k) => Math.abs(value - (k ? 0 : 1)) < 1e-9)) reached(element, "fft-one");
+    },
+    onsettle: () => {},
+  });
+  /** @param {number} place */
+  const unit = (place) => Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
+  onPrediction(element, (key) => key === "fft-one" && machine.go(unit(0)));
+  /**
+   * @param {string} text
+   * @param {ArrayLike<number>} to
+   */
+  const preset = (text, to) =>
+    h("button", { type: "button", class: "act", onclick: () => machine.go(to) }, text);
   renderLesson(
     element,
-    handCalculation({
-      value: kept.number(0, 0, 0, MAX_PRODUCTS),
-      onsettle: (done) => kept.set(0, done),
-    }),
-    slider({
-      label: "d, length of the vector",
-      min: 0,
-      max: SIZES.length - 1,
-      value: first,
-      valueText: (place) => count(SIZES[place]),
-      oninput: follow,
-      onchange: (place) => kept.set(1, place),
-    }),
-    panel("Work of one product; FFT(c) is counted as known, since it serves every x", costs.node).node,
-    readout.node,
-    measured,
+    stage(machine.node),
+    panel("c, which follows FFT(c)", machine.column).node,
+    afterwards(element, [
+      h(
+        "div",
+        { class: "act-row presets" },
+        preset("As at first", start),
+        preset("Zero", new Float64Array(D)),
+        preset("c = (1, 0, …, 0)", unit(0)),
+        preset("A shift", unit(2)),
+      ),
+      panel("Angle of FFT(c): by how many degrees each pair is moved", machine.angle).node,
+    ]),
+    afterwards(
+      element,
+      [
+        handCalculation({
+          value: kept.number(0, 0, 0, MAX_PRODUCTS),
+          onsettle: (done) => kept.set(0, done),
+        }),
+        doubling(),
+      ],
+      "fft-eight",
+    ),
+    afterwards(
+      element,
+      [
+        slider({
+          label: "d, length of the vector",
+          min: 0,
+          max: SIZES.length - 1,
+          value: first,
+          valueText: (place) => count(SIZES[place]),
+          oninput: follow,
+          onchange: (place) => kept.set(1, place),
+        }),
+        panel("Work of one product; FFT(c) is counted as known, since it serves every x", costs.node).node,
+        readout.node,
+        measured,
+      ],
+      "fft",
+    ),
   );
   follow(first);
+}
+
+/** Multiplications of both ways, a row for each length, and how many times those of half the length. */
+function doubling() {
+  const MAX = 1024;
+  const list = h("ol", { class: "doubling", role: "list", "aria-label": "Multiplications as d doubles" });
+  const button = h("button", { type: "button", class: "act", onclick: () => add() }, "Double d");
+  /** @type {[string, (d: number) => number][]} */
+  const ways = [
+    ["rows", multiplications.rows],
+    ["waves", multiplications.waves],
+  ];
+  let d = D / 2;
+  const add = () => {
+    d *= 2;
+    list.append(
+      h(
+        "li",
+        { "data-d": d },
+        h("b", {}, `d = ${count(d)}`),
+        ways.map(([way, many]) => {
+          const bar = h("span", { class: "doubling-bar" });
+          bar.style.setProperty("--long", String(many(d)));
+          const more = d > D ? `, ×${(many(d) / many(d / 2)).toFixed(1)}` : "";
+          return h("span", { class: way }, bar, `${count(many(d))}${more}`);
+        }),
+      ),
+    );
+    list.style.setProperty("--most", String(d * d));
+    button.disabled = d >= MAX;
+  };
+  add();
+  return h(
+    "div",
+    { class: "panel" },
+    h(
+      "p",
+      { class: "caption" },
+      "Multiplications, row by row (grey) and over the waves (blue), as the length doubles",
+    ),
+    list,
+    button,
+  );
 }

@@ -1,17 +1,99 @@
-// A lesson's questions, one after the other: each answer gets its reply, and lets the lesson show what happens.
+// A lesson's questions, one after the other. Each is answered by a prediction: a choice, a number on a scale, or a state
+// to which the machine is brought. Then it gets its reply, and the machine shows what happens.
 
 import { find, h, setText } from "../shared/dom.js";
+import { heard, tell as tellPage } from "../shared/events.js";
+import { isHeld, membership } from "./class_state.js";
 import { keptState } from "./kept_state.js";
+import { slider } from "./parts.js";
 import { remember, remembered } from "./progress.js";
-import { lessonOf, reveal } from "./revealing.js";
+import { lessonOf, reveal, whenRevealed } from "./revealing.js";
 
-/** @import { QuestionsFixed } from "../payloads.js" */
+/** @import { ChoiceQuestion, EstimateQuestion, QuestionsFixed, TaskQuestion } from "../payloads.js" */
+/** @import { Child } from "../shared/dom.js" */
 /** @import { Part } from "../shared/part.js" */
 
-/** @typedef {CustomEvent<{key: string, answer: number}>} Answered dispatched on the lesson as "lesson-answer" */
+/**
+ * A prediction is a whole number from 1 to `most`, as the address keeps it. `controls` are what it is made with, and
+ * call `predict`; `set` shows one that was made before.
+ * @typedef {object} Asked
+ * @property {number} most
+ * @property {(given: number) => {right: boolean | null, text: string}} graded null: it was shown, not predicted
+ * @property {(predict: (given: number) => void) => {nodes: Child[], set: (given: number) => void}} controls
+ */
+
+/**
+ * @param {ChoiceQuestion} question
+ * @returns {Asked}
+ */
+const choice = ({ key, answers, right }) => ({
+  most: answers.length,
+  graded: (given) => ({ right: given - 1 === right, text: answers[given - 1][1] }),
+  controls(predict) {
+    const inputs = answers.map((_, at) =>
+      h("input", { type: "radio", name: `question-${key}`, value: at, onchange: () => predict(at + 1) }),
+    );
+    return {
+      nodes: answers.map(([text], at) => h("label", {}, inputs[at], h("span", {}, text))),
+      set: (given) => {
+        inputs[given - 1].checked = true;
+      },
+    };
+  },
+});
+
+/**
+ * @param {EstimateQuestion} question
+ * @returns {Asked}
+ */
+const estimate = ({ label, low, high, step, start, right, off, reply }) => ({
+  most: high - low + 1,
+  graded(given) {
+    const hit = Math.abs(given - 1 + low - right) <= off;
+    return { right: hit, text: hit && !off ? reply : `It is ${right.toLocaleString("en-US")}. ${reply}` };
+  },
+  controls(predict) {
+    const dial = slider({
+      label,
+      min: low,
+      max: high,
+      step,
+      value: start,
+      valueText: (value) => value.toLocaleString("en-US"),
+      oninput: () => {},
+    });
+    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
+    const see = () => predict(Number(input.value) - low + 1);
+    return {
+      nodes: [dial, h("button", { type: "button", class: "act see", onclick: see }, "See")],
+      set: (given) => {
+        input.value = String(given - 1 + low);
+        input.dispatchEvent(new Event("input"));
+      },
+    };
+  },
+});
+
+const DONE = 1,
+  SHOWN = 2; // what a task was answered by
+/**
+ * @param {TaskQuestion} question
+ * @returns {Asked}
+ */
+const task = ({ reply }) => ({
+  most: SHOWN,
+  graded: (given) => ({ right: given === SHOWN ? null : true, text: reply }),
+  controls: () => ({ nodes: [], set: () => {} }),
+});
+
+/** @param {QuestionsFixed["questions"][number]} question */
+function asKind(question) {
+  if (question.kind === "choice") return choice(question);
+  return question.kind === "estimate" ? estimate(question) : task(question);
+}
 
 /** @param {Part<null, QuestionsFixed>} part */
-export function mount({ element, props: { questions } }) {
+export function mount({ element, props: { questions }, life }) {
   const lesson = lessonOf(element),
     kept = keptState(element, "answer");
   const place = h("p", { class: "quiet place-of-question" });
@@ -22,59 +104,100 @@ export function mount({ element, props: { questions } }) {
   );
   const skip = h(
     "button",
-    { type: "button", class: "skip", onclick: () => finish() },
+    {
+      type: "button",
+      class: "skip",
+      onclick: () => {
+        asked[at].show();
+        finish();
+      },
+    },
     "Show me without a guess",
   );
+  /**
+   * @param {string} key
+   * @param {number | null} given
+   */
+  const tell = (key, given) =>
+    lesson.dispatchEvent(new CustomEvent("lesson-answer", { detail: { key, given } }));
   /** The reasons answer all questions, so they come after the last. */
   const finish = () => {
     lesson.dataset.finished = "";
-    reveal(lesson);
+    reveal(lesson, ...questions.map(({ key }) => key));
   };
-  lesson.addEventListener("revealed", () => skip.remove(), { once: true });
-  if ("revealed" in lesson.dataset) skip.remove();
+  whenRevealed(element, () => {
+    skip.hidden = true; // a link's answer reveals before this button stands on the page
+  });
 
   const asked = questions.map((question, index) => {
-    const { key, prompt, answers, right } = question;
+    const { key, prompt, kind } = question,
+      { most, graded, controls } = asKind(question);
     const feedback = h("p", { class: "feedback", role: "status" });
-    /** @param {number} answer */
-    const reply = (answer) => {
-      feedback.className = `feedback ${answer === right ? "right" : "wrong"}`;
-      feedback.replaceChildren(h("b", {}, answer === right ? "Yes. " : "Not quite. "), answers[answer][1]);
-      next.hidden = index + 1 >= questions.length;
-      if (index + 1 === questions.length) finish();
-      else reveal(lesson);
-    };
-    /** @param {number} answer */
-    const choose = (answer) => {
-      reply(answer);
-      kept.set(index, answer + 1);
-      if (answer === right) remember(key);
-      lesson.dispatchEvent(new CustomEvent("lesson-answer", { detail: { key, answer } }));
-    };
-    const inputs = answers.map((_, answer) =>
-      h("input", {
-        type: "radio",
-        name: `question-${key}`,
-        value: answer,
-        onchange: () => choose(answer),
-      }),
+    let answered = false;
+    // Before anything is revealed the button below does it.
+    const help = h(
+      "button",
+      { type: "button", class: "skip", hidden: true, onclick: () => predict(SHOWN) },
+      "Show me",
     );
-    const before = kept.number(index, 0, 1, answers.length);
+    if (kind === "task") whenRevealed(element, () => void (help.hidden = answered));
+    /** @param {number} given */
+    const reply = (given) => {
+      const { right, text } = graded(given);
+      answered = true;
+      feedback.className = `feedback ${right ? "right" : "wrong"}`;
+      feedback.replaceChildren(right === null ? "" : h("b", {}, right ? "Yes. " : "Not quite. "), text);
+      next.hidden = index + 1 >= questions.length;
+      help.hidden = true;
+      if (index + 1 === questions.length) finish();
+      else reveal(lesson, key);
+      return right;
+    };
+    /** @type {number | null} a vote that waits for the teacher's reveal */
+    let held = null;
+    /** @param {number} given */
+    const predict = (given) => {
+      if (isHeld(key)) {
+        held = given;
+        tellPage("lesson-predicted", { key, given });
+        feedback.className = "feedback";
+        setText(feedback, "Your vote is in. Your teacher reveals the answer.");
+        return;
+      }
+      if (reply(given)) remember(key);
+      kept.set(index, given);
+      if (kind !== "task" || given === SHOWN) tell(key, given);
+    };
+    heard("class-revealed", life, (revealed) => {
+      if (revealed === key && held !== null) predict(held);
+    });
+    const { nodes, set } = controls(predict);
+    if (kind === "task")
+      lesson.addEventListener("task-reached", (event) => {
+        const { detail } = /** @type {CustomEvent<string>} */ (event);
+        if (detail === key && at === index && !answered && held === null) predict(DONE);
+      });
+    const before = kept.number(index, 0, 1, most);
     if (before) {
-      inputs[before - 1].checked = true;
-      reply(before - 1);
+      set(before);
+      reply(before);
     }
     const node = h(
       "fieldset",
-      { class: "question" },
+      { class: `question ${kind}` },
       h("legend", {}, prompt),
-      answers.map(([text], answer) => h("label", {}, inputs[answer], h("span", {}, text))),
+      nodes.flat(),
+      help,
       feedback,
       remembered().includes(key)
         ? h("p", { class: "quiet answered" }, "You have answered this one before.")
         : null,
     );
-    return { node, isAnswered: () => inputs.some(({ checked }) => checked) };
+    return {
+      node,
+      isAnswered: () => answered,
+      show: () => (kind === "task" ? predict(SHOWN) : tell(key, null)),
+    };
   });
 
   let at = 0;
@@ -87,7 +210,19 @@ export function mount({ element, props: { questions } }) {
     place.hidden = questions.length === 1;
     setText(place, `Question ${at + 1} of ${questions.length}`);
     next.hidden = at + 1 >= questions.length || !asked[at].isAnswered();
+    announce();
   };
+  /** Which question is asked now, where its lesson is seen: a class votes on it. */
+  const announce = () => {
+    if (asked[at].node.checkVisibility()) tellPage("lesson-asked", questions[at].key);
+  };
+  /** Who follows a class votes first. */
+  const inClass = () => {
+    const member = membership();
+    if (member && member.key === undefined) skip.hidden = true;
+  };
+  heard("class-changed", life, inClass);
+  heard("address", life, announce);
   find(element, ".mount").replaceChildren(
     place,
     ...asked.map(({ node }) => node),
@@ -95,4 +230,5 @@ export function mount({ element, props: { questions } }) {
   );
   const last = asked.map(({ isAnswered }) => isAnswered()).lastIndexOf(true);
   show(Math.max(0, last));
+  inClass();
 }

@@ -4,26 +4,31 @@ import { h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantEntry } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
+import { fly } from "./flight.js";
 import { keptState } from "./kept_state.js";
 import { D, matrixOf, measure, onlyWaves, wavesLeft } from "./machine.js";
 import { CAPTIONS, machineBars, NAMES, twoDigits } from "./machine_bars.js";
 import { ABOUT, decoded, encoded, generic, ORDER } from "./machine_states.js";
-import { numbers, panel, renderOpen, slider } from "./parts.js";
-import { lessonOf } from "./revealing.js";
+import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { afterwards, lessonOf, onPrediction } from "./revealing.js";
 import { singularView } from "./singular_view.js";
 import { tween } from "./tween.js";
 import { wavePlayer } from "./wave_player.js";
 
 /** @import { Vectors } from "./machine.js" */
-/** @import { Answered } from "./question.js" */
 /** @import { Part } from "../shared/part.js" */
+
+const COLORS = { a1: "var(--factor-input)", c: "var(--factor-circulant)", a3: "var(--factor-output)" };
 
 /** @param {Part<null>} part */
 export function mount({ element }) {
   const kept = keptState(element, "values"),
     vectors = decoded([0, 1, 2].map(kept.at)) ?? generic();
   const ones = () => new Float64Array(D).fill(1);
-  const readout = numbers(),
+  /** @param {number} place */
+  const only = (place) => Float64Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
+  const readout = numbers(element),
+    counts = numbers(),
     formula = h("p", { class: "quiet entry-formula" }),
     singular = singularView(),
     player = wavePlayer(element.id);
@@ -35,8 +40,8 @@ export function mount({ element }) {
   const show = () => {
     const { rank, values, nonzero } = measure(vectors);
     picture.show(matrixOf(vectors), { limit: 2 });
-    readout.set([
-      [`${rank} of ${D}`, "rank of the matrix"],
+    readout.set([[`${rank} of ${D}`, "rank"]]);
+    counts.set([
       [
         `${nonzero.a1}, ${nonzero.waves}, ${nonzero.a3}`,
         `numbers of a₁, of FFT(c) and of a₃ that are not zero, of ${D} each`,
@@ -54,9 +59,28 @@ export function mount({ element }) {
   const { bars, size, angle, draw, mark } = machineBars({
     vectors,
     onchange: show,
-    onsettle: keep,
+    onsettle: (name, k) => {
+      keep();
+      if (name !== undefined && k !== undefined) scale(name, k);
+    },
     onwave: player.choose,
   });
+
+  /**
+   * Let a number fly into the entries that it scales.
+   * @param {keyof Vectors} name
+   * @param {number} k
+   */
+  function scale(name, k) {
+    const others = Array.from({ length: D }, (_, at) => at);
+    /** @type {Record<keyof Vectors, (at: number) => {i: number, j: number}>} */
+    const entries = {
+      a1: (i) => ({ i, j: k }),
+      c: (j) => ({ i: (j + k) % D, j }),
+      a3: (j) => ({ i: k, j }),
+    };
+    fly(lessonOf(element), bars[name].tracks[k], picture, others.map(entries[name]), COLORS[name]);
+  }
 
   /** @param {{i: number, j: number}} place */
   function point(place) {
@@ -95,9 +119,14 @@ export function mount({ element }) {
       if (part === 1) keep();
     });
   };
-  lessonOf(element).addEventListener("lesson-answer", (event) => {
-    const about = ABOUT[/** @type {Answered} */ (event).detail.key];
-    if (about) go(about());
+  onPrediction(element, (key) => {
+    const about = ABOUT[key]?.();
+    if (!about) return;
+    go(about);
+    for (const name of ORDER) {
+      const zero = about[name].indexOf(0);
+      if (zero >= 0) scale(name, zero);
+    }
   });
   /**
    * @param {string} text
@@ -105,9 +134,17 @@ export function mount({ element }) {
    */
   const preset = (text, to) => h("button", { type: "button", class: "act", onclick: () => go(to()) }, text);
 
-  const rest = h(
-    "div",
-    { class: "lesson-picture" },
+  const rest = afterwards(element, [
+    h(
+      "div",
+      { class: "act-row presets" },
+      preset("As at first", generic),
+      preset("c all ones: LoRA, r = 1", () => ({ c: ones() })),
+      preset("Diagonals all ones", () => ({ a1: ones(), a3: ones() })),
+      preset("One entry alone", () => ({ a1: only(2), a3: only(5) })),
+    ),
+    formula,
+    counts.node,
     singular.node,
     h(
       "div",
@@ -129,29 +166,22 @@ export function mount({ element }) {
       onchange: keep,
     }),
     player.node,
-  );
-  renderOpen(
+  ]);
+  renderLesson(
     element,
-    [readout.node, rest],
     h(
       "div",
       { class: "machine-vectors" },
       ORDER.map((name) => panel(CAPTIONS[name], bars[name].node).node),
     ),
-    h("p", { class: "quiet machine-hint" }, "Drag a bar. Double click it, or press 0 on it, and it is zero."),
-    h(
-      "div",
-      { class: "machine-matrix" },
-      panel("ΔW = diag(a₃) circ(c) diag(a₁)", picture.node).node,
-      readout.node,
-    ),
-    formula,
-    h(
-      "div",
-      { class: "act-row presets" },
-      preset("As at first", generic),
-      preset("c all ones: LoRA, r = 1", () => ({ c: ones() })),
-      preset("Diagonals all ones", () => ({ a1: ones(), a3: ones() })),
+    h("p", { class: "quiet machine-hint" }, "Drag a bar. Double click, or 0: zero."),
+    stage(
+      h(
+        "div",
+        { class: "machine-matrix" },
+        panel("ΔW = diag(a₃) circ(c) diag(a₁)", picture.node).node,
+        readout.node,
+      ),
     ),
     rest,
   );

@@ -1,4 +1,5 @@
-// What m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
+// What m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py), beside LoRA with
+// as many numbers.
 
 import { h, legend, segmented } from "../shared/dom.js";
 import { short } from "../shared/format.js";
@@ -6,13 +7,34 @@ import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { afterwards, onPrediction } from "./revealing.js";
+import { bestOfRank } from "./singular.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { ReachFixed, RecordedTarget } from "../payloads.js" */
 
 /** @type {number[][]} */
 const DASHES = [[], [6, 3], [2, 3], [6, 3, 2, 3]]; // one a target
+
+const ABOUT_RANDOM = "reach-random"; // the question that is answered by numbers
+
+/**
+ * LoRA's largest r within the (2m - 1) n numbers of CDVFT, of 2n each.
+ * @param {number} m
+ */
+const rankOfLora = (m) => Math.floor((2 * m - 1) / 2);
+
+/**
+ * @param {Dense} one
+ * @param {Dense} other
+ */
+const minus = (one, other) =>
+  new Dense(
+    one.values.map((value, at) => value - other.values[at]),
+    one.rows,
+    one.cols,
+  );
 
 /** @param {Part<null, ReachFixed>} part */
 export function mount({ element, props }) {
@@ -23,12 +45,16 @@ export function mount({ element, props }) {
     factors_needed: [least, enough],
   } = props.recorded;
   const readout = numbers();
-  const [wanted, got, missed] = ["The target", "The best product found", "Target minus product"].map(
-    (title) => {
-      const picture = new Heatmap({ label: title });
-      return { picture, node: panel(title, picture.node).node };
-    },
-  );
+  const [wanted, got, missed, lora, left] = [
+    "The target",
+    "Best product found",
+    "What is left",
+    "LoRA",
+    "What LoRA leaves",
+  ].map((title) => {
+    const picture = new Heatmap({ label: title });
+    return { picture, ...panel(title, picture.node) };
+  });
   const errors = new LinePlot({
     label: "Error against m",
     height: 220,
@@ -46,81 +72,105 @@ export function mount({ element, props }) {
     const fit = target.fits[m - 1],
       matrix = new Dense(Float32Array.from(target.target), n, n);
     const limit = target.target.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const product = dense(fit.vectors, n);
-    const rest = new Dense(
-      matrix.values.map((value, at) => value - product.values[at]),
-      n,
-      n,
-    );
+    const product = dense(fit.vectors, n),
+      r = rankOfLora(m),
+      low = bestOfRank(matrix, r);
     wanted.picture.show(matrix, { limit });
     got.picture.show(product, { limit });
-    missed.picture.show(rest, { limit });
+    missed.picture.show(minus(matrix, product), { limit });
+    lora.picture.show(low.matrix, { limit });
+    left.picture.show(minus(matrix, low.matrix), { limit });
+    lora.retitle(`LoRA, r = ${r}: ${2 * r * n} numbers`);
     const line = (/** @type {RecordedTarget} */ one) =>
       one === target
         ? { color: "var(--method-cdvft)", width: 2.4 }
         : { color: "var(--ink-soft)", width: 1.3 };
-    keys.show(
-      targets.map((one, place) => ({
+    const ofLora = { color: "var(--method-lora)", width: 1.8, dash: [8, 4] };
+    keys.show([
+      ...targets.map((one, place) => ({
         style: { line: { ...line(one), dash: DASHES[place] } },
         text: one.title,
       })),
-    );
+      { style: { line: ofLora }, text: `LoRA, ${target.title.toLowerCase()}` },
+    ]);
     errors.show(
-      targets.map((one, place) => ({
-        x: one.fits.map((each) => each.m),
-        y: one.fits.map((each) => 100 * each.error),
-        points: one === target,
-        ...line(one),
-        dash: DASHES[place],
-      })),
+      [
+        ...targets.map((one, place) => ({
+          x: one.fits.map((each) => each.m),
+          y: one.fits.map((each) => 100 * each.error),
+          points: one === target,
+          ...line(one),
+          dash: DASHES[place],
+        })),
+        {
+          x: target.fits.map((each) => each.m),
+          y: target.fits.map((each) => 100 * low.errors[rankOfLora(each.m)]),
+          ...ofLora,
+        },
+      ],
       { cursor: m, marks: [{ x: least, text: `m = ${least}: dimensions enough for all` }] },
     );
     readout.set([
-      [percent(fit.error), "relative error of the best product found"],
+      [percent(fit.error), "error of the best product found"],
+      [percent(low.error), `error of LoRA with r = ${r}`],
       [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],
       [`${dimensions[m - 1]} of ${n * n}`, "dimensions that products of this m can fill"],
+      [`${2 * (m - 1)}`, "FFTs for each token, one there and one back for each circulant"],
     ]);
   };
 
+  const choice = segmented(
+    "The target",
+    `reach-${element.id}`,
+    targets.map(({ key, title }) => [key, title]),
+    target.key,
+    (key) => {
+      target = targets.find((one) => one.key === key) ?? target;
+      kept.set(1, targets.indexOf(target));
+      show();
+    },
+  );
+  const dial = slider({
+    label: "m",
+    min: 1,
+    max: target.fits.length,
+    value: m,
+    valueText: (value) =>
+      `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
+    oninput: (value) => {
+      m = value;
+      show();
+    },
+    onchange: (value) => kept.set(0, value),
+  });
+  onPrediction(element, (key) => {
+    if (key !== ABOUT_RANDOM) return;
+    /** @type {HTMLInputElement | null} */ (choice.querySelector("[value=gaussian]"))?.click();
+    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
+    input.value = "2";
+    input.dispatchEvent(new Event("input"));
+  });
   renderLesson(
     element,
-    h(
-      "div",
-      { class: "choice" },
-      segmented(
-        "Target",
-        `reach-${element.id}`,
-        targets.map(({ key, title }) => [key, title]),
-        target.key,
-        (key) => {
-          target = targets.find((one) => one.key === key) ?? target;
-          kept.set(1, targets.indexOf(target));
-          show();
-        },
-      ),
-    ),
-    slider({
-      label: "m",
-      min: 1,
-      max: target.fits.length,
-      value: m,
-      valueText: (value) =>
-        `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
-      oninput: (value) => {
-        m = value;
-        show();
-      },
-      onchange: (value) => kept.set(0, value),
-    }),
-    h("div", { class: "three" }, wanted.node, got.node, missed.node),
-    panel("Error as m grows, for all four targets", keys.node, errors.node).node,
-    readout.node,
-    h(
-      "p",
-      { class: "quiet source" },
-      `${n} × ${n}, real factors, recorded ${props.recorded.date} with `,
-      h("code", {}, props.recorded.command),
-      `. The theorem promises m = ${enough} for complex factors.`,
+    h("div", { class: "choice" }, choice),
+    dial,
+    stage(h("div", { class: "three" }, wanted.node, got.node, missed.node)),
+    afterwards(
+      element,
+      [
+        readout.node,
+        h("div", { class: "three" }, h("div", {}), lora.node, left.node),
+        panel("Error, %, as m grows", keys.node, errors.node).node,
+        h(
+          "p",
+          { class: "quiet source" },
+          `LoRA has the largest r whose 2rn numbers CDVFT has, too. ${n} × ${n}, real factors, recorded `,
+          `${props.recorded.date} with `,
+          h("code", {}, props.recorded.command),
+          `. The theorem promises m = ${enough} for complex factors.`,
+        ),
+      ],
+      ABOUT_RANDOM,
     ),
   );
   show();

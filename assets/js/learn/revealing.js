@@ -1,4 +1,9 @@
-// Question first: what answers a lesson's question stays veiled until somebody has answered, or asked to see.
+// Prediction first: a lesson's machine works from the start, and what answers its question is shown once somebody has
+// predicted, or asked to see.
+
+import { h } from "../shared/dom.js";
+
+/** @import { Child } from "../shared/dom.js" */
 
 /** @param {Element} element in a lesson */
 export function lessonOf(element) {
@@ -7,36 +12,74 @@ export function lessonOf(element) {
   return lesson;
 }
 
-const isRevealed = (/** @type {HTMLElement} */ lesson) => "revealed" in lesson.dataset;
+/**
+ * Whether somebody has predicted: the answer to this question, or any.
+ * @param {Element} element in the lesson
+ * @param {string} [key] of the question
+ */
+function isRevealed(element, key) {
+  const { revealed } = lessonOf(element).dataset;
+  return key === undefined ? revealed !== undefined : (revealed?.split(" ").includes(key) ?? false);
+}
 
-/** @param {HTMLElement} lesson */
-export function reveal(lesson) {
-  if (isRevealed(lesson)) return;
-  lesson.dataset.revealed = "";
+/**
+ * @param {Element} element in the lesson
+ * @param {...string} keys of the questions whose answers may be shown now
+ */
+export function reveal(element, ...keys) {
+  const lesson = lessonOf(element),
+    before = lesson.dataset.revealed?.split(" ") ?? [];
+  lesson.dataset.revealed = [...new Set([...before, ...keys])].join(" ");
   lesson.dispatchEvent(new Event("revealed"));
 }
 
 /**
- * Call when the lesson is revealed, or at once where it is.
+ * Call when the answer to a question, or to any, may be shown; at once where it may already.
  * @param {Element} element in the lesson
  * @param {() => void} act
+ * @param {string} [key]
  */
-export function whenRevealed(element, act) {
+export function whenRevealed(element, act, key) {
   const lesson = lessonOf(element);
-  if (isRevealed(lesson)) act();
-  else lesson.addEventListener("revealed", act, { once: true });
+  const look = () => {
+    if (!isRevealed(element, key)) return false;
+    lesson.removeEventListener("revealed", look);
+    act();
+    return true;
+  };
+  if (!look()) lesson.addEventListener("revealed", look);
 }
 
 /**
- * Keep a picture out of sight and reach until its lesson is revealed.
+ * What is not there until then.
  * @param {Element} element in the lesson
- * @param {HTMLElement} picture
+ * @param {Child[]} children
+ * @param {string} [key]
  */
-export function veil(element, picture) {
-  picture.classList.add("veiled");
-  picture.inert = true;
-  whenRevealed(element, () => {
-    picture.classList.remove("veiled");
-    picture.inert = false;
+export function afterwards(element, children, key) {
+  const node = h("div", { class: "lesson-picture", hidden: true }, children);
+  whenRevealed(element, () => void (node.hidden = false), key);
+  return node;
+}
+
+/** @typedef {CustomEvent<{key: string, given: number | null}>} Predicted dispatched on the lesson as "lesson-answer" */
+
+/**
+ * Call with a question's key once its answer is to be shown, and with what was predicted: null for nothing.
+ * @param {Element} element in the lesson
+ * @param {(key: string, given: number | null) => void} act
+ */
+export function onPrediction(element, act) {
+  lessonOf(element).addEventListener("lesson-answer", (event) => {
+    const { key, given } = /** @type {Predicted} */ (event).detail;
+    act(key, given);
   });
 }
+
+/**
+ * Tell the lesson's questions that the machine is in the state that a task asks for.
+ * @param {Element} element in the lesson
+ * @param {string} key of the task
+ */
+export const reached = (element, key) =>
+  lessonOf(element).dispatchEvent(new CustomEvent("task-reached", { detail: key }));

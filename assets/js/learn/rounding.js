@@ -66,3 +66,18 @@ export function roundedProduct(c, x, bits) {
   };
   return transform(both, bits, 1).re.map((value) => r(value / c.length));
 }
+
+/**
+ * circ(c) x row by row, products added one after the other, every number on the way rounded to so many bits.
+ * @param {Numbers} c
+ * @param {Numbers} x
+ * @param {number} bits
+ */
+export function roundedRows(c, x, bits) {
+  const n = c.length,
+    r = (/** @type {number} */ value) => rounded(value, bits);
+  const kept = { c: Array.from(c, r), x: Array.from(x, r) };
+  return Array.from({ length: n }, (_, i) =>
+    kept.x.reduce((sum, value, j) => r(sum + r(kept.c[(i - j + n) % n] * value)), 0),
+  );
+}

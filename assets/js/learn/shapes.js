@@ -6,9 +6,11 @@ import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { keptState } from "./kept_state.js";
-import { panel, renderLesson, slider } from "./parts.js";
+import { panel, renderLesson, slider, stage } from "./parts.js";
+import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals, uniform } from "./random.js";
 import { BUDGETS, D, c3aBlock, c3aNumbers, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
+import { taskFits } from "./tasks.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
@@ -28,16 +30,24 @@ function lora(budget) {
 }
 
 /**
+ * So many random places of the spectrum.
+ * @param {number} n
+ */
+function placesOfWaves(n) {
+  const next = uniform(53);
+  return Array.from({ length: D * D }, (_, at) => [next(), at])
+    .sort(([x], [y]) => x - y)
+    .slice(0, n)
+    .map(([, at]) => at);
+}
+
+/**
  * n random places of the spectrum with normal values: a sum of n plane waves.
  * @param {number} budget
  */
 function fourierft(budget) {
-  const next = uniform(53),
-    places = Array.from({ length: D * D }, (_, at) => [next(), at])
-      .sort(([x], [y]) => x - y)
-      .slice(0, budget)
-      .map(([, at]) => at);
-  const heights = normals(budget, 54),
+  const places = placesOfWaves(budget),
+    heights = normals(budget, 54),
     values = new Float32Array(D * D);
   const cos = Float64Array.from({ length: D }, (_, k) => Math.cos((2 * Math.PI * k) / D));
   places.forEach((at, n) => {
@@ -88,25 +98,43 @@ export function mount({ element }) {
   const cards = METHODS.map(([key, title]) => {
     const picture = new Heatmap({ label: `ΔW of ${title}` });
     const said = { knob: h("span", {}), used: h("dd", {}), rank: h("dd", {}), even: h("dd", {}) };
+    const facts = h(
+      "dl",
+      { "aria-live": "polite" },
+      h("div", {}, h("dt", {}, title)),
+      h("div", {}, h("dt", {}, "numbers"), said.used),
+      h("div", {}, h("dt", {}, "rank"), said.rank),
+      h("div", {}, h("dt", {}, "effective rank"), said.even),
+    );
     const node = h(
       "div",
       { class: "shape panel" },
       h("h3", {}, h("span", { class: `dot ${key}` }), title),
       h("p", { class: "quiet" }, said.knob),
       picture.node,
-      h(
-        "dl",
-        { "aria-live": "polite" },
-        h("div", {}, h("dt", {}, "numbers"), said.used),
-        h("div", {}, h("dt", {}, "rank"), said.rank),
-        h("div", {}, h("dt", {}, "effective rank"), said.even),
-      ),
     );
-    return { picture, said, node };
+    return { picture, said, node, facts };
   });
+  const tasks = taskFits({
+    id: element.id,
+    methods: METHODS.map(([key, title]) => [key, title]),
+    places: placesOfWaves,
+  });
+  onPrediction(element, (key) => key === "shapes-fit" && tasks.choose("scaled"));
+  let current = BUDGETS[usual],
+    fitting = false; // once it is seen
+  whenRevealed(
+    element,
+    () => {
+      fitting = true;
+      tasks.show(current);
+    },
+    "shapes-fit",
+  );
   const curves = new LinePlot({ label: "Singular values of the four changes", height: 190 });
   const follow = (/** @type {number} */ place) => {
-    const budget = BUDGETS[place];
+    const budget = (current = BUDGETS[place]);
+    if (fitting) tasks.show(budget);
     /** @type {Series[]} */
     const lines = [];
     METHODS.forEach(([key, title, make, dash], index) => {
@@ -142,20 +170,30 @@ export function mount({ element }) {
       oninput: follow,
       onchange: (place) => kept.set(0, place),
     }),
-    h(
-      "div",
-      { class: "shapes" },
-      cards.map(({ node }) => node),
+    stage(
+      h(
+        "div",
+        { class: "shapes" },
+        cards.map(({ node }) => node),
+      ),
     ),
-    panel("Singular values, each against its largest", curves.node).node,
-    h(
-      "p",
-      { class: "quiet source" },
-      "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. " +
-        "The budget is a limit, of which each method spends what its sizes allow: LoRA a multiple of 64; C3A 1,024 / b, with " +
-        "a b that divides 32, as PEFT has it; CDVFT 64 and its blocks: after p = 2, with 576, comes p = 1, with 1,088. " +
-        "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are.",
-    ),
+    afterwards(element, [tasks.node], "shapes-fit"),
+    afterwards(element, [
+      h(
+        "div",
+        { class: "shape-facts" },
+        cards.map(({ facts }) => facts),
+      ),
+      panel("Singular values, each against its largest", curves.node).node,
+      h(
+        "p",
+        { class: "quiet source" },
+        "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. " +
+          "The budget is a limit, of which each method spends what its sizes allow: LoRA a multiple of 64; C3A 1,024 / b, with " +
+          "a b that divides 32, as PEFT has it; CDVFT 64 and its blocks: after p = 2, with 576, comes p = 1, with 1,088. " +
+          "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are.",
+      ),
+    ]),
   );
   follow(usual);
 }

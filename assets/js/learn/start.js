@@ -1,17 +1,29 @@
-// Exactly one factor starts at zero. Gradient descent on a small layer, run in the browser.
+// What starts at zero. Gradient descent on a small layer, run in the browser.
 
-import { h, setText } from "../shared/dom.js";
+import { h, legend, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider } from "./parts.js";
-import { whenRevealed } from "./revealing.js";
-import { D, STEPS, descend, targetChange } from "./start_descent.js";
+import { numbers, panel, renderLesson, stage } from "./parts.js";
+import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
+import { D, descend, FORMS, STEPS, targetChange } from "./start_descent.js";
 
 /** @import { Part } from "../shared/part.js" */
 
 const TRIALS = 100;
-const CHOICES = ["none", "the output diagonal", "output diagonal and circulant", "all three"];
+/** @type {[string, string][]} */
+const TITLES = [
+  ["m2", "m = 2"],
+  ["m3", "m = 3"],
+  ["lora", "LoRA"],
+];
+const LOOKS = [
+  { color: "var(--factor-input)", dash: [] },
+  { color: "var(--factor-circulant)", dash: [6, 3] },
+  { color: "var(--factor-output)", dash: [2, 3] },
+  { color: "var(--ink-soft)", dash: [8, 3, 2, 3] },
+  { color: "var(--ink)", dash: [1, 3] },
+];
 
 /** Of so many other layers: how often one zero ended lower than none, and the mean first loss of none beside it. */
 async function tally() {
@@ -19,7 +31,7 @@ async function tally() {
   let first = 0;
   for (let trial = 0; trial < TRIALS; trial++) {
     const target = targetChange(1000 + 10 * trial);
-    const [none, one] = [0, 1].map((zeros) => descend(zeros, target, 5000 + 10 * trial).losses);
+    const [none, one] = [[], [2]].map((zeros) => descend("m2", zeros, target, 5000 + 10 * trial).losses);
     if (one[STEPS] < none[STEPS]) lower += 1;
     first += none[0] / one[0] / TRIALS;
     await new Promise(requestAnimationFrame); // a few milliseconds a frame, so that dragging stays smooth
@@ -41,48 +53,84 @@ const verdict = ({ lower, first }) =>
 /** @param {Part<null>} part */
 export function mount({ element }) {
   const kept = keptState(element, "values"),
-    usual = kept.number(0, 1, 0, CHOICES.length - 1);
-  const target = targetChange(41);
-  const runs = CHOICES.map((_, zeros) => descend(zeros, target)),
-    readout = numbers();
-  const loss = new LinePlot({ label: "Loss against steps", height: 190 }),
-    gradient = new LinePlot({ label: "Gradient norms against steps", height: 190 });
-  const follow = (/** @type {number} */ zeros) => {
-    const run = runs[zeros],
-      high = 1.08 * Math.max(...runs.map((each) => each.losses[0]));
+    target = targetChange(41);
+  let form = kept.number(1, 0, 0, TITLES.length - 1);
+  let zeros = places(kept.number(0, 0, 0, 31));
+  const readout = numbers(),
+    keys = legend("Gradients");
+  const loss = new LinePlot({ label: "Loss against steps", height: 170 }),
+    gradient = new LinePlot({ label: "Gradient norms against steps", height: 170 });
+  const choices = h("div", { class: "zeros", role: "group", "aria-label": "What starts at zero" });
+
+  const follow = () => {
+    const key = TITLES[form][0],
+      { names } = FORMS[key],
+      all = names.map((_, place) => place);
+    const run = descend(key, zeros, target),
+      untouched = descend(key, [all.length - 1], target);
+    const high = 1.3 * untouched.losses[0];
     loss.show(
       [
-        ...runs.map(({ losses }) => ({ y: losses, color: "var(--rule-strong)", width: 1, opacity: 0.6 })),
+        { y: untouched.losses.map(() => untouched.losses[0]), color: "var(--rule-strong)", width: 1.2 },
         { y: run.losses, color: "var(--method-cdvft)", width: 2.6 },
       ],
       { low: 0, high, xTitle: "gradient steps" },
     );
-    gradient.show(
-      [
-        { y: run.norms.a1, color: "var(--factor-input)", width: 2 },
-        { y: run.norms.c, color: "var(--factor-circulant)", width: 2, dash: [6, 3] },
-        { y: run.norms.a3, color: "var(--factor-output)", width: 2, dash: [2, 3] },
-      ],
-      {
-        low: 0,
-        high: 1.05 * Math.max(...runs.flatMap(({ norms }) => [...norms.a1, ...norms.c, ...norms.a3])),
-        xTitle: "gradient steps",
-      },
-    );
-    const moving = Object.entries({ "a₁": run.norms.a1, "c₂": run.norms.c, "a₃": run.norms.a3 })
-      .filter(([, values]) => values[0] > 0)
-      .map(([name]) => name);
+    const lines = run.norms.map((y, place) => ({ y, width: 2, ...LOOKS[place] }));
+    gradient.show(lines, { low: 0, xTitle: "gradient steps" });
+    keys.show(lines.map((line, place) => ({ style: { line }, text: names[place] })));
+    const moving = names.filter((_, place) => run.norms[place][0] > 0);
     readout.set([
-      [short(run.size), "size of ΔW before the first step, where W should still be itself"],
+      [short(run.size), "size of ΔW before the first step"],
       [
         moving.join(", ") || "none",
-        moving.length === 1
-          ? "is the vector with a gradient at the first step"
-          : "have a gradient at the first step",
+        moving.length === 1 ? "has a gradient at the first step" : "have a gradient at the first step",
       ],
       [`${short(run.losses[0])} → ${short(run.losses.at(-1))}`, `loss, from start to step ${STEPS}`],
     ]);
+    if (zeros.length === 1) reached(element, "start-zero");
   };
+  const keep = () =>
+    kept.set(
+      0,
+      zeros.reduce((bits, place) => bits + 2 ** place, 0),
+      form,
+    );
+  const choose = () => {
+    choices.replaceChildren(
+      ...FORMS[TITLES[form][0]].names.map((name, place) =>
+        h(
+          "label",
+          { class: "zero" },
+          h("input", {
+            type: "checkbox",
+            checked: zeros.includes(place),
+            onchange: ({ target: { checked } }) => {
+              zeros = checked ? [...zeros, place] : zeros.filter((other) => other !== place);
+              keep();
+              follow();
+            },
+          }),
+          h("span", {}, `${name} = 0`),
+        ),
+      ),
+    );
+  };
+  const forms = segmented("Form", `start-${element.id}`, TITLES, TITLES[form][0], (key) => {
+    form = TITLES.findIndex(([each]) => each === key);
+    zeros = [FORMS[key].names.length - 1]; // where PEFT has it: LoRA's B, CDVFT's last diagonal
+    keep();
+    choose();
+    follow();
+  });
+  onPrediction(element, (key) => {
+    form = 0;
+    /** @type {HTMLInputElement} */ (forms.querySelector("input")).checked = true;
+    zeros = key === "start" ? [1, 2] : [2]; // what each question asks about
+    keep();
+    choose();
+    follow();
+  });
   const fair = h(
     "p",
     { class: "quiet verdict-of-many" },
@@ -90,38 +138,22 @@ export function mount({ element }) {
   );
   renderLesson(
     element,
-    slider({
-      label: "vectors that start at zero",
-      min: 0,
-      max: 3,
-      value: usual,
-      valueText: (zeros) => CHOICES[zeros],
-      oninput: follow,
-      onchange: (zeros) => kept.set(0, zeros),
-    }),
-    panel("Loss (grey: the other three starts)", loss.node).node,
-    h(
-      "figure",
-      { class: "panel" },
+    choices,
+    stage(panel("Loss (grey: that of the untouched layer)", loss.node).node),
+    afterwards(element, [
+      readout.node,
+      forms,
+      panel("Size of each gradient", keys.node, gradient.node).node,
+      fair,
       h(
-        "figcaption",
-        { class: "keys" },
-        "Size of the gradient of ",
-        h("span", { class: "key input" }, "a₁"),
-        h("span", { class: "key circulant" }, "c₂"),
-        h("span", { class: "key output" }, "a₃"),
+        "p",
+        { class: "quiet source" },
+        `Gradient descent on one ${D} × ${D} layer, run in your browser; the wanted change is a product of three vectors.`,
       ),
-      gradient.node,
-    ),
-    readout.node,
-    fair,
-    h(
-      "p",
-      { class: "quiet source" },
-      `Gradient descent on one ${D} × ${D} layer, run in your browser; the wanted change is a product of the same form.`,
-    ),
+    ]),
   );
-  follow(usual);
+  choose();
+  follow();
   const seen = new IntersectionObserver(async ([{ isIntersecting }]) => {
     if (!isIntersecting) return;
     seen.disconnect();
@@ -129,3 +161,9 @@ export function mount({ element }) {
   });
   whenRevealed(element, () => seen.observe(fair));
 }
+
+/**
+ * The places of the ones of a number written in binary.
+ * @param {number} bits
+ */
+const places = (bits) => [0, 1, 2, 3, 4].filter((place) => (bits >> place) & 1);

@@ -3,7 +3,7 @@
 import { h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 
-const SNAP = 0.04; // of the range: so near, a dragged number becomes zero
+const SNAP = 0.04; // of the range: so near to one of `snaps`, a dragged number becomes that one
 
 /**
  * @typedef {object} Bar
@@ -15,8 +15,8 @@ const SNAP = 0.04; // of the range: so near, a dragged number becomes zero
 
 /**
  * `values` are changed in place; `onchange(k)` follows every change by the visitor, `onsettle()` the end of a drag or a
- * key, `onpoint(k)` every touched bar. `draw()` shows values that were changed elsewhere; `mark(k)` frames a bar.
- * @param {{values: Float64Array, bars: Bar[], label: string, text?: (value: number) => string,
+ * key, `onpoint(k)` every touched bar. `draw()` shows values that were changed elsewhere; `mark(k)` frames a bar. `tracks` are what the bars lie in.
+ * @param {{values: Float64Array, bars: Bar[], label: string, text?: (value: number) => string, snaps?: number[],
  *   onchange: (k: number) => void, onsettle?: () => void, onpoint?: (k: number) => void}} options
  */
 export function vectorBars({
@@ -24,6 +24,7 @@ export function vectorBars({
   bars: given,
   label,
   text = short,
+  snaps = [0],
   onchange,
   onsettle = () => {},
   onpoint = () => {},
@@ -90,7 +91,7 @@ export function vectorBars({
     const { low, high } = given[dragged],
       track = tracks[dragged].getBoundingClientRect();
     const value = low + ((event.clientX - track.left) / track.width) * (high - low);
-    set(dragged, Math.abs(value) < SNAP * (high - low) ? 0 : value);
+    set(dragged, snaps.find((near) => Math.abs(value - near) < SNAP * (high - low)) ?? value);
     return dragged;
   };
   node.addEventListener("pointerdown", (event) => {
@@ -151,5 +152,5 @@ export function vectorBars({
   draw();
   const mark = (/** @type {number | null} */ k) =>
     bars.forEach((bar, at) => bar.classList.toggle("marked", at === k));
-  return { node, draw, mark };
+  return { node, draw, mark, tracks };
 }

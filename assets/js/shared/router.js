@@ -41,6 +41,7 @@ const PARAMETERS = {
   lesson: TEXT,
   values: TEXT, // of a lesson's controls
   answer: TEXT, // to a lesson's questions
+  class: TEXT, // the code of a class that is joined
   target: TEXT, // of the lab on the page of plain files,
   n: WHOLE, // and its size
 };

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from html import escape
@@ -12,8 +14,9 @@ import gradio as gr
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
-from cdvft_app.payloads.learn import ContentsEntry, Crossover, Trial, Unmeasured
+from cdvft_app.payloads.learn import ContentsEntry, Crossover, Unmeasured
 from cdvft_app.public.budget import OverBudget
+from cdvft_app.ui.learn import classroom
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import component
@@ -24,7 +27,7 @@ from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Learn"
 MAX_WAITING = 4  # measurements, of a few seconds each
-MAX_WAITING_TRIALS = 60  # trainings, of a tenth of a second each; a class asks for them at once
+SHARED_SECONDS = 600  # in which a measurement answers everybody
 
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -35,16 +38,20 @@ LATEX: list[dict[str, str | bool]] = [
 def build(app: AppState) -> OnVisit:
     """Lay the tab out. All of it runs in the browser, except measurements and the lab's fits."""
     visits: list[OnVisit] = []
-    lay_out(server_functions(app), lambda: visits.append(lab(app)))
+    lay_out(server_functions(app), lambda: visits.append(lab(app)), classroom.server_functions())
     return visits[0]
 
 
 def lay_out(
     calls: Mapping[str, Mapping[str, Callable[[object], Any]]],
     lay_out_lab: Callable[[], None],
+    of_classes: classroom.Calls | None = None,
     measured_where: str = "on this server",
 ) -> None:
-    """The contents, the lessons with their server functions by module, the lab and the teachers' page."""
+    """The contents, the lessons with their server functions by module, the lab and the teachers' page.
+
+    `of_classes`: what classes ask a server; None where there is none.
+    """
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
@@ -58,11 +65,18 @@ def lay_out(
             elem_id="lessons",
         )
         with gr.Column(elem_classes=["lessons"]):
+            if of_classes:
+                classroom.lay_out_bar(of_classes)
             for lesson in LESSONS:
                 _lesson(lesson, dict(calls.get(lesson.module, {})), measured_where)
             lay_out_lab()
             with gr.Column(elem_id=f"lesson-{teaching.KEY}", elem_classes=["teaching"]):
+                gr.Markdown(f"## {teaching.TITLE}", elem_classes=["lesson-text"])
+                if of_classes:
+                    classroom.lay_out_start(of_classes)
                 gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
+                gr.Markdown("### Worksheets", elem_classes=["lesson-text"])
+                classroom.lay_out_worksheets()
             gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
 
 
@@ -81,6 +95,7 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
                 lesson.reasons, latex_delimiters=LATEX, elem_classes=["lesson-text", "lesson-reasons"]
             )
             _real_layer(lesson.real_layer)
+            _answerable(lesson)
         component(
             f"learn/{lesson.module}.js",
             server_functions=calls,
@@ -91,7 +106,8 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
 
 
 def _asked(question: Question) -> dict[str, Any]:
-    return {name: value for name, value in asdict(question).items() if name != "checks"}
+    told = {name: value for name, value in asdict(question).items() if name != "checks"}
+    return {"kind": type(question).__name__.lower(), **told}
 
 
 def _real_layer(seen: RealLayer) -> None:
@@ -99,6 +115,13 @@ def _real_layer(seen: RealLayer) -> None:
     gr.HTML(
         f'<p class="real-layer">Now in a real layer: <a href="{address}">{escape(seen.look_at)}</a>.</p>',
         apply_default_css=False,
+    )
+
+
+def _answerable(lesson: Lesson) -> None:
+    asked = "".join(f"<li>{escape(question)}</li>" for question in lesson.answerable)
+    gr.HTML(
+        f'<div class="answerable"><p>Now you can answer:</p><ul>{asked}</ul></div>', apply_default_css=False
     )
 
 
@@ -112,35 +135,33 @@ def _fixed(module: str, measured_where: str) -> dict[str, Any]:
 
 
 def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], Any]]]:
-    """The lessons' server functions, by module: short measurements, made on request."""
+    """The lessons' server functions, by module: one short measurement, made on request and then shared."""
+    busy = "The server is busy with others' measurements; try again in a few seconds."
+    measurements = Pool(1, MAX_WAITING, busy, share=(1, 1))
 
-    def crossover(_: object) -> Crossover:
+    def measure(_: object) -> Crossover | Unmeasured:
         from cdvft_app.lessons.crossover import measured
 
-        return measured()
+        libraries.load()
+        try:
+            with app.queue.budget.spending(visitor(), "measurement"):
+                return measured()
+        except OverBudget as error:
+            return {"error": without_paths(str(error))}
 
-    def trial(request: object) -> Trial:
-        from cdvft_app.lessons.trial import trained
+    answer = measurements.answering(measure)
+    one_at_a_time = asyncio.Lock()
+    last: tuple[float, Crossover] | None = None
 
-        return trained(request.get("rate") if isinstance(request, dict) else None)
+    async def crossover(request: object) -> Any:
+        """Thirty pupils who ask at once wait for the same one."""
+        nonlocal last
+        async with one_at_a_time:
+            if last is None or time.monotonic() - last[0] > SHARED_SECONDS:
+                found = await answer(request)
+                if "error" in found:
+                    return found
+                last = time.monotonic(), found
+            return last[1]
 
-    busy = "The server is busy with others' measurements; try again in a few seconds."
-    # One at a time: two at once would measure each other's load.
-    measurements = Pool(1, MAX_WAITING, busy, share=(1, 1))
-    trials = Pool(1, MAX_WAITING_TRIALS, busy, share=(1, MAX_WAITING_TRIALS // 2))
-
-    def charged(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
-        def measure(request: object) -> Crossover | Trial | Unmeasured:
-            libraries.load()
-            try:
-                with app.queue.budget.spending(visitor(), "measurement"):
-                    return call(request)
-            except (ValueError, OverBudget) as error:
-                return {"error": without_paths(str(error))}
-
-        return measure
-
-    return {
-        "products": {"crossover": measurements.answering(charged(crossover))},
-        "breaking": {"trial": trials.answering(charged(trial))},
-    }
+    return {"products": {"crossover": crossover}}

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pytest
 
-from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Lesson, Question, Task
 
 Holds = Callable[[], bool]
 LESSON = {lesson.key: lesson for lesson in LESSONS}
 QUESTION = {question.key: question for lesson in LESSONS for question in lesson.questions}
 
 
-def graded(question: Question, true: dict[str, Holds]) -> tuple[list[bool], list[bool]]:
-    """Which answers are true by computation, and which is graded as right; `true` goes by the answers."""
+def graded(question: Question, true: Any) -> tuple[Any, Any]:
+    """What computing gives, and what is graded as right.
+
+    `true` says by each answer of a choice whether it is true, computes what is estimated, or says whether the
+    state that a task asks for does what is asked.
+    """
+    if isinstance(question, Estimate):
+        return round(float(true())), question.right
+    if isinstance(question, Task):
+        return true(), True
+    assert isinstance(question, Choice)
     answers = [answer for answer, _ in question.answers]
     assert set(true) == set(answers)
     return [bool(true[answer]()) for answer in answers], [
@@ -23,10 +33,20 @@ def graded(question: Question, true: dict[str, Holds]) -> tuple[list[bool], list
     ]
 
 
+def replies(question: Question) -> list[str]:
+    if isinstance(question, Choice):
+        return [reply for _, reply in question.answers]
+    assert isinstance(question, Estimate | Task)
+    return [question.reply]
+
+
 def words(lesson: Lesson) -> str:
     """Text, replies and reasons, a line each, blanks made one."""
-    replies = [reply for question in lesson.questions for _, reply in question.answers]
-    said = [lesson.text, *replies, lesson.reasons]
+    said = [
+        lesson.text,
+        *(reply for question in lesson.questions for reply in replies(question)),
+        lesson.reasons,
+    ]
     return "\n".join(" ".join(part.split()) for part in said)
 
 
@@ -43,7 +63,7 @@ def without(lesson: Lesson, quoted: Iterable[str]) -> list[str]:
 def word_tests(
     hold: Mapping[str, Mapping[str, Holds]],
     say_nothing: Mapping[str, set[str]],
-    true: Mapping[str, dict[str, Holds]],
+    true: Mapping[str, Any],
 ) -> tuple[Callable[..., None], ...]:
     """Three tests of some lessons: what is quoted holds, nothing else claims, grades are true.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cdvft import cost
 from cdvft.circulant import circulant
-from cdvft_app.approximate import fit_block_circulant, fit_fourierft, fit_low_rank
+from cdvft_app.approximate import fit_block_circulant, fit_diagonal_blocks, fit_fourierft, fit_low_rank
 
 # 96 numbers for a 32 x 32 layer
 D, BUDGET = 32, 96
@@ -112,6 +112,10 @@ def equal_budgets_are_not_equal_cost() -> bool:
     return fixed.pop("fourierft") > 1024**2 > 10 * max(fixed.values())
 
 
+def scaled_circulant() -> Tensor:
+    return product(*random(3, D))
+
+
 HOLD = {
     "shapes": {
         "full freedom in a few directions, nothing outside. Rank $r$.": lambda: (
@@ -129,12 +133,22 @@ HOLD = {
         "96 numbers cannot give all 1,024 entries independently. No method can.": lambda: (
             BUDGET < D * D == 1024
         ),
+        "It has one rank with 96 numbers, and this change is of full rank.": lambda: (
+            BUDGET // 64 == 1 and rank(scaled_circulant()) == D
+        ),
+        "Its blocks have no sizes of rows and columns: most of the change is left.": lambda: (
+            fit_block_circulant(scaled_circulant(), 16).error > 0.5
+        ),
+        "It is of this very form, and nothing is left.": lambda: (
+            fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
+            and fit_diagonal_blocks(scaled_circulant(), D).parameters == BUDGET
+        ),
         "No smaller one where the change has rank 1: both reach it.": lambda: not smaller_on_every_change(),
         "LoRA, with r = 1 here, comes closer nowhere": lora_is_smaller_nowhere,
         "with more numbers it is exact once r reaches the rank": lora_is_exact_from_the_rank_on,
         "LoRA spends 64 on each rank.": lambda: fit_low_rank(random(D, D), 1).parameters == 64,
         "CDVFT touches all 32 directions, in circulant patterns.": lambda: generic_rank_is_full(D),
-        "So do C3A and FourierFT: full rank is no privilege of CDVFT.": lambda: (
+        "So do C3A's and FourierFT's: full rank is no privilege of CDVFT.": lambda: (
             rank(blocks(D, D, 16)[1]) == D and rank(fit_fourierft(random(D, D), BUDGET).dense) == D
         ),
         "Drawn at random, it spreads a change over more directions with 64 numbers than CDVFT with 96: its "
@@ -153,7 +167,15 @@ SAY_NOTHING = {
         "- **CDVFT**:",
     },
 }
-TRUE = {"shapes": OF_LOW_RANK["shapes"]}
+TRUE = {
+    "shapes-fit": {
+        "LoRA": lambda: fit_low_rank(scaled_circulant(), BUDGET // 64).error < 1e-6,
+        "C3A": lambda: fit_block_circulant(scaled_circulant(), 16).error < 1e-6,
+        "CDVFT": lambda: fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6,
+    },
+    "shapes-rank": lambda: rank(product(*random(3, D))) if BUDGET == 3 * D else 0,
+    "shapes": OF_LOW_RANK["shapes"],
+}
 
 
 test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdvft_app.ui.learn.lesson_texts import LESSONS
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate
 from cdvft_app.ui.learn.lesson_texts.teaching import PLANS, taught, text
 
 KEYS = [lesson.key for lesson in LESSONS]
@@ -23,6 +23,9 @@ def test_every_question_stands_there_with_its_right_answer_and_what_it_checks() 
     page = text(LESSONS)
     for lesson in LESSONS:
         for question in lesson.questions:
-            right = question.answers[question.right][0]
+            if isinstance(question, Choice):
+                right = question.answers[question.right][0]
+            else:
+                right = str(question.right) if isinstance(question, Estimate) else "done on the machine"
             assert f"| {lesson.title} | {question.prompt} | {right} | {question.checks} |" in page
     assert "| questions of the class | 5 | 10 |" in page

@@ -6,13 +6,12 @@ import math
 
 import torch
 from lesson_words import word_tests
+from peft import LoraConfig, PeftConfig, get_peft_model
 from torch import Tensor, nn
 
 from cdvft.circulant import circulant
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLinear
-from cdvft_app.lessons import trial
-from cdvft_app.training import callbacks, trainer
 
 D, NAMES = 12, ("a3", "c", "a1")
 
@@ -80,6 +79,31 @@ def stays_for_ever(*zero: str) -> bool:
 def one_zero_moves_first_and_the_others_follow() -> bool:
     vectors = start("a3")
     return moving(vectors) == {"a3"} and moving(trained(vectors, 1)) == set(NAMES)
+
+
+def any_one_zero_will_do() -> bool:
+    return all(
+        moving(start(name)) == {name} and moving(trained(start(name), 1)) == set(NAMES) for name in NAMES
+    )
+
+
+def zeros_at_the_start(config: PeftConfig) -> list[str]:
+    torch.manual_seed(0)
+    model = get_peft_model(nn.Sequential(nn.Linear(D, D)), config)
+    return [name for name, one in model.named_parameters() if one.requires_grad and not one.any()]
+
+
+def lora_starts_with_b_at_zero() -> bool:
+    (zero,) = zeros_at_the_start(LoraConfig(r=2, target_modules=["0"]))
+    return "lora_B" in zero
+
+
+def the_last_of_five_starts_at_zero() -> bool:
+    config = CDVFTConfig(m=3, target_modules=["0"])
+    model = get_peft_model(nn.Sequential(nn.Linear(D, D)), config)
+    names = [name for name, one in model.named_parameters() if one.requires_grad]
+    (zero,) = zeros_at_the_start(CDVFTConfig(m=3, target_modules=["0"]))
+    return len(names) == 5 and zero == sorted(name for name in names if "diagonal" in name)[-1]
 
 
 # Breaking it
@@ -182,13 +206,34 @@ def the_next_step_is_larger() -> bool:
     return sizes[1] > sizes[0]
 
 
-def three_vectors_are_really_trained() -> bool:
-    run = trial.trained(0.03)
-    return trial.D == 64 and len(run["losses"]) == trial.STEPS and run["losses"][-1] < run["losses"][0]
+def runs_away(m: int, rate: float, d: int = 64) -> bool:
+    """Whether the loss of the lesson's layer grows without end: assets/js/learn/trial.js."""
+    drawn = torch.Generator().manual_seed(0)
 
+    def layer_of(x: Tensor, vectors: list[Tensor]) -> Tensor:
+        for place, vector in enumerate(vectors):
+            x = x @ circulant(vector).T if place % 2 else x * vector
+        return x
 
-def same_watch() -> bool:
-    return trial.LossWatch is callbacks.LossWatch is trainer.LossWatch
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=drawn)
+
+    many = range(2 * m - 1)
+    target = [normal(d) / d**0.5 if place % 2 else 1 + 0.5 * normal(d) for place in many]
+    vectors = [normal(d) / d**0.5 if place % 2 else torch.ones(d) for place in many]
+    vectors[-1] = torch.zeros(d)
+    for vector in vectors:
+        vector.requires_grad_()
+    optimizer = torch.optim.SGD(vectors, lr=rate)
+    for _ in range(100):
+        x = normal(32, d)
+        loss = (layer_of(x, vectors) - layer_of(x, target)).square().sum(1).mean()
+        if not loss.isfinite():
+            return True
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return False
 
 
 HOLD = {
@@ -199,6 +244,9 @@ HOLD = {
         "\\mathcal{L}}{\\partial h} \\odot \\big(\\mathrm{circ}(c_2)\\,\\mathrm{diag}(a_1)\\,x\\big)": (
             gradient_is_the_formula
         ),
+        "One zero alone, and it may be any of the three: only that vector moves at the first step, "
+        "and then the "
+        "others follow.": any_one_zero_will_do,
         "If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody else's: nothing ever "
         "moves.": two_zeros_move_nothing,
         "With $a_3$ alone at zero, it moves first, and then the others can follow.": (
@@ -206,6 +254,10 @@ HOLD = {
         ),
         "With no zero, the model is already changed at random before it has seen an example.": lambda: bool(
             product(*start()).any()
+        ),
+        "LoRA starts with $B$ at zero and a random $A$: one zero, too.": lora_starts_with_b_at_zero,
+        "With $m = 3$ five vectors are multiplied, and again the last one alone is zero.": (
+            the_last_of_five_starts_at_zero
         ),
         "It never starts: look at the gradients. All three are zero.": lambda: not moving(start("a3", "c")),
         "Every gradient holds a factor that is zero. A random start elsewhere does not help.": lambda: (
@@ -227,13 +279,14 @@ HOLD = {
         "and a float16 one only for some lengths on some GPUs": lambda: fft_is_refused(torch.float16),
         "the adapter's vectors stay in float32 whatever the model's precision": vectors_stay_float32,
         "only the result is cast back": is_made_in_float32_and_cast_back,
-        "$\\Delta W$ is a product of three vectors: when a step makes each of them twice as large, "
-        "$\\Delta W$ is eight times as large": lambda: math.isclose(doubled(), 8),
-        "and the next step is larger still": the_next_step_is_larger,
-        "this server really trains three vectors of 64 numbers by gradient descent": (
-            three_vectors_are_really_trained
+        "When a step makes each of the three vectors twice as large, ΔW is eight times as large": lambda: (
+            math.isclose(doubled(), 8)
         ),
-        "and the same watch looks at the loss that ends a race on the Train tab": same_watch,
+        "and the next step is larger still": the_next_step_is_larger,
+        "With $m = 4$ seven vectors are multiplied, and a rate of 0.03, which serves $m = 2$ well, breaks "
+        "it: the more factors, the sooner each step is too large.": lambda: (
+            runs_away(4, 0.03) and not runs_away(2, 0.03)
+        ),
         "There is no such FFT, and its 7 bits would cost accuracy: no more than a product row by row.": (
             lambda: (
                 fft_is_refused(torch.bfloat16)
@@ -252,12 +305,13 @@ HOLD = {
 SAY_NOTHING = {
     "start": {
         "Fine-tuning should begin at the pretrained model, with $\\Delta W = 0$.",
-        "So why not set several of the three vectors to zero?",
         "Because of the product rule.",
     },
-    "breaking": {"What you start here is no recording:"},
+    "breaking": {"Three vectors of 64 numbers learn by gradient descent to be three others."},
 }
 TRUE = {
+    "start-zero": lambda: any_one_zero_will_do() and a_product_is_zero_as_soon_as_one_factor_is(),
+    "breaking-rate": lambda: runs_away(2, 0.15) and not runs_away(2, 0.05),
     "start": {
         "It is slow at first, then catches up": lambda: not stays_for_ever("a3", "c"),
         "Nothing, for ever": lambda: stays_for_ever("a3", "c"),

@@ -47,7 +47,7 @@ VALUES: list[Any] = [
 NAMES = ("run", "module", "group", "recorded", "token", "known", "limit", "rate", "chosen", "name", "first",
          "text", "image", "cursors", "runs", "ids")  # fmt: skip
 
-MEASURING = ("crossover", "trial")  # they take seconds, whatever is asked
+MEASURING = ("crossover",)  # it takes seconds, whatever is asked
 JSON = {"content-type": "application/json"}
 UNCHECKED = (
     "html",

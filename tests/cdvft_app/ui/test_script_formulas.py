@@ -5,7 +5,9 @@ PYTHONPATH=. python tests/cdvft_app/ui/test_script_formulas.py    # writes tests
 
 from __future__ import annotations
 
+import cmath
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from cdvft import cost
 from cdvft.cost import flops
+from cdvft_app.approximate import fit_low_rank
+from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import METRICS
 from cdvft_app.prediction import observations
+from cdvft_app.training import callbacks
 
 FILE = Path(__file__).parents[2] / "scripts" / "formulas.json"
 
@@ -78,6 +84,63 @@ def products() -> Iterator[dict[str, Any]]:
         yield {"given": d, "expected": [2.0 * d * d, by_fft]}
 
 
+def ways_through_blocks() -> Iterator[dict[str, Any]]:
+    """FLOPs of a token's way through p x p blocks between two diagonals: `by_hand.js`."""
+    for rows, cols, p in ((1536, 384, 384), (1536, 384, 3), (48, 64, 28), (64, 64, 64)):
+        spent = flops.cdvft(cost.Shape("x", rows, cols), 2, p).forward_per_token
+        yield {"given": [rows, cols, p], "expected": spent}
+
+
+def multiplications() -> Iterator[dict[str, Any]]:
+    """Real multiplications of the same, one by one, of a radix-2 transform of real numbers: `by_hand.js`."""
+
+    def transform(d: int) -> int:
+        """Of a butterfly's factors exp(-2 pi i k / d) those that are no 1, -1, i or -i, for k up to d / 4."""
+        if d <= 4:
+            return 0
+        turns = [cmath.exp(-2j * cmath.pi * k / d) for k in range(1, d // 4 + 1)]
+        parts = [(abs(turn.real), abs(turn.imag)) for turn in turns if abs(turn.real) > 1e-12]
+        own = sum(2 if cmath.isclose(real, imaginary) else 4 for real, imaginary in parts)
+        return own + 2 * transform(d // 2)
+
+    for d in (8, 16, 64, 1024):
+        waves = 2 * transform(d) + 2 + 4 * (d // 2 - 1)
+        yield {"given": d, "expected": [float(d * d), float(waves)]}
+
+
+def low_ranks() -> Iterator[dict[str, Any]]:
+    """The nearest matrix of a rank, and how near it is: `singular.js`."""
+    for n, r in ((4, 1), (7, 3), (7, 7)):
+        target = drawn(20 + n + r, n, n).double()
+        fit = fit_low_rank(target, r)
+        yield {
+            "given": {"n": n, "r": r, "target": target.flatten().tolist()},
+            "expected": [fit.error, *fit.dense.flatten().tolist()],
+        }
+
+
+def watches() -> Iterator[dict[str, Any]]:
+    """The step at which the watch ends a run with these losses, 0 for none: `trial.js`."""
+    series = {
+        "falls": [1 / (1 + step) for step in range(90)],
+        "rises": [1 + step / 4 for step in range(90)],
+        "rises and falls again": [5.0 if 30 <= step < 50 else 1.0 for step in range(90)],
+        "rises late": [1.0 if step < 70 else 2.0**step for step in range(90)],
+        "is no number": [1.0, 2.0, math.nan],
+        "is infinite": [1.0, math.inf],
+    }
+    for losses in series.values():
+        watch, ended = callbacks.LossWatch(0.1), 0
+        for step, loss in enumerate(losses, 1):
+            try:
+                watch.see(step, loss)
+            except TrainingFailed:
+                ended = step
+                break
+        told = [loss if math.isfinite(loss) else None for loss in losses]
+        yield {"given": told, "expected": float(ended)}
+
+
 def scores() -> Iterator[dict[str, Any]]:
     """A metric's value in words: `format.js`."""
     for key, metric in METRICS.items():
@@ -94,6 +157,10 @@ def spreads() -> Iterator[dict[str, Any]]:
 TABLE: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "update": updates,
     "product": products,
+    "blocks": ways_through_blocks,
+    "multiplications": multiplications,
+    "low_rank": low_ranks,
+    "watch": watches,
     "score": scores,
     "spread": spreads,
 }

@@ -24,7 +24,6 @@ from cdvft_app.ui.build import build
 from cdvft_app.ui.compare import measure
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import lab
-from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.server import standing
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.state import AppState
@@ -145,15 +144,12 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
 
     monkeypatch.setattr(background.Inspector, "_answer", taking({"q": 1.0}))
     monkeypatch.setattr(Answering, "_answer", taking({"sides": []}))
-    monkeypatch.setattr("cdvft_app.lessons.crossover.measured", taking({}))
-    monkeypatch.setattr("cdvft_app.lessons.trial.trained", taking({}))
     monkeypatch.setattr(lab.children, "stream", lambda *_: iter([taking(lab.EMPTY)()]))
     monkeypatch.setattr(measure, "measuring", lambda *_: measured_after_others())
     with gr.Blocks() as page:
         factors.build(app)
         lab.lab(app)
         use.build(app)
-    lessons = learn.server_functions(app)
     weights = server_functions.known(page)["factors/tab/weights"]
     handlers = {handler.api_name: handler for handler in page.fns.values()}
     fit = handlers["fit_in_pool"]
@@ -180,15 +176,13 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
 
     return {
         "factors": told(weights, run=run.id),
-        "crossover": told(lessons["products"]["crossover"]),
-        "trial": told(lessons["breaking"]["trial"]),
         "fit": lambda: anyio.run(fitted),
         "measure": measured,
         "predict": predicted,
     }
 
 
-@pytest.mark.parametrize("what", ["factors", "crossover", "trial", "fit", "measure", "predict"])
+@pytest.mark.parametrize("what", ["factors", "fit", "measure", "predict"])
 def test_what_is_computed_is_counted_for_whoever_asks(app: AppState, work, what):
     def ask(address: str) -> str | None:
         with asking(plain(None, address)):

@@ -1,22 +1,32 @@
 """How far longer products, blocks and other methods reach."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
+from cdvft_app.ui.learn.lesson_texts.lesson import Choice, Estimate, Lesson, RealLayer
 
 REACH = Lesson(
     "reach",
     "Why more factors",
     "reach",
     r"""
-Full rank is not everything: most matrices are no product of this form. Longer products, of $m$ diagonals
-around $m - 1$ circulants, reach more of them:
-
-$$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2}) \cdots \\
-& \cdots \mathrm{circ}(c_2)\,\mathrm{diag}(a_1) \end{aligned}$$
+Most matrices are no product of this form. Longer products, of $m$ diagonals around $m - 1$ circulants, reach
+more of them.
 """,
     (
-        Question(
+        Estimate(
+            "reach-random",
+            "Random, m = 2: how far off is the best product found?",
+            "Three vectors come near few matrices: full rank is no full freedom.",
+            "error, %",
+            0,
+            100,
+            20,
+            63,
+            "LoRA with r = 1 ends 84 % off. It takes 2n numbers, and CDVFT 3n.",
+            off=10,
+        ),
+        Choice(
             "reach",
             "What does m = 2 give you?",
+            "Counting dimensions says what is too few, and not what a task needs.",
             (
                 (
                     "Every matrix, only less exactly",
@@ -34,20 +44,27 @@ $$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2
                 ),
             ),
             2,
-            "Counting dimensions says what is too few, and not what a task needs.",
         ),
     ),
     r"""
+$$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2}) \cdots \\
+& \cdots \mathrm{circ}(c_2)\,\mathrm{diag}(a_1) \end{aligned}$$
+
 Huhtanen and Perämäki (2015) proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex
 $n \times n$ matrix. Counting tells what is too few: $m$ factors fill at most $(2m-1)(n-1)+1$ dimensions
-of $n^2$. For the small $m$ that one trains, **we know of no useful bound on the error**. So it has to be
-measured.
+of $n^2$: each further one brings $n$ numbers, and a scale can be moved from one to another. For the small
+$m$ that one trains, **we know of no useful bound on the error**. So it has to be measured.
 
 LoRA is exact as soon as its $r$ reaches a target's rank, with $2rn$ numbers: Low rank, of rank 4, with $8n$.
 For the permutation the search ends 45 % off with $m = 5$, and finds it with $m = 8$. Where a search ends far
 off, something closer may still be there.
 """,
     RealLayer("cdvft", "ranks", "the singular values of a trained ΔW, beside those of other methods"),
+    (
+        "Why does a further factor add n − 1 dimensions, and not n?",
+        "How near does LoRA come with as many numbers?",
+        "Which m is exact for a target of rank 4?",
+    ),
     ("4",),
 )
 
@@ -56,28 +73,26 @@ BLOCKS = Lesson(
     "Rectangles: blocks of side p",
     "blocks",
     r"""
-Most layers are not square, and one circulant may say too little. So CDVFT cuts the $d_{out} \times
-d_{in}$ layer into $p \times p$ blocks, each a circulant of its own, $q_1 = \lceil d_{out}/p \rceil$ rows
-of $q_2 = \lceil d_{in}/p \rceil$. The two diagonals stand before and after it, as ever.
+Most layers are not square. CDVFT cuts them into $p \times p$ blocks, each a circulant of its own. The two
+diagonals stand before and after them. **Drag $p$.**
 """,
     (
-        Question(
+        Estimate(
             "blocks",
-            "p is halved, in a layer where both sides divide. What happens to the numbers in the blocks?",
-            (
-                ("They double", "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles."),
-                ("They stay the same", "Each block holds half as much, but there are four times as many."),
-                (
-                    "They become four times as many",
-                    "So do the blocks. But each new block holds only half as much.",
-                ),
-            ),
-            0,
+            "p goes from 16 to 8. The blocks held 192 numbers. How many now?",
             "The numbers in the blocks are q₁ q₂ p: halving p doubles them.",
+            "numbers in the blocks",
+            0,
+            768,
+            192,
+            384,
+            "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles.",
+            step=48,
         ),
     ),
     r"""
-With $m = 2$ this trains
+The $d_{out} \times d_{in}$ layer has $q_1 = \lceil d_{out}/p \rceil$ rows of $q_2 = \lceil d_{in}/p \rceil$
+blocks. With $m = 2$ this trains
 
 $$d_{in} + d_{out} + q_1\,q_2\,p$$
 
@@ -87,9 +102,23 @@ block adds up those of its row:
 $$h_i = \sum_j \mathrm{IFFT}\big(\mathrm{FFT}(c_{ij}) \odot \mathrm{FFT}(x_j)\big)$$
 
 Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and the output
-cut. **Drag $p$** to one that does not, such as 28.
+cut, as with $p = 28$ here.
+
+**From 384 to 1,536** with $p = 384$ takes 3,456 numbers: 1,920 on the diagonals and four blocks of 384. LoRA
+with $r = 8$ takes 15,360.
+
+**A small $p$ is slow.** The products of half spectra grow as $d_{out} d_{in} / p$: with $p = 3$ that layer
+takes nine tenths of the work of the whole matrix.
+
+**The diagonals** give each row and each column a size of its own, for $d_{in} + d_{out}$ numbers. No blocks
+of the same $p$ can.
 """,
     RealLayer("blocks", "vectors", "the circulant blocks of a layer that is not square"),
+    (
+        "What does a layer from 384 to 1,536 cost?",
+        "Why is a small p slow?",
+        "What do the diagonals buy?",
+    ),
     ("5",),
 )
 
@@ -99,14 +128,36 @@ SHAPES = Lesson(
     "shapes",
     r"""
 Give methods the same number of trained numbers, and look at what they can say with it.
-
-- **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank $r$.
-- **CDVFT**: circulant blocks whose rows and columns each have a scale.
 """,
     (
-        Question(
+        Estimate(
+            "shapes-rank",
+            "96 numbers for a 32 × 32 layer. Which rank has CDVFT's change?",
+            "Rank does not follow from the number of trained numbers.",
+            "rank",
+            0,
+            32,
+            3,
+            32,
+            "LoRA spends 64 on each rank. CDVFT touches all 32 directions, in circulant patterns.",
+        ),
+        Choice(
+            "shapes-fit",
+            "A change is a circulant whose rows and columns have sizes of their own. Which of the "
+            "four fits it, "
+            "with 96 numbers?",
+            "A form fits where the change has its pattern: no method fits all.",
+            (
+                ("LoRA", "It has one rank with 96 numbers, and this change is of full rank."),
+                ("C3A", "Its blocks have no sizes of rows and columns: most of the change is left."),
+                ("CDVFT", "It is of this very form, and nothing is left."),
+            ),
+            2,
+        ),
+        Choice(
             "shapes",
-            "You have 96 numbers for a 32 × 32 layer. What does CDVFT have that LoRA does not?",
+            "What do these 96 numbers buy that LoRA's do not?",
+            "Equal numbers buy different things: rank for CDVFT and C3A, exactness at low rank for LoRA.",
             (
                 (
                     "Every 32 × 32 matrix",
@@ -119,15 +170,15 @@ Give methods the same number of trained numbers, and look at what they can say w
                 ),
                 (
                     "Full rank, at the price of a fixed pattern",
-                    "LoRA spends 64 on each rank. CDVFT touches all 32 directions, in circulant patterns. So "
-                    "do C3A and FourierFT: full rank is no privilege of CDVFT.",
+                    "So do C3A's and FourierFT's: full rank is no privilege of CDVFT.",
                 ),
             ),
             2,
-            "Equal numbers buy different things: rank for CDVFT and C3A, exactness at low rank for LoRA.",
         ),
     ),
     r"""
+- **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank $r$.
+- **CDVFT**: circulant blocks whose rows and columns each have a scale.
 - **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix.
 - **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal. Drawn at random, it
   spreads a change over more directions with 64 numbers than CDVFT with 96: its effective rank is higher.
@@ -136,5 +187,10 @@ Which one fits depends on the change that a task needs. Equal budgets are not eq
 and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
 """,
     RealLayer("lora", "ranks", "the same layer changed by LoRA, FourierFT, C3A and CDVFT, in numbers"),
+    (
+        "Whose spectrum is the most even?",
+        "What do the diagonals buy?",
+        "Who fits a given change?",
+    ),
     ("8",),
 )

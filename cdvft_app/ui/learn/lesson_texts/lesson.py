@@ -8,16 +8,46 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Question:
-    """prompt: what is asked; answers: (answer, reply to who gives it); right: place of the right one.
-
-    key: under which a browser remembers it; checks: what it shows that somebody has understood, for teachers.
-    """
+    """A prediction. key: by which a browser remembers it; checks: what a right answer shows, for teachers."""
 
     key: str
     prompt: str
+    checks: str
+
+
+@dataclass(frozen=True)
+class Choice(Question):
+    """answers: (answer, reply to who gives it); right: place of the right one."""
+
     answers: tuple[tuple[str, str], ...]
     right: int
-    checks: str
+
+
+@dataclass(frozen=True)
+class Estimate(Question):
+    """A number is set on a scale: `off` from the right one still counts as right.
+
+    label: what is set; low, high, step: the scale; start: where it stands at first; reply: why it is so.
+    """
+
+    label: str
+    low: int
+    high: int
+    start: int
+    right: int
+    reply: str
+    step: int = 1
+    off: int = 0
+
+
+@dataclass(frozen=True)
+class Task(Question):
+    """The machine is to be brought to a state, which its script recognises; reply: what it shows, once there.
+
+    Who asks to see it is shown that state.
+    """
+
+    reply: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +63,9 @@ class RealLayer:
 class Lesson:
     """key: its place in the address; module: assets/js/learn/<module>.js; formerly: keys that lead here, too.
 
-    text (Markdown with formulas) and the first question come before anything is touched; what veils the
-    picture falls with the first answer, and `reasons` are read after it.
+    text (Markdown with formulas) and the first question stand beside a machine that works from the start;
+    what answers the question is shown with the first prediction, and `reasons` are read after the last.
+    answerable: three questions that a reader can answer then.
     """
 
     key: str
@@ -44,4 +75,5 @@ class Lesson:
     questions: tuple[Question, ...]
     reasons: str
     real_layer: RealLayer
+    answerable: tuple[str, str, str]
     formerly: tuple[str, ...] = ()

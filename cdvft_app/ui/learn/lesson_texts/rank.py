@@ -1,66 +1,62 @@
 """The rank machine: what three vectors make, and what takes rank away."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
+from cdvft_app.ui.learn.lesson_texts.lesson import Choice, Estimate, Lesson, RealLayer
+
+RANKS = "rank", 0, 8, 4  # what is set, on which scale, where it stands at first
 
 RANK = Lesson(
     "rank",
     "The rank machine",
     "rank",
     r"""
-Three vectors of 8 numbers make this 8 × 8 matrix. $c$ fills it diagonal by diagonal, around the edges;
-$a_1$ scales its columns and $a_3$ its rows:
-
-$$\Delta W_{ij} = a_3[i]\;c[(i-j) \bmod 8]\;a_1[j]$$
-
-Its **rank** counts the independent directions in what comes out: 8 at first.
+Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent directions in what comes out.
 """,
     (
-        Question(
+        Estimate(
             "rank-zero",
-            "One number of a₁ becomes zero. What will the rank be?",
-            (
-                ("8, as before", "A zero in a₁ empties a column, and an empty column gives no direction."),
-                ("7, one less", "One column is empty. The other seven are still independent."),
-                ("0", "Only one column is empty. Seven others are left."),
-            ),
-            1,
+            "One number of a₁ becomes zero. Which rank do you expect?",
             "A diagonal factor scales one place each; its zero costs one direction.",
+            *RANKS,
+            7,
+            "A zero in a₁ empties a column. The other seven are still independent.",
         ),
-        Question(
+        Estimate(
             "rank-both",
             "That zero stays, and one number of a₃ becomes zero too. And now?",
-            (
-                (
-                    "6, two less",
-                    "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.",
-                ),
-                ("7, as before", "A row is empty too. Seven rows and seven columns are left, of rank 7."),
-                ("8, full again", "A zero takes directions away. It gives none back."),
-            ),
-            1,
             "Ranks are no sums: zeros at both ends can take the same direction.",
+            *RANKS,
+            7,
+            "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.",
         ),
-        Question(
+        Estimate(
+            "rank-c",
+            "No zeros in a₁ and a₃ any more, but one in c. Which rank?",
+            "A zero in c is no zero in FFT(c): it empties a diagonal, and no row or column.",
+            *RANKS,
+            8,
+            "A diagonal is empty, and no row or column is: all eight stay independent.",
+        ),
+        Estimate(
             "rank-pair",
-            "a₁ and a₃ have no zeros again. In c, the wave with one turn is silenced. What will the rank be?",
-            (
-                (
-                    "7, one less",
-                    "c is real, so this wave has two values of FFT(c), 1 and 7, and both are zero now.",
-                ),
-                (
-                    "6, two less",
-                    "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the "
-                    "alternating wave have one value each.",
-                ),
-                ("8, as before", "What goes in as that wave comes out as nothing."),
-            ),
-            1,
+            "c has no zero, but its wave with one turn is silenced. Which rank?",
             "The rank of a circulant is read off FFT(c), where waves of real vectors come in pairs.",
+            *RANKS,
+            6,
+            "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the alternating wave "
+            "have one value each.",
         ),
-        Question(
+        Estimate(
+            "rank-pair-zero",
+            "That wave stays silenced, and one number of a₁ becomes zero. Which rank?",
+            "A zero in a diagonal takes nothing more where waves have taken it already.",
+            *RANKS,
+            6,
+            "Seven columns are left, in a space of six directions, and they still fill it.",
+        ),
+        Choice(
             "rank-full",
             "Why can 3d numbers give a change of full rank?",
+            "Rank is not freedom: few numbers can touch all directions in a fixed pattern.",
             (
                 (
                     "Because the three factors are large enough to hold every matrix",
@@ -77,10 +73,13 @@ Its **rank** counts the independent directions in what comes out: 8 at first.
                 ),
             ),
             1,
-            "Rank is not freedom: few numbers can touch all directions in a fixed pattern.",
         ),
     ),
     r"""
+$c$ fills its diagonals, around the edges; $a_1$ scales its columns, $a_3$ its rows.
+
+$$\Delta W_{ij} = a_3[i]\;c[(i-j) \bmod 8]\;a_1[j]$$
+
 **Waves.** $\mathrm{circ}(c)$ treats all places alike: a wave that goes in comes out as the same wave, scaled
 and moved along by $\mathrm{FFT}(c)_k$. Where $a_1$ and $a_3$ have no zero, the rank is the number of values
 of $\mathrm{FFT}(c)$ that are not zero. With zeros in all three it is at most the smallest of the three
@@ -100,5 +99,10 @@ is cheap.
 **Full rank is not free choice.** The matrices fill $3d - 2$ dimensions of $d^2$: here 22 of 64.
 """,
     RealLayer("cdvft", "ranks", "both diagonals, the circulant, and the singular values of their product"),
+    (
+        "What does a zero in c do to the rank?",
+        "Can one entry alone change?",
+        "A zero in a diagonal and a silenced pair of waves: which rank is left?",
+    ),
     ("1", "3"),
 )

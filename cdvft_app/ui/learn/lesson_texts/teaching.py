@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson
+from cdvft_app.ui.learn.lesson_texts.lesson import Choice, Estimate, Lesson, Question
 
 KEY, TITLE = "teaching", "For teachers"
 
 # Minutes of each lesson, by its key; None: left out. The rest of the time is for what comes before and after.
 PLANS: dict[int, dict[str, int | None]] = {
-    45: {"rank": 20, "fft": 10, "reach": None, "blocks": None, "start": None, "breaking": None, "shapes": 10},
-    90: {"rank": 25, "fft": 15, "reach": 10, "blocks": 5, "start": 10, "breaking": 5, "shapes": 10},
+    45: {
+        "circulant": 5,
+        "rank": 15,
+        "fft": 10,
+        "reach": None,
+        "blocks": None,
+        "start": None,
+        "breaking": None,
+        "shapes": 10,
+    },
+    90: {
+        "circulant": 5,
+        "rank": 20,
+        "fft": 15,
+        "reach": 10,
+        "blocks": 5,
+        "start": 10,
+        "breaking": 5,
+        "shapes": 10,
+    },
 }
 
 INTRODUCTION = """
-Each lesson asks before it shows. Let everybody answer alone, then vote, then press: the picture does what
-was asked. The reasons come after the last question.
-
+Each machine works from the start, and its answer is hidden until somebody has predicted it. Let everybody
+predict alone, then vote, then press: the machine does what was asked. The reasons come after the last
+question.
 A link keeps the lesson, what was dragged and what was answered: prepare a state, and copy the address. With
 `&embed=1` in it the page shows the lesson alone, for slides and notebooks. The browser's own print makes a
-sheet of a lesson. Once the page is loaded the lessons need no server, but for two measurements.
+sheet of a lesson. Once the page is loaded the lessons need no server, but for one measurement.
 
 Before, everybody should know what a matrix does to a vector, and what a complex number is. The FFT is
 introduced here.
@@ -40,18 +58,25 @@ def text(lessons: Sequence[Lesson]) -> str:
     )
     spare = " | ".join(_minutes(total - taught(plan)) for total, plan in PLANS.items())
     questions = "\n".join(
-        f"| {lesson.title} | {question.prompt} | {question.answers[question.right][0]} | {question.checks} |"
+        f"| {lesson.title} | {question.prompt} | {right(question)} | {question.checks} |"
         for lesson in lessons
         for question in lesson.questions
     )
     return (
-        f"## {TITLE}\n{INTRODUCTION}\n"
+        f"{INTRODUCTION}\n"
         f"| lesson | {' | '.join(f'in {total} minutes' for total in PLANS)} |\n"
         f"|---|{'---|' * len(PLANS)}\n{plans}\n| questions of the class | {spare} |\n\n"
         "### What each question checks\n\n"
         f"| lesson | question | right | checks |\n|---|---|---|---|\n{questions}\n"
         f"{AFTERWARDS}"
     )
+
+
+def right(question: Question) -> str:
+    """The right answer in words."""
+    if isinstance(question, Choice):
+        return question.answers[question.right][0]
+    return f"{question.right:,}" if isinstance(question, Estimate) else "done on the machine"
 
 
 def taught(plan: dict[str, int | None]) -> int:

@@ -1,6 +1,6 @@
 """How the vectors start, and what goes wrong with too few digits or too high a rate."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
+from cdvft_app.ui.learn.lesson_texts.lesson import Choice, Lesson, RealLayer, Task
 
 START = Lesson(
     "start",
@@ -8,12 +8,21 @@ START = Lesson(
     "start",
     r"""
 Fine-tuning should begin at the pretrained model, with $\Delta W = 0$. A product is zero as soon as one
-factor is. So why not set several of the three vectors to zero?
+factor is.
 """,
     (
-        Question(
+        Task(
+            "start-zero",
+            "Choose what starts at zero, so that ΔW = 0 and the loss still falls.",
+            "One zero, whichever it is, starts at the pretrained model, and training goes on from there.",
+            "One zero alone, and it may be any of the three: only that vector moves at the first "
+            "step, and then "
+            "the others follow.",
+        ),
+        Choice(
             "start",
             "The output diagonal and the circulant both start at zero. What does training do?",
+            "By the product rule two zeros leave every gradient at zero.",
             (
                 (
                     "It is slow at first, then catches up",
@@ -29,7 +38,6 @@ factor is. So why not set several of the three vectors to zero?
                 ),
             ),
             1,
-            "By the product rule two zeros leave every gradient at zero.",
         ),
     ),
     r"""
@@ -41,8 +49,16 @@ $$\frac{\partial \mathcal{L}}{\partial a_3} = \sum_{\text{tokens}}
 Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody
 else's: nothing ever moves. With $a_3$ alone at zero, it moves first, and then the others can follow. With
 no zero, the model is already changed at random before it has seen an example.
+
+LoRA starts with $B$ at zero and a random $A$: one zero, too. With $m = 3$ five vectors are multiplied, and
+again the last one alone is zero.
 """,
     RealLayer("cdvft", "vectors", "which vector is zero at step 0, and how the others follow it"),
+    (
+        "May c or a₁ be the zero one?",
+        "Where has LoRA its zero?",
+        "What about m = 3?",
+    ),
     ("6",),
 )
 
@@ -51,15 +67,23 @@ BREAKING = Lesson(
     "Break it",
     "breaking",
     r"""
-Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform adds all $d$ numbers up
-in $\log_2 d$ rounds, and every round rounds; a product row by row adds the same numbers up, and errs as
-much or more.
+Three vectors of 64 numbers learn by gradient descent to be three others.
 """,
     (
-        Question(
+        Task(
+            "breaking-rate",
+            "Break it: raise the learning rate until the loss runs away.",
+            "The update is a product: too large a rate makes each factor grow, and the gradient of "
+            "the others.",
+            "When a step makes each of the three vectors twice as large, ΔW is eight times as large, and the "
+            "next step is larger still.",
+        ),
+        Choice(
             "breaking",
             "A model runs in bfloat16. In which precision does its CDVFT adapter calculate the FFT, unless "
             "asked otherwise?",
+            "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The "
+            "fused kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
             (
                 (
                     "bfloat16, like the model",
@@ -70,20 +94,23 @@ much or more.
                 ("It makes no difference", "Drag the bits to 7 and look at the error."),
             ),
             1,
-            "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The "
-            "fused kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
         ),
     ),
     r"""
-**Too few digits.** There is no bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on
-some GPUs. So the adapter's vectors stay in float32 whatever the model's precision, and only the result is
-cast back.
+**Too few digits.** Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform adds
+all $d$ numbers up in $\log_2 d$ rounds, and every round rounds; a product row by row adds the same numbers
+up, and errs as much or more. There is no bfloat16 FFT in PyTorch at all, and a float16 one only for some
+lengths on some GPUs. So the adapter's vectors stay in float32 whatever the model's precision, and only the
+result is cast back.
 
-**Too high a rate.** $\Delta W$ is a product of three vectors: when a step makes each of them twice as
-large, $\Delta W$ is eight times as large, and the next step is larger still. What you start here is no
-recording: this server really trains three vectors of 64 numbers by gradient descent, and the same watch
-looks at the loss that ends a race on the Train tab. **Drag** the rate up, and let go.
+**Too high a rate.** With $m = 4$ seven vectors are multiplied, and a rate of 0.03, which serves $m = 2$ well,
+breaks it: the more factors, the sooner each step is too large.
 """,
     RealLayer("cdvft", "overview", "the loss over the steps of a run whose rate was not too high"),
+    (
+        "Is a product row by row safer in bfloat16?",
+        "Why does a rate that serves m = 2 break m = 4?",
+        "How large is the error with 7 bits?",
+    ),
     ("7",),
 )

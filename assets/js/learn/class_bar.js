@@ -1,0 +1,214 @@
+// The class that this tab is in, above the lessons: who follows votes, hands in and answers sealed questions; its teacher
+// shows a state to all, sees the votes, and reveals.
+
+import { find, h, setText, textButton } from "../shared/dom.js";
+import { heard, tell } from "../shared/events.js";
+import { polling } from "../shared/polling.js";
+import { asked, forget, linkTo } from "../shared/router.js";
+import { isHeld, join, membership, noteRevealed, pupil } from "./class_state.js";
+
+/** @import { ClassFixed, ClassSeen, ClassRefused } from "../payloads.js" */
+/** @import { Ask, Part } from "../shared/part.js" */
+
+const EVERY = 2000; // milliseconds between questions to the server
+
+/**
+ * @typedef {object} Server
+ * @property {Ask<object, ClassSeen | ClassRefused>} seen
+ * @property {Ask<object, ClassRefused | {}>} show
+ * @property {Ask<object, ClassRefused | {}>} reveal
+ * @property {Ask<object, ClassRefused | {}>} vote
+ * @property {Ask<object, ClassRefused | {number: string, prompt: string}>} draw
+ * @property {Ask<object, ClassRefused | {right: boolean, answer: number}>} answer
+ * @property {Ask<object, ClassRefused | {receipt: string}>} hand_in
+ */
+
+/** @param {Part<null, ClassFixed, Server>} part */
+export function mount({ element, props: { kinds, questions }, server, life }) {
+  const given = asked("class");
+  if (given) {
+    join({ code: given.toUpperCase() });
+    forget(["class"]);
+  }
+  const said = h("p", { class: "quiet class-said", role: "status" }),
+    head = h("p", {}),
+    votes = h("div", { class: "class-votes" }),
+    acts = h("div", { class: "act-row presets" }),
+    work = h("div", { class: "class-work" });
+  const node = h(
+    "section",
+    { class: "class-bar", "aria-label": "Class", hidden: true },
+    head,
+    acts,
+    votes,
+    work,
+    said,
+  );
+  find(element, ".mount").replaceChildren(node);
+  let current = "", // the question that is shown
+    following = true;
+  /** @type {ClassSeen | null} */
+  let last = null;
+
+  /**
+   * Ask the server for something of this class; what it refuses is said.
+   * @template {object} Answer
+   * @param {Ask<object, Answer>} ask
+   * @param {object} more
+   * @returns {Promise<Exclude<Answer, ClassRefused> | null>}
+   */
+  const request = async (ask, more) => {
+    let answer;
+    try {
+      const { code, key } = membership() ?? {};
+      answer = await ask({ code, key, pupil: pupil(), ...more });
+    } catch {
+      setText(said, "The server did not answer. Try again in a moment.");
+      return null;
+    }
+    if ("error" in answer) {
+      setText(said, String(answer.error));
+      return null;
+    }
+    return /** @type {Exclude<Answer, ClassRefused>} */ (answer);
+  };
+  /**
+   * @param {string} text
+   * @param {() => unknown} onclick
+   */
+  const act = (text, onclick) => h("button", { type: "button", class: "act", onclick }, text);
+
+  const drawSealed = async (/** @type {string} */ kind) => {
+    const drawn = await request(server.draw, { kind });
+    if (!drawn) return;
+    const field = h("input", { type: "number", step: 1, "aria-label": "Your answer" });
+    const reply = h("p", { role: "status" });
+    const send = async () => {
+      if (!field.value) return;
+      const graded = await request(server.answer, {
+        number: drawn.number,
+        given: Math.round(Number(field.value)),
+      });
+      if (!graded) return;
+      setText(reply, graded.right ? "Yes." : `Not quite. It is ${graded.answer.toLocaleString("en-US")}.`);
+      button.disabled = true;
+    };
+    const button = act("Answer", send);
+    work.replaceChildren(h("p", {}, drawn.prompt), h("div", { class: "act-row" }, field, button), reply);
+    field.focus();
+  };
+  const handIn = async () => {
+    const answer = await request(server.hand_in, { state: location.search });
+    if (!answer) return;
+    const receipt = h("textarea", { readonly: true, rows: 3, "aria-label": "Receipt" });
+    receipt.value = answer.receipt;
+    work.replaceChildren(
+      h("p", {}, "Handed in. This receipt proves when, to which class and what, and not who worked:"),
+      receipt,
+    );
+  };
+  const leave = () => {
+    join(null);
+    location.assign(linkTo({ tab: "learn" }));
+  };
+  const buttons = () => {
+    const member = membership();
+    work.replaceChildren();
+    if (member?.key !== undefined)
+      acts.replaceChildren(
+        act("Show this to all", async () => {
+          if (await request(server.show, { address: location.search }))
+            setText(said, "Everybody who follows is led here.");
+        }),
+        act("Reveal this question", () => current && request(server.reveal, { question: current })),
+        textButton("Leave", leave),
+      );
+    else {
+      const follow = h("input", {
+        type: "checkbox",
+        checked: following,
+        onchange: ({ target }) => {
+          following = target.checked;
+        },
+      });
+      acts.replaceChildren(
+        h("label", { class: "zero" }, follow, h("span", {}, "Follow along")),
+        act("Hand in this state", handIn),
+        ...kinds.map(([key, title]) => act(`Sealed question: ${title}`, () => drawSealed(key))),
+        textButton("Leave", leave),
+      );
+    }
+  };
+  const showVotes = () => {
+    const counts = last?.votes[current],
+      question = questions[current];
+    votes.replaceChildren();
+    if (!counts || !question) return;
+    const many = Object.values(counts).reduce((sum, count) => sum + count, 0),
+      most = Math.max(...Object.values(counts));
+    const bars = Object.entries(counts).map(([value, count]) => {
+      const fill = h("span", { class: "bar-fill" });
+      fill.style.setProperty("--long", `${(100 * count) / most}%`);
+      const name = question.labels[Number(value) - 1] ?? String(Number(value) - 1 + question.low);
+      return h("li", {}, h("span", {}, name), h("span", { class: "bar-track" }, fill), h("b", {}, count));
+    });
+    votes.append(
+      h("p", { class: "quiet" }, `${many} ${many === 1 ? "vote" : "votes"}: ${question.prompt}`),
+      h("ul", { class: "histogram", role: "list" }, bars),
+    );
+  };
+  const follow = (/** @type {string} */ address) => {
+    const member = membership();
+    if (!member || !following || !address.startsWith("?") || address === member.followed) return;
+    join({ ...member, followed: address });
+    if (address !== location.search) location.assign(address);
+  };
+  /** @param {ClassSeen | ClassRefused} answer */
+  const take = (answer) => {
+    if ("error" in answer) {
+      setText(said, answer.error);
+      head.replaceChildren();
+      acts.replaceChildren();
+      join(null);
+      return null;
+    }
+    last = answer;
+    const member = membership();
+    setText(
+      head,
+      member?.key === undefined
+        ? `Class ${member?.code}. In its table you are ${answer.you}.`
+        : `Class ${member.code}: ${answer.pupils} ${answer.pupils === 1 ? "follows" : "follow"}.`,
+    );
+    if (member?.key === undefined) follow(answer.address);
+    for (const key of noteRevealed(answer.revealed)) tell("class-revealed", key);
+    showVotes();
+    return EVERY;
+  };
+  const asking = polling({
+    life,
+    place: element,
+    ask: () => {
+      const { code, key } = membership() ?? {};
+      return server.seen(key === undefined ? { code, pupil: pupil() } : { code, key });
+    },
+    take,
+    unseen: () => 5 * EVERY,
+  });
+  const begin = () => {
+    node.hidden = membership() === null;
+    if (node.hidden) return;
+    buttons();
+    asking.begin(0);
+  };
+  heard("class-changed", life, begin);
+  heard("lesson-asked", life, (key) => {
+    current = key;
+    showVotes();
+  });
+  heard("lesson-predicted", life, async ({ key, given }) => {
+    if (isHeld(key)) await request(server.vote, { question: key, given });
+  });
+  if (given) tell("class-changed", null);
+  else begin();
+}

@@ -1,0 +1,95 @@
+// For teachers: a class is started here; its code, the address that pupils open, its table, and receipts of homework.
+
+import { find, h, setText } from "../shared/dom.js";
+import { download } from "../shared/download.js";
+import { heard, tell } from "../shared/events.js";
+import { linkTo } from "../shared/router.js";
+import { join, membership } from "./class_state.js";
+
+/** @import { ClassRefused } from "../payloads.js" */
+/** @import { Ask, Part } from "../shared/part.js" */
+
+/**
+ * @typedef {object} Server
+ * @property {Ask<object, ClassRefused | {code: string, key: string}>} start
+ * @property {Ask<object, ClassRefused | {image: string}>} code
+ * @property {Ask<object, ClassRefused | {csv: string}>} table
+ * @property {Ask<object, ClassRefused | {class: string, pupil: string, when: string, state: string}>} check
+ */
+
+/** @param {Part<null, object, Server>} part */
+export function mount({ element, server, life }) {
+  const said = h("p", { class: "quiet", role: "status" }),
+    started = h("div", { class: "class-started" });
+  /**
+   * @template {object} Answer
+   * @param {Promise<Answer>} asked
+   * @returns {Promise<Exclude<Answer, ClassRefused> | null>}
+   */
+  const answered = async (asked) => {
+    const answer = await asked;
+    setText(said, "error" in answer ? String(answer.error) : "");
+    return "error" in answer ? null : /** @type {Exclude<Answer, ClassRefused>} */ (answer);
+  };
+  const show = async () => {
+    const member = membership();
+    if (member?.key === undefined) {
+      started.replaceChildren(
+        h("button", { type: "button", class: "act", onclick: start }, "Start a class"),
+        h("p", { class: "quiet" }, "A code for today, without names; all is forgotten after a day."),
+      );
+      return;
+    }
+    const address = new URL(linkTo({ tab: "learn" }), location.href);
+    address.searchParams.set("class", member.code);
+    const picture = h("img", { class: "qr", alt: `QR code of ${address.href}`, width: 220, height: 220 });
+    started.replaceChildren(
+      h("p", { class: "class-code" }, member.code),
+      picture,
+      h("p", {}, "Pupils open ", h("a", { href: address.href }, address.href)),
+      h(
+        "p",
+        { class: "quiet" },
+        "Above every lesson you now have: show what you see to all, watch the votes, reveal.",
+      ),
+      h("button", { type: "button", class: "act", onclick: table }, "Table as CSV"),
+    );
+    const made = await answered(server.code({ address: address.href }));
+    if (made) picture.src = made.image;
+  };
+  const start = async () => {
+    const made = await answered(server.start({}));
+    if (!made) return;
+    join(made);
+    tell("class-changed", null);
+  };
+  const table = async () => {
+    const made = await answered(server.table({ ...membership() }));
+    if (made) download(new Blob([made.csv], { type: "text/csv" }), `class-${membership()?.code}.csv`);
+  };
+  const receipt = h("textarea", { rows: 3, "aria-label": "A receipt of homework" }),
+    proof = h("p", { role: "status" });
+  const check = async () => {
+    const made = await server.check({ receipt: receipt.value.trim() });
+    setText(
+      proof,
+      "error" in made
+        ? made.error
+        : `Handed in ${made.when} to class ${made.class} by ${made.pupil}: ${made.state}`,
+    );
+  };
+  find(element, ".mount").replaceChildren(
+    started,
+    said,
+    h(
+      "details",
+      {},
+      h("summary", {}, "Check a receipt of homework"),
+      receipt,
+      h("button", { type: "button", class: "act", onclick: check }, "Check"),
+      proof,
+    ),
+  );
+  heard("class-changed", life, show);
+  return void show();
+}

@@ -1,0 +1,55 @@
+// Which class this browser's tab is in, kept for as long as the tab is open, and what of it has been revealed.
+
+const KEY = "cdvft-class",
+  PUPIL = "cdvft-pupil";
+
+/** @typedef {{code: string, key?: string, followed?: string}} Membership `key`: a teacher's; `followed`: the last address */
+
+/** @returns {Membership | null} */
+export function membership() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+    return typeof kept?.code === "string" ? kept : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Membership | null} given */
+export function join(given) {
+  if (given) sessionStorage.setItem(KEY, JSON.stringify(given));
+  else sessionStorage.removeItem(KEY);
+}
+
+/** A random id of this tab, by which the server counts one vote of each. */
+export function pupil() {
+  const known = sessionStorage.getItem(PUPIL);
+  if (known) return known;
+  const made = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+  sessionStorage.setItem(PUPIL, made);
+  return made;
+}
+
+/** @type {Set<string>} */
+const revealed = new Set();
+
+/**
+ * Note questions that the teacher has revealed; returns those that are new.
+ * @param {string[]} keys
+ */
+export function noteRevealed(keys) {
+  const news = keys.filter((key) => !revealed.has(key));
+  news.forEach((key) => revealed.add(key));
+  return news;
+}
+
+/**
+ * Whether a prediction is a vote, which is answered once the teacher reveals.
+ * @param {string} key of the question
+ */
+export function isHeld(key) {
+  const member = membership();
+  return member !== null && member.key === undefined && !revealed.has(key);
+}

@@ -1,0 +1,145 @@
+"""A class on the Learn tab: what its teacher's and its pupils' browsers ask the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import segno
+
+from cdvft_app.lessons.classes import ClassError, Classes
+from cdvft_app.lessons.sealed import KINDS
+from cdvft_app.payloads.learn import ClassFixed, ClassQuestion, WorksheetQuestion, WorksheetsFixed
+from cdvft_app.settings.environment import environment
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.viewing import asker
+
+Calls = Mapping[str, Callable[[object], Any]]
+TITLES = {"shift": "a shift", "rank": "rank", "blocks": "blocks"}
+assert TITLES.keys() == KINDS.keys()
+MAX_ADDRESS = 500  # characters of the address that the QR code holds
+
+
+def answers(question: Question) -> int:
+    """How many answers a question has, as scripts count them from 1."""
+    if isinstance(question, Choice):
+        return len(question.answers)
+    return question.high - question.low + 1 if isinstance(question, Estimate) else 2
+
+
+def lay_out_bar(calls: Calls) -> None:
+    """Above the lessons: who follows a class sees it there, and its teacher what is asked."""
+    fixed: ClassFixed = {
+        "kinds": [(kind, title) for kind, title in TITLES.items()],
+        "questions": {question.key: _shown(question) for lesson in LESSONS for question in lesson.questions},
+    }
+    own = ("show", "reveal", "seen", "vote", "draw", "answer", "hand_in")
+    component(
+        "learn/class_bar.js",
+        server_functions={name: calls[name] for name in own},
+        elem_id="class-bar",
+        **fixed,
+    )
+
+
+def lay_out_start(calls: Calls) -> None:
+    """For teachers: the start of a class, its table, and receipts."""
+    own = ("start", "code", "table", "check")
+    component(
+        "learn/class_start.js",
+        server_functions={name: calls[name] for name in own},
+        elem_id="class-start",
+        elem_classes=("class-start",),
+    )
+
+
+def lay_out_worksheets() -> None:
+    fixed: WorksheetsFixed = {
+        "lessons": [
+            {"title": lesson.title, "questions": [_printed(question) for question in lesson.questions]}
+            for lesson in LESSONS
+        ]
+    }
+    component("learn/worksheets.js", elem_id="worksheets", elem_classes=("worksheets",), **fixed)
+
+
+def _shown(question: Question) -> ClassQuestion:
+    labels = [answer for answer, _ in question.answers] if isinstance(question, Choice) else []
+    if isinstance(question, Task):
+        labels = ["done", "shown"]
+    return {
+        "prompt": question.prompt,
+        "labels": labels,
+        "low": question.low if isinstance(question, Estimate) else 0,
+    }
+
+
+def _printed(question: Question) -> WorksheetQuestion:
+    return {
+        "prompt": question.prompt,
+        "answers": [answer for answer, _ in question.answers] if isinstance(question, Choice) else [],
+        "right": teaching.right(question),
+    }
+
+
+def server_functions() -> Calls:
+    """All of a class: quick, and nothing that thirty pupils could make slow."""
+    key = environment().class_key.get_secret_value()
+    classes = Classes(
+        {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}, key
+    )
+
+    def start(_: dict[str, Any]) -> dict[str, Any]:
+        return dict(classes.start(asker()))
+
+    def code(asked: dict[str, Any]) -> dict[str, Any]:
+        """The QR code of an address, as the address of a picture."""
+        address = asked.get("address")
+        if not (isinstance(address, str) and address.isascii() and address.startswith("http")):
+            raise ClassError("A QR code is made of an address that begins with http, in ASCII.")
+        if len(address) > MAX_ADDRESS:
+            raise ClassError(f"A QR code is made of an address of at most {MAX_ADDRESS} characters.")
+        return {"image": segno.make(address, micro=False).svg_data_uri(scale=5, dark="#000", light="#fff")}
+
+    def show(asked: dict[str, Any]) -> dict[str, Any]:
+        classes.show(asked.get("code"), asked.get("key"), asked.get("address"))
+        return {}
+
+    def reveal(asked: dict[str, Any]) -> dict[str, Any]:
+        classes.reveal(asked.get("code"), asked.get("key"), asked.get("question"))
+        return {}
+
+    def seen(asked: dict[str, Any]) -> dict[str, Any]:
+        return classes.seen(asked.get("code"), asked.get("pupil"), asked.get("key"))
+
+    def vote(asked: dict[str, Any]) -> dict[str, Any]:
+        classes.vote(asked.get("code"), asked.get("pupil"), asked.get("question"), asked.get("given"))
+        return {}
+
+    def draw(asked: dict[str, Any]) -> dict[str, Any]:
+        return classes.draw(asked.get("code"), asked.get("pupil"), asked.get("kind"))
+
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        return classes.answer(asked.get("code"), asked.get("pupil"), asked.get("number"), asked.get("given"))
+
+    def hand_in(asked: dict[str, Any]) -> dict[str, Any]:
+        return {"receipt": classes.hand_in(asked.get("code"), asked.get("pupil"), asked.get("state"))}
+
+    def check(asked: dict[str, Any]) -> dict[str, Any]:
+        return dict(classes.check(asked.get("receipt")))
+
+    def table(asked: dict[str, Any]) -> dict[str, Any]:
+        return {"csv": classes.table(asked.get("code"), asked.get("key"))}
+
+    def told(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[object], dict[str, Any]]:
+        def tell(asked: object) -> dict[str, Any]:
+            try:
+                return call(asked if isinstance(asked, dict) else {})
+            except ClassError as error:
+                return {"error": str(error)}
+
+        return tell
+
+    calls = (start, code, show, reveal, seen, vote, draw, answer, hand_in, check, table)
+    return {call.__name__: told(call) for call in calls}

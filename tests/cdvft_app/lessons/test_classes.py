@@ -1,0 +1,160 @@
+"""A class: votes are told once revealed, sealed answers stay, homework is signed, and all is forgotten."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from cdvft_app.lessons.classes import LIFETIME, MAX_OF_ONE, MAX_PUPILS, ClassError, Classes
+
+KEY = "a key of the operator's"
+QUESTIONS = {"rank-zero": 9, "reach": 3}
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def classes(key: str = KEY, clock: Clock | None = None) -> Classes:
+    return Classes(QUESTIONS, key, clock or Clock())
+
+
+@pytest.fixture
+def taught() -> tuple[Classes, str, str]:
+    made = classes()
+    started = made.start("address 192.0.2.1")
+    return made, started["code"], started["key"]
+
+
+def test_votes_are_the_teachers_until_they_are_revealed(taught: tuple[Classes, str, str]) -> None:
+    made, code, key = taught
+    for pupil, given in (("ada", 8), ("bob", 9), ("cyd", 8), ("bob", 8)):  # the last vote of each counts
+        made.vote(code.lower(), pupil, "rank-zero", given)
+    assert made.seen(code, "ada")["votes"] == {}
+    assert made.seen(code, key=key)["votes"] == {"rank-zero": {"8": 3}}
+    assert made.seen(code, key="guessed")["votes"] == {}
+    made.reveal(code, key, "rank-zero")
+    seen = made.seen(code, "ada")
+    assert (seen["votes"], seen["revealed"]) == ({"rank-zero": {"8": 3}}, ["rank-zero"])
+    with pytest.raises(ClassError, match="has been revealed"):
+        made.vote(code, "dan", "rank-zero", 1)
+
+
+def test_what_the_teacher_shows_is_followed(taught: tuple[Classes, str, str]) -> None:
+    made, code, key = taught
+    made.show(code, key, "?tab=learn&lesson=rank&values=1")
+    seen = made.seen(code, "ada")
+    assert seen["address"] == "?tab=learn&lesson=rank&values=1"
+    assert (seen["pupils"], len(seen["you"]), made.seen(code, "ada")["you"]) == (1, 4, seen["you"])
+
+
+def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None:
+    made, code, key = taught
+    for address in ("javascript:alert(1)", "https://example.org/?tab=learn", "//example.org"):
+        with pytest.raises(ClassError, match="begins with a question mark"):
+            made.show(code, key, address)
+    assert made.seen(code)["address"] == ""
+
+
+def test_only_who_started_it_teaches(taught: tuple[Classes, str, str]) -> None:
+    made, code, _ = taught
+    for call in (
+        lambda: made.show(code, "no key", "?tab=learn"),
+        lambda: made.reveal(code, None, "reach"),
+        lambda: made.table(code, 7),
+    ):
+        with pytest.raises(ClassError, match="Only who started this class"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda made, code: made.vote(code, "ada", "rank-zero", 10), "takes 1 to 9"),
+        (lambda made, code: made.vote(code, "ada", "rank-zero", True), "takes 1 to 9"),
+        (lambda made, code: made.vote(code, "ada", "no question", 1), "No lesson has this question"),
+        (lambda made, code: made.vote(code, "", "reach", 1), "send a text of 1 to 64"),
+        (lambda made, code: made.vote(code, "a" * 65, "reach", 1), "send a text of 1 to 64"),
+        (lambda made, code: made.vote("QQQQQ", "ada", "reach", 1), "There is no class of this code"),
+        (lambda made, code: made.seen(None), "There is no class of this code"),
+        (lambda made, code: made.hand_in(code, "ada", "x" * 2001), "send a text of 1 to 2,000"),
+        (lambda made, code: made.draw(code, "ada", "no kind"), "There are sealed questions on shift"),
+        (lambda made, code: made.draw(code, "ada", [["rank"]]), "There are sealed questions on shift"),
+        (lambda made, code: made.vote(code, "\ud800", "reach", 1), "send a text of 1 to 64"),
+        (lambda made, code: made.table(code, "\ud800"), "Only who started this class"),
+        (lambda made, code: made.check("no.receipt.atall"), "not signed by this server"),
+        (lambda made, code: made.answer(code, "ada", "1", 3), "answered already, or never drawn"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(
+    taught: tuple[Classes, str, str], call: Any, said: str
+) -> None:
+    made, code, _ = taught
+    with pytest.raises(ClassError, match=said):
+        call(made, code)
+
+
+def test_a_sealed_question_keeps_its_answer_until_one_is_given(taught: tuple[Classes, str, str]) -> None:
+    made, code, key = taught
+    drawn = made.draw(code, "ada", "rank")
+    assert drawn.keys() == {"number", "prompt"}
+    graded = made.answer(code, "ada", drawn["number"], -1)
+    assert graded["right"] is False and graded["answer"] > 0
+    with pytest.raises(ClassError, match="answered already"):
+        made.answer(code, "ada", drawn["number"], graded["answer"])
+    other = made.draw(code, "bob", "shift")
+    with pytest.raises(ClassError, match="never drawn"):
+        made.answer(code, "ada", other["number"] + "0", 1)
+    rows = [*csv.DictReader(io.StringIO(made.table(code, key)))]
+    assert [(row["what"], row["question"], row["answer"], row["right"]) for row in rows] == [
+        ("sealed question", drawn["prompt"], "'-1", "false")
+    ]
+    assert rows[0]["pupil"] == made.seen(code, "ada")["you"]
+
+
+def test_a_receipt_proves_what_was_handed_in_and_survives_a_restart(taught: tuple[Classes, str, str]) -> None:
+    made, code, key = taught
+    receipt = made.hand_in(code, "ada", "?tab=learn&lesson=rank&answer=8")
+    proved = classes().check(receipt)  # another process with the same key, which knows no class
+    assert (proved["class"], proved["state"]) == (code, "?tab=learn&lesson=rank&answer=8")
+    assert proved["pupil"] == made.seen(code, "ada")["you"] and proved["when"].endswith(" UTC")
+    for other in (receipt[:-2] + "xx", "nothing", classes("another key, as long").hand_in):
+        with pytest.raises(ClassError, match=r"not signed by this server|send a text"):
+            classes().check(other)
+    assert "?tab=learn&lesson=rank&answer=8" in made.table(code, key)
+    with pytest.raises(ClassError, match="CDVFT_CLASS_KEY"):
+        unsigned = classes("")
+        unsigned.hand_in(unsigned.start("a")["code"], "ada", "?x")
+
+
+def test_everything_is_forgotten_after_a_day() -> None:
+    clock = Clock()
+    made = classes(clock=clock)
+    started = made.start("a")
+    made.hand_in(started["code"], "ada", "?x")
+    clock.now += LIFETIME - 1
+    assert made.seen(started["code"])["pupils"] == 1
+    clock.now += 2
+    with pytest.raises(ClassError, match="forgotten after a day"):
+        made.table(started["code"], started["key"])
+    assert "ada" not in json.dumps(vars(made), default=lambda one: getattr(one, "__dict__", str(one)))
+
+
+def test_classes_and_pupils_are_bounded() -> None:
+    made = classes()
+    code, *_ = (made.start("one place")["code"] for _ in range(MAX_OF_ONE))
+    with pytest.raises(ClassError, match="are started from one place"):
+        made.start("one place")
+    made.start("another place")
+    for pupil in range(MAX_PUPILS):
+        made.seen(code, f"pupil {pupil}")
+    with pytest.raises(ClassError, match="This class is full"):
+        made.seen(code, "one more")
+    assert made.seen(code, "pupil 0")["pupils"] == MAX_PUPILS

@@ -1,0 +1,75 @@
+"""A class behind one address, on a public server: thirty clients at once, and none hears that it is busy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.queue import RunQueue
+from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
+from cdvft_app.ui.shared.state import AppState
+
+PUPILS, ROUNDS = 30, 5
+SCHOOL = "192.0.2.7"
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_CLASS_KEY", "a key of the operator's")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    store = RunStore(tmp_path)
+    page = build(AppState.make(store, RunQueue(store)))
+    yield gr.routes.App.create_app(page, app_kwargs=launch_arguments()["app_kwargs"])
+    store.close()
+
+
+def test_thirty_clients_behind_one_address_are_all_served(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    monkeypatch.setattr("cdvft_app.lessons.crossover.measured", lambda: measured.append(1) or {"lengths": []})
+    refused: list[str] = []
+
+    async def asked(client: httpx.AsyncClient, function: str, body: dict[str, Any]) -> Any:
+        answer = await client.post(f"/cdvft/learn/{function}", json=body)
+        if answer.status_code != 200 or "error" in answer.json():
+            refused.append(f"{function}: {answer.status_code} {answer.text[:200]}")
+        return answer.json()
+
+    async def pupil(client: httpx.AsyncClient, code: str, number: int) -> None:
+        me = {"code": code, "pupil": f"browser {number}"}
+        await asked(client, "products/crossover", {})
+        for _ in range(ROUNDS):
+            await asked(client, "class_bar/seen", me)
+        await asked(client, "class_bar/vote", {**me, "question": "rank-zero", "given": 1 + number % 9})
+        drawn = await asked(client, "class_bar/draw", {**me, "kind": "rank"})
+        await asked(client, "class_bar/answer", {**me, "number": drawn["number"], "given": 3})
+        await asked(client, "class_bar/hand_in", {**me, "state": "?tab=learn&lesson=rank&answer=8"})
+
+    async def lesson() -> tuple[dict[str, Any], str]:
+        transport = httpx.ASGITransport(served, client=(SCHOOL, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=300) as client:
+            started = await asked(client, "class_start/start", {})
+            await asyncio.gather(*(pupil(client, started["code"], number) for number in range(PUPILS)))
+            seen = await asked(client, "class_bar/seen", started)
+            table = await asked(client, "class_start/table", started)
+            code = await asked(client, "class_start/code", {"address": "http://127.0.0.1/?class=ABCDE"})
+            assert code["image"].startswith("data:image/svg+xml")
+            return seen, table["csv"]
+
+    seen, table = asyncio.run(lesson())
+    assert refused == []
+    assert seen["pupils"] == PUPILS and sum(seen["votes"]["rank-zero"].values()) == PUPILS
+    assert len(table.splitlines()) == 1 + 2 * PUPILS
+    assert len(measured) == 1, "what the server measures is shared"
+    assert "browser" not in table and SCHOOL not in json.dumps(seen)
