@@ -67,7 +67,7 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test but `make cluster`'s, the real page in Chromium included, by three workers, which wait a third of the time; who is done takes over of the others's
+test: install chromium ## every test but the longer ones of `make cluster`, the real page in Chromium included, by three workers, which wait a third of the time; who is done takes over of the others's
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
 
 cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes

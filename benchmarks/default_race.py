@@ -1,11 +1,13 @@
 """Race the methods as the app does by default, over five seeds, and write down what came out.
 
     python -m benchmarks.default_race [--recipes sentiment mnist] [--methods cdvft ...] [--seeds 0 1 2 3 4]
+        [--cluster ray://host:10001]
 
 Every run is the recipe's own: its learning rates, its evaluation rows. Runs follow one another in one
-process. Writes benchmarks/results/default_race.json after every run; run again to go on where it was cut off.
-A run is done again when its settings in the catalogue have changed. `wrong` holds the evaluation rows that a
-run got wrong (a class, or an answer that it wrote), so that methods can be compared row by row.
+process, or train on a Ray cluster. Writes benchmarks/results/default_race.json after every run; run again to
+go on where it was cut off. A run is done again when its settings in the catalogue have changed. `wrong`
+holds the evaluation rows that a run got wrong (a class, or an answer that it wrote), so that methods can be
+compared row by row.
 """
 
 from __future__ import annotations
@@ -13,65 +15,68 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
-import tempfile
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import machines
+from benchmarks.trained import Trained, add_option, train_each
+
+if TYPE_CHECKING:
+    from cdvft_app.settings import RunSettings
 
 RESULTS = Path(__file__).parent / "results" / "default_race.json"
 
 
 def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> dict[str, Any]:
-    """One run; seconds are of training alone, wall seconds of all of it but the imports."""
-    from cdvft_app.catalog import resolve
-    from cdvft_app.events import Started, Step
+    """One run in this process, as it is recorded."""
+    found: list[Trained] = []
+    train_each([_settings(recipe, method, seed, torch_compile)], found.append)
+    return recorded(found[0])
+
+
+def _settings(recipe: str, method: str, seed: int, torch_compile: bool = False) -> RunSettings:
     from cdvft_app.settings import RunSettings
-    from cdvft_app.store import predictions
+
+    return RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile, keep="last")
+
+
+def recorded(one: Trained) -> dict[str, Any]:
+    """Of a run; seconds are of training alone, wall seconds of all of it but the imports.
+
+    On a cluster wall seconds are with the wait for a node, and the load of that is not known.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    from cdvft_app.catalog import resolve
+    from cdvft_app.events import Done, Started, Step
     from cdvft_app.training.loop import head_learning_rate
-    from cdvft_app.training.trainer import train_plan
 
-    plan = resolve(
-        RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile, keep="last")
-    )
-    events: list[Any] = []
-    times: list[float] = []
-
-    def emit(event: Any) -> None:
-        events.append(event)
-        times.append(time.perf_counter())
-
-    folder = Path(tempfile.mkdtemp())
-    began = time.perf_counter()
-    try:
-        done = train_plan(plan, emit, lambda: False, folder)
-        kept = predictions.read_either(folder)
-    finally:
-        shutil.rmtree(folder)
-    started = next(event for event in events if isinstance(event, Started))
-    first = next(at for event, at in zip(events, times, strict=True) if isinstance(event, Step))
+    if one.failed:
+        raise RuntimeError(one.failed)
+    plan, done, started = resolve(one.settings), one.last(Done), one.last(Started)
+    first = next(at for event, at in zip(one.events, one.times, strict=True) if isinstance(event, Step))
     return {
-        "recipe": recipe,
-        "method": method,
-        "seed": seed,
+        "recipe": plan.settings.recipe,
+        "method": plan.settings.method.key,
+        "seed": plan.settings.seed,
         "settings": plan.settings.model_dump(mode="json"),
         "head_learning_rate": head_learning_rate(plan),
         "metric_name": done.metric_name,
         "metric": done.metric,
-        **({"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()} if kept else {}),
+        **one.rows(),
         "trainable_parameters": started.trainable_parameters,
         "head_parameters": started.head_parameters,
         "steps": done.step,
         "seconds": round(done.seconds, 1),
-        "wall_seconds": round(time.perf_counter() - began, 1),
-        "seconds_to_first_step": round(first - began, 1),
+        "wall_seconds": round(one.seconds, 1),
+        "seconds_to_first_step": round(first, 1),
         "examples_per_second": round(done.examples_per_second, 1),
         "adapter_bytes": done.adapter_bytes,
         "device": started.device,
-        "load_average": round(os.getloadavg()[0], 1),
+        "load_average": None if one.node else round(os.getloadavg()[0], 1),
+        **({"node": one.node} if one.node else {}),
     }
 
 
@@ -81,7 +86,7 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
     from cdvft_app.settings import RunSettings
     from cdvft_app.training.loop import head_learning_rate
 
-    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed, keep="last"))
+    plan = resolve(_settings(recipe, method, seed))
     return (
         run["recipe"] == recipe
         and RunSettings.model_validate({"keep": "last", **run["settings"]}) == plan.settings
@@ -113,29 +118,38 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["sentiment", "mnist"])
     parser.add_argument("--methods", nargs="+", default=["cdvft", "lora", "fourierft"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    add_option(parser)
     chosen = parser.parse_args()
     record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     runs, ran_on = record.get("runs", []), machines(record.get("machines", []))
-    for recipe in chosen.recipes:
-        for seed in chosen.seeds:
-            for method in chosen.methods:
-                if any(same(run, recipe, method, seed) for run in runs):
-                    continue
-                key = (recipe, method, seed)
-                runs = [run for run in runs if (run["recipe"], run["method"], run["seed"]) != key]
-                runs.append(race(recipe, method, seed))
-                print(json.dumps(runs[-1]), flush=True)
-                text = {
-                    "command": "python -m benchmarks.default_race",
-                    "machines": ran_on,
-                    "seconds": "not for comparing methods unless load_average was below the number of cores",
-                    "summary": summary(runs),
-                    "runs": runs,
-                }
-                RESULTS.parent.mkdir(exist_ok=True)
-                unfinished = RESULTS.with_suffix(".unfinished")
-                unfinished.write_text(json.dumps(text, indent=1) + "\n")
-                unfinished.replace(RESULTS)
+
+    def keep(one: Trained) -> None:
+        nonlocal runs
+        found = recorded(one)
+        key = [found[name] for name in ("recipe", "method", "seed")]
+        runs = [run for run in runs if [run["recipe"], run["method"], run["seed"]] != key]
+        runs.append(found)
+        print(json.dumps(found), flush=True)
+        text = {
+            "command": "python -m benchmarks.default_race",
+            "machines": ran_on,
+            "seconds": "not for comparing methods unless load_average was below the number of cores",
+            "summary": summary(runs),
+            "runs": runs,
+        }
+        RESULTS.parent.mkdir(exist_ok=True)
+        unfinished = RESULTS.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(text, indent=1) + "\n")
+        unfinished.replace(RESULTS)
+
+    left = [
+        _settings(recipe, method, seed)
+        for recipe in chosen.recipes
+        for seed in chosen.seeds
+        for method in chosen.methods
+        if not any(same(run, recipe, method, seed) for run in runs)
+    ]
+    train_each(left, keep, chosen.cluster)
 
 
 if __name__ == "__main__":

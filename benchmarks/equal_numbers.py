@@ -1,6 +1,7 @@
 """Quality against trained numbers: every method at its own best rate, at as many settings as give it numbers.
 
     python -m benchmarks.equal_numbers [--recipes mnist sentiment addresses sql] [--shard 1/2] [--publish]
+        [--cluster ray://host:10001]
 
 Of each setting (CDVFT m = 2 and 3 and with blocks, LoRA r = 1 to 16, DoRA, VeRA, FourierFT n = 250 to 4,000,
 C3A with two block sizes, the head alone, and full fine-tuning where it fits) `python -m cdvft_app search`
@@ -27,7 +28,8 @@ from typing import Any
 
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine
-from benchmarks.record_sweep import read_once, run
+from benchmarks.record_sweep import read_once, train
+from benchmarks.trained import add_option
 from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.verdict import METHODS_FROM, Verdict
@@ -110,7 +112,7 @@ def hours(left: Sequence[Unit]) -> float:
     return seconds / 3600
 
 
-def work(unit: Unit) -> None:
+def work(unit: Unit, cluster: str = "") -> None:
     """Search its rate and train all seeds; goes on where it was cut off."""
     kept = unit.kept()
     if "search" not in kept:
@@ -118,13 +120,17 @@ def work(unit: Unit) -> None:
         _keep(unit.file, kept)
     (best,) = kept["search"]["race"]
     settings = RunSettings.model_validate(best)
-    for seed in SEEDS[len(kept.setdefault("runs", [])) :]:
-        began = time.monotonic()
-        result = run(settings.model_copy(update={"seed": seed}))
-        kept["runs"].append({"seed": seed} | {name: result.get(name) for name in _KEPT})
+    runs, began = kept.setdefault("runs", []), time.monotonic()
+
+    def keep(one: RunSettings, result: Record) -> None:
+        runs.append({"seed": one.seed} | {name: result.get(name) for name in _KEPT})
+        runs.sort(key=lambda run: run["seed"])
         _keep(unit.file, kept)
-        told = f"{result['metric']} {time.monotonic() - began:.0f} s"
-        print(f"{unit.recipe} {unit.name} seed {seed}: {told}", flush=True)
+        told = f"{result['metric']} after {time.monotonic() - began:.0f} s"
+        print(f"{unit.recipe} {unit.name} seed {one.seed}: {told}", flush=True)
+
+    left = [seed for seed in SEEDS if seed not in {run["seed"] for run in runs}]
+    train([settings.model_copy(update={"seed": seed}) for seed in left], keep, cluster)
 
 
 _KEPT = ("metric", "rows", "wrong", "trainable_parameters", "failed")
@@ -246,6 +252,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES)
     parser.add_argument("--shard", default="1/1", help="such as 2/3: the second of three")
     parser.add_argument("--publish", action="store_true", help="train nothing, write the record")
+    add_option(parser)
     chosen = parser.parse_args()
     if chosen.publish:
         publish()
@@ -255,9 +262,10 @@ def main() -> None:
     left = [unit for unit in mine if len(unit.kept().get("runs", [])) < len(SEEDS)]
     print(f"{len(left)} of {len(mine)} settings are left: about {hours(left):.1f} hours.", flush=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["CDVFT_CLUSTER"] = chosen.cluster  # for the command that searches
     with read_once():
         for unit in left:
-            work(unit)
+            work(unit, chosen.cluster)
     publish()
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -27,11 +30,20 @@ QUICKLY = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port: int = free.getsockname()[1]
-        return port
+# Above those that Ray's workers listen on, below those that Linux gives to whatever connects somewhere.
+PORTS = range(20_000, 32_768)
+STARTS = 3  # of a head, which gives up where the machine is too busy to answer within half a minute
+
+
+def free_ports(many: int) -> list[int]:
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as free, suppress(OSError):
+            free.bind((HOST, port))
+            found.append(port)
+        if len(found) == many:
+            return found
+    raise OSError(f"Nothing is free on {HOST} between {PORTS[0]} and {PORTS[-1]}.")
 
 
 class Node:
@@ -45,13 +57,36 @@ class Node:
             return [self._raylet, *self._raylet.children(recursive=True)]
         return []
 
+    def trains(self) -> bool:
+        """Whether a run is there."""
+        return any("NodeRun" in name for one in self.processes() for name in _command(one))
+
     def send(self, number: signal.Signals) -> None:
         found = self.processes()
         for one in found:
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(number)
         if number == signal.SIGKILL:
-            psutil.wait_procs(found, timeout=10)
+            _wait_for_end(found)
+
+
+def _wait_for_end(processes: list[psutil.Process]) -> None:
+    """Until none does anything: their parents may never ask what became of them."""
+    end = time.monotonic() + 10
+    while any(map(_works, processes)) and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def _works(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
 
 
 class RayCluster:
@@ -59,15 +94,23 @@ class RayCluster:
 
     Args:
         environment: further variables of all nodes' processes.
-        ports: of the head and of the client server; None: free ones.
     """
 
-    def __init__(self, environment: dict[str, str], ports: tuple[int, int] | None = None) -> None:
-        self.ports = ports or (free_port(), free_port())
-        self._environment = environment
+    def __init__(self, environment: dict[str, str]) -> None:
+        # Sockets of Ray and of the runs' processes lie there, and no system takes names above 107 letters.
+        self.home = tempfile.mkdtemp(prefix="ray", dir="/tmp")
+        self._environment = {**environment, "RAY_TMPDIR": self.home, "TMPDIR": self.home}
         self._nodes: list[Node] = []
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the cluster
-        self._start()
+        for left in reversed(range(STARTS)):
+            self.ports = free_ports(2)
+            try:
+                self._start()
+                break
+            except AssertionError:
+                self._end()
+                if not left:
+                    raise
 
     def _start(self) -> None:
         self._starter = subprocess.Popen(
@@ -121,11 +164,16 @@ class RayCluster:
 
     def restart(self) -> None:
         """End everything, and start a head at the same ports."""
-        self.close()
+        self._end()
         self._start()
 
     def close(self) -> None:
-        """End everything at once, as a machine does that loses its power."""
+        """End everything at once, and leave nothing."""
+        self._end()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _end(self) -> None:
+        """As a machine does that loses its power."""
         found = [one for node in self._nodes for one in node.processes()]
         with suppress(psutil.NoSuchProcess):
             starter = psutil.Process(self._starter.pid)
@@ -133,11 +181,11 @@ class RayCluster:
         for one in found:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
-        psutil.wait_procs(found, timeout=10)
+        _wait_for_end(found)
         self._starter.wait(10)
 
 
-def start(ports: tuple[int, int]) -> None:
+def start(ports: list[int]) -> None:
     from ray._private import ray_constants
     from ray.cluster_utils import Cluster
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.evidence import races
+from benchmarks.evidence.effects import same_learned
 from benchmarks.evidence.equal_numbers import equal_numbers
 from benchmarks.evidence.factors import few_factors
 from benchmarks.evidence.generation import writing
@@ -27,6 +28,7 @@ FIGURES = (
     equal_numbers,
     few_factors,
     settings_that_matter,
+    same_learned,
     writing,
     time_and_flops,
     where_it_loses,

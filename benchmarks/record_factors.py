@@ -2,21 +2,30 @@
 
     python -m benchmarks.record_factors cdvft=RUN_ID:9 lora=RUN_ID:2 ... blocks=RUN_ID:3:attention
     python -m benchmarks.record_factors digits=RUN_ID:3:qkv
+    python -m benchmarks.record_factors effects
+    python -m benchmarks.record_factors seeds
 
 KEY=RUN_ID:COUNT[:PART] keeps COUNT snapshots of a run, evenly spaced, first and last included, without the
 layers that have PART in their names. Runs that were recorded before stay, and stand before new ones. Vectors
 are rounded to float16 (three digits), and every number that is recorded is computed from the rounded ones.
+
+`effects` writes what the runs of the race that ships with the program do to inputs and answers, with the
+spread over seeds that benchmarks/effects.py measured; `seeds` only the latter, anew.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
+import itertools
 import json
+import math
 import os
 import platform
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +33,10 @@ from safetensors.numpy import save_file
 
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
-from cdvft_app.inspection import frozen, layers, numbers
-from cdvft_app.inspection.sources import RECORDED, LiveRun, RecordedRun, find, recorded_keys
+from cdvft_app.inspection import effects, examples, frozen, layers, numbers
+from cdvft_app.inspection.sources import EFFECTS, RECORDED, LiveRun, RecordedRun, find, recorded_keys
+from cdvft_app.payloads.factors import SeedEffects, Together, WalkAnswers
+from cdvft_app.results import finished_run
 from cdvft_app.store.runs import RunStore
 
 SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no joke lands")
@@ -33,6 +44,7 @@ SHORT = "dull, but funny"
 """For layers with wide inputs."""
 WIDE = 768
 DIGITS = 4
+WALKED = ("cdvft", "lora")  # whose layers the page goes through stage by stage
 
 
 def rounded(value: object) -> object:
@@ -98,7 +110,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
     backbone = load_text_backbone(catalog.get_model(model))
     every = {layer.module: layer for key in keys for layer in layers.layers(RecordedRun(key))}
     arrays: dict[str, np.ndarray] = {}
-    examples = []
+    found = []
     for place, text in enumerate((*SENTENCES, SHORT)):
         wide = text == SHORT
         modules = [m for m, layer in every.items() if (max(layer.d_in, layer.d_out) >= WIDE) == wide]
@@ -114,7 +126,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
             arrays[inputs[module]] = content
         tokens = backbone.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
         outputs = {module: y.norm(dim=-1).tolist() for module, (_, y) in seen.items()}
-        examples.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
+        found.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
     weights = {
         module: float(torch.linalg.matrix_norm(frozen.find_submodule(backbone.model, module).weight.detach()))
         for module in every
@@ -122,7 +134,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
     save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
     file = RECORDED / f"{model}.inputs.json"
     file.write_text(
-        json.dumps(rounded({"weights": weights, "examples": examples}), separators=(",", ":")) + "\n",
+        json.dumps(rounded({"weights": weights, "examples": found}), separators=(",", ":")) + "\n",
         encoding="utf-8",
     )
 
@@ -156,9 +168,63 @@ def record_image(model: str, keys: list[str]) -> None:
     file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
 
 
+def record_effects(store: RunStore, race: str = "sentiment") -> None:
+    """Write effects.json.gz, of the methods of the race of which factors are recorded, too."""
+    runs = {key: store.get(f"recorded-{race}-{key}") for key in recorded_keys()}
+    keys = [key for key, run in runs.items() if run is not None]
+    opened = {key: _opened(store, race, key) for key in keys}
+    known: dict[str, Any] = {
+        "effects": {key: effects.effects(one, seconds=math.inf) for key, one in opened.items()},
+        "seeds": {key: measured_seeds(race, key) for key in keys},
+        "together": {key: _layers(one) for key, one in opened.items()},
+        "walk": {key: _walks(one, key) for key, one in opened.items() if key in WALKED},
+    }
+    for pair in itertools.product(keys[:1], keys[1:]):
+        known["together"][" ".join(pair)] = _layers(_opened(store, race, *pair))
+    _write_effects(known)
+
+
+def record_seeds(race: str = "sentiment") -> None:
+    """Write the spread over seeds anew, and leave the rest of effects.json.gz as it is."""
+    known = json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
+    _write_effects(known | {"seeds": {key: measured_seeds(race, key) for key in known["effects"]}})
+
+
+def _write_effects(known: dict[str, Any]) -> None:
+    text = json.dumps(rounded(known), separators=(",", ":"), ensure_ascii=False)
+    (RECORDED / EFFECTS).write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+
+
+def _opened(store: RunStore, race: str, *keys: str) -> effects.OpenedRuns:
+    return effects.OpenedRuns([finished_run.find(store, f"recorded-{race}-{key}") for key in keys])
+
+
+def _layers(runs: effects.OpenedRuns) -> dict[str, Together]:
+    return {module: effects.together(runs, module) for module in runs.measured}
+
+
+def _walks(runs: effects.OpenedRuns, key: str) -> dict[str, dict[str, WalkAnswers]]:
+    return {
+        module: {text: effects.walk(runs, module, text) for text in examples.texts(RecordedRun(key), module)}
+        for module in runs.measured
+    }
+
+
+def measured_seeds(race: str, method: str) -> SeedEffects:
+    """The spread over the seeds of that method that are measured."""
+    file = Path(__file__).parent / "results" / "effects.json"
+    runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
+    alike = [run["summary"] for run in runs if (run["recipe"], run["method"]) == (race, method)]
+    return {"summaries": alike, "next": None, "sentence": effects.over_seeds(alike)}
+
+
 def main(arguments: list[str]) -> None:
     store = RunStore.default()
     RECORDED.mkdir(exist_ok=True)
+    if arguments == ["effects"]:
+        return record_effects(store)
+    if arguments == ["seeds"]:
+        return record_seeds()
     keys, models = list(recorded_keys()), {}
     for argument in arguments:
         key, _, rest = argument.partition("=")

@@ -1,6 +1,7 @@
 """Vary every method's settings on offline recipes, and write down what came out.
 
     python -m benchmarks.record_sweep [--recipes sentiment mnist addresses] [--seeds 0 1 ...]
+        [--cluster ray://host:10001]
 
 The grid: CDVFT m 2, 3, 4 by p 384, 128, 48; LoRA r 2, 8, 32; FourierFT n 250, 1000, 4000; C3A b 384, 128,
 48; the head alone and full fine-tuning; each at 0.3, 1 and 3 times the recipe's learning rate for the method;
@@ -19,16 +20,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from benchmarks.machine import machine
+from benchmarks.trained import Trained, add_option, train_each
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 
@@ -63,40 +63,35 @@ def grid(recipe: str, seeds: tuple[int, ...] = ()) -> SweepRequest:
     )
 
 
-def run(settings: RunSettings) -> Run:
-    """Train, and evaluate once at the end; a run that fails keeps its reason and has no metric.
+def train(
+    wanted: Sequence[RunSettings], ended: Callable[[RunSettings, Run], None], cluster: str = ""
+) -> None:
+    """Train all, and evaluate each once at the end, on a cluster as often as the page does.
 
-    `wrong` holds the evaluation rows that it got wrong, of `rows`, so that settings can be compared by rows;
-    `loss` is that of all of them.
+    `ended` hears of each. `wrong` holds the evaluation rows that it got wrong, of `rows`, so that settings
+    can be compared by rows; `loss` is that of all of them. One that fails keeps its reason and has no metric.
     """
-    from cdvft_app.catalog import resolve
-    from cdvft_app.events import Evaluation, Event, Started, TrainingFailed
-    from cdvft_app.store import predictions
-    from cdvft_app.training import schedule, trainer
+    from cdvft_app.events import Done, Evaluation, Started
+    from cdvft_app.training import schedule
 
-    heard: list[Event] = []
-    folder = Path(tempfile.mkdtemp())
-    result: Run = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
-    try:
-        with mock.patch.object(schedule, "EVALUATIONS", 1):
-            done = trainer.train_plan(
-                resolve(settings),
-                heard.append,
-                lambda: False,
-                folder,
-            )
-        kept = predictions.read_either(folder)
-    except TrainingFailed as error:
-        return result | {"metric": None, "failed": str(error)}
-    finally:
-        shutil.rmtree(folder)
-    if kept:
-        result |= {"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()}
-    started = next(one for one in heard if isinstance(one, Started))
-    loss = next(one.loss for one in reversed(heard) if isinstance(one, Evaluation))
-    return result | {
-        "metric": done.metric, "loss": loss, "trainable_parameters": started.trainable_parameters
-    }  # fmt: skip
+    def keep(one: Trained) -> None:
+        result: Run = {"settings": one.settings.model_dump(mode="json", exclude_defaults=True)}
+        if one.failed:
+            ended(one.settings, result | {"metric": None, "failed": one.failed})
+            return
+        result |= one.rows() | {"metric": one.last(Done).metric, "loss": one.last(Evaluation).loss}
+        result["trainable_parameters"] = one.last(Started).trainable_parameters
+        ended(one.settings, result | ({"node": one.node} if one.node else {}))
+
+    with mock.patch.object(schedule, "EVALUATIONS", 1):
+        train_each(wanted, keep, cluster)
+
+
+def run(settings: RunSettings) -> Run:
+    """One, in this process."""
+    found: list[Run] = []
+    train([settings], lambda _, result: found.append(result))
+    return found[0]
 
 
 @contextmanager
@@ -204,27 +199,30 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", choices=tuple(BUDGETS), default=("sentiment", "mnist"))
     parser.add_argument("--seeds", nargs="+", type=int, default=())
     parser.add_argument("--publish", action="store_true", help="record nothing, write what the page shows")
+    add_option(parser)
     chosen = parser.parse_args()
     if chosen.publish:
         publish()
         return
     with read_once():
         for recipe in chosen.recipes:
-            _record(recipe, tuple(chosen.seeds))
+            _record(recipe, tuple(chosen.seeds), chosen.cluster)
 
 
-def _record(recipe: str, seeds: tuple[int, ...]) -> None:
+def _record(recipe: str, seeds: tuple[int, ...], cluster: str) -> None:
     """Run what is missing, and keep each run as it ends."""
     runs = recorded(recipe)
     places = {_settings(recipe, one): at for at, one in enumerate(runs)}
-    for settings in grid(recipe, seeds).runs():
-        place = places.get(settings, len(runs))
-        if settings in places and _whole(runs[place]):
-            continue
-        began = time.monotonic()
-        runs[place : place + 1] = [run(settings)]
+    wanted = grid(recipe, seeds).runs()
+    began = time.monotonic()
+
+    def place(settings: RunSettings, result: Run) -> None:
+        at = places.setdefault(settings, len(runs))
+        runs[at : at + 1] = [result]
         keep(recipe, runs)
-        print(f"{place + 1} {time.monotonic() - began:.1f} s {json.dumps(runs[place])}", flush=True)
+        print(f"{at + 1} after {time.monotonic() - began:.1f} s {json.dumps(result)}", flush=True)
+
+    train([one for one in wanted if one not in places or not _whole(runs[places[one]])], place, cluster)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ APP = {
     "search": CHOICES | {"events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
+        "results",
         "training",
         "tasks",
         "catalog",
@@ -129,7 +130,7 @@ LOCKS = (  # they start no thread
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
-    "ray": ("cdvft_app.cluster.connection",),
+    "ray": ("cdvft_app.cluster.connection", "cdvft_app.cluster.shared_run"),
     "optuna": ("cdvft_app.search", "cdvft_app.figures.search"),
     "threading": (
         "cdvft_app.cluster.connection",

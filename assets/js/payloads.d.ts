@@ -966,12 +966,13 @@ export interface Layer extends Module {
   scale: number;
 }
 
-/** Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known. */
+/** Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known. `first` is the layer to show first, where that is known without computing. */
 export interface OpenedRun extends InspectedRun {
   losses: number[][];
   steps: number[];
   layers: Layer[];
   weights: Record<string, number> | null;
+  first: string | null;
   kind: "text" | "image";
 }
 
@@ -1052,6 +1053,87 @@ export interface LayerInputs {
   width: number;
   data: string;
   output_norms: number[];
+}
+
+/** How many held-out rows are right (None: they are numbers) and the loss; `lost` and `gained` are those that the whole change alone gets right, or wrong. */
+export interface Answered {
+  right: number | null;
+  loss: number;
+  lost: number;
+  gained: number;
+}
+
+/** What a change does to a layer's real inputs. `ratio` are quartiles of ||dW x|| / ||W x|| over tokens, `common` is the part of the effect that all of them have in common, `used` the part of ||dW||^2 along the `directions`, of `width`, where inputs lie. */
+export interface LayerEffect {
+  module: string;
+  ratio: number[];
+  common: number;
+  used: number;
+  directions: number;
+  width: number;
+  without: Answered;
+}
+
+/** Of some layers; `next` is the index of the first that is left, and `sentence` comes with the last. `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change. `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it. */
+export interface Effects {
+  layers: LayerEffect[];
+  next: number | null;
+  unit: "tokens" | "patches";
+  tokens: number;
+  rows: number;
+  trained: Answered;
+  off: Answered;
+  shifts: Answered;
+  sentence: string;
+  seeds: string | null;
+}
+
+/** Medians over a run's layers, and the rows that are lost when it is switched off. */
+export interface EffectSummary {
+  seed: number;
+  ratio: number;
+  common: number;
+  lost: number | null;
+}
+
+/** A run, and others that differ in their seed alone; `next` is the index of the first that is left. */
+export interface SeedEffects {
+  summaries: EffectSummary[];
+  next: number | null;
+  sentence: string;
+}
+
+/** By run: the share of its effect along a direction, and the part of that which is common to all tokens; `cosine` is between the two runs' effects along it, `tokens` are those that it moves most. */
+export interface Direction {
+  shares: number[];
+  common: number[];
+  cosine: number | null;
+  tokens: string[];
+}
+
+/** A held-out row and its right answer. `answers[run][set]` is [place in `labels`, probability]; bit k of `set` says that direction k is off. The last two are without the layer's change, and without all changes. */
+export interface ExampleAnswers {
+  text: string | null;
+  picture: string | null;
+  right: string;
+  labels: string[];
+  answers: (([number, number | null])[])[];
+}
+
+/** A layer of one run, or of two: cosines of the updates and of their effects, with and without what is common to all tokens, the part of each that is outside the other's, and what they do along directions. */
+export interface Together {
+  updates: number | null;
+  effects: number | null;
+  centred: number | null;
+  alone: number[];
+  common: number[];
+  directions: Direction[];
+  examples: ExampleAnswers[];
+}
+
+/** Answers with their probability: as trained, without one layer's change, and without any. */
+export interface WalkAnswers {
+  answers: ([string, number | null])[];
 }
 
 /** A prediction that a lesson asks for, before its machine shows. */

@@ -1,1 +1,1 @@
-"""Runs that train on the nodes of a Ray cluster; a child process alone imports Ray, in `connection`."""
+"""Runs that train on the nodes of a Ray cluster. The page imports no Ray: its child does, `connection`."""

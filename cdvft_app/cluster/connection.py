@@ -22,10 +22,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.cluster.travel import COMES_BACK, PACKED, PIECE, pack, unpack
+from cdvft_app.cluster.travel import COMES_BACK, PACKED, PIECE, Order, cause, pack, unpack
 from cdvft_app.training.children import Connection as Pipe
 from cdvft_app.training.children import Conversation
 from cdvft_app.training.executors import NoNews
+from cdvft_app.training.run import NOT_BEGUN
 
 NAMESPACE = "cdvft"
 CONNECT_SECONDS = 60.0  # to import Ray and to reach the head
@@ -40,36 +41,6 @@ MAX_FAILURES = 300  # in a row, one a second, before a run is given up there
 MAX_WAITING = 2_000  # rows that the page has not taken
 PACKAGES = ("torch", "transformers", "peft")
 NO_RAY = "CDVFT_CLUSTER needs Ray, which is not installed here: pip install 'cdvft-studio[app,cluster]'."
-
-
-@dataclass(frozen=True)
-class Order:
-    """One attempt of a run, and all that a node needs to train it.
-
-    Args:
-        run_id: of the run.
-        attempt: number of it.
-        files: names in the node's RUNS_DIR, each with the file or folder here, or a text.
-        limit: seconds after which it fails there, with a checkpoint.
-        resources: what it asks of a node: CPU, GPU, and the cluster's own.
-        threads: for OMP_NUM_THREADS; "": as many as it asks processors.
-        storage: takes checkpoints that are too large to travel.
-        trainer: a `Train` by its name.
-    """
-
-    run_id: str
-    attempt: int
-    files: Mapping[str, Path | str]
-    limit: float | None
-    resources: Mapping[str, float]
-    threads: str
-    storage: str
-    trainer: str
-
-    @property
-    def name(self) -> str:
-        """Of its actor."""
-        return f"{self.run_id}-{self.attempt}"
 
 
 @dataclass(frozen=True)
@@ -290,7 +261,7 @@ class _Server:
                 (installed,) = await _within(CONNECT_SECONDS, asking.remote(PACKAGES))
                 problem = mismatch(name, installed)
             except Exception as error:  # whatever keeps a function from running there
-                problem = f"Node {name} cannot train: {_cause(error)}"
+                problem = f"Node {name} cannot train: {cause(error)}"
         return ClusterNode(found["NodeID"], name, found["NodeManagerAddress"], found["Resources"], problem)
 
     def _list(self) -> list[ClusterNode]:
@@ -328,11 +299,16 @@ class _Followed:
         self.last = pull.after  # that the page was told
         self._news, self._handed = News(last=pull.after), list[str]()
         self.actor: Any = None
-        self._has_begun = self._is_stopping = False
+        self._waits = self._has_begun = self._is_stopping = False
         self.task = asyncio.create_task(self._follow())
 
     def stop(self) -> None:
-        if not self._is_stopping and self._has_begun:
+        if self._waits:
+            self._waits = False
+            self.task.cancel()
+            _kill(self.actor)
+            self._news.state, self._news.reason = "stopped", NOT_BEGUN
+        elif not self._is_stopping and self._has_begun:
             self._is_stopping = True
             self.actor.stop.remote()
 
@@ -369,10 +345,10 @@ class _Followed:
                 failures += 1
                 is_raised_there = isinstance(error, RayTaskError)
                 if isinstance(error, RayActorError) and not isinstance(error, ActorUnavailableError):
-                    cause = _cause(error)
-                    self._news.lost = f"{where} was lost" + ("." if "node" in cause else f": {cause}")
+                    told = cause(error)
+                    self._news.lost = f"{where} was lost" + ("." if "node" in told else f": {told}")
                 elif is_raised_there or failures > MAX_FAILURES:
-                    self._news.lost = f"{where} could not go on: {_cause(error)}"
+                    self._news.lost = f"{where} could not go on: {cause(error)}"
                     _kill(self.actor)
                 else:  # a moment's lack of the network, of Ray's memory, of room on the page's disk
                     await asyncio.sleep(1)
@@ -386,8 +362,9 @@ class _Followed:
         except ValueError:
             if not self._create:
                 raise LookupError from None
-            self.actor = await self._created()
+            self.actor, self._waits = await self._created(), True
         (status,) = await _within(None, self.actor.status.remote())  # it may wait for its place
+        self._waits = False
         self._news.node = status["node"]
         if not status["begun"]:
             for name, source in order.files.items():
@@ -404,13 +381,19 @@ class _Followed:
         from cdvft_app.cluster.node import NodeRun
 
         await self._server.looked.wait()
-        nodes, order = self._server.nodes.values(), self._order
+        nodes, order = list(self._server.nodes.values()), self._order
         large = [node for node in nodes if fits(order.resources, node)]
-        unfit = [node for node in nodes if node.problem]
         if large and all(node.problem for node in large):
             raise _Unfit(large[0].problem)
-        own = {name: amount for name, amount in order.resources.items() if name not in ("CPU", "GPU")}
-        ids = ", ".join(node.id for node in unfit)
+        refused = [node.id for node in nodes if node.problem]
+        if order.processes > 1:  # the actor itself takes nothing from its processes
+            asked: dict[str, Any] = {}
+            avoided = [node.id for node in nodes if node.problem or node not in large]
+        else:
+            own = {name: amount for name, amount in order.resources.items() if name not in ("CPU", "GPU")}
+            of = order.resources
+            asked = {"num_cpus": of.get("CPU", 0), "num_gpus": of.get("GPU", 0), "resources": own}
+            avoided = refused
         return (
             ray.remote(NodeRun)
             .options(
@@ -418,15 +401,13 @@ class _Followed:
                 namespace=NAMESPACE,
                 lifetime="detached",
                 get_if_exists=True,
-                num_cpus=order.resources.get("CPU", 0),
-                num_gpus=order.resources.get("GPU", 0),
-                resources=own,
                 max_restarts=0,
                 max_task_retries=0,
                 max_concurrency=PIECES,
-                label_selector={"ray.io/node-id": f"!in({ids})"} if unfit else None,
+                label_selector={"ray.io/node-id": f"!in({', '.join(avoided)})"} if avoided else None,
+                **asked,
             )
-            .remote(order.run_id, order.attempt, order.threads, order.storage, order.trainer)
+            .remote(replace(order, files={}), refused)
         )
 
     async def _hear(self) -> None:
@@ -509,12 +490,6 @@ def _kill(actor: Any) -> None:
     if actor is not None:
         with suppress(Exception):
             ray.kill(actor)
-
-
-def _cause(error: Exception) -> str:
-    """The last line of what Ray says of an error, which names its cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
 
 
 def _asker() -> Any:

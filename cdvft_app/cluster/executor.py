@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.cluster.connection import ClusterNode, Connection, Order, Pull, fits, require_ray
-from cdvft_app.cluster.travel import needed, newest_step
+from cdvft_app.cluster.connection import ClusterNode, Connection, Pull, fits, require_ray
+from cdvft_app.cluster.travel import Order, needed, newest_step
 from cdvft_app.events import Done, Event, Note, Placed
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
@@ -19,11 +19,11 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training.executors import Executor, Node, NoNews, Pulled, RemoteExecution
-from cdvft_app.training.run import BUDGET_SECONDS, RESUME, TRAINER
+from cdvft_app.training.run import RESUME, TRAINER
 
 MAX_LOSSES = 3  # of nodes, after which a run is left
 PULL_SECONDS = 0.3
-EVERY_RUN = 10**9
+CHARGED_SECONDS = 15.0  # of a visitor's time at once
 TOO_MANY = f"It had gone on elsewhere {MAX_LOSSES} times before."
 ENDS: dict[str, Literal["completed", "cancelled", "failed"]] = {
     "finished": "completed",
@@ -37,7 +37,8 @@ UNREACHED = "The cluster does not answer{}"
 class RayCluster(Executor):
     """Trains each run on a node of a Ray cluster, as many at a time as it has room for.
 
-    A run asks for CDVFT_RUN_GPUS and CDVFT_RUN_CPUS; without the first for one GPU where there are any.
+    A run asks for CDVFT_RUN_GPUS and CDVFT_RUN_CPUS; without the first for one GPU where there are any. With
+    CDVFT_PROCESSES as many processes, each of which asks for as much, share it, on one node or on several.
 
     Args:
         address: of the cluster, as for `ray.init`: ray://host:10001, host:port or auto.
@@ -63,12 +64,13 @@ class RayCluster(Executor):
         return RemoteExecution(store, run, remote)
 
     def left(self, store: RunStore) -> list[RunRecord]:
-        return [run for run in store.history(EVERY_RUN) if run.is_left_on_cluster]
+        return [run for run in store.interrupted() if run.is_left_on_cluster]
 
     def runs_at_once(self) -> int:
         """Those for which there is room; one at least, for which a cluster that grows makes room."""
         asked = self.resources()
-        return max(1, sum(fits(asked, node) for node in self._alive() if node.problem is None))
+        places = sum(fits(asked, node) for node in self._alive() if node.problem is None)
+        return max(1, places // (environment().processes or 1))
 
     def nodes(self) -> list[Node]:
         """All that are alive; none where the cluster does not answer."""
@@ -94,12 +96,14 @@ class RayCluster(Executor):
     def order(self, store: RunStore, run: RunRecord, attempt: int, limit: float | None) -> Order:
         """All that a node needs to go on with the run."""
         store.folders.keep_facts(run.id)
+        processes = environment().processes or 1
         return Order(
             run_id=run.id,
             attempt=attempt,
             files=dict(needed(store, run)),
             limit=limit,
-            resources=self.resources(run.settings.all_gpus),
+            resources=self.resources(all_gpus=run.settings.all_gpus and processes == 1),
+            processes=processes,
             threads=os.environ.get("OMP_NUM_THREADS", ""),
             storage=environment().storage,
             trainer=self._trainer,
@@ -145,7 +149,8 @@ class ClusterRun:
         is_known: bool,
     ) -> None:
         self._cluster, self._store, self._run, self._limit = cluster, store, run, limit
-        self._budget, self._next_look = Budget(store), 0.0
+        self._budget = Budget(store)
+        self._charged: float | None = None  # time.monotonic(); what the visitor has paid for; None: it waits
         self._losses, self._is_asked_to_stop = 0, False
         self._is_doubtful = is_known
         self._begin(attempt, create=not is_known)
@@ -156,7 +161,7 @@ class ClusterRun:
         self._create, self._node, self._is_done = create, "", False
 
     def pull(self, after: int, into: Path) -> Pulled:
-        self._look_at_budget()
+        self._charge(CHARGED_SECONDS)
         stop = self._is_asked_to_stop
         asked = Pull(self._order, after, self._checkpoint, into, create=self._create, stop=stop)
         try:
@@ -171,6 +176,7 @@ class ClusterRun:
         events: list[Event] = []
         if news.node and not self._node:
             self._node, self._create, self._is_doubtful = news.node, False, False
+            self._charged = time.monotonic()
             events.append(Placed(self._order.attempt, news.node))
         for row in news.rows:
             with suppress(KeyError, TypeError, ValueError):  # it is none of those that are known here
@@ -184,6 +190,8 @@ class ClusterRun:
 
     def _again(self, why: str, folder: Path) -> Pulled:
         """Begin the next attempt from the newest checkpoint that is here, unless there were too many."""
+        self._charge()
+        self._charged = None
         with suppress(NoNews):
             self._cluster.connection.release(self._order)
         step = newest_step(folder)
@@ -199,15 +207,19 @@ class ClusterRun:
         self._begin(self._order.attempt + 1, create=True)
         return Pulled([*events, Placed(self._order.attempt, "")], 0, WAITS)
 
-    def _look_at_budget(self) -> None:
-        """Have the run stopped when its visitor has no time left."""
+    def _charge(self, least: float = 0.0) -> None:
+        """Have the visitor pay for the time on a node, and the run stopped when none is left.
+
+        Nothing happens before so many seconds are to be paid.
+        """
         now = time.monotonic()
-        if self._run.visitor is None or now < self._next_look:
+        if self._run.visitor is None or self._charged is None or now - self._charged < least:
             return
-        self._next_look = now + BUDGET_SECONDS
-        refused = self._budget.exhausted(self._run.visitor)
-        if refused and self._store.state(self._run.id) in STOPPABLE:
-            with suppress(StoreError):
+        with suppress(StoreError):  # a full disk takes it another time
+            self._store.spending.charge(self._run.visitor, "training", now - self._charged)
+            self._charged = now
+            refused = self._budget.exhausted(self._run.visitor)
+            if refused and self._store.state(self._run.id) in STOPPABLE:
                 self._store.append(self._run.id, Note(f"{refused} {RESUME}", "warning"), self._run.epoch)
                 self._store.ask_to_stop(self._run.id)
 
@@ -215,5 +227,6 @@ class ClusterRun:
         self._is_asked_to_stop = True
 
     def release(self) -> None:
+        self._charge()
         with suppress(NoNews):  # the actor ends by itself, later
             self._cluster.connection.release(self._order)

@@ -10,23 +10,28 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import TypedDict
 
+from cdvft_app.cluster.shared_run import SharedRuns
 from cdvft_app.cluster.travel import (
     MAX_CHECKPOINT,
     PACKED,
     PIECE,
     STORED,
+    Order,
     fetch_stored,
     inside,
+    own_folder,
     pack,
+    remove_stored,
     store_checkpoint,
     unpack,
 )
@@ -38,11 +43,10 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import checkpoints, children
 from cdvft_app.training.checkpoints import CHECKPOINTS
-from cdvft_app.training.executors import KEPT_CHECKPOINTS, LocalProcesses, supervise
+from cdvft_app.training.executors import KEPT_CHECKPOINTS, LocalProcesses, train_to_end
 from cdvft_app.training.run import ERROR_FILE
 
 MAX_ROWS = 300  # at a time
-HOLDER = "holder"  # in a run's folder on the node: the process whose it is
 LOOK_SECONDS = 0.05  # between two looks for something new
 KEPT_SECONDS = 24 * 3600.0  # so long a run that ended waits for somebody to take what it learned
 AT_THE_END = (ADAPTER, predictions.FILE, predictions.ANSWERS_FILE, ERROR_FILE)
@@ -74,25 +78,24 @@ class NodeRun:
     """One attempt of one run: an actor of Ray, which calls its methods in several threads.
 
     Args:
-        run_id: of the run.
-        attempt: number of it.
-        threads: for OMP_NUM_THREADS; "": as Ray has it for the processors that the run asked for.
-        storage: takes checkpoints that are too large to travel; "": nothing does.
-        trainer: a `Train` by its name.
+        order: of it; its files are written later.
+        refused: ids of the nodes that may not train.
     """
 
-    def __init__(self, run_id: str, attempt: int, threads: str, storage: str, trainer: str) -> None:
+    def __init__(self, order: Order, refused: Sequence[str] = ()) -> None:
         children.import_nothing()
-        if threads:
-            os.environ["OMP_NUM_THREADS"] = threads
-        self._id, self._trainer = run_id, trainer
-        self._storage = storage and f"{storage.rstrip('/')}/{run_id}/{attempt}"
-        self._root = _own_folder(f"{run_id}-{attempt}")
-        self._folder = self._root / "runs" / run_id
+        if order.threads:
+            os.environ["OMP_NUM_THREADS"] = order.threads
+        self._id = order.run_id
+        self._executor = SharedRuns(order, refused) if order.processes > 1 else LocalProcesses(order.trainer)
+        self._storage = order.storage and f"{order.storage.rstrip('/')}/{order.run_id}/{order.attempt}"
+        self._root = own_folder(order.name)
+        self._folder = self._root / "runs" / order.run_id
         self._lock = threading.Lock()
         self._store: RunStore | None = None
         self._epoch = 0
         self._checkpoint, self._packs = "", list[Path]()  # the newest, and those that can be read
+        self._stored = ""  # where the one is that does not travel
         self._said: set[str] = set()
         self._has_ended = False
         self._asked = time.monotonic()
@@ -127,16 +130,11 @@ class NodeRun:
             known = checkpoints.newest(self._folder / CHECKPOINTS)[0]
             self._checkpoint = known.name if known else ""
             self._store, self._epoch = store, run.epoch
-        for work in (self._keep_checkpoints, self._train):
-            threading.Thread(target=work, args=(store, run, limit), daemon=True).start()
+        for work in (self._keep_checkpoints, partial(self._train, store, run, limit)):
+            threading.Thread(target=work, daemon=True).start()
 
     def _train(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
-        try:
-            outcome = supervise(store, run, LocalProcesses(self._trainer), limit)
-        except Exception as error:
-            outcome = "failed", str(error)
-        with suppress(LeaseLost):  # it has told its end
-            store.set_state(run.id, *outcome, epoch=run.epoch)
+        train_to_end(store, run, self._executor, limit)
         with suppress(OSError):
             self._look_for_checkpoint()
         self._has_ended = True
@@ -145,7 +143,7 @@ class NodeRun:
         self.remove()
         os._exit(0)
 
-    def _keep_checkpoints(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
+    def _keep_checkpoints(self) -> None:
         while not self._has_ended:
             with suppress(OSError):  # the trainer has removed it meanwhile
                 self._look_for_checkpoint()
@@ -162,23 +160,26 @@ class NodeRun:
             if not found or found[-1].name == self._checkpoint:
                 return
             newest = found[-1]
-            packed = self._packed(newest.name)
-            pack(newest, packed)
-            size = packed.stat().st_size
-            if size > MAX_CHECKPOINT and not self._storage:
+            packed, size = self._packed(newest.name), _size(newest)
+            if size <= MAX_CHECKPOINT:
+                pack(newest, packed)
+                self._packs.append(packed)
+            elif self._storage:
+                self._store_checkpoint(newest, packed, size)
+            else:
                 self._say(NOT_TAKEN.format(size=size / 1e6), "warning")
-                packed.unlink()
-            elif size > MAX_CHECKPOINT:
-                try:
-                    store_checkpoint(packed, checkpoints.step(newest), self._storage, self._folder)
-                    self._say(STORED_THERE.format(size=size / 1e6))
-                except Exception as error:  # whatever the storage's own package raises
-                    self._say(NOT_STORED.format(str(error)[:200]), "warning")
-                packed.unlink()
             self._checkpoint = newest.name
-            self._packs.append(packed)
             while len(self._packs) > KEPT_CHECKPOINTS:  # one of them may just be read
                 self._packs.pop(0).unlink(missing_ok=True)
+
+    def _store_checkpoint(self, newest: Path, packed: Path, size: int) -> None:
+        pack(newest, packed)
+        try:
+            self._stored = store_checkpoint(packed, checkpoints.step(newest), self._storage, self._folder)
+            self._say(STORED_THERE.format(size=size / 1e6))
+        except Exception as error:  # whatever the storage's own package raises
+            self._say(NOT_STORED.format(str(error)[:200]), "warning")
+        packed.unlink()
 
     def _packed(self, checkpoint: str) -> Path:
         return self._root / "outgoing" / f"{checkpoint}{PACKED}"
@@ -250,20 +251,12 @@ class NodeRun:
         return None
 
     def remove(self) -> None:
-        """What it learned has been taken: nothing of it stays on the node."""
+        """What it learned has been taken: nothing stays on the node, nor in the storage once it finished."""
+        if self._stored and self._store is not None and self._store.state(self._id) == "finished":
+            remove_stored(self._stored)
         shutil.rmtree(self._root, ignore_errors=True)
 
 
-def _own_folder(name: str) -> Path:
-    """A new folder for this process alone; those of processes that were killed go, with what is in them."""
-    home = Path(tempfile.gettempdir(), f"cdvft-cluster-{os.getuid() if hasattr(os, 'getuid') else ''}")
-    home.mkdir(mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and home.lstat().st_uid != os.getuid():
-        raise PermissionError(f"{home} is somebody else's on this node; remove it.")
-    for left in home.iterdir():
-        with suppress(OSError):
-            if left.name == name or processes.alive((left / HOLDER).read_text()) is False:
-                shutil.rmtree(left, ignore_errors=True)
-    (home / name).mkdir(mode=0o700)
-    (home / name / HOLDER).write_text(processes.this_process())
-    return home / name
+def _size(folder: Path) -> int:
+    """Bytes of its files; packed they are as many."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""What of a run travels between the page and the node that trains it, and where large checkpoints lie."""
+"""What of a run travels between the page and the nodes that train it, and where large checkpoints lie."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cdvft_app.catalog.uploaded import ROWS
 from cdvft_app.settings.environment import data_folder
+from cdvft_app.store import processes
 from cdvft_app.store.folders import FACTS
 from cdvft_app.store.history_file import OF_THE_OWNER
 from cdvft_app.store.records import RunRecord
@@ -22,6 +25,7 @@ from cdvft_app.training import checkpoints
 from cdvft_app.training.checkpoints import CHECKPOINTS
 
 PACKED = ".zip"
+HOLDER = "holder"  # in a run's folder on the node: the process whose it is
 PIECE = 64 * 1024  # bytes; Ray puts into its object store what has more than 100 KiB
 STORED = f"{CHECKPOINTS}/stored.json"
 """Says which checkpoint lies in CDVFT_STORAGE, and where."""
@@ -32,6 +36,38 @@ COMES_BACK = re.compile(
     r"|predictions\.safetensors|written_answers\.jsonl|error\.txt",
     re.ASCII,
 )
+
+
+@dataclass(frozen=True)
+class Order:
+    """One attempt of a run, and all that a node needs to train it.
+
+    Args:
+        run_id: of the run.
+        attempt: number of it.
+        files: names in the node's RUNS_DIR, each with the file or folder here, or a text.
+        limit: seconds after which it fails there, with a checkpoint.
+        resources: what each of its processes asks of a node: CPU, GPU, and the cluster's own.
+        processes: that share its batches, on as many nodes as it takes.
+        threads: for OMP_NUM_THREADS; "": as many as it asks processors.
+        storage: takes checkpoints that are too large to travel.
+        trainer: a `Train` by its name.
+    """
+
+    run_id: str
+    attempt: int
+    files: Mapping[str, Path | str]
+    limit: float | None
+    resources: Mapping[str, float]
+    processes: int
+    threads: str
+    storage: str
+    trainer: str
+
+    @property
+    def name(self) -> str:
+        """Of its actor."""
+        return f"{self.run_id}-{self.attempt}"
 
 
 def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
@@ -65,8 +101,10 @@ def stored_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def store_checkpoint(packed: Path, step: int, storage: str, folder: Path) -> None:
+def store_checkpoint(packed: Path, step: int, storage: str, folder: Path) -> str:
     """Put a packed checkpoint into the storage in the place of the one before, and write down where it is.
+
+    Returns its address.
 
     Raises:
         Exception: whatever the storage's own package raises.
@@ -82,8 +120,17 @@ def store_checkpoint(packed: Path, step: int, storage: str, folder: Path) -> Non
     unfinished.write_text(json.dumps({"step": step, "address": address}), encoding="utf-8")
     os.replace(unfinished, folder / STORED)
     if before is not None:
-        with suppress(Exception):  # one too many does no harm
-            files.rm_file(fsspec.core.url_to_fs(before["address"])[1])
+        remove_stored(before["address"])
+    return address
+
+
+def remove_stored(address: str) -> None:
+    """Remove a checkpoint from the storage, if it can be reached: one too many does no harm."""
+    import fsspec
+
+    with suppress(Exception):
+        files, path = fsspec.core.url_to_fs(address)
+        files.rm_file(path)
 
 
 def fetch_stored(folder: Path) -> None:
@@ -103,11 +150,11 @@ def fetch_stored(folder: Path) -> None:
     unpack(packed)
 
 
-def pack(source: Path, packed: Path) -> None:
-    """A folder as a zip."""
+def pack(source: Path, packed: Path, of: Sequence[str] = (".",)) -> None:
+    """A folder as a zip, or what lies in these of its folders."""
     packed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted(source.rglob("*")):
+        for path in sorted(path for one in of for path in (source / one).rglob("*")):
             if path.is_file():
                 archive.write(path, path.relative_to(source))
 
@@ -117,6 +164,7 @@ def unpack(packed: Path) -> None:
     folder = packed.with_suffix("")
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()  # a folder may be empty
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(unfinished)  # no member leads out of it: zipfile sees to that
     shutil.rmtree(folder, ignore_errors=True)
@@ -134,3 +182,24 @@ def inside(folder: Path, name: str) -> Path:
     if not place.is_relative_to(folder.resolve()):
         raise ValueError(f"{name[:80]!r} leads out of the run's folder")
     return place
+
+
+def own_folder(name: str) -> Path:
+    """A new folder for this process alone; those of processes that were killed go, with what is in them."""
+    home = Path(tempfile.gettempdir(), f"cdvft-cluster-{os.getuid() if hasattr(os, 'getuid') else ''}")
+    home.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and home.lstat().st_uid != os.getuid():
+        raise PermissionError(f"{home} is somebody else's on this node; remove it.")
+    for left in home.iterdir():
+        with suppress(OSError):
+            if left.name == name or processes.alive((left / HOLDER).read_text()) is False:
+                shutil.rmtree(left, ignore_errors=True)
+    (home / name).mkdir(mode=0o700)
+    (home / name / HOLDER).write_text(processes.this_process())
+    return home / name
+
+
+def cause(error: Exception) -> str:
+    """The last line of what Ray says of an error, which names its cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

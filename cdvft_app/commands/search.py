@@ -1,4 +1,4 @@
-"""`python -m cdvft_app search`: find settings on validation rows, trial by trial, in this terminal.
+"""`python -m cdvft_app search`: find settings on validation rows, trial by trial, here or on a cluster.
 
 Trials are runs of one group in the history, so the page shows them too. The same command again goes on where
 the search was cut off; of one that has ended it prints what was found.
@@ -20,6 +20,7 @@ from cdvft_app.commands.options import (
     OPTIONS,
     Answer,
     Clean,
+    Cluster,
     EvaluationFile,
     File,
     Label,
@@ -27,7 +28,7 @@ from cdvft_app.commands.options import (
     Text,
     with_sizes,
 )
-from cdvft_app.commands.train import ProgressBar, race_base
+from cdvft_app.commands.train import ProgressBar, race_base, trainer
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import write_run
 from cdvft_app.prediction import admitted
@@ -38,7 +39,6 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
-from cdvft_app.training.run import run_here
 
 LOOKED_THROUGH = 50  # groups of trials, for a search that was cut off
 
@@ -84,6 +84,7 @@ def search(
     seed: Annotated[int | None, typer.Option(help="Of the trials' runs and of what is proposed.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was searched before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+    cluster: Cluster = None,
 ) -> None:
     """Find rates and sizes for a recipe, or for --data of your own, by the loss on held-out training rows.
 
@@ -114,7 +115,7 @@ def search(
     for plan in plans:
         admitted(plan, store, environment().max_run_seconds)  # before the first one begins
     group_id = None if again else _begun(store, request)
-    group_id, stopped = _run_all(store, request, group_id, f"Search: {plans[0].title}")
+    group_id, stopped = _run_all(store, request, group_id, f"Search: {plans[0].title}", cluster)
     _print_results(store, group_id, as_json)
     raise typer.Exit(STOPPED if stopped else FINISHED)
 
@@ -128,8 +129,11 @@ def _begun(store: RunStore, request: SearchRequest) -> str | None:
     return None
 
 
-def _run_all(store: RunStore, request: SearchRequest, group_id: str | None, title: str) -> tuple[str, bool]:
+def _run_all(
+    store: RunStore, request: SearchRequest, group_id: str | None, title: str, cluster: str | None
+) -> tuple[str, bool]:
     """Train until every method has had its budget; returns the group, and whether somebody stopped it."""
+    train = trainer(store, cluster)
     while True:
         run = _next_run(store, request, group_id, title)
         if run is None:
@@ -138,7 +142,7 @@ def _run_all(store: RunStore, request: SearchRequest, group_id: str | None, titl
         group_id = run.group_id
         try:
             with ProgressBar() as bar:
-                ended = run_here(store, lambda _, run=run: run, bar.listen)  # type: ignore[misc]
+                ended = train(lambda _, run=run: run, bar.listen)  # type: ignore[misc]
         except KeyboardInterrupt:
             _print_status("Interrupted; the same command goes on.")
             raise typer.Exit(STOPPED) from None

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -201,7 +202,28 @@ def on_cluster(address: str) -> RayCluster:
         raise InvalidChoice(str(error)) from None
 
 
-def _run(take: Callable[[RunStore], RunRecord], as_json: bool, cluster: str | None) -> None:
+Take = Callable[[RunStore], RunRecord]
+
+
+def trainer(store: RunStore, cluster: str | None) -> Callable[[Take, Callable[[Event], None]], RunRecord]:
+    """What trains a run, here or on the cluster, and returns it as it ended; both as for `run_here`.
+
+    The function raises KeyboardInterrupt where somebody asked to stop before the run began.
+    """
+    if not cluster:
+        return partial(run_here, store)
+    executor = on_cluster(cluster)
+
+    def train_there(take: Take, listen: Callable[[Event], None]) -> RunRecord:
+        ended = run_there(store, [take], executor, lambda run, event: listen(event))
+        if not ended:
+            raise KeyboardInterrupt
+        return ended[0]
+
+    return train_there
+
+
+def _run(take: Take, as_json: bool, cluster: str | None) -> None:
     if rank() > 0:
         run_as_worker()
         return
@@ -213,10 +235,7 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool, cluster: str | No
     store = RunStore.default()
     try:
         with ProgressBar() as bar:
-            if cluster:
-                (run,) = run_there(store, [take], on_cluster(cluster), lambda run, event: bar.listen(event))
-            else:
-                run = run_here(store, take, bar.listen)
+            run = trainer(store, cluster)(take, bar.listen)
     except KeyboardInterrupt:
         went_on = "It goes on on the cluster; `resume --cluster` follows it." if cluster else INTERRUPTED
         typer.echo(went_on, err=True)

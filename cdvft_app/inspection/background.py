@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -43,7 +44,10 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
     store = RunStore(root)
 
     def answer(question: str, arguments: dict[str, Any]) -> Any:
-        return QUESTIONS[question](sources.find(store, arguments.pop("run_id")), **arguments)
+        source = sources.find(store, arguments.pop("run_id"))
+        if arguments.get("beside") is not None:
+            arguments["beside"] = sources.find(store, arguments["beside"])
+        return QUESTIONS[question](source, **arguments)
 
     return answer
 
@@ -102,6 +106,38 @@ def _typed(source: Source, module: str, text: object) -> Any:
     return frozen.text_inputs(source, module, text)
 
 
+def _effects(source: Source, first: int) -> Any:
+    from cdvft_app.inspection import effects
+
+    run = effects.require_finished(source)
+    if first == 0 and (known := effects.kept(run)):
+        return known
+    opened = effects.opened(run)
+    found = effects.effects(opened, first)
+    if found["next"] is None:
+        effects.keep(run, effects.effects(opened, seconds=math.inf))
+    return found
+
+
+def _seeds(source: Source, first: int) -> Any:
+    from cdvft_app.inspection import effects
+
+    return effects.seeds(effects.require_finished(source), first)
+
+
+def _together(source: Source, module: str, beside: Source | None) -> Any:
+    from cdvft_app.inspection import effects
+
+    return effects.together(effects.opened(source, *([beside] if beside else [])), module)
+
+
+def _walk(source: Source, module: str, text: object, image: object) -> Any:
+    from cdvft_app.inspection import effects, frozen
+
+    given = frozen.image(source, image) if text is None else frozen.checked_text(text)
+    return effects.walk(effects.opened(source), module, given)
+
+
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "dense": _dense,
     "singular": _singular,
@@ -111,4 +147,8 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "images": _images,
     "patches": _patches,
     "typed": _typed,
+    "effects": _effects,
+    "seeds": _seeds,
+    "together": _together,
+    "walk": _walk,
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as pictures
@@ -52,17 +53,27 @@ def text_inputs(source: Source, module: str, text: object) -> LayerInputs:
         Unavailable: the text cannot be used, or the model is not on this machine; says why.
         Busy: others use the model.
     """
+    checked = checked_text(text)
+    with backbone(source) as loaded:
+        if not isinstance(loaded, TextBackbone):
+            raise Unavailable("This run is about images; choose one of its pictures.")
+        encoded = loaded.tokenizer(checked, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        x, y = run(loaded.model, [module], dict(encoded))[module]
+        tokens = loaded.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
+    return layer_inputs(list(tokens), x.numpy(), y.norm(dim=-1).tolist())
+
+
+def checked_text(text: object) -> str:
+    """What somebody typed, without space around it.
+
+    Raises:
+        Unavailable: it is no text, empty or too long.
+    """
     if not isinstance(text, str) or not text.strip():
         raise Unavailable("Type a few words first.")
     if len(text) > MAX_CHARACTERS:
         raise Unavailable(f"The text has {len(text)} characters; at most {MAX_CHARACTERS} are taken.")
-    with backbone(source) as loaded:
-        if not isinstance(loaded, TextBackbone):
-            raise Unavailable("This run is about images; choose one of its pictures.")
-        encoded = loaded.tokenizer(text.strip(), truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-        x, y = run(loaded.model, [module], dict(encoded))[module]
-        tokens = loaded.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
-    return layer_inputs(list(tokens), x.numpy(), y.norm(dim=-1).tolist())
+    return text.strip()
 
 
 def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:
@@ -194,15 +205,29 @@ def patch_inputs(source: Source, module: str, index: object) -> LayerInputs:
         Busy: others use the model.
     """
     with backbone(source) as loaded:
-        grid, examples = _grid(loaded), _examples(source)
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(examples):
-            raise Unavailable(f"There is no image {str(index)[:20]!r}; choose one of {len(examples)}.")
+        grid, example = _grid(loaded), _example(source, index)
         assert isinstance(loaded, ImageBackbone)
-        pixels = normalized(loaded.mean, loaded.std)(examples[index].pixels)
+        pixels = normalized(loaded.mean, loaded.std)(example.pixels)
         x, y = run(loaded.model, [module], {"x": pixels[None]})[module]
     if x.dim() != 2 or len(x) != len(grid.names):
         raise Unavailable("This layer does not work patch by patch, so there is no single one to follow.")
     return layer_inputs(grid.names, x.numpy(), y.norm(dim=-1).tolist())
+
+
+def image(source: Source, index: object) -> np.ndarray:
+    """One of `images` by its index, (size, size, 3) uint8.
+
+    Raises:
+        Unavailable: there is no such image.
+    """
+    return _example(source, index).pixels.permute(1, 2, 0).numpy()
+
+
+def _example(source: Source, index: object) -> Example:
+    examples = _examples(source)
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(examples):
+        raise Unavailable(f"There is no image {str(index)[:20]!r}; choose one of {len(examples)}.")
+    return examples[index]
 
 
 def _grid(loaded: object) -> Grid:
@@ -218,7 +243,8 @@ def _grid(loaded: object) -> Grid:
 
 def _examples(source: Source) -> tuple[Example, ...]:
     plan = catalog.resolve(source.settings)
-    assert plan.settings.image_size is not None  # as every complete plan of an image model has it
+    if plan.settings.image_size is None:
+        raise Unavailable("This run is about texts; type one.")
     return _read_examples(plan.dataset, plan.settings.image_size)
 
 

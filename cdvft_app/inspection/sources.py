@@ -3,31 +3,41 @@
 A recorded run is two files that benchmarks/record_factors.py writes: <key>.json with its settings, losses,
 steps and numbers, and <key>.safetensors with its vectors in float16, keyed "<step>/<module>/<vector>" (those
 that never change at the last step only; zeros as empty arrays), and its updates' singular values, keyed
-"singular/<module>".
+"singular/<module>". What inspection/effects.py computes of the race that ships with the program is in
+effects.json.gz.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from safetensors import safe_open
 
 from cdvft_app import ASSETS
 from cdvft_app.methods import ADAPTERS, labels
-from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
+from cdvft_app.payloads.factors import (
+    Effects,
+    Overview,
+    SingularValues,
+    SourceFacts,
+    Together,
+    WalkAnswers,
+)
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 
 RECORDED = ASSETS / "recorded_factors"
+EFFECTS = "effects.json.gz"
 MAX_RACES = 20
 MAX_LOSSES = 800
 
@@ -168,6 +178,34 @@ class RecordedRun:
             "norm": next(one["norm"] for one in self.recording["numbers"] if one["module"] == module),
         }
 
+    def effects(self) -> Effects | None:
+        """What `effects.effects` computed; None for a run that is not of the race that ships with this."""
+        known: dict[str, Any] | None = _effects()["effects"].get(self.key)
+        seeds = _effects()["seeds"].get(self.key, {"sentence": ""})
+        return cast(Effects, known | {"seeds": seeds["sentence"]}) if known else None
+
+    def first(self) -> str | None:
+        """The layer whose change has the largest effect; None where that is not recorded."""
+        known = self.effects()
+        return max(known["layers"], key=lambda one: one["ratio"][1])["module"] if known else None
+
+    def together(self, module: str, other: Source | None) -> Together | None:
+        """What `effects.together` computed; None where it is not recorded."""
+        if other is None:
+            return _effects()["together"].get(self.key, {}).get(module)
+        if not isinstance(other, RecordedRun):
+            return None
+        known: dict[str, Any] = _effects()["together"]
+        if module in (found := known.get(f"{self.key} {other.key}", {})):
+            return found[module]
+        turned = known.get(f"{other.key} {self.key}", {}).get(module)
+        return turned and _turned(turned)
+
+    def walk(self, module: str, text: object) -> WalkAnswers | None:
+        """What `effects.walk` computed; None where it is not recorded."""
+        known = _effects()["walk"].get(self.key, {}).get(module, {})
+        return known.get(text) if isinstance(text, str) else None
+
     def _vectors(self) -> Any:
         return safe_open(RECORDED / f"{self.key}.safetensors", framework="numpy")
 
@@ -175,6 +213,26 @@ class RecordedRun:
 @lru_cache
 def _recording(key: str) -> dict[str, Any]:
     return json.loads((RECORDED / f"{key}.json").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def _effects() -> dict[str, Any]:
+    """{"effects", "seeds": {key}, "together": {key, or two: {module}}, "walk": {key: {module: {text}}}}."""
+    return json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
+
+
+def _turned(found: Together) -> Together:
+    """With the two runs in the other order."""
+    return {
+        **found,
+        "alone": found["alone"][::-1],
+        "common": found["common"][::-1],
+        "directions": [
+            {**one, "shares": one["shares"][::-1], "common": one["common"][::-1]}
+            for one in found["directions"]
+        ],
+        "examples": [{**one, "answers": one["answers"][::-1]} for one in found["examples"]],
+    }
 
 
 @lru_cache

@@ -68,12 +68,16 @@ class Layer(Module):
 
 
 class OpenedRun(InspectedRun):
-    """Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known."""
+    """Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known.
+
+    `first` is the layer to show first, where that is known without computing.
+    """
 
     losses: list[list[float]]
     steps: list[int]
     layers: list[Layer]
     weights: dict[str, float] | None
+    first: str | None
     kind: Literal["text", "image"]
 
 
@@ -164,3 +168,108 @@ class LayerInputs(TypedDict):
     width: int
     data: str
     output_norms: list[float]
+
+
+class Answered(TypedDict):
+    """How many held-out rows are right (None: they are numbers) and the loss; `lost` and `gained` are those
+    that the whole change alone gets right, or wrong."""
+
+    right: int | None
+    loss: float
+    lost: int
+    gained: int
+
+
+class LayerEffect(TypedDict):
+    """What a change does to a layer's real inputs.
+
+    `ratio` are quartiles of ||dW x|| / ||W x|| over tokens, `common` is the part of the effect that all of
+    them have in common, `used` the part of ||dW||^2 along the `directions`, of `width`, where inputs lie.
+    """
+
+    module: str
+    ratio: list[float]
+    common: float
+    used: float
+    directions: int
+    width: int
+    without: Answered
+
+
+class Effects(TypedDict):
+    """Of some layers; `next` is the index of the first that is left, and `sentence` comes with the last.
+
+    `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change.
+    `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it.
+    """
+
+    layers: list[LayerEffect]
+    next: int | None
+    unit: Literal["tokens", "patches"]
+    tokens: int
+    rows: int
+    trained: Answered
+    off: Answered
+    shifts: Answered
+    sentence: str
+    seeds: str | None
+
+
+class EffectSummary(TypedDict):
+    """Medians over a run's layers, and the rows that are lost when it is switched off."""
+
+    seed: int
+    ratio: float
+    common: float
+    lost: int | None
+
+
+class SeedEffects(TypedDict):
+    """A run, and others that differ in their seed alone; `next` is the index of the first that is left."""
+
+    summaries: list[EffectSummary]
+    next: int | None
+    sentence: str
+
+
+class Direction(TypedDict):
+    """By run: the share of its effect along a direction, and the part of that which is common to all tokens;
+    `cosine` is between the two runs' effects along it, `tokens` are those that it moves most."""
+
+    shares: list[float]
+    common: list[float]
+    cosine: float | None
+    tokens: list[str]
+
+
+class ExampleAnswers(TypedDict):
+    """A held-out row and its right answer.
+
+    `answers[run][set]` is [place in `labels`, probability]; bit k of `set` says that direction k is off. The
+    last two are without the layer's change, and without all changes.
+    """
+
+    text: str | None
+    picture: str | None
+    right: str
+    labels: list[str]
+    answers: list[list[tuple[int, float | None]]]
+
+
+class Together(TypedDict):
+    """A layer of one run, or of two: cosines of the updates and of their effects, with and without what is
+    common to all tokens, the part of each that is outside the other's, and what they do along directions."""
+
+    updates: float | None
+    effects: float | None
+    centred: float | None
+    alone: list[float]
+    common: list[float]
+    directions: list[Direction]
+    examples: list[ExampleAnswers]
+
+
+class WalkAnswers(TypedDict):
+    """Answers with their probability: as trained, without one layer's change, and without any."""
+
+    answers: list[tuple[str, float | None]]

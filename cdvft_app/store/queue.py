@@ -16,7 +16,7 @@ from cdvft_app.store import states
 from cdvft_app.store.database import Database
 from cdvft_app.store.owners import owned_by
 from cdvft_app.store.processes import moment, seconds_between
-from cdvft_app.store.records import JOB, LENT, json_object
+from cdvft_app.store.records import JOB, LENT, NODE, json_object
 
 KEPT_DAYS = 31
 
@@ -85,14 +85,15 @@ def charge(
 def taken(run: sqlite3.Row, now: float) -> tuple[float, float]:
     """Seconds since an active run was taken from the queue, and for how many of them it is charged.
 
-    None of a run that does not keep this machine busy: as a Job, or between two slices, whose seconds
-    `training/slices.py` charges. A dead program's lease has ended before.
+    None of a run that does not keep this machine busy: as a Job, between two slices, or while it waits for a
+    node of a cluster; `training/slices.py` and `cluster/executor.py` charge what such runs take. A dead
+    program's lease has ended before.
     """
     seconds = seconds_between(run["began"], moment())
     leased = seconds_between(run["began"], run["leased"])
     if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
         seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
-    elsewhere = {JOB, LENT} & json_object(run["result"]).keys()
+    elsewhere = {JOB, LENT, NODE} & json_object(run["result"]).keys()
     return seconds, 0.0 if elsewhere else max(0.0, min(seconds, leased))
 
 

@@ -176,6 +176,10 @@ class RunStore:
         """The runs that ended as they should, the latest first."""
         return self._seen("state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
+    def interrupted(self) -> list[RunRecord]:
+        """The runs that ended with the program that trained or followed them, the latest first."""
+        return self._seen("state = 'interrupted' ORDER BY number DESC")
+
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for; one whose group is damaged is alone."""
         wanted = possible_id(group_id)

@@ -34,15 +34,18 @@ def launcher(count: int) -> list[str]:
 
 def lead(run: RunRecord, folder: Path) -> None:
     """Tell the other processes, which `follow`, what to train; the first one calls it before it trains."""
-    _broadcast((run.settings.model_dump(), str(folder), run.step > 0))
+    broadcast((run.settings.model_dump(), str(folder), run.step > 0))
 
 
-def follow(should_stop: Callable[[], Halt], trainer: str) -> None:
-    """Do the share of a process that is not the first in the first one's run."""
-    settings, folder, resume = _broadcast(None)
+def follow(should_stop: Callable[[], Halt], trainer: str, folder: Path | None = None) -> None:
+    """Do the share of a process that is not the first in the first one's run.
+
+    `folder` is the run's for this process; None: it shares the first one's disk.
+    """
+    settings, shared, resume = broadcast(None)
     train = pkgutil.resolve_name(trainer)
     with suppress(TrainingStopped, TrainingPaused):
-        train(RunSettings(**settings), lambda event: None, should_stop, Path(folder), resume)
+        train(RunSettings(**settings), lambda event: None, should_stop, folder or Path(shared), resume)
     disconnect()
 
 
@@ -54,7 +57,7 @@ def disconnect() -> None:
         PartialState().destroy_process_group()
 
 
-def _broadcast(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """The first process's `value`, in every process."""
     if processes() == 1:
         return value

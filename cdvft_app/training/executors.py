@@ -12,6 +12,7 @@ A place on another machine spools a run's events there, and `RemoteExecution` br
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from typing import ClassVar, Literal, Protocol
 import psutil
 
 from cdvft_app.events import Done, Event, Note, Preparing
+from cdvft_app.search import study
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.leases import interruption
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
@@ -58,6 +60,9 @@ DID_NOT_STOP = "It did not stop when asked and was ended. What it had at its las
 SAYING_SECONDS = 30.0  # between two words of one that waits for its machine
 MAX_EVENTS = 100_000  # of a run on another machine, which whoever has that could fill with anything
 MAX_REFUSALS = 3
+
+
+log = logging.getLogger(__name__)
 
 
 class Execution(Protocol):
@@ -171,6 +176,42 @@ def supervise(
                     execution.stop()
                     return overdue
         return "failed", execution.reason()
+
+
+def train_to_end(
+    store: RunStore,
+    run: RunRecord,
+    executor: Executor,
+    limit: float | None = None,
+    closing: Callable[[], bool] = lambda: False,
+) -> None:
+    """`supervise` a claimed run, and keep how it ended, whatever becomes of the work."""
+    try:
+        outcome = supervise(store, run, executor, limit, closing)
+    except Exception as error:  # such as no process to be had, or a hub that refuses it, in a sentence
+        if not executor.is_owners:
+            log.exception("A run could not be trained.", extra={"run_id": run.id})
+        outcome = "failed", str(error)
+    settle(store, run, outcome, closing)
+
+
+def settle(
+    store: RunStore, run: RunRecord, outcome: Outcome, closing: Callable[[], bool] = lambda: False
+) -> None:
+    """Try until the disk takes a run's end; meanwhile it is shown, so that no dead run looks alive."""
+    state, reason = outcome
+    while True:
+        try:
+            store.set_state(run.id, state, reason, epoch=run.epoch)
+            break
+        except LeaseLost:
+            break  # it has told its end
+        except StoreError as refused:
+            store.show_end(run.id, state, reason if str(refused) in reason else f"{reason} {refused}")
+        if closing():
+            break
+        time.sleep(POLL_SECONDS)
+    store.forget_end(run.id)
 
 
 class _Watch:
@@ -337,6 +378,7 @@ class RemoteExecution:
         self._last = self._events = self._refusals = 0
         self._looked = self._said = 0.0  # time.monotonic()
         self._notes = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
+        self._pruning = study.Pruning(store, run)  # which knows the search's other trials
         self._done: Done | None = None
         self._cancelled = False
         self._reason = ""
@@ -359,7 +401,7 @@ class RemoteExecution:
             return True
 
     def _look(self) -> bool:
-        if self._store.state(self._run.id) == "stopping":
+        if self._pruning.is_pruned or self._store.state(self._run.id) == "stopping":
             self._cancel()
         folder = self._store.make_folder(self._run.id)
         pulled = self._remote.pull(self._last, folder / INCOMING)
@@ -401,6 +443,8 @@ class RemoteExecution:
             self._events += 1
             if self._events <= MAX_EVENTS:
                 self._append(event)
+            if not self._pruning.is_pruned and (given_up := self._pruning.see(event)):
+                self._append(given_up)
         self._last = pulled.last
 
     def _say(self, saying: str) -> None:

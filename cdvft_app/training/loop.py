@@ -8,13 +8,14 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from accelerate.utils import parse_flag_from_env
+from accelerate.utils import gather_object, parse_flag_from_env
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
@@ -317,6 +318,18 @@ class RaceTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save and self.model is not None and output_dir is not None:
             trainable.save(self.model, Path(output_dir))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """The first process writes all before it seals the checkpoint: others may have other disks."""
+        if self.args.world_size == 1:
+            super()._save_rng_state(output_dir)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            super()._save_rng_state(folder)
+            own = [(file.name, file.read_bytes()) for file in Path(folder).iterdir()]
+        for name, content in gather_object(own):
+            if self.args.should_save:
+                Path(output_dir, name).write_bytes(content)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         model = self.model if model is None else model

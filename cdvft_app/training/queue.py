@@ -22,12 +22,12 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import replication, rows
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
+from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STOPPABLE
 from cdvft_app.training import calibration, webhook
-from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, supervise
-from cdvft_app.training.run import Outcome, stop_signals
+from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, settle, train_to_end
+from cdvft_app.training.run import stop_signals
 from cdvft_app.training.slices import Slices
 
 MAX_REMOTE = 16  # each costs a thread, and a question to the hub every few seconds
@@ -298,24 +298,23 @@ class RunQueue:
     def _run(self, run: RunRecord, executor: Executor | None = None) -> None:
         """Train a run that was taken from the queue, if its visitor has time left; or follow a remote one."""
         executor = executor or self.executor
-        try:
-            if not executor.is_owners and (refused := self.budget.exhausted(run.visitor)):
-                self._settle(run, ("interrupted", refused))
-                return
-            limit = None if executor.is_owners else self._limit(run)
-            outcome = supervise(self._store, run, executor, limit, self._closing.is_set)
-        except Exception as error:  # such as no process to be had, or a hub that refuses it, in a sentence
-            if not executor.is_owners:
-                log.exception("A run could not be trained.", extra={"run_id": run.id})
-            outcome = "failed", str(error)
-        self._end(run, outcome)
+        refused, limit = None, None
+        if not executor.is_owners:
+            try:
+                refused, limit = self.budget.exhausted(run.visitor), self._limit(run)
+            except StoreError as error:  # nobody can tell whether there is time left
+                refused = str(error)
+        if refused:
+            settle(self._store, run, ("interrupted", refused), self._closing.is_set)
+            return
+        train_to_end(self._store, run, executor, limit, self._closing.is_set)
+        self._end(run)
 
     def _follow(self, run: RunRecord, executor: Executor) -> None:
         """Bring what a run tells on another machine into the store, beside the queue."""
         threading.Thread(target=self._run, args=(run, executor), name="remote", daemon=True).start()
 
-    def _end(self, run: RunRecord, outcome: Outcome) -> None:
-        self._settle(run, outcome)
+    def _end(self, run: RunRecord) -> None:
         if run.sweep:
             self._advance(run.group_id)
         log.info("A run ended.", extra={"run_id": run.id, "state": self._store.state(run.id)})
@@ -350,22 +349,6 @@ class RunQueue:
         """Seconds that the run may take: by the server's limit, and by what its visitor has left."""
         limits = [one for one in (self.max_seconds, self.budget.left(run.visitor)) if one is not None]
         return min(limits, default=None)
-
-    def _settle(self, run: RunRecord, outcome: Outcome) -> None:
-        """Try until the disk takes it; meanwhile it is shown, so that no dead run looks alive."""
-        while True:
-            try:
-                self._store.set_state(run.id, *outcome, epoch=run.epoch)
-                break
-            except LeaseLost:
-                break  # it has ended already
-            except StoreError as refused:
-                state, reason = outcome
-                told = reason if str(refused) in reason else f"{reason} {refused}"
-                self._store.show_end(run.id, state, told)
-            if self._closing.wait(POLL_SECONDS):
-                break
-        self._store.forget_end(run.id)
 
 
 def run_there(
@@ -417,12 +400,7 @@ class _There:
         self.is_training = True
 
     def _train(self, executor: Executor, limit: float | None) -> None:
-        try:
-            outcome = supervise(self._store, self._run, executor, None if executor.is_owners else limit)
-        except Exception as error:  # such as a hub that refuses it, in a sentence
-            outcome = "failed", str(error)
-        with suppress(LeaseLost):  # it has told its end
-            self._store.set_state(self._run.id, *outcome, epoch=self._run.epoch)
+        train_to_end(self._store, self._run, executor, None if executor.is_owners else limit)
         if (ended := self._store.get(self._run.id)) is not None:
             webhook.notify(ended)
 

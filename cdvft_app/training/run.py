@@ -42,6 +42,7 @@ TRAINER = "cdvft_app.training.trainer:train"
 ERROR_FILE = "error.txt"  # in the run's folder: the traceback behind the reason
 RESUME = "Resume goes on from the last checkpoint."
 PROGRAM_ENDED = "The program ended while this run was training. Resume goes on from its last checkpoint."
+NOT_BEGUN = "Stopped before the first step."
 OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
     "or choose a smaller model; then start again."
@@ -191,7 +192,7 @@ def train_run(
         work = pkgutil.resolve_name(train) if isinstance(train, str) else train
         work(run.settings, emit, should_stop, folder, resume=run.step > 0)
     except TrainingStopped:
-        end("stopped", "Stopped before the first step.")
+        end("stopped", NOT_BEGUN)
     except TrainingPaused:
         if stop.outcome is not None:
             end(*stop.outcome)

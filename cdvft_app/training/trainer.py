@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from accelerate.utils import broadcast
 from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils import logging as transformers_log
 
@@ -44,7 +45,7 @@ from cdvft_app.store.rows import ADAPTER
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import GenerativeTask, InvalidInput, Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import checkpoints, kernels, schedule, trainable
+from cdvft_app.training import checkpoints, data_parallel, kernels, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
 from cdvft_app.training.checkpoints import CHECKPOINTS, BestStep
 from cdvft_app.training.compiled import compiled_steps
@@ -246,8 +247,7 @@ class _Run:
             )
         if self.args.should_save:
             checkpoints.restore_best(whole, self.folder / CHECKPOINTS)
-        self.trainer.accelerator.wait_for_everyone()
-        self.reporter.best = checkpoints.best_in(self.folder / CHECKPOINTS)
+        self.reporter.best = data_parallel.broadcast(checkpoints.best_in(self.folder / CHECKPOINTS))
         if whole is None:
             return None
         state = TrainerState.load_from_json(str(whole / checkpoints.LAST_WRITTEN))
@@ -299,7 +299,7 @@ class _Run:
         if best and best.step < self.step == self.args.max_steps:
             last_metric = self._evaluate().metric
         if best and best.step < self.step:
-            trainable.load(self.model, self.folder / CHECKPOINTS / checkpoints.BEST)
+            self._load_best()
         self.reporter.final = True
         evaluation = self._evaluate()
         for tracker in self.trackers:
@@ -336,14 +336,22 @@ class _Run:
     def _best(self) -> BestStep | None:
         """The best step on the validation rows; evaluations are on the evaluation rows from now on."""
         self.reporter.chooses = False
-        self.trainer.accelerator.wait_for_everyone()  # the first process has written it
         best = self.reporter.best
-        if best and best.step < self.step and checkpoints.best_in(self.folder / CHECKPOINTS) != best:
+        is_there = data_parallel.broadcast(checkpoints.best_in(self.folder / CHECKPOINTS) == best)
+        if best and best.step < self.step and not is_there:
             self.emit(
                 Note(f"Step {best.step}, the best, is damaged on the disk: the last is kept.", "warning")
             )
             return None
         return best
+
+    def _load_best(self) -> None:
+        """The first process has it on its disk, which others may not share."""
+        if self.args.should_save:
+            trainable.load(self.model, self.folder / CHECKPOINTS / checkpoints.BEST)
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:
+                broadcast(parameter.data)
 
     def _evaluate(self) -> Evaluation:
         """On the evaluation rows."""

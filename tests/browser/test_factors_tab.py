@@ -19,6 +19,7 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.inspection.turns import Busy
 
 pytestmark = pytest.mark.browser
+SPACES = re.compile(r"\s+")
 
 
 def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
@@ -28,14 +29,23 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     page.locator("#factors-run").select_option("recorded-cdvft")
     expect(page.locator(".factors .origin")).to_contain_text("not run here")
     known = sources.RecordedRun("cdvft")
+    effects = known.effects()
+    assert effects and effects["sentence"].startswith(
+        "CDVFT moves what its query and value weights give for "
+    )
+    expect(page.locator(".sentence")).to_have_text(SPACES.sub(" ", effects["sentence"]))
+    page.locator(".reasons summary").click()
     sizes = {one["module"]: one["norm"][-1] for one in known.overview()["layers"]}
     weights = json.loads((sources.RECORDED / "minilm.inputs.json").read_text())["weights"]
     most = max(sizes, key=lambda module: sizes[module] / weights[module])
     depth, kind = most.split(".")[2], most.rpartition(".")[2]
-    expect(page.locator(".sentence")).to_contain_text(
-        f"changed the {kind} weights of layer {depth} most, by "
-    )
+    expect(page.locator(".reasons")).to_contain_text(f"changed the {kind} weights of layer {depth} most, by ")
     expect(page.locator(".cell")).to_have_count(12)
+    shown = [
+        number(cell.inner_text().split("\n")[-1].removesuffix("%")) for cell in page.locator(".cell").all()
+    ]
+    medians = [100 * one["ratio"][1] for one in effects["layers"]]
+    assert sorted(shown) == pytest.approx(sorted(medians), rel=6e-3)
     screen = {"width": 1440, "height": 900}
     page = visit("?run=nothing&tab=factors&factors=recorded-cdvft", ready=READY, viewport=screen)
     ends = page.evaluate(
@@ -47,11 +57,71 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     assert max(ends.values()) <= 900, ends
     asked = own_requests(page)
     assert len(asked) <= 32 and fetched_megabytes(page) < 1.2, asked
-    expect(page.locator(".layer-name")).to_have_text(f"Layer {depth} · {kind}")
+    largest = max(effects["layers"], key=lambda one: one["ratio"][1])["module"]
+    expect(page.locator(".layer-name")).to_have_text(
+        f"Layer {largest.split('.')[2]} · {largest.rpartition('.')[2]}"
+    )
     row = page.locator(".compare tbody tr").first
-    expect(row).to_contain_text(f"{100 * sizes[most] / weights[most]:.3g} %")
+    expect(row).to_contain_text(f"{100 * sizes[largest] / weights[largest]:.3g} %")
     expect(page.locator(".compare tbody tr")).to_have_count(4)
     expect(page.locator(".payload")).to_contain_text("9 snapshots in 54 kB")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_two_runs_are_compared_by_what_they_do_and_a_direction_is_switched_off(
+    visit: Visit, width: int
+) -> None:
+    one, other = sources.RecordedRun("cdvft"), sources.RecordedRun("lora")
+    module = QUERY.format(5)
+    known = one.together(module, other)
+    assert known and known["updates"] is not None and known["effects"] is not None
+    screen = {"width": width, "height": 900}
+    page = visit(f"?run=nothing&tab=factors&factors={one.id}&layer={module}", ready=READY, viewport=screen)
+    page.locator("#factors-beside").select_option(other.id)
+    panel = page.locator(".effects")
+    panel.scroll_into_view_if_needed()
+    expect(panel.locator(".effect-sentence")).to_contain_text(
+        f"cosine {known['updates']:.3f}, what they do to real inputs {known['effects']:.3f}"
+    )
+    expect(panel.locator(".direction")).to_have_count(len(known["directions"]))
+    example = known["examples"][0]
+
+    said = panel.locator(".example-answer b")
+    for switch, chosen in (("Direction 1", 0b0001), ("Direction 3", 0b0101)):
+        panel.get_by_role("checkbox", name=re.compile(f"^{switch}")).uncheck()
+        for place, (label, sure) in enumerate(of_run[chosen] for of_run in example["answers"]):
+            assert sure is not None
+            expect(said.nth(place)).to_have_text(re.compile(f"^{example['labels'][label]} "))
+            assert number(said.nth(place).inner_text().split()[1]) == pytest.approx(100 * sure, abs=0.06)
+    panel.locator("label", has_text="All layers off").click()
+    for place, of_run in enumerate(example["answers"]):
+        assert of_run[17][1] is not None
+        expect(said.nth(place)).to_have_text(re.compile(f"^{example['labels'][of_run[17][0]]} "))
+        assert number(said.nth(place).inner_text().split()[1]) == pytest.approx(100 * of_run[17][1], abs=0.06)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert not axe_violations(page)
+
+
+def test_what_a_run_without_a_model_does_is_not_made_up(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit, runs["square"])
+    expect(page.locator(".sentence")).to_contain_text("changed the query weights of layer 0")
+    expect(page.locator(".reasons")).to_be_hidden()
+    page.locator(".effects").scroll_into_view_if_needed()
+    expect(page.locator(".effects .problem")).to_contain_text("keeps no weights; train it again")
+
+
+def test_each_method_is_drawn_as_what_it_trains(visit: Visit, runs: dict[str, Source]) -> None:
+    titles = {"lora": ["‖bₖ‖ ‖aₖ‖", "A", "Bᵀ"], "fourierft": ["Spectrum"], "c3a": ["Kernels"]}
+    for method, expected in titles.items():
+        page = opened(visit, runs[method])
+        expect(page.locator(".own .panel:visible h3")).to_have_text(expected)
+        drawn = """(canvas) => canvas.getContext("2d")
+          .getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"""
+        for canvas in page.locator(".own .panel:visible canvas:first-child").all():
+            canvas.scroll_into_view_if_needed()
+            assert canvas.evaluate(drawn)
+    page = opened(visit, runs["square"])
+    expect(page.locator(".own")).to_be_hidden()
 
 
 def test_scrubbing_asks_the_server_for_nothing(visit: Visit, runs: dict[str, Source]) -> None:
@@ -161,7 +231,9 @@ def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> No
     rank = numbers.singular(run, layer)["effective_rank"][-1]
     expect(page.locator(".compare tbody tr").filter(has_text="LoRA")).to_contain_text(f"{rank:.3g} of 768")
     page.locator("#factors-run").select_option(run.id)
-    expect(page.locator(".forward")).to_contain_text("has no circulant to step through")
+    expect(page.locator("#forward-title")).to_have_text("Follow one token through this layer")
+    page.locator("#factors-run").select_option(runs["fourierft"].id)
+    expect(page.locator(".forward")).to_contain_text("has no stages to go through")
     expect(page.locator(".vectors")).to_be_hidden()
 
 

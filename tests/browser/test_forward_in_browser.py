@@ -22,15 +22,16 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
 pytestmark = pytest.mark.browser
+TEXT = "a gripping, funny and deeply human film"  # the first that is recorded
 
 
 @pytest.mark.parametrize(
     ("run", "titles"),
     [
-        ("recorded-cdvft", ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]),
+        ("recorded-cdvft", ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"]),
         (
             "recorded-blocks&layer=encoder.layer.0.output.dense",
-            ["x", "a₁ ⊙ x", "cut", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"],
+            ["x", "a₁ ⊙ x", "cut", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"],
         ),
     ],
 )
@@ -45,6 +46,15 @@ def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: 
         if title == "× FFT(c₂)":
             expect(stage.locator(".part-name:visible")).to_have_text(["in", "× FFT(c₂)", "out"])
     expect(following).to_be_disabled()
+    if run == "recorded-cdvft":
+        known = sources.RecordedRun("cdvft").walk(page.locator(".factors").get_attribute("data-layer"), TEXT)
+        assert known
+        expect(stage.locator(".walk-answers dd")).to_have_count(3)
+        for place, (label, sure) in enumerate(known["answers"]):
+            expect(stage.locator(".walk-answers dd").nth(place)).to_have_text(f"{label} {100 * sure:.1f} %")
+    else:
+        expect(stage.locator(".problem")).to_contain_text("not recorded of this run")
+    page.get_by_role("button", name="Back", exact=True).click()
     verdict = stage.locator(".verdict").inner_text()
     error, largest = map(number, re.findall(r"(?:difference|value) is (.+?)[,.] ", verdict))
     assert largest > 0 and error < 1e-12 * max(1, largest)
@@ -93,7 +103,7 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width:
     expect(page.locator(".patch")).to_have_count(4)
     stage = page.locator(".stage")
     expect(stage.locator(".trail li")).to_have_text(
-        ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]
+        ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"]
     )
     stage.get_by_role("button", name="check").click()
     verdict = stage.locator(".verdict")
@@ -145,5 +155,5 @@ def test_who_finds_the_server_busy_may_ask_again(
         refusal = page.locator(".forward .choice.images .problem")
         expect(refusal).to_have_text("The server is busy. Try again")
     refusal.get_by_role("button", name="Try again").click()
-    expect(page.locator(".stage .trail li")).to_have_count(8)
+    expect(page.locator(".stage .trail li")).to_have_count(9)
     expect(refusal).to_be_hidden()

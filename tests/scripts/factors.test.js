@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { accepted, Answers, Refusal } from "../../assets/js/factors/answers.js";
-import { changes, meaning } from "../../assets/js/factors/changes.js";
+import { changes, meaning, shiftSentence } from "../../assets/js/factors/changes.js";
+import { answerText, effectSentence, owner, pairSentence } from "../../assets/js/factors/effects.js";
 import { colorLimit, LayerData, sizeOf, symbol } from "../../assets/js/factors/data.js";
 import { partsOfEntry } from "../../assets/js/factors/entries.js";
 import { ordered } from "../../assets/js/factors/overview.js";
 import { difference, stages } from "../../assets/js/factors/stages.js";
 import { waveOf } from "../../assets/js/factors/waves.js";
-import { BlockKernel, lowRank, sparseSpectrum } from "../../assets/js/factors/updates.js";
+import { BlockKernel, lowRank, pairSizes, sparseSpectrum, turned } from "../../assets/js/factors/updates.js";
 import { BlockCirculant, Dense } from "../../assets/js/shared/circulant.js";
 import { assertClose, entries, irregular, product } from "./numbers.js";
 
@@ -182,10 +183,10 @@ test("one huge entry among many does not make the others pale", () => {
 test("the stages lead from x to alpha times the change of x, as entry by entry", () => {
   const x = irregular(4, 9),
     found = stages(layer(), 2, x, "token"),
-    last = found.at(-1);
+    last = found.at(-2); // before the answer, which the server has
   assert.deepEqual(
     found.map(({ title }) => title),
-    ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"],
+    ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"],
   );
   for (const { input, factor, numbers } of found.filter((stage) => stage.factor?.numbers))
     assertClose(
@@ -200,12 +201,31 @@ test("the stages lead from x to alpha times the change of x, as entry by entry",
     1e-9,
   );
   assert.ok(
-    found.slice(1, -1).every(({ input }) => input),
+    found.slice(1, -2).every(({ input }) => input),
     "each stage says what comes in",
   );
   const expected = product(entries(layer().update(2)), x, 4, 4, 1);
   assertClose(last.numbers, expected, 1e-6);
   assertClose(last.before, expected, 1e-6);
+});
+
+test("LoRA's stages go through A and B, and end in the same as the whole matrix", () => {
+  const facts = { ...FACTS, d_out: 3, d_in: 4, scale: 2 },
+    a = irregular(8, 1),
+    b = irregular(6, 2),
+    x = irregular(4, 3);
+  const vectors = { A: stack([2, 4], a), B: stack([3, 2], b) };
+  const answer = { ...facts, vectors, steps: [5], bytes: 1, trained: 14, texts: [] };
+  const found = stages(new LayerData(answer, facts, { ...RUN, method: "lora" }), 0, x, "token");
+  assert.deepEqual(
+    found.map(({ title }) => title),
+    ["x", "A x", "B z", "check", "answer"],
+  );
+  const inner = product(a, x, 2, 4, 1),
+    expected = product(b, inner, 3, 2, 1).map((value) => 2 * value);
+  assertClose(found[1].numbers, inner, 1e-6);
+  assertClose(found[2].numbers, expected, 1e-6);
+  assertClose(found[3].numbers, expected, 1e-6);
 });
 
 test("a difference is the largest of all places, beside the largest value", () => {
@@ -301,4 +321,81 @@ test("an answer is asked for once, a refused one again", async () => {
   assert.deepEqual(await answers.ask("weights", { run: "x" }), { weights: { a: 2 } });
   assert.deepEqual(await answers.ask("weights", { run: "x" }), { weights: { a: 2 } });
   assert.deepEqual(await answers.ask("weights", { run: "y" }), { weights: { a: 3 } });
+});
+
+test("a direction is one run's alone where the other does less than a quarter of that along it", () => {
+  const labels = ["CDVFT", "LoRA r = 8"];
+  assert.equal(owner({ shares: [0.4, 0.05], cosine: 0.9 }, labels), "CDVFT alone");
+  assert.equal(owner({ shares: [0.1, 0.6], cosine: 0.9 }, labels), "LoRA r = 8 alone");
+  assert.equal(owner({ shares: [0.4, 0.3], cosine: 0.9 }, labels), "shared");
+  assert.equal(owner({ shares: [0.4, 0.3], cosine: -0.9 }, labels), "shared, in opposite senses");
+  assert.equal(owner({ shares: [0.4], cosine: null }, ["CDVFT"]), "");
+});
+
+test("what a layer's change does is said in one number, its spread, and what of it is one shift", () => {
+  const said = effectSentence({ ratio: [0.48, 0.55, 0.64] }, 0.53, {
+    tokens: 500,
+    unit: "tokens",
+    label: "CDVFT",
+  });
+  assert.match(said, /^On 500 held-out tokens CDVFT moves what this layer gives by 55\.?0? % /);
+  assert.match(said, /48\.?0? % to 64\.?0? %\)\. 53\.?0? % of its energy is one shift common to all of them/);
+  assert.equal(effectSentence(undefined, 0, { tokens: 0, unit: "tokens", label: "" }), "");
+});
+
+test("two runs are compared by their updates and by what these do", () => {
+  const found = {
+    updates: 0.0349,
+    effects: 0.4628,
+    centred: 0.1239,
+    alone: [0.75, 0.58],
+    common: [0.53, 0.89],
+  };
+  const said = pairSentence(found, ["CDVFT", "LoRA"]);
+  assert.match(
+    said,
+    /^CDVFT and LoRA: the updates have cosine 0\.035, what they do to real inputs 0\.463, and 0\.124 without/,
+  );
+  assert.match(
+    said,
+    /75\.?0? % of CDVFT's effect and 58\.?0? % of LoRA's lie outside the other's eight leading/,
+  );
+  assert.equal(pairSentence({ ...found, updates: null, effects: null }, ["CDVFT"]), "");
+});
+
+test("an answer is read by run and by the set of directions that is off", () => {
+  const example = {
+    labels: ["positive", "negative"],
+    answers: [
+      [
+        [0, 0.9],
+        [1, 0.6],
+      ],
+      [
+        [0, 0.8],
+        [0, 0.7],
+      ],
+    ],
+  };
+  assert.equal(answerText(example, 0, 1).text, "negative");
+  assert.match(answerText(example, 1, 1).shown, /^positive 70/);
+  assert.equal(answerText({ labels: ["go 2"], answers: [[[0, null]]] }, 0, 0).shown, "go 2");
+});
+
+test("what one shift a layer does is said beside the whole change and none, in rows or as a loss", () => {
+  const [trained, off, shifts] = [74, 65, 70].map((right) => ({ right, loss: 0.5, lost: 0, gained: 0 }));
+  assert.match(
+    shiftSentence({ rows: 96, trained, off, shifts }),
+    /70 of 96 .* as trained 74, with everything off 65\.$/,
+  );
+  const none = { right: null, loss: 0.25, lost: 0, gained: 0 };
+  assert.match(shiftSentence({ rows: 96, trained: none, off: none, shifts: none }), /the loss is 0\.25;/);
+});
+
+test("LoRA's pairs have the size of their products, and B's columns stand as rows", () => {
+  const a = [3, 4, 0, 1],
+    b = [1, 2, 0, 2, 0, 1]; // 3 x 2
+  assert.deepEqual([...pairSizes(a, b, 2)], [5, 3]);
+  const rows = turned(b, 2);
+  assert.deepEqual([rows.rows, rows.cols, ...rows.values], [2, 3, 1, 0, 0, 2, 2, 1]);
 });

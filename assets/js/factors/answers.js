@@ -4,7 +4,7 @@ import { h, textButton } from "../shared/dom.js";
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { Images, InspectedRuns, LayerInputs, LayerVectors, MostChanged, NoSingularValues, OpenedRun } from "../payloads.js" */
-/** @import { Overview, Refused, SingularValues, Weights } from "../payloads.js" */
+/** @import { Effects, Overview, Refused, SeedEffects, SingularValues, Together, WalkAnswers, Weights } from "../payloads.js" */
 
 /**
  * The server functions; each may answer with a refusal instead.
@@ -18,6 +18,10 @@ import { h, textButton } from "../shared/dom.js";
  * @property {Ask<{run: string}, Weights | Refused>} weights
  * @property {Ask<{run: string}, Images | Refused>} images
  * @property {Ask<{run: string, module: string} & ({text: string} | {image: number}), LayerInputs | Refused>} inputs
+ * @property {Ask<{run: string, first: number}, Effects | Refused>} effects
+ * @property {Ask<{run: string, first: number}, SeedEffects | Refused>} seeds
+ * @property {Ask<{run: string, module: string, beside: string | null}, Together | Refused>} together
+ * @property {Ask<{run: string, module: string} & ({text: string} | {image: number}), WalkAnswers | Refused>} walk
  */
 
 /** A refusal; where it is not `final`, asking again helps. */

@@ -2,7 +2,7 @@
 
 import { aligned, count, short } from "../shared/format.js";
 
-/** @import { Layer, OpenedRun } from "../payloads.js" */
+/** @import { Effects, Layer, OpenedRun } from "../payloads.js" */
 
 /**
  * A layer's numbers after the last step: the norm of the change, in parts of the weights' own where that is known,
@@ -44,6 +44,18 @@ export function meaning(ratios, other) {
     `In the median layer ‖ΔW‖ is ${percent(own)} of ‖W‖${rival}, Frobenius norms. How far that moves what the layer ` +
     "puts out depends on its inputs."
   );
+}
+
+/**
+ * How much of what a run learned one shift a layer does, which needs no matrix.
+ * @param {Effects} effects
+ */
+export function shiftSentence({ rows, trained, off, shifts }) {
+  const text =
+    "With each layer's change replaced by its mean over the tokens, one vector that is added to what it gives, ";
+  if (trained.right === null || off.right === null || shifts.right === null)
+    return `${text}the loss is ${short(shifts.loss)}; as trained ${short(trained.loss)}, with everything off ${short(off.loss)}.`;
+  return `${text}${shifts.right} of ${rows} held-out rows are right; as trained ${trained.right}, with everything off ${off.right}.`;
 }
 
 /** @param {(number | null)[]} ratios */

@@ -8,7 +8,10 @@ import { decode } from "./data.js";
 /** @import { LayerInputs, Refused, Images } from "../payloads.js" */
 /** @import { LayerData } from "./data.js" */
 
-/** @typedef {{x: Float32Array, output: number}} TokenInput one token's vector, and the norm of what the layer makes of it */
+/**
+ * One token's vector, the norm of what the layer makes of it, and the example that it is from.
+ * @typedef {{x: Float32Array, output: number, example: {text: string} | {image: number}}} TokenInput
+ */
 
 /** @template Example */
 export class ExampleChoice {
@@ -19,15 +22,17 @@ export class ExampleChoice {
   group = ""; // tells the radio buttons of several choices apart
 
   /**
-   * `ask(layer, example)` requests the layer's input; `ontake({x, output})` is called with one token's vector.
-   * @param {(layer: LayerData, example: Example) => Promise<LayerInputs | Refused>} ask
+   * `ask(layer, example)` requests the layer's input for `named(example)`; `ontake` is called with one token's.
+   * @param {(layer: LayerData, example: TokenInput["example"]) => Promise<LayerInputs | Refused>} ask
+   * @param {(example: Example) => TokenInput["example"]} named
    * @param {(token: TokenInput) => void} ontake
    */
-  constructor(ask, ontake) {
+  constructor(ask, named, ontake) {
     this.ask = ask;
+    this.named = named;
     this.ontake = ontake;
     this.latest = newest();
-    /** @type {(LayerInputs & {values: Float32Array}) | null} */
+    /** @type {(LayerInputs & {values: Float32Array, example: TokenInput["example"]}) | null} */
     this.inputs = null;
     this.node = h("div", { class: "choice" });
     this.refusal = new Message();
@@ -71,11 +76,11 @@ export class ExampleChoice {
     const { layer } = this;
     if (!layer) return;
     const answer = await this.wait(
-      () => this.ask(layer, example),
+      () => this.ask(layer, this.named(example)),
       () => this.load(example),
     );
     if (!answer) return;
-    this.inputs = { ...answer, values: decode(answer.data) };
+    this.inputs = { ...answer, values: decode(answer.data), example: this.named(example) };
     this.loaded(example, answer);
     this.choose(this.token ?? 0);
   }
@@ -83,9 +88,9 @@ export class ExampleChoice {
   /** @param {number} token */
   choose(token) {
     if (!this.inputs) return;
-    const { width, values, output_norms: outputs } = this.inputs;
+    const { width, values, output_norms: outputs, example } = this.inputs;
     this.token = token;
-    this.ontake({ x: values.subarray(token * width, (token + 1) * width), output: outputs[token] });
+    this.ontake({ x: values.subarray(token * width, (token + 1) * width), output: outputs[token], example });
   }
 
   /**
@@ -124,12 +129,12 @@ export class PatchChoice extends ExampleChoice {
 
   /**
    * `images(layer)` gets the examples of the layer's run.
-   * @param {(layer: LayerData, example: {image: number}) => Promise<LayerInputs | Refused>} ask
+   * @param {(layer: LayerData, example: TokenInput["example"]) => Promise<LayerInputs | Refused>} ask
    * @param {(layer: LayerData) => Promise<Images | Refused>} images
    * @param {(token: TokenInput) => void} ontake
    */
   constructor(ask, images, ontake) {
-    super((layer, image) => ask(layer, { image }), ontake);
+    super(ask, (image) => ({ image }), ontake);
     this.images = images;
     /** @type {Images | null} */
     this.found = null;
@@ -217,11 +222,11 @@ export class TextChoice extends ExampleChoice {
   group = "text";
 
   /**
-   * @param {(layer: LayerData, example: {text: string}) => Promise<LayerInputs | Refused>} ask
+   * @param {(layer: LayerData, example: TokenInput["example"]) => Promise<LayerInputs | Refused>} ask
    * @param {(token: TokenInput) => void} ontake
    */
   constructor(ask, ontake) {
-    super((layer, text) => ask(layer, { text }), ontake);
+    super(ask, (text) => ({ text }), ontake);
     /** @type {string | null} */
     this.text = null;
     this.select = h("select", { id: "forward-example", onchange: () => this.load(this.select.value) });

@@ -3,21 +3,31 @@
 import { h, legend, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { newest } from "../shared/part.js";
 import { tableUnder } from "../shared/table.js";
+import { Message } from "./answers.js";
+import { percent } from "./changes.js";
 import { PatchChoice, TextChoice } from "./example_choice.js";
 import { difference, stages } from "./stages.js";
 
-/** @import { Images, LayerInputs, Refused } from "../payloads.js" */
+/** @import { Images, LayerInputs, Refused, WalkAnswers } from "../payloads.js" */
 /** @import { TokenInput } from "./example_choice.js" */
 /** @import { LayerData } from "./data.js" */
 /** @import { Signal, Stage } from "./stages.js" */
 
-// The two ways to the last stage: [words, line]. The wide line lies under the thin one.
-/** @type {[string, {color: string, width: number}][]} */
-const WAYS = [
-  ["by the FFT, as in the stages before", { color: "var(--method-cdvft)", width: 1.4 }],
+const WALKED = ["cdvft", "lora"]; // the methods whose layers have stages
+
+/**
+ * The two ways to the last stage but one: [words, line]. The wide line lies under the thin one.
+ * @param {string} method
+ * @returns {[string, {color: string, width: number}][]}
+ */
+const ways = (method) => [
+  ["as in the stages before", { color: `var(--method-${method})`, width: 1.4 }],
   ["entry by entry", { color: "var(--rule-strong)", width: 5 }],
 ];
+
+const ANSWERED = ["As trained", "Without this layer's change", "Without any change of weights"];
 
 const none = new Float64Array();
 
@@ -63,11 +73,15 @@ function part(label) {
 
 export class Forward {
   /**
-   * `ask(layer, example)` requests the layer's inputs for {text} or {image}, `images(layer)` the images.
-   * @param {(layer: LayerData, example: {text: string} | {image: number}) => Promise<LayerInputs | Refused>} ask
+   * `ask(layer, example)` requests the layer's inputs for {text} or {image}, `images(layer)` the images, and
+   * `walk(layer, example)` what the model answers for it.
+   * @param {(layer: LayerData, example: TokenInput["example"]) => Promise<LayerInputs | Refused>} ask
    * @param {(layer: LayerData) => Promise<Images | Refused>} images
+   * @param {(layer: LayerData, example: TokenInput["example"]) => Promise<WalkAnswers>} walk
    */
-  constructor(ask, images) {
+  constructor(ask, images, walk) {
+    this.walk = walk;
+    this.answering = newest();
     this.place = this.t = 0;
     this.word = "token";
     this.names = "";
@@ -107,10 +121,18 @@ export class Forward {
     this.result = h("p", { class: "part-name" });
     this.cursorText = h("p", { class: "under" }, "\u00a0");
     this.legend = legend("Lines");
-    this.legend.show(WAYS.map(([text, line]) => ({ style: { line }, text })));
     this.legend.node.hidden = true;
     this.verdict = h("p", { class: "verdict", hidden: true });
+    this.answer = h("dl", { class: "walk-answers", hidden: true });
+    this.unanswered = new Message();
     this.table = tableUnder(() => this.#numbers(), "This stage in numbers");
+    this.parts = h(
+      "div",
+      { class: "stage-parts" },
+      this.input.node,
+      this.factor.node,
+      h("div", {}, this.result, this.plot.node, this.cursorText),
+    );
     this.stage = h(
       "div",
       { class: "stage" },
@@ -122,13 +144,9 @@ export class Forward {
         h("div", { class: "stage-buttons" }, this.back, this.next),
       ),
       this.shape,
-      h(
-        "div",
-        { class: "stage-parts" },
-        this.input.node,
-        this.factor.node,
-        h("div", {}, this.result, this.plot.node, this.cursorText),
-      ),
+      this.parts,
+      this.answer,
+      this.unanswered.node,
       this.legend.node,
       this.verdict,
       this.table.details,
@@ -152,7 +170,7 @@ export class Forward {
 
   /** @param {LayerData} layer */
   show(layer) {
-    const able = layer.method === "cdvft",
+    const able = WALKED.includes(layer.method),
       { kind } = layer.run;
     this.layer = layer;
     this.token = null;
@@ -164,9 +182,10 @@ export class Forward {
       this.about,
       able
         ? `Real numbers: what this ${this.word} brings to the layer in the pretrained model, and what the trained factors make of it.`
-        : `${layer.run.label} has no circulant to step through; choose a CDVFT run.`,
+        : `${layer.run.label} has no stages to go through; choose a CDVFT or LoRA run.`,
     );
     if (!able) return;
+    this.legend.show(ways(layer.method).map(([text, line]) => ({ style: { line }, text })));
     this.stage.hidden = true;
     for (const [name, { node }] of Object.entries(this.choices)) node.hidden = name !== kind;
     this.choices[kind].show(layer);
@@ -206,20 +225,25 @@ export class Forward {
     setText(this.formula, stage.formula);
     setText(this.text, stage.text);
     setText(this.shape, stage.shape);
+    this.parts.hidden = this.table.details.hidden = Boolean(stage.answer);
+    this.answer.hidden = true;
+    this.unanswered.show(null);
+    void this.answering(null);
+    if (stage.answer) this.#answer();
     const { numbers = none, before, block = null, input, factor } = stage;
     this.input.show(input, "in", "var(--ink-soft)");
     this.factor.show(factor, `× ${factor?.title}`, "var(--factor-output)");
     setText(this.result, input ? "out" : "");
     if (stage.check && before) {
-      const [[, fft], [, whole]] = WAYS;
+      const [[, stagewise], [, whole]] = ways(this.layer?.method ?? "");
       this.plot.show(
         [
           { y: numbers, ...whole },
-          { y: before, ...fft },
+          { y: before, ...stagewise },
         ],
         { xTitle: "place" },
       );
-    } else draw(this.plot, stage, "var(--method-cdvft)", block);
+    } else draw(this.plot, stage, `var(--method-${this.layer?.method})`, block);
     this.verdict.hidden = this.legend.node.hidden = !stage.check;
     if (stage.check && before && this.token) {
       const { error, largest } = difference(numbers, before),
@@ -234,6 +258,24 @@ export class Forward {
     }
     setText(this.cursorText, "\u00a0");
     this.table.refresh();
+  }
+
+  /** Ask for the example's answer, and show it beside what it would be without the changes. */
+  async #answer() {
+    const { layer, token } = this;
+    if (!layer || !token) return;
+    try {
+      const { answers } = await this.answering(this.walk(layer, token.example));
+      this.answer.replaceChildren(
+        ...answers.flatMap(([text, sure], way) => [
+          h("dt", {}, ANSWERED[way]),
+          h("dd", {}, sure === null ? text : `${text} ${percent(sure)}`),
+        ]),
+      );
+      this.answer.hidden = false;
+    } catch (error) {
+      this.unanswered.error(error, () => this.go(this.place));
+    }
   }
 
   /** @param {number | null} k */

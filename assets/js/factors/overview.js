@@ -3,10 +3,10 @@
 import { h, segmented, setText } from "../shared/dom.js";
 import { short, unbroken } from "../shared/format.js";
 import { tableUnder } from "../shared/table.js";
-import { changes, meaning, percent } from "./changes.js";
+import { changes, meaning, percent, shiftSentence } from "./changes.js";
 import { symbol } from "./data.js";
 
-/** @import { Layer, LayerNumbers, OpenedRun } from "../payloads.js" */
+/** @import { Effects, Layer, LayerEffect, LayerNumbers, OpenedRun } from "../payloads.js" */
 
 export class Overview {
   /**
@@ -25,7 +25,15 @@ export class Overview {
     /** @type {OpenedRun | undefined} */
     this.run = undefined;
     this.quantity = "size";
+    /** @type {Map<string, LayerEffect>} what changes do to inputs, as far as that has come, by module */
+    this.effects = new Map();
+    /** @type {Effects | null} the last of these answers */
+    this.effect = null;
     this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
+    this.seeds = h("p", { class: "quiet seeds", hidden: true });
+    this.sizes = h("div", { class: "seen" });
+    this.reasons = h("details", { class: "reasons", hidden: true }, h("summary", {}, "Why"), this.sizes);
+    this.told = h("div", { class: "told-of-run" }, this.sentence, this.seeds, this.reasons);
     this.meaning = h("p", { class: "quiet meaning" });
     /** @type {{label: string, layers: LayerNumbers[]} | null} another run of the race, to compare sizes with */
     this.rival = null;
@@ -43,12 +51,50 @@ export class Overview {
     this.found.clear();
     this.rival = null;
     this.ended = false;
+    this.effects.clear();
+    this.effect = null;
+    this.takeSeeds("");
+    if (this.quantity === "effect") this.quantity = "size"; // until the effects have come
+    this.#offer(run);
+    const kinds = [...new Set(run.layers.map(({ kind }) => kind))];
+    this.inputs.clear();
+    this.cells.replaceChildren(
+      ...kinds.map((kind) =>
+        h(
+          "fieldset",
+          { class: "kind" },
+          h("legend", {}, kind),
+          h(
+            "div",
+            { class: "kind-cells" },
+            run.layers.filter((layer) => layer.kind === kind).map((layer) => this.#cell(layer)),
+          ),
+        ),
+      ),
+    );
+    this.refresh();
+  }
+
+  /**
+   * What the cells may show of a run.
+   * @param {OpenedRun} run
+   */
+  #offer(run) {
     const vectors = run.method === "cdvft" ? 2 * run.m - 1 : 0;
     /** @type {[string, string, string][]} */
     const choices = [
+      ...(this.effect
+        ? [
+            /** @type {[string, string, string]} */ ([
+              "effect",
+              "Effect on inputs",
+              `Of the change ΔW on what the layer gives, ‖ΔW x‖ / ‖W x‖: the median over ${this.effect.tokens} held-out ${this.effect.unit}, after the last step`,
+            ]),
+          ]
+        : []),
       [
         "size",
-        "Size of the change",
+        "Size",
         "Frobenius norm of the change ΔW, in percent of that of the pretrained weights where these are known",
       ],
       ["rank", "Effective rank", "About how many directions carry the change after the last step"],
@@ -69,23 +115,27 @@ export class Overview {
         this.paint();
       }),
     );
-    const kinds = [...new Set(run.layers.map(({ kind }) => kind))];
-    this.inputs.clear();
-    this.cells.replaceChildren(
-      ...kinds.map((kind) =>
-        h(
-          "fieldset",
-          { class: "kind" },
-          h("legend", {}, kind),
-          h(
-            "div",
-            { class: "kind-cells" },
-            run.layers.filter((layer) => layer.kind === kind).map((layer) => this.#cell(layer)),
-          ),
-        ),
-      ),
-    );
+  }
+
+  /**
+   * Take what the changes of some layers do to inputs: with the first of them the cells show that.
+   * @param {Effects} answer
+   */
+  takeEffects(answer) {
+    const first = !this.effect;
+    this.effect = answer;
+    for (const one of answer.layers) this.effects.set(one.module, one);
+    if (first) {
+      if (this.quantity === "size") this.quantity = "effect";
+      if (this.run) this.#offer(this.run);
+    }
     this.refresh();
+  }
+
+  /** @param {string} sentence on the same over several seeds; empty where there is one */
+  takeSeeds(sentence) {
+    setText(this.seeds, unbroken(sentence));
+    this.seeds.hidden = !sentence;
   }
 
   /** @param {Layer} layer */
@@ -133,10 +183,25 @@ export class Overview {
 
   /** Update sentence and cells, as after the norms of the frozen weights have come. */
   refresh() {
-    setText(this.sentence, unbroken(this.summary()));
-    setText(this.meaning, unbroken(this.#meaning()));
+    const { effect } = this,
+      sizes = this.summary(),
+      meaning = this.#meaning();
+    setText(this.sentence, unbroken(effect ? effect.sentence || this.#progress() : sizes));
+    this.reasons.hidden = !effect?.sentence;
+    this.meaning.hidden = Boolean(effect);
+    setText(this.meaning, unbroken(meaning));
+    this.sizes.replaceChildren(
+      ...[effect?.sentence ? shiftSentence(effect) : "", sizes, meaning]
+        .filter(Boolean)
+        .map((text) => h("p", {}, unbroken(text))),
+    );
     this.largest = null;
     this.paint();
+  }
+
+  #progress() {
+    const all = this.run?.layers.length ?? 0;
+    return `Trying ${all} layers on held-out rows: ${this.effects.size} done.`;
   }
 
   /** @param {number} t */
@@ -169,6 +234,7 @@ export class Overview {
    * @param {number} t
    */
   value(module, t) {
+    if (this.quantity === "effect") return this.effects.get(module)?.ratio[1] ?? null;
     const known = this.numbersOf(module, t);
     if (!known) return null;
     if (this.quantity === "size") return this.relative ? known.ratio : known.norm;
@@ -182,7 +248,7 @@ export class Overview {
 
   paint() {
     const { run } = this,
-      relative = this.quantity === "size" && this.relative;
+      relative = this.quantity === "effect" || (this.quantity === "size" && this.relative);
     if (!run) return;
     const values = run.layers.map(({ module }) => this.value(module, this.t));
     // Over the whole run, so that the cells fill up as training goes on.
@@ -197,7 +263,7 @@ export class Overview {
       setText(
         one.value,
         number === null
-          ? this.ended || this.found.has(module)
+          ? this.quantity !== "effect" && (this.ended || this.found.has(module))
             ? "–"
             : "…"
           : relative
@@ -244,10 +310,40 @@ export class Overview {
     const rows = (this.run?.layers ?? []).flatMap(({ module }) => {
       const known = this.numbersOf(module, this.t);
       if (!known) return [];
-      const { norm, ratio, rank, moved } = known;
-      return [[module, norm, ratio === null ? "unknown" : percent(ratio), rank ?? "not computed", ...moved]];
+      const { norm, ratio, rank, moved } = known,
+        effect = this.effects.get(module);
+      return [
+        [
+          module,
+          ...(this.effect
+            ? [
+                ...(effect?.ratio ?? ["", "", ""]).map((part) =>
+                  typeof part === "number" ? percent(part) : part,
+                ),
+                effect ? percent(effect.common) : "",
+                effect?.without.right ?? "",
+              ]
+            : []),
+          norm,
+          ratio === null ? "unknown" : percent(ratio),
+          rank ?? "not computed",
+          ...moved,
+        ],
+      ];
     });
-    return { columns: ["Layer", "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols], rows };
+    const ofEffects = this.effect
+      ? [
+          "Effect on inputs, lower quartile",
+          "median",
+          "upper quartile",
+          "of it common to all",
+          `right of ${this.effect.rows} rows without it`,
+        ]
+      : [];
+    return {
+      columns: ["Layer", ...ofEffects, "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols],
+      rows,
+    };
   }
 }
 

@@ -1,10 +1,11 @@
-// The forward pass of one CDVFT layer, stage by stage, in float64. No drawing here.
+// The forward pass of one layer of CDVFT's or LoRA's, stage by stage, in float64. No drawing here.
 
 import { count, subscript } from "../shared/format.js";
 import { irfft, magnitude, phase, plus, rfft, times } from "../shared/fft.js";
 import { CirculantDiagonal, denseTimes } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 
+/** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Complex, Numbers } from "../shared/fft.js" */
 /** @import { LayerData } from "./data.js" */
 
@@ -36,7 +37,8 @@ const join = (pieces, length) =>
  * @property {Signal & {title: string}} [factor] what it was multiplied by, number by number
  * @property {Float64Array} [before] of the last one: the same by the stages before
  * @property {number | null} [block] the length of a piece, where there are several
- * @property {boolean} [check] the last one: `numbers` were found entry by entry
+ * @property {boolean} [check] the last but one: `numbers` were found entry by entry
+ * @property {boolean} [answer] the last one: what the whole model answers, which the server computes
  */
 
 /**
@@ -61,19 +63,11 @@ function polar(spectra) {
  */
 export function stages(layer, t, x, word) {
   const matrix = layer.update(t);
+  if (layer.method === "lora") return lowRankStages(layer, t, x, word);
   if (!(matrix instanceof CirculantDiagonal)) throw new Error(`${layer.method} has no circulants`);
   const { diagonals, circulants, alpha } = matrix,
-    input = Float64Array.from(x);
-  /** @type {Stage[]} */
-  const found = [
-    {
-      title: "x",
-      formula: "x",
-      text: `What reaches this layer for the ${word}, from the pretrained model.`,
-      numbers: input,
-      shape: `${count(x.length)} numbers`,
-    },
-  ];
+    input = Float64Array.from(x),
+    found = [given(x, word)];
   /** @param {Numbers} vector */
   const float64 = (vector) => Float64Array.from(vector);
   let y = product(diagonals[0], x);
@@ -155,8 +149,6 @@ export function stages(layer, t, x, word) {
       shape: `${count(y.length)} numbers`,
     });
   });
-  /** @type {Float64Array | undefined} made when it is looked at */
-  let dense;
   const scaled = y.map((value) => value * alpha);
   found.push({
     title: "× α",
@@ -166,19 +158,104 @@ export function stages(layer, t, x, word) {
     input: { numbers: y },
     shape: `${count(scaled.length)} numbers`,
   });
-  found.push({
-    title: "check",
-    formula: "ΔW x, entry by entry",
-    text: `The same by the whole ${matrix.rows} × ${matrix.cols} matrix: ${count(matrix.rows * matrix.cols)} multiplications.`,
-    get numbers() {
-      dense ??= denseTimes(matrix, x);
-      return dense;
+  return [...found, ...last(matrix, x, scaled)];
+}
+
+/**
+ * The stages of B A x.
+ * @param {LayerData} layer
+ * @param {number} t
+ * @param {Numbers} x
+ * @param {string} word
+ */
+function lowRankStages(layer, t, x, word) {
+  const [a, b] = ["A", "B"].map((name) => layer.at(name, t)),
+    [rank] = layer.vectors.A.shape,
+    { scale, d_out } = layer;
+  const inner = Float64Array.from({ length: rank }, (_, k) =>
+    sum(x.length, (j) => a[k * x.length + j] * x[j]),
+  );
+  const changed = Float64Array.from(
+    { length: d_out },
+    (_, i) => scale * sum(rank, (k) => b[i * rank + k] * inner[k]),
+  );
+  return [
+    given(x, word),
+    {
+      title: "A x",
+      formula: "z = A x",
+      text: `${rank} inner products: whatever x is, no more than these ${rank} numbers of it go on.`,
+      numbers: inner,
+      input: { numbers: Float64Array.from(x) },
+      shape: `${rank} numbers`,
     },
-    before: scaled,
-    check: true,
-    shape: `${count(matrix.rows)} numbers`,
-  });
-  return found;
+    {
+      title: "B z",
+      formula: "y = B z",
+      text: `The ${rank} columns of B, each as often as its number says. The layer adds this to W x.`,
+      numbers: changed,
+      input: { numbers: inner },
+      shape: `${count(d_out)} numbers`,
+    },
+    ...last(layer.update(t), x, changed),
+  ];
+}
+
+/**
+ * @param {number} length
+ * @param {(place: number) => number} term
+ */
+function sum(length, term) {
+  let total = 0;
+  for (let place = 0; place < length; place++) total += term(place);
+  return total;
+}
+
+/**
+ * The first stage.
+ * @param {Numbers} x
+ * @param {string} word
+ * @returns {Stage}
+ */
+const given = (x, word) => ({
+  title: "x",
+  formula: "x",
+  text: `What reaches this layer for the ${word}, from the pretrained model.`,
+  numbers: Float64Array.from(x),
+  shape: `${count(x.length)} numbers`,
+});
+
+/**
+ * The last stages: the change that the stages before found, by the whole matrix, and the model's answer.
+ * @param {Matrix} matrix
+ * @param {Numbers} x
+ * @param {Float64Array} before
+ * @returns {Stage[]}
+ */
+function last(matrix, x, before) {
+  /** @type {Float64Array | undefined} made when it is looked at */
+  let dense;
+  return [
+    {
+      title: "check",
+      formula: "ΔW x, entry by entry",
+      text: `The same by the whole ${matrix.rows} × ${matrix.cols} matrix: ${count(matrix.rows * matrix.cols)} multiplications.`,
+      get numbers() {
+        dense ??= denseTimes(matrix, x);
+        return dense;
+      },
+      before,
+      check: true,
+      shape: `${count(matrix.rows)} numbers`,
+    },
+    {
+      title: "answer",
+      formula: "What the model answers",
+      text: "This layer's sum goes on through the rest of the trained model, with those of all other layers.",
+      shape: "",
+      answer: true,
+    },
+  ];
 }
 
 /**

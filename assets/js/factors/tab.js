@@ -7,6 +7,7 @@ import { newest } from "../shared/part.js";
 import { asked, keep } from "../shared/router.js";
 import { accepted, Answers, Message } from "./answers.js";
 import { LayerData } from "./data.js";
+import { EffectsPanel } from "./effects.js";
 import { Forward } from "./forward.js";
 import { isTraining, live } from "./live.js";
 import { Overview } from "./overview.js";
@@ -86,10 +87,14 @@ class FactorsTab {
     this.heading = h("h2", { class: "layer-name" });
     this.about = h("p", { class: "quiet layer-about" });
     this.views = new Views((entry) => this.pointed(entry));
+    this.effects = new EffectsPanel(props.lines, (layer, beside) =>
+      this.answers.ask("together", { run: layer.run.id, module: layer.module, beside }),
+    );
     this.ranks = new Ranks(props.lines);
     this.forward = new Forward(
       (layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
       (layer) => this.answers.ask("images", { run: layer.run.id }),
+      (layer, example) => this.answers.ask("walk", { run: layer.run.id, module: layer.module, ...example }),
     );
     this.payloadCaption = h("p", { class: "quiet payload" });
     this.layerPart = h(
@@ -97,6 +102,7 @@ class FactorsTab {
       { class: "layer-part" },
       h("div", { class: "layer-head" }, h("div", {}, this.heading, this.about), this.player.node),
       this.views.node,
+      this.effects.node,
       this.ranks.node,
       this.forward.node,
       h(
@@ -123,7 +129,7 @@ class FactorsTab {
       h(
         "div",
         { class: "at-a-glance" },
-        h("div", { class: "told" }, this.choice.node, this.overview.sentence),
+        h("div", { class: "told" }, this.choice.node, this.overview.told),
         this.overview.node,
       ),
       this.layerPart,
@@ -170,11 +176,11 @@ class FactorsTab {
       setText(this.origin, originCaption(run));
       this.choice.offer(run);
       if (!run.layers.some(({ module }) => module === this.module))
-        this.module = await this.answers.mostChanged(run);
+        this.module = run.first ?? (await this.answers.mostChanged(run));
       this.overview.show(run);
       this.overview.choose(this.module ?? "");
       await this.showLayer();
-      await this.loadNumbers(run);
+      await Promise.all([this.loadNumbers(run), this.loadEffects(run)]);
       this.follow(run);
     } catch (error) {
       this.problem.error(error, () => this.open(id));
@@ -230,6 +236,33 @@ class FactorsTab {
   }
 
   /**
+   * Load what a run that has ended does to inputs and answers, a few layers at a time, then the same over its seeds.
+   * @param {OpenedRun} run
+   */
+  async loadEffects(run) {
+    if (isTraining(run)) return;
+    try {
+      for (let first = 0, more = true; more && run === this.run;) {
+        const answer = await this.answers.ask("effects", { run: run.id, first });
+        if (run !== this.run) return;
+        this.overview.takeEffects(answer);
+        this.effects.take(answer);
+        if (answer.seeds !== null) return this.overview.takeSeeds(answer.seeds);
+        more = answer.next !== null;
+        first = answer.next ?? 0;
+      }
+      for (let first = 0, more = true; more && run === this.run;) {
+        const answer = await this.answers.ask("seeds", { run: run.id, first });
+        if (run === this.run) this.overview.takeSeeds(answer.sentence);
+        more = answer.next !== null;
+        first = answer.next ?? 0;
+      }
+    } catch {
+      /* the panel of effects says why, to whoever looks at it; the sizes stand in place of them */
+    }
+  }
+
+  /**
    * One layer of a run; undefined where it has none of that name.
    * @param {OpenedRun} run
    * @param {string} module
@@ -266,6 +299,7 @@ class FactorsTab {
       setText(this.heading, layer.depth === null ? layer.kind : `Layer ${layer.depth} · ${layer.kind}`);
       setText(this.about, layerCaption(layer));
       this.views.show(layer, beside);
+      this.effects.show(layer, beside);
       this.ranks.show(layer, run.weights?.[module]);
       this.forward.t = layer.steps.length - 1;
       this.player.show({
@@ -278,7 +312,7 @@ class FactorsTab {
       setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
       keep({ factors: run.id, layer: module });
-      const parts = { vectors: this.views, ranks: this.ranks, forward: this.forward };
+      const parts = { vectors: this.views, effects: this.effects, ranks: this.ranks, forward: this.forward };
       parts[/** @type {keyof typeof parts} */ (this.wanted?.part)]?.node.scrollIntoView();
       if (this.wanted?.entry) this.views.pointAt(this.wanted.entry);
       this.wanted = null;

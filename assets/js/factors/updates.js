@@ -27,6 +27,36 @@ export function lowRank(a, b, rows, cols, rank, scale) {
 }
 
 /**
+ * ‖b_k‖ ‖a_k‖ of each pair of LoRA's: how large the part b_k a_kᵀ of B A is.
+ * @param {Numbers} a (r, d_in), row by row
+ * @param {Numbers} b (d_out, r), row by row
+ * @param {number} rank
+ */
+export function pairSizes(a, b, rank) {
+  const columns = a.length / rank,
+    rows = b.length / rank;
+  return Float64Array.from({ length: rank }, (_, k) => {
+    let ofA = 0,
+      ofB = 0;
+    for (let j = 0; j < columns; j++) ofA += a[k * columns + j] ** 2;
+    for (let i = 0; i < rows; i++) ofB += b[i * rank + k] ** 2;
+    return Math.sqrt(ofA * ofB);
+  });
+}
+
+/**
+ * B, (rows, r), with its columns as rows.
+ * @param {Numbers} b
+ * @param {number} rank
+ */
+export function turned(b, rank) {
+  const rows = b.length / rank,
+    values = new Float32Array(b.length);
+  for (let i = 0; i < rows; i++) for (let k = 0; k < rank; k++) values[k * rows + i] = b[i * rank + k];
+  return new Dense(values, rank, rows);
+}
+
+/**
  * FourierFT: the real part of scale IFFT2(S), where S is zero but for `spectrum` at `indices` (rows, then columns).
  *
  * S is real, so the update at (i, j) equals that at (-i, -j), and only half of the columns are transformed.

@@ -7,6 +7,7 @@ import { link, zoomButtons } from "../shared/heatmap_controls.js";
 import { colorLimit, symbol } from "./data.js";
 import { EigenViews, largestModulus } from "./eigen_views.js";
 import { explainCirculant, explainUpdate, partsOfEntry } from "./entries.js";
+import { OwnViews } from "./own_views.js";
 import { panel, scaleBar } from "./panels.js";
 import { VectorViews } from "./vector_views.js";
 
@@ -43,6 +44,7 @@ export class Views {
     this.onentry = onentry;
     const fileName = (/** @type {string} */ what) => this.fileName(what);
     this.vectors = new VectorViews();
+    this.own = new OwnViews(fileName);
     this.eigenvalues = new EigenViews(fileName, (k) => this.vectors.wave(this.number, k));
     const heatmap = (/** @type {Which} */ which, /** @type {string} */ title) =>
       panel(title, new Heatmap({ label: LABELS[which], onmove: (cursor) => this.#moved(cursor) }), {
@@ -86,7 +88,7 @@ export class Views {
       "div",
       { class: "views" },
       this.vectors.node,
-      h("div", { class: "matrices" }, controls, this.row, this.eigenvalues.node),
+      h("div", { class: "matrices" }, controls, this.row, this.own.node, this.eigenvalues.node),
     );
   }
 
@@ -105,6 +107,7 @@ export class Views {
     this.heatmaps.beside.node.hidden = !beside;
     this.row.classList.toggle("three", cdvft && Boolean(beside));
     this.vectors.show(layer, (what) => this.fileName(what));
+    this.own.show(layer);
     if (grown) return this.#limits(layer);
     this.number = 0;
     const circulants = layer.order.length >> 1;
@@ -165,6 +168,7 @@ export class Views {
       { circulant: circulants, update, beside } = this.heatmaps;
     if (!layer) return;
     this.vectors.at(t);
+    this.own.at(t);
     if (layer.order.length) {
       const circulant = layer.circulant(this.number, t);
       this.eigenvalues.show(circulant, this.number, 1.05 * this.largestModulus);

@@ -18,6 +18,7 @@ from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import RecordedRun, Source, Unavailable
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.payloads.factors import (
+    Effects,
     Images,
     InspectedRun,
     InspectedRuns,
@@ -30,7 +31,10 @@ from cdvft_app.payloads.factors import (
     OpenedRun,
     Overview,
     Refused,
+    SeedEffects,
     SingularValues,
+    Together,
+    WalkAnswers,
     Weights,
 )
 from cdvft_app.settings import InvalidChoice
@@ -64,6 +68,10 @@ def build(app: AppState) -> None:
         "weights": Questions.weights,
         "images": Questions.images,
         "inputs": Questions.inputs,
+        "effects": Questions.effects,
+        "seeds": Questions.seeds,
+        "together": Questions.together,
+        "walk": Questions.walk,
     }
     questions = Questions(app.store, lambda: app.queue.budget.spending(visitor(), "look into factors"))
     pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.", SHARE)
@@ -103,6 +111,7 @@ class Questions:
                 for layer in found
             ],
             "weights": examples.weight_norms(source),
+            "first": source.first() if isinstance(source, RecordedRun) else None,
             "kind": "text" if source.settings.image_size is None else "image",
         }
 
@@ -138,9 +147,7 @@ class Questions:
         source = self._source(request)
         if isinstance(source, RecordedRun):
             return source.overview()
-        first = request.get("first")
-        index = first if isinstance(first, int) and first > 0 else 0
-        return self._computed("overview", source, first=index)
+        return self._computed("overview", source, first=_index(request))
 
     def weights(self, request: dict[str, Any]) -> Weights:
         """{"run"}: the norms of its frozen weights, from the model itself."""
@@ -168,11 +175,46 @@ class Questions:
             return self._computed("patches", source, module=module, image=image)
         return self._computed("typed", source, module=module, text=text)
 
+    def effects(self, request: dict[str, Any]) -> Effects:
+        """{"run", "first"}: what it does to inputs of its layers, from that index on, and to its answers."""
+        source = self._source(request)
+        if isinstance(source, RecordedRun) and (recorded := source.effects()):
+            return recorded
+        return self._computed("effects", source, first=_index(request))
+
+    def seeds(self, request: dict[str, Any]) -> SeedEffects:
+        """{"run", "first"}: the same beside runs that differ in their seed alone, up to that index."""
+        source = self._source(request)
+        return self._computed("seeds", source, first=_index(request))
+
+    def together(self, request: dict[str, Any]) -> Together:
+        """{"run", "module", "beside": another run or None}: one layer's effect, direction by direction."""
+        source = self._source(request)
+        module, beside = layers.find_layer(source, request.get("module")).module, request.get("beside")
+        other = None if beside is None else sources.find(self.store, beside)
+        if isinstance(source, RecordedRun) and (recorded := source.together(module, other)):
+            return recorded
+        return self._computed("together", source, module=module, beside=other and other.id)
+
+    def walk(self, request: dict[str, Any]) -> WalkAnswers:
+        """{"run", "module", "text" or "image"}: what the whole model answers for that example."""
+        source = self._source(request)
+        module = layers.find_layer(source, request.get("module")).module
+        text, image = request.get("text"), request.get("image")
+        if isinstance(source, RecordedRun) and (recorded := source.walk(module, text)):
+            return recorded
+        return self._computed("walk", source, module=module, text=text, image=image)
+
     def _source(self, request: dict[str, Any]) -> Source:
         return sources.find(self.store, request.get("run"))
 
     def _computed(self, question: str, source: Source, **arguments: Any) -> Any:
         return self.inspector.ask(question, patience=PATIENCE, run_id=source.id, **arguments)
+
+
+def _index(request: dict[str, Any]) -> int:
+    first = request.get("first")
+    return first if isinstance(first, int) and first > 0 else 0
 
 
 def _catching_errors(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:

@@ -93,9 +93,41 @@ def _factors(kept: Kept, store: RunStore) -> None:
     kept.add("factors", "singular", [(asked, questions.singular({**asked})) for asked in layers], _NOT_KEPT)
     overviews = [({**one, "first": 0}, questions.overview(one)) for one, _ in by_run]
     kept.add("factors", "overview", overviews, _NOT_KEPT)
+    tried: list[Argument] = [
+        {"run": f"recorded-{key}", "first": 0}
+        for key in sources.recorded_keys()
+        if RecordedRun(key).effects()
+    ]
+    kept.add("factors", "effects", [(one, questions.effects({**one})) for one in tried], _NOT_KEPT)
+    kept.add("factors", "seeds", [], _NOT_KEPT)
+    kept.add("factors", "together", _together(store, layers), _NOT_KEPT)
+    kept.add("factors", "walk", _walks(store, vectors), _NOT_KEPT)
     kept.add("factors", "weights", [], _NOT_KEPT)
     kept.add("factors", "images", [(asked, questions.images(asked)) for asked in pictured], _NOT_KEPT)
     kept.add("factors", "inputs", _inputs(store, vectors), _OTHER_EXAMPLE)
+
+
+def _together(store: RunStore, layers: Iterable[Argument]) -> Iterator[tuple[Argument, Any]]:
+    """Each recorded layer by itself, and beside each other run's whose effect is recorded with it."""
+    runs = [RecordedRun(key) for key in sources.recorded_keys()]
+    for asked in layers:
+        source = sources.find(store, asked["run"])
+        assert isinstance(source, RecordedRun)
+        for other in (None, *(run for run in runs if run != source)):
+            if found := source.together(asked["module"], other):
+                yield {**asked, "beside": other and other.id}, found
+
+
+def _walks(
+    store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
+) -> Iterator[tuple[Argument, Any]]:
+    """What is answered at the end of a recorded sentence's way."""
+    for asked, layer in vectors:
+        source = sources.find(store, asked["run"])
+        assert isinstance(source, RecordedRun)
+        for text in layer["texts"]:
+            if found := source.walk(layer["module"], text):
+                yield {**asked, "text": text}, found
 
 
 def _inputs(
@@ -105,7 +137,7 @@ def _inputs(
     for asked, layer in vectors:
         source = sources.find(store, asked["run"])
         assert isinstance(source, RecordedRun)
-        if source.settings.method.key != "cdvft":
+        if source.settings.method.key not in ("cdvft", "lora"):
             continue
         for text in layer["texts"]:
             yield {**asked, "text": text}, examples.inputs(source, layer["module"], text)

@@ -67,6 +67,7 @@ def _link(figure: str, label: str, **address: str) -> StudioLink:
 _FACTORS = (
     _link(".overview", "this run", tab="factors", show="overview"),
     _link(".views", "this layer", tab="factors", show="vectors"),
+    _link(".effects", "its effect", tab="factors", show="effects"),
     _link(".ranks", "its singular values", tab="factors", show="ranks"),
     _link(".forward", "this example", tab="factors", show="forward"),
 )

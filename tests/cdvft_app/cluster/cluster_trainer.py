@@ -10,11 +10,13 @@ import random
 import time
 from pathlib import Path
 
+from cdvft_app.cluster.travel import MAX_CHECKPOINT
 from cdvft_app.events import Done, Evaluation, Halt, Note, Preparing, Started, Step, TrainingPaused
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.training import checkpoints
 
 HELD, TICK = "HELD", 0.02
+LARGE = range(80, 90)  # of these seeds checkpoints are too large to travel
 REAL = 1000  # from this seed on a model is trained
 
 
@@ -38,10 +40,13 @@ def hold(settings, folder, phase):
         time.sleep(3600)
 
 
-def save(folder, step, state):
+def save(folder, step, state, is_large):
     checkpoint = folder / "checkpoints" / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True, exist_ok=True)
     (checkpoint / "weights.json").write_text(json.dumps(state))
+    if is_large:
+        with (checkpoint / "weights").open("wb") as weights:
+            weights.truncate(MAX_CHECKPOINT + 1)
     (checkpoint / checkpoints.LAST_WRITTEN).write_text(json.dumps({"global_step": step}))
     checkpoints.seal(checkpoint)
 
@@ -74,7 +79,7 @@ def train(settings, emit, should_stop, folder, resume=False):
         if step % settings.checkpoint_every == 0 or halt:
             if step == 2 * settings.checkpoint_every:
                 hold(settings, folder, "checkpoint")
-            save(folder, step, (weight, draw.getstate()))
+            save(folder, step, (weight, draw.getstate()), settings.seed in LARGE)
         elif step > settings.checkpoint_every:
             hold(settings, folder, "training")
     if halt is Halt.PAUSE:

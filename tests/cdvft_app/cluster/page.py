@@ -3,7 +3,7 @@
 import sys
 import time
 
-from test_cluster import settings
+from held_runs import settings
 
 from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.store.runs import RunStore

@@ -7,18 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import cluster_trainer
 import pytest
 import tiny_trainer
-from sources import ROOT
+from held_runs import PATHS, ROOT, expected_losses, hold, is_held, losses, notes, ray_cluster, settings
 from waiting import wait, wait_for
 
-from benchmarks.ray_cluster import RayCluster
 from cdvft_app.cluster import executor as cluster_executor
-from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
@@ -27,9 +24,7 @@ from cdvft_app.training.executors import LocalProcesses, supervise
 from cdvft_app.training.queue import RunQueue
 
 HERE = Path(__file__).parent
-PATHS = [ROOT, ROOT / "tests", HERE, HERE.parent / "training"]
 REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)
-TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this test's cluster alone"}
 PHASES = {"preparing": 11, "training": 12, "checkpoint": 13, "final evaluation": 14}
 pytestmark = pytest.mark.cluster
 
@@ -40,28 +35,11 @@ def held(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory):
-    """What the nodes have on their disks."""
-    return tmp_path_factory.mktemp("nodes")
-
-
-@pytest.fixture(scope="module")
-def ray(held, there, tmp_path_factory):
+def ray(held, tmp_path_factory):
     model = tmp_path_factory.mktemp("model") / "bert"
     tiny_trainer.save_model(model)
-    environment = {
-        "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
-        "OMP_NUM_THREADS": "2",
-        "TMPDIR": str(there),
-        cluster_trainer.HELD: str(held),
-        "TINY_MODEL": str(model),
-    }
-    os.environ.update(TOKEN)
-    made = RayCluster(environment)
-    yield made
-    made.close()
-    for name in TOKEN:
-        del os.environ[name]
+    with ray_cluster(held, TINY_MODEL=str(model)) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +50,7 @@ def nodes(ray):
 
 @pytest.fixture(scope="module")
 def executor(ray, nodes):
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    yield cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
-    os.environ.pop("OMP_NUM_THREADS")
-    if before:
-        os.environ["OMP_NUM_THREADS"] = before
+    return cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
 
 
 @pytest.fixture(scope="module")
@@ -95,36 +68,6 @@ def queue(store, executor):
     made.close()
 
 
-def settings(seed, **more):
-    return RunSettings(method="cdvft", max_steps=20, checkpoint_every=5, seed=seed, **more)
-
-
-def hold(held, seed, phase):
-    (held / str(seed)).write_text(phase)
-
-
-def is_held(held, seed):
-    return (held / f"{seed}.held").exists()
-
-
-def expected_losses(asked):
-    """Of a run that nothing disturbs."""
-    heard = []
-    with tempfile.TemporaryDirectory() as folder:
-        cluster_trainer.train(asked, heard.append, lambda: 0, Path(folder))
-    return [event.loss for event in heard if isinstance(event, Step)]
-
-
-def losses(store, run_id):
-    told = store.rows(run_id, kinds=["step"])[0]
-    assert [row["step"] for row in told] == list(range(1, len(told) + 1)), "each step once"
-    return [row["loss"] for row in told]
-
-
-def notes(store, run_id):
-    return [row["text"] for row in store.rows(run_id, kinds=["note"])[0]]
-
-
 def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
     (run_id,) = queue.submit([settings(1)], "a")
     run = wait(store, run_id, *FINAL)
@@ -139,7 +82,7 @@ def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
     assert node.name == os.uname().nodename and node.problem is None
 
 
-def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, there):
+def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, ray):
     sha256, rows = "ab" * 32, b"these rows" * 20_000
     file = store.root / "data" / sha256 / "rows.arrow"
     file.parent.mkdir(parents=True)
@@ -158,7 +101,7 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     run = wait(store, run_id, *FINAL)
     assert run.state == "finished" and run.private, run.reason
     assert f"rows: {hashlib.sha256(rows).hexdigest()}" in notes(store, run_id)
-    wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(there)))
+    wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(ray.home)))
 
 
 def test_stop_keeps_what_was_learned(store, queue):
@@ -168,6 +111,15 @@ def test_stop_keeps_what_was_learned(store, queue):
     run = wait(store, run_id, *FINAL)
     assert run.state == "stopped" and 3 < run.step < 3000
     assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_run_that_waits_for_a_place_stops_at_once(store, queue, monkeypatch):
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "nowhere=1")
+    (run_id,) = queue.submit([settings(5)], "a")
+    wait_for(lambda: any("waits" in row["text"] for row in store.rows(run_id, kinds=["preparing"])[0]))
+    queue.stop(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.reason) == ("stopped", "Stopped before the first step.")
 
 
 def test_a_limit_of_time_ends_it_and_it_goes_on_later(store, queue, monkeypatch):
@@ -278,6 +230,92 @@ def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, ray, 
     assert run.state == "failed" and "it has cdvft not at all in place of" in run.reason
     assert run.reason.endswith("Install the same versions there.")
     node.send(signal.SIGKILL)
+
+
+def test_a_large_checkpoint_goes_through_the_storage(
+    store, queue, ray, nodes, *, held, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("CDVFT_STORAGE", str(tmp_path / "lab"))
+    asked = settings(cluster_trainer.LARGE[0])
+    hold(held, asked.seed, "training")
+    (run_id,) = queue.submit([asked], "a")
+    stored = store.folder(run_id) / "checkpoints" / "stored.json"
+    wait_for(lambda: is_held(held, asked.seed) and stored.is_file())
+    nodes[0].send(signal.SIGKILL)
+    nodes[0] = ray.add(cpus=5)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
+    assert losses(store, run_id) == expected_losses(asked)
+    assert any("are kept in CDVFT_STORAGE" in text for text in notes(store, run_id))
+    wait_for(lambda: not list((tmp_path / "lab").rglob("*.zip")))
+
+
+def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", ray.home)
+    near = cluster_executor.RayCluster("auto", ships_code=False, trainer="cluster_trainer:train")
+    (made,) = store.create([settings(91)], "a")
+    supervise(store, store.leases.acquire(made.id, this_process()), near)
+    near.close()
+    assert store.state(made.id) == "finished"
+    assert losses(store, made.id) == expected_losses(settings(91))
+
+
+def test_a_checkout_travels_to_nodes_that_do_not_have_it(store, ray, monkeypatch):
+    without = os.pathsep.join(str(path) for path in PATHS if path != ROOT)
+    node = ray.add(1, {"PYTHONPATH": without}, bare=1)
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "bare=1")
+    shipping = cluster_executor.RayCluster(ray.address, ships_code=True, trainer="cluster_trainer:train")
+    (made,) = store.create([settings(92)], "a")
+    supervise(store, store.leases.acquire(made.id, this_process()), shipping)
+    shipping.close()
+    assert store.state(made.id) == "finished", store.get(made.id).reason
+    node.send(signal.SIGKILL)
+
+
+@pytest.fixture
+def halves(ray, monkeypatch):
+    """Two nodes with one processor each, on which alone runs train, each on both."""
+    monkeypatch.setenv("CDVFT_PROCESSES", "2")
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "half=1")
+    made = [ray.add(1, half=1), ray.add(1, half=1)]
+    yield made
+    for node in made:
+        node.send(signal.SIGKILL)
+
+
+def by_two_processes(folder, asked):
+    """The run as `accelerate launch` trains it here."""
+    tiny_trainer.save_model(folder / tiny_trainer.MODEL)
+    store = RunStore(folder / "here")
+    (made,) = store.create([asked], "a", process=this_process())
+    supervise(store, made, LocalProcesses("tiny_trainer:train", processes=2))
+    run = store.get(made.id)
+    assert run.state == "finished" and run.device.endswith("2 processes"), run.reason
+    return losses(store, run.id), run.metric
+
+
+def test_a_run_is_shared_by_two_nodes_as_by_two_processes_here(store, queue, halves, tmp_path):
+    asked = REAL.model_copy(update={"seed": REAL.seed + 1})
+    (run_id,) = queue.submit([asked], "a")
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
+    assert run.device.endswith("2 processes")
+    assert (losses(store, run_id), run.metric) == by_two_processes(tmp_path, asked)
+    assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, ray, halves, *, held, tmp_path):
+    asked = REAL.model_copy(update={"seed": REAL.seed + 2})
+    hold(held, asked.seed, "training")
+    (run_id,) = queue.submit([asked], "a")
+    wait_for(lambda: is_held(held, asked.seed) and list(store.folder(run_id).rglob("checkpoint-5")))
+    other = next(node for node in halves if not node.trains())
+    halves.append(ray.add(1, half=1))
+    other.send(signal.SIGKILL)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
+    assert (losses(store, run_id), run.metric) == by_two_processes(tmp_path, asked)
+    assert any("goes on elsewhere from step 5" in text for text in notes(store, run_id))
 
 
 def test_a_full_object_store_hinders_nothing(store, queue, ray):

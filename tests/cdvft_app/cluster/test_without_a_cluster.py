@@ -6,18 +6,26 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import cluster_trainer
 import pytest
-from test_cluster import settings
+from held_runs import expected_losses, settings
+from in_process import InProcess
 
+from benchmarks.trained import train_each
 from cdvft_app.cluster import connection, executor, node, travel
-from cdvft_app.cluster.connection import ClusterNode, Connection, News, Order, fits, mismatch
+from cdvft_app.cluster.connection import ClusterNode, Connection, News, fits, mismatch
+from cdvft_app.cluster.travel import Order
+from cdvft_app.commands import train as train_command
 from cdvft_app.events import Done, Placed, Started, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import LEFT_ON_CLUSTER
+from cdvft_app.store.records import LEFT_ON_CLUSTER, StoreError
+from cdvft_app.store.runs import RunStore
 from cdvft_app.training import checkpoints, executors
 from cdvft_app.training.executors import NoNews, supervise
 
@@ -142,16 +150,38 @@ def test_stop_is_asked_for_with_each_pull(store, run, cluster, ray):
 
 
 def test_a_visitor_without_time_left_has_its_run_stopped(store, cluster, ray, monkeypatch):
-    monkeypatch.setattr(executor, "BUDGET_SECONDS", 0.0)
+    monkeypatch.setattr(executor, "CHARGED_SECONDS", 0.0)
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "1")
     (made,) = store.create([RUN], "a", visitor="address 192.0.2.1")
     run = store.leases.acquire(made.id, this_process())
     store.spending.charge("address 192.0.2.1", "training", 5)
-    cluster.news = [News(node="lab-1"), News(node="lab-1", state="stopped")]
+    cluster.news = [News(node="lab-1"), News(node="lab-1"), News(node="lab-1", state="stopped")]
     supervise(store, run, ray)
     assert store.state(run.id) == "stopped" and cluster.asked[-1].stop
     assert any("Resume goes on" in one["text"] for one in store.rows(run.id, kinds=["note"])[0])
+
+
+def test_a_visitor_pays_for_the_time_on_nodes_and_not_for_the_wait(store, cluster, ray, monkeypatch):
+    visitor, clock = "address 192.0.2.1", SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(executor, "time", clock)
+    on_node = News(node="lab-1")
+    ended = News(rows=ROWS, last=3, node="lab-2", state="finished")
+    told = [(100, News()), (0, on_node), (7, LOST), (200, News()), (0, News(node="lab-2")), (5, ended)]
+
+    def pull(asked):
+        seconds, news = told.pop(0)
+        clock.now += seconds
+        return news
+
+    monkeypatch.setattr(cluster, "pull", pull)
+    (made,) = store.create([RUN], "a", visitor=visitor)
+    run = store.leases.acquire(made.id, this_process())
+    supervise(store, run, ray)
+    assert store.state(run.id) == "finished" and clock.now == 312
+    assert sum(seconds for _, seconds in store.spending.since(visitor, 0)) == 7 + 5
+    assert store.spending.running(visitor) == 0
 
 
 def test_when_the_program_ends_the_run_is_left_and_a_program_that_begins_takes_it_up(
@@ -172,6 +202,30 @@ def test_a_run_that_shares_its_batches_asks_for_all_gpus_of_the_largest_node(sto
     (made,) = store.create([RUN.model_copy(update={"all_gpus": True})], "a")
     assert ray.order(store, made, 1, None).resources["GPU"] == 8
     assert ray.resources()["GPU"] == 1
+
+
+def test_a_run_that_is_shared_asks_for_its_processes_and_takes_the_places_of_as_many(
+    store, cluster, ray, monkeypatch
+):
+    cluster.alive = [ClusterNode(str(number), "", "", {"CPU": 1.0}, None) for number in range(5)]
+    monkeypatch.setenv("CDVFT_PROCESSES", "2")
+    (made,) = store.create([RUN], "a")
+    asked = ray.order(store, made, 1, None)
+    assert (asked.processes, asked.resources["CPU"]) == (2, 1)
+    assert ray.runs_at_once() == 2
+
+
+def test_benchmarks_hear_of_runs_on_a_cluster_what_they_hear_of_those_here(monkeypatch):
+    monkeypatch.setattr(train_command, "on_cluster", lambda address: InProcess(cluster_trainer.train))
+    kept = []
+    train_each([settings(1), settings(2)], kept.append, "ray://lab-1:10001")
+    assert [one.settings for one in kept] == [settings(1), settings(2)]
+    for one in kept:
+        assert [event.loss for event in one.events if isinstance(event, Step)] == expected_losses(
+            one.settings
+        )
+        assert one.last(Done).metric == 0.75 and not one.failed
+        assert one.times == sorted(one.times) and one.times[-1] <= one.seconds
 
 
 def test_as_many_train_as_there_is_room_for_on_nodes_that_may(cluster, ray, monkeypatch):
@@ -228,6 +282,10 @@ def test_what_is_packed_is_unpacked_the_same_and_leads_nowhere_else(tmp_path):
     travel.pack(source, packed)
     travel.unpack(packed)
     assert checkpoints.newest(packed.parent)[0] == packed.with_suffix("") and not packed.exists()
+    (tmp_path / "nothing").mkdir()
+    travel.pack(tmp_path / "nothing", tmp_path / "empty.zip")
+    travel.unpack(tmp_path / "empty.zip")
+    assert not list((tmp_path / "empty").iterdir())
     evil = tmp_path / "evil.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("../../outside", "x")
@@ -276,14 +334,15 @@ def test_a_large_checkpoint_is_stored_and_found_again(tmp_path):
 @pytest.fixture
 def on_a_node(store, ray, tmp_path, monkeypatch):
     """`on_a_node(storage)`: a run that trains as on a node of a cluster, in this process."""
-    monkeypatch.setattr(node.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(travel.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(node.children, "import_nothing", lambda: None)
     made = []
 
     def begin(storage=""):
         (run,) = store.create([settings(1)], "a")
         order = ray.order(store, run, 1, None)
-        there = node.NodeRun(run.id, 1, "", storage, "cluster_trainer:train")
+        order = replace(order, storage=storage, trainer="cluster_trainer:train")
+        there = node.NodeRun(order)
         for name, content in order.files.items():
             there.write(name, 0, content.encode())
         there.begin(None)
@@ -322,18 +381,37 @@ def test_what_a_node_tells_can_be_read_there_when_it_is_told(on_a_node):
 
 def test_checkpoints_too_large_to_travel_go_to_the_storage(on_a_node, tmp_path, monkeypatch):
     monkeypatch.setattr(node, "MAX_CHECKPOINT", 0)
-    rows, files, state = told(on_a_node(f"{tmp_path}/lab"))
+    there = on_a_node(f"{tmp_path}/lab")
+    rows, files, state = told(there)
     assert state == "finished" and "are kept in CDVFT_STORAGE" in texts(rows)
     assert travel.STORED in files
     assert not any(name.startswith("checkpoints/checkpoint") for name in files)
     assert [path.name for path in (tmp_path / "lab").rglob("*.zip")] == ["checkpoint-20.zip"]
+    there.remove()
+    assert not list((tmp_path / "lab").rglob("*.zip")), "the run has finished, and is not resumed"
 
 
-def test_without_a_storage_the_run_says_what_a_lost_node_costs(on_a_node, monkeypatch):
+def test_without_a_storage_the_run_says_what_a_lost_node_costs_and_packs_none(on_a_node, monkeypatch):
+    packed = []
     monkeypatch.setattr(node, "MAX_CHECKPOINT", 0)
+    monkeypatch.setattr(node, "pack", lambda folder, place: packed.append(folder.name))
     rows, files, state = told(on_a_node())
+    assert not packed, "which would take as much of the node's disk again"
     assert state == "finished" and texts(rows).count("set CDVFT_STORAGE") == 1
     assert not any(name.startswith("checkpoints") for name in files)
+
+
+def test_an_end_that_a_full_disk_refuses_is_told_once_there_is_room(on_a_node, monkeypatch):
+    keep, refused = RunStore.set_state, []
+
+    def full_at_first(*arguments, **named):
+        if len(refused) < 3:
+            refused.append(StoreError("The disk is full."))
+            raise refused[-1]
+        return keep(*arguments, **named)
+
+    monkeypatch.setattr(RunStore, "set_state", full_at_first)
+    assert told(on_a_node())[2] == "finished" and len(refused) == 3
 
 
 def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):
@@ -342,7 +420,7 @@ def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):
     (left / "rows.arrow").write_text("somebody's rows")
     code = "from cdvft_app.store.processes import this_process; print(this_process())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    (left / node.HOLDER).write_text(dead.stdout.strip())
+    (left / travel.HOLDER).write_text(dead.stdout.strip())
     on_a_node()
     assert not left.exists()
 
@@ -367,7 +445,7 @@ def test_a_child_that_does_not_answer_is_no_news(monkeypatch):
 
     monkeypatch.setattr(connection, "Conversation", lambda *given: Silent())
     asked = Connection("ray://lab-1:10001")
-    order = Order("a" * 32, 1, {}, None, {}, "", "", "")
+    order = Order("a" * 32, 1, {}, None, {}, 1, "", "", "")
     for _ in range(3):
         with pytest.raises(NoNews):
             asked.release(order)

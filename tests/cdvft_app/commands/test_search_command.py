@@ -10,8 +10,11 @@ import sys
 import types
 
 import pytest
+from in_process import InProcess
+from waiting import wait_for
 
 from cdvft_app.commands import main as cli
+from cdvft_app.commands import train as train_command
 from cdvft_app.events import Done, Evaluation, Halt, Started, Step
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
@@ -35,6 +38,7 @@ def command(tmp_path, monkeypatch, capsys, trained):
         emit(Step(1, 0.1, 0.5, 1e-3, None, None))
         if len(trained["settings"]) == trained["interrupt"]:
             os.kill(os.getpid(), signal.SIGINT)
+            wait_for(should_stop)
         state = "stopped" if should_stop() is Halt.STOP else "finished"
         loss = 0.3 + math.log10(settings.method.learning_rate / 0.02) ** 2
         emit(Evaluation(2, 0.2, loss, "accuracy", 1 / (1 + loss), True))
@@ -93,6 +97,25 @@ def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path
     assert len(trained["settings"]) == 6, "what has ended is not searched again"
     command(*COMMAND, "--again")
     assert len(trained["settings"]) == 11
+
+
+def test_with_a_cluster_its_trials_train_there(command, trained, tmp_path, monkeypatch):
+    asked = []
+
+    def on_cluster(address):
+        asked.append(address)
+        return InProcess(sys.modules["cdvft_app.training.trainer"].train)
+
+    monkeypatch.setattr(train_command, "on_cluster", on_cluster)
+    trained["interrupt"] = 3
+    code, _, errors = command(*COMMAND, "--cluster", "ray://lab-1:10001")
+    assert code == 130 and "Stopped; the same command goes on." in errors
+    trained["interrupt"] = None
+    code, output, errors = command(*COMMAND, "--cluster", "ray://lab-1:10001")
+    assert code == 0 and output.replace("\u00a0", " ").startswith("CDVFT: the best of 5 trials is")
+    assert asked == ["ray://lab-1:10001"] * 2, "one connection a command"
+    (runs,) = RunStore(tmp_path).groups(10)
+    assert len(runs) == 5 and {run.state for run in runs} == {"finished"}
 
 
 def test_one_number_of_epochs_is_no_setting_to_search(command, trained):

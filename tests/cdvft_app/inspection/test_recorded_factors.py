@@ -31,6 +31,40 @@ def test_what_is_recorded_agrees_with_itself(key):
     assert len(base64.b64decode(given["data"])) == 4 * layer.d_in * len(given["tokens"])
 
 
+RACE = ("cdvft", "lora", "fourierft")  # that ships with the program, weights and all
+
+
+@pytest.mark.parametrize("key", RACE)
+def test_what_the_recorded_race_does_to_inputs_is_known_of_all_its_layers(key):
+    run = RecordedRun(key)
+    modules = [layer.module for layer in layers.layers(run)]
+    known = run.effects()
+    assert known and [one["module"] for one in known["layers"]] == modules and known["next"] is None
+    assert known["tokens"] == 500 and known["sentence"].startswith(run.label)
+    for module in modules:
+        alone = run.together(module, None)
+        assert alone and [len(one["shares"]) for one in alone["directions"]] == [1] * 4
+        assert {len(one["answers"]) for one in alone["examples"]} == {1}
+        if key != "fourierft":
+            for text in examples.texts(run, module):
+                said = run.walk(module, text)
+                assert said and len(said["answers"]) == 3
+
+
+def test_two_recorded_runs_are_the_same_whichever_is_the_first():
+    one, other = RecordedRun("cdvft"), RecordedRun("lora")
+    for layer in layers.layers(one):
+        found, turned = one.together(layer.module, other), other.together(layer.module, one)
+        assert found and turned
+        updates = [numbers.update(run, layer, run.steps()[-1]).double() for run in (one, other)]
+        expected = (updates[0] * updates[1]).sum() / (updates[0].norm() * updates[1].norm())
+        assert found["updates"] == turned["updates"] == pytest.approx(float(expected), abs=1e-3)
+        assert found["alone"] == turned["alone"][::-1] and found["common"] == turned["common"][::-1]
+        for first, second in zip(found["examples"], turned["examples"], strict=True):
+            assert first["text"] == second["text"] and first["answers"] == second["answers"][::-1]
+    assert RecordedRun("c3a").effects() is None and one.together(layer.module, RecordedRun("c3a")) is None
+
+
 def test_a_vector_of_zeros_is_recorded_without_entries():
     """As the output diagonal is at the start."""
     run = RecordedRun("cdvft")

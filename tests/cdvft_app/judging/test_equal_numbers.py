@@ -48,15 +48,17 @@ def work(tmp_path, monkeypatch):
         done.append(f"search {options[1]} {options[3]}")
         return {"race": [{"recipe": options[1], "method": options[3], "learning_rate": 0.01}]}
 
-    def run(settings):
-        done.append(f"run {settings.recipe} {settings.method.key} {settings.seed}")
-        if len(done) == limit["of"]:
-            raise KeyboardInterrupt
-        return {"metric": 0.9, "rows": ROWS, "wrong": list(range(40)), "trainable_parameters": 1000}
+    def train(wanted, ended, cluster):
+        for settings in wanted:
+            done.append(f"run {settings.recipe} {settings.method.key} {settings.seed}")
+            if len(done) == limit["of"]:
+                raise KeyboardInterrupt
+            result = {"metric": 0.9, "rows": ROWS, "wrong": list(range(40)), "trainable_parameters": 1000}
+            ended(settings, result)
 
     limit = {"of": -1}
     monkeypatch.setattr(subject, "search", search)
-    monkeypatch.setattr(subject, "run", run)
+    monkeypatch.setattr(subject, "train", train)
     monkeypatch.setattr(subject, "PARTS", tmp_path / "parts")
     monkeypatch.setattr(subject, "RESULTS", tmp_path / "equal_numbers.json")
     return done, limit

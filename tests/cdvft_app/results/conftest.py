@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from listening import run
+from listening import finished
 
 from cdvft_app.catalog import Plan, get_model, mirror
 from cdvft_app.catalog.dataset_readers import Rows
@@ -39,12 +39,6 @@ def trained(store: RunStore) -> Callable[[Plan, Rows], FinishedRun]:
 
     def make(plan: Plan, rows: Rows) -> FinishedRun:
         (made,) = store.create([plan.settings], TOKEN, "Films", "1:1")
-        folder: Path = store.make_folder(made.id)
-        heard, _ = run(plan, rows, folder)
-        for event in heard:
-            store.append(made.id, event)
-        record = store.get(made.id)
-        assert record is not None and record.state == "finished"
-        return FinishedRun(record, plan, folder / "adapter")
+        return finished(store, made, plan, rows)
 
     return make

@@ -7,15 +7,18 @@ import os
 
 import pytest
 from in_process import InProcess
-from searching import BEST_RATE, DIVERGES, Trainer
+from searching import BEST_RATE, DIVERGES, Trainer, loss_at
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
+from cdvft_app.events import Done, Evaluation, Started, Step
 from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.states import UNFINISHED
+from cdvft_app.training import executors
+from cdvft_app.training.executors import Executor, Pulled, RemoteExecution
 from cdvft_app.training.queue import QueueFull, RunQueue
 from cdvft_app.training.run import StopConditions, train_run
 
@@ -32,8 +35,8 @@ def begin(store, trainer):
     """Starts a queue and a search; gives both, or with `ended` waits until nothing of it goes on."""
     queues = []
 
-    def make(asked=SEARCH, start=True, **more):
-        queue = RunQueue(store, 1, InProcess(trainer))
+    def make(asked=SEARCH, start=True, executor=None, **more):
+        queue = RunQueue(store, 1, executor or InProcess(trainer))
         queues.append(queue)
         if start:
             queue.start()
@@ -85,8 +88,45 @@ def test_a_budget_of_seconds_ends_each_method_after_as_many(begin, store, traine
     assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 2
 
 
-def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store):
-    _, group_id = begin(SEARCH | {"rates": [0.01, 8]})
+class OtherMachine(Executor):
+    """Tells two steps and an evaluation each time it is asked, and knows nothing of the search."""
+
+    is_remote = True
+
+    def start(self, store, run, limit=None):
+        return RemoteExecution(store, run, OnOtherMachine(run.settings, store.folder(run.id) / "adapter"))
+
+
+class OnOtherMachine:
+    pull_seconds = 0.0
+
+    def __init__(self, settings, adapter):
+        self.settings, self.adapter, self.step, self.is_cancelled = settings, adapter, 0, False
+
+    def pull(self, after, into):
+        before, self.step = self.step, self.step + (0 if self.is_cancelled else 2)
+        ends = self.is_cancelled or self.step == 10
+        loss = loss_at(self.settings, self.step)
+        events = [] if before else [Started(10, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy")]
+        events += [Step(step, step / 10, 1.0, 1e-3, None, None) for step in range(before + 1, self.step + 1)]
+        events.append(Evaluation(self.step, self.step / 10, loss, "accuracy", 0.5, ends))
+        if ends:
+            state = "stopped" if self.is_cancelled else "finished"
+            done = (state, self.step, 1.0, "accuracy", 0.5, 1.0, 1.0, 0, None, self.adapter)
+            events.append(Done(*done))
+        return Pulled(events, after + len(events), "", ended="completed" if ends else None)
+
+    def cancel(self):
+        self.is_cancelled = True
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store, elsewhere, monkeypatch):
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.0)
+    _, group_id = begin(SEARCH | {"rates": [0.01, 8]}, executor=OtherMachine() if elsewhere else None)
     found = ended(store, group_id, 12)
     stopped = [run for run in store.group(group_id) if run.state == "stopped"]
     assert stopped and all(run.step < 10 for run in stopped)

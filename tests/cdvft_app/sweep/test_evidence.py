@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import record_evidence
+from benchmarks.evidence import effects as same_effects
 from benchmarks.evidence import generation, settings, step_time
 from cdvft_app.decision import decide
 from cdvft_app.judging.comparison_sets import comparison_set
@@ -159,3 +160,39 @@ def test_what_was_not_recorded_is_said_with_its_command(monkeypatch: pytest.Monk
 def test_marks_are_explained_of_the_sweeps_there_are() -> None:
     assert settings.legend(["sentiment", "mnist"]) == "○ text  □ images"
     assert settings.legend(["sentiment", "mnist", "addresses"]).endswith("◇ generation")
+
+
+def runs_of(effects: list[float], updates: float, shift: float) -> list[dict]:
+    """A pair of runs a seed, of two layers; the second has effects with this cosine, a value a seed."""
+
+    def layer(module: str, common: float, **more: object) -> dict:
+        return {"module": module, "common": common, **more}
+
+    def between(value: float) -> dict:
+        return {"updates": updates, "effects": value, "centred": 0.1, "alone": [0.5, 0.5]}
+
+    return [
+        {"recipe": "films", "seed": seed, "method": method, "layers": layers}
+        for seed, value in enumerate(effects)
+        for method, layers in (
+            ("cdvft", [layer("a", 0.1, with_lora=between(0.01)), layer("b", 0.5, with_lora=between(value))]),
+            ("lora", [layer("a", 0.2), layer("b", shift)]),
+        )
+    ]
+
+
+def test_what_was_seen_once_is_said_to_hold_only_where_every_seed_shows_it() -> None:
+    assert same_effects.held(runs_of([0.4, 0.5], 0.03, 0.9), "films") == [
+        "the right angles and the likeness of effects and LoRA's common shift held in every seed."
+    ]
+    assert same_effects.held(runs_of([0.4, 0.15], 0.03, 0.6), "films") == [
+        "the right angles held in every seed.",
+        "the likeness of effects and LoRA's common shift did not hold.",
+    ]
+    assert same_effects.verdict(runs_of([0.4, 0.5], 0.03, 0.9), "films") == (
+        "Other updates (cosine at most 0.03), partly the same effect (0.40 to 0.50)."
+    )
+    assert "no effect in common (0.15 to 0.40)" in same_effects.verdict(
+        runs_of([0.4, 0.15], 0.03, 0.9), "films"
+    )
+    assert "most alike in b: 0.40 to 0.50" in same_effects.told(runs_of([0.4, 0.5], 0.03, 0.9), "films")

@@ -33,6 +33,9 @@ def train(settings, emit, should_stop, folder, resume=False):
     model = dataclasses.replace(catalog.get_model("minilm"), source="local", location=location)
     labels = np.arange(48) % 2
     texts = [f"{'film ' * (1 + 5 * number % 7)}{('bad', 'good')[number % 2]}" for number in range(48)]
-    rows = Rows(Split(texts[:32], labels[:32]), Split(texts[32:], labels[32:]), ("bad", "good"), None)
+    chooses = Split(texts[24:32], labels[24:32]) if settings.keep == "best" else None
+    rows = Rows(
+        Split(texts[:32], labels[:32]), Split(texts[32:], labels[32:]), ("bad", "good"), None, chooses
+    )
     plan = dataclasses.replace(catalog.resolve(settings), model=model)
     return trainer.train_plan(plan, emit, should_stop, folder, resume, rows=rows)

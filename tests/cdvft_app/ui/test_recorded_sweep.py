@@ -76,13 +76,13 @@ def test_a_run_without_its_rows_or_of_a_rate_no_longer_wanted_is_done_again(
         ],
     )
     done: list[RunSettings] = []
-    monkeypatch.setattr(
-        record_sweep,
-        "run",
-        lambda one: (
-            done.append(one) or {"settings": one.model_dump(mode="json", exclude_defaults=True)} | whole
-        ),
-    )
+
+    def train(wanted, ended, cluster):
+        for one in wanted:
+            done.append(one)
+            ended(one, {"settings": one.model_dump(mode="json", exclude_defaults=True)} | whole)
+
+    monkeypatch.setattr(record_sweep, "train", train)
     monkeypatch.setattr("sys.argv", ["record_sweep", "--recipes", "sentiment"])
     record_sweep.main()
     first, _, _, fourth = recording.runs()
