@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cdvft_app.catalog import cleaning, get_recipe, mirror, uploaded
+from cdvft_app.catalog import cleaning, get_model, get_recipe, mirror, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     Column,
@@ -35,8 +35,10 @@ from cdvft_app.catalog.uploaded import (
     divide,
     starting_values,
     steps_done,
+    suited_model,
 )
 from cdvft_app.data.imported_table import ImportedTable, columns_of, row_errors_of
+from cdvft_app.data.language import language_of, named
 from cdvft_app.data.source import DataRefused, Finding, RowErrors
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
 from cdvft_app.settings import HELD_OUT, UploadedDataset
@@ -131,6 +133,7 @@ def inspect(
         evaluation_rows=1,
         mean_length=None,
         usual_length=None,
+        language=None,
     )
     rows = cleaned_table(data, kept.sha256)
     if clean:
@@ -180,8 +183,11 @@ def inspect(
             "evaluation_rows": len(division.evaluation),
             "mean_length": lengths.mean if lengths else None,
             "usual_length": lengths and (lengths.longest if data.metric else lengths.usual),
+            "language": _language(data),
         }
     )
+    if data.language:
+        looked = dataclasses.replace(looked, notes=(*looked.notes, _said_of_language(data)))
     classes = _classes(labels, division)
     looked = dataclasses.replace(
         looked,
@@ -554,7 +560,8 @@ def warnings_of(
         )
     if data.kind == "text":
         yield from _leak(data)
-        yield from _other_language(data)
+        if data.language is None:
+            yield from _other_language(data)
     if data.kind != "image":
         yield from _markup(data)
     if division.doubled:
@@ -647,6 +654,23 @@ def _leak(data: UploadedDataset) -> Iterator[Finding]:
             *data.inputs,
             steps=("hide-labels",),
         )
+
+
+def _language(data: UploadedDataset) -> str | None:
+    if data.kind == "image":
+        return None
+    rows = cleaned_table(data, data.sha256).select(list(data.inputs)).slice(0, LETTERS_OF).to_pylist()
+    return language_of(" ".join(str(one or "") for one in row.values()) for row in rows)
+
+
+def _said_of_language(data: UploadedDataset) -> str:
+    assert data.language
+    sentence = f"The texts are in {named(data.language)}."
+    recipe = nearest_recipe(data.kind)
+    if (suited := suited_model(data, recipe)) != recipe.model:
+        usual, other = get_model(recipe.model).title, get_model(suited).title
+        sentence += f" {usual} reads English, so {other}, which reads about 100 languages, is chosen."
+    return sentence
 
 
 def _other_language(data: UploadedDataset) -> Iterator[Finding]:
@@ -742,6 +766,8 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         "train_rows": data.train_rows if data else 0,
         "evaluation_rows": data.evaluation_rows if data else 0,
         "metric": data and data.metric,
+        "language": data and data.language,
+        "model": suited_model(data, recipe) if data else recipe.model,
         "held_out": bool(data and not data.split and not data.evaluation_sha256),
         "held_out_share": data and data.held_out,
         "split_seed": data and data.split_seed,

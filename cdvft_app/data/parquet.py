@@ -65,11 +65,13 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
 
 
 def _undamaged(read: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
-    """What pyarrow reads; its errors at a damaged place, such as names in no encoding, become refusals."""
+    """What pyarrow reads; its errors at a damaged place, such as text in no encoding, become refusals."""
     import pyarrow as pa
 
     try:
-        yield from read()
+        for batch in read():
+            batch.validate(full=True)  # reading alone lets text through that is no UTF-8
+            yield batch
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataRefused(f"The Parquet file is damaged: {str(error).splitlines()[0][:200]}") from None
 

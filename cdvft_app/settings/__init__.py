@@ -93,6 +93,7 @@ class UploadedDataset(BaseModel):
     usual_length: int | None = Field(
         None, ge=1, le=10**6, strict=True, description="of 19 of 20, or of all that write"
     )
+    language: str | None = Field(None, pattern="^[a-z]{2,3}$", description="of the texts, as ISO 639 has it")
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> UploadedDataset:

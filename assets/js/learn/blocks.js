@@ -198,7 +198,7 @@ export function mount({ element }) {
     afterwards(element, [
       readout.node,
       panel(
-        `A token's way through a layer ${REAL.cols} → ${count(REAL.rows)}: small p makes few FFTs short, and products many`,
+        `Work for a token in a layer ${REAL.cols} → ${count(REAL.rows)}: the smaller p, the more products of spectra`,
         costs.node,
       ).node,
       segmented(

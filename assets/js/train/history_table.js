@@ -145,7 +145,10 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
   });
   const heads = COLUMNS.map((column) =>
     textButton(column.title, () => {
-      [sortedBy, down] = [column, column === sortedBy ? !down : typeof column.value(runs[0]) === "number"];
+      [sortedBy, down] = [
+        column,
+        column === sortedBy ? !down : runs.some((run) => typeof column.value(run) === "number"),
+      ];
       draw();
     }),
   );

@@ -14,7 +14,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
-from cdvft_app.catalog.uploaded import starting_values
+from cdvft_app.catalog.uploaded import starting_values, suited_model
 from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import is_own
 from cdvft_app.methods import METHODS
@@ -139,12 +139,13 @@ def build(app: AppState) -> OnVisit:
         if recipe is None:
             return [gr.skip()] * len(recipe_outputs)
         mine = {name: f"{value:g}" for name, value in (starting_values(data, recipe) if data else {}).items()}
+        model = suited_model(data, recipe) if data else recipe.model
         return [
-            gr.update(**choices("model", recipe)),
+            gr.update(**choices("model", recipe) | {"value": model}),
             gr.update(**choices("dataset", recipe) | ({"value": None} if data else {})),
-            gr.update(**targets(recipe.model, recipe)),
+            gr.update(**targets(model, recipe)),
             *(gr.update(placeholder=mine.get(name) or placeholder(name, recipe, m)) for name in varying),
-            [recipe.key, recipe.model],
+            [recipe.key, model],
         ]
 
     field = controls.fields

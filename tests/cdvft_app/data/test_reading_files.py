@@ -162,3 +162,11 @@ def test_a_first_line_that_says_the_separator_is_no_row(tmp_path, line, separato
 def test_a_file_that_says_its_separator_and_nothing_else_is_empty(tmp_path):
     with pytest.raises(DataRefused, match="is empty"):
         import_file(made.written(tmp_path, "sep=;\n\n"))
+
+
+def test_a_table_of_parquet_whose_text_is_in_no_encoding_is_refused(tmp_path):
+    file = tmp_path / "latin.parquet"
+    latin = pa.array([b"caf\xe9 %d" % number for number in range(20)], pa.binary())
+    pq.write_table(pa.table({"text": latin.view(pa.string()), "label": ["a", "b"] * 10}), file)
+    with pytest.raises(DataRefused, match=r"damaged: .*UTF8"):
+        import_file(file)

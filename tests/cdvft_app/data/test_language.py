@@ -1,0 +1,57 @@
+"""The language of texts is named, and the model that reads it is chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.catalog import get_recipe, resolve
+from cdvft_app.catalog.uploaded import suited_model
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.language import language_of
+from cdvft_app.settings import RunSettings
+
+ENGLISH = "The delivery of my order {} was late and nobody answered."
+GERMAN = "Die Lieferung meiner Bestellung {} kam viel zu spät und niemand hat geantwortet."
+
+
+def inspected(tmp_path, text):
+    lines = [f'"{text.format(number)}",{("bad", "good")[number % 2]}' for number in range(40)]
+    path = tmp_path / "mails.csv"
+    path.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    return inspect(import_file(path), "mails")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (ENGLISH, "en"),
+        (GERMAN, "de"),
+        ("La livraison de ma commande {} est arrivée en retard, personne ne répond.", "fr"),
+        ("De levering van mijn bestelling {} was te laat en niemand antwoordde.", "nl"),
+        ("Доставка моего заказа {} опоздала, и никто не ответил на письмо.", "ru"),
+        ("Short {}", None),
+    ],
+)
+def test_the_language_most_texts_are_in_is_known(text, language):
+    assert language_of(text.format(number) for number in range(20)) == language
+
+
+def test_texts_that_do_not_agree_have_no_language():
+    assert language_of([ENGLISH, GERMAN] * 20) is None
+    assert language_of([ENGLISH] * 3) is None  # too few
+
+
+def test_the_language_is_named_and_the_model_that_reads_it_is_chosen(tmp_path):
+    german, english = inspected(tmp_path, GERMAN), inspected(tmp_path, ENGLISH)
+    assert any(
+        one.startswith("The texts are in German. MiniLM") and "e5" in one.lower().replace(" ", "")
+        for one in german.notes
+    ), german.notes
+    assert "The texts are in English." in english.notes
+    assert (as_dict(german)["model"], as_dict(english)["model"]) == ("e5_small", "minilm")
+    assert resolve(RunSettings(method="cdvft", data=german.data)).model.key == "e5_small"
+    assert resolve(RunSettings(method="cdvft", data=english.data)).model.key == "minilm"
+    chosen = RunSettings(method="cdvft", data=german.data, model="minilm")
+    assert resolve(chosen).model.key == "minilm"
+    assert suited_model(german.data, get_recipe("sst2")) == get_recipe("sst2").model
