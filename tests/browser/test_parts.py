@@ -293,7 +293,7 @@ def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server,
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
     page.locator("#run .chart .scatterlayer path").first.wait_for()
     expect(page.locator("#counts b").first).to_have_text("13,824")
-    expect(page.locator("#history [role=status]")).to_have_text("Reading the history …")
+    expect(page.locator("#history").get_by_text("Reading the history …")).to_be_visible()
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator("#costs .answer")).not_to_be_empty()
     expect(page.locator("#costs .answers tbody tr").first).to_be_visible()

@@ -72,7 +72,7 @@ class Visitors:
         window.page.evaluate("sessionStorage.clear()")
         window.page.goto("about:blank")
         window.page.mouse.move(0, 0)
-        window.page.emulate_media(color_scheme=window.options.get("color_scheme", "light"))
+        window.page.emulate_media(media="screen", color_scheme=window.options.get("color_scheme", "light"))
 
     def _open(self, options: dict[str, object]) -> Window:
         context = self._browser.new_context(**options)

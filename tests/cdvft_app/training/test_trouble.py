@@ -77,6 +77,9 @@ def test_a_broken_evaluation_is_told_in_short_numbers(metric_name, told, tmp_pat
         metric_name=metric_name,
         throughput_unit="examples/s",
         answer=lambda: None,
+        chooses=False,
+        patience=0,
+        steps_per_epoch=1,
     )
     metrics = {"eval_loss": float("nan"), f"eval_{metric_name}": 0.07799442896935933}
     with pytest.raises(TrainingFailed) as failed:
