@@ -118,13 +118,20 @@ def _together(store: RunStore, layers: Iterable[Argument]) -> Iterator[tuple[Arg
                 yield {**asked, "beside": other and other.id}, found
 
 
+def _recorded(
+    store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
+) -> Iterator[tuple[Argument, LayerVectors, RecordedRun]]:
+    for asked, layer in vectors:
+        source = sources.find(store, asked["run"])
+        assert isinstance(source, RecordedRun)
+        yield asked, layer, source
+
+
 def _walks(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
     """What is answered at the end of a recorded sentence's way."""
-    for asked, layer in vectors:
-        source = sources.find(store, asked["run"])
-        assert isinstance(source, RecordedRun)
+    for asked, layer, source in _recorded(store, vectors):
         for text in layer["texts"]:
             if found := source.walk(layer["module"], text):
                 yield {**asked, "text": text}, found
@@ -134,9 +141,7 @@ def _inputs(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
     """Of the layers that one can step through, for the recorded sentences and the recorded picture."""
-    for asked, layer in vectors:
-        source = sources.find(store, asked["run"])
-        assert isinstance(source, RecordedRun)
+    for asked, layer, source in _recorded(store, vectors):
         if source.settings.method.key not in ("cdvft", "lora"):
             continue
         for text in layer["texts"]:
