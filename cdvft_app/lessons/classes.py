@@ -27,6 +27,7 @@ MAX_PUPILS, MAX_ROWS, MAX_DRAWN = 300, 6000, 50  # of a class; drawn questions o
 MAX_STATE, MAX_ID = 2000, 64  # characters
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken for a number
 CODE_LENGTH, PUPIL_LENGTH = 5, 4
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what begins a cell that a spreadsheet calculates
 COLUMNS = ("pupil", "when", "what", "question", "answer", "right")
 
 
@@ -239,7 +240,7 @@ def as_csv(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)
-    writer.writerows([f"'{cell}" if cell[:1] in "=+-@\t\r" else cell for cell in row] for row in rows)
+    writer.writerows([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows)
     return out.getvalue()
 
 
