@@ -93,24 +93,18 @@ export function scaledBlocks(target, p) {
     for (let round = 0; round < ROUNDS; round++) {
       const c = blocksBetween(target, p, a, b);
       for (let i = 0; i < rows; i++) {
-        let held = 0,
-          squares = 0;
-        for (let j = 0; j < cols; j++) {
-          const weight = c.entry(i, j) * b[j];
-          held += target.entry(i, j) * weight;
-          squares += weight * weight;
-        }
-        a[i] = squares ? held / squares : 0;
+        a[i] = nearestScale(
+          cols,
+          (j) => target.entry(i, j),
+          (j) => c.entry(i, j) * b[j],
+        );
       }
       for (let j = 0; j < cols; j++) {
-        let held = 0,
-          squares = 0;
-        for (let i = 0; i < rows; i++) {
-          const weight = c.entry(i, j) * a[i];
-          held += target.entry(i, j) * weight;
-          squares += weight * weight;
-        }
-        b[j] = squares ? held / squares : 0;
+        b[j] = nearestScale(
+          rows,
+          (i) => target.entry(i, j),
+          (i) => c.entry(i, j) * a[i],
+        );
       }
     }
     return new CirculantDiagonal([b, a], [blocksBetween(target, p, a, b)]);
@@ -203,4 +197,21 @@ export function nearestWaves(target, places) {
       for (let j = 0; j < D; j++) values[i * D + j] += (held / squares) * cos[(u * i + v * j) % D];
   }
   return new Dense(values, D, D);
+}
+
+/**
+ * The number times which the weights come nearest to the values, in the sum of squares; 0 for weights of 0.
+ * @param {number} count
+ * @param {(place: number) => number} value
+ * @param {(place: number) => number} weight
+ */
+function nearestScale(count, value, weight) {
+  let held = 0,
+    squares = 0;
+  for (let place = 0; place < count; place++) {
+    const one = weight(place);
+    held += value(place) * one;
+    squares += one * one;
+  }
+  return squares ? held / squares : 0;
 }
