@@ -253,16 +253,25 @@ class Reporter(TrainerCallback):
         found: BestStep,
         model: torch.nn.Module,
     ) -> None:
-        """Keep the best so far; end a run that has not become better for long."""
+        """Keep the best so far; end a run that has not become better for long.
+
+        What is evaluated because the run was stopped may be what it leaves behind, and is not in its
+        checkpoints: one that goes on chooses, and ends, as if nobody had stopped it.
+        """
+        planned = found.step % state.eval_steps == 0 or found.step == state.max_steps
         if found.is_before(self.best):
             self.best = found
-            if state.is_world_process_zero:
+            if state.is_world_process_zero and planned:
                 checkpoints.keep_best(
                     Path(args.output_dir or ""), found, lambda into: trainable.save(model, into)
                 )
             return
         assert self.best is not None
-        after = [row for row in state.log_history if "eval_loss" in row and row["step"] > self.best.step]
+        after = [
+            row
+            for row in state.log_history
+            if "eval_loss" in row and row["step"] > self.best.step and row["step"] % state.eval_steps == 0
+        ]
         if (
             0 < self.patience <= len(after)
             and self.steps_per_epoch <= state.global_step < state.max_steps

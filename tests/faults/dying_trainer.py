@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any
 
 from cdvft_app.events import Event, Halt, Step
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import ALL_STEPS, RunSettings
 
-RUN = RunSettings(method="cdvft", max_steps=30, batch_size=8, checkpoint_every=2)
+RUN = RunSettings(method="cdvft", max_steps=30, batch_size=8, checkpoint_every=2, **ALL_STEPS)
 FATAL = 2  # the checkpoint since its start in which it dies, so that each life gets further
 
 

@@ -220,6 +220,28 @@ def test_a_stopped_run_keeps_its_best_and_what_it_needs_to_go_on(text_plan, rows
     assert (finished.state, finished.step, finished.best_step) == ("finished", TOTAL, 4)
 
 
+def test_what_a_stop_evaluates_may_be_taken_home_and_changes_nothing_for_a_run_that_goes_on(
+    text_plan, rows, scores, tmp_path
+):
+    plan = text_plan(checkpoint_every=5)
+    scores(0.5, 0.9)
+    _, stopped = run(plan, rows, tmp_path, stop_after=6)
+    assert (stopped.state, stopped.best_step) == ("stopped", 7) and is_of_step(stopped, 7)
+    scores(0.6, 0.4, 0.4)
+    _, finished = run(plan, rows, tmp_path, resume=True)
+    assert (finished.state, finished.step, finished.best_step) == ("finished", TOTAL, 8)
+    assert is_of_step(finished, 8)
+
+
+def test_patience_does_not_count_what_a_stop_evaluates(text_plan, rows, scores, tmp_path):
+    plan = text_plan(checkpoint_every=5)
+    scores(0.9, 0.5)
+    run(plan, rows, tmp_path, stop_after=6)
+    scores(0.5, 0.5)
+    _, finished = run(plan, rows, tmp_path, resume=True)
+    assert (finished.step, finished.best_step) == (12, 4)
+
+
 def uploaded(train_rows: int) -> UploadedDataset:
     return UploadedDataset(
         sha256="0" * 64, title="mine", kind="text", inputs=("text",), label="label", labels=("no", "yes"),
