@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import segno
@@ -83,12 +84,11 @@ def _printed(question: Question) -> WorksheetQuestion:
     }
 
 
-def server_functions() -> Calls:
-    """All of a class: quick, and nothing that thirty pupils could make slow."""
+def server_functions(folder: Path) -> Calls:
+    """All of a class, which lies in this folder: quick, and nothing that thirty pupils could make slow."""
     key = environment().class_key.get_secret_value()
-    classes = Classes(
-        {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}, key
-    )
+    questions = {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}
+    classes = Classes(questions, key, folder)
 
     def start(_: dict[str, Any]) -> dict[str, Any]:
         return dict(classes.start(asker()))

@@ -38,7 +38,9 @@ LATEX: list[dict[str, str | bool]] = [
 def build(app: AppState) -> OnVisit:
     """Lay the tab out. All of it runs in the browser, except measurements and the lab's fits."""
     visits: list[OnVisit] = []
-    lay_out(server_functions(app), lambda: visits.append(lab(app)), classroom.server_functions())
+    lay_out(
+        server_functions(app), lambda: visits.append(lab(app)), classroom.server_functions(app.store.root)
+    )
     return visits[0]
 
 
