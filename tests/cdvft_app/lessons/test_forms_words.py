@@ -201,6 +201,9 @@ HOLD = {
             lora_is_exact_from_the_rank_on
         ),
         "Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
+        "For Low rank the search ends 0.1 % off with $m = 5$, and finds it with $m = 7$.": lambda: (
+            round(100 * recorded_error("low_rank", 5), 1) == 0.1 and recorded_error("low_rank", 7) < 1e-9
+        ),
         "For the permutation the search ends 45 % off with $m = 5$, and finds it with $m = 8$.": lambda: (
             round(100 * recorded_error("permutation", 5)) == 45 and recorded_error("permutation", 8) < 1e-9
         ),
