@@ -5,6 +5,7 @@ import { h, setText } from "../shared/dom.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
+import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { twoDigits } from "./machine_bars.js";
 import { renderLesson, stage } from "./parts.js";
@@ -297,13 +298,6 @@ export function mount({ element }) {
     ]),
   );
   if (fine) slideTo(LAST);
-  else {
-    const seen = new IntersectionObserver(([{ isIntersecting }]) => {
-      if (!isIntersecting) return;
-      seen.disconnect();
-      play();
-    });
-    seen.observe(node);
-  }
+  else whenFirstInView(node, play);
   show();
 }
