@@ -116,7 +116,7 @@ class Class:
         for page in self.pupils:
             page.get_by_role("button", name="Hand in this state").click()
         for page in self.pupils:
-            expect(page.get_by_label("Receipt")).to_have_value(re.compile(r"\w+\.\w+"))
+            expect(page.locator("#class-bar").get_by_label("Receipt")).to_have_value(re.compile(r"\w+\.\w+"))
 
     def table(self) -> int:
         """How many rows the teacher's table has."""
