@@ -75,7 +75,8 @@ class Assembly extends CanvasView {
     context.textBaseline = "middle";
     context.textAlign = "left";
     context.fillText("x", 8 * cell + 6, (TOP / 2) * cell);
-    context.fillText("circ(c) x", RIGHT * cell, top - 9);
+    context.textAlign = "right"; // on a phone it would begin where x stands
+    context.fillText("circ(c) x", this.width, top - 9);
     X.forEach((value, j) => {
       context.globalAlpha = j <= column ? 1 : 0.35;
       this.#bar(context, (j + 0.2) * cell, (TOP / 2) * cell, 0.6 * cell, -0.7 * cell * value, value);
