@@ -47,3 +47,25 @@ def test_two_steps_then_resume_equal_four(bert, tmp_path, gradient_checkpointing
     assert resumed.state.global_step == 4
     for key, value in trained(resumed.model).items():
         torch.testing.assert_close(value, end[key])
+
+
+def test_checkpoints_beside_a_weighted_sum_are_saved_and_resumed(bert, tmp_path) -> None:
+    def with_sum(folder) -> Trainer:
+        torch.manual_seed(0)  # vectors of the second adapter
+        made = trainer(bert, folder, max_steps=4)
+        made.model.add_adapter("other", CDVFTConfig(task_type="SEQ_CLS", init_weights=False))
+        made.model.add_weighted_adapter(["default", "other"], [0.5, 2.0], "sum")
+        made.model.set_adapter("default")
+        return made
+
+    whole = with_sum(tmp_path)
+    whole.train()
+    resumed = with_sum(tmp_path / "again")
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert resumed.state.global_step == 4
+    end = trained(whole.model)
+    for key, value in trained(resumed.model).items():
+        torch.testing.assert_close(value, end[key])
+    for model in (whole.model, resumed.model):
+        model.set_adapter("sum")
+    torch.testing.assert_close(bert.outputs(resumed.model), bert.outputs(whole.model))
