@@ -109,7 +109,10 @@ def verdict(runs: list[dict[str, Any]], recipes: list[str]) -> str:
     """Whether updates and effects are alike, over recipes and seeds."""
     found = {recipe: numbers(runs, recipe) for recipe in recipes}
     updates = max(one["updates"] for one in found.values())
-    spreads = {recipe: f"{recipe} ({spread(one['effects'])})" for recipe, one in found.items()}
+    spreads = {
+        recipe: f"{recipe} ({spread(one['effects'])}, without the common shift {spread(one['centred'])})"
+        for recipe, one in found.items()
+    }
     alike = [spreads[recipe] for recipe, one in found.items() if min(one["effects"]) >= ALIKE]
     other = [spreads[recipe] for recipe in recipes if spreads[recipe] not in alike]
     parts = [
