@@ -1,12 +1,13 @@
 """What a Ray cluster brings and costs: 24 small runs on one, two and four nodes of this machine.
 
-    python -m benchmarks.cluster [--runs 24] [--seconds 5] [--waiting 1000]
+    python -m benchmarks.cluster [--runs 24] [--seconds 5] [--waiting 1000] [--costs]
 
 Nodes have one processor each, and are on the loopback. A run's work is simulated: it waits, so that nodes do
 not share what one machine has; all that is beside it, such as the runs' own processes, they do share. Writes
 results/cluster.json and cluster.md: runs a minute, seconds of a node that a run takes beside its work, how
-long after an event is told it is in the history, and the memory of the head, the connection and the page
-before and while runs wait. Real machines have not been measured.
+long after an event is emitted it is in the history, the memory of the head, the connection and the page
+before and while runs wait, and the processor time of what a page does with 10,000 runs (--costs: that alone,
+in the record that is there). Real machines have not been measured.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.machine import machine
-from benchmarks.ray_cluster import RayCluster
-from cdvft_app.cluster.executor import RayCluster as ClusterExecutor
+from benchmarks.ray_cluster import LoopbackCluster
+from cdvft_app.cluster.connection import Pull
+from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Done, Started, Step
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.queue import RunQueue
@@ -34,7 +39,17 @@ from cdvft_app.training.queue import RunQueue
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 NODES = (1, 2, 4)
+STORED, REPEATS = 10_000, 300  # runs of a history; of each thing that is done with it
 STEPS = 20
+COSTS = {
+    "create": "to queue a run",
+    "claim": "to take the next from the queue",
+    "pull": "to ask what is new of a run",
+    "answer": "of the process beside the page, to answer",
+    "event": "to keep an event",
+    "history": "to read the latest 100 runs",
+    "start": "to open all at the start of the page",
+}
 SECONDS = "CLUSTER_BENCHMARK_SECONDS"
 
 
@@ -67,22 +82,14 @@ def main() -> None:
     arguments = _arguments()
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex()}
     os.environ["CDVFT_MAX_SWEEP_RUNS"] = str(arguments.runs + arguments.waiting)
-    cluster = RayCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
+    cluster = LoopbackCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
     try:
-        rows, have = [], 0
-        for nodes in NODES:
-            for _ in range(nodes - have):
-                cluster.add(1)
-            have = nodes
-            rows.append(measured(connected(cluster, nodes), nodes, arguments.runs, arguments.seconds))
-            print(rows[-1], flush=True)
-        record = {
-            "machine": machine(),
-            "runs": arguments.runs,
-            "work_seconds": arguments.seconds,
-            "nodes": rows,
-            "waiting": memory(cluster, connected(cluster, NODES[-1]), arguments.waiting),
-        }
+        if arguments.costs:
+            cluster.add(1)
+            record = json.loads((RESULTS / "cluster.json").read_text())
+        else:
+            record = measured_cluster(cluster, arguments)
+        record["costs"] = costs(cluster)
     finally:
         cluster.close()
     table = markdown(record)
@@ -92,9 +99,26 @@ def main() -> None:
         (RESULTS / "cluster.md").write_text(table)
 
 
-def connected(cluster: RayCluster, nodes: int) -> ClusterExecutor:
+def measured_cluster(cluster: LoopbackCluster, arguments: argparse.Namespace) -> dict[str, Any]:
+    rows, have = [], 0
+    for nodes in NODES:
+        for _ in range(nodes - have):
+            cluster.add(1)
+        have = nodes
+        rows.append(measured(connected(cluster, nodes), nodes, arguments.runs, arguments.seconds))
+        print(rows[-1], flush=True)
+    return {
+        "machine": machine(),
+        "runs": arguments.runs,
+        "work_seconds": arguments.seconds,
+        "nodes": rows,
+        "waiting": memory(cluster, connected(cluster, NODES[-1]), arguments.waiting),
+    }
+
+
+def connected(cluster: LoopbackCluster, nodes: int) -> RayCluster:
     """An executor that knows so many nodes."""
-    executor = ClusterExecutor(cluster.address, ships_code=False, trainer="benchmarks.cluster:wait")
+    executor = RayCluster(cluster.address, ships_code=False, trainer="benchmarks.cluster:wait")
     while sum(node.has.startswith("1 CPU") for node in executor.nodes()) < nodes:
         time.sleep(0.2)
     return executor
@@ -104,7 +128,7 @@ def _runs(many: int) -> list[RunSettings]:
     return [RunSettings(method="cdvft", seed=seed) for seed in range(many)]
 
 
-def measured(executor: ClusterExecutor, nodes: int, many: int, seconds: float) -> dict[str, Any]:
+def measured(executor: RayCluster, nodes: int, many: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = Listening(folder)
         store.latencies = []
@@ -131,7 +155,7 @@ def measured(executor: ClusterExecutor, nodes: int, many: int, seconds: float) -
     }
 
 
-def memory(cluster: RayCluster, executor: ClusterExecutor, waiting: int) -> dict[str, Any]:
+def memory(cluster: LoopbackCluster, executor: RayCluster, waiting: int) -> dict[str, Any]:
     """MiB before and while so many runs wait, behind as many as train."""
 
     def now() -> dict[str, int]:
@@ -159,22 +183,109 @@ def memory(cluster: RayCluster, executor: ClusterExecutor, waiting: int) -> dict
     return {"runs": waiting, "before_mib": before, "while_they_wait_mib": during}
 
 
+def costs(cluster: LoopbackCluster) -> dict[str, Any]:
+    """Processor time of what the page does with many runs, in which others' work has no part."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, process = RunStore(folder), this_process()
+        found = {"create": _cost(lambda: store.create(_runs(STORED), "a", sweep=True)) / STORED}
+        found["claim"] = _cost(lambda: store.leases.next(process), REPEATS)
+        run = store.leases.next(process)
+        assert run is not None
+        found |= _pull_costs(connected(cluster, 1), store, run)
+        store.append(run.id, Started(REPEATS, 1, 1, 1, "simulated", "none", 1, 1, "accuracy"), run.epoch)
+        steps = iter(range(1, REPEATS + 1))
+
+        def step() -> None:
+            store.append(run.id, Step(next(steps), 1.0, 1.0, 1e-3, None, None), run.epoch)
+
+        found["event"] = _cost(step, REPEATS)
+        found["history"] = _cost(store.history, REPEATS)
+        store.close()
+        found["start"] = _cost(lambda: _open(folder))
+        size = sum(file.stat().st_size for file in Path(folder).iterdir() if file.is_file())
+    return {
+        "runs": STORED,
+        "milliseconds": {name: float(f"{1000 * cost:.3g}") for name, cost in found.items()},
+        "megabytes": round(size / 1e6, 1),
+    }
+
+
+def _pull_costs(executor: RayCluster, store: RunStore, run: RunRecord) -> dict[str, float]:
+    """Of the page and of the process beside it that follows the run."""
+    child = executor.connection.process
+    assert child is not None
+    order = executor.order(store, run, 1, None)
+    after, into = 0, store.make_folder(run.id) / "incoming"
+
+    def pull() -> str | None:
+        nonlocal after
+        update = executor.connection.pull(Pull(order, after, "", into, create=True))
+        after = update.last
+        return update.state
+
+    def of_child() -> float:
+        used = psutil.Process(child).cpu_times()
+        return used.user + used.system
+
+    while not after:  # it has begun
+        pull()
+        time.sleep(0.1)
+    before = of_child()
+    page = _cost(pull, REPEATS)
+    follower = (of_child() - before) / REPEATS
+    while pull() is None:
+        time.sleep(0.1)
+    executor.connection.release(order)
+    return {"pull": page, "answer": follower}
+
+
+def _cost(work: Callable[[], Any], repeats: int = 1) -> float:
+    began = time.process_time()
+    for _ in range(repeats):
+        work()
+    return (time.process_time() - began) / repeats
+
+
+def _open(folder: str) -> None:
+    """As a page that starts."""
+    store = RunStore(folder)
+    store.leases.expire()
+    store.folders.sweep()
+    store.folders.adopt()
+    store.close()
+
+
 def markdown(record: dict[str, Any]) -> str:
+    one_node = record["nodes"][0]["runs_a_minute"]
     lines = [
         f"{record['runs']} runs of {record['work_seconds']:g} s of simulated work each, on nodes of one "
         f"processor on the loopback of {record['machine']['cpu']} with {record['machine']['cores']} cores.",
         "",
-        "| nodes | seconds | runs a minute | beside the work, s a run | event is kept after, median | 95 % |",
-        "|---|---|---|---|---|---|",
+        "| nodes | seconds | runs a minute | of one node's | beside the work, s a run "
+        "| event is kept after, median | 95 % |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in record["nodes"]:
         median, most = (f"{1000 * row[name]:.0f} ms" for name in ("event_seconds_median", "event_seconds_95"))
-        cells = (row["nodes"], row["seconds"], row["runs_a_minute"], row["seconds_beside_the_work"])
+        times = f"{row['runs_a_minute'] / one_node:.2f} times"
+        cells = (row["nodes"], row["seconds"], row["runs_a_minute"], times, row["seconds_beside_the_work"])
         lines.append(f"| {' | '.join(map(str, (*cells, median, most)))} |")
     waiting = record["waiting"]
     before, during = waiting["before_mib"], waiting["while_they_wait_mib"]
     told = ", ".join(f"{name} {before[name]} and {during[name]} MiB" for name in before)
-    return "\n".join([*lines, "", f"Memory before and while {waiting['runs']:,} runs wait: {told}.", ""])
+    costs = record["costs"]
+    milliseconds = ", ".join(f"{what} {costs['milliseconds'][name]:g}" for name, what in COSTS.items())
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Memory before and while {waiting['runs']:,} runs wait: {told}.",
+            "",
+            f"A history of {costs['runs']:,} runs has {costs['megabytes']:g} MB. "
+            f"Milliseconds of one core: {milliseconds}.",
+            "",
+        ]
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -184,6 +295,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--waiting", type=int, default=1000)
+    parser.add_argument("--costs", action="store_true", help="only what many runs cost the page")
     parser.add_argument("--quick", action="store_true", help="write nothing")
     return parser.parse_args()
 

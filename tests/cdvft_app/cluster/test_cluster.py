@@ -7,12 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cluster_trainer
 import pytest
 import tiny_trainer
-from held_runs import PATHS, ROOT, expected_losses, hold, is_held, losses, notes, ray_cluster, settings
+from held_runs import (
+    PATHS,
+    ROOT,
+    expected_losses,
+    hold,
+    is_held,
+    let_go,
+    losses,
+    notes,
+    ray_cluster,
+    settings,
+)
 from waiting import wait, wait_for
 
 from cdvft_app.cluster import executor as cluster_executor
@@ -20,6 +32,7 @@ from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
+from cdvft_app.training.children import KILLED
 from cdvft_app.training.executors import LocalProcesses, supervise
 from cdvft_app.training.queue import RunQueue
 
@@ -135,6 +148,59 @@ def test_a_limit_of_time_ends_it_and_it_goes_on_later(store, queue, monkeypatch)
     assert losses(store, run_id) == expected_losses(asked)
 
 
+def test_a_visitor_whose_time_is_used_up_has_its_run_stopped(store, queue, monkeypatch):
+    monkeypatch.setattr(cluster_executor, "CHARGED_SECONDS", 0.5)
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "2")
+    visitor = "address 192.0.2.1"
+    (run_id,) = queue.submit([settings(6).model_copy(update={"max_steps": 3000})], "a", visitor=visitor)
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "stopped" and 0 < run.step < 3000 and run.is_resumable
+    assert any("Resume goes on" in text for text in notes(store, run_id))
+    assert sum(seconds for _, seconds in store.spending.since(visitor, 0)) > 2
+
+
+def test_a_run_whose_process_is_killed_on_its_node_fails_and_says_so(store, queue, held):
+    hold(held, 16, "training")
+    (run_id,) = queue.submit([settings(16)], "a")
+    trains = int(wait_for(lambda: is_held(held, 16) and (held / "16.held").read_text()))
+    os.kill(trains, signal.SIGKILL)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.reason, run.result["attempt"]) == ("failed", KILLED, 1)
+    assert run.is_resumable
+
+
+def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, ray, held, *, monkeypatch):
+    node = ray.add(cpus=4, gpus=2)
+    wait_for(lambda: executor.asks() == "1 CPU, 1 GPU")
+    both = [settings(7), settings(8)]
+    for one in both:
+        hold(held, one.seed, "training")
+    ids = queue.submit(both, "a")
+    wait_for(lambda: all(is_held(held, one.seed) for one in both))
+    (third,) = queue.submit([settings(9)], "a")
+    wait_for(lambda: any("waits" in row["text"] for row in store.rows(third, kinds=["preparing"])[0]))
+    for one in both:
+        let_go(held, one.seed)
+    (shared,) = queue.submit([settings(10, all_gpus=True)], "a")
+    assert all(wait(store, run_id, *FINAL).state == "finished" for run_id in (*ids, third, shared))
+    assert {gpus(store, run_id) for run_id in ids} == {"0", "1"}
+    assert gpus(store, third) in ("0", "1") and gpus(store, shared) == "0,1"
+    monkeypatch.setenv("CDVFT_RUN_GPUS", "0.5")
+    assert executor.asks() == "1 CPU, 0.5 GPU"
+    (half,) = queue.submit([settings(15)], "a")
+    assert wait(store, half, *FINAL).state == "finished" and gpus(store, half) in ("0", "1")
+    node.send(signal.SIGKILL)
+    monkeypatch.delenv("CDVFT_RUN_GPUS")
+    wait_for(lambda: executor.asks() == "1 CPU")
+
+
+def gpus(store, run_id):
+    """Those that Ray lets the run see."""
+    (said,) = (text for text in notes(store, run_id) if text.startswith("GPUs: "))
+    return said.removeprefix("GPUs: ")
+
+
 @pytest.fixture(scope="module")
 def killed(store, queue, ray, nodes, held):
     """The runs of a node that was killed, one in each phase, and of one that trained a model."""
@@ -189,11 +255,18 @@ def test_a_model_goes_on_to_the_same_bit(store, killed, tmp_path_factory):
     here.close()
 
 
-def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor):
-    asked = settings(21).model_copy(update={"max_steps": 300})
+@pytest.mark.parametrize("end", ["page", "head"])
+def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor, ray, end):
+    asked = settings({"page": 21, "head": 23}[end]).model_copy(update={"max_steps": 300})
     (run_id,) = queue.submit([asked], "a")
     wait_for(lambda: store.get(run_id).step > 3)
-    os.kill(executor.connection.process, signal.SIGKILL)
+    if end == "page":
+        os.kill(executor.connection.process, signal.SIGKILL)
+    else:  # what there speaks for this page
+        speaks = [one for one in ray.head_processes() if "--mode=specific-server" in one.cmdline()]
+        assert speaks
+        for one in speaks:
+            one.kill()
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
     assert losses(store, run_id) == expected_losses(asked)
@@ -230,6 +303,18 @@ def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, ray, 
     assert run.state == "failed" and "it has cdvft not at all in place of" in run.reason
     assert run.reason.endswith("Install the same versions there.")
     node.send(signal.SIGKILL)
+
+
+def test_a_page_with_another_token_is_told_so(store, ray, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token that is not this cluster's")
+    stranger = cluster_executor.RayCluster(ray.address, ships_code=False)
+    wait_for(lambda: stranger.nodes() or stranger.connection.refused)
+    (made,) = store.create([settings(93)], "a")
+    run, since = store.leases.acquire(made.id, this_process()), time.monotonic()
+    supervise(store, run, stranger, closing=lambda: time.monotonic() - since > 3)
+    stranger.close()
+    said = [row["text"] for row in store.rows(made.id, kinds=["preparing"])[0]]
+    assert any(text.startswith("The cluster does not answer: ") and "token" in text for text in said), said
 
 
 def test_a_large_checkpoint_goes_through_the_storage(
@@ -336,6 +421,9 @@ def test_a_node_that_hangs_is_left(store, queue, ray, nodes, held):
     wait_for(lambda: is_held(held, 51) and list(store.folder(run_id).rglob("checkpoint-5")))
     hanging, nodes[0] = nodes[0], ray.add(cpus=5)
     hanging.send(signal.SIGSTOP)
+    wait_for(lambda: store.get(run_id).result.get("attempt") == 2)
+    let_go(held, 51)
+    hanging.send(signal.SIGCONT)  # its attempt, too, would go on
     run = wait(store, run_id, *FINAL)
     hanging.send(signal.SIGKILL)
     assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
