@@ -102,9 +102,15 @@ class Connection:
         found: Update = self._ask("pull", pull)
         return found
 
-    def release(self, order: Order) -> None:
-        """End the attempt, and remove what its node has of it. Raises NoNews."""
+    def release(self, order: Order, seconds: float = 0.0) -> None:
+        """End the attempt, and remove what its node has of it: its place there is free again.
+
+        Waits up to so many seconds for that. Raises NoNews.
+        """
         self._ask("release", order.name)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._ask("releases", order.name):
+            time.sleep(0.02)
 
     def nodes(self) -> list[ClusterNode]:
         """Those that are alive, as they were a few seconds ago. Raises NoNews."""
@@ -197,7 +203,7 @@ class _Server:
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._followed: dict[str, _Followed] = {}
-        self._ending: set[asyncio.Task[None]] = set()  # which the loop alone would forget
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self.nodes: dict[str, ClusterNode] = {}
         self.looked = asyncio.Event()
 
@@ -205,6 +211,7 @@ class _Server:
         answers: dict[str, Callable[..., Any]] = {
             "pull": self._pull,
             "release": self._release,
+            "releases": self._ending.__contains__,
             "nodes": self._list,
         }
         looking = asyncio.create_task(self._look())
@@ -266,9 +273,8 @@ class _Server:
         followed = self._followed.pop(name, None)
         if followed is not None:
             followed.task.cancel()
-            ending = asyncio.create_task(_end(followed.actor))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+        self._ending[name] = asyncio.create_task(_end(name, followed and followed.actor))
+        self._ending[name].add_done_callback(lambda _: self._ending.pop(name, None))
 
 
 class _Unfit(Exception):
@@ -463,11 +469,13 @@ async def _within(seconds: float | None, *asked: Any) -> list[Any]:
     return await asyncio.wait_for(answers, seconds)
 
 
-async def _end(actor: Any) -> None:
-    if actor is not None:
-        with suppress(Exception):  # it is gone already
-            await _within(HEAD_SECONDS, actor.remove.remote())
-        _kill(actor)
+async def _end(name: str, actor: Any) -> None:
+    import ray
+
+    with suppress(Exception):  # it is gone already
+        actor = actor or ray.get_actor(name, namespace=NAMESPACE)
+        await _within(HEAD_SECONDS, actor.remove.remote())
+    _kill(actor)
 
 
 def _kill(actor: Any) -> None:

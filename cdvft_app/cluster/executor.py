@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.cluster.connection import ClusterNode, Connection, Pull, fits, require_ray
+from cdvft_app.cluster.connection import HEAD_SECONDS, ClusterNode, Connection, Pull, fits, require_ray
 from cdvft_app.cluster.transfer import Order, needed, newest_step
 from cdvft_app.events import Done, Event, Note, Placed
 from cdvft_app.public.budget import Budget
@@ -229,4 +229,4 @@ class ClusterRun:
     def release(self) -> None:
         self._charge()
         with suppress(NoNews):  # the actor ends by itself, later
-            self._cluster.connection.release(self._order)
+            self._cluster.connection.release(self._order, HEAD_SECONDS)

@@ -148,16 +148,17 @@ def test_a_limit_of_time_ends_it_and_it_goes_on_later(store, queue, monkeypatch)
     assert losses(store, run_id) == expected_losses(asked)
 
 
-def test_a_visitor_whose_time_is_used_up_has_its_run_stopped(store, queue, monkeypatch):
+def test_visitors_whose_time_is_used_up_have_their_runs_stopped(store, queue, monkeypatch):
     monkeypatch.setattr(cluster_executor, "CHARGED_SECONDS", 0.5)
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "2")
-    visitor = "address 192.0.2.1"
-    (run_id,) = queue.submit([settings(6).model_copy(update={"max_steps": 3000})], "a", visitor=visitor)
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "stopped" and 0 < run.step < 3000 and run.is_resumable
-    assert any("Resume goes on" in text for text in notes(store, run_id))
-    assert sum(seconds for _, seconds in store.spending.since(visitor, 0)) > 2
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")  # of both runs together
+    both, visitor = [settings(6), settings(17)], "address 192.0.2.1"
+    asked = [one.model_copy(update={"max_steps": 3000}) for one in both]
+    for run_id in queue.submit(asked, "a", visitor=visitor):
+        run = wait(store, run_id, *FINAL)
+        assert run.state == "stopped" and 0 < run.step < 3000 and run.is_resumable, run.reason
+    spent = sum(seconds for _, seconds in store.spending.since(visitor, 0))
+    assert 10 < spent < 20
 
 
 def test_a_run_whose_process_is_killed_on_its_node_fails_and_says_so(store, queue, held):
@@ -333,6 +334,19 @@ def test_a_large_checkpoint_goes_through_the_storage(
     assert losses(store, run_id) == expected_losses(asked)
     assert any("are kept in CDVFT_STORAGE" in text for text in notes(store, run_id))
     wait_for(lambda: not list((tmp_path / "lab").rglob("*.zip")))
+
+
+def test_a_place_is_free_when_the_program_ends_with_its_run(store, ray, monkeypatch):
+    node = ray.add(1, last=1)
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "last=1")
+    own = cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
+    queue = RunQueue(store, executor=own)
+    queue.start()
+    (run_id,) = queue.submit([settings(94)], "a")
+    wait_for(lambda: store.state(run_id) == "finished")
+    queue.close()
+    wait_for(lambda: not node.trains(), seconds=5)
+    node.send(signal.SIGKILL)
 
 
 def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monkeypatch):

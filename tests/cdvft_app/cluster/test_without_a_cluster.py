@@ -47,7 +47,7 @@ class Cluster:
             raise NoNews
         return self.updates.pop(0) if len(self.updates) > 1 else self.updates[0]
 
-    def release(self, order):
+    def release(self, order, seconds=0.0):
         self.released.append(order.name)
 
     def nodes(self):
