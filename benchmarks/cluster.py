@@ -39,7 +39,7 @@ from cdvft_app.training.queue import RunQueue
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 NODES = (1, 2, 4)
-STORED, REPEATS = 10_000, 300  # runs of a history; of each thing that is done with it
+STORED, REPEATS = 10_000, 100  # runs of a history; of each thing that is done with it
 STEPS = 20
 COSTS = {
     "create": "to queue a run",
