@@ -26,12 +26,10 @@ import psutil
 
 from benchmarks.machine import machine
 from benchmarks.ray_cluster import LoopbackCluster
-from cdvft_app.cluster.connection import Pull
 from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Done, Started, Step
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.queue import RunQueue
@@ -44,8 +42,6 @@ STEPS = 20
 COSTS = {
     "create": "to queue a run",
     "claim": "to take the next from the queue",
-    "pull": "to ask what is new of a run",
-    "answer": "of the process beside the page, to answer",
     "event": "to keep an event",
     "history": "to read the latest 100 runs",
     "start": "to open all at the start of the page",
@@ -80,18 +76,11 @@ class Listening(RunStore):
 
 def main() -> None:
     arguments = _arguments()
-    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex()}
-    os.environ["CDVFT_MAX_SWEEP_RUNS"] = str(arguments.runs + arguments.waiting)
-    cluster = LoopbackCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
-    try:
-        if arguments.costs:
-            cluster.add(1)
-            record = json.loads((RESULTS / "cluster.json").read_text())
-        else:
-            record = measured_cluster(cluster, arguments)
-        record["costs"] = costs(cluster)
-    finally:
-        cluster.close()
+    if arguments.costs:
+        record = json.loads((RESULTS / "cluster.json").read_text())
+    else:
+        record = measured_cluster(arguments)
+    record["costs"] = costs()
     table = markdown(record)
     print("\n" + table)
     if not arguments.quick:
@@ -99,21 +88,27 @@ def main() -> None:
         (RESULTS / "cluster.md").write_text(table)
 
 
-def measured_cluster(cluster: LoopbackCluster, arguments: argparse.Namespace) -> dict[str, Any]:
-    rows, have = [], 0
-    for nodes in NODES:
-        for _ in range(nodes - have):
-            cluster.add(1)
-        have = nodes
-        rows.append(measured(connected(cluster, nodes), nodes, arguments.runs, arguments.seconds))
-        print(rows[-1], flush=True)
-    return {
-        "machine": machine(),
-        "runs": arguments.runs,
-        "work_seconds": arguments.seconds,
-        "nodes": rows,
-        "waiting": memory(cluster, connected(cluster, NODES[-1]), arguments.waiting),
-    }
+def measured_cluster(arguments: argparse.Namespace) -> dict[str, Any]:
+    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex()}
+    os.environ["CDVFT_MAX_SWEEP_RUNS"] = str(arguments.runs + arguments.waiting)
+    cluster = LoopbackCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
+    try:
+        rows, have = [], 0
+        for nodes in NODES:
+            for _ in range(nodes - have):
+                cluster.add(1)
+            have = nodes
+            rows.append(measured(connected(cluster, nodes), nodes, arguments.runs, arguments.seconds))
+            print(rows[-1], flush=True)
+        return {
+            "machine": machine(),
+            "runs": arguments.runs,
+            "work_seconds": arguments.seconds,
+            "nodes": rows,
+            "waiting": memory(cluster, connected(cluster, NODES[-1]), arguments.waiting),
+        }
+    finally:
+        cluster.close()
 
 
 def connected(cluster: LoopbackCluster, nodes: int) -> RayCluster:
@@ -183,7 +178,7 @@ def memory(cluster: LoopbackCluster, executor: RayCluster, waiting: int) -> dict
     return {"runs": waiting, "before_mib": before, "while_they_wait_mib": during}
 
 
-def costs(cluster: LoopbackCluster) -> dict[str, Any]:
+def costs() -> dict[str, Any]:
     """Processor time of what the page does with many runs, in which others' work has no part."""
     with tempfile.TemporaryDirectory() as folder:
         store, process = RunStore(folder), this_process()
@@ -191,7 +186,6 @@ def costs(cluster: LoopbackCluster) -> dict[str, Any]:
         found["claim"] = _cost(lambda: store.leases.next(process), REPEATS)
         run = store.leases.next(process)
         assert run is not None
-        found |= _pull_costs(connected(cluster, 1), store, run)
         store.append(run.id, Started(REPEATS, 1, 1, 1, "simulated", "none", 1, 1, "accuracy"), run.epoch)
         steps = iter(range(1, REPEATS + 1))
 
@@ -208,35 +202,6 @@ def costs(cluster: LoopbackCluster) -> dict[str, Any]:
         "milliseconds": {name: float(f"{1000 * cost:.3g}") for name, cost in found.items()},
         "megabytes": round(size / 1e6, 1),
     }
-
-
-def _pull_costs(executor: RayCluster, store: RunStore, run: RunRecord) -> dict[str, float]:
-    """Of the page and of the process beside it that follows the run."""
-    child = executor.connection.process
-    assert child is not None
-    order = executor.order(store, run, 1, None)
-    after, into = 0, store.make_folder(run.id) / "incoming"
-
-    def pull() -> str | None:
-        nonlocal after
-        update = executor.connection.pull(Pull(order, after, "", into, create=True))
-        after = update.last
-        return update.state
-
-    def of_child() -> float:
-        used = psutil.Process(child).cpu_times()
-        return used.user + used.system
-
-    while not after:  # it has begun
-        pull()
-        time.sleep(0.1)
-    before = of_child()
-    page = _cost(pull, REPEATS)
-    follower = (of_child() - before) / REPEATS
-    while pull() is None:
-        time.sleep(0.1)
-    executor.connection.release(order)
-    return {"pull": page, "answer": follower}
 
 
 def _cost(work: Callable[[], Any], repeats: int = 1) -> float:

@@ -40,6 +40,9 @@ PIECES = 16  # under way at a time
 MAX_FAILURES = 300  # in a row, one a second, before a run is given up there
 MAX_WAITING = 2_000  # rows that the page has not taken
 PACKAGES = ("torch", "transformers", "peft")
+NO_CONNECTION = (  # of which Ray's client says the same, whatever it is
+    "check that its port is open to this machine, and that RAY_AUTH_TOKEN or ~/.ray/auth_token has its token"
+)
 NO_RAY = "CDVFT_CLUSTER needs Ray, which is not installed here: pip install 'cdvft-studio[app,cluster]'."
 
 
@@ -178,6 +181,9 @@ def serve(pipe: Pipe, address: str, ships_code: bool, variables: Mapping[str, st
     os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", str(int(HEAD_SECONDS)))
     try:
         _connect(address, ships_code)
+    except ConnectionError:
+        pipe.send(NO_CONNECTION)
+        return
     except Exception as error:  # whatever Ray raises, of which the first line says what is wrong
         pipe.send(str(error).strip().partition("\n")[0][:300] or type(error).__name__)
         return

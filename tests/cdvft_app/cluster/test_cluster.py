@@ -81,6 +81,21 @@ def queue(store, executor):
     made.close()
 
 
+@pytest.fixture
+def add(ray, nodes, executor):
+    """`add(cpus, ...)`: a further node, which no run of a later test is given any more."""
+    made = []
+
+    def start(*given, **more):
+        made.append(ray.add(*given, **more))
+        return made[-1]
+
+    yield start
+    for node in made:
+        node.send(signal.SIGKILL)
+    wait_for(lambda: len(executor.nodes()) == 2)  # the head, and where runs are
+
+
 def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
     (run_id,) = queue.submit([settings(1)], "a")
     run = wait(store, run_id, *FINAL)
@@ -171,8 +186,8 @@ def test_a_run_whose_process_is_killed_on_its_node_fails_and_says_so(store, queu
     assert run.is_resumable
 
 
-def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, ray, held, *, monkeypatch):
-    node = ray.add(cpus=4, gpus=2)
+def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, add, held, *, monkeypatch):
+    add(cpus=4, gpus=2)
     wait_for(lambda: executor.asks() == "1 CPU, 1 GPU")
     both = [settings(7), settings(8)]
     for one in both:
@@ -191,9 +206,6 @@ def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, ray, held
     assert executor.asks() == "1 CPU, 0.5 GPU"
     (half,) = queue.submit([settings(15)], "a")
     assert wait(store, half, *FINAL).state == "finished" and gpus(store, half) in ("0", "1")
-    node.send(signal.SIGKILL)
-    monkeypatch.delenv("CDVFT_RUN_GPUS")
-    wait_for(lambda: executor.asks() == "1 CPU")
 
 
 def gpus(store, run_id):
@@ -294,19 +306,18 @@ def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, 
     store.close()
 
 
-def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, ray, monkeypatch, tmp_path):
+def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, add, monkeypatch, tmp_path):
     (tmp_path / "cdvft").mkdir()
     (tmp_path / "cdvft" / "__init__.py").write_text("raise ImportError")
-    node = ray.add(1, {"PYTHONPATH": str(tmp_path)}, lab=1)
+    add(1, {"PYTHONPATH": str(tmp_path)}, lab=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "lab=1")
     (run_id,) = queue.submit([settings(31)], "a")
     run = wait(store, run_id, *FINAL)
     assert run.state == "failed" and "it has cdvft not at all in place of" in run.reason
     assert run.reason.endswith("Install the same versions there.")
-    node.send(signal.SIGKILL)
 
 
-def test_a_page_with_another_token_is_told_so(store, ray, monkeypatch):
+def test_a_stranger_is_told_what_to_check(store, ray, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a token that is not this cluster's")
     stranger = cluster_executor.RayCluster(ray.address, ships_code=False)
     wait_for(lambda: stranger.nodes() or stranger.connection.refused)
@@ -336,17 +347,15 @@ def test_a_large_checkpoint_goes_through_the_storage(
     wait_for(lambda: not list((tmp_path / "lab").rglob("*.zip")))
 
 
-def test_a_place_is_free_when_the_program_ends_with_its_run(store, ray, monkeypatch):
-    node = ray.add(1, last=1)
+def test_a_node_is_free_when_the_program_ends_with_its_run(store, ray, add, monkeypatch):
+    node = add(1, last=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "last=1")
     own = cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
-    queue = RunQueue(store, executor=own)
-    queue.start()
-    (run_id,) = queue.submit([settings(94)], "a")
-    wait_for(lambda: store.state(run_id) == "finished")
-    queue.close()
+    (made,) = store.create([settings(94)], "a")
+    supervise(store, store.leases.acquire(made.id, this_process()), own)
+    own.close()
+    assert store.state(made.id) == "finished"
     wait_for(lambda: not node.trains(), seconds=5)
-    node.send(signal.SIGKILL)
 
 
 def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monkeypatch):
@@ -359,27 +368,23 @@ def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monk
     assert losses(store, made.id) == expected_losses(settings(91))
 
 
-def test_a_checkout_travels_to_nodes_that_do_not_have_it(store, ray, monkeypatch):
+def test_a_checkout_is_sent_to_nodes_that_do_not_have_it(store, ray, add, monkeypatch):
     without = os.pathsep.join(str(path) for path in PATHS if path != ROOT)
-    node = ray.add(1, {"PYTHONPATH": without}, bare=1)
+    add(1, {"PYTHONPATH": without}, bare=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "bare=1")
     shipping = cluster_executor.RayCluster(ray.address, ships_code=True, trainer="cluster_trainer:train")
     (made,) = store.create([settings(92)], "a")
     supervise(store, store.leases.acquire(made.id, this_process()), shipping)
     shipping.close()
     assert store.state(made.id) == "finished", store.get(made.id).reason
-    node.send(signal.SIGKILL)
 
 
 @pytest.fixture
-def halves(ray, monkeypatch):
+def halves(add, monkeypatch):
     """Two nodes with one processor each, on which alone runs train, each on both."""
     monkeypatch.setenv("CDVFT_PROCESSES", "2")
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "half=1")
-    made = [ray.add(1, half=1), ray.add(1, half=1)]
-    yield made
-    for node in made:
-        node.send(signal.SIGKILL)
+    return [add(1, half=1), add(1, half=1)]
 
 
 def by_two_processes(folder, asked):
@@ -403,13 +408,13 @@ def test_a_run_is_shared_by_two_nodes_as_by_two_processes_here(store, queue, hal
     assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, ray, halves, *, held, tmp_path):
+def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, add, halves, *, held, tmp_path):
     asked = REAL.model_copy(update={"seed": REAL.seed + 2})
     hold(held, asked.seed, "training")
     (run_id,) = queue.submit([asked], "a")
     wait_for(lambda: is_held(held, asked.seed) and list(store.folder(run_id).rglob("checkpoint-5")))
     other = next(node for node in halves if not node.trains())
-    halves.append(ray.add(1, half=1))
+    add(1, half=1)
     other.send(signal.SIGKILL)
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
@@ -429,7 +434,7 @@ def test_a_full_object_store_hinders_nothing(store, queue, ray):
     assert losses(store, run_id) == expected_losses(settings(41))
 
 
-def test_a_node_that_hangs_is_left(store, queue, ray, nodes, held):
+def test_a_node_that_says_nothing_is_left_and_may_come_back(store, queue, ray, nodes, held):
     hold(held, 51, "training")
     (run_id,) = queue.submit([settings(51)], "a")
     wait_for(lambda: is_held(held, 51) and list(store.folder(run_id).rglob("checkpoint-5")))
