@@ -115,7 +115,7 @@ def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any
         ({"lora_r": "0"}, "Rank (r): got 0; it must be 1 or more."),
         ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number from 1 to 65,536."),
         ({"block_size": "769"}, "Block size (p): got 769; encoder.layer.0.attention.self.query is 768 x 768"),
-        ({"c3a_block_size": "5"}, "Block size (b): got 5; it must divide the sizes of all layers, and so 768"),
+        ({"c3a_block_size": "5"}, "Block size (b): got 5; it must divide the sizes of all layers, and so"),
         ({"targets": ["nope"]}, "Layers: FacebookAI/roberta-base has no linear layer 'nope'."),
         ({"methods": []}, "Methods: got []; give at least 1."),
     ],
