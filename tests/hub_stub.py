@@ -110,7 +110,7 @@ def hub() -> Iterator[Hub]:
             if self.path.startswith("/api/datasets/"):
                 asked = self.path.removeprefix("/api/datasets/").partition("?")[0]
                 if "/tree/" in asked:
-                    return self.tree(stub.files_at[asked.partition("/tree/")[2]])
+                    return self.tree(stub.files_at.get(asked.partition("/tree/")[2], {}))
                 return self.dataset(*asked.split("/revision/"))
             if self.path.startswith("/api/jobs/") and stub.jobs is not None:
                 found, status = stub.jobs.answer("GET", self.path, b"")
@@ -140,15 +140,14 @@ def hub() -> Iterator[Hub]:
 
         def file(self, repository: str, rest: str) -> None:
             commit, _, name = rest.partition("/")
-            is_data = repository.startswith("datasets/")
-            held = (stub.files_at[commit] if is_data else stub.files_of[repository]).get(name)
+            held = stub.files_at.get(commit, stub.files_of[repository]).get(name)
             if self.command == "GET":
                 stub.fetched.append(self.path)
             if held is None:
                 return self.answer({"error": "none"}, 404, {"X-Error-Code": "EntryNotFound"})
             self.send_response(200)
             self.send_header("ETag", f'"{hashlib.sha256(held).hexdigest()}"')
-            self.send_header("X-Repo-Commit", commit if is_data else COMMIT)
+            self.send_header("X-Repo-Commit", commit if commit in stub.files_at else COMMIT)
             self.send_header("Content-Length", str(len(held)))
             self.end_headers()
             self.wfile.write(held if self.command == "GET" else b"")
