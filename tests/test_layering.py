@@ -142,7 +142,7 @@ RESERVED = {
     ),
     "_thread": (),
     "multiprocessing": ("cdvft_app.training.children",),
-    "concurrent": (),
+    "concurrent": ("cdvft_app.ui.learn.tab",),
     "pickle": (),
     "marshal": (),
     "shelve": (),
@@ -260,7 +260,7 @@ PLANTED = [
     ),
     (wrong_arrows, "cdvft_app.ui.train.tab", "from cdvft_app.training.trainer import train", "may import"),
     (wrong_arrows, "cdvft_app.ui.train.tab", "from threading import Thread", "which is for"),
-    (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for nobody"),
+    (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for"),
     (wrong_arrows, "app", "import pickle", "which is for nobody"),
     (
         wrong_arrows,
