@@ -8,7 +8,7 @@ from functools import partial
 import gradio as gr
 
 from cdvft_app import ASSETS
-from cdvft_app.payloads.page import HeaderView, ServerMode
+from cdvft_app.payloads.page import HeaderView, ServerMode, Standing
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import viewer_key
 from cdvft_app.training.device import device_name, kind_of_training
@@ -34,6 +34,9 @@ def header(app: AppState) -> gr.HTML:
     def where(_: object) -> str:
         return device_name(kind_of_training())
 
+    def standing(_: object) -> Standing | None:
+        return server.standing(app.queue.budget)
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     head = component(
         "page/header.js",
@@ -49,7 +52,7 @@ def header(app: AppState) -> gr.HTML:
         ),
         slow_functions={"where": where},
         server_functions={
-            "standing": lambda _: server.standing(app.queue.budget),
+            "standing": standing,
             "operate": partial(server.operate, app.store, executor=app.queue.executor),
             "failed": logs.script_error,
         },

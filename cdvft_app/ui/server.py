@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
+from cdvft_app.payloads.page import OperatorRequest, ServerOverview, ServerRun, Standing
 from cdvft_app.public.budget import Budget, duration
 from cdvft_app.public.guessing import TooManyGuesses
 from cdvft_app.public.operator import Operator, is_operator
@@ -41,19 +41,18 @@ def _of_code() -> str:
         return f"{guessed} "
 
 
-def operate(store: RunStore, request: object, executor: Executor | None = None) -> ServerOverview:
-    """{"key", "act", "run"}: do what the operator asks, if anything, and tell how things stand then.
+def operate(store: RunStore, request: OperatorRequest, executor: Executor | None = None) -> ServerOverview:
+    """Do what the operator asks, if anything, and tell how things stand then.
 
-    `act` is stop, delete, hide, show or clear; `key` is compared at every call. `executor` has the nodes.
+    The key is compared at every call. `executor` has the nodes.
     """
-    fields = request if isinstance(request, dict) else {}
     try:
-        refused = None if is_operator(fields.get("key"), address()) else WRONG_KEY
+        refused = None if is_operator(request["key"], address()) else WRONG_KEY
     except TooManyGuesses as guessed:
         refused = str(guessed)
     if refused:
         return {"error": refused, "visitors": [], "runs": [], "nodes": []}
-    operator, error, run_id = Operator.of(store), None, fields.get("run")
+    operator, error = Operator.of(store), None
     acts = {
         "stop": operator.stop,
         "delete": operator.delete,
@@ -61,10 +60,9 @@ def operate(store: RunStore, request: object, executor: Executor | None = None) 
         "show": lambda run_id: operator.hide(run_id, False),
         "clear": lambda _: operator.clear(),
     }
-    act = fields.get("act")
     try:
-        if isinstance(act, str) and act in acts:
-            acts[act](run_id if isinstance(run_id, str) else "")
+        if "act" in request:
+            acts[request["act"]](request.get("run", ""))
     except StoreError as why:
         error = str(why)
     runs = operator.runs()

@@ -8,24 +8,14 @@ import { FINAL } from "../shared/run_states.js";
 import { count, metricText, when } from "../shared/format.js";
 import { historyTable } from "./history_table.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Done, Race, Races, Styled, RaceRun } from "../payloads.js" */
-/** @import { TableServer } from "./history_table.js" */
-
-/**
- * @typedef {object} CardsServer
- * @property {Ask<{limit: number, token: string}, Races>} races
- * @property {Ask<{group: string, name: string, token: string}, Done>} rename
- * @property {Ask<{group: string, private: boolean, token: string}, Done>} set_private
- * @property {Ask<{group: string, token: string}, Done>} remove
- */
-/** @typedef {CardsServer & TableServer} HistoryServer */
+/** @import { Part } from "../shared/part.js" */
+/** @import { Done, Race, Races, Servers, Styled, RaceRun } from "../payloads.js" */
 
 const EVERY = 10_000;
 const READING = "Reading the history …";
 const AWAY = "The server does not answer; trying again.";
 
-/** @param {Part<{token: string}, Styled, HistoryServer>} part */
+/** @param {Part<{token: string}, Styled, Servers["train/history"]>} part */
 export function mount({ element, props, server, trigger, life }) {
   const list = h("ol", { class: "races" });
   const message = h("p", { class: "quiet", role: "status" }, READING);

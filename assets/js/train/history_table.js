@@ -7,15 +7,7 @@ import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
 import { exports, table } from "../shared/table.js";
 
-/** @import { Done, HistoryRun, HistoryRuns, Styled } from "../payloads.js" */
-/** @import { Ask } from "../shared/part.js" */
-
-/**
- * @typedef {object} TableServer
- * @property {Ask<{token: string}, HistoryRuns>} runs
- * @property {Ask<{runs: string[], token: string}, Done>} remove
- * @property {Ask<{runs: string[], tag: string, token: string}, Done>} tag
- */
+/** @import { Done, HistoryRun, Servers, Styled } from "../payloads.js" */
 
 /**
  * @typedef {object} Column
@@ -87,7 +79,7 @@ export function found(runs, searched, filters) {
 
 /**
  * @param {object} given
- * @param {TableServer} given.server
+ * @param {Servers["train/history"]} given.server
  * @param {() => string} given.token
  * @param {Styled["lines"]} given.lines
  * @param {(runs: string[]) => void} given.compare

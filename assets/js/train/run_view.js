@@ -16,8 +16,8 @@ import { RunChart } from "./run_chart.js";
 import { isActive, isFinal, progress, RunModel, shownRace, statusText, titleOfAll } from "./run_model.js";
 import { Scoreboard } from "./scoreboard.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { RaceVerdict, RunsPoll, RunView, RunViewFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+/** @import { RunView, RunViewFixed, Servers } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
@@ -30,7 +30,7 @@ const AT_REST = 10_000; // all runs are over, but another page may resume or ren
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
 /**
- * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[]}, RaceVerdict>}>} part
+ * @param {Part<RunView, RunViewFixed, Servers["train/run_view"]>} part
  */
 export function mount({ element, props, server, trigger, life }) {
   const title = h("h2", {});

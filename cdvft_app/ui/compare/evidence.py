@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gradio as gr
-from fastapi import Response
 
 from cdvft_app import ASSETS
 from cdvft_app.figures import palette
+from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.server_functions import Encoded
 
 FILE = ASSETS / "evidence.json"  # written by benchmarks/record_evidence.py
 
@@ -22,6 +23,5 @@ def section() -> gr.HTML:
     )
 
 
-def evidence(_: object) -> Response:
-    """A list of `EvidenceFigure`, as it was recorded."""
-    return Response(FILE.read_bytes(), media_type="application/json")
+def evidence(_: object) -> Encoded[list[EvidenceFigure]]:
+    return Encoded(FILE.read_bytes())

@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.figures import palette
-from cdvft_app.payloads.compare import SweepAnswer, SweepView
-from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
+from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import recorded, results
@@ -19,12 +19,8 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.state import AppState
 
 
-def sweep(app: AppState, request: object) -> SweepAnswer:
-    """{"group", "token", "known"}: a sweep's progress, and its results unless the page has those of `known`.
-
-    {"recorded": recipe} is the request for a recorded one. Both are untrusted input.
-    """
-    request = request if isinstance(request, dict) else {}
+def sweep(app: AppState, request: SweepViewRequest) -> SweepAnswer:
+    """A sweep's progress, and its results unless the page has them; or a recorded one's results."""
     if "recorded" in request:
         return {"shown": recorded.shown(request["recorded"])}
     runs = runs_of_group(app, request.get("group"))
@@ -36,14 +32,14 @@ def sweep(app: AppState, request: object) -> SweepAnswer:
     return answer if request.get("known") == ended else {**answer, "shown": results.results(runs, app.store)}
 
 
-def stop(app: AppState, request: object) -> Done:
-    """{"group", "token"}: stop all runs that wait or train, if the token owns the sweep."""
+def stop(app: AppState, request: GroupRequest) -> Done:
+    """Stop all runs that wait or train, if the token owns the sweep."""
     # From the last to the first: else the worker would start the next run while this one is being stopped.
     return act_on_group(app, request, lambda runs: reversed(_in_state(runs, UNFINISHED)), app.queue.stop)
 
 
-def go_on(app: AppState, request: object) -> Done:
-    """{"group", "token"}: queue all runs again that ended early, if the token owns the sweep."""
+def go_on(app: AppState, request: GroupRequest) -> Done:
+    """Queue all runs again that ended early, if the token owns the sweep."""
     ended_early = [state for state in FINAL if state not in SETTLED]
     return act_on_group(app, request, lambda runs: _in_state(runs, ended_early), partial(resume_one, app))
 

@@ -13,7 +13,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
-from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.shapes.hub_models import describe_chosen_model
@@ -141,14 +141,13 @@ def runs_of_group(app: AppState, group_id: object) -> list[RunRecord]:
 
 def act_on_group(
     app: AppState,
-    request: object,
+    request: GroupRequest,
     choose: Callable[[list[RunRecord]], Iterable[RunRecord]],
     act: Callable[[str, str], None],
 ) -> Done:
-    """Act on those runs of the request's {"group", "token"} that are chosen of its runs."""
-    asked = request if isinstance(request, dict) else {}
-    token, runs = asked.get("token"), runs_of_group(app, asked.get("group"))
-    if not runs or not isinstance(token, str):
+    """Act on those runs of the request's group that are chosen of its runs."""
+    token, runs = request.get("token"), runs_of_group(app, request["group"])
+    if not runs or token is None:
         return {
             "error": "There is no such sweep or search, or the request carries no token; reload the page."
         }

@@ -150,7 +150,7 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
         factors.build(app)
         lab.lab(app)
         use.build(app)
-    weights = server_functions.known(page)["factors/tab/weights"]
+    weights = server_functions.known(page)["factors/tab/weights"].answer
     handlers = {handler.api_name: handler for handler in page.fns.values()}
     fit = handlers["fit_in_pool"]
 

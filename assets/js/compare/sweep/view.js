@@ -13,16 +13,8 @@ import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
-/** @import { SweepAnswer, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
-/** @import { Ask, Part } from "../../shared/part.js" */
-/** @import { Act } from "../../shared/stop_and_go_on.js" */
-
-/**
- * @typedef {object} SweepServer
- * @property {Ask<{group: string | null, token: string, known: string | null | undefined} | {recorded: string}, SweepAnswer>} sweep
- * @property {Act} stop
- * @property {Act} go_on
- */
+/** @import { Servers, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
+/** @import { Part } from "../../shared/part.js" */
 
 const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may resume them
@@ -33,7 +25,7 @@ const READING = "Reading the recorded sweep …";
 /** @param {string | null} sweep a group of runs, or the recipe of a recorded one */
 const remember = (sweep) => keep({ sweep });
 
-/** @param {Part<SweepView, SweepFixed, SweepServer>} part */
+/** @param {Part<SweepView, SweepFixed, Servers["compare/sweep/view"]>} part */
 export function mount({ element, props, server, life }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
