@@ -14,8 +14,14 @@ from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
 from cdvft_app.public.origins import AllowedHosts, SameOrigin
-from cdvft_app.ui.agents import VisitorOfAgents, is_served
-from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
+from cdvft_app.ui.incoming import (
+    BoundedBodies,
+    Compressed,
+    PageOfATab,
+    VisitorOfAgents,
+    WellFormedText,
+    serves_agents,
+)
 from cdvft_app.ui.login import AddressOfLogin
 from cdvft_app.ui.monitoring import Monitoring
 from cdvft_app.ui.page_files import PageHead
@@ -43,7 +49,7 @@ def launch_arguments() -> dict[str, Any]:
         "show_error": False,
         "max_file_size": "64mb",
         "state_session_capacity": MAX_SESSIONS,
-        "mcp_server": is_served(),
+        "mcp_server": serves_agents(),
         "app_kwargs": {
             "routes": [server_functions.route],
             "lifespan": _starting,

@@ -50,7 +50,7 @@ def plotly_script() -> Path:
     return Path(spec.origin).parent / "package_data" / "plotly.min.js"
 
 
-def address(file: Path) -> str:
+def file_address(file: Path) -> str:
     """Where the page finds a static file, relative to the page, so that any root path works."""
     return f"gradio_api/file={file}"
 

@@ -5,11 +5,14 @@ The cookie is the token's `viewer_key`: it finds the owner's runs and can change
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -19,9 +22,10 @@ from cdvft_app.public import visitors
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import KEY, Viewer, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
-from cdvft_app.ui.shared import visitor_header
 
 VIEWER_COOKIE = "cdvft-viewer"
+VISITOR_HEADER = "x-cdvft-visitor"
+_header_key = secrets.token_bytes(32)
 _owner: ContextVar[str | None] = ContextVar("owner", default=None)
 
 
@@ -69,7 +73,7 @@ def visitor_of(request: Any) -> str | None:
         return None
     if request is None:
         return visitors.visitor(known, None, "", "")
-    if (called_for := visitor_header.visitor_in(request.headers.get(visitor_header.HEADER))) is not None:
+    if (called_for := visitor_in(request.headers.get(VISITOR_HEADER))) is not None:
         return called_for
     return visitors.visitor(known, _account(request), _code(request), address_of(request))
 
@@ -132,3 +136,29 @@ def _title(run: RunRecord) -> str:
     """What a stranger's run is called: a name is for its owner."""
     recipe = catalog.recipes().get(run.settings.recipe)
     return recipe.title if recipe else run.settings.recipe
+
+
+def signed(visitor: str) -> str:
+    """The value of `VISITOR_HEADER`, by which whoever is called for is counted.
+
+    A tool that an agent calls asks its endpoint over loopback. The header is signed with a key of this
+    program, and never sent to anybody.
+    """
+    name = quote(visitor)
+    return f"{name}.{_signature(name)}"
+
+
+def visitor_in(value: str | None) -> str | None:
+    """The visitor of a `VISITOR_HEADER` that this program wrote; None for anything else."""
+    name, _, signature = (value or "").rpartition(".")
+    sent = signature.encode("utf-8", "surrogatepass")
+    return unquote(name) if name and hmac.compare_digest(sent, _signature(name).encode()) else None
+
+
+def _signature(name: str) -> str:
+    return hmac.digest(_header_key, name.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def has_login() -> bool:
+    """Whether people can sign in here by the hub, which gives a Space that asks for OAuth a secret."""
+    return environment().hub_accounts and find_spec("authlib") is not None

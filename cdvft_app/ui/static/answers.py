@@ -14,7 +14,7 @@ from cdvft_app.payloads.factors import LayerVectors
 from cdvft_app.payloads.page import KeptAnswers
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import recorded as sweep_recordings
-from cdvft_app.ui.compare import evidence, outcomes, sweep_view
+from cdvft_app.ui.compare import outcomes, pages, sweep
 from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import run_view
@@ -61,14 +61,14 @@ def compute(app: AppState) -> Kept:
     judged: Argument = {"runs": [run.id for run in app.store.recorded()]}
     kept.add("run", "verdict", [(judged, run_view.verdict(app.store, judged))], _NOT_KEPT)
     asked: list[Argument] = [{"recorded": key} for key, _ in sweep_recordings.recipes()]
-    kept.add("sweep", "sweep", [(one, sweep_view.sweep(app, one)) for one in asked], {"missing": True})
+    kept.add("sweep", "sweep", [(one, sweep.sweep(app, one)) for one in asked], {"missing": True})
     asked = [{"chosen": None, "flops": flops} for flops in (False, True)]
     shown = [(one, outcomes.outcomes(app, one)) for one in asked]
     for key, _ in shown[0][1]["choices"]:
         by_name: Argument = {"chosen": key, "flops": True}
         shown.append((by_name, outcomes.outcomes(app, by_name)))
     kept.add("outcomes", "outcomes", shown, {"choices": []})
-    figures = json.loads(evidence.FILE.read_text(encoding="utf-8"))
+    figures = json.loads(pages.EVIDENCE.read_text(encoding="utf-8"))
     kept.add("evidence", "evidence", [({}, figures)], [])
     recorded = json.loads(LESSONS.read_text(encoding="utf-8"))
     fits = [({"target": one["target"], "n": str(one["n"])}, one["view"]) for one in recorded["fits"]]

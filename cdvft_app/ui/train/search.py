@@ -37,9 +37,8 @@ from cdvft_app.ui.shared.actions import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train.controls import QUIET
 
 TITLE_OF_FOLD = "Find the settings"

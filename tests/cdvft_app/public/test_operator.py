@@ -12,7 +12,7 @@ from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor, Node
-from cdvft_app.ui.server import operate
+from cdvft_app.ui.header import operate
 
 KEY = "open, sesame seed"
 RUN = RunSettings(method="lora")

@@ -10,13 +10,11 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
 from cdvft_app.sweep.results import progress
 from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.compare.sweep import _promise, start_sweep
-from cdvft_app.ui.compare.sweep_form import START, request
-from cdvft_app.ui.compare.sweep_view import go_on, stop, sweep
+from cdvft_app.ui.compare.sweep import START, _promise, go_on, start_sweep, stop, sweep, sweep_request
 
 
 def test_the_form_starts_with_a_sweep_that_can_be(app):
-    assert len(request(START).runs()) == 27
+    assert len(sweep_request(START).runs()) == 27
     assert re.search(r"<b>27 runs</b>, one after the other: about \d+ min, between", _promise(app, START))
 
 
@@ -58,7 +56,7 @@ def test_a_sweep_that_fits_into_no_memory_here_is_a_sentence(app, monkeypatch):
 
 
 def test_lists_of_methods_that_do_not_run_are_not_looked_at(app):
-    assert len(request(START | {"lora_r": "none", "fourierft_n": "-1"}).runs()) == 27
+    assert len(sweep_request(START | {"lora_r": "none", "fourierft_n": "-1"}).runs()) == 27
 
 
 def test_a_sweep_is_one_group_that_only_its_owner_stops(app):
@@ -111,7 +109,7 @@ def test_strangers_words_are_answered(app, asked):
 
 
 def test_a_race_is_no_sweep(app):
-    (race,) = app.store.create([request(START).runs()[0]], "mine")
+    (race,) = app.store.create([sweep_request(START).runs()[0]], "mine")
     assert sweep(app, {"group": race.group_id}) == {"missing": True}
 
 
