@@ -25,7 +25,7 @@ from cdvft_app.methods import ADAPTERS, METHODS, Method
 from cdvft_app.methods.flat import method_of
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.compare import Answer
-from cdvft_app.prediction import Estimate
+from cdvft_app.prediction.observations import Estimate
 from cdvft_app.shapes import ModelShapes, model_shapes
 
 RECORDED_VERDICTS = ASSETS / "race_verdicts.json"  # written by benchmarks/record_evidence.py

@@ -16,7 +16,7 @@ from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe
 from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.public import intake
 from cdvft_app.settings import InvalidChoice, parse_race
-from cdvft_app.shapes import model_search
+from cdvft_app.shapes import hub_models
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import NotOwner, RunRecord, StoreError
 from cdvft_app.training.queue import QueueFull
@@ -127,7 +127,7 @@ def search_models(name: object = "", kind: object = "text") -> dict[str, Any]:
     wanted: Kind | None = next((one for one in KINDS if one == kind), None)
     if wanted is None:
         raise refusal(f"kind: got {_quoted(kind)}; it is one of {', '.join(KINDS)}.")
-    found, message = model_search.search_models(name, wanted)
+    found, message = hub_models.search_models(name, wanted)
     return {"models": [asdict(one) for one in found], "message": message}
 
 

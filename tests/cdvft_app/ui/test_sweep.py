@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cdvft_app.prediction import predicting
+from cdvft_app import prediction
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
 from cdvft_app.sweep.results import progress
@@ -48,8 +48,8 @@ def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(asked, app, tmp_path, m
 
 
 def test_a_sweep_that_fits_into_no_memory_here_is_a_sentence(app, monkeypatch):
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 10**8)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 10**8)
     with pytest.raises(InvalidChoice, match=r"batch_size: got 32; .* this machine has 0.1 GB"):
         start_sweep(app, START, "mine")
     assert app.store.history() == []
