@@ -54,7 +54,6 @@ class Limits:
 
 PAGE = Limits(64 * 10**6, 512 * 10**6, 20_000, 200, 200_000)
 TERMINAL = Limits(20 * 10**9, 20 * 10**9, 10**6, 10**5, 10**7)
-EVERY_RUN = 10**9
 OF_THE_OWNER = ("token_hash", "visitor")  # which leave with no file
 MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
 MAX_ADAPTER_JSON = 32 * 10**6
@@ -98,7 +97,7 @@ def export_history(
     """
     if out.exists():
         raise StoreError(f"{out} is already there; choose another place, or remove it first.")
-    runs = [run for run in store.history(EVERY_RUN, token) if run.state in states.FINAL]
+    runs = [run for run in store.history(None, token) if run.state in states.FINAL]
     runs = [run for run in runs if only is None or run.id in only]
     sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
-from gradio import http_server
-from gradio.exceptions import ServerFailedToStartError
 from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
@@ -28,6 +26,7 @@ from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
+from cdvft_app.ui.shared.gradio_adapter import ServerFailedToStartError, http_server
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
 from cdvft_app.ui.theme import theme
 

@@ -5,6 +5,7 @@ import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
+import { isShown } from "../shared/shown.js";
 import { count, metricText, when } from "../shared/format.js";
 import { historyTable } from "./history_table.js";
 
@@ -262,6 +263,7 @@ export function mount({ element, props, server, trigger, life }) {
       if (away) setText(message, AWAY);
       else if (message.textContent === AWAY) setText(message, "");
     },
+    looked: () => isShown(element),
   });
   function refresh() {
     if (!editing) void poll.now();

@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gradio.processing_utils import hash_file
-from gradio.utils import get_upload_folder
-
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.zip_file import packed_files
 from cdvft_app.public import uploads
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
+from cdvft_app.ui.shared.gradio_adapter import get_upload_folder, hash_file
 from cdvft_app.ui.shared.viewing import asker, viewer
 
 PREFIX = "cdvft-export-"

@@ -17,12 +17,12 @@ from weakref import WeakKeyDictionary
 
 import gradio as gr
 import orjson
-from gradio.context import Context, LocalContext
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
 from cdvft_app.ui.shared.pool import Busy, Pool
 from cdvft_app.ui.shared.viewing import is_logged_in, looking
 
@@ -82,9 +82,9 @@ _pages: WeakKeyDictionary[gr.Blocks, _OfPage] = WeakKeyDictionary()
 
 def register(part: str, functions: Mapping[str, ServerFunction], slow: Mapping[str, ServerFunction]) -> None:
     """Let the page that is being built ask these of a part; coroutines bring threads of their own."""
-    if Context.root_block is None:
+    if (being_built := page_being_built()) is None:
         return
-    page = _pages.setdefault(Context.root_block, _OfPage())
+    page = _pages.setdefault(being_built, _OfPage())
     for pool, given in ((page.quick, functions), (page.slow, slow)):
         for name, call in given.items():
             key = f"{part}/{name}"
@@ -110,8 +110,7 @@ async def _answer(request: Request) -> Response:
         argument = endpoint.takes.validate_json(await request.body(), strict=True)
     except ValidationError as error:
         return _refused(400, _problem(error))
-    # As Gradio does for its own functions; each request has its own task.
-    LocalContext.request.set(request)  # type: ignore[arg-type]
+    answer_request(request)
     try:
         with looking(argument.get("token") if isinstance(argument, dict) else None):
             answer = await endpoint.answer(argument)

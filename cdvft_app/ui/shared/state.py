@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.context import Context
 
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
@@ -19,6 +18,7 @@ from cdvft_app.store.replication import SECRET
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.schedule import planned_processes
+from cdvft_app.ui.shared.gradio_adapter import page_being_built
 from cdvft_app.ui.shared.viewing import viewer
 
 LEARNED_FROM = 200  # finished runs
@@ -72,8 +72,8 @@ def _load_secret(folder: Path) -> str:
 
 def visitor_token(app: AppState) -> gr.BrowserState:
     """The page's one component with the browser's token; every tab that asks gets the same."""
-    blocks = Context.root_block.blocks.values() if Context.root_block else ()
-    for block in blocks:
+    page = page_being_built()
+    for block in page.blocks.values() if page else ():
         if isinstance(block, gr.BrowserState) and block.storage_key == _TOKEN_KEY:
             return block
     return gr.BrowserState("", storage_key=_TOKEN_KEY, secret=app.secret)

@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from cdvft_app import catalog
 from cdvft_app.public import visitors
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import KEY, Viewer, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
+from cdvft_app.ui.shared.gradio_adapter import current_request
 
 VIEWER_COOKIE = "cdvft-viewer"
 VISITOR_HEADER = "x-cdvft-visitor"
@@ -42,18 +42,18 @@ def looking(token: object) -> Iterator[None]:
 
 def viewer() -> Viewer:
     """Who looks now, by the token that came with the request, or by the cookie."""
-    owner = _owner.get() or _cookie(LocalContext.request.get(None))
+    owner = _owner.get() or _cookie(current_request())
     return Viewer(owner, name=_title if environment().public else None)
 
 
 def visitor() -> str | None:
     """Whose time is counted for what is asked now; None where nobody's is: on a server that is not public."""
-    return visitor_of(LocalContext.request.get(None))
+    return visitor_of(current_request())
 
 
 def asker() -> str:
     """Whose share what is asked now is part of: the visitor's, or where none is counted the address's."""
-    return asker_of(LocalContext.request.get(None))
+    return asker_of(current_request())
 
 
 def asker_of(request: Any) -> str:
@@ -84,14 +84,14 @@ def is_known_code() -> bool:
     Raises:
         TooManyGuesses: it was not compared.
     """
-    request = LocalContext.request.get(None)
+    request = current_request()
     code = _code(request) if request is not None else ""
     return not code or visitors.is_code(environment(), code, address_of(request))
 
 
 def address() -> str:
     """The network address of whoever asks now; empty where nobody does by network."""
-    return address_of(LocalContext.request.get(None))
+    return address_of(current_request())
 
 
 def address_of(request: Any) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from html import escape
 
 import gradio as gr
-from gradio.blocks import Block, BlockContext
 from markdown_it import MarkdownIt
 
 from cdvft_app.payloads.page import StaticPage, StaticPart
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import Part, part_of
+from cdvft_app.ui.shared.gradio_adapter import Block, BlockContext
 from cdvft_app.ui.shared.scripts import PREFIX
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static.answers import Kept

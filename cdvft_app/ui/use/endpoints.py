@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from gradio.data_classes import FileData
+from gradio import FileData
 
 from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
 from cdvft_app.data.imported_table import row_errors_of
