@@ -23,7 +23,6 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
 
 
-
 @dataclass(frozen=True)
 class Finding:
     """What was wrong, in a sentence, and whether it was repaired."""

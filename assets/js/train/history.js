@@ -151,7 +151,7 @@ export function mount({ element, props, server, trigger, life }) {
   /** @param {Race} race */
   function item(race) {
     const now = selected();
-    const isShown = ids(race).some((id) => now.includes(id));
+    const showing = ids(race).some((id) => now.includes(id));
     const actions = h("div", {
       class: "actions",
       onkeydown: (event) => event.key === "Escape" && editing && quit(),
@@ -196,12 +196,12 @@ export function mount({ element, props, server, trigger, life }) {
               scrollUpTo(find(document, "#run"));
               refresh();
             }),
-            isShown && now.length > race.runs.length
+            showing && now.length > race.runs.length
               ? button("Take out", "Take this race out of the chart", () => {
                   open(now.filter((id) => !ids(race).includes(id)));
                   refresh();
                 })
-              : isShown
+              : showing
                 ? null
                 : button("Overlay", "Draw this race over the one that is shown", () => {
                     open([...now, ...ids(race)]);
@@ -222,9 +222,9 @@ export function mount({ element, props, server, trigger, life }) {
     return h(
       "li",
       {
-        class: isShown ? "race shown" : "race",
+        class: showing ? "race shown" : "race",
         "data-group": race.group,
-        "aria-current": isShown ? "true" : null,
+        "aria-current": showing ? "true" : null,
       },
       ...pastRace(race, props.lines),
       actions,
