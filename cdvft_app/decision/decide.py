@@ -231,7 +231,7 @@ def _limits(races: Sequence[Recipe], shapes: ModelShapes, methods: Sequence[str]
     return [*found, f"{joined(absent)} did not take part."] if absent else found
 
 
-MANY = 100  # adapters that are held at once
+SERVED_ADAPTERS = 100  # adapters that are held at once
 MAX_STEP_SECONDS = 60.0  # nobody trains a model whose steps take longer
 _FLOAT32 = 4
 _COUNTED = {"bytes": "Adapter file", "parameters": "Trainable numbers", "flops": "Extra FLOPs"}
@@ -519,8 +519,8 @@ def _by_time(rows: Sequence[Row], known: Known) -> Recommendation:
 def _by_many(rows: Sequence[Row], known: Known) -> Recommendation:
     light = [row for row in rows if not _builds_dense(row)] or [*rows]
     row = min(light, key=lambda one: one["trainable_parameters"])
-    held = amount("bytes", MANY * _FLOAT32 * row["trainable_parameters"])
-    return Recommendation(row, f"{MANY} of its adapters take {held} in memory")
+    held = amount("bytes", SERVED_ADAPTERS * _FLOAT32 * row["trainable_parameters"])
+    return Recommendation(row, f"{SERVED_ADAPTERS} of its adapters take {held} in memory")
 
 
 def _builds_dense(row: Row) -> bool:

@@ -35,7 +35,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.training import calibration, schedule
 from cdvft_app.training.device import cpu_threads, device_name, kind_of_training, knows_lent_gpu, total_bytes
 
-WRITTEN = 3.0
+WRITING_FACTOR = 3.0
 """An evaluation with answers written takes as long as so many that only read them."""
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
 _BACKBONE_PREFIXES = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
@@ -88,7 +88,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
     if settings.method.key != "full":  # whose own FLOPs are gradients of weights
         forward += step["forward_flops_per_step"] / step["batch"]
     evaluation = settings.evaluation_examples * forward
-    final = evaluation * (WRITTEN if plan.model.kind == "generation" else 1)
+    final = evaluation * (WRITING_FACTOR if plan.model.kind == "generation" else 1)
     times = schedule.evaluations(steps) - 1
     if plan.validation_examples:  # what is kept and the last step are evaluated in the end
         times, evaluation, final = times + 1, plan.validation_examples * forward, 2 * final
@@ -169,7 +169,7 @@ def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
 # much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter.
-GROWTH = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
+MEMORY_FACTOR = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
 # While no run has ended on a CPU. Both offline recipes by three methods made 119 to 152 GFLOP/s with 2
 # threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.
 _RATE, _ROUGHLY = 65e9, 3.0
@@ -215,8 +215,8 @@ class Prediction:
     @property
     def step_bytes(self) -> Estimate:
         """Of one step, beside the program itself."""
-        step = self.counted.step_bytes
-        return Estimate(GROWTH.value * step, GROWTH.low * step, GROWTH.high * step, GROWTH.how)
+        step, factor = self.counted.step_bytes, MEMORY_FACTOR
+        return Estimate(factor.value * step, factor.low * step, factor.high * step, factor.how)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON holds it, for the store."""
@@ -242,7 +242,7 @@ def predict(
         return None
     kind = kind_of_training()
     device = device_name(kind, processes)
-    observations = observed_runs(finished, device, GROWTH.value)
+    observations = observed_runs(finished, device, MEMORY_FACTOR.value)
     steps = _measured(measured, device)
     rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else _pace_of_lent_gpu()
     pace = _pace(plan.settings, [*observations, *steps], counted.step_flops, counted.steps, rough)
@@ -280,7 +280,7 @@ def step_seconds(
     """
     kind = kind_of_training()
     device = device_name(kind)
-    observations = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
+    observations = [*observed_runs(finished, device, MEMORY_FACTOR.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]
     pace = _pace(settings_of(row), observations, flops, MANY_STEPS, None)
     return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
@@ -385,11 +385,11 @@ def _whole(training: Estimate, overhead: Estimate) -> Estimate:
 def _peak(counted: Counted, program: Estimate) -> Estimate:
     step = counted.step_bytes
     return Estimate(
-        program.value + GROWTH.value * step,
-        program.low + GROWTH.low * step,
-        program.high + GROWTH.high * step,
+        program.value + MEMORY_FACTOR.value * step,
+        program.low + MEMORY_FACTOR.low * step,
+        program.high + MEMORY_FACTOR.high * step,
         f"Weights, gradients, moments and activations of a step, by formula {step / 1e6:,.0f} MB "
-        f"{GROWTH.how}, beside {program.value / 1e6:,.0f} MB of the program itself: {program.how}.",
+        f"{MEMORY_FACTOR.how}, beside {program.value / 1e6:,.0f} MB of the program itself: {program.how}.",
     )
 
 

@@ -60,7 +60,7 @@ MAX_ADAPTER_JSON = 32 * 10**6
 MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
 LEFT_SECONDS = 3600.0  # longer than any import takes
-MARK = "given"  # a file in the folder of a run that was imported
+IMPORTED = "given"  # a file in the folder of a run that was imported
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
@@ -209,7 +209,7 @@ def import_untrusted(
                     check(settings)
                     _adopt(store, place / run_id, facts)
                     if by_operator:  # it takes none of the room that visitors have
-                        (store.folders.path / run_id / MARK).unlink(missing_ok=True)
+                        (store.folders.path / run_id / IMPORTED).unlink(missing_ok=True)
                     taken.append(run_id)
                 except InvalidChoice as error:
                     refused.append(str(error))
@@ -221,7 +221,7 @@ def import_untrusted(
 def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     """Make the folder a run of the history; `InvalidChoice` where it cannot be one, and nothing stays."""
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    (folder / MARK).touch()
+    (folder / IMPORTED).touch()
     there = store.folders.path / folder.name
     os.replace(folder, there)
     try:
@@ -232,7 +232,7 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
         taken = _is_of_history(store, there)  # by this call of `adopt`, or by that of another import
         if not taken:  # nor does it stay in the quarantine: whoever gave it has it, and is told
             for left in (there, *store.folders.quarantine.glob(f"{folder.name}*")):
-                if (left / MARK).exists():
+                if (left / IMPORTED).exists():
                     shutil.rmtree(left, ignore_errors=True)
     if not taken:
         raise InvalidChoice(_not_taken(facts, "it is here in another folder"))
@@ -251,7 +251,7 @@ def _not_taken(facts: Mapping[str, Any], why: str) -> str:
 def imported_bytes(store: RunStore) -> int:
     """What all runs that came this way take of the disk, those in the quarantine, too."""
     places = store.folders.path, store.folders.quarantine
-    found = (mark.parent for place in places for mark in place.glob(f"*/{MARK}"))
+    found = (mark.parent for place in places for mark in place.glob(f"*/{IMPORTED}"))
     return sum(path.stat().st_size for folder in found for path in folder.rglob("*") if path.is_file())
 
 

@@ -49,7 +49,7 @@ from cdvft_app.store import predictions, snapshots
 from cdvft_app.store.predictions import WrittenRow
 from cdvft_app.store.rows import ADAPTER
 from cdvft_app.tasks import saved
-from cdvft_app.tasks.base import GenerativeTask, InvalidInput, LabelledTask, Prepared, Task, Watched
+from cdvft_app.tasks.base import GenerativeTask, InvalidInput, LabelledTask, Prepared, Task, WatchedPrompts
 from cdvft_app.tasks.generation import IGNORED, GenerationTask
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, data_parallel, kernels, schedule, trainable
@@ -263,7 +263,7 @@ class _Run:
         self.clock.seconds = rows[-1]["seconds"]
         if self.args.should_save:
             snapshots.remove_after(self.folder, self.step)
-        self.emit(Note(f"{checkpoints.WENT_ON}{self.step}."))
+        self.emit(Note(f"{checkpoints.RESUMED_FROM}{self.step}."))
         return whole
 
     def announce(self) -> None:
@@ -468,7 +468,7 @@ class HeldOut:
 
 
 def sample_generations(
-    task: Task, watched: Watched, dataset: DatasetEntry, step: int, seconds: float
+    task: Task, watched: WatchedPrompts, dataset: DatasetEntry, step: int, seconds: float
 ) -> Answers | None:
     """What a model writes to the watched prompts, all at once; None where there are none."""
     if not watched.prompts:
@@ -491,7 +491,7 @@ def sample_generations(
 
 
 MAX_ROWS, AT_ONCE = 32, 8
-ROUNDED = (4, 8)  # bits of weights that are on their device already
+QUANTIZED_BITS = (4, 8)  # bits of weights that are on their device already
 
 
 def base_model_baseline(plan: Plan, prepared: Prepared, progress: Progress) -> str:
@@ -518,7 +518,7 @@ def base_model_baseline(plan: Plan, prepared: Prepared, progress: Progress) -> s
 
 
 def _measured(plan: Plan, prepared: Prepared, task: GenerationTask, progress: Progress) -> float:
-    if plan.settings.bits not in ROUNDED:
+    if plan.settings.bits not in QUANTIZED_BITS:
         cast(torch.nn.Module, task.model).to(device_kind())  # where it is trained afterwards
     places = np.argsort(prepared.evaluation_rows)[:MAX_ROWS]
     examples = sorted(
