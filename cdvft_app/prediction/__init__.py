@@ -13,6 +13,7 @@ from typing import Any
 from cdvft import cost
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import missing_package
+from cdvft_app.costs import quantities
 from cdvft_app.costs.memory import FLOAT32, StoragePrecision
 from cdvft_app.costs.quantities import duration
 from cdvft_app.costs.request import CostRequest
@@ -394,7 +395,7 @@ def _peak(counted: Counted, program: Estimate) -> Estimate:
 
 
 def _steps(counted: Counted) -> str:
-    return f"{counted.steps:,} step{'s' if counted.steps > 1 else ''}"
+    return quantities.counted(counted.steps, "step")
 
 
 def _flops(value: float) -> str:

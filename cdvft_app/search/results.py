@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cdvft_app.costs.quantities import counted
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
-from cdvft_app.judging.verdict_text import counted, result
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import SearchedMethod, SearchTrial
 from cdvft_app.search import RATE

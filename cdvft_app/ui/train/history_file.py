@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.costs.quantities import counted
 from cdvft_app.public import intake
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings
@@ -28,7 +29,6 @@ from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.component import telling
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of
-from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Take your history along, or bring one back"

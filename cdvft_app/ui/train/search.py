@@ -12,11 +12,10 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
-from cdvft_app.costs.quantities import duration
+from cdvft_app.costs.quantities import counted, duration
 from cdvft_app.data.library import is_own
 from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
-from cdvft_app.judging.verdict_text import counted
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView, SearchViewRequest
