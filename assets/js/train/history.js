@@ -2,7 +2,7 @@
 
 import { scrollUpTo, find, h, segmented, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
 import { isShown } from "../shared/shown.js";
@@ -14,7 +14,6 @@ import { historyTable } from "./history_table.js";
 
 const EVERY = 10_000;
 const READING = "Reading the history …";
-const AWAY = "The server does not answer; trying again.";
 
 /** @param {Part<{token: string}, Styled, Servers["train/history"]>} part */
 export function mount({ element, props, server, trigger, life }) {

@@ -3,6 +3,7 @@
 
 import { h, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
+import { AWAY } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
 import { exports, table } from "../shared/table.js";
@@ -37,7 +38,6 @@ const FILTERS = [
   ["tag", "Tag", (run) => run.tags],
 ];
 const AT_ONCE = 100; // rows that are drawn; more at a press
-const AWAY = "The server does not answer; trying again.";
 
 /**
  * Runs in order; those without a value come last, whichever way it goes.

@@ -4,7 +4,7 @@ import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
 import { drawn } from "../shared/part.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { asked, keep, linkTo } from "../shared/router.js";
 import { Judged } from "./judged.js";
 import { Notice } from "./notice.js";
@@ -69,7 +69,7 @@ export function mount({ element, props, server, trigger, life }) {
   const lost = h(
     "p",
     { class: "notice", role: "status", hidden: true },
-    "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
+    `${AWAY} A run that trains there goes on without this page, unless the server itself has stopped. `,
     textButton("Reload the page", () => location.reload()),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });

@@ -4,7 +4,7 @@ import { find, h, paragraphs, setText, swatch, textButton } from "../shared/dom.
 import { heard } from "../shared/events.js";
 import { drawn } from "../shared/part.js";
 import { draw } from "../shared/plotly.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { asked, keep } from "../shared/router.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { stopAndGoOn } from "../shared/stop_and_go_on.js";
@@ -16,7 +16,6 @@ import { table } from "../shared/table.js";
 
 const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // nothing trains, but another page may resume it
-const AWAY = "The server does not answer; trying again. The search goes on there without this page.";
 const WAITS = "Stopped: Go on resumes the trial that was cut off, and the search after it.";
 
 /** @param {Part<SearchView, SearchFixed, Servers["train/search"]>} part */
@@ -96,7 +95,7 @@ export function mount({ element, props, server, trigger, life }) {
       }
       return stop.hidden && goOn.hidden && !answer.shown?.running ? IDLE_MILLISECONDS : POLL_MILLISECONDS;
     },
-    lost: (away) => away && setText(status, AWAY),
+    lost: (away) => away && setText(status, `${AWAY} The search goes on there without this page.`),
     looked: () => isShown(element),
   });
 
