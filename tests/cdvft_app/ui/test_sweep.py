@@ -102,8 +102,9 @@ def test_a_second_sweep_must_fit_beside_the_first(app):
         start_sweep(app, START, "other")
 
 
-@pytest.mark.parametrize("asked", [None, [], {}, {"group": 3}, {"group": "../.."}, {"group": "a" * 32}])
-def test_strangers_words_are_answered(app, asked):
+@pytest.mark.parametrize("group", [None, "", "../..", "a" * 32])
+def test_strangers_words_are_answered(app, group):
+    asked = {"group": group, "token": "mine"}
     assert sweep(app, asked) == {"missing": True}
     assert "reload the page" in stop(app, asked)["error"] and "reload the page" in go_on(app, asked)["error"]
 
