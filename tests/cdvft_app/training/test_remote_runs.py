@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from queued_runs import RUN
+from queued_runs import RUN, wait
 
 from cdvft_app.events import Done, Evaluation, Note, Started, Step
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
 from cdvft_app.training.executors import Executor, NoNews, Pulled, Refused, RemoteExecution, supervise
+from cdvft_app.training.queue import RunQueue
 
 STARTED = Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy")
 STEPS = [Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0) for step in (1, 2, 3)]
@@ -180,3 +184,22 @@ def test_the_end_of_the_program_leaves_it_running_there(store, machine, run):
     machine.tells = [STARTED]
     state, _ = supervise(store, run, machine, closing=lambda: True)
     assert state == "interrupted" and not machine.cancelled
+
+
+def test_a_queue_that_is_closed_lets_go_of_the_run_that_has_just_ended(store, machine, monkeypatch):
+    told, let_go = [], machine.release
+
+    def release():
+        time.sleep(0.3)  # the page closes meanwhile
+        let_go()
+        told.append("released")
+
+    monkeypatch.setattr(machine, "release", release)
+    monkeypatch.setattr(machine, "close", lambda: told.append("closed"))
+    queue = RunQueue(store, executor=machine)
+    queue.start()
+    (run_id,) = queue.submit([RUN], "a")
+    machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, store.get(run_id))], "completed"
+    wait(store, run_id, *FINAL)
+    queue.close()
+    assert told == ["released", "closed"]
