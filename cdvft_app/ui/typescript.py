@@ -36,6 +36,7 @@ PLAIN: dict[Any, str] = {
     int: "number",
     float: "number",
     bool: "boolean",
+    None: "null",
     type(None): "null",
     Any: "unknown",
     object: "object",

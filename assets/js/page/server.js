@@ -118,7 +118,7 @@ function operatorPart(server) {
 
 /**
  * @param {ServerOverview} found
- * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
+ * @param {(asked: Omit<OperatorRequest, "key">) => Promise<void>} operate
  */
 function overview(found, operate) {
   const problem = found.error ? h("p", { class: "problem", role: "alert" }, found.error) : null;
@@ -155,9 +155,10 @@ const stateOf = (run) => run.state + (run.hidden ? ", hidden" : "") + (run.priva
 
 /**
  * @param {ServerRun} run
- * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
+ * @param {(asked: Omit<OperatorRequest, "key">) => Promise<void>} operate
  */
 function actionButtons(run, operate) {
+  /** @type {("stop" | "delete" | "show" | "hide")[]} */
   const able = [run.goes_on ? "stop" : "delete", run.hidden ? "show" : "hide"];
   const buttons = able.map((act) => {
     const name = `${act} ${run.name}, ${run.method}`;
