@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from cdvft_app import catalog
 from cdvft_app.figures import palette
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import metric_title
-from cdvft_app.payloads.shared import Done, GroupRequest, TokenRequest
+from cdvft_app.payloads.shared import Done, TokenRequest
 from cdvft_app.payloads.train import (
     HistoryRun,
     HistoryRuns,
@@ -143,7 +143,7 @@ def rename(store: RunStore, request: RenameRequest) -> Done:
         for run in runs:
             store.rename(run.id, request["name"], token)
 
-    return _changed(store, request, change)
+    return _changed(request, store.group(request["group"]), change)
 
 
 def set_private(store: RunStore, request: PrivateRequest) -> Done:
@@ -153,7 +153,7 @@ def set_private(store: RunStore, request: PrivateRequest) -> Done:
         for run in runs:
             store.set_private(run.id, request["private"], token)
 
-    return _changed(store, request, change)
+    return _changed(request, store.group(request["group"]), change)
 
 
 def remove(store: RunStore, request: RemoveRequest) -> Done:
@@ -166,7 +166,8 @@ def remove(store: RunStore, request: RemoveRequest) -> Done:
         for run in sorted(runs, key=lambda run: run.state not in ACTIVE):
             store.delete(run.id, token)
 
-    return _changed(store, request, change)
+    named = _of_ids(store, request["runs"]) if "runs" in request else store.group(request.get("group"))
+    return _changed(request, named, change)
 
 
 def tag(store: RunStore, request: TagRequest) -> Done:
@@ -184,21 +185,19 @@ def tag(store: RunStore, request: TagRequest) -> Done:
                 if word not in TAG.findall(run.name):
                     store.rename(run.id, name, token)
 
-    return _changed(store, request, change)
+    return _changed(request, _of_ids(store, request["runs"]), change)
+
+
+def _of_ids(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
+    return [run for run_id in ids[:MAX_RUNS] if (run := store.get(run_id))]
 
 
 def _changed(
-    store: RunStore,
-    request: GroupRequest | RemoveRequest | TagRequest,
-    change: Callable[[list[RunRecord], str], None],
+    request: TokenRequest, runs: list[RunRecord], change: Callable[[list[RunRecord], str], None]
 ) -> Done:
-    """Have the runs of a "group", or the "runs" of these ids, changed by their owner."""
+    """Have these runs changed by their owner."""
     if "token" not in request:
         return {"error": "The request carries no token; reload the page."}
-    if "runs" in request:
-        runs = [run for run_id in request["runs"][:MAX_RUNS] if (run := store.get(run_id))]
-    else:
-        runs = store.group(request.get("group"))
     if not runs:
         return {"error": "There is no such race; it may have been deleted. Reload the page."}
     try:
