@@ -114,7 +114,7 @@ def test_what_cannot_be_answered_is_refused_with_a_sentence(studio, path, conten
         ({}, "cursors"),
         ({"cursors": {"a": "1"}}, "cursors.a"),
         ({"cursors": {}, "token": 1}, "token"),
-        (None, "request"),
+        ([], "request"),
     ],
 )
 def test_what_is_of_another_type_is_refused_by_its_name(studio: Served, asked: object, named: str) -> None:
