@@ -192,7 +192,7 @@ def of_type(kind: Any, own: str) -> list[Any]:
     if origin in (NotRequired, Union, UnionType):
         return [value for one in inner for value in of_type(one, own)]
     if origin is list:
-        return [[], 50 * of_type(inner[0], own)]
+        return [[], 3 * of_type(inner[0], own)]
     if origin is dict:
         return [{}, dict(zip(of_type(str, own), of_type(inner[1], own), strict=False))]
     plain: dict[Any, list[Any]] = {
