@@ -185,7 +185,12 @@ class Classes:
             said, when = self._signer.loads(_text(receipt, "receipt", 2 * MAX_STATE), return_timestamp=True)
         except BadData:
             raise ClassError("This receipt was not signed by this server, or was changed since.") from None
-        return {**said, "when": _written(when.timestamp())}
+        return {
+            "class": said["class"],
+            "pupil": said["pupil"],
+            "when": _written(when.timestamp()),
+            "state": said["state"],
+        }
 
     def table(self, code: object, key: object) -> str:
         """All sealed answers and homework as CSV, by the pupils' codes."""
