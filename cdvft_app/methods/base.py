@@ -51,8 +51,13 @@ class Setting:
 
     @property
     def long(self) -> str:
-        """r, rank."""
-        return f"{self.symbol}, {self.title}" if self.symbol != self.title else self.title
+        """rank (r)."""
+        return f"{self.title} ({self.symbol})" if self.symbol != self.title else self.title
+
+    @property
+    def label(self) -> str:
+        """Rank (r)."""
+        return self.long[:1].upper() + self.long[1:]
 
     def text(self, value: object) -> str:
         """r = 8; α = 0.5; a choice by its title."""
@@ -178,8 +183,8 @@ class Method(BaseModel):
 
     @classmethod
     def label_of(cls, one: Setting) -> str:
-        """A setting's label among those of all methods: "LoRA r, rank"; CDVFT's have no title before them."""
-        return one.long if cls.option_prefix == "" else f"{cls.title} {one.long}"
+        """A setting's label among those of all methods: "LoRA rank (r)"; CDVFT's go without its title."""
+        return one.label if cls.option_prefix == "" else f"{cls.title} {one.long}"
 
     def matched(self, value: int) -> Self:
         """With another value of `matched_by`."""
