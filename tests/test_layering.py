@@ -68,7 +68,7 @@ APP = {
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
-    "search": CHOICES | {"events", "judging", "store", "sweep"},
+    "search": CHOICES | {"costs.quantities", "events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
         "results",

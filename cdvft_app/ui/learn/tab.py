@@ -155,7 +155,7 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
     one_at_a_time = asyncio.Lock()
     last: tuple[float, Crossover] | None = None
 
-    async def crossover(request: object) -> Any:
+    async def crossover(request: object) -> Crossover | Unmeasured:
         """Thirty pupils who ask at once wait for the same one."""
         nonlocal last
         async with one_at_a_time:
