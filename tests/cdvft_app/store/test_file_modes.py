@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no such modes")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX modes of files")
 LIFE = """
 import os, sys
 from pathlib import Path
