@@ -6,10 +6,11 @@
 Starts the page with a folder of its own on one thread, trains a short race, so that there is something to
 look at, and then one long run that everybody watches. Every visitor polls once a second, as the page does,
 and does something else every 15 seconds on average, in turn: opens Compare, Factors and Use, each with all
-that a browser asks for, measures in a lesson, asks a finished run, and uploads and deletes 200 rows. Before,
-between and after there is nobody; what the training loses is against its neighbours of that kind, so that a
-machine whose speed drifts does no harm. Visitors' own processor time is taken from the same machine, and what
-other programs took is told. Writes results/load.json and load.md (`--quick`: nothing).
+that a browser asks for, measures in a lesson, asks a finished run, uploads and deletes 200 rows, and votes
+and answers in a class, which every fifth visitor follows. Before, between and after there is nobody; what the
+training loses is against its neighbours of that kind, so that a machine whose speed drifts does no harm.
+Visitors' own processor time is taken from the same machine, and what other programs took is told. Writes
+results/load.json and load.md (`--quick`: nothing).
 
 `--hour` keeps the first number of visitors for an hour and writes each minute's memory to
 results/load_hour.json: of the page's process, and of those that it started.
@@ -41,6 +42,7 @@ from cdvft_app.store.runs import RunStore
 RESULTS = Path(__file__).parent / "results"
 SETTLE_SECONDS = 5.0
 POLLS = 300
+KINDS = ("poll", "Follow", *TABS)
 SHORT = {
     "recipe": "sentiment",
     "methods": ["cdvft", "lora"],
@@ -121,10 +123,11 @@ class Bench:
         wait(lambda: self._step() > 20)
         page = Page(address)
         self._config = page.config
+        self._class = page.serve("learn/class_start/start", {})["code"]
         page.close()
 
     def visitors(self, count: int) -> Visitors:
-        return Visitors(count, self._address, self._config, self.run_id)
+        return Visitors(count, self._address, self._config, self.run_id, self._class)
 
     def megabytes(self) -> dict[str, int]:
         """Of the page, and of the processes that it started, the run's too, without what these share."""
@@ -151,7 +154,7 @@ class Bench:
             "visitors": count,
             "steps_per_second": round(steps / seconds, 3),
             "milliseconds": {
-                name: _spread(seconds_by_kind[name]) for name in ("poll", *TABS) if seconds_by_kind.get(name)
+                name: _spread(seconds_by_kind[name]) for name in KINDS if seconds_by_kind.get(name)
             },
             "failures": len(visitors.failures),
             "cores": cores,
@@ -253,20 +256,20 @@ def markdown(record: dict[str, Any]) -> str:
     lines = [
         f"# Visitors while a run trains: {here['cpu']}, {here['cores']} cores",
         "",
-        "`python -m benchmarks.load`: every visitor polls once a second and does one of the others every 15 "
-        "seconds; "
-        "the run trains on one thread. Milliseconds are p50 / p95; cores are processor time over time; those "
-        "of the visitors and of other programs are taken from the same machine.",
+        "`python -m benchmarks.load`: every visitor polls once a second, every fifth follows a class, all "
+        "do one of the others every 15 seconds; the run trains on one thread. Milliseconds are p50 / p95; "
+        "cores are processor time over time; those of the visitors and of other programs are taken from the "
+        "same machine.",
         "",
         *([record["note"], ""] if record["note"] else []),
         f"A poll takes {record['poll_cpu_ms']} ms of the page's processor time.",
         "",
-        f"| visitors | poll | {' | '.join(TABS)} | steps/s | training loses | page, MB | failures "
+        f"| visitors | {' | '.join(KINDS)} | steps/s | training loses | page, MB | failures "
         "| cores: page | training | visitors | others |",
-        "|---" * (10 + len(TABS)) + "|",
+        "|---" * (9 + len(KINDS)) + "|",
     ]
     for phase in record["phases"]:
-        spreads = [phase["milliseconds"].get(name) for name in ("poll", *TABS)]
+        spreads = [phase["milliseconds"].get(name) for name in KINDS]
         times = [f"{spread['p50']:.0f} / {spread['p95']:.0f}" if spread else "" for spread in spreads]
         loss = phase.get("training_loses_percent")
         cells = [phase["visitors"], *times, f"{phase['steps_per_second']:.2f}"]

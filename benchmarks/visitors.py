@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import random
 import secrets
 import threading
@@ -15,18 +16,25 @@ from urllib.parse import urlsplit
 
 POLL_SECONDS = 1.0  # as assets/js/train/run_view.js
 TAB_SECONDS = 15.0  # from one opened tab to a visitor's next one, on average
-TABS = ("Compare", "Factors", "Use", "Lesson", "Ask", "Upload")
+TABS = ("Compare", "Factors", "Use", "Lesson", "Ask", "Upload", "Class")
+FOLLOW_SECONDS = 2.0  # as assets/js/learn/class_bar.js
+FOLLOWS = 5  # every fifth visitor follows the class
 ROWS = "text,label\n" + "".join(
     f"film number {row} was {word},{word}\n" for row in range(100) for word in ("good", "bad")
 )
 
 
 class Page:
-    """One open page: a persistent connection, and the ids of its components."""
+    """One open page: a persistent connection, and the ids of its components.
 
-    def __init__(self, address: str, config: dict[str, Any] | None = None) -> None:
+    Attributes:
+        pupil: who asks, in the class of which it has the code
+    """
+
+    def __init__(self, address: str, config: dict[str, Any] | None = None, class_code: str = "") -> None:
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
         self._session = secrets.token_hex(6)
+        self.pupil = {"code": class_code, "pupil": self._session}
         self.config = config or self._ask("GET", "/config")
 
     def serve(self, function: str, argument: dict[str, Any]) -> Any:
@@ -134,20 +142,45 @@ def upload(page: Page) -> None:
     page.call("delete_dataset", kept["id"], kept["token"])
 
 
+def follow(page: Page) -> None:
+    """The request that a pupil's page sends every two seconds."""
+    _class_bar(page, "seen")
+
+
+def answer_in_class(page: Page) -> None:
+    """A pupil predicts before the reveal, and answers a question that the server draws and grades."""
+    _class_bar(page, "vote", question="rank-zero", given=random.randint(1, 9))
+    drawn = _class_bar(page, "draw", kind="rank")
+    _class_bar(page, "answer", number=drawn["number"], given=random.randint(1, 9))
+
+
+def _class_bar(page: Page, function: str, **asked: Any) -> Any:
+    answer = page.serve(f"learn/class_bar/{function}", page.pupil | asked)
+    if "error" in answer:
+        raise RuntimeError(answer["error"])
+    return answer
+
+
 OPEN: dict[str, Callable[[Page], None]] = dict(
-    zip(TABS, (open_compare, open_factors, open_use, open_lesson, ask, upload), strict=True)
+    zip(TABS, (open_compare, open_factors, open_use, open_lesson, ask, upload, answer_in_class), strict=True)
 )
 
 
 class Visitors:
     """`count` visitors, a thread each, from `start` to `end`; `seconds` of their requests by kind."""
 
-    def __init__(self, count: int, address: str, config: dict[str, Any], run_id: str) -> None:
+    def __init__(
+        self, count: int, address: str, config: dict[str, Any], run_id: str, class_code: str
+    ) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.failures: list[str] = []
         self._ended = threading.Event()
         self._threads = [
-            threading.Thread(target=self._visit, args=(number, count, address, config, run_id), daemon=True)
+            threading.Thread(
+                target=self._visit,
+                args=(number, count, Page(address, config, class_code), run_id),
+                daemon=True,
+            )
             for number in range(count)
         ]
 
@@ -164,15 +197,19 @@ class Visitors:
         for thread in self._threads:
             thread.join()
 
-    def _visit(self, number: int, count: int, address: str, config: dict[str, Any], run_id: str) -> None:
+    def _visit(self, number: int, count: int, page: Page, run_id: str) -> None:
         drawn = random.Random(number)
-        page, cursors = Page(address, config), {run_id: 0}
+        cursors = {run_id: 0}
         tabs = number  # the first tab is another one for each
         due = time.monotonic() + POLL_SECONDS * number / count
+        follows = due if number % FOLLOWS == 0 else math.inf
         opens = due + TAB_SECONDS * drawn.random()
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             self._timed("poll", lambda: poll(page, cursors))
             due += POLL_SECONDS
+            if time.monotonic() > follows:
+                self._timed("Follow", lambda: follow(page))
+                follows += FOLLOW_SECONDS
             if time.monotonic() > opens:
                 tab = TABS[tabs % len(TABS)]
                 self._timed(tab, lambda tab=tab: OPEN[tab](page))  # type: ignore[misc]

@@ -227,13 +227,16 @@ class RunQueue:
     def close(self, timeout: float = CLOSING_SECONDS + 5) -> None:
         """Stop what trains, and wait for the workers to end; what waits stays queued."""
         self._closing.set()
-        self.executor.close()
+        if not self.executor.is_remote:  # there, what has just ended is still to be let go of
+            self.executor.close()
         with self._changed:
             self._changed.notify_all()
         end = time.monotonic() + timeout
         for thread in (self._taking, *self._training):
             if thread.ident is not None:  # it was started
                 thread.join(max(0.0, end - time.monotonic()))
+        if self.executor.is_remote:
+            self.executor.close()
 
     def _check_room(
         self, wanted: int, token: str, sweep: bool, visitor: str | None, program: bool = False

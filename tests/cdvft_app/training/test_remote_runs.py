@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import run_events
-from queued_runs import RUN
+from queued_runs import RUN, wait
 
 from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
 from cdvft_app.training.executors import Executor, NoNews, Pulled, Refused, RemoteExecution, supervise
+from cdvft_app.training.queue import RunQueue
 
 STARTED = run_events.started(3)
 STEPS = [run_events.step(step, 1 / step) for step in (1, 2, 3)]
@@ -181,3 +185,22 @@ def test_the_end_of_the_program_leaves_it_running_there(store, machine, run):
     machine.tells = [STARTED]
     state, _ = supervise(store, run, machine, closing=lambda: True)
     assert state == "interrupted" and not machine.cancelled
+
+
+def test_a_queue_that_is_closed_lets_go_of_the_run_that_has_just_ended(store, machine, monkeypatch):
+    told, let_go = [], machine.release
+
+    def release():
+        time.sleep(0.3)  # the page closes meanwhile
+        let_go()
+        told.append("released")
+
+    monkeypatch.setattr(machine, "release", release)
+    monkeypatch.setattr(machine, "close", lambda: told.append("closed"))
+    queue = RunQueue(store, executor=machine)
+    queue.start()
+    (run_id,) = queue.submit([RUN], "a")
+    machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, store.get(run_id))], "completed"
+    wait(store, run_id, *FINAL)
+    queue.close()
+    assert told == ["released", "closed"]
