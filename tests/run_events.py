@@ -11,7 +11,7 @@ from cdvft_app.events import Done, Started, Step
 def started(steps: int = 4, **facts: Any) -> Started:
     """`steps` are to be made."""
     usual = {
-        "trainable_parameters": 10, "head_parameters": 5, "base_parameters": 100, "device": "CPU",
+        "trainable_parameters": 10, "head_parameters": 5, "base_parameters": 100, "device": "CPU, 2 threads",
         "precision": "float32", "train_examples": 8, "evaluation_examples": 8, "metric_name": "accuracy",
     }  # fmt: skip
     return Started(steps, **{**usual, **facts})

@@ -30,7 +30,7 @@ def fake_train(settings, emit, should_stop, folder, resume=False):
     """Steps until `max_steps`; fails at step 2 with a learning rate above 1; step 3 asks for Ctrl-C."""
     first = int((folder / "checkpoint").read_text()) if resume else 0
     emit(Preparing("Loading", 0.5))
-    emit(run_events.started(settings.max_steps))
+    emit(run_events.started(settings.max_steps, trainable_parameters=768))
     emit(Note("A note."))
     state = "finished"
     for step in range(first + 1, settings.max_steps + 1):

@@ -8,7 +8,7 @@ from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings
 
 CDVFT, LORA = RunSettings(method="cdvft", seed=3), RunSettings(method="lora", seed=3)
-STARTED = run_events.started(100, trainable_parameters=13_824, evaluation_examples=1066)
+STARTED = run_events.started(100, trainable_parameters=13_824, head_parameters=770, evaluation_examples=1066)
 
 
 def done(state="finished", step=4, folder=Path("adapter")):

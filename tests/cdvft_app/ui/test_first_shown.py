@@ -106,7 +106,7 @@ def test_a_recorded_race_until_there_is_one(
         app.store.delete(run_id, "mine")
     shown = first_shown(app, "", "mine")
     assert shown["runs"] == ["recorded-tiny-test-cdvft"]
-    assert "cpu (" in shown["recorded"]
+    assert "CPU, 2 threads (" in shown["recorded"]
     (run,) = shown["rows"]["runs"]
     assert (run["label"], run["steps"], run["metric"]) == ("CDVFT", [(1, 0.123456, 0.7)], 0.75)
     facts = json.loads((recording / "recorded-tiny-test-cdvft" / "run.json").read_text())
