@@ -93,4 +93,5 @@ def test_who_asks_much_at_once_holds_up_nobodys_polls(stranger: Callable[[], Str
     assert len(statuses) == 3 * 48 and set(statuses) == {200}
     assert answers[-1] < 3 * 48, "mallory still asked"
     before_each = [after - before for before, after in pairwise(answers)]
-    assert statistics.median(before_each) <= 4, before_each  # she has four threads
+    # She has four threads, and the 48 were all before a poll that waited for its turn.
+    assert statistics.median(before_each) < 48 / 3, before_each
