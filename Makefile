@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster versions newest
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -107,6 +107,14 @@ audit: $(RUN_STAMP) $(AUDIT_TOOLS)/pip-audit | node ## build/audit: an SBOM and 
 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py
+
+versions: $(STAMP) ## the library's tests on Python 3.10, 3.12 and 3.13, in environments outside the checkout
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.10 3.12 3.13
+
+newest: $(STAMP) ## the library's tests with the newest PEFT and transformers, in an environment outside the checkout
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.11 --newest
 
 mutants: $(STAMP) ## break the arithmetic 4,126 times: does a test notice? over a quarter of an hour of processor time
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/mutate.py run --max-children 2

@@ -163,9 +163,9 @@ def markdown(record: dict[str, Any]) -> str:
             ["with", "threads", *record["growth"][0]["exponents"]],
             [[g["with"], g["threads"], *g["exponents"].values()] for g in record["growth"]],
         )
-    lines += ["", "## Where the rule chose a slower way", ""]
+    lines += ["", "## Where the cost model chose a slower way", ""]
     lines += [
-        f"- {_name(miss)}: {miss['best']} was faster, by {miss['loss']}" for miss in record["rule"]
+        f"- {_name(miss)}: {miss['best']} was faster, by {miss['loss']}" for miss in record["slower_choices"]
     ] or ["Nowhere by more than 3 %."]
     lines += ["", "## Targets", ""]
     lines += table(

@@ -176,6 +176,11 @@ class CDVFTConfig(peft.PeftConfig):
                         f"Give target_modules as a list of names, or put the layers into the expression "
                         f"{self.target_modules!r}."
                     )
+        pattern = self.layers_pattern
+        if not isinstance(pattern, str):
+            _check_names("layers_pattern", pattern, "a list of names")
+        for one in [pattern] if isinstance(pattern, str) else pattern or ():
+            _check_expression(f"layers_pattern is {one!r}", f"(?:{one})")
         if not isinstance(self.weighted_adapters, Mapping):
             raise ValueError(
                 f"weighted_adapters is {_short(self.weighted_adapters)}, but it must map adapters' names "
@@ -242,9 +247,9 @@ def _check_tokens(value: object) -> None:
 def _check_expression(what: str, expression: str) -> None:
     try:
         re.compile(expression)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(
-            f"{what}, but that is no regular expression: {error.msg}. Put a backslash before a sign that "
+            f"{what}, but that is no regular expression: {error}. Put a backslash before a sign that "
             "stands for itself, or give the whole names of layers."
         ) from None
 

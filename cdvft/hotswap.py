@@ -13,7 +13,7 @@ from peft.utils import load_peft_weights
 from cdvft.config import CDVFTConfig
 from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer
-from cdvft.targets import layer_config
+from cdvft.targets import check_expressions, layer_config
 from cdvft.weighted_adapters import check_loadable
 
 
@@ -52,6 +52,7 @@ def hotswap_adapter(
         )
     base: Any = model.base_model.model
     layers = {name: one for name, one in base.named_modules() if isinstance(one, CDVFTLayer)}
+    check_expressions(config, layers)
     if not isinstance(model.peft_config.get(adapter_name), CDVFTConfig):
         there = sorted(name for name, one in model.peft_config.items() if isinstance(one, CDVFTConfig))
         raise ValueError(

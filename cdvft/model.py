@@ -30,6 +30,7 @@ from cdvft.quantized import warn_merge_errors
 from cdvft.registration import PREFIX
 from cdvft.targets import (
     DEFAULT_TARGETS,
+    check_expressions,
     check_matched,
     check_parameters,
     check_supported,
@@ -68,6 +69,7 @@ class CDVFTModel(BaseTuner):
         if config.weighted_adapters:
             add_saved_sum(self, adapter_name)
             return
+        check_expressions(config, [name for name, _ in model.named_modules()])
         named = config.target_modules
         if isinstance(named, (list, set)) and kwargs.get("state_dict") is None:
             check_matched(named, model)

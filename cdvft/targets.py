@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +39,19 @@ DEFAULT_TARGETS: dict[str, Any] = {
 
 Elsewhere query and value, or the layer that computes both; for ConvNeXt, which has neither, the linear
 layers.
+"""
+
+
+MAX_MATCHING_SECONDS = 10.0
+"""How long a configuration's regular expressions may take for all names of a model."""
+MAY_BE_SLOW = re.compile(r"\)[*+{]|([*+{].*){4}|([?|].*){16}", re.DOTALL)
+"""A repeated group, many repetitions or many choices: backtracking may take exponential time."""
+MATCH_ALL = """
+import json, re, sys
+expressions, names = json.load(sys.stdin)
+for expression in expressions:
+    for name in names:
+        re.match(expression, name)
 """
 
 
@@ -77,6 +94,45 @@ def check_supported(target: nn.Module, config: CDVFTConfig) -> None:
             stacklevel=2,
         )
         config.fan_in_fan_out = not config.fan_in_fan_out
+
+
+def check_expressions(config: CDVFTConfig, names: Collection[str]) -> None:
+    """Check that names can be matched with the configuration's regular expressions within the time allowed.
+
+    Nothing can stop a match that takes too long, so expressions that may be slow are tried in a process of
+    their own.
+
+    Raises:
+        ValueError: if it takes longer.
+    """
+    slow = [(what, one) for what, own, one in _expressions(config) if MAY_BE_SLOW.search(own)]
+    if not slow:
+        return
+    given = json.dumps([[one for _, one in slow], sorted(names)])
+    command = [sys.executable, "-I", "-S", "-c", MATCH_ALL]
+    try:
+        subprocess.run(
+            command, input=given, text=True, capture_output=True, check=True, timeout=MAX_MATCHING_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(
+            f"{' or '.join(what for what, _ in slow)} takes more than {MAX_MATCHING_SECONDS:g} seconds to "
+            f"match with the names of {len(names)} modules. Repeat no group that repeats something itself, "
+            "or give a list of names."
+        ) from None
+
+
+def _expressions(config: CDVFTConfig) -> Iterator[tuple[str, str, str]]:
+    """What each is called in a sentence, the expression, and how PEFT matches it."""
+    for field in ("target_modules", "exclude_modules"):
+        if isinstance(value := getattr(config, field), str):
+            yield f"{field} {value!r}", value, rf"(?:{value})\Z"
+    for field in ("m_pattern", "block_size_pattern", "alpha_pattern"):
+        for key in getattr(config, field):
+            yield f"the key {key!r} of {field}", key, rf"(.*\.)?({key})$"
+    layers = config.layers_pattern or ()
+    for pattern in [layers] if isinstance(layers, str) else layers:
+        yield f"layers_pattern {pattern!r}", pattern, rf"(?:^|.*?\.){pattern}\.(?P<idx>\d+)\."
 
 
 def check_matched(names: Collection[str], model: nn.Module) -> None:

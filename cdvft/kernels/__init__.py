@@ -1,9 +1,9 @@
 """Applying W + alpha dW to a batch, exactly, saving nothing but the input for backward.
 
 `linear` has the functions to call and `autograd_ops` the forward and backward passes that they run.
-`engine_choice` chooses the engine and plan: by `timings` of this machine where `calibration` measured them,
-else by `cost_model`, among `allowed_engines`. `merge_precision` decides whether an update may be added to a
-weight of half precision. The engines:
+`engine_choice` chooses the engine and plan: by times on this machine where `calibration` measured them, else
+by `cost_model`, among `allowed_engines`. `merge_precision` decides whether an update may be added to a weight
+of half precision. The engines:
 
     native            transforms of a few tokens at a time, by a C library
     fused             the same in one Triton kernel, on CUDA devices

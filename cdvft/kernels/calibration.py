@@ -1,7 +1,7 @@
 """Measures engines and plans on a model's own layers, and explains which of them a layer uses.
 
 `calibrate` compares each engine and plan with the reference in float64, times those that are right and stores
-the times in `timings`, by which `engine_choice` chooses from then on. `explain` says what is chosen and why.
+the times, by which `engine_choice` chooses from then on. `explain` says what is chosen and why.
 """
 
 from __future__ import annotations
@@ -19,11 +19,23 @@ import torch
 from torch import Tensor, nn
 
 from cdvft.circulant import Factors
-from cdvft.kernels import native, timings
+from cdvft.kernels import native
 from cdvft.kernels.autograd_ops import HALF, autocast_dtype, product_dtype
-from cdvft.kernels.engine_choice import ENGINES, Selection, exclusion_reason, select, selections
+from cdvft.kernels.engine_choice import (
+    ENGINES,
+    WRONG,
+    Case,
+    Seconds,
+    Selection,
+    case_of,
+    exclusion_reason,
+    keep_times,
+    machine,
+    measured_times,
+    select,
+    selections,
+)
 from cdvft.kernels.linear import adapted_linear, is_separate_update
-from cdvft.kernels.timings import WRONG, Case, Seconds, case_of
 
 logger = logging.getLogger(__name__)
 
@@ -69,11 +81,11 @@ def calibrate(
             "get_peft_model first. Convolutions and layers of quantized weights are not calibrated."
         )
     if missing_only:
-        layers = {c: one for c, one in layers.items() if timings.measured(c, one[0].weight.device) is None}
+        layers = {c: one for c, one in layers.items() if measured_times(c, one[0].weight.device) is None}
     measured = {}
     for case, (layer, scale) in layers.items():
         measured[case] = _measure(layer, tokens, scale, seconds / len(layers))
-        timings.keep(case, layer.weight.device, measured[case])
+        keep_times(case, layer.weight.device, measured[case])
     return measured
 
 
@@ -265,8 +277,8 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
     vectors = factors.diagonals, factors.circulants
     separate = is_separate_update(x, weight, base.bias, factors)
     selection = select(x, *vectors, separate=separate, backend=backend)
-    case = timings.case_of(x, *vectors, separate=separate)
-    seconds = dict(timings.measured(case, x.device) or {}) if backend == "auto" else {}
+    case = case_of(x, *vectors, separate=separate)
+    seconds = dict(measured_times(case, x.device) or {}) if backend == "auto" else {}
     seconds = seconds if selection.key in seconds else {}
     reason = _reason(backend, seconds, x.device, tokens)
     in_half = dtype in HALF and product_dtype(x, torch.float32) == dtype and not weight.requires_grad
@@ -297,11 +309,11 @@ def _reason(backend: str, seconds: dict[str, float], device: torch.device, token
     if backend != "auto":
         return _CONFIGURED.format(backend)
     if seconds:
-        right = sorted((t, key) for key, t in seconds.items() if t != timings.WRONG)
+        right = sorted((t, key) for key, t in seconds.items() if t != WRONG)
         times = ", ".join(f"{key} {1e3 * t:.3g} ms" for t, key in right)
-        wrong = ", ".join(sorted(key for key, t in seconds.items() if t == timings.WRONG))
+        wrong = ", ".join(sorted(key for key, t in seconds.items() if t == WRONG))
         return (
-            f"Measured on this {timings.machine(device)['name']}, forward and backward on about {tokens:,} "
+            f"Measured on this {machine(device)['name']}, forward and backward on about {tokens:,} "
             f"tokens: {times}."
         ) + (f" Left out, for results off by more than the dtype allows: {wrong}." if wrong else "")
     if device.type == "cpu":

@@ -1,17 +1,33 @@
-"""Chooses an engine and a plan for a layer: the fastest measured on this machine, or by the cost model."""
+"""Chooses an engine and a plan for a layer: the fastest measured on this machine, or by the cost model.
+
+Measured times are kept in the user's cache: one file per device, driver, version of torch and of these
+kernels and, on the CPU, number of threads. Nothing is measured unless `calibration.calibrate` is called.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import hashlib
+import json
+import logging
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors
-from cdvft.kernels import chunked, fused, merged, native, timings
+from cdvft.kernels import chunked, fused, merged, native
 from cdvft.kernels.allowed_engines import is_allowed, requested_engines
 from cdvft.kernels.cost_model import PLANS, Plan, choose_plan
+from cdvft.private_names import cuda_driver
+
+logger = logging.getLogger(__name__)
 
 ENGINES: dict[str, ModuleType] = {"native": native, "fused": fused, "chunked": chunked}
 """The implementations of the transforms, fastest first."""
@@ -30,7 +46,7 @@ class Selection(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key in `timings`: "engine, plan"."""
+        """Its name in measured times: "engine, plan"."""
         return f"{self.engine}, {next(name for name, plan in PLANS.items() if plan == self.plan)}"
 
 
@@ -54,7 +70,7 @@ def select(
     engine = available_engines(x, circulants)[0]
     if backend != "auto":
         return Selection(engine, PLANS["merged" if backend == "merged" else "transforms"])
-    seconds = timings.measured(timings.case_of(x, diagonals, circulants, separate=separate), x.device)
+    seconds = measured_times(case_of(x, diagonals, circulants, separate=separate), x.device)
     measured = [s for s in selections(x, circulants) if s.key in seconds] if seconds else []
     if seconds and measured:
         return min(measured, key=lambda selection: seconds[selection.key])
@@ -100,3 +116,107 @@ def exclusion_reason(engine: str, x: Tensor, circulants: Sequence[Tensor]) -> st
     if requested_engines() is not None:
         return "CDVFT_ENGINE leaves it out"
     return "no record verifies it on this device; CDVFT_ENGINE=fused or backend='fused' asks for it"
+
+
+SOURCES = (".py", ".c", ".h")
+
+Seconds = Mapping[str, float]
+"""Of a forward and backward pass, by "engine, plan", such as "native, merged forward"."""
+WRONG = math.inf
+"""Instead of seconds, for an engine and plan whose results were wrong."""
+
+
+class Case(NamedTuple):
+    """What a measured time depends on besides the machine.
+
+    circulants: q1, q2, p of each
+    sizes: lengths of the diagonals
+    tokens: rounded to the nearest power of two
+    separate: whether the update is computed by itself
+    dtype: of the input
+    """
+
+    circulants: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
+    tokens: int
+    separate: bool
+    dtype: str
+
+
+def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, separate: bool) -> Case:
+    """The case of an input (..., d_in) and an adapter's vectors."""
+    tokens = x.shape[:-1].numel()
+    nearest = 1 << round(math.log2(tokens)) if tokens else 0
+    shapes = tuple(tuple(c.shape) for c in circulants)
+    return Case(shapes, tuple(a.numel() for a in diagonals), nearest, separate, str(x.dtype))
+
+
+def measured_times(case: Case, device: torch.device) -> Seconds | None:
+    """Seconds by engine and plan on this machine; None where they were not measured."""
+    return _table(device, torch.get_num_threads()).get(case)
+
+
+def keep_times(case: Case, device: torch.device, seconds: Seconds) -> Path:
+    """Store measured times, for this process and later ones; returns the file."""
+    table = {**_table(device, torch.get_num_threads()), case: seconds}
+    record = {"machine": machine(device), "cases": [{**c._asdict(), "seconds": s} for c, s in table.items()]}
+    path = _path(device)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(record, indent=1) + "\n")
+    fresh.replace(path)  # atomic: processes that start together all find a whole file
+    _table.cache_clear()
+    return path
+
+
+def forget_times(device: torch.device) -> None:
+    """Delete the measurements of a device, in memory and in the cache."""
+    _path(device).unlink(missing_ok=True)
+    _table.cache_clear()
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """The machine that times are valid for."""
+    versions = {"torch": torch.__version__, "kernels": _version()}
+    if device.type == "cuda":
+        name, driver = torch.cuda.get_device_name(device), cuda_driver()
+        return {"device": "cuda", "name": name, "driver": driver, **versions}
+    return {"device": device.type, "name": _processor(), "threads": torch.get_num_threads(), **versions}
+
+
+@functools.cache
+def _version() -> str:
+    """Digest of the kernels' sources: another release may make another engine the fastest."""
+    files = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix in SOURCES)
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _path(device: torch.device) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft" / "timings"
+    digest = hashlib.sha256(json.dumps(machine(device), sort_keys=True).encode()).hexdigest()
+    return cache / f"{digest[:16]}.json"
+
+
+@functools.lru_cache
+def _table(device: torch.device, threads: int) -> dict[Case, Seconds]:
+    """The stored times of a device; `threads` is part of this cache's key as it is of the file's name."""
+    path = _path(device)
+    try:
+        return {_case(found): found["seconds"] for found in json.loads(path.read_text())["cases"]}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("The times in %s cannot be read, so that estimates choose: %s", path, error)
+        return {}
+
+
+def _case(found: dict[str, Any]) -> Case:
+    shapes, sizes = tuple(map(tuple, found["circulants"])), tuple(found["sizes"])
+    return Case(shapes, sizes, found["tokens"], found["separate"], found["dtype"])

@@ -44,6 +44,9 @@ from cdvft_app.commands.options import (
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.events import Evaluation, Event, Note, Preparing, Started, Step
+from cdvft_app.judging import row_scores
+from cdvft_app.judging.more_rows import is_there, on_fewer_rows, sentences, whole_and_fewer
+from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.settings.environment import environment
@@ -191,6 +194,47 @@ def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> Non
         return store.leases.acquire(run_id, this_process())
 
     _run(take, as_json, cluster)
+
+
+def more_rows(run_id: RunId, as_json: Json = False) -> None:
+    """Say whether more rows would help: train a run twice more, on a third and on two thirds of its rows."""
+    store = RunStore.default()
+    run = store.get(run_id)
+    if run is None:
+        raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
+    _, fewer = whole_and_fewer(store.group(run.group_id))
+    for settings in on_fewer_rows(run):
+        if is_there(settings, fewer):
+            continue
+        chosen = catalog.resolve(settings).settings
+
+        def take(store: RunStore, chosen: RunSettings = chosen) -> RunRecord:
+            return store.add_to_group(run_id, chosen, this_process())
+
+        try:
+            with ProgressBar() as bar:
+                trained = run_here(store, take, bar.listen)
+        except KeyboardInterrupt:
+            raise typer.Exit(STOPPED) from None
+        typer.echo(f"{chosen.train_examples:,} rows: {trained.state}", err=True)
+        if trained.state != "finished":
+            typer.echo(trained.reason or "", err=True)
+            raise typer.Exit(OF_STATE.get(trained.state, FAILED))
+    group = store.group(run.group_id)
+
+    def answers(one: RunRecord) -> row_scores.RowScores | None:
+        return row_scores.of_run(store, one.id, one.metric_name or "")
+
+    judged = judged_race(group, answers)
+    said = sentences(group, [*judged.comparison_set.between.values()] if judged else [], answers)
+    _, fewer = whole_and_fewer(group)
+    scores = {one.settings.train_examples: one.metric for one in (*fewer, run)}
+    if as_json:
+        print(json.dumps({"scores": scores, "sentences": said}))
+        return
+    for rows, score in scores.items():
+        print(f"{rows:,} rows: {run.metric_name} {score:.4f}")
+    print("\n".join(said))
 
 
 def on_cluster(address: str) -> RayCluster:

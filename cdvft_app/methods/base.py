@@ -121,8 +121,8 @@ class Method(BaseModel):
 
     @classmethod
     def label_of(cls, one: Setting) -> str:
-        """A setting's label among those of all methods: "LoRA r, rank"; CDVFT's have no title before them."""
-        return one.long if cls.option_prefix == "" else f"{cls.title} {one.long}"
+        """A setting's label among those of all methods: "LoRA rank (r)"; CDVFT's go without its title."""
+        return one.label if cls.option_prefix == "" else f"{cls.title} {one.long}"
 
     def matched(self, value: int) -> Self:
         """With another value of `matched_by`."""

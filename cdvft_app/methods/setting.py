@@ -36,8 +36,13 @@ class Setting:
 
     @property
     def long(self) -> str:
-        """r, rank."""
-        return f"{self.symbol}, {self.title}" if self.symbol != self.title else self.title
+        """rank (r)."""
+        return f"{self.title} ({self.symbol})" if self.symbol != self.title else self.title
+
+    @property
+    def label(self) -> str:
+        """Rank (r)."""
+        return self.long[:1].upper() + self.long[1:]
 
     def text(self, value: object) -> str:
         """r = 8; α = 0.5; a choice by its title."""

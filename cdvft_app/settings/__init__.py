@@ -312,7 +312,7 @@ class RaceRequest(_Choices):
         max_length=MAX_COMPETITORS,
         title="Race",
         description="Each method trains on the same data, in the same order, from the same start. Two values "
-        "in one of its fields, such as 8, 16 for LoRA's r, race it twice.",
+        "in one of its fields, such as 8, 16 for LoRA's rank, race it twice.",
     )
 
     @model_validator(mode="before")

@@ -521,4 +521,6 @@ def label_in(run: RunRecord, race: Sequence[RunRecord]) -> str:
     """LoRA r = 8: the run's method, with all that tells it from others of its race."""
     if run.damaged:
         return "Damaged entry"
-    return labels([one.settings.method for one in (run, *race)])[0]
+    label, rows = labels([one.settings.method for one in (run, *race)])[0], run.settings.train_examples
+    fewer = race and rows is not None and rows != race[0].settings.train_examples
+    return f"{label}, {rows:,} rows" if fewer else label

@@ -101,6 +101,68 @@ def test_many_blocks_are_refused_before_any_is_made() -> None:
         get_peft_model(model, CDVFTConfig(block_size=1, target_modules=["0"]))
 
 
+SLOW = "(([a-z.]|[a-z_.])+)+!"
+"""Takes time that doubles with each character of a name."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": SLOW},
+        {"exclude_modules": "(.|.)" * 40 + "!"},
+        {"m_pattern": {SLOW: 3}},
+        {"alpha_pattern": {".*.*.*.*.*.*.*.*.*.*.*!": 2.0}},
+        {"layers_pattern": SLOW, "layers_to_transform": [0]},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_expressions_that_backtrack_without_end_are_refused(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdvft.targets.MAX_MATCHING_SECONDS", 1.0)
+    long = "a_module_with_a_name_of_more_than_forty_letters"
+    model = nn.Sequential()
+    model.add_module(long, nn.Sequential(nn.Linear(8, 8)))
+    with pytest.raises(ValueError, match=r"takes more than 1 seconds to match with the names of \d+ modules"):
+        get_peft_model(model, CDVFTConfig(**{"target_modules": ["0"], **settings}))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r".*(first|second)\.(0|1)$",
+        r"(?:.*?(?:first|last).*?(?:0|1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16).*?)|(?:\bfirst\.[\d]{1,}\.(?:q|v))",
+        r"(first\.)+(0|1)*",
+    ],
+)
+def test_expressions_that_people_write_are_taken(expression: str) -> None:
+    model = nn.ModuleDict({"first": nn.ModuleList([nn.Linear(8, 8)]), "third": nn.Linear(8, 8)})
+    adapted = get_peft_model(model, CDVFTConfig(target_modules=expression))
+    assert hasattr(adapted.base_model.model["first"][0], "cdvft_diagonals")
+    assert not hasattr(adapted.base_model.model["third"], "cdvft_diagonals")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"layers_pattern": "(", "layers_to_transform": [0]},
+            "layers_pattern is '\\(', but that is no regular",
+        ),
+        (
+            {"layers_pattern": [3], "layers_to_transform": [0]},
+            r"layers_pattern is \[3\], but it must be a list",
+        ),
+        ({"target_modules": "(" * 5000 + ")" * 5000}, "but that is no regular expression"),
+        ({"target_modules": "a{99999999999999999999}"}, "but that is no regular expression"),
+    ],
+    ids=["no expression", "no name", "too deep", "too often"],
+)
+def test_what_is_no_expression_is_refused_in_a_sentence(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CDVFTConfig(**{"target_modules": ["0"], **settings})
+
+
 def test_the_most_is_taken() -> None:
     model = get_peft_model(nn.Sequential(nn.Linear(8, 8)), CDVFTConfig(m=64, target_modules=["0"]))
     assert len(model.base_model.model[0].factors("default").diagonals) == 64

@@ -11,8 +11,8 @@ from cdvft import CDVFTConfig
 EXAMPLES = [{"input_ids": [1 + i, 2 + i, 3], "labels": i % 3} for i in range(16)]
 
 
-def trainer(bert, folder, **arguments) -> Trainer:
-    model = get_peft_model(bert.model(), CDVFTConfig(task_type="SEQ_CLS"))
+def trainer(bert, folder, task_type="SEQ_CLS", **arguments) -> Trainer:
+    model = get_peft_model(bert.model(), CDVFTConfig(task_type=task_type))
     options = {
         "output_dir": str(folder),
         "per_device_train_batch_size": 4,
@@ -47,3 +47,25 @@ def test_two_steps_then_resume_equal_four(bert, tmp_path, gradient_checkpointing
     assert resumed.state.global_step == 4
     for key, value in trained(resumed.model).items():
         torch.testing.assert_close(value, end[key])
+
+
+def test_checkpoints_beside_a_weighted_sum_are_saved_and_resumed(bert, tmp_path) -> None:
+    def with_sum(folder) -> Trainer:
+        torch.manual_seed(0)  # vectors of the second adapter
+        made = trainer(bert, folder, task_type=None, max_steps=4)  # a head of its own has no exact sum
+        made.model.add_adapter("other", CDVFTConfig(init_weights=False))
+        made.model.add_weighted_adapter(["default", "other"], [0.5, 2.0], "sum")
+        made.model.set_adapter("default")
+        return made
+
+    whole = with_sum(tmp_path)
+    whole.train()
+    resumed = with_sum(tmp_path / "again")
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert resumed.state.global_step == 4
+    end = trained(whole.model)
+    for key, value in trained(resumed.model).items():
+        torch.testing.assert_close(value, end[key])
+    for model in (whole.model, resumed.model):
+        model.set_adapter("sum")
+    torch.testing.assert_close(bert.outputs(resumed.model), bert.outputs(whole.model))

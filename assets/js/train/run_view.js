@@ -23,9 +23,11 @@ import { Scoreboard } from "./scoreboard.js";
 const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 /** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
-const UNASKED = { last: "The last race here", best: "The best race here", waiting: "" };
+const UNASKED = { last: "The last race here", best: "The best race here on its data", waiting: "" };
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
+/** @param {Run} run */
+const hasFinished = (run) => run.state === "finished";
 /** @param {Run} run */
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
@@ -37,6 +39,10 @@ export function mount({ element, props, server, trigger, life }) {
   const reuse = textButton("Use these settings", () => trigger("use_settings"), {
     hidden: true,
     title: "Fill the settings on the left with those of this race",
+  });
+  const rows = textButton("Would more rows help?", () => trigger("ask_for_rows", {}), {
+    hidden: true,
+    title: "Train what is advised twice more, on a third and on two thirds of its rows, and compare",
   });
   const use = h(
     "a",
@@ -81,7 +87,7 @@ export function mount({ element, props, server, trigger, life }) {
   const reproduce = new Reproduce(() => trigger("use_settings"));
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, use, reuse),
+    h("div", { class: "run-head" }, title, use, rows, reuse),
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
@@ -172,6 +178,8 @@ export function mount({ element, props, server, trigger, life }) {
     status.title = recorded ? `Recorded ${recorded}` : "";
     reuse.hidden = !first || Boolean(recorded);
     use.hidden = !race.some(keepsWeights) || !race.every(isFinal);
+    const fewer = race.some((run) => run.settings.train_examples !== first.settings.train_examples);
+    rows.hidden = !first || Boolean(recorded) || fewer || !race.every(isFinal) || !race.some(hasFinished);
     use.href = linkTo({ tab: "use", run: race.map((run) => run.id) });
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     bar.set(

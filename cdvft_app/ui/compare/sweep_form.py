@@ -37,7 +37,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
     "recipe": ("Recipe", "Model and data that all runs share."),
     "data": ("Data", "The recipe's, or your own, read as in your latest race on it."),
     "methods": ("Methods", "Each is crossed with what it uses."),
-    **{name: (OWN[name].long, _hint(name)) for name in SIZES},
+    **{name: (OWN[name].label, _hint(name)) for name in SIZES},
     **{name: (one.title, one.hint) for name, one in words(SweepRequest).items()},
     **{name: (_OF_RACE[name].title, "Empty: the recipe's.") for name in BUDGET},
 }

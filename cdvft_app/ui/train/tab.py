@@ -269,6 +269,15 @@ def build(app: AppState) -> OnVisit:
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )
 
+    def asked_for_rows(shown_value: Any, mine: str) -> dict[str, Any]:
+        mine = token_of(mine)
+        ids, refused = actions.ask_for_rows(app, run_ids_of(shown_value), mine)
+        if refused:
+            return {**shown_value, "refused": refused, "serial": time.time_ns()}
+        return shown(ids, "chosen", mine, time.time_ns())
+
+    view.ask_for_rows(asked_for_rows, [view, token], view, **clicked)
+
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
     def fill(values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(values["recipe"])

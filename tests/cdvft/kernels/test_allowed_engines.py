@@ -169,16 +169,15 @@ def test_no_self_test_runs_where_torch_watches(watched: str, monkeypatch: pytest
 def test_calibration_leaves_out_what_is_wrong_and_explain_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from cdvft.kernels import timings
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
     monkeypatch.setitem(engine_choice.ENGINES, "native", broken("update"))
     bare = nn.Sequential(nn.Linear(24, 24))
     model = get_peft_model(bare, CDVFTConfig(target_modules=["0"])).base_model.model
     (seconds,) = calibrate(model, 64, seconds=0.01).values()
-    left_out = {key for key, t in seconds.items() if t == timings.WRONG}
+    left_out = {key for key, t in seconds.items() if t == engine_choice.WRONG}
     assert left_out == {"native, transforms", "native, merged gradients"}  # those that walk forward by it
     said = str(explain(model[0], 64))
     assert "Left out" in said and "native, transforms" in said.split("Left out")[1]
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()

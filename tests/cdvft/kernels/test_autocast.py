@@ -12,7 +12,7 @@ from peft import get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, layer
-from cdvft.kernels import autograd_ops, calibrate, calibration, explain, linear, timings
+from cdvft.kernels import autograd_ops, calibrate, calibration, engine_choice, explain, linear
 from cdvft.kernels.merge_precision import MIN_RATIO
 
 WIDTH = 64
@@ -94,7 +94,7 @@ def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(
     as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
     model, one = adapted(1e-3)
     try:
         assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.float32"}
@@ -103,7 +103,7 @@ def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(
             assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}
             assert explain(one, 8).measured
     finally:
-        timings._table.cache_clear()
+        engine_choice._table.cache_clear()
 
 
 def test_on_a_real_cpu_the_update_keeps_float32() -> None:

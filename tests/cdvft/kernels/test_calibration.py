@@ -11,7 +11,7 @@ from peft import get_peft_model
 from torch import nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import autograd_ops, calibrate, explain, native, timings
+from cdvft.kernels import autograd_ops, calibrate, engine_choice, explain, native
 from cdvft.kernels.cost_model import PLANS
 from cdvft.kernels.engine_choice import Selection, select, selections
 
@@ -23,9 +23,9 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Nothing was measured before, and the compiled library is loaded already."""
     native.library()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
     yield
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
 
 
 def model(d_out: int = 24, d_in: int = 24, **options) -> nn.Module:
@@ -37,10 +37,10 @@ def model(d_out: int = 24, d_in: int = 24, **options) -> nn.Module:
 def pretended(layer, tokens: int, fastest: str) -> None:
     """Keeps times by which one way is the fastest."""
     x, factors = torch.empty(tokens, layer.in_features), layer.factors("default")
-    case = timings.case_of(x, factors.diagonals, factors.circulants, separate=False)
+    case = engine_choice.case_of(x, factors.diagonals, factors.circulants, separate=False)
     keys = [s.key for s in selections(x, factors.circulants)]
     assert fastest in keys
-    timings.keep(case, CPU, {key: 0.001 if key == fastest else 0.002 for key in keys})
+    engine_choice.keep_times(case, CPU, {key: 0.001 if key == fastest else 0.002 for key in keys})
 
 
 def selected(layer, tokens: int) -> Selection:
@@ -93,17 +93,17 @@ def test_times_are_kept_for_later_processes_of_the_same_machine_alone(
 ) -> None:
     layer = model()[0]
     pretended(layer, 64, "chunked, transforms")
-    timings._table.cache_clear()  # as in another process
+    engine_choice._table.cache_clear()  # as in another process
     assert selected(layer, 64).key == "chunked, transforms"
-    machine = timings.machine(CPU)
+    machine = engine_choice.machine(CPU)
     changes = ({"torch": "0.1"}, {"name": "another processor"}, {"threads": 99}, {"kernels": "others"})
     for change in changes:
         with monkeypatch.context() as patch:
-            patch.setattr(timings, "machine", lambda _, change=change: machine | change)
-            timings._table.cache_clear()
+            patch.setattr(engine_choice, "machine", lambda _, change=change: machine | change)
+            engine_choice._table.cache_clear()
             assert not explain(layer, 64).measured
-    timings._table.cache_clear()
-    timings.forget(CPU)
+    engine_choice._table.cache_clear()
+    engine_choice.forget_times(CPU)
     assert not explain(layer, 64).measured
 
 
@@ -121,15 +121,15 @@ def test_a_file_that_cannot_be_read_leaves_the_choice_to_the_rule(
     layer = model()[0]
     by_rule = selected(layer, 64)
     pretended(layer, 64, "chunked, transforms")
-    timings._path(CPU).write_text(content)
-    timings._table.cache_clear()
+    engine_choice._path(CPU).write_text(content)
+    engine_choice._table.cache_clear()
     assert selected(layer, 64) == by_rule
     assert "cannot be read" in caplog.text
 
 
 def test_the_file_says_which_machine_was_measured() -> None:
     pretended(model()[0], 64, "chunked, transforms")
-    record = json.loads(timings._path(CPU).read_text())
+    record = json.loads(engine_choice._path(CPU).read_text())
     assert record["machine"]["torch"] == torch.__version__
     assert record["machine"]["threads"] == torch.get_num_threads()
     assert record["cases"][0]["tokens"] == 64

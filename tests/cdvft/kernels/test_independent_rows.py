@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import pytest
@@ -24,6 +24,7 @@ Run = Callable[[Problem, Tensor, Tensor], list[Tensor]]
 """Of a layer, an input and the gradient of its output: what has a row for each of theirs."""
 
 SIZES = [1, 2, 3, 5, 8, 12, 24, 30, 32, 49, 64, 96, 105, 128, 192, 250, 256, 384, 768]
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 HOSTILE = [float("nan"), float("inf"), -float("inf"), 1e6, 1e30, 0.0, 1e-40]
 """What replaces other rows, or by how much they are multiplied: see `hostile`."""
 
@@ -77,22 +78,35 @@ ENGINES = {
 
 
 def is_for_kernel(problem: Problem) -> bool:
-    return native.supports(problem.ours[0], problem.factors(problem.ours).circulants)
+    """It calculates in float32, whichever narrower dtype a layer has."""
+    circulants = problem.factors(problem.ours).circulants
+    return problem.dtype != torch.float64 and native.supports(
+        problem.ours[0], [c.float() for c in circulants]
+    )
 
 
 @st.composite
-def layers(draw: st.DrawFn, most_tokens: int = 70) -> tuple[Problem, int]:
+def layers(
+    draw: st.DrawFn, most_tokens: int = 70, dtypes: Sequence[torch.dtype] = (torch.float32,)
+) -> tuple[Problem, int]:
     """A layer of any shape and one of its tokens."""
     p = draw(st.sampled_from(SIZES))
     blocks = draw(st.tuples(*[st.integers(1, 3)] * 2)) if p < 100 else (1, 1)
     cut = draw(st.integers(0, min(p - 1, 3)))
     tokens = draw(st.integers(2, most_tokens))
-    problem = Problem(blocks[0] * p - cut, blocks[1] * p, draw(st.integers(2, 3)), p, tokens)
+    problem = Problem(
+        blocks[0] * p - cut,
+        blocks[1] * p,
+        draw(st.integers(2, 3)),
+        p,
+        tokens,
+        dtype=draw(st.sampled_from(dtypes)),
+    )
     return problem, draw(st.integers(0, tokens - 1))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@given(layers(), st.sampled_from(HOSTILE))
+@given(layers(dtypes=DTYPES), st.sampled_from(HOSTILE))
 @examples
 def test_of_every_engine_and_way(engine: str, layer: tuple[Problem, int], value: float) -> None:
     assume(not engine.startswith("native") or is_for_kernel(layer[0]))

@@ -20,10 +20,10 @@ from cdvft.kernels import (
     autograd_ops,
     calibrate,
     calibration,
+    engine_choice,
     explain,
     linear,
     merge_precision,
-    timings,
 )
 from cdvft.kernels.merge_precision import MEASURE_INTERVAL, update_survives_rounding
 
@@ -134,9 +134,9 @@ def test_a_large_update_shares_the_weights_products_and_a_small_one_starts_the_f
 def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Nothing was timed on this machine before, nor is anything after."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
     yield
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
 
 
 def test_it_is_explained_and_both_cases_are_calibrated(as_on_a_gpu: None, empty_cache: None) -> None:

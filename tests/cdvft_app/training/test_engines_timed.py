@@ -11,7 +11,7 @@ from peft import get_peft_model
 from torch import nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import explain, timings
+from cdvft.kernels import engine_choice, explain
 from cdvft_app.training import kernels
 
 LABELS = torch.zeros(3)
@@ -42,9 +42,9 @@ def model(monkeypatch, tmp_path):
     """Adapted, on a machine that has timed nothing."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(kernels, "TIMING_SECONDS", 0)
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
     yield get_peft_model(Pooled(), CDVFTConfig(target_modules=["one", "other"]))
-    timings._table.cache_clear()
+    engine_choice._table.cache_clear()
 
 
 def test_the_layers_are_timed_on_as_many_tokens_as_a_batch_has_and_once(model, monkeypatch):

@@ -87,10 +87,10 @@ def test_in_the_names_of_repositories():
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ({"lora_r": "8, 8.0"}, "LoRA r, rank: got 8, 8.0; "),
-        ({"lora_r": "2, 4, 2", "learning_rate.lora": "1, 2, 1"}, "LoRA r, rank: got 2, 4, 2; "),
+        ({"lora_r": "8, 8.0"}, "LoRA rank (r): got 8, 8.0; "),
+        ({"lora_r": "2, 4, 2", "learning_rate.lora": "1, 2, 1"}, "LoRA rank (r): got 2, 4, 2; "),
         ({"learning_rate.lora": "0.1,0.1"}, "Learning rate of LoRA: got 0.1,0.1; "),
-        ({"methods": ["cdvft"], "m": "2, 2"}, "m, diagonal vectors: got 2, 2; "),
+        ({"methods": ["cdvft"], "m": "2, 2"}, "Diagonal vectors (m): got 2, 2; "),
     ],
 )
 def test_the_same_value_twice_is_refused_in_the_words_of_the_page(typed: dict, told: str) -> None:

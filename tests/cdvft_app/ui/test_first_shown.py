@@ -78,6 +78,18 @@ def test_a_newcomer_sees_the_best_race_that_finished(app: AppState) -> None:
     assert first_shown(app, "", "somebody")["kind"] == "last"
 
 
+def test_scores_of_other_data_are_not_compared(app: AppState) -> None:
+    """A correlation of 0.9 is no better than 80 % of other texts."""
+    earlier, best = race(app, "somebody"), race(app, "somebody")
+    other = RaceRequest(recipe="digits", methods=("cdvft", "lora")).runs()
+    digits = [run.id for run in app.store.create([catalog.resolve(one).settings for one in other], "x")]
+    latest = race(app, "somebody")
+    for ids, score in ((earlier, 0.7), (best, 0.8), (digits, 0.99), (latest, 0.75)):
+        for run_id in ids:
+            finish(app, run_id, score)
+    assert first_shown(app, "", "stranger")["runs"] == best
+
+
 def test_somebodys_aborted_race_is_nobody_elses_first_view(app: AppState) -> None:
     stopped = race(app, "somebody")
     for run_id in stopped:
