@@ -68,10 +68,10 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
                 end,
             )
 
-    for number in (10, 20, 30, 0, 1):  # what the page makes once, at the first look at each run
+    for number in (10, 20, 30, 0, 1, 0, 1):  # what the page makes once, at the first look at each run
         change(number)
     before = left_behind(page)
-    for number in (*range(2, 40), 0, 1):  # ten layers of every run: one object left by one of them is seen
+    for number in (*range(2, 40), 0, 1, 0, 1):  # ten layers of every run: an object left by one is seen
         change(number)
     assert left_behind(page) == before
 
