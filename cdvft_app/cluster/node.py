@@ -154,7 +154,7 @@ class NodeRun:
         found = [
             one
             for one in checkpoints.in_order(self._folder / CHECKPOINTS)
-            if (one / checkpoints.SEAL).is_file()
+            if (one / checkpoints.CHECKSUMS).is_file()
         ]
         with self._lock:
             if not found or found[-1].name == self._checkpoint:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from program import fill
 from studio import Visit, axe_violations
 
-from cdvft_app.prediction import predicting
+from cdvft_app import prediction
 from cdvft_app.training import device
 
 pytestmark = pytest.mark.browser
@@ -51,7 +51,7 @@ def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        predicting, "device_name", lambda kind, many=None: "CPU, fake"
+        prediction, "device_name", lambda kind, many=None: "CPU, fake"
     )  # where the fake runs are trained
     monkeypatch.setattr(fake_training, "WAIT", 0.03)  # so long that starting is little of a run's time
     page = visit()

@@ -8,6 +8,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
+from cdvft_app.costs.quantities import counted
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import (
@@ -20,7 +21,6 @@ from cdvft_app.settings import (
     words,
 )
 from cdvft_app.ui.shared.problem import without_paths
-from cdvft_app.ui.shared.texts import counted
 
 MAX_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"

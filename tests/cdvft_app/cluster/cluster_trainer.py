@@ -48,7 +48,7 @@ def save(folder, step, state, is_large):
         with (checkpoint / "weights").open("wb") as weights:
             weights.truncate(MAX_CHECKPOINT + 1)
     (checkpoint / checkpoints.LAST_WRITTEN).write_text(json.dumps({"global_step": step}))
-    checkpoints.seal(checkpoint)
+    checkpoints.write_checksums(checkpoint)
 
 
 def train(settings, emit, should_stop, folder, resume=False):

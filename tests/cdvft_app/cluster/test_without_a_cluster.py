@@ -91,7 +91,7 @@ def checkpoint(folder, step):
     made = folder / "checkpoints" / f"checkpoint-{step}"
     made.mkdir(parents=True)
     (made / checkpoints.LAST_WRITTEN).write_text("{}")
-    checkpoints.seal(made)
+    checkpoints.write_checksums(made)
     return made
 
 

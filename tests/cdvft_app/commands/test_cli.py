@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import run_events
 
+from cdvft_app import prediction
 from cdvft_app.commands import FAILED, INVALID
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import (
@@ -20,7 +21,6 @@ from cdvft_app.events import (
     TrainingPaused,
 )
 from cdvft_app.methods import flat
-from cdvft_app.prediction import predicting
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
@@ -119,8 +119,8 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
 
 def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, monkeypatch):
     run_id = last_line(command("train", "--max-steps", 6, "--json")[1])["run_id"]  # stops at step 3
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 10**8)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 10**8)
     for arguments in (["train"], ["resume", run_id], ["sweep", "--m", "2,3"]):
         code, output, errors = command(*arguments)
         assert code == INVALID and output == ""

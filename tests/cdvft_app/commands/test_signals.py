@@ -10,7 +10,7 @@ from forked import Forked, command_line
 
 from cdvft_app.events import Step
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.run import IMPATIENCE_SECONDS
+from cdvft_app.training.run import REPEATED_SIGNAL_SECONDS
 
 SECONDS_A_STEP = 0.01
 
@@ -44,7 +44,7 @@ def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
     running = Forked(tmp_path, command_line, deaf_train, "train", RUNS_DIR=str(tmp_path))
     running.stdout.readline()
     running.send(signal.SIGINT)
-    for _ in range(int(1.3 * IMPATIENCE_SECONDS / SECONDS_A_STEP)):
+    for _ in range(int(1.3 * REPEATED_SIGNAL_SECONDS / SECONDS_A_STEP)):
         running.stdout.readline()
     running.send(signal.SIGINT)
     code, _, errors = running.end()

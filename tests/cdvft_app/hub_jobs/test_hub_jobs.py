@@ -185,7 +185,7 @@ def test_a_job_that_puts_nothing_into_its_repository_ends_all_the_same(store, fo
 
 
 def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "SAYING_SECONDS", 0.3)
+    monkeypatch.setattr(executors, "STATUS_SECONDS", 0.3)
     stub.jobs = Jobs(tmp_path / "jobs", "import time; print('Installing torch', flush=True); time.sleep(600)")
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))

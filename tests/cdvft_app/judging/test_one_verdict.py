@@ -100,4 +100,4 @@ def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(t
     assert {one["word"] for one in on_train["verdicts"]} == {"not shown"}
     assert all(one["paired"] and one["rows"] == 1024 for one in on_train["verdicts"])
     assert verdict(RunStore(tmp_path), {"runs": ["no such run"]})["verdicts"] == []
-    assert verdict(RunStore(tmp_path), None)["sentences"] == []
+    assert verdict(RunStore(tmp_path), {"runs": []})["sentences"] == []

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import run_events
 
-from cdvft_app import catalog
+from cdvft_app import catalog, prediction
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction, predict, predicting, step_seconds
+from cdvft_app.prediction import GUESS_OF_GPU, Prediction, predict, step_seconds
+from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -189,8 +190,8 @@ def observations_of(run: RunRecord) -> Any:
 
 
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.prediction.predicting.kind_of_training", lambda: "cuda")
-    monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind, many=None: "some GPU")
+    monkeypatch.setattr("cdvft_app.prediction.kind_of_training", lambda: "cuda")
+    monkeypatch.setattr("cdvft_app.prediction.device_name", lambda kind, many=None: "some GPU")
     made = predict_run(store)
     assert made.seconds is None and made.whole_seconds is None
     assert made.peak_memory_bytes.value == made.step_bytes.value
@@ -246,11 +247,11 @@ def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> N
 def test_seconds_of_a_gpu_that_is_lent_are_known_before_anything_ended_there(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cuda")
-    monkeypatch.setattr(predicting, "device_name", lambda *_: "NVIDIA H200")
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cuda")
+    monkeypatch.setattr(prediction, "device_name", lambda *_: "NVIDIA H200")
     own = predict_run(store)
     assert own.seconds is None and own.whole_seconds is None
-    monkeypatch.setattr(predicting, "knows_lent_gpu", lambda: True)
+    monkeypatch.setattr(prediction, "knows_lent_gpu", lambda: True)
     lent = predict_run(store)
     assert lent.seconds and lent.whole_seconds and GUESS_OF_GPU in lent.seconds.how
     flops = lent.counted.training_flops

@@ -9,7 +9,7 @@ from cdvft_app import catalog
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.ui.compare import finished_races
-from cdvft_app.ui.server import operate
+from cdvft_app.ui.header import operate
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.train import job

@@ -6,6 +6,7 @@ import pytest
 import run_events
 
 from cdvft_app.events import Evaluation
+from cdvft_app.payloads.shared import GroupRequest
 from cdvft_app.search import study
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.queue import QueueFull
@@ -109,12 +110,17 @@ def test_only_its_owner_stops_it_and_goes_on(app: AppState) -> None:
     assert search(app, {"group": group, "token": "mine"})["shown"]["running"]
 
 
-@pytest.mark.parametrize("asks", [None, 3, {}, {"group": ["x"]}, {"group": "../../etc"}, {"group": "0" * 32}])
-def test_nonsense_is_answered(app: AppState, asks: object) -> None:
-    assert search(app, asks) == {"missing": True}
+@pytest.mark.parametrize("group", [None, "", "../../etc", "0" * 32])
+def test_nonsense_is_answered(app: AppState, group: str | None) -> None:
+    asks: GroupRequest = {"group": group, "token": "mine"}
+    assert search(app, {"group": group}) == {"missing": True}
     assert "There is no such sweep or search" in stop(app, asks)["error"]
     assert "There is no such sweep or search" in go_on(app, asks)["error"]
-    assert best_of(app, asks, "mine") is None
+
+
+@pytest.mark.parametrize("view", [None, 3, {}, {"group": ["x"]}, {"group": "../../etc"}, {"group": "0" * 32}])
+def test_nonsense_has_no_best_settings(app: AppState, view: object) -> None:
+    assert best_of(app, view, "mine") is None
 
 
 def test_a_sweep_is_no_search(app: AppState) -> None:

@@ -61,9 +61,9 @@ def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, app:
 @pytest.mark.parametrize(
     ("path", "content", "kind", "status"),
     [
-        (POLL, "{}", "application/json", 200),
-        (POLL, "{}", "application/json; charset=utf-8", 200),
-        (POLL, "{}", "text/plain", 415),  # as a form on a foreign page sends
+        (POLL, '{"cursors": {}}', "application/json", 200),
+        (POLL, '{"cursors": {}}', "application/json; charset=utf-8", 200),
+        (POLL, '{"cursors": {}}', "text/plain", 415),  # as a form on a foreign page sends
         (POLL, "{", "application/json", 400),
         (POLL, "[" * 100_000, "application/json", 400),
         ("train/run_view/nothing", "{}", "application/json", 404),
@@ -77,8 +77,22 @@ def test_what_cannot_be_answered_is_refused_with_a_sentence(studio, path, conten
     assert status == 200 or len(answer.json()["error"]) > 20
 
 
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({}, "cursors"),
+        ({"cursors": {"a": "1"}}, "cursors.a"),
+        ({"cursors": {}, "token": 1}, "token"),
+        ([], "request"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_by_its_name(studio: Served, asked: object, named: str) -> None:
+    answer = studio.first.post(f"/cdvft/{POLL}", json=asked)
+    assert answer.status_code == 400 and named in answer.json()["error"]
+
+
 def test_they_pass_the_same_gates_as_gradios_own_routes(studio: Served) -> None:
-    other = studio.first.post(f"/cdvft/{POLL}", json={}, headers={"host": "rebound.example.com"})
+    other = studio.first.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers={"host": "rebound.example.com"})
     large = studio.first.post(f"/cdvft/{POLL}", json={"token": "x" * 1_100_000})
     assert (other.status_code, large.status_code) == (403, 413)
 
@@ -91,11 +105,11 @@ def test_a_server_with_logins_asks_for_one(app: AppState, tmp_path: Path, monkey
     page = build(app)
     page.auth = logins()
     with Served(page, ADA).first as client:
-        assert client.post(f"/cdvft/{POLL}", json={}).status_code == 401
+        assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}).status_code == 401
         forged = {"cookie": "access-token=ada; access-token-unsecure=ada"}
-        assert client.post(f"/cdvft/{POLL}", json={}, headers=forged).status_code == 401
+        assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers=forged).status_code == 401
         assert client.post("/login", data={"username": "ada", "password": "secret"}).status_code == 200
-        assert client.post(f"/cdvft/{POLL}", json={}).status_code == 200
+        assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}).status_code == 200
 
 
 def test_the_owner_of_a_private_run_alone_is_told_of_it(studio: Served, app: AppState) -> None:
@@ -130,7 +144,7 @@ def test_sessions_of_strangers_take_nothing_from_another_visitor(studio: Served,
     """Nor do they make polls longer."""
 
     def poll() -> None:
-        assert asyncio.run(studio.post(ADA, f"/cdvft/{POLL}", {})).status_code == 200
+        assert asyncio.run(studio.post(ADA, f"/cdvft/{POLL}", {"cursors": {}})).status_code == 200
 
     poll()  # what the first one does once
     alone = calls(poll)
