@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import cluster_trainer
 import pytest
+import run_events
 from held_runs import expected_losses, settings
 from in_process import InProcess
 
@@ -20,7 +21,7 @@ from cdvft_app.cluster import connection, executor, node, travel
 from cdvft_app.cluster.connection import ClusterNode, Connection, News, fits, mismatch
 from cdvft_app.cluster.travel import Order
 from cdvft_app.commands import train as train_command
-from cdvft_app.events import Done, Placed, Started, Step
+from cdvft_app.events import Done, Placed, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.processes import this_process
@@ -80,9 +81,9 @@ def row(event, number):
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-STARTED = Started(3, 10, 5, 100, "CPU, 1 thread", "float32", 8, 8, "accuracy")
-DONE = Done("finished", 1, 0.1, "accuracy", 0.75, 0.5, 9.0, 40, None, Path("adapter"))
-ROWS = [row(STARTED, 1), row(Step(1, 0.1, 1.0, 1e-3, 0.5, 10.0), 2), row(DONE, 3)]
+STARTED = run_events.started(3)
+DONE = run_events.done(1)
+ROWS = [row(STARTED, 1), row(run_events.step(1, 1.0), 2), row(DONE, 3)]
 LOST = News(lost="Node lab-1 was lost.")
 
 

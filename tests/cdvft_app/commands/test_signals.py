@@ -5,9 +5,10 @@ import signal
 import time
 
 import pytest
+import run_events
 from forked import Forked, command_line
 
-from cdvft_app.events import Done, Started, Step
+from cdvft_app.events import Step
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.run import REPEATED_SIGNAL_SECONDS
 
@@ -16,14 +17,14 @@ SECONDS_A_STEP = 0.01
 
 def patient_train(settings, emit, should_stop, folder, resume=False):
     """Goes on until it is told to stop, and prints at each step."""
-    emit(Started(10**6, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    emit(run_events.started(10**6))
     step = 0
     while not should_stop():
         step += 1
         emit(Step(step, 0.1, 0.5, 1e-3, None, None))
         print("step", flush=True)
         time.sleep(SECONDS_A_STEP)
-    emit(Done("stopped", step, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
+    emit(run_events.done(step, folder / "adapter", state="stopped", metric=0.5))
 
 
 def deaf_train(settings, emit, should_stop, folder, resume=False):

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import run_events
 import torch
 from torch import nn
 
 from cdvft import factors as formulas
-from cdvft_app import events
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.settings import RunSettings
@@ -56,10 +56,10 @@ def settings_of(method: str, **more: object) -> RunSettings:
 def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, object]]) -> sources.Source:
     """A run of the store with these snapshots."""
     [run] = store.create([settings], "somebody", process="1:1")
-    store.append(run.id, events.Started(9, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
+    store.append(run.id, run_events.started(9))
     for step, vectors in steps.items():
         if step:
-            store.append(run.id, events.Step(step, 1.0, 0.5, 0.1, None, None))
+            store.append(run.id, run_events.step(step))
         snapshots.write(store.folder(run.id), step, vectors)
     return sources.find(store, run.id)
 

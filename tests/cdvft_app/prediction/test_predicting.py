@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
+import run_events
 
 from cdvft_app import catalog, prediction
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.events import Done, Started
 from cdvft_app.prediction import GUESS_OF_GPU, Prediction, predict, step_seconds
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import RunSettings
@@ -44,10 +43,8 @@ def finish(
     (run,) = store.create([plan.settings], "secret", forecasts=[promised.as_json()])
     steps = promised.counted.steps
     store.set_state(run.id, "preparing")
-    store.append(run.id, Started(steps, 13_824, 770, 1, device, "fp32", 8, 8, "accuracy"))
-    store.append(
-        run.id, Done("finished", steps, seconds, "accuracy", 0.5, 0.5, 1.0, 63_768, peak, Path("adapter"))
-    )
+    store.append(run.id, run_events.started(steps, trainable_parameters=13_824, device=device))
+    store.append(run.id, run_events.done(steps, metric=0.5, peak_memory_bytes=peak, seconds=seconds))
     ended = store.get(run.id)
     assert ended is not None
     return ended

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import anyio.to_thread
 import gradio as gr
 import pytest
-from starlette.testclient import TestClient
+from served import Served
 from typing_extensions import NotRequired, is_typeddict
 
 from cdvft_app.catalog import libraries
@@ -25,7 +25,6 @@ from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
-from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.pool import Pool, in_threads
 from cdvft_app.ui.shared.state import AppState
@@ -55,7 +54,7 @@ UNCHECKED = (
 
 
 class Studio:
-    """The page's requests over a store with one run, without a browser and without a port."""
+    """The page's requests over a store with one run."""
 
     def __init__(self, folder: Path) -> None:
         self.store = RunStore(folder)
@@ -63,8 +62,7 @@ class Studio:
         libraries.load()
         self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
         self.page = build(self.app)
-        served = gr.routes.App.create_app(self.page, app_kwargs=launch_arguments()["app_kwargs"])
-        self.client = TestClient(served, "http://127.0.0.1", raise_server_exceptions=False)
+        self.client = Served(self.page).first
 
     def post(self, route: str, **body: Any) -> tuple[int, str]:
         sent = json.dumps({"session_hash": "visitor", **body}).encode()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import run_events
 
 from cdvft_app import catalog
-from cdvft_app.events import Done, Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.ui.compare import outcomes as section
 from cdvft_app.ui.compare.outcomes import outcomes
@@ -18,8 +16,8 @@ def finish(app: AppState, metric: float, **settings: object) -> str:
     own = catalog.resolve(RunSettings.model_validate({"method": "cdvft", **settings})).settings
     (run,) = app.store.create([own], None)
     app.store.set_state(run.id, "preparing")
-    app.store.append(run.id, Started(9, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 100, "accuracy"))
-    app.store.append(run.id, Done("finished", 9, 4.0, "accuracy", metric, 0.6, 64.0, 1000, None, Path("a")))
+    app.store.append(run.id, run_events.started(9, trainable_parameters=13_824, evaluation_examples=100))
+    app.store.append(run.id, run_events.done(9, metric=metric, seconds=4.0))
     return run.id
 
 
@@ -69,7 +67,7 @@ def test_names_from_people_do_not_become_markup(app: AppState) -> None:
     for targets in (("query",), ("<a href='x'>",)):
         (run,) = app.store.create([own.model_copy(update={"target_modules": targets})], None)
         app.store.set_state(run.id, "preparing")
-        app.store.append(run.id, Done("finished", 9, 4.0, "accuracy", 0.5, 0.6, 64.0, 1000, None, Path("a")))
+        app.store.append(run.id, run_events.done(9, metric=0.5, seconds=4.0))
     drawn = str(outcomes(app, {})["figures"]["seconds"])
     assert "&lt;a href" in drawn
     assert "<a href" not in drawn

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import run_events
 
-from cdvft_app.events import Done, Evaluation, Started
+from cdvft_app.events import Evaluation
 from cdvft_app.payloads.shared import GroupRequest
 from cdvft_app.search import study
 from cdvft_app.settings import InvalidChoice
@@ -25,9 +24,9 @@ def asked(typed: dict[str, str] | None = None, **values: object):
 def end(app: AppState, group: str, loss: float) -> None:
     """Train the run that waits, in no time."""
     run = app.store.leases.next("a process")
-    app.store.append(run.id, Started(2, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy"))
+    app.store.append(run.id, run_events.started(2, evaluation_examples=50))
     app.store.append(run.id, Evaluation(2, 0.2, loss, "accuracy", 0.8, True))
-    app.store.append(run.id, Done("finished", 2, 0.2, "accuracy", 0.8, 0.5, 9.0, 40, None, Path("adapter")))
+    app.store.append(run.id, run_events.done(2, metric=0.8))
     study.advance(app.store, group)
 
 
