@@ -29,6 +29,7 @@ from cdvft_app.data.answered_file import (
     write_answered,
 )
 from cdvft_app.data.source import LIMITS
+from cdvft_app.data.spreadsheets import OdsWriter
 
 WORDS = tuple(
     "the film is a good bad long short story of people who live and love in town with music".split()  # noqa: SIM905
@@ -38,7 +39,7 @@ TEXTS = [
     Added("confidence", "confidence", float),
     Added("check", "correct", bool),
 ]
-FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+FORMATS = ("csv", "jsonl", "parquet", "xlsx", "ods")
 
 
 def write_file(path: Path, rows: int) -> None:
@@ -61,13 +62,18 @@ def write_file(path: Path, rows: int) -> None:
 
         table = pa.table(dict(zip(head, zip(*made, strict=True), strict=True)))
         pq.write_table(table, path, row_group_size=10_000)
+    elif path.suffix == ".ods":
+        sheet = OdsWriter(path, "rows")
+        for row in (head, *made):
+            sheet.append(row)
+        sheet.close()
     else:
         from openpyxl import Workbook
 
         book = Workbook(write_only=True)
-        sheet = book.create_sheet()
+        for_rows = book.create_sheet()
         for row in (head, *made):
-            sheet.append(row)
+            for_rows.append(row)
         book.save(path)
 
 

@@ -32,7 +32,6 @@ class Started:
     train_examples: int
     evaluation_examples: int
     metric_name: str
-    higher_is_better: bool = True
     validation_examples: int = 0
 
 

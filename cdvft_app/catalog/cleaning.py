@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from cdvft_app.catalog.columns import connect, quoted
 from cdvft_app.catalog.conversations import is_conversation, messages_of
 
 if TYPE_CHECKING:
@@ -400,8 +401,6 @@ def _in_messages(text: str, map_text: MapText) -> str:
 
 def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
     """A hash of each row's inputs, spaces around them aside."""
-    from cdvft_app.catalog.columns import connect, quoted
-
     names = [quoted(name) for name in columns.inputs]
     image = columns.kind == "image"
     inputs = [f"r.{name}.bytes" if image else f"coalesce(trim(r.{name}), '')" for name in names]

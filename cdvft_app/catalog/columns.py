@@ -51,6 +51,10 @@ SUBJECTS = (  # what a label often is; of several one is asked for
     "emotion", "coarse_label", "similarity", "similarity_score", "aehnlichkeit", "ahnlichkeit",
     "similarite", "similitud", "relatedness_score", "relevance", "is_duplicate",
 )  # fmt: skip
+AMOUNTS = (  # which are asked for beside classes that have no name of a label
+    "price", "preis", "prix", "precio", "amount", "betrag", "montant", "importe", "cost", "costs", "kosten",
+    "cout", "coste", "salary", "gehalt", "salaire", "salario",
+)  # fmt: skip
 ABOUT_A_ROW = (  # what is said of a row besides; least likely a label
     "priority", "prioritaet", "prioritat", "priorite", "prioridad", "language", "lang", "sprache",
     "langue", "idioma", "source", "quelle", "origen", "country", "land", "pays", "pais", "region",
@@ -264,10 +268,12 @@ def _likely_labels(columns: Sequence[Column], rows: int) -> list[Column]:
     classes = [one for one in columns if _is_categorical(one, rows)]
     besides = {*_named(columns, ABOUT_A_ROW), *_partly_named(columns, ABOUT_A_ROW)}
     unnamed = [one for one in classes if one not in besides]
+    terse = [one for one in columns if one.type == "text" and one.mean_words < TEXT_WORDS]  # as “on request”
+    amounts = _partly_named([*filter(_is_number, columns), *terse], AMOUNTS)
     for likely in (
         _named(fitting, SUBJECTS),
         _partly_named(fitting, SUBJECTS),
-        [one for one in unnamed if one.type == "text"],
+        [*(one for one in unnamed if one.type == "text"), *amounts],
         unnamed,
         classes,
     ):

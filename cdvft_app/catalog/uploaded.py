@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdvft_app.catalog import cleaning
+from cdvft_app.catalog.columns import connect, quoted
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -248,12 +249,11 @@ def divide(uploaded: UploadedDataset) -> Division:
 def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
     written), and whether it is of the evaluation split."""
-    import duckdb
     import numpy as np
 
     rows = cleaned_table(uploaded, sha256)
     require_columns(uploaded, rows)
-    names = [f'r."{_quoted(name)}"' for name in uploaded.inputs]
+    names = [f"r.{quoted(name)}" for name in uploaded.inputs]
     if uploaded.kind == "image":
         inputs = [f"{name}.bytes" for name in names]
         blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in inputs)
@@ -261,13 +261,13 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
         inputs = [f"coalesce(trim({name}), '')" for name in names]
         either = " AND " if uploaded.kind == "generation" else " OR "  # a part of a prompt may be empty
         blank = either.join(f"{one} = ''" for one in inputs)
-    label = f'trim(r."{_quoted(uploaded.label)}")'
+    label = f"trim(r.{quoted(uploaded.label)})"
     value = f"try_cast({label} AS DOUBLE)"
     if uploaded.labels:
         value = f"nullif(list_position($labels, {label}), 0) - 1"
     elif uploaded.kind == "generation":
         value = f"CASE WHEN {label} <> '' THEN 0 END"
-    side = f'lower(trim(r."{_quoted(uploaded.split)}")) IN $names' if uploaded.split else "false"
+    side = f"lower(trim(r.{quoted(uploaded.split)})) IN $names" if uploaded.split else "false"
     query = (
         f"SELECT hash({', '.join(inputs)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
         f" coalesce({side}, false) AS side FROM r"
@@ -275,16 +275,11 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
     values: dict[str, object] = {"labels": list(uploaded.labels)} if uploaded.labels else {}
     if uploaded.split:
         values["names"] = list(EVALUATION_NAMES)
-    with duckdb.connect() as connection:
-        connection.register("r", rows)
+    with connect(r=rows) as connection:
         found = connection.execute(query, values).fetchnumpy()
     numbers = np.ma.filled(np.ma.asarray(found["y"], dtype=np.float64), np.nan)
     numbers[~np.isfinite(numbers)] = np.nan
     return np.asarray(found["h"]), numbers, np.asarray(found["side"], dtype=bool)
-
-
-def _quoted(name: str) -> str:
-    return name.replace('"', '""')
 
 
 def _held_out(places: np.ndarray, labels: np.ndarray, uploaded: UploadedDataset) -> np.ndarray:

@@ -26,7 +26,7 @@ from cdvft_app.store.runs import RunStore
 FILE_HELP = (
     "Rows to answer: CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods; a picture, a folder or a zip of them."
 )
-OUT_HELP = "Where it is written; its ending says how: .csv, .tsv, .jsonl, .json, .parquet or .xlsx."
+OUT_HELP = "Where it is written; its ending says how: .csv, .tsv, .jsonl, .json, .parquet, .xlsx or .ods."
 Text = Annotated[
     list[str] | None,
     typer.Option(help="Column to read where it has another name than in training; for a pair twice."),

@@ -94,7 +94,7 @@ def lines(looked: Inspection) -> list[str]:
         found.append(f"{looked.majority.sentence} A score means what is above that.")
     found += [f"left out: {one}" for one in looked.faults]
     for one in looked.warnings:
-        found += [f"mind: {one}", *_mended_by([one])]
+        found += [f"warning: {one}", *_mended_by([one])]
     found.append(recipe_reason(nearest_recipe(looked.kind)))
     return found
 

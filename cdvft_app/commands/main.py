@@ -26,7 +26,7 @@ from cdvft_app.commands.search import search
 from cdvft_app.commands.send import follow_again, script, send
 from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
-from cdvft_app.commands.train import resume, train
+from cdvft_app.commands.train import more_rows, resume, train
 from cdvft_app.data.source import DataRefused
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice, relabelled
@@ -57,8 +57,8 @@ def serve_page(
 
 
 for command in (
-    cost, measure, models, search, sweep, train, send, script, resume, runs, predict, apply, serve, export,
-    push, delete, doctor,
+    cost, measure, models, search, sweep, train, send, script, resume, more_rows, runs, predict, apply, serve,
+    export, push, delete, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.command("app")(serve_page)

@@ -78,7 +78,7 @@ RunIds = Annotated[list[str], typer.Argument(callback=_full_run_ids, help=_ID_HE
 
 
 def help_of(key: str, name: str) -> str:
-    """CDVFT: m, diagonal vectors."""
+    """CDVFT: diagonal vectors (m)."""
     one = METHODS[key].settings()[name]
     of = f" One of {', '.join(value for _, value in one.choices)}." if one.choices else ""
     return f"{METHODS[key].title}: {one.long}.{of}"

@@ -1,8 +1,8 @@
 """A file given back with answers: all its columns as they were, and the answer to each of its rows.
 
-The rows are read as for training. They are written row by row, into CSV, TSV, JSONL, JSON, Parquet or .xlsx;
-where both files are of one format, values keep their types. Answers stand in a file of their own meanwhile
-(`Answers`), a line a row, so that whoever stops can go on.
+The rows are read as for training. They are written row by row, into CSV, TSV, JSONL, JSON, Parquet, .xlsx or
+.ods; where both files are of one format, values keep their types. Answers stand in a file of their own
+meanwhile (`Answers`), a line a row, so that whoever stops can go on.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, req
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
+from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
 from cdvft_app.public import intake
 
@@ -34,10 +35,9 @@ if TYPE_CHECKING:
 ANSWERS = "answers.jsonl"
 MAX_WRONG = 20  # rows that are named
 SHOWN = 300  # characters of an input that is shown
-MAX_EXCEL_ROWS, MAX_EXCEL_CHARACTERS = 1_048_575, 32_767
+MAX_SHEET_ROWS, MAX_EXCEL_CHARACTERS = 1_048_575, 32_767
 FILE = "file"  # the column of a picture's name
-PARQUET, EXCEL = "Parquet", "Excel workbook"  # as their readers call them
-ODS_IS_READ = " An .ods is read, and not written."
+PARQUET = "Parquet"  # as its reader calls it
 
 
 # Reading
@@ -295,9 +295,8 @@ def require_writable(out: Path) -> None:
 
 def _writer_of(out: Path) -> type[_Writer]:
     if out.suffix.lower() not in WRITERS:
-        more = ODS_IS_READ if out.suffix.lower() == ".ods" else ""
         raise DataRefused(
-            f"“{out.name}” cannot be written: its ending says no format that is.{more} Give one of "
+            f"“{out.name}” cannot be written: its ending says no format that is. Give one of "
             f"{', '.join(WRITERS)}."
         )
     return WRITERS[out.suffix.lower()]
@@ -463,28 +462,40 @@ class _Parquet(_Writer):
             self._writer.close()
 
 
-class _Workbook(_Writer):
-    """.xlsx: cells of a workbook that was given keep their types, and every text is a text, no formula."""
+class _Spreadsheet(_Writer):
+    """Cells of a spreadsheet that was given keep their types, and every text is a text, no formula."""
+
+    rows = 0  # below the head
+
+    @abstractmethod
+    def append(self, cells: Sequence[Any]) -> None: ...
+
+    def write(self, rows: Texts, originals: Any, answers: Sequence[Answer]) -> None:
+        typed = originals if self.source.format in (EXCEL, OPEN_DOCUMENT) and originals else None
+        width = len(self.names)
+        for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            own: Sequence[Any] = [*typed[place], *[None] * width][:width] if typed else row
+            self.rows += 1
+            if self.rows > MAX_SHEET_ROWS:
+                raise DataRefused(
+                    f"A sheet has at most {MAX_SHEET_ROWS:,} rows below its head, and this has more. Give "
+                    "a name that ends in .csv or .parquet."
+                )
+            self.append([*own, *self.cells(answer)])
+
+
+class _Workbook(_Spreadsheet):
+    """.xlsx"""
 
     def open(self, out: Path, path: Path) -> None:
         from openpyxl import Workbook
 
-        self._out, self._rows, self._book = out, 0, Workbook(write_only=True)
+        self._out, self._book = out, Workbook(write_only=True)
         self._sheet = self._book.create_sheet("answered")
-        self._sheet.append([self._cell(one) for one in self.head])
+        self.append(self.head)
 
-    def write(self, rows: Texts, originals: Any, answers: Sequence[Answer]) -> None:
-        typed = originals if self.source.format == EXCEL and originals else None
-        width = len(self.names)
-        for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-            own: Sequence[Any] = [*typed[place], *[None] * width][:width] if typed else row
-            self._rows += 1
-            if self._rows > MAX_EXCEL_ROWS:
-                raise DataRefused(
-                    f"An .xlsx has at most {MAX_EXCEL_ROWS:,} rows below its head, and this has more. Give "
-                    "a name that ends in .csv or .parquet."
-                )
-            self._sheet.append([self._cell(one) for one in (*own, *self.cells(answer))])
+    def append(self, cells: Sequence[Any]) -> None:
+        self._sheet.append([self._cell(one) for one in cells])
 
     def _cell(self, value: Any) -> Any:
         from openpyxl.cell import WriteOnlyCell
@@ -494,7 +505,7 @@ class _Workbook(_Writer):
             return value
         if len(value) > MAX_EXCEL_CHARACTERS:
             raise DataRefused(
-                f"Row {self._rows:,} has a value of {len(value):,} characters; a cell of .xlsx takes "
+                f"Row {self.rows:,} has a value of {len(value):,} characters; a cell of .xlsx takes "
                 f"{MAX_EXCEL_CHARACTERS:,}. Give a name that ends in .csv or .parquet."
             )
         cell = WriteOnlyCell(self._sheet, ILLEGAL_CHARACTERS_RE.sub("", value))
@@ -506,6 +517,20 @@ class _Workbook(_Writer):
         self._book.close()
 
 
+class _OpenDocument(_Spreadsheet):
+    """.ods"""
+
+    def open(self, out: Path, path: Path) -> None:
+        self._file = OdsWriter(out, "answered")
+        self.append(self.head)
+
+    def append(self, cells: Sequence[Any]) -> None:
+        self._file.append(cells)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 WRITERS: dict[str, type[_Writer]] = {
     ".csv": _Delimited,
     ".tsv": _Tabs,
@@ -513,4 +538,5 @@ WRITERS: dict[str, type[_Writer]] = {
     ".json": _Array,
     ".parquet": _Parquet,
     ".xlsx": _Workbook,
+    ".ods": _OpenDocument,
 }

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded import ROW
 from cdvft_app.data.lines import NAMES, Lines
-from cdvft_app.data.source import BATCH, DataRefused, Limits, Progress, RowErrors, Source
+from cdvft_app.data.source import (
+    BATCH,
+    DataRefused,
+    Limits,
+    Progress,
+    RowErrors,
+    Source,
+    distinct_names,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -309,12 +317,7 @@ def column_names(
     # pandas writes its index first, without a name.
     is_named = all(first[1:] or first) and all(len(name) <= LONGEST_NAME for name in first)
     named = has_head and is_named and not again
-    names: list[str] = []
-    for place, name in enumerate(first, 1):
-        wanted = name if named and name else f"column {place}"
-        taken = {one.lower() for one in (*names, ROW)}
-        names.append(wanted if wanted.lower() not in taken else f"{wanted} {place}")
-    return tuple(names), named
+    return distinct_names(first if named else [""] * len(first)), named
 
 
 def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> tuple[str, bool]:

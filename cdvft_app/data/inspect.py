@@ -147,7 +147,9 @@ def inspect(
         labels, why, problem = task_of(rows, kept.kind, columns, roles)
         looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
         if problem:
-            return dataclasses.replace(looked, problem=problem, warnings=tuple(_mendable(columns, roles)))
+            return dataclasses.replace(
+                looked, problem=problem, warnings=tuple(_mendable(rows, columns, roles))
+            )
         data = data.model_copy(update={"labels": labels})
     labels = data.labels
     for _, one, faults in files:
@@ -211,11 +213,36 @@ def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
     return (*(one.sentence for one in steps_done(rows)), of_evaluation)
 
 
-def _mendable(columns: Sequence[Column], roles: Roles) -> Iterator[Finding]:
+def _mendable(rows: pa.Table, columns: Sequence[Column], roles: Roles) -> Iterator[Finding]:
     """What stands in the way of learning, where a step takes it away."""
     column = next(one for one in columns if one.name == roles.label)
     if column.type == "numbers with a comma":
         yield Finding(f"“{column.name}” holds numbers with a comma.", column.name, steps=("decimal-point",))
+    for value, count in _among_numbers(rows, column):
+        yield Finding(
+            f"“{value}” in {count:,} row{'s' if count > 1 else ''} is no number, and almost all others are.",
+            column.name,
+            steps=(f"drop:{value}",),
+        )
+
+
+ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # different values, and share of the rows
+
+
+def _among_numbers(rows: pa.Table, column: Column) -> list[tuple[str, int]]:
+    """The few values that are no numbers, and how often each is there; none where they are not few."""
+    if column.type != "text":
+        return []
+    label = f"trim(r.{quoted(column.name)})"
+    number = f"regexp_full_match({label}, '[+-]?[0-9]+([.,][0-9]+)?')"
+    query = (
+        f"SELECT {label}, count(*) FROM r WHERE {label} <> '' AND NOT {number} GROUP BY 1 ORDER BY 2 DESC"
+        f" LIMIT {ODD_AMONG_NUMBERS + 1}"
+    )
+    with connect(r=rows) as connection:
+        odd = connection.execute(query).fetchall()
+    few = len(odd) <= ODD_AMONG_NUMBERS and sum(count for _, count in odd) <= ODD_SHARE * rows.num_rows
+    return odd if few else []
 
 
 def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[Finding, ...]:
@@ -268,17 +295,17 @@ def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> N
                 raise DataRefused(
                     f"The rows to evaluate on have no column “{name}”; name it as in the others."
                 )
-        for condition, what, advice, name in _conditions(data):
-            values = {"labels": list(data.labels)} if "$labels" in condition else {}
+        for condition, values, what, advice, name in _conditions(data):
             query = f"SELECT {row} FROM r WHERE {condition} LIMIT 100000"
             for (number,) in connection.execute(query, values).fetchall():
                 faults.add(number, what, advice, name)
 
 
-def _conditions(data: UploadedDataset) -> Iterator[tuple[str, str, str, str]]:
-    """What makes a row useless, as SQL on the table r: a condition, what is wrong, what to do, the column."""
+def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], str, str, str]]:
+    """What makes a row useless, as SQL on the table r: a condition and its values, what is wrong, what to do,
+    the column."""
     values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
-    empty = "it is empty", "give it a value, or drop the row"
+    empty = {}, "it is empty", "give it a value, or drop the row"
     if data.kind == "generation":  # a part of a prompt may be empty
         yield " AND ".join(f"{values[name]} = ''" for name in data.inputs), *empty, data.inputs[0]
     elif data.kind == "text":
@@ -288,10 +315,11 @@ def _conditions(data: UploadedDataset) -> Iterator[tuple[str, str, str, str]]:
     yield f"{label} = ''", *empty, data.label
     if data.labels:
         unknown = f"{label} <> '' AND NOT list_contains($labels, {label})"
-        yield unknown, "no row to train on has this label", "check how it is written", data.label
+        known = {"labels": list(data.labels)}
+        yield unknown, known, "no row to train on has this label", "check how it is written", data.label
     elif data.kind != "generation":
         finite = f"coalesce(isfinite(try_cast({label} AS DOUBLE)), false)"  # nan and inf are none to learn
-        yield f"{label} <> '' AND NOT {finite}", "it is no number", "write one", data.label
+        yield f"{label} <> '' AND NOT {finite}", {}, "it is no number", "write one", data.label
 
 
 def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int, int], ...]:
@@ -348,6 +376,14 @@ def task_of(
             "",
             f"{name} holds numbers with a comma, such as {example}. Write them with a point: {point}.",
         )
+    if column.distinct > MAX_NUMBERS and (odd := [value for value, _ in _among_numbers(rows, column)]):
+        listed = ", ".join(f"“{value[:40]}”" for value in odd)
+        return (
+            (),
+            "",
+            f"{name} holds numbers, but for {listed}: a number is predicted once the rows without one are "
+            "left out, or another label is chosen.",
+        )
     if column.distinct > min(MAX_CLASSES, max(rows.num_rows // 2, 2)):
         return (
             (),
@@ -356,7 +392,8 @@ def task_of(
             f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
         )
     with connect(r=rows) as connection:
-        query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
+        label = f"trim(r.{quoted(column.name)})"
+        query = f"SELECT DISTINCT {label} FROM r WHERE {label} <> ''"
         values = [row[0] for row in connection.execute(query).fetchall()]
     if any(len(value) > 200 for value in values):
         return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
@@ -640,8 +677,8 @@ def _leak(data: UploadedDataset) -> Iterator[Finding]:
     label = f"lower(trim(r.{quoted(data.label)}))"
     query = (
         "SELECT avg((length(l) >= 3 AND contains(t, l))::INT), avg((length(l) >= 3 AND contains(t, o))::INT)"
-        f" FROM (SELECT {text} AS t, {label} AS l, $labels[1 + list_position($labels, l) % len($labels)] AS o"
-        f" FROM r WHERE {label} <> '')"
+        " FROM (SELECT t, l, $labels[1 + list_position($labels, l) % len($labels)] AS o"
+        f" FROM (SELECT {text} AS t, {label} AS l FROM r WHERE {label} <> ''))"
     )
     values = {"labels": [one.lower() for one in data.labels]}
     with connect(r=cleaned_table(data, data.sha256)) as connection:
@@ -659,8 +696,10 @@ def _leak(data: UploadedDataset) -> Iterator[Finding]:
 def _language(data: UploadedDataset) -> str | None:
     if data.kind == "image":
         return None
-    rows = cleaned_table(data, data.sha256).select(list(data.inputs)).slice(0, LETTERS_OF).to_pylist()
-    return language_of(" ".join(str(one or "") for one in row.values()) for row in rows)
+    rows = cleaned_table(data, data.sha256).select(list(data.inputs))
+    evenly = np.arange(rows.num_rows) % max(1, rows.num_rows // LETTERS_OF) == 0  # they may be in order
+    texts = (" ".join(str(one or "") for one in row.values()) for row in rows.filter(evenly).to_pylist())
+    return language_of(texts)
 
 
 def _said_of_language(data: UploadedDataset) -> str:
@@ -703,8 +742,9 @@ def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
         all_or_any = " OR " if data.kind == "generation" else " AND "  # a part of a prompt may be empty
         given = all_or_any.join(f"{one} <> ''" for one in inputs)
     query = (
-        f"SELECT count(*) FROM (SELECT hash({', '.join(inputs)}) AS h FROM r WHERE {label} <> ''"
-        f" AND ({given}) GROUP BY h HAVING count(DISTINCT {label}) > 1)"
+        "SELECT count(*) FROM (SELECT h FROM"
+        f" (SELECT hash({', '.join(inputs)}) AS h, {label} AS l FROM r WHERE {label} <> '' AND ({given}))"
+        " GROUP BY h HAVING count(DISTINCT l) > 1)"
     )
     with connect(r=cleaned_table(data, data.sha256)) as connection:
         found = connection.execute(query).fetchone()

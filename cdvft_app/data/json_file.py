@@ -19,6 +19,7 @@ from cdvft_app.data.source import (
     Progress,
     RowErrors,
     Source,
+    distinct_names,
     row_batches,
 )
 
@@ -58,21 +59,21 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     source = Source(
         "JSONL",
         "text",
-        tuple(columns),
-        lambda: row_batches(source, _rows(source, chain(looked_at, given)), limits),
+        distinct_names(columns),
+        lambda: row_batches(source, _rows(source, tuple(columns), chain(looked_at, given)), limits),
         faults=faults,
     )
     source.encoding = NAMES[lines.encoding]
     return source
 
 
-def _rows(source: Source, lines: Iterable[tuple[int, str]]) -> Iterator[NumberedRow]:
+def _rows(source: Source, keys: Sequence[str], lines: Iterable[tuple[int, str]]) -> Iterator[NumberedRow]:
     for number, line in lines:
         if not line.strip():
             continue
         found = _object(line)
         if isinstance(found, dict):
-            yield number, [_text(found.get(name)) for name in source.columns], found
+            yield number, [_text(found.get(key)) for key in keys], found
         else:
             source.faults.add(
                 number, found, HALF_ADVICE if found == HALF else "write one JSON object in each line"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
 
 MIN_LETTERS, MIN_TEXTS = 20, 8  # of a text that is looked at, and how many of them
 MAX_TEXTS, MAX_CHARACTERS = 200, 500
-AGREE = 0.6  # share of the texts
+AGREE = 0.6  # share of the texts that must be in the language, or in the languages, that are named
+OFTEN = 0.2  # share of them that is in a language, from which it is one of several
+SEVERAL = "mul"  # of ISO 639-2
 _LETTER = re.compile(r"[^\W\d_]")
 NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish",
@@ -19,23 +22,29 @@ NAMES = {
     "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian",
     "sv": "Swedish", "sw": "Swahili", "ta": "Tamil", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian",
     "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+    SEVERAL: "several languages",
 }  # fmt: skip
 
 
 def language_of(texts: Iterable[str]) -> str | None:
-    """ISO 639-1 of the language that most of the first texts are in; None where they do not agree.
+    """ISO 639-1 of the language that most of the texts are in; `SEVERAL` where they are in several ones.
 
-    Texts with fewer than `MIN_LETTERS` letters say nothing.
+    Up to `MAX_TEXTS` are looked at, from the first to the last. Those with fewer than `MIN_LETTERS` letters
+    say nothing. None where too many are in languages that few of them are in, as texts of codes seem to be.
     """
     long_enough = [
         text[:MAX_CHARACTERS] for text in texts if len(_LETTER.findall(text[:MAX_CHARACTERS])) >= MIN_LETTERS
-    ][:MAX_TEXTS]
+    ]
     if len(long_enough) < MIN_TEXTS:
         return None
+    long_enough = long_enough[:: math.ceil(len(long_enough) / MAX_TEXTS)]
     from py3langid import classify
 
-    ((language, count),) = Counter(classify(text)[0] for text in long_enough).most_common(1)
-    return str(language) if count >= AGREE * len(long_enough) else None
+    counts = Counter(str(classify(text)[0]) for text in long_enough)
+    often = [one for one, count in counts.most_common() if count >= OFTEN * len(long_enough)]
+    if sum(counts[one] for one in often) < AGREE * len(long_enough):
+        return None
+    return SEVERAL if len(often) > 1 else often[0]
 
 
 def named(language: str) -> str:

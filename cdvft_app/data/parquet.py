@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cdvft_app.catalog.conversations import LAYOUTS
 from cdvft_app.catalog.uploaded import IMAGE, ROW
 from cdvft_app.data.pictures import Checked
-from cdvft_app.data.source import DataRefused, Limits, Progress, Source
+from cdvft_app.data.source import DataRefused, Limits, Progress, Source, distinct_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,11 +50,13 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
     if not plain and not talks:
         raise DataRefused("None of its columns holds text or numbers.")
     kept = [*pictures[:1], *(name for name in plain if name != IMAGE), *talks]
+    if again := next((name for name in kept if schema.names.count(name) > 1), None):
+        raise DataRefused(f"Several of its columns are named “{again[:80]}”. Give each a name of its own.")
     classes = _class_names(schema)
     source = Source(
         "Parquet",
         "image" if pictures else "text",
-        tuple(IMAGE if name in pictures else name for name in kept),
+        distinct_names(IMAGE if name in pictures else name for name in kept),
         lambda: _batches(source, file=file, kept=kept, classes=classes, limits=limits, progress=progress),
     )
     if left_out:
@@ -105,9 +107,8 @@ def _batches(
         progress(row / total, f"Reading row {row:,}")
         whole = [True] * len(batch)
         arrays: list[pa.Array] = []
-        columns = {one: batch.column(one) for one in kept}
-        for name in source.columns:
-            column = columns[kept[0] if name == IMAGE and source.kind == "image" else name]
+        for name, given in zip(source.columns, kept, strict=True):
+            column = batch.column(given)
             if name == IMAGE and source.kind == "image":
                 values = column.to_pylist()
                 for place, (number, one) in enumerate(zip(numbers, values, strict=True)):
@@ -120,8 +121,8 @@ def _batches(
                     {"bytes": (one or {}).get("bytes"), "path": (one or {}).get("path")} for one in values
                 ]
                 arrays.append(pa.array(pictures, source.schema().field(IMAGE).type))
-            elif name in classes:
-                names = classes[name]
+            elif given in classes:
+                names = classes[given]
                 numbers_of = column.to_pylist()
                 arrays.append(pa.array([_named(names, one) for one in numbers_of], pa.string()))
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded import IMAGE, ROW
@@ -181,6 +181,21 @@ class Source:
         ]
         named = self.kind == "image" or self.rows_have_names
         return pa.schema([(ROW, pa.string() if named else pa.int64()), *fields])
+
+
+def distinct_names(given: Iterable[str]) -> tuple[str, ...]:
+    """Names of columns as SQL tells them apart, to which “Text” is “text”: such a one gets its place, too.
+
+    One without a name gets it alone.
+    """
+    names: list[str] = []
+    taken = {ROW}
+    for place, name in enumerate(given, 1):
+        wanted = name or f"column {place}"
+        others = (f"{wanted} {number}" for number in range(place, place + len(names) + 1))
+        names.append(next(one for one in chain([wanted], others) if one.lower() not in taken))
+        taken.add(names[-1].lower())
+    return tuple(names)
 
 
 NumberedRow = tuple[int, Sequence[str | None], Any]

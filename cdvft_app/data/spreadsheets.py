@@ -1,14 +1,18 @@
-"""Spreadsheets, .xlsx and .ods: the first sheet that has rows, read row by row."""
+"""Spreadsheets, .xlsx and .ods: the first sheet that holds a table, row by row; and an .ods, written so."""
 
 from __future__ import annotations
 
 import datetime
+import math
+import re
 import zipfile
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape, quoteattr
 
 from cdvft_app.data.csv_file import HEAD_LINES, column_names
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source, row_batches
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SPREADSHEETS = (".xlsx", ".ods")
+MIN_TABLE = 9  # rows: a head, and the fewest that are learned from
+EXCEL, OPEN_DOCUMENT = "Excel workbook", "OpenDocument spreadsheet"
 XLSX_MEMBER, ODS_MEMBER = "xl/workbook.xml", "content.xml"
 _TABLE, _OFFICE, _TEXT = (
     f"{{urn:oasis:names:tc:opendocument:xmlns:{name}:1.0}}" for name in ("table", "office", "text")
@@ -32,28 +38,28 @@ Row = tuple[int, list[str | None], Sequence[Any]]
 
 
 def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
-    """The first sheet with rows; its columns are named by the first row that is as wide as most are."""
+    """The first sheet that holds a table, or else rows.
+
+    Its columns are named by the first row that is half as wide as the widest; a name above several columns
+    names all of them.
+    """
     with zipfile.ZipFile(path) as archive:
         require_bounded(archive, limits)
         is_excel = XLSX_MEMBER in archive.NameToInfo
     progress(None, "Opening the spreadsheet")
-    sheets = _damaged_is_refused(path, (_excel_sheets if is_excel else _ods_sheets)(path, limits))
-    for sheet, rows in sheets:
-        given = _damaged_is_refused(path, (row for row in rows if any(row[1])))
-        looked_at = list(islice(given, HEAD_LINES))
-        if looked_at:
-            title = sheet
-            break
-    else:
-        raise DataRefused(f"“{path.name}” has no rows. Give a sheet with a head and rows.")
-    widest = max(sum(one is not None for one in values) for _, values, _ in looked_at)
-    place = next(
-        place
-        for place, (_, values, _) in enumerate(looked_at)
-        if 2 * sum(one is not None for one in values) >= widest
-    )
+    opened = _excel_sheets if is_excel else _ods_sheets
+    with closing(_damaged_is_refused(path, opened(path, limits))) as sheets:
+        wanted = _place_of_table(path, sheets)
+    sheets = _damaged_is_refused(path, opened(path, limits))
+    title, rows = next(islice(sheets, wanted, None))
+    given = _filled(path, rows)
+    looked_at = list(islice(given, HEAD_LINES))
+    widest = max(_width(values) for _, values, _ in looked_at)
+    place = next(place for place, (_, values, _) in enumerate(looked_at) if 2 * _width(values) >= widest)
     (_, head, _), others = looked_at[place], looked_at[place + 1 :]
-    first = [value or "" for value in head]
+    usual = sorted(len(values) for _, values, _ in others)[len(others) // 2] if others else 0
+    head = [*head, *[None] * (usual - len(head))]
+    first = list(accumulate((value or "" for value in head), lambda before, value: value or before))
     has_head = bool(others) and not any(_is_number(value) for value in first)
     names, named = column_names(first, [values for _, values, _ in others], has_head, limits)
 
@@ -62,7 +68,7 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
         sheets.close()  # which until then holds the file
 
     source = Source(
-        "Excel workbook" if is_excel else "OpenDocument spreadsheet",
+        EXCEL if is_excel else OPEN_DOCUMENT,
         "text",
         names,
         read,
@@ -72,6 +78,32 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
         above = looked_at[place][0] - 1
         source.notes.append(f"The first {above:,} rows stand above the table and are left out.")
     return source
+
+
+def _place_of_table(path: Path, sheets: Iterable[tuple[str, Iterator[Row]]]) -> int:
+    """Of the first sheet with several columns and as many rows as can be learned from, else of the best."""
+    places: list[tuple[tuple[bool, bool], int]] = []
+    for place, (_, rows) in enumerate(sheets):
+        looked_at = list(islice(_filled(path, rows), HEAD_LINES))
+        if not looked_at:
+            continue
+        wide = max(_width(values) for _, values, _ in looked_at) > 1
+        rank = wide and len(looked_at) >= MIN_TABLE, wide and len(looked_at) > 1
+        places.append((rank, -place))
+        if all(rank):
+            break
+    if not places:
+        raise DataRefused(f"“{path.name}” has no rows. Give a sheet with a head and rows.")
+    return -max(places)[1]
+
+
+def _filled(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows that hold something."""
+    return _damaged_is_refused(path, (row for row in rows if any(row[1])))
+
+
+def _width(values: Sequence[str | None]) -> int:
+    return sum(one is not None for one in values)
 
 
 def _fitting(source: Source, rows: Iterable[Row]) -> Iterator[Row]:
@@ -149,7 +181,10 @@ def _ods_sheets(path: Path, limits: Limits) -> Iterator[tuple[str, Iterator[Row]
         events = iterparse(file, events=("start", "end"), forbid_dtd=True)
         for event, element in events:
             if event == "start" and element.tag == f"{_TABLE}table":
-                yield element.get(f"{_TABLE}name", ""), _ods_rows(events, element, limits)
+                rows = _ods_rows(events, element, limits)
+                yield element.get(f"{_TABLE}name", ""), rows
+                for _ in rows:  # what nobody read is forgotten, too
+                    pass
 
 
 def _ods_rows(events: Iterator[tuple[str, Any]], sheet: Any, limits: Limits) -> Iterator[Row]:
@@ -160,38 +195,134 @@ def _ods_rows(events: Iterator[tuple[str, Any]], sheet: Any, limits: Limits) -> 
             return
         if event == "end" and element.tag == f"{_TABLE}table-row":
             times = int(element.get(f"{_TABLE}number-rows-repeated", "1"))
-            values = _ods_values(element, limits)
+            values, cells = _ods_values(element, limits)
             if any(values):
                 for more in range(min(times, limits.rows + 1)):
-                    yield number + more + 1, list(values), values
+                    yield number + more + 1, list(values), cells
             number += times
             element.clear()
             sheet.clear()
 
 
-def _ods_values(row: Any, limits: Limits) -> list[str | None]:
-    values: list[str | None] = []
+def _ods_values(row: Any, limits: Limits) -> tuple[list[str | None], list[Any]]:
+    """The row's cells as text, and with their types."""
+    cells: list[tuple[str | None, Any]] = []
     for cell in row:
         if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
             continue
-        names = ("value", "date-value", "boolean-value")
-        value = next(filter(None, (cell.get(_OFFICE + name) for name in names)), None)
-        if value is None:
-            value = "\n".join(_said(one) for one in cell.findall(f"{_TEXT}p")) or None
         times = int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
-        values += [value] * min(times, limits.columns + 1)
-        if len(values) > limits.columns:
-            _require_width(values, limits)
-            del values[limits.columns :]
-    while values and values[-1] is None:
-        values.pop()
-    return values
+        cells += [_ods_value(cell)] * min(times, limits.columns + 1)
+        if len(cells) > limits.columns:
+            _require_width([text for text, _ in cells], limits)
+            del cells[limits.columns :]
+    while cells and cells[-1][0] is None:
+        cells.pop()
+    return [text for text, _ in cells], [value for _, value in cells]
+
+
+def _ods_value(cell: Any) -> tuple[str | None, Any]:
+    """As text, and with its type."""
+    for name, typed in _ODS_TYPES.items():
+        if text := cell.get(_OFFICE + name):
+            try:
+                return text, typed(text)
+            except ValueError:
+                return text, text
+    text = "\n".join(_said(one) for one in cell.findall(f"{_TEXT}p")) or None
+    return text, text
+
+
+def _ods_number(text: str) -> float | int:
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _ods_date(text: str) -> datetime.datetime:
+    date = datetime.datetime.fromisoformat(text)
+    if date.tzinfo:
+        raise ValueError("cells of other formats have no time zone")
+    return date
+
+
+_ODS_TYPES: dict[str, Callable[[str], Any]] = {
+    "value": _ods_number,
+    "date-value": _ods_date,
+    "boolean-value": lambda text: text == "true",
+}
 
 
 def _said(paragraph: Any) -> str:
-    """Its text; several spaces are an element of their own."""
+    """Its text; several spaces, tabs and breaks of lines are elements of their own."""
     parts = [paragraph.text or ""]
     for one in paragraph:
-        is_space = one.tag == f"{_TEXT}s"
-        parts += [" " * min(int(one.get(f"{_TEXT}c", "1")), 100) if is_space else _said(one), one.tail or ""]
+        if one.tag == f"{_TEXT}s":
+            parts.append(" " * min(int(one.get(f"{_TEXT}c", "1")), 100))
+        else:
+            parts.append({f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}.get(one.tag) or _said(one))
+        parts.append(one.tail or "")
     return "".join(parts)
+
+
+# Written, as OpenDocument 1.3 has it (docs.oasis-open.org/office/OpenDocument/v1.3)
+
+_ODS_MIME = "application/vnd.oasis.opendocument.spreadsheet"
+_NAMESPACES = "".join(
+    f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for name in ("table", "office", "text")
+)
+_MANIFEST = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<manifest:manifest manifest:version="1.3"'
+    ' xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
+    f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{_ODS_MIME}"/>'
+    f'<manifest:file-entry manifest:full-path="{ODS_MEMBER}" manifest:media-type="text/xml"/>'
+    "</manifest:manifest>"
+)
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COLLAPSED = re.compile("\t|^ +| {2,}| +$")  # which a reader takes for one space, or for none
+
+
+class OdsWriter:
+    """An .ods of one sheet, written row by row; texts are texts, whatever they begin with."""
+
+    def __init__(self, path: Path, sheet: str) -> None:
+        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+        self._archive.writestr("mimetype", _ODS_MIME, zipfile.ZIP_STORED)  # first and as it is
+        self._archive.writestr("META-INF/manifest.xml", _MANIFEST)
+        self._content = self._archive.open(ODS_MEMBER, "w", force_zip64=True)
+        self._write(
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f'<office:document-content office:version="1.3"{_NAMESPACES}>'
+            f"<office:body><office:spreadsheet><table:table table:name={quoteattr(sheet)}>"
+        )
+
+    def append(self, cells: Iterable[Any]) -> None:
+        """A row of texts, numbers, dates, truth values, and None."""
+        self._write(f"<table:table-row>{''.join(map(_ods_cell, cells))}</table:table-row>\n")
+
+    def close(self) -> None:
+        self._write("</table:table></office:spreadsheet></office:body></office:document-content>")
+        self._content.close()
+        self._archive.close()
+
+    def _write(self, text: str) -> None:
+        self._content.write(text.encode("utf-8"))
+
+
+def _ods_cell(value: Any) -> str:
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return "<table:table-cell/>"
+    if isinstance(value, bool):
+        typed = f'boolean" office:boolean-value="{str(value).lower()}'
+    elif isinstance(value, (int, float)):
+        typed = f'float" office:value="{value}'
+    elif isinstance(value, datetime.date):
+        typed = f'date" office:date-value="{str(_as_text(value)).replace(" ", "T")}'
+    else:
+        typed = "string"
+    lines = re.split("\r\n|\r|\n", _NOT_IN_XML.sub("", _as_text(value) or ""))
+    text = "".join(f"<text:p>{_COLLAPSED.sub(_kept, escape(line))}</text:p>" for line in lines)
+    return f'<table:table-cell office:value-type="{typed}">{text}</table:table-cell>'
+
+
+def _kept(space: re.Match[str]) -> str:
+    return "<text:tab/>" if space[0] == "\t" else f'<text:s text:c="{len(space[0])}"/>'

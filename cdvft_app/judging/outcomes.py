@@ -12,13 +12,14 @@ from statistics import fmean
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
-from cdvft_app.costs.quantities import Unit, amount
+from cdvft_app.costs.quantities import Unit, amount, counted
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import joined, label
 from cdvft_app.costs.table import cost_table
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.comparison_sets import ComparisonSet, judged
 from cdvft_app.judging.judge import Contestant, Run, band
+from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.sweep_results import SweepRun, setting_key, setting_values
 from cdvft_app.judging.verdict import Verdict
@@ -126,7 +127,7 @@ class Comparison:
         data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
         text = f"{data} with {model.title if model else settings.model}"
         examples = f"{settings.train_examples:,} examples, " if settings.train_examples else ""
-        runs = f"{len(self.outcomes)} run{'s' if len(self.outcomes) > 1 else ''}"
+        runs = counted(len(self.outcomes), "run")
         start = "Recorded: " if first.recorded else ""
         return f"{start}{text} · {examples}{first.steps:,} steps · {runs}"
 
@@ -353,7 +354,7 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
         noun=axis.noun,
         least=axis.least,
         who=joined(texts),
-        settings=verdict_text.counted(len(members), "setting"),
+        settings=counted(len(members), "setting"),
         first=texts[0],
         last=texts[-1],
     )
@@ -440,29 +441,40 @@ class JudgedRace:
             else list(self.comparison_set.between.values())
         )
 
-    @property
-    def advice(self) -> str:
-        """What to take: of those not shown to be behind another, the one that trains the fewest numbers.
-
-        Empty where of no pair it is known how sure their difference is.
-        """
+    @cached_property
+    def _met(self) -> tuple[list[Point], list[Point]]:
+        """Of each method its best setting: those that are not shown to be behind another, and the others."""
         verdicts = self.comparison_set.between.values()
-        met = {label for one in verdicts for label in (one.first, one.second)}  # of each method the best
-        placed = [
-            point for label, point in {one.label: one for one in self.points.values()}.items() if label in met
-        ]
-        if not any(one.low is not None for one in verdicts):
-            return ""
+        met = {label for one in verdicts for label in (one.first, one.second)}
         behind = {one.first for one in verdicts if one.word == "behind"}
         behind |= {one.second for one in verdicts if one.word == "ahead"}
-        left = [point for point in placed if point.label not in behind]
-        if not left:  # each is behind another, in a circle
+        placed = [
+            one for one in {one.label: one for one in self.points.values()}.values() if one.label in met
+        ]
+        return (
+            [point for point in placed if point.label not in behind],
+            [point for point in placed if point.label in behind],
+        )
+
+    @property
+    def advised(self) -> Point | None:
+        """Of those not shown to be behind another the one that trains the fewest numbers.
+
+        None where of no pair it is known how sure their difference is, or where each is behind another.
+        """
+        known = any(one.low is not None for one in self.comparison_set.between.values())
+        return min(self._met[0], key=_numbers, default=None) if known else None
+
+    @property
+    def advice(self) -> str:
+        """What to take, in a sentence; empty where nothing is `advised`."""
+        taken, (left, behind) = self.advised, self._met
+        if taken is None:
             return ""
-        smallest = min(left, key=_numbers)
         return verdict_text.advice(
-            smallest.label,
-            others=[point.label for point in left if point is not smallest],
-            behind=[point.label for point in placed if point.label in behind],
+            taken.label,
+            others=[point.label for point in left if point is not taken],
+            behind=[point.label for point in behind],
         )
 
 
@@ -473,7 +485,8 @@ def _numbers(point: Point) -> float:
 
 
 def judged_race(records: Sequence[RunRecord], answers: Answers) -> JudgedRace | None:
-    """Of the runs of one group; None unless two of its settings have finished."""
+    """Of the runs of one group but those on fewer rows; None unless two of its settings have finished."""
+    records, _ = whole_and_fewer(records)
     by_id = {record.id: record for record in records}
     found = [outcome for record in records if (outcome := from_run(record))]
     return judged_outcomes([replace(one, answers=answers(by_id[one.id])) for one in found])

@@ -1,4 +1,4 @@
-"""The judge's sentences: one table of them, and the nouns that are counted in them."""
+"""The judge's sentences, in one table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
+from cdvft_app.costs.quantities import counted
 from cdvft_app.costs.sentences import joined
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
@@ -52,26 +53,19 @@ SENTENCES = {
     "take enough": "{who} is enough: no method is shown to be better, and it trains the fewest numbers.",
     "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
     "take only": "Take {who}: {behind} {are} behind.",
+    "rows help": "More rows would help: {who} trained on all {rows} is ahead of itself on {two_thirds} by "
+    "{size} ({low} to {high}){than}; of one seed.",
+    "rows help most": "More rows would help most: {who} trained on all {rows} is ahead of itself on "
+    "{two_thirds} by {size} ({low} to {high}), and no method of another by as much; of one seed.",
+    "rows may help": "More rows may help: {who} trained on all {rows} is ahead of itself on {third} by "
+    "{size} ({low} to {high}), and not shown to be ahead of itself on {two_thirds}; of one seed.",
+    "rows hardly help": "More rows would hardly help: {who} trained on {third} of {rows} is as good within "
+    "{margin} ({low} to {high}); of one seed.",
+    "rows not shown": "It is not shown that more rows would help: {who} has {size} {more} trained on all "
+    "{rows} than on {third} ({low} to {high}); of one seed.",
+    "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
     "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
 }
-NOUNS = {
-    "row": "rows",
-    "evaluation row": "evaluation rows",
-    "seed": "seeds",
-    "pair": "pairs",
-    "run": "runs",
-    "more row": "more rows",
-    "more seed": "more seeds",
-    "setting": "settings",
-    "trial": "trials",
-    "validation row": "validation rows",
-    "more": "more",
-}
-
-
-def counted(count: int, noun: str) -> str:
-    """0 rows, 1 row, 1,024 rows."""
-    return f"{count:,} {noun if count == 1 else NOUNS[noun]}"
 
 
 def result(verdict: Verdict) -> str:
@@ -140,6 +134,47 @@ def advice(smallest: str, others: Sequence[str], behind: Sequence[str]) -> str:
     key = ("only" if not others else "left") if behind else "enough"
     are = joined([*behind]) if behind else ""
     return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are="are" if len(behind) > 1 else "is")
+
+
+def more_rows(
+    who: str,
+    counts: Sequence[int],
+    of_third: Verdict,
+    of_two_thirds: Verdict,
+    is_most: bool | None,
+) -> str:
+    """Whether more rows would help.
+
+    Args:
+        who: the method.
+        counts: a third of the rows, two thirds, and all of them.
+        of_third: on all rows against a third of them.
+        of_two_thirds: on all rows against two thirds of them.
+        is_most: whether the last third brings more than any method is ahead of another; None without any.
+    """
+    if of_third.low is None or of_two_thirds.low is None:
+        return SENTENCES["rows unknown"]
+    said, than = of_third, ""
+    if of_two_thirds.word == "ahead":
+        said, key = of_two_thirds, "rows help most" if is_most else "rows help"
+        than = ", less than one method of another" if is_most is False else ""
+    else:
+        key = {"ahead": "rows may help", "as good": "rows hardly help"}.get(of_third.word, "rows not shown")
+    metric = get_metric(said.metric_name)
+    turned = said if said.size >= 0 or key != "rows not shown" else said.turned
+    third, two_thirds, rows = (f"{count:,}" for count in counts)
+    return SENTENCES[key].format(
+        who=who,
+        third=third,
+        two_thirds=two_thirds,
+        rows=rows,
+        than=than,
+        size=metric.format_distance(said.size),
+        more="more" if said.size >= 0 else "less",
+        margin=metric.format_distance(MARGIN).replace("1.0", "1"),
+        low=metric.format_difference(turned.low or 0.0),
+        high=metric.format_difference(turned.high or 0.0),
+    )
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from cdvft_app.data.csv_file import escaped_formula
 from cdvft_app.lessons import sealed
+from cdvft_app.payloads.learn import ClassSeen, ClassStarted, HomeworkProof, SealedGrade, SealedQuestion
 
 FILE = "classes.sqlite"
 LIFETIME = 24 * 3600  # seconds
@@ -114,7 +114,7 @@ class Classes:
             with suppress(ClassError), self._transaction():  # forgets what is too old
                 pass
 
-    def start(self, starter: str) -> dict[str, str]:
+    def start(self, starter: str) -> ClassStarted:
         """A new class's code, which pupils get, and the teacher's key.
 
         Raises:
@@ -152,7 +152,7 @@ class Classes:
             own = self._taught(rows, code, key)
             rows.execute("INSERT OR IGNORE INTO revealed VALUES (?, ?)", (own, self._question(question)))
 
-    def seen(self, code: object, pupil: object = None, key: object = None) -> dict[str, Any]:
+    def seen(self, code: object, pupil: object = None, key: object = None) -> ClassSeen:
         """What is shown now. Votes of a question are told once it is revealed, to the teacher at once."""
         with self._transaction() as rows:
             own, key_hash, address = _found(rows, code)
@@ -185,7 +185,7 @@ class Classes:
                 raise ClassError("This question has been revealed; votes count before.")
             rows.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", (own, name, who, given))
 
-    def draw(self, code: object, pupil: object, kind: object) -> dict[str, Any]:
+    def draw(self, code: object, pupil: object, kind: object) -> SealedQuestion:
         """A question with fresh numbers; its answer stays here."""
         with self._transaction() as rows:
             own, *_ = _found(rows, code)
@@ -205,7 +205,7 @@ class Classes:
             )
             return {"number": str(number), "prompt": made.prompt}
 
-    def answer(self, code: object, pupil: object, number: object, given: object) -> dict[str, Any]:
+    def answer(self, code: object, pupil: object, number: object, given: object) -> SealedGrade:
         """Grade the answer to a drawn question, once; it goes into the table."""
         with self._transaction() as rows:
             own, *_ = _found(rows, code)
@@ -241,7 +241,7 @@ class Classes:
             self._note(rows, own, who, "homework", "", handed, "")
             return str(receipt)
 
-    def check(self, receipt: object) -> dict[str, str]:
+    def check(self, receipt: object) -> HomeworkProof:
         """What a receipt proves, also after the class is forgotten.
 
         Raises:
@@ -253,7 +253,12 @@ class Classes:
             said, when = self._signer.loads(_text(receipt, "receipt", 2 * MAX_STATE), return_timestamp=True)
         except BadData:
             raise ClassError("This receipt was not signed by this server, or was changed since.") from None
-        return {**said, "when": _written(when.timestamp())}
+        return {
+            "class": said["class"],
+            "pupil": said["pupil"],
+            "when": _written(when.timestamp()),
+            "state": said["state"],
+        }
 
     def table(self, code: object, key: object) -> str:
         """All sealed answers and homework as CSV, by the pupils' codes; no cell is taken for a formula."""

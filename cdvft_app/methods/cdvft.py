@@ -12,9 +12,9 @@ from cdvft_app.methods.base import (
     Method,
     common_divisor,
     invalid_setting,
+    setting,
     shape_text,
 )
-from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -52,7 +52,7 @@ class Cdvft(Method):
         hint="The learned change is multiplied by this before it is added.",
     )  # fmt: skip
     init_weights: Literal["zero_output", "zero_circulant", "zero_input"] = setting(
-        "zero_output", symbol="start", title="zero at first",
+        "zero_output", symbol="zero at first", title="zero at first",
         hint="Exactly one factor begins at zero: nothing changes at first, and the others can learn.",
         choices=(
             ("output diagonal", "zero_output"),
@@ -61,8 +61,9 @@ class Cdvft(Method):
         ),
     )  # fmt: skip
     input_diagonal_lr_ratio: float = setting(
-        1.0, symbol="input rate", title="times the learning rate", named="changed", gt=0, le=1000,
-        hint="The input diagonal begins at ones and moves little: above 1 it learns faster than the others.",
+        1.0, symbol="input rate", title="input rate", named="changed", gt=0, le=1000,
+        hint="Of the input diagonal, in learning rates: it begins at ones and moves little, and above 1 it "
+        "learns faster than the others.",
     )  # fmt: skip
 
     def learning_rate_of(self, found: float) -> float:

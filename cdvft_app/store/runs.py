@@ -99,8 +99,9 @@ class RunStore:
         """One group of queued runs, in order. With `process` they skip the queue: it trains them now.
 
         `forecasts` are what was promised of them, in the same order; missing ones are None. With `group_id`
-        they join that group, of which `family` is how many pairs all its runs compare. On a public server
-        their seconds are counted for `visitor`. Nobody but the owner sees those that are `private`.
+        they join that group, behind its others, of which `family` is how many pairs all its runs compare.
+        On a public server their seconds are counted for `visitor`. Nobody but the owner sees those that are
+        `private`.
         """
         shared = {
             "group_id": group_id or secrets.token_hex(16),
@@ -111,6 +112,8 @@ class RunStore:
             "family": compared_pairs(settings, sweep) if family is None else family,
         }
         with self._database.writing() as connection:
+            query = "SELECT coalesce(max(position) + 1, 0) FROM runs WHERE group_id = ?"
+            first = connection.execute(query, (shared["group_id"],)).fetchone()[0]
             made = [
                 _insert(
                     connection,
@@ -121,7 +124,7 @@ class RunStore:
                     shared=shared,
                     process=process,
                 )
-                for position, (one, forecast) in enumerate(zip_longest(settings, forecasts))
+                for position, (one, forecast) in enumerate(zip_longest(settings, forecasts), first)
             ]
         for run in made:
             with suppress(StoreError):  # the run is kept, and whoever trains it makes its folder
@@ -167,10 +170,11 @@ class RunStore:
         own = self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)
         return [*(run.id for run in own), *shipped][:limit]
 
-    def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
-        """The latest runs first; with `token`, its owner's only."""
+    def history(self, limit: int | None = 100, token: str | None = None) -> list[RunRecord]:
+        """The latest runs first, or all with None; with `token`, its owner's only."""
         mine, values = queue.conditions(token and owners.token_hash(token), None)
-        return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
+        most = -1 if limit is None else max(limit, 0)  # to SQLite -1 is no limit
+        return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, most)
 
     def finished(self, limit: int = 100) -> list[RunRecord]:
         """The runs that ended as they should, the latest first."""

@@ -113,10 +113,12 @@ class RunQueue:
         program: bool = False,
         private: bool = False,
         visitor: str | None = None,
+        joined: RunRecord | None = None,
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order.
 
-        Nobody but the owner sees those that are `private`, as all on uploaded datasets are.
+        Nobody but the owner sees those that are `private`, as all on uploaded datasets are. They are a group
+        of their own, or join that of another run, its name with it.
 
         Raises:
             QueueFull, OverBudget: with a sentence.
@@ -128,7 +130,15 @@ class RunQueue:
             self._check_room(len(settings), token, sweep, visitor, program)
             self.budget.require(visitor, sum(map(_whole_seconds, forecasts)))
             made = self._store.create(
-                settings, token, name, forecasts=forecasts, sweep=sweep, private=private, visitor=visitor
+                settings,
+                token,
+                joined.name if joined else name,
+                forecasts=forecasts,
+                sweep=sweep,
+                private=private or bool(joined and joined.private),
+                visitor=visitor,
+                group_id=joined and joined.group_id,
+                family=joined and joined.family,
             )
             ids = [run.id for run in made]
             self._of_programs.update(ids if program else ())

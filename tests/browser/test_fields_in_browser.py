@@ -59,12 +59,12 @@ def test_what_is_chosen_from_a_list_ends_before_the_arrow(visit: Visit, tab: str
 def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
     page = visit()
     for name, value, sentence in (
-        ("m", "1", "m, diagonal vectors: got 1; it must be 2 or more."),
-        ("m", "2.5", "m, diagonal vectors: got 2.5;"),
+        ("m", "1", "Diagonal vectors (m): got 1; it must be 2 or more."),
+        ("m", "2.5", "Diagonal vectors (m): got 2.5;"),
         (
             "block_size",
             "9999",
-            "p, block size: got 9999; attention.self.query is 384 x 384, so it can be at most 384.",
+            "Block size (p): got 9999; attention.self.query is 384 x 384, so it can be at most 384.",
         ),
     ):
         field = setting(page, name)

@@ -118,7 +118,9 @@ def test_only_the_owner_stops_it(visit: Visit, hold: Hold) -> None:
 def test_what_cannot_be_is_said_beside_the_button(visit: Visit) -> None:
     page = compare(visit)
     fill(page, m="1, 2")
-    expect(page.locator("#sweep-promise")).to_contain_text("m, diagonal vectors: got 1; it must be 2 or more")
+    expect(page.locator("#sweep-promise")).to_contain_text(
+        "Diagonal vectors (m): got 1; it must be 2 or more"
+    )
     expect(page.get_by_role("button", name="Start the sweep")).to_be_disabled()
     page.locator("#sweep-m input").fill("2")
     expect(page.get_by_role("button", name="Start the sweep")).to_be_enabled()

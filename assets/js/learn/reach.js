@@ -59,7 +59,7 @@ export function mount({ element, props }) {
     label: "Error against m",
     height: 220,
     axes: {
-      x: { title: "m, diagonal vectors", low: 1, high: 8 },
+      x: { title: "diagonal vectors (m)", low: 1, high: 8 },
       y: { title: "relative error, %", low: 0, high: 100 },
     },
   });

@@ -34,7 +34,9 @@ const WIDE =
  * @param {string[]} verdict
  */
 export function outcome(runs, verdict) {
+  const rows = runs[0]?.settings?.train_examples;
   const scores = runs
+    .filter((run) => run.settings?.train_examples === rows) // and not those that ask whether more would help
     .filter(
       (run) => run.state === "finished" && !run.overlay && run.method !== "head" && isShare(run.metric_name),
     )

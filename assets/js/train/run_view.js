@@ -4,7 +4,7 @@ import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
 import { drawn } from "../shared/part.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { asked, keep, linkTo } from "../shared/router.js";
 import { Judged } from "./judged.js";
 import { Notice } from "./notice.js";
@@ -16,27 +16,33 @@ import { RunChart } from "./run_chart.js";
 import { isActive, isFinal, progress, RunModel, shownRace, statusText, titleOfAll } from "./run_model.js";
 import { Scoreboard } from "./scoreboard.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { RaceVerdict, RunsPoll, RunView, RunViewFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+/** @import { RunView, RunViewFixed, Servers } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 /** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
-const UNASKED = { last: "The last race here", best: "The best race here", waiting: "" };
+const UNASKED = { last: "The last race here", best: "The best race here on its data", waiting: "" };
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
+/** @param {Run} run */
+const hasFinished = (run) => run.state === "finished";
 /** @param {Run} run */
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
 /**
- * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[]}, RaceVerdict>}>} part
+ * @param {Part<RunView, RunViewFixed, Servers["train/run_view"]>} part
  */
 export function mount({ element, props, server, trigger, life }) {
   const title = h("h2", {});
   const reuse = textButton("Use these settings", () => trigger("use_settings"), {
     hidden: true,
     title: "Fill the settings on the left with those of this race",
+  });
+  const rows = textButton("Would more rows help?", () => trigger("ask_for_rows", {}), {
+    hidden: true,
+    title: "Train what is advised twice more, on a third and on two thirds of its rows, and compare",
   });
   const use = h(
     "a",
@@ -69,7 +75,7 @@ export function mount({ element, props, server, trigger, life }) {
   const lost = h(
     "p",
     { class: "notice", role: "status", hidden: true },
-    "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
+    `${AWAY} A run that trains there goes on without this page, unless the server itself has stopped. `,
     textButton("Reload the page", () => location.reload()),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
@@ -81,7 +87,7 @@ export function mount({ element, props, server, trigger, life }) {
   const reproduce = new Reproduce(() => trigger("use_settings"));
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, use, reuse),
+    h("div", { class: "run-head" }, title, use, rows, reuse),
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
@@ -172,6 +178,8 @@ export function mount({ element, props, server, trigger, life }) {
     status.title = recorded ? `Recorded ${recorded}` : "";
     reuse.hidden = !first || Boolean(recorded);
     use.hidden = !race.some(keepsWeights) || !race.every(isFinal);
+    const fewer = race.some((run) => run.settings.train_examples !== first.settings.train_examples);
+    rows.hidden = !first || Boolean(recorded) || fewer || !race.every(isFinal) || !race.some(hasFinished);
     use.href = linkTo({ tab: "use", run: race.map((run) => run.id) });
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     bar.set(

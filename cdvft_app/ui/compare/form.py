@@ -50,7 +50,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
         name: (one.title, one.hint if name in ("match", "convention") else None)
         for name, one in words(CostRequest).items()
     },
-    **{name: (OWN[name].long, _hint(name)) for name in SIZES},
+    **{name: (OWN[name].label, _hint(name)) for name in SIZES},
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}
 MATCHES = [

@@ -13,7 +13,10 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
-from cdvft_app.payloads.shared import Done
+from cdvft_app.judging import row_scores
+from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
+from cdvft_app.judging.outcomes import judged_race
+from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.shapes.hub_models import describe_chosen_model
@@ -106,6 +109,33 @@ def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[st
         return [], with_titles(str(error))
 
 
+def ask_for_rows(app: AppState, ids: Sequence[str], token: str) -> tuple[list[str], str | None]:
+    """Queue the runs that say whether more rows would help: of the method that the judge advises, else of
+    the first that finished. The ids of the whole race, or none and why not."""
+    first = next(iter(_known(app.store, ids)), None)
+    try:
+        if first is None:
+            raise InvalidChoice("There is no race to ask this of.")
+        app.store.require_owner(first.id, token)
+        whole, fewer = whole_and_fewer(app.store.group(first.group_id))
+        judged = judged_race(whole, lambda run: row_scores.of_run(app.store, run.id, run.metric_name or ""))
+        advised = judged and judged.advised and judged.advised.outcomes[0].id
+        finished = [run for run in whole if run.state == "finished"]
+        run = next((run for run in finished if run.id == advised), next(iter(finished), whole[0]))
+        wanted = [one for one in on_fewer_rows(run) if not is_there(one, fewer)]
+        if wanted:
+            plans = [catalog.resolve(one) for one in wanted]
+            require_own(app.store, run.settings.data, token)
+            require_in_reach([plans[0].model, plans[0].dataset])
+            app.queue.submit(
+                [plan.settings for plan in plans], token, forecasts=forecasts_of(app, plans),
+                visitor=visitor(), joined=first,
+            )  # fmt: skip
+        return [one.id for one in app.store.group(first.group_id)], None
+    except (InvalidChoice, QueueFull, StoreError) as error:
+        return [], with_titles(str(error))
+
+
 def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Stop those of the shown runs that wait or train; None, or why it was refused."""
     # From the last to the first: else the worker would take the next one while its turn comes.
@@ -141,14 +171,13 @@ def runs_of_group(app: AppState, group_id: object) -> list[RunRecord]:
 
 def act_on_group(
     app: AppState,
-    request: object,
+    request: GroupRequest,
     choose: Callable[[list[RunRecord]], Iterable[RunRecord]],
     act: Callable[[str, str], None],
 ) -> Done:
-    """Act on those runs of the request's {"group", "token"} that are chosen of its runs."""
-    asked = request if isinstance(request, dict) else {}
-    token, runs = asked.get("token"), runs_of_group(app, asked.get("group"))
-    if not runs or not isinstance(token, str):
+    """Act on those runs of the request's group that are chosen of its runs."""
+    token, runs = request.get("token"), runs_of_group(app, request["group"])
+    if not runs or token is None:
         return {
             "error": "There is no such sweep or search, or the request carries no token; reload the page."
         }

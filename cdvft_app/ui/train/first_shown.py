@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
+from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.payloads.train import RunView
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train.run_view import MAX_RUNS, shown, shown_recorded
 
-LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
+LOOKED_THROUGH = 50  # races, the latest, for one to show to who has run none
 NOT_KEPT = "The address names a run that is not kept here; it may have been deleted. This is another one."
 
 
 def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
-    """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
+    """The runs in the address; else the visitor's last race, one that others ran, or a recorded one."""
     runs = [run_id for run_id in run_ids.split(",")[:MAX_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
@@ -40,9 +42,23 @@ def _default_view(app: AppState, token: str) -> RunView:
 
 
 def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:
-    """Of the races that finished the one with the most methods, among those the best score; the latest first.
+    """Of the races that finished the latest of those with the most methods, or a better one on its data.
 
-    Empty where none finished.
+    Scores of other data, or of another metric, are not compared with its own. Empty where none finished.
     """
-    whole = [race for race in races if all(run.state == "finished" for run in race)]
-    return max(whole, key=lambda race: (len(race), max(run.metric or 0.0 for run in race)), default=())
+    whole = [race for race in races if race and all(run.state == "finished" for run in race)]
+    latest = max(whole, key=_methods, default=())
+    alike = [race for race in whole if _methods(race) == _methods(latest)]
+    alike = [race for race in alike if _scored_on(race) == _scored_on(latest)]
+    return max(alike, key=lambda race: max(run.metric or 0.0 for run in race), default=())
+
+
+def _methods(race: Sequence[RunRecord]) -> int:
+    return len(whole_and_fewer(race)[0])
+
+
+def _scored_on(race: Sequence[RunRecord]) -> tuple[object, ...]:
+    """Data and metric of its scores."""
+    settings = race[0].settings
+    dataset = settings.data or [getattr(settings, name) for name in ("dataset", *HUB_DATASET_FIELDS)]
+    return dataset, settings.evaluation_examples, {run.metric_name for run in race}

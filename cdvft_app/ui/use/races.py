@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cdvft_app.catalog.sources import to_fetch
+from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.results.answering import MAX_RUNS
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store.records import RunRecord, StoreError
@@ -19,9 +20,12 @@ def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
 
 
 def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
-    """Those of a race's runs that keep what they learned, at most as many as are asked at once."""
+    """Those of a race's runs that keep what they learned, at most as many as are asked at once.
+
+    Without those that were trained on fewer rows, to see whether more would help.
+    """
     found = []
-    for record in records:
+    for record in whole_and_fewer(records)[0]:
         try:
             found.append(find(store, record.id))
         except (ResultsError, StoreError):

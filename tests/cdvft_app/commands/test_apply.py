@@ -236,3 +236,18 @@ def test_the_interval_is_the_judges(home, text_plan):
     assert found.interval == band(Contestant("", (Run(0, 0.75, 100, rows),)), "accuracy")
     assert "75.0" in found.sentence and "over 100 rows with a label; 25 are wrong" in found.sentence
     assert applying.score_of(run, ("negative", "positive"), [Answer("positive", 0.5)]) is None
+
+
+def test_more_rows_are_asked_for_in_a_terminal_and_trained_once(command, train, tmp_path):
+    run_id = train(films(tmp_path / "films.csv", 120))
+    code, output, errors = command("more-rows", run_id, "--json")
+    assert code == FINISHED, errors
+    found = json.loads(output.splitlines()[-1])
+    assert [*map(int, found["scores"])] == [32, 64, 96]
+    (said,) = found["sentences"]
+    assert "more rows" in said.lower() and said.endswith("of one seed.")
+    code, output, errors = command("more-rows", run_id)
+    assert code == FINISHED and "rows: finished" not in errors, "they are there already"
+    assert output.splitlines()[-1] == said and output.startswith("32 rows: accuracy ")
+    code, _, errors = command("more-rows", "0123456789")
+    assert code == FAILED and "0123456789" in errors

@@ -12,6 +12,7 @@ from cdvft_app.data.language import language_of
 from cdvft_app.settings import RunSettings
 
 ENGLISH = "The delivery of my order {} was late and nobody answered."
+FRENCH = "La livraison de ma commande {} est arrivée en retard, personne ne répond."
 GERMAN = "Die Lieferung meiner Bestellung {} kam viel zu spät und niemand hat geantwortet."
 
 
@@ -27,7 +28,7 @@ def inspected(tmp_path, text):
     [
         (ENGLISH, "en"),
         (GERMAN, "de"),
-        ("La livraison de ma commande {} est arrivée en retard, personne ne répond.", "fr"),
+        (FRENCH, "fr"),
         ("De levering van mijn bestelling {} was te laat en niemand antwoordde.", "nl"),
         ("Доставка моего заказа {} опоздала, и никто не ответил на письмо.", "ru"),
         ("Short {}", None),
@@ -37,9 +38,24 @@ def test_the_language_most_texts_are_in_is_known(text, language):
     assert language_of(text.format(number) for number in range(20)) == language
 
 
-def test_texts_that_do_not_agree_have_no_language():
-    assert language_of([ENGLISH, GERMAN] * 20) is None
-    assert language_of([ENGLISH] * 3) is None  # too few
+def test_texts_in_several_languages_are_said_to_be():
+    assert language_of([ENGLISH, GERMAN] * 20) == "mul"
+    assert language_of([ENGLISH] * 700 + [GERMAN] * 300) == "mul"  # sorted by language
+    assert language_of([ENGLISH] * 19 + [GERMAN]) == "en"  # one in twenty makes no mixture
+    assert language_of([ENGLISH, GERMAN, FRENCH] * 10) == "mul"
+
+
+def test_too_few_texts_have_no_language():
+    assert language_of([ENGLISH] * 3) is None
+
+
+def test_a_model_of_many_languages_is_chosen_where_texts_are_in_several(tmp_path):
+    lines = [f'"{(ENGLISH, GERMAN)[n % 3 == 0].format(n)}",{("bad", "good")[n % 2]}' for n in range(40)]
+    path = tmp_path / "mails.csv"
+    path.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    found = inspect(import_file(path), "mails")
+    assert any(one.startswith("The texts are in several languages. MiniLM") for one in found.notes)
+    assert as_dict(found)["model"] == "e5_small"
 
 
 def test_the_language_is_named_and_the_model_that_reads_it_is_chosen(tmp_path):

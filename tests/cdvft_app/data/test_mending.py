@@ -106,6 +106,30 @@ def test_commas_of_numbers_are_mended_by_a_step(tmp_path):
     assert (found.task, found.problem, found.data.train_rows) == ("regression", None, 48)
 
 
+def test_the_few_values_that_are_no_numbers_are_named_with_what_mends_them(tmp_path):
+    prices = [f'"{place},5"' for place in range(58)] + ["on request", "sold"]
+    rows = [f"{place + 1} rooms in town {place},{price}" for place, price in enumerate(prices)]
+    path = tmp_path / "flats.csv"
+    path.write_text("\n".join(["description,price", *rows]))
+    found = inspect(import_file(path), "flats")
+    assert found.roles.label == "price" and found.data is None
+    assert "holds numbers, but for “on request”, “sold”" in found.problem
+    assert steps_of(found) == {"drop:on request", "drop:sold"}
+    found = inspect(import_file(path), "flats", clean=("drop:on request", "drop:sold"))
+    assert steps_of(found) == {"decimal-point"}
+    steps = ("drop:on request", "drop:sold", "decimal-point")
+    found = inspect(import_file(path), "flats", clean=steps)
+    assert (found.task, found.problem) == ("regression", None)
+
+
+def test_an_amount_is_asked_for_beside_a_class_without_a_name_of_one(tmp_path):
+    rows = [f"{place % 6} rooms,a flat in town {place} with a view,{place}.5" for place in range(60)]
+    path = tmp_path / "flats.csv"
+    path.write_text("\n".join(["kind of flat,description,price_eur", *rows]))
+    found = inspect(import_file(path), "flats")
+    assert "“kind of flat” and “price_eur” are as likely the label" in found.problem
+
+
 def test_a_step_that_is_none_is_refused():
     with pytest.raises(DataRefused, match=r"There is no step “mend”.*merge-case"):
         read_steps(["mend"])

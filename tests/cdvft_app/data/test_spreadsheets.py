@@ -90,6 +90,60 @@ def test_an_open_document_is_read_with_what_is_repeated(tmp_path):
     assert values(found) == [("one  two", "1.5"), ("again", "1.5"), ("again", "1.5"), ("last", "1.5")]
 
 
+NOTES = (["Export of the survey", None], ["Do not edit", None], ["Author", "Bob"])
+TABLE = (["text", "label"], *([f"text {n}", "ab"[n % 2]] for n in range(20)))
+
+
+def workbook(path, **sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for one in rows:
+            sheet.append(one)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sheets", "read"),
+    [
+        ({"Notes": NOTES, "Rows": TABLE, "Older": TABLE}, "Rows"),
+        ({"Rows": TABLE, "Notes": NOTES}, "Rows"),
+        ({"Title": NOTES[:2], "Few": TABLE[:4]}, "Few"),  # to be answered
+        ({"Texts": [["text"], ["a"], ["b"]], "Empty": []}, "Texts"),
+    ],
+)
+def test_the_sheet_that_holds_a_table_is_read(tmp_path, sheets, read):
+    found = import_file(workbook(tmp_path / "a.xlsx", **sheets))
+    assert found.notes[0].startswith(f"The sheet “{read}” is read")
+    assert found.rows == len(sheets[read]) - 1
+
+
+def test_of_an_open_document_too(tmp_path):
+    path = tmp_path / "a.ods"
+    sheets = [
+        f'<table:table table:name="{name}">{"".join(row(*map(text, one)) for one in rows)}</table:table>'
+        for name, rows in (("Notes", [["a note"], ["another"]]), ("Rows", TABLE))
+    ]
+    whole = ODS.format(doctype="", rows="").replace(
+        '<table:table table:name="Rows"></table:table>', "".join(sheets)
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("content.xml", whole)
+    found = import_file(path)
+    assert (found.rows, found.columns) == (20, ("text", "label"))
+
+
+def test_a_name_above_several_columns_names_them_all(tmp_path):
+    """A merged cell has its text in the first of its columns."""
+    rows = [["Survey 2025", *[None] * 3], ["Customer", None, "Answer", None]]
+    rows += [[n, "North", f"text {n}", "ab"[n % 2]] for n in range(20)]
+    found = import_file(workbook(tmp_path / "a.xlsx", Rows=rows))
+    assert found.columns == ("Customer", "Customer 2", "Answer", "Answer 4")
+    assert found.rows == 20
+
+
 def test_a_large_sheet_is_read_to_its_end(tmp_path):
     rows = [row(text(f"text {n}"), text(n % 2)) for n in range(500)]
     assert import_file(ods(tmp_path / "a.ods", row(text("text"), text("label")), *rows)).rows == 500

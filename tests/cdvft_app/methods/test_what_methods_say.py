@@ -44,9 +44,9 @@ def test_a_setting_knows_the_kind_of_its_values(kind, name, values):
 @pytest.mark.parametrize(
     ("kind", "name", "flat", "label"),
     [
-        (Lora, "r", "lora_r", "LoRA r, rank"),
-        (C3A, "block_size", "c3a_block_size", "C3A b, block size"),
-        (Cdvft, "m", "m", "m, diagonal vectors"),
+        (Lora, "r", "lora_r", "LoRA rank (r)"),
+        (C3A, "block_size", "c3a_block_size", "C3A block size (b)"),
+        (Cdvft, "m", "m", "Diagonal vectors (m)"),
         (FourierFT, "scaling", "fourierft_scaling", "FourierFT scaling"),  # its symbol is its title
     ],
 )
@@ -61,7 +61,7 @@ def test_a_setting_beside_those_of_all_methods(kind, name, flat, label):
         (FourierFT, "n", 20_000, "n = 20,000"),
         (Cdvft, "alpha", 0.5, "α = 0.5"),
         (Cdvft, "block_size", None, "p = each layer's default"),
-        (Cdvft, "init_weights", "zero_circulant", "start = circulant"),
+        (Cdvft, "init_weights", "zero_circulant", "zero at first = circulant"),
     ],
 )
 def test_a_value_in_words(kind, name, value, text):
@@ -183,4 +183,4 @@ def test_labels_of_a_race_name_each_setting_that_differs_within_a_method():
 def test_what_was_changed_from_the_start():
     assert Cdvft().changed() == [] and C3A().changed() == []
     changed = Cdvft(m=3, alpha=0.5, init_weights="zero_circulant", learning_rate=0.1).changed()
-    assert list(map(plain, changed)) == ["m = 3", "α = 0.5", "start = circulant"]
+    assert list(map(plain, changed)) == ["m = 3", "α = 0.5", "zero at first = circulant"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from cdvft_app.events import Started
+from cdvft_app.store import rows
 from cdvft_app.store.records import RunFacts, is_row
 
 FACTS = {"id": "a" * 32, "group_id": "b" * 32, "name": "Sentiment", "settings": "{}", "method": "cdvft",
@@ -64,6 +67,13 @@ def test_what_a_later_version_says_beside_it_is_left_out() -> None:
 )
 def test_a_row_says_what_its_kind_has_to(kind: str, step: object, data: object, expected: bool) -> None:
     assert is_row(kind, step, json.dumps(data)) is expected
+
+
+def test_a_row_of_an_earlier_version_is_read_without_what_is_no_longer_told(tmp_path: Path) -> None:
+    told = {"total_steps": 4, "trainable_parameters": 10, "head_parameters": 5, "base_parameters": 100,
+            "device": "CPU", "precision": "float32", "train_examples": 8, "evaluation_examples": 8,
+            "metric_name": "accuracy"}  # fmt: skip
+    assert rows.event("started", told | {"higher_is_better": True}, tmp_path) == Started(**told)
 
 
 def test_the_counts_of_a_started_run_have_bounds() -> None:

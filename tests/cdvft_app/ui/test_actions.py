@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cdvft_app import prediction
 from cdvft_app.catalog import hub, libraries
-from cdvft_app.prediction import predicting
+from cdvft_app.events import Done, Started
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.replication import SECRET
 from cdvft_app.ui.shared import actions, form
@@ -35,10 +36,40 @@ def test_start_keeps_what_was_promised(app: AppState) -> None:
     assert [made and made["trainable_parameters"]["value"] for made in promised] == [13_824, 73_728]
 
 
+def finish(app: AppState, run_id: str, score: float) -> None:
+    app.store.set_state(run_id, "preparing")
+    folder = app.store.folder(run_id)
+    for event in (
+        Started(64, 13_824, 770, 22_000_000, "cpu", "fp32", 2048, 1024, "accuracy"),
+        Done("finished", 64, 0.2, "accuracy", score, 0.6, 64.0, 1000, None, folder / "adapter"),
+    ):
+        app.store.append(run_id, event)
+
+
+def test_the_runs_that_say_whether_more_rows_would_help_join_the_race_once(app: AppState) -> None:
+    ids = started(app)
+    assert actions.ask_for_rows(app, [], "mine") == ([], "There is no race to ask this of.")
+    assert "has finished" in (actions.ask_for_rows(app, ids, "mine")[1] or "")
+    for run_id, score in zip(ids, (0.70, 0.90), strict=True):
+        finish(app, run_id, score)
+    assert actions.ask_for_rows(app, ids, "another")[0] == []
+    asked, refused = actions.ask_for_rows(app, ids, "mine")
+    assert refused is None and asked[:2] == ids and len(asked) == 4
+    runs = [app.store.get(run_id) for run_id in asked[2:]]
+    first = app.store.get(ids[0])
+    assert first
+    assert [run and run.settings.train_examples for run in runs] == [682, 1365]
+    assert {run and run.method for run in runs} == {"lora"}, "CDVFT is behind: LoRA is advised"
+    assert {(run.group_id, run.name, run.state) for run in runs if run} == {
+        (first.group_id, first.name, "queued")
+    }
+    assert actions.ask_for_rows(app, ids, "mine") == (asked, None), "they are asked for once"
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"m": "1"}, "m, diagonal vectors: got 1"),
+        ({"m": "1"}, "Diagonal vectors (m): got 1"),
         ({"recipe": "gone"}, "There is no recipe 'gone'"),
         ({"block_size": "999"}, "at most 384"),
     ],
@@ -51,8 +82,8 @@ def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], se
 
 
 def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 2 * 10**9)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 2 * 10**9)
     ids, refused = actions.start(app, VALUES | {"batch_size": "512"}, "mine")
     assert ids == [] and app.store.history() == []
     assert refused and refused.startswith("Batch size: got 512") and "this machine has 2 GB" in refused
@@ -61,8 +92,8 @@ def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch:
 def test_resume_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = started(app)
     assert actions.stop(app, ids, "mine") is None
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 10**8)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 10**8)
     refused = actions.resume(app, ids, "mine")
     assert refused and refused.startswith("Batch size: got 32") and "this machine has 0.1 GB" in refused
     assert {app.store.state(run_id) for run_id in ids} == {"stopped"}

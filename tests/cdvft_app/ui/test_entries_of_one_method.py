@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import run_events
 
 from cdvft_app import catalog
-from cdvft_app.events import Done, Started
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.ui.compare import finished_races
-from cdvft_app.ui.server import operate
+from cdvft_app.ui.header import operate
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.train import job
@@ -36,8 +36,8 @@ def ended(app, state="finished", *, sweep=False):
         folder = app.store.make_folder(run.id) / "adapter"
         folder.mkdir()
         (folder / "adapter_model.safetensors").write_bytes(b"")
-        app.store.append(run.id, Started(9, 9, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
-        app.store.append(run.id, Done(state, 4, 39.0, "accuracy", 0.75, 0.6, 64.0, 10, None, folder))
+        app.store.append(run.id, run_events.started(9, evaluation_examples=32))
+        app.store.append(run.id, run_events.done(4, folder, state=state, seconds=39.0))
     return made
 
 
@@ -87,10 +87,10 @@ def test_in_the_names_of_repositories():
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ({"lora_r": "8, 8.0"}, "LoRA r, rank: got 8, 8.0; "),
-        ({"lora_r": "2, 4, 2", "learning_rate.lora": "1, 2, 1"}, "LoRA r, rank: got 2, 4, 2; "),
+        ({"lora_r": "8, 8.0"}, "LoRA rank (r): got 8, 8.0; "),
+        ({"lora_r": "2, 4, 2", "learning_rate.lora": "1, 2, 1"}, "LoRA rank (r): got 2, 4, 2; "),
         ({"learning_rate.lora": "0.1,0.1"}, "Learning rate of LoRA: got 0.1,0.1; "),
-        ({"methods": ["cdvft"], "m": "2, 2"}, "m, diagonal vectors: got 2, 2; "),
+        ({"methods": ["cdvft"], "m": "2, 2"}, "Diagonal vectors (m): got 2, 2; "),
     ],
 )
 def test_the_same_value_twice_is_refused_in_the_words_of_the_page(typed: dict, told: str) -> None:

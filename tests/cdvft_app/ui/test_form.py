@@ -14,7 +14,7 @@ from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import labels
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.compare import form as compare_form
-from cdvft_app.ui.compare import sweep_form
+from cdvft_app.ui.compare import sweep
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.controls import choices, placeholder, targets
 
@@ -97,10 +97,10 @@ def test_prompts_of_ones_own_are_still_learned_from_after_a_reload() -> None:
         ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number from 1 to 100,000."),
         (
             {"m": "1", "warmup_ratio": "3"},
-            "Warm-up: got 3; it must be 0.5 or less. m, diagonal vectors: got 1;",
+            "Warm-up: got 3; it must be 0.5 or less. Diagonal vectors (m): got 1;",
         ),
         ({"learning_rate.cdvft": "-1"}, "Learning rate of CDVFT: got -1;"),
-        ({"block_size": "5000"}, "p, block size: got 5000; attention.self.query is 384 x 384"),
+        ({"block_size": "5000"}, "Block size (p): got 5000; attention.self.query is 384 x 384"),
     ],
 )
 def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any], sentence: str) -> None:
@@ -112,10 +112,10 @@ def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"lora_r": "0"}, "r, rank: got 0; it must be 1 or more."),
+        ({"lora_r": "0"}, "Rank (r): got 0; it must be 1 or more."),
         ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number from 1 to 65,536."),
-        ({"block_size": "769"}, "p, block size: got 769; encoder.layer.0.attention.self.query is 768 x 768"),
-        ({"c3a_block_size": "5"}, "b, block size: got 5; it must divide the sizes of all layers, and so 768"),
+        ({"block_size": "769"}, "Block size (p): got 769; encoder.layer.0.attention.self.query is 768 x 768"),
+        ({"c3a_block_size": "5"}, "Block size (b): got 5; it must divide the sizes of all layers, and so"),
         ({"targets": ["nope"]}, "Layers: FacebookAI/roberta-base has no linear layer 'nope'."),
         ({"methods": []}, "Methods: got []; give at least 1."),
     ],
@@ -133,7 +133,7 @@ def test_a_refused_comparison_names_the_fields_as_the_page_labels_them(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"m": "1, 2"}, "m, diagonal vectors: got 1;"),
+        ({"m": "1, 2"}, "Diagonal vectors (m): got 1;"),
         ({"epochs": "0"}, "Epochs: got 0;"),
         ({"learning_rates": "-1"}, "Learning rate, times its own: got -1;"),
         ({"seeds": "x"}, "Seeds: got 'x';"),
@@ -143,8 +143,8 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
     typed: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidChoice) as refused:
-        sweep_form.request(sweep_form.START | typed).runs()
-    assert form.with_titles(str(refused.value), sweep_form.LABELS).startswith(sentence)
+        sweep.sweep_request(sweep.START | typed).runs()
+    assert form.with_titles(str(refused.value), sweep.LABELS).startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
             "images are for images; choose one of Handwritten digits (MNIST); Tiny handwritten digits; ",
         ),
         ({"target_modules": ["nope"]}, "MiniLM (6 layers) has no linear layer 'nope'. It has attention.self"),
-        ({"methods": ["lora"], "lora_r": "500"}, "LoRA r, rank: got 500; attention.self.query is 384 x 384"),
+        ({"methods": ["lora"], "lora_r": "500"}, "LoRA rank (r): got 500; attention.self.query is 384 x 384"),
     ],
 )
 def test_a_refusal_calls_things_by_their_titles(typed: dict[str, Any], sentence: str) -> None:

@@ -68,4 +68,4 @@ def test_results_are_kept_as_they_come(app, monkeypatch):
 
 def test_what_cannot_be_is_refused_before_anything_starts(app):
     *_, last = measured(app, WaitingLine(), {**VALUES, "lora_r": 0})
-    assert last["state"] == "failed" and last["text"].startswith("r, rank: got 0")
+    assert last["state"] == "failed" and last["text"].startswith("Rank (r): got 0")

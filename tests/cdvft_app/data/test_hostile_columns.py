@@ -1,0 +1,106 @@
+"""Columns of any name are read, divided and mended: none is taken for SQL, or for another column."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import made
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cdvft_app.catalog.dataset_readers import read_uploaded
+from cdvft_app.data.imported_table import import_file
+from cdvft_app.data.inspect import inspect
+from cdvft_app.data.source import DataRefused
+
+NAMES = (
+    'a "quoted" one',
+    "it's",
+    "$labels",
+    "r",
+    "h",
+    "select",
+    "x; DROP TABLE r --",
+    "%s {text} \\",
+    "Größe (in €)",
+    "1",
+    "a.b",
+    "[a, b]",
+)
+STEPS = ("drop-repeats", "merge-case", "keep-majority", "hide-labels", "strip-html")
+
+
+def written(tmp_path, kind, columns):
+    """A file with these columns, (name, values)."""
+    names, values = zip(*columns, strict=True)
+    path = tmp_path / f"rows.{kind}"
+    if kind == "csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([names, *zip(*values, strict=True)])
+    elif kind == "jsonl":
+        rows = (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pq.write_table(pa.table([list(one) for one in values], names=list(names)), path)
+    return path
+
+
+def learned(path, text, label):
+    """(text, label) of all rows that are learned from or evaluated on, mended."""
+    found = inspect(import_file(path), "rows", inputs=[text], label=label, clean=STEPS)
+    assert found.problem is None, found.problem
+    splits = read_uploaded(found.data)
+    rows = []
+    for split in (splits.train, splits.evaluation):
+        places = range(len(split.labels))
+        texts = split.select(pa.array(places).to_numpy())
+        rows += [(text, splits.labels[label]) for text, label in zip(texts, split.labels, strict=True)]
+    return sorted(rows)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_column_of_any_name_is_read(tmp_path, kind, name):
+    rows = made.sentences(40)
+    texts, labels = zip(*rows, strict=True)
+    as_text = written(tmp_path, kind, [(name, texts), ("label", labels)])
+    assert learned(as_text, name, "label") == sorted(rows)
+    as_label = written(tmp_path, kind, [("text", texts), (name, labels)])
+    assert learned(as_label, "text", name) == sorted(rows)
+
+
+def test_a_column_that_is_not_used_may_have_any_name(tmp_path):
+    """Also one that queries have for what they compute."""
+    rows = made.sentences(40)
+    texts, labels = zip(*rows, strict=True)
+    others = [(name, ["same"] * 40) for name in "abhlortvy"]
+    path = written(tmp_path, "csv", [("text", texts), ("label", labels), *others])
+    assert learned(path, "text", "label") == sorted(rows)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_names_that_differ_in_capitals_are_two_columns(tmp_path, kind):
+    """To SQL they are one: the second would be read as the first."""
+    rows = made.sentences(40)
+    texts, labels = zip(*rows, strict=True)
+    path = written(tmp_path, kind, [("Text", ["not this one"] * 40), ("text", texts), ("label", labels)])
+    assert import_file(path).columns == ("Text", "text 2", "label")
+    assert learned(path, "text 2", "label") == sorted(rows)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_column_without_a_name_and_one_named_as_the_rows_number_is(tmp_path, kind):
+    rows = made.sentences(40)
+    texts, labels = zip(*rows, strict=True)
+    path = written(tmp_path, kind, [("", texts), ("__row__", labels), ("column 1", labels)])
+    assert import_file(path).columns == ("column 1", "__row__ 2", "column 1 3")
+    assert learned(path, "column 1", "__row__ 2") == sorted(rows)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
+    with pytest.raises(DataRefused, match="Several of its columns are named “text”"):
+        import_file(path)

@@ -1,0 +1,161 @@
+"""Whether more rows would help: which runs are asked for, and what the judge says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cdvft_app.events import Done, Started
+from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
+from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.store import predictions
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.train.run_view import verdict
+
+ROWS = 1000  # that are evaluated on
+TRAINED = 900
+STEPS = 57
+
+
+def settings(method: str, **more: object) -> RunSettings:
+    given = {
+        "recipe": "mnist",
+        "model": "vit",
+        "dataset": "mnist",
+        "batch_size": 32,
+    }
+    return RunSettings(method=method, train_examples=TRAINED, **given, **more)  # type: ignore[arg-type]
+
+
+def finish(store: RunStore, run_id: str, right: int, trained: int = TRAINED) -> None:
+    store.set_state(run_id, "preparing")
+    store.append(run_id, Started(STEPS, 9, 770, 9, "CPU, 2 threads", "fp32", trained, ROWS, "accuracy"))
+    folder = store.folder(run_id)
+    store.append(run_id, Done("finished", STEPS, 1.5, "accuracy", right / ROWS, 0.6, 64.0, 9, 9, folder))
+    classes = (np.arange(ROWS) >= right).astype(int)
+    predictions.write(folder, np.arange(ROWS), np.zeros(ROWS, dtype=int), np.eye(2)[classes])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
+
+
+def race(store: RunStore, **right: int) -> list[str]:
+    """The ids of a finished race, by how many rows each method has right."""
+    runs = store.create([settings(method) for method in right], "mine", "Digits")
+    for run, count in zip(runs, right.values(), strict=True):
+        finish(store, run.id, count)
+    return [run.id for run in runs]
+
+
+def trained_on_fewer(store: RunStore, run_id: str, *right: int) -> None:
+    run = store.get(run_id)
+    assert run
+    for one, count in zip(on_fewer_rows(run), right, strict=True):
+        assert one.train_examples
+        finish(store, store.add_to_group(run_id, one).id, count, one.train_examples)
+
+
+def said(store: RunStore, ids: list[str]) -> str:
+    found: str = verdict(store, {"runs": ids})["sentences"][-1]
+    return found
+
+
+def test_what_differs_is_how_many_rows(store: RunStore) -> None:
+    (run_id,) = race(store, cdvft=900)
+    run = store.get(run_id)
+    assert run
+    third, two_thirds = on_fewer_rows(run)
+    assert (third.train_examples, two_thirds.train_examples) == (300, 600)
+    for one in (third, two_thirds):
+        assert one.max_steps == STEPS, "they have the steps of the whole one"
+        back = one.model_copy(update={"train_examples": TRAINED, "max_steps": None})
+        assert back == run.settings
+
+
+def test_what_has_not_finished_or_has_few_rows_is_not_asked(store: RunStore) -> None:
+    (waiting,) = store.create([settings("cdvft")], None)
+    with pytest.raises(InvalidChoice, match="has finished"):
+        on_fewer_rows(waiting)
+    (small,) = store.create([settings("cdvft", max_steps=STEPS)], None)
+    finish(store, small.id, 900, trained=20)
+    found = store.get(small.id)
+    assert found
+    with pytest.raises(InvalidChoice, match="on 20 rows; it takes 24 or more"):
+        on_fewer_rows(found)
+
+
+@pytest.mark.parametrize(
+    ("third", "two_thirds", "sentence"),
+    [
+        # On all rows 900 of 1,000 are right. LoRA has 840, CDVFT is 6 points ahead of it.
+        (
+            700,
+            780,
+            "More rows would help most: CDVFT trained on all 900 is ahead of itself on 600 by 12.0 points",
+        ),
+        (700, 870, "More rows would help: CDVFT trained on all 900 is ahead of itself on 600 by 3.0 points"),
+        (800, 899, "More rows may help: CDVFT trained on all 900 is ahead of itself on 300 by 10.0 points"),
+        (900, 900, "More rows would hardly help: CDVFT trained on 300 of 900 is as good within 1 point"),
+        (895, 899, "It is not shown that more rows would help: CDVFT has 0.5 points more trained on all 900"),
+        (905, 899, "It is not shown that more rows would help: CDVFT has 0.5 points less trained on all 900"),
+    ],
+)
+def test_one_sentence_at_the_end_says_whether_more_rows_would_help(
+    store: RunStore, third: int, two_thirds: int, sentence: str
+) -> None:
+    ids = race(store, cdvft=900, lora=840)
+    before = verdict(store, {"runs": ids})
+    trained_on_fewer(store, ids[0], third, two_thirds)
+    after = verdict(store, {"runs": ids})
+    assert after["sentences"][:-1] == before["sentences"], "the race itself is judged as before"
+    assert after["leaders"] == before["leaders"] and after["verdicts"] == before["verdicts"]
+    assert after["sentences"][-1].startswith(sentence)
+
+
+def test_methods_that_differ_by_more_are_named_as_that(store: RunStore) -> None:
+    ids = race(store, cdvft=900, lora=840)
+    trained_on_fewer(store, ids[0], 700, 870)
+    assert said(store, ids).endswith(", less than one method of another; of one seed.")
+
+
+def test_a_run_without_rivals_is_asked_too(store: RunStore) -> None:
+    ids = race(store, cdvft=900)
+    assert verdict(store, {"runs": ids})["sentences"] == []
+    trained_on_fewer(store, ids[0], 700, 780)
+    (only,) = verdict(store, {"runs": ids})["sentences"]
+    assert only.startswith("More rows would help: CDVFT trained on all 900 is ahead of itself on 600 by 12.0")
+    assert only.endswith("; of one seed.") and "method" not in only
+
+
+def test_nothing_is_said_before_both_have_finished(store: RunStore) -> None:
+    ids = race(store, cdvft=900, lora=840)
+    before = verdict(store, {"runs": ids})
+    run = store.get(ids[0])
+    assert run
+    third, two_thirds = on_fewer_rows(run)
+    finish(store, store.add_to_group(ids[0], third).id, 700, 300)
+    failed = store.add_to_group(ids[0], two_thirds)
+    assert is_there(two_thirds, whole_and_fewer(store.group(run.group_id))[1])
+    assert verdict(store, {"runs": ids}) == before
+    store.set_state(failed.id, "stopped")
+    assert verdict(store, {"runs": ids}) == before
+    _, fewer = whole_and_fewer(store.group(run.group_id))
+    assert [is_there(one, fewer) for one in (third, two_thirds)] == [True, False], "it may be asked again"
+
+
+def test_its_label_says_on_how_many_rows_it_was_trained(store: RunStore) -> None:
+    ids = race(store, cdvft=900, lora=840)
+    trained_on_fewer(store, ids[0], 700, 780)
+    run = store.get(ids[0])
+    assert run
+    labels = [store.label_of(one) for one in store.group(run.group_id)]
+    assert [label.replace("\u00a0", " ") for label in labels] == [
+        "CDVFT",
+        "LoRA r = 8",
+        "CDVFT, 300 rows",
+        "CDVFT, 600 rows",
+    ]
