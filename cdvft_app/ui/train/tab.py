@@ -269,7 +269,7 @@ def build(app: AppState) -> OnVisit:
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )
 
-    def asked_for_rows(shown_value: Any, mine: str) -> dict[str, Any]:
+    def asked_for_rows(shown_value: Any, mine: str) -> Any:
         mine = token_of(mine)
         ids, refused = actions.ask_for_rows(app, run_ids_of(shown_value), mine)
         if refused:
