@@ -51,15 +51,16 @@ def environment(version: str, newest: bool) -> Path:
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     uv("venv", "--quiet", "--allow-existing", "--python", version, str(folder))
     install = ("pip", "install", "--quiet", "--python", str(python))
-    uv(*install, "--no-deps", "--require-hashes", "-r", "requirements-dev.lock")
-    uv(*install, "-r", "requirements-torch.txt")
+    uv(*install, "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements-dev.lock"))
+    uv(*install, "-r", str(ROOT / "requirements-torch.txt"))
     if newest:
         uv(*install, *(word for name in NEWEST for word in ("--upgrade-package", name)), *NEWEST)
     return python
 
 
 def uv(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=ROOT, check=True)
+    """Run uv where it does not find pyproject.toml, which tells it how to lock for every Python."""
+    subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=Path.home(), check=True)
 
 
 def tests(python: Path, arguments: list[str]) -> int:

@@ -19,7 +19,8 @@ FAILURES = ROOT / "build" / "failures"
 # What a machine may lack, and how the reasons speak of it.
 SKIPS = {
     "GPU": r"(a CUDA or MPS device|two CUDA devices|CUDA|an accelerator|no accelerator)\b",
-    "platform": r"(Linux|POSIX signals|fork|to mount a small disk)\b",
+    "platform": r"(Linux|POSIX|fork|to mount a small disk|a system that says when it was started)\b",
+    "program": r"nginx$",
     "optional package": (r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|a C.* compiler)$"),
     "optional download": r"SmolLM2 in the cache$",
 }

@@ -68,7 +68,7 @@ APP = {
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
-    "search": CHOICES | {"events", "judging", "store", "sweep"},
+    "search": CHOICES | {"costs.quantities", "events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
         "results",
@@ -142,7 +142,7 @@ RESERVED = {
     ),
     "_thread": (),
     "multiprocessing": ("cdvft_app.training.children",),
-    "concurrent": (),
+    "concurrent": ("cdvft_app.ui.learn.tab",),
     "pickle": (),
     "marshal": (),
     "shelve": (),
@@ -260,7 +260,7 @@ PLANTED = [
     ),
     (wrong_arrows, "cdvft_app.ui.train.tab", "from cdvft_app.training.trainer import train", "may import"),
     (wrong_arrows, "cdvft_app.ui.train.tab", "from threading import Thread", "which is for"),
-    (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for nobody"),
+    (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for"),
     (wrong_arrows, "app", "import pickle", "which is for nobody"),
     (
         wrong_arrows,

@@ -11,7 +11,7 @@ from sources import imported
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 from cdvft_app.ui.shared.component import RUNTIME
-from cdvft_app.ui.static.scripts import PAGE
+from cdvft_app.ui.static.page import PAGE
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "assets" / "js"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from quick import Change, Chosen, Tree, fitting, function_id, left_out, select
+from quick_faults import FAULTS, Fault
 from sources import ROOT
 
 PROJECT = {
@@ -173,3 +174,8 @@ def test_what_failed_the_last_time_comes_first(tmp_path: Path) -> None:
     every = ["test_one.py::test_a", "test_two.py::test_b"]
     orders = [boxed(tmp_path, every, every, 600) for _ in range(2)]
     assert [said.index("test_one.py::") < said.index("test_two.py::") for said in orders] == [True, False]
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_what_a_fault_breaks_stands_where_it_says(fault: Fault) -> None:
+    assert (ROOT / fault.file).read_text().count(fault.sound) == 1

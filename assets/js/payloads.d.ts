@@ -1,5 +1,6 @@
-// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
+// What Python sends and may be asked: written by cdvft_app/ui/typescript.py, do not edit.
 
+import type { Ask } from "./shared/part.js";
 import type { Figure, Layout, Styles } from "./shared/plotly_types.js";
 
 /** Fixed props of a component that draws curves: each method's line style, and the layout of the axes. */
@@ -11,6 +12,16 @@ export interface Charted {
 /** Fixed props of a component that shows methods. */
 export interface Styled {
   lines: Styles;
+}
+
+/** Whose browser asks; without the token nothing is its own. */
+export interface TokenRequest {
+  token?: string;
+}
+
+/** About a race, a sweep or a search, by its group. */
+export interface GroupRequest extends TokenRequest {
+  group: string | null;
 }
 
 /** The answer to a request that changes something: why it was refused, or None. */
@@ -60,6 +71,19 @@ export interface Standing {
   short: string;
   text: string;
   visitor: string;
+}
+
+/** The operator's key, and what is to be done, with which run where it is with one. */
+export interface OperatorRequest {
+  key: string;
+  act?: "stop" | "delete" | "hide" | "show" | "clear";
+  run?: string;
+}
+
+/** An error of a script of the page, and the line it is from. */
+export interface ScriptError {
+  error: string;
+  where?: string;
 }
 
 /** A visitor who used the server: time in all, of it training; runs that wait or train. */
@@ -253,12 +277,21 @@ export interface RunNews extends RunNow, RunRows {
 export interface WholeRun extends RunNews, RunLasting {
 }
 
+/** The cursor of each run that the page watches, by its id; 0 at first. */
+export interface PollRequest extends TokenRequest {
+  cursors: Record<string, number>;
+}
+
 /** What is new of the runs that a page watches; the token that asked may stop them where `stoppable`. `slice`: the run of which this page is to have the next slice trained. */
 export interface RunsPoll {
   runs: (RunNews | WholeRun)[];
   missing: string[];
   stoppable?: boolean;
   slice?: string | null;
+}
+
+export interface VerdictRequest extends TokenRequest {
+  runs: string[];
 }
 
 /** What the judge says of a race; `leaders` are runs that are ahead of another and behind none. */
@@ -310,6 +343,10 @@ export interface Race {
   runs: RaceRun[];
 }
 
+export interface RacesRequest extends TokenRequest {
+  limit?: number;
+}
+
 export interface Races {
   races: Race[];
   more: boolean;
@@ -333,6 +370,26 @@ export interface HistoryRun {
   seconds: number | null;
   created: number;
   mine: boolean;
+}
+
+export interface RenameRequest extends GroupRequest {
+  name: string;
+}
+
+export interface PrivateRequest extends GroupRequest {
+  private: boolean;
+}
+
+/** All runs of a race or a sweep, or these. */
+export interface RemoveRequest extends TokenRequest {
+  group?: string;
+  runs?: string[];
+}
+
+/** The races of these runs get the tag. */
+export interface TagRequest extends TokenRequest {
+  runs: string[];
+  tag: string;
 }
 
 /** The latest runs, those of sweeps too; `more`: there are earlier ones. */
@@ -459,6 +516,11 @@ export interface SearchShown {
   running: boolean;
   waits: boolean;
   race: string | null;
+}
+
+/** A search, which the page has as of `known`. */
+export interface SearchViewRequest extends GroupRequest {
+  known?: string | null;
 }
 
 /** What is shown of a search, unless the page has it as of `known` already; or `missing`. */
@@ -667,6 +729,12 @@ export interface OutcomesFixed extends Styled {
   first: Outcomes | null;
 }
 
+/** `chosen`: a comparison's key; the latest one where it is not offered. `flops`: count its FLOPs. */
+export interface OutcomesRequest {
+  chosen?: string | null;
+  flops?: boolean;
+}
+
 export interface NoOutcomes {
   choices: [string, string][];
 }
@@ -764,6 +832,13 @@ export interface SweepProgress {
   waiting: number;
   ended: number;
   seconds_left: number | null;
+}
+
+/** A sweep by its group, of which the page has the results of `known`; or the recipe of a recorded one. */
+export interface SweepViewRequest extends TokenRequest {
+  group?: string | null;
+  known?: string | null;
+  recorded?: string;
 }
 
 /** A sweep's progress, and its results unless the page has those of `known` already; or `missing`. */
@@ -924,6 +999,32 @@ export interface FactorsFixed {
 export interface Refused {
   error: string;
   busy: boolean;
+}
+
+/** `run`: its id, or that of a recorded one. */
+export interface FactorsRequest {
+  run: string;
+}
+
+/** From the layer of this index on. */
+export interface FromLayerRequest extends FactorsRequest {
+  first: number;
+}
+
+/** `module`: the layer's name in the model. */
+export interface LayerRequest extends FactorsRequest {
+  module: string;
+}
+
+/** About one example: a text, or the number of an image. */
+export interface ExampleRequest extends LayerRequest {
+  text?: string;
+  image?: number;
+}
+
+/** `beside`: another run; None: none. */
+export interface TogetherRequest extends LayerRequest {
+  beside: string | null;
 }
 
 /** A run of the store, or one that was `recorded`: when and where. */
@@ -1211,6 +1312,58 @@ export interface ClassRefused {
   error: string;
 }
 
+/** `code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function. */
+export interface ClassRequest {
+  code?: string;
+  key?: string;
+  pupil?: string;
+  address?: string;
+  question?: string;
+  given?: number;
+  kind?: string;
+  number?: string;
+  state?: string;
+  receipt?: string;
+}
+
+/** Nothing is to be said. */
+export interface ClassDone {
+}
+
+export interface ClassStarted {
+  code: string;
+  key: string;
+}
+
+export interface ClassPicture {
+  image: string;
+}
+
+export interface ClassTable {
+  csv: string;
+}
+
+export interface SealedQuestion {
+  number: string;
+  prompt: string;
+}
+
+export interface SealedGrade {
+  right: boolean;
+  answer: number;
+}
+
+export interface HomeworkReceipt {
+  receipt: string;
+}
+
+export interface HomeworkProof {
+  class: string;
+  pupil: string;
+  when: string;
+  state: string;
+}
+
 export interface WorksheetQuestion {
   prompt: string;
   answers: string[];
@@ -1289,4 +1442,84 @@ export interface LabView {
   limit?: number;
   fits?: Fit[];
   pictures?: Record<string, string>;
+}
+
+/** What each part may ask the server. */
+export interface Servers {
+  "compare/decide": {
+    roofline: Ask<object, RooflineView>;
+  };
+  "compare/evidence": {
+    evidence: Ask<object, EvidenceFigure[]>;
+  };
+  "compare/outcomes": {
+    outcomes: Ask<OutcomesRequest, Outcomes | NoOutcomes>;
+  };
+  "compare/sweep/view": {
+    go_on: Ask<GroupRequest, Done>;
+    stop: Ask<GroupRequest, Done>;
+    sweep: Ask<SweepViewRequest, SweepAnswer>;
+  };
+  "factors/tab": {
+    effects: Ask<FromLayerRequest, Effects | Refused>;
+    images: Ask<FactorsRequest, Images | Refused>;
+    inputs: Ask<ExampleRequest, LayerInputs | Refused>;
+    layer: Ask<LayerRequest, LayerVectors | Refused>;
+    most_changed: Ask<FactorsRequest, MostChanged | Refused>;
+    open: Ask<FactorsRequest, OpenedRun | Refused>;
+    overview: Ask<FromLayerRequest, Overview | Refused>;
+    runs: Ask<object, InspectedRuns | Refused>;
+    seeds: Ask<FromLayerRequest, SeedEffects | Refused>;
+    singular: Ask<LayerRequest, SingularValues | NoSingularValues | Refused>;
+    together: Ask<TogetherRequest, Together | Refused>;
+    walk: Ask<ExampleRequest, WalkAnswers | Refused>;
+    weights: Ask<FactorsRequest, Weights | Refused>;
+  };
+  "learn/class_bar": {
+    answer: Ask<ClassRequest, SealedGrade | ClassRefused>;
+    draw: Ask<ClassRequest, SealedQuestion | ClassRefused>;
+    hand_in: Ask<ClassRequest, HomeworkReceipt | ClassRefused>;
+    reveal: Ask<ClassRequest, ClassDone | ClassRefused>;
+    seen: Ask<ClassRequest, ClassSeen | ClassRefused>;
+    show: Ask<ClassRequest, ClassDone | ClassRefused>;
+    vote: Ask<ClassRequest, ClassDone | ClassRefused>;
+  };
+  "learn/class_start": {
+    check: Ask<ClassRequest, HomeworkProof | ClassRefused>;
+    code: Ask<ClassRequest, ClassPicture | ClassRefused>;
+    start: Ask<object, ClassStarted | ClassRefused>;
+    table: Ask<ClassRequest, ClassTable | ClassRefused>;
+  };
+  "learn/products": {
+    crossover: Ask<object, Crossover | Unmeasured>;
+  };
+  "page/header": {
+    failed: Ask<ScriptError, null>;
+    operate: Ask<OperatorRequest, ServerOverview>;
+    standing: Ask<object, Standing | null>;
+    where: Ask<object, string>;
+  };
+  "train/history": {
+    races: Ask<RacesRequest, Races>;
+    remove: Ask<RemoveRequest, Done>;
+    rename: Ask<RenameRequest, Done>;
+    runs: Ask<TokenRequest, HistoryRuns>;
+    set_private: Ask<PrivateRequest, Done>;
+    tag: Ask<TagRequest, Done>;
+  };
+  "train/recipes": {
+    hub: Ask<object, HubReach>;
+  };
+  "train/run_view": {
+    poll: Ask<PollRequest, RunsPoll>;
+    verdict: Ask<VerdictRequest, RaceVerdict>;
+  };
+  "train/search": {
+    go_on: Ask<GroupRequest, Done>;
+    search: Ask<SearchViewRequest, SearchAnswer>;
+    stop: Ask<GroupRequest, Done>;
+  };
+  "use/draw": {
+    seen: Ask<Drawing, Seen | null>;
+  };
 }

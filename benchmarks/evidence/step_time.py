@@ -9,6 +9,7 @@ from benchmarks.evidence import races
 from benchmarks.evidence.drawing import axis, figure, name_of_y, of_method, read, thin_line
 from benchmarks.tables import _name as name_of_case
 from cdvft import cost
+from cdvft_app.costs.quantities import counted
 from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import EvidenceFigure
@@ -177,8 +178,7 @@ def lost_elsewhere() -> list[str]:
             if ours and ours.size < 0:
                 seeds = summary["cdvft"]["seeds"]
                 found.append(
-                    f"Scores, recipe {recipe}, {verdict_text.counted(seeds, 'seed')}: "
-                    f"{verdict_text.result(ours)}"
+                    f"Scores, recipe {recipe}, {counted(seeds, 'seed')}: {verdict_text.result(ours)}"
                 )
     fits = [row for row in read("fit_matrix.json")["rows"] if row["n"] == 64 and "low_rank" in row["fits"]]
     errors: dict[tuple[str, int], list[tuple[float, float]]] = {}

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.cluster.travel import Order, cause, own_folder, pack, unpack
+from cdvft_app.cluster.transfer import Order, cause, own_folder, pack, unpack
 from cdvft_app.events import Done, Event, Halt, Preparing, TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
@@ -24,7 +24,7 @@ from cdvft_app.store.records import LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import data_parallel
-from cdvft_app.training.executors import SAYING_SECONDS, Executor
+from cdvft_app.training.executors import STATUS_SECONDS, Executor
 from cdvft_app.training.run import NOT_BEGUN, OTHER_ENDED, StopConditions, reason, train_run
 
 ONE_LOST = "One of the processes that share it was lost."
@@ -104,7 +104,7 @@ class SharedRun:
                 self.stop()
                 self._store.set_state(self._run.id, "stopped", NOT_BEGUN, epoch=self._run.epoch)
                 return True
-            if now - self._said > SAYING_SECONDS:
+            if now - self._said > STATUS_SECONDS:
                 self._said = now
                 self._store.append(self._run.id, Preparing(self._waits), self._run.epoch)
         return False

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.methods import InvalidChoice
-from cdvft_app.shapes.model_search import search_models
+from cdvft_app.shapes.hub_models import search_models
 
 TABLE_WIDTH = 110
 WHERE = {"offline": "here offline", "listed": "hub, in the list", "known": "hub, known", "hub": "hub"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -144,14 +143,14 @@ def _run_all(
             with ProgressBar() as bar:
                 ended = train(lambda _, run=run: run, bar.listen)  # type: ignore[misc]
         except KeyboardInterrupt:
-            _print_status("Interrupted; the same command goes on.")
+            typer.echo("Interrupted; the same command goes on.", err=True)
             raise typer.Exit(STOPPED) from None
         found = study.load(store, group_id)
         assert found is not None
         given_up = study.is_given_up(found, run.id)
-        _print_status(f"{ended.settings.method.label()}: {_outcome(store, ended, given_up)}")
+        typer.echo(f"{ended.settings.method.label()}: {_outcome(store, ended, given_up)}", err=True)
         if ended.state == "stopped" and not given_up:
-            _print_status("Stopped; the same command goes on.")
+            typer.echo("Stopped; the same command goes on.", err=True)
             return group_id, True
 
 
@@ -189,7 +188,3 @@ def _print_results(store: RunStore, group_id: str, as_json: bool) -> None:
     for method in methods:
         for sentence in method["sentences"]:
             print(sentence)
-
-
-def _print_status(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

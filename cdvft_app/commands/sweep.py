@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -126,7 +125,7 @@ def _run_all(
     family = compared_pairs(wanted, sweep=True)
     ended = sum(run.state in SETTLED for run in known.values())
     if ended:
-        _print_status(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
+        typer.echo(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.", err=True)
     takes = [
         partial(
             _take,
@@ -143,18 +142,16 @@ def _run_all(
     def tell(run: RunRecord) -> None:
         nonlocal ended
         ended += 1
-        _print_status(
-            f"{ended} of {len(wanted)}: {setting_label(_setting_of(run))}, "
-            f"seed {run.settings.seed}: {_outcome(run)}"
-        )
+        setting = f"{setting_label(_setting_of(run))}, seed {run.settings.seed}"
+        typer.echo(f"{ended} of {len(wanted)}: {setting}: {_outcome(run)}", err=True)
 
     try:
         stopped = _run_there(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
     except KeyboardInterrupt:
-        _print_status("Interrupted; the same command goes on.")
+        typer.echo("Interrupted; the same command goes on.", err=True)
         raise typer.Exit(STOPPED) from None
     if stopped:
-        _print_status("Stopped; the same command goes on.")
+        typer.echo("Stopped; the same command goes on.", err=True)
     return store.group(group_id), stopped
 
 
@@ -263,7 +260,3 @@ def _facts(one: Setting) -> dict[str, Any]:
         "trainable_parameters": one.parameters,
         "seconds": one.seconds,
     }
-
-
-def _print_status(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

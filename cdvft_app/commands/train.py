@@ -115,8 +115,8 @@ def race_base(given: Mapping[str, Any], shared: Sequence[str]) -> dict[str, Any]
 
 
 INTERRUPTED = "Interrupted; `resume` goes on from the last checkpoint."
-HOW = ("--text", "--label", "--prompt", "--answer", "--eval", "--held-out", "--split-seed", "--clean")
-OF_STATE = {"finished": FINISHED, "stopped": STOPPED}
+DATA_OPTIONS = "--text, --label, --prompt, --answer, --eval, --held-out, --split-seed, --clean"
+EXIT_CODES = {"finished": FINISHED, "stopped": STOPPED}
 
 
 @with_settings
@@ -145,7 +145,7 @@ def train(
         recipe = settings.recipe if known else nearest_recipe(own.kind).key
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
     elif text or label or prompt or answer or evaluation or held_out or split_seed or clean:
-        raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
+        raise InvalidChoice(f"{DATA_OPTIONS} say how --data is read; give that, too.")
     settings = pin_dataset_commit(settings)
     if not settings.target_modules:
         describe_chosen_model(settings.model, settings.recipe)
@@ -155,12 +155,12 @@ def train(
         command = [*launcher(visible_gpus()), "cdvft_app", *sys.argv[1:]]
         os.execv(command[0], command)
 
-    def take(store: RunStore) -> RunRecord:
+    def claim(store: RunStore) -> RunRecord:
         forecasts = [admitted(plan, store, environment().max_run_seconds)]
         (run,) = store.create([plan.settings], None, plan.title, this_process(), forecasts)
         return run
 
-    _run(take, as_json, cluster)
+    _run(claim, as_json, cluster)
 
 
 def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
@@ -184,7 +184,7 @@ def _given(store: RunStore, file: Path) -> DataRecord:
 def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
-    def take(store: RunStore) -> RunRecord:
+    def claim(store: RunStore) -> RunRecord:
         run = store.get(run_id)
         if run is None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
@@ -193,7 +193,7 @@ def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> Non
         store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
         return store.leases.acquire(run_id, this_process())
 
-    _run(take, as_json, cluster)
+    _run(claim, as_json, cluster)
 
 
 def more_rows(run_id: RunId, as_json: Json = False) -> None:
@@ -219,7 +219,7 @@ def more_rows(run_id: RunId, as_json: Json = False) -> None:
         typer.echo(f"{chosen.train_examples:,} rows: {trained.state}", err=True)
         if trained.state != "finished":
             typer.echo(trained.reason or "", err=True)
-            raise typer.Exit(OF_STATE.get(trained.state, FAILED))
+            raise typer.Exit(EXIT_CODES.get(trained.state, FAILED))
     group = store.group(run.group_id)
 
     def answers(one: RunRecord) -> row_scores.RowScores | None:
@@ -246,10 +246,10 @@ def on_cluster(address: str) -> RayCluster:
         raise InvalidChoice(str(error)) from None
 
 
-Take = Callable[[RunStore], RunRecord]
+ClaimRun = Callable[[RunStore], RunRecord]
 
 
-def trainer(store: RunStore, cluster: str | None) -> Callable[[Take, Callable[[Event], None]], RunRecord]:
+def trainer(store: RunStore, cluster: str | None) -> Callable[[ClaimRun, Callable[[Event], None]], RunRecord]:
     """What trains a run, here or on the cluster, and returns it as it ended; both as for `run_here`.
 
     The function raises KeyboardInterrupt where somebody asked to stop before the run began.
@@ -258,8 +258,8 @@ def trainer(store: RunStore, cluster: str | None) -> Callable[[Take, Callable[[E
         return partial(run_here, store)
     executor = on_cluster(cluster)
 
-    def train_there(take: Take, listen: Callable[[Event], None]) -> RunRecord:
-        ended = run_there(store, [take], executor, lambda run, event: listen(event))
+    def train_there(claim: ClaimRun, listen: Callable[[Event], None]) -> RunRecord:
+        ended = run_there(store, [claim], executor, lambda run, event: listen(event))
         if not ended:
             raise KeyboardInterrupt
         return ended[0]
@@ -267,7 +267,7 @@ def trainer(store: RunStore, cluster: str | None) -> Callable[[Take, Callable[[E
     return train_there
 
 
-def _run(take: Take, as_json: bool, cluster: str | None) -> None:
+def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
     if rank() > 0:
         run_as_worker()
         return
@@ -279,7 +279,7 @@ def _run(take: Take, as_json: bool, cluster: str | None) -> None:
     store = RunStore.default()
     try:
         with ProgressBar() as bar:
-            run = trainer(store, cluster)(take, bar.listen)
+            run = trainer(store, cluster)(claim, bar.listen)
     except KeyboardInterrupt:
         went_on = "It goes on on the cluster; `resume --cluster` follows it." if cluster else INTERRUPTED
         typer.echo(went_on, err=True)
@@ -292,7 +292,7 @@ def _run(take: Take, as_json: bool, cluster: str | None) -> None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
         print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")
         print(f"kept in {store.folder(run.id)}; run {run.id}")
-    raise typer.Exit(OF_STATE.get(run.state, FAILED))
+    raise typer.Exit(EXIT_CODES.get(run.state, FAILED))
 
 
 def _adapter(store: RunStore, run: RunRecord) -> str | None:

@@ -131,6 +131,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86_400:.0f} days"
 
 
+def counted(number: float, noun: str) -> str:
+    """0 rows, 1 row, 1,024 rows, 1.5 epochs."""
+    written = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{written} {noun}{'' if number == 1 else 's'}"
+
+
 def times(ratio: float) -> str:
     """A ratio with three digits: 5.33, 0.434, 29.0; a whole one as it is."""
     return f"{ratio:,.0f}" if ratio == int(ratio) else _digits(ratio)

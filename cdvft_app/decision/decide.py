@@ -14,18 +14,18 @@ from typing import Any
 
 from cdvft_app import ASSETS, catalog
 from cdvft_app.catalog.entries import Recipe
-from cdvft_app.costs.quantities import QUANTITIES, Row, amount, duration, times
+from cdvft_app.costs.quantities import QUANTITIES, Row, amount, counted, duration, times
 from cdvft_app.costs.request import HERE, Aim, CostRequest, Device, device
 from cdvft_app.costs.sentences import joined, label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
 from cdvft_app.judging.verdict import Verdict
-from cdvft_app.judging.verdict_text import counted, result
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
 from cdvft_app.methods import ADAPTERS, METHODS, Method
 from cdvft_app.methods.flat import method_of
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.compare import Answer
-from cdvft_app.prediction import Estimate
+from cdvft_app.prediction.observations import Estimate
 from cdvft_app.shapes import ModelShapes, model_shapes
 
 RECORDED_VERDICTS = ASSETS / "race_verdicts.json"  # written by benchmarks/record_evidence.py
@@ -231,7 +231,7 @@ def _limits(races: Sequence[Recipe], shapes: ModelShapes, methods: Sequence[str]
     return [*found, f"{joined(absent)} did not take part."] if absent else found
 
 
-MANY = 100  # adapters that are held at once
+SERVED_ADAPTERS = 100  # adapters that are held at once
 MAX_STEP_SECONDS = 60.0  # nobody trains a model whose steps take longer
 _FLOAT32 = 4
 _COUNTED = {"bytes": "Adapter file", "parameters": "Trainable numbers", "flops": "Extra FLOPs"}
@@ -519,8 +519,8 @@ def _by_time(rows: Sequence[Row], known: Known) -> Recommendation:
 def _by_many(rows: Sequence[Row], known: Known) -> Recommendation:
     light = [row for row in rows if not _builds_dense(row)] or [*rows]
     row = min(light, key=lambda one: one["trainable_parameters"])
-    held = amount("bytes", MANY * _FLOAT32 * row["trainable_parameters"])
-    return Recommendation(row, f"{MANY} of its adapters take {held} in memory")
+    held = amount("bytes", SERVED_ADAPTERS * _FLOAT32 * row["trainable_parameters"])
+    return Recommendation(row, f"{SERVED_ADAPTERS} of its adapters take {held} in memory")
 
 
 def _builds_dense(row: Row) -> bool:

@@ -12,7 +12,7 @@ from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import CostRequest, Device
 from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import InvalidChoice, Method
-from cdvft_app.prediction import GROWTH
+from cdvft_app.prediction import MEMORY_FACTOR
 from cdvft_app.shapes import ModelShapes, model_shapes
 
 PRECISION_TITLES = {"float32": "float32", "bfloat16": "bfloat16", "8bit": "8 bit", "4bit": "4 bit"}
@@ -45,7 +45,8 @@ def fit(row: Mapping[str, Any], device: Device) -> Fit:
     if device.bytes is None:
         return Fit(total, None, "unknown")
     left = device.bytes - total
-    return Fit(total, left, "yes" if total * GROWTH.high <= device.bytes else "tight" if left >= 0 else "no")
+    fits = total * MEMORY_FACTOR.high <= device.bytes
+    return Fit(total, left, "yes" if fits else "tight" if left >= 0 else "no")
 
 
 def precision_phrase(precision: str, checkpointing: bool) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Note, Sent
 from cdvft_app.hub_jobs.hardware import check_minutes
-from cdvft_app.hub_jobs.job import CODE, MARK, SCRIPT, read_event, write_job
+from cdvft_app.hub_jobs.job import CODE, EVENT_PREFIX, SCRIPT, read_event, write_job
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
@@ -141,7 +141,7 @@ class HubJob:
         with self._asking():
             stage = str(self._api.inspect_job(**self._named).status.stage)
             lines = [line.rstrip("\n") for line in self._api.fetch_job_logs(**self._named)]
-        words = [line.strip() for line in lines if line.strip() and MARK not in line]
+        words = [line.strip() for line in lines if line.strip() and EVENT_PREFIX not in line]
         events: list[Event] = [event for line in lines[after:] if (event := read_event(line)) is not None]
         ended, files = ENDS.get(stage), list[str]()
         if ended == "completed":

@@ -74,8 +74,8 @@ if __name__ == "__main__":  # processes that share the run import this file agai
     sys.exit(main(SETTINGS, REPOSITORY))
 '''
 ADAPTER, RUNS = "adapter", "studio-runs"
-MARK = "cdvft-event "
-TOLD = (
+EVENT_PREFIX = "cdvft-event "
+SENT_EVENTS = (
     events.Preparing,
     events.Started,
     events.Step,
@@ -85,8 +85,8 @@ TOLD = (
     events.Done,
 )
 MAX_CHARACTERS = 200_000
-_BY_NAME: dict[str, TypeAdapter[Event]] = {kind.__name__: TypeAdapter(kind) for kind in TOLD}
-_LINE = re.compile(rf"(?:^|\s){MARK}(?P<event>\{{.*\}})\s*$")
+_BY_NAME: dict[str, TypeAdapter[Event]] = {kind.__name__: TypeAdapter(kind) for kind in SENT_EVENTS}
+_LINE = re.compile(rf"(?:^|\s){EVENT_PREFIX}(?P<event>\{{.*\}})\s*$")
 
 
 def write_job(folder: Path, plan: Plan, repository: str | None = None) -> str:
@@ -164,9 +164,9 @@ def tell(event: Event) -> None:
 
 def event_line(event: Event) -> str | None:
     """An event as a line of the log; None for a snapshot, whose file stays where it was made."""
-    if isinstance(event, Snapshot) or type(event) not in TOLD:
+    if isinstance(event, Snapshot) or type(event) not in SENT_EVENTS:
         return None
-    return MARK + json.dumps({"event": type(event).__name__, "fields": asdict(event)}, default=str)
+    return EVENT_PREFIX + json.dumps({"event": type(event).__name__, "fields": asdict(event)}, default=str)
 
 
 def read_event(line: str) -> Event | None:

@@ -197,6 +197,6 @@ def sentences(settings: Sequence[Setting], family: ComparisonSet) -> list[str]:
     if family.edges:
         texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(family.edges)))
     if failed:
-        more = [verdict_text.counted(len(failed) - _MAX_NAMED, "more")] if len(failed) > _MAX_NAMED else []
+        more = [f"{len(failed) - _MAX_NAMED:,} more"] if len(failed) > _MAX_NAMED else []
         texts.append(verdict_text.SENTENCES["failed"].format(settings=joined([*failed[:_MAX_NAMED], *more])))
     return texts

@@ -344,7 +344,7 @@ def unpaired(
     return alone, replace(over, of_rows=of_rows, freedom_of_rows=freedom)
 
 
-MAX_MORE = 50  # times the rows there are; more than that is no advice
+MAX_MORE_ROWS = 50  # times the rows there are; more than that is no advice
 
 
 @dataclass(frozen=True)
@@ -641,7 +641,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
         more_seeds = None if enough is None else enough - seeds
     if one.rows and (one.about == "runs" or more_seeds is None):
         factor = (half / room) ** 2
-        more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE else None
+        more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE_ROWS else None
     return more_rows, more_seeds
 
 

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
-from cdvft_app.costs.quantities import Unit, amount
+from cdvft_app.costs.quantities import Unit, amount, counted
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import joined, label
 from cdvft_app.costs.table import cost_table
@@ -127,7 +127,7 @@ class Comparison:
         data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
         text = f"{data} with {model.title if model else settings.model}"
         examples = f"{settings.train_examples:,} examples, " if settings.train_examples else ""
-        runs = f"{len(self.outcomes)} run{'s' if len(self.outcomes) > 1 else ''}"
+        runs = counted(len(self.outcomes), "run")
         start = "Recorded: " if first.recorded else ""
         return f"{start}{text} · {examples}{first.steps:,} steps · {runs}"
 
@@ -354,7 +354,7 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
         noun=axis.noun,
         least=axis.least,
         who=joined(texts),
-        settings=verdict_text.counted(len(members), "setting"),
+        settings=counted(len(members), "setting"),
         first=texts[0],
         last=texts[-1],
     )

@@ -1,4 +1,4 @@
-"""The judge's sentences: one table of them, and the nouns that are counted in them."""
+"""The judge's sentences, in one table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
+from cdvft_app.costs.quantities import counted
 from cdvft_app.costs.sentences import joined
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
@@ -65,24 +66,6 @@ SENTENCES = {
     "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
     "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
 }
-NOUNS = {
-    "row": "rows",
-    "evaluation row": "evaluation rows",
-    "seed": "seeds",
-    "pair": "pairs",
-    "run": "runs",
-    "more row": "more rows",
-    "more seed": "more seeds",
-    "setting": "settings",
-    "trial": "trials",
-    "validation row": "validation rows",
-    "more": "more",
-}
-
-
-def counted(count: int, noun: str) -> str:
-    """0 rows, 1 row, 1,024 rows."""
-    return f"{count:,} {noun if count == 1 else NOUNS[noun]}"
 
 
 def result(verdict: Verdict) -> str:

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from cdvft_app.lessons import sealed
+from cdvft_app.payloads.learn import ClassSeen, ClassStarted, HomeworkProof, SealedGrade, SealedQuestion
 
 LIFETIME = 24 * 3600  # seconds
 MAX_CLASSES, MAX_OF_ONE = 500, 20  # that live, of all and of one who starts them
@@ -66,7 +66,7 @@ class Classes:
         self._classes: dict[str, _Class] = {}
         self._lock = threading.Lock()
 
-    def start(self, starter: str) -> dict[str, str]:
+    def start(self, starter: str) -> ClassStarted:
         """A new class's code, which pupils get, and the teacher's key.
 
         Raises:
@@ -98,7 +98,7 @@ class Classes:
         with self._lock:
             self._taught(code, key).revealed.add(self._question(question))
 
-    def seen(self, code: object, pupil: object = None, key: object = None) -> dict[str, Any]:
+    def seen(self, code: object, pupil: object = None, key: object = None) -> ClassSeen:
         """What is shown now. Votes of a question are told once it is revealed, to the teacher at once."""
         with self._lock:
             found = self._found(code)
@@ -128,7 +128,7 @@ class Classes:
                 raise ClassError("This question has been revealed; votes count before.")
             found.votes.setdefault(name, {})[who] = given
 
-    def draw(self, code: object, pupil: object, kind: object) -> dict[str, Any]:
+    def draw(self, code: object, pupil: object, kind: object) -> SealedQuestion:
         """A question with fresh numbers; its answer stays here."""
         with self._lock:
             found = self._found(code)
@@ -142,7 +142,7 @@ class Classes:
             found.drawn.setdefault(who, {})[number] = made = sealed.draw(kind)
             return {"number": number, "prompt": made.prompt}
 
-    def answer(self, code: object, pupil: object, number: object, given: object) -> dict[str, Any]:
+    def answer(self, code: object, pupil: object, number: object, given: object) -> SealedGrade:
         """Grade the answer to a drawn question, once; it goes into the table."""
         with self._lock:
             found = self._found(code)
@@ -173,7 +173,7 @@ class Classes:
             self._note(found, who, "homework", "", handed, "")
             return str(receipt)
 
-    def check(self, receipt: object) -> dict[str, str]:
+    def check(self, receipt: object) -> HomeworkProof:
         """What a receipt proves, also after the class is forgotten and the server was restarted.
 
         Raises:
@@ -185,7 +185,12 @@ class Classes:
             said, when = self._signer.loads(_text(receipt, "receipt", 2 * MAX_STATE), return_timestamp=True)
         except BadData:
             raise ClassError("This receipt was not signed by this server, or was changed since.") from None
-        return {**said, "when": _written(when.timestamp())}
+        return {
+            "class": said["class"],
+            "pupil": said["pupil"],
+            "when": _written(when.timestamp()),
+            "state": said["state"],
+        }
 
     def table(self, code: object, key: object) -> str:
         """All sealed answers and homework as CSV, by the pupils' codes."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import Self
 
-from cdvft_app.methods.base import FrozenWeight, Layer, Method, common_divisor, invalid_setting
-from cdvft_app.methods.setting import setting
+from cdvft_app.methods.base import FrozenWeight, Layer, Method, common_divisor, invalid_setting, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from cdvft_app.methods.base import (
     Method,
     common_divisor,
     invalid_setting,
+    setting,
     shape_text,
 )
-from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.methods.base import FrozenWeight
+from cdvft_app.methods.base import FrozenWeight, setting
 from cdvft_app.methods.lora import LARGEST_RANK, Lora
-from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.methods.base import FrozenWeight, GrowthAxis, Layer, Method, invalid_setting, shape_text
-from cdvft_app.methods.setting import setting
+from cdvft_app.methods.base import (
+    FrozenWeight,
+    GrowthAxis,
+    Layer,
+    Method,
+    invalid_setting,
+    setting,
+    shape_text,
+)
 
 if TYPE_CHECKING:
     from peft import FourierFTConfig

@@ -12,9 +12,9 @@ from cdvft_app.methods.base import (
     Method,
     invalid_setting,
     powers_of_two,
+    setting,
     shape_text,
 )
-from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft.cost import Shape
-from cdvft_app.methods.base import FrozenWeight, GrowthAxis, Method, powers_of_two
-from cdvft_app.methods.setting import setting
+from cdvft_app.methods.base import FrozenWeight, GrowthAxis, Method, powers_of_two, setting
 
 if TYPE_CHECKING:
     from numpy import ndarray

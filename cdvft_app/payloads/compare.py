@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, Unit, Verdict
+from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, TokenRequest, Unit, Verdict
 
 Option = tuple[str, str]  # key and title
 
@@ -217,6 +217,13 @@ class OutcomesFixed(Styled):
     first: Outcomes | None
 
 
+class OutcomesRequest(TypedDict):
+    """`chosen`: a comparison's key; the latest one where it is not offered. `flops`: count its FLOPs."""
+
+    chosen: NotRequired[str | None]
+    flops: NotRequired[bool]
+
+
 class NoOutcomes(TypedDict):
     choices: list[Option]
 
@@ -320,6 +327,14 @@ class SweepProgress(TypedDict):
     waiting: int
     ended: int
     seconds_left: float | None
+
+
+class SweepViewRequest(TokenRequest):
+    """A sweep by its group, of which the page has the results of `known`; or the recipe of a recorded one."""
+
+    group: NotRequired[str | None]
+    known: NotRequired[str | None]
+    recorded: NotRequired[str]
 
 
 class SweepAnswer(TypedDict, total=False):

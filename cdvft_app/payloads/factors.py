@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads.shared import Method, Styles
 
@@ -21,6 +21,37 @@ class Refused(TypedDict):
 
     error: str
     busy: bool
+
+
+class FactorsRequest(TypedDict):
+    """`run`: its id, or that of a recorded one."""
+
+    run: str
+
+
+class FromLayerRequest(FactorsRequest):
+    """From the layer of this index on."""
+
+    first: int
+
+
+class LayerRequest(FactorsRequest):
+    """`module`: the layer's name in the model."""
+
+    module: str
+
+
+class ExampleRequest(LayerRequest):
+    """About one example: a text, or the number of an image."""
+
+    text: NotRequired[str]
+    image: NotRequired[int]
+
+
+class TogetherRequest(LayerRequest):
+    """`beside`: another run; None: none."""
+
+    beside: str | None
 
 
 class SourceFacts(TypedDict):

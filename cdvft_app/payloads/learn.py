@@ -94,6 +94,55 @@ class ClassRefused(TypedDict):
     error: str
 
 
+class ClassRequest(TypedDict, total=False):
+    """`code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function."""
+
+    code: str
+    key: str
+    pupil: str
+    address: str
+    question: str
+    given: int
+    kind: str
+    number: str
+    state: str
+    receipt: str
+
+
+class ClassDone(TypedDict):
+    """Nothing is to be said."""
+
+
+class ClassStarted(TypedDict):
+    code: str
+    key: str
+
+
+class ClassPicture(TypedDict):
+    image: str
+
+
+class ClassTable(TypedDict):
+    csv: str
+
+
+class SealedQuestion(TypedDict):
+    number: str
+    prompt: str
+
+
+class SealedGrade(TypedDict):
+    right: bool
+    answer: int
+
+
+class HomeworkReceipt(TypedDict):
+    receipt: str
+
+
+HomeworkProof = TypedDict("HomeworkProof", {"class": str, "pupil": str, "when": str, "state": str})
+
+
 class WorksheetQuestion(TypedDict):
     prompt: str
     answers: list[str]

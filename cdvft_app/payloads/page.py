@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 
 class HeaderView(TypedDict):
@@ -27,6 +27,21 @@ class Standing(TypedDict):
     short: str
     text: str
     visitor: str
+
+
+class OperatorRequest(TypedDict):
+    """The operator's key, and what is to be done, with which run where it is with one."""
+
+    key: str
+    act: NotRequired[Literal["stop", "delete", "hide", "show", "clear"]]
+    run: NotRequired[str]
+
+
+class ScriptError(TypedDict):
+    """An error of a script of the page, and the line it is from."""
+
+    error: str
+    where: NotRequired[str]
 
 
 class ServerVisitor(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 # Of plotly.js; their names are those of assets/js/shared/plotly_types.d.ts.
 Figure = Annotated[dict[str, Any], "Figure"]
@@ -26,6 +26,18 @@ class Styled(TypedDict):
     """Fixed props of a component that shows methods."""
 
     lines: Styles
+
+
+class TokenRequest(TypedDict):
+    """Whose browser asks; without the token nothing is its own."""
+
+    token: NotRequired[str]
+
+
+class GroupRequest(TokenRequest):
+    """About a race, a sweep or a search, by its group."""
+
+    group: str | None
 
 
 class Done(TypedDict):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, Verdict
+from cdvft_app.payloads.shared import Charted, Figure, GroupRequest, Method, Styled, TokenRequest, Verdict
 from cdvft_app.store.states import RunState
 
 
@@ -148,6 +148,12 @@ class WholeRun(RunNews, RunLasting):
     """A run from its first row on."""
 
 
+class PollRequest(TokenRequest):
+    """The cursor of each run that the page watches, by its id; 0 at first."""
+
+    cursors: dict[str, int]
+
+
 class RunsPoll(TypedDict):
     """What is new of the runs that a page watches; the token that asked may stop them where `stoppable`.
 
@@ -158,6 +164,10 @@ class RunsPoll(TypedDict):
     missing: list[str]
     stoppable: NotRequired[bool]
     slice: NotRequired[str | None]
+
+
+class VerdictRequest(TokenRequest):
+    runs: list[str]
 
 
 class RaceVerdict(TypedDict):
@@ -223,6 +233,10 @@ class Race(TypedDict):
     runs: list[RaceRun]
 
 
+class RacesRequest(TokenRequest):
+    limit: NotRequired[int]
+
+
 class Races(TypedDict):
     races: list[Race]
     more: bool
@@ -247,6 +261,28 @@ class HistoryRun(TypedDict):
     seconds: float | None
     created: float
     mine: bool
+
+
+class RenameRequest(GroupRequest):
+    name: str
+
+
+class PrivateRequest(GroupRequest):
+    private: bool
+
+
+class RemoveRequest(TokenRequest):
+    """All runs of a race or a sweep, or these."""
+
+    group: NotRequired[str]
+    runs: NotRequired[list[str]]
+
+
+class TagRequest(TokenRequest):
+    """The races of these runs get the tag."""
+
+    runs: list[str]
+    tag: str
 
 
 class HistoryRuns(TypedDict):
@@ -393,6 +429,12 @@ class SearchShown(TypedDict):
     running: bool
     waits: bool
     race: str | None
+
+
+class SearchViewRequest(GroupRequest):
+    """A search, which the page has as of `known`."""
+
+    known: NotRequired[str | None]
 
 
 class SearchAnswer(TypedDict, total=False):

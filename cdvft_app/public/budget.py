@@ -11,7 +11,7 @@ from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
-NOBODYS = "This server counts its time by visitor, and for this run nobody's is: Resume counts yours."
+NO_VISITOR = "This server counts its time by visitor, and for this run nobody's is: Resume counts yours."
 
 
 class OverBudget(StoreError):
@@ -52,7 +52,7 @@ class Budget:
         On a public server a run without a visitor, as of a time before, is nobody's to pay for.
         """
         if visitor is None:
-            return NOBODYS if environment().public else None
+            return NO_VISITOR if environment().public else None
         balance = self.balance(visitor)
         return None if balance.left > 0 else _refusal(balance, 0, 0)
 

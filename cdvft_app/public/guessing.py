@@ -18,8 +18,8 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-BY_VISITOR = "10/minute; 60/hour"
-TOGETHER = "60/minute; 600/hour"  # of many addresses
+RATE_OF_ONE = "10/minute; 60/hour"
+RATE_OF_ALL = "60/minute; 600/hour"  # of many addresses
 MAX_REMEMBERED = 4096
 
 
@@ -34,7 +34,7 @@ class TooManyGuesses(Exception):
 class Guesses:
     """Of one kind of secret, named `what` in the plural; limits are in the notation of package `limits`."""
 
-    def __init__(self, what: str, by_visitor: str = BY_VISITOR, together: str = TOGETHER) -> None:
+    def __init__(self, what: str, by_visitor: str = RATE_OF_ONE, together: str = RATE_OF_ALL) -> None:
         self._what = what
         self._limits = [(one, True) for one in parse_many(by_visitor)]
         self._limits += [(one, False) for one in parse_many(together)]

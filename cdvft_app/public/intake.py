@@ -38,9 +38,9 @@ except ImportError:  # Windows
 MAX_CHILDREN = 2  # at once, of all visitors
 MAX_WAITING = 8  # behind them, of all visitors
 MAX_WAITING_EACH = 2  # of one visitor
-WHAT = "reading of files"
+SPENT_ON = "reading of files"
 MAX_ANSWER = 64 * 10**6  # characters of one line
-MAX_NEEDED = 2**16  # bytes of the message with which a fork is asked for
+MAX_REQUEST_BYTES = 2**16  # bytes of the message with which a fork is asked for
 OOM_SCORE = "800"  # killed before a training, and long before the page
 NICE = 5  # page and training go first
 
@@ -58,7 +58,7 @@ class ChildLimits:
 
 
 PUBLIC = ChildLimits(memory=384 * 2**20, seconds=20, written=256 * 2**20)
-WALL = 6  # a child ends after so many times its processor seconds, however busy the machine is
+WALL_CLOCK_FACTOR = 6  # a child ends after so many times its processor seconds, however busy the machine is
 
 
 def child_limits() -> ChildLimits:
@@ -137,7 +137,7 @@ def turn(budget: Budget, visitor: str | None) -> Iterator[None]:
         Crowded, OverBudget: why not now.
     """
     budget.require(visitor, 0)
-    with _turns.taken(visitor), budget.spending(visitor, WHAT):
+    with _turns.taken(visitor), budget.spending(visitor, SPENT_ON):
         yield
 
 
@@ -327,7 +327,7 @@ def _serve_forks(control: socket.socket) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Control-C the page ends, and this with it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # which reaps them
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_NEEDED, 1)
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 1)
         if not message:
             os._exit(0)
         connection = socket.socket(fileno=descriptors[0])
@@ -414,7 +414,7 @@ def _limit(limits: ChildLimits) -> None:
     if limits.seconds is not None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         bounds["RLIMIT_CPU"] = math.ceil(usage.ru_utime + usage.ru_stime + limits.seconds)
-        signal.alarm(math.ceil(WALL * limits.seconds))
+        signal.alarm(math.ceil(WALL_CLOCK_FACTOR * limits.seconds))
     if limits.written is not None:
         bounds["RLIMIT_FSIZE"] = limits.written
     for name, bound in bounds.items():

@@ -16,7 +16,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
 
 LATEST = 30
-EVERY_RUN = 10**9
 
 
 _guesses = Guesses("keys")
@@ -51,7 +50,7 @@ class Operator:
 
     def runs(self) -> list[RunRecord]:
         """All that wait or train, and the latest of the others, the latest first."""
-        runs = self.store.history(EVERY_RUN)
+        runs = self.store.history(None)
         ended = [run for run in runs if not _goes_on(run)][:LATEST]
         return [run for run in runs if _goes_on(run) or run in ended]
 
@@ -69,7 +68,7 @@ class Operator:
 
     def clear(self) -> int:
         """Stop all that waits; how many runs that were. What trains goes on."""
-        waiting = [run.id for run in self.store.history(EVERY_RUN) if run.state == "queued"]
+        waiting = [run.id for run in self.store.history(None) if run.state == "queued"]
         stopped = 0
         for run_id in waiting:
             try:

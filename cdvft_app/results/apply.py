@@ -14,6 +14,7 @@ import numpy as np
 from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.uploaded import IMAGE
+from cdvft_app.costs.quantities import counted
 from cdvft_app.data.answered_file import Added, Answer, Answers, rows_of
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import Contestant, Run, band
@@ -65,9 +66,7 @@ def columns_for(
     if inputs and (len(inputs) == count or (kind == "generation" and not takes_pairs(run))):
         return Columns(tuple(inputs), label if label not in inputs else None)
     if inputs:
-        raise ResultsError(
-            f"{run.label} reads {count} column{'s' if count > 1 else ''}; {len(inputs)} are given."
-        )
+        raise ResultsError(f"{run.label} reads {counted(count, 'column')}; {len(inputs)} are given.")
     found = [_named(names, name) for name in wanted]
     if wanted and all(found):
         return Columns(tuple(name for name in found if name), label)
@@ -262,7 +261,7 @@ class Score:
         if self.interval:
             low, high = map(metric.format, self.interval)
             text += f" (95 % interval {low} to {high})"
-        text += f" over {self.rows:,} row{'s' if self.rows > 1 else ''} with a label"
+        text += f" over {counted(self.rows, 'row')} with a label"
         if self.wrong is None:
             return f"{text}."
         return f"{text}; {self.wrong:,} {'is' if self.wrong == 1 else 'are'} wrong."

@@ -16,11 +16,10 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cdvft_app.catalog.cleaning import title
-from cdvft_app.costs.quantities import amount
+from cdvft_app.costs.quantities import amount, counted
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.outcomes import JudgedRace, extra_flops, from_run
-from cdvft_app.judging.verdict_text import counted
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights

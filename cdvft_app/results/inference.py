@@ -27,6 +27,7 @@ from torch.func import functional_call
 from cdvft.layer import CDVFTLayer
 from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.costs.quantities import counted
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
 from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
@@ -176,11 +177,7 @@ def stream_answers(
         few_shot = task.fitting(prompt, examples, max_tokens)
     except InvalidInput as error:
         raise ResultsError(str(error)) from None
-    note = (
-        f"with {len(few_shot)} example{'s' if len(few_shot) > 1 else ''} in its prompt"
-        if few_shot
-        else TOO_LONG
-    )
+    note = f"with {counted(len(few_shot), 'example')} in its prompt" if few_shot else TOO_LONG
     sides = [Side("Base", "given the same prompt", None), Side("Base", note, None, ended=not few_shot)]
     sides += [Side(run.label, "", run.record.method) for run in runs]
     ways = [(FROZEN, ()), (FROZEN, few_shot), *((run.record.id, ()) for run in runs)]

@@ -1,5 +1,135 @@
-"""Search for the settings that suit the data: trials on validation rows, proposed and pruned by Optuna."""
+"""What is searched: one race's methods, the range of each setting, and the budget that each method has."""
 
-from cdvft_app.search.request import SearchRequest, parse_search
+from __future__ import annotations
 
-__all__ = ["SearchRequest", "parse_search"]
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from typing_extensions import Self
+
+from cdvft_app.methods import InvalidChoice, Method
+from cdvft_app.settings import Name, RunSettings, explain
+from cdvft_app.sweep import MAX_VALUES, Multiple, Varied, distinct, rounded
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+MAX_TRIALS = 100
+RATE, EPOCHS, TARGETS = "learning_rate", "epochs", "target_modules"
+
+Epochs = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Layers = Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
+Value = TypeVar("Value")
+
+
+class SearchRequest(Varied):
+    """The settings of each method of a race are searched, trial by trial.
+
+    A method's rate is searched between the two `rates`, multiples of its own rate where the base names one,
+    else of its usual one: never of what a recipe has recorded. With `grid` all `rates` are tried, crossed
+    with all other values. Epochs and target modules are shared by a race, so they are searched for one method
+    alone.
+
+    Each method has the same budget: `trials`, of which the first `random_trials` are drawn at random, and
+    `seconds` of training where they are given, whichever ends first.
+    """
+
+    rates: tuple[Multiple, ...] = Field((0.1, 10.0), min_length=1, max_length=MAX_VALUES)
+    epochs: tuple[Epochs, ...] = Field((), max_length=MAX_VALUES)
+    target_modules: tuple[Layers, ...] = Field((), max_length=MAX_VALUES)
+    trials: int = Field(12, ge=1, le=MAX_TRIALS, strict=True)
+    random_trials: int = Field(4, ge=1, le=MAX_TRIALS, strict=True)
+    seconds: float | None = Field(None, gt=0, le=10**7, allow_inf_nan=False)
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    grid: bool = Field(False, strict=True)
+
+    @field_validator("rates", "epochs", "target_modules")
+    @classmethod
+    def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return distinct(values)
+
+    @model_validator(mode="after")
+    def _can_be_searched(self) -> Self:
+        if not self.grid and (len(self.rates) != 2 or self.rates[0] >= self.rates[1]):
+            raise ValueError("rates are the lowest and the highest multiple, such as 0.1 and 10")
+        if len(self.base.methods) > 1 and (self.epochs or self.target_modules):
+            raise ValueError(
+                "a race has the same epochs and target modules for all of its methods; search them for one "
+                "method alone, or leave them out"
+            )
+        if self.grid and max(self.budgets()) > MAX_TRIALS:
+            raise ValueError(
+                f"these lists make {max(self.budgets()):,} trials of a method; at most {MAX_TRIALS}"
+            )
+        return self
+
+    def budgets(self) -> list[int]:
+        """How many trials each method has at most; of a grid all of its points."""
+        if not self.grid:
+            return [self.trials] * len(self.base.methods)
+        return [math.prod(map(len, self.space(place).values())) for place in range(len(self.base.methods))]
+
+    def space(self, place: int) -> dict[str, list[Any]]:
+        """By setting of the method at this place of the race: all its values, of the rate the two ends."""
+        method = self.base.methods[place]
+        around = method.learning_rate or method.usual_learning_rate
+        lists = self.vary.get(method.key, {})
+        found: dict[str, list[Any]] = {RATE: [rounded(around * multiple) for multiple in self.rates]}
+        found |= {name: list(lists[name]) for name in method.sizes() if lists.get(name)}
+        found |= {EPOCHS: list(self.epochs)} if self.epochs else {}
+        layers = [",".join(names) for names in self.target_modules]
+        return found | ({TARGETS: layers} if layers else {})
+
+    def propose(self, place: int, trial: Trial) -> RunSettings:
+        """The run of a trial of the method at this place, with what Optuna suggests for it."""
+        chosen: dict[str, Any] = {}
+        for name, values in self.space(place).items():
+            if name == RATE and not self.grid:
+                chosen[name] = rounded(trial.suggest_float(name, *values, log=True))
+            else:
+                chosen[name] = trial.suggest_categorical(name, values)
+        return self._run(place, chosen)
+
+    def middle(self) -> tuple[RunSettings, ...]:
+        """One run a method in the middle of what is searched: what is forecast before it begins."""
+        return tuple(self._run(place, self._middle(place)) for place in range(len(self.base.methods)))
+
+    def every_value(self) -> tuple[RunSettings, ...]:
+        """Runs in which each value occurs that is searched: what is checked before it begins."""
+        return tuple(
+            self._run(place, self._middle(place) | {name: value})
+            for place in range(len(self.base.methods))
+            for name, values in self.space(place).items()
+            for value in values
+        )
+
+    def _middle(self, place: int) -> dict[str, Any]:
+        space = self.space(place)
+        found = {name: values[len(values) // 2] for name, values in space.items()}
+        return found | {RATE: rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
+
+    def _run(self, place: int, chosen: dict[str, Any]) -> RunSettings:
+        """With chosen values; `InvalidChoice` where one is out of its range."""
+        method: Method = self.base.methods[place]
+        own = {name: value for name, value in chosen.items() if name not in (EPOCHS, TARGETS)}
+        shared = self.base.model_dump(exclude={"methods"}) | {"evaluate_on": "validation"}
+        shared |= {EPOCHS: chosen[EPOCHS]} if EPOCHS in chosen else {}
+        shared |= {TARGETS: chosen[TARGETS].split(",")} if TARGETS in chosen else {}
+        try:
+            return RunSettings.model_validate(shared | {"method": method.model_dump() | own})
+        except ValidationError as error:
+            raise InvalidChoice(explain(error)) from None
+
+
+def parse_search(values: object) -> SearchRequest:
+    """A `SearchRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
+    if not isinstance(values, dict):
+        raise InvalidChoice(
+            f'A search must be one object such as {{"base": {{"recipe": "sentiment"}}}}; '
+            f"got {type(values).__name__}."
+        )
+    try:
+        return SearchRequest.model_validate(values)
+    except ValidationError as error:
+        raise InvalidChoice(explain(error, SearchRequest)) from None

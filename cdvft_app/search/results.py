@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cdvft_app.costs.quantities import counted
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
-from cdvft_app.judging.verdict_text import counted, result
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import SearchedMethod, SearchTrial
-from cdvft_app.search.request import RATE
+from cdvft_app.search import RATE
 from cdvft_app.search.study import PRUNED, RUN, Search, final_loss
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore

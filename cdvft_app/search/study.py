@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from cdvft_app.catalog import resolve
 from cdvft_app.events import Evaluation, Event, Note
-from cdvft_app.search.request import SearchRequest
+from cdvft_app.search import SearchRequest
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord, StoreError, possible_id
 from cdvft_app.store.runs import RunStore

@@ -22,12 +22,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
 
 __all__ = [
-    "ALL_STEPS",
     "HELD_OUT",
     "MAX_COMPETITORS",
     "MAX_HELD_OUT",
     "MAX_PROMPT",
     "MIN_HELD_OUT",
+    "NO_EARLY_STOPPING",
     "USUAL_RACE",
     "FieldWords",
     "InvalidChoice",
@@ -300,7 +300,7 @@ class RunSettings(_Choices):
         return flat.read_run(values)
 
 
-ALL_STEPS = {"early_stopping_patience": 0}
+NO_EARLY_STOPPING = {"early_stopping_patience": 0}
 """Of runs that are compared: each has the steps, the schedule and the budget of the others."""
 
 
@@ -329,7 +329,7 @@ class RaceRequest(_Choices):
         """One `RunSettings` a competitor, in their order."""
         shared = {name: getattr(self, name) for name in _Choices.model_fields}
         if len(self.methods) > 1:
-            shared |= ALL_STEPS
+            shared |= NO_EARLY_STOPPING
         return tuple(RunSettings(**shared, method=method) for method in self.methods)
 
 

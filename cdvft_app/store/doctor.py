@@ -22,8 +22,6 @@ from cdvft_app.store.database import (
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
 
-EVERY_RUN = 10**9
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -49,7 +47,7 @@ def examine(root: Path) -> Iterator[Finding]:
         if gone := store.leases.expire():
             yield Finding(f"{_runs(gone)} of a program that has ended: now interrupted, and can be resumed.")
         store.folders.sweep()
-        for run in store.history(EVERY_RUN):
+        for run in store.history(None):
             yield from _run(store, run)
         for name, why in store.folders.quarantined().items():
             text = f"{store.folders.quarantine / name} was no run that the history can take: {why}"

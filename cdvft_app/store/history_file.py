@@ -54,14 +54,13 @@ class Limits:
 
 PAGE = Limits(64 * 10**6, 512 * 10**6, 20_000, 200, 200_000)
 TERMINAL = Limits(20 * 10**9, 20 * 10**9, 10**6, 10**5, 10**7)
-EVERY_RUN = 10**9
 OF_THE_OWNER = ("token_hash", "visitor")  # which leave with no file
 MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
 MAX_ADAPTER_JSON = 32 * 10**6
 MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
 LEFT_SECONDS = 3600.0  # longer than any import takes
-MARK = "given"  # a file in the folder of a run that was imported
+IMPORTED = "given"  # a file in the folder of a run that was imported
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
@@ -98,7 +97,7 @@ def export_history(
     """
     if out.exists():
         raise StoreError(f"{out} is already there; choose another place, or remove it first.")
-    runs = [run for run in store.history(EVERY_RUN, token) if run.state in states.FINAL]
+    runs = [run for run in store.history(None, token) if run.state in states.FINAL]
     runs = [run for run in runs if only is None or run.id in only]
     sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]
@@ -210,7 +209,7 @@ def import_untrusted(
                     check(settings)
                     _adopt(store, place / run_id, facts)
                     if by_operator:  # it takes none of the room that visitors have
-                        (store.folders.path / run_id / MARK).unlink(missing_ok=True)
+                        (store.folders.path / run_id / IMPORTED).unlink(missing_ok=True)
                     taken.append(run_id)
                 except InvalidChoice as error:
                     refused.append(str(error))
@@ -222,7 +221,7 @@ def import_untrusted(
 def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     """Make the folder a run of the history; `InvalidChoice` where it cannot be one, and nothing stays."""
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    (folder / MARK).touch()
+    (folder / IMPORTED).touch()
     there = store.folders.path / folder.name
     os.replace(folder, there)
     try:
@@ -233,7 +232,7 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
         taken = _is_of_history(store, there)  # by this call of `adopt`, or by that of another import
         if not taken:  # nor does it stay in the quarantine: whoever gave it has it, and is told
             for left in (there, *store.folders.quarantine.glob(f"{folder.name}*")):
-                if (left / MARK).exists():
+                if (left / IMPORTED).exists():
                     shutil.rmtree(left, ignore_errors=True)
     if not taken:
         raise InvalidChoice(_not_taken(facts, "it is here in another folder"))
@@ -252,7 +251,7 @@ def _not_taken(facts: Mapping[str, Any], why: str) -> str:
 def imported_bytes(store: RunStore) -> int:
     """What all runs that came this way take of the disk, those in the quarantine, too."""
     places = store.folders.path, store.folders.quarantine
-    found = (mark.parent for place in places for mark in place.glob(f"*/{MARK}"))
+    found = (mark.parent for place in places for mark in place.glob(f"*/{IMPORTED}"))
     return sum(path.stat().st_size for folder in found for path in folder.rglob("*") if path.is_file())
 
 

@@ -35,7 +35,7 @@ from pydantic_core import from_json
 
 from cdvft_app import events
 from cdvft_app.methods import METHODS, labels
-from cdvft_app.settings import ALL_STEPS, RunSettings
+from cdvft_app.settings import NO_EARLY_STOPPING, RunSettings
 from cdvft_app.store import states
 from cdvft_app.store.states import RunState
 
@@ -469,7 +469,7 @@ def _settings(text: str) -> tuple[RunSettings | None, str | None]:
     try:
         settings = RunSettings.model_validate_json(text)
         if "keep" not in settings.model_fields_set:  # of a version that always kept the last step, of all
-            settings = settings.model_copy(update={"keep": "last", **ALL_STEPS})
+            settings = settings.model_copy(update={"keep": "last", **NO_EARLY_STOPPING})
         return settings, None
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)

@@ -170,10 +170,11 @@ class RunStore:
         own = self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)
         return [*(run.id for run in own), *shipped][:limit]
 
-    def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
-        """The latest runs first; with `token`, its owner's only."""
+    def history(self, limit: int | None = 100, token: str | None = None) -> list[RunRecord]:
+        """The latest runs first, or all with None; with `token`, its owner's only."""
         mine, values = queue.conditions(token and owners.token_hash(token), None)
-        return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
+        most = -1 if limit is None else max(limit, 0)  # to SQLite -1 is no limit
+        return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, most)
 
     def finished(self, limit: int = 100) -> list[RunRecord]:
         """The runs that ended as they should, the latest first."""

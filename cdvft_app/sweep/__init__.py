@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
-from cdvft_app.settings import ALL_STEPS, RaceRequest, RunSettings, explain
+from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, explain
 
 MAX_VALUES = 12
 MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
@@ -107,7 +107,7 @@ class SweepRequest(Varied):
             InvalidChoice: there is no such recipe, or a value is out of its range.
         """
         rates = catalog.get_recipe(self.base.recipe).learning_rates
-        shared = self.base.model_dump(exclude={"methods", "seed"}) | ALL_STEPS
+        shared = self.base.model_dump(exclude={"methods", "seed"}) | NO_EARLY_STOPPING
         runs = [
             _settings(shared | {"seed": seed, "method": values})
             for seed in self.seeds or (self.base.seed,)

@@ -169,7 +169,7 @@ class Task(ABC):
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedPrompts:
     """Prompts that are answered again and again while training, where the task is generative.
 
     `right` are their answers, None for the visitor's own prompt, which comes last.
@@ -203,7 +203,7 @@ class Prepared:
     lengths: list[int]
     commits: dict[str, str]
     baseline: str | None
-    watched: Watched = Watched()
+    watched: WatchedPrompts = WatchedPrompts()
     validation: Examples | None = None
 
 

@@ -14,7 +14,15 @@ from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.metrics.accuracy import commonest_class
-from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Prepared, Task, TooLong, Watched
+from cdvft_app.tasks.base import (
+    Examples,
+    GenerativeTask,
+    InvalidInput,
+    Prepared,
+    Task,
+    TooLong,
+    WatchedPrompts,
+)
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
 from cdvft_app.tasks.text import TextTask
@@ -23,7 +31,7 @@ TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask, "gener
 """The task of a model and a dataset, by their kind."""
 
 
-WATCHED = 4
+WATCHED_EXAMPLES = 4
 """Prompts whose answers are watched, beside the visitor's own."""
 
 
@@ -57,7 +65,8 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     train, trained = _usable(task, rows.train, "train on")
     evaluation, evaluated = _usable(task, rows.evaluation, "evaluate on")
     writes = isinstance(task, GenerativeTask)
-    watched = _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if writes else Watched()
+    shown = evaluated[:WATCHED_EXAMPLES]
+    watched = _watched(task, rows, shown, settings.own_prompt) if writes else WatchedPrompts()
     validation = None
     if rows.validation is not None and plan.chooses_step:
         with suppress(TooLong):  # all of them
@@ -107,16 +116,16 @@ def _usable(task: Task, split: Split, purpose: str) -> tuple[Examples, Sequence[
     return list(found.values()), list(found)
 
 
-def _watched(task: Task, rows: Rows, places: Sequence[int], own_prompt: str | None) -> Watched:
+def _watched(task: Task, rows: Rows, places: Sequence[int], own_prompt: str | None) -> WatchedPrompts:
     prompts = tuple(rows.evaluation.inputs[place] for place in places)
     right = tuple(rows.evaluation.labels[place] for place in places)
     if own_prompt is None:
-        return Watched(prompts, right)
+        return WatchedPrompts(prompts, right)
     try:
         task.examples([own_prompt])
     except InvalidInput as error:
         raise InvalidInput(f"The prompt of your own cannot be answered. {error}") from None
-    return Watched((*prompts, own_prompt), (*right, None))
+    return WatchedPrompts((*prompts, own_prompt), (*right, None))
 
 
 def _baseline(rows: Rows, trained: Sequence[int], evaluated: Sequence[int]) -> str | None:

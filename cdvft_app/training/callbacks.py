@@ -210,7 +210,7 @@ class Reporter(TrainerCallback):
             folder = Path(args.output_dir or "")
             checkpoint = folder / f"checkpoint-{state.global_step}"
             checkpoints.copy_best(folder, checkpoint)
-            checkpoints.seal(checkpoint)
+            checkpoints.write_checksums(checkpoint)
 
     def on_evaluate(
         self,

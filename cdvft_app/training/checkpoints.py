@@ -13,21 +13,21 @@ from pathlib import Path
 
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
-WENT_ON = "Went on from step "
+RESUMED_FROM = "Went on from step "
 """How the note of a run begins that goes on from a checkpoint."""
 CHECKPOINTS = "checkpoints"  # in the run's folder
 BEST = "best"  # a folder beside the checkpoints, and in each of them
 _SCORE = "score.json"  # in it
-SEAL = "sums.json"
+CHECKSUMS = "sums.json"
 NAME = re.compile(r"checkpoint-(\d{1,9})")
 CHUNK = 2**22  # bytes
 
 
-def seal(checkpoint: Path) -> None:
+def write_checksums(checkpoint: Path) -> None:
     """Write down what each of its files holds."""
-    unfinished = checkpoint / f"{SEAL}.unfinished"
-    unfinished.write_text(json.dumps(_sums(checkpoint)))
-    os.replace(unfinished, checkpoint / SEAL)
+    unfinished = checkpoint / f"{CHECKSUMS}.unfinished"
+    unfinished.write_text(json.dumps(_checksums(checkpoint)))
+    os.replace(unfinished, checkpoint / CHECKSUMS)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def keep_best(folder: Path, best: BestStep, write: Callable[[Path], object]) -> 
     unfinished.mkdir(parents=True)
     write(unfinished)
     (unfinished / _SCORE).write_text(json.dumps(asdict(best)))
-    seal(unfinished)
+    write_checksums(unfinished)
     shutil.rmtree(folder / BEST, ignore_errors=True)
     unfinished.rename(folder / BEST)
 
@@ -70,7 +70,7 @@ def best_in(folder: Path) -> BestStep | None:
     """None where nothing was chosen yet, or what is there is cut off or damaged."""
     best = folder / BEST
     try:
-        sound = json.loads((best / SEAL).read_bytes()) == _sums(best)
+        sound = json.loads((best / CHECKSUMS).read_bytes()) == _checksums(best)
         return BestStep(**json.loads((best / _SCORE).read_bytes())) if sound else None
     except (OSError, ValueError, TypeError):
         return None
@@ -112,15 +112,15 @@ def newest(folder: Path) -> tuple[Path | None, list[Path]]:
 def _whole(checkpoint: Path) -> bool:
     try:
         json.loads((checkpoint / LAST_WRITTEN).read_bytes())
-        if not (checkpoint / SEAL).is_file():
+        if not (checkpoint / CHECKSUMS).is_file():
             return True  # by an older version, or killed before it was sealed: all that is known is good
-        return json.loads((checkpoint / SEAL).read_bytes()) == _sums(checkpoint)
+        return json.loads((checkpoint / CHECKSUMS).read_bytes()) == _checksums(checkpoint)
     except (OSError, ValueError):
         return False
 
 
-def _sums(checkpoint: Path) -> dict[str, int]:
-    files = (file for file in checkpoint.rglob("*") if file.is_file() and not file.name.startswith(SEAL))
+def _checksums(checkpoint: Path) -> dict[str, int]:
+    files = (file for file in checkpoint.rglob("*") if file.is_file() and not file.name.startswith(CHECKSUMS))
     return {str(file.relative_to(checkpoint)): _sum(file) for file in files}
 
 

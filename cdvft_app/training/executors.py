@@ -57,7 +57,7 @@ KEPT_CHECKPOINTS = 2
 POLL_SECONDS = 0.5  # between two looks at the store; the end of a process is seen at once
 CLOSING_SECONDS = 30.0
 DID_NOT_STOP = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
-SAYING_SECONDS = 30.0  # between two words of one that waits for its machine
+STATUS_SECONDS = 30.0  # between two words of one that waits for its machine
 MAX_EVENTS = 100_000  # of a run on another machine, which whoever has that could fill with anything
 MAX_REFUSALS = 3
 
@@ -449,7 +449,7 @@ class RemoteExecution:
 
     def _say(self, saying: str) -> None:
         """Now and then, so that a run which waits for its machine is not taken to hang."""
-        if time.monotonic() - self._said > SAYING_SECONDS:
+        if time.monotonic() - self._said > STATUS_SECONDS:
             self._said = time.monotonic()
             self._append(Preparing(saying))
 

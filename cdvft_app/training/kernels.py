@@ -88,9 +88,9 @@ def _tokens(model: nn.Module, task: Task, batch: dict[str, Any]) -> int:
 
 
 MIN_TOKENS, MIN_TOKENS_OTHERWISE = 64, 256
-"""Tokens, by a frozen weight of at most `LARGE` entries and by any other; for fewer, what oneDNN does
-beforehand (it lays the weight out anew at each call) costs as much as it saves."""
-LARGE = 1 << 23
+"""Tokens, by a frozen weight of at most `MAX_FROZEN_WEIGHT` entries and by any other; for fewer, what oneDNN
+does beforehand (it lays the weight out anew at each call) costs as much as it saves."""
+MAX_FROZEN_WEIGHT = 1 << 23
 
 
 def is_faster() -> bool:
@@ -119,7 +119,7 @@ class ConvolvedLinear(nn.Linear):
         """Of (..., d_in) (..., d_out)."""
         x, weight = input, self.weight
         is_frozen = not (weight.requires_grad and torch.is_grad_enabled())
-        min_tokens = MIN_TOKENS if is_frozen and weight.numel() <= LARGE else MIN_TOKENS_OTHERWISE
+        min_tokens = MIN_TOKENS if is_frozen and weight.numel() <= MAX_FROZEN_WEIGHT else MIN_TOKENS_OTHERWISE
         in_float32 = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
         if not in_float32 or torch.is_autocast_enabled("cpu") or x.numel() < min_tokens * self.in_features:
             return super().forward(x)

@@ -54,7 +54,7 @@ OTHER_ENDED = (
     f"size, or the length or size of the inputs; {RESUME}"
 )
 BUDGET_SECONDS = 1.0  # between two looks at what a visitor has left
-IMPATIENCE_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
+REPEATED_SIGNAL_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
 MIN_PATIENCE, UNKNOWN_PATIENCE = 120.0, 600.0  # seconds; of a run of which nothing was promised
 PATIENT_STEPS, PATIENT_EVALUATIONS = 10, 3
 ALARM_SECONDS = 30  # beyond the patience of the supervisor, who can say why
@@ -316,7 +316,7 @@ def stop_signals() -> Iterator[Callable[[], Halt]]:
     since: list[float] = []
 
     def ask(number: int, frame: Any) -> None:
-        if number == signal.SIGINT and since and time.monotonic() - since[0] > IMPATIENCE_SECONDS:
+        if number == signal.SIGINT and since and time.monotonic() - since[0] > REPEATED_SIGNAL_SECONDS:
             raise KeyboardInterrupt
         since.append(time.monotonic())
 

@@ -44,7 +44,7 @@ FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
 RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
 SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
 MIN_SECONDS = 5.0  # of training, for which a slice is worth its loading
-LOOSELY = 1.3  # so much longer than forecast a slice, or its loading, may be
+FORECAST_TOLERANCE = 1.3  # so much longer than forecast a slice, or its loading, may be
 PAGE_CLOSED = (
     "Paused, because the page that this run trained through was closed. "
     "Resume goes on from the last checkpoint."
@@ -181,7 +181,7 @@ class _Slice(StopConditions):
 
     def _as_part(self, train: Train) -> Train:
         """Trains as one run, in which nothing is said again that an earlier slice has said."""
-        from cdvft_app.training.checkpoints import WENT_ON
+        from cdvft_app.training.checkpoints import RESUMED_FROM
 
         def part(
             settings: RunSettings,
@@ -192,7 +192,7 @@ class _Slice(StopConditions):
         ) -> Done:
             def say(event: Event) -> None:
                 if isinstance(event, Note):
-                    if event.text in self._told or event.text.startswith(WENT_ON):
+                    if event.text in self._told or event.text.startswith(RESUMED_FROM):
                         return
                     self._told.add(event.text)
                 if isinstance(event, Done):
@@ -293,9 +293,10 @@ class Slices(Executor):
         `most` seconds of it can be had; the slice is then as short as it must.
         """
         evaluating = (run.forecast or {}).get("evaluating") or {"seconds": 0.0, "last_seconds": 0.0}
-        beside = LOOSELY * (self._loading + evaluating["seconds"] + evaluating["last_seconds"])
-        seconds = min(self._seconds, LOOSELY * seconds_left(run) + 1, most - more * beside - SPARE_SECONDS)
-        asked = math.ceil(more * (LOOSELY * seconds + beside) + SPARE_SECONDS)
+        beside = FORECAST_TOLERANCE * (self._loading + evaluating["seconds"] + evaluating["last_seconds"])
+        left = FORECAST_TOLERANCE * seconds_left(run) + 1
+        seconds = min(self._seconds, left, most - more * beside - SPARE_SECONDS)
+        asked = math.ceil(more * (FORECAST_TOLERANCE * seconds + beside) + SPARE_SECONDS)
         return SliceOrder("", run.id, seconds, int(min(asked, most)), self._trainer)
 
     def train(self, order: SliceOrder) -> Generator[SliceNews]:

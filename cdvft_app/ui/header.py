@@ -1,4 +1,7 @@
-"""The line on top of every tab, which also lets the browser keep the cookie by which its runs are found."""
+"""The line on top of every tab: where training runs, a visitor's time, the operator's panel.
+
+It also lets the browser keep the cookie by which its runs are found.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,29 @@ from functools import partial
 import gradio as gr
 
 from cdvft_app import ASSETS
-from cdvft_app.payloads.page import HeaderView, ServerMode
+from cdvft_app.payloads.page import (
+    HeaderView,
+    OperatorRequest,
+    ServerMode,
+    ServerOverview,
+    ServerRun,
+    Standing,
+)
+from cdvft_app.public.budget import Budget, duration
+from cdvft_app.public.guessing import TooManyGuesses
+from cdvft_app.public.operator import Operator, is_operator
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import viewer_key
+from cdvft_app.store.records import NODE, RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, UNFINISHED
 from cdvft_app.training.device import device_name, kind_of_training
-from cdvft_app.ui import logs, server
+from cdvft_app.training.executors import Executor
+from cdvft_app.ui import logs
 from cdvft_app.ui.shared import texts
-from cdvft_app.ui.shared.component import address, component
-from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.visitor import visitor_token
+from cdvft_app.ui.shared.component import component, file_address
+from cdvft_app.ui.shared.state import AppState, visitor_token
+from cdvft_app.ui.shared.viewing import address, is_known_code, visitor
 
 _PUBLIC = '<span class="chip">Public</span>'
 _PRIVATE = '<span class="chip" title="For those who reach this machine; nothing is limited">Private</span>'
@@ -40,7 +57,7 @@ def header(app: AppState) -> gr.HTML:
         {"viewer": ""},
         html=(
             '<header class="masthead">'
-            f'<img src="{address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'
+            f'<img src="{file_address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'
             f'<div class="masthead-name"><h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p></div>'
             f'<span class="chip" title="Where training runs">{cores} CPU cores</span>'
             f'<span class="mode-place">{_PUBLIC if known_mode.public else _PRIVATE}</span>'
@@ -49,8 +66,8 @@ def header(app: AppState) -> gr.HTML:
         ),
         slow_functions={"where": where},
         server_functions={
-            "standing": lambda _: server.standing(app.queue.budget),
-            "operate": partial(server.operate, app.store, executor=app.queue.executor),
+            "standing": partial(standing, app.queue.budget),
+            "operate": partial(operate, app.store, executor=app.queue.executor),
             "failed": logs.script_error,
         },
         **fixed,
@@ -64,3 +81,99 @@ def header(app: AppState) -> gr.HTML:
 def known(token: object) -> HeaderView:
     """The header's value for the browser that has this token."""
     return {"viewer": viewer_key(token) if isinstance(token, str) and token else ""}
+
+
+WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."
+UNKNOWN_CODE = "The code that you gave is not one of this class; ask who runs this server. "
+OF_A_TERMINAL = "a terminal, or before this server was public"
+
+
+def standing(budget: Budget, _: object) -> Standing | None:
+    """Of whoever asks; None on a server that is not public."""
+    who = visitor()
+    if who is None:
+        return None
+    balance = budget.balance(who)
+    left = f"{duration(balance.left)} of your {duration(balance.whole)} of training are left."
+    renews = f" More comes back in {duration(balance.renews)}." if balance.renews is not None else ""
+    kind = {"account": "your account", "code": "your code", "address": "your network address"}
+    return {
+        "short": f"{duration(balance.left)} left",
+        "text": _of_code() + left + renews,
+        "visitor": kind[who.partition(" ")[0]],
+    }
+
+
+def _of_code() -> str:
+    """What is to be said of the class code that came, if there is anything."""
+    try:
+        return "" if is_known_code() else UNKNOWN_CODE
+    except TooManyGuesses as guessed:
+        return f"{guessed} "
+
+
+def operate(store: RunStore, request: OperatorRequest, executor: Executor | None = None) -> ServerOverview:
+    """Do what the operator asks, if anything, and tell how things stand then.
+
+    The key is compared at every call. `executor` has the nodes.
+    """
+    try:
+        refused = None if is_operator(request["key"], address()) else WRONG_KEY
+    except TooManyGuesses as guessed:
+        refused = str(guessed)
+    if refused:
+        return {"error": refused, "visitors": [], "runs": [], "nodes": []}
+    operator, error = Operator.of(store), None
+    acts = {
+        "stop": operator.stop,
+        "delete": operator.delete,
+        "hide": operator.hide,
+        "show": lambda run_id: operator.hide(run_id, False),
+        "clear": lambda _: operator.clear(),
+    }
+    try:
+        if "act" in request:
+            acts[request["act"]](request.get("run", ""))
+    except StoreError as why:
+        error = str(why)
+    runs = operator.runs()
+    nodes = executor.nodes() if executor else []
+    asked = executor.asks() if executor and nodes else ""
+    return {
+        "error": error,
+        "visitors": [
+            {
+                "visitor": one.visitor,
+                "spent": duration(one.seconds),
+                "training": duration(one.training),
+                "runs": one.runs,
+            }
+            for one in operator.visitors()
+        ],
+        "runs": [_run(run, operator.store.label_of(run), asked) for run in runs],
+        "nodes": [
+            {
+                "name": node.name,
+                "has": node.has,
+                "runs": sum(run.state in ACTIVE and run.result.get(NODE) == node.name for run in runs),
+                "problem": node.problem,
+            }
+            for node in nodes
+        ],
+    }
+
+
+def _run(run: RunRecord, label: str, asked: str) -> ServerRun:
+    """`asked`: what each run asks of a node; empty where there are none."""
+    waits = run.state == "queued" or (run.state in ACTIVE and not run.result.get(NODE))
+    return {
+        "id": run.id,
+        "name": run.name,
+        "method": label,
+        "visitor": run.visitor or OF_A_TERMINAL,
+        "state": run.state,
+        "hidden": run.hidden,
+        "private": run.private,
+        "goes_on": run.state in UNFINISHED,
+        "where": f"waits for {asked}" if asked and waits else run.result.get(NODE, ""),
+    }

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from anyio import to_thread
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdvft_app.public import uploads
-from cdvft_app.ui import agents
+from cdvft_app.ui.shared import viewing
 
 # In JSON: a pair of surrogates, which is one character; a lone one, which is none; any other escape.
 _ESCAPE = re.compile(
@@ -22,6 +25,7 @@ _ESCAPE = re.compile(
 )
 
 
+AGENTS = "/gradio_api/mcp"  # the named endpoints, by the Model Context Protocol
 MAX_BYTES = 1_000_000
 MAX_UPLOADED = 66_000_000  # a history with what multipart adds; who reads other files has own limits
 UNREADABLE = (
@@ -133,7 +137,7 @@ class WellFormedText:
                 return  # the client has gone
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        if agents.PATH in scope["path"] and is_unreadable(body):
+        if AGENTS in scope["path"] and is_unreadable(body):
             await JSONResponse({"detail": UNREADABLE}, 400)(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": well_formed(body), "more_body": False}]
@@ -164,3 +168,32 @@ def well_formed(body: bytes) -> bytes:
 def _is_json(scope: Scope) -> bool:
     headers: dict[bytes, Any] = dict(scope["headers"])
     return scope["method"] == "POST" and b"multipart/" not in headers.get(b"content-type", b"")
+
+
+def serves_agents() -> bool:
+    """Whether the named endpoints are tools for agents, too.
+
+    Gradio makes them where the package `mcp` is: on a Space, elsewhere by `pip install ".[mcp]"`.
+    """
+    return find_spec("mcp") is not None
+
+
+class VisitorOfAgents:
+    """Lets what an agent's tool asks be counted for whoever called it, by `viewing.VISITOR_HEADER`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and AGENTS in scope["path"]:
+            headers = MutableHeaders(raw=list(scope["headers"]))
+            visitor = viewing.visitor_of(Request(scope))
+            if visitor is not None:
+                headers[viewing.VISITOR_HEADER] = viewing.signed(visitor)
+            for said in (
+                "origin",
+                "sec-fetch-site",
+            ):  # of the caller, who was let in
+                del headers[said]
+            scope = {**scope, "headers": headers.raw}
+        await self._app(scope, receive, send)

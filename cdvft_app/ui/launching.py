@@ -8,20 +8,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
-from gradio import http_server
-from gradio.exceptions import ServerFailedToStartError
 from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
 from cdvft_app.public.origins import AllowedHosts, SameOrigin
-from cdvft_app.ui.agents import VisitorOfAgents, is_served
-from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
+from cdvft_app.ui.incoming import (
+    BoundedBodies,
+    Compressed,
+    PageOfATab,
+    VisitorOfAgents,
+    WellFormedText,
+    serves_agents,
+)
 from cdvft_app.ui.login import AddressOfLogin
 from cdvft_app.ui.monitoring import Monitoring
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
+from cdvft_app.ui.shared.gradio_adapter import ServerFailedToStartError, http_server
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
 from cdvft_app.ui.theme import theme
 
@@ -43,7 +48,7 @@ def launch_arguments() -> dict[str, Any]:
         "show_error": False,
         "max_file_size": "64mb",
         "state_session_capacity": MAX_SESSIONS,
-        "mcp_server": is_served(),
+        "mcp_server": serves_agents(),
         "app_kwargs": {
             "routes": [server_functions.route],
             "lifespan": _starting,

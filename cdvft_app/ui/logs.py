@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 
+from cdvft_app.payloads.page import ScriptError
 from cdvft_app.settings.environment import environment
 
 FIELDS = ("run_id", "state", "visitor", "seconds")  # that a record may have as `extra`
@@ -58,21 +59,17 @@ def adopt_uvicorn() -> None:
         logger.propagate = True
 
 
-def script_error(told: object) -> None:
-    """Log {"error", "where"} of a script of the page, once for each text; untrusted input.
-
-    Addresses are left out: they may name runs and tokens.
-    """
-    fields = told if isinstance(told, dict) else {}
-    error, where = (_one_line(fields.get(name), most) for name, most in (("error", 300), ("where", 80)))
+def script_error(told: ScriptError) -> None:
+    """Log it, once for each text; addresses are left out: they may name runs and tokens."""
+    error, where = _one_line(told["error"], 300), _one_line(told.get("where", ""), 80)
     text = f"{error} ({where})" if where else error
     if error and text not in _script_errors and len(_script_errors) < MAX_SCRIPT_ERRORS:
         _script_errors.add(text)
         _log.warning("A script of the page failed: %s", text)
 
 
-def _one_line(given: object, most: int) -> str:
-    text = re.sub(r"\w+://\S+", "(an address)", given[: 4 * most]) if isinstance(given, str) else ""
+def _one_line(given: str, most: int) -> str:
+    text = re.sub(r"\w+://\S+", "(an address)", given[: 4 * most])
     return "".join(letter if letter.isprintable() else " " for letter in text)[:most].strip()
 
 

@@ -8,13 +8,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block, BlocksConfig
-from gradio.state_holder import SessionState, StateHolder
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cdvft_app.ui.shared.gradio_adapter import Block, BlocksConfig, SessionState, StateHolder
 from cdvft_app.ui.shared.pool import PRIVATE_SHARES
 from cdvft_app.ui.shared.viewing import asker_of, is_public
 

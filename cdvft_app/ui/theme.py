@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import gradio as gr
-from gradio.themes.utils import sizes
 
 SANS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("IBM Plex Mono", "ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
 
 # Those of css/page/fonts.css.
-TEXT = sizes.Size("12px", "12px", "13px", "15px", "15px", "18px", "24px", name="text_studio")
+TEXT = gr.themes.sizes.Size("12px", "12px", "13px", "15px", "15px", "18px", "24px", name="text_studio")
 
 # Variables of Gradio by the studio's that they take; css/page/colours.css gives those light and dark values.
 STUDIO_COLOURS = {
@@ -43,13 +44,13 @@ def theme() -> gr.themes.Base:
         primary_hue="neutral",
         secondary_hue="neutral",
         neutral_hue="neutral",
-        radius_size=sizes.radius_sm,
+        radius_size=gr.themes.sizes.radius_sm,
         text_size=TEXT,
-        spacing_size=sizes.spacing_md,
+        spacing_size=gr.themes.sizes.spacing_md,
         font=SANS,
         font_mono=MONO,
     )
-    known = base.set.__annotations__ | dict.fromkeys(base.set.__code__.co_varnames)
+    known = inspect.signature(base.set).parameters
     values: dict[str, str] = {}
     for variable, names in STUDIO_COLOURS.items():
         for name in names.split():

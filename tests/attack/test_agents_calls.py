@@ -11,9 +11,9 @@ import pytest
 from hostile_values import HOSTILE, written
 from started_server import PATIENCE, Stranger
 
-from cdvft_app.ui import agents
+from cdvft_app.ui import incoming
 
-pytestmark = pytest.mark.skipif(not agents.is_served(), reason="needs the package mcp")
+pytestmark = pytest.mark.skipif(not incoming.serves_agents(), reason="needs the package mcp")
 CALLS: dict[str, dict[str, Any]] = {
     "predict": {"run_ids": ["x"], "texts": ["a film"]},
     "upload_dataset": {"rows": "text,label\na,b\n", "name": "rows"},

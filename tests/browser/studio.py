@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, a
 
 import fake_training
 import httpx
-from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from gradio import http_server, networking
 from gradio.context import Context
 from in_process import InProcess
@@ -65,8 +65,13 @@ def axe_violations(page: Page, context: str | None = None) -> list[str]:
 
 
 def _axe(page: Page, context: str | None, **options: object) -> list[str]:
-    found = Axe().run(page, context=context, options={**DEFAULT_OPTIONS, **options})
-    return [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    return page.evaluate(
+        """async ([context, options]) => (await axe.run(context ?? document, options)).violations.map(
+             ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(", ")}`)""",
+        [context, {"resultTypes": ["violations"], **options}],
+    )
 
 
 def without_app(visit: Visit) -> Page:

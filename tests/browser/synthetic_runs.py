@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import run_events
 from playwright.sync_api import Page
 from studio import Server, Visit
 
 from cdvft.blocks import partitions
-from cdvft_app import events
 from cdvft_app.inspection import sources
 from cdvft_app.inspection.sources import Source
 from cdvft_app.settings import RunSettings
@@ -36,13 +36,12 @@ def keep(server: Server, every: list[tuple[RunSettings, dict[int, dict[str, np.n
     runs = server.store.create([one for one, _ in every], "somebody", "Synthetic", process="1:1")
     for run, (_, steps) in zip(runs, every, strict=True):
         last, folder = max(steps), server.store.folder(run.id)
-        server.store.append(run.id, events.Started(last, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
+        server.store.append(run.id, run_events.started(last))
         for step in range(1, last + 1):
-            server.store.append(run.id, events.Step(step, 1.0, 1 / step, 0.1, None, None))
+            server.store.append(run.id, run_events.step(step, 1 / step))
         for step, tensors in steps.items():
             snapshots.write(folder, step, tensors)
-        done = events.Done("finished", last, 1.0, "accuracy", 0.5, 0.1, 1.0, 1, None, folder)
-        server.store.append(run.id, done)
+        server.store.append(run.id, run_events.done(last, folder))
     return [run.id for run in runs]
 
 

@@ -17,7 +17,7 @@ from cdvft import factors as formulas
 from cdvft_app import ASSETS
 from cdvft_app.inspection import layers, numbers
 from cdvft_app.inspection.sources import Source
-from cdvft_app.ui.shared.component import address
+from cdvft_app.ui.shared.component import file_address
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 def imported(page: Page, script: str, **arguments: object) -> object:
     """What a function of (the page's modules by name, arguments) gives."""
     files = {
-        file.stem: address(file)
+        file.stem: file_address(file)
         for pattern in ("shared/*.js", "factors/*.js", "learn/*.js")
         for file in Path(ASSETS, "js").glob(pattern)
     }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import run_events
 from playwright.sync_api import expect
 from studio import Hold, Server, Visit, axe_violations, fill_in, setting, start_race, status
 
-from cdvft_app.events import Done, Evaluation, Started, Step
+from cdvft_app.events import Evaluation, Step
 from cdvft_app.settings import RunSettings
 
 pytestmark = pytest.mark.browser
@@ -159,15 +160,15 @@ def kept(server: Server, metric_name: str, recipe: str = "sentiment") -> str:
     """A run whose second of three evaluations was the best, of that metric."""
     (run,) = server.store.create([RunSettings(method="lora", recipe=recipe)], "somebody", recipe, "1:1")
     store = server.store
-    store.append(run.id, Started(3, 1, 1, 1, "cpu", "float32", 9, 9, metric_name))
+    store.append(run.id, run_events.started(3, metric_name=metric_name))
     for step, score in ((1, 0.5), (2, 0.9), (3, 0.7)):
         store.append(run.id, Step(step, 1.0 * step, 1 / step, 0.1, None, None))
         store.append(run.id, Evaluation(step, 1.0 * step, 0.1, metric_name, score, validation=True))
     store.append(run.id, Evaluation(3, 3.0, 0.1, metric_name, 0.75))
     store.append(run.id, Evaluation(2, 3.0, 0.1, metric_name, 0.85, final=True))
     folder = store.folder(run.id)
-    done = Done(
-        "finished", 3, 3.0, metric_name, 0.85, 0.1, 1.0, 1, None, folder, best_step=2, last_metric=0.75
+    done = run_events.done(
+        3, folder, metric_name=metric_name, metric=0.85, best_step=2, last_metric=0.75, seconds=3.0
     )
     store.append(run.id, done)
     return run.id

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import run_events
 from hub_stub import TOKEN, Hub, hub
 from jobs_stub import Jobs
 from playwright.sync_api import expect
 from studio import Server, Visit, axe_violations, fill_in, status
 
-from cdvft_app.events import Done, Started, Step
 from cdvft_app.hub_jobs import hardware
 from cdvft_app.hub_jobs.job import event_line
 from cdvft_app.store.leases import LEFT_JOB
@@ -21,9 +21,9 @@ from cdvft_app.store.leases import LEFT_JOB
 pytestmark = pytest.mark.browser
 STEPS = 5
 EVENTS = (
-    Started(STEPS, 13_824, 770, 22_000_000, "Tesla T4", "float32", 64, 8, "accuracy"),
-    *(Step(step, step / 10, 0.7 - step / 20, 1e-3, None, 12.5) for step in range(1, STEPS + 1)),
-    Done("finished", STEPS, 0.5, "accuracy", 0.75, 0.5, 9.0, 40, None, Path("adapter")),
+    run_events.started(STEPS, trainable_parameters=13_824, device="Tesla T4"),
+    *(run_events.step(step, 0.7 - step / 20) for step in range(1, STEPS + 1)),
+    run_events.done(STEPS),
 )
 
 

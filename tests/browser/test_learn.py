@@ -29,6 +29,15 @@ def opened(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     return page, lesson
 
 
+def turn_to(page: Page, lesson: Lesson) -> Locator:
+    """Another lesson, by its link."""
+    page.get_by_role("navigation", name="Lessons").get_by_role("link", name=lesson.title, exact=True).click()
+    part = page.locator(f"#lesson-{lesson.key}")
+    expect(part.locator(".question:visible")).to_be_visible()
+    expect(part.locator(".stage canvas").first).to_be_visible()
+    return part
+
+
 def revealed(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     """The same, without a guess."""
     page, lesson = opened(visit, key, **options)
@@ -75,30 +84,38 @@ WORDS = r"""(part) => {
 }"""
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
-def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit, lesson: Lesson) -> None:
+def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit) -> None:
     """Nothing is out of reach but the answer: the first handle changes the picture before any question."""
-    page, part = opened(visit, lesson.key, reduced_motion="reduce")
-    said = part.evaluate(WORDS)
-    assert len(said) <= MAX_WORDS, f"{len(said)} words: {' '.join(said)}"
-    assert part.locator("[inert]").count() == 0
-    expect(part.locator(".lesson-reasons").first).to_be_hidden()
-    before = part.evaluate(PICTURES)
-    handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").first
-    handle.focus()
-    for key in ("End", "Home", "ArrowRight", "Space"):
-        page.keyboard.press(key)
-    page.wait_for_function(
-        f"([part, before]) => ({PICTURES})(part).join() !== before",
-        arg=[part.element_handle(), ",".join(before)],
-    )
-    expect(part.locator(".lesson-reasons").first).to_be_hidden()
+    page, _ = opened(visit, KEYS[0], reduced_motion="reduce")
+    for lesson in LESSONS:
+        part = turn_to(page, lesson)
+        said = part.evaluate(WORDS)
+        assert len(said) <= MAX_WORDS, f"{lesson.key}: {len(said)} words: {' '.join(said)}"
+        assert part.locator("[inert]").count() == 0
+        expect(part.locator(".lesson-reasons").first).to_be_hidden()
+        before = part.evaluate(PICTURES)
+        handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").first
+        handle.focus()
+        for key in ("End", "Home", "ArrowRight", "Space"):
+            page.keyboard.press(key)
+        page.wait_for_function(
+            f"([part, before]) => ({PICTURES})(part).join() !== before",
+            arg=[part.element_handle(), ",".join(before)],
+        )
+        expect(part.locator(".lesson-reasons").first).to_be_hidden()
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
-def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit, lesson: Lesson) -> None:
-    page, part = opened(visit, lesson.key)
+def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit) -> None:
+    page, _ = opened(visit, KEYS[0])
     asked = server_calls(page)
+    for lesson in LESSONS:
+        answer_all(page, turn_to(page, lesson), lesson)
+        if lesson is LESSONS[0]:
+            assert len(requests(page)) <= OF_AN_EMPTY_PAGE + 19 and fetched_megabytes(page) < 1.2
+    assert not asked  # all of it is computed in the browser
+
+
+def answer_all(page: Page, part: Locator, lesson: Lesson) -> None:
     for place, question in enumerate(lesson.questions, 1):
         feedback = part.locator(".question:visible .feedback")
         expect(feedback).to_be_empty()
@@ -116,9 +133,6 @@ def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit, 
     if not isinstance(lesson.questions[-1], Task):
         expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
     expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&(values=[^&]*&)?answer=[-\d]+"))
-    assert not asked  # all of it is computed in the browser
-    if lesson is LESSONS[0]:
-        assert len(requests(page)) <= OF_AN_EMPTY_PAGE + 19 and fetched_megabytes(page) < 1.2
 
 
 def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
@@ -255,19 +269,18 @@ def test_crossover_is_measured_on_this_machine(visit: Visit) -> None:
 
 def test_no_axe_violation(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0])
-    for key in KEYS:
-        page.locator("#lessons a").nth(KEYS.index(key)).click()
-        assert not axe_violations(page), key
-        page.locator(f"#lesson-{key}").get_by_role("button", name="Show me without a guess").click()
-        assert not axe_violations(page), f"{key}, revealed"
+    assert not axe_violations(page)
+    for lesson in LESSONS:
+        changes, part = f"#lessons, #lesson-{lesson.key}", turn_to(page, lesson)
+        assert not axe_violations(page, changes), lesson.key
+        part.get_by_role("button", name="Show me without a guess").click()
+        assert not axe_violations(page, changes), f"{lesson.key}, revealed"
 
 
 def test_fits_a_phone(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
-    links = page.get_by_role("navigation", name="Lessons")
-    for key, lesson in zip(KEYS, LESSONS, strict=True):
-        links.get_by_role("link", name=lesson.title, exact=True).click()
-        expect(page.locator(f"#lesson-{key} .question").first).to_be_visible()
+    for lesson in LESSONS:
+        key, part = lesson.key, turn_to(page, lesson)
         beyond = page.evaluate(
             """() => [...document.querySelectorAll("main *")]
                  .filter((node) => !node.closest("svg, .hidden-text, .katex-display, .katex-mathml")
@@ -275,7 +288,7 @@ def test_fits_a_phone(visit: Visit) -> None:
                  .map((node) => node.outerHTML.slice(0, 120))"""
         )
         assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
-        formulas = page.locator(f"#lesson-{key} .katex-display")
+        formulas = part.locator(".katex-display")
         cut = formulas.evaluate_all(
             "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
         )
@@ -284,11 +297,9 @@ def test_fits_a_phone(visit: Visit) -> None:
 
 def test_on_a_phone_the_picture_stays_in_sight_above_the_question(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
-    for key in KEYS:
-        page.goto(re.sub("lesson=[a-z]+.*", f"lesson={key}", page.url))
-        part = page.locator(f"#lesson-{key}")
+    for lesson in LESSONS:
+        key, part = lesson.key, turn_to(page, lesson)
         question, picture = part.locator(".question:visible"), part.locator(".stage canvas").first
-        expect(picture).to_be_visible()
         handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").last
         for place in (question, handle):
             place.evaluate("(place) => place.scrollIntoView({block: 'end'})")

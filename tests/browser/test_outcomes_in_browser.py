@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+import run_events
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
 
 from cdvft_app import catalog
-from cdvft_app.events import Done, Started
 from cdvft_app.settings import RunSettings
 
 pytestmark = pytest.mark.browser
@@ -34,10 +33,12 @@ def finish(server: Server, seed: int) -> None:
     for run in server.store.create(runs, None, "Three digits", process="1:1.00"):
         method = run.method
         parameters, seconds, score = PARAMETERS[method], SECONDS[method] + seed, SCORES[method][seed]
-        server.store.append(run.id, Started(76, parameters, 770, 9, "cpu", "fp32", 600, 500, "accuracy"))
+        server.store.append(
+            run.id, run_events.started(76, trainable_parameters=parameters, evaluation_examples=500)
+        )
         server.store.append(
             run.id,
-            Done("finished", 76, seconds, "accuracy", score, 0.5, 30.0, 9, 10**9 + parameters, Path("a")),
+            run_events.done(76, metric=score, peak_memory_bytes=10**9 + parameters, seconds=seconds),
         )
 
 

@@ -8,18 +8,13 @@ import re
 import fake_training
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Visit, axe_violations, fill_in
+from program import fill
+from studio import Visit, axe_violations
 
-from cdvft_app.prediction import predicting
+from cdvft_app import prediction
 from cdvft_app.training import device
 
 pytestmark = pytest.mark.browser
-
-
-def fill(page: Page, fold: str, values: dict[str, str]) -> None:
-    page.get_by_role("button", name=re.compile(f"^{fold}")).click()
-    for name, value in values.items():
-        fill_in(page.locator(f"#set-{name} input"), value)
 
 
 def finished(page: Page) -> None:
@@ -56,7 +51,7 @@ def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        predicting, "device_name", lambda kind, many=None: "CPU, fake"
+        prediction, "device_name", lambda kind, many=None: "CPU, fake"
     )  # where the fake runs are trained
     monkeypatch.setattr(fake_training, "WAIT", 0.03)  # so long that starting is little of a run's time
     page = visit()

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from studio import Visit, without_app
 
 from cdvft_app import ASSETS
-from cdvft_app.ui.shared.component import address
+from cdvft_app.ui.shared.component import file_address
 
 pytestmark = pytest.mark.browser
 
@@ -44,7 +44,7 @@ def told(page: Page, runs: list[dict[str, Any]]) -> list[Any]:
           const { progress, shownRace, statusText } = await import(new URL(file, document.baseURI).href);
           return [statusText(shownRace(runs)), progress(shownRace(runs))];
         }""",
-        [address(file), runs],
+        [file_address(file), runs],
     )
 
 

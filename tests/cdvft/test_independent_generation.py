@@ -17,7 +17,7 @@ WIDTH, ROWS, LENGTH, NEW = 64, 4, 24, 3
 BROKEN = {"nan": float("nan"), "inf": float("inf"), "huge": 1e18}
 """What the embedding of a token holds, which other prompts have and the first has not."""
 
-needs_compiler = pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
+needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 ENGINES = [
     ("reference", "auto", "reference"),
     ("chunked, transforms", "fft", "chunked"),

@@ -23,7 +23,7 @@ def test_the_port_that_was_asked_for_is_handed_on() -> None:
     assert re.findall(r"proxy_set_header Host (\S+);", CONFIG) == ["$http_host"]
 
 
-@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+@pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
 def test_nginx_takes_it(tmp_path: Path) -> None:
     whole = (
         f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; server {{ {CONFIG} }} }}"

@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any
 
 from cdvft_app.events import Event, Halt, Step
-from cdvft_app.settings import ALL_STEPS, RunSettings
+from cdvft_app.settings import NO_EARLY_STOPPING, RunSettings
 
-RUN = RunSettings(method="cdvft", max_steps=30, batch_size=8, checkpoint_every=2, **ALL_STEPS)
+RUN = RunSettings(method="cdvft", max_steps=30, batch_size=8, checkpoint_every=2, **NO_EARLY_STOPPING)
 FATAL = 2  # the checkpoint since its start in which it dies, so that each life gets further
 
 
@@ -27,7 +27,7 @@ def train(folder: str, lives_until: int | None) -> None:
     from cdvft_app.training.loop import RaceTrainer
 
     lines, written = 0, 0
-    save, seal = RaceTrainer._save_checkpoint, checkpoints.seal
+    save, seal = RaceTrainer._save_checkpoint, checkpoints.write_checksums
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal lines
@@ -49,7 +49,7 @@ def train(folder: str, lives_until: int | None) -> None:
         if written == FATAL:
             (Path(folder) / "lines.txt").write_text(str(lines))
 
-    RaceTrainer._save_checkpoint, checkpoints.seal = saves, seals  # type: ignore[method-assign]
+    RaceTrainer._save_checkpoint, checkpoints.write_checksums = saves, seals  # type: ignore[method-assign]
     with (Path(folder) / "losses.txt").open("a") as log:
 
         def emit(event: Event) -> None:

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import run_events
 from waiting import wait
 
-from cdvft_app.events import Done, Event, Halt, Started, Step, TrainingPaused
+from cdvft_app.events import Done, Event, Halt, TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
 
@@ -34,17 +35,17 @@ class FaultTrainer:
         first = int(checkpoint.read_text() or 0) if resume and checkpoint.is_file() else 0
         steps, halt = settings.max_steps or 3, Halt.NO
         try:
-            emit(Started(steps, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+            emit(run_events.started(steps))
             for step in range(first + 1, steps + 1):
                 self.at_step(step)
-                emit(Step(step, step / 10, 0.5, 1e-3, None, None))
+                emit(run_events.step(step))
                 checkpoint.write_text(str(step))
                 if halt := should_stop():
                     break
             if halt is Halt.PAUSE:
                 raise TrainingPaused
             state = "stopped" if halt else "finished"
-            done = Done(state, step, step / 10, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
+            done = run_events.done(step, folder / "adapter", state=state, metric=0.7)
             (folder / "adapter").mkdir(exist_ok=True)
             (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
             emit(done)

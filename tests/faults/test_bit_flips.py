@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import run_events
 
-from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step
+from cdvft_app.events import Evaluation, Note, Preparing
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
@@ -38,18 +39,16 @@ def fill(root: Path) -> None:
     for run in store.create([RUN, OTHER], "secret", "race", process=this_process(), visitor="ada"):
         folder = store.folder(run.id)
         store.append(run.id, Preparing("Loading", 0.5))
-        store.append(run.id, Started(9, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+        store.append(run.id, run_events.started(9))
         for step in range(1, 10):
-            store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None))
+            store.append(run.id, run_events.step(step))
         store.append(run.id, Note("All is well."))
         store.append(run.id, Evaluation(9, 0.9, 0.4, "accuracy", 0.7, True))
         (folder / "adapter").mkdir()
         (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
-        store.append(
-            run.id, Done("finished", 9, 0.9, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
-        )
+        store.append(run.id, run_events.done(9, folder / "adapter", metric=0.7))
     (cut_off,) = store.create([RUN], "other", "cut off", process=this_process(), visitor="bob")
-    store.append(cut_off.id, Step(1, 0.1, 0.5, 1e-3, None, None))
+    store.append(cut_off.id, run_events.step(1))
     store.set_state(cut_off.id, "interrupted", "The program ended.")
     store.create([RUN], "other", "waits", forecasts=[FORECAST], visitor="bob")
     store.close()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import run_events
 
-from cdvft_app.events import Done, Started, Step
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.doctor import examine
@@ -33,14 +33,14 @@ def test_a_damaged_file_is_mended(tmp_path: Path, name: str, damage: str) -> Non
     store = RunStore(tmp_path)
     _load_secret(tmp_path)
     (run,) = store.create([RUN], "secret", process=f"999999999:1.00@{machine()}")
-    store.append(run.id, Started(4, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+    store.append(run.id, run_events.started(4))
     folder = store.folder(run.id)
     for step in range(1, 5):
-        store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None))
+        store.append(run.id, run_events.step(step))
         snapshots.write(folder, step, {"query/diagonal.0": np.ones(64)})
     (folder / "adapter").mkdir()
     (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
-    store.append(run.id, Done("finished", 4, 0.4, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter"))
+    store.append(run.id, run_events.done(4, folder / "adapter", metric=0.7))
     # The write-ahead log is only there while the history is open, as after a kill.
     damaged = [file for file in tmp_path.glob(name)]
     kept = {file: file.read_bytes() for file in tmp_path.glob("history.sqlite*")}

@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import run_events
 from outside import Told, problems
 
-from cdvft_app.events import Started, Step
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
@@ -74,9 +74,9 @@ def test_the_check_from_outside_notices(tmp_path: Path, damage: Callable[[Path],
         (run,) = store.create([RunSettings(method="cdvft")], "t", "n", this_process(), visitor="v")
         told.hear(json.dumps({"what": "made", "run": run.id, "token": "t", "visitor": "v", "name": "n"}))
         if number == 0:
-            store.append(run.id, Started(9, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+            store.append(run.id, run_events.started(9))
             for step in range(1, 4):
-                store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None))
+                store.append(run.id, run_events.step(step))
                 told.hear(json.dumps({"what": "step", "run": run.id, "step": step}))
         store.set_state(run.id, "finished")
         told.hear(json.dumps({"what": "finished", "run": run.id}))

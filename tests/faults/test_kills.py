@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import run_events
 
 import cdvft_app.store
-from cdvft_app.events import Done, Started, Step
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.doctor import examine
@@ -30,7 +30,7 @@ from cdvft_app.store.runs import RunStore
 
 KILLS = 50
 RUN = RunSettings(method="cdvft")
-STARTED = Started(4, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy")
+STARTED = run_events.started(4)
 CODE = str(Path(cdvft_app.store.__file__).parent)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -46,13 +46,13 @@ def life(root: Path, report: Callable[[str], None]) -> None:
     store.append(run.id, STARTED, lease.epoch)
     folder = store.make_folder(run.id)
     for step in range(1, 5):
-        store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None), lease.epoch)
+        store.append(run.id, run_events.step(step), lease.epoch)
         report(f"step {run.id} {step}")
         snapshots.write(folder, step, {"query/diagonal.0": np.ones(8)})
         report(f"snapshot {run.id} {step}")
     (folder / "adapter").mkdir()
     (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
-    done = Done("finished", 4, 0.4, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
+    done = run_events.done(4, folder / "adapter", metric=0.7)
     store.append(run.id, done, lease.epoch)
     report(f"finished {run.id}")
     if old:

@@ -9,7 +9,7 @@ from pathlib import Path
 import dying_trainer
 import pytest
 
-from cdvft_app.training.checkpoints import LAST_WRITTEN, SEAL
+from cdvft_app.training.checkpoints import CHECKSUMS, LAST_WRITTEN
 from cdvft_app.training.children import Child
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cdvft_app" / "training"))
@@ -47,7 +47,7 @@ def test_whatever_is_half_written_the_run_goes_on_as_if_nothing_was(tmp_path: Pa
     for _ in range(KILLS):
         live(broken, drawn.randrange(1, most))
         latest = max((broken / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-        torn += not ((latest / LAST_WRITTEN).is_file() and (latest / SEAL).is_file())
+        torn += not ((latest / LAST_WRITTEN).is_file() and (latest / CHECKSUMS).is_file())
     assert torn > KILLS // 4, "the kills met no checkpoint that was half written"
     live(broken)
     assert losses(broken) == losses(whole) and list(losses(whole)) == [*range(1, 31)]

@@ -6,8 +6,8 @@ import { isShown, whenShown } from "../shared/shown.js";
 import { BarChart } from "./bars.js";
 import { Engines } from "./engines.js";
 
-/** @import { Costs, CostsFixed, CostsView, RooflineView, Circumstances } from "../payloads.js" */
-/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { Costs, CostsFixed, CostsView, Circumstances, Servers } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
 const TOGETHER = 600; // seconds within which one measurement is done
 const BUSY = 0.1;
@@ -58,7 +58,7 @@ function ago(time) {
       : `${Math.round(minutes / 1440)} days ago`;
 }
 
-/** @param {Part<CostsView | null, CostsFixed, {roofline: Ask<object, RooflineView>}>} part */
+/** @param {Part<CostsView | null, CostsFixed, Servers["compare/decide"]>} part */
 export function mount({ element, props, server, life }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });

@@ -4,11 +4,10 @@ import { h, setText } from "../shared/dom.js";
 import { newest } from "../shared/part.js";
 import { table, unbrokenAmounts } from "../shared/table.js";
 
-/** @import { Roofline, RooflineView } from "../payloads.js" */
-/** @import { Ask } from "../shared/part.js" */
+/** @import { Roofline, Servers } from "../payloads.js" */
 
 export class Engines {
-  /** @param {Ask<object, RooflineView>} ask */
+  /** @param {Servers["compare/decide"]["roofline"]} ask */
   constructor(ask) {
     this.ask = ask;
     this.asked = "";

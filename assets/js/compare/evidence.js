@@ -6,10 +6,10 @@ import { whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { onTheme } from "../shared/theme.js";
 
-/** @import { EvidenceFigure, Styled } from "../payloads.js" */
-/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { EvidenceFigure, Servers, Styled } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
-/** @param {Part<null, Styled, {evidence: Ask<object, EvidenceFigure[]>}>} part */
+/** @param {Part<null, Styled, Servers["compare/evidence"]>} part */
 export function mount({ element, props, server }) {
   const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
   const lines = legend("Methods");

@@ -2,14 +2,14 @@
 
 import { find, h, segmented, setText, swatch } from "../shared/dom.js";
 import { amount, count, times } from "../shared/format.js";
-import { draw, NARROW, resolve } from "../shared/plotly.js";
+import { draw, NARROW, resolve, valueAt } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { onTheme } from "../shared/theme.js";
 
 /** @import { Growth, GrowthCurves, GrowthFixed, GrowthView, Quantity } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
-/** @import { Drawn, Layout, Styles } from "../shared/plotly_types.js" */
+/** @import { Layout, Styles } from "../shared/plotly_types.js" */
 
 /** @param {Part<GrowthView | null, GrowthFixed>} part */
 export function mount({ element, props }) {
@@ -143,10 +143,9 @@ class GrowthChart {
 
   /** @param {PointerEvent} event */
   drag(event) {
-    if (!("_fullLayout" in this.chart)) return; // not drawn yet
-    const axis = /** @type {Drawn} */ (this.chart)._fullLayout.xaxis;
-    const pixel = event.clientX - this.chart.getBoundingClientRect().left - axis._offset;
-    const index = nearest(this.current.x, Number(axis.p2d(pixel)));
+    const at = valueAt(this.chart, event.clientX);
+    if (at === null) return; // not drawn yet
+    const index = nearest(this.current.x, at);
     if (String(index) === this.slider.value) return;
     this.slider.value = String(index);
     this.moveMarker();
@@ -203,7 +202,7 @@ class GrowthChart {
   }
 
   moveMarker() {
-    if (window.Plotly && "_fullLayout" in this.chart)
+    if (window.Plotly && valueAt(this.chart, 0) !== null)
       window.Plotly.relayout(this.chart, resolve({ shapes: this.line() }, this.chart));
     this.showReadout();
   }

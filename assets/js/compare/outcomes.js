@@ -8,13 +8,13 @@ import { draw } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { onTheme } from "../shared/theme.js";
 
-/** @import { NoOutcomes, Outcomes, OutcomesFixed } from "../payloads.js" */
-/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { NoOutcomes, Outcomes, OutcomesFixed, Servers } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
 const UNFOLDED = 2; // sentences; more would not leave the first screen short
 
 /**
- * @param {Part<null, OutcomesFixed, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
+ * @param {Part<null, OutcomesFixed, Servers["compare/outcomes"]>} part
  */
 export function mount({ element, props, server, life }) {
   const title = h("h2", {}, "What your runs gave");

@@ -3,26 +3,9 @@
 import { h, textButton } from "../shared/dom.js";
 
 /** @import { Ask } from "../shared/part.js" */
-/** @import { Images, InspectedRuns, LayerInputs, LayerVectors, MostChanged, NoSingularValues, OpenedRun } from "../payloads.js" */
-/** @import { Effects, Overview, Refused, SeedEffects, SingularValues, Together, WalkAnswers, Weights } from "../payloads.js" */
+/** @import { OpenedRun, Refused, Servers } from "../payloads.js" */
 
-/**
- * The server functions; each may answer with a refusal instead.
- * @typedef {object} Questions
- * @property {Ask<object, InspectedRuns | Refused>} runs
- * @property {Ask<{run: string}, OpenedRun | Refused>} open
- * @property {Ask<{run: string}, MostChanged | Refused>} most_changed
- * @property {Ask<{run: string, module: string}, LayerVectors | Refused>} layer
- * @property {Ask<{run: string, module: string}, SingularValues | NoSingularValues | Refused>} singular
- * @property {Ask<{run: string, first: number}, Overview | Refused>} overview
- * @property {Ask<{run: string}, Weights | Refused>} weights
- * @property {Ask<{run: string}, Images | Refused>} images
- * @property {Ask<{run: string, module: string} & ({text: string} | {image: number}), LayerInputs | Refused>} inputs
- * @property {Ask<{run: string, first: number}, Effects | Refused>} effects
- * @property {Ask<{run: string, first: number}, SeedEffects | Refused>} seeds
- * @property {Ask<{run: string, module: string, beside: string | null}, Together | Refused>} together
- * @property {Ask<{run: string, module: string} & ({text: string} | {image: number}), WalkAnswers | Refused>} walk
- */
+/** @typedef {Servers["factors/tab"]} Questions each may be refused */
 
 /** A refusal; where it is not `final`, asking again helps. */
 export class Refusal extends Error {

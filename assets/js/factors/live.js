@@ -4,8 +4,7 @@ import { polling } from "../shared/polling.js";
 import { FINAL } from "../shared/run_states.js";
 import { isShown } from "../shared/shown.js";
 
-/** @import { OpenedRun, Refused } from "../payloads.js" */
-/** @import { Ask } from "../shared/part.js" */
+/** @import { OpenedRun, Servers } from "../payloads.js" */
 
 const EVERY = 2500; // milliseconds
 
@@ -17,7 +16,7 @@ export const isTraining = ({ state }) => !!state && !FINAL.includes(state);
  * snapshots or has ended.
  * @param {HTMLElement} place
  * @param {AbortSignal} life
- * @param {Ask<{run: string}, OpenedRun | Refused>} ask
+ * @param {Servers["factors/tab"]["open"]} ask
  * @param {(run: OpenedRun) => void} grown
  */
 export function live(place, life, ask, grown) {

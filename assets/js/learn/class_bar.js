@@ -7,23 +7,12 @@ import { polling } from "../shared/polling.js";
 import { asked, forget, linkTo } from "../shared/router.js";
 import { isHeld, join, membership, noteRevealed, pupil } from "./class_state.js";
 
-/** @import { ClassFixed, ClassSeen, ClassRefused } from "../payloads.js" */
+/** @import { ClassFixed, ClassSeen, ClassRefused, ClassRequest, Servers } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const EVERY = 2000; // milliseconds between questions to the server
 
-/**
- * @typedef {object} Server
- * @property {Ask<object, ClassSeen | ClassRefused>} seen
- * @property {Ask<object, ClassRefused | {}>} show
- * @property {Ask<object, ClassRefused | {}>} reveal
- * @property {Ask<object, ClassRefused | {}>} vote
- * @property {Ask<object, ClassRefused | {number: string, prompt: string}>} draw
- * @property {Ask<object, ClassRefused | {right: boolean, answer: number}>} answer
- * @property {Ask<object, ClassRefused | {receipt: string}>} hand_in
- */
-
-/** @param {Part<null, ClassFixed, Server>} part */
+/** @param {Part<null, ClassFixed, Servers["learn/class_bar"]>} part */
 export function mount({ element, props: { kinds, questions }, server, life }) {
   const given = asked("class");
   if (given) {
@@ -53,7 +42,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
   /**
    * Ask the server for something of this class; what it refuses is said.
    * @template {object} Answer
-   * @param {Ask<object, Answer>} ask
+   * @param {Ask<ClassRequest, Answer>} ask
    * @param {object} more
    * @returns {Promise<Exclude<Answer, ClassRefused> | null>}
    */

@@ -6,18 +6,10 @@ import { heard, tell } from "../shared/events.js";
 import { linkTo } from "../shared/router.js";
 import { join, membership } from "./class_state.js";
 
-/** @import { ClassRefused } from "../payloads.js" */
-/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { ClassRefused, Servers } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
-/**
- * @typedef {object} Server
- * @property {Ask<object, ClassRefused | {code: string, key: string}>} start
- * @property {Ask<object, ClassRefused | {image: string}>} code
- * @property {Ask<object, ClassRefused | {csv: string}>} table
- * @property {Ask<object, ClassRefused | {class: string, pupil: string, when: string, state: string}>} check
- */
-
-/** @param {Part<null, object, Server>} part */
+/** @param {Part<null, object, Servers["learn/class_start"]>} part */
 export function mount({ element, server, life }) {
   const said = h("p", { class: "quiet", role: "status" }),
     started = h("div", { class: "class-started" });

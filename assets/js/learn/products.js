@@ -12,12 +12,12 @@ import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, reached } from "./revealing.js";
 import { FIRST, waveMachine } from "./wave_machine.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Crossover, ProductsFixed, Unmeasured } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+/** @import { Crossover, ProductsFixed, Servers } from "../payloads.js" */
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
-/** @param {Part<null, ProductsFixed, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
+/** @param {Part<null, ProductsFixed, Servers["learn/products"]>} part */
 export function mount({ element, props, server }) {
   const readout = numbers(),
     kept = keptState(element, "values");

@@ -7,11 +7,10 @@ import { route } from "../shared/router.js";
 import { setCookie, showServerMode } from "./server.js";
 import { improveDropdowns, labelForScreenReaders } from "./gradio_parts.js";
 
-/** @import { HeaderView, ServerMode } from "../payloads.js" */
-/** @import { ServerCalls } from "./server.js" */
-/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { HeaderView, ServerMode, Servers } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
-/** @param {Part<HeaderView, ServerMode, {where: Ask<object, string>} & ServerCalls>} part */
+/** @param {Part<HeaderView, ServerMode, Servers["page/header"]>} part */
 export function mount({ element, props, server, life }) {
   const rememberViewer = () => props.value.viewer && setCookie("cdvft-viewer", props.value.viewer);
   rememberViewer();

@@ -4,14 +4,7 @@ import { h } from "../shared/dom.js";
 import { polling } from "../shared/polling.js";
 import { table } from "../shared/table.js";
 
-/** @import { Ask } from "../shared/part.js" */
-/** @import { ServerMode, ServerOverview, ServerRun, Standing } from "../payloads.js" */
-
-/**
- * @typedef {object} ServerCalls
- * @property {Ask<object, Standing | null>} standing
- * @property {Ask<{key: string, act?: string, run?: string}, ServerOverview>} operate
- */
+/** @import { OperatorRequest, ServerMode, ServerOverview, ServerRun, Servers } from "../payloads.js" */
 
 const REFRESH_MILLISECONDS = 30_000;
 const NAMES = "The names that you give to runs are shown to you and to the operator alone.";
@@ -31,7 +24,7 @@ export function setCookie(name, value) {
  * Replace the word in `place` by a button that opens the dialog; a private server without an operator's key has none.
  * @param {HTMLElement} place
  * @param {ServerMode} mode
- * @param {ServerCalls} server
+ * @param {Servers["page/header"]} server
  * @param {AbortSignal} life
  */
 export function showServerMode(place, mode, server, life) {
@@ -90,13 +83,13 @@ function codeForm(ask) {
   );
 }
 
-/** @param {ServerCalls} server */
+/** @param {Servers["page/header"]} server */
 function operatorPart(server) {
   const field = h("input", { type: "password", autocomplete: "off" });
   const answer = h("div", { class: "overview", role: "status" });
   let key = ""; // kept in memory alone: in no cookie, in no address
 
-  /** @param {{act?: string, run?: string}} [request] */
+  /** @param {Omit<OperatorRequest, "key">} [request] */
   const operate = async (request = {}) => {
     const found = await server.operate({ key, ...request }).catch(() => null);
     answer.replaceChildren(
@@ -125,7 +118,7 @@ function operatorPart(server) {
 
 /**
  * @param {ServerOverview} found
- * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
+ * @param {(asked: Omit<OperatorRequest, "key">) => Promise<void>} operate
  */
 function overview(found, operate) {
   const problem = found.error ? h("p", { class: "problem", role: "alert" }, found.error) : null;
@@ -162,9 +155,10 @@ const stateOf = (run) => run.state + (run.hidden ? ", hidden" : "") + (run.priva
 
 /**
  * @param {ServerRun} run
- * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
+ * @param {(asked: Omit<OperatorRequest, "key">) => Promise<void>} operate
  */
 function actionButtons(run, operate) {
+  /** @type {("stop" | "delete" | "show" | "hide")[]} */
   const able = [run.goes_on ? "stop" : "delete", run.hidden ? "show" : "hide"];
   const buttons = able.map((act) => {
     const name = `${act} ${run.name}, ${run.method}`;

@@ -90,27 +90,3 @@ export function at(pixels, part) {
  * @param {number} angle
  */
 export const phaseColor = (pixels, angle) => at(pixels, angle / (2 * Math.PI) + 0.5);
-
-/**
- * Relative luminance of a CSS colour, 0..1, as WCAG 2 has it.
- * @param {string} color
- */
-const luminance = (color) =>
-  rgb(color)
-    .map((value) => value / 255)
-    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, value, channel) => sum + [0.2126, 0.7152, 0.0722][channel] * value, 0);
-
-/**
- * Of some CSS colours the one that contrasts most with the ground.
- * @param {string[]} inks
- * @param {string} ground
- */
-export function readable(inks, ground) {
-  /** @param {string} ink */
-  const contrast = (ink) => {
-    const [dark, light] = [luminance(ink), luminance(ground)].sort((one, other) => one - other);
-    return (light + 0.05) / (dark + 0.05);
-  };
-  return inks.reduce((best, ink) => (contrast(ink) > contrast(best) ? ink : best));
-}

@@ -2,7 +2,7 @@
 
 import { asked } from "./router.js";
 
-/** @import { Figure, Library } from "./plotly_types.js" */
+/** @import { Drawn, Figure, Library } from "./plotly_types.js" */
 
 /** @type {Promise<Library> | null} */
 let loading = null;
@@ -103,6 +103,17 @@ export async function draw(element, figure) {
   const drawn = resolve({ data, layout }, element);
   await Plotly.react(element, drawn.data, drawn.layout, { ...CONFIG, ...config });
   follow(element);
+}
+
+/**
+ * The value on the x axis under a place on the screen; null before the chart is drawn. Of Plotly's insides, which alone
+ * know it: what it tells of a pointer is the nearest point.
+ * @param {HTMLElement} chart
+ * @param {number} clientX
+ */
+export function valueAt(chart, clientX) {
+  const axis = /** @type {Partial<Drawn>} */ (chart)._fullLayout?.xaxis;
+  return axis ? Number(axis.p2d(clientX - chart.getBoundingClientRect().left - axis._offset)) : null;
 }
 
 const followed = new WeakSet();

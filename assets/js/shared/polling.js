@@ -3,6 +3,7 @@
 
 import { drawn, newest } from "./part.js";
 
+export const AWAY = "The server does not answer; trying again.";
 const USUAL = 1000; // milliseconds, until an answer has said otherwise
 const MAX_WAIT = 10_000; // between questions that nobody answers
 

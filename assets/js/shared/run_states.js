@@ -1,4 +1,4 @@
-// The states of runs: written by cdvft_app/payloads/typescript.py of store/states.py, do not edit.
+// The states of runs: written by cdvft_app/ui/typescript.py of store/states.py, do not edit.
 
 /** @type {readonly string[]} */
 export const FINAL = ["finished", "stopped", "failed", "interrupted"];

@@ -2,10 +2,10 @@
 
 import { setText, textButton } from "./dom.js";
 
-/** @import { Done } from "../payloads.js" */
+/** @import { Done, GroupRequest } from "../payloads.js" */
 /** @import { Ask } from "./part.js" */
 
-/** @typedef {Ask<{group: string | null, token: string}, Done>} Act */
+/** @typedef {Ask<GroupRequest, Done>} Act */
 
 /**
  * Both are hidden at first. `place` says what was refused, once `look` has asked what has become of the runs.

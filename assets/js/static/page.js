@@ -11,7 +11,7 @@ import { addLinks, leadToStudio } from "./studio.js";
 
 /** @import { StaticPage, StaticPart } from "../payloads.js" */
 
-/** KaTeX as Gradio brings it; cdvft_app/ui/static/scripts.py gives it this name. */
+/** KaTeX as Gradio brings it; cdvft_app/ui/static/folder.py gives it this name. */
 const KATEX = "katex";
 /** Questions that this browser answers by itself, by their names. */
 const COMPUTED = { crossover: measureHere };

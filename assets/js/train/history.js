@@ -2,30 +2,20 @@
 
 import { scrollUpTo, find, h, segmented, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
+import { isShown } from "../shared/shown.js";
 import { count, metricText, when } from "../shared/format.js";
 import { historyTable } from "./history_table.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Done, Race, Races, Styled, RaceRun } from "../payloads.js" */
-/** @import { TableServer } from "./history_table.js" */
-
-/**
- * @typedef {object} CardsServer
- * @property {Ask<{limit: number, token: string}, Races>} races
- * @property {Ask<{group: string, name: string, token: string}, Done>} rename
- * @property {Ask<{group: string, private: boolean, token: string}, Done>} set_private
- * @property {Ask<{group: string, token: string}, Done>} remove
- */
-/** @typedef {CardsServer & TableServer} HistoryServer */
+/** @import { Part } from "../shared/part.js" */
+/** @import { Done, Race, Races, Servers, Styled, RaceRun } from "../payloads.js" */
 
 const EVERY = 10_000;
 const READING = "Reading the history …";
-const AWAY = "The server does not answer; trying again.";
 
-/** @param {Part<{token: string}, Styled, HistoryServer>} part */
+/** @param {Part<{token: string}, Styled, Servers["train/history"]>} part */
 export function mount({ element, props, server, trigger, life }) {
   const list = h("ol", { class: "races" });
   const message = h("p", { class: "quiet", role: "status" }, READING);
@@ -160,7 +150,7 @@ export function mount({ element, props, server, trigger, life }) {
   /** @param {Race} race */
   function item(race) {
     const now = selected();
-    const isShown = ids(race).some((id) => now.includes(id));
+    const showing = ids(race).some((id) => now.includes(id));
     const actions = h("div", {
       class: "actions",
       onkeydown: (event) => event.key === "Escape" && editing && quit(),
@@ -205,12 +195,12 @@ export function mount({ element, props, server, trigger, life }) {
               scrollUpTo(find(document, "#run"));
               refresh();
             }),
-            isShown && now.length > race.runs.length
+            showing && now.length > race.runs.length
               ? button("Take out", "Take this race out of the chart", () => {
                   open(now.filter((id) => !ids(race).includes(id)));
                   refresh();
                 })
-              : isShown
+              : showing
                 ? null
                 : button("Overlay", "Draw this race over the one that is shown", () => {
                     open([...now, ...ids(race)]);
@@ -231,9 +221,9 @@ export function mount({ element, props, server, trigger, life }) {
     return h(
       "li",
       {
-        class: isShown ? "race shown" : "race",
+        class: showing ? "race shown" : "race",
         "data-group": race.group,
-        "aria-current": isShown ? "true" : null,
+        "aria-current": showing ? "true" : null,
       },
       ...pastRace(race, props.lines),
       actions,
@@ -272,6 +262,7 @@ export function mount({ element, props, server, trigger, life }) {
       if (away) setText(message, AWAY);
       else if (message.textContent === AWAY) setText(message, "");
     },
+    looked: () => isShown(element),
   });
   function refresh() {
     if (!editing) void poll.now();

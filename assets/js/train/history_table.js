@@ -3,19 +3,12 @@
 
 import { h, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
+import { AWAY } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/run_states.js";
 import { exports, table } from "../shared/table.js";
 
-/** @import { Done, HistoryRun, HistoryRuns, Styled } from "../payloads.js" */
-/** @import { Ask } from "../shared/part.js" */
-
-/**
- * @typedef {object} TableServer
- * @property {Ask<{token: string}, HistoryRuns>} runs
- * @property {Ask<{runs: string[], token: string}, Done>} remove
- * @property {Ask<{runs: string[], tag: string, token: string}, Done>} tag
- */
+/** @import { Done, HistoryRun, Servers, Styled } from "../payloads.js" */
 
 /**
  * @typedef {object} Column
@@ -45,7 +38,6 @@ const FILTERS = [
   ["tag", "Tag", (run) => run.tags],
 ];
 const AT_ONCE = 100; // rows that are drawn; more at a press
-const AWAY = "The server does not answer; trying again.";
 
 /**
  * Runs in order; those without a value come last, whichever way it goes.
@@ -87,7 +79,7 @@ export function found(runs, searched, filters) {
 
 /**
  * @param {object} given
- * @param {TableServer} given.server
+ * @param {Servers["train/history"]} given.server
  * @param {() => string} given.token
  * @param {Styled["lines"]} given.lines
  * @param {(runs: string[]) => void} given.compare

@@ -3,8 +3,7 @@
 import { newest } from "../shared/part.js";
 import { isFinal } from "./run_model.js";
 
-/** @import { Ask } from "../shared/part.js" */
-/** @import { RaceVerdict } from "../payloads.js" */
+/** @import { RaceVerdict, Servers } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 /** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
@@ -15,7 +14,7 @@ export class Judged {
   over = "";
 
   /**
-   * @param {Ask<{runs: string[]}, RaceVerdict>} ask
+   * @param {Servers["train/run_view"]["verdict"]} ask
    * @param {(verdict: typeof NONE) => void} show
    */
   constructor(ask, show) {

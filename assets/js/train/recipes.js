@@ -3,8 +3,8 @@
 
 import { find, h, setText } from "../shared/dom.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { HubReach, RecipeCard, RecipesFixed, WhatIsLearned } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+/** @import { RecipeCard, RecipesFixed, Servers, WhatIsLearned } from "../payloads.js" */
 
 const AGAIN = 65_000; // ms: the server keeps an answer for a minute
 
@@ -32,7 +32,7 @@ function picture(key) {
   );
 }
 
-/** @param {Part<WhatIsLearned, RecipesFixed, {hub: Ask<object, HubReach>}>} part */
+/** @param {Part<WhatIsLearned, RecipesFixed, Servers["train/recipes"]>} part */
 export function mount({ element, props, server, trigger }) {
   const name = `recipe-${element.id}`;
   /** @type {Map<string, HTMLInputElement>} */

@@ -2,7 +2,7 @@
 
 import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, isShare, metricText } from "../shared/format.js";
-import { draw } from "../shared/plotly.js";
+import { draw, valueAt } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
 import { onTheme } from "../shared/theme.js";
 import { curveOf, isFinal, sharedMetric, titleOf } from "./run_model.js";
@@ -10,7 +10,7 @@ import { tableUnder } from "../shared/table.js";
 
 /** @import { Child } from "../shared/dom.js" */
 
-/** @import { Drawn, Layout, Styles, Trace } from "../shared/plotly_types.js" */
+/** @import { Layout, Styles, Trace } from "../shared/plotly_types.js" */
 /** @import { RunRows } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
@@ -141,10 +141,8 @@ export class RunChart {
    * @param {number} clientX
    */
   stepAt(clientX) {
-    const axis = /** @type {Drawn} */ (this.chart)._fullLayout?.xaxis;
-    if (!axis) return null;
-    const at = Number(axis.p2d(clientX - this.chart.getBoundingClientRect().left - axis._offset));
-    if (!(at >= 0)) return null;
+    const at = valueAt(this.chart, clientX);
+    if (at === null || !(at >= 0)) return null;
     if (this.view.axis === "steps") return at;
     const last = this.runs.map((run) => run.steps.findLast(([, seconds]) => seconds <= at)?.[0] ?? 0);
     return Math.max(0, ...last);

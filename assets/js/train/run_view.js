@@ -4,7 +4,7 @@ import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
 import { drawn } from "../shared/part.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { asked, keep, linkTo } from "../shared/router.js";
 import { Judged } from "./judged.js";
 import { Notice } from "./notice.js";
@@ -16,8 +16,8 @@ import { RunChart } from "./run_chart.js";
 import { isActive, isFinal, progress, RunModel, shownRace, statusText, titleOfAll } from "./run_model.js";
 import { Scoreboard } from "./scoreboard.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { RaceVerdict, RunsPoll, RunView, RunViewFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+/** @import { RunView, RunViewFixed, Servers } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
@@ -32,7 +32,7 @@ const hasFinished = (run) => run.state === "finished";
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
 /**
- * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[]}, RaceVerdict>}>} part
+ * @param {Part<RunView, RunViewFixed, Servers["train/run_view"]>} part
  */
 export function mount({ element, props, server, trigger, life }) {
   const title = h("h2", {});
@@ -75,7 +75,7 @@ export function mount({ element, props, server, trigger, life }) {
   const lost = h(
     "p",
     { class: "notice", role: "status", hidden: true },
-    "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
+    `${AWAY} A run that trains there goes on without this page, unless the server itself has stopped. `,
     textButton("Reload the page", () => location.reload()),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });

@@ -4,30 +4,21 @@ import { find, h, paragraphs, setText, swatch, textButton } from "../shared/dom.
 import { heard } from "../shared/events.js";
 import { drawn } from "../shared/part.js";
 import { draw } from "../shared/plotly.js";
-import { polling } from "../shared/polling.js";
+import { AWAY, polling } from "../shared/polling.js";
 import { asked, keep } from "../shared/router.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { stopAndGoOn } from "../shared/stop_and_go_on.js";
 import { table } from "../shared/table.js";
 
-/** @import { SearchAnswer, SearchedMethod, SearchFigure, SearchFixed, SearchShown, SearchView } from "../payloads.js" */
+/** @import { Servers, SearchedMethod, SearchFigure, SearchFixed, SearchShown, SearchView } from "../payloads.js" */
 /** @import { Figure } from "../shared/plotly_types.js" */
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Act } from "../shared/stop_and_go_on.js" */
-
-/**
- * @typedef {object} SearchServer
- * @property {Ask<{group: string | null, token: string, known: string | null}, SearchAnswer>} search
- * @property {Act} stop
- * @property {Act} go_on
- */
+/** @import { Part } from "../shared/part.js" */
 
 const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // nothing trains, but another page may resume it
-const AWAY = "The server does not answer; trying again. The search goes on there without this page.";
 const WAITS = "Stopped: Go on resumes the trial that was cut off, and the search after it.";
 
-/** @param {Part<SearchView, SearchFixed, SearchServer>} part */
+/** @param {Part<SearchView, SearchFixed, Servers["train/search"]>} part */
 export function mount({ element, props, server, trigger, life }) {
   const status = h("p", { class: "status", role: "status" });
   const { stop, goOn } = stopAndGoOn({
@@ -104,7 +95,7 @@ export function mount({ element, props, server, trigger, life }) {
       }
       return stop.hidden && goOn.hidden && !answer.shown?.running ? IDLE_MILLISECONDS : POLL_MILLISECONDS;
     },
-    lost: (away) => away && setText(status, AWAY),
+    lost: (away) => away && setText(status, `${AWAY} The search goes on there without this page.`),
     looked: () => isShown(element),
   });
 

@@ -4,12 +4,12 @@ import { find, h, setText } from "../shared/dom.js";
 import { newest } from "../shared/part.js";
 import { Pad } from "../shared/pad.js";
 
-/** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Drawing, Seen } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+/** @import { Drawing, Seen, Servers } from "../payloads.js" */
 
 const PEN = 3; // half its width, in entries: a stroke as wide as those of the data
 
-/** @param {Part<Drawing, object, {seen: Ask<Drawing, Seen>}>} part */
+/** @param {Part<Drawing, object, Servers["use/draw"]>} part */
 export function mount({ element, props, server, life }) {
   const seen = h("img", { hidden: true, width: 140, height: 140 });
   const caption = h("p", { class: "quiet", role: "status" });

@@ -30,7 +30,7 @@ from cdvft_app.judging.outcomes import (
 )
 from cdvft_app.metrics import Metric, get_metric, metric_title
 from cdvft_app.payloads.compare import Comparison as Compared
-from cdvft_app.payloads.compare import NoOutcomes, Outcomes
+from cdvft_app.payloads.compare import NoOutcomes, Outcomes, OutcomesRequest
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.component import component
@@ -52,17 +52,13 @@ def section(app: AppState) -> gr.HTML:
     )
 
 
-def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
-    """The comparison of {"chosen": its key, "flops": whether to count the runs' FLOPs, which needs torch}.
-
-    Without a valid key it is the latest comparison.
-    """
-    values = request if isinstance(request, dict) else {}
+def outcomes(app: AppState, request: OutcomesRequest) -> Outcomes | NoOutcomes:
+    """The comparison that is chosen, or the latest one; counting its FLOPs needs torch."""
     offered = comparisons(_finished(app.store))
     if not offered:
         return {"choices": []}
-    chosen = next((one for one in offered if one.key == values.get("chosen")), offered[0])
-    return _shown(app.store, offered, chosen, count_flops=values.get("flops") is True)
+    chosen = next((one for one in offered if one.key == request.get("chosen")), offered[0])
+    return _shown(app.store, offered, chosen, count_flops=request.get("flops", False))
 
 
 def _shown(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import gradio as gr
 
+from cdvft_app import ASSETS
+from cdvft_app.figures import palette
+from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.server_functions import Encoded
 
+EVIDENCE = ASSETS / "evidence.json"  # written by benchmarks/record_evidence.py
 PAGES = (
     ("decide", "Decide"),
     ("growth", "Growth"),
@@ -30,3 +35,17 @@ def links() -> gr.HTML:
 def on(*keys: str) -> list[str]:
     """The classes of what only these pages show."""
     return ["compare-page", *(f"on-{key}" for key in keys)]
+
+
+def evidence_section() -> gr.HTML:
+    """Doubts about the method, each with a recorded figure, asked for when the page is first looked at."""
+    return component(
+        "compare/evidence.js",
+        slow_functions={"evidence": evidence},
+        lines=palette.lines(),
+        elem_id="evidence",
+    )
+
+
+def evidence(_: object) -> Encoded[list[EvidenceFigure]]:
+    return Encoded(EVIDENCE.read_bytes())

@@ -1,8 +1,9 @@
-"""The page "Settings that matter": the form that starts a sweep, and the results of one."""
+"""The page "Settings that matter": the form that starts a sweep, and what shows one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -16,22 +17,76 @@ from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.data.library import require_own
 from cdvft_app.data.source import DataRefused
-from cdvft_app.methods import InvalidChoice
+from cdvft_app.figures import palette
+from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
+from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.prediction import Prediction, admit
-from cdvft_app.store.records import StoreError
+from cdvft_app.settings import RaceRequest, words
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
+from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, results
 from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
-from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
-from cdvft_app.ui.shared.form import SIZES, stands_for, with_titles
-from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.shared.actions import act_on_group, resume_one, runs_of_group
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import method_chips
+from cdvft_app.ui.shared.form import OWN, SIZES, number, stands_for, with_titles
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.quiet import QUIET
-from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.state import AppState, token_of, visitor_token
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.visitor import token_of, visitor_token
 
 THE_RECIPES = "The recipe's"
+LISTS = (*SIZES, "learning_rates", "seeds")
+BUDGET = ("train_examples", "epochs", "evaluation_examples")
+FIELDS = ("recipe", "methods", *LISTS, *BUDGET)
+START: dict[str, Any] = {
+    "recipe": "sentiment",
+    "methods": ["cdvft"],
+    "m": "2, 3, 4",
+    "learning_rates": "0.3, 1, 3",
+    "seeds": "0, 1, 2",
+    "train_examples": "512",
+    "epochs": "2",
+    "evaluation_examples": "533",
+}
+
+
+def _hint(name: str) -> str:
+    one, title = OWN[name], METHODS[FLAT[name][0]].title
+    return f"{title}. Values with commas. Empty: {one.empty if one.default is None else one.default}."
+
+
+_OF_RACE = words(RaceRequest)
+# Label and hint of each control; names are those of SweepRequest and RaceRequest.
+WORDS: dict[str, tuple[str, str | None]] = {
+    "recipe": ("Recipe", "Model and data that all runs share."),
+    "data": ("Data", "The recipe's, or your own, read as in your latest race on it."),
+    "methods": ("Methods", "Each is crossed with what it uses."),
+    **{name: (OWN[name].label, _hint(name)) for name in SIZES},
+    **{name: (one.title, one.hint) for name, one in words(SweepRequest).items()},
+    **{name: (_OF_RACE[name].title, "Empty: the recipe's.") for name in BUDGET},
+}
+LABELS = {name: label for name, (label, _) in WORDS.items()}
+LABELS |= {f"base.{name}": LABELS[name] for name in BUDGET}
+LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one run
+
+
+def sweep_request(values: Mapping[str, Any]) -> SweepRequest:
+    """The `SweepRequest` of the controls' values, or `InvalidChoice`.
+
+    Empty fields mean the recipe's; "data" is one's own, as a run needs it.
+    """
+    methods = values.get("methods") or []
+    if not methods:
+        raise InvalidChoice("Choose at least one method to vary.")
+    base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
+    base |= {"data": values["data"]} if values.get("data") else {}
+    base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
+    used = [name for name in LISTS if name not in FLAT or FLAT[name][0] in methods]
+    lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
+    return parse_sweep({"base": base, **lists})
 
 
 def section(app: AppState) -> None:
@@ -41,7 +96,7 @@ def section(app: AppState) -> None:
     fold = gr.Accordion("Run your own sweep", open=False, elem_classes=["fold"], elem_id="sweep-form")
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
         own = _controls(controls)
-        counted = f'<p class="promise">{_count(request(START).count())}</p>'
+        counted = f'<p class="promise">{_count(sweep_request(START).count())}</p>'
         promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     view = sweep_view(app, elem_id="sweep")
@@ -133,7 +188,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
 
 def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     """Every run that the controls ask for, or `InvalidChoice` where they cannot be."""
-    runs = request(values).runs()
+    runs = sweep_request(values).runs()
     most = app.queue.max_sweep_runs
     if len(runs) > most:
         raise InvalidChoice(
@@ -206,3 +261,54 @@ def _controls(controls: dict[str, Any]) -> gr.Dropdown:
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
     return own
+
+
+def sweep(app: AppState, request: SweepViewRequest) -> SweepAnswer:
+    """A sweep's progress, and its results unless the page has them; or a recorded one's results."""
+    if "recorded" in request:
+        return {"shown": recorded.shown(request["recorded"])}
+    runs = runs_of_group(app, request.get("group"))
+    if not runs:
+        return {"missing": True}
+    ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
+    mine = app.store.owner(runs[0].id, request.get("token"))
+    answer: SweepAnswer = {"progress": results.progress(runs), "mine": mine, "known": ended}
+    return answer if request.get("known") == ended else {**answer, "shown": results.results(runs, app.store)}
+
+
+def stop(app: AppState, request: GroupRequest) -> Done:
+    """Stop all runs that wait or train, if the token owns the sweep."""
+    # From the last to the first: else the worker would start the next run while this one is being stopped.
+    return act_on_group(app, request, lambda runs: reversed(_in_state(runs, UNFINISHED)), app.queue.stop)
+
+
+def go_on(app: AppState, request: GroupRequest) -> Done:
+    """Queue all runs again that ended early, if the token owns the sweep."""
+    ended_early = [state for state in FINAL if state not in SETTLED]
+    return act_on_group(app, request, lambda runs: _in_state(runs, ended_early), partial(resume_one, app))
+
+
+def _in_state(runs: Sequence[RunRecord], states: Collection[RunState]) -> list[RunRecord]:
+    return [run for run in runs if run.state in states]
+
+
+def chosen(group_id: str | None, token: str) -> SweepView:
+    """The view's value: a sweep of the store, or the one in the address where `group_id` is None."""
+    return {"group": group_id, "token": token}
+
+
+def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
+    """The section of the page that shows one sweep."""
+    return component(
+        "compare/sweep/view.js",
+        chosen(None, ""),
+        slow_functions={
+            "sweep": partial(sweep, app),
+            "stop": partial(stop, app),
+            "go_on": partial(go_on, app),
+        },
+        recorded=recorded.recipes(),
+        lines=palette.lines(),
+        layout=palette.layout(),
+        **arguments,
+    )

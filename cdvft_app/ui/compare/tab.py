@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, grown
@@ -17,24 +18,30 @@ from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import CostsView, GrowthView, RooflineView
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.compare import evidence, finished_races, measure, outcomes, pages, sweep
-from cdvft_app.ui.compare.controls import lay_out
+from cdvft_app.ui.compare import finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.form import (
+    AIMS,
+    CONVENTIONS,
+    DEVICES,
     FIELDS,
     LABELS,
+    MATCHES,
+    NUMBERS,
+    PRECISIONS,
     START,
+    WORDS,
     cost_request,
     fields_of,
+    model_choices,
     recorded_costs,
     without_stale_layers,
 )
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.form import SIZES, with_titles
+from cdvft_app.ui.shared.controls import method_chips, settings_fold
+from cdvft_app.ui.shared.form import SIZES, stands_for, text, with_titles
+from cdvft_app.ui.shared.listeners import QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import refusal
-from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
 TITLE = "Compare"
@@ -46,7 +53,7 @@ def build(app: AppState) -> OnVisit | None:
     with gr.Row(elem_classes=["train", "compare", *pages.on("decide", "growth")]):
         with gr.Column(elem_classes=["choose", "folded"], elem_id="cost-choose"):
             settings_fold("cost-choose", folded=True)
-            controls, race = lay_out(app)
+            controls, race = _lay_out_controls(app)
             with gr.Column(elem_classes=["go", *pages.on("decide")]):
                 panel = measure.panel()
         with gr.Column(elem_classes=["watch", *pages.on("decide")]):
@@ -70,7 +77,7 @@ def build(app: AppState) -> OnVisit | None:
     with gr.Column(elem_classes=pages.on("settings")):
         sweep.section(app)
     with gr.Column(elem_classes=pages.on("evidence")):
-        evidence.section()
+        pages.evidence_section()
     with gr.Column(elem_classes=pages.on("paper")):
         component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
     fields = [controls[name] for name in FIELDS]
@@ -99,7 +106,7 @@ def build(app: AppState) -> OnVisit | None:
             refused = {"shown": None, "problem": with_titles(str(error), LABELS)}
             return [refused, refused]
 
-    comparing = Newest(compared, [*asking, shown_page], [view, growth])
+    comparing = DropStaleAnswers(compared, [*asking, shown_page], [view, growth])
     for event in (partial(gr.on, [field.change for field in fields]), panel.kept, shown_page.turned):
         comparing.listen(event, trigger_mode="always_last", **QUIET)
     measure.connect(app, panel, asking, values)
@@ -158,3 +165,78 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
         return decide(asked, **measure.known_here(app, asked)).as_json()
     except (InvalidChoice, StoreError) as error:
         raise refusal(str(error)) from None
+
+
+STEP = ("batch", "sequence", "image_size")
+_TYPED = "A hub id, a timm name or a folder can be typed in."
+_TYPED_ON_A_SPACE = "A timm name can be typed in."
+
+
+def _lay_out_controls(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown, gr.HTML]]:
+    """The controls by their fields' names, and the dropdown of finished races with what one took."""
+    controls: dict[str, Any] = {}
+    controls["model"] = gr.Dropdown(
+        model_choices(),
+        value=START["model"],
+        label=WORDS["model"][0],
+        info=_TYPED if catalog.hub_ids_allowed() else _TYPED_ON_A_SPACE,
+        allow_custom_value=True,
+        elem_id="cost-model",
+    )
+    for name, choices in (("device", DEVICES), ("precision", PRECISIONS)):
+        controls[name] = _dropdown(name, choices, pages.on("decide"))
+    controls["gradient_checkpointing"] = gr.Checkbox(
+        START["gradient_checkpointing"],
+        label=WORDS["gradient_checkpointing"][0],
+        elem_id="cost-gradient_checkpointing",
+        elem_classes=pages.on("decide"),
+    )
+    for name in STEP:
+        controls[name] = _number(name)
+    controls["aim"] = _dropdown("aim", AIMS, pages.on("decide"))
+    with gr.Accordion("Methods, sizes, layers", open=False, elem_classes=["fold"], elem_id="cost-more"):
+        controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "cost-methods")
+        for name in NUMBERS:
+            if name not in STEP:
+                controls[name] = _number(name)
+        label, hint = WORDS["targets"]
+        controls["targets"] = gr.Dropdown(
+            **fields_of(START["model"])["targets"],
+            label=label,
+            info=hint,
+            multiselect=True,
+            allow_custom_value=True,
+            elem_id="cost-targets",
+        )
+        for name, choices in (("match", MATCHES), ("convention", CONVENTIONS)):
+            controls[name] = _dropdown(name, choices, [])
+        race = finished_races.control(app.store)
+    return controls, race
+
+
+def _dropdown(name: str, choices: list[tuple[str, str]], classes: list[str]) -> gr.Dropdown:
+    label, hint = WORDS[name]
+    return gr.Dropdown(
+        choices,
+        value=START[name],
+        label=label,
+        info=hint,
+        elem_id=f"cost-{name}",
+        elem_classes=["setting", *classes],
+    )
+
+
+def _number(name: str) -> gr.Textbox:
+    label, hint = WORDS[name]
+    return gr.Textbox(
+        value=text(START.get(name)),
+        label=label,
+        info=hint,
+        placeholder=stands_for(name) if name in SIZES else None,
+        elem_id=f"cost-{name}",
+        elem_classes=["setting"],
+        visible=name != "image_size" and (name not in SIZES or FLAT[name][0] in START["methods"]),
+        max_lines=1,
+        max_length=20,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from functools import wraps
+from inspect import signature
 from typing import Any, cast
 
 from cdvft_app.figures import palette
@@ -19,11 +21,15 @@ from cdvft_app.inspection.sources import RecordedRun, Source, Unavailable
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.payloads.factors import (
     Effects,
+    ExampleRequest,
+    FactorsRequest,
+    FromLayerRequest,
     Images,
     InspectedRun,
     InspectedRuns,
     KeptVectors,
     LayerInputs,
+    LayerRequest,
     LayerVectors,
     Module,
     MostChanged,
@@ -34,6 +40,7 @@ from cdvft_app.payloads.factors import (
     SeedEffects,
     SingularValues,
     Together,
+    TogetherRequest,
     WalkAnswers,
     Weights,
 )
@@ -56,29 +63,25 @@ PATIENCE = 20.0  # seconds that a request waits for those of other visitors
 
 def build(app: AppState) -> None:
     """Lay the tab out; it loads its runs when it is first opened."""
-    read: dict[str, Callable[[Questions, dict[str, Any]], Mapping[str, Any]]] = {
-        "runs": Questions.runs,
-        "open": Questions.open,
-        "layer": Questions.layer,
-    }
-    computed: dict[str, Callable[[Questions, dict[str, Any]], Mapping[str, Any]]] = {
-        "most_changed": Questions.most_changed,
-        "singular": Questions.singular,
-        "overview": Questions.overview,
-        "weights": Questions.weights,
-        "images": Questions.images,
-        "inputs": Questions.inputs,
-        "effects": Questions.effects,
-        "seeds": Questions.seeds,
-        "together": Questions.together,
-        "walk": Questions.walk,
-    }
     questions = Questions(app.store, lambda: app.queue.budget.spending(visitor(), "look into factors"))
     pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.", SHARE)
+    read = (questions.runs, questions.open, questions.layer)
+    computed = (
+        questions.most_changed,
+        questions.singular,
+        questions.overview,
+        questions.weights,
+        questions.images,
+        questions.inputs,
+        questions.effects,
+        questions.seeds,
+        questions.together,
+        questions.walk,
+    )
     component(
         "factors/tab.js",
-        slow_functions={name: _catching_errors(questions, ask) for name, ask in read.items()}
-        | {name: pool.answering(_catching_errors(questions, ask)) for name, ask in computed.items()},
+        slow_functions={ask.__name__: _catching_errors(ask) for ask in read}
+        | {ask.__name__: pool.answering(_catching_errors(ask)) for ask in computed},
         lines=palette.lines(),
         factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",
@@ -94,12 +97,12 @@ class Questions:
         self.store = store
         self.inspector = Inspector(store.root, counted)
 
-    def runs(self, _: dict[str, Any]) -> InspectedRuns:
+    def runs(self, _: object) -> InspectedRuns:
         """Every run that has snapshots, the latest first, recorded ones last."""
         return {"runs": [_facts(source) for source in sources.list_sources(self.store)]}
 
-    def open(self, request: dict[str, Any]) -> OpenedRun:
-        """{"run"}: its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
+    def open(self, request: FactorsRequest) -> OpenedRun:
+        """Its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
         source = self._source(request)
         found = layers.layers(source)
         return {
@@ -115,18 +118,18 @@ class Questions:
             "kind": "text" if source.settings.image_size is None else "image",
         }
 
-    def layer(self, request: dict[str, Any]) -> LayerVectors:
-        """{"run", "module"}: its vectors at every snapshot."""
+    def layer(self, request: LayerRequest) -> LayerVectors:
+        """A layer's vectors at every snapshot."""
         source = self._source(request)
-        found = layers.find_layer(source, request.get("module"))
+        found = layers.find_layer(source, request["module"])
         texts = examples.texts(source, found.module)
         if source.settings.method.drawn_from_vectors:
             return {**layers.payload(source, found), "texts": texts}
         whole: KeptVectors = self._computed("dense", source, module=found.module)
         return {**whole, "texts": texts}
 
-    def most_changed(self, request: dict[str, Any]) -> MostChanged:
-        """{"run"}: the layer whose weights changed most by its last step."""
+    def most_changed(self, request: FactorsRequest) -> MostChanged:
+        """The layer whose weights changed most by its last step."""
         source = self._source(request)
         weights = examples.weight_norms(source)
         if isinstance(source, RecordedRun):
@@ -134,39 +137,39 @@ class Questions:
             return {"module": layers.most_changed(norms, weights)}
         return {"module": layers.most_changed(self._computed("last_norms", source), weights)}
 
-    def singular(self, request: dict[str, Any]) -> SingularValues | NoSingularValues:
-        """{"run", "module"}: its update's singular values at every snapshot."""
+    def singular(self, request: LayerRequest) -> SingularValues | NoSingularValues:
+        """A layer's update's singular values at every snapshot."""
         source = self._source(request)
-        found = layers.find_layer(source, request.get("module"))
+        found = layers.find_layer(source, request["module"])
         if isinstance(source, RecordedRun):
             return source.singular(found.module)
         return self._computed("singular", source, module=found.module)
 
-    def overview(self, request: dict[str, Any]) -> Overview:
-        """{"run", "first"}: numbers about its layers from that index on."""
+    def overview(self, request: FromLayerRequest) -> Overview:
+        """Numbers about its layers from that index on."""
         source = self._source(request)
         if isinstance(source, RecordedRun):
             return source.overview()
-        return self._computed("overview", source, first=_index(request))
+        return self._computed("overview", source, first=max(0, request["first"]))
 
-    def weights(self, request: dict[str, Any]) -> Weights:
-        """{"run"}: the norms of its frozen weights, from the model itself."""
+    def weights(self, request: FactorsRequest) -> Weights:
+        """The norms of its frozen weights, from the model itself."""
         source = self._source(request)
         return {"weights": self._computed("weights", source)}
 
-    def images(self, request: dict[str, Any]) -> Images:
-        """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
+    def images(self, request: FactorsRequest) -> Images:
+        """Images to follow through the run's layers, and how they are cut into patches."""
         source = self._source(request)
         if isinstance(source, RecordedRun) and (recorded := examples.images(source)):
             return recorded
         return self._computed("images", source)
 
-    def inputs(self, request: dict[str, Any]) -> LayerInputs:
-        """{"run", "module", "text" or "image"}: the layer's input for that example."""
+    def inputs(self, request: ExampleRequest) -> LayerInputs:
+        """The layer's input for that example."""
         source = self._source(request)
-        module = layers.find_layer(source, request.get("module")).module
+        module = layers.find_layer(source, request["module"]).module
         text = request.get("text")
-        if isinstance(text, str) and text in examples.texts(source, module):
+        if text is not None and text in examples.texts(source, module):
             return examples.inputs(source, module, text)
         image = request.get("image")
         if isinstance(source, RecordedRun) and (recorded := examples.patches(source, module, image)):
@@ -175,57 +178,55 @@ class Questions:
             return self._computed("patches", source, module=module, image=image)
         return self._computed("typed", source, module=module, text=text)
 
-    def effects(self, request: dict[str, Any]) -> Effects:
-        """{"run", "first"}: what it does to inputs of its layers, from that index on, and to its answers."""
+    def effects(self, request: FromLayerRequest) -> Effects:
+        """What it does to inputs of its layers, from that index on, and to its answers."""
         source = self._source(request)
         if isinstance(source, RecordedRun) and (recorded := source.effects()):
             return recorded
-        return self._computed("effects", source, first=_index(request))
+        return self._computed("effects", source, first=max(0, request["first"]))
 
-    def seeds(self, request: dict[str, Any]) -> SeedEffects:
-        """{"run", "first"}: the same beside runs that differ in their seed alone, up to that index."""
+    def seeds(self, request: FromLayerRequest) -> SeedEffects:
+        """The same beside runs that differ in their seed alone, up to that index."""
         source = self._source(request)
-        return self._computed("seeds", source, first=_index(request))
+        return self._computed("seeds", source, first=max(0, request["first"]))
 
-    def together(self, request: dict[str, Any]) -> Together:
-        """{"run", "module", "beside": another run or None}: one layer's effect, direction by direction."""
+    def together(self, request: TogetherRequest) -> Together:
+        """One layer's effect, direction by direction."""
         source = self._source(request)
-        module, beside = layers.find_layer(source, request.get("module")).module, request.get("beside")
+        module, beside = layers.find_layer(source, request["module"]).module, request["beside"]
         other = None if beside is None else sources.find(self.store, beside)
         if isinstance(source, RecordedRun) and (recorded := source.together(module, other)):
             return recorded
         return self._computed("together", source, module=module, beside=other and other.id)
 
-    def walk(self, request: dict[str, Any]) -> WalkAnswers:
-        """{"run", "module", "text" or "image"}: what the whole model answers for that example."""
+    def walk(self, request: ExampleRequest) -> WalkAnswers:
+        """What the whole model answers for that example."""
         source = self._source(request)
-        module = layers.find_layer(source, request.get("module")).module
+        module = layers.find_layer(source, request["module"]).module
         text, image = request.get("text"), request.get("image")
         if isinstance(source, RecordedRun) and (recorded := source.walk(module, text)):
             return recorded
         return self._computed("walk", source, module=module, text=text, image=image)
 
-    def _source(self, request: dict[str, Any]) -> Source:
-        return sources.find(self.store, request.get("run"))
+    def _source(self, request: FactorsRequest) -> Source:
+        return sources.find(self.store, request["run"])
 
     def _computed(self, question: str, source: Source, **arguments: Any) -> Any:
         return self.inspector.ask(question, patience=PATIENCE, run_id=source.id, **arguments)
 
 
-def _index(request: dict[str, Any]) -> int:
-    first = request.get("first")
-    return first if isinstance(first, int) and first > 0 else 0
+def _catching_errors(ask: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], Any]:
+    """The question, which answers `Refused` where it raises."""
 
-
-def _catching_errors(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:
-    """The question with its errors as {"error": a sentence, "busy": whether asking again later helps}."""
-
-    def answer(argument: object) -> Mapping[str, Any] | Refused:
+    @wraps(ask)
+    def answer(request: Any) -> Mapping[str, Any] | Refused:
         try:
-            return ask(questions, argument if isinstance(argument, dict) else {})
+            return ask(request)
         except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
             return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
 
+    asked = signature(ask, eval_str=True)
+    answer.__signature__ = asked.replace(return_annotation=asked.return_annotation | Refused)  # type: ignore[attr-defined]
     return answer
 
 

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import segno
 
 from cdvft_app.lessons.classes import ClassError, Classes
 from cdvft_app.lessons.sealed import KINDS
-from cdvft_app.payloads.learn import ClassFixed, ClassQuestion, WorksheetQuestion, WorksheetsFixed
+from cdvft_app.payloads.learn import (
+    ClassDone,
+    ClassFixed,
+    ClassPicture,
+    ClassQuestion,
+    ClassRefused,
+    ClassRequest,
+    ClassSeen,
+    ClassStarted,
+    ClassTable,
+    HomeworkProof,
+    HomeworkReceipt,
+    SealedGrade,
+    SealedQuestion,
+    WorksheetQuestion,
+    WorksheetsFixed,
+)
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.viewing import asker
 
-Calls = Mapping[str, Callable[[object], Any]]
+Calls = Mapping[str, Callable[[Any], Any]]
 TITLES = {"shift": "a shift", "rank": "rank", "blocks": "blocks"}
 assert TITLES.keys() == KINDS.keys()
 MAX_ADDRESS = 500  # characters of the address that the QR code holds
@@ -90,55 +108,58 @@ def server_functions() -> Calls:
         {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}, key
     )
 
-    def start(_: dict[str, Any]) -> dict[str, Any]:
-        return dict(classes.start(asker()))
+    def start(_: object) -> ClassStarted:
+        return classes.start(asker())
 
-    def code(asked: dict[str, Any]) -> dict[str, Any]:
+    def code(asked: ClassRequest) -> ClassPicture:
         """The QR code of an address, as the address of a picture."""
-        address = asked.get("address")
-        if not (isinstance(address, str) and address.isascii() and address.startswith("http")):
+        address = asked.get("address", "")
+        if not (address.isascii() and address.startswith("http")):
             raise ClassError("A QR code is made of an address that begins with http, in ASCII.")
         if len(address) > MAX_ADDRESS:
             raise ClassError(f"A QR code is made of an address of at most {MAX_ADDRESS} characters.")
         return {"image": segno.make(address, micro=False).svg_data_uri(scale=5, dark="#000", light="#fff")}
 
-    def show(asked: dict[str, Any]) -> dict[str, Any]:
+    def show(asked: ClassRequest) -> ClassDone:
         classes.show(asked.get("code"), asked.get("key"), asked.get("address"))
         return {}
 
-    def reveal(asked: dict[str, Any]) -> dict[str, Any]:
+    def reveal(asked: ClassRequest) -> ClassDone:
         classes.reveal(asked.get("code"), asked.get("key"), asked.get("question"))
         return {}
 
-    def seen(asked: dict[str, Any]) -> dict[str, Any]:
+    def seen(asked: ClassRequest) -> ClassSeen:
         return classes.seen(asked.get("code"), asked.get("pupil"), asked.get("key"))
 
-    def vote(asked: dict[str, Any]) -> dict[str, Any]:
+    def vote(asked: ClassRequest) -> ClassDone:
         classes.vote(asked.get("code"), asked.get("pupil"), asked.get("question"), asked.get("given"))
         return {}
 
-    def draw(asked: dict[str, Any]) -> dict[str, Any]:
+    def draw(asked: ClassRequest) -> SealedQuestion:
         return classes.draw(asked.get("code"), asked.get("pupil"), asked.get("kind"))
 
-    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(asked: ClassRequest) -> SealedGrade:
         return classes.answer(asked.get("code"), asked.get("pupil"), asked.get("number"), asked.get("given"))
 
-    def hand_in(asked: dict[str, Any]) -> dict[str, Any]:
+    def hand_in(asked: ClassRequest) -> HomeworkReceipt:
         return {"receipt": classes.hand_in(asked.get("code"), asked.get("pupil"), asked.get("state"))}
 
-    def check(asked: dict[str, Any]) -> dict[str, Any]:
-        return dict(classes.check(asked.get("receipt")))
+    def check(asked: ClassRequest) -> HomeworkProof:
+        return classes.check(asked.get("receipt"))
 
-    def table(asked: dict[str, Any]) -> dict[str, Any]:
+    def table(asked: ClassRequest) -> ClassTable:
         return {"csv": classes.table(asked.get("code"), asked.get("key"))}
 
-    def told(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[object], dict[str, Any]]:
-        def tell(asked: object) -> dict[str, Any]:
+    def told(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        @wraps(call)
+        def tell(asked: Any) -> Any:
             try:
-                return call(asked if isinstance(asked, dict) else {})
+                return call(asked)
             except ClassError as error:
                 return {"error": str(error)}
 
+        asked = signature(call, eval_str=True)
+        tell.__signature__ = asked.replace(return_annotation=asked.return_annotation | ClassRefused)  # type: ignore[attr-defined]
         return tell
 
     calls = (start, code, show, reveal, seen, vote, draw, answer, hand_in, check, table)

@@ -16,7 +16,7 @@ from cdvft_app.data.library import require_own
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
 from cdvft_app.judging.outcomes import judged_race
-from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.shapes.hub_models import describe_chosen_model
@@ -171,14 +171,13 @@ def runs_of_group(app: AppState, group_id: object) -> list[RunRecord]:
 
 def act_on_group(
     app: AppState,
-    request: object,
+    request: GroupRequest,
     choose: Callable[[list[RunRecord]], Iterable[RunRecord]],
     act: Callable[[str, str], None],
 ) -> Done:
-    """Act on those runs of the request's {"group", "token"} that are chosen of its runs."""
-    asked = request if isinstance(request, dict) else {}
-    token, runs = asked.get("token"), runs_of_group(app, asked.get("group"))
-    if not runs or not isinstance(token, str):
+    """Act on those runs of the request's group that are chosen of its runs."""
+    token, runs = request.get("token"), runs_of_group(app, request["group"])
+    if not runs or token is None:
         return {
             "error": "There is no such sweep or search, or the request carries no token; reload the page."
         }

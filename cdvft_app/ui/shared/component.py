@@ -50,7 +50,7 @@ def plotly_script() -> Path:
     return Path(spec.origin).parent / "package_data" / "plotly.min.js"
 
 
-def address(file: Path) -> str:
+def file_address(file: Path) -> str:
     """Where the page finds a static file, relative to the page, so that any root path works."""
     return f"gradio_api/file={file}"
 
@@ -70,8 +70,9 @@ def component(
 
     `mount` may return `update`, which is called when the value has changed, and `destroy`, at the part's end.
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
-    `server.name(argument)` in the module calls the server function of that name; its argument is untrusted
-    and must be checked; by a "token" in it the visitor sees runs of its own. One that may take longer than
+    `server.name(argument)` in the module calls the server function of that name; its argument is of the type
+    that the function says, and its values are untrusted; by a "token" in it the visitor sees runs of its own.
+    One that may take longer than
     some milliseconds is one of `slow_functions`, or a coroutine that runs in a `Pool` of its own.
     `events` are the names that `trigger` may send; each is a listener of the component.
     (A subclass of gr.HTML would do the same, but Gradio writes a .pyi file beside the source of every one.)

@@ -8,6 +8,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
+from cdvft_app.costs.quantities import counted
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import (
@@ -20,7 +21,6 @@ from cdvft_app.settings import (
     words,
 )
 from cdvft_app.ui.shared.problem import without_paths
-from cdvft_app.ui.shared.texts import counted
 
 MAX_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
@@ -48,7 +48,11 @@ LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "seed": 0}
 START |= {name: RaceRequest.model_fields[name].default for name in (*SWITCHES, *LISTS)}
-START |= {name: one.default for name, one in OWN.items() if FLAT[name][0] == "cdvft" and one.default}
+START |= {
+    name: one.default
+    for name, one in OWN.items()
+    if one.default and (one.choices or FLAT[name][0] == "cdvft")
+}
 UNLEARNABLE = "problem"  # in place of data of one's own: why nothing can be learned from it
 AUTOMATIC = "automatic"  # in a list, what an empty field stands for
 LABELS = {

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.blocks import BlockFunction
-from gradio.components.api_component import Api
 
+from cdvft_app.ui.shared.gradio_adapter import Api, BlockFunction
 from cdvft_app.ui.shared.problem import refusal
 
 if TYPE_CHECKING:

@@ -79,18 +79,20 @@ class Pool:
         async with self._place():
             return await anyio.to_thread.run_sync(call, *arguments, limiter=self._threads)
 
-    def running(self, call: Callable[[object], Any]) -> Callable[[object], Awaitable[Any]]:
+    def running(self, call: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
         """`call` as a server function of a component; it raises `Busy`."""
 
-        async def answer(argument: object) -> Any:
+        @wraps(call)
+        async def answer(argument: Any) -> Any:
             return await self.run(call, argument)
 
         return answer
 
-    def answering(self, call: Callable[[object], Any]) -> Callable[[object], Awaitable[Any]]:
+    def answering(self, call: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
         """`call` as a server function of a component that itself tells who is refused."""
 
-        async def answer(argument: object) -> Any:
+        @wraps(call)
+        async def answer(argument: Any) -> Any:
             try:
                 return await self.run(call, argument)
             except Busy as busy:

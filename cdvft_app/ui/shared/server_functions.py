@@ -1,5 +1,8 @@
 """What the page's scripts ask the server: POST /cdvft/<part>/<function>, JSON in, JSON out.
 
+A function has one argument, of the type that it is annotated with; what is of another is refused before the
+call. `cdvft_app/ui/typescript.py` writes these types for the scripts.
+
 These are routes of the server, beside Gradio's: Gradio keeps a copy of the page for every session that asks
 its own route for server functions, and forgets the sessions that asked longest ago.
 """
@@ -7,19 +10,19 @@ its own route for server functions, and forgets the sessions that asked longest 
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import gradio as gr
 import orjson
-from gradio.context import Context, LocalContext
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
 from cdvft_app.ui.shared.pool import Busy, Pool
 from cdvft_app.ui.shared.viewing import is_logged_in, looking
 
@@ -32,14 +35,43 @@ _ERRORS = {
     415: "Send JSON, with the content type application/json.",
 }
 
-ServerFunction = Callable[[object], Any]
+ServerFunction = Callable[[Any], Any]
+Answer = TypeVar("Answer")
+
+
+class Encoded(Response, Generic[Answer]):
+    """An answer that is JSON already."""
+
+    media_type = "application/json"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A function that the page's scripts may ask; `answer` is a coroutine that calls it in a pool."""
+
+    function: ServerFunction
+    answer: Callable[[Any], Awaitable[Any]]
+    takes: TypeAdapter[Any]
+
+    @classmethod
+    def of(cls, function: ServerFunction, pool: Pool) -> Endpoint:
+        answer = function if inspect.iscoroutinefunction(function) else pool.running(function)
+        return cls(function, answer, TypeAdapter(types_of(function)[0]))
+
+
+def types_of(function: ServerFunction) -> tuple[Any, Any]:
+    """The types of its argument and its answer; Any where it says nothing."""
+    signature = inspect.signature(function, eval_str=True)
+    types = next(iter(signature.parameters.values())).annotation, signature.return_annotation
+    asked, answer = (Any if one is inspect.Signature.empty else one for one in types)
+    return asked, answer
 
 
 @dataclass
 class _OfPage:
     """What one page's scripts may ask, by part and name, and the threads that answer."""
 
-    known: dict[str, ServerFunction] = field(default_factory=dict)
+    known: dict[str, Endpoint] = field(default_factory=dict)
     # Polls and what else takes milliseconds: nothing that takes longer may hold one of these threads.
     quick: Pool = field(default_factory=lambda: Pool(16, 400, BUSY, share=(8, 64)))
     slow: Pool = field(default_factory=lambda: Pool(4, 64, BUSY, share=(2, 16)))
@@ -50,44 +82,54 @@ _pages: WeakKeyDictionary[gr.Blocks, _OfPage] = WeakKeyDictionary()
 
 def register(part: str, functions: Mapping[str, ServerFunction], slow: Mapping[str, ServerFunction]) -> None:
     """Let the page that is being built ask these of a part; coroutines bring threads of their own."""
-    if Context.root_block is None:
+    if (being_built := page_being_built()) is None:
         return
-    page = _pages.setdefault(Context.root_block, _OfPage())
+    page = _pages.setdefault(being_built, _OfPage())
     for pool, given in ((page.quick, functions), (page.slow, slow)):
         for name, call in given.items():
             key = f"{part}/{name}"
             assert key not in page.known, f"Two parts of the page answer to {key}."
-            page.known[key] = call if inspect.iscoroutinefunction(call) else pool.running(call)
+            page.known[key] = Endpoint.of(call, pool)
 
 
-def known(page: gr.Blocks) -> Mapping[str, ServerFunction]:
-    """All that the scripts of this page may ask, by "part/function"; each is a coroutine function."""
+def known(page: gr.Blocks) -> Mapping[str, Endpoint]:
+    """All that the scripts of this page may ask, by "part/function"."""
     return _pages[page].known if page in _pages else {}
 
 
 async def _answer(request: Request) -> Response:
     if not is_logged_in(request):
         return _refused(401, _ERRORS[401])
-    function = known(request.app.get_blocks()).get(request.path_params["function"])
-    if function is None:
+    endpoint = known(request.app.get_blocks()).get(request.path_params["function"])
+    if endpoint is None:
         return _refused(404, _ERRORS[404])
     # Which a form of a foreign page cannot send without being asked for leave first.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return _refused(415, _ERRORS[415])
     try:
-        argument = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        return _refused(400, _ERRORS[400])
-    # As Gradio does for its own functions; each request has its own task.
-    LocalContext.request.set(request)  # type: ignore[arg-type]
+        argument = endpoint.takes.validate_json(await request.body(), strict=True)
+    except ValidationError as error:
+        return _refused(400, _problem(error))
+    answer_request(request)
     try:
         with looking(argument.get("token") if isinstance(argument, dict) else None):
-            answer = await function(argument)
+            answer = await endpoint.answer(argument)
     except Busy as busy:
         return _refused(429, str(busy), {"retry-after": "1"})
     if isinstance(answer, Response):
         return answer
     return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+
+
+def _problem(error: ValidationError) -> str:
+    """The first of what is wrong with a request, in a sentence."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return _ERRORS[400]
+    where = ".".join(map(str, first["loc"])) or "The request"
+    return (
+        f"{where[:80]}: {first['msg']}. Reload the page: its scripts ask otherwise than this server answers."
+    )
 
 
 def _refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""What every tab is built from: the store, the queue, and where the page runs."""
+"""What every tab is built from: the store, the queue, and the browser's token, by which it owns its runs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.replication import SECRET
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.schedule import planned_processes
+from cdvft_app.ui.shared.gradio_adapter import page_being_built
 from cdvft_app.ui.shared.viewing import viewer
 
 LEARNED_FROM = 200  # finished runs
+_TOKEN_KEY = "cdvft-token"  # of a browser's storage
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,17 @@ def _load_secret(folder: Path) -> str:
         os.link(unfinished, file)  # whole, and only if no other program was first
     unfinished.unlink()
     return file.read_text()
+
+
+def visitor_token(app: AppState) -> gr.BrowserState:
+    """The page's one component with the browser's token; every tab that asks gets the same."""
+    page = page_being_built()
+    for block in page.blocks.values() if page else ():
+        if isinstance(block, gr.BrowserState) and block.storage_key == _TOKEN_KEY:
+            return block
+    return gr.BrowserState("", storage_key=_TOKEN_KEY, secret=app.secret)
+
+
+def token_of(kept: object) -> str:
+    """The token that a browser kept, or a new one where it kept none."""
+    return kept if isinstance(kept, str) and kept else secrets.token_urlsafe(32)

@@ -5,23 +5,27 @@ The cookie is the token's `viewer_key`: it finds the owner's runs and can change
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from cdvft_app import catalog
 from cdvft_app.public import visitors
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import KEY, Viewer, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
-from cdvft_app.ui.shared import visitor_header
+from cdvft_app.ui.shared.gradio_adapter import current_request
 
 VIEWER_COOKIE = "cdvft-viewer"
+VISITOR_HEADER = "x-cdvft-visitor"
+_header_key = secrets.token_bytes(32)
 _owner: ContextVar[str | None] = ContextVar("owner", default=None)
 
 
@@ -38,18 +42,18 @@ def looking(token: object) -> Iterator[None]:
 
 def viewer() -> Viewer:
     """Who looks now, by the token that came with the request, or by the cookie."""
-    owner = _owner.get() or _cookie(LocalContext.request.get(None))
+    owner = _owner.get() or _cookie(current_request())
     return Viewer(owner, name=_title if environment().public else None)
 
 
 def visitor() -> str | None:
     """Whose time is counted for what is asked now; None where nobody's is: on a server that is not public."""
-    return visitor_of(LocalContext.request.get(None))
+    return visitor_of(current_request())
 
 
 def asker() -> str:
     """Whose share what is asked now is part of: the visitor's, or where none is counted the address's."""
-    return asker_of(LocalContext.request.get(None))
+    return asker_of(current_request())
 
 
 def asker_of(request: Any) -> str:
@@ -69,7 +73,7 @@ def visitor_of(request: Any) -> str | None:
         return None
     if request is None:
         return visitors.visitor(known, None, "", "")
-    if (called_for := visitor_header.visitor_in(request.headers.get(visitor_header.HEADER))) is not None:
+    if (called_for := visitor_in(request.headers.get(VISITOR_HEADER))) is not None:
         return called_for
     return visitors.visitor(known, _account(request), _code(request), address_of(request))
 
@@ -80,14 +84,14 @@ def is_known_code() -> bool:
     Raises:
         TooManyGuesses: it was not compared.
     """
-    request = LocalContext.request.get(None)
+    request = current_request()
     code = _code(request) if request is not None else ""
     return not code or visitors.is_code(environment(), code, address_of(request))
 
 
 def address() -> str:
     """The network address of whoever asks now; empty where nobody does by network."""
-    return address_of(LocalContext.request.get(None))
+    return address_of(current_request())
 
 
 def address_of(request: Any) -> str:
@@ -132,3 +136,29 @@ def _title(run: RunRecord) -> str:
     """What a stranger's run is called: a name is for its owner."""
     recipe = catalog.recipes().get(run.settings.recipe)
     return recipe.title if recipe else run.settings.recipe
+
+
+def signed(visitor: str) -> str:
+    """The value of `VISITOR_HEADER`, by which whoever is called for is counted.
+
+    A tool that an agent calls asks its endpoint over loopback. The header is signed with a key of this
+    program, and never sent to anybody.
+    """
+    name = quote(visitor)
+    return f"{name}.{_signature(name)}"
+
+
+def visitor_in(value: str | None) -> str | None:
+    """The visitor of a `VISITOR_HEADER` that this program wrote; None for anything else."""
+    name, _, signature = (value or "").rpartition(".")
+    sent = signature.encode("utf-8", "surrogatepass")
+    return unquote(name) if name and hmac.compare_digest(sent, _signature(name).encode()) else None
+
+
+def _signature(name: str) -> str:
+    return hmac.digest(_header_key, name.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def has_login() -> bool:
+    """Whether people can sign in here by the hub, which gives a Space that asks for OAuth a secret."""
+    return environment().hub_accounts and find_spec("authlib") is not None

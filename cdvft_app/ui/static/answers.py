@@ -10,11 +10,19 @@ from typing import Any
 from cdvft_app import ASSETS
 from cdvft_app.inspection import examples, sources
 from cdvft_app.inspection.sources import RecordedRun
-from cdvft_app.payloads.factors import LayerVectors
+from cdvft_app.payloads.compare import OutcomesRequest, SweepViewRequest
+from cdvft_app.payloads.factors import (
+    FactorsRequest,
+    FromLayerRequest,
+    LayerRequest,
+    LayerVectors,
+    OpenedRun,
+)
 from cdvft_app.payloads.page import KeptAnswers
+from cdvft_app.payloads.train import VerdictRequest
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import recorded as sweep_recordings
-from cdvft_app.ui.compare import evidence, outcomes, sweep_view
+from cdvft_app.ui.compare import outcomes, pages, sweep
 from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import run_view
@@ -58,17 +66,17 @@ def compute(app: AppState) -> Kept:
     """All answers; `app` is over a store without runs, so that recorded ones are all there is."""
     kept = Kept()
     _factors(kept, app.store)
-    judged: Argument = {"runs": [run.id for run in app.store.recorded()]}
+    judged: VerdictRequest = {"runs": [run.id for run in app.store.recorded()]}
     kept.add("run", "verdict", [(judged, run_view.verdict(app.store, judged))], _NOT_KEPT)
-    asked: list[Argument] = [{"recorded": key} for key, _ in sweep_recordings.recipes()]
-    kept.add("sweep", "sweep", [(one, sweep_view.sweep(app, one)) for one in asked], {"missing": True})
-    asked = [{"chosen": None, "flops": flops} for flops in (False, True)]
-    shown = [(one, outcomes.outcomes(app, one)) for one in asked]
+    asked: list[SweepViewRequest] = [{"recorded": key} for key, _ in sweep_recordings.recipes()]
+    kept.add("sweep", "sweep", [(one, sweep.sweep(app, one)) for one in asked], {"missing": True})
+    comparisons: list[OutcomesRequest] = [{"chosen": None, "flops": flops} for flops in (False, True)]
+    shown = [(one, outcomes.outcomes(app, one)) for one in comparisons]
     for key, _ in shown[0][1]["choices"]:
-        by_name: Argument = {"chosen": key, "flops": True}
+        by_name: OutcomesRequest = {"chosen": key, "flops": True}
         shown.append((by_name, outcomes.outcomes(app, by_name)))
     kept.add("outcomes", "outcomes", shown, {"choices": []})
-    figures = json.loads(evidence.FILE.read_text(encoding="utf-8"))
+    figures = json.loads(pages.EVIDENCE.read_text(encoding="utf-8"))
     kept.add("evidence", "evidence", [({}, figures)], [])
     recorded = json.loads(LESSONS.read_text(encoding="utf-8"))
     fits = [({"target": one["target"], "n": str(one["n"])}, one["view"]) for one in recorded["fits"]]
@@ -80,25 +88,25 @@ def _factors(kept: Kept, store: RunStore) -> None:
     questions = Questions(store)
     runs = questions.runs({})
     opened = {run["id"]: questions.open({"run": run["id"]}) for run in runs["runs"]}
-    by_run = [({"run": run}, facts) for run, facts in opened.items()]
-    layers: list[Argument] = [
+    by_run: list[tuple[FactorsRequest, OpenedRun]] = [({"run": run}, facts) for run, facts in opened.items()]
+    layers: list[LayerRequest] = [
         {"run": run, "module": layer["module"]} for run, facts in opened.items() for layer in facts["layers"]
     ]
-    vectors = [(asked, questions.layer({**asked})) for asked in layers]
+    vectors = [(asked, questions.layer(asked)) for asked in layers]
     pictured = [asked for asked, facts in by_run if facts["kind"] == "image"]
     kept.add("factors", "runs", [({}, runs)], _NOT_KEPT)
     kept.add("factors", "open", by_run, _NOT_KEPT)
     kept.add("factors", "layer", vectors, _NOT_KEPT)
     kept.add("factors", "most_changed", [(one, questions.most_changed(one)) for one, _ in by_run], _NOT_KEPT)
-    kept.add("factors", "singular", [(asked, questions.singular({**asked})) for asked in layers], _NOT_KEPT)
-    overviews = [({**one, "first": 0}, questions.overview(one)) for one, _ in by_run]
-    kept.add("factors", "overview", overviews, _NOT_KEPT)
-    tried: list[Argument] = [
+    kept.add("factors", "singular", [(asked, questions.singular(asked)) for asked in layers], _NOT_KEPT)
+    firsts: list[FromLayerRequest] = [{"run": run, "first": 0} for run in opened]
+    kept.add("factors", "overview", [(one, questions.overview(one)) for one in firsts], _NOT_KEPT)
+    tried: list[FromLayerRequest] = [
         {"run": f"recorded-{key}", "first": 0}
         for key in sources.recorded_keys()
         if RecordedRun(key).effects()
     ]
-    kept.add("factors", "effects", [(one, questions.effects({**one})) for one in tried], _NOT_KEPT)
+    kept.add("factors", "effects", [(one, questions.effects(one)) for one in tried], _NOT_KEPT)
     kept.add("factors", "seeds", [], _NOT_KEPT)
     kept.add("factors", "together", _together(store, layers), _NOT_KEPT)
     kept.add("factors", "walk", _walks(store, vectors), _NOT_KEPT)

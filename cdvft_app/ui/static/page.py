@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from html import escape
 
 import gradio as gr
+from markdown_it import MarkdownIt
 
 from cdvft_app.payloads.page import StaticPage, StaticPart
 from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared.component import Part, part_of
+from cdvft_app.ui.shared.gradio_adapter import Block, BlockContext
 from cdvft_app.ui.shared.scripts import PREFIX
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static.answers import Kept
-from cdvft_app.ui.static.markup import Markup
-from cdvft_app.ui.static.scripts import PAGE
 from cdvft_app.ui.static.tabs import StaticTab
 
+PAGE = "static/page.js"
 ABOUT = (
     "A folder of plain files: lessons, fits, factors and races that were recorded. No server runs behind it, "
     "so nothing trains here; runs, texts, pictures and matrices of your own need the studio."
@@ -91,3 +95,66 @@ def lay_out(
         script=PREFIX + PAGE,
     )
     return page, {"studio": studio, "tabs": [tab.key for tab in tabs], "parts": parts}
+
+
+_FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>.+?)\$", re.S)
+_PLACE = re.compile("\ue000(\\d+)\ue001")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def markdown(text: str) -> str:
+    """Tables and what CommonMark knows; $...$ and $$...$$ become elements that hold the formula's LaTeX."""
+    formulas: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        kind = "display" if found["display"] else "inline"
+        formulas.append(f'<span class="formula {kind}">{escape(found[kind].strip())}</span>')
+        return f"\ue000{len(formulas) - 1}\ue001"  # which Markdown leaves alone
+
+    rendered: str = _MARKDOWN.render(_FORMULA.sub(keep, text))
+    return _PLACE.sub(lambda found: formulas[int(found[1])], rendered)
+
+
+class Markup:
+    """`html(block)` is a block's HTML; `parts` are those met so far, by the ids of their elements."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Part] = {}
+
+    def html(self, block: Block) -> str:
+        """The HTML of a block and all that it holds.
+
+        Raises:
+            TypeError: the block is a control or another component that needs Gradio.
+        """
+        if isinstance(block, gr.Markdown):
+            text = markdown(str(block.value))
+            return _element(block, "block", f'<div class="prose">{text}</div>')
+        if isinstance(block, gr.HTML):
+            return _element(block, "block", self._own(block))
+        if isinstance(block, gr.Row | gr.Column | gr.Blocks):
+            kind = "laid-row" if isinstance(block, gr.Row) else "laid-column"
+            return _element(block, kind, "".join(self._children(block)))
+        raise TypeError(
+            f"A page of plain files cannot show Gradio's {type(block).__name__} (elem_id {block.elem_id!r}): "
+            "lay out Row, Column, Markdown, HTML and component() only."
+        )
+
+    def _children(self, block: BlockContext) -> Iterator[str]:
+        for child in block.children:
+            yield self.html(child)
+
+    def _own(self, block: gr.HTML) -> str:
+        part = part_of(block)
+        if part is None:
+            return str(block.value)
+        element = str(block.elem_id or f"part-{len(self.parts)}")
+        self.parts[element] = part
+        return f'<div id="{element}-part" data-part="{element}">{part.html}</div>'
+
+
+def _element(block: Block, kind: str, inner: str) -> str:
+    classes = " ".join([kind, *(block.elem_classes or [])])
+    named = f' id="{escape(str(block.elem_id))}"' if block.elem_id else ""
+    hidden = "" if getattr(block, "visible", True) else " hidden"
+    return f'<div{named} class="{escape(classes)}"{hidden}>{inner}</div>'

@@ -11,7 +11,7 @@ import gradio as gr
 
 from cdvft_app.payloads.page import StudioLink
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.compare import evidence, outcomes, pages, sweep_view
+from cdvft_app.ui.compare import outcomes, pages, sweep
 from cdvft_app.ui.compare.form import recorded_costs
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import tab as learn
@@ -125,9 +125,9 @@ def _compare(app: AppState) -> None:
     with gr.Column(elem_classes=pages.on("results")):
         outcomes.section(app)
     with gr.Column(elem_classes=pages.on("settings")):
-        sweep_view.sweep_view(app, elem_id="sweep")
+        sweep.sweep_view(app, elem_id="sweep")
     with gr.Column(elem_classes=pages.on("evidence")):
-        evidence.section()
+        pages.evidence_section()
     with gr.Column(elem_classes=pages.on("paper")):
         component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
     gr.HTML(f'<p class="quiet static-more">{DECIDE}</p>', apply_default_css=False)

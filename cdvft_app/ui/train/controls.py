@@ -13,7 +13,8 @@ from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MAX_PROMPT, Kind
 from cdvft_app.training.schedule import gpus_to_choose, visible_gpus
-from cdvft_app.ui.shared import quiet
+from cdvft_app.ui.shared import listeners
+from cdvft_app.ui.shared.controls import method_chips
 from cdvft_app.ui.shared.form import (
     CHOICES,
     HUB,
@@ -32,12 +33,11 @@ from cdvft_app.ui.shared.form import (
     stands_for,
     text,
 )
-from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.train.model_finder import ModelFinder
 from cdvft_app.ui.train.recipes import recipe_cards
 
 # Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
-QUIET: dict[str, Any] = {**quiet.QUIET, "trigger_mode": "always_last"}
+QUIET: dict[str, Any] = {**listeners.QUIET, "trigger_mode": "always_last"}
 
 # Controls that only one method uses, or only some kinds of models.
 USED_BY: dict[str, tuple[str, ...]] = {name: (key,) for name, (key, _) in FLAT.items()}

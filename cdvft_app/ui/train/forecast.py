@@ -12,7 +12,8 @@ from cdvft_app.costs.quantities import duration
 from cdvft_app.figures import block_layout
 from cdvft_app.methods import Method, labels
 from cdvft_app.methods.cdvft import Cdvft
-from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction
+from cdvft_app.prediction import GUESS_OF_GPU, Prediction
+from cdvft_app.prediction.observations import Estimate
 from cdvft_app.training.device import free_bytes, kind_of_training, knows_lent_gpu
 from cdvft_app.training.slices import slice_seconds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,19 @@ from cdvft_app import catalog
 from cdvft_app.figures import palette
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import metric_title
-from cdvft_app.payloads.shared import Done
-from cdvft_app.payloads.train import HistoryRun, HistoryRuns, Race, RaceRun, Races
+from cdvft_app.payloads.shared import Done, TokenRequest
+from cdvft_app.payloads.train import (
+    HistoryRun,
+    HistoryRuns,
+    PrivateRequest,
+    Race,
+    RaceRun,
+    Races,
+    RacesRequest,
+    RemoveRequest,
+    RenameRequest,
+    TagRequest,
+)
 from cdvft_app.store.records import NAME_LIMIT, RunRecord, StoreError, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
@@ -29,17 +41,15 @@ TAG = re.compile(r"(?:^|(?<=\s))#([\w-]{1,30})(?!\S)")
 """A word of a race's name that its runs are found by."""
 
 
-def races(store: RunStore, request: object) -> Races:
-    """The latest races, {"limit", "token"} asked for; `mine` says whether the token may change one.
+def races(store: RunStore, request: RacesRequest) -> Races:
+    """The latest races; `mine` says whether the token may change one.
 
     One of which a run is `training` cannot be deleted.
     """
-    fields = request if isinstance(request, dict) else {}
-    limit = fields.get("limit")
-    limit = min(max(limit, 1), MAX_RACES) if isinstance(limit, int) else 12
+    limit = min(max(request.get("limit", 12), 1), MAX_RACES)
     groups = store.groups(limit + 1)
     return {
-        "races": [_race(store, runs, fields.get("token")) for runs in groups[:limit]],
+        "races": [_race(store, runs, request.get("token")) for runs in groups[:limit]],
         "more": len(groups) > limit,
     }
 
@@ -83,9 +93,9 @@ def _counted(runs: list[RunRecord]) -> str:
     return " · ".join([f"{len(runs)} runs", *reversed(counts)])
 
 
-def runs(store: RunStore, request: object) -> HistoryRuns:
-    """The latest runs for {"token"}, the newest first."""
-    token = request.get("token") if isinstance(request, dict) else None
+def runs(store: RunStore, request: TokenRequest) -> HistoryRuns:
+    """The latest runs, the newest first."""
+    token = request.get("token")
     found = store.history(MAX_RUNS + 1)
     races: dict[str, list[RunRecord]] = {}
     for run in found:
@@ -126,46 +136,45 @@ def _data(run: RunRecord) -> str:
     return known.title if known else key
 
 
-def rename(store: RunStore, request: object) -> Done:
-    """{"group", "name", "token"}: a new name for each run, if the token owns it."""
+def rename(store: RunStore, request: RenameRequest) -> Done:
+    """A new name for each run, if the token owns it."""
 
-    def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
+    def change(runs: list[RunRecord], token: str) -> None:
         for run in runs:
-            store.rename(run.id, str(fields.get("name", "")), fields["token"])
+            store.rename(run.id, request["name"], token)
 
-    return _changed(store, request, change)
+    return _changed(request, store.group(request["group"]), change)
 
 
-def set_private(store: RunStore, request: object) -> Done:
-    """{"group", "private", "token"}: whether nobody but the owner sees the race's runs."""
+def set_private(store: RunStore, request: PrivateRequest) -> Done:
+    """Whether nobody but the owner sees the race's runs."""
 
-    def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
+    def change(runs: list[RunRecord], token: str) -> None:
         for run in runs:
-            store.set_private(run.id, fields.get("private") is True, fields["token"])
+            store.set_private(run.id, request["private"], token)
 
-    return _changed(store, request, change)
+    return _changed(request, store.group(request["group"]), change)
 
 
-def remove(store: RunStore, request: object) -> Done:
-    """{"group" or "runs", "token"}: delete all runs of a race or sweep, or these, if the token owns them and
-    none trains."""
+def remove(store: RunStore, request: RemoveRequest) -> Done:
+    """Delete all runs of a race or sweep, or these, if the token owns them and none trains."""
 
-    def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
+    def change(runs: list[RunRecord], token: str) -> None:
         for run in runs:
-            store.require_owner(run.id, fields["token"])
+            store.require_owner(run.id, token)
         # One that trains is refused; it comes first, so that then nothing is deleted.
         for run in sorted(runs, key=lambda run: run.state not in ACTIVE):
-            store.delete(run.id, fields["token"])
+            store.delete(run.id, token)
 
-    return _changed(store, request, change)
+    named = _of_ids(store, request["runs"]) if "runs" in request else store.group(request.get("group"))
+    return _changed(request, named, change)
 
 
-def tag(store: RunStore, request: object) -> Done:
-    """{"runs", "tag", "token"}: the races of these runs are found by the tag from now on, if the token owns
-    them."""
+def tag(store: RunStore, request: TagRequest) -> Done:
+    """The races of these runs are found by the tag from now on, if the token owns them."""
 
-    def change(chosen: list[RunRecord], fields: dict[str, Any]) -> None:
-        word = re.sub(r"[^\w-]+", "-", str(fields.get("tag", ""))[:200]).strip("-")
+    def change(chosen: list[RunRecord], token: str) -> None:
+        word = re.sub(r"[^\w-]+", "-", request["tag"][:200]).strip("-")
         if not TAG.fullmatch(f"#{word}"):
             raise StoreError("A tag is one word of up to 30 letters, digits and hyphens.")
         for group_id in dict.fromkeys(run.group_id for run in chosen):
@@ -174,24 +183,25 @@ def tag(store: RunStore, request: object) -> Done:
                 if len(name) > NAME_LIMIT:
                     raise StoreError(f"“{run.name[:40]}…” has no room for a tag; shorten its name first.")
                 if word not in TAG.findall(run.name):
-                    store.rename(run.id, name, fields["token"])
+                    store.rename(run.id, name, token)
 
-    return _changed(store, request, change)
+    return _changed(request, _of_ids(store, request["runs"]), change)
 
 
-def _changed(store: RunStore, request: object, change: Any) -> Done:
-    """Have the runs of a "group", or the "runs" of these ids, changed by their owner."""
-    fields = request if isinstance(request, dict) else {}
-    if not isinstance(fields.get("token"), str):
+def _of_ids(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
+    return [run for run_id in ids[:MAX_RUNS] if (run := store.get(run_id))]
+
+
+def _changed(
+    request: TokenRequest, runs: list[RunRecord], change: Callable[[list[RunRecord], str], None]
+) -> Done:
+    """Have these runs changed by their owner."""
+    if "token" not in request:
         return {"error": "The request carries no token; reload the page."}
-    if isinstance(ids := fields.get("runs"), list):
-        runs = [run for run_id in ids[:MAX_RUNS] if (run := store.get(run_id))]
-    else:
-        runs = store.group(fields.get("group"))
     if not runs:
         return {"error": "There is no such race; it may have been deleted. Reload the page."}
     try:
-        change(runs, fields)
+        change(runs, request["token"])
     except StoreError as error:
         return {"error": without_paths(str(error))}
     return {"error": None}

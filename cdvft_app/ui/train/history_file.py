@@ -10,20 +10,26 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.costs.quantities import counted
 from cdvft_app.public import intake
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store import history_file as files
 from cdvft_app.store import replication
+from cdvft_app.store.history_file import (
+    PAGE,
+    Limits,
+    export_history,
+    import_untrusted,
+    imported_bytes,
+    unpack,
+)
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.component import telling
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.texts import counted
+from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.visitor import token_of
 
 TITLE = "Take your history along, or bring one back"
 ABOUT = (
@@ -95,28 +101,28 @@ def export(app: AppState, token: str, only: object = None) -> tuple[Path, str]:
     Raises:
         StoreError, ResultsError: there is none; why.
     """
-    most = files.PAGE.file_bytes if environment().public else MAX_EXPORTED
+    most = PAGE.file_bytes if environment().public else MAX_EXPORTED
     told = 0, 0
     ids = only.get("runs") if isinstance(only, dict) else None
     chosen = None if only is None else {str(one) for one in ids or () if isinstance(one, str)}
 
     def write(out: Path) -> None:
         nonlocal told
-        told = files.export_history(app.store, out, token, most, chosen)
+        told = export_history(app.store, out, token, most, chosen)
         if not told[0]:
             out.unlink()
             raise ResultsError(NONE)
 
-    out = downloads.export("cdvft-history.zip", write)
+    out = files.export("cdvft-history.zip", write)
     written, left = told
     size = out.stat().st_size
     said = [f"{counted(written, 'run')}, {size / 1e6:.1f} MB."]
     if left:
         takes = f"a file takes {most / 1e6:g} MB of runs."
         said.append(f"Left out, as the oldest: {counted(left, 'run')}; {takes}")
-    if size > files.PAGE.file_bytes:
+    if size > PAGE.file_bytes:
         said.append(
-            f"The page takes back up to {files.PAGE.file_bytes / 1e6:.0f} MB; this one goes back by "
+            f"The page takes back up to {PAGE.file_bytes / 1e6:.0f} MB; this one goes back by "
             "python -m cdvft_app history import."
         )
     return out, f'<p role="status">{" ".join(said)}</p>'
@@ -128,14 +134,14 @@ def bring(app: AppState, file: Path, token: str) -> str:
     Raises:
         StoreError: nothing was taken; why.
     """
-    room = files.PAGE.unpacked_bytes
+    room = PAGE.unpacked_bytes
     if environment().public:
-        room = min(room, environment().upload_bytes - files.imported_bytes(app.store))
+        room = min(room, environment().upload_bytes - imported_bytes(app.store))
         if room <= 0:
             raise StoreError(FULL.format(environment().upload_bytes / 1e6))
     who = visitor()
     with intake.turn(app.queue.budget, who):
-        taken = files.import_untrusted(
+        taken = import_untrusted(
             app.store,
             file,
             token,
@@ -143,7 +149,7 @@ def bring(app: AppState, file: Path, token: str) -> str:
             visitor=who,
             check=_check,
             unpack=_unpack_in_child,
-            limits=replace(files.PAGE, unpacked_bytes=room),
+            limits=replace(PAGE, unpacked_bytes=room),
         )
     for run_id in taken.ids:
         replication.replicate(app.store, run_id)
@@ -155,9 +161,9 @@ def bring(app: AppState, file: Path, token: str) -> str:
     return f'<p role="status">{escape(" ".join(said))}</p>'
 
 
-def _unpack_in_child(file: Path, place: Path, here: list[str], limits: files.Limits) -> dict[str, Any]:
+def _unpack_in_child(file: Path, place: Path, here: list[str], limits: Limits) -> dict[str, Any]:
     found: dict[str, Any] = intake.read_in_child(
-        files.unpack,
+        unpack,
         str(file),
         str(place),
         here,

@@ -19,14 +19,13 @@ from cdvft_app.methods import labels
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import actions, form
-from cdvft_app.ui.shared.hub_login import has_login, on_space
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.visitor import token_of
+from cdvft_app.ui.shared.state import AppState, token_of
+from cdvft_app.ui.shared.viewing import has_login, visitor
 from cdvft_app.ui.train.controls import QUIET
 
 TITLE = "Train on the hub"
@@ -71,7 +70,7 @@ class JobForm:
 def job_form() -> JobForm | None:
     """Lay it out, folded."""
     with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="as-job") as fold:
-        if on_space() and not has_login():
+        if environment().space and not has_login():
             gr.HTML(f"<p class='quiet'>{NO_LOGIN}</p>", apply_default_css=False)
             return None
         gr.HTML(f"<p class='hint'>{ABOUT}</p>", apply_default_css=False)

@@ -10,10 +10,9 @@ import gradio as gr
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.hub_jobs.executor import HubJobs
 from cdvft_app.ui.shared import actions
-from cdvft_app.ui.shared.hub_login import has_login
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.visitor import token_of
+from cdvft_app.ui.shared.state import AppState, token_of
+from cdvft_app.ui.shared.viewing import has_login
 from cdvft_app.ui.train.controls import QUIET
 from cdvft_app.ui.train.job import CLICKED, SIGN_IN, JobForm
 

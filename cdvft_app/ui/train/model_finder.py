@@ -9,7 +9,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.model_search import MAX_SEARCH_LENGTH, FoundModel, search_models
+from cdvft_app.shapes.hub_models import MAX_SEARCH_LENGTH, FoundModel, search_models
 from cdvft_app.ui.train.recipes import recipe_key
 
 NOTHING = "No model of this kind has that in its name. Any hub id can be typed into the field above."

@@ -9,11 +9,11 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
+from cdvft_app.costs.quantities import counted
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import HubReach, RecipeCard, WhatIsLearned
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.texts import counted
 
 NOT_MEASURED = (
     "The scores of these, and times on a GPU, have not been measured yet. Times on a CPU are those of steps "

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import gradio as gr
 import orjson
-from fastapi import Response
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
@@ -23,12 +22,14 @@ from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.payloads.train import (
     Forecast,
     Job,
+    PollRequest,
     RaceVerdict,
     RunLasting,
     RunNews,
     RunNow,
     RunsPoll,
     RunView,
+    VerdictRequest,
     WholeRun,
     Why,
 )
@@ -40,6 +41,7 @@ from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary, with_titles
+from cdvft_app.ui.shared.server_functions import Encoded
 from cdvft_app.ui.train import slice_events
 from cdvft_app.ui.train.feed import KINDS, MAX_ROWS, Feed, rows_for_page
 
@@ -137,43 +139,36 @@ def _job(run: RunRecord) -> Job | None:
     }
 
 
-def poll(store: RunStore, feed: Feed, request: object, slices: Slices | None = None) -> Response:
-    """A `RunsPoll`: what is new since the cursors in `request`, and whether its token may stop what is shown.
+def poll(
+    store: RunStore, feed: Feed, request: PollRequest, slices: Slices | None = None
+) -> Encoded[RunsPoll]:
+    """What is new since the cursors of the request, and whether its token may stop what is shown.
 
-    {"cursors": {run id: cursor}, "token"} are untrusted input. With `slices`, pages drive what they show.
-    FastAPI would look at every number of an answer that is no response yet.
+    With `slices`, pages drive what they show.
     """
-    fields = request if isinstance(request, dict) else {}
-    cursors = fields.get("cursors")
-    known = dict(list(cursors.items())[:MAX_RUNS]) if isinstance(cursors, dict) else {}
-    stoppable = buttons(store, [*known], str(fields.get("token", ""))).stop
+    known = dict(list(request["cursors"].items())[:MAX_RUNS])
+    stoppable = buttons(store, [*known], request.get("token", "")).stop
     answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
     if slices is not None:
-        answer["slice"] = slice_events.due(store, slices, [*known], fields.get("token"))
+        answer["slice"] = slice_events.due(store, slices, [*known], request.get("token"))
     for run_id, cursor in known.items():
         run = store.get(run_id)
         if run is None:
             answer["missing"].append(str(run_id)[:40])
             continue
-        after = cursor if isinstance(cursor, int) else 0
-        rows, cursor_now, more = feed.after(run_id, after, run.settings.own_prompt is not None)
+        rows, cursor_now, more = feed.after(run_id, cursor, run.settings.own_prompt is not None)
         news: RunNews = {**current(run), **rows, "cursor": cursor_now, "more": more}
         if slices is not None and (lent := slices.lent_seconds(run_id)) is not None:
             news["lent_seconds"] = lent
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
-        answer["runs"].append(news if after else _whole(store, run, news))
-    return Response(orjson.dumps(answer), media_type="application/json")
+        answer["runs"].append(news if cursor else _whole(store, run, news))
+    return Encoded(orjson.dumps(answer))
 
 
-def verdict(store: RunStore, request: object) -> RaceVerdict:
-    """{"runs": their ids}: what the judge says of them once they have ended; untrusted input.
-
-    Runs of several races are not compared here.
-    """
-    asked = request.get("runs") if isinstance(request, dict) else None
-    ids = asked[:MAX_RUNS] if isinstance(asked, list) else []
-    first = store.get(ids[0]) if ids else None
+def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
+    """What the judge says of these runs' race once they have ended; several races are not compared here."""
+    first = store.get(request["runs"][0]) if request["runs"] else None
     runs = store.group(first.group_id) if first and not first.sweep else []
 
     def answers(run: RunRecord) -> row_scores.RowScores | None:

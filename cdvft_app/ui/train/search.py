@@ -12,14 +12,13 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
-from cdvft_app.costs.quantities import duration
+from cdvft_app.costs.quantities import counted, duration
 from cdvft_app.data.library import is_own
 from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
-from cdvft_app.judging.verdict_text import counted
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.payloads.shared import Done
-from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView
+from cdvft_app.payloads.shared import Done, GroupRequest
+from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView, SearchViewRequest
 from cdvft_app.prediction import Prediction
 from cdvft_app.search import SearchRequest, parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RaceRequest
@@ -37,9 +36,8 @@ from cdvft_app.ui.shared.actions import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train.controls import QUIET
 
 TITLE_OF_FOLD = "Find the settings"
@@ -230,18 +228,17 @@ def _in_words(error: Exception) -> str:
     return form.with_titles(str(error).replace("base.", ""))
 
 
-# What the view asks; all of it is untrusted input
+# What the view asks
 
 
-def search(app: AppState, request: object) -> SearchAnswer:
-    """{"group", "token", "known"}: a search as it is now, unless the page has it as of `known`."""
-    asked = request if isinstance(request, dict) else {}
-    runs = runs_of_group(app, asked.get("group"))
+def search(app: AppState, request: SearchViewRequest) -> SearchAnswer:
+    """A search as it is now, unless the page has it so."""
+    runs = runs_of_group(app, request["group"])
     if not runs or study.path(app.store, runs[0].group_id) is None:
         return {"missing": True}
     steps = ",".join(f"{run.position}{run.state}{_evaluations(run)}" for run in runs)
-    answer: SearchAnswer = {"mine": app.store.owner(runs[0].id, asked.get("token")), "known": steps}
-    if asked.get("known") == steps:
+    answer: SearchAnswer = {"mine": app.store.owner(runs[0].id, request.get("token")), "known": steps}
+    if request.get("known") == steps:
         return answer
     found = study.load(app.store, runs[0].group_id)
     return {"missing": True} if found is None else {**answer, "shown": _shown(app, found, runs)}
@@ -268,15 +265,15 @@ def _shown(app: AppState, found: study.Search, runs: Sequence[RunRecord]) -> Sea
     }
 
 
-def stop(app: AppState, request: object) -> Done:
-    """{"group", "token"}: stop the trial that trains, if the token owns the search, which then waits."""
+def stop(app: AppState, request: GroupRequest) -> Done:
+    """Stop the trial that trains, if the token owns the search, which then waits."""
     return act_on_group(
         app, request, lambda runs: [run for run in runs if run.state in UNFINISHED], app.queue.stop
     )
 
 
-def go_on(app: AppState, request: object) -> Done:
-    """{"group", "token"}: resume the trial that was stopped or cut off; the search then goes on."""
+def go_on(app: AppState, request: GroupRequest) -> Done:
+    """Resume the trial that was stopped or cut off; the search then goes on."""
     return act_on_group(app, request, partial(_cut_off, app), partial(resume_one, app))
 
 

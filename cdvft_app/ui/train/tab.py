@@ -20,11 +20,10 @@ from cdvft_app.data.library import is_own
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address, texts
-from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.newest import Newest
+from cdvft_app.ui.shared.controls import settings_fold
+from cdvft_app.ui.shared.listeners import DropStaleAnswers
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.state import AppState, OnVisit
-from cdvft_app.ui.shared.visitor import token_of, visitor_token
+from cdvft_app.ui.shared.state import AppState, OnVisit, token_of, visitor_token
 from cdvft_app.ui.train import job, job_again, model_choice, search, slice_events
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
@@ -117,7 +116,7 @@ def build(app: AppState) -> OnVisit:
         return said, estimate.blocks, gr.Button(label, interactive=True), chosen
 
     form_inputs = [*fields, filled_for]
-    counting = Newest(recount, form_inputs, [counts, blocks, start, kept])
+    counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start, kept])
 
     def recount_after(event: Any) -> None:
         counting.listen(event.then, **QUIET)

@@ -9,6 +9,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from cdvft_app import catalog
+from cdvft_app.costs.quantities import counted
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection, nearest_recipe
@@ -19,13 +20,11 @@ from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT, UploadedDataset
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.files import as_file
 from cdvft_app.ui.shared.form import UNLEARNABLE
 from cdvft_app.ui.shared.problem import problem, without_paths
-from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.texts import counted
-from cdvft_app.ui.shared.typed_rows import as_file
+from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import uploaded_view as view
 from cdvft_app.ui.train.controls import QUIET
 from cdvft_app.ui.train.recipes import recipe_key

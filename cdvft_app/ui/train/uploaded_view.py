@@ -7,7 +7,7 @@ from html import escape
 
 from cdvft_app.catalog.cleaning import title
 from cdvft_app.catalog.uploaded import starting_values
-from cdvft_app.costs.quantities import amount
+from cdvft_app.costs.quantities import amount, counted
 from cdvft_app.data.imported_table import preview, some_of_each, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
 from cdvft_app.data.source import Finding
@@ -30,7 +30,7 @@ def _about(found: Sequence[Finding], column: str) -> list[str]:
 
 
 def _many(rows: int, kind: str) -> str:
-    return f"{rows:,} {'picture' if kind == 'image' else 'row'}{'' if rows == 1 else 's'}"
+    return counted(rows, "picture" if kind == "image" else "row")
 
 
 def look_of(looked: Inspection, name: str) -> UploadedLook:

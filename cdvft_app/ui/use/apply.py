@@ -31,10 +31,10 @@ from cdvft_app.results.apply import Columns, Score, added_columns, columns_for, 
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared import files
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.pool import Closable, in_threads
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -105,7 +105,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                         )
                     )
 
-            folder = downloads.rows_folder(read_into)
+            folder = files.rows_folder(read_into)
             (kept,) = read_rows
             names = [name for name in kept.columns if name != IMAGE]
             try:
@@ -179,7 +179,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                     )
                 )
 
-        made = downloads.export(name, write)
+        made = files.export(name, write)
         yield _summary(written[0], score), made
 
     async def answer(  # noqa: PLR0917 - Gradio hands arguments over by their places

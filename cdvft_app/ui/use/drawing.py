@@ -43,14 +43,13 @@ def picture(value: object, dataset: str) -> bytes | None:
     return inputs.drawn_digit(drawn, dataset) if drawn and dataset in inputs.DRAWN_SIDES else None
 
 
-def seen(request: object) -> Seen | None:
+def seen(request: Drawing) -> Seen | None:
     """What a model gets of the drawing; None for what is no drawing."""
-    fields: dict[str, Any] = request if isinstance(request, dict) else {}
-    key, side = fields.get("dataset"), fields.get("side")
-    if key not in inputs.DRAWN_SIDES or not isinstance(side, int) or not 1 <= side <= MAX_PIXELS:
+    key, side = request["dataset"], request["side"]
+    if key not in inputs.DRAWN_SIDES or not 1 <= side <= MAX_PIXELS:
         return None
     try:
-        digit = inputs.drawn_digit(fields.get("drawing"), key)
+        digit = inputs.drawn_digit(request["drawing"], key)
     except ResultsError:
         return None
     own, data = inputs.DRAWN_SIDES[key], catalog.get_dataset(key).title.partition(",")[0]

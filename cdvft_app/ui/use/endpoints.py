@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from gradio.data_classes import FileData
+from gradio import FileData
 
 from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
 from cdvft_app.data.imported_table import row_errors_of
@@ -22,11 +22,11 @@ from cdvft_app.results.apply import added_columns, columns_for
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared import files
+from cdvft_app.ui.shared.files import as_file
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.viewing import looking, visitor
 from cdvft_app.ui.use.apply import ONE_FILE_AT_A_TIME, within_budget
 
@@ -94,7 +94,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         with looking(token):
             try:
                 name = file_name(find(app.store, run_id), to)
-                out = downloads.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
+                out = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
             except (ResultsError, StoreError) as error:
                 raise refusal(str(error)) from None
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent

@@ -14,7 +14,7 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared.quiet import QUIET
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import example_tables, races, sheets, written_tables
 

@@ -10,7 +10,7 @@ import gradio as gr
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import races
@@ -39,7 +39,7 @@ def build(
             row = answering.ask("example", run_id=runs[0].record.id)
             text, second, image = row["text"], row["second"], None
             if row["image"]:
-                image = downloads.new_file(f"row_{row['row']}.png")
+                image = files.new_file(f"row_{row['row']}.png")
                 image.write_bytes(row["image"])
         except (ResultsError, StoreError) as error:
             return [*[gr.skip()] * 4, problem(str(error))]

@@ -12,10 +12,11 @@ import gradio as gr
 
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared import downloads
-from cdvft_app.ui.shared.hub_login import has_login, on_space
+from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.viewing import has_login
 
 Write = Callable[[str, Path], None]
 """Puts a run's adapter, by its id, into a folder that is not there yet."""
@@ -40,7 +41,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
         "<h3>Push to the hub</h3><p class='hint'>The adapter as it was trained, with its card.</p>",
         apply_default_css=False,
     )
-    if on_space() and not has_login():
+    if environment().space and not has_login():
         gr.HTML(f"<p class='quiet'>{NO_LOGIN}</p>", apply_default_css=False)
         return
     name = gr.Textbox(label="Repository", placeholder="your-name/film-reviews", elem_id="push-name")
@@ -62,7 +63,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
     def written(fields: dict[Any, Any], secret: str) -> list[str | None]:
         try:
             hub.check(_stripped(fields[name]), secret)
-            place = downloads.new_file("adapter")  # which is swept, should the second step never come
+            place = files.new_file("adapter")  # which is swept, should the second step never come
             write(fields[run], place)
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), None]

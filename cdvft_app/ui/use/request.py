@@ -11,7 +11,7 @@ import gradio as gr
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared.quiet import QUIET
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 
 URL = "http://127.0.0.1:8000"

@@ -17,10 +17,10 @@ from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exp
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.problem import problem, without_paths
-from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import (
@@ -232,7 +232,7 @@ def build(app: AppState) -> OnVisit:
             prepare(run, _progress_to(progress))
             asked = {"run_id": run_id, "to": kind, "rank": int(of_rank or 0)}
             name = file_name(run, exporter(kind).key)
-            made = downloads.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
+            made = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]
         return ["", gr.update(value=str(made), visible=True)]

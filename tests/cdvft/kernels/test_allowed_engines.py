@@ -91,7 +91,7 @@ def test_no_record_ships_of_a_device_that_has_not_run_them() -> None:
         *[("chunked", ["chunked"]), ("chunked, native", ["native", "chunked"]), ("fused", ["chunked"])],
     ],
 )
-@pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
+@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 def test_the_environment_names_engines(
     value: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,9 @@ import platform
 
 import pytest
 import torch
+from fused_problem import far
 from kernel_problem import Problem
 from operators_seen import Watch
-from torch import Tensor
 
 from cdvft.kernels import adapted_linear, fused, native
 from cdvft.kernels.engine_choice import select
@@ -18,11 +18,6 @@ pytestmark = [
     pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
     pytest.mark.usefixtures("operators"),
 ]
-
-
-def far(found: Tensor | None, truth: Tensor) -> float:
-    assert found is not None
-    return float((found.detach().double() - truth.detach()).norm() / truth.detach().norm())
 
 
 # wide, tall, in blocks both ways, padded, whole but not square, every radix, more circulants

@@ -31,7 +31,7 @@ HOSTILE = [float("nan"), float("inf"), -float("inf"), 1e6, 1e30, 0.0, 1e-40]
 needs_linux = pytest.mark.skipif(
     platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"
 )
-needs_compiler = pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
+needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 examples = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

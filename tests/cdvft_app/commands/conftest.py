@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import types
 
 import pytest
 from listening import run
@@ -49,14 +50,40 @@ def tiny_models(bert_folder, vit_folder, llama_folder, monkeypatch):
 
 
 @pytest.fixture
-def command(home, tiny_models, monkeypatch, capsys):
-    """Runs the command line; gives exit code, standard output, standard error."""
-    monkeypatch.setenv("RUNS_DIR", str(home[0]))
+def command_line(monkeypatch, capsys):
+    """`command_line("train", "--m", 3)`: exit code, standard output, standard error."""
 
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, arguments)])
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, words)])
         with pytest.raises(SystemExit) as left:
             cli.main()
-        return left.value.code, *capsys.readouterr()
+        return left.value.code or 0, *capsys.readouterr()
 
-    return call
+    return run
+
+
+@pytest.fixture
+def command(home, tiny_models, monkeypatch, command_line):
+    """The command line over that store."""
+    monkeypatch.setenv("RUNS_DIR", str(home[0]))
+    return command_line
+
+
+@pytest.fixture
+def command_with(tmp_path, monkeypatch, command_line):
+    """`command_with(train)`: the command line over an empty store, where `train` is the trainer."""
+
+    def make(train):
+        trainer = types.ModuleType("cdvft_app.training.trainer")
+        trainer.train = train
+        monkeypatch.setitem(sys.modules, trainer.__name__, trainer)
+        monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+        return command_line
+
+    return make
+
+
+@pytest.fixture
+def trained():
+    """The settings of the runs that were trained, in order; "interrupt": the place at which Ctrl-C comes."""
+    return {"settings": [], "interrupt": None}

@@ -3,29 +3,24 @@
 import json
 import os
 import signal
-import sys
-import types
 import zipfile
 from types import SimpleNamespace
 
 import pytest
+import run_events
 
+from cdvft_app import prediction
 from cdvft_app.commands import FAILED, INVALID
-from cdvft_app.commands import main as cli
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import (
-    Done,
     Evaluation,
     Halt,
     Note,
     Preparing,
-    Started,
-    Step,
     TrainingFailed,
     TrainingPaused,
 )
 from cdvft_app.methods import flat
-from cdvft_app.prediction import predicting
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
@@ -35,13 +30,13 @@ def fake_train(settings, emit, should_stop, folder, resume=False):
     """Steps until `max_steps`; fails at step 2 with a learning rate above 1; step 3 asks for Ctrl-C."""
     first = int((folder / "checkpoint").read_text()) if resume else 0
     emit(Preparing("Loading", 0.5))
-    emit(Started(settings.max_steps, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    emit(run_events.started(settings.max_steps, trainable_parameters=768))
     emit(Note("A note."))
     state = "finished"
     for step in range(first + 1, settings.max_steps + 1):
         if step == 2 and settings.method.learning_rate > 1:
             raise TrainingFailed("The loss became nan at step 2.")
-        emit(Step(step, step / 10, 0.5, 1e-3, None, None))
+        emit(run_events.step(step))
         (folder / "checkpoint").write_text(str(step))
         if step == 3 and settings.max_steps > 3 and not resume:
             os.kill(os.getpid(), signal.SIGINT)
@@ -51,24 +46,12 @@ def fake_train(settings, emit, should_stop, folder, resume=False):
             state = "stopped"
             break
     emit(Evaluation(step, step / 10, 0.4, "accuracy", 0.75, True))
-    emit(Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter"))
+    emit(run_events.done(step, folder / "adapter", state=state))
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Runs the command line; gives exit code, standard output, standard error."""
-    module = types.ModuleType("cdvft_app.training.trainer")
-    module.train = fake_train
-    monkeypatch.setitem(sys.modules, "cdvft_app.training.trainer", module)
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def command(command_with):
+    return command_with(fake_train)
 
 
 def last_line(output):
@@ -136,8 +119,8 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
 
 def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, monkeypatch):
     run_id = last_line(command("train", "--max-steps", 6, "--json")[1])["run_id"]  # stops at step 3
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 10**8)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 10**8)
     for arguments in (["train"], ["resume", run_id], ["sweep", "--m", "2,3"]):
         code, output, errors = command(*arguments)
         assert code == INVALID and output == ""

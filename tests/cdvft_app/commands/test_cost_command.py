@@ -5,24 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 
 import pytest
 
-from cdvft_app.commands import main as cli
-
 
 @pytest.fixture
-def cost(monkeypatch, capsys):
-    """Runs the command with options; gives exit code, output and complaints."""
-
-    def run(*options):
-        monkeypatch.setattr("sys.argv", ["cdvft", "cost", *map(str, options)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code or 0
-        return (code, *capsys.readouterr())
-
-    return run
+def cost(command_line):
+    return partial(command_line, "cost")
 
 
 def test_json_has_the_known_counts(cost):

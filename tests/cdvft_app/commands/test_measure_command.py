@@ -7,7 +7,6 @@ import json
 import pytest
 
 from cdvft_app.commands import cost as measure_command
-from cdvft_app.commands import main as cli
 from cdvft_app.measuring.background import MeasuringFailed, device_here
 from cdvft_app.store.runs import RunStore
 
@@ -18,7 +17,7 @@ RESULT = {"kind": "result", **ABOUT, "model": "FacebookAI/roberta-base", "target
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(monkeypatch, command_line, tmp_path):
     """Runs the command on lines that a measurement would tell; gives exit code, output and complaints."""
 
     def run(told, *options):
@@ -30,11 +29,7 @@ def command(monkeypatch, capsys, tmp_path):
 
         monkeypatch.setenv("RUNS_DIR", str(tmp_path))
         monkeypatch.setattr(measure_command, "measuring", measuring)
-        argv = ["cdvft", "measure", "--model", "roberta-base", "--methods", "cdvft,lora", *options]
-        monkeypatch.setattr("sys.argv", argv)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (ended.value.code or 0, *capsys.readouterr())
+        return command_line("measure", "--model", "roberta-base", "--methods", "cdvft,lora", *options)
 
     return run
 

@@ -7,15 +7,14 @@ import math
 import os
 import signal
 import sys
-import types
 
 import pytest
+import run_events
 from in_process import InProcess
 from waiting import wait_for
 
-from cdvft_app.commands import main as cli
 from cdvft_app.commands import train as train_command
-from cdvft_app.events import Done, Evaluation, Halt, Started, Step
+from cdvft_app.events import Evaluation, Halt
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
@@ -23,39 +22,20 @@ COMMAND = ("search", "--recipe", "mnist", "--trials", "5", "--pruner", "none")
 
 
 @pytest.fixture
-def trained():
-    """The settings of the runs that were trained, in order; "interrupt": the place at which Ctrl-C comes."""
-    return {"settings": [], "interrupt": None}
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys, trained):
-    """Runs the command line; gives exit code, standard output, standard error."""
-
+def command(command_with, trained):
     def train(settings, emit, should_stop, folder, resume=False):
         trained["settings"].append(settings)
-        emit(Started(2, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy"))
-        emit(Step(1, 0.1, 0.5, 1e-3, None, None))
+        emit(run_events.started(2, evaluation_examples=50))
+        emit(run_events.step(1))
         if len(trained["settings"]) == trained["interrupt"]:
             os.kill(os.getpid(), signal.SIGINT)
             wait_for(should_stop)
         state = "stopped" if should_stop() is Halt.STOP else "finished"
         loss = 0.3 + math.log10(settings.method.learning_rate / 0.02) ** 2
         emit(Evaluation(2, 0.2, loss, "accuracy", 1 / (1 + loss), True))
-        emit(Done(state, 2, 0.2, "accuracy", 1 / (1 + loss), 0.5, 9.0, 40, None, folder / "adapter"))
+        emit(run_events.done(2, folder / "adapter", state=state, metric=1 / (1 + loss)))
 
-    module = types.ModuleType("cdvft_app.training.trainer")
-    module.train = train
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cdvft_app", *arguments])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return left.value.code, *capsys.readouterr()
-
-    return run
+    return command_with(train)
 
 
 def test_a_search_is_one_group_and_ends_with_what_was_found(command, trained, tmp_path):

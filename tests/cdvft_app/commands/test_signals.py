@@ -5,25 +5,26 @@ import signal
 import time
 
 import pytest
+import run_events
 from forked import Forked, command_line
 
-from cdvft_app.events import Done, Started, Step
+from cdvft_app.events import Step
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.run import IMPATIENCE_SECONDS
+from cdvft_app.training.run import REPEATED_SIGNAL_SECONDS
 
 SECONDS_A_STEP = 0.01
 
 
 def patient_train(settings, emit, should_stop, folder, resume=False):
     """Goes on until it is told to stop, and prints at each step."""
-    emit(Started(10**6, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    emit(run_events.started(10**6))
     step = 0
     while not should_stop():
         step += 1
         emit(Step(step, 0.1, 0.5, 1e-3, None, None))
         print("step", flush=True)
         time.sleep(SECONDS_A_STEP)
-    emit(Done("stopped", step, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
+    emit(run_events.done(step, folder / "adapter", state="stopped", metric=0.5))
 
 
 def deaf_train(settings, emit, should_stop, folder, resume=False):
@@ -43,7 +44,7 @@ def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
     running = Forked(tmp_path, command_line, deaf_train, "train", RUNS_DIR=str(tmp_path))
     running.stdout.readline()
     running.send(signal.SIGINT)
-    for _ in range(int(1.3 * IMPATIENCE_SECONDS / SECONDS_A_STEP)):
+    for _ in range(int(1.3 * REPEATED_SIGNAL_SECONDS / SECONDS_A_STEP)):
         running.stdout.readline()
     running.send(signal.SIGINT)
     code, _, errors = running.end()

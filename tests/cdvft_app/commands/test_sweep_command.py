@@ -3,32 +3,22 @@
 import json
 import os
 import signal
-import sys
-import types
 
 import pytest
+import run_events
 
-from cdvft_app.commands import main as cli
-from cdvft_app.events import Done, Evaluation, Started, Step, TrainingFailed
+from cdvft_app.events import Evaluation, TrainingFailed
 from cdvft_app.store.runs import RunStore
 
 COMMAND = ("sweep", "--recipe", "mnist", "--m", "2,3", "--learning-rates", "0.3,1", "--seeds", "0,1")
 
 
 @pytest.fixture
-def trained():
-    """The settings of the runs that were trained, in order; "interrupt": the place at which Ctrl-C comes."""
-    return {"settings": [], "interrupt": None}
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys, trained):
-    """Runs the command line; gives exit code, standard output, standard error."""
-
+def command(command_with, trained):
     def train(settings, emit, should_stop, folder, resume=False):
         trained["settings"].append(settings)
-        emit(Started(2, 1000 * settings.method.m, 5, 100, "cpu", "fp32", 8, 100, "accuracy"))
-        emit(Step(1, 0.1, 0.5, 1e-3, None, None))
+        emit(run_events.started(2, trainable_parameters=1000 * settings.method.m, evaluation_examples=100))
+        emit(run_events.step(1))
         if settings.method.learning_rate > 0.5:
             raise TrainingFailed("The loss became nan at step 2.")
         if len(trained["settings"]) == trained["interrupt"]:
@@ -36,20 +26,9 @@ def command(tmp_path, monkeypatch, capsys, trained):
         state = "stopped" if should_stop() else "finished"
         metric = 0.5 + 0.1 * settings.method.m + 0.01 * settings.seed
         emit(Evaluation(2, 0.2, 0.4, "accuracy", metric, True))
-        emit(Done(state, 2, 0.2, "accuracy", metric, 0.5, 9.0, 40, None, folder / "adapter"))
+        emit(run_events.done(2, folder / "adapter", state=state, metric=metric))
 
-    module = types.ModuleType("cdvft_app.training.trainer")
-    module.train = train
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cdvft_app", *arguments])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return left.value.code, *capsys.readouterr()
-
-    return run
+    return command_with(train)
 
 
 def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):

@@ -6,8 +6,6 @@ import csv
 import dataclasses
 import datetime
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,7 +15,9 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from forked import Forked
 
+from benchmarks import apply_file
 from cdvft_app.data.answered_file import (
     ANSWERS,
     Added,
@@ -32,7 +32,6 @@ from cdvft_app.data.answered_file import (
 )
 from cdvft_app.data.source import LIMITS, DataRefused
 
-ROOT = Path(__file__).parents[3]
 TEXTS = [Added("value", "answer", str), Added("confidence", "confidence", float)]
 CHECKED = [*TEXTS, Added("check", "correct", bool)]
 
@@ -266,16 +265,27 @@ def test_a_child_reads_and_writes_the_same(answered, tmp_path):
         read_unlabelled_in_child(file, folder, dataclasses.replace(LIMITS, rows=1))
 
 
+def print_megabytes(file: Path) -> None:
+    """What reading a file, keeping an answer to each of its rows and writing them takes."""
+    (file.parent / "read").mkdir()
+    found = apply_file.measure(file, file.parent / "read", file.with_stem("out"), None)
+    print(found["rows"], found["memory_mb"])
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "ods"])
-def test_memory_does_not_grow_with_the_rows(kind):
-    measured = []
+def test_memory_does_not_grow_with_the_rows(kind, tmp_path):
+    megabytes = []
     for rows in (10_000, 70_000):  # the first fill one batch
-        asked = ["-m", "benchmarks.apply_file", "--rows", str(rows), "--format", kind]
-        done = subprocess.run([sys.executable, *asked], cwd=ROOT, capture_output=True, text=True, check=True)
-        measured.append(json.loads(done.stdout.splitlines()[-1]))
-    assert [one["rows"] for one in measured] == [10_000, 70_000]
+        file = tmp_path / str(rows) / f"rows.{kind}"
+        file.parent.mkdir()
+        apply_file.write_file(file, rows)
+        code, printed, errors = Forked(tmp_path, print_megabytes, file).end()
+        assert code == 0, errors
+        read, grown = map(float, printed.split())
+        assert read == rows
+        megabytes.append(grown)
     # The 60,000 further rows, as Python has them, are 30 MB.
-    assert measured[1]["memory_mb"] - measured[0]["memory_mb"] < 20
+    assert megabytes[1] - megabytes[0] < 20
 
 
 def test_an_ending_that_is_no_format_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import run_events
 from hub_stub import TOKEN
 from huggingface_hub import HfApi
 from jobs_stub import Jobs
@@ -19,7 +20,7 @@ from waiting import wait, wait_for
 
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, main
-from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
+from cdvft_app.events import Answers, Evaluation, Note, Preparing, Snapshot
 from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
@@ -68,12 +69,12 @@ def follow(store, queue, api, monkeypatch):
     "event",
     [
         Preparing("Loading", 0.5),
-        Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"),
-        Step(1, 0.1, 0.5, 1e-3, None, 12.5),
+        run_events.started(3),
+        run_events.step(1, throughput=12.5),
         Evaluation(3, 0.2, 0.5, "accuracy", 0.75, True),
         Answers(1, 0.1, ("a",), ("b",)),
         Note("A note with “quotes”.", "warning"),
-        Done("finished", 3, 0.3, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")),
+        run_events.done(3, train_loss=None),
     ],
     ids=lambda event: type(event).__name__,
 )
@@ -151,7 +152,7 @@ def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, f
     of_job.close()
 
 
-STARTED = event_line(Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
+STARTED = event_line(run_events.started(3))
 
 
 def test_stop_cancels_the_job(store, follow, stub, tmp_path):
@@ -175,7 +176,7 @@ def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_pa
 
 
 def test_a_job_that_puts_nothing_into_its_repository_ends_all_the_same(store, follow, stub, tmp_path):
-    done = Done("finished", 1, 0.5, "accuracy", 0.75, 0.5, 9.0, 40, None, Path("adapter"))
+    done = run_events.done(1)
     stub.jobs = Jobs(tmp_path / "jobs", f"print({event_line(done)!r})")
     run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
     assert (run.state, run.result["metric"]) == ("finished", 0.75)
@@ -184,7 +185,7 @@ def test_a_job_that_puts_nothing_into_its_repository_ends_all_the_same(store, fo
 
 
 def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "SAYING_SECONDS", 0.3)
+    monkeypatch.setattr(executors, "STATUS_SECONDS", 0.3)
     stub.jobs = Jobs(tmp_path / "jobs", "import time; print('Installing torch', flush=True); time.sleep(600)")
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))
@@ -204,8 +205,8 @@ def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follo
 
 def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, tmp_path):
     again = HubJobs(HfApi(endpoint=stub.address, token=TOKEN))
-    steps = [event_line(Step(step, step / 10, 0.7 - step / 20, 1e-3, None, 12.5)) for step in (1, 2, 3)]
-    done = event_line(Done("finished", 3, 0.3, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
+    steps = [event_line(run_events.step(step, 0.7 - step / 20)) for step in (1, 2, 3)]
+    done = event_line(run_events.done(3))
     code = "import time, pathlib\n" + "".join(
         f"print({line!r}, flush=True)\n" for line in [STARTED, *steps[:2]]
     )
@@ -228,7 +229,7 @@ def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, t
 
 
 def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
-    done = event_line(Done("finished", 1, 0.1, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
+    done = event_line(run_events.done(1))
     code = f"import time, pathlib\nprint({STARTED!r}, flush=True)\n"
     code += f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\nprint({done!r})\n"
     stub.jobs = Jobs(tmp_path / "jobs", code)

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import run_events
 import torch
 from torch import nn
 
 from cdvft import factors as formulas
-from cdvft_app import events
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.settings import RunSettings
@@ -56,10 +56,10 @@ def settings_of(method: str, **more: object) -> RunSettings:
 def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, object]]) -> sources.Source:
     """A run of the store with these snapshots."""
     [run] = store.create([settings], "somebody", process="1:1")
-    store.append(run.id, events.Started(9, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
+    store.append(run.id, run_events.started(9))
     for step, vectors in steps.items():
         if step:
-            store.append(run.id, events.Step(step, 1.0, 0.5, 0.1, None, None))
+            store.append(run.id, run_events.step(step))
         snapshots.write(store.folder(run.id), step, vectors)
     return sources.find(store, run.id)
 
@@ -176,22 +176,20 @@ def test_short_names():
     assert list(layers.short_names(names).values()) == names
 
 
-HOSTILE = [None, 7, [], {}, {"run": {}}, {"run": "../.."}, {"run": "recorded-../cdvft"}, {"run": "x" * 10**5}]
+HOSTILE = ["", "../..", "recorded-../cdvft", "x" * 10**5]
 
 
 @pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "images", "inputs"])
-@pytest.mark.parametrize("argument", HOSTILE)
-def test_an_unknown_run_is_a_sentence(store, name, argument):
-    questions = Questions(store)
-    said = _catching_errors(questions, getattr(Questions, name))(argument)
+@pytest.mark.parametrize("run", HOSTILE)
+def test_an_unknown_run_is_a_sentence(store, name, run):
+    said = _catching_errors(getattr(Questions(store), name))({"run": run, "module": run, "first": 0})
     assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
 
 
 @pytest.mark.parametrize("name", ["layer", "singular", "inputs"])
-@pytest.mark.parametrize("module", [None, "../layer", {"a": 1}, "encoder.layer.0", "x" * 10**5])
+@pytest.mark.parametrize("module", ["", "../layer", "encoder.layer.0", "x" * 10**5])
 def test_an_unknown_layer_is_a_sentence(store, name, module):
-    questions = Questions(store)
-    said = _catching_errors(questions, getattr(Questions, name))({"run": "recorded-cdvft", "module": module})
+    said = _catching_errors(getattr(Questions(store), name))({"run": "recorded-cdvft", "module": module})
     assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
 
 
@@ -200,9 +198,9 @@ def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypat
     settings = settings_of("cdvft")
     run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
     questions = Questions(store)
-    asked = {"run": run.id, "module": NAMES[0]}
+    asked = {"run": run.id, "module": NAMES[0], "first": 0}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
-    ask = _catching_errors(questions, getattr(Questions, name))
+    ask = _catching_errors(getattr(questions, name))
     with questions.inspector.turn.taken(0.0):
         assert "computes for somebody else" in ask(asked)["error"]
         assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
@@ -213,7 +211,7 @@ def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
     settings = settings_of("cdvft")
     run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
     questions = Questions(store)
-    ask, asked = _catching_errors(questions, Questions.singular), {"run": run.id, "module": NAMES[0]}
+    ask, asked = _catching_errors(questions.singular), {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr(numbers, "singular", None)  # in this one
     first = ask(asked)
     assert first["count"] > 0

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import run_events
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from cdvft_app import events
 from cdvft_app.catalog.entries import LinearGroup
 from cdvft_app.inspection import frozen, sources, updates
 from cdvft_app.inspection.sources import Unavailable
@@ -24,11 +24,11 @@ MODULE = "encoder.layer.3.attention.self.query"
 def finished(store: RunStore, settings: RunSettings, vectors: dict, state: str = "finished") -> str:
     [run] = store.create([settings], "somebody", "A run", process="1:1")
     folder = store.folder(run.id)
-    store.append(run.id, events.Started(1, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
+    store.append(run.id, run_events.started(1))
     if vectors:
         snapshots.write(folder, 1, {f"{MODULE}/{name}": vector for name, vector in vectors.items()})
     (folder / "adapter").mkdir(parents=True)
-    store.append(run.id, events.Done(state, 1, 1.0, "accuracy", 0.5, 0.1, 1.0, 1, None, folder / "adapter"))
+    store.append(run.id, run_events.done(1, folder / "adapter", state=state, metric=0.5))
     return run.id
 
 

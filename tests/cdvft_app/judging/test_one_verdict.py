@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import run_events
 
-from cdvft_app.events import Done, Started
 from cdvft_app.judging import verdict_text
 from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import FinishedRun
@@ -38,8 +38,10 @@ def finished_race(folder: Path, *, sweep: bool) -> tuple[RunStore, list[str]]:
     runs = store.create(settings, None, "A race", sweep=sweep)
     for run, right in zip(runs, RIGHT.values(), strict=True):
         store.set_state(run.id, "preparing")
-        store.append(run.id, Started(2, 9, 770, 9, "CPU, 2 threads", "fp32", 64, ROWS, "accuracy"))
-        store.append(run.id, Done("finished", 2, 1.5, "accuracy", right / ROWS, 0.6, 64.0, 9, 9, folder))
+        store.append(run.id, run_events.started(2, evaluation_examples=ROWS))
+        store.append(
+            run.id, run_events.done(2, folder, metric=right / ROWS, peak_memory_bytes=9, seconds=1.5)
+        )
         classes = (np.arange(ROWS) >= right).astype(int)
         predictions.write(
             store.folder(run.id), np.arange(ROWS), np.zeros(ROWS, dtype=int), np.eye(2)[classes]
@@ -98,4 +100,4 @@ def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(t
     assert {one["word"] for one in on_train["verdicts"]} == {"not shown"}
     assert all(one["paired"] and one["rows"] == 1024 for one in on_train["verdicts"])
     assert verdict(RunStore(tmp_path), {"runs": ["no such run"]})["verdicts"] == []
-    assert verdict(RunStore(tmp_path), None)["sentences"] == []
+    assert verdict(RunStore(tmp_path), {"runs": []})["sentences"] == []

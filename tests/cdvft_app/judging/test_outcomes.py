@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import run_events
 
-from cdvft_app.events import Done, Started
 from cdvft_app.judging.judge import standard_error
 from cdvft_app.judging.outcomes import (
     AXES,
@@ -265,8 +265,8 @@ def test_a_finished_run_of_the_store(tmp_path):
         assert from_run(replace(run, state="finished", **lacking)) is None, "without a score"
     assert from_run(replace(run, metric=0.5, metric_name="accuracy")) is None, "before it finished"
     store.set_state(run.id, "preparing")
-    store.append(run.id, Started(2, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
-    store.append(run.id, Done("finished", 2, 1.5, "accuracy", 0.75, 0.6, 64.0, 1000, 2_000_000, tmp_path))
+    store.append(run.id, run_events.started(2, trainable_parameters=13_824, evaluation_examples=32))
+    store.append(run.id, run_events.done(2, tmp_path, peak_memory_bytes=2_000_000, seconds=1.5))
     found = from_run(store.get(run.id))
     assert found
     assert (found.metric, found.evaluation_examples, found.steps, found.device) == (

@@ -125,7 +125,7 @@ BEFORE = {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input", 
     ("key", "own"),
     [
         ("cdvft", {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input"}),
-        ("lora", {"r": 4, "alpha": None, "dropout": 0.0}),
+        ("lora", {"r": 4}),
         ("fourierft", {"n": 200, "scaling": 100.0}),
         ("c3a", {"block_size": 48}),
         ("head", {}),
@@ -133,8 +133,7 @@ BEFORE = {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input", 
 )
 def test_flat_names_of_before_are_read(key, own):
     run = RunSettings.model_validate({"method": key, "learning_rate": 0.01, "seed": 5, **BEFORE})
-    since = {"input_diagonal_lr_ratio": 1.0} if key == "cdvft" else {}
-    assert run.method.model_dump() == {"method": key, "learning_rate": 0.01, **own, **since}
+    assert run.method == METHODS[key](learning_rate=0.01, **own)  # what is set since begins as it did
     assert RunSettings.model_validate_json(run.model_dump_json()) == run
     race = parse_race({"methods": [key], "learning_rates": {key: 0.01}, "seed": 5, **BEFORE})
     assert race.runs() == (run,)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cdvft_app import catalog
-from cdvft_app.prediction import admit, predict, predicting
+from cdvft_app import catalog, prediction
+from cdvft_app.prediction import admit, predict
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 GB = 10**9
@@ -29,10 +29,10 @@ def refused(most_seconds: float | None = None, **settings: Any) -> str | None:
 
 
 def memory_of(monkeypatch: pytest.MonkeyPatch, size: float, kind: str = "cpu") -> None:
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: kind)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: kind)
     if kind == "cuda":
-        monkeypatch.setattr(predicting, "device_name", lambda *_: "a GPU of one's own")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: round(size))
+        monkeypatch.setattr(prediction, "device_name", lambda *_: "a GPU of one's own")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: round(size))
 
 
 def test_the_usual_race_fits_into_four_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS
-from cdvft_app.prediction.predicting import count
+from cdvft_app.prediction import count
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes.architectures import build
 from cdvft_app.training import trainable

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
+import run_events
 
-from cdvft_app import catalog
+from cdvft_app import catalog, prediction
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.events import Done, Started
-from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction, predict, predicting, step_seconds
+from cdvft_app.prediction import GUESS_OF_GPU, Prediction, predict, step_seconds
+from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -43,10 +43,8 @@ def finish(
     (run,) = store.create([plan.settings], "secret", forecasts=[promised.as_json()])
     steps = promised.counted.steps
     store.set_state(run.id, "preparing")
-    store.append(run.id, Started(steps, 13_824, 770, 1, device, "fp32", 8, 8, "accuracy"))
-    store.append(
-        run.id, Done("finished", steps, seconds, "accuracy", 0.5, 0.5, 1.0, 63_768, peak, Path("adapter"))
-    )
+    store.append(run.id, run_events.started(steps, trainable_parameters=13_824, device=device))
+    store.append(run.id, run_events.done(steps, metric=0.5, peak_memory_bytes=peak, seconds=seconds))
     ended = store.get(run.id)
     assert ended is not None
     return ended
@@ -192,8 +190,8 @@ def observations_of(run: RunRecord) -> Any:
 
 
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.prediction.predicting.kind_of_training", lambda: "cuda")
-    monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind, many=None: "some GPU")
+    monkeypatch.setattr("cdvft_app.prediction.kind_of_training", lambda: "cuda")
+    monkeypatch.setattr("cdvft_app.prediction.device_name", lambda kind, many=None: "some GPU")
     made = predict_run(store)
     assert made.seconds is None and made.whole_seconds is None
     assert made.peak_memory_bytes.value == made.step_bytes.value
@@ -249,11 +247,11 @@ def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> N
 def test_seconds_of_a_gpu_that_is_lent_are_known_before_anything_ended_there(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cuda")
-    monkeypatch.setattr(predicting, "device_name", lambda *_: "NVIDIA H200")
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cuda")
+    monkeypatch.setattr(prediction, "device_name", lambda *_: "NVIDIA H200")
     own = predict_run(store)
     assert own.seconds is None and own.whole_seconds is None
-    monkeypatch.setattr(predicting, "knows_lent_gpu", lambda: True)
+    monkeypatch.setattr(prediction, "knows_lent_gpu", lambda: True)
     lent = predict_run(store)
     assert lent.seconds and lent.whole_seconds and GUESS_OF_GPU in lent.seconds.how
     flops = lent.counted.training_flops

@@ -60,7 +60,7 @@ def readers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param and not intake.FORKS:
-        pytest.skip("only on Linux are readers forked")
+        pytest.skip("needs Linux: elsewhere readers are not forked")
     monkeypatch.setattr(intake, "FORKS", request.param)
 
 
@@ -106,7 +106,7 @@ def fork_servers() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "cdvft_app.public.intake" in one.cmdline()]
 
 
-@pytest.mark.skipif(not intake.FORKS, reason="only on Linux are readers forked")
+@pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
 def test_readers_are_forked_from_one_process_that_holds_no_locks():
     read_in_child(honest, "a", limits=SMALL, imports=("pyarrow.parquet", "duckdb", "PIL.Image"))
     (server,) = fork_servers()
@@ -118,7 +118,7 @@ def test_readers_are_forked_from_one_process_that_holds_no_locks():
     assert environment["RUNS_DIR"].endswith("runs"), "as it is now, not as it was at the server's start"
 
 
-@pytest.mark.skipif(not intake.FORKS, reason="only on Linux are readers forked")
+@pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
 def test_a_killed_fork_server_is_started_anew():
     read_in_child(honest, "a", limits=SMALL)
     (server,) = fork_servers()

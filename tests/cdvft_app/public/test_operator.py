@@ -12,7 +12,7 @@ from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor, Node
-from cdvft_app.ui.server import operate
+from cdvft_app.ui.header import operate
 
 KEY = "open, sesame seed"
 RUN = RunSettings(method="lora")
@@ -35,7 +35,7 @@ def runs(store):
     return [first, *store.create([RUN] * 2, "bob's", "Bob's", visitor="address 192.0.2.1")]
 
 
-@pytest.mark.parametrize("key", ["", KEY[:-1], KEY + " ", KEY.upper(), None, 7, "\ud800", ["open"]])
+@pytest.mark.parametrize("key", ["", KEY[:-1], KEY + " ", KEY.upper(), "\ud800"])
 @pytest.mark.parametrize("kept", [KEY, ""])
 def test_without_the_key_nothing_is_told_or_done(store, runs, monkeypatch, key, kept):
     monkeypatch.setenv("CDVFT_OPERATOR_KEY", kept)
@@ -49,10 +49,10 @@ def test_the_operator_sees_all_and_acts_on_anybodys_runs(store, runs, monkeypatc
     first, second, third = (run.id for run in runs)
     page = store.seen_by(lambda: Viewer(token_hash("bob's"), name=lambda run: "a race"))  # on Bob's page
 
-    def act(act=None, run=None):
+    def act(act, run=""):
         return operate(page, {"key": KEY, "act": act, "run": run})
 
-    said = act()
+    said = operate(page, {"key": KEY})
     assert {(one["name"], one["visitor"], one["private"]) for one in said["runs"]} == {
         ("Ada's own", "account ada", True),
         ("Bob's", "address 192.0.2.1", False),
@@ -68,7 +68,7 @@ def test_the_operator_sees_all_and_acts_on_anybodys_runs(store, runs, monkeypatc
     assert act("clear")["error"] is None
     assert [store.state(one) for one in (second, third)] == ["stopped", "stopped"]
     assert act("delete", second)["error"] is None and store.get(second) is None
-    for unknown in ("none", None, [], {}):
+    for unknown in ("none", "", "../.."):
         assert "There is no run" in act("delete", unknown)["error"]
 
 

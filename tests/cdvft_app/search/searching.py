@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cdvft_app.events import Done, Evaluation, Halt, Started, Step, TrainingFailed
+import run_events
+
+from cdvft_app.events import Evaluation, Halt, TrainingFailed
 
 BEST_RATE = 0.02  # of CDVFT; other methods have theirs at this share of their usual rate, too
 DIVERGES = 0.09
@@ -32,10 +34,10 @@ class Trainer:
         self.trained.append(settings)
         self.resumed += resume
         self.on_call(len(self.trained))
-        emit(Started(10, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy"))
+        emit(run_events.started(10, evaluation_examples=50))
         state = "finished"
         for step in range(1, 11):
-            emit(Step(step, step / 10, 1.0, 1e-3, None, None))
+            emit(run_events.step(step, 1.0))
             if settings.method.learning_rate > DIVERGES and step == 5:
                 raise TrainingFailed("The loss is not a number at step 5.")
             if step in EVALUATED[:-1]:
@@ -45,4 +47,4 @@ class Trainer:
                 break
         loss = loss_at(settings, step)
         emit(Evaluation(step, step / 10, loss, "accuracy", 1 / (1 + loss), True))
-        emit(Done(state, step, step / 10, "accuracy", 1 / (1 + loss), 0.5, 9.0, 40, None, folder / "adapter"))
+        emit(run_events.done(step, folder / "adapter", state=state, metric=1 / (1 + loss)))

@@ -6,12 +6,13 @@ import math
 import os
 
 import pytest
+import run_events
 from in_process import InProcess
 from searching import BEST_RATE, DIVERGES, Trainer, loss_at
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
-from cdvft_app.events import Done, Evaluation, Started, Step
+from cdvft_app.events import Done, Evaluation
 from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
@@ -107,8 +108,8 @@ class OnOtherMachine:
         before, self.step = self.step, self.step + (0 if self.is_cancelled else 2)
         ends = self.is_cancelled or self.step == 10
         loss = loss_at(self.settings, self.step)
-        events = [] if before else [Started(10, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy")]
-        events += [Step(step, step / 10, 1.0, 1e-3, None, None) for step in range(before + 1, self.step + 1)]
+        events = [] if before else [run_events.started(10, evaluation_examples=50)]
+        events += [run_events.step(step, 1.0) for step in range(before + 1, self.step + 1)]
         events.append(Evaluation(self.step, self.step / 10, loss, "accuracy", 0.5, ends))
         if ends:
             state = "stopped" if self.is_cancelled else "finished"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cdvft_app.catalog import hub
-from cdvft_app.shapes import model_search
-from cdvft_app.shapes.model_search import search_models
+from cdvft_app.shapes import hub_models
+from cdvft_app.shapes.hub_models import search_models
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             {"id": "FacebookAI/roberta-base", "downloads": 9},
         ], None
 
-    monkeypatch.setattr(model_search, "search_hub", answer)
-    monkeypatch.setattr(model_search, "to_fetch", lambda entry: None if entry.key == "minilm" else "it")
+    monkeypatch.setattr(hub_models, "search_hub", answer)
+    monkeypatch.setattr(hub_models, "to_fetch", lambda entry: None if entry.key == "minilm" else "it")
     return searched
 
 

@@ -1,15 +1,6 @@
 import pytest
 from stored_runs import CDVFT
 
-from cdvft_app.store.runs import RunStore
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
-
 
 @pytest.fixture
 def run_id(store):

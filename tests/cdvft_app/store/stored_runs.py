@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from cdvft_app.events import Done, Started, Step
+import run_events
+
+from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings
 
 CDVFT, LORA = RunSettings(method="cdvft", seed=3), RunSettings(method="lora", seed=3)
-STARTED = Started(100, 13_824, 770, 22_000_000, "CPU, 2 threads", "float32", 2048, 1066, "accuracy")
+STARTED = run_events.started(100, trainable_parameters=13_824, head_parameters=770, evaluation_examples=1066)
 
 
 def done(state="finished", step=4, folder=Path("adapter")):
-    return Done(state, step, 9.5, "accuracy", 0.77, 0.4, 120.0, 55_000, None, folder)
+    return run_events.done(step, folder, state=state, metric=0.77, seconds=9.5)
 
 
 def step(number, loss=0.5):

@@ -12,7 +12,7 @@ from cdvft_app.public.budget import Budget
 from cdvft_app.store.processes import alive, moment, seconds_between, this_process
 
 STEPS = [5.0, 3600.0, -5.0, -3600.0]
-pytestmark = pytest.mark.skipif(moment() is None, reason="this system does not say when it was started")
+pytestmark = pytest.mark.skipif(moment() is None, reason="needs a system that says when it was started")
 
 
 @pytest.fixture(params=STEPS)

@@ -4,7 +4,9 @@ import os
 import signal
 import time
 
-from cdvft_app.events import Done, Halt, Note, Preparing, Started, Step, TrainingPaused
+import run_events
+
+from cdvft_app.events import Halt, Note, Preparing, TrainingPaused
 
 TICK = 0.005
 
@@ -14,18 +16,18 @@ def trains(settings, emit, should_stop, folder, resume=False, *, at_step=lambda 
     kept = folder / "checkpoint"
     first = int(kept.read_text()) if resume and kept.exists() else 0
     emit(Preparing("Loading"))
-    emit(Started(settings.max_steps, 10, 5, 100, "CPU, fake", "float32", 8, 8, "accuracy"))
+    emit(run_events.started(settings.max_steps))
     halt = Halt.NO
     for step in range(first + 1, settings.max_steps + 1):
         at_step(step)
-        emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
+        emit(run_events.step(step, 1 / step))
         kept.write_text(str(step))
         if step < settings.max_steps and (halt := should_stop()):
             break
     if halt is Halt.PAUSE:
         raise TrainingPaused
     state = "stopped" if halt else "finished"
-    done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
+    done = run_events.done(step, folder / "adapter", state=state)
     emit(done)
     return done
 
@@ -67,7 +69,7 @@ fails = at_step_3(fail)
 
 def is_deaf(settings, emit, should_stop, folder, resume=False):
     """Never asks whether to stop, and always has something to say."""
-    emit(Started(settings.max_steps, 10, 5, 100, "CPU, fake", "float32", 8, 8, "accuracy"))
+    emit(run_events.started(settings.max_steps))
     while True:
         emit(Note("Going on."))
         time.sleep(TICK)

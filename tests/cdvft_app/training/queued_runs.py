@@ -2,9 +2,10 @@
 
 import threading
 
+import run_events
 from waiting import wait, wait_for
 
-from cdvft_app.events import Done, Evaluation, Preparing, Started, Step, TrainingStopped
+from cdvft_app.events import Evaluation, Preparing, TrainingStopped
 from cdvft_app.settings import RunSettings
 
 __all__ = ["RUN", "FakeTrainer", "wait", "wait_for"]
@@ -27,16 +28,16 @@ class FakeTrainer:
         while not self.go.wait(0.002):
             if should_stop():
                 raise TrainingStopped
-        emit(Started(self.steps, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+        emit(run_events.started(self.steps))
         state = "finished"
         for step in range(first + 1, self.steps + 1):
             self.at_step(step)
-            emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
+            emit(run_events.step(step, 1 / step))
             (folder / "checkpoint").write_text(str(step))
             if should_stop():
                 state = "stopped"
                 break
         emit(Evaluation(step, step / 10, 0.5, "accuracy", 0.75, True))
-        done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
+        done = run_events.done(step, folder / "adapter", state=state)
         emit(done)
         return done

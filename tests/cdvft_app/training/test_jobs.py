@@ -7,10 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import run_events
 from in_process import InProcess
 from queued_runs import RUN, FakeTrainer, wait, wait_for
 
-from cdvft_app.events import Started, Step, TrainingFailed
+from cdvft_app.events import TrainingFailed
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.processes import machine, this_process
@@ -160,9 +161,9 @@ def test_what_another_process_queued_is_found(store, queue, monkeypatch):
 def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue):
     left, alive, waiting = (run.id for run in store.create([RUN] * 3, "a"))
     store.set_state(left, "preparing", process=f"999999999:1.00@{machine()}")
-    store.append(left, Started(6, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    store.append(left, run_events.started(6))
     for step in range(1, 5):
-        store.append(left, Step(step, step / 10, 0.5, 1e-3, None, None))
+        store.append(left, run_events.step(step))
     (store.folder(left) / "checkpoint").write_text("2")
     store.set_state(alive, "preparing", process=this_process())
     trainer = FakeTrainer(6)

@@ -13,7 +13,7 @@ from listening import run
 
 from cdvft_app.catalog.download import DownloadFailed, never, silent
 from cdvft_app.events import Started
-from cdvft_app.prediction.predicting import count
+from cdvft_app.prediction import count
 from cdvft_app.tasks.prepare import prepare
 
 ROOT = Path(__file__).parents[3]

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -22,7 +21,6 @@ from cdvft_app.training.queue import RunQueue
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 RUN = RunSettings(method="cdvft", max_steps=6)
 LONG = RunSettings(method="cdvft", max_steps=100_000)
-HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -165,7 +163,7 @@ def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch
 
 SERVER = """
 import signal, sys
-sys.path[:0] = [{root!r}, {here!r}]
+sys.path[:0] = {paths!r}
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import LocalProcesses
@@ -180,7 +178,7 @@ if __name__ == "__main__":
 
 def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
     script = tmp_path / "server.py"
-    script.write_text(SERVER.format(root=str(HERE.parents[2]), here=str(HERE)))
+    script.write_text(SERVER.format(paths=sys.path))
     server = subprocess.Popen([sys.executable, str(script), str(tmp_path / "runs")])
     try:
         wait_for((tmp_path / "runs" / "history.sqlite").exists)
@@ -197,7 +195,7 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
 
 SHARED_BUDGET = """
 import signal, sys
-sys.path[:0] = [{root!r}, {here!r}]
+sys.path[:0] = {paths!r}
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.children import Child
@@ -216,7 +214,7 @@ if __name__ == "__main__":
 def test_runs_of_one_visitor_that_train_together_share_what_is_left(tmp_path):
     seconds = 6.0
     script = tmp_path / "server.py"
-    script.write_text(SHARED_BUDGET.format(root=str(HERE.parents[2]), here=str(HERE)))
+    script.write_text(SHARED_BUDGET.format(paths=sys.path))
     limits = {"CDVFT_PUBLIC": "1", "CDVFT_BUDGET_SECONDS": str(seconds), "CDVFT_WORKERS": "2"}
     server = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / "runs")], env={**os.environ, **limits}

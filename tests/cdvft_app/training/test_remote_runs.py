@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+import run_events
 from queued_runs import RUN, wait
 
-from cdvft_app.events import Done, Evaluation, Note, Started, Step
+from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.states import FINAL
@@ -15,8 +16,8 @@ from cdvft_app.training import executors
 from cdvft_app.training.executors import Executor, NoNews, Pulled, Refused, RemoteExecution, supervise
 from cdvft_app.training.queue import RunQueue
 
-STARTED = Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy")
-STEPS = [Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0) for step in (1, 2, 3)]
+STARTED = run_events.started(3)
+STEPS = [run_events.step(step, 1 / step) for step in (1, 2, 3)]
 EVALUATION = Evaluation(3, 0.3, 0.5, "accuracy", 0.75, True)
 
 
@@ -68,7 +69,7 @@ def run(store):
 
 
 def done(store, run):
-    return Done("finished", 3, 0.3, "accuracy", 0.75, 0.5, 9.0, 40, None, store.folder(run.id) / "adapter")
+    return run_events.done(3, store.folder(run.id) / "adapter")
 
 
 def kinds(store, run):

@@ -14,7 +14,7 @@ from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
 from cdvft_app.events import Note, Preparing
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import evaluation
+from cdvft_app.training import trainer
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_model_is_asked_once_and_its_score_is_kept_beside_the_rows(own_plan,
     sentence = f"{untrained}: exact match 0.0\u00a0%, on 12 of 12 evaluation rows."
     assert told(heard) == [sentence]
     assert any(one.text == "Asking the model before any training" for one in heard.of(Preparing))
-    monkeypatch.setattr(evaluation, "_measured", pytest.fail)
+    monkeypatch.setattr(trainer, "_measured", pytest.fail)
     heard, _ = run(plan, None, tmp_path / "again")
     assert told(heard) == [sentence]
 
@@ -73,4 +73,4 @@ def test_a_stop_is_heard_between_its_answers(own_plan, tmp_path):
 
     prepared = prepare(plan, lambda fraction, text: None, lambda: False)
     with pytest.raises(Halted):
-        evaluation.base_model_baseline(plan, prepared, progress)
+        trainer.base_model_baseline(plan, prepared, progress)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cdvft_app import prediction
 from cdvft_app.catalog import hub, libraries
 from cdvft_app.events import Done, Started
-from cdvft_app.prediction import predicting
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.replication import SECRET
 from cdvft_app.ui.shared import actions, form
@@ -82,8 +82,8 @@ def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], se
 
 
 def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 2 * 10**9)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 2 * 10**9)
     ids, refused = actions.start(app, VALUES | {"batch_size": "512"}, "mine")
     assert ids == [] and app.store.history() == []
     assert refused and refused.startswith("Batch size: got 512") and "this machine has 2 GB" in refused
@@ -92,8 +92,8 @@ def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch:
 def test_resume_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = started(app)
     assert actions.stop(app, ids, "mine") is None
-    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(predicting, "total_bytes", lambda kind: 10**8)
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
+    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 10**8)
     refused = actions.resume(app, ids, "mine")
     assert refused and refused.startswith("Batch size: got 32") and "this machine has 0.1 GB" in refused
     assert {app.store.state(run_id) for run_id in ids} == {"stopped"}

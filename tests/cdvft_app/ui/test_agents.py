@@ -13,7 +13,7 @@ from ports import free_port
 
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
-from cdvft_app.ui.shared import visitor_header
+from cdvft_app.ui.shared import viewing
 from cdvft_app.ui.shared.state import AppState
 
 TOOLS = {
@@ -89,12 +89,12 @@ def test_an_agents_time_is_counted_for_whoever_sent_it(app: AppState, address: s
 
 
 def test_only_this_program_names_a_visitor() -> None:
-    assert visitor_header.visitor_in(visitor_header.signed("account ada.lovelace")) == "account ada.lovelace"
+    assert viewing.visitor_in(viewing.signed("account ada.lovelace")) == "account ada.lovelace"
     for value in (
         None,
         "",
         "account%20ada",
         "account%20ada.",
-        f"bob.{visitor_header.signed('ada').split('.')[1]}",
+        f"bob.{viewing.signed('ada').split('.')[1]}",
     ):
-        assert visitor_header.visitor_in(value) is None
+        assert viewing.visitor_in(value) is None

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
+from served import Served
 
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
-from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState
 
 PUPILS, ROUNDS = 30, 5
@@ -23,18 +18,15 @@ SCHOOL = "192.0.2.7"
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Served:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_CLASS_KEY", "a key of the operator's")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    store = RunStore(tmp_path)
-    page = build(AppState.make(store, RunQueue(store)))
-    yield gr.routes.App.create_app(page, app_kwargs=launch_arguments()["app_kwargs"])
-    store.close()
+    return Served(build(app))
 
 
 def test_thirty_clients_behind_one_address_are_all_served(
-    served: Any, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
     monkeypatch.setattr("cdvft_app.lessons.crossover.measured", lambda: measured.append(1) or {"lengths": []})
@@ -57,8 +49,7 @@ def test_thirty_clients_behind_one_address_are_all_served(
         await asked(client, "class_bar/hand_in", {**me, "state": "?tab=learn&lesson=rank&answer=8"})
 
     async def lesson() -> tuple[dict[str, Any], str]:
-        transport = httpx.ASGITransport(served, client=(SCHOOL, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=300) as client:
+        async with served.in_loop(SCHOOL, timeout=300) as client:
             started = await asked(client, "class_start/start", {})
             await asyncio.gather(*(pupil(client, started["code"], number) for number in range(PUPILS)))
             seen = await asked(client, "class_bar/seen", started)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import run_events
 
 from cdvft_app import catalog
-from cdvft_app.events import Done, Started
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.ui.compare import finished_races
-from cdvft_app.ui.server import operate
+from cdvft_app.ui.header import operate
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.train import job
@@ -36,8 +36,8 @@ def ended(app, state="finished", *, sweep=False):
         folder = app.store.make_folder(run.id) / "adapter"
         folder.mkdir()
         (folder / "adapter_model.safetensors").write_bytes(b"")
-        app.store.append(run.id, Started(9, 9, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
-        app.store.append(run.id, Done(state, 4, 39.0, "accuracy", 0.75, 0.6, 64.0, 10, None, folder))
+        app.store.append(run.id, run_events.started(9, evaluation_examples=32))
+        app.store.append(run.id, run_events.done(4, folder, state=state, seconds=39.0))
     return made
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import run_events
 
 from cdvft_app import catalog
-from cdvft_app.events import Done, Started
 from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.compare.finished_races import choices, measured, values
 from cdvft_app.ui.compare.form import FIELDS
@@ -16,10 +15,8 @@ def finish(app: AppState, request: RaceRequest) -> str:
     runs = app.store.create([catalog.resolve(one).settings for one in request.runs()], None, "A race")
     for run in runs:
         app.store.set_state(run.id, "preparing")
-        app.store.append(run.id, Started(9, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
-        app.store.append(
-            run.id, Done("finished", 9, 39.25, "accuracy", 0.75, 0.6, 64.0, 1000, 1_190_000_000, Path("a"))
-        )
+        app.store.append(run.id, run_events.started(9, trainable_parameters=13_824, evaluation_examples=32))
+        app.store.append(run.id, run_events.done(9, peak_memory_bytes=1_190_000_000, seconds=39.25))
     return runs[0].group_id
 
 

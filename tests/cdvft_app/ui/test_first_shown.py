@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import run_events
 
 from benchmarks import record_race
 from cdvft_app import catalog
-from cdvft_app.events import Done, Evaluation, Started, Step
+from cdvft_app.events import Evaluation, Step
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store import recorded
 from cdvft_app.ui.shared.state import AppState
@@ -42,10 +43,10 @@ def race(app: AppState, token: str) -> list[str]:
 def finish(app: AppState, run_id: str, score: float = 0.75) -> None:
     app.store.set_state(run_id, "preparing")
     for event in (
-        Started(1, 13_824, 770, 22_000_000, "cpu", "fp32", 64, 32, "accuracy"),
+        run_events.started(1, trainable_parameters=13_824, evaluation_examples=32),
         Step(1, 0.123456, 0.7, 0.01, 1.0, 100.0),
         Evaluation(1, 0.2, 0.6, "accuracy", score, final=True),
-        Done("finished", 1, 0.2, "accuracy", score, 0.6, 64.0, 1000, None, Path("adapter")),
+        run_events.done(1, metric=score),
     ):
         app.store.append(run_id, event)
 
@@ -117,7 +118,7 @@ def test_a_recorded_race_until_there_is_one(
         app.store.delete(run_id, "mine")
     shown = first_shown(app, "", "mine")
     assert shown["runs"] == ["recorded-tiny-test-cdvft"]
-    assert "cpu (" in shown["recorded"]
+    assert "CPU, 2 threads (" in shown["recorded"]
     (run,) = shown["rows"]["runs"]
     assert (run["label"], run["steps"], run["metric"]) == ("CDVFT", [(1, 0.123456, 0.7)], 0.75)
     facts = json.loads((recording / "recorded-tiny-test-cdvft" / "run.json").read_text())

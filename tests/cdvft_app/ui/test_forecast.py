@@ -8,7 +8,8 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import duration
-from cdvft_app.prediction import Estimate, predict
+from cdvft_app.prediction import predict
+from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.training import device
 from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html

@@ -14,7 +14,7 @@ from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import labels
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.compare import form as compare_form
-from cdvft_app.ui.compare import sweep_form
+from cdvft_app.ui.compare import sweep
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.controls import choices, placeholder, targets
 
@@ -143,8 +143,8 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
     typed: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidChoice) as refused:
-        sweep_form.request(sweep_form.START | typed).runs()
-    assert form.with_titles(str(refused.value), sweep_form.LABELS).startswith(sentence)
+        sweep.sweep_request(sweep.START | typed).runs()
+    assert form.with_titles(str(refused.value), sweep.LABELS).startswith(sentence)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import anyio.to_thread
 import gradio as gr
 import pytest
-from starlette.testclient import TestClient
+from served import Served
+from typing_extensions import NotRequired, is_typeddict
 
 from cdvft_app.catalog import libraries
 from cdvft_app.settings import RunSettings
@@ -23,7 +25,6 @@ from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
-from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.pool import Pool, in_threads
 from cdvft_app.ui.shared.state import AppState
@@ -43,10 +44,6 @@ VALUES: list[Any] = [
     [[{}]],
     {"a": []},
 ]
-# What the pages ask with, and each name's value of a wrong kind.
-NAMES = ("run", "module", "group", "recorded", "token", "known", "limit", "rate", "chosen", "name", "first",
-         "text", "image", "cursors", "runs", "ids")  # fmt: skip
-
 MEASURING = ("crossover",)  # it takes seconds, whatever is asked
 JSON = {"content-type": "application/json"}
 UNCHECKED = (
@@ -57,7 +54,7 @@ UNCHECKED = (
 
 
 class Studio:
-    """The page's requests over a store with one run, without a browser and without a port."""
+    """The page's requests over a store with one run."""
 
     def __init__(self, folder: Path) -> None:
         self.store = RunStore(folder)
@@ -65,8 +62,7 @@ class Studio:
         libraries.load()
         self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
         self.page = build(self.app)
-        served = gr.routes.App.create_app(self.page, app_kwargs=launch_arguments()["app_kwargs"])
-        self.client = TestClient(served, "http://127.0.0.1", raise_server_exceptions=False)
+        self.client = Served(self.page).first
 
     def post(self, route: str, **body: Any) -> tuple[int, str]:
         sent = json.dumps({"session_hash": "visitor", **body}).encode()
@@ -182,16 +178,40 @@ def no_process_left(monkeypatch) -> Iterator[None]:
         conversation.end()
 
 
+def of_type(kind: Any, own: str) -> list[Any]:
+    """What nobody would send, and one run's id, as this type has it."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if is_typeddict(kind):
+        fields = get_type_hints(kind, include_extras=True)
+        found = {name: of_type(hint, own) for name, hint in fields.items()}
+        return [{name: values[at % len(values)] for name, values in found.items()} for at in range(6)]
+    if origin is Literal:
+        return [*inner]
+    if origin in (NotRequired, Union, UnionType):
+        return [value for one in inner for value in of_type(one, own)]
+    if origin is list:
+        return [[], 3 * of_type(inner[0], own)]
+    if origin is dict:
+        return [{}, dict(zip(of_type(str, own), of_type(inner[1], own), strict=False))]
+    plain: dict[Any, list[Any]] = {
+        str: [own, *(value for value in VALUES if isinstance(value, str))],
+        int: [-1, 0, 2**70],
+        bool: [True, False],
+        NoneType: [None],
+    }
+    return plain.get(kind, VALUES)
+
+
 def test_server_functions_answer_anything(studio: Studio, no_process_left) -> None:
-    asked = [*VALUES, *({name: value} for name in NAMES for value in (LONE, [{}]))]
-    asked += [{"cursors": {studio.run.id: 2**70, LONE: {}}, "token": LONE}]
-    asked += [{"run": "recorded-cdvft", name: LONE} for name in ("module", "image")]
+    """What has the types of a request is answered; anything else is, or is refused by its name."""
     sent, ended = 0, {}
-    for function in server_functions.known(studio.page):
-        for value in asked[-3:] if function.endswith(MEASURING) else asked:
+    for function, endpoint in server_functions.known(studio.page).items():
+        taken = of_type(server_functions.types_of(endpoint.function)[0], studio.run.id)
+        taken += [{**one, "run": "recorded-cdvft"} for one in taken if isinstance(one, dict) and "run" in one]
+        for value in taken[-1:] if function.endswith(MEASURING) else [*taken, *VALUES]:
             answer = studio.client.post(f"/cdvft/{function}", content=json.dumps(value), headers=JSON)
             sent += 1
-            if answer.status_code != 200:
+            if answer.status_code != 200 and (answer.status_code != 400 or value in taken):
                 ended[function, repr(value)[:60]] = answer.text[:200]
     assert ended == {} and sent > 300
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gradio as gr
 import pytest
+import run_events
 from hub_stub import TOKEN
 from jobs_stub import Jobs
 from waiting import wait
 
 from cdvft_app import catalog
-from cdvft_app.events import Started
 from cdvft_app.hub_jobs import hardware
 from cdvft_app.hub_jobs.job import event_line
 from cdvft_app.settings import RaceRequest
@@ -20,7 +20,7 @@ from cdvft_app.ui.train import job
 from cdvft_app.ui.train.run_view import current
 
 RACE = {**form.START, "methods": ["cdvft", "lora"], "max_steps": "6"}
-STARTED = event_line(Started(6, 10, 5, 100, "Tesla T4", "float32", 8, 8, "accuracy"))
+STARTED = event_line(run_events.started(6, device="Tesla T4"))
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+import run_events
 import torch
 from gradio.context import LocalContext
 from waiting import wait, wait_for
 
-from cdvft_app.events import Done, Started, Step, TrainingPaused
+from cdvft_app.events import TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
@@ -32,14 +33,14 @@ def train(settings, emit, should_stop, folder, resume=False):
     """A step each 20 ms, whose loss is the process that made it; refuses to go on without a checkpoint."""
     kept = folder / "checkpoint"
     first = int(kept.read_text()) if resume and kept.exists() else 0
-    emit(Started(settings.max_steps, 10, 5, 100, device.device_kind(), "float32", 8, 8, "accuracy"))
+    emit(run_events.started(settings.max_steps, device=device.device_kind()))
     for step in range(first + 1, settings.max_steps + 1):
         time.sleep(0.02)
-        emit(Step(step, step / 10, float(os.getpid()), 1e-3, 0.5, 10.0))
+        emit(run_events.step(step, float(os.getpid())))
         if should_stop():
             kept.write_text(str(step))
             raise TrainingPaused
-    done = Done("finished", step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
+    done = run_events.done(step, folder / "adapter")
     emit(done)
     return done
 
@@ -156,7 +157,7 @@ def asks_for(order, seconds):
 
 
 def forever(settings, emit, should_stop, folder, resume=False):
-    emit(Started(settings.max_steps, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
+    emit(run_events.started(settings.max_steps))
     while True:
         time.sleep(0.05)
 

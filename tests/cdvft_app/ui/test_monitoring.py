@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import gradio as gr
 import pytest
-from starlette.testclient import TestClient
+from served import Served
 
 from cdvft_app.public import operator
 from cdvft_app.public.guessing import Guesses
 from cdvft_app.settings import RunSettings
 from cdvft_app.ui.build import build
-from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState
 
 KEY = "open, sesame seed"
 
 
 @pytest.fixture
-def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_OPERATOR_KEY", KEY)
     monkeypatch.setattr(operator, "_guesses", Guesses("keys"))
-    application = gr.routes.App.create_app(build(app), app_kwargs=launch_arguments()["app_kwargs"])
-    with TestClient(application, "http://127.0.0.1", client=("127.0.0.1", 4000)):
-        yield application
+    served = Served(build(app))
+    with served.first:
+        yield served
 
 
-def client(served: Any, address: str = "127.0.0.1") -> TestClient:
-    return TestClient(served, "http://127.0.0.1", client=(address, 4000))
-
-
-def test_it_lives_at_once_and_is_ready_when_runs_are_taken(app: AppState, served: Any) -> None:
+def test_it_lives_at_once_and_is_ready_when_runs_are_taken(app: AppState, served: Served) -> None:
     by_address = {"host": "10.1.2.3:7860"}  # as a proxy or an orchestrator asks, which knows no name
-    asked = client(served, "10.1.2.4")
+    asked = served.client("10.1.2.4")
     assert asked.get("/healthz", headers=by_address).status_code == 200
     assert asked.get("/readyz", headers=by_address).status_code == 503
     app.queue.start()
@@ -44,14 +37,14 @@ def test_it_lives_at_once_and_is_ready_when_runs_are_taken(app: AppState, served
     assert asked.get("/readyz", headers=by_address).status_code == 503
 
 
-def test_metrics_count_and_name_nobody(app: AppState, served: Any) -> None:
+def test_metrics_count_and_name_nobody(app: AppState, served: Served) -> None:
     for _ in range(3):
         app.store.create(
             [RunSettings(method="lora")], "an owner's token", "a secret name", visitor="code blue-7"
         )
-    asked = client(served)
+    asked = served.first
     for number in range(5):
-        other = client(served, f"192.0.2.{number}")
+        other = served.client(f"192.0.2.{number}")
         other.post("/cdvft/run/poll", json={"cursors": {"0" * 32: 0}})
     told = asked.get("/metrics")
     assert told.status_code == 200 and told.headers["content-type"].startswith("text/plain")
@@ -80,19 +73,19 @@ def test_metrics_count_and_name_nobody(app: AppState, served: Any) -> None:
         ("203.0.113.7", {"authorization": f"Basic {KEY}"}, 401),
     ],
 )
-def test_metrics_of_a_public_server_are_for_its_operator(served: Any, address, headers, status) -> None:
-    answer = client(served, address).get("/metrics", headers=headers)
+def test_metrics_of_a_public_server_are_for_its_operator(served: Served, address, headers, status) -> None:
+    answer = served.client(address).get("/metrics", headers=headers)
     assert answer.status_code == status
     assert (status == 200) == ("cdvft_runs" in answer.text)
 
 
-def test_the_key_is_not_guessed_here_either(served: Any) -> None:
-    asked = client(served, "203.0.113.8")
+def test_the_key_is_not_guessed_here_either(served: Served) -> None:
+    asked = served.client("203.0.113.8")
     told = [asked.get("/metrics", headers={"authorization": f"Bearer {n}"}).status_code for n in range(30)]
     assert told == [401] * 10 + [429] * 20
 
 
-def test_metrics_of_a_private_server_are_for_its_names(served: Any, monkeypatch) -> None:
+def test_metrics_of_a_private_server_are_for_its_names(served: Served, monkeypatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "0")
-    assert client(served).get("/metrics").status_code == 200
-    assert client(served).get("/metrics", headers={"host": "rebound.example.com"}).status_code == 401
+    assert served.first.get("/metrics").status_code == 200
+    assert served.first.get("/metrics", headers={"host": "rebound.example.com"}).status_code == 401

@@ -94,7 +94,7 @@ def test_on_a_space_one_signs_in(stub, monkeypatch):
 
 def test_a_space_without_login_takes_no_token(monkeypatch):
     monkeypatch.setenv("SPACE_ID", "ada/studio")
-    monkeypatch.delenv("OAUTH_CLIENT_ID", raising=False)
+    monkeypatch.delenv("OAUTH_CLIENT_SECRET", raising=False)
     with gr.Blocks(analytics_enabled=False) as blocks:
         publish.build(gr.Radio(["one"]), write, {})
     shown = [part.value for part in blocks.blocks.values() if isinstance(part, gr.HTML)]

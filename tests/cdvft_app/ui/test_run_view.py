@@ -10,6 +10,7 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Started, Step
+from cdvft_app.payloads.train import PollRequest
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
@@ -39,7 +40,7 @@ def train(store: RunStore, run_id: str) -> None:
         store.append(run_id, event)
 
 
-def polled(app: AppState, request: object) -> dict[str, Any]:
+def polled(app: AppState, request: PollRequest) -> dict[str, Any]:
     """What the browser reads."""
     return json.loads(poll(app.store, Feed(app.store), request).body)
 
@@ -84,19 +85,15 @@ def test_rows_are_written_down_once_for_all_who_watch(app: AppState, run_id: str
     assert len(read) == 2
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [None, 3, "x", [], {}, {"cursors": None}, {"cursors": [1]}, {"cursors": {}}, {"cursors": {"nobody": 0}},
-     {"cursors": {"a" * 10_000: 0}}, {"cursors": {"../x": "y"}}],
-)  # fmt: skip
-def test_poll_of_nonsense_tells_nothing(app: AppState, run_id: str, request_: object) -> None:
-    answer = polled(app, request_)
+@pytest.mark.parametrize("cursors", [{}, {"nobody": 0}, {"a" * 10_000: 0}, {"../x": -1}])
+def test_poll_of_nonsense_tells_nothing(app: AppState, run_id: str, cursors: dict[str, int]) -> None:
+    answer = polled(app, {"cursors": cursors})
     assert answer["runs"] == []
     assert all(len(name) <= 40 for name in answer["missing"])
 
 
-@pytest.mark.parametrize("cursor", [None, "0", -5, 1.5, 2**80, [], True])
-def test_a_cursor_may_be_anything(app: AppState, run_id: str, cursor: object) -> None:
+@pytest.mark.parametrize("cursor", [-5, 0, 2**80])
+def test_a_cursor_may_be_any_number(app: AppState, run_id: str, cursor: int) -> None:
     train(app.store, run_id)
     assert polled(app, {"cursors": {run_id: cursor}})["runs"][0]["state"] == "finished"
 
@@ -192,20 +189,12 @@ def test_history_shows_a_sweep_as_one_line(app: AppState) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [
-        None,
-        [],
-        {"group": 1, "token": "t"},
-        {"group": "../..", "token": "t"},
-        {"group": "a" * 32},
-        {"token": "t"},
-    ],
+    "asked", [{"group": "../..", "token": "t"}, {"group": "a" * 32}, {"group": "", "token": ""}]
 )
-def test_history_refuses_nonsense(app: AppState, request_: object) -> None:
-    assert history.rename(app.store, request_)["error"]
-    assert history.remove(app.store, request_)["error"]
-    assert history.races(app.store, request_)["races"] == []
+def test_history_refuses_nonsense(app: AppState, asked: Any) -> None:
+    assert history.rename(app.store, {**asked, "name": "Mine"})["error"]
+    assert history.remove(app.store, asked)["error"]
+    assert history.races(app.store, {"limit": 2**70})["races"] == []
 
 
 WRITTEN = Answers(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import run_events
 
-from cdvft_app.events import Done, Evaluation, Started
+from cdvft_app.events import Evaluation
+from cdvft_app.payloads.shared import GroupRequest
 from cdvft_app.search import study
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.queue import QueueFull
@@ -24,9 +24,9 @@ def asked(typed: dict[str, str] | None = None, **values: object):
 def end(app: AppState, group: str, loss: float) -> None:
     """Train the run that waits, in no time."""
     run = app.store.leases.next("a process")
-    app.store.append(run.id, Started(2, 1000, 5, 100, "cpu", "float32", 8, 50, "accuracy"))
+    app.store.append(run.id, run_events.started(2, evaluation_examples=50))
     app.store.append(run.id, Evaluation(2, 0.2, loss, "accuracy", 0.8, True))
-    app.store.append(run.id, Done("finished", 2, 0.2, "accuracy", 0.8, 0.5, 9.0, 40, None, Path("adapter")))
+    app.store.append(run.id, run_events.done(2, metric=0.8))
     study.advance(app.store, group)
 
 
@@ -110,12 +110,17 @@ def test_only_its_owner_stops_it_and_goes_on(app: AppState) -> None:
     assert search(app, {"group": group, "token": "mine"})["shown"]["running"]
 
 
-@pytest.mark.parametrize("asks", [None, 3, {}, {"group": ["x"]}, {"group": "../../etc"}, {"group": "0" * 32}])
-def test_nonsense_is_answered(app: AppState, asks: object) -> None:
-    assert search(app, asks) == {"missing": True}
+@pytest.mark.parametrize("group", [None, "", "../../etc", "0" * 32])
+def test_nonsense_is_answered(app: AppState, group: str | None) -> None:
+    asks: GroupRequest = {"group": group, "token": "mine"}
+    assert search(app, {"group": group}) == {"missing": True}
     assert "There is no such sweep or search" in stop(app, asks)["error"]
     assert "There is no such sweep or search" in go_on(app, asks)["error"]
-    assert best_of(app, asks, "mine") is None
+
+
+@pytest.mark.parametrize("view", [None, 3, {}, {"group": ["x"]}, {"group": "../../etc"}, {"group": "0" * 32}])
+def test_nonsense_has_no_best_settings(app: AppState, view: object) -> None:
+    assert best_of(app, view, "mine") is None
 
 
 def test_a_sweep_is_no_search(app: AppState) -> None:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import httpx
 import pytest
+from served import Served
 from starlette.testclient import TestClient
 
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import sessions
 from cdvft_app.ui.build import build
-from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.state import AppState
@@ -30,43 +28,14 @@ ADA, BOB = "192.0.2.1", "192.0.2.2"
 POLL = "train/run_view/poll"
 
 
-class Served:
-    """A page, asked by visitors of several addresses without a browser and without a port."""
-
-    def __init__(self, page: gr.Blocks) -> None:
-        self.page = page
-        self.app = gr.routes.App.create_app(page, app_kwargs=launch_arguments()["app_kwargs"])
-        self.first = self.client(ADA)
-
-    def client(self, address: str) -> TestClient:
-        return TestClient(self.app, "http://127.0.0.1", raise_server_exceptions=False, client=(address, 1))
-
-    async def post(self, address: str, path: str, body: object) -> httpx.Response:
-        """All of one event loop, as a server's are."""
-        transport = httpx.ASGITransport(self.app, client=(address, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            return await client.post(path, json=body)
-
-    @property
-    def sessions(self) -> Any:
-        return self.app.state_holder.session_data
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
 
 
 @pytest.fixture
-def studio(store: RunStore) -> Iterator[Served]:
-    served = Served(build(AppState.make(store, RunQueue(store))))
+def studio(app: AppState) -> Iterator[Served]:
+    served = Served(build(app), ADA)
     with served.first:
         yield served
 
@@ -81,8 +50,8 @@ def event_body(page: gr.Blocks, name: str, session: str, data: list[Any]) -> dic
     return {"session_hash": session, "fn_index": number, "data": data}
 
 
-def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, store: RunStore) -> None:
-    run = store.create([RunSettings(method="cdvft")], "secret")[0]
+def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, app: AppState) -> None:
+    run = app.store.create([RunSettings(method="cdvft")], "secret")[0]
     for _ in range(3):
         answer = studio.first.post(f"/cdvft/{POLL}", json={"cursors": {run.id: 0}})
         assert answer.status_code == 200 and answer.json()["runs"][0]["id"] == run.id
@@ -92,9 +61,9 @@ def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, stor
 @pytest.mark.parametrize(
     ("path", "content", "kind", "status"),
     [
-        (POLL, "{}", "application/json", 200),
-        (POLL, "{}", "application/json; charset=utf-8", 200),
-        (POLL, "{}", "text/plain", 415),  # as a form on a foreign page sends
+        (POLL, '{"cursors": {}}', "application/json", 200),
+        (POLL, '{"cursors": {}}', "application/json; charset=utf-8", 200),
+        (POLL, '{"cursors": {}}', "text/plain", 415),  # as a form on a foreign page sends
         (POLL, "{", "application/json", 400),
         (POLL, "[" * 100_000, "application/json", 400),
         ("train/run_view/nothing", "{}", "application/json", 404),
@@ -108,29 +77,43 @@ def test_what_cannot_be_answered_is_refused_with_a_sentence(studio, path, conten
     assert status == 200 or len(answer.json()["error"]) > 20
 
 
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({}, "cursors"),
+        ({"cursors": {"a": "1"}}, "cursors.a"),
+        ({"cursors": {}, "token": 1}, "token"),
+        ([], "request"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_by_its_name(studio: Served, asked: object, named: str) -> None:
+    answer = studio.first.post(f"/cdvft/{POLL}", json=asked)
+    assert answer.status_code == 400 and named in answer.json()["error"]
+
+
 def test_they_pass_the_same_gates_as_gradios_own_routes(studio: Served) -> None:
-    other = studio.first.post(f"/cdvft/{POLL}", json={}, headers={"host": "rebound.example.com"})
+    other = studio.first.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers={"host": "rebound.example.com"})
     large = studio.first.post(f"/cdvft/{POLL}", json={"token": "x" * 1_100_000})
     assert (other.status_code, large.status_code) == (403, 413)
 
 
-def test_a_server_with_logins_asks_for_one(store: RunStore, tmp_path: Path, monkeypatch) -> None:
+def test_a_server_with_logins_asks_for_one(app: AppState, tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / "logins"
     file.touch(mode=0o600)
     file.write_text("ada:secret\n")
     monkeypatch.setenv("CDVFT_LOGINS", str(file))
-    page = build(AppState.make(store, RunQueue(store)))
+    page = build(app)
     page.auth = logins()
-    with Served(page).first as client:
-        assert client.post(f"/cdvft/{POLL}", json={}).status_code == 401
+    with Served(page, ADA).first as client:
+        assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}).status_code == 401
         forged = {"cookie": "access-token=ada; access-token-unsecure=ada"}
-        assert client.post(f"/cdvft/{POLL}", json={}, headers=forged).status_code == 401
+        assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers=forged).status_code == 401
         assert client.post("/login", data={"username": "ada", "password": "secret"}).status_code == 200
-        assert client.post(f"/cdvft/{POLL}", json={}).status_code == 200
+        assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}).status_code == 200
 
 
-def test_the_owner_of_a_private_run_alone_is_told_of_it(studio: Served, store: RunStore) -> None:
-    run = store.create([RunSettings(method="cdvft")], "secret", private=True)[0]
+def test_the_owner_of_a_private_run_alone_is_told_of_it(studio: Served, app: AppState) -> None:
+    run = app.store.create([RunSettings(method="cdvft")], "secret", private=True)[0]
     asked = {"cursors": {run.id: 0}}
     assert studio.first.post(f"/cdvft/{POLL}", json=asked).json()["missing"] == [run.id]
     mine = studio.first.post(f"/cdvft/{POLL}", json={**asked, "token": "secret"}).json()
@@ -138,8 +121,33 @@ def test_the_owner_of_a_private_run_alone_is_told_of_it(studio: Served, store: R
     assert studio.first.post(f"/cdvft/{POLL}", json=asked).json()["missing"] == [run.id]
 
 
+def calls(work: Callable[[], object]) -> int:
+    """How many functions it calls, here and in threads that it starts: the same on a busy machine."""
+    count = 0
+
+    def called(frame: object, event: str, _: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    threading.setprofile(called)
+    sys.setprofile(called)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return count
+
+
 @pytest.mark.usefixtures("public")
 def test_sessions_of_strangers_take_nothing_from_another_visitor(studio: Served, monkeypatch) -> None:
+    """Nor do they make polls longer."""
+
+    def poll() -> None:
+        assert asyncio.run(studio.post(ADA, f"/cdvft/{POLL}", {"cursors": {}})).status_code == 200
+
+    poll()  # what the first one does once
+    alone = calls(poll)
     ada, bob = studio.first, studio.client(BOB)
     assert event(ada, studio.page, "open_race", "of-ada", [None]).status_code == 200
     of_ada = studio.sessions["of-ada"]
@@ -148,7 +156,7 @@ def test_sessions_of_strangers_take_nothing_from_another_visitor(studio: Served,
         event(bob, studio.page, "open_race", f"of-bob-{number}", [None])
     assert studio.sessions["of-ada"] is of_ada
     assert len(studio.sessions) == 1 + 20
-    assert ada.post(f"/cdvft/{POLL}", json={}).status_code == 200
+    assert 100 < calls(poll) < 1.2 * alone
     assert event(ada, studio.page, "open_race", "of-ada", [None]).status_code == 200
 
 
@@ -160,7 +168,7 @@ def test_a_session_keeps_what_its_events_offered_to_choose_from_and_nobody_elses
         choice, button = gr.Dropdown(["old"]), gr.Button("Go", interactive=False)
         gr.on(None, offer, None, [choice, button, gr.Textbox("x")], queue=False, api_name="offer")
         gr.on(None, lambda chosen: chosen, choice, gr.Textbox(), queue=False, api_name="take")
-    served = Served(page)
+    served = Served(page, ADA)
     with served.first as client:
         told = event(client, page, "offer", "mine", []).json()["data"]
         assert told[0]["choices"] == [["new", "new"]]
@@ -200,7 +208,7 @@ def test_an_answered_call_leaves_no_queue_of_messages() -> None:
     with gr.Blocks() as page:
         text = gr.Textbox()
         gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
-    served = Served(page)
+    served = Served(page, ADA)
     with served.first as client:
 
         def call(session: dict[str, str]) -> None:
@@ -250,7 +258,7 @@ def test_one_who_asks_much_waits_for_himself_alone() -> None:
         component(
             "train/history.js", {}, server_functions={"quick": lambda _: {}}, slow_functions={"slow": held}
         )
-    served = Served(page)
+    served = Served(page, ADA)
 
     async def ask(address: str, function: str) -> int:
         return (await served.post(address, f"/cdvft/train/history/{function}", {})).status_code
@@ -273,10 +281,10 @@ def test_one_who_asks_much_waits_for_himself_alone() -> None:
 
 
 @pytest.mark.usefixtures("public")
-def test_one_whose_form_asks_much_leaves_threads_to_others(store: RunStore, monkeypatch) -> None:
+def test_one_whose_form_asks_much_leaves_threads_to_others(app: AppState, monkeypatch) -> None:
     held = Held()
     monkeypatch.setattr(uploaded_panel, "look", held)
-    served = Served(build(AppState.make(store, RunQueue(store))))
+    served = Served(build(app), ADA)
     (mapped,) = (one for one in served.page.fns.values() if one.api_name == "mapped")
     given = [getattr(block, "value", None) for block in mapped.inputs]
 
@@ -309,7 +317,7 @@ def test_one_who_fills_gradios_queue_is_refused_and_another_is_not(monkeypatch) 
 
     with gr.Blocks() as page:
         gr.api(slow, api_name="slow", concurrency_limit=1)
-    served = Served(page)
+    served = Served(page, ADA)
     with served.first as ada:
         first = [ada.post("/gradio_api/call/slow", json={"data": []}).status_code for _ in range(8)]
         bob = served.client(BOB).post("/gradio_api/call/slow", json={"data": []})

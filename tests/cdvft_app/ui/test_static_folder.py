@@ -8,15 +8,15 @@ import pytest
 from cdvft_app.ui.learn.lab import asked_for
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.scripts import named
-from cdvft_app.ui.static import markdown, scripts, style
+from cdvft_app.ui.static import folder
 from cdvft_app.ui.static.answers import spelled
 from cdvft_app.ui.static.folder import write
-from cdvft_app.ui.static.markup import Markup
+from cdvft_app.ui.static.page import Markup, markdown
 
 
 def test_formulas_are_kept_from_markdown_and_its_tables_and_lists_are_set() -> None:
     text = "A *wave* $a_1 < b_2$ and\n\n$$\nc_{i-j}\\,x_j\n$$\n\n| a | b |\n|---|---|\n| 1 | `x` |"
-    html = markdown.html(text)
+    html = markdown(text)
     assert '<em>wave</em> <span class="formula inline">a_1 &lt; b_2</span>' in html
     assert '<span class="formula display">c_{i-j}\\,x_j</span>' in html
     assert "<td>1</td>\n<td><code>x</code></td>" in html
@@ -24,7 +24,7 @@ def test_formulas_are_kept_from_markdown_and_its_tables_and_lists_are_set() -> N
 
 
 def test_html_in_a_text_stays_text() -> None:
-    assert "<script>" not in markdown.html("a <script>alert(1)</script> b")
+    assert "<script>" not in markdown("a <script>alert(1)</script> b")
 
 
 def test_a_layout_becomes_elements_of_the_same_classes_and_ids() -> None:
@@ -59,7 +59,7 @@ def test_modules_are_named_in_place_of_paths() -> None:
 
 
 def test_the_bundle_has_what_its_modules_import_and_no_more() -> None:
-    bundle = scripts.bundle(["compare/paper.js"])
+    bundle = folder.bundle(["compare/paper.js"])
     for name in ("static/page.js", "compare/paper.js", "shared/table.js", "shared/download.js"):
         assert f'"cdvft/{name}": ' in bundle
     assert '"cdvft/compare/growth.js": ' not in bundle
@@ -68,7 +68,7 @@ def test_the_bundle_has_what_its_modules_import_and_no_more() -> None:
 
 
 def test_fonts_of_formulas_are_inside_the_stylesheet() -> None:
-    sheet = style.katex()
+    sheet = folder.katex()
     assert "data:font/woff2;base64," in sheet
     assert "url(./" not in sheet
     assert "}.katex .katex-mathml{" in sheet  # of any page, not of Gradio's alone

@@ -13,8 +13,7 @@ import pytest
 from cdvft_app.data import library
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.records import RunRecord, StoreError
-from cdvft_app.ui.compare.sweep import start_sweep
-from cdvft_app.ui.compare.sweep_form import START
+from cdvft_app.ui.compare.sweep import START, start_sweep
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking

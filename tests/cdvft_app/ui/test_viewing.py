@@ -17,7 +17,7 @@ from cdvft_app.store.records import UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui import api
 from cdvft_app.ui.compare import finished_races
-from cdvft_app.ui.server import standing
+from cdvft_app.ui.header import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train.feed import Feed
@@ -130,7 +130,7 @@ def test_a_code_that_nobody_gave_out_is_said(app, monkeypatch, given, said):
     )  # fmt: skip
     token = LocalContext.request.set(asking)
     try:
-        told = standing(app.queue.budget)
+        told = standing(app.queue.budget, None)
     finally:
         LocalContext.request.reset(token)
     assert ("not one of this class" in told["text"]) is said

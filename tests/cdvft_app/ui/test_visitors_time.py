@@ -23,8 +23,8 @@ from cdvft_app.store import snapshots
 from cdvft_app.ui.build import build
 from cdvft_app.ui.compare import measure
 from cdvft_app.ui.factors import tab as factors
+from cdvft_app.ui.header import standing
 from cdvft_app.ui.learn import lab
-from cdvft_app.ui.server import standing
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
@@ -71,11 +71,11 @@ def test_on_a_space_the_account_of_the_hub_is_counted(session, who, wrapped):
 def test_whoever_signs_in_has_the_budget_of_the_account_and_is_told_so(app: AppState):
     app.store.spending.charge("account ada", "training", 600)
     with asking(plain(SIGNED_IN, "192.0.2.1")):
-        here = standing(app.queue.budget)
+        here = standing(app.queue.budget, None)
     with asking(plain(SIGNED_IN, "198.51.100.7")):
-        elsewhere = standing(app.queue.budget)
+        elsewhere = standing(app.queue.budget, None)
     with asking(plain({}, "192.0.2.1")):
-        unknown = standing(app.queue.budget)
+        unknown = standing(app.queue.budget, None)
     assert here == elsewhere and here["visitor"] == "your account" and here["short"] == "20 min left"
     assert (unknown["visitor"], unknown["short"]) == ("your network address", "30 min left")
 
@@ -150,7 +150,7 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
         factors.build(app)
         lab.lab(app)
         use.build(app)
-    weights = server_functions.known(page)["factors/tab/weights"]
+    weights = server_functions.known(page)["factors/tab/weights"].answer
     handlers = {handler.api_name: handler for handler in page.fns.values()}
     fit = handlers["fit_in_pool"]
 

@@ -4,7 +4,7 @@ import { find, h, paragraphs, progressBar, segmented, setText, textButton } from
 import { heard } from "../../shared/events.js";
 import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
-import { polling } from "../../shared/polling.js";
+import { AWAY, polling } from "../../shared/polling.js";
 import { asked, keep } from "../../shared/router.js";
 import { FINAL, STATES } from "../../shared/run_states.js";
 import { isShown, whenShown } from "../../shared/shown.js";
@@ -13,27 +13,18 @@ import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
-/** @import { SweepAnswer, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
-/** @import { Ask, Part } from "../../shared/part.js" */
-/** @import { Act } from "../../shared/stop_and_go_on.js" */
-
-/**
- * @typedef {object} SweepServer
- * @property {Ask<{group: string | null, token: string, known: string | null | undefined} | {recorded: string}, SweepAnswer>} sweep
- * @property {Act} stop
- * @property {Act} go_on
- */
+/** @import { Servers, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
+/** @import { Part } from "../../shared/part.js" */
 
 const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may resume them
-const AWAY =
-  "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.";
+const GOES_ON = "The sweep goes on there without this page, unless the server itself has stopped.";
 const READING = "Reading the recorded sweep …";
 
 /** @param {string | null} sweep a group of runs, or the recipe of a recorded one */
 const remember = (sweep) => keep({ sweep });
 
-/** @param {Part<SweepView, SweepFixed, SweepServer>} part */
+/** @param {Part<SweepView, SweepFixed, Servers["compare/sweep/view"]>} part */
 export function mount({ element, props, server, life }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
@@ -172,7 +163,7 @@ export function mount({ element, props, server, life }) {
       choice.hidden = true;
       return waiting > 0 ? POLL_MILLISECONDS : IDLE_MILLISECONDS;
     },
-    lost: (away) => away && setText(status, AWAY),
+    lost: (away) => away && setText(status, `${AWAY} ${GOES_ON}`),
     looked: () => isShown(element),
   });
 

@@ -12,25 +12,25 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.viewing import looking
 
 
 def test_those_of_an_hour_ago_are_swept_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    old, fresh = downloads.new_file("adapter.zip"), downloads.new_file("adapter.zip")
+    old, fresh = files.new_file("adapter.zip"), files.new_file("adapter.zip")
     other = tmp_path / "somebody-else"
     other.mkdir()
     for folder, age in ((old.parent, 3700), (fresh.parent, 3000), (other, 9000)):
         os.utime(folder, (time.time() - age,) * 2)
-    new = downloads.new_file("merged.zip")
+    new = files.new_file("merged.zip")
     assert {path for path in tmp_path.iterdir()} == {fresh.parent, other, new.parent}
 
 
 def test_a_disk_that_takes_nothing_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(ResultsError, match="no place for a file here"):
-        downloads.new_file("adapter.zip")
+        files.new_file("adapter.zip")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def public(tmp_path, monkeypatch):
 def served(whose: str, size: int, fill: bytes = b"x") -> tuple[Path, Path]:
     """A file of this browser, and the copy that Gradio makes of it."""
     with looking(whose):
-        out = downloads.export("merged.zip", lambda out: out.write_bytes(fill * size))
+        out = files.export("merged.zip", lambda out: out.write_bytes(fill * size))
     return out, Path(save_file_to_cache(out, get_upload_folder()))
 
 
@@ -60,7 +60,7 @@ def test_the_next_file_of_a_browser_replaces_the_one_before(public):
 
 def test_browsers_of_one_address_have_few_files_together(public):
     made = [served(f"browser {number}", 100, bytes([number])) for number in range(12)]
-    assert sum(original.exists() for original, _ in made) == downloads.MAX_EXPORTS_OF_ONE
+    assert sum(original.exists() for original, _ in made) == files.MAX_EXPORTS_OF_ONE
     assert made[-1][0].exists()
 
 

@@ -7,7 +7,7 @@ import threading
 import gradio as gr
 import pytest
 
-from cdvft_app.ui.shared.newest import NUMBER, Newest
+from cdvft_app.ui.shared.listeners import NUMBER, DropStaleAnswers
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def form():
         return [text, text.upper()]
 
     with gr.Blocks(analytics_enabled=False):
-        newest = Newest(answer, [gr.Textbox()], [gr.HTML(), gr.HTML()])
+        newest = DropStaleAnswers(answer, [gr.Textbox()], [gr.HTML(), gr.HTML()])
     return newest, ready
 
 

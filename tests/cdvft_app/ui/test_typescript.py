@@ -11,17 +11,17 @@ import pytest
 from pydantic import TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads import typescript
 from cdvft_app.payloads.compare import Costs, EvidenceFigure, PaperRow
 from cdvft_app.payloads.learn import LabView, RecordedFits
+from cdvft_app.ui import typescript
+from cdvft_app.ui.shared.server_functions import Encoded
 
 ASSETS = Path(__file__).parents[3] / "assets"
 
 
 def test_the_scripts_types_are_current():
-    assert typescript.FILE.read_text(encoding="utf-8") == typescript.declarations(), (
-        "run: python -m cdvft_app.payloads.typescript"
-    )
+    now = typescript.declarations(typescript.page_functions())
+    assert typescript.FILE.read_text(encoding="utf-8") == now, "run: python -m cdvft_app.ui.typescript"
     assert typescript.STATES_FILE.read_text(encoding="utf-8") == typescript.run_states()
 
 
@@ -42,6 +42,7 @@ def test_no_script_lists_states_of_its_own():
         (tuple[str, ...], "string[]"),
         (dict[str, Any], "Record<string, unknown>"),
         (Literal["on", "off"], '"on" | "off"'),
+        (Encoded[list[int]], "number[]"),
     ],
 )
 def test_a_python_type_has_its_counterpart(python: Any, script: str):
@@ -51,6 +52,18 @@ def test_a_python_type_has_its_counterpart(python: Any, script: str):
 def test_what_has_no_counterpart_is_refused():
     with pytest.raises(TypeError, match="bytes"):
         typescript.script_type(bytes)
+
+
+def test_a_part_is_given_the_types_of_what_it_may_ask():
+    def rename(_: Base) -> str | None: ...
+
+    def count(_: object) -> Encoded[list[int]]: ...
+
+    assert typescript.servers({"train/history/rename": rename, "train/history/count": count}) == (
+        "/** What each part may ask the server. */\nexport interface Servers {\n"
+        '  "train/history": {\n    count: Ask<object, number[]>;\n'
+        "    rename: Ask<Base, string | null>;\n  };\n}\n"
+    )
 
 
 class Base(TypedDict):

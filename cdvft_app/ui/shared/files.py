@@ -1,4 +1,4 @@
-"""Temporary files for download: Gradio copies what it serves, and originals are deleted after an hour."""
+"""Files that visitors give, and those made for them, which go after an hour; Gradio copies what it serves."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gradio.processing_utils import hash_file
-from gradio.utils import get_upload_folder
-
+from cdvft_app.data.source import DataRefused, limits
+from cdvft_app.data.zip_file import packed_files
 from cdvft_app.public import uploads
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
+from cdvft_app.ui.shared.gradio_adapter import get_upload_folder, hash_file
 from cdvft_app.ui.shared.viewing import asker, viewer
 
 PREFIX = "cdvft-export-"
@@ -121,3 +121,28 @@ def _made(folder: Path) -> float:
 
 def _short(whose: str) -> str:
     return hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@contextmanager
+def as_file(uploaded: object, pasted: object, path: object) -> Iterator[Path]:
+    """The file that somebody gave: uploaded, several pictures as one zip, pasted as rows or bytes, or named.
+
+    Raises:
+        DataRefused: there is none, or several that do not go together.
+    """
+    files = [uploaded] if isinstance(uploaded, str) else uploaded if isinstance(uploaded, list) else []
+    paths = [Path(one) for one in files if isinstance(one, str) and one]
+    if len(paths) > 1:
+        with packed_files(paths, limits()) as whole:
+            yield whole
+    elif paths:
+        yield paths[0]
+    elif isinstance(pasted, (str, bytes)) and pasted.strip():
+        with tempfile.TemporaryDirectory(prefix="cdvft-") as folder:
+            file = Path(folder) / "pasted rows.csv"
+            file.write_bytes(pasted if isinstance(pasted, bytes) else pasted.encode("utf-8", "replace"))
+            yield file
+    elif isinstance(path, str) and path.strip():
+        yield Path(path.strip()).expanduser()
+    else:
+        raise DataRefused("Choose a file first, or paste rows.")

@@ -1,8 +1,4 @@
-"""A form that is asked again before it has answered: only the answer to its newest request is shown.
-
-Gradio's trigger mode "always_last" holds a request back once the one before it is on its way. Those that come
-while the values of that one are gathered go out beside it, and their answers arrive in any order.
-"""
+"""How listeners are connected that answer while one types."""
 
 from __future__ import annotations
 
@@ -14,15 +10,17 @@ import gradio as gr
 _NUMBERED = (
     "(...values) => [...values.slice(0, -1), (window.cdvftRequests = (window.cdvftRequests ?? 0) + 1)]"
 )
-
-
 NUMBER = "newest request"
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Nobody's API, and no spinner over a field."""
 
 
-class Newest:
+class DropStaleAnswers:
     """`answer(*inputs)` for `outputs`, as Gradio takes it; skipped where the same page has asked meanwhile.
 
-    The page numbers its requests, since those that are under way together are begun in any order, too.
+    Gradio's trigger mode "always_last" holds a request back once the one before it is on its way. Those that
+    come while the values of that one are gathered go out beside it, are begun and are answered in any order:
+    the page numbers them.
     """
 
     def __init__(self, answer: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

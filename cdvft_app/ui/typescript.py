@@ -1,10 +1,15 @@
-"""Types of payloads and states of runs for scripts: `python -m cdvft_app.payloads.typescript` writes them."""
+"""Types of payloads and server functions, and states of runs, for scripts.
+
+`python -m cdvft_app.ui.typescript` writes them; a test checks that they are current.
+"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from typing_extensions import NotRequired, get_original_bases, is_typeddict
@@ -12,12 +17,18 @@ from typing_extensions import NotRequired, get_original_bases, is_typeddict
 from cdvft_app import ASSETS
 from cdvft_app.payloads import compare, factors, learn, page, shared, train, use
 from cdvft_app.store import states
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.queue import RunQueue
+from cdvft_app.ui.build import build
+from cdvft_app.ui.shared.server_functions import Encoded, ServerFunction, known, types_of
+from cdvft_app.ui.shared.state import AppState
 
 FILE = ASSETS / "js" / "payloads.d.ts"
 STATES_FILE = ASSETS / "js" / "shared" / "run_states.js"
 MODULES = (shared, page, train, compare, use, factors, learn)
-HEAD = """// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
+HEAD = """// What Python sends and may be asked: written by cdvft_app/ui/typescript.py, do not edit.
 
+import type { Ask } from "./shared/part.js";
 import type { Figure, Layout, Styles } from "./shared/plotly_types.js";
 """
 PLAIN: dict[Any, str] = {
@@ -25,26 +36,52 @@ PLAIN: dict[Any, str] = {
     int: "number",
     float: "number",
     bool: "boolean",
+    None: "null",
     type(None): "null",
     Any: "unknown",
+    object: "object",
 }
 
 
-def declarations() -> str:
-    """Every TypedDict of the payloads as an interface, in the order of their modules."""
-    named = [found for module in MODULES for found in vars(module).values() if is_typeddict(found)]
-    own = dict.fromkeys(one for one in named if one.__module__.startswith(__package__))
+def page_functions() -> dict[str, ServerFunction]:
+    """What the page's scripts may ask, by "part/function"."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(Path(folder))
+        try:
+            page = build(AppState.make(store, RunQueue(store)))
+            return {name: endpoint.function for name, endpoint in known(page).items()}
+        finally:
+            store.close()
+
+
+def declarations(functions: Mapping[str, ServerFunction]) -> str:
+    """Every TypedDict of the payloads as an interface, in the order of their modules, and `Servers`."""
+    named = [(found, module) for module in MODULES for found in vars(module).values() if is_typeddict(found)]
+    own = dict.fromkeys(one for one, module in named if one.__module__ == module.__name__)
     names = [one.__name__ for one in own]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"Two payloads are called {', '.join(sorted(twice))}; scripts import them by name.")
-    return "\n".join([HEAD, *map(interface, own)])
+    return "\n".join([HEAD, *map(interface, own), servers(functions)])
+
+
+def servers(functions: Mapping[str, ServerFunction]) -> str:
+    """The functions as an interface, by the part that asks them."""
+    parts: dict[str, list[str]] = {}
+    for key, function in sorted(functions.items()):
+        part, _, name = key.rpartition("/")
+        asked, answer = types_of(function)
+        parts.setdefault(part, []).append(f"    {name}: Ask<{script_type(asked)}, {script_type(answer)}>;")
+    blocks = [line for part, lines in parts.items() for line in (f'  "{part}": {{', *lines, "  };")]
+    return "\n".join(
+        ["/** What each part may ask the server. */", "export interface Servers {", *blocks, "}\n"]
+    )
 
 
 def run_states() -> str:
     """The states of runs, by what they mean, as a module of the scripts."""
     named = {"FINAL": states.FINAL, "ACTIVE": states.ACTIVE, "STATES": states.STATES}
     lines = [
-        "// The states of runs: written by cdvft_app/payloads/typescript.py of store/states.py, do not edit.",
+        "// The states of runs: written by cdvft_app/ui/typescript.py of store/states.py, do not edit.",
     ]
     for name, of in named.items():
         lines += ["", "/** @type {readonly string[]} */", f"export const {name} = {json.dumps([*of])};"]
@@ -80,7 +117,9 @@ def script_type(hint: Any) -> str:
     if origin is Annotated:
         return inner[1]
     if is_typeddict(hint):
-        return hint.__name__
+        return str(hint.__name__)
+    if origin is Encoded:
+        return script_type(inner[0])
     if origin is Literal:
         return " | ".join(f'"{one}"' if isinstance(one, str) else str(one).lower() for one in inner)
     if origin in (Union, types.UnionType):
@@ -98,5 +137,5 @@ def script_type(hint: Any) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(declarations(), encoding="utf-8")
+    FILE.write_text(declarations(page_functions()), encoding="utf-8")
     STATES_FILE.write_text(run_states(), encoding="utf-8")

@@ -1,0 +1,73 @@
+"""What this page needs of Gradio's insides, each with the reason; only here submodules of it are imported.
+
+Any release may change one: `tests/cdvft_app/ui/test_gradio_adapter.py` tells which is gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio import http_server
+from gradio.blocks import Block, BlockContext, BlockFunction, BlocksConfig
+from gradio.components.api_component import Api
+from gradio.context import Context, LocalContext
+from gradio.exceptions import ServerFailedToStartError
+from gradio.processing_utils import hash_file
+from gradio.state_holder import SessionState, StateHolder
+from gradio.utils import get_upload_folder
+
+__all__ = [
+    "Api",
+    "Block",
+    "BlockContext",
+    "BlockFunction",
+    "BlocksConfig",
+    "ServerFailedToStartError",
+    "SessionState",
+    "StateHolder",
+    "get_upload_folder",
+    "hash_file",
+    "http_server",
+]
+NAMES = {
+    "gradio.context:Context.root_block": "which page is being built",
+    "gradio.context:LocalContext.request": "who asks, where Gradio hands a function no request",
+    "gradio.blocks:Blocks.validate_inputs": "what a plain HTTP call leaves out has its default",
+    "gradio.blocks:Blocks.process_api": "every call ends in an answer or in a sentence",
+    "gradio.blocks:Blocks.default_config": "sessions share the page's components",
+    "gradio.blocks:Blocks._queue": "how many events of one visitor wait",
+    "gradio.blocks:BlocksConfig.config_for_block": "what Gradio writes down for each session, 300 kB of it",
+    "gradio.blocks:BlockFunction.fn": "listeners that wait in no queue run in a pool of their own",
+    "gradio.state_holder:StateHolder.session_data": "a visitor evicts its own sessions",
+    "gradio.state_holder:StateHolder.time_last_used": "with what Gradio knows of them",
+    "gradio.state_holder:StateHolder.set_blocks": "what sessions are copies of",
+    "gradio.state_holder:SessionState.config_values": "emptied: see config_for_block",
+    "gradio.queueing:Queue.event_queue_per_concurrency_id": "events that wait",
+    "gradio.queueing:Queue.pending_event_ids_session": "sessions whose events are all answered are forgotten",
+    "gradio.queueing:Queue.pending_messages_per_session": "with their messages",
+    "gradio.routes:App.state_holder": "where Gradio keeps sessions",
+    "gradio.routes:App.tokens": "who is logged in, for a route of our own",
+    "gradio.routes:App.cookie_id": "the login's cookie",
+    "gradio.routes:App.uploaded_file_dir": "how much is uploaded",
+    "gradio.http_server:Server.run_in_thread": "a busy machine is waited for",
+    "gradio.components.api_component:Api": "a named endpoint is told from an event of the page",
+    "gradio.processing_utils:hash_file": "the folder of Gradio's copy of a file, which goes with it",
+    "gradio.utils:get_upload_folder": "where that folder is",
+}
+"""As "module:path". How Gradio's own scripts are packed is `gradio_parts.py`'s to know."""
+
+
+def page_being_built() -> gr.Blocks | None:
+    """The Blocks that components are being added to; None outside."""
+    return Context.root_block
+
+
+def current_request() -> Any:
+    """The request that is being answered; None outside of one. gr.Request is for arguments alone."""
+    return LocalContext.request.get(None)
+
+
+def answer_request(request: Any) -> None:
+    """Let `current_request` be this one, for the task that answers it, as Gradio does for its own routes."""
+    LocalContext.request.set(request)

@@ -1,0 +1,53 @@
+"""Insides of Gradio: all in one file, and each still there. Fails first where a new Gradio is tried."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+import cdvft_app
+from cdvft_app.ui.shared import gradio_adapter
+
+PACKAGE = Path(cdvft_app.__file__).parent
+
+
+@pytest.mark.parametrize("name", gradio_adapter.NAMES)
+def test_a_name_that_is_gone_is_named(name: str) -> None:
+    module, path = name.split(":")
+    owner, *attribute = path.split(".")
+    found = getattr(import_module(module), owner, None)
+    # Attributes of instances are only in the source.
+    there = found is not None and (
+        not attribute or hasattr(found, attribute[0]) or f"self.{attribute[0]}" in inspect.getsource(found)
+    )
+    assert there, f"{name} is gone, which the page needs: {gradio_adapter.NAMES[name]}"
+
+
+def test_no_other_module_imports_a_part_of_gradio() -> None:
+    elsewhere = {
+        f"{file.relative_to(PACKAGE)}: {imported}"
+        for file in PACKAGE.rglob("*.py")
+        if file.stem != "gradio_adapter"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for imported in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+        if imported == "gradio.routes" or imported.startswith("gradio.")
+    }
+    assert elsewhere == set()
+
+
+def test_a_page_is_known_while_it_is_built_and_a_request_while_it_is_answered() -> None:
+    assert gradio_adapter.page_being_built() is None and gradio_adapter.current_request() is None
+    with gr.Blocks() as page:
+        assert gradio_adapter.page_being_built() is page
+    assert gradio_adapter.page_being_built() is None
