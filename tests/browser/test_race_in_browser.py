@@ -44,24 +44,6 @@ def test_start_watch_finish(visit: Visit, hold: Hold) -> None:
     expect(page.locator("#history .race").first).to_contain_text("80.0 %")
 
 
-def test_whether_more_rows_would_help_is_asked_once_and_said(visit: Visit) -> None:
-    page = visit()
-    start_race(page)
-    expect(status(page)).to_have_text("All 3 finished")
-    ask = page.get_by_role("button", name="Would more rows help?")
-    ask.click()
-    rows = page.locator("#run .scoreboard tbody tr")
-    expect(rows).to_have_count(5)
-    expect(status(page)).to_have_text("All 5 finished")
-    for place, count in ((3, 21), (4, 42)):
-        expect(rows.nth(place)).to_contain_text(f", {count} rows")
-    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
-    expect(ask).to_be_hidden()
-    page.reload()
-    expect(status(page)).to_have_text("All 5 finished")
-    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
-
-
 def test_switches_change_the_curves(visit: Visit) -> None:
     page = visit()
     expect(status(page)).to_have_text("All 3 finished")
@@ -254,3 +236,21 @@ def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Serv
     shared.locator("summary").click()
     for run in runs[:2]:
         expect(shared).to_contain_text(run.id)
+
+
+def test_whether_more_rows_would_help_is_asked_once_and_said(visit: Visit) -> None:
+    page = visit()
+    start_race(page)
+    expect(status(page)).to_have_text("All 3 finished")
+    ask = page.get_by_role("button", name="Would more rows help?")
+    ask.click()
+    rows = page.locator("#run .scoreboard tbody tr")
+    expect(rows).to_have_count(5)
+    expect(status(page)).to_have_text("All 5 finished")
+    for place, count in ((3, 21), (4, 42)):
+        expect(rows.nth(place)).to_contain_text(f", {count} rows")
+    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
+    expect(ask).to_be_hidden()
+    page.reload()
+    expect(status(page)).to_have_text("All 5 finished")
+    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
