@@ -27,7 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def hour(count: int, minutes: int = 60) -> None:
             print(megabytes[-1], flush=True)
         polls = len(visitors.seconds["poll"])
         visitors.end()
+        print(*visitors.failures[-10:], sep="\n", flush=True)
     tenth = minutes // 10
     settled, last = (
         {name: statistics.median(minute[name] for minute in part) for name in megabytes[0]}
@@ -102,7 +104,7 @@ def hour(count: int, minutes: int = 60) -> None:
         "machine": machine(),
         "visitors": count,
         "polls": polls,
-        "failures": len(visitors.failures),
+        "failures": dict(Counter(failure.partition(":")[0] for failure in visitors.failures)),
         "median_mb_of_the_second_tenth": settled,
         "median_mb_of_the_last_tenth": last,
         "mb_by_minute": megabytes,
@@ -218,18 +220,13 @@ def _spread(seconds: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def served(
-    folder: Path, threads: int = 1, settings: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, psutil.Process]]:
-    """The page as `python app.py` serves it, with `threads` for whatever computes; address and process.
-
-    `settings` are further environment variables.
-    """
+def served(folder: Path, threads: int = 1) -> Iterator[tuple[str, psutil.Process]]:
+    """The page as `python app.py` serves it, with `threads` for whatever computes; address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {"RUNS_DIR": str(folder), "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": str(threads)}
-    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "CDVFT_PUBLIC": "0"} | (settings or {})
+    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "CDVFT_PUBLIC": "0"}
     root = Path(__file__).resolve().parents[1]
     server = subprocess.Popen([sys.executable, "app.py"], cwd=root, env={**os.environ, **environment})
     address = f"http://127.0.0.1:{port}"
