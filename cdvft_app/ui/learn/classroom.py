@@ -32,6 +32,7 @@ from cdvft_app.payloads.learn import (
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.viewing import asker
 
 Calls = Mapping[str, Callable[[Any], Any]]
@@ -156,7 +157,7 @@ def server_functions(folder: Path) -> Calls:
             try:
                 return call(asked)
             except ClassError as error:
-                return {"error": str(error)}
+                return {"error": without_paths(str(error))}
 
         asked = signature(call, eval_str=True)
         tell.__signature__ = asked.replace(return_annotation=asked.return_annotation | ClassRefused)  # type: ignore[attr-defined]
