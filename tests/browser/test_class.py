@@ -30,6 +30,13 @@ def table(teacher: Page) -> list[dict[str, str]]:
     return [*csv.DictReader(io.StringIO(taken.value.path().read_text()))]
 
 
+def started(visit: Visit) -> tuple[Page, str]:
+    """A class: its teacher's page, and its code."""
+    teacher = visit(TEACHING, ready="#class-start button")
+    teacher.get_by_role("button", name="Start a class").click()
+    return teacher, teacher.locator(".class-code").inner_text()
+
+
 def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     teacher = visit(TEACHING, ready="#class-start button")
     teacher.get_by_role("button", name="Start a class").click()
@@ -63,9 +70,7 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
 
 
 def test_sealed_answers_end_in_the_teachers_table(visit: Visit) -> None:
-    teacher = visit(TEACHING, ready="#class-start button")
-    teacher.get_by_role("button", name="Start a class").click()
-    code = teacher.locator(".class-code").inner_text()
+    teacher, code = started(visit)
     pupil = visit(f"?tab=learn&class={code}", ready="#class-bar section:visible")
     bar = pupil.locator("#class-bar")
     bar.get_by_role("button", name="Sealed question: rank").click()
@@ -79,9 +84,7 @@ def test_sealed_answers_end_in_the_teachers_table(visit: Visit) -> None:
 
 
 def test_homework_is_handed_in_with_its_state_and_its_receipt_is_checked(visit: Visit) -> None:
-    teacher = visit(TEACHING, ready="#class-start button")
-    teacher.get_by_role("button", name="Start a class").click()
-    code = teacher.locator(".class-code").inner_text()
+    teacher, code = started(visit)
     pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
     bar = pupil.locator("#class-bar")
     expect(bar).to_contain_text("In its table you are ")
@@ -112,9 +115,7 @@ def test_homework_is_handed_in_with_its_state_and_its_receipt_is_checked(visit: 
 
 
 def test_a_class_goes_on_after_the_server_has_begun_anew(visit: Visit, server: Server) -> None:
-    teacher = visit(TEACHING, ready="#class-start button")
-    teacher.get_by_role("button", name="Start a class").click()
-    code = teacher.locator(".class-code").inner_text()
+    teacher, code = started(visit)
     pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
     expect(pupil.locator("#class-bar")).to_contain_text("In its table you are ")
     before = pupil.locator("#class-bar p").first.inner_text()
