@@ -259,7 +259,7 @@ class Reporter(TrainerCallback):
         checkpoints: one that goes on chooses, and ends, as if nobody had stopped it.
         """
 
-        def is_planned(step: int) -> bool:
+        def is_planned(step: float) -> bool:
             return step % state.eval_steps == 0 or step == state.max_steps
 
         if found.is_before(self.best):
