@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Server, Visit, fill_in, look_again, start_race, status, steps_at_most
+from studio import Hold, Server, Visit, fill_in, look_again, spot, start_race, status, steps_at_most
 
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
@@ -72,13 +72,10 @@ def test_zoom_survives_updates(visit: Visit, hold: Hold) -> None:
     start_race(page, steps=80)
     expect(status(page)).to_contain_text("step 40 of 80")
     page.wait_for_function("() => document.querySelector('#run .chart').data?.[0]?.x.length === 40")
-    page.locator("#run .chart").scroll_into_view_if_needed()
-    area = page.locator("#run .chart .nsewdrag").bounding_box()
-    assert area
-    height = area["y"] + area["height"] / 2
-    page.mouse.move(area["x"] + 0.1 * area["width"], height)
+    area = page.locator("#run .chart .nsewdrag")
+    area.hover(position=spot(area, 0.1))
     page.mouse.down()
-    page.mouse.move(area["x"] + 0.5 * area["width"], height, steps=5)
+    area.hover(position=spot(area, 0.5), force=True)  # Plotly covers the area while one drags
     page.mouse.up()
     page.wait_for_function("() => document.querySelector('#run .chart').layout.xaxis.range[0] > 0")
     chosen = page.locator("#run .chart").evaluate("(chart) => chart.layout.xaxis.range")
