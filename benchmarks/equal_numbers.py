@@ -30,9 +30,8 @@ from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option
-from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
+from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Run, Verdict, band, judge
 from cdvft_app.judging.row_scores import of_wrong
-from cdvft_app.judging.verdict import METHODS_FROM, Verdict
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]

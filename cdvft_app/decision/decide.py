@@ -18,7 +18,7 @@ from cdvft_app.costs.quantities import QUANTITIES, Row, amount, counted, duratio
 from cdvft_app.costs.request import HERE, Aim, CostRequest, Device, device
 from cdvft_app.costs.sentences import joined, label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
 from cdvft_app.methods import ADAPTERS, METHODS, Method

@@ -96,9 +96,9 @@ class _Weights(Exporter):
         """Write them into the folder, and say what it holds then."""
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.judging.outcomes import judged_race
         from cdvft_app.results.apply_script import write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
-        from cdvft_app.results.held_out import judged
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
         from cdvft_app.store import predictions
@@ -120,7 +120,8 @@ class _Weights(Exporter):
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
         written = predictions.read_answers(store.folder(run.record.id))
-        card(exported, curve=curve, written=written, race=judged(store, run)).save(folder / "README.md")
+        race = judged_race(store.group(run.record.group_id), store)
+        card(exported, curve=curve, written=written, race=race).save(folder / "README.md")
 
 
 class AsTrained(_Weights):

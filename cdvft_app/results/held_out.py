@@ -17,14 +17,11 @@ import numpy as np
 from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.judging import row_scores
-from cdvft_app.judging.outcomes import JudgedRace, judged_race
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
-from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
     from cdvft_app.results.inference import SideBySide
@@ -33,12 +30,6 @@ MAX_ANSWERED = 1024  # rows of a run that kept no answers: what a question has t
 MAX_PROMPTS_ANSWERED = 128
 MAX_CHARACTERS = 600
 THUMBNAIL = 72  # pixels
-
-
-def judged(store: RunStore, run: FinishedRun) -> JudgedRace | None:
-    """The run's race, as the judge sees it; None where it ran alone."""
-    race = store.group(run.record.group_id)
-    return judged_race(race, lambda one: row_scores.of_run(store, one.id, one.metric_name or ""))
 
 
 def load(run: FinishedRun) -> Split:

@@ -15,7 +15,7 @@ from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import race_verdicts
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
