@@ -198,8 +198,7 @@ class NodeRun:
             if ended:
                 files += [name for name in AT_THE_END if (self._folder / name).exists()]
             if rows or files or ended or time.monotonic() > end:
-                run = store.get(self._id)
-                assert run is not None
+                run = store.require(self._id)
                 state = run.state if ended and run.state in FINAL else None
                 return Update(rows, last, files, newest, platform.node(), state, run.reason or "")
             time.sleep(LOOK_SECONDS)

@@ -151,8 +151,7 @@ def _work(config: dict[str, Any]) -> None:
     if data_parallel.rank() == 0:
         os.environ["RUNS_DIR"] = config["root"]  # uploaded datasets lie there
         store = RunStore(config["root"])
-        run = store.get(config["run_id"])
-        assert run is not None
+        run = store.require(config["run_id"])
         store.leases.join(run.id, run.epoch, this_process())
         train_run(store, run, _paused_alone(config["trainer"]), StopConditions(config["limit"]))
         return

@@ -7,7 +7,6 @@ the search was cut off; of one that has ended it prints what was found.
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
@@ -38,6 +37,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
+from cdvft_app.training.schedule import processes
 
 LOOKED_THROUGH = 50  # groups of trials, for a search that was cut off
 
@@ -104,7 +104,7 @@ def search(
         asked["target_modules"] = [one.split(",") for one in target_modules]
     lists = {name: numbers(typed) for name, typed in sizes.items()}
     request = parse_search({"base": base, "grid": grid, **asked, **lists})
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         raise InvalidChoice("A search trains in one process; start it without a launcher.")
     store = RunStore.default()
     for settings in request.every_value():

@@ -19,7 +19,7 @@ from cdvft_app.hub_jobs.job import SCRIPT, write_job
 from cdvft_app.results.exporters import appearing
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import RunRecord, UnknownRun, no_run
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import run_there
 
@@ -63,9 +63,7 @@ def follow_again(run_id: RunId) -> None:
     from huggingface_hub import HfApi
 
     store = RunStore.default()
-    left = store.get(run_id)
-    if left is None:
-        raise UnknownRun(no_run(run_id))
+    left = store.require(run_id)
     jobs = HubJobs(HfApi(endpoint=endpoint(), token=_token()))
     jobs.require_resumable(left)
     _follow(store, store.leases.acquire(run_id, this_process()), jobs)

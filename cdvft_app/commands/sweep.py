@@ -7,7 +7,6 @@ where the sweep was cut off; of one that has ended it prints the table.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -48,6 +47,7 @@ from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep, results
 from cdvft_app.training.queue import run_there
 from cdvft_app.training.run import run_here
+from cdvft_app.training.schedule import processes
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110
@@ -90,7 +90,7 @@ def sweep(
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_in_reach([plans[0].model, plans[0].dataset])
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()
     for plan in plans:

@@ -13,10 +13,9 @@ from typing import Any
 
 from cdvft_app.catalog import libraries
 from cdvft_app.costs import memory
-from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
 
-_ON_CPU = "ACCELERATE_USE_CPU"  # read by accelerate, and by `device.device_kind`
+_ON_CPU = "ACCELERATE_USE_CPU"  # accelerate reads it, too
 
 
 def is_zero_gpu() -> bool:
@@ -49,7 +48,7 @@ def device_kind() -> str:
     torch = _torch()
     from accelerate.utils import parse_flag_from_env
 
-    if parse_flag_from_env("ACCELERATE_USE_CPU"):
+    if parse_flag_from_env(_ON_CPU):
         return "cpu"
     if torch.cuda.is_available():
         return "cuda"
@@ -82,6 +81,11 @@ def device_name(kind: str, many: int | None = None) -> str:
     return f"{name}, {many} processes" if many > 1 else name
 
 
+def cpu_capabilities() -> dict[str, Any]:
+    """What the processor has, as torch tells it; nothing before torch 2.11."""
+    return getattr(_torch().cpu, "get_capabilities", dict)()
+
+
 def cpu_threads(many: int | None = None) -> int:
     """Of all processes of a run on a CPU, as many as they are for `device_name`."""
     return _torch().get_num_threads() * (many or processes())
@@ -89,7 +93,7 @@ def cpu_threads(many: int | None = None) -> int:
 
 def free_bytes(kind: str) -> int:
     """Memory that training can still have: the GPU's own, else the machine's."""
-    return _torch().cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()
+    return _torch().cuda.mem_get_info()[0] if kind == "cuda" else memory.available_bytes()
 
 
 def total_bytes(kind: str) -> int:
