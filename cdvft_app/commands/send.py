@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +10,7 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
-from cdvft_app.commands.options import RunId, with_settings
+from cdvft_app.commands.options import RunId, hub_token, with_settings
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
@@ -43,7 +42,7 @@ def send(
     """
     from huggingface_hub import HfApi
 
-    plan, token = catalog.resolve(pin_dataset_commit(settings)), _token()
+    plan, token = catalog.resolve(pin_dataset_commit(settings)), hub_token()
     order = JobOrder(plan, repository, flavor, minutes, token)
     order.check()
     api = HfApi(endpoint=endpoint(), token=token)
@@ -64,15 +63,9 @@ def follow_again(run_id: RunId) -> None:
 
     store = RunStore.default()
     left = store.require(run_id)
-    jobs = HubJobs(HfApi(endpoint=endpoint(), token=_token()))
+    jobs = HubJobs(HfApi(endpoint=endpoint(), token=hub_token()))
     jobs.require_resumable(left)
     _follow(store, store.leases.acquire(run_id, this_process()), jobs)
-
-
-def _token() -> str:
-    from huggingface_hub import get_token
-
-    return os.environ.get("HF_TOKEN") or get_token() or ""
 
 
 def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:

@@ -13,8 +13,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
@@ -29,6 +27,8 @@ from cdvft_app.commands.options import (
     Label,
     Prompt,
     Text,
+    console,
+    table,
     with_sizes,
 )
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
@@ -227,12 +227,8 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
         }
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return
-    table = Table(box=None, header_style="bold")
-    for heading in ("setting", "mean", "lowest to highest", "seeds", "parameters", "seconds"):
-        table.add_column(heading, justify="left" if heading == "setting" else "right", no_wrap=True)
-    for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0):
-        spread = one.spread
-        table.add_row(
+    rows = [
+        (
             setting_label(one),
             metric.format(spread.mean) if spread else "failed" if one.failed else "",
             f"{metric.format(spread.low)} to {metric.format(spread.high)}" if spread else "",
@@ -240,11 +236,14 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",
         )
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(table)
+        for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0)
+        for spread in (one.spread,)
+    ]
+    wide = console(TABLE_WIDTH)
+    headings = ("setting", "mean", "lowest to highest", "seeds", "parameters", "seconds")
+    wide.print(table(headings, rows, numbers=True))
     for sentence in result_sentences:
-        console.print(sentence, markup=False, highlight=False)
+        wide.print(sentence, markup=False, highlight=False)
 
 
 def _facts(one: Setting) -> dict[str, Any]:
