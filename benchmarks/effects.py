@@ -125,7 +125,7 @@ def main() -> None:
         (recipe, seed) for recipe in chosen.recipes for seed in chosen.seeds if (recipe, seed) not in known
     ]
     each = {
-        recipe: LOOKING + len(METHODS) * (catalog.recipes()[recipe].expected.seconds_cpu2 or 60)
+        recipe: LOOKING + len(METHODS) * (catalog.RECIPES[recipe].expected.seconds_cpu2 or 60)
         for recipe in chosen.recipes
     }
     about = sum(each[recipe] for recipe, _ in wanted) / 60

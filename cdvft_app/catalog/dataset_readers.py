@@ -20,7 +20,7 @@ import numpy as np
 from cdvft_app import ASSETS
 from cdvft_app.catalog.columns import IMAGE_NAMES, MAX_CLASSES, Roles, columns_of, guess_roles
 from cdvft_app.catalog.conversations import is_conversation, joined, split_conversation
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, never, silent
+from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, first_line, never, silent
 from cdvft_app.catalog.entries import MIN_VALIDATION, ONE_HELD_OUT_IN, DatasetEntry, Kind, wanted_validation
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, divide, gone, is_kept
@@ -165,8 +165,7 @@ def read_dataset(entry: DatasetEntry, progress: Progress, should_stop: ShouldSto
     try:
         return read_hub_files(entry, source.folder, source.commit)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        message = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DownloadFailed(f"{entry.title} could not be read: {message[:400]}") from error
+        raise DownloadFailed(f"{entry.title} could not be read: {first_line(error)[:400]}") from error
 
 
 def _read_uploaded(entry: DatasetEntry, progress: Progress) -> DatasetSplits:

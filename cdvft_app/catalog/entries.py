@@ -364,7 +364,7 @@ HUB_ID_EXAMPLES: Mapping[Kind, str] = {
     "image": "timm/convnext_tiny.fb_in22k",
     "generation": "HuggingFaceTB/SmolLM2-135M",
 }
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REMEMBERED = 64
 _described: OrderedDict[tuple[str, Kind], ModelEntry] = OrderedDict()
 
@@ -466,7 +466,7 @@ def _check_hub_id(what: str, key: str, example: str = "") -> None:
             f"{what.capitalize()} {key!r} is not in the catalogue, and on a public server ids cannot be "
             "typed in. Choose one from the list, or run the app on your own machine."
         )
-    if not _HUB_ID.fullmatch(key) or ".." in key or "--" in key:
+    if not HUB_ID.fullmatch(key) or ".." in key or "--" in key:
         such = f", such as {example}" if example else ""
         raise InvalidChoice(
             f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name{such}."

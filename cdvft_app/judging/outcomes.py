@@ -120,8 +120,8 @@ class Comparison:
         first = self.outcomes[0]
         settings = first.settings
         dataset, model = (
-            catalog.datasets().get(settings.dataset or ""),
-            catalog.models().get(settings.model or ""),
+            catalog.DATASETS.get(settings.dataset or ""),
+            catalog.MODELS.get(settings.model or ""),
         )
         data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
         text = f"{data} with {model.title if model else settings.model}"

@@ -88,7 +88,7 @@ class Setting:
 
 def rate_multiple(settings: RunSettings) -> float | None:
     """A run's learning rate as a multiple of its recipe's for the method; None where either is unknown."""
-    recipe = catalog.recipes().get(settings.recipe)
+    recipe = catalog.RECIPES.get(settings.recipe)
     method = settings.method
     if recipe is None or method.learning_rate is None:
         return None if recipe is None else 1.0

@@ -54,7 +54,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
     `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
     """
     twins = [one.id for one in race if one.method == run.method]
-    recipe = catalog.recipes().get(run.settings.recipe)
+    recipe = catalog.RECIPES.get(run.settings.recipe)
     return {
         "group": run.group_id,
         "method": run.method,
@@ -85,7 +85,7 @@ def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
 
 def untrained(run: RunRecord) -> str | None:
     """How the recipe's model does on the same rows before any training; None where nobody measured it."""
-    recipe, settings = catalog.recipes().get(run.settings.recipe), run.settings
+    recipe, settings = catalog.RECIPES.get(run.settings.recipe), run.settings
     if recipe is None or settings.data or not recipe.expected.untrained:
         return None
     own = (recipe.model, recipe.dataset, recipe.evaluation_examples)

@@ -74,5 +74,5 @@ def test_no_hub(name: str, value: str, sentence: str, monkeypatch: pytest.Monkey
 
 
 def test_the_recipes_that_are_offered_are_the_offline_ones() -> None:
-    for key, recipe in catalog.recipes().items():
+    for key, recipe in catalog.RECIPES.items():
         assert (key in hub.OFFLINE_RECIPES) == recipe.offline
