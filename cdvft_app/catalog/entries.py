@@ -345,17 +345,15 @@ def find_known_model(name: str) -> KnownModel | None:
     return next((model for model in KNOWN_MODELS if wanted in {one.casefold() for one in model.names}), None)
 
 
-def nearest_known_models(name: str, limit: int = 3) -> list[str]:
-    """Short names of the known models that are spelled most like this one, the nearest first; maybe none."""
+def nearest_known_models(name: str) -> list[str]:
+    """Short names of up to three known models that are spelled most like this one, the nearest first."""
     by_name = {
         known.split("/")[-1].casefold(): model.id.split("/")[-1]
         for model in KNOWN_MODELS
         for known in model.names
     }
-    found = difflib.get_close_matches(
-        name.rsplit("/", maxsplit=1)[-1].casefold(), by_name, n=2 * limit, cutoff=0.5
-    )
-    return list(dict.fromkeys(by_name[like] for like in found))[:limit]
+    found = difflib.get_close_matches(name.rsplit("/", maxsplit=1)[-1].casefold(), by_name, n=6, cutoff=0.5)
+    return list(dict.fromkeys(by_name[like] for like in found))[:3]
 
 
 # A hub id of each kind: older names go without an owner, and timm's without "timm/".

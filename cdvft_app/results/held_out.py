@@ -6,7 +6,6 @@ Rows have a label, or are prompts to models that write.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
+from cdvft_app.results.inputs import png
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
 
@@ -127,7 +127,7 @@ def example(held_out: Split, labels: Sequence[str], place: int) -> dict[str, Any
         return row | {"text": one[0], "second": one[1]}
     from PIL import Image
 
-    return row | {"image": _png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
+    return row | {"image": png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
 
 
 def _answer_cell(answers: Predictions, place: int) -> dict[str, Any]:
@@ -157,13 +157,7 @@ def _thumbnail(one: Any) -> str:
         times = THUMBNAIL // max(image.size)
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return f"data:image/png;base64,{base64.b64encode(_png(image)).decode()}"
-
-
-def _png(image: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
 
 
 def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:

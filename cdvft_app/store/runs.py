@@ -171,11 +171,11 @@ class RunStore:
             raise UnknownRun(no_run(run_id))
         return found
 
-    def ids_beginning(self, short_id: str, limit: int = 2) -> list[str]:
-        """The ids of up to so many runs that begin with this."""
+    def ids_beginning(self, short_id: str) -> list[str]:
+        """The ids of up to two runs that begin with this: one is found, or there are several."""
         shipped = [run_id for run_id in recorded.ids() if run_id.startswith(short_id)]
-        own = self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)
-        return [*(run.id for run in own), *shipped][:limit]
+        own = self._seen("substr(id, 1, ?) = ? LIMIT 2", len(short_id), short_id)
+        return [*(run.id for run in own), *shipped][:2]
 
     def history(self, limit: int | None = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first, or all with None; with `token`, its owner's only."""
