@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machines
+from benchmarks.machine import machines, write_whole
 
 RESULTS = Path(__file__).parent / "results" / "effects.json"
 METHODS = ("cdvft", "lora")
@@ -135,9 +135,7 @@ def main() -> None:
         runs += rounded(pair(recipe, seed))
         print(f"{recipe}, seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         text = {"command": "python -m benchmarks.effects", "machines": ran_on, "runs": runs}
-        unfinished = RESULTS.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(text, separators=(",", ":")) + "\n", encoding="utf-8")
-        unfinished.replace(RESULTS)
+        write_whole(RESULTS, json.dumps(text, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The machine and the library versions that measured numbers depend on, for every benchmark's record."""
+"""For every benchmark's record: the machine and versions that its numbers depend on, and how it is kept."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def machines(earlier: Sequence[Machine]) -> list[Machine]:
     """Those of a record that is being continued, and this one, each once."""
     here = machine()
     return [*earlier, *([] if here in earlier else [here])]
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Put a record in the place of the one before, which stays as it was where this program is killed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(file)
 
 
 def caches() -> dict[str, str]:
