@@ -9,8 +9,6 @@ from cdvft_app.catalog.entries import (
     MODELS,
     RECIPES,
     DatasetEntry,
-    Expected,
-    LinearGroup,
     ModelEntry,
     Recipe,
 )
@@ -21,8 +19,6 @@ __all__ = [
     "MODELS",
     "RECIPES",
     "DatasetEntry",
-    "Expected",
-    "LinearGroup",
     "ModelEntry",
     "Plan",
     "Recipe",

@@ -284,17 +284,20 @@ class Launched:
         self._started: set[psutil.Process] = set()
 
     def poll(self, seconds: float) -> bool:
-        with suppress(psutil.Error):
-            self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
+        self._see()
         with suppress(subprocess.TimeoutExpired):
             self._launcher.wait(seconds)
             self.stop()  # a launcher that was killed leaves its processes behind
             return True
         return False
 
-    def stop(self) -> None:
+    def _see(self) -> None:
+        """The processes that there are now, which outlive a launcher that was killed."""
         with suppress(psutil.Error):
             self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
+
+    def stop(self) -> None:
+        self._see()
         self._launcher.kill()
         for one in self._started:
             with suppress(psutil.Error):
