@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from statistics import fmean
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
@@ -21,7 +20,7 @@ from cdvft_app.judging.comparison_sets import ComparisonSet, judged
 from cdvft_app.judging.judge import Contestant, Run, Verdict, band
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.sweep_results import SweepRun, setting_key, setting_values
+from cdvft_app.judging.sweep_results import Spread, SweepRun, setting_key, setting_values
 from cdvft_app.methods import METHODS, ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -188,19 +187,6 @@ _PREFIXES = {
 
 
 @dataclass(frozen=True)
-class Span:
-    """Mean, lowest and highest over the runs of one setting."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Span:
-        return cls(fmean(values), min(values), max(values))
-
-
-@dataclass(frozen=True)
 class Point:
     """All runs of one setting, whatever their seeds. Settings of one `size` differ in hyperparameters."""
 
@@ -208,8 +194,8 @@ class Point:
     label: str
     size: tuple[object, ...]
     outcomes: tuple[Outcome, ...]
-    metric: Span
-    amounts: Mapping[str, Span | None]
+    metric: Spread
+    amounts: Mapping[str, Spread | None]
 
     @cached_property
     def band(self) -> tuple[float, float]:
@@ -282,9 +268,9 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
         label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
         size=(*sizes.values(), first.settings.target_modules),
         outcomes=tuple(outcomes),
-        metric=Span.of([outcome.metric for outcome in outcomes]),
+        metric=Spread.of([outcome.metric for outcome in outcomes]),
         amounts={
-            key: Span.of(known) if (known := [value for value in values if value is not None]) else None
+            key: Spread.of(known) if (known := [value for value in values if value is not None]) else None
             for key, values in amounts.items()
         },
     )

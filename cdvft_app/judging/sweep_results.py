@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from statistics import mean, median
+from statistics import fmean, mean, median
 from typing import Literal
 
 from cdvft_app import catalog
@@ -51,12 +51,16 @@ class SweepRun:
 
 @dataclass(frozen=True)
 class Spread:
-    """A metric over seeds; `runs` is how many runs it was taken from."""
+    """A quantity over runs, or a metric over seeds; `runs` is how many runs it was taken from."""
 
     mean: float
     low: float
     high: float
     runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(fmean(values), min(values), max(values), len(values))
 
 
 @dataclass(frozen=True)

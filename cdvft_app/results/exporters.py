@@ -23,8 +23,12 @@ from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cdvft_app.catalog.dataset_readers import Rows
     from cdvft_app.results.card import Exported
+    from cdvft_app.tasks.base import Task
+    from cdvft_app.tasks.saved import TaskRecord
 
 DEFAULT_RANK = 8
 
@@ -124,6 +128,15 @@ class _Weights(Exporter):
         card(exported, curve=curve, written=written, race=race).save(folder / "README.md")
 
 
+def _loaded(run: FinishedRun, progress: Progress) -> tuple[Task, nn.Module, TaskRecord]:
+    """Its task and model with what was learned, and what its outputs mean."""
+    from cdvft_app.tasks import saved
+
+    task, model = load(run, progress)
+    progress(None, "Writing the files")
+    return task, model, saved.describe(task, run.plan)
+
+
 class AsTrained(_Weights):
     key, option = "adapter", "folder"
     title, help = "Adapter, as it was trained", "as it was trained"
@@ -138,9 +151,7 @@ class AsTrained(_Weights):
             shutil.copytree(run.folder, folder, dirs_exist_ok=True)
             saved.name_base_class(task, folder)  # earlier histories lack it
         else:  # recorded, or of a version that did not keep what a loader needs
-            loaded, model = load(run, progress)
-            task = saved.describe(loaded, run.plan)
-            progress(None, "Writing the files")
+            loaded, model, task = _loaded(run, progress)
             trainable.name_base(model, task.base_model, task.revision)
             trainable.save(model, folder)
             saved.save(loaded, run.plan, folder)
@@ -168,12 +179,9 @@ class Merged(_Weights):
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
         from cdvft_app.results.card import Exported
         from cdvft_app.results.weights import write_merged
-        from cdvft_app.tasks import saved
 
         run = export.run
-        loaded, model = load(run, progress)
-        task = saved.describe(loaded, run.plan)
-        progress(None, "Writing the files")
+        loaded, model, task = _loaded(run, progress)
         write_merged(loaded, model, task, folder)
         about = f"A whole model: what {run.label} learned is merged into its weights."
         return Exported(run, task, "whole", about, is_merged=True)
@@ -191,9 +199,7 @@ class Lora(_Weights):
         from cdvft_app.training import trainable
 
         run = export.run
-        loaded, model = load(run, progress)
-        task = saved.describe(loaded, run.plan)
-        progress(None, "Writing the files")
+        loaded, model, task = _loaded(run, progress)
         trainable.name_base(model, task.base_model, task.revision)
         conversion = write_lora(model, export.rank, folder)
         saved.save(loaded, run.plan, folder)
