@@ -18,12 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machines, write_whole
+from benchmarks.machine import machines, rounded, write_whole
 
 RESULTS = Path(__file__).parent / "results" / "effects.json"
 METHODS = ("cdvft", "lora")
 LOOKING = 60  # seconds that a pair takes beside its training, about
-DIGITS = 4
 
 
 def pair(recipe: str, seed: int) -> list[dict[str, Any]]:
@@ -100,15 +99,6 @@ def shared_by(both: Any, module: str) -> dict[str, Any]:
         "centred": effects.cosine(*(change - change.mean(0) for change in changes)),
         "alone": [effects.alone(*changes), effects.alone(*changes[::-1])],
     }
-
-
-def rounded(value: Any) -> Any:
-    """The same JSON with floats of four significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    return [rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 Machine = dict[str, Any]
+DIGITS = 4  # significant ones of a record's floats
 
 
 def machine() -> Machine:
@@ -41,6 +42,15 @@ def write_whole(file: Path, text: str) -> None:
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(file)
+
+
+def rounded(value: Any) -> Any:
+    """The same JSON with floats of four significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def caches() -> dict[str, str]:
