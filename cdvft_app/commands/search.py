@@ -39,7 +39,7 @@ from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
 from cdvft_app.training.schedule import processes
 
-LOOKED_THROUGH = 50  # groups of trials, for a search that was cut off
+MAX_SEARCHES = 50  # that are looked through for one that was cut off
 
 
 @with_sizes
@@ -121,7 +121,7 @@ def search(
 
 def _begun(store: RunStore, request: SearchRequest) -> str | None:
     """The latest search for the same that nobody is at, if there is one."""
-    for runs in store.groups(LOOKED_THROUGH, sweeps=True):
+    for runs in store.groups(MAX_SEARCHES, sweeps=True):
         found = study.load(store, runs[0].group_id)
         if found and found.request == request and not any(run.state in UNFINISHED for run in runs):
             return found.group_id

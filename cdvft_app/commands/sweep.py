@@ -49,7 +49,7 @@ from cdvft_app.training.queue import run_there
 from cdvft_app.training.run import run_here
 from cdvft_app.training.schedule import processes
 
-LOOKED_THROUGH = 50  # sweeps, for one that was cut off
+MAX_SWEEPS = 50  # that are looked through for one that was cut off
 TABLE_WIDTH = 110
 
 
@@ -105,7 +105,7 @@ def sweep(
 
 def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
     """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
-    for runs in store.groups(LOOKED_THROUGH, sweeps=True):
+    for runs in store.groups(MAX_SWEEPS, sweeps=True):
         busy = any(run.state in UNFINISHED for run in runs)
         if not busy and {run.settings for run in runs} <= set(wanted):
             return runs

@@ -16,7 +16,7 @@ from cdvft_app.events import Done, Event, Note, Started, Step
 from cdvft_app.store import leases
 from cdvft_app.store.records import EVENTS, IN_RESULT, is_row, json_object
 
-LARGEST_CURSOR = 2**63 - 1
+MAX_CURSOR = 2**63 - 1
 ADAPTER = "adapter"  # in the run's folder
 _READ: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in EVENTS.items()}
 
@@ -104,7 +104,7 @@ def after(
     connection: sqlite3.Connection, run_id: str, cursor: int, kinds: Sequence[str] | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
     """At most `limit` rows after `cursor`, without those that are damaged, and the cursor of the last one."""
-    cursor = min(max(cursor, 0), LARGEST_CURSOR)
+    cursor = min(max(cursor, 0), MAX_CURSOR)
     kind_condition = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
     found = connection.execute(
         f"SELECT cursor, kind, step, data FROM rows WHERE run_id = ? AND cursor > ?{kind_condition}"
