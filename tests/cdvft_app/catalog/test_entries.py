@@ -156,7 +156,7 @@ def test_a_known_model_has_names_of_its_own() -> None:
     ],
 )
 def test_a_misspelled_field_of_an_entry_is_refused(kind, change: dict, why: str) -> None:
-    entries = {DatasetEntry: catalog.datasets, Recipe: catalog.recipes}[kind]()
+    entries = {DatasetEntry: catalog.DATASETS, Recipe: catalog.RECIPES}[kind]
     good = dataclasses.asdict(next(iter(entries.values())))
     assert TypeAdapter(kind).validate_python(good) in entries.values()
     with pytest.raises(ValidationError, match=why):
