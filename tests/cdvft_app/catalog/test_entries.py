@@ -139,7 +139,7 @@ def test_datasets_say_what_is_needed(entry) -> None:
 @pytest.mark.parametrize("name", ["datasets", "recipes"])
 def test_no_key_is_given_to_two_entries(name: str) -> None:
     file = ROOT / "cdvft_app" / "catalog" / f"{name}.json"
-    assert len(json.loads(file.read_text())) == len(getattr(catalog, name)())
+    assert len(json.loads(file.read_text())) == len(getattr(catalog, name.upper()))
 
 
 def test_a_known_model_has_names_of_its_own() -> None:
