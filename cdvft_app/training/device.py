@@ -13,6 +13,7 @@ from typing import Any
 
 from cdvft_app.catalog import libraries
 from cdvft_app.costs import memory
+from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
 
 _ON_CPU = "ACCELERATE_USE_CPU"  # accelerate reads it, too
@@ -93,7 +94,7 @@ def cpu_threads(many: int | None = None) -> int:
 
 def free_bytes(kind: str) -> int:
     """Memory that training can still have: the GPU's own, else the machine's."""
-    return _torch().cuda.mem_get_info()[0] if kind == "cuda" else memory.available_bytes()
+    return _torch().cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()
 
 
 def total_bytes(kind: str) -> int:
