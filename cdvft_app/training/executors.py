@@ -337,7 +337,7 @@ class NoNews(Exception):
     """The other machine tells nothing at the moment; the run goes on there."""
 
 
-class Refused(Exception):
+class RemoteRefused(Exception):
     """The other machine tells nothing more of a run, if it says so repeatedly; the text says where the run is
     to be found."""
 
@@ -359,12 +359,12 @@ class RemoteRun(Protocol):
         A file or folder that the caller did not take out of there comes again.
 
         Raises:
-            NoNews, Refused: nothing can be had.
+            NoNews, RemoteRefused: nothing can be had.
         """
         ...
 
     def cancel(self) -> None:
-        """Ask it to end. Raises NoNews, Refused: it could not be told."""
+        """Ask it to end. Raises NoNews, RemoteRefused: it could not be told."""
         ...
 
     def release(self) -> None:
@@ -394,7 +394,7 @@ class RemoteExecution:
             return self._look()
         except (NoNews, StoreError):  # a full disk, too, takes it another time
             return False
-        except Refused as refused:
+        except RemoteRefused as refused:
             self._refusals += 1
             if self._refusals < MAX_REFUSALS:
                 return False
@@ -477,7 +477,7 @@ class RemoteExecution:
             self._cancelled = True
 
     def stop(self) -> None:
-        with suppress(NoNews, Refused):
+        with suppress(NoNews, RemoteRefused):
             self._cancel()
 
     def reason(self) -> str:
