@@ -43,7 +43,7 @@ from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.run import (
     RESUME,
     TRAINER,
-    Outcome,
+    StateAndReason,
     out_of_time,
     patience,
     renewing,
@@ -149,7 +149,7 @@ def supervise(
     executor: Executor,
     limit: float | None = None,
     closing: Callable[[], bool] = lambda: False,
-) -> Outcome:
+) -> StateAndReason:
     """Have a claimed run trained, keep its lease, and wait until whatever trains it is gone.
 
     Args:
@@ -195,7 +195,7 @@ def train_to_end(
 
 
 def settle(
-    store: RunStore, run: RunRecord, outcome: Outcome, closing: Callable[[], bool] = lambda: False
+    store: RunStore, run: RunRecord, outcome: StateAndReason, closing: Callable[[], bool] = lambda: False
 ) -> None:
     """Try until the disk takes a run's end; meanwhile it is shown, so that no dead run looks alive."""
     state, reason = outcome
@@ -224,7 +224,7 @@ class _Watch:
         self._stopping_since: float | None = None  # time.monotonic()
         self._closing_since: float | None = None  # time.monotonic()
 
-    def overdue(self, closing: bool) -> Outcome | None:
+    def overdue(self, closing: bool) -> StateAndReason | None:
         """Why the run has to be ended now, and in what state; None while it may go on."""
         now, state = time.monotonic(), self._store.state(self._id)
         if closing and self._closing_since is None:
