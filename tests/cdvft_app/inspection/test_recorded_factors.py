@@ -52,7 +52,7 @@ def test_what_the_recorded_race_does_to_inputs_is_known_of_all_its_layers(key):
                 assert said and len(said["answers"]) == 3
 
 
-@pytest.mark.parametrize("pair", itertools.combinations(RACE, 2), ids=" and ".join)
+@pytest.mark.parametrize("pair", [*itertools.combinations(RACE, 2)], ids=" and ".join)
 def test_two_recorded_runs_are_the_same_whichever_is_the_first(pair):
     one, other = map(RecordedRun, pair)
     for layer in layers.layers(one):
