@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from benchmarks.machine import rounded
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
 from cdvft_app.inspection import effects, examples, frozen, layers, numbers
@@ -48,18 +49,8 @@ SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no
 SHORT = "dull, but funny"
 """For layers with wide inputs."""
 WIDE = 768
-DIGITS = 4
 WALKED = ("cdvft", "lora")  # whose layers the page goes through stage by stage
 LEFT_OUT = {"blocks": "attention", "digits": "qkv"}  # layers of these runs that are not recorded
-
-
-def rounded(value: object) -> object:
-    """The same JSON with floats of four significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    return [rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def half(array: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ export interface Done {
   error: string | null;
 }
 
-/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
+/** `first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text. */
 export interface Verdict {
   first: string;
   second: string;
