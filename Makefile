@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster versions newest
+.PHONY: install lock run docs static space chromium node redis test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster versions newest
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -63,6 +63,10 @@ node:
 	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm; } \
 	  || { echo "The scripts' checks need Node.js 20 and npm: install 'nodejs' and 'npm' and try again."; exit 1; }
 
+redis:
+	@command -v redis-server >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } \
+	  || { echo "A test of Ray's fault tolerance needs Redis: install the package 'redis-server' and try again."; exit 1; }
+
 $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
@@ -70,7 +74,7 @@ $(SCRIPT_TOOLS): package-lock.json | node
 test: install chromium ## every test but the longer ones of `make cluster`, the real page in Chromium included, by three workers, which wait a third of the time; who is done takes over of the others's
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
 
-cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
+cluster: install redis ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
 
 quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out

@@ -1,12 +1,13 @@
 """What a Ray cluster brings and costs: 24 small runs on one, two and four nodes of this machine.
 
-    python -m benchmarks.cluster [--runs 24] [--seconds 5] [--waiting 1000]
+    python -m benchmarks.cluster [--runs 24] [--seconds 5] [--waiting 1000] [--costs]
 
 Nodes have one processor each, and are on the loopback. A run's work is simulated: it waits, so that nodes do
 not share what one machine has; all that is beside it, such as the runs' own processes, they do share. Writes
 results/cluster.json and cluster.md: runs a minute, seconds of a node that a run takes beside its work, how
-long after an event is told it is in the history, and the memory of the head, the connection and the page
-before and while runs wait. Real machines have not been measured.
+long after an event is emitted it is in the history, the memory of the head, the connection and the page
+before and while runs wait, and the processor time of what a page does with 10,000 runs (--costs: that alone,
+in the record that is there). Real machines have not been measured.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.machine import machine
-from benchmarks.ray_cluster import RayCluster
-from cdvft_app.cluster.executor import RayCluster as ClusterExecutor
+from benchmarks.ray_cluster import LoopbackCluster
+from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Done, Started, Step
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.queue import RunQueue
@@ -34,7 +37,15 @@ from cdvft_app.training.queue import RunQueue
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 NODES = (1, 2, 4)
+STORED, REPEATS = 10_000, 100  # runs of a history; of each thing that is done with it
 STEPS = 20
+COSTS = {
+    "create": "to queue a run",
+    "claim": "to take the next from the queue",
+    "event": "to keep an event",
+    "history": "to read the latest 100 runs",
+    "start": "to open all at the start of the page",
+}
 SECONDS = "CLUSTER_BENCHMARK_SECONDS"
 
 
@@ -65,9 +76,22 @@ class Listening(RunStore):
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.costs:
+        record = json.loads((RESULTS / "cluster.json").read_text())
+    else:
+        record = measured_cluster(arguments)
+    record["costs"] = costs()
+    table = markdown(record)
+    print("\n" + table)
+    if not arguments.quick:
+        (RESULTS / "cluster.json").write_text(json.dumps(record, indent=1) + "\n")
+        (RESULTS / "cluster.md").write_text(table)
+
+
+def measured_cluster(arguments: argparse.Namespace) -> dict[str, Any]:
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex()}
     os.environ["CDVFT_MAX_SWEEP_RUNS"] = str(arguments.runs + arguments.waiting)
-    cluster = RayCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
+    cluster = LoopbackCluster({"PYTHONPATH": str(ROOT), SECONDS: str(arguments.seconds)})
     try:
         rows, have = [], 0
         for nodes in NODES:
@@ -76,7 +100,7 @@ def main() -> None:
             have = nodes
             rows.append(measured(connected(cluster, nodes), nodes, arguments.runs, arguments.seconds))
             print(rows[-1], flush=True)
-        record = {
+        return {
             "machine": machine(),
             "runs": arguments.runs,
             "work_seconds": arguments.seconds,
@@ -85,16 +109,11 @@ def main() -> None:
         }
     finally:
         cluster.close()
-    table = markdown(record)
-    print("\n" + table)
-    if not arguments.quick:
-        (RESULTS / "cluster.json").write_text(json.dumps(record, indent=1) + "\n")
-        (RESULTS / "cluster.md").write_text(table)
 
 
-def connected(cluster: RayCluster, nodes: int) -> ClusterExecutor:
+def connected(cluster: LoopbackCluster, nodes: int) -> RayCluster:
     """An executor that knows so many nodes."""
-    executor = ClusterExecutor(cluster.address, ships_code=False, trainer="benchmarks.cluster:wait")
+    executor = RayCluster(cluster.address, ships_code=False, trainer="benchmarks.cluster:wait")
     while sum(node.has.startswith("1 CPU") for node in executor.nodes()) < nodes:
         time.sleep(0.2)
     return executor
@@ -104,7 +123,7 @@ def _runs(many: int) -> list[RunSettings]:
     return [RunSettings(method="cdvft", seed=seed) for seed in range(many)]
 
 
-def measured(executor: ClusterExecutor, nodes: int, many: int, seconds: float) -> dict[str, Any]:
+def measured(executor: RayCluster, nodes: int, many: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = Listening(folder)
         store.latencies = []
@@ -131,7 +150,7 @@ def measured(executor: ClusterExecutor, nodes: int, many: int, seconds: float) -
     }
 
 
-def memory(cluster: RayCluster, executor: ClusterExecutor, waiting: int) -> dict[str, Any]:
+def memory(cluster: LoopbackCluster, executor: RayCluster, waiting: int) -> dict[str, Any]:
     """MiB before and while so many runs wait, behind as many as train."""
 
     def now() -> dict[str, int]:
@@ -159,22 +178,79 @@ def memory(cluster: RayCluster, executor: ClusterExecutor, waiting: int) -> dict
     return {"runs": waiting, "before_mib": before, "while_they_wait_mib": during}
 
 
+def costs() -> dict[str, Any]:
+    """Processor time of what the page does with many runs, in which others' work has no part."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, process = RunStore(folder), this_process()
+        found = {"create": _cost(lambda: store.create(_runs(STORED), "a", sweep=True)) / STORED}
+        found["claim"] = _cost(lambda: store.leases.next(process), REPEATS)
+        run = store.leases.next(process)
+        assert run is not None
+        store.append(run.id, Started(REPEATS, 1, 1, 1, "simulated", "none", 1, 1, "accuracy"), run.epoch)
+        steps = iter(range(1, REPEATS + 1))
+
+        def step() -> None:
+            store.append(run.id, Step(next(steps), 1.0, 1.0, 1e-3, None, None), run.epoch)
+
+        found["event"] = _cost(step, REPEATS)
+        found["history"] = _cost(store.history, REPEATS)
+        store.close()
+        found["start"] = _cost(lambda: _open(folder))
+        size = sum(file.stat().st_size for file in Path(folder).iterdir() if file.is_file())
+    return {
+        "runs": STORED,
+        "milliseconds": {name: float(f"{1000 * cost:.3g}") for name, cost in found.items()},
+        "megabytes": round(size / 1e6, 1),
+    }
+
+
+def _cost(work: Callable[[], Any], repeats: int = 1) -> float:
+    began = time.process_time()
+    for _ in range(repeats):
+        work()
+    return (time.process_time() - began) / repeats
+
+
+def _open(folder: str) -> None:
+    """As a page that starts."""
+    store = RunStore(folder)
+    store.leases.expire()
+    store.folders.sweep()
+    store.folders.adopt()
+    store.close()
+
+
 def markdown(record: dict[str, Any]) -> str:
+    one_node = record["nodes"][0]["runs_a_minute"]
     lines = [
         f"{record['runs']} runs of {record['work_seconds']:g} s of simulated work each, on nodes of one "
         f"processor on the loopback of {record['machine']['cpu']} with {record['machine']['cores']} cores.",
         "",
-        "| nodes | seconds | runs a minute | beside the work, s a run | event is kept after, median | 95 % |",
-        "|---|---|---|---|---|---|",
+        "| nodes | seconds | runs a minute | of one node's | beside the work, s a run "
+        "| event is kept after, median | 95 % |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in record["nodes"]:
         median, most = (f"{1000 * row[name]:.0f} ms" for name in ("event_seconds_median", "event_seconds_95"))
-        cells = (row["nodes"], row["seconds"], row["runs_a_minute"], row["seconds_beside_the_work"])
+        times = f"{row['runs_a_minute'] / one_node:.2f} times"
+        cells = (row["nodes"], row["seconds"], row["runs_a_minute"], times, row["seconds_beside_the_work"])
         lines.append(f"| {' | '.join(map(str, (*cells, median, most)))} |")
     waiting = record["waiting"]
     before, during = waiting["before_mib"], waiting["while_they_wait_mib"]
     told = ", ".join(f"{name} {before[name]} and {during[name]} MiB" for name in before)
-    return "\n".join([*lines, "", f"Memory before and while {waiting['runs']:,} runs wait: {told}.", ""])
+    costs = record["costs"]
+    milliseconds = ", ".join(f"{what} {costs['milliseconds'][name]:g}" for name, what in COSTS.items())
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Memory before and while {waiting['runs']:,} runs wait: {told}.",
+            "",
+            f"A history of {costs['runs']:,} runs has {costs['megabytes']:g} MB. "
+            f"Milliseconds of one core: {milliseconds}.",
+            "",
+        ]
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -184,6 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--waiting", type=int, default=1000)
+    parser.add_argument("--costs", action="store_true", help="only what many runs cost the page")
     parser.add_argument("--quick", action="store_true", help="write nothing")
     return parser.parse_args()
 

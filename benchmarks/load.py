@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -93,6 +94,7 @@ def hour(count: int, minutes: int = 60) -> None:
             print(megabytes[-1], flush=True)
         polls = len(visitors.seconds["poll"])
         visitors.end()
+        print(*visitors.failures[-10:], sep="\n", flush=True)
     tenth = minutes // 10
     settled, last = (
         {name: statistics.median(minute[name] for minute in part) for name in megabytes[0]}
@@ -102,7 +104,7 @@ def hour(count: int, minutes: int = 60) -> None:
         "machine": machine(),
         "visitors": count,
         "polls": polls,
-        "failures": len(visitors.failures),
+        "failures": dict(Counter(failure.partition(":")[0] for failure in visitors.failures)),
         "median_mb_of_the_second_tenth": settled,
         "median_mb_of_the_last_tenth": last,
         "mb_by_minute": megabytes,

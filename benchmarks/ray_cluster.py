@@ -89,7 +89,7 @@ def _command(process: psutil.Process) -> list[str]:
     return []
 
 
-class RayCluster:
+class LoopbackCluster:
     """A head without processors, where the client server is; nodes are added.
 
     Args:
@@ -141,17 +141,38 @@ class RayCluster:
     def address(self) -> str:
         return f"ray://{HOST}:{self.ports[1]}"
 
-    def add(self, cpus: int, environment: dict[str, str] | None = None, **resources: float) -> Node:
-        asked = {
-            "num_cpus": cpus,
-            "resources": resources,
-            "env_vars": {**self._environment, **(environment or {})},
-        }
+    def add(
+        self, cpus: int, environment: dict[str, str] | None = None, gpus: int = 0, **resources: float
+    ) -> Node:
+        """Start a node; Ray believes what it is told of its GPUs."""
+        self._ask(
+            {
+                "num_cpus": cpus,
+                "num_gpus": gpus,
+                "resources": resources,
+                "env_vars": {**self._environment, **(environment or {})},
+            }
+        )
+        self._nodes.append(Node(self._answer()["pid"]))
+        return self._nodes[-1]
+
+    def kill_head(self) -> None:
+        """The nodes live on, and wait for it."""
+        found = self.head_processes()
+        for one in found:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        _wait_for_end(found)
+
+    def start_head(self) -> None:
+        """After `kill_head`, at the same ports."""
+        self._ask(None)
+        self._answer()
+
+    def _ask(self, asked: dict[str, Any] | None) -> None:
         assert self._starter.stdin
         self._starter.stdin.write(json.dumps(asked) + "\n")
         self._starter.stdin.flush()
-        self._nodes.append(Node(self._answer()["pid"]))
-        return self._nodes[-1]
 
     def _answer(self) -> dict[str, Any]:
         assert self._starter.stdout
@@ -201,6 +222,11 @@ def start(ports: list[int]) -> None:
     print("{}", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
+        if asked is None:
+            cluster.remove_node(cluster.head_node, allow_graceful=False)
+            cluster.add_node(**head)
+            print("{}", flush=True)
+            continue
         node = cluster.add_node(node_ip_address=HOST, object_store_memory=80 * 2**20, **asked)
         (raylet,) = node.all_processes[ray_constants.PROCESS_TYPE_RAYLET]
         print(json.dumps({"pid": raylet.process.pid}), flush=True)

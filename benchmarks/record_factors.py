@@ -9,8 +9,9 @@ KEY=RUN_ID:COUNT[:PART] keeps COUNT snapshots of a run, evenly spaced, first and
 layers that have PART in their names. Runs that were recorded before stay, and stand before new ones. Vectors
 are rounded to float16 (three digits), and every number that is recorded is computed from the rounded ones.
 
-`effects` writes what the runs of the race that ships with the program do to inputs and answers, with the
-spread over seeds that benchmarks/effects.py measured; `seeds` only the latter, anew.
+`effects` writes what the recorded runs do to inputs and answers, with the spread over seeds that
+benchmarks/effects.py measured; `seeds` only the latter, anew. The weights of one race ship with the program;
+the other runs are trained again by their settings, and recorded anew.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ import math
 import os
 import platform
 import sys
+import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,9 @@ from cdvft_app.inspection import effects, examples, frozen, layers, numbers
 from cdvft_app.inspection.sources import EFFECTS, RECORDED, LiveRun, RecordedRun, find, recorded_keys
 from cdvft_app.payloads.factors import SeedEffects, Together, WalkAnswers
 from cdvft_app.results import finished_run
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.trainer import train_plan
 
 SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no joke lands")
 SHORT = "dull, but funny"
@@ -45,6 +50,7 @@ SHORT = "dull, but funny"
 WIDE = 768
 DIGITS = 4
 WALKED = ("cdvft", "lora")  # whose layers the page goes through stage by stage
+LEFT_OUT = {"blocks": "attention", "digits": "qkv"}  # layers of these runs that are not recorded
 
 
 def rounded(value: object) -> object:
@@ -169,25 +175,51 @@ def record_image(model: str, keys: list[str]) -> None:
 
 
 def record_effects(store: RunStore, race: str = "sentiment") -> None:
-    """Write effects.json.gz, of the methods of the race of which factors are recorded, too."""
-    runs = {key: store.get(f"recorded-{race}-{key}") for key in recorded_keys()}
-    keys = [key for key, run in runs.items() if run is not None]
-    opened = {key: _opened(store, race, key) for key in keys}
-    known: dict[str, Any] = {
-        "effects": {key: effects.effects(one, seconds=math.inf) for key, one in opened.items()},
-        "seeds": {key: measured_seeds(race, key) for key in keys},
-        "together": {key: _layers(one) for key, one in opened.items()},
-        "walk": {key: _walks(one, key) for key, one in opened.items() if key in WALKED},
-    }
-    for pair in itertools.product(keys[:1], keys[1:]):
-        known["together"][" ".join(pair)] = _layers(_opened(store, race, *pair))
-    _write_effects(known)
+    """Write effects.json.gz: of each recorded run, and of those that changed the same layers for one task."""
+    with tempfile.TemporaryDirectory() as folder, closing(RunStore(folder)) as own:
+        runs = {}
+        for key in recorded_keys():
+            shipped = store.get(f"recorded-{race}-{key}")
+            runs[key] = finished_run.find(store, shipped.id) if shipped else trained_again(own, key)
+        together = {key: _layers(_opened(key, one)) for key, one in runs.items()}
+        for (key, one), (other_key, other) in itertools.combinations(runs.items(), 2):
+            same_task = one.record.settings.recipe == other.record.settings.recipe
+            if same_task and together[key].keys() == together[other_key].keys():
+                together[f"{key} {other_key}"] = _layers(_opened(key, one, other))
+        _write_effects(
+            {
+                "effects": {
+                    key: effects.effects(_opened(key, one), seconds=math.inf) for key, one in runs.items()
+                },
+                "seeds": {key: measured_seeds(RecordedRun(key)) for key in runs},
+                "together": together,
+                "walk": {
+                    key: _walks(_opened(key, one), key)
+                    for key, one in runs.items()
+                    if RecordedRun(key).settings.method.key in WALKED
+                },
+            }
+        )
 
 
-def record_seeds(race: str = "sentiment") -> None:
+def trained_again(store: RunStore, key: str) -> finished_run.FinishedRun:
+    """A recorded run whose weights do not ship, trained by its settings and recorded anew."""
+    before = RecordedRun(key)
+    (made,) = store.create([before.settings], "benchmark", process="1:1")
+    folder = store.make_folder(made.id)
+    train_plan(
+        catalog.resolve(before.settings), lambda event: store.append(made.id, event), lambda: False, folder
+    )
+    live = find(store, made.id)
+    assert isinstance(live, LiveRun)
+    record(key, live, len(before.steps()), LEFT_OUT.get(key, ""))
+    return finished_run.find(store, made.id)
+
+
+def record_seeds() -> None:
     """Write the spread over seeds anew, and leave the rest of effects.json.gz as it is."""
     known = json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
-    _write_effects(known | {"seeds": {key: measured_seeds(race, key) for key in known["effects"]}})
+    _write_effects(known | {"seeds": {key: measured_seeds(RecordedRun(key)) for key in known["effects"]}})
 
 
 def _write_effects(known: dict[str, Any]) -> None:
@@ -195,8 +227,9 @@ def _write_effects(known: dict[str, Any]) -> None:
     (RECORDED / EFFECTS).write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
-def _opened(store: RunStore, race: str, *keys: str) -> effects.OpenedRuns:
-    return effects.OpenedRuns([finished_run.find(store, f"recorded-{race}-{key}") for key in keys])
+def _opened(key: str, *runs: finished_run.FinishedRun) -> effects.OpenedRuns:
+    recorded = [layer.module for layer in layers.layers(RecordedRun(key))]
+    return effects.OpenedRuns(runs, shown=recorded)
 
 
 def _layers(runs: effects.OpenedRuns) -> dict[str, Together]:
@@ -204,17 +237,31 @@ def _layers(runs: effects.OpenedRuns) -> dict[str, Together]:
 
 
 def _walks(runs: effects.OpenedRuns, key: str) -> dict[str, dict[str, WalkAnswers]]:
+    """By layer, and by the recorded sentence, or the recorded image's number."""
+    run = RecordedRun(key)
     return {
-        module: {text: effects.walk(runs, module, text) for text in examples.texts(RecordedRun(key), module)}
+        module: {text: effects.walk(runs, module, text) for text in examples.texts(run, module)}
+        | (
+            {"0": effects.walk(runs, module, frozen.image(run, 0))}
+            if examples.patches(run, module, 0)
+            else {}
+        )
         for module in runs.measured
     }
 
 
-def measured_seeds(race: str, method: str) -> SeedEffects:
-    """The spread over the seeds of that method that are measured."""
+def measured_seeds(run: RecordedRun) -> SeedEffects:
+    """The spread over the seeds that are measured of runs like it, which are its recipe's own."""
     file = Path(__file__).parent / "results" / "effects.json"
     runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
-    alike = [run["summary"] for run in runs if (run["recipe"], run["method"]) == (race, method)]
+    settings, asked = run.settings, RunSettings(recipe=run.settings.recipe, method=run.settings.method.key)
+    usual = catalog.resolve(asked).settings
+    alike = [
+        one["summary"]
+        for one in runs
+        if (one["recipe"], one["method"]) == (settings.recipe, settings.method.key)
+        and (settings.method, settings.target_modules) == (usual.method, usual.target_modules)
+    ]
     return {"summaries": alike, "next": None, "sentence": effects.over_seeds(alike)}
 
 

@@ -27,6 +27,8 @@ class Hub:
         self.files_of: dict[str, dict[str, bytes]] = defaultdict(dict)  # by repository
         self.jobs: Jobs | None = None
         self.commits: dict[str, str] = {}  # of datasets, by owner/name@revision
+        self.files_at: dict[str, dict[str, bytes]] = {}  # of datasets, by commit
+        self.fetched: list[str] = []  # addresses of files
         self.models: list[dict[str, Any]] = []  # what a search finds
         self.searched: list[str] = []
         self.tokens: set[str | None] = set()
@@ -36,6 +38,10 @@ class Hub:
     def files(self) -> dict[str, bytes]:
         """Of all repositories together."""
         return {name: held for one in self.files_of.values() for name, held in one.items()}
+
+
+def siblings(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    return [{"rfilename": name, "size": len(held)} for name, held in files.items()]
 
 
 @contextmanager
@@ -103,6 +109,8 @@ def hub() -> Iterator[Hub]:
                 return self.answer(stub.models)
             if self.path.startswith("/api/datasets/"):
                 asked = self.path.removeprefix("/api/datasets/").partition("?")[0]
+                if "/tree/" in asked:
+                    return self.tree(stub.files_at.get(asked.partition("/tree/")[2], {}))
                 return self.dataset(*asked.split("/revision/"))
             if self.path.startswith("/api/jobs/") and stub.jobs is not None:
                 found, status = stub.jobs.answer("GET", self.path, b"")
@@ -113,24 +121,33 @@ def hub() -> Iterator[Hub]:
             if "/resolve/" in self.path:
                 return self.file(*self.path.partition("?")[0].strip("/").split("/resolve/"))
             if "/tree/" in self.path:
-                files = stub.files_of[self.repository("/tree/")].items()
-                return self.answer(
-                    [{"type": "file", "path": name, "size": len(held), "oid": COMMIT} for name, held in files]
-                )
-            self.answer({"sha": COMMIT, "siblings": [], "id": "x"})
+                return self.tree(stub.files_of[self.repository("/tree/")])
+            files = stub.files_of.get(self.repository("/revision/"), {})
+            self.answer({"sha": COMMIT, "siblings": siblings(files), "id": "x"})
 
         do_HEAD = do_GET
 
         def repository(self, before: str) -> str:
             return self.path.partition("?")[0].removeprefix("/api/models/").partition(before)[0]
 
+        def tree(self, files: Mapping[str, bytes]) -> None:
+            self.answer(
+                [
+                    {"type": "file", "path": name, "size": len(held), "oid": COMMIT}
+                    for name, held in files.items()
+                ]
+            )
+
         def file(self, repository: str, rest: str) -> None:
-            held = stub.files_of[repository].get(rest.partition("/")[2])
+            commit, _, name = rest.partition("/")
+            held = stub.files_at.get(commit, stub.files_of[repository]).get(name)
+            if self.command == "GET":
+                stub.fetched.append(self.path)
             if held is None:
                 return self.answer({"error": "none"}, 404, {"X-Error-Code": "EntryNotFound"})
             self.send_response(200)
             self.send_header("ETag", f'"{hashlib.sha256(held).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Repo-Commit", commit if commit in stub.files_at else COMMIT)
             self.send_header("Content-Length", str(len(held)))
             self.end_headers()
             self.wfile.write(held if self.command == "GET" else b"")
@@ -146,7 +163,8 @@ def hub() -> Iterator[Hub]:
         def dataset(self, name: str, revision: str = "main") -> None:
             commit = stub.commits.get(f"{name}@{revision}")
             if commit:
-                return self.answer({"id": name, "sha": commit, "siblings": []})
+                files = stub.files_at.get(commit, {})
+                return self.answer({"id": name, "sha": commit, "siblings": siblings(files)})
             known = any(one.startswith(f"{name}@") for one in stub.commits)
             code = "RevisionNotFound" if known else "RepoNotFound"
             self.answer({"error": code}, 404, {"X-Error-Code": code})

@@ -81,7 +81,7 @@ APP = {
         "payloads",
         "cdvft",
     },
-    "lessons": {"settings", "training", "events", "payloads", "approximate", "cdvft"},
+    "lessons": {"data.csv_file", "payloads", "approximate", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store", "data"},
     "cluster": {"catalog", "settings", "store", "events", "public", "training", "hub_jobs.job"} | {"cdvft"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},

@@ -21,6 +21,7 @@ ALONE = {
     r"document\.dispatchEvent\(": "shared/events.js",  # what parts tell each other
     r"\"visibilitychange\"": "shared/polling.js",  # asking the server again and again
     r"attributeFilter: \[\"class\"\]": "shared/theme.js",  # light and dark
+    r"new IntersectionObserver\(": "shared/shown.js",
     r"\"thead\"": "shared/table.js",
     r"\"progressbar\"": "shared/dom.js",
 }

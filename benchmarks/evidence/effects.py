@@ -27,7 +27,7 @@ def same_learned() -> EvidenceFigure | None:
     return {
         "key": "effects",
         "doubt": "Do CDVFT and LoRA learn the same?",
-        "answer": verdict(record["runs"], recipes[0]),
+        "answer": verdict(record["runs"], recipes),
         "figure": drawn(record["runs"], recipes),
         "label": "Cosine of CDVFT's and LoRA's updates, and of their effects on real inputs, by layer",
         "methods": [],
@@ -105,13 +105,21 @@ def held(runs: list[dict[str, Any]], recipe: str) -> list[str]:
     ]
 
 
-def verdict(runs: list[dict[str, Any]], recipe: str) -> str:
-    found = numbers(runs, recipe)
-    alike = min(found["effects"]) >= ALIKE
-    return (
-        f"Other updates (cosine at most {found['updates']:.2f}), "
-        f"{'partly the same effect' if alike else 'and no effect in common'} ({spread(found['effects'])})."
-    )
+def verdict(runs: list[dict[str, Any]], recipes: list[str]) -> str:
+    """Whether updates and effects are alike, over recipes and seeds."""
+    found = {recipe: numbers(runs, recipe) for recipe in recipes}
+    updates = max(one["updates"] for one in found.values())
+    spreads = {
+        recipe: f"{recipe} ({spread(one['effects'])}, without the common shift {spread(one['centred'])})"
+        for recipe, one in found.items()
+    }
+    alike = [spreads[recipe] for recipe, one in found.items() if min(one["effects"]) >= ALIKE]
+    other = [spreads[recipe] for recipe in recipes if spreads[recipe] not in alike]
+    parts = [
+        *([f"partly the same effect in some layer on {' and '.join(alike)}"] if alike else []),
+        *([f"no effect in common on {' and '.join(other)}"] if other else []),
+    ]
+    return f"Other updates (cosine at most {updates:.2f}), and {', but '.join(parts)}."
 
 
 def told(runs: list[dict[str, Any]], recipe: str) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cdvft_app.catalog.columns import connect, quoted
 from cdvft_app.catalog.conversations import is_conversation, messages_of
 
 if TYPE_CHECKING:
@@ -401,6 +400,8 @@ def _in_messages(text: str, map_text: MapText) -> str:
 
 def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
     """A hash of each row's inputs, spaces around them aside."""
+    from cdvft_app.catalog.columns import connect, quoted  # not in a run's export, which mends texts alone
+
     names = [quoted(name) for name in columns.inputs]
     image = columns.kind == "image"
     inputs = [f"r.{name}.bytes" if image else f"coalesce(trim(r.{name}), '')" for name in names]

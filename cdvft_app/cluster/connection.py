@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.cluster.travel import COMES_BACK, PACKED, PIECE, Order, cause, pack, unpack
+from cdvft_app.cluster.transfer import COMES_BACK, PACKED, PIECE, Order, Update, cause, pack, unpack
 from cdvft_app.training.children import Connection as Pipe
 from cdvft_app.training.children import Conversation
 from cdvft_app.training.executors import NoNews
@@ -34,12 +34,15 @@ ANSWER_SECONDS = 15.0  # of the child, which never waits for the cluster
 AGAIN_SECONDS = 2.0  # between two starts of the child
 LOOK_SECONDS = 2.0  # between two looks at the nodes
 HEAD_SECONDS = 10.0  # for a word of the head, and to give it up
-TELL_SECONDS = 2.0  # that a node waits for something new
+UPDATE_SECONDS = 2.0  # that a node waits for something new
 SILENT_SECONDS = 60.0  # of a node's actor, which is then taken to hang
 PIECES = 16  # under way at a time
 MAX_FAILURES = 300  # in a row, one a second, before a run is given up there
 MAX_WAITING = 2_000  # rows that the page has not taken
 PACKAGES = ("torch", "transformers", "peft")
+NO_CONNECTION = (  # of which Ray's client says the same, whatever it is
+    "check that its port is open to this machine, and that RAY_AUTH_TOKEN or ~/.ray/auth_token has its token"
+)
 NO_RAY = "CDVFT_CLUSTER needs Ray, which is not installed here: pip install 'cdvft-studio[app,cluster]'."
 
 
@@ -64,27 +67,12 @@ class Pull:
     stop: bool = False
 
 
-@dataclass
-class News:
-    """What a run told since it was asked for, as `node.Told`; `lost`: why nothing more is to be expected."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    last: int = 0
-    files: list[str] = field(default_factory=list)
-    checkpoint: str = ""
-    node: str = ""
-    state: str | None = None
-    reason: str = ""
-    lost: str | None = None
-
-
 @dataclass(frozen=True)
 class ClusterNode:
     """A node of the cluster: its resources, and in a sentence why no run may train there, if none may."""
 
     id: str
     name: str
-    address: str
     resources: Mapping[str, float]
     problem: str | None
 
@@ -112,14 +100,20 @@ class Connection:
         self.refused = ""
         """Why the cluster did not take this program at the last try, in a sentence."""
 
-    def pull(self, pull: Pull) -> News:
-        """What the run has told since; its files are there when it is told. Raises NoNews."""
-        found: News = self._ask("pull", pull)
+    def pull(self, pull: Pull) -> Update:
+        """What the run has reported since, and its files are there. Raises NoNews."""
+        found: Update = self._ask("pull", pull)
         return found
 
-    def release(self, order: Order) -> None:
-        """End the attempt, and remove what its node has of it. Raises NoNews."""
+    def release(self, order: Order, seconds: float = 0.0) -> None:
+        """End the attempt, and remove what its node has of it: its place there is free again.
+
+        Waits up to so many seconds for that. Raises NoNews.
+        """
         self._ask("release", order.name)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._ask("releases", order.name):
+            time.sleep(0.02)
 
     def nodes(self) -> list[ClusterNode]:
         """Those that are alive, as they were a few seconds ago. Raises NoNews."""
@@ -187,6 +181,9 @@ def serve(pipe: Pipe, address: str, ships_code: bool, variables: Mapping[str, st
     os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", str(int(HEAD_SECONDS)))
     try:
         _connect(address, ships_code)
+    except ConnectionError:
+        pipe.send(NO_CONNECTION)
+        return
     except Exception as error:  # whatever Ray raises, of which the first line says what is wrong
         pipe.send(str(error).strip().partition("\n")[0][:300] or type(error).__name__)
         return
@@ -212,7 +209,7 @@ class _Server:
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._followed: dict[str, _Followed] = {}
-        self._ending: set[asyncio.Task[None]] = set()  # which the loop alone would forget
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self.nodes: dict[str, ClusterNode] = {}
         self.looked = asyncio.Event()
 
@@ -220,6 +217,7 @@ class _Server:
         answers: dict[str, Callable[..., Any]] = {
             "pull": self._pull,
             "release": self._release,
+            "releases": self._ending.__contains__,
             "nodes": self._list,
         }
         looking = asyncio.create_task(self._look())
@@ -253,7 +251,7 @@ class _Server:
 
         there = NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
         remote: Any = ray.remote  # whose types know no strategy but two
-        asking = remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_asker())
+        asking = remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_installed_versions())
         name = found.get("NodeManagerHostname") or found["NodeManagerAddress"]
         problem = None
         if any(found["Resources"].get(kind) for kind in ("CPU", "GPU")):
@@ -262,14 +260,14 @@ class _Server:
                 problem = mismatch(name, installed)
             except Exception as error:  # whatever keeps a function from running there
                 problem = f"Node {name} cannot train: {cause(error)}"
-        return ClusterNode(found["NodeID"], name, found["NodeManagerAddress"], found["Resources"], problem)
+        return ClusterNode(found["NodeID"], name, found["Resources"], problem)
 
     def _list(self) -> list[ClusterNode]:
         return list(self.nodes.values())
 
-    def _pull(self, pull: Pull) -> News:
+    def _pull(self, pull: Pull) -> Update:
         followed = self._followed.get(pull.order.name)
-        if followed is None or followed.last != pull.after:  # the page has not kept what it was told
+        if followed is None or followed.taken != pull.after:  # the page has not kept what it got
             if followed is not None:
                 followed.task.cancel()
             followed = self._followed[pull.order.name] = _Followed(self, pull)
@@ -281,9 +279,8 @@ class _Server:
         followed = self._followed.pop(name, None)
         if followed is not None:
             followed.task.cancel()
-            ending = asyncio.create_task(_end(followed.actor))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+        self._ending[name] = asyncio.create_task(_end(name, followed and followed.actor))
+        self._ending[name].add_done_callback(lambda _: self._ending.pop(name, None))
 
 
 class _Unfit(Exception):
@@ -291,13 +288,12 @@ class _Unfit(Exception):
 
 
 class _Followed:
-    """A run that is followed: a task hears what its actor tells, and keeps it until the page takes it."""
+    """A run that is followed: a task asks its actor, and keeps what it reports until the page takes it."""
 
     def __init__(self, server: _Server, pull: Pull) -> None:
         self._server, self._order, self._into, self._create = server, pull.order, pull.into, pull.create
-        self._heard, self._checkpoint = pull.after, pull.checkpoint
-        self.last = pull.after  # that the page was told
-        self._news, self._handed = News(last=pull.after), list[str]()
+        self._update, self._taken_files = Update(last=pull.after, checkpoint=pull.checkpoint), list[str]()
+        self.taken = pull.after  # number of the last row that the page has
         self.actor: Any = None
         self._waits = self._has_begun = self._is_stopping = False
         self.task = asyncio.create_task(self._follow())
@@ -307,38 +303,38 @@ class _Followed:
             self._waits = False
             self.task.cancel()
             _kill(self.actor)
-            self._news.state, self._news.reason = "stopped", NOT_BEGUN
+            self._update.state, self._update.reason = "stopped", NOT_BEGUN
         elif not self._is_stopping and self._has_begun:
             self._is_stopping = True
             self.actor.stop.remote()
 
-    def take(self) -> News:
-        """All that is new; files that the page has left where they were put are told again."""
-        news, self._news = self._news, replace(self._news, rows=[], files=[])
-        left = [name for name in self._handed if (self._into / name).exists()]
-        news.files = list(dict.fromkeys([*left, *news.files]))
-        self._handed, self.last = news.files, news.last
-        return news
+    def take(self) -> Update:
+        """All that is new; files that the page has left where they were put are named again."""
+        update, self._update = self._update, replace(self._update, rows=[], files=[])
+        left = [name for name in self._taken_files if (self._into / name).exists()]
+        update.files = list(dict.fromkeys([*left, *update.files]))
+        self._taken_files, self.taken = update.files, update.last
+        return update
 
     async def _follow(self) -> None:
         from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
         failures = 0
-        while self._news.state is None and self._news.lost is None:
-            where = f"Node {self._news.node}" if self._news.node else "The node"
+        while self._update.state is None and self._update.lost is None:
+            where = f"Node {self._update.node}" if self._update.node else "The node"
             try:
                 if not self._has_begun:
                     await self._begin()
                     self._has_begun = True
-                await self._hear()
+                await self._receive()
                 failures = 0
             except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
-                self._news.lost = f"{where} said nothing for {SILENT_SECONDS:.0f} seconds."
+                self._update.lost = f"{where} said nothing for {SILENT_SECONDS:.0f} seconds."
                 _kill(self.actor)
             except LookupError:
-                self._news.lost = "The cluster does not know this run any more."
+                self._update.lost = "The cluster does not know this run any more."
             except _Unfit as why:
-                self._news.state, self._news.reason = "failed", str(why)
+                self._update.state, self._update.reason = "failed", str(why)
             except ConnectionError:
                 os._exit(1)  # the page starts another child
             except Exception as error:
@@ -346,9 +342,9 @@ class _Followed:
                 is_raised_there = isinstance(error, RayTaskError)
                 if isinstance(error, RayActorError) and not isinstance(error, ActorUnavailableError):
                     told = cause(error)
-                    self._news.lost = f"{where} was lost" + ("." if "node" in told else f": {told}")
+                    self._update.lost = f"{where} was lost" + ("." if "node" in told else f": {told}")
                 elif is_raised_there or failures > MAX_FAILURES:
-                    self._news.lost = f"{where} could not go on: {cause(error)}"
+                    self._update.lost = f"{where} could not go on: {cause(error)}"
                     _kill(self.actor)
                 else:  # a moment's lack of the network, of Ray's memory, of room on the page's disk
                     await asyncio.sleep(1)
@@ -365,7 +361,7 @@ class _Followed:
             self.actor, self._waits = await self._created(), True
         (status,) = await _within(None, self.actor.status.remote())  # it may wait for its place
         self._waits = False
-        self._news.node = status["node"]
+        self._update.node = status["node"]
         if not status["begun"]:
             for name, source in order.files.items():
                 if (
@@ -410,20 +406,22 @@ class _Followed:
             .remote(replace(order, files={}), refused)
         )
 
-    async def _hear(self) -> None:
-        while len(self._news.rows) > MAX_WAITING:
+    async def _receive(self) -> None:
+        while len(self._update.rows) > MAX_WAITING:
             await asyncio.sleep(0.1)
-        asking = self.actor.tell.remote(self._heard, self._checkpoint, TELL_SECONDS)
-        (told,) = await _within(SILENT_SECONDS, asking)
+        asking = self.actor.update.remote(self._update.last, self._update.checkpoint, UPDATE_SECONDS)
+        (new,) = await _within(SILENT_SECONDS, asking)
         files = []
-        for name in told["files"]:  # each is there before what names it is told
+        for name in new.files:  # each is there before the row that names it
             if COMES_BACK.fullmatch(name) and await self._download(name):
                 files.append(name)
-        news, self._heard = self._news, told["last"]
-        news.checkpoint = self._checkpoint = told["checkpoint"] or self._checkpoint
-        news.rows += told["rows"]
-        news.files += files
-        news.last, news.state, news.reason = told["last"], told["state"], told["reason"]
+        before = self._update  # the page may have taken it meanwhile
+        self._update = replace(
+            new,
+            rows=before.rows + new.rows,
+            files=before.files + files,
+            checkpoint=new.checkpoint or before.checkpoint,
+        )
 
     async def _upload(self, name: str, source: Path | str) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -477,11 +475,13 @@ async def _within(seconds: float | None, *asked: Any) -> list[Any]:
     return await asyncio.wait_for(answers, seconds)
 
 
-async def _end(actor: Any) -> None:
-    if actor is not None:
-        with suppress(Exception):  # it is gone already
-            await _within(HEAD_SECONDS, actor.remove.remote())
-        _kill(actor)
+async def _end(name: str, actor: Any) -> None:
+    import ray
+
+    with suppress(Exception):  # it is gone already
+        actor = actor or ray.get_actor(name, namespace=NAMESPACE)
+        await _within(HEAD_SECONDS, actor.remove.remote())
+    _kill(actor)
 
 
 def _kill(actor: Any) -> None:
@@ -492,10 +492,10 @@ def _kill(actor: Any) -> None:
             ray.kill(actor)
 
 
-def _asker() -> Any:
-    """A function that travels by its code, as the node may not have this package."""
+def _installed_versions() -> Any:
+    """A function that Ray sends by its code, as the node may not have this package."""
 
-    def installed(packages: tuple[str, ...]) -> dict[str, str]:
+    def versions(packages: tuple[str, ...]) -> dict[str, str]:
         import platform
         from importlib.metadata import PackageNotFoundError, version
 
@@ -513,7 +513,7 @@ def _asker() -> Any:
                 found[name] = ""
         return found
 
-    return installed
+    return versions
 
 
 def mismatch(node: str, there: Mapping[str, str]) -> str | None:
@@ -521,18 +521,18 @@ def mismatch(node: str, there: Mapping[str, str]) -> str | None:
 
     Builds of torch for other devices are the same version.
     """
-    here: dict[str, str] = _asker()(PACKAGES)
+    here: dict[str, str] = _installed_versions()(PACKAGES)
     differing = [
         f"{name} {there.get(name) or 'not at all'} in place of {wanted}"
         for name, wanted in here.items()
-        if _release(there.get(name, "")) != _release(wanted)
+        if _without_build(there.get(name, "")) != _without_build(wanted)
     ]
     if not differing:
         return None
     return f"Node {node} cannot train: it has {', '.join(differing)}. Install the same versions there."
 
 
-def _release(version: str) -> str:
+def _without_build(version: str) -> str:
     return version.partition("+")[0]
 
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.cluster.connection import ClusterNode, Connection, Pull, fits, require_ray
-from cdvft_app.cluster.travel import Order, needed, newest_step
+from cdvft_app.cluster.connection import HEAD_SECONDS, ClusterNode, Connection, Pull, fits, require_ray
+from cdvft_app.cluster.transfer import Order, needed, newest_step
 from cdvft_app.events import Done, Event, Note, Placed
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
@@ -165,28 +165,28 @@ class ClusterRun:
         stop = self._is_asked_to_stop
         asked = Pull(self._order, after, self._checkpoint, into, create=self._create, stop=stop)
         try:
-            news = self._cluster.connection.pull(asked)
+            update = self._cluster.connection.pull(asked)
         except NoNews:
             why = self._cluster.connection.refused.rstrip(".")
             return Pulled((), after, UNREACHED.format(f": {why}" if why else ""))
-        if news.lost is not None:
-            return self._again(news.lost, into.parent)
-        if news.state == "interrupted":
-            return self._again(f"Node {news.node} gave the run up: {news.reason}", into.parent)
+        if update.lost is not None:
+            return self._again(update.lost, into.parent)
+        if update.state == "interrupted":
+            return self._again(f"Node {update.node} gave the run up: {update.reason}", into.parent)
         events: list[Event] = []
-        if news.node and not self._node:
-            self._node, self._create, self._is_doubtful = news.node, False, False
+        if update.node and not self._node:
+            self._node, self._create, self._is_doubtful = update.node, False, False
             self._charged = time.monotonic()
-            events.append(Placed(self._order.attempt, news.node))
-        for row in news.rows:
+            events.append(Placed(self._order.attempt, update.node))
+        for row in update.rows:
             with suppress(KeyError, TypeError, ValueError):  # it is none of those that are known here
                 events.append(rows.event(row["kind"], row, into.parent))
         self._is_done |= any(isinstance(event, Done) for event in events)
-        self._checkpoint = news.checkpoint or self._checkpoint
-        ended = ENDS[news.state] if news.state else None
+        self._checkpoint = update.checkpoint or self._checkpoint
+        ended = ENDS[update.state] if update.state else None
         if ended == "completed" and not self._is_done:
             ended = "cancelled"  # before its first step
-        return Pulled(events, news.last, WAITS, news.files, ended, news.reason)
+        return Pulled(events, update.last, WAITS, update.files, ended, update.reason)
 
     def _again(self, why: str, folder: Path) -> Pulled:
         """Begin the next attempt from the newest checkpoint that is here, unless there were too many."""
@@ -229,4 +229,4 @@ class ClusterRun:
     def release(self) -> None:
         self._charge()
         with suppress(NoNews):  # the actor ends by itself, later
-            self._cluster.connection.release(self._order)
+            self._cluster.connection.release(self._order, HEAD_SECONDS)

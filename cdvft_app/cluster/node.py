@@ -2,7 +2,7 @@
 
 The run comes as the files that it needs into a store of its own, in a folder of the node. There it trains as
 on any machine, and that store's rows are the spool from which its follower takes events, by their numbers.
-Everything travels in pieces that Ray sends without its object store, so that a full one hinders nothing.
+Everything is sent in pieces that Ray keeps out of its object store, so that a full one hinders nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import TypedDict
-
 from cdvft_app.cluster.shared_run import SharedRuns
-from cdvft_app.cluster.travel import (
+from cdvft_app.cluster.transfer import (
     MAX_CHECKPOINT,
     PACKED,
     PIECE,
     STORED,
     Order,
+    Update,
     fetch_stored,
     inside,
     own_folder,
@@ -51,27 +50,11 @@ LOOK_SECONDS = 0.05  # between two looks for something new
 KEPT_SECONDS = 24 * 3600.0  # so long a run that ended waits for somebody to take what it learned
 AT_THE_END = (ADAPTER, predictions.FILE, predictions.ANSWERS_FILE, ERROR_FILE)
 NOT_TAKEN = (
-    "A checkpoint of this run has {size:.0f} MB, too much to travel each time. If its node is lost, the run "
+    "A checkpoint of this run has {size:.0f} MB, too much to send each time. If its node is lost, the run "
     "begins again; set CDVFT_STORAGE to a place that all nodes reach."
 )
 STORED_THERE = "Checkpoints of this run, of {size:.0f} MB, are kept in CDVFT_STORAGE."
 NOT_STORED = "A checkpoint could not be put into CDVFT_STORAGE ({}). If the node is lost, it is lost with it."
-
-
-class Told(TypedDict):
-    """What a run tells beyond a number.
-
-    `rows` are of the spool, `last` is the number of the latest. `files` can be read now: what the rows name,
-    the newest checkpoint, and after the end what was learned. `checkpoint` is that checkpoint's name, whether
-    it travels or not. `state` is None until the run has ended.
-    """
-
-    rows: list[dict[str, Any]]
-    last: int
-    files: list[str]
-    checkpoint: str
-    state: str | None
-    reason: str
 
 
 class NodeRun:
@@ -95,7 +78,7 @@ class NodeRun:
         self._store: RunStore | None = None
         self._epoch = 0
         self._checkpoint, self._packs = "", list[Path]()  # the newest, and those that can be read
-        self._stored = ""  # where the one is that does not travel
+        self._stored = ""  # where the one is that is not transferred
         self._said: set[str] = set()
         self._has_ended = False
         self._asked = time.monotonic()
@@ -197,8 +180,8 @@ class NodeRun:
             with suppress(StoreError):  # it has ended
                 self._store.ask_to_stop(self._id)
 
-    def tell(self, after: int, checkpoint: str, wait: float) -> Told:
-        """What is new after the row of number `after`, and beside the checkpoint that whoever asks has.
+    def update(self, after: int, checkpoint: str, wait: float) -> Update:
+        """What is new after the row of number `after`, and beside the checkpoint that the follower has.
 
         Waits up to so many seconds for something.
         """
@@ -217,14 +200,8 @@ class NodeRun:
             if rows or files or ended or time.monotonic() > end:
                 run = store.get(self._id)
                 assert run is not None
-                return {
-                    "rows": rows,
-                    "last": last,
-                    "files": files,
-                    "checkpoint": newest,
-                    "state": run.state if ended and run.state in FINAL else None,
-                    "reason": run.reason or "",
-                }
+                state = run.state if ended and run.state in FINAL else None
+                return Update(rows, last, files, newest, platform.node(), state, run.reason or "")
             time.sleep(LOOK_SECONDS)
 
     def _of_checkpoint(self, newest: str) -> list[str]:

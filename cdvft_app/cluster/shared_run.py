@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.cluster.travel import Order, cause, own_folder, pack, unpack
+from cdvft_app.cluster.transfer import Order, cause, own_folder, pack, unpack
 from cdvft_app.events import Done, Event, Halt, Preparing, TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process

@@ -85,7 +85,7 @@ def apply(
             file, made, folder, answers, inputs=columns.inputs, added=applying.added_columns(run, columns),
             limits=LIMITS, escaped=escape_formulas, progress=print_progress,
         )  # fmt: skip
-        score = applying.score_of(run, models.task.labels, answers)
+        score = applying.score_of(run, models.task.labels, answers, kept.sha256)
     answers.remove()
     faults = row_errors_of(kept)
     if as_json:

@@ -185,9 +185,7 @@ def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> Non
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
     def claim(store: RunStore) -> RunRecord:
-        run = store.get(run_id)
-        if run is None:
-            raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
+        run = _known(store, run_id)
         run.require_resumable()
         admit_again(run, catalog.resolve(run.settings), store, environment().max_run_seconds)
         store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
@@ -196,24 +194,29 @@ def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> Non
     _run(claim, as_json, cluster)
 
 
-def more_rows(run_id: RunId, as_json: Json = False) -> None:
-    """Say whether more rows would help: train a run twice more, on a third and on two thirds of its rows."""
-    store = RunStore.default()
+def _known(store: RunStore, run_id: str) -> RunRecord:
     run = store.get(run_id)
     if run is None:
         raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
+    return run
+
+
+def more_rows(run_id: RunId, as_json: Json = False) -> None:
+    """Say whether more rows would help: train a run twice more, on a third and on two thirds of its rows."""
+    store = RunStore.default()
+    run = _known(store, run_id)
     _, fewer = whole_and_fewer(store.group(run.group_id))
     for settings in on_fewer_rows(run):
         if is_there(settings, fewer):
             continue
         chosen = catalog.resolve(settings).settings
 
-        def take(store: RunStore, chosen: RunSettings = chosen) -> RunRecord:
+        def claim(store: RunStore, chosen: RunSettings = chosen) -> RunRecord:
             return store.add_to_group(run_id, chosen, this_process())
 
         try:
             with ProgressBar() as bar:
-                trained = run_here(store, take, bar.listen)
+                trained = run_here(store, claim, bar.listen)
         except KeyboardInterrupt:
             raise typer.Exit(STOPPED) from None
         typer.echo(f"{chosen.train_examples:,} rows: {trained.state}", err=True)

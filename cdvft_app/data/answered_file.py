@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
-from cdvft_app.data.csv_file import SEPARATORS
+from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size, sha256_of
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file
@@ -384,7 +384,7 @@ class _Delimited(_Writer):
     def write(self, rows: Texts, originals: Any, answers: Sequence[Answer]) -> None:
         for row, answer in zip(rows, answers, strict=True):
             cells = [_as_text(one) for one in (*row, *self.cells(answer))]
-            self._writer.writerow(map(_escaped, cells) if self.escaped else cells)
+            self._writer.writerow(map(escaped_formula, cells) if self.escaped else cells)
 
     def close(self) -> None:
         self._file.close()
@@ -398,16 +398,6 @@ def _as_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "true", False: "false"}[value]
     return str(value)
-
-
-def _escaped(text: str) -> str:
-    """With an apostrophe before a sign that begins a formula, unless it is of a number."""
-    if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return text
-    with suppress(ValueError):
-        float(text)
-        return text
-    return f"'{text}"
 
 
 class _Lines(_Writer):

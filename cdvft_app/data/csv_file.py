@@ -262,6 +262,19 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
     return source
 
 
+def escaped_formula(cell: str) -> str:
+    """A cell that is written into a CSV, with an apostrophe before what a spreadsheet would calculate.
+
+    A number stays as it is, its sign included: a spreadsheet reads it as the same number.
+    """
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    with suppress(ValueError):
+        float(cell)
+        return cell
+    return f"'{cell}"
+
+
 def _is_blank(line: Line) -> bool:
     return not line[1].strip()
 

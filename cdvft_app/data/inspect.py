@@ -305,7 +305,8 @@ def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], st
     """What makes a row useless, as SQL on the table r: a condition and its values, what is wrong, what to do,
     the column."""
     values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
-    empty = {}, "it is empty", "give it a value, or drop the row"
+    none: dict[str, Any] = {}
+    empty = none, "it is empty", "give it a value, or drop the row"
     if data.kind == "generation":  # a part of a prompt may be empty
         yield " AND ".join(f"{values[name]} = ''" for name in data.inputs), *empty, data.inputs[0]
     elif data.kind == "text":
@@ -319,7 +320,7 @@ def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], st
         yield unknown, known, "no row to train on has this label", "check how it is written", data.label
     elif data.kind != "generation":
         finite = f"coalesce(isfinite(try_cast({label} AS DOUBLE)), false)"  # nan and inf are none to learn
-        yield f"{label} <> '' AND NOT {finite}", {}, "it is no number", "write one", data.label
+        yield f"{label} <> '' AND NOT {finite}", none, "it is no number", "write one", data.label
 
 
 def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int, int], ...]:

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
@@ -59,7 +59,9 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
     (_, head, _), others = looked_at[place], looked_at[place + 1 :]
     usual = sorted(len(values) for _, values, _ in others)[len(others) // 2] if others else 0
     head = [*head, *[None] * (usual - len(head))]
-    first = list(accumulate((value or "" for value in head), lambda before, value: value or before))
+    first: list[str] = []
+    for value in head:
+        first.append(value or (first[-1] if first else ""))
     has_head = bool(others) and not any(_is_number(value) for value in first)
     names, named = column_names(first, [values for _, values, _ in others], has_head, limits)
 

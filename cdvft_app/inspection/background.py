@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.inspection import layers, sources
-from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
 from cdvft_app.inspection.turns import Turn
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
@@ -76,10 +76,12 @@ def _overview(source: Source, first: int) -> Any:
     return numbers.overview(source, first)
 
 
-def _last_norms(source: Source) -> Any:
-    from cdvft_app.inspection import numbers
+def _most_changed(source: Source) -> str:
+    from cdvft_app.inspection import effects, examples, numbers
 
-    return numbers.last_norms(source)
+    if isinstance(source, LiveRun) and (known := effects.kept(source)):
+        return sources.largest_effect(known)
+    return layers.most_changed(numbers.last_norms(source), examples.weight_norms(source))
 
 
 def _weights(source: Source) -> Any:
@@ -142,7 +144,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "dense": _dense,
     "singular": _singular,
     "overview": _overview,
-    "last_norms": _last_norms,
+    "most_changed": _most_changed,
     "weights": _weights,
     "images": _images,
     "patches": _patches,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property, lru_cache, partial
 from math import comb
@@ -139,6 +139,9 @@ def _share(part: Tensor, whole: Tensor) -> float:
 class OpenedRuns:
     """Runs of one race on one model, with the rows that they were evaluated on; what was computed is kept.
 
+    Args:
+        shown: of the changed modules those that are measured; None: all.
+
     Attributes:
         modules: the parameter of each changed module, by the module's name without wrappers'.
         x: (T, d_in) what a module of the pretrained model receives, by module; `tokens` names the T.
@@ -148,8 +151,8 @@ class OpenedRuns:
             something of theirs cannot be read any more.
     """
 
-    def __init__(self, runs: Sequence[FinishedRun]) -> None:
-        self.runs = tuple(runs)
+    def __init__(self, runs: Sequence[FinishedRun], shown: Collection[str] | None = None) -> None:
+        self.runs, self._shown = tuple(runs), shown
         self.models: SideBySide = load_side_by_side(runs)
         task = self.models.task
         task.model.eval()
@@ -320,7 +323,9 @@ class OpenedRuns:
         """The modules of the first run whose inputs are tokens, in the model's order."""
         own = self.models.changes[self.runs[0].record.id]
         return [
-            name for name in block_positions(self.modules) if self.modules[name] in own and name in self.x
+            name
+            for name in block_positions(self.modules)
+            if self.modules[name] in own and name in self.x and (self._shown is None or name in self._shown)
         ]
 
     def summary(self) -> EffectSummary:

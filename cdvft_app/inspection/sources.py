@@ -3,8 +3,7 @@
 A recorded run is two files that benchmarks/record_factors.py writes: <key>.json with its settings, losses,
 steps and numbers, and <key>.safetensors with its vectors in float16, keyed "<step>/<module>/<vector>" (those
 that never change at the last step only; zeros as empty arrays), and its updates' singular values, keyed
-"singular/<module>". What inspection/effects.py computes of the race that ships with the program is in
-effects.json.gz.
+"singular/<module>". What inspection/effects.py computes of them is in effects.json.gz.
 """
 
 from __future__ import annotations
@@ -179,7 +178,7 @@ class RecordedRun:
         }
 
     def effects(self) -> Effects | None:
-        """What `effects.effects` computed; None for a run that is not of the race that ships with this."""
+        """What `effects.effects` computed; None where it is not recorded."""
         known: dict[str, Any] | None = _effects()["effects"].get(self.key)
         seeds = _effects()["seeds"].get(self.key, {"sentence": ""})
         return cast(Effects, known | {"seeds": seeds["sentence"]}) if known else None
@@ -187,7 +186,7 @@ class RecordedRun:
     def first(self) -> str | None:
         """The layer whose change has the largest effect; None where that is not recorded."""
         known = self.effects()
-        return max(known["layers"], key=lambda one: one["ratio"][1])["module"] if known else None
+        return largest_effect(known) if known else None
 
     def together(self, module: str, other: Source | None) -> Together | None:
         """What `effects.together` computed; None where it is not recorded."""
@@ -201,13 +200,21 @@ class RecordedRun:
         turned = known.get(f"{other.key} {self.key}", {}).get(module)
         return turned and _turned(turned)
 
-    def walk(self, module: str, text: object) -> WalkAnswers | None:
-        """What `effects.walk` computed; None where it is not recorded."""
+    def walk(self, module: str, text: object, image: object = None) -> WalkAnswers | None:
+        """What `effects.walk` computed for a sentence, or an image by its number; None where it is not
+        recorded."""
         known = _effects()["walk"].get(self.key, {}).get(module, {})
-        return known.get(text) if isinstance(text, str) else None
+        if isinstance(text, str):
+            return known.get(text)
+        return known.get(str(image)) if type(image) is int else None
 
     def _vectors(self) -> Any:
         return safe_open(RECORDED / f"{self.key}.safetensors", framework="numpy")
+
+
+def largest_effect(found: Effects) -> str:
+    """The layer that moves what it gives most, in the median over the inputs."""
+    return max(found["layers"], key=lambda one: one["ratio"][1])["module"]
 
 
 @lru_cache
@@ -217,7 +224,7 @@ def _recording(key: str) -> dict[str, Any]:
 
 @lru_cache
 def _effects() -> dict[str, Any]:
-    """{"effects", "seeds": {key}, "together": {key, or two: {module}}, "walk": {key: {module: {text}}}}."""
+    """{"effects", "seeds", "together": {key, or two: {module}}, "walk": {key: {module: {example}}}}."""
     return json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
 
 

@@ -76,10 +76,11 @@ def sentences(
         if run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
             continue
         every, *parts = (_contestant(one, answers) for one in (run, alike[0], alike[-1]))
-        verdicts = judge([Pair((every,), (part,)) for part in parts], run.metric_name)
+        of_third, of_two_thirds = judge([Pair((every,), (part,)) for part in parts], run.metric_name)
         counts = [_rows(one) for one in (alike[0], alike[-1], run)]
-        is_most = verdicts[1].size > apart if between else None
-        said.append(verdict_text.more_rows(run.settings.method.label(), counts, *verdicts, is_most))
+        is_most = of_two_thirds.size > apart if between else None
+        who = run.settings.method.label()
+        said.append(verdict_text.more_rows(who, counts, of_third, of_two_thirds, is_most))
     return said
 
 

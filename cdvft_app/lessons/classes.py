@@ -1,52 +1,90 @@
 """Classes: what a teacher shows, votes before a reveal, questions that the server draws and grades, homework.
 
-All of it lies in memory, under codes that are drawn at random, and is forgotten after a day. Nobody gives a
-name: a browser makes up a random id, which the table shows as a code of four letters.
+All of it lies in an SQLite file of its own, under codes that are drawn at random: a restart keeps it, and
+after a day it is deleted, also from the file's free pages. Nobody gives a name: a browser makes up a random
+id, which the table shows as a code of four letters.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import os
 import secrets
+import sqlite3
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from cdvft_app.data.csv_file import escaped_formula
 from cdvft_app.lessons import sealed
 from cdvft_app.payloads.learn import ClassSeen, ClassStarted, HomeworkProof, SealedGrade, SealedQuestion
 
+FILE = "classes.sqlite"
 LIFETIME = 24 * 3600  # seconds
 MAX_CLASSES, MAX_OF_ONE = 500, 20  # that live, of all and of one who starts them
 MAX_PUPILS, MAX_ROWS, MAX_DRAWN = 300, 6000, 50  # of a class; drawn questions of one pupil
 MAX_STATE, MAX_ID = 2000, 64  # characters
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken for a number
 CODE_LENGTH, PUPIL_LENGTH = 5, 4
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what begins a cell that a spreadsheet calculates
 COLUMNS = ("pupil", "when", "what", "question", "answer", "right")
+UNSIGNED = "This server signs no homework: whoever runs it sets CDVFT_CLASS_KEY."
+TABLES = """
+CREATE TABLE IF NOT EXISTS classes (
+    code TEXT PRIMARY KEY,
+    key_hash TEXT NOT NULL,                    -- of the teacher's key
+    began REAL NOT NULL,
+    address TEXT NOT NULL DEFAULT ''           -- what is shown: the query of a lesson's address
+);
+CREATE TABLE IF NOT EXISTS pupils (
+    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
+    id TEXT NOT NULL,                          -- that the browser made up
+    pupil TEXT NOT NULL,                       -- the code in the table
+    drawn INTEGER NOT NULL DEFAULT 0,          -- how many sealed questions so far
+    PRIMARY KEY (class, id)
+);
+CREATE TABLE IF NOT EXISTS revealed (
+    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
+    question TEXT NOT NULL,
+    PRIMARY KEY (class, question)
+);
+CREATE TABLE IF NOT EXISTS votes (
+    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
+    question TEXT NOT NULL,
+    pupil TEXT NOT NULL,
+    given INTEGER NOT NULL,
+    PRIMARY KEY (class, question, pupil)
+);
+CREATE TABLE IF NOT EXISTS sealed_questions (  -- drawn, and not answered yet
+    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
+    pupil TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    prompt TEXT NOT NULL,
+    answer INTEGER NOT NULL,
+    PRIMARY KEY (class, pupil, number)
+);
+CREATE TABLE IF NOT EXISTS table_rows (
+    number INTEGER PRIMARY KEY,
+    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
+    pupil TEXT NOT NULL,
+    time TEXT NOT NULL,
+    what TEXT NOT NULL,
+    question TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    correct TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS rows_of_a_class ON table_rows (class);
+"""
 
 
 class ClassError(ValueError):
     """What a class refuses, in a sentence for whoever asked."""
-
-
-@dataclass
-class _Class:
-    key: str
-    starter: str
-    began: float
-    address: str = ""
-    revealed: set[str] = field(default_factory=set)
-    votes: dict[str, dict[str, int]] = field(default_factory=dict)  # by question and pupil
-    pupils: dict[str, str] = field(default_factory=dict)  # codes by the ids that browsers made up
-    drawn: dict[str, dict[str, sealed.Sealed]] = field(default_factory=dict)  # by pupil and number
-    asked: Counter[str] = field(default_factory=Counter)  # how many each pupil has drawn
-    rows: list[tuple[str, ...]] = field(default_factory=list)
 
 
 class Classes:
@@ -55,16 +93,26 @@ class Classes:
     Args:
         questions: how many answers each of the lessons' questions has, by its key
         signing_key: with which homework is signed; empty: none is taken
+        folder: where the file lies that keeps them
     """
 
     def __init__(
-        self, questions: Mapping[str, int], signing_key: str, clock: Callable[[], float] = time.time
+        self,
+        questions: Mapping[str, int],
+        signing_key: str,
+        folder: Path,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._questions = questions
         self._signer = URLSafeTimedSerializer(signing_key, salt="homework") if signing_key else None
         self._clock = clock
-        self._classes: dict[str, _Class] = {}
+        self._file = folder / FILE
+        self._starters: dict[str, str] = {}  # by code; they may be addresses, so that no file has them
+        self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        if self._file.exists():
+            with suppress(ClassError), self._transaction():  # forgets what is too old
+                pass
 
     def start(self, starter: str) -> ClassStarted:
         """A new class's code, which pupils get, and the teacher's key.
@@ -72,90 +120,110 @@ class Classes:
         Raises:
             ClassError: too many live, of all or of whoever asks.
         """
-        with self._lock:
-            self._forget()
-            mine = sum(one.starter == starter for one in self._classes.values())
-            if len(self._classes) >= MAX_CLASSES or mine >= MAX_OF_ONE:
+        with self._transaction() as rows:
+            live = {code for (code,) in rows.execute("SELECT code FROM classes")}
+            self._starters = {code: one for code, one in self._starters.items() if code in live}
+            mine = sum(one == starter for one in self._starters.values())
+            if len(live) >= MAX_CLASSES or mine >= MAX_OF_ONE:
                 raise ClassError(
                     f"At most {MAX_OF_ONE} classes are started from one place a day, and "
                     f"{MAX_CLASSES} in all; "
                     "go on with one of them, or try again tomorrow."
                 )
-            code = _fresh(CODE_LENGTH, self._classes)
-            self._classes[code] = made = _Class(secrets.token_urlsafe(16), starter, self._clock())
-            return {"code": code, "key": made.key}
+            code, key = _fresh(CODE_LENGTH, live), secrets.token_urlsafe(16)
+            rows.execute(
+                "INSERT INTO classes (code, key_hash, began) VALUES (?, ?, ?)",
+                (code, _hash(key), self._clock()),
+            )
+            self._starters[code] = starter
+            return {"code": code, "key": key}
 
     def show(self, code: object, key: object, address: object) -> None:
         """Let everybody follow to this state: the query of a lesson's address."""
-        with self._lock:
-            found = self._taught(code, key)
+        with self._transaction() as rows:
+            own = self._taught(rows, code, key)
             shown = _text(address, "address", MAX_STATE)
             if not shown.startswith("?"):  # pupils' browsers follow it
                 raise ClassError("Show the query of a lesson's address, which begins with a question mark.")
-            found.address = shown
+            rows.execute("UPDATE classes SET address = ? WHERE code = ?", (shown, own))
 
     def reveal(self, code: object, key: object, question: object) -> None:
-        with self._lock:
-            self._taught(code, key).revealed.add(self._question(question))
+        with self._transaction() as rows:
+            own = self._taught(rows, code, key)
+            rows.execute("INSERT OR IGNORE INTO revealed VALUES (?, ?)", (own, self._question(question)))
 
     def seen(self, code: object, pupil: object = None, key: object = None) -> ClassSeen:
         """What is shown now. Votes of a question are told once it is revealed, to the teacher at once."""
-        with self._lock:
-            found = self._found(code)
-            teaches = _is_key(key, found)
-            you = self._pupil(found, pupil) if pupil is not None else ""
-            told = found.votes if teaches else {name: found.votes.get(name, {}) for name in found.revealed}
-            return {
-                "address": found.address,
-                "revealed": sorted(found.revealed),
-                "votes": {
-                    name: {str(value): many for value, many in sorted(Counter(given.values()).items())}
-                    for name, given in told.items()
-                },
-                "pupils": len(found.pupils),
-                "you": you,
-            }
+        with self._transaction() as rows:
+            own, key_hash, address = _found(rows, code)
+            you = _pupil(rows, own, pupil) if pupil is not None else ""
+            shown = "SELECT question FROM revealed WHERE class = ? ORDER BY question"
+            revealed = [name for (name,) in rows.execute(shown, (own,))]
+            votes: dict[str, dict[str, int]] = {name: {} for name in revealed}
+            counted = (
+                "SELECT question, given, count(*) FROM votes WHERE class = ? "
+                "GROUP BY question, given ORDER BY question, given"
+            )
+            for name, given, many in rows.execute(counted, (own,)):
+                if name in votes or _is_key(key, key_hash):
+                    votes.setdefault(name, {})[str(given)] = many
+            (pupils,) = rows.execute("SELECT count(*) FROM pupils WHERE class = ?", (own,)).fetchone()
+            return {"address": address, "revealed": revealed, "votes": votes, "pupils": pupils, "you": you}
 
     def vote(self, code: object, pupil: object, question: object, given: object) -> None:
         """A prediction, a number from 1 on; the last one before the reveal counts."""
-        with self._lock:
-            found, name = self._found(code), self._question(question)
-            who = self._pupil(found, pupil)
+        with self._transaction() as rows:
+            own, *_ = _found(rows, code)
+            name = self._question(question)
+            who = _pupil(rows, own, pupil)
             most = self._questions[name]
             if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
                 raise ClassError(f"The vote is {str(given)[:40]!r}; this question takes 1 to {most}.")
-            if name in found.revealed:
+            if rows.execute(
+                "SELECT 1 FROM revealed WHERE class = ? AND question = ?", (own, name)
+            ).fetchone():
                 raise ClassError("This question has been revealed; votes count before.")
-            found.votes.setdefault(name, {})[who] = given
+            rows.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", (own, name, who, given))
 
     def draw(self, code: object, pupil: object, kind: object) -> SealedQuestion:
         """A question with fresh numbers; its answer stays here."""
-        with self._lock:
-            found = self._found(code)
-            who = self._pupil(found, pupil)
+        with self._transaction() as rows:
+            own, *_ = _found(rows, code)
+            who = _pupil(rows, own, pupil)
             if not isinstance(kind, str) or kind not in sealed.KINDS:
                 raise ClassError(f"There are sealed questions on {', '.join(sealed.KINDS)}; choose one.")
-            if found.asked[who] >= MAX_DRAWN:
+            (number,) = rows.execute(
+                "UPDATE pupils SET drawn = drawn + 1 WHERE class = ? AND pupil = ? RETURNING drawn",
+                (own, who),
+            ).fetchone()
+            if number > MAX_DRAWN:
                 raise ClassError(f"You have drawn {MAX_DRAWN} questions today; that is all there are.")
-            found.asked[who] += 1
-            number = str(found.asked[who])
-            found.drawn.setdefault(who, {})[number] = made = sealed.draw(kind)
-            return {"number": number, "prompt": made.prompt}
+            made = sealed.draw(kind)
+            rows.execute(
+                "INSERT INTO sealed_questions VALUES (?, ?, ?, ?, ?)",
+                (own, who, number, made.prompt, made.answer),
+            )
+            return {"number": str(number), "prompt": made.prompt}
 
     def answer(self, code: object, pupil: object, number: object, given: object) -> SealedGrade:
         """Grade the answer to a drawn question, once; it goes into the table."""
-        with self._lock:
-            found = self._found(code)
-            who = self._pupil(found, pupil)
-            asked = found.drawn.get(who, {}).get(str(number)[:8])
+        with self._transaction() as rows:
+            own, *_ = _found(rows, code)
+            who = _pupil(rows, own, pupil)
+            # As text: what is no number is then no question's.
+            asked = rows.execute(
+                "DELETE FROM sealed_questions WHERE class = ? AND pupil = ? AND CAST(number AS TEXT) = ? "
+                "RETURNING prompt, answer",
+                (own, who, _ascii(number)),
+            ).fetchone()
             if asked is None:
                 raise ClassError("This question was answered already, or never drawn; draw another.")
             if isinstance(given, bool) or not isinstance(given, int) or abs(given) > 10**12:
                 raise ClassError("Answer with a whole number.")
-            del found.drawn[who][str(number)[:8]]
-            right = given == asked.answer
-            self._note(found, who, "sealed question", asked.prompt, str(given), str(right).lower())
-            return {"right": right, "answer": asked.answer}
+            prompt, answer = asked
+            right = given == answer
+            self._note(rows, own, who, "sealed question", prompt, str(given), str(right).lower())
+            return {"right": right, "answer": answer}
 
     def hand_in(self, code: object, pupil: object, state: object) -> str:
         """Take a state, the query of a lesson's address, as homework.
@@ -164,23 +232,23 @@ class Classes:
             a signed receipt of when it was handed in, to which class, and what: not of who did the work.
         """
         if self._signer is None:
-            raise ClassError("This server signs no homework: whoever runs it sets CDVFT_CLASS_KEY.")
-        with self._lock:
-            found = self._found(code)
-            who = self._pupil(found, pupil)
+            raise ClassError(UNSIGNED)
+        with self._transaction() as rows:
+            own, *_ = _found(rows, code)
+            who = _pupil(rows, own, pupil)
             handed = _text(state, "state", MAX_STATE)
-            receipt = self._signer.dumps({"class": str(code).upper(), "pupil": who, "state": handed})
-            self._note(found, who, "homework", "", handed, "")
+            receipt = self._signer.dumps({"class": own, "pupil": who, "state": handed})
+            self._note(rows, own, who, "homework", "", handed, "")
             return str(receipt)
 
     def check(self, receipt: object) -> HomeworkProof:
-        """What a receipt proves, also after the class is forgotten and the server was restarted.
+        """What a receipt proves, also after the class is forgotten.
 
         Raises:
             ClassError: it was not signed here, or changed since.
         """
         if self._signer is None:
-            raise ClassError("This server signs no homework: whoever runs it sets CDVFT_CLASS_KEY.")
+            raise ClassError(UNSIGNED)
         try:
             said, when = self._signer.loads(_text(receipt, "receipt", 2 * MAX_STATE), return_timestamp=True)
         except BadData:
@@ -193,60 +261,115 @@ class Classes:
         }
 
     def table(self, code: object, key: object) -> str:
-        """All sealed answers and homework as CSV, by the pupils' codes."""
+        """All sealed answers and homework as CSV, by the pupils' codes; no cell is taken for a formula."""
+        with self._transaction() as rows:
+            own = self._taught(rows, code, key)
+            query = (
+                "SELECT pupil, time, what, question, answer, correct FROM table_rows "
+                "WHERE class = ? ORDER BY number"
+            )
+            found = rows.execute(query, (own,)).fetchall()
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(COLUMNS)
+        writer.writerows(map(escaped_formula, row) for row in found)
+        return out.getvalue()
+
+    def close(self) -> None:
         with self._lock:
-            rows = self._taught(code, key).rows
-            return as_csv(COLUMNS, rows)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
-    def _note(self, found: _Class, who: str, *what: str) -> None:
-        if len(found.rows) >= MAX_ROWS:
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it is kept, or nothing; classes of more than a day ago are deleted before it."""
+        with self._lock:
+            try:
+                rows = self._connection = self._connection or _connect(self._file)
+                oldest = self._clock() - LIFETIME
+                if rows.execute("DELETE FROM classes WHERE began <= ?", (oldest,)).rowcount:
+                    rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log had it, too
+                with rows:
+                    rows.execute("BEGIN IMMEDIATE")
+                    yield rows
+            except (sqlite3.Error, OSError) as error:
+                raise ClassError(
+                    f"The server cannot keep classes now ({error}); tell whoever runs it."
+                ) from error
+
+    def _note(self, rows: sqlite3.Connection, own: str, who: str, *what: str) -> None:
+        (many,) = rows.execute("SELECT count(*) FROM table_rows WHERE class = ?", (own,)).fetchone()
+        if many >= MAX_ROWS:
             raise ClassError(f"The table of this class is full, at {MAX_ROWS} rows.")
-        found.rows.append((who, _written(self._clock()), *what))
+        rows.execute(
+            "INSERT INTO table_rows (class, pupil, time, what, question, answer, correct) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (own, who, _written(self._clock()), *what),
+        )
 
-    def _forget(self) -> None:
-        oldest = self._clock() - LIFETIME
-        self._classes = {code: one for code, one in self._classes.items() if one.began > oldest}
-
-    def _found(self, code: object) -> _Class:
-        self._forget()
-        found = self._classes.get(code.upper()) if isinstance(code, str) else None
-        if found is None:
-            raise ClassError("There is no class of this code; classes are forgotten after a day.")
-        return found
-
-    def _taught(self, code: object, key: object) -> _Class:
-        found = self._found(code)
-        if not _is_key(key, found):
+    def _taught(self, rows: sqlite3.Connection, code: object, key: object) -> str:
+        own, key_hash, _ = _found(rows, code)
+        if not _is_key(key, key_hash):
             raise ClassError("Only who started this class, in the same browser, may do that.")
-        return found
+        return own
 
     def _question(self, name: object) -> str:
         if not isinstance(name, str) or name not in self._questions:
             raise ClassError("No lesson has this question; reload the page.")
         return name
 
-    @staticmethod
-    def _pupil(found: _Class, made_up: object) -> str:
-        name = _text(made_up, "id", MAX_ID)
-        if name not in found.pupils:
-            if len(found.pupils) >= MAX_PUPILS:
-                raise ClassError(f"This class is full, at {MAX_PUPILS}.")
-            found.pupils[name] = _fresh(PUPIL_LENGTH, found.pupils.values())
-        return found.pupils[name]
+
+def _connect(file: Path) -> sqlite3.Connection:
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))  # nobody else on this machine reads it
+    rows = sqlite3.connect(file, timeout=10, isolation_level=None, check_same_thread=False)
+    try:
+        for setting in (
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+        ):
+            rows.execute(f"PRAGMA {setting}")
+        rows.executescript(TABLES)
+    except sqlite3.Error:
+        rows.close()
+        raise
+    return rows
 
 
-def _is_key(given: object, found: _Class) -> bool:
-    sent = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else b""
-    return secrets.compare_digest(sent, found.key.encode())
+def _found(rows: sqlite3.Connection, code: object) -> tuple[str, str, str]:
+    """Code, the hash of the teacher's key, and the address that is shown."""
+    query = "SELECT code, key_hash, address FROM classes WHERE code = ?"
+    found = rows.execute(query, (_ascii(code).upper(),)).fetchone()
+    if found is None:
+        raise ClassError("There is no class of this code; classes are forgotten after a day.")
+    return found
 
 
-def as_csv(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table for a spreadsheet, in which no cell is taken for a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows)
-    return out.getvalue()
+def _pupil(rows: sqlite3.Connection, own: str, made_up: object) -> str:
+    """The code of who comes with this id; one who comes first gets a new one."""
+    name = _text(made_up, "id", MAX_ID)
+    known = dict(rows.execute("SELECT id, pupil FROM pupils WHERE class = ?", (own,)))
+    if name not in known:
+        if len(known) >= MAX_PUPILS:
+            raise ClassError(f"This class is full, at {MAX_PUPILS}.")
+        known[name] = _fresh(PUPIL_LENGTH, known.values())
+        rows.execute("INSERT INTO pupils (class, id, pupil) VALUES (?, ?, ?)", (own, name, known[name]))
+    return known[name]
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_key(given: object, key_hash: str) -> bool:
+    return secrets.compare_digest(_hash(given) if isinstance(given, str) else "", key_hash)
+
+
+def _ascii(given: object) -> str:
+    """Of a code or a number that was sent; what can be neither is empty."""
+    return given if isinstance(given, str) and given.isascii() else ""
 
 
 def _fresh(length: int, taken: Iterable[str]) -> str:

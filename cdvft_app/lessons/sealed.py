@@ -28,11 +28,10 @@ def _shift(drawn: random.Random) -> Sealed:
 
 def _rank(drawn: random.Random) -> Sealed:
     n = drawn.choice((12, 16, 20))
-    zeros, pairs = drawn.randrange(1, n // 2), drawn.randrange(1, n // 3)
+    zeros, pairs = drawn.randrange(2, n // 2), drawn.randrange(2, n // 3)
     return Sealed(
         f"d = {n}. The first {zeros} numbers of a₁ are zero, no other of it and none of a₃; in FFT(c) "
-        f"{pairs} "
-        "pairs of waves are silenced, and nothing else. Which rank has diag(a₃) circ(c) diag(a₁)?",
+        f"{pairs} pairs of waves are silenced, and nothing else. Which rank has diag(a₃) circ(c) diag(a₁)?",
         min(n - zeros, n - 2 * pairs),
     )
 

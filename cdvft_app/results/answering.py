@@ -156,7 +156,7 @@ class Questions:
         models = self._models([run])
         yield from applying.answer_rows(run, models, Path(folder), columns, answers, stopped=self._stopped)
         if not self._stopped():
-            yield applying.score_of(run, models.task.labels, answers)
+            yield applying.score_of(run, models.task.labels, answers, sha256)
 
     def prove(
         self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None

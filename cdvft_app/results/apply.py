@@ -246,16 +246,18 @@ def _scores(
 @dataclass(frozen=True)
 class Score:
     """Of the rows with a label, with the judge's 95 % interval; `wrong` counts where right or wrong is all
-    there is."""
+    there is. `seen`: the run was trained on rows of this very file."""
 
     metric: str
     value: float
     interval: tuple[float, float] | None
     rows: int
     wrong: int | None
+    seen: bool = False
 
     @property
     def sentence(self) -> str:
+        seen = " It was trained on rows of this file, so new rows may be answered worse." if self.seen else ""
         metric = get_metric(self.metric)
         text = f"{metric_title(self.metric)} {metric.format(self.value)}"
         if self.interval:
@@ -263,14 +265,16 @@ class Score:
             text += f" (95 % interval {low} to {high})"
         text += f" over {counted(self.rows, 'row')} with a label"
         if self.wrong is None:
-            return f"{text}."
-        return f"{text}; {self.wrong:,} {'is' if self.wrong == 1 else 'are'} wrong."
+            return f"{text}.{seen}"
+        return f"{text}; {self.wrong:,} {'is' if self.wrong == 1 else 'are'} wrong.{seen}"
 
 
-def score_of(run: FinishedRun, labels: Sequence[str], answers: Iterable[Answer]) -> Score | None:
+def score_of(
+    run: FinishedRun, labels: Sequence[str], answers: Iterable[Answer], sha256: str = ""
+) -> Score | None:
     """The run's own metric over the answers whose row has a label; None without any.
 
-    Two numbers a row are held.
+    `sha256` is that of the file. Two numbers a row are held.
     """
     key = run.plan.dataset.metric
     metric = get_metric(key)
@@ -301,7 +305,9 @@ def score_of(run: FinishedRun, labels: Sequence[str], answers: Iterable[Answer])
         return None
     contestant = Contestant(run.label, (Run(run.record.settings.seed, found.score, rows, found),))
     interval = band(contestant, key) if rows > 1 else None
-    return Score(key, found.score, interval, rows, None if right is None else int((~right).sum()))
+    uploaded = run.plan.dataset.uploaded
+    seen = uploaded is not None and uploaded.sha256 == sha256
+    return Score(key, found.score, interval, rows, None if right is None else int((~right).sum()), seen)
 
 
 def _terms(metric: LabelledMetric, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -258,10 +258,13 @@ class Reporter(TrainerCallback):
         What is evaluated because the run was stopped may be what it leaves behind, and is not in its
         checkpoints: one that goes on chooses, and ends, as if nobody had stopped it.
         """
-        planned = found.step % state.eval_steps == 0 or found.step == state.max_steps
+
+        def is_planned(step: float) -> bool:
+            return step % state.eval_steps == 0 or step == state.max_steps
+
         if found.is_before(self.best):
             self.best = found
-            if state.is_world_process_zero and planned:
+            if state.is_world_process_zero and is_planned(found.step):
                 checkpoints.keep_best(
                     Path(args.output_dir or ""), found, lambda into: trainable.save(model, into)
                 )
@@ -270,7 +273,7 @@ class Reporter(TrainerCallback):
         after = [
             row
             for row in state.log_history
-            if "eval_loss" in row and row["step"] > self.best.step and row["step"] % state.eval_steps == 0
+            if "eval_loss" in row and row["step"] > self.best.step and is_planned(row["step"])
         ]
         if (
             0 < self.patience <= len(after)

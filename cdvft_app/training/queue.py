@@ -137,8 +137,8 @@ class RunQueue:
                 sweep=sweep,
                 private=private or bool(joined and joined.private),
                 visitor=visitor,
-                group_id=joined and joined.group_id,
-                family=joined and joined.family,
+                group_id=joined.group_id if joined else None,
+                family=joined.family if joined else None,
             )
             ids = [run.id for run in made]
             self._of_programs.update(ids if program else ())

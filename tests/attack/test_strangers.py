@@ -114,7 +114,8 @@ def test_nothing_of_the_page_does_anything_to_a_strangers_run(server: PublicServ
             continue
         for payload in payloads:
             answer = server.ask(function, payload)
-            assert answer.status_code == 200, (function, payload, answer.text[:200])
+            is_refused = answer.status_code == 400 and answer.json()["error"]
+            assert answer.status_code == 200 or is_refused, (function, payload, answer.text[:200])
             assert SECRET_NAME not in answer.text and OWNER not in answer.text, function
             asked += 1
     for number, handler in server.page.fns.items():

@@ -18,7 +18,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from gradio import http_server, networking
 from gradio.context import Context
 from in_process import InProcess
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, Position, Request, expect
 from ports import free_port, is_free
 from waiting import pace, wait_for
 
@@ -87,6 +87,13 @@ def fill_in(field: Locator, text: str) -> None:
         if field.input_value() == text:
             return
     raise AssertionError(f"{field} does not keep {text!r}")
+
+
+def spot(area: Locator, x: float, y: float = 0.5) -> Position:
+    """The place at these shares of an area's width and height, for pointers that wait until it rests."""
+    box = area.bounding_box()
+    assert box
+    return {"x": x * box["width"], "y": y * box["height"]}
 
 
 def two_frames(page: Page) -> None:

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app"))  # where tiny m
 
 pytestmark = pytest.mark.browser
 HELD: list[int] = []  # after so many rows an answer waits to be stopped
+WAITING: list[int] = []  # after how many one does
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def run_id(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for item in getattr(questions, question)(**about):
             yield item
             if HELD and item == HELD[0]:
+                WAITING.append(item)
                 wait_for(lambda: stopped)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -109,6 +111,7 @@ def test_what_is_stopped_goes_on(page: Page, tmp_path: Path, monkeypatch: pytest
     expect(page.locator("#use-apply-said")).to_contain_text("2,000 rows.")
     page.locator("#use-apply-start").click()
     expect(page.locator("#use-apply-said")).to_contain_text("of 2,000 rows")
+    wait_for(lambda: WAITING)
     page.locator("#use-apply-stop").click()
     expect(page.locator("#use-apply-said")).to_contain_text("Stopped after 500 of 2,000 rows")
     HELD.clear()

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
-from studio import Visit, axe_violations
+from playwright.sync_api import Page, expect
+from studio import Server, Visit, axe_violations
 
 pytestmark = pytest.mark.browser
 
 TEACHING = "?tab=learn&lesson=teaching"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def signing_key() -> Iterator[None]:
+    """Of the server of these tests, which reads it when it begins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDVFT_CLASS_KEY", "a key of the operator's")
+        yield
+
+
+def table(teacher: Page) -> list[dict[str, str]]:
+    with teacher.expect_download() as taken:
+        teacher.get_by_role("button", name="Table as CSV").click()
+    return [*csv.DictReader(io.StringIO(taken.value.path().read_text()))]
+
+
+def started(visit: Visit) -> tuple[Page, str]:
+    """A class: its teacher's page, and its code."""
+    teacher = visit(TEACHING, ready="#class-start button")
+    teacher.get_by_role("button", name="Start a class").click()
+    return teacher, teacher.locator(".class-code").inner_text()
 
 
 def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
@@ -46,24 +70,63 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
 
 
 def test_sealed_answers_end_in_the_teachers_table(visit: Visit) -> None:
-    teacher = visit(TEACHING, ready="#class-start button")
-    teacher.get_by_role("button", name="Start a class").click()
-    code = teacher.locator(".class-code").inner_text()
+    teacher, code = started(visit)
     pupil = visit(f"?tab=learn&class={code}", ready="#class-bar section:visible")
     bar = pupil.locator("#class-bar")
     bar.get_by_role("button", name="Sealed question: rank").click()
     bar.get_by_label("Your answer").fill("0")
     bar.get_by_role("button", name="Answer", exact=True).click()
     expect(bar).to_contain_text("Not quite. It is ")
-    bar.get_by_role("button", name="Hand in this state").click()
-    expect(bar).to_contain_text("whoever runs it sets CDVFT_CLASS_KEY")  # this server has none
-    with teacher.expect_download() as taken:
-        teacher.get_by_role("button", name="Table as CSV").click()
-    table = taken.value.path().read_text()
-    assert taken.value.suggested_filename == f"class-{code}.csv"
-    assert len(table.splitlines()) == 2 and "sealed question" in table
+    (row,) = table(teacher)
+    assert (row["what"], row["answer"], row["right"]) == ("sealed question", "0", "false")
     bar.get_by_role("button", name="Leave").click()
     expect(pupil.locator("#class-bar section")).to_be_hidden()
+
+
+def test_homework_is_handed_in_with_its_state_and_its_receipt_is_checked(visit: Visit) -> None:
+    teacher, code = started(visit)
+    pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
+    bar = pupil.locator("#class-bar")
+    expect(bar).to_contain_text("In its table you are ")
+    (name,) = re.findall(r"you are ([A-Z]{4})\.", bar.inner_text())
+    handle = pupil.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
+    handle.press("End")
+    expect(pupil).to_have_url(re.compile("values="))
+    bar.get_by_role("button", name="Hand in this state").click()
+    receipt = bar.get_by_label("Receipt")
+    expect(receipt).to_have_value(re.compile(r"^[\w.-]+$"))
+    assert not axe_violations(pupil, "#class-bar")
+
+    (row,) = table(teacher)
+    assert (row["pupil"], row["what"], row["answer"]) == (name, "homework", re.sub(r"^[^?]*", "", pupil.url))
+    other = visit(row["answer"], ready="#lesson-rank .question")  # the teacher opens what was handed in
+    shown = other.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
+    expect(shown).to_have_attribute("aria-valuetext", handle.get_attribute("aria-valuetext") or "")
+
+    teacher.get_by_text("Check a receipt of homework").click()
+    given = teacher.get_by_label("A receipt of homework")
+    given.fill(receipt.input_value())
+    teacher.get_by_role("button", name="Check", exact=True).click()
+    proved = re.compile(rf"Handed in 20\d\d-.* UTC to class {code} by {name}: \?tab=learn")
+    expect(teacher.locator("#class-start details")).to_contain_text(proved)
+    given.fill(receipt.input_value()[:-3] + "AAA")
+    teacher.get_by_role("button", name="Check", exact=True).click()
+    expect(teacher.locator("#class-start details")).to_contain_text("was not signed by this server")
+
+
+def test_a_class_goes_on_after_the_server_has_begun_anew(visit: Visit, server: Server) -> None:
+    teacher, code = started(visit)
+    pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
+    expect(pupil.locator("#class-bar")).to_contain_text("In its table you are ")
+    before = pupil.locator("#class-bar p").first.inner_text()
+    pupil.get_by_role("button", name="Hand in this state").click()
+    expect(pupil.locator("#class-bar").get_by_label("Receipt")).to_have_value(re.compile(r"\w"))
+    server.restart()
+    for page in (teacher, pupil):
+        page.reload()
+    expect(pupil.locator("#class-bar p").first).to_have_text(before)
+    expect(teacher.locator("#class-bar")).to_contain_text(f"Class {code}: 1 follows")
+    assert [row["what"] for row in table(teacher)] == ["homework"]
 
 
 def test_a_worksheet_has_all_questions_of_a_lesson(visit: Visit) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from comparing import answer, choose, compare, unfold
 from playwright.sync_api import Page, expect
-from studio import Visit, axe_violations, fill_in, server_calls
+from studio import Visit, axe_violations, fill_in, server_calls, spot
 
 from cdvft_app.costs import roofline
 
@@ -164,10 +164,8 @@ def test_a_marker_moves_along_the_growth_and_its_letters_are_explained(visit: Vi
     expect(page.locator("#growth .place")).to_have_text("tokens = 1")
     expect(page.locator("#growth .readout")).to_contain_text("3.94 MFLOP")
     chart = page.locator("#growth .chart.growth")
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box
-    page.mouse.click(box["x"] + box["width"] - 30, box["y"] + box["height"] / 2)
+    curves = chart.locator(".nsewdrag")
+    curves.click(position=spot(curves, 0.99))
     expect(page.locator("#growth .place")).to_have_text("tokens = 65,536")
     titles = {
         label.inner_text(): label.get_attribute("title")

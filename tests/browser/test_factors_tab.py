@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import expect
-from studio import Server, Visit, axe_violations, fetched_megabytes, own_requests, server_calls
+from studio import Server, Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
 from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
 
 from cdvft_app.inspection import layers, numbers, sources
@@ -151,9 +151,9 @@ def test_play_runs_to_the_end_and_the_curve_moves_the_slider(visit: Visit, runs:
     page.get_by_role("button", name="Play").click()
     expect(slider).to_have_attribute("aria-valuetext", re.compile("step 3 of 3"))
     expect(page.get_by_role("button", name="Play")).to_be_visible()
-    box = page.locator(".player .line-plot").bounding_box()
-    assert box
-    page.mouse.click(box["x"] + 46 + (box["width"] - 54) / 3, box["y"] + 20)
+    curve = page.locator(".player .line-plot")
+    width = spot(curve, 1)["x"]
+    curve.click(position={"x": 46 + (width - 54) / 3, "y": 20})
     expect(slider).to_have_attribute("aria-valuetext", re.compile("step 1 of 3"))
 
 
@@ -176,7 +176,7 @@ def test_slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(visit: Vis
         assert track and curve
         thumb = track["x"] + 8 + step / 10 * (track["width"] - 16)
         assert thumb == pytest.approx(curve["x"] + 46 + step / 10 * (curve["width"] - 54), abs=1.5)
-    page.mouse.click(thumb - 0.6 * (track["width"] - 16), track["y"] + track["height"] / 2)
+    slider.click(position={"x": 8 + 0.4 * (track["width"] - 16), "y": track["height"] / 2})
     expect(slider).to_have_value("2")  # the nearest to step 4
 
 

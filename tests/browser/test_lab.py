@@ -98,12 +98,7 @@ def test_a_drawing_by_keys_and_by_mouse_is_fitted(visit: Visit) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press(" ")
     expect(said).to_have_text("9 of 4,096 entries are drawn.")
-    box = pad.bounding_box()
-    assert box
-    page.mouse.move(box["x"] + 10, box["y"] + 10)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 100, box["y"] + 10, steps=5)
-    page.mouse.up()
+    pad.drag_to(pad, source_position={"x": 10, "y": 10}, target_position={"x": 100, "y": 10}, steps=5)
     expect(said).not_to_have_text("9 of 4,096 entries are drawn.")
     page.get_by_role("button", name="Clear").click()
     expect(said).to_have_text("Nothing is drawn.")

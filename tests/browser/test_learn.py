@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from studio import Visit, axe_violations, fetched_megabytes, requests, server_calls
+from studio import Visit, axe_violations, fetched_megabytes, requests, server_calls, spot
 
 from cdvft_app.inspection.sources import recorded_keys
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Lesson, Question, Task
@@ -194,13 +194,8 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     expect(part.get_by_role("slider", name="a₁ 2")).to_have_attribute("aria-valuetext", "0")
     expect(part.get_by_role("button", name="Play the wave")).to_be_visible()
 
-    track = part.get_by_role("slider", name="a₃ 6").locator(".bar-track").bounding_box()
-    assert track
-    height = track["y"] + track["height"] / 2
-    page.mouse.move(track["x"] + 0.2 * track["width"], height)
-    page.mouse.down()
-    page.mouse.move(track["x"] + 0.5 * track["width"], height, steps=4)
-    page.mouse.up()
+    track = part.get_by_role("slider", name="a₃ 6").locator(".bar-track")
+    track.drag_to(track, source_position=spot(track, 0.2), target_position=spot(track, 0.5), steps=4)
     expect(part.get_by_role("slider", name="a₃ 6")).to_have_attribute("aria-valuenow", "0")
     expect(rank_shown(part)).to_have_text("7 of 8")
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Server, Visit, fill_in, look_again, start_race, status, steps_at_most
+from studio import Hold, Server, Visit, fill_in, look_again, spot, start_race, status, steps_at_most
 
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
@@ -44,24 +44,6 @@ def test_start_watch_finish(visit: Visit, hold: Hold) -> None:
     expect(page.locator("#history .race").first).to_contain_text("80.0 %")
 
 
-def test_whether_more_rows_would_help_is_asked_once_and_said(visit: Visit) -> None:
-    page = visit()
-    start_race(page)
-    expect(status(page)).to_have_text("All 3 finished")
-    ask = page.get_by_role("button", name="Would more rows help?")
-    ask.click()
-    rows = page.locator("#run .scoreboard tbody tr")
-    expect(rows).to_have_count(5)
-    expect(status(page)).to_have_text("All 5 finished")
-    for place, count in ((3, 21), (4, 42)):
-        expect(rows.nth(place)).to_contain_text(f", {count} rows")
-    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
-    expect(ask).to_be_hidden()
-    page.reload()
-    expect(status(page)).to_have_text("All 5 finished")
-    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
-
-
 def test_switches_change_the_curves(visit: Visit) -> None:
     page = visit()
     expect(status(page)).to_have_text("All 3 finished")
@@ -90,13 +72,10 @@ def test_zoom_survives_updates(visit: Visit, hold: Hold) -> None:
     start_race(page, steps=80)
     expect(status(page)).to_contain_text("step 40 of 80")
     page.wait_for_function("() => document.querySelector('#run .chart').data?.[0]?.x.length === 40")
-    page.locator("#run .chart").scroll_into_view_if_needed()
-    area = page.locator("#run .chart .nsewdrag").bounding_box()
-    assert area
-    height = area["y"] + area["height"] / 2
-    page.mouse.move(area["x"] + 0.1 * area["width"], height)
+    area = page.locator("#run .chart .nsewdrag")
+    area.hover(position=spot(area, 0.1))
     page.mouse.down()
-    page.mouse.move(area["x"] + 0.5 * area["width"], height, steps=5)
+    area.hover(position=spot(area, 0.5), force=True)  # Plotly covers the area while one drags
     page.mouse.up()
     page.wait_for_function("() => document.querySelector('#run .chart').layout.xaxis.range[0] > 0")
     chosen = page.locator("#run .chart").evaluate("(chart) => chart.layout.xaxis.range")
@@ -254,3 +233,21 @@ def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Serv
     shared.locator("summary").click()
     for run in runs[:2]:
         expect(shared).to_contain_text(run.id)
+
+
+def test_whether_more_rows_would_help_is_asked_once_and_said(visit: Visit) -> None:
+    page = visit()
+    start_race(page)
+    expect(status(page)).to_have_text("All 3 finished")
+    ask = page.get_by_role("button", name="Would more rows help?")
+    ask.click()
+    rows = page.locator("#run .scoreboard tbody tr")
+    expect(rows).to_have_count(5)
+    expect(status(page)).to_have_text("All 5 finished")
+    for place, count in ((3, 21), (4, 42)):
+        expect(rows.nth(place)).to_contain_text(f", {count} rows")
+    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
+    expect(ask).to_be_hidden()
+    page.reload()
+    expect(status(page)).to_have_text("All 5 finished")
+    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")

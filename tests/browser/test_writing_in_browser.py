@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, axe_violations
+from studio import Server, Visit, axe_violations, spot
 
 from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.dataset_readers import Rows
@@ -147,11 +147,10 @@ def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> N
     slider.focus()
     page.keyboard.press("Home")
     expect(said).to_have_text("Before training")
-    box = page.locator("#run .chart").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2)
+    curves = page.locator("#run .chart .nsewdrag")
+    curves.hover(position=spot(curves, 0.99))
     expect(said).not_to_have_text("Before training")
-    page.mouse.move(box["x"], box["y"] - 40)
+    said.hover()
     expect(said).to_have_text("Before training")
     strip.get_by_role("button", name="Play").click()
     expect(strip.get_by_role("button", name="Pause")).to_be_visible()

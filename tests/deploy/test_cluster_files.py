@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import yaml
 
 from cdvft_app.settings.environment import Environment
@@ -48,15 +49,29 @@ def test_rays_reader_of_kuberays_manifests_takes_ours() -> None:
     assert cluster["spec"]["authOptions"] == {"mode": "token"}
 
 
+def test_kubernetes_takes_all_parts_that_are_its_own() -> None:
+    found = parts()
+    spec = found.pop("RayCluster")["spec"]
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, **group["template"]}
+        for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])
+    ]
+    for part in (*found.values(), *pods):
+        kubernetes_validate.validate(part, "1.37", strict=True)
+
+
 def test_the_page_asks_the_head_of_its_own_cluster_with_its_token() -> None:
     found = parts()
     name = found["RayCluster"]["metadata"]["name"]
     (page,) = containers(found["Deployment"]["spec"])
-    environment = {one["name"]: one for one in page["env"]}
-    asked = Environment(CDVFT_CLUSTER=environment["CDVFT_CLUSTER"]["value"]).cluster
-    assert asked == f"ray://{name}-head-svc:10001"
-    secret = environment["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
+    given = {one["name"]: one for one in page["env"]}
+    asked = Environment(**{name: one["value"] for name, one in given.items() if "value" in one})
+    assert asked.cluster == f"ray://{name}-head-svc:10001"
+    secret = given["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
     assert secret == {"name": name, "key": "auth_token"}
+    (group,) = found["RayCluster"]["spec"]["workerGroupSpecs"]
+    # Nodes come when something waits for them: until then the page sees neither GPUs nor room.
+    assert (group["minReplicas"], asked.run_gpus, asked.workers) == (0, 1, group["maxReplicas"])
 
 
 def test_all_parts_are_one_image_with_one_version_of_ray() -> None:

@@ -4,6 +4,7 @@
 import { h, segmented, setText } from "../shared/dom.js";
 import { count, short, unbroken } from "../shared/format.js";
 import { newest } from "../shared/part.js";
+import { onView } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { Message } from "./answers.js";
 import { percent } from "./changes.js";
@@ -137,10 +138,10 @@ export class EffectsPanel {
       this.why,
     );
     // It costs the server seconds: only for somebody who looks at it.
-    new IntersectionObserver(([{ isIntersecting }]) => {
-      this.inView = isIntersecting;
-      if (isIntersecting && this.wanted) this.load();
-    }).observe(this.node);
+    onView(this.node, (inView) => {
+      this.inView = inView;
+      if (inView && this.wanted) this.load();
+    });
   }
 
   /**

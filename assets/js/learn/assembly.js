@@ -5,6 +5,7 @@ import { h, setText } from "../shared/dom.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
+import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { twoDigits } from "./machine_bars.js";
 import { renderLesson, stage } from "./parts.js";
@@ -74,7 +75,8 @@ class Assembly extends CanvasView {
     context.textBaseline = "middle";
     context.textAlign = "left";
     context.fillText("x", 8 * cell + 6, (TOP / 2) * cell);
-    context.fillText("circ(c) x", RIGHT * cell, top - 9);
+    context.textAlign = "right"; // on a phone it would begin where x stands
+    context.fillText("circ(c) x", this.width, top - 9);
     X.forEach((value, j) => {
       context.globalAlpha = j <= column ? 1 : 0.35;
       this.#bar(context, (j + 0.2) * cell, (TOP / 2) * cell, 0.6 * cell, -0.7 * cell * value, value);
@@ -297,13 +299,6 @@ export function mount({ element }) {
     ]),
   );
   if (fine) slideTo(LAST);
-  else {
-    const seen = new IntersectionObserver(([{ isIntersecting }]) => {
-      if (!isIntersecting) return;
-      seen.disconnect();
-      play();
-    });
-    seen.observe(node);
-  }
+  else whenFirstInView(node, play);
   show();
 }

@@ -96,9 +96,23 @@ export function mount({ element }) {
     height: 230,
     axes: {
       x: { title: "p, side of a block", log: true, low: 3, high: 384 },
-      y: { title: "FLOPs a token", log: true, low: 1e4, high: 3e6 },
+      y: { title: "FLOPs a token", log: true, low: 1e4, high: 1e7 },
     },
   });
+  /**
+   * A dot for each p, and a line along the least error that so many numbers reach.
+   * @param {number[]} x numbers trained
+   * @param {number[]} y errors
+   * @param {{color: string, width: number, dash?: number[], name: string}} look
+   */
+  const of = (x, y, look) => {
+    const order = x.map((_, at) => at).sort((one, other) => x[one] - x[other]);
+    const best = order.filter((at, place) => order.slice(0, place).every((before) => y[before] > y[at]));
+    return [
+      { x: best.map((at) => x[at]), y: best.map((at) => y[at]), ...look },
+      { x, y, color: look.color, width: 0, points: true },
+    ];
+  };
   let fitting = 0; // which search for errors goes on
   /** Compute the errors of one p after the other, so that dragging stays smooth, and draw them. */
   const drawErrors = () => {
@@ -112,23 +126,25 @@ export function mount({ element }) {
       known.push(p);
       curve.show(
         [
-          {
-            x: known.map(inBlocks),
-            y: known.map((one) => errorsAt(one).alone),
-            color: "var(--method-c3a)",
-            width: 1.6,
-            dash: [8, 3, 2, 3],
-            points: true,
-            name: "blocks alone",
-          },
-          {
-            x: known.map(parameters),
-            y: known.map((one) => errorsAt(one).scaled),
-            color: "var(--method-cdvft)",
-            width: 2.4,
-            points: true,
-            name: "between diagonals",
-          },
+          ...of(
+            known.map(inBlocks),
+            known.map((one) => errorsAt(one).alone),
+            {
+              color: "var(--method-c3a)",
+              width: 1.6,
+              dash: [8, 3, 2, 3],
+              name: "blocks alone",
+            },
+          ),
+          ...of(
+            known.map(parameters),
+            known.map((one) => errorsAt(one).scaled),
+            {
+              color: "var(--method-cdvft)",
+              width: 2.4,
+              name: "between diagonals",
+            },
+          ),
         ],
         { cursor: parameters(SIZES[place]) },
       );
@@ -213,8 +229,10 @@ export function mount({ element }) {
           drawErrors();
         },
       ),
-      panel("What the diagonals buy: the error of each p, against all numbers that it trains", curve.node)
-        .node,
+      panel(
+        "What the diagonals buy: the error of each p against all numbers that it trains; lines join the best",
+        curve.node,
+      ).node,
       h(
         "p",
         { class: "quiet source" },

@@ -4,6 +4,7 @@ import { find, h, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
@@ -161,11 +162,5 @@ export function mount({ element, life }) {
     ]),
   );
   round(dropped);
-  const seen = new IntersectionObserver(([{ isIntersecting }]) => {
-    // the first training when somebody looks
-    if (!isIntersecting) return;
-    seen.disconnect();
-    train();
-  });
-  seen.observe(losses.node);
+  whenFirstInView(losses.node, train);
 }

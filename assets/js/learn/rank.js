@@ -153,7 +153,7 @@ export function mount({ element }) {
       panel("… and by what angle the pairs are moved", angle.node).node,
     ),
     slider({
-      label: "values of FFT(c) that are left",
+      label: "values of FFT(c) to keep",
       min: 0,
       max: D,
       value: D,

@@ -108,7 +108,7 @@ export function mount({ element, props }) {
           ...ofLora,
         },
       ],
-      { cursor: m, marks: [{ x: least, text: `m = ${least}: dimensions enough for all` }] },
+      { cursor: m, marks: [{ x: least, text: `m = ${least}: numbers enough for all` }] },
     );
     readout.set([
       [percent(fit.error), "error of the best product found"],

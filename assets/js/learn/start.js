@@ -3,6 +3,7 @@
 import { h, legend, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, stage } from "./parts.js";
 import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
@@ -154,12 +155,8 @@ export function mount({ element }) {
   );
   choose();
   follow();
-  const seen = new IntersectionObserver(async ([{ isIntersecting }]) => {
-    if (!isIntersecting) return;
-    seen.disconnect();
-    setText(fair, verdict(await tally()));
-  });
-  whenRevealed(element, () => seen.observe(fair));
+  const compare = async () => setText(fair, verdict(await tally()));
+  whenRevealed(element, () => whenFirstInView(fair, compare));
 }
 
 /**

@@ -12,11 +12,13 @@ import { vectorBars } from "./vector_bars.js";
 
 /** @import { Complex, Numbers } from "../shared/fft.js" */
 
-const ROW = 46, // pixels of each wave, and of their sum
+const ROW = 46, // pixels of each wave,
+  SUM = 86, // and of their sum
   UNIT = 15, // pixels of 1
   SIDE = 8;
 const MAX_SIZE = 1.3; // of a wave that is dragged
-const LIMIT = 1.5; // of what is drawn
+const LIMIT = 1.5; // of what is drawn of a wave,
+const LIMIT_OF_SUM = 2.7; // and of the sum
 /** A signal of slow and fast waves, and a c of even waves, whose FFT is real. */
 export const FIRST = {
   x: fromWaves({ size: [1.6, 3.4, 2.2, 1.8, 2], angle: [0, -46, 30, -115, 0] }),
@@ -43,7 +45,7 @@ class WaveStack extends CanvasView {
 
   /** @param {{label: string, color: string, interactive: boolean}} given */
   constructor({ label, color, interactive }) {
-    super({ label, height: ROW * (HALF + 1), interactive });
+    super({ label, height: ROW * HALF + SUM, interactive });
     this.line = color;
     this.node.classList.add("wave-stack");
     if (!interactive) this.node.setAttribute("role", "img");
@@ -59,11 +61,12 @@ class WaveStack extends CanvasView {
     const parts = Array.from({ length: HALF }, (_, k) => part(this.half, k));
     const sum = (/** @type {number} */ s) => parts.reduce((all, wave) => all + wave(s), 0);
     [...parts, sum].forEach((wave, row) => {
-      const middle = ROW * (row + 0.5),
-        y = (/** @type {number} */ s) => middle - UNIT * Math.max(-LIMIT, Math.min(LIMIT, wave(s)));
+      const middle = ROW * row + (row < HALF ? ROW : SUM) / 2,
+        limit = row < HALF ? LIMIT : LIMIT_OF_SUM,
+        y = (/** @type {number} */ s) => middle - UNIT * Math.max(-limit, Math.min(limit, wave(s)));
       if (row === this.chosen) {
         context.fillStyle = this.color("var(--wash)");
-        context.fillRect(0, ROW * row, this.width, ROW);
+        context.fillRect(0, ROW * row, this.width, row < HALF ? ROW : SUM);
       }
       context.lineWidth = 1;
       stroke(context, this.color("var(--plot-axis)"), SIDE, middle, this.width - SIDE, middle);
@@ -202,7 +205,7 @@ export function waveMachine({ x, c, onchange, onsettle }) {
     else {
       const place = Math.round((event.clientX - node.getBoundingClientRect().left - SIDE) / step);
       const s = Math.min(D - 1, Math.max(0, place));
-      x[s] = Math.max(-LIMIT, Math.min(LIMIT, x[s] + higher));
+      x[s] = Math.max(-LIMIT_OF_SUM, Math.min(LIMIT_OF_SUM, x[s] + higher));
       draw();
     }
     from = { x: event.clientX, y: event.clientY };

@@ -6,6 +6,7 @@ import { D, HALF, waves, throughCirculant } from "./machine.js";
 import { prefersStill } from "./tween.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { dot, stroke } from "../shared/line_drawing.js";
+import { onView } from "../shared/shown.js";
 
 /** @import { Numbers } from "../shared/fft.js" */
 
@@ -153,7 +154,7 @@ export function wavePlayer(id) {
     start();
   }
   // The view's own observer comes first, so `inView` is up to date here.
-  new IntersectionObserver(start, { rootMargin: "200px" }).observe(view.node);
+  onView(view.node, start, "200px");
   play(playing);
   return {
     node: h(

@@ -3,6 +3,7 @@
 import { context2d, h } from "./dom.js";
 import { download } from "./download.js";
 import { variable } from "./colors.js";
+import { onView } from "./shown.js";
 import { isDark, onTheme } from "./theme.js";
 
 export class CanvasView {
@@ -25,20 +26,20 @@ export class CanvasView {
       this.over,
     );
     this.dark = isDark(); // when it was last drawn: outside the page it hears of no change
-    this.observers = [
-      new ResizeObserver(() => {
-        const changed = this.node.clientWidth !== this.width || this.dark !== isDark();
-        if (this.node.clientWidth && changed) this.fit();
-      }),
-      new IntersectionObserver(
-        ([{ isIntersecting }]) => {
-          this.inView = isIntersecting;
-          if (isIntersecting && this.stale) this.redraw();
-        },
-        { rootMargin: "200px" },
-      ),
-    ];
-    for (const observer of this.observers) observer.observe(this.node);
+    const sizes = new ResizeObserver(() => {
+      const changed = this.node.clientWidth !== this.width || this.dark !== isDark();
+      if (this.node.clientWidth && changed) this.fit();
+    });
+    sizes.observe(this.node);
+    const views = onView(
+      this.node,
+      (inView) => {
+        this.inView = inView;
+        if (inView && this.stale) this.redraw();
+      },
+      "200px",
+    );
+    this.observers = [sizes, views];
     onTheme(this.node, () => {
       this.recolor();
       this.redraw();

@@ -141,7 +141,11 @@ export class LinePlot extends CanvasView {
   #levels(/** @type {[number, number]} */ [low, high]) {
     const { log = false } = this.axes?.y ?? this.options,
       { yTicks, yText } = this.options;
-    const power = (/** @type {number} */ value) => powerOfTen(Math.round(Math.log10(value)));
+    const power = (/** @type {number} */ value) => {
+      const exponent = Math.floor(Math.log10(value) + 1e-9),
+        factor = Math.round(value / 10 ** exponent);
+      return `${factor === 1 ? "" : `${factor}·`}${powerOfTen(exponent)}`;
+    };
     if (this.axes)
       return {
         values: log ? decades(low, high) : ticks(low, high, 5).filter((value) => value <= high),

@@ -129,13 +129,13 @@ class Questions:
         return {**whole, "texts": texts}
 
     def most_changed(self, request: FactorsRequest) -> MostChanged:
-        """The layer whose weights changed most by its last step."""
+        """The layer with the largest effect on inputs where that is known, else the one whose weights changed
+        most by the last step."""
         source = self._source(request)
-        weights = examples.weight_norms(source)
         if isinstance(source, RecordedRun):
             norms = {one["module"]: one["norm"][-1] or 0.0 for one in source.overview()["layers"]}
-            return {"module": layers.most_changed(norms, weights)}
-        return {"module": layers.most_changed(self._computed("last_norms", source), weights)}
+            return {"module": layers.most_changed(norms, examples.weight_norms(source))}
+        return {"module": self._computed("most_changed", source)}
 
     def singular(self, request: LayerRequest) -> SingularValues | NoSingularValues:
         """A layer's update's singular values at every snapshot."""
@@ -204,7 +204,7 @@ class Questions:
         source = self._source(request)
         module = layers.find_layer(source, request["module"]).module
         text, image = request.get("text"), request.get("image")
-        if isinstance(source, RecordedRun) and (recorded := source.walk(module, text)):
+        if isinstance(source, RecordedRun) and (recorded := source.walk(module, text, image)):
             return recorded
         return self._computed("walk", source, module=module, text=text, image=image)
 

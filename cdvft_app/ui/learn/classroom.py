@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import segno
@@ -31,6 +32,7 @@ from cdvft_app.payloads.learn import (
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.viewing import asker
 
 Calls = Mapping[str, Callable[[Any], Any]]
@@ -101,12 +103,11 @@ def _printed(question: Question) -> WorksheetQuestion:
     }
 
 
-def server_functions() -> Calls:
-    """All of a class: quick, and nothing that thirty pupils could make slow."""
+def server_functions(folder: Path) -> Calls:
+    """All of a class, which lies in this folder: quick, and nothing that thirty pupils could make slow."""
     key = environment().class_key.get_secret_value()
-    classes = Classes(
-        {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}, key
-    )
+    questions = {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}
+    classes = Classes(questions, key, folder)
 
     def start(_: object) -> ClassStarted:
         return classes.start(asker())
@@ -156,7 +157,7 @@ def server_functions() -> Calls:
             try:
                 return call(asked)
             except ClassError as error:
-                return {"error": str(error)}
+                return {"error": without_paths(str(error))}
 
         asked = signature(call, eval_str=True)
         tell.__signature__ = asked.replace(return_annotation=asked.return_annotation | ClassRefused)  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Learn"
+_PUNCTUATED = re.compile(r"(?<!\$)\$(?!\$)([^$]+)\$(?!\$)([.,;:])")
 MAX_WAITING = 4  # measurements, of a few seconds each
 SHARED_SECONDS = 600  # in which a measurement answers everybody
 
@@ -39,7 +41,9 @@ LATEX: list[dict[str, str | bool]] = [
 def build(app: AppState) -> OnVisit:
     """Lay the tab out. All of it runs in the browser, except measurements and the lab's fits."""
     visits: list[OnVisit] = []
-    lay_out(server_functions(app), lambda: visits.append(lab(app)), classroom.server_functions())
+    lay_out(
+        server_functions(app), lambda: visits.append(lab(app)), classroom.server_functions(app.store.root)
+    )
     return visits[0]
 
 
@@ -89,11 +93,15 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
     with gr.Column(elem_id=f"lesson-{lesson.key}", elem_classes=["lesson"]):
         with gr.Column(elem_classes=["lesson-words"]):
             gr.Markdown(
-                f"## {lesson.title}\n{lesson.text}", latex_delimiters=LATEX, elem_classes=["lesson-text"]
+                f"## {lesson.title}\n{_unbroken(lesson.text)}",
+                latex_delimiters=LATEX,
+                elem_classes=["lesson-text"],
             )
             component("learn/question.js", questions=[_asked(question) for question in lesson.questions])
             gr.Markdown(
-                lesson.reasons, latex_delimiters=LATEX, elem_classes=["lesson-text", "lesson-reasons"]
+                _unbroken(lesson.reasons),
+                latex_delimiters=LATEX,
+                elem_classes=["lesson-text", "lesson-reasons"],
             )
             _real_layer(lesson.real_layer)
             _answerable(lesson)
@@ -104,6 +112,11 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
             elem_classes=("lesson-play",),
             **_fixed(lesson.module, measured_where),
         )
+
+
+def _unbroken(text: str) -> str:
+    """With what follows a formula inside it: a browser would begin a line with it."""
+    return _PUNCTUATED.sub(r"$\1\\text{\2}$", text)
 
 
 def _asked(question: Question) -> dict[str, Any]:

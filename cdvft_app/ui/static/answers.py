@@ -138,11 +138,13 @@ def _recorded(
 def _walks(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
-    """What is answered at the end of a recorded sentence's way."""
+    """What is answered at the end of the way of a recorded sentence, or of the recorded picture."""
     for asked, layer, source in _recorded(store, vectors):
         for text in layer["texts"]:
             if found := source.walk(layer["module"], text):
                 yield {**asked, "text": text}, found
+        if found := source.walk(layer["module"], None, 0):
+            yield {**asked, "image": 0}, found
 
 
 def _inputs(

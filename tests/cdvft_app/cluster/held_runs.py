@@ -10,7 +10,7 @@ import cluster_trainer
 import pytest
 from sources import ROOT
 
-from benchmarks.ray_cluster import RayCluster
+from benchmarks.ray_cluster import LoopbackCluster
 from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings
 
@@ -20,7 +20,7 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this t
 
 
 @contextmanager
-def ray_cluster(held: Path, **variables: str) -> Iterator[RayCluster]:
+def ray_cluster(held: Path, **variables: str) -> Iterator[LoopbackCluster]:
     """A cluster without nodes as yet.
 
     Runs of this process are to have one thread, and Ray's own idea is two.
@@ -33,7 +33,7 @@ def ray_cluster(held: Path, **variables: str) -> Iterator[RayCluster]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**TOKEN, "OMP_NUM_THREADS": "1"}.items():
             patch.setenv(name, value)
-        made = RayCluster(environment | variables)
+        made = LoopbackCluster(environment | variables)
         try:
             yield made
         finally:
@@ -52,10 +52,15 @@ def is_held(held, seed):
     return (held / f"{seed}.held").exists()
 
 
+def let_go(held, seed):
+    (held / str(seed)).unlink()
+
+
 def expected_losses(asked):
     """Of a run that nothing disturbs."""
     heard = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_trainer, "TICK", 0)
         cluster_trainer.train(asked, heard.append, lambda: 0, Path(folder))
     return [event.loss for event in heard if isinstance(event, Step)]
 

@@ -7,12 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cluster_trainer
 import pytest
 import tiny_trainer
-from held_runs import PATHS, ROOT, expected_losses, hold, is_held, losses, notes, ray_cluster, settings
+from held_runs import (
+    PATHS,
+    ROOT,
+    expected_losses,
+    hold,
+    is_held,
+    let_go,
+    losses,
+    notes,
+    ray_cluster,
+    settings,
+)
 from waiting import wait, wait_for
 
 from cdvft_app.cluster import executor as cluster_executor
@@ -20,6 +32,7 @@ from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
+from cdvft_app.training.children import KILLED
 from cdvft_app.training.executors import LocalProcesses, supervise
 from cdvft_app.training.queue import RunQueue
 
@@ -66,6 +79,21 @@ def queue(store, executor):
     made.start()
     yield made
     made.close()
+
+
+@pytest.fixture
+def add(ray, nodes, executor):
+    """`add(cpus, ...)`: a further node, which no run of a later test is given any more."""
+    made = []
+
+    def start(*given, **more):
+        made.append(ray.add(*given, **more))
+        return made[-1]
+
+    yield start
+    for node in made:
+        node.send(signal.SIGKILL)
+    wait_for(lambda: len(executor.nodes()) == 2)  # the head, and where runs are
 
 
 def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
@@ -135,6 +163,57 @@ def test_a_limit_of_time_ends_it_and_it_goes_on_later(store, queue, monkeypatch)
     assert losses(store, run_id) == expected_losses(asked)
 
 
+def test_visitors_whose_time_is_used_up_have_their_runs_stopped(store, queue, monkeypatch):
+    monkeypatch.setattr(cluster_executor, "CHARGED_SECONDS", 0.5)
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")  # of both runs together
+    both, visitor = [settings(6), settings(17)], "address 192.0.2.1"
+    asked = [one.model_copy(update={"max_steps": 3000}) for one in both]
+    for run_id in queue.submit(asked, "a", visitor=visitor):
+        run = wait(store, run_id, *FINAL)
+        assert run.state == "stopped" and 0 < run.step < 3000 and run.is_resumable, run.reason
+    spent = sum(seconds for _, seconds in store.spending.since(visitor, 0))
+    assert 10 < spent < 20
+
+
+def test_a_run_whose_process_is_killed_on_its_node_fails_and_says_so(store, queue, held):
+    hold(held, 16, "training")
+    (run_id,) = queue.submit([settings(16)], "a")
+    trains = int(wait_for(lambda: is_held(held, 16) and (held / "16.held").read_text()))
+    os.kill(trains, signal.SIGKILL)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.reason, run.result["attempt"]) == ("failed", KILLED, 1)
+    assert run.is_resumable
+
+
+def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, add, held, *, monkeypatch):
+    add(cpus=4, gpus=2)
+    wait_for(lambda: executor.asks() == "1 CPU, 1 GPU")
+    both = [settings(7), settings(8)]
+    for one in both:
+        hold(held, one.seed, "training")
+    ids = queue.submit(both, "a")
+    wait_for(lambda: all(is_held(held, one.seed) for one in both))
+    (third,) = queue.submit([settings(9)], "a")
+    wait_for(lambda: any("waits" in row["text"] for row in store.rows(third, kinds=["preparing"])[0]))
+    for one in both:
+        let_go(held, one.seed)
+    (shared,) = queue.submit([settings(10, all_gpus=True)], "a")
+    assert all(wait(store, run_id, *FINAL).state == "finished" for run_id in (*ids, third, shared))
+    assert {gpus(store, run_id) for run_id in ids} == {"0", "1"}
+    assert gpus(store, third) in ("0", "1") and gpus(store, shared) == "0,1"
+    monkeypatch.setenv("CDVFT_RUN_GPUS", "0.5")
+    assert executor.asks() == "1 CPU, 0.5 GPU"
+    (half,) = queue.submit([settings(15)], "a")
+    assert wait(store, half, *FINAL).state == "finished" and gpus(store, half) in ("0", "1")
+
+
+def gpus(store, run_id):
+    """Those that Ray lets the run see."""
+    (said,) = (text for text in notes(store, run_id) if text.startswith("GPUs: "))
+    return said.removeprefix("GPUs: ")
+
+
 @pytest.fixture(scope="module")
 def killed(store, queue, ray, nodes, held):
     """The runs of a node that was killed, one in each phase, and of one that trained a model."""
@@ -189,11 +268,18 @@ def test_a_model_goes_on_to_the_same_bit(store, killed, tmp_path_factory):
     here.close()
 
 
-def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor):
-    asked = settings(21).model_copy(update={"max_steps": 300})
+@pytest.mark.parametrize("end", ["page", "head"])
+def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor, ray, end):
+    asked = settings({"page": 21, "head": 23}[end]).model_copy(update={"max_steps": 300})
     (run_id,) = queue.submit([asked], "a")
     wait_for(lambda: store.get(run_id).step > 3)
-    os.kill(executor.connection.process, signal.SIGKILL)
+    if end == "page":
+        os.kill(executor.connection.process, signal.SIGKILL)
+    else:  # what there speaks for this page
+        speaks = [one for one in ray.head_processes() if "--mode=specific-server" in one.cmdline()]
+        assert speaks
+        for one in speaks:
+            one.kill()
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
     assert losses(store, run_id) == expected_losses(asked)
@@ -220,16 +306,27 @@ def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, 
     store.close()
 
 
-def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, ray, monkeypatch, tmp_path):
+def test_a_node_without_the_package_is_refused_in_a_sentence(store, queue, add, monkeypatch, tmp_path):
     (tmp_path / "cdvft").mkdir()
     (tmp_path / "cdvft" / "__init__.py").write_text("raise ImportError")
-    node = ray.add(1, {"PYTHONPATH": str(tmp_path)}, lab=1)
+    add(1, {"PYTHONPATH": str(tmp_path)}, lab=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "lab=1")
     (run_id,) = queue.submit([settings(31)], "a")
     run = wait(store, run_id, *FINAL)
     assert run.state == "failed" and "it has cdvft not at all in place of" in run.reason
     assert run.reason.endswith("Install the same versions there.")
-    node.send(signal.SIGKILL)
+
+
+def test_a_stranger_is_told_what_to_check(store, ray, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token that is not this cluster's")
+    stranger = cluster_executor.RayCluster(ray.address, ships_code=False)
+    wait_for(lambda: stranger.nodes() or stranger.connection.refused)
+    (made,) = store.create([settings(93)], "a")
+    run, since = store.leases.acquire(made.id, this_process()), time.monotonic()
+    supervise(store, run, stranger, closing=lambda: time.monotonic() - since > 3)
+    stranger.close()
+    said = [row["text"] for row in store.rows(made.id, kinds=["preparing"])[0]]
+    assert any(text.startswith("The cluster does not answer: ") and "token" in text for text in said), said
 
 
 def test_a_large_checkpoint_goes_through_the_storage(
@@ -250,6 +347,17 @@ def test_a_large_checkpoint_goes_through_the_storage(
     wait_for(lambda: not list((tmp_path / "lab").rglob("*.zip")))
 
 
+def test_a_node_is_free_when_the_program_ends_with_its_run(store, ray, add, monkeypatch):
+    node = add(1, last=1)
+    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "last=1")
+    own = cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
+    (made,) = store.create([settings(94)], "a")
+    supervise(store, store.leases.acquire(made.id, this_process()), own)
+    own.close()
+    assert store.state(made.id) == "finished"
+    wait_for(lambda: not node.trains(), seconds=5)
+
+
 def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray.home)
     near = cluster_executor.RayCluster("auto", ships_code=False, trainer="cluster_trainer:train")
@@ -260,27 +368,23 @@ def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monk
     assert losses(store, made.id) == expected_losses(settings(91))
 
 
-def test_a_checkout_travels_to_nodes_that_do_not_have_it(store, ray, monkeypatch):
+def test_a_checkout_is_sent_to_nodes_that_do_not_have_it(store, ray, add, monkeypatch):
     without = os.pathsep.join(str(path) for path in PATHS if path != ROOT)
-    node = ray.add(1, {"PYTHONPATH": without}, bare=1)
+    add(1, {"PYTHONPATH": without}, bare=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "bare=1")
     shipping = cluster_executor.RayCluster(ray.address, ships_code=True, trainer="cluster_trainer:train")
     (made,) = store.create([settings(92)], "a")
     supervise(store, store.leases.acquire(made.id, this_process()), shipping)
     shipping.close()
     assert store.state(made.id) == "finished", store.get(made.id).reason
-    node.send(signal.SIGKILL)
 
 
 @pytest.fixture
-def halves(ray, monkeypatch):
+def halves(add, monkeypatch):
     """Two nodes with one processor each, on which alone runs train, each on both."""
     monkeypatch.setenv("CDVFT_PROCESSES", "2")
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "half=1")
-    made = [ray.add(1, half=1), ray.add(1, half=1)]
-    yield made
-    for node in made:
-        node.send(signal.SIGKILL)
+    return [add(1, half=1), add(1, half=1)]
 
 
 def by_two_processes(folder, asked):
@@ -304,13 +408,13 @@ def test_a_run_is_shared_by_two_nodes_as_by_two_processes_here(store, queue, hal
     assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, ray, halves, *, held, tmp_path):
+def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, add, halves, *, held, tmp_path):
     asked = REAL.model_copy(update={"seed": REAL.seed + 2})
     hold(held, asked.seed, "training")
     (run_id,) = queue.submit([asked], "a")
     wait_for(lambda: is_held(held, asked.seed) and list(store.folder(run_id).rglob("checkpoint-5")))
     other = next(node for node in halves if not node.trains())
-    halves.append(ray.add(1, half=1))
+    add(1, half=1)
     other.send(signal.SIGKILL)
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
@@ -330,12 +434,15 @@ def test_a_full_object_store_hinders_nothing(store, queue, ray):
     assert losses(store, run_id) == expected_losses(settings(41))
 
 
-def test_a_node_that_hangs_is_left(store, queue, ray, nodes, held):
+def test_a_node_that_says_nothing_is_left_and_may_come_back(store, queue, ray, nodes, held):
     hold(held, 51, "training")
     (run_id,) = queue.submit([settings(51)], "a")
     wait_for(lambda: is_held(held, 51) and list(store.folder(run_id).rglob("checkpoint-5")))
     hanging, nodes[0] = nodes[0], ray.add(cpus=5)
     hanging.send(signal.SIGSTOP)
+    wait_for(lambda: store.get(run_id).result.get("attempt") == 2)
+    let_go(held, 51)
+    hanging.send(signal.SIGCONT)  # its attempt, too, would go on
     run = wait(store, run_id, *FINAL)
     hanging.send(signal.SIGKILL)
     assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason

@@ -1,4 +1,4 @@
-"""What of a cluster needs none: attempts and their end, what travels, versions; no Ray unasked."""
+"""What of a cluster needs none: attempts and their end, what is transferred, versions; no Ray unasked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from held_runs import expected_losses, settings
 from in_process import InProcess
 
 from benchmarks.trained import train_each
-from cdvft_app.cluster import connection, executor, node, travel
-from cdvft_app.cluster.connection import ClusterNode, Connection, News, fits, mismatch
-from cdvft_app.cluster.travel import Order
+from cdvft_app.cluster import connection, executor, node, transfer
+from cdvft_app.cluster.connection import ClusterNode, Connection, fits, mismatch
+from cdvft_app.cluster.transfer import Order, Update
 from cdvft_app.commands import train as train_command
 from cdvft_app.events import Done, Placed, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -34,21 +34,21 @@ RUN = RunSettings(method="cdvft")
 
 
 class Cluster:
-    """Stands for the connection: tells what a test puts into `news`, and keeps what it was asked."""
+    """Stands for the connection: tells what a test puts into `updates`, and keeps what it was asked."""
 
     refused = ""
 
     def __init__(self):
-        self.news, self.asked, self.released = [], [], []
-        self.alive = [ClusterNode("1", "lab-1", "10.0.0.1", {"CPU": 4.0}, None)]
+        self.updates, self.asked, self.released = [], [], []
+        self.alive = [ClusterNode("1", "lab-1", {"CPU": 4.0}, None)]
 
     def pull(self, pull):
         self.asked.append(pull)
-        if not self.news:
+        if not self.updates:
             raise NoNews
-        return self.news.pop(0) if len(self.news) > 1 else self.news[0]
+        return self.updates.pop(0) if len(self.updates) > 1 else self.updates[0]
 
-    def release(self, order):
+    def release(self, order, seconds=0.0):
         self.released.append(order.name)
 
     def nodes(self):
@@ -84,7 +84,7 @@ def row(event, number):
 STARTED = run_events.started(3)
 DONE = run_events.done(1)
 ROWS = [row(STARTED, 1), row(run_events.step(1, 1.0), 2), row(DONE, 3)]
-LOST = News(lost="Node lab-1 was lost.")
+LOST = Update(lost="Node lab-1 was lost.")
 
 
 def checkpoint(folder, step):
@@ -96,7 +96,7 @@ def checkpoint(folder, step):
 
 
 def test_a_run_is_left_after_three_losses_with_the_reason_and_can_be_resumed(store, run, cluster, ray):
-    cluster.news = [News(node="lab-1"), LOST]
+    cluster.updates = [Update(node="lab-1"), LOST]
     supervise(store, run, ray)
     ended = store.get(run.id)
     assert (ended.state, ended.is_resumable) == ("interrupted", True)
@@ -109,7 +109,7 @@ def test_the_next_attempt_begins_at_the_newest_checkpoint_that_is_here(store, ru
     folder = store.folder(run.id)
     checkpoint(folder, 5)
     kept = checkpoint(folder, 10)
-    cluster.news = [News(node="lab-1"), LOST, News(rows=ROWS, last=3, node="lab-2", state="finished")]
+    cluster.updates = [Update(node="lab-1"), LOST, Update(rows=ROWS, last=3, node="lab-2", state="finished")]
     supervise(store, run, ray)
     files = cluster.asked[-1].order.files
     assert files[f"runs/{run.id}/checkpoints/checkpoint-10.zip"] == kept
@@ -124,9 +124,9 @@ def test_a_run_that_the_cluster_knows_is_followed_and_one_that_it_does_not_begin
     store, run, cluster, ray
 ):
     store.append(run.id, Placed(4, "lab-1"), run.epoch)
-    cluster.news = [
-        News(lost="The cluster does not know this run any more."),
-        News(rows=ROWS, last=3, state="finished"),
+    cluster.updates = [
+        Update(lost="The cluster does not know this run any more."),
+        Update(rows=ROWS, last=3, state="finished"),
     ]
     supervise(store, run, ray)
     first, second = cluster.asked
@@ -143,7 +143,10 @@ def test_who_owns_a_run_does_not_leave_with_it(store, cluster, ray):
 
 
 def test_stop_is_asked_for_with_each_pull(store, run, cluster, ray):
-    cluster.news = [News(node="lab-1"), News(last=0, node="lab-1", state="stopped", reason="Stopped early.")]
+    cluster.updates = [
+        Update(node="lab-1"),
+        Update(last=0, node="lab-1", state="stopped", reason="Stopped early."),
+    ]
     store.ask_to_stop(run.id)
     supervise(store, run, ray)
     assert all(one.stop for one in cluster.asked)
@@ -157,7 +160,7 @@ def test_a_visitor_without_time_left_has_its_run_stopped(store, cluster, ray, mo
     (made,) = store.create([RUN], "a", visitor="address 192.0.2.1")
     run = store.leases.acquire(made.id, this_process())
     store.spending.charge("address 192.0.2.1", "training", 5)
-    cluster.news = [News(node="lab-1"), News(node="lab-1"), News(node="lab-1", state="stopped")]
+    cluster.updates = [Update(node="lab-1"), Update(node="lab-1"), Update(node="lab-1", state="stopped")]
     supervise(store, run, ray)
     assert store.state(run.id) == "stopped" and cluster.asked[-1].stop
     assert any("Resume goes on" in one["text"] for one in store.rows(run.id, kinds=["note"])[0])
@@ -167,14 +170,14 @@ def test_a_visitor_pays_for_the_time_on_nodes_and_not_for_the_wait(store, cluste
     visitor, clock = "address 192.0.2.1", SimpleNamespace(now=0.0)
     clock.monotonic = lambda: clock.now
     monkeypatch.setattr(executor, "time", clock)
-    on_node = News(node="lab-1")
-    ended = News(rows=ROWS, last=3, node="lab-2", state="finished")
-    told = [(100, News()), (0, on_node), (7, LOST), (200, News()), (0, News(node="lab-2")), (5, ended)]
+    on_node = Update(node="lab-1")
+    ended = Update(rows=ROWS, last=3, node="lab-2", state="finished")
+    told = [(100, Update()), (0, on_node), (7, LOST), (200, Update()), (0, Update(node="lab-2")), (5, ended)]
 
     def pull(asked):
-        seconds, news = told.pop(0)
+        seconds, update = told.pop(0)
         clock.now += seconds
-        return news
+        return update
 
     monkeypatch.setattr(cluster, "pull", pull)
     (made,) = store.create([RUN], "a", visitor=visitor)
@@ -188,7 +191,7 @@ def test_a_visitor_pays_for_the_time_on_nodes_and_not_for_the_wait(store, cluste
 def test_when_the_program_ends_the_run_is_left_and_a_program_that_begins_takes_it_up(
     store, run, cluster, ray
 ):
-    cluster.news = [News(node="lab-1")]
+    cluster.updates = [Update(node="lab-1")]
     outcome = supervise(store, run, ray, closing=lambda: bool(cluster.asked))
     assert outcome == ("interrupted", LEFT_ON_CLUSTER)
     store.set_state(run.id, *outcome, epoch=run.epoch)
@@ -199,7 +202,7 @@ def test_when_the_program_ends_the_run_is_left_and_a_program_that_begins_takes_i
 
 
 def test_a_run_that_shares_its_batches_asks_for_all_gpus_of_the_largest_node(store, cluster, ray):
-    cluster.alive = [ClusterNode(str(gpus), "", "", {"CPU": 8.0, "GPU": gpus}, None) for gpus in (1.0, 8.0)]
+    cluster.alive = [ClusterNode(str(gpus), "", {"CPU": 8.0, "GPU": gpus}, None) for gpus in (1.0, 8.0)]
     (made,) = store.create([RUN.model_copy(update={"all_gpus": True})], "a")
     assert ray.order(store, made, 1, None).resources["GPU"] == 8
     assert ray.resources()["GPU"] == 1
@@ -208,7 +211,7 @@ def test_a_run_that_shares_its_batches_asks_for_all_gpus_of_the_largest_node(sto
 def test_a_run_that_is_shared_asks_for_its_processes_and_takes_the_places_of_as_many(
     store, cluster, ray, monkeypatch
 ):
-    cluster.alive = [ClusterNode(str(number), "", "", {"CPU": 1.0}, None) for number in range(5)]
+    cluster.alive = [ClusterNode(str(number), "", {"CPU": 1.0}, None) for number in range(5)]
     monkeypatch.setenv("CDVFT_PROCESSES", "2")
     (made,) = store.create([RUN], "a")
     asked = ray.order(store, made, 1, None)
@@ -231,10 +234,10 @@ def test_benchmarks_hear_of_runs_on_a_cluster_what_they_hear_of_those_here(monke
 
 def test_as_many_train_as_there_is_room_for_on_nodes_that_may(cluster, ray, monkeypatch):
     cluster.alive = [
-        ClusterNode("1", "head", "10.0.0.1", {"memory": 1e9}, None),
-        ClusterNode("2", "lab-1", "10.0.0.2", {"CPU": 8.0, "GPU": 2.0}, None),
-        ClusterNode("3", "lab-2", "10.0.0.3", {"CPU": 8.0, "GPU": 1.0}, None),
-        ClusterNode("4", "old", "10.0.0.4", {"CPU": 8.0, "GPU": 8.0}, "It has torch 2.6.0."),
+        ClusterNode("1", "head", {"memory": 1e9}, None),
+        ClusterNode("2", "lab-1", {"CPU": 8.0, "GPU": 2.0}, None),
+        ClusterNode("3", "lab-2", {"CPU": 8.0, "GPU": 1.0}, None),
+        ClusterNode("4", "old", {"CPU": 8.0, "GPU": 8.0}, "It has torch 2.6.0."),
     ]
     assert (ray.runs_at_once(), ray.asks()) == (3, "1 CPU, 1 GPU")
     monkeypatch.setenv("CDVFT_RUN_GPUS", "0.5")
@@ -262,7 +265,7 @@ def test_resources_are_names_with_amounts(monkeypatch, resources):
 
 
 def test_a_node_with_other_versions_is_told_by_what_differs():
-    here = connection._asker()(connection.PACKAGES)
+    here = connection._installed_versions()(connection.PACKAGES)
     assert mismatch("lab-2", here) is None
     assert mismatch("lab-2", {**here, "torch": f"{here['torch'].partition('+')[0]}+cu130"}) is None
     told = mismatch("lab-2", {**here, "torch": "2.6.0", "cdvft": ""})
@@ -271,7 +274,7 @@ def test_a_node_with_other_versions_is_told_by_what_differs():
 
 
 def test_room_is_whole_runs():
-    lab = ClusterNode("1", "lab-1", "10.0.0.1", {"CPU": 8.0, "GPU": 1.0}, None)
+    lab = ClusterNode("1", "lab-1", {"CPU": 8.0, "GPU": 1.0}, None)
     assert fits({"CPU": 1, "GPU": 0.1}, lab) == 8
     assert fits({"CPU": 1, "GPU": 0.3}, lab) == 3
     assert fits({"CPU": 1, "TPU": 1}, lab) == 0
@@ -280,17 +283,17 @@ def test_room_is_whole_runs():
 def test_what_is_packed_is_unpacked_the_same_and_leads_nowhere_else(tmp_path):
     source = checkpoint(tmp_path / "there", 5)
     packed = tmp_path / "here" / "checkpoint-5.zip"
-    travel.pack(source, packed)
-    travel.unpack(packed)
+    transfer.pack(source, packed)
+    transfer.unpack(packed)
     assert checkpoints.newest(packed.parent)[0] == packed.with_suffix("") and not packed.exists()
     (tmp_path / "nothing").mkdir()
-    travel.pack(tmp_path / "nothing", tmp_path / "empty.zip")
-    travel.unpack(tmp_path / "empty.zip")
+    transfer.pack(tmp_path / "nothing", tmp_path / "empty.zip")
+    transfer.unpack(tmp_path / "empty.zip")
     assert not list((tmp_path / "empty").iterdir())
     evil = tmp_path / "evil.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("../../outside", "x")
-    travel.unpack(evil)
+    transfer.unpack(evil)
     assert not list(tmp_path.parent.glob("outside")) and (tmp_path / "evil" / "outside").is_file()
 
 
@@ -307,13 +310,13 @@ def test_what_is_packed_is_unpacked_the_same_and_leads_nowhere_else(tmp_path):
     ],
 )
 def test_a_node_puts_nothing_else_into_a_runs_folder(name):
-    assert travel.COMES_BACK.fullmatch(name) is None
+    assert transfer.COMES_BACK.fullmatch(name) is None
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "runs/../../x"])
 def test_a_name_that_leads_out_of_the_nodes_folder_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match="leads out"):
-        travel.inside(tmp_path, name)
+        transfer.inside(tmp_path, name)
 
 
 def test_a_large_checkpoint_is_stored_and_found_again(tmp_path):
@@ -321,21 +324,21 @@ def test_a_large_checkpoint_is_stored_and_found_again(tmp_path):
     for step in (5, 10):
         made = checkpoint(folder, step)
         packed = tmp_path / f"{step}.zip"
-        travel.pack(made, packed)
-        travel.store_checkpoint(packed, step, storage, folder)
+        transfer.pack(made, packed)
+        transfer.store_checkpoint(packed, step, storage, folder)
     assert [path.name for path in (tmp_path / "lab").iterdir()] == ["checkpoint-10.zip"]
     there = tmp_path / "another node"
     (there / "checkpoints").mkdir(parents=True)
-    (there / travel.STORED).write_text((folder / travel.STORED).read_text())
-    assert travel.newest_step(there) == 10
-    travel.fetch_stored(there)
+    (there / transfer.STORED).write_text((folder / transfer.STORED).read_text())
+    assert transfer.newest_step(there) == 10
+    transfer.fetch_stored(there)
     assert checkpoints.newest(there / "checkpoints")[0] == there / "checkpoints" / "checkpoint-10"
 
 
 @pytest.fixture
 def on_a_node(store, ray, tmp_path, monkeypatch):
     """`on_a_node(storage)`: a run that trains as on a node of a cluster, in this process."""
-    monkeypatch.setattr(travel.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(transfer.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(node.children, "import_nothing", lambda: None)
     made = []
 
@@ -359,9 +362,9 @@ def told(there):
     """All that it tells until it has ended."""
     rows, files, last, newest, state = [], [], 0, "", None
     while state is None:
-        news = there.tell(last, newest, 5)
-        rows, files, last = rows + news["rows"], files + news["files"], news["last"]
-        newest, state = news["checkpoint"], news["state"]
+        update = there.update(last, newest, 5)
+        rows, files, last = rows + update.rows, files + update.files, update.last
+        newest, state = update.checkpoint, update.state
     return rows, files, state
 
 
@@ -385,7 +388,7 @@ def test_checkpoints_too_large_to_travel_go_to_the_storage(on_a_node, tmp_path, 
     there = on_a_node(f"{tmp_path}/lab")
     rows, files, state = told(there)
     assert state == "finished" and "are kept in CDVFT_STORAGE" in texts(rows)
-    assert travel.STORED in files
+    assert transfer.STORED in files
     assert not any(name.startswith("checkpoints/checkpoint") for name in files)
     assert [path.name for path in (tmp_path / "lab").rglob("*.zip")] == ["checkpoint-20.zip"]
     there.remove()
@@ -421,7 +424,7 @@ def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):
     (left / "rows.arrow").write_text("somebody's rows")
     code = "from cdvft_app.store.processes import this_process; print(this_process())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    (left / travel.HOLDER).write_text(dead.stdout.strip())
+    (left / transfer.HOLDER).write_text(dead.stdout.strip())
     on_a_node()
     assert not left.exists()
 

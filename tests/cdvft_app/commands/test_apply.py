@@ -83,6 +83,15 @@ def test_a_file_comes_back_answered_and_scored(command, train, tmp_path):
     assert max(alone["probabilities"].values()) == pytest.approx(float(rows[7]["confidence"]), abs=1e-3)
 
 
+def test_a_score_on_the_file_that_it_was_trained_on_says_so(command, train, tmp_path):
+    learned, new = films(tmp_path / "train.csv", 60), films(tmp_path / "new.csv")
+    run_id, said = train(learned), "It was trained on rows of this file"
+    _, on_learned, _ = command("apply", run_id, "--file", learned, "--out", tmp_path / "1.csv")
+    _, on_new, _ = command("apply", run_id, "--file", new, "--out", tmp_path / "2.csv")
+    assert "with a label" in on_learned and said in on_learned
+    assert "with a label" in on_new and said not in on_new
+
+
 def test_columns_are_found_by_name_or_asked_for(command, train, tmp_path):
     run_id = train(films(tmp_path / "train.csv", 60))
     code, _, _ = command(

@@ -246,6 +246,18 @@ def test_layers_come_as_many_as_time_allows_and_the_sentence_with_the_last(pair)
     assert ("cannot tell from chance" in said["sentence"]) is chance
 
 
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_run_opens_on_the_layer_of_its_largest_effect_once_that_is_known(trained, place) -> None:
+    store, runs = trained
+    live = sources.LiveRun.of(store, runs[0].record)
+    found = effects.effects(effects.opened(live), seconds=600)
+    for at, layer in enumerate(found["layers"]):
+        layer["ratio"] = [0.1, 0.5 if at == place else 0.2, 0.9]
+    effects.keep(live, found)
+    assert QUESTIONS["most_changed"](live) == found["layers"][place]["module"]
+    (live.folder / effects.FILE).unlink()
+
+
 def test_what_was_computed_is_kept_with_the_run_until_its_weights_change(trained, monkeypatch) -> None:
     store, runs = trained
     live = sources.LiveRun.of(store, runs[0].record)

@@ -194,14 +194,22 @@ HOLD = {
         "proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex": lambda: all(
             factors_needed(n)[1] == n for n in range(2, 20)
         ),
-        "$m$ factors fill at most $(2m-1)(n-1)+1$ dimensions of $n^2$: each further one brings $n$ "
+        "$2m-1$ factors fill at most $(2m-1)(n-1)+1$ dimensions of $n^2$: each further one brings $n$ "
         "numbers, and a "
         "scale can be moved from one to another.": lambda: counting_holds() and scales_move_between_factors(),
         "LoRA is exact as soon as its $r$ reaches a target's rank, with $2rn$ numbers": (
             lora_is_exact_from_the_rank_on
         ),
         "Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
-        "For the permutation the search ends 45 % off with $m = 5$, and finds it with $m = 8$.": lambda: (
+        "For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with "
+        "$m = 7$.": (
+            lambda: (
+                round(100 * recorded_error("low_rank", 5), 1) == 0.1
+                and round(100 * recorded_error("low_rank", 6), 2) == 0.01
+                and recorded_error("low_rank", 7) < 1e-9
+            )
+        ),
+        "For the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$.": lambda: (
             round(100 * recorded_error("permutation", 5)) == 45 and recorded_error("permutation", 8) < 1e-9
         ),
         "LoRA with r = 1 ends 84 % off.": lambda: round(100 * error_of_lora("gaussian", 1)) == 84,
@@ -239,8 +247,9 @@ HOLD = {
             and 1.9 < products_of_spectra(48) / products_of_spectra(96) < 2.1
         ),
         "**The diagonals** give each row and each column a size of its own, for $d_{in} + d_{out}$ "
-        "numbers. No "
-        "blocks of the same $p$ can.": diagonals_reach_what_blocks_cannot,
+        "numbers. Blocks alone cannot, unless $p = 1$.": lambda: (
+            diagonals_reach_what_blocks_cannot() and blocks_of_one_are_free()
+        ),
         "d_{in} + d_{out} + q_1\\,q_2\\,p": trains_the_sum,
         "A small $p$ holds more of them and costs more": smaller_blocks_cost_more,
         "at $p = 1$ every entry would be free": blocks_of_one_are_free,

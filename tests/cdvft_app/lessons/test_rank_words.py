@@ -208,7 +208,7 @@ HOLD = {
         "A zero in a₁ empties a column. The other seven are still independent.": (
             a_column_empties_and_seven_are_left
         ),
-        "A diagonal is empty, and no row or column is: all eight stay independent.": (
+        "A diagonal is empty, but no value of FFT(c) is zero: all eight stay independent.": (
             an_empty_diagonal_leaves_rank_eight
         ),
         "Seven columns are left, in a space of six directions, and they still fill it.": lambda: (

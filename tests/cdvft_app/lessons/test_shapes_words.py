@@ -127,6 +127,11 @@ HOLD = {
             c3a_repeats_along_a_diagonal
         ),
         "circulant blocks whose rows and columns each have a scale": cdvft_scales_rows_and_columns,
+        "The diagonals buy those scales: a circulant so scaled is fitted exactly, where blocks alone leave "
+        "most of it.": lambda: (
+            fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
+            and fit_block_circulant(scaled_circulant(), 16).error > 0.5
+        ),
         "Which one fits depends on the change that a task needs.": each_method_has_its_change,
         "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, FourierFT "
         "makes a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
@@ -160,7 +165,7 @@ HOLD = {
 # What is wanted, named, or left open, and nothing that could be false.
 SAY_NOTHING = {
     "shapes": {
-        "Give methods the same number of trained numbers, and look at what they can say with it.",
+        "Give each method at most 96 trained numbers, and look at what it can say with them.",
         "- **LoRA**, $\\Delta W = BA$:",
         "- **FourierFT**:",
         "- **C3A**:",

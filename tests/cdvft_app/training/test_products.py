@@ -122,7 +122,7 @@ def frozen(entries):
 def test_few_tokens_and_other_precisions_are_multiplied_as_ever(
     layer, tokens, is_convolved, convolutions, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "LARGE", 32)
+    monkeypatch.setattr(kernels, "MAX_FROZEN_WEIGHT", 32)
     layer(torch.randn(tokens, 4, dtype=layer.weight.dtype))
     assert len(convolutions) == is_convolved
 

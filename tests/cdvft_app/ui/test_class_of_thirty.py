@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from served import Served
 
 from cdvft_app.ui.build import build
+from cdvft_app.ui.learn.classroom import server_functions
 from cdvft_app.ui.shared.state import AppState
 
 PUPILS, ROUNDS = 30, 5
@@ -64,3 +66,11 @@ def test_thirty_clients_behind_one_address_are_all_served(
     assert len(table.splitlines()) == 1 + 2 * PUPILS
     assert len(measured) == 1, "what the server measures is shared"
     assert "browser" not in table and SCHOOL not in json.dumps(seen)
+
+
+def test_a_class_that_cannot_be_kept_is_refused_without_the_servers_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    refused = server_functions(tmp_path / "not there")["start"]({})
+    assert "cannot keep classes now" in refused["error"] and str(tmp_path) not in refused["error"]

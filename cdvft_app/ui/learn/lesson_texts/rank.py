@@ -34,7 +34,7 @@ Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent 
             "A zero in c is no zero in FFT(c): it empties a diagonal, and no row or column.",
             *RANKS,
             8,
-            "A diagonal is empty, and no row or column is: all eight stay independent.",
+            "A diagonal is empty, but no value of FFT(c) is zero: all eight stay independent.",
         ),
         Estimate(
             "rank-pair",

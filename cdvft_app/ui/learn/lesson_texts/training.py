@@ -98,10 +98,10 @@ Three vectors of 64 numbers learn by gradient descent to be three others.
     ),
     r"""
 **Too few digits.** Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform adds
-all $d$ numbers up in $\log_2 d$ rounds, and every round rounds; a product row by row adds the same numbers
-up, and errs as much or more. There is no bfloat16 FFT in PyTorch at all, and a float16 one only for some
-lengths on some GPUs. So the adapter's vectors stay in float32 whatever the model's precision, and only the
-result is cast back.
+all $d$ numbers up in $\log_2 d$ rounds, and every round rounds; a product row by row whose sums are
+rounded, too, errs as much or more; summed in float32, as matrix units do, it errs less. There is no
+bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on some GPUs. So the adapter's
+vectors stay in float32 whatever the model's precision, and only the result is cast back.
 
 **Too high a rate.** With $m = 4$ seven vectors are multiplied, and a rate of 0.03, which serves $m = 2$ well,
 breaks it: the more factors, the sooner each step is too large.

@@ -1,4 +1,4 @@
-"""What of a run travels between the page and the nodes that train it, and where large checkpoints lie."""
+"""What of a run is transferred between the page and the nodes that train it; where large checkpoints lie."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ HOLDER = "holder"  # in a run's folder on the node: the process whose it is
 PIECE = 64 * 1024  # bytes; Ray puts into its object store what has more than 100 KiB
 STORED = f"{CHECKPOINTS}/stored.json"
 """Says which checkpoint lies in CDVFT_STORAGE, and where."""
-MAX_CHECKPOINT = 64 * 2**20  # bytes of one that travels
+MAX_CHECKPOINT = 64 * 2**20  # bytes of one that is transferred
 # All that a node may put into a run's folder.
 COMES_BACK = re.compile(
     r"snapshots/step-\d{6,9}\.safetensors|checkpoints/(checkpoint-\d{1,9}|stored\.json)|adapter"
@@ -50,7 +50,7 @@ class Order:
         resources: what each of its processes asks of a node: CPU, GPU, and the cluster's own.
         processes: that share its batches, on as many nodes as it takes.
         threads: for OMP_NUM_THREADS; "": as many as it asks processors.
-        storage: takes checkpoints that are too large to travel.
+        storage: takes checkpoints that are too large to transfer.
         trainer: a `Train` by its name.
     """
 
@@ -70,10 +70,35 @@ class Order:
         return f"{self.run_id}-{self.attempt}"
 
 
+@dataclass
+class Update:
+    """What a run has reported after a row of a number.
+
+    Args:
+        rows: of the node's store, in order.
+        last: the number of the latest.
+        files: can be read now: what the rows name, the newest checkpoint, and after the end what was learned.
+        checkpoint: that checkpoint's name, whether it is transferred or not.
+        node: where the run is; "": it waits for a place.
+        state: None until the run has ended.
+        reason: why it ended in that state.
+        lost: why nothing more is to be expected of the attempt, in a sentence.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    last: int = 0
+    files: list[str] = field(default_factory=list)
+    checkpoint: str = ""
+    node: str = ""
+    state: str | None = None
+    reason: str = ""
+    lost: str | None = None
+
+
 def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
     """The files that a node needs to go on with a run, by their names in its RUNS_DIR; a text is one, too.
 
-    A checkpoint is a folder, which travels packed. Whose the run is stays here.
+    A checkpoint is a folder, which is sent packed. Whose the run is stays here.
     """
     folder = store.folder(run.id)
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
