@@ -44,9 +44,10 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
     store = RunStore(root)
 
     def answer(question: str, arguments: dict[str, Any]) -> Any:
-        source = sources.find(store, arguments.pop("run_id"))
+        find = sources.find_with_weights if question in OF_WEIGHTS else sources.find
+        source = find(store, arguments.pop("run_id"))
         if arguments.get("beside") is not None:
-            arguments["beside"] = sources.find(store, arguments["beside"])
+            arguments["beside"] = find(store, arguments["beside"])
         return QUESTIONS[question](source, **arguments)
 
     return answer
@@ -140,6 +141,8 @@ def _walk(source: Source, module: str, text: object, image: object) -> Any:
     return effects.walk(effects.opened(source), module, given)
 
 
+OF_WEIGHTS = ("effects", "seeds", "together", "walk")
+"""What is asked of weights after the last step, and of no snapshots."""
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "dense": _dense,
     "singular": _singular,

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 BYTES_LIMIT = 4 * 2**20
-MOST, FEWEST = 50, 20
-BYTES_OF_RUN = FEWEST * BYTES_LIMIT
+MAX_SNAPSHOTS, MIN_SNAPSHOTS = 50, 20
+BYTES_OF_RUN = MIN_SNAPSHOTS * BYTES_LIMIT
 FILE = re.compile(r"step-(\d{6,})\.safetensors")
 
 
@@ -33,7 +33,7 @@ def planned(steps: int, bytes_each: int) -> set[int]:
 
     Where 50 snapshots take more than 80 MiB there are fewer, down to one for every 5 %.
     """
-    count = max(FEWEST, min(MOST, BYTES_OF_RUN // max(1, bytes_each)))
+    count = max(MIN_SNAPSHOTS, min(MAX_SNAPSHOTS, BYTES_OF_RUN // max(1, bytes_each)))
     return {round(part * steps / count) for part in range(count + 1)}
 
 

@@ -31,7 +31,7 @@ import psutil
 from cdvft_app.events import Done, Event, Note, Preparing
 from cdvft_app.search import study
 from cdvft_app.store.database import store_errors
-from cdvft_app.store.leases import interruption
+from cdvft_app.store.leases import PROGRAM_ENDED, interruption
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
@@ -41,7 +41,6 @@ from cdvft_app.training.checkpoints import CHECKPOINTS
 from cdvft_app.training.children import KILLED, Child, exit_sentence
 from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.run import (
-    PROGRAM_ENDED,
     RESUME,
     TRAINER,
     Outcome,
@@ -285,17 +284,20 @@ class Launched:
         self._started: set[psutil.Process] = set()
 
     def poll(self, seconds: float) -> bool:
-        with suppress(psutil.Error):
-            self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
+        self._see()
         with suppress(subprocess.TimeoutExpired):
             self._launcher.wait(seconds)
             self.stop()  # a launcher that was killed leaves its processes behind
             return True
         return False
 
-    def stop(self) -> None:
+    def _see(self) -> None:
+        """The processes that there are now, which outlive a launcher that was killed."""
         with suppress(psutil.Error):
             self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
+
+    def stop(self) -> None:
+        self._see()
         self._launcher.kill()
         for one in self._started:
             with suppress(psutil.Error):
