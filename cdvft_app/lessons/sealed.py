@@ -31,7 +31,8 @@ def _rank(drawn: random.Random) -> Sealed:
     zeros, pairs = drawn.randrange(2, n // 2), drawn.randrange(2, n // 3)
     return Sealed(
         f"d = {n}. The first {zeros} numbers of a₁ are zero, no other of it and none of a₃; in FFT(c) "
-        f"{pairs} pairs of waves are silenced, and nothing else. Which rank has diag(a₃) circ(c) diag(a₁)?",
+        f"{pairs} pairs of waves are silenced, and nothing else. "
+        "What is the rank of diag(a₃) circ(c) diag(a₁)?",
         min(n - zeros, n - 2 * pairs),
     )
 

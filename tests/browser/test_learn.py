@@ -269,8 +269,42 @@ def test_every_change_stands_beside_every_method(visit: Visit) -> None:
     left = cells(part, "What each method leaves of each change")
     expect(left).to_have_count(5)
     expect(part.get_by_role("region", name="What each method leaves")).not_to_contain_text("…")
-    cdvft, *others = numbers_in(left.filter(has_text=re.compile("^Circulant")))
-    assert cdvft == "0\u00a0%" and cdvft not in others
+    cdvft, lora, fourierft, c3a = numbers_in(left.filter(has_text=re.compile("^Circulant")))
+    assert cdvft == c3a == "0\u00a0%"  # C3A has 32 numbers with b = 32
+    assert "0\u00a0%" not in (lora, fourierft)
+
+
+def test_equal_values_of_the_fft_have_bars_of_equal_length(visit: Visit) -> None:
+    """One value alone may be negative, a pair's size may not, and both have one scale."""
+    _, part = opened(visit, "fft", reduced_motion="reduce")
+    lengths = []
+    for name in ("constant", "1 turn"):
+        bar = part.get_by_role("slider", name=f"FFT(c), {name}")
+        bar.press("End")
+        expect(bar).to_have_attribute("aria-valuetext", "2")
+        box = bar.locator(".bar-fill").bounding_box()
+        assert box
+        lengths.append(box["width"])
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.01)
+    pair = part.get_by_role("slider", name="FFT(c), 1 turn")
+    pair.press("Home")
+    expect(pair).to_have_attribute("aria-valuetext", "0")
+
+
+def test_what_the_start_says_of_a_form_is_of_that_form(visit: Visit) -> None:
+    _, part = revealed(visit, "start")
+    said = part.locator(".verdict-of-many")
+    expect(said).to_be_visible()
+    part.get_by_text("LoRA", exact=True).click()
+    expect(said).to_be_hidden()
+    drawn_change = [drawn(12, np.array([41 + k]))[0] for k in range(3)]
+    place = (np.arange(12)[:, None] - np.arange(12)) % 12
+    a1, c, a3 = drawn_change
+    values = np.linalg.svd(a3[:, None] * c[place] * a1, compute_uv=False)
+    least = float((values[1:] ** 2).sum() / 24)
+    expect(part.locator(".lesson-play")).to_contain_text(
+        f"has rank 12: so no LoRA comes below a loss of {least:.3g}."
+    )
 
 
 def rank_shown(part: Locator) -> Locator:

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  fitsBy,
   nearestBlocks,
   nearestWaves,
   relativeError,
@@ -61,4 +62,14 @@ test("each of the lesson's changes is fitted by the method whose form it has, wi
   assert.ok(relativeError(wave, nearestWaves(wave, [3 * 32 + 5])) < 1e-6);
   assert.ok(relativeError(wave, nearestWaves(wave, [29 * 32 + 27, 3 * 32 + 5])) < 1e-6); // the same, twice
   assert.ok(relativeError(wave, nearestWaves(wave, [3 * 32 + 6])) > 0.9);
+});
+
+test("with any budget each form is fitted with the best size of its blocks, not with the smallest blocks", () => {
+  const { c3a, cdvft } = fitsBy(() => []);
+  for (const budget of [96, 128, 384, 1024]) {
+    // 32 numbers, and 96 with two diagonals, hold these changes, whatever more may be spent.
+    assert.ok(relativeError(TASKS.circulant.matrix, c3a(TASKS.circulant.matrix, budget)) < 1e-12);
+    assert.ok(relativeError(TASKS.scaled.matrix, cdvft(TASKS.scaled.matrix, budget)) < 1e-3);
+  }
+  assert.ok(relativeError(TASKS.scaled.matrix, c3a(TASKS.scaled.matrix, 96)) > 0.5);
 });

@@ -86,6 +86,13 @@ test("a logarithmic axis leaves out what is not above zero, and gets room", () =
   );
 });
 
+test("zeros alone above a given end do not draw the axis below it", () => {
+  assert.deepEqual(
+    ends(() => [0, 0], { low: 0 }),
+    [0, 1],
+  );
+});
+
 test("one number gets an axis around it, and no number one around zero", () => {
   assert.deepEqual(
     ends(() => [4], {}),

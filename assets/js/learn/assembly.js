@@ -8,7 +8,7 @@ import { at, ramp } from "../shared/colors.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { twoDigits } from "./machine_bars.js";
-import { renderLesson, stage } from "./parts.js";
+import { renderLesson, signs, stage } from "./parts.js";
 import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
 import { prefersStill, tween } from "./tween.js";
 import { vectorBars } from "./vector_bars.js";
@@ -77,6 +77,7 @@ class Assembly extends CanvasView {
     context.fillText("x", 8 * cell + 6, (TOP / 2) * cell);
     context.textAlign = "right"; // on a phone it would begin where x stands
     context.fillText("circ(c) x", this.width, top - 9);
+    if (this.wanted) context.fillText("dashed: goal", this.width, top - 25);
     X.forEach((value, j) => {
       context.globalAlpha = j <= column ? 1 : 0.35;
       this.#bar(context, (j + 0.2) * cell, (TOP / 2) * cell, 0.6 * cell, -0.7 * cell * value, value);
@@ -281,6 +282,7 @@ export function mount({ element }) {
   renderLesson(
     element,
     stage(frame),
+    signs(),
     said,
     h(
       "div",

@@ -7,9 +7,9 @@ import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { work } from "./by_hand.js";
-import { nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
+import { entriesOf, nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals } from "./random.js";
 import { oneAFrame } from "./tween.js";
@@ -44,17 +44,17 @@ class Padded extends Heatmap {
   }
 }
 
+/** @param {Matrix} matrix and the root of the mean square of its entries */
+const sized = (matrix) => ({ matrix, size: Math.hypot(...entriesOf(matrix)) / Math.sqrt(OUT * IN) });
 /**
  * A matrix without structure, and one that is blocks of 16 x 16 whose rows and columns are scaled.
- * @type {Record<string, {title: string, matrix: Matrix}>}
+ * @type {Record<string, {title: string, matrix: Matrix, size: number}>}
  */
 const TARGETS = {
-  random: { title: "Random", matrix: drawn(normals(OUT * IN, 21)) },
-  scaled: {
-    title: "Scaled blocks",
-    matrix: scaledExample(OUT, IN, 16, 24),
-  },
+  random: { title: "Random", ...sized(drawn(normals(OUT * IN, 21))) },
+  scaled: { title: "Scaled blocks", ...sized(scaledExample(OUT, IN, 16, 24)) },
 };
+const LIMIT = 1.6; // of the colours, against a target's size
 
 /** @param {Float64Array} values */
 function drawn(values) {
@@ -189,7 +189,7 @@ export function mount({ element }) {
         `${short((100 * work.blocks(rows, cols, p)) / (2 * rows * cols))}\u00a0%`,
       ];
     }),
-    `A layer ${REAL.cols} → ${count(REAL.rows)}: a quarter of p is 16 times the blocks, with a quarter of the products in each`,
+    `A layer ${REAL.cols} → ${count(REAL.rows)}: p / 2 + 1 products in each block, so a quarter of p is 16 times the blocks, with about a quarter of the products in each`,
   );
   const bought = table({ label: "What the diagonals buy", class: "numbers lesson-table" });
   const drawBought = () =>
@@ -225,10 +225,10 @@ export function mount({ element }) {
     place = at;
     const p = SIZES[place],
       { q1, q2 } = parts(p),
-      { matrix } = TARGETS[target];
-    picture.show(nearestBlocks(matrix, p), { limit: 1.6, blocks: { p } });
+      { matrix, title } = TARGETS[target];
+    picture.show(nearestBlocks(matrix, p), { limit: LIMIT * TARGETS[target].size, blocks: { p } });
     drawing.retitle(
-      `${q1} × ${q2} ${q1 * q2 === 1 ? "block" : "blocks"} of ${p} × ${p}` +
+      `${title}, fitted by ${q1} × ${q2} ${q1 * q2 === 1 ? "block" : "blocks"} of ${p} × ${p}` +
         (OUT % p || IN % p ? `: padded to ${q1 * p} × ${q2 * p}, then cut` : ""),
     );
     curve.point(parameters(p));
@@ -259,6 +259,7 @@ export function mount({ element }) {
     element,
     dial,
     stage(drawing.node),
+    signs(),
     afterwards(element, [
       readout.node,
       products.node,

@@ -11,7 +11,7 @@ import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
 import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
 import { roundedProduct, roundedRows } from "./rounding.js";
-import { goingWrong, STEPS, training } from "./trial.js";
+import { goingWrong, LOSSES, STEPS, training } from "./trial.js";
 
 /** @import { Part } from "../shared/part.js" */
 
@@ -59,7 +59,7 @@ export function mount({ element, life }) {
         },
         { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 },
       ],
-      { log: true, low: 1e-8, high: 30 },
+      { log: true, low: 1e-9, high: 30 },
     );
     readout.set([
       [error(found), "error of circ(c) x by FFT"],
@@ -84,7 +84,7 @@ export function mount({ element, life }) {
           width: 2,
         },
       ],
-      { log: true, low: 1e-8, high: 1e8, first: 1, last: STEPS - 1, xTitle: "steps" },
+      { log: true, ...LOSSES, first: 1, last: STEPS - 1, xTitle: "steps" },
     );
   /** @type {Map<string, boolean>} by rate and m, whether the training held */
   const tried = new Map();

@@ -2,7 +2,7 @@
 
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { normals } from "./random.js";
-import { D } from "./shape_budgets.js";
+import { c3aSides, cdvftSides, D } from "./shape_budgets.js";
 import { bestOfRank } from "./singular.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
@@ -157,8 +157,17 @@ export function scaledBlocks(target, p) {
     fitBetween(blocks.c, places, wanted, a, b);
     return new CirculantDiagonal([b, a], [blocks]);
   });
-  return found.reduce((best, one) => (relativeError(target, one) < relativeError(target, best) ? one : best));
+  return nearest(target, found);
 }
+
+/**
+ * The one that leaves least of the target.
+ * @template {Matrix} One
+ * @param {Entries} target
+ * @param {One[]} found
+ */
+const nearest = (target, found) =>
+  found.reduce((best, one) => (relativeError(target, one) < relativeError(target, best) ? one : best));
 
 /**
  * Where the largest entry stands.
@@ -246,3 +255,24 @@ export function nearestWaves(target, places) {
   }
   return new Dense(values, D, D);
 }
+
+/**
+ * Fits of every method by its key, with blocks of the size that leaves least; `places(budget)` are FourierFT's waves, which
+ * are drawn before any change is known.
+ * @param {(budget: number) => number[]} places
+ * @returns {Record<string, (target: Matrix, budget: number) => Matrix>}
+ */
+export const fitsBy = (places) => ({
+  cdvft: (target, budget) =>
+    nearest(
+      target,
+      cdvftSides(budget).map((p) => scaledBlocks(target, p)),
+    ),
+  lora: (target, budget) => bestOfRank(target, Math.floor(budget / (2 * D))).matrix,
+  fourierft: (target, budget) => nearestWaves(target, places(budget)),
+  c3a: (target, budget) =>
+    nearest(
+      target,
+      c3aSides(budget).map((b) => nearestBlocks(target, b)),
+    ),
+});

@@ -83,6 +83,17 @@ export function numbers(answering) {
   return { node, set };
 }
 
+/** Which colour is above zero and which below, in matrices and bars. */
+export const signs = () =>
+  h(
+    "p",
+    { class: "quiet signs", role: "img", "aria-label": "Colours: purple above zero, brown below" },
+    h("span", { class: "positive" }),
+    "+",
+    h("span", { class: "negative" }),
+    "−",
+  );
+
 /**
  * A picture with a line of words above it.
  * @param {string} title

@@ -66,7 +66,7 @@ export function mount({ element, props, server }) {
           y: SIZES.map(work.fft),
           color: "var(--method-cdvft)",
           width: 2.4,
-          name: "by FFT, about 5 d log₂ d",
+          name: "by FFT, 5 d log₂ d + 3 d + 6",
         },
       ],
       { cursor: d },

@@ -9,7 +9,7 @@ import { keptState } from "./kept_state.js";
 import { D, matrixOf, measure, onlyWaves, wavesLeft } from "./machine.js";
 import { CAPTIONS, machineBars, NAMES, twoDigits } from "./machine_bars.js";
 import { ABOUT, decoded, encoded, generic, ORDER } from "./machine_states.js";
-import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, lessonOf, onPrediction } from "./revealing.js";
 import { singularView } from "./singular_view.js";
 import { tween } from "./tween.js";
@@ -48,7 +48,7 @@ export function mount({ element }) {
       ],
       [
         rank === D ? short(values[D - 1] / values[0]) : "0",
-        "smallest singular value against the largest: so much less does its direction count",
+        "smallest singular value, as a share of the largest",
       ],
     ]);
     singular.show(values);
@@ -183,6 +183,7 @@ export function mount({ element }) {
         readout.node,
       ),
     ),
+    signs(),
     rest,
   );
   show();

@@ -8,7 +8,7 @@ import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction } from "./revealing.js";
 import { bestOfRank } from "./singular.js";
 
@@ -46,6 +46,7 @@ export function mount({ element, props }) {
     factors_needed: [least, enough],
   } = props.recorded;
   const readout = numbers();
+  const worst = (/** @type {number} */ at) => Math.max(...targets.map(({ fits }) => fits[at - 1].error));
   const [wanted, got, missed, lora, left] = [
     "The target",
     "Best product found",
@@ -122,12 +123,12 @@ export function mount({ element, props }) {
           ...ofLora,
         },
       ],
-      { cursor: m, marks: [{ x: least, text: `m = ${least}: numbers enough for all` }] },
+      { cursor: m, marks: [{ x: least, text: `m = ${least}: as many dimensions as entries` }] },
     );
     readout.set([
       [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],
       [`${dimensions[m - 1]} of ${n * n}`, "dimensions that products of this m can fill"],
-      [`${2 * (m - 1)}`, "FFTs for each token, one there and one back for each circulant"],
+      [`${2 * (m - 1)}`, "FFTs for each input x, one there and one back for each circulant"],
     ]);
   };
 
@@ -167,6 +168,7 @@ export function mount({ element, props }) {
     h("div", { class: "choice" }, choice),
     dial,
     stage(h("div", { class: "three" }, wanted.node, got.node, missed.node)),
+    signs(),
     afterwards(
       element,
       [
@@ -177,10 +179,10 @@ export function mount({ element, props }) {
         h(
           "p",
           { class: "quiet source" },
-          `The curve of LoRA has the largest r whose 2rn numbers CDVFT has, too. ${n} × ${n}, real factors, recorded `,
-          `${props.recorded.date} with `,
-          h("code", {}, props.recorded.command),
-          `. The theorem promises m = ${enough} for complex factors.`,
+          `From m = ${least} on the products are not too few by count, ${dimensions[least - 1]} dimensions for ${n * n} ` +
+            `entries; a search may still end off, by ${short(100 * worst(least))} % at most here. The theorem promises ` +
+            `m = ${enough}, for complex factors. The curve of LoRA has the largest r whose 2rn numbers CDVFT has, too. ` +
+            `${n} × ${n}, real factors, recorded ${props.recorded.date}.`,
         ),
       ],
       ABOUT_RANDOM,

@@ -8,10 +8,17 @@ const SIDES = Array.from({ length: D }, (_, at) => at + 1);
 const spent = (p) => Math.ceil(D / p) ** 2 * p;
 
 /**
- * The smallest b that PEFT takes, one that divides both sides, whose circulant blocks stay within the budget.
+ * All b that PEFT takes, those that divide both sides, whose circulant blocks stay within the budget, from the smallest on.
+ * No b has all matrices of another: a circulant of 32 is none of four blocks of 16.
  * @param {number} budget
  */
-export const c3aBlock = (budget) => SIDES.find((b) => D % b === 0 && spent(b) <= budget) ?? D;
+export const c3aSides = (budget) => SIDES.filter((b) => D % b === 0 && spent(b) <= budget);
+
+/**
+ * The b of them that spends most.
+ * @param {number} budget
+ */
+export const c3aBlock = (budget) => c3aSides(budget)[0] ?? D;
 
 /**
  * The smallest p whose blocks stay within the budget beside two diagonals; of those that spend as much, the largest.
@@ -21,6 +28,14 @@ export function cdvftBlock(budget) {
   const most = Math.max(...SIDES.map(spent).filter((numbers) => numbers + 2 * D <= budget));
   return SIDES.findLast((p) => spent(p) === most) ?? D;
 }
+
+/**
+ * That p, and all that divide both sides within the budget: what is tried for a given change.
+ * @param {number} budget
+ */
+export const cdvftSides = (budget) => [
+  ...new Set([cdvftBlock(budget), ...SIDES.filter((p) => D % p === 0 && spent(p) + 2 * D <= budget)]),
+];
 
 /** @param {number} b */
 export const c3aNumbers = (b) => spent(b);

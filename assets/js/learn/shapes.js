@@ -6,7 +6,7 @@ import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { keptState } from "./kept_state.js";
-import { panel, renderLesson, slider, stage } from "./parts.js";
+import { panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals, uniform } from "./random.js";
 import { BUDGETS, D, c3aBlock, c3aNumbers, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
@@ -177,6 +177,7 @@ export function mount({ element }) {
         cards.map(({ node }) => node),
       ),
     ),
+    signs(),
     afterwards(element, [tasks.node], "shapes-fit"),
     afterwards(element, [
       h(
@@ -190,7 +191,7 @@ export function mount({ element }) {
         { class: "quiet source" },
         "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. " +
           "The budget is a limit, of which each method spends what its sizes allow: LoRA a multiple of 64; C3A 1,024 / b, with " +
-          "a b that divides 32, as PEFT has it; CDVFT 64 and its blocks: after p = 2, with 576, comes p = 1, with 1,088. " +
+          "a b that divides 32, as the PEFT library asks; CDVFT 64 and its blocks: after p = 2, with 576, comes p = 1, with 1,088. " +
           "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are.",
       ),
     ]),

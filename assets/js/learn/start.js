@@ -1,13 +1,15 @@
 // What starts at zero. Gradient descent on a small layer, run in the browser.
 
 import { h, legend, segmented, setText } from "../shared/dom.js";
+import { Dense } from "../shared/circulant.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, stage } from "./parts.js";
 import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
-import { D, descend, FORMS, STEPS, targetChange } from "./start_descent.js";
+import { bestOfRank, rank, singularValues } from "./singular.js";
+import { D, descend, FORMS, lossOfNothing, STEPS, targetChange } from "./start_descent.js";
 
 /** @import { Part } from "../shared/part.js" */
 
@@ -45,11 +47,25 @@ async function tally() {
  * @param {{lower: number, first: number}} tally
  */
 const verdict = ({ lower, first }) =>
-  `Does one zero also end lower? Not here: of ${TRIALS} other layers and wanted changes, it did in ${lower}, the random ` +
+  `Does one zero also end lower? With m = 2 not here: of ${TRIALS} other layers and wanted changes, it did in ${lower}, the random ` +
   `start in ${TRIALS - lower}. What it buys is the beginning: with no zero the loss began at ${short(first)} times that of ` +
   "the untouched layer, on average: so much worse than no change at all, before the first step. " +
-  `And neither reached 0 in ${STEPS} steps, though the wanted change is of the same form: from few starts descent finds it ` +
-  "that soon.";
+  `And neither reached 0 in ${STEPS} steps, though the wanted change is a product of three vectors, too: descent gets there ` +
+  "from few starts in so few steps.";
+
+/**
+ * Whether the other forms hold the wanted change.
+ * @param {string} key
+ * @param {Float64Array} target
+ */
+const reachOf = (key, target) => {
+  const wanted = new Dense(Float32Array.from(target), D, D);
+  const least = bestOfRank(wanted, 1).error ** 2 * lossOfNothing(target);
+  return key === "lora"
+    ? `LoRA has r = 1 here. The wanted change, a product of three vectors, has rank ${rank(singularValues(wanted))}: so no ` +
+        `LoRA comes below a loss of ${short(least)}.`
+    : "The wanted change, a product of three vectors, is also one of five: let c₄ be (1, 0, …, 0), and all of a₅ 1.";
+};
 
 /** @param {Part<null>} part */
 export function mount({ element }) {
@@ -61,6 +77,12 @@ export function mount({ element }) {
     keys = legend("Gradients");
   const loss = new LinePlot({ label: "Loss against steps", height: 170 }),
     gradient = new LinePlot({ label: "Gradient norms against steps", height: 170 });
+  const fair = h(
+    "p",
+    { class: "quiet verdict-of-many" },
+    `Comparing both starts on ${TRIALS} other layers …`,
+  );
+  const held = h("p", { class: "quiet" });
   const choices = h("div", { class: "zeros", role: "group", "aria-label": "What starts at zero" });
 
   const follow = () => {
@@ -79,6 +101,9 @@ export function mount({ element }) {
     );
     const lines = run.norms.map((y, place) => ({ y, width: 2, ...LOOKS[place] }));
     gradient.show(lines, { low: 0, xTitle: "gradient steps" });
+    fair.hidden = TITLES[form][0] !== "m2";
+    held.hidden = !fair.hidden;
+    if (fair.hidden) setText(held, reachOf(key, target));
     keys.show(lines.map((line, place) => ({ style: { line }, text: names[place] })));
     const moving = names.filter((_, place) => run.norms[place][0] > 0);
     readout.set([
@@ -132,11 +157,6 @@ export function mount({ element }) {
     choose();
     follow();
   });
-  const fair = h(
-    "p",
-    { class: "quiet verdict-of-many" },
-    `Comparing both starts on ${TRIALS} other layers …`,
-  );
   renderLesson(
     element,
     choices,
@@ -146,6 +166,7 @@ export function mount({ element }) {
       forms,
       panel("Size of each gradient", keys.node, gradient.node).node,
       fair,
+      held,
       h(
         "p",
         { class: "quiet source" },

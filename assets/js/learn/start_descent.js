@@ -103,6 +103,12 @@ export function targetChange(seed) {
 }
 
 /**
+ * The loss of dW = 0.
+ * @param {Float64Array} target
+ */
+export const lossOfNothing = (target) => norm(target) ** 2 / (2 * D);
+
+/**
  * Plain gradient descent on ||dW - target||^2 / (2 d), from a start at which the factors at these places are zero.
  * `norms` are those of each factor's gradient (times 1 / d), step by step.
  * @param {Form} form

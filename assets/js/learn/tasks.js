@@ -5,25 +5,12 @@ import { short } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { table } from "../shared/table.js";
-import { entriesOf, nearestBlocks, nearestWaves, relativeError, scaledBlocks, TASKS } from "./fits.js";
+import { entriesOf, fitsBy, relativeError, TASKS } from "./fits.js";
 import { panel } from "./parts.js";
-import { c3aBlock, cdvftBlock, D } from "./shape_budgets.js";
-import { bestOfRank } from "./singular.js";
+import { D } from "./shape_budgets.js";
 import { oneAFrame } from "./tween.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
-
-/**
- * Fits of every method by its key; `places(budget)` are FourierFT's.
- * @param {(budget: number) => number[]} places
- * @returns {Record<string, (target: Matrix, budget: number) => Matrix>}
- */
-const fitsBy = (places) => ({
-  cdvft: (target, budget) => scaledBlocks(target, cdvftBlock(budget)),
-  lora: (target, budget) => bestOfRank(target, Math.floor(budget / (2 * D))).matrix,
-  fourierft: (target, budget) => nearestWaves(target, places(budget)),
-  c3a: (target, budget) => nearestBlocks(target, c3aBlock(budget)),
-});
 
 /**
  * The picture; `show(budget)` fits anew, `choose(task)` takes another change.
@@ -87,7 +74,7 @@ export function taskFits({ id, methods, places }) {
           }),
         ],
       })),
-      `What is left, with at most ${budget} numbers`,
+      `What is left, with at most ${budget} numbers and the best size of blocks that they allow`,
     );
   /** One fit a frame, the chosen one first, so that the budget can be dragged. */
   const show = () => {

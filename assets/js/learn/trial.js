@@ -5,6 +5,8 @@ import { normals } from "./random.js";
 
 export const D = 64,
   STEPS = 200;
+/** From the least loss that a rate of the lesson's reaches to where it has run away. */
+export const LOSSES = { low: 1e-10, high: 1e8 };
 const BATCH = 32;
 /** As cdvft_app/training/callbacks.py has it: LossWatch. */
 const WINDOW = 20,
@@ -16,7 +18,7 @@ const WINDOW = 20,
  */
 export function goingWrong(losses) {
   const last = losses[losses.length - 1];
-  if (!Number.isFinite(last)) return "the loss is no number any more";
+  if (!Number.isFinite(last)) return "the loss is no longer a number";
   if (losses.length < 3 * WINDOW) return null;
   const mean = (/** @type {number} */ from) =>
     losses.slice(from, from + WINDOW).reduce((sum, loss) => sum + loss, 0) / WINDOW;

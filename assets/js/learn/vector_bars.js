@@ -29,6 +29,8 @@ export function vectorBars({
   onsettle = () => {},
   onpoint = () => {},
 }) {
+  const least = Math.min(...given.map(({ low }) => low)),
+    most = Math.max(...given.map(({ high }) => high)); // one scale for all, so that equal numbers look equal
   const tracks = given.map(() => h("span", { class: "bar-track" }, h("span", { class: "bar-fill" })));
   const numbers = given.map(() => h("span", { class: "bar-number", "aria-hidden": "true" }));
   const bars = given.map((bar, k) =>
@@ -53,7 +55,8 @@ export function vectorBars({
   const draw = () =>
     given.forEach(({ low, high }, k) => {
       const value = values[k],
-        part = (/** @type {number} */ at) => (100 * (Math.min(high, Math.max(low, at)) - low)) / (high - low);
+        part = (/** @type {number} */ at) =>
+          (100 * (Math.min(high, Math.max(low, at)) - least)) / (most - least);
       const said = text(value);
       if (numbers[k].textContent === said && bars[k].ariaValueText === said) return;
       bars[k].setAttribute("aria-valuenow", String(Math.round(1000 * value) / 1000));
@@ -88,10 +91,9 @@ export function vectorBars({
   /** @param {PointerEvent} event */
   const point = (event) => {
     dragged ??= under(event);
-    const { low, high } = given[dragged],
-      track = tracks[dragged].getBoundingClientRect();
-    const value = low + ((event.clientX - track.left) / track.width) * (high - low);
-    set(dragged, snaps.find((near) => Math.abs(value - near) < SNAP * (high - low)) ?? value);
+    const track = tracks[dragged].getBoundingClientRect();
+    const value = least + ((event.clientX - track.left) / track.width) * (most - least);
+    set(dragged, snaps.find((near) => Math.abs(value - near) < SNAP * (most - least)) ?? value);
     return dragged;
   };
   node.addEventListener("pointerdown", (event) => {

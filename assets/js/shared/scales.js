@@ -56,6 +56,7 @@ export function decades(low, high) {
  * @returns {[number, number]}
  */
 export function ends(numbers, { log = false, low, high }, room = 1) {
+  const floor = low;
   if (low === undefined || high === undefined) {
     const drawn = numbers().filter((value) => Number.isFinite(value) && (!log || value > 0));
     low ??= drawn.reduce((a, b) => Math.min(a, b), Infinity) / (log ? room : 1);
@@ -63,6 +64,7 @@ export function ends(numbers, { log = false, low, high }, room = 1) {
   }
   if (high > low) return [low, high];
   if (log) return [0.1, 1];
+  if (floor !== undefined) return [low, low + (Math.abs(low) || 1)];
   const middle = Number.isFinite(high) ? high : 0,
     pad = Math.abs(middle) * 0.5 || 1;
   return [middle - pad, middle + pad];

@@ -46,12 +46,12 @@ def every_row_holds_all() -> bool:
 
 HOLD = {
     "circulant": {
-        "It slides right, one place down at each step, and becomes a **circulant** matrix, "
+        "The column $c$ is copied to the right, one place down at each step: a **circulant** matrix, "
         "$\\mathrm{circ}(c)$.": slides_down_by_one,
         "One number is left, c[2] = 1: it alone moves x by two places.": lambda: torch.equal(
             circulant(unit(2)) @ X, X.roll(2)
         ),
-        "Others add copies, moved by theirs.": one_number_alone_moves,
+        "Any other c[k] adds a copy of x, moved by k places and multiplied by c[k].": one_number_alone_moves,
         "One number of c alone moves x: c[2] = 1 by two places.": one_number_alone_moves,
         "Each number of c stands in 8 of the 64 entries, once in each column.": lambda: (
             entries_that_change() == 8 and stands_once_in_every_column()
@@ -63,7 +63,7 @@ HOLD = {
         "A layer of $768 \\times 768$ has 589,824 places, and one circulant fills them with 768 numbers.": (
             lambda: 768 * 768 == 589_824 and parameter_count(768, 768, m=2) == 3 * 768
         ),
-        "CDVFT puts a diagonal before and after it.": lambda: torch.allclose(
+        "CDVFT, the method of this studio, puts a diagonal before and after it.": lambda: torch.allclose(
             cd_product([X, X + 1], [unit(3)]), torch.diag(X + 1) @ circulant(unit(3)) @ torch.diag(X)
         ),
     },

@@ -104,6 +104,12 @@ def is_two_of_half_the_length() -> bool:
     return torch.allclose(torch.cat([even + turned, even - turned]), torch.fft.fft(x))
 
 
+def factors_of_eight_are_units_but_one() -> bool:
+    """The parts of exp(-2 pi i k / 8) are 0, 1, -1 and, up to the sign, sqrt(1/2) alone."""
+    parts = {round(abs(part), 12) for one in wave(-1, 8) for part in (one.real.item(), one.imag.item())}
+    return parts == {0.0, 1.0, round(math.sqrt(0.5), 12)} and eight_numbers()[0] < 8
+
+
 HOLD = {
     "fft": {
         "A circulant adds up shifted copies of $x$": slides_multiplies_and_adds,
@@ -126,6 +132,8 @@ HOLD = {
         "2 for the FFT of x, 14 to scale its waves, and 2 for the way back.": lambda: (
             eight_numbers() == (2, 14, 2)
         ),
+        "So short an FFT mostly adds: of its factors only √½ is none of 1, −1, i and −i, which need no "
+        "multiplication.": factors_of_eight_are_units_but_one,
         "In the basis of waves a circulant is a **diagonal** matrix, and the numbers "
         "$\\mathrm{FFT}(c)$ are its "
         "eigenvalues.": is_diagonal_among_waves,
@@ -133,7 +141,7 @@ HOLD = {
             lambda: circulant(random(D)).numel() == D * D and (2 * D) ** 2 == 4 * D * D
         ),
         "A fast Fourier transform of $d$ numbers is two of $d/2$ numbers, and about $d$ steps that "
-        "join them: "
+        "join them, sums and products: "
         "twice the length, twice the work and one more round. That makes $\\log_2 d$ rounds.": lambda: (
             is_two_of_half_the_length() and fft_grows_as_d_log_d()
         ),

@@ -261,8 +261,14 @@ HOLD = {
             and 8 * 384 + 1536 * 8 == 15_360
             and cost.estimate("lora", [WIDER], batch=1, sequence=1, r=8).trainable_parameters == 15_360
         ),
-        "Half of $p$ means four times as many blocks, with half the products in each: twice the products, "
-        "$d_{out} d_{in} / p$.": lambda: (
+        "The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so that the blocks take $q_1 q_2 (p/2 "
+        "+ 1)$ products.": lambda: all(
+            len(torch.fft.rfft(random(p))) == p // 2 + 1
+            and math.isclose(products_of_spectra(p), 8 * many_blocks(1536, 384, p) * (p / 2 + 1))
+            for p in (6, 24, 96)
+        ),
+        "Half of $p$ means four times as many blocks, with about half the products in each: about twice the "
+        "products.": lambda: (
             many_blocks(1536, 384, 48) == 4 * many_blocks(1536, 384, 96)
             and 1.9 < products_of_spectra(48) / products_of_spectra(96) < 2.1
         ),

@@ -251,8 +251,11 @@ HOLD = {
         "A zero in $c$ itself empties a diagonal, and need not change the rank.": (
             a_zero_in_c_need_not_change_the_rank
         ),
-        "**LoRA** trains $\\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is "
-        "$r$.": lambda: rank(random(D, 3) @ random(3, D, seed=1)) == 3,
+        "**LoRA** trains $\\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is at "
+        "most $r$.": lambda: (
+            rank(random(D, 3) @ random(3, D, seed=1)) == 3
+            and rank(random(D, 1) @ random(1, 3, seed=1) @ random(3, D, seed=2)) == 1
+        ),
         "With $c$ all ones the matrix here is $a_3 a_1^\\top$: so every matrix of rank 1, all that LoRA has "
         "with $r = 1$, is one of these.": ones_give_all_of_rank_one,
         "**Singular values** $\\sigma_k$ say how much the matrix stretches each of 8 perpendicular "

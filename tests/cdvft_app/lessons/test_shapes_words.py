@@ -43,6 +43,15 @@ def is_a_sum_of_waves() -> bool:
     return len(values) == BUDGET and torch.allclose(torch.as_tensor(summed), fit.dense)
 
 
+def a_wave_that_was_not_drawn_is_left_whole() -> bool:
+    """Waves of other places are perpendicular to it, and PEFT draws its places from a seed alone."""
+    drawn = {tuple(place) for place in fit_fourierft(random(D, D), BUDGET).factors[0].tolist()}
+    places = {tuple(place) for place in fit_fourierft(wave(3, 5), BUDGET).factors[0].tolist()}
+    missed = [(u, v) for u in range(D) for v in range(D) if not {(u, v), (-u % D, -v % D)} & drawn]
+    errors = [fit_fourierft(wave(*place), BUDGET).error for place in missed[:50]]
+    return drawn == places and min(errors) > 1 - 1e-9
+
+
 def c3a_repeats_along_a_diagonal() -> bool:
     _, dense = blocks(D, D, 16)
     return torch.equal(dense[1:16, 1:16], dense[:15, :15])
@@ -118,11 +127,18 @@ def scaled_circulant() -> Tensor:
 
 HOLD = {
     "shapes": {
-        "full freedom in a few directions, nothing outside. Rank $r$.": lambda: (
+        "full freedom in a few directions, nothing outside. Rank at most $r$.": lambda: (
             rank(fit_low_rank(random(D, D), 3).dense) == 3
         ),
         "a sum of $n$ plane waves": is_a_sum_of_waves,
         "each spread over the whole matrix": waves_are_spread,
+        "Which waves, is drawn at random before training, and a wave that was not drawn is left whole.": (
+            a_wave_that_was_not_drawn_is_left_whole
+        ),
+        "A circulant takes it 32 numbers.": lambda: (
+            fit_block_circulant(circulant(random(D)), D).error < 1e-12
+            and fit_block_circulant(circulant(random(D)), D).parameters == 32
+        ),
         "circulant blocks without diagonals, the same pattern all along a diagonal": (
             c3a_repeats_along_a_diagonal
         ),
@@ -130,7 +146,7 @@ HOLD = {
         "The diagonals buy those scales: a circulant so scaled is fitted exactly, where blocks alone leave "
         "most of it.": lambda: (
             fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
-            and fit_block_circulant(scaled_circulant(), 16).error > 0.5
+            and all(fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32))
         ),
         "Which one fits depends on the change that a task needs.": each_method_has_its_change,
         "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, FourierFT "
@@ -141,8 +157,8 @@ HOLD = {
         "It has one rank with 96 numbers, and this change is of full rank.": lambda: (
             BUDGET // 64 == 1 and rank(scaled_circulant()) == D
         ),
-        "Its blocks have no sizes of rows and columns: most of the change is left.": lambda: (
-            fit_block_circulant(scaled_circulant(), 16).error > 0.5
+        "Its blocks have no sizes of rows and columns: most of the change is left.": lambda: all(
+            fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32)
         ),
         "It is of this very form, and nothing is left.": lambda: (
             fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
@@ -181,14 +197,14 @@ SAY_NOTHING = {
         "Give each at most 96 trained numbers, and look at what it can say with them.",
         "- **LoRA**, $\\Delta W = BA$:",
         "- **FourierFT**:",
-        "- **C3A**:",
+        "- **C3A**, circular convolution:",
         "- **CDVFT**:",
     },
 }
 TRUE = {
     "shapes-fit": {
         "LoRA": lambda: fit_low_rank(scaled_circulant(), BUDGET // 64).error < 1e-6,
-        "C3A": lambda: fit_block_circulant(scaled_circulant(), 16).error < 1e-6,
+        "C3A": lambda: any(fit_block_circulant(scaled_circulant(), b).error < 1e-6 for b in (16, 32)),
         "CDVFT": lambda: fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6,
     },
     "shapes-rank": lambda: rank(product(*random(3, D))) if BUDGET == 3 * D else 0,

@@ -261,13 +261,12 @@ HOLD = {
     "start": {
         "A product is zero as soon as one factor is.": a_product_is_zero_as_soon_as_one_factor_is,
         "The gradient of one vector is made of **all the others**": gradient_is_the_formula,
-        "\\frac{\\partial \\mathcal{L}}{\\partial a_3} = \\sum_{\\text{tokens}} \\frac{\\partial "
+        "\\frac{\\partial \\mathcal{L}}{\\partial a_3} = \\sum_{x} \\frac{\\partial "
         "\\mathcal{L}}{\\partial h} \\odot \\big(\\mathrm{circ}(c_2)\\,\\mathrm{diag}(a_1)\\,x\\big)": (
             gradient_is_the_formula
         ),
-        "One zero alone, and it may be any of the three: only that vector moves at the first step, "
-        "and then the "
-        "others follow.": any_one_zero_will_do,
+        "One zero alone; with m = 2 it may be any of the three: only that vector moves at the first step, "
+        "and then the others follow.": any_one_zero_will_do,
         "If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody else's: nothing ever "
         "moves.": two_zeros_move_nothing,
         "With $a_3$ alone at zero, it moves first, and then the others can follow.": (
@@ -300,18 +299,16 @@ HOLD = {
         "Large models calculate in bfloat16, with 7 bits after the point.": lambda: (
             torch.finfo(torch.bfloat16).eps == 2**-7
         ),
-        "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and every round rounds;": (
-            every_round_rounds
-        ),
+        "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and each round adds errors of "
+        "rounding;": (every_round_rounds),
         "a product row by row whose sums are rounded, too, errs as much or more": row_by_row_errs_as_much,
         "summed in float32, as matrix units do, it errs less": sums_in_float32_err_less,
         "There is no bfloat16 FFT in PyTorch at all": lambda: fft_is_refused(torch.bfloat16),
         "and a float16 one only for some lengths on some GPUs": lambda: fft_is_refused(torch.float16),
         "the adapter's vectors stay in float32 whatever the model's precision": vectors_stay_float32,
         "only the result is cast back": is_made_in_float32_and_cast_back,
-        "When a step makes each of the three vectors twice as large, ΔW is eight times as large": lambda: (
-            math.isclose(doubled(), 8)
-        ),
+        "When a step makes each of the three vectors of m = 2 twice as large, ΔW is eight times as "
+        "large": lambda: math.isclose(doubled(), 8),
         "and the next step is larger still": the_next_step_is_larger,
         "When each vector grows by a tenth, $\\Delta W$ grows by a third with $m = 2$, $1.1^3$, and nearly "
         "doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks "
@@ -345,10 +342,11 @@ SAY_NOTHING = {
         "Fine-tuning adds a change $\\Delta W$ to a layer's weights, and should begin at the pretrained "
         "model, with $\\Delta W = 0$.",
         "Because of the product rule.",
+        "Over all inputs $x$, with the layer's outputs $h$:",
     },
     "breaking": {
-        "A change $\\Delta W$, the product of three vectors of 64 numbers, learns by gradient descent to be "
-        "another."
+        "A change $\\Delta W$, the product of three vectors of 64 numbers, is trained by gradient descent to "
+        "become another such product."
     },
 }
 TRUE = {

@@ -7,7 +7,8 @@ CIRCULANT = Lesson(
     "One column",
     "assembly",
     r"""
-It slides right, one place down at each step, and becomes a **circulant** matrix, $\mathrm{circ}(c)$.
+The column $c$ is copied to the right, one place down at each step: a **circulant** matrix,
+$\mathrm{circ}(c)$.
 """,
     (
         Task(
@@ -15,8 +16,8 @@ It slides right, one place down at each step, and becomes a **circulant** matrix
             "Drag c until the product is x, moved two places down.",
             "A circulant adds up shifted copies of x; one number of c alone makes a shift.",
             "One number of c alone moves x: c[2] = 1 by two places.",
-            "One number is left, c[2] = 1: it alone moves x by two places. Others add copies, moved "
-            "by theirs.",
+            "One number is left, c[2] = 1: it alone moves x by two places. Any other c[k] adds a copy of x, "
+            "moved by k places and multiplied by c[k].",
         ),
         Estimate(
             "circulant-entry",
@@ -33,7 +34,8 @@ It slides right, one place down at each step, and becomes a **circulant** matrix
     ),
     r"""
 Each row, too, holds all of $c$: 8 numbers fill 64 places. A layer of $768 \times 768$ has 589,824 places,
-and one circulant fills them with 768 numbers. CDVFT puts a diagonal before and after it.
+and one circulant fills them with 768 numbers. CDVFT, the method of this studio,
+puts a diagonal before and after it.
 """,
     RealLayer("cdvft", "vectors", "the circulant of a trained layer, as one vector"),
     (

@@ -28,7 +28,8 @@ waves: it scales each by a number of $\mathrm{FFT}(c)$, and moves it.
             64,
             32,
             18,
-            "2 for the FFT of x, 14 to scale its waves, and 2 for the way back.",
+            "2 for the FFT of x, 14 to scale its waves, and 2 for the way back. So short an FFT mostly adds: "
+            "of its factors only √½ is none of 1, −1, i and −i, which need no multiplication.",
             off=4,
         ),
         Choice(
@@ -54,7 +55,7 @@ is a **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues.
 
 **Why $d \log d$?** Row by row takes $d$ multiplications for each of $d$ rows: twice the length, four times
 the work. A fast Fourier transform of $d$ numbers is two of $d/2$ numbers, and about $d$ steps that join
-them: twice the length, twice the work and one more round. That makes $\log_2 d$ rounds.
+them, sums and products: twice the length, twice the work and one more round. That makes $\log_2 d$ rounds.
 
 **From which length on?** In multiplications the waves win at every length. In time a product of matrices is
 what processors do best: *Measure* says from which length on the waves win here.

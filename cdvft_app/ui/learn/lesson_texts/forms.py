@@ -113,8 +113,9 @@ cut, as with $p = 28$ here.
 **From 384 to 1,536** with $p = 384$ takes 3,456 numbers: 1,920 on the diagonals and four blocks of 384. LoRA
 with $r = 8$, $8 \times 384$ and $1536 \times 8$, takes 15,360.
 
-**A small $p$ is slow.** Half of $p$ means four times as many blocks, with half the products in each: twice
-the products, $d_{out} d_{in} / p$. With $p = 3$ that layer takes nine tenths of the work of the whole matrix.
+**A small $p$ is slow.** The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so that the blocks take
+$q_1 q_2 (p/2 + 1)$ products. Half of $p$ means four times as many blocks, with about half the products in
+each: about twice the products. With $p = 3$ that layer takes nine tenths of the work of the whole matrix.
 
 **The diagonals** give each row and each column a size of its own, for $d_{in} + d_{out}$ numbers. Blocks
 alone cannot, unless $p = 1$.
@@ -139,7 +140,7 @@ can say with them.
     (
         Estimate(
             "shapes-rank",
-            "96 numbers for a 32 × 32 layer. Which rank has CDVFT's change?",
+            "96 numbers for a 32 × 32 layer. What is the rank of CDVFT's change?",
             "Rank does not follow from the number of trained numbers.",
             "96 numbers of CDVFT have rank 32, and 64 of LoRA rank 1.",
             "rank",
@@ -187,11 +188,13 @@ can say with them.
         ),
     ),
     r"""
-- **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank $r$.
+- **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank at most $r$.
 - **CDVFT**: circulant blocks whose rows and columns each have a scale. The diagonals buy those scales: a
   circulant so scaled is fitted exactly, where blocks alone leave most of it.
-- **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix.
-- **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal. Drawn at random, it
+- **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix. Which waves, is drawn at random
+  before training, and a wave that was not drawn is left whole.
+- **C3A**, circular convolution: circulant blocks without diagonals, the same pattern all along a diagonal.
+  A circulant takes it 32 numbers. Drawn at random, it
   spreads a change over more directions with 64 numbers than CDVFT with 96: its effective rank is higher.
 
 Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA, C3A

@@ -96,9 +96,9 @@ counts. A zero in $c$ itself empties a diagonal, and need not change the rank.
 circulants never differ in a single entry: they differ in 8, or in 16, and so on. Diagonals can do it: one
 entry each of $a_1$ and $a_3$ that is not zero leaves one entry of the matrix.
 
-**LoRA** trains $\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is $r$. With $c$ all
-ones the matrix here is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with $r = 1$, is one of
-these.
+**LoRA** trains $\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is at most $r$.
+With $c$ all ones the matrix here is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with
+$r = 1$, is one of these.
 
 **Singular values** $\sigma_k$ say how much the matrix stretches each of 8 perpendicular directions. The rank
 counts those above zero. One that is small against the largest is a direction that hardly counts: full rank

@@ -16,9 +16,8 @@ $\Delta W = 0$. A product is zero as soon as one factor is.
             "Choose what starts at zero, so that ΔW = 0 and the loss still falls.",
             "One zero, whichever it is, starts at the pretrained model, and training goes on from there.",
             "One zero, in a₁, c₂ or a₃: ΔW = 0, and training starts.",
-            "One zero alone, and it may be any of the three: only that vector moves at the first "
-            "step, and then "
-            "the others follow.",
+            "One zero alone; with m = 2 it may be any of the three: only that vector moves at the first "
+            "step, and then the others follow.",
         ),
         Choice(
             "start",
@@ -43,9 +42,10 @@ $\Delta W = 0$. A product is zero as soon as one factor is.
         ),
     ),
     r"""
-Because of the product rule. The gradient of one vector is made of **all the others**:
+Because of the product rule. The gradient of one vector is made of **all the others**. Over all inputs $x$,
+with the layer's outputs $h$:
 
-$$\frac{\partial \mathcal{L}}{\partial a_3} = \sum_{\text{tokens}}
+$$\frac{\partial \mathcal{L}}{\partial a_3} = \sum_{x}
 \frac{\partial \mathcal{L}}{\partial h} \odot \big(\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)\,x\big)$$
 
 Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody
@@ -69,7 +69,8 @@ BREAKING = Lesson(
     "Break it",
     "breaking",
     r"""
-A change $\Delta W$, the product of three vectors of 64 numbers, learns by gradient descent to be another.
+A change $\Delta W$, the product of three vectors of 64 numbers, is trained by gradient descent to become
+another such product.
 """,
     (
         Task(
@@ -78,8 +79,8 @@ A change $\Delta W$, the product of three vectors of 64 numbers, learns by gradi
             "The update is a product: too large a rate makes each factor grow, and the gradient of "
             "the others.",
             "Too high a rate: ΔW, a product, grows faster than each of its vectors.",
-            "When a step makes each of the three vectors twice as large, ΔW is eight times as large, and the "
-            "next step is larger still.",
+            "When a step makes each of the three vectors of m = 2 twice as large, ΔW is eight times as "
+            "large, and the next step is larger still.",
         ),
         Choice(
             "breaking",
@@ -102,10 +103,10 @@ A change $\Delta W$, the product of three vectors of 64 numbers, learns by gradi
     ),
     r"""
 **Too few digits.** Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform adds
-all $d$ numbers up in $\log_2 d$ rounds, and every round rounds; a product row by row whose sums are
-rounded, too, errs as much or more; summed in float32, as matrix units do, it errs less. There is no
-bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on some GPUs. So the adapter's
-vectors stay in float32 whatever the model's precision, and only the result is cast back.
+all $d$ numbers up in $\log_2 d$ rounds, and each round adds errors of rounding; a product row by row
+whose sums are rounded, too, errs as much or more; summed in float32, as matrix units do, it errs less.
+There is no bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on some GPUs. So the
+adapter's vectors stay in float32 whatever the model's precision, and only the result is cast back.
 
 **Too high a rate.** When each vector grows by a tenth, $\Delta W$ grows by a third with $m = 2$, $1.1^3$, and
 nearly doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks $m = 4$.
