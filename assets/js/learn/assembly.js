@@ -77,7 +77,6 @@ class Assembly extends CanvasView {
     context.fillText("x", 8 * cell + 6, (TOP / 2) * cell);
     context.textAlign = "right"; // on a phone it would begin where x stands
     context.fillText("circ(c) x", this.width, top - 9);
-    if (this.wanted) context.fillText("dashed: goal", this.width, top - 25);
     X.forEach((value, j) => {
       context.globalAlpha = j <= column ? 1 : 0.35;
       this.#bar(context, (j + 0.2) * cell, (TOP / 2) * cell, 0.6 * cell, -0.7 * cell * value, value);
@@ -268,7 +267,9 @@ export function mount({ element }) {
     bars.mark(3);
     go(c.map((value, k) => (k === 3 ? (value > 0 ? -1 : 1) : value)));
   });
+  const goal = h("b", {}, h("span", { class: "dashed" }), "goal");
   whenRevealed(element, () => {
+    goal.hidden = true;
     picture.wanted = false;
     picture.redraw();
   });
@@ -282,7 +283,7 @@ export function mount({ element }) {
   renderLesson(
     element,
     stage(frame),
-    signs(),
+    signs(goal),
     said,
     h(
       "div",

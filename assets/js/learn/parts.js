@@ -83,15 +83,19 @@ export function numbers(answering) {
   return { node, set };
 }
 
-/** Which colour is above zero and which below, in matrices and bars. */
-export const signs = () =>
+/**
+ * Which colour is above zero and which below, in matrices and bars.
+ * @param {...Child} more
+ */
+export const signs = (...more) =>
   h(
     "p",
-    { class: "quiet signs", role: "img", "aria-label": "Colours: purple above zero, brown below" },
-    h("span", { class: "positive" }),
+    { class: "quiet signs" },
+    h("span", { class: "positive", role: "img", "aria-label": "Purple:" }),
     "+",
-    h("span", { class: "negative" }),
+    h("span", { class: "negative", role: "img", "aria-label": "brown:" }),
     "−",
+    more,
   );
 
 /**
