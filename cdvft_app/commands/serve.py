@@ -251,7 +251,9 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
 
     async def nothing_there(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 404)
-        paths = ", ".join(f"{'/'.join(sorted(one.methods - {'HEAD'}))} {one.path}" for one in routes)
+        paths = ", ".join(
+            f"{'/'.join(sorted((one.methods or set()) - {'HEAD'}))} {one.path}" for one in routes
+        )
         sentence = f"{request.method} {request.url.path[:80]} is not answered here. There are {paths}."
         return JSONResponse(_error(sentence, None), status)
 
