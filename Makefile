@@ -120,7 +120,7 @@ newest: $(STAMP) ## the library's tests with the newest PEFT and transformers, i
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.11 --newest
 
-mutants: $(STAMP) ## break the arithmetic 4,126 times: does a test notice? over a quarter of an hour of processor time
+mutants: $(STAMP) ## break the arithmetic in one place after another: does a test notice? over a quarter of an hour of processor time
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/mutate.py run --max-children 2
 	$(BIN)/python tests/mutants/record.py
 

@@ -19,7 +19,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.machine import machines
+from benchmarks.machine import machines, write_whole
 from benchmarks.trained import Trained, add_option, train_each
 
 if TYPE_CHECKING:
@@ -137,10 +137,7 @@ def main() -> None:
             "summary": summary(runs),
             "runs": runs,
         }
-        RESULTS.parent.mkdir(exist_ok=True)
-        unfinished = RESULTS.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(text, indent=1) + "\n")
-        unfinished.replace(RESULTS)
+        write_whole(RESULTS, json.dumps(text, indent=1) + "\n")
 
     left = [
         _settings(recipe, method, seed)

@@ -18,12 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machines
+from benchmarks.machine import machines, rounded, write_whole
 
 RESULTS = Path(__file__).parent / "results" / "effects.json"
 METHODS = ("cdvft", "lora")
 LOOKING = 60  # seconds that a pair takes beside its training, about
-DIGITS = 4
 
 
 def pair(recipe: str, seed: int) -> list[dict[str, Any]]:
@@ -102,15 +101,6 @@ def shared_by(both: Any, module: str) -> dict[str, Any]:
     }
 
 
-def rounded(value: Any) -> Any:
-    """The same JSON with floats of four significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    return [rounded(inner) for inner in value] if isinstance(value, list) else value
-
-
 def main() -> None:
     from cdvft_app import catalog
 
@@ -125,7 +115,7 @@ def main() -> None:
         (recipe, seed) for recipe in chosen.recipes for seed in chosen.seeds if (recipe, seed) not in known
     ]
     each = {
-        recipe: LOOKING + len(METHODS) * (catalog.recipes()[recipe].expected.seconds_cpu2 or 60)
+        recipe: LOOKING + len(METHODS) * (catalog.RECIPES[recipe].expected.seconds_cpu2 or 60)
         for recipe in chosen.recipes
     }
     about = sum(each[recipe] for recipe, _ in wanted) / 60
@@ -135,9 +125,7 @@ def main() -> None:
         runs += rounded(pair(recipe, seed))
         print(f"{recipe}, seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         text = {"command": "python -m benchmarks.effects", "machines": ran_on, "runs": runs}
-        unfinished = RESULTS.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(text, separators=(",", ":")) + "\n", encoding="utf-8")
-        unfinished.replace(RESULTS)
+        write_whole(RESULTS, json.dumps(text, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,12 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option
-from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
+from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Run, Verdict, band, judge
 from cdvft_app.judging.row_scores import of_wrong
-from cdvft_app.judging.verdict import METHODS_FROM, Verdict
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +116,7 @@ def work(unit: Unit, cluster: str = "") -> None:
     kept = unit.kept()
     if "search" not in kept:
         kept["search"] = search(PARTS / "searches" / unit.recipe / unit.name, unit.options())
-        _keep(unit.file, kept)
+        write_whole(unit.file, json.dumps(kept, indent=1) + "\n")
     (best,) = kept["search"]["race"]
     settings = RunSettings.model_validate(best)
     runs, began = kept.setdefault("runs", []), time.monotonic()
@@ -125,7 +124,7 @@ def work(unit: Unit, cluster: str = "") -> None:
     def keep(one: RunSettings, result: Record) -> None:
         runs.append({"seed": one.seed} | {name: result.get(name) for name in _KEPT})
         runs.sort(key=lambda run: run["seed"])
-        _keep(unit.file, kept)
+        write_whole(unit.file, json.dumps(kept, indent=1) + "\n")
         told = f"{result['metric']} after {time.monotonic() - began:.0f} s"
         print(f"{unit.recipe} {unit.name} seed {one.seed}: {told}", flush=True)
 
@@ -134,13 +133,6 @@ def work(unit: Unit, cluster: str = "") -> None:
 
 
 _KEPT = ("metric", "rows", "wrong", "trainable_parameters", "failed")
-
-
-def _keep(file: Path, kept: Record) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(kept, indent=1) + "\n")
-    unfinished.replace(file)
 
 
 def publish() -> None:
@@ -165,7 +157,7 @@ def publish() -> None:
         "not_recorded": lacking,
         "recipes": found,
     }
-    _keep(RESULTS, text)
+    write_whole(RESULTS, json.dumps(text, indent=1) + "\n")
     print(f"Wrote {RESULTS.name}; {len(lacking)} settings are not recorded.")
 
 

@@ -22,7 +22,7 @@ from gradio_client import Client
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine
 
-RUNS = ["recorded-cdvft", "recorded-lora", "recorded-fourierft"]
+RUNS = [f"recorded-sentiment-{method}" for method in ("cdvft", "lora", "fourierft")]
 TEXTS = ["A gripping, funny and deeply human film.", *(f"Part {part} is better." for part in range(2, 12))]
 WARM_SECONDS = 20.0  # in which a page that nobody uses imports the heavy libraries
 

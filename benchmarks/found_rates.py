@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import BUDGETS, read_once, run
 from cdvft_app.settings import RunSettings
 
@@ -131,9 +131,7 @@ def keep(found: Record) -> None:
         "day": time.strftime("%d %B %Y"),
         "machine": machine(),
     }
-    unfinished = RESULTS.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(found, indent=1) + "\n")
-    unfinished.replace(RESULTS)
+    write_whole(RESULTS, json.dumps(found, indent=1) + "\n")
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
 """How long the page works for a frame: while each lesson's machine is dragged, and while Factors plays.
 
-    python -m benchmarks.frames [--note TEXT]
+    python -m benchmarks.frames [--note TEXT] [--only NAME ...]
 
 Chromium (CHROMIUM=/path/to/it where it is not on the PATH) drags the first handle of each lesson in a curve,
-plays a run of d = 768 with 50 snapshots, and drags its slider. A task's time is the thread's own, by the
-browser's trace, so that other programs hardly change it; the gaps between frames are by the clock, and do
-suffer from them. Writes results/frames.json.
+plays a run of each method, of d = 768 with 50 snapshots, and drags the slider of one. A task's time is the
+thread's own, by the browser's trace, so that other programs hardly change it; the gaps between frames are by
+the clock, and do suffer from them. Writes results/frames.json, unless only what has a NAME in its own is
+measured. Where a task took more than 50 ms, what ran in it is printed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ D, SNAPSHOTS = 768, 50
 MODULE = "encoder.layer.0.attention.self.query"
 MOVES = 90  # of the pointer in a drag, one a frame
 PATIENCE = 120_000  # ms
-TRACED = ["toplevel", "__metadata"]
+TRACED = ["toplevel", "__metadata", "devtools.timeline"]
+MOST = 50  # ms of the page's thread that a frame may take
 COUNT_FRAMES = """() => {
   window.frames_at = [];
   const note = (now) => { window.frames_at.push(now); window.noting = requestAnimationFrame(note); };
@@ -53,10 +55,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--note", default="", help="how the machine was, for the record")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME")
     arguments = parser.parse_args()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        run = trained(RunStore(Path(folder)))
+        store = RunStore(Path(folder))
+        runs = {title: trained(store, *drawn) for title, drawn in RUNS.items()}
         with served(Path(folder)) as (address, _), sync_playwright() as playwright:
             browser = chromium(playwright)
             for name, measure in {
@@ -66,12 +70,15 @@ def main() -> None:
                     if lesson.key != "start"  # where zeros are ticked
                 },
                 "one column slides": _assembly(address),
-                f"play, d = {D}": _theatre(address, run, _play),
-                f"drag the step, d = {D}": _theatre(address, run, _drag_step),
+                **{f"play {title}, d = {D}": _theatre(address, run, _play) for title, run in runs.items()},
+                f"drag the step, d = {D}": _theatre(address, runs["CDVFT"], _drag_step),
             }.items():
-                found[name] = measure(browser)
-                print(f"{name:24}", found[name], flush=True)
+                if any(part in name for part in arguments.only):
+                    found[name] = measure(browser)
+                    print(f"{name:28}", found[name], flush=True)
             browser.close()
+    if arguments.only != [""]:
+        return
     record = {"machine": machine(), "note": arguments.note, "load": os.getloadavg()[0], "measured": found}
     (RESULTS / "frames.json").write_text(json.dumps(record, indent=1) + "\n")
 
@@ -81,21 +88,58 @@ def chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
 
 
-def trained(store: RunStore) -> str:
-    """A finished CDVFT run whose layer has drawn vectors, the output diagonal growing from zero."""
+def _normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def _places(count: int) -> np.ndarray:
     rng = np.random.default_rng(0)
-    chosen = {"method": "cdvft", "model": "roberta_base", "target_modules": ["attention.self.query"]}
+    return np.stack([rng.integers(0, D, count), rng.integers(0, D, count)]).astype(np.int32)
+
+
+# Of each run its method's settings and a layer's vectors; the one that is named first grows from zero.
+RUNS: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]] = {
+    "CDVFT": (
+        {"method": "cdvft"},
+        {
+            "diagonal.1": _normal(D),
+            "circulant.0": _normal(1, 1, D) * D**-0.5,
+            "diagonal.0": _normal(D),
+        },
+    ),
+    "m = 3": (
+        {"method": "cdvft", "m": 3},
+        {
+            "diagonal.2": _normal(D),
+            **{f"circulant.{k}": _normal(1, 1, D) * D**-0.5 for k in (0, 1)},
+            **{f"diagonal.{k}": _normal(D) for k in (0, 1)},
+        },
+    ),
+    "LoRA": ({"method": "lora", "r": 8}, {"B": _normal(D, 8), "A": _normal(8, D)}),
+    "FourierFT": (
+        {"method": "fourierft", "n": 1000},
+        {"spectrum": _normal(1000), "indices": _places(1000)},
+    ),
+    "C3A": ({"method": "c3a", "block_size": D}, {"kernel": _normal(1, 1, D)}),
+}
+
+
+def trained(store: RunStore, method: dict[str, Any], vectors: dict[str, np.ndarray]) -> str:
+    """A finished run whose layer has these vectors, the first of them growing from zero."""
+    chosen = {"method": method, "model": "roberta_base", "target_modules": ["attention.self.query"]}
     settings = RunSettings.model_validate(chosen)
     (run,) = store.create([settings], "benchmark", "Frames", process="1:1")
     last, folder = SNAPSHOTS - 1, store.folder(run.id)
     store.append(run.id, events.Started(last, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
-    c = rng.normal(size=(1, 1, D)) * D**-0.5
-    a1, a3 = rng.normal(size=D), rng.normal(size=D)
+    growing = next(iter(vectors))
     for step in range(SNAPSHOTS):
         if step:
             store.append(run.id, events.Step(step, 1.0, 1 / step, 0.1, None, None))
-        vectors = {"diagonal.0": a1, "circulant.0": c, "diagonal.1": a3 * step / last}
-        named = {f"{MODULE}/{name}": vector.astype(np.float32) for name, vector in vectors.items()}
+        now = vectors | {growing: vectors[growing] * step / last}
+        named = {
+            f"{MODULE}/{name}": one if one.dtype == np.int32 else one.astype(np.float32)
+            for name, one in now.items()
+        }
         snapshots.write(folder, step, named)
     done = events.Done("finished", last, 1.0, "accuracy", 0.5, 0.1, 1.0, 1, None, folder)
     store.append(run.id, done)
@@ -189,7 +233,11 @@ def _traced(browser: Browser, page: Page, act: Callable[[], None]) -> dict[str, 
     act()
     frames = page.evaluate(END_FRAMES)
     trace = json.loads(browser.stop_tracing())["traceEvents"]
-    tasks = main_thread_tasks(trace)
+    every = main_thread_tasks(trace)
+    tasks = [one["tdur"] / 1000 for one in every]
+    for one in every:
+        if one["tdur"] > 1000 * MOST:
+            print(f"  {one['tdur'] / 1000:.0f} ms: {', '.join(inside(trace, one))}", flush=True)
     gaps = [after - before for before, after in itertools.pairwise(frames)]
     return {
         "frames": len(frames),
@@ -200,19 +248,41 @@ def _traced(browser: Browser, page: Page, act: Callable[[], None]) -> dict[str, 
     }
 
 
-def main_thread_tasks(trace: list[dict[str, Any]]) -> list[float]:
-    """Thread time in ms of each task of the busiest main thread: that of the page that was traced."""
+def inside(trace: list[dict[str, Any]], task: dict[str, Any]) -> list[str]:
+    """What took most of a task, the longest first, with its ms and where in the scripts it stands."""
+    end = task["ts"] + task["dur"]
+    found = [
+        event
+        for event in trace
+        if (event["pid"], event["tid"]) == (task["pid"], task["tid"])
+        and event is not task
+        and task["ts"] <= event["ts"] < end
+        and event.get("dur", 0) > 5000
+    ]
+    return [
+        f"{event['name']} {event['dur'] / 1000:.0f} "
+        + ":".join(
+            str(event.get("args", {}).get("data", {}).get(name, ""))
+            for name in ("functionName", "url", "lineNumber")
+        )
+        for event in sorted(found, key=lambda event: -event["dur"])[:6]
+    ]
+
+
+def main_thread_tasks(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each task, with its thread time in microseconds as `tdur`, of the busiest main thread: that of the page
+    that was traced."""
     threads = {
         (event["pid"], event["tid"])
         for event in trace
         if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
     }
-    times: dict[tuple[int, int], list[float]] = {thread: [] for thread in threads}
+    tasks: dict[tuple[int, int], list[dict[str, Any]]] = {thread: [] for thread in threads}
     for event in trace:
         thread = event["pid"], event["tid"]
-        if thread in times and event["name"].endswith("RunTask") and "tdur" in event:
-            times[thread].append(event["tdur"] / 1000)
-    return max(times.values(), key=sum)
+        if thread in tasks and event["name"].endswith("RunTask") and "tdur" in event:
+            tasks[thread].append(event)
+    return max(tasks.values(), key=lambda own: sum(task["tdur"] for task in own))
 
 
 if __name__ == "__main__":

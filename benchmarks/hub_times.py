@@ -55,7 +55,7 @@ def run(plan: Plan, measured: dict[str, Any]) -> dict[str, Any]:
 def main(recipe_keys: list[str]) -> None:
     steps: dict[CostRequest, dict[str, Any]] = {}
     recipes: dict[str, Any] = json.loads(RESULT.read_text())["recipes"] if recipe_keys else {}
-    timed = [key for key, one in catalog.recipes().items() if not one.offline and one.kind != "generation"]
+    timed = [key for key, one in catalog.RECIPES.items() if not one.offline and one.kind != "generation"]
     for key in recipe_keys or timed:
         plan = catalog.resolve(RunSettings(recipe=key, method="cdvft"))
         request = step(plan)

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, run
 from cdvft_app.catalog import get_recipe
 from cdvft_app.settings import RunSettings
@@ -125,9 +125,7 @@ def main() -> None:
 def _keep(record: Record) -> None:
     command, day = "python -m benchmarks.input_rates", time.strftime("%d %B %Y")
     whole = {"command": command, "day": day, "machine": machine()}
-    unfinished = RESULTS.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(whole | record, indent=1) + "\n")
-    unfinished.replace(RESULTS)
+    write_whole(RESULTS, json.dumps(whole | record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

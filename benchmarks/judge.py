@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cdvft_app.judging.judge import Contestant, Pair, Run, judge
+from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
 from cdvft_app.judging.row_scores import RowScores, of_predictions, of_scores
-from cdvft_app.judging.verdict import Verdict
 from cdvft_app.store.predictions import Predictions
 
 RESULTS = Path(__file__).parent / "results" / "judge.json"

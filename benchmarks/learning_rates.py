@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.machine import Machine, machines
+from benchmarks.machine import Machine, machines, write_whole
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
 SEEDS = (1234, 1235)
@@ -255,10 +255,7 @@ def write(tries: list[Try], ran_on: list[Machine]) -> None:
         "best": winners,
         "tries": tries,
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    unfinished = RESULTS.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(text, indent=1) + "\n")
-    unfinished.replace(RESULTS)
+    write_whole(RESULTS, json.dumps(text, indent=1) + "\n")
 
 
 if __name__ == "__main__":

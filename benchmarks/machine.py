@@ -1,4 +1,4 @@
-"""The machine and the library versions that measured numbers depend on, for every benchmark's record."""
+"""For every benchmark's record: the machine and versions that its numbers depend on, and how it is kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 Machine = dict[str, Any]
+DIGITS = 4  # significant ones of a record's floats
 
 
 def machine() -> Machine:
@@ -33,6 +34,23 @@ def machines(earlier: Sequence[Machine]) -> list[Machine]:
     """Those of a record that is being continued, and this one, each once."""
     here = machine()
     return [*earlier, *([] if here in earlier else [here])]
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Put a record in the place of the one before, which stays as it was where this program is killed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(file)
+
+
+def rounded(value: Any) -> Any:
+    """The same JSON with floats of four significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def caches() -> dict[str, str]:

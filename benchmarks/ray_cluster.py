@@ -59,7 +59,7 @@ class Node:
 
     def trains(self) -> bool:
         """Whether a run is there."""
-        return any("NodeRun" in name for one in self.processes() for name in _command(one))
+        return any("NodeRun" in name for one in self.processes() for name in command(one))
 
     def send(self, number: signal.Signals) -> None:
         found = self.processes()
@@ -83,7 +83,8 @@ def _works(process: psutil.Process) -> bool:
     return False
 
 
-def _command(process: psutil.Process) -> list[str]:
+def command(process: psutil.Process) -> list[str]:
+    """Its arguments; none of a process that has ended."""
     with suppress(psutil.NoSuchProcess):
         return process.cmdline()
     return []
@@ -123,6 +124,7 @@ class LoopbackCluster:
                 **os.environ,
                 **self._environment,
                 "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_worker_niceness": "0",  # runs share the machine with who watches them
                 "RAY_DISABLE_IMPORT_WARNING": "1",
             },
             start_new_session=True,

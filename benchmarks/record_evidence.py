@@ -55,7 +55,7 @@ def verdicts() -> str:
     raced = [*races.record()["summary"]]
     alike: dict[str, list[str]] = {}
     for recipe in raced:
-        key = f"{catalog.recipes()[recipe].kind} {races.metric_of_race(recipe)}"
+        key = f"{catalog.RECIPES[recipe].kind} {races.metric_of_race(recipe)}"
         alike.setdefault(key, []).append(recipe)
     judged = {
         "races": {one: decide.written(races.family_of_race(one).between) for one in raced},

@@ -2,16 +2,16 @@
 
     python -m benchmarks.record_factors cdvft=RUN_ID:9 lora=RUN_ID:2 ... blocks=RUN_ID:3:attention
     python -m benchmarks.record_factors digits=RUN_ID:3:qkv
-    python -m benchmarks.record_factors effects
+    python -m benchmarks.record_factors effects [KEY ...]
     python -m benchmarks.record_factors seeds
 
 KEY=RUN_ID:COUNT[:PART] keeps COUNT snapshots of a run, evenly spaced, first and last included, without the
 layers that have PART in their names. Runs that were recorded before stay, and stand before new ones. Vectors
 are rounded to float16 (three digits), and every number that is recorded is computed from the rounded ones.
 
-`effects` writes what the recorded runs do to inputs and answers, with the spread over seeds that
-benchmarks/effects.py measured; `seeds` only the latter, anew. The weights of one race ship with the program;
-the other runs are trained again by their settings, and recorded anew.
+`effects` writes what the recorded runs do to inputs and answers, or these of them, with the spread over seeds
+that benchmarks/effects.py measured; `seeds` only the latter, anew. The weights of one race ship with the
+program; the other runs are trained again by their settings, and recorded anew.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from benchmarks.machine import rounded
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
 from cdvft_app.inspection import effects, examples, frozen, layers, numbers
@@ -48,18 +49,8 @@ SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no
 SHORT = "dull, but funny"
 """For layers with wide inputs."""
 WIDE = 768
-DIGITS = 4
 WALKED = ("cdvft", "lora")  # whose layers the page goes through stage by stage
 LEFT_OUT = {"blocks": "attention", "digits": "qkv"}  # layers of these runs that are not recorded
-
-
-def rounded(value: object) -> object:
-    """The same JSON with floats of four significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    return [rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def half(array: np.ndarray) -> np.ndarray:
@@ -174,11 +165,12 @@ def record_image(model: str, keys: list[str]) -> None:
     file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def record_effects(store: RunStore, race: str = "sentiment") -> None:
-    """Write effects.json.gz: of each recorded run, and of those that changed the same layers for one task."""
+def record_effects(store: RunStore, keys: list[str], race: str = "sentiment") -> None:
+    """Write effects.json.gz: of each of these recorded runs, and of those that changed the same layers for
+    one task; what is known of others stays."""
     with tempfile.TemporaryDirectory() as folder, closing(RunStore(folder)) as own:
         runs = {}
-        for key in recorded_keys():
+        for key in keys:
             shipped = store.get(f"recorded-{race}-{key}")
             runs[key] = finished_run.find(store, shipped.id) if shipped else trained_again(own, key)
         together = {key: _layers(_opened(key, one)) for key, one in runs.items()}
@@ -186,20 +178,20 @@ def record_effects(store: RunStore, race: str = "sentiment") -> None:
             same_task = one.record.settings.recipe == other.record.settings.recipe
             if same_task and together[key].keys() == together[other_key].keys():
                 together[f"{key} {other_key}"] = _layers(_opened(key, one, other))
-        _write_effects(
-            {
-                "effects": {
-                    key: effects.effects(_opened(key, one), seconds=math.inf) for key, one in runs.items()
-                },
-                "seeds": {key: measured_seeds(RecordedRun(key)) for key in runs},
-                "together": together,
-                "walk": {
-                    key: _walks(_opened(key, one), key)
-                    for key, one in runs.items()
-                    if RecordedRun(key).settings.method.key in WALKED
-                },
-            }
-        )
+        found: dict[str, dict[str, Any]] = {
+            "effects": {
+                key: effects.effects(_opened(key, one), seconds=math.inf) for key, one in runs.items()
+            },
+            "seeds": {key: measured_seeds(RecordedRun(key)) for key in runs},
+            "together": together,
+            "walk": {
+                key: _walks(_opened(key, one), key)
+                for key, one in runs.items()
+                if RecordedRun(key).settings.method.key in WALKED
+            },
+        }
+        known = _read_effects()
+        _write_effects({part: known.get(part, {}) | own for part, own in found.items()})
 
 
 def trained_again(store: RunStore, key: str) -> finished_run.FinishedRun:
@@ -218,8 +210,13 @@ def trained_again(store: RunStore, key: str) -> finished_run.FinishedRun:
 
 def record_seeds() -> None:
     """Write the spread over seeds anew, and leave the rest of effects.json.gz as it is."""
-    known = json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
+    known = _read_effects()
     _write_effects(known | {"seeds": {key: measured_seeds(RecordedRun(key)) for key in known["effects"]}})
+
+
+def _read_effects() -> dict[str, Any]:
+    file = RECORDED / EFFECTS
+    return json.loads(gzip.decompress(file.read_bytes())) if file.is_file() else {}
 
 
 def _write_effects(known: dict[str, Any]) -> None:
@@ -268,8 +265,8 @@ def measured_seeds(run: RecordedRun) -> SeedEffects:
 def main(arguments: list[str]) -> None:
     store = RunStore.default()
     RECORDED.mkdir(exist_ok=True)
-    if arguments == ["effects"]:
-        return record_effects(store)
+    if arguments[:1] == ["effects"]:
+        return record_effects(store, arguments[1:] or list(recorded_keys()))
     if arguments == ["seeds"]:
         return record_seeds()
     keys, models = list(recorded_keys()), {}

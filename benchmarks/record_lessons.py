@@ -1,9 +1,10 @@
-"""What the lab computes on a server, kept for the page of plain files, which has none.
+"""What the lab computes on a server, kept for the page of plain files, which has none, and for a first visit.
 
     OMP_NUM_THREADS=1 python -m benchmarks.record_lessons
 
-Writes assets/recorded_lessons.json: the end of each fit that the lab's known targets have there. Some
-minutes on one core.
+Writes assets/recorded_lessons.json: the end of each fit that the lab's known targets have there; and
+assets/recorded_fit.json: the one that the lab shows before anybody has pressed its button, with when and
+where it was made. Some minutes on one core.
 """
 
 from __future__ import annotations
@@ -19,20 +20,29 @@ from benchmarks.machine import machine
 from cdvft_app.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
 
-FILE = Path(__file__).parents[1] / "assets" / "recorded_lessons.json"
+ASSETS = Path(__file__).parents[1] / "assets"
 SIDES, MAX_M = (16, 32, 64), 3
+SHOWN, SHOWN_SIDE = "smooth_kernel", 32
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    record: dict[str, Any] = {
-        "command": "python -m benchmarks.record_lessons",
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": machine()["cpu"],
-        "fits": [fit(name, n) for n in SIDES for name in TARGETS],
-    }
-    FILE.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {FILE.name}, {FILE.stat().st_size:,} bytes.")
+    day, cpu = time.strftime("%Y-%m-%d"), machine()["cpu"]
+    fits = [{"target": name, "n": n, "view": fit(name, n)} for n in SIDES for name in TARGETS]
+    command = "python -m benchmarks.record_lessons"
+    write("recorded_lessons", {"command": command, "date": day, "cpu": cpu, "fits": fits})
+    view = next(one["view"] for one in fits if (one["target"], one["n"]) == (SHOWN, SHOWN_SIDE))
+    status = (
+        f"Recorded {day} on {cpu}: {TARGETS[SHOWN].title.lower()}, "
+        f"{SHOWN_SIDE} × {SHOWN_SIDE}, up to m = {MAX_M}. Press Fit for one of your own"
+    )
+    write("recorded_fit", {**view, "status": status})
+
+
+def write(name: str, record: dict[str, Any]) -> None:
+    file = ASSETS / f"{name}.json"
+    file.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"Wrote {file.name}, {file.stat().st_size:,} bytes.")
 
 
 def fit(name: str, n: int) -> dict[str, Any]:
@@ -41,8 +51,7 @@ def fit(name: str, n: int) -> dict[str, Any]:
     *_, last = fitted(make_target(name, n), MAX_M, f"The target: {target.description}")
     if not last["status"].startswith("Done"):
         raise RuntimeError(f"{name}, n = {n}: {last['status']}; run it where it is done in time.")
-    last["status"] = f"{target.title}, {n} × {n}, up to m = {MAX_M}"
-    return {"target": name, "n": n, "view": last}
+    return {**last, "status": f"{target.title}, {n} × {n}, up to m = {MAX_M}"}
 
 
 if __name__ == "__main__":

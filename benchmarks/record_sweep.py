@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_whole
 from benchmarks.trained import Trained, add_option, train_each
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
@@ -144,11 +144,8 @@ def keep(recipe: str, runs: list[Run]) -> None:
         "budget": BUDGETS[recipe],
         "runs": runs,
     }
-    unfinished = results(recipe).with_suffix(".unfinished")
-    unfinished.write_text(
-        json.dumps(text, separators=(",", ":")).replace('{"settings"', '\n{"settings"') + "\n"
-    )
-    unfinished.replace(results(recipe))
+    lines = json.dumps(text, separators=(",", ":")).replace('{"settings"', '\n{"settings"')
+    write_whole(results(recipe), lines + "\n")
 
 
 def publish() -> None:

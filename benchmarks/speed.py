@@ -16,19 +16,22 @@ import json
 import math
 import os
 import re
+import statistics
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import layers, steps
-from benchmarks.chart import chart
 from benchmarks.machine import caches, machine
-from benchmarks.parts import CASES, parts
 from benchmarks.rounds import Rounds, interleave
 from benchmarks.tables import markdown, verdicts
+from cdvft.blocks import partition
+from cdvft.circulant import Factors
+from cdvft.kernels import native
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = ("lora", "fourierft", "c3a", "cdvft")
@@ -156,6 +159,136 @@ def _slower_choices(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 {k: entry[k] for k in ("title", "tokens", "threads")} | {"best": best, "loss": round(loss, 3)}
             )
     return misses
+
+
+# The time CDVFT adds to a frozen layer, part by part, where the forward pass multiplies by W + alpha dW.
+# Where a target is missed, it shows what would have to get faster: building W + alpha dW, or the transforms
+# of the backward pass, and these by arithmetic or by memory traffic.
+
+CASES = (
+    layers.square(768, 2048),
+    layers.square(1024, 2048),
+    layers.square(2048, 2048),
+    layers.Case(768, 3072, 2048),
+)
+IN_CACHE = 64
+"""Tokens whose rows the second-level cache holds from one call to the next."""
+
+
+@torch.no_grad()
+def parts(case: layers.Case, rounds: int = 15) -> dict[str, Any]:
+    """Medians in microseconds a token on one thread, every part in the order of a training step.
+
+    Returns:
+        `frozen` products W x and g W; `merging` W + alpha dW; `gradients` by the factors with what they add
+        to g W; `in_cache` what these take on `IN_CACHE` tokens again and again, without what a call takes
+        that has no token at all; that, spread over the tokens, is `call`.
+    """
+    torch.manual_seed(0)
+    x, grad = (t.detach() for t in layers.inputs(case))
+    weight = torch.randn(case.d_out, case.d_in)
+    part = partition(case.d_out, case.d_in)
+    circulant = torch.randn(part.q1, part.q2, part.p)
+    factors = Factors([torch.ones(case.d_in), torch.ones(case.d_out)], [circulant], 1.0)
+    few_sum = torch.zeros(IN_CACHE, case.d_in)
+
+    def again(tokens: int) -> None:
+        native.backward(x[:tokens], grad[:tokens], factors, few_sum[:tokens])
+
+    found: dict[str, list[float]] = {}
+
+    def timed(name: str, run: Callable[[], Any]) -> Any:
+        start = time.thread_time()
+        result = run()
+        found.setdefault(name, []).append(1e6 * (time.thread_time() - start))
+        return result
+
+    def step() -> None:
+        merged = timed("merging", lambda: native.merged_weight(weight, factors))
+        timed("forward", lambda: x @ merged.T)
+        grad_x = timed("backward", lambda: grad @ weight)
+        timed("gradients", lambda: native.backward(x, grad, factors, grad_x))
+
+    for _ in range(rounds):
+        step()
+        for name, tokens in (("few", IN_CACHE), ("none", 0)):
+            again(tokens)
+            timed(name, lambda: again(tokens))  # noqa: B023
+    median = {name: statistics.median(times) for name, times in found.items()}
+    found_parts = {
+        "frozen": (median["forward"] + median["backward"]) / case.tokens,
+        "merging": median["merging"] / case.tokens,
+        "gradients": median["gradients"] / case.tokens,
+        "in_cache": (median["few"] - median["none"]) / IN_CACHE,
+        "call": median["none"] / case.tokens,
+    }
+    return {"title": case.title, **case.record(), **{k: round(v, 3) for k, v in found_parts.items()}}
+
+
+# The layers' ratios as an SVG chart: time over the frozen layer's, by method, a panel a width.
+
+COLOURS = {"fourierft": "#009E73", "c3a": "#CC79A7", "lora": "#E69F00", "cdvft": "#0072B2"}
+NAMES = {"fourierft": "FourierFT", "c3a": "C3A", "lora": "LoRA", "cdvft": "CDVFT"}
+WIDTH, HEIGHT, LEFT, TOP, GAP = 210, 220, 54, 54, 18
+LOWEST, HIGHEST = 1.0, 6.0
+
+
+def chart(entries: list[dict[str, Any]], threads: int = 1) -> str:
+    """Time over the frozen layer's against tokens, both log, for square layers of default block size."""
+    plain = [
+        e
+        for e in entries
+        if e["threads"] == threads and e["d_in"] == e["d_out"] and not e["block_size"] and e["m"] == 2
+    ]
+    widths = [d for d in sorted({e["d_in"] for e in plain}) if sum(e["d_in"] == d for e in plain) > 2]
+    total = LEFT + len(widths) * (WIDTH + GAP)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {TOP + HEIGHT + 70}" '
+        'font-family="system-ui, sans-serif" font-size="12" role="img">',
+        f"<title>Time over the frozen layer's, {threads} thread</title>",
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+    ]
+    for n, width in enumerate(widths):
+        parts += _panel(
+            LEFT + n * (WIDTH + GAP), width, [e for e in plain if e["d_in"] == width], first=n == 0
+        )
+    for n, (method, colour) in enumerate(COLOURS.items()):
+        x = LEFT + n * 110
+        parts.append(f'<circle cx="{x + 6}" cy="18" r="5" fill="{colour}"/>')
+        parts.append(f'<text x="{x + 16}" y="22" fill="#222">{NAMES[method]}</text>')
+    parts.append(f'<text x="{LEFT}" y="{TOP + HEIGHT + 52}" fill="#222">tokens in the batch</text></svg>')
+    return "\n".join(parts) + "\n"
+
+
+def _panel(left: float, width: int, entries: list[dict[str, Any]], first: bool) -> list[str]:
+    tokens = [e["tokens"] for e in entries]
+    low, high = math.log(min(tokens)), math.log(max(tokens))
+
+    def x(count: int) -> float:
+        return left + 12 + (math.log(count) - low) / (high - low) * (WIDTH - 24)
+
+    def y(ratio: float) -> float:
+        share = math.log(min(max(ratio, LOWEST), HIGHEST) / LOWEST) / math.log(HIGHEST / LOWEST)
+        return TOP + HEIGHT * (1 - share)
+
+    parts = [f'<text x="{left}" y="{TOP - 10}" fill="#222">width {width}</text>']
+    for tick in (1, 1.2, 1.5, 2, 3, 4, 6):
+        parts.append(f'<path d="M{left} {y(tick):.1f}H{left + WIDTH}" stroke="#ddd"/>')
+        if first:
+            parts.append(
+                f'<text x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end" fill="#555">{tick} x</text>'
+            )
+    for count in tokens:
+        parts.append(
+            f'<text x="{x(count):.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle" font-size="10" '
+            f'fill="#555">{count}</text>'
+        )
+    for method, colour in COLOURS.items():
+        points = [(x(e["tokens"]), y(e["ratios"][f"{method} / base"]["median"])) for e in entries]
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points]
+    return parts
 
 
 if __name__ == "__main__":

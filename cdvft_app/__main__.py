@@ -1,4 +1,24 @@
-from cdvft_app.commands.main import main
+"""`python -m cdvft_app` and the console script `cdvft`: the same commands, or what to install for them."""
+
+from __future__ import annotations
+
+import sys
+
+from cdvft_app.commands import INVALID
+
+
+def main(name: str = "cdvft") -> None:
+    """Run the command line; `name` is what its help calls it."""
+    try:
+        from cdvft_app.commands.main import main as commands
+    except ModuleNotFoundError as error:  # without the extra `app`
+        print(
+            f"The commands need {error.name}, which is missing: pip install 'cdvft-studio[app]'",
+            file=sys.stderr,
+        )
+        sys.exit(INVALID)
+    commands(name)
+
 
 if __name__ == "__main__":
-    main()
+    main("python -m cdvft_app")

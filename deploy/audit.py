@@ -51,7 +51,7 @@ def licences() -> Iterator[str]:
             continue
         yield f"| {name} | {told['Version']} | {licence(told)} |"
     yield "\n## Models and data that recipes fetch or bring along\n\n| what | licence |\n|---|---|"
-    for entry in [*catalog.models().values(), *catalog.datasets().values()]:
+    for entry in [*catalog.MODELS.values(), *catalog.DATASETS.values()]:
         yield f"| {entry.title} | {entry.licence} |"
     yield "\n## Files beside the program\n\n| folder | licence |\n|---|---|"
     for file in sorted((ROOT / "assets").rglob("LICENSE*")):

@@ -130,7 +130,7 @@ LOCKS = (  # they start no thread
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
-    "ray": ("cdvft_app.cluster.connection", "cdvft_app.cluster.shared_run"),
+    "ray": ("cdvft_app.cluster.connection", "cdvft_app.cluster.node"),
     "optuna": ("cdvft_app.search", "cdvft_app.figures.search"),
     "threading": (
         "cdvft_app.cluster.connection",

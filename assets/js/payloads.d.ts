@@ -29,7 +29,7 @@ export interface Done {
   error: string | null;
 }
 
-/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
+/** `first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text. */
 export interface Verdict {
   first: string;
   second: string;
@@ -1237,10 +1237,11 @@ export interface WalkAnswers {
   answers: ([string, number | null])[];
 }
 
-/** A prediction that a lesson asks for, before its machine shows. */
+/** A prediction that a lesson asks for, before its machine shows; `found`: what it has shown then. */
 export interface Question {
   key: string;
   prompt: string;
+  found: string;
 }
 
 /** `answers` are (answer, feedback); `right` is the index of the right one. */

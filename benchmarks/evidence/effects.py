@@ -6,6 +6,9 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.evidence.drawing import RESULTS, axis, figure, name_of_y, of_machine, read
+from cdvft_app import catalog
+from cdvft_app.costs.quantities import counted
+from cdvft_app.costs.sentences import joined
 from cdvft_app.payloads.compare import EvidenceFigure
 
 FILE = "effects.json"
@@ -19,9 +22,11 @@ CENTRED = ("centred", "line-ew-open", "effects without the common shift")
 
 def same_learned() -> EvidenceFigure | None:
     """Cosines of updates and of effects at each layer; None where nothing is recorded."""
-    if not (RESULTS / FILE).is_file():
-        return None
-    record = read(FILE)
+    return figure_of(read(FILE)) if (RESULTS / FILE).is_file() else None
+
+
+def figure_of(record: dict[str, Any]) -> EvidenceFigure:
+    """The figure of a record of benchmarks/effects.py."""
     recipes = list(dict.fromkeys(run["recipe"] for run in record["runs"]))
     answers = {recipe: held(record["runs"], recipe) for recipe in recipes}
     return {
@@ -33,17 +38,20 @@ def same_learned() -> EvidenceFigure | None:
         "methods": [],
         "behind": [
             *(told(record["runs"], recipe) for recipe in recipes),
-            "Twenty tokens and one seed had shown updates at right angles, effects with a cosine up to 0.44, "
-            "and 90\u00a0% of LoRA's effect there as one shift common to all tokens. "
-            + " ".join(f"{recipe}: {' '.join(parts)}" for recipe, parts in answers.items()),
+            "Twenty tokens and one seed of Sentiment of film reviews had shown updates at right angles "
+            f"(here: a cosine under {ORTHOGONAL}), effects with a cosine up to 0.44 (here: at least {ALIKE}) "
+            "and 90\u00a0% of LoRA's effect there as one shift common to all tokens (here: "
+            f"{100 * SHIFT:.0f}\u00a0% at least). "
+            + " ".join(f"{title(recipe)}: {' '.join(parts)}" for recipe, parts in answers.items()),
             "Open circles are cosines of updates, filled ones those of their effects on held-out tokens or "
             "patches, dashes the same without the shift common to all of them; one mark a seed.",
-            f"Recorded are {' and '.join(recipes)}; other recipes run by the command below.",
+            "The layer with the most alike effects is chosen after they were seen: of so many layers one is "
+            "always ahead, by chance too.",
         ],
         "columns": ["Recipe", "Seed", "Layer", "Cosine of updates", "of effects", "without the shift",
                     "Common in CDVFT's effect", "in LoRA's"],
         "rows": [
-            [run["recipe"], run["seed"], layer["module"], layer["with_lora"]["updates"],
+            [title(run["recipe"]), run["seed"], layer["module"], layer["with_lora"]["updates"],
              layer["with_lora"]["effects"], layer["with_lora"]["centred"], layer["common"], other["common"]]
             for run, lora in pairs(record["runs"])
             for layer, other in zip(run["layers"], lora["layers"], strict=True)
@@ -71,8 +79,20 @@ def closest(runs: list[dict[str, Any]], recipe: str) -> int:
     return means.index(max(means))
 
 
+def title(recipe: str) -> str:
+    """As the page calls it."""
+    known = catalog.RECIPES.get(recipe)
+    return known.title if known else recipe
+
+
 def spread(values: list[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
+    least, most = (f"{end(values):.2f}" for end in (min, max))
+    return least if least == most else f"{least} to {most}"
+
+
+def share(values: list[float]) -> str:
+    least, most = (f"{100 * end(values):.0f}" for end in (min, max))
+    return f"{least if least == most else f'{least} to {most}'}\u00a0%"
 
 
 def numbers(runs: list[dict[str, Any]], recipe: str) -> dict[str, Any]:
@@ -101,34 +121,37 @@ def held(runs: list[dict[str, Any]], recipe: str) -> list[str]:
     lost = [text for holds, text in parts if not holds]
     return [
         *([f"{' and '.join(kept)} held in every seed."] if kept else []),
-        *([f"{' and '.join(lost)} did not hold."] if lost else []),
+        *([f"{' and '.join(lost)} did not hold in every seed."] if lost else []),
     ]
 
 
 def verdict(runs: list[dict[str, Any]], recipes: list[str]) -> str:
-    """Whether updates and effects are alike, over recipes and seeds."""
+    """Whether updates and effects are alike in every seed, recipe by recipe."""
     found = {recipe: numbers(runs, recipe) for recipe in recipes}
     updates = max(one["updates"] for one in found.values())
     spreads = {
-        recipe: f"{recipe} ({spread(one['effects'])}, without the common shift {spread(one['centred'])})"
+        recipe: f"{title(recipe)} ({spread(one['effects'])}; without the common shift "
+        f"{spread(one['centred'])})"
         for recipe, one in found.items()
     }
     alike = [spreads[recipe] for recipe, one in found.items() if min(one["effects"]) >= ALIKE]
-    other = [spreads[recipe] for recipe in recipes if spreads[recipe] not in alike]
-    parts = [
-        *([f"partly the same effect in some layer on {' and '.join(alike)}"] if alike else []),
-        *([f"no effect in common on {' and '.join(other)}"] if other else []),
-    ]
-    return f"Other updates (cosine at most {updates:.2f}), and {', but '.join(parts)}."
+    other = [one for one in spreads.values() if one not in alike]
+    if alike:
+        effects = f"in some layer their effects are alike in every seed on {joined(alike)}"
+        effects += f", but not on {joined(other)}" if other else ""
+    else:
+        effects = f"in no layer are their effects alike in every seed: {joined(other)}"
+    some = "Their updates do not" if updates < ORTHOGONAL else "Some of their updates"
+    return f"{some} resemble each other (largest cosine {updates:.2f}); {effects}."
 
 
 def told(runs: list[dict[str, Any]], recipe: str) -> str:
     found = numbers(runs, recipe)
     return (
-        f"{recipe}, {found['seeds']} seeds: no two updates have a cosine above {found['updates']:.3f}. The "
-        f"effects are most alike in {found['layer']}: {spread(found['effects'])}, without the shift common "
-        f"to all tokens {spread(found['centred'])}; {100 * min(found['shift']):.0f} to "
-        f"{100 * max(found['shift']):.0f}\u00a0% of LoRA's effect there is that shift."
+        f"{title(recipe)}, {counted(found['seeds'], 'seed')}: no two updates have a cosine above "
+        f"{found['updates']:.3f}. The effects are most alike in {found['layer']}: "
+        f"{spread(found['effects'])}, without the shift common to all tokens {spread(found['centred'])}; "
+        f"{share(found['shift'])} of LoRA's effect there is that shift."
     )
 
 
@@ -138,13 +161,14 @@ def drawn(runs: list[dict[str, Any]], recipes: list[str]) -> dict[str, Any]:
     for recipe in recipes:
         both = of_recipe(runs, recipe)
         count = len(both[0][0]["layers"])
-        for name, symbol, title in (*SIGNS, CENTRED):
+        for name, symbol, what in (*SIGNS, CENTRED):
             places = [start + place for _ in both for place in range(count)]
             values = [layer["with_lora"][name] for run, _ in both for layer in run["layers"]]
             data.append({
-                "type": "scatter", "mode": "markers", "x": places, "y": values, "name": f"{recipe}, {title}",
+                "type": "scatter", "mode": "markers", "x": places, "y": values,
+                "name": f"{title(recipe)}, {what}",
                 "marker": {"symbol": symbol, "size": 7, "color": INKS[name]},
-                "hovertemplate": f"{recipe}, {title}: %{{y:.3f}}<extra></extra>",
+                "hovertemplate": f"{title(recipe)}, {what}: %{{y:.3f}}<extra></extra>",
             })  # fmt: skip
         ticks.append(start + (count - 1) / 2)
         names.append(f"{recipe}, layers")

@@ -23,7 +23,7 @@ def equal_numbers() -> EvidenceFigure | None:
     }
     found = {recipe: recorded.points(own, metrics[recipe]) for recipe, own in record["recipes"].items()}
     drawn = max(found, key=lambda recipe: len(found[recipe]))
-    titles = {recipe: catalog.recipes()[recipe].title for recipe in found}
+    titles = {recipe: catalog.RECIPES[recipe].title for recipe in found}
     told = {recipe: recorded.sentence(own, metrics[recipe]) for recipe, own in found.items()}
     lacking = record["not_recorded"]
     return {

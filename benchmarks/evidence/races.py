@@ -7,10 +7,9 @@ from typing import Any
 
 from benchmarks.evidence.drawing import read
 from cdvft_app.judging.comparison_sets import ComparisonSet, judged, pairs_between
-from cdvft_app.judging.judge import judge_pooled
+from cdvft_app.judging.judge import Verdict, judge_pooled
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
-from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 

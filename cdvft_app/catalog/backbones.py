@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, never, silent
+from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, first_line, never, silent
 from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.catalog.sources import files_of
 
@@ -144,8 +144,7 @@ def _timm_settings(folder: Path) -> dict[str, Any]:
 
 
 def unreadable(entry: ModelEntry, error: Exception) -> DownloadFailed:
-    message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return DownloadFailed(f"{entry.title} could not be loaded: {message[:300]}")
+    return DownloadFailed(f"{entry.title} could not be loaded: {first_line(error)[:300]}")
 
 
 # Causal language models

@@ -20,7 +20,7 @@ import numpy as np
 from cdvft_app import ASSETS
 from cdvft_app.catalog.columns import IMAGE_NAMES, MAX_CLASSES, Roles, columns_of, guess_roles
 from cdvft_app.catalog.conversations import is_conversation, joined, split_conversation
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, never, silent
+from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, first_line, never, silent
 from cdvft_app.catalog.entries import MIN_VALIDATION, ONE_HELD_OUT_IN, DatasetEntry, Kind, wanted_validation
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, divide, gone, is_kept
@@ -165,8 +165,7 @@ def read_dataset(entry: DatasetEntry, progress: Progress, should_stop: ShouldSto
     try:
         return read_hub_files(entry, source.folder, source.commit)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        message = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DownloadFailed(f"{entry.title} could not be read: {message[:400]}") from error
+        raise DownloadFailed(f"{entry.title} could not be read: {first_line(error)[:400]}") from error
 
 
 def _read_uploaded(entry: DatasetEntry, progress: Progress) -> DatasetSplits:
@@ -252,20 +251,11 @@ def _select_uploaded(uploaded: UploadedDataset, sha256: str, places: np.ndarray)
     import datasets
 
     datasets.disable_progress_bars()
-    rows = datasets.Dataset.from_file(str(cleaned_file(uploaded, sha256)))
-    if uploaded.kind == "image":
-        images = rows.cast_column(IMAGE, datasets.Image())
-        return lambda chosen: images.select(places[chosen])[IMAGE]
+    rows = datasets.Dataset.from_file(str(cleaned_file(uploaded, sha256))).select(places)
     if uploaded.kind == "generation":
-        return lambda chosen: [joined(row, *uploaded.inputs) for row in rows.select(places[chosen])]
-    if len(uploaded.inputs) == 1:
-        return lambda chosen: [text.strip() for text in rows.select(places[chosen])[uploaded.inputs[0]]]
-
-    def pairs(chosen: np.ndarray) -> list[tuple[str, str]]:
-        first, second = (rows.select(places[chosen])[name] for name in uploaded.inputs)
-        return [(one.strip(), two.strip()) for one, two in zip(first, second, strict=True)]
-
-    return pairs
+        return lambda chosen: [joined(row, *uploaded.inputs) for row in rows.select(chosen)]
+    columns = (IMAGE,) if uploaded.kind == "image" else uploaded.inputs
+    return _select(uploaded.kind, rows, columns, str.strip)
 
 
 def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> DatasetSplits:
@@ -281,7 +271,7 @@ def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> Dat
     names, to_numbers = _labels(entry, train, label)
 
     def labelled(split: Dataset) -> DatasetSplit:
-        return DatasetSplit(_select(entry, split, columns), to_numbers(split[label][:]))
+        return DatasetSplit(_select(entry.kind, split, columns, _or_empty), to_numbers(split[label][:]))
 
     return DatasetSplits(
         labelled(train), labelled(evaluation) if evaluation is not None else None, names, commit
@@ -403,17 +393,22 @@ def _labels(
     return names, to_numbers
 
 
-def _select(entry: DatasetEntry, split: Dataset, columns: tuple[str, ...]) -> Select:
+def _or_empty(text: str | None) -> str:
+    return text or ""
+
+
+def _select(kind: Kind, rows: Dataset, columns: Sequence[str], text_of: Callable[[Any], str]) -> Select:
+    """What gives the inputs in some of these rows; `text_of` a value of a column of texts."""
     import datasets
 
-    if entry.kind == "image":
-        images = split.cast_column(columns[0], datasets.Image())
+    if kind == "image":
+        images = rows.cast_column(columns[0], datasets.Image())
         return lambda places: images.select(places)[columns[0]]  # a column that decodes what is looked at
     if len(columns) == 1:
-        return lambda places: [text or "" for text in split.select(places)[columns[0]]]
+        return lambda places: [text_of(one) for one in rows.select(places)[columns[0]]]
 
     def pairs(places: np.ndarray) -> list[tuple[str, str]]:
-        first, second = (split.select(places)[name] for name in columns)
-        return [(one or "", two or "") for one, two in zip(first, second, strict=True)]
+        first, second = (rows.select(places)[name] for name in columns)
+        return [(text_of(one), text_of(two)) for one, two in zip(first, second, strict=True)]
 
     return pairs

@@ -27,6 +27,11 @@ class DownloadStopped(Exception):
     """`should_stop()` said so; nothing half-made was kept."""
 
 
+def first_line(error: Exception) -> str:
+    """What an error says first; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def silent(fraction: float | None, text: str) -> None:
     """The progress of a caller who does not want to hear it."""
 

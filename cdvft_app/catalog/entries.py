@@ -345,17 +345,15 @@ def find_known_model(name: str) -> KnownModel | None:
     return next((model for model in KNOWN_MODELS if wanted in {one.casefold() for one in model.names}), None)
 
 
-def nearest_known_models(name: str, limit: int = 3) -> list[str]:
-    """Short names of the known models that are spelled most like this one, the nearest first; maybe none."""
+def nearest_known_models(name: str) -> list[str]:
+    """Short names of up to three known models that are spelled most like this one, the nearest first."""
     by_name = {
         known.split("/")[-1].casefold(): model.id.split("/")[-1]
         for model in KNOWN_MODELS
         for known in model.names
     }
-    found = difflib.get_close_matches(
-        name.rsplit("/", maxsplit=1)[-1].casefold(), by_name, n=2 * limit, cutoff=0.5
-    )
-    return list(dict.fromkeys(by_name[like] for like in found))[:limit]
+    found = difflib.get_close_matches(name.rsplit("/", maxsplit=1)[-1].casefold(), by_name, n=6, cutoff=0.5)
+    return list(dict.fromkeys(by_name[like] for like in found))[:3]
 
 
 # A hub id of each kind: older names go without an owner, and timm's without "timm/".
@@ -364,7 +362,7 @@ HUB_ID_EXAMPLES: Mapping[Kind, str] = {
     "image": "timm/convnext_tiny.fb_in22k",
     "generation": "HuggingFaceTB/SmolLM2-135M",
 }
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REMEMBERED = 64
 _described: OrderedDict[tuple[str, Kind], ModelEntry] = OrderedDict()
 
@@ -466,7 +464,7 @@ def _check_hub_id(what: str, key: str, example: str = "") -> None:
             f"{what.capitalize()} {key!r} is not in the catalogue, and on a public server ids cannot be "
             "typed in. Choose one from the list, or run the app on your own machine."
         )
-    if not _HUB_ID.fullmatch(key) or ".." in key or "--" in key:
+    if not HUB_ID.fullmatch(key) or ".." in key or "--" in key:
         such = f", such as {example}" if example else ""
         raise InvalidChoice(
             f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name{such}."

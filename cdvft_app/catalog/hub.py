@@ -27,14 +27,15 @@ from cdvft_app.catalog.download import (
     DownloadFailed,
     Progress,
     ShouldStop,
+    first_line,
     folder_bytes,
     never,
     percent,
     run_watched,
     silent,
 )
-from cdvft_app.catalog.entries import Kind, hub_ids_allowed
-from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
+from cdvft_app.catalog.entries import hub_ids_allowed
+from cdvft_app.settings import InvalidChoice, Kind, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
 STATUS_KEPT = 60.0  # seconds
@@ -448,7 +449,6 @@ def _problem(error: Exception) -> dict[str, Any]:
     """In the child: which of the problems that a person can act upon this is."""
     from huggingface_hub import errors
 
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError) or status == 403:
         problem = "gated"
@@ -460,7 +460,7 @@ def _problem(error: Exception) -> dict[str, Any]:
         problem = "disk"
     else:
         problem = "network"
-    return {"problem": problem, "text": f"{type(error).__name__}: {text}"[:300]}
+    return {"problem": problem, "text": f"{type(error).__name__}: {first_line(error)}"[:300]}
 
 
 def _search(request: dict[str, Any]) -> dict[str, Any]:

@@ -270,12 +270,6 @@ class MirrorError(DownloadFailed):
     """An entry of the mirror could not be prepared; says what failed and what to do."""
 
 
-def is_ready(name: str) -> bool:
-    """Whether `ensure(name)` would return at once. Looks at the cache only."""
-    wheel = _wheel(name)
-    return _complete(_place(wheel), wheel)
-
-
 def pip_download(wheel: Wheel, folder: Path, progress: Progress, should_stop: ShouldStop) -> Path:
     """Put the wheel into `folder` and return its path; pip checks its hash.
 

@@ -43,8 +43,8 @@ _OUTER = {
 class Cursor:
     """Reads `content` on from `at`; numbers are little-endian, their codes those of `struct`."""
 
-    def __init__(self, content: bytes, at: int = 0) -> None:
-        self.content, self.at = content, at
+    def __init__(self, content: bytes) -> None:
+        self.content, self.at = content, 0
 
     def number(self, code: str) -> Any:
         (found,) = struct.unpack_from(f"<{code}", self.content, self.at)

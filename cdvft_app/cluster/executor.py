@@ -53,7 +53,7 @@ class RayCluster(Executor):
 
     def __init__(self, address: str, ships_code: bool | None = None, trainer: str = TRAINER) -> None:
         require_ray()
-        self._connection, self._trainer = Connection(address, ships_code), trainer
+        self.connection, self._trainer = Connection(address, ships_code), trainer
 
     def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> RemoteExecution:
         known = store.get(run.id) or run
@@ -81,7 +81,7 @@ class RayCluster(Executor):
 
     def _alive(self) -> list[ClusterNode]:
         with suppress(NoNews):
-            return self._connection.nodes()
+            return self.connection.nodes()
         return []
 
     def resources(self, all_gpus: bool = False) -> Mapping[str, float]:
@@ -109,13 +109,9 @@ class RayCluster(Executor):
             trainer=self._trainer,
         )
 
-    @property
-    def connection(self) -> Connection:
-        return self._connection
-
     def close(self) -> None:
         """The runs go on."""
-        self._connection.close()
+        self.connection.close()
 
 
 def _in_words(resources: Mapping[str, float]) -> str:

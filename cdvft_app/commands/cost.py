@@ -11,11 +11,9 @@ from contextlib import closing
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import with_cost_request
+from cdvft_app.commands.options import console, table, with_cost_request
 from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest
@@ -80,23 +78,20 @@ def setting_text(setting: dict[str, int | None]) -> str:
 
 
 def _show(made: Decision) -> None:
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(made.sentence, highlight=False, markup=False)
-    table = Table(box=None, header_style="bold")
-    table.add_column("Method", no_wrap=True)
-    for answer in made.answers:
-        table.add_column(answer["title"], justify="right", no_wrap=True)
-    for number, row in enumerate(made.rows):
-        table.add_row(label(row), *(answer["texts"][number] or "–" for answer in made.answers))
-    console.print(table)
+    wide = console(TABLE_WIDTH)
+    wide.print(made.sentence, highlight=False, markup=False)
+    rows = [
+        (label(row), *(answer["texts"][number] or "–" for answer in made.answers))
+        for number, row in enumerate(made.rows)
+    ]
+    wide.print(table(["Method", *(answer["title"] for answer in made.answers)], rows, numbers=True))
     for row in made.rows:
         if row["unavailable"]:
-            console.print(f"{row['method']}: {row['unavailable']}", highlight=False, markup=False)
+            wide.print(f"{row['method']}: {row['unavailable']}", highlight=False, markup=False)
     for sentence in made.known.quality.sentences:
-        console.print(sentence, highlight=False)
+        wide.print(sentence, highlight=False)
     for sentence in dict.fromkeys(text for row in made.rows for text in row["assumptions"] or ()):
-        console.print(sentence, style="dim", highlight=False)
+        wide.print(sentence, style="dim", highlight=False)
 
 
 @with_cost_request(match="seconds_per_step: try sizes until a step takes as long as CDVFT's.")
@@ -131,16 +126,14 @@ def measure(
 
 
 def _show_times(rows: list[dict[str, Any]], sentences: list[str]) -> None:
-    table = Table(box=None, header_style="bold")
-    for heading in ("method", "setting", "step", "quartiles", "steps", "peak memory", "others busy"):
-        table.add_column(heading, no_wrap=True)
+    shown = []
     for row in rows:
         if found := row["measured"]:
             low, median, high = (amount("seconds", found[name]) for name in ("low", "seconds", "high"))
             numbers = (str(found["steps"]), amount("bytes", found["peak_bytes"]), f"{found['others']:.0%}")
-            table.add_row(row["method"], setting_text(row["setting"]), median, f"{low} to {high}", *numbers)
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(table)
+            shown.append((row["method"], setting_text(row["setting"]), median, f"{low} to {high}", *numbers))
+    wide = console(TABLE_WIDTH)
+    headings = ("method", "setting", "step", "quartiles", "steps", "peak memory", "others busy")
+    wide.print(table(headings, shown))
     for sentence in sentences:
-        console.print(sentence, highlight=False)
+        wide.print(sentence, highlight=False)

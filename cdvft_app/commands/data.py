@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cdvft_app.catalog.cleaning import title
 from cdvft_app.commands import FAILED
@@ -25,6 +23,7 @@ from cdvft_app.commands.options import (
     Prompt,
     SplitSeed,
     Text,
+    table,
 )
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
@@ -42,24 +41,23 @@ def print_progress(fraction: float | None, text: str) -> None:
 
 def show(looked: Inspection) -> None:
     """What was found, for a person."""
-    console, kept = Console(), looked.kept
+    kept = looked.kept
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
     print(f"{', '.join(filter(None, read))}: {kept.rows:,} rows, {amount('bytes', kept.bytes)}")
-    table = Table(box=None, header_style="bold")
-    for heading in ("column", "used as", "type", "missing", "different"):
-        table.add_column(heading, no_wrap=True)
     reads, told = ("prompt", "answer") if looked.roles.is_generative else ("input", "label")
     used: dict[str | None, str] = {name: reads for name in looked.roles.inputs}
     used |= {looked.roles.label: told} | ({looked.roles.split: "split"} if looked.roles.split else {})
-    for column in looked.columns:
-        row: list[Any] = [
+    rows = [
+        (
+            escape(column.name[:60]),
             used.get(column.name, ""),
             column.type,
             f"{column.missing:,}",
             f"{column.distinct:,}",
-        ]
-        table.add_row(escape(column.name[:60]), *row)
-    console.print(table)
+        )
+        for column in looked.columns
+    ]
+    Console().print(table(("column", "used as", "type", "missing", "different"), rows))
     for line in lines(looked):
         print(line)
 
@@ -150,11 +148,8 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([vars(record) for record in found]))
         return
-    table = Table(box=None, header_style="bold")
-    for heading in ("data", "given", "name", "format", "rows", "size"):
-        table.add_column(heading, no_wrap=True)
-    for record in found:
-        table.add_row(
+    rows = [
+        (
             record.id,
             f"{datetime.fromtimestamp(record.created):%Y-%m-%d %H:%M}",
             escape(record.name),
@@ -162,7 +157,9 @@ def list_(as_json: Json = False) -> None:
             f"{record.rows:,}",
             amount("bytes", record.bytes),
         )
-    Console().print(table)
+        for record in found
+    ]
+    Console().print(table(("data", "given", "name", "format", "rows", "size"), rows))
 
 
 @app.command()

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import Json, RunIds
+from cdvft_app.commands.options import Json, RunIds, console, table
 from cdvft_app.commands.train import run_summary
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import runs_folder
@@ -35,24 +33,22 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
     if as_json:
         print(json.dumps([run_summary(run) | _circumstances(run) for run in found]))
         return
-    table = Table(box=None, header_style="bold")
-    for heading in ("run", "begun", "name", "method", "state", "step", "result", "parameters", "seconds"):
-        table.add_column(heading, no_wrap=True)
-    for run in found:
-        table.add_row(
-            run.id,
-            f"{datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}",
-            escape(run.name if len(run.name) <= MAX_OF_NAME else f"{run.name[: MAX_OF_NAME - 1]}…"),
-            run.method,
-            "damaged" if run.damaged else run.state,
-            f"{run.step}/{run.total_steps or '?'}",
-            "" if run.metric is None else f"{run.metric_name} {run.metric:.4f}",
-            "" if run.trainable_parameters is None else f"{run.trainable_parameters:,}",
-            "" if run.seconds is None else f"{run.seconds:.1f}",
-        )
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(table)
+    headings = ("run", "begun", "name", "method", "state", "step", "result", "parameters", "seconds")
+    console(TABLE_WIDTH).print(table(headings, map(_row, found)))
+
+
+def _row(run: RunRecord) -> tuple[str, ...]:
+    return (
+        run.id,
+        f"{datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}",
+        escape(run.name if len(run.name) <= MAX_OF_NAME else f"{run.name[: MAX_OF_NAME - 1]}…"),
+        run.method,
+        "damaged" if run.damaged else run.state,
+        f"{run.step}/{run.total_steps or '?'}",
+        "" if run.metric is None else f"{run.metric_name} {run.metric:.4f}",
+        "" if run.trainable_parameters is None else f"{run.trainable_parameters:,}",
+        "" if run.seconds is None else f"{run.seconds:.1f}",
+    )
 
 
 def delete(run_ids: RunIds) -> None:

@@ -6,11 +6,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cdvft_app.catalog.entries import KINDS, Kind
+from cdvft_app.commands.options import console, table
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.shapes.hub_models import search_models
 
@@ -36,12 +35,14 @@ def models(
     if not found:
         print(f"No model of the kind {wanted} has “{name}” in its name.")
         return
-    table = Table(box=None, header_style="bold")
-    for heading in ("model", "title", "parameters", "downloads", "where"):
-        table.add_column(heading, no_wrap=True)
-    for one in found:
-        title = one.title if one.title != one.key else ""
-        size = f"{one.parameters / 1e6:,.1f} M" if one.parameters else ""
-        downloads = f"{one.downloads:,}" if one.downloads else ""
-        table.add_row(escape(one.key), escape(title), size, downloads, WHERE[one.where])
-    Console(width=TABLE_WIDTH).print(table)
+    rows = [
+        (
+            escape(one.key),
+            escape(one.title if one.title != one.key else ""),
+            f"{one.parameters / 1e6:,.1f} M" if one.parameters else "",
+            f"{one.downloads:,}" if one.downloads else "",
+            WHERE[one.where],
+        )
+        for one in found
+    ]
+    console(TABLE_WIDTH).print(table(("model", "title", "parameters", "downloads", "where"), rows))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
 
 from cdvft_app.catalog.cleaning import STEPS
 from cdvft_app.costs.request import CostRequest, parse_cost
@@ -51,6 +54,31 @@ CLEAN_HELP = (
 )
 Clean = Annotated[list[str] | None, typer.Option(help=CLEAN_HELP)]
 EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> Table:
+    """Rows under their headings, none broken; with `numbers` all columns but the first end at the right."""
+    made = Table(box=None, header_style="bold")
+    for place, heading in enumerate(headings):
+        made.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def console(width: int) -> Console:
+    """Standard output, at least as wide as a table needs so that nothing of it is cut."""
+    found = Console()
+    found.width = max(found.width, width)
+    return found
+
+
+def hub_token() -> str:
+    """HF_TOKEN, or that of `hf auth login`; "" without either."""
+    from huggingface_hub import get_token
+
+    return os.environ.get("HF_TOKEN") or get_token() or ""
+
 
 DEFAULT_METHOD = "cdvft"
 MIN_SHORT_ID = 4  # characters

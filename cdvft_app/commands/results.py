@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from enum import Enum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cdvft_app.commands.options import Json, RunId
+from cdvft_app.commands.options import Json, RunId, hub_token
 from cdvft_app.results import inputs
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
 from cdvft_app.results.finished_run import ResultsError, find, load
@@ -111,9 +110,7 @@ def push(
     """Publish a finished run on the hub, with the token in HF_TOKEN, or that of `hf auth login`."""
     store = RunStore.default()
     run = find(store, run_id)
-    from huggingface_hub import get_token
-
-    token = os.environ.get("HF_TOKEN") or get_token()
+    token = hub_token()
     if not token:
         raise ResultsError(
             "There is no token; set HF_TOKEN to one with the right to write, or `hf auth login`."

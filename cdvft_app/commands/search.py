@@ -7,7 +7,6 @@ the search was cut off; of one that has ended it prints what was found.
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
@@ -38,8 +37,9 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
+from cdvft_app.training.schedule import processes
 
-LOOKED_THROUGH = 50  # groups of trials, for a search that was cut off
+MAX_SEARCHES = 50  # that are looked through for one that was cut off
 
 
 @with_sizes
@@ -104,7 +104,7 @@ def search(
         asked["target_modules"] = [one.split(",") for one in target_modules]
     lists = {name: numbers(typed) for name, typed in sizes.items()}
     request = parse_search({"base": base, "grid": grid, **asked, **lists})
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         raise InvalidChoice("A search trains in one process; start it without a launcher.")
     store = RunStore.default()
     for settings in request.every_value():
@@ -121,7 +121,7 @@ def search(
 
 def _begun(store: RunStore, request: SearchRequest) -> str | None:
     """The latest search for the same that nobody is at, if there is one."""
-    for runs in store.groups(LOOKED_THROUGH, sweeps=True):
+    for runs in store.groups(MAX_SEARCHES, sweeps=True):
         found = study.load(store, runs[0].group_id)
         if found and found.request == request and not any(run.state in UNFINISHED for run in runs):
             return found.group_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +10,7 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
-from cdvft_app.commands.options import RunId, with_settings
+from cdvft_app.commands.options import RunId, hub_token, with_settings
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
@@ -19,7 +18,7 @@ from cdvft_app.hub_jobs.job import SCRIPT, write_job
 from cdvft_app.results.exporters import appearing
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import RunRecord, UnknownRun, no_run
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import run_there
 
@@ -43,7 +42,7 @@ def send(
     """
     from huggingface_hub import HfApi
 
-    plan, token = catalog.resolve(pin_dataset_commit(settings)), _token()
+    plan, token = catalog.resolve(pin_dataset_commit(settings)), hub_token()
     order = JobOrder(plan, repository, flavor, minutes, token)
     order.check()
     api = HfApi(endpoint=endpoint(), token=token)
@@ -63,18 +62,10 @@ def follow_again(run_id: RunId) -> None:
     from huggingface_hub import HfApi
 
     store = RunStore.default()
-    left = store.get(run_id)
-    if left is None:
-        raise UnknownRun(no_run(run_id))
-    jobs = HubJobs(HfApi(endpoint=endpoint(), token=_token()))
+    left = store.require(run_id)
+    jobs = HubJobs(HfApi(endpoint=endpoint(), token=hub_token()))
     jobs.require_resumable(left)
     _follow(store, store.leases.acquire(run_id, this_process()), jobs)
-
-
-def _token() -> str:
-    from huggingface_hub import get_token
-
-    return os.environ.get("HF_TOKEN") or get_token() or ""
 
 
 def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:

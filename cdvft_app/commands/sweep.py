@@ -7,15 +7,12 @@ where the sweep was cut off; of one that has ended it prints the table.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
@@ -30,6 +27,8 @@ from cdvft_app.commands.options import (
     Label,
     Prompt,
     Text,
+    console,
+    table,
     with_sizes,
 )
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
@@ -48,8 +47,9 @@ from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep, results
 from cdvft_app.training.queue import run_there
 from cdvft_app.training.run import run_here
+from cdvft_app.training.schedule import processes
 
-LOOKED_THROUGH = 50  # sweeps, for one that was cut off
+MAX_SWEEPS = 50  # that are looked through for one that was cut off
 TABLE_WIDTH = 110
 
 
@@ -90,7 +90,7 @@ def sweep(
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_in_reach([plans[0].model, plans[0].dataset])
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()
     for plan in plans:
@@ -105,7 +105,7 @@ def sweep(
 
 def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
     """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
-    for runs in store.groups(LOOKED_THROUGH, sweeps=True):
+    for runs in store.groups(MAX_SWEEPS, sweeps=True):
         busy = any(run.state in UNFINISHED for run in runs)
         if not busy and {run.settings for run in runs} <= set(wanted):
             return runs
@@ -227,12 +227,8 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
         }
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return
-    table = Table(box=None, header_style="bold")
-    for heading in ("setting", "mean", "lowest to highest", "seeds", "parameters", "seconds"):
-        table.add_column(heading, justify="left" if heading == "setting" else "right", no_wrap=True)
-    for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0):
-        spread = one.spread
-        table.add_row(
+    rows = [
+        (
             setting_label(one),
             metric.format(spread.mean) if spread else "failed" if one.failed else "",
             f"{metric.format(spread.low)} to {metric.format(spread.high)}" if spread else "",
@@ -240,11 +236,14 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",
         )
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(table)
+        for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0)
+        for spread in (one.spread,)
+    ]
+    wide = console(TABLE_WIDTH)
+    headings = ("setting", "mean", "lowest to highest", "seeds", "parameters", "seconds")
+    wide.print(table(headings, rows, numbers=True))
     for sentence in result_sentences:
-        console.print(sentence, markup=False, highlight=False)
+        wide.print(sentence, markup=False, highlight=False)
 
 
 def _facts(one: Setting) -> dict[str, Any]:

@@ -44,7 +44,6 @@ from cdvft_app.commands.options import (
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.events import Evaluation, Event, Note, Preparing, Started, Step
-from cdvft_app.judging import row_scores
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, sentences, whole_and_fewer
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.prediction import admit_again, admitted
@@ -224,12 +223,8 @@ def more_rows(run_id: RunId, as_json: Json = False) -> None:
             typer.echo(trained.reason or "", err=True)
             raise typer.Exit(EXIT_CODES.get(trained.state, FAILED))
     group = store.group(run.group_id)
-
-    def answers(one: RunRecord) -> row_scores.RowScores | None:
-        return row_scores.of_run(store, one.id, one.metric_name or "")
-
-    judged = judged_race(group, answers)
-    said = sentences(group, [*judged.comparison_set.between.values()] if judged else [], answers)
+    judged = judged_race(group, store)
+    said = sentences(group, [*judged.comparison_set.between.values()] if judged else [], store)
     _, fewer = whole_and_fewer(group)
     scores = {one.settings.train_examples: one.metric for one in (*fewer, run)}
     if as_json:

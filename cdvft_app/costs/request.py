@@ -62,7 +62,7 @@ DEVICE_KEYS = (HERE, *(gpu.key for gpu in GPUS))
 
 
 def device(key: str, here_bytes: int | None = None) -> Device:
-    """The device of this key, one of `KEYS`; `here_bytes`: the memory of this one, None: not known."""
+    """The device of this key, one of `DEVICE_KEYS`; `here_bytes`: the memory of this one, None: not known."""
     if key == HERE:
         return Device(HERE, "this machine", here_bytes)
     return next(gpu for gpu in GPUS if gpu.key == key)
@@ -74,7 +74,7 @@ def named(name: str) -> Device | None:
     return max(found, key=lambda gpu: f"{(gpu.bytes or 0) // 10**9}GB" in name, default=None)
 
 
-Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
+MatchBy = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 DeviceKey = Literal["here", "t4", "l4", "rtx4090", "a100-40", "a100-80", "h100"]
 PrecisionKey = Literal["float32", "bfloat16", "8bit", "4bit"]
 Aim = Literal["file", "memory", "time", "many", "quality"]
@@ -118,7 +118,7 @@ class CostRequest(BaseModel):
         description="Side of an image in pixels; the model's if left out.",
     )
     labels: int = Field(default=2, ge=1, le=100_000, strict=True, description="outputs of the head")
-    match: Quantity | None = Field(
+    match: MatchBy | None = Field(
         default=None, title="Match by", description="Sets r, n and b as close to CDVFT as they come."
     )
     convention: Convention = Field(

@@ -18,7 +18,7 @@ from cdvft_app.costs.quantities import QUANTITIES, Row, amount, counted, duratio
 from cdvft_app.costs.request import HERE, Aim, CostRequest, Device, device
 from cdvft_app.costs.sentences import joined, label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
 from cdvft_app.methods import ADAPTERS, METHODS, Method
@@ -155,7 +155,7 @@ def quality(shapes: ModelShapes, methods: Sequence[str]) -> Quality:
 
 
 def _raced() -> list[Recipe]:
-    return [catalog.recipes()[key] for key in raced_recipes()]
+    return [catalog.RECIPES[key] for key in raced_recipes()]
 
 
 def _taking_part(race: Recipe, methods: Sequence[str]) -> list[str]:
@@ -217,7 +217,7 @@ def _titles(races: Sequence[Recipe]) -> str:
 def _limits(races: Sequence[Recipe], shapes: ModelShapes, methods: Sequence[str]) -> list[str]:
     """What the races say nothing of: larger models, and methods that took no part."""
     found = []
-    models = {race.model: catalog.models()[race.model] for race in races}
+    models = {race.model: catalog.MODELS[race.model] for race in races}
     largest = max(models.values(), key=lambda one: one.parameters or 0)
     ratio = shapes.total_parameters / (largest.parameters or shapes.total_parameters)
     if ratio > _MUCH_LARGER:

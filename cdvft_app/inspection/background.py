@@ -14,7 +14,6 @@ from cdvft_app.inspection.turns import Turn
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
 ENDED = "The process that computes has ended, most likely for want of memory. Try again, or a smaller run."
@@ -34,7 +33,7 @@ class Inspector(InferenceService):
 
         Raises:
             Busy: others were still waiting for their answers.
-            Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
+            Unavailable, StoreError, InvalidChoice: with a sentence.
         """
         with self.turn.taken(patience):
             return super().ask(question, **arguments)
@@ -44,16 +43,17 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
     store = RunStore(root)
 
     def answer(question: str, arguments: dict[str, Any]) -> Any:
-        source = sources.find(store, arguments.pop("run_id"))
+        find = sources.find_with_weights if question in OF_WEIGHTS else sources.find
+        source = find(store, arguments.pop("run_id"))
         if arguments.get("beside") is not None:
-            arguments["beside"] = sources.find(store, arguments["beside"])
+            arguments["beside"] = find(store, arguments["beside"])
         return QUESTIONS[question](source, **arguments)
 
     return answer
 
 
 def _explain(error: Exception) -> Exception:
-    if isinstance(error, Unavailable | SnapshotError | StoreError | InvalidChoice):
+    if isinstance(error, Unavailable | StoreError | InvalidChoice):
         return error
     return Unavailable(ENDED if isinstance(error, EOFError) else unexpected(error))
 
@@ -140,6 +140,8 @@ def _walk(source: Source, module: str, text: object, image: object) -> Any:
     return effects.walk(effects.opened(source), module, given)
 
 
+OF_WEIGHTS = ("effects", "seeds", "together", "walk")
+"""What is asked of weights after the last step, and of no snapshots."""
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "dense": _dense,
     "singular": _singular,

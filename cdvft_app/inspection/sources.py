@@ -270,6 +270,19 @@ def find(store: RunStore, run_id: object) -> Source:
     return run
 
 
+def find_with_weights(store: RunStore, run_id: object) -> Source:
+    """As `find`; a recorded run whose weights ship with the program is the store's own of that race.
+
+    Raises:
+        Unavailable: there is none, or it kept no factors.
+    """
+    source = find(store, run_id)
+    if not isinstance(source, RecordedRun):
+        return source
+    shipped = store.get(f"{source.facts()['group']}-{source.key}")
+    return LiveRun.of(store, shipped) if shipped else source
+
+
 def latest_runs(store: RunStore) -> Iterator[LiveRun]:
     """Runs of races, the latest first, then those of the last sweep: its many runs would crowd races out."""
     for group in (*store.groups(MAX_RACES, sweeps=False), *store.groups(1, sweeps=True)):

@@ -13,7 +13,7 @@ from itertools import combinations, pairwise
 
 from cdvft_app.costs.sentences import joined
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.judge import Contestant, Pair, Run, judge
+from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
 from cdvft_app.judging.sweep_results import (
     RATES,
     Setting,
@@ -29,7 +29,6 @@ from cdvft_app.judging.sweep_results import (
     value_label,
     varied,
 )
-from cdvft_app.judging.verdict import Verdict
 from cdvft_app.methods import METHODS, ORDER
 from cdvft_app.store.records import MAX_COMPARED_SETTINGS, described
 
@@ -54,6 +53,11 @@ class ComparisonSet:
             for (first, second), one in self.between.items()
             if key in (first, second)
         ]
+
+    @property
+    def shown(self) -> list[Verdict]:
+        """Those on CDVFT between methods, from its side; all where it did not take part."""
+        return self.against("cdvft") or list(self.between.values())
 
 
 def judged(
@@ -190,10 +194,8 @@ def _listed(verdicts: Sequence[Verdict]) -> str:
 
 def sentences(settings: Sequence[Setting], family: ComparisonSet) -> list[str]:
     """The verdicts on CDVFT, or all where it did not take part; empty until two settings have finished."""
-    methods = {key for pair in family.between for key in pair}
-    between = family.against("cdvft") if "cdvft" in methods else list(family.between.values())
     failed = [setting_label(one) for one in settings if one.failed]
-    texts = verdict_text.sentences([*between, *family.along.values()])
+    texts = verdict_text.sentences([*family.shown, *family.along.values()])
     if family.edges:
         texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(family.edges)))
     if failed:

@@ -6,14 +6,13 @@ own: what differs is how many. They are in the group of the race, whose other ve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from cdvft_app.judging import verdict_text
-from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging import row_scores, verdict_text
+from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
 
 THIRDS = (1, 2)
@@ -55,17 +54,13 @@ def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
     )
 
 
-def sentences(
-    group: Sequence[RunRecord],
-    between: Sequence[Verdict],
-    answers: Callable[[RunRecord], RowScores | None],
-) -> list[str]:
+def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: RunStore) -> list[str]:
     """Whether more rows would help, and whether most; of each run that was trained on fewer rows, too.
 
     Args:
         group: the runs of a race, and those on fewer rows.
         between: the verdicts on its methods.
-        answers: what a run answered row by row.
+        store: has what they answered row by row.
     """
     whole, fewer = whole_and_fewer(group)
     apart = max((abs(one.size) for one in between if one.word in ("ahead", "behind")), default=0.0)
@@ -75,7 +70,7 @@ def sentences(
         alike = sorted(alike, key=lambda one: one.settings.train_examples or 0)
         if run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
             continue
-        every, *parts = (_contestant(one, answers) for one in (run, alike[0], alike[-1]))
+        every, *parts = (_contestant(one, store) for one in (run, alike[0], alike[-1]))
         of_third, of_two_thirds = judge([Pair((every,), (part,)) for part in parts], run.metric_name)
         counts = [_rows(one) for one in (alike[0], alike[-1], run)]
         is_most = of_two_thirds.size > apart if between else None
@@ -92,7 +87,8 @@ def _what(run: RunRecord) -> tuple[object, ...]:
     return run.settings.method, run.settings.seed, run.state == "finished"
 
 
-def _contestant(run: RunRecord, answers: Callable[[RunRecord], RowScores | None]) -> Contestant:
-    assert run.metric is not None
-    one = Run(run.settings.seed, run.metric, run.result.get("evaluation_examples"), answers(run))
+def _contestant(run: RunRecord, store: RunStore) -> Contestant:
+    assert run.metric is not None and run.metric_name
+    answers = row_scores.of_run(store, run.id, run.metric_name)
+    one = Run(run.settings.seed, run.metric, run.result.get("evaluation_examples"), answers)
     return Contestant(f"{_rows(run):,} rows", (one,))

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from statistics import fmean
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
@@ -18,11 +17,10 @@ from cdvft_app.costs.sentences import joined, label
 from cdvft_app.costs.table import cost_table
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.comparison_sets import ComparisonSet, judged
-from cdvft_app.judging.judge import Contestant, Run, band
+from cdvft_app.judging.judge import Contestant, Run, Verdict, band
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.sweep_results import SweepRun, setting_key, setting_values
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.sweep_results import Spread, SweepRun, setting_key, setting_values
 from cdvft_app.methods import METHODS, ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -121,8 +119,8 @@ class Comparison:
         first = self.outcomes[0]
         settings = first.settings
         dataset, model = (
-            catalog.datasets().get(settings.dataset or ""),
-            catalog.models().get(settings.model or ""),
+            catalog.DATASETS.get(settings.dataset or ""),
+            catalog.MODELS.get(settings.model or ""),
         )
         data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
         text = f"{data} with {model.title if model else settings.model}"
@@ -189,19 +187,6 @@ _PREFIXES = {
 
 
 @dataclass(frozen=True)
-class Span:
-    """Mean, lowest and highest over the runs of one setting."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Span:
-        return cls(fmean(values), min(values), max(values))
-
-
-@dataclass(frozen=True)
 class Point:
     """All runs of one setting, whatever their seeds. Settings of one `size` differ in hyperparameters."""
 
@@ -209,8 +194,8 @@ class Point:
     label: str
     size: tuple[object, ...]
     outcomes: tuple[Outcome, ...]
-    metric: Span
-    amounts: Mapping[str, Span | None]
+    metric: Spread
+    amounts: Mapping[str, Spread | None]
 
     @cached_property
     def band(self) -> tuple[float, float]:
@@ -283,9 +268,9 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
         label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
         size=(*sizes.values(), first.settings.target_modules),
         outcomes=tuple(outcomes),
-        metric=Span.of([outcome.metric for outcome in outcomes]),
+        metric=Spread.of([outcome.metric for outcome in outcomes]),
         amounts={
-            key: Span.of(known) if (known := [value for value in values if value is not None]) else None
+            key: Spread.of(known) if (known := [value for value in values if value is not None]) else None
             for key, values in amounts.items()
         },
     )
@@ -402,10 +387,6 @@ def _counted(request: CostRequest) -> int | None:
         return None
 
 
-Answers = Callable[[RunRecord], RowScores | None]
-"""What a run answered row by row."""
-
-
 @dataclass(frozen=True)
 class JudgedRace:
     """The verdicts on the finished runs of one group; `points` are its settings by their runs' ids."""
@@ -424,22 +405,17 @@ class JudgedRace:
     def about(self, run: str) -> list[Verdict]:
         """On the run of that id against each other, from its side."""
         point = self.points.get(run)
-        if point is None:
-            return []
-        pairs = [
-            one if one.first == point.label else one.turned for one in self.comparison_set.between.values()
+        label = point.label if point else ""
+        return [
+            one if one.first == label else one.turned
+            for one in self.comparison_set.between.values()
+            if label in (one.first, one.second)
         ]
-        return [one for one in pairs if one.first == point.label]
 
     @property
     def sentences(self) -> list[str]:
         """The verdicts on CDVFT, or on all where it did not take part."""
-        keys = {key for pair in self.comparison_set.between for key in pair}
-        return verdict_text.sentences(
-            self.comparison_set.against("cdvft")
-            if "cdvft" in keys
-            else list(self.comparison_set.between.values())
-        )
+        return verdict_text.sentences(self.comparison_set.shown)
 
     @cached_property
     def _met(self) -> tuple[list[Point], list[Point]]:
@@ -484,12 +460,10 @@ def _numbers(point: Point) -> float:
     return span.mean if span else math.inf
 
 
-def judged_race(records: Sequence[RunRecord], answers: Answers) -> JudgedRace | None:
+def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | None:
     """Of the runs of one group but those on fewer rows; None unless two of its settings have finished."""
-    records, _ = whole_and_fewer(records)
-    by_id = {record.id: record for record in records}
-    found = [outcome for record in records if (outcome := from_run(record))]
-    return judged_outcomes([replace(one, answers=answers(by_id[one.id])) for one in found])
+    whole, _ = whole_and_fewer(records)
+    return judged_outcomes(with_answers(filter(None, map(from_run, whole)), store))
 
 
 def judged_outcomes(outcomes: Sequence[Outcome]) -> JudgedRace | None:

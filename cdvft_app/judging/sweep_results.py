@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from statistics import mean, median
+from statistics import fmean, mean, median
 from typing import Literal
 
 from cdvft_app import catalog
@@ -51,12 +51,16 @@ class SweepRun:
 
 @dataclass(frozen=True)
 class Spread:
-    """A metric over seeds; `runs` is how many runs it was taken from."""
+    """A quantity over runs, or a metric over seeds; `runs` is how many runs it was taken from."""
 
     mean: float
     low: float
     high: float
     runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(fmean(values), min(values), max(values), len(values))
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Setting:
 
 def rate_multiple(settings: RunSettings) -> float | None:
     """A run's learning rate as a multiple of its recipe's for the method; None where either is unknown."""
-    recipe = catalog.recipes().get(settings.recipe)
+    recipe = catalog.RECIPES.get(settings.recipe)
     method = settings.method
     if recipe is None or method.learning_rate is None:
         return None if recipe is None else 1.0

@@ -9,7 +9,7 @@ from typing import cast
 
 from cdvft_app.costs.quantities import counted
 from cdvft_app.costs.sentences import joined
-from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
+from cdvft_app.judging.judge import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads import shared as payloads
 
@@ -78,12 +78,20 @@ def result(verdict: Verdict) -> str:
     return SENTENCES[told].format(
         first=verdict.first,
         second=verdict.second,
-        size=metric.format_distance(verdict.size),
-        margin=metric.format_distance(MARGIN).replace("1.0", "1"),
-        more="more" if verdict.size >= 0 else "less",
-        low=metric.format_difference(stated.low or 0.0),
-        high=metric.format_difference(stated.high or 0.0),
+        **_numbers(verdict.size, stated),
     )
+
+
+def _numbers(size: float, stated: Verdict) -> dict[str, str]:
+    """What sentences say of a difference, and of its interval as it is stated."""
+    metric = get_metric(stated.metric_name)
+    return {
+        "size": metric.format_distance(size),
+        "margin": metric.format_distance(MARGIN).replace("1.0", "1"),
+        "more": "more" if size >= 0 else "less",
+        "low": metric.format_difference(stated.low or 0.0),
+        "high": metric.format_difference(stated.high or 0.0),
+    }
 
 
 def settled_by(verdict: Verdict) -> str:
@@ -160,7 +168,6 @@ def more_rows(
         than = ", less than one method of another" if is_most is False else ""
     else:
         key = {"ahead": "rows may help", "as good": "rows hardly help"}.get(of_third.word, "rows not shown")
-    metric = get_metric(said.metric_name)
     turned = said if said.size >= 0 or key != "rows not shown" else said.turned
     third, two_thirds, rows = (f"{count:,}" for count in counts)
     return SENTENCES[key].format(
@@ -169,11 +176,7 @@ def more_rows(
         two_thirds=two_thirds,
         rows=rows,
         than=than,
-        size=metric.format_distance(said.size),
-        more="more" if said.size >= 0 else "less",
-        margin=metric.format_distance(MARGIN).replace("1.0", "1"),
-        low=metric.format_difference(turned.low or 0.0),
-        high=metric.format_difference(turned.high or 0.0),
+        **_numbers(said.size, turned),
     )
 
 

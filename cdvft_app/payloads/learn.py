@@ -8,10 +8,11 @@ from typing_extensions import TypedDict
 
 
 class Question(TypedDict):
-    """A prediction that a lesson asks for, before its machine shows."""
+    """A prediction that a lesson asks for, before its machine shows; `found`: what it has shown then."""
 
     key: str
     prompt: str
+    found: str
 
 
 class ChoiceQuestion(Question):

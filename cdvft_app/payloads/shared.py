@@ -47,7 +47,7 @@ class Done(TypedDict):
 
 
 class Verdict(TypedDict):
-    """`first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text."""
+    """`first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text."""
 
     first: str
     second: str

@@ -176,7 +176,7 @@ def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
 def settings_of(row: Mapping[str, Any]) -> RunSettings:
     """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
     named = find_known_model(row["model"])
-    key = next((key for key in catalog.models() if named and find_known_model(key) is named), row["model"])
+    key = next((key for key in catalog.MODELS if named and find_known_model(key) is named), row["model"])
     method = flat.method_of(row["method"], row["setting"])
     return RunSettings.model_validate({"method": method, "model": key})
 

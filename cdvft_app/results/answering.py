@@ -20,7 +20,7 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
 from cdvft_app.store.database import is_full
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
-from cdvft_app.store.records import StoreError, UnknownRun, no_run
+from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
@@ -57,8 +57,7 @@ class Answering(InferenceService):
 
     def _require(self, arguments: dict[str, Any]) -> None:
         for run_id in [arguments["run_id"]] if "run_id" in arguments else arguments["run_ids"]:
-            if self._store.get(run_id) is None:
-                raise UnknownRun(no_run(run_id))
+            self._store.require(run_id)
 
 
 def _start(root: Path, stopped: Callable[[], bool]) -> Handler:

@@ -23,8 +23,12 @@ from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cdvft_app.catalog.dataset_readers import Rows
     from cdvft_app.results.card import Exported
+    from cdvft_app.tasks.base import Task
+    from cdvft_app.tasks.saved import TaskRecord
 
 DEFAULT_RANK = 8
 
@@ -96,9 +100,9 @@ class _Weights(Exporter):
         """Write them into the folder, and say what it holds then."""
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.judging.outcomes import judged_race
         from cdvft_app.results.apply_script import write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
-        from cdvft_app.results.held_out import judged
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
         from cdvft_app.store import predictions
@@ -120,7 +124,17 @@ class _Weights(Exporter):
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
         written = predictions.read_answers(store.folder(run.record.id))
-        card(exported, curve=curve, written=written, race=judged(store, run)).save(folder / "README.md")
+        race = judged_race(store.group(run.record.group_id), store)
+        card(exported, curve=curve, written=written, race=race).save(folder / "README.md")
+
+
+def _loaded(run: FinishedRun, progress: Progress) -> tuple[Task, nn.Module, TaskRecord]:
+    """Its task and model with what was learned, and what its outputs mean."""
+    from cdvft_app.tasks import saved
+
+    task, model = load(run, progress)
+    progress(None, "Writing the files")
+    return task, model, saved.describe(task, run.plan)
 
 
 class AsTrained(_Weights):
@@ -137,9 +151,7 @@ class AsTrained(_Weights):
             shutil.copytree(run.folder, folder, dirs_exist_ok=True)
             saved.name_base_class(task, folder)  # earlier histories lack it
         else:  # recorded, or of a version that did not keep what a loader needs
-            loaded, model = load(run, progress)
-            task = saved.describe(loaded, run.plan)
-            progress(None, "Writing the files")
+            loaded, model, task = _loaded(run, progress)
             trainable.name_base(model, task.base_model, task.revision)
             trainable.save(model, folder)
             saved.save(loaded, run.plan, folder)
@@ -167,12 +179,9 @@ class Merged(_Weights):
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
         from cdvft_app.results.card import Exported
         from cdvft_app.results.weights import write_merged
-        from cdvft_app.tasks import saved
 
         run = export.run
-        loaded, model = load(run, progress)
-        task = saved.describe(loaded, run.plan)
-        progress(None, "Writing the files")
+        loaded, model, task = _loaded(run, progress)
         write_merged(loaded, model, task, folder)
         about = f"A whole model: what {run.label} learned is merged into its weights."
         return Exported(run, task, "whole", about, is_merged=True)
@@ -190,9 +199,7 @@ class Lora(_Weights):
         from cdvft_app.training import trainable
 
         run = export.run
-        loaded, model = load(run, progress)
-        task = saved.describe(loaded, run.plan)
-        progress(None, "Writing the files")
+        loaded, model, task = _loaded(run, progress)
         trainable.name_base(model, task.base_model, task.revision)
         conversion = write_lora(model, export.rank, folder)
         saved.save(loaded, run.plan, folder)

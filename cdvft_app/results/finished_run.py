@@ -13,7 +13,8 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import DownloadFailed, Progress, never, silent
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import RunRecord, UnknownRun, label_in, no_run
+from cdvft_app.store.records import RunRecord, label_in
+from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import USABLE
 from cdvft_app.training.inference_service import message_of
@@ -31,7 +32,6 @@ class ResultsError(Exception):
 Weights = Literal["adapter", "head", "whole"]
 """What a run keeps: an adapter with a head, the head alone, or the whole model."""
 
-ADAPTER = "adapter"  # in the run's folder, as training names it
 TASK_FILE = "task.json"  # of tasks/saved.py, which loads torch
 MAX_ROWS = 100_000  # of a history
 
@@ -74,9 +74,7 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
         UnknownRun: there is none.
         ResultsError: it keeps nothing that could be used; says why.
     """
-    record = store.get(run_id)
-    if record is None:
-        raise UnknownRun(no_run(run_id))
+    record = store.require(run_id)
     if record.state not in USABLE:
         raise ResultsError(
             f"“{record.name}” is {record.state}; it can be used once it is {' or '.join(USABLE)}."

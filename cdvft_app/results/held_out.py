@@ -6,7 +6,6 @@ Rows have a label, or are prompts to models that write.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,12 @@ import numpy as np
 from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.judging import row_scores
-from cdvft_app.judging.outcomes import JudgedRace, judged_race
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
+from cdvft_app.results.inputs import png
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
-from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
     from cdvft_app.results.inference import SideBySide
@@ -33,12 +30,6 @@ MAX_ANSWERED = 1024  # rows of a run that kept no answers: what a question has t
 MAX_PROMPTS_ANSWERED = 128
 MAX_CHARACTERS = 600
 THUMBNAIL = 72  # pixels
-
-
-def judged(store: RunStore, run: FinishedRun) -> JudgedRace | None:
-    """The run's race, as the judge sees it; None where it ran alone."""
-    race = store.group(run.record.group_id)
-    return judged_race(race, lambda one: row_scores.of_run(store, one.id, one.metric_name or ""))
 
 
 def load(run: FinishedRun) -> Split:
@@ -136,7 +127,7 @@ def example(held_out: Split, labels: Sequence[str], place: int) -> dict[str, Any
         return row | {"text": one[0], "second": one[1]}
     from PIL import Image
 
-    return row | {"image": _png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
+    return row | {"image": png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
 
 
 def _answer_cell(answers: Predictions, place: int) -> dict[str, Any]:
@@ -166,13 +157,7 @@ def _thumbnail(one: Any) -> str:
         times = THUMBNAIL // max(image.size)
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return f"data:image/png;base64,{base64.b64encode(_png(image)).decode()}"
-
-
-def _png(image: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
 
 
 def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:

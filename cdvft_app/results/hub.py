@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cdvft_app.catalog.entries import HUB_ID
 from cdvft_app.catalog.hub import endpoint, is_offline
 from cdvft_app.results.finished_run import ResultsError
 
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 TOKEN = re.compile(r"[\x21-\x7e]{1,400}")
 MESSAGE = "Upload what CDVFT Studio trained"
 
@@ -56,7 +56,7 @@ def check(repository: str, token: str) -> None:
     Raises:
         ResultsError: what is wrong with it, or that the hub is not to be asked.
     """
-    if not REPOSITORY.fullmatch(repository) or len(repository) > 96 or ".." in repository:
+    if not HUB_ID.fullmatch(repository) or len(repository) > 96 or ".." in repository:
         raise ResultsError(f"Repository: got {repository[:80]!r}; it must look like owner/name.")
     if not TOKEN.fullmatch(token):
         raise ResultsError("This cannot be a token of the hub; copy it again from its settings.")

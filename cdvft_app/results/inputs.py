@@ -183,9 +183,10 @@ def drawn_digit(drawing: object, dataset: str) -> bytes:
     Raises:
         ResultsError: it is no drawing, or nothing is drawn.
     """
+    from PIL import Image
+
     ink = _read_drawing(drawing)
-    picture = _as_mnist(ink) if dataset == "mnist" else _as_digits(ink)
-    return _png(picture)
+    return png(Image.fromarray(_as_mnist(ink) if dataset == "mnist" else _as_digits(ink)))
 
 
 def _read_drawing(drawing: object) -> np.ndarray:
@@ -248,18 +249,16 @@ def _resized(ink: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
 
 
-def digit_as_seen(png: bytes, side: int) -> bytes:
+def digit_as_seen(digit: bytes, side: int) -> bytes:
     """A PNG of what a model of that input size gets: the digit enlarged by bicubic interpolation."""
-    import numpy as np
     from PIL import Image
 
-    opened = Image.open(io.BytesIO(png), formats=("PNG",))
-    return _png(np.asarray(opened.resize((side, side), Image.Resampling.BICUBIC)))
+    opened = Image.open(io.BytesIO(digit), formats=("PNG",))
+    return png(opened.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def _png(picture: Any) -> bytes:
-    from PIL import Image
-
+def png(image: Any) -> bytes:
+    """A PIL image as the bytes of a file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()

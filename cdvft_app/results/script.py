@@ -300,7 +300,7 @@ def _of_a_classifier(
         data.replace("SECOND", second).replace("COLUMNS", columns),
         model.replace("NUMBER", "1" if regression else "len(LABELS)"),
         trained,
-        _TRAINER.replace("LOSS", loss).replace("METRIC", metric.script),
+        _TRAINER.replace("UNTIL_KEPT", _UNTIL_KEPT).replace("LOSS", loss).replace("METRIC", metric.script),
         _SAVED.get(method, _SAVED_ADAPTER),
     ]
     return "\n".join(parts)
@@ -434,6 +434,13 @@ model.requires_grad_(True)
 """,
 }
 
+_UNTIL_KEPT = """\
+class UntilKept(TrainerCallback):
+    \"\"\"Ends at the step that the run kept; the schedule is that of all steps.\"\"\"
+
+    def on_step_end(self, args, state, control, **_):
+        control.should_training_stop |= state.global_step >= KEPT"""
+
 _TRAINER = """
 # %% Training
 class Order(torch.utils.data.Sampler):
@@ -486,11 +493,7 @@ class OwnRates(Trainer):
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
-class UntilKept(TrainerCallback):
-    \"\"\"Ends at the step that the run kept; the schedule is that of all steps.\"\"\"
-
-    def on_step_end(self, args, state, control, **_):
-        control.should_training_stop |= state.global_step >= KEPT
+UNTIL_KEPT
 
 
 cuda = torch.cuda.is_available()
@@ -582,9 +585,9 @@ def writer_text(
         _WRITER_DATA,
         _WRITER_MODEL.replace("ROUNDING", ROUNDING[bits]).replace("UNPACKED", unpacked),
         _WRITER_FULL if method == "full" else _WRITER_ADAPTER.replace("METHOD", method),
-        _WRITER_TRAINER,
+        _WRITER_TRAINER.replace("UNTIL_KEPT", _UNTIL_KEPT),
         right + _WRITER_ANSWERS,
-        _WRITER_SAVED_WHOLE if method == "full" else _WRITER_SAVED_ADAPTER,
+        _WRITER_SAVED_WHOLE if method == "full" else _SAVED_ADAPTER,
     ]
     return "\n".join(written)
 
@@ -698,8 +701,7 @@ ROUNDING: Mapping[int | None, str] = {
     ),""",
 }
 
-_WRITER_UNPACKED = """for layer in model.modules():  # packed on a CPU, these weights would bring no
-gradient back
+_WRITER_UNPACKED = """for layer in model.modules():  # packed on a CPU, they would bring no gradient back
     if hasattr(layer, "support_avx512bf16_for_cpu"):
         layer.support_avx512bf16_for_cpu = False
 """
@@ -771,11 +773,7 @@ class AnswersOnly(Trainer):
         return (loss, {"logits": logits.argmax(-1)}) if return_outputs else loss
 
 
-class UntilKept(TrainerCallback):
-    \"\"\"Ends at the step that the run kept; the schedule is that of all steps.\"\"\"
-
-    def on_step_end(self, args, state, control, **_):
-        control.should_training_stop |= state.global_step >= KEPT
+UNTIL_KEPT
 
 
 trainer = AnswersOnly(
@@ -865,11 +863,6 @@ for start in range(0, len(order), 16):
 answers = [written[place] for place in range(len(order))]
 metric = measure(answers, data["evaluation"]["labels"])
 print("evaluation:", metric)
-"""
-
-_WRITER_SAVED_ADAPTER = """
-# %% What was learned
-model.save_pretrained("adapter")
 """
 
 _WRITER_SAVED_WHOLE = """

@@ -65,8 +65,8 @@ def describe_chosen_model(model: str | None, recipe: str) -> None:
     Raises:
         InvalidChoice: as `describe_model`.
     """
-    known = catalog.recipes().get(recipe)
-    if known is not None and model and model not in catalog.models():
+    known = catalog.RECIPES.get(recipe)
+    if known is not None and model and model not in catalog.MODELS:
         describe_model(model, known.kind)
 
 
@@ -172,7 +172,7 @@ def search_models(text: str, kind: Kind, most: int = MAX_RESULTS) -> tuple[list[
     found = list(_listed(words, kind))
     if not catalog.hub_ids_allowed():
         return found[:most], None
-    names = {catalog.models()[one.key].location for one in found}
+    names = {catalog.MODELS[one.key].location for one in found}
     found += [one for one in _known(words, kind) if one.key not in names]
     message = None
     if len(found) < most and words:
@@ -189,7 +189,7 @@ def search_models(text: str, kind: Kind, most: int = MAX_RESULTS) -> tuple[list[
 def _listed(words: Sequence[str], kind: Kind) -> Iterator[FoundModel]:
     entries = [
         entry
-        for entry in catalog.models().values()
+        for entry in catalog.MODELS.values()
         if entry.kind == kind and _has(words, entry.key, entry.title, entry.location, entry.note)
     ]
     for entry in sorted(entries, key=lambda one: (one.source != "mirror", to_fetch(one) is not None)):

@@ -35,7 +35,7 @@ RENEWAL_SECONDS = 5.0
 """How often a holder renews its lease, which ends after `LEASE_SECONDS` without."""
 LOOK_SECONDS = 1.0
 LEFT_JOB = "The program that followed this Job has ended. The Job itself goes on, or has ended: see {}."
-INTERRUPTED = "The program ended while this run was training. Resume goes on from its last checkpoint."
+PROGRAM_ENDED = "The program ended while this run was training. Resume goes on from its last checkpoint."
 
 
 class Leases:
@@ -137,7 +137,7 @@ def interruption(result: dict[str, Any]) -> str:
     """Why a run with this result is interrupted when the program ends that trained it, or followed it."""
     if JOB in result:
         return LEFT_JOB.format(result[JOB] or "among yours on the hub")
-    return LEFT_ON_CLUSTER if NODE in result else INTERRUPTED
+    return LEFT_ON_CLUSTER if NODE in result else PROGRAM_ENDED
 
 
 def _held(holders: str, lease_until: float) -> bool:

@@ -154,20 +154,19 @@ def _schema(name: str, fields: dict[str, Any]) -> type[BaseModel]:
     return create_model(name, __config__=config, **fields)
 
 
-_EVENTS: dict[str, Any] = {event.__name__.lower(): event for event in events.Event.__args__}
-_AT_STEP = {kind for kind, event in _EVENTS.items() if "step" in _fields(event)}
+EVENTS: dict[str, Any] = {event.__name__.lower(): event for event in events.Event.__args__}
+"""By the kind of their rows."""
+IN_RESULT = ("started", "lent", "sent", "placed", "done")
+"""The events whose values are in the run's result."""
+_AT_STEP = {kind for kind, event in EVENTS.items() if "step" in _fields(event)}
 _DATA = {
     kind: _schema(kind, {name: of for name, of in _fields(event).items() if name != "step"})
-    for kind, event in _EVENTS.items()
+    for kind, event in EVENTS.items()
 }
 # What a run's result has of its events, as far as they have come.
 _RESULT = _schema(
     "result",
-    {
-        name: (of, None)
-        for kind in ("started", "lent", "sent", "placed", "done")
-        for name, (of, _) in _fields(_EVENTS[kind]).items()
-    },
+    {name: (of, None) for kind in IN_RESULT for name, (of, _) in _fields(EVENTS[kind]).items()},
 )
 
 

@@ -14,12 +14,11 @@ from pydantic import TypeAdapter
 
 from cdvft_app.events import Done, Event, Note, Started, Step
 from cdvft_app.store import leases
-from cdvft_app.store.records import is_row, json_object
+from cdvft_app.store.records import EVENTS, IN_RESULT, is_row, json_object
 
-LARGEST_CURSOR = 2**63 - 1
+MAX_CURSOR = 2**63 - 1
 ADAPTER = "adapter"  # in the run's folder
-_EVENTS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in Event.__args__}
-_READ: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in _EVENTS.items()}
+_READ: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in EVENTS.items()}
 
 # The run's columns that a row of this kind brings up to date, beside its state and result.
 COLUMNS_OF: dict[str, tuple[str, ...]] = {
@@ -28,8 +27,6 @@ COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "evaluation": ("metric_name", "metric"),
     "done": ("step", "seconds", "metric_name", "metric"),
 }
-IN_RESULT = ("started", "lent", "sent", "placed", "done")
-"""The events whose values are in the run's result."""
 
 
 def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
@@ -65,7 +62,7 @@ def event(kind: str, values: dict[str, Any], folder: Path) -> Event:
     Raises:
         KeyError, TypeError, ValueError: it is none.
     """
-    known = {field.name: field.type for field in dataclasses.fields(_EVENTS[kind])}
+    known = {field.name: field.type for field in dataclasses.fields(EVENTS[kind])}
     if kind == "note":
         values = values | {"kind": values.get("level")}
     given = {name: value for name, value in values.items() if name in known}
@@ -107,7 +104,7 @@ def after(
     connection: sqlite3.Connection, run_id: str, cursor: int, kinds: Sequence[str] | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
     """At most `limit` rows after `cursor`, without those that are damaged, and the cursor of the last one."""
-    cursor = min(max(cursor, 0), LARGEST_CURSOR)
+    cursor = min(max(cursor, 0), MAX_CURSOR)
     kind_condition = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
     found = connection.execute(
         f"SELECT cursor, kind, step, data FROM rows WHERE run_id = ? AND cursor > ?{kind_condition}"

@@ -164,11 +164,18 @@ class RunStore:
         found = finds("id = ?", possible_id(run_id))
         return found[0] if found else None
 
-    def ids_beginning(self, short_id: str, limit: int = 2) -> list[str]:
-        """The ids of up to so many runs that begin with this."""
+    def require(self, run_id: object) -> RunRecord:
+        """The run, or `UnknownRun`."""
+        found = self.get(run_id)
+        if found is None:
+            raise UnknownRun(no_run(run_id))
+        return found
+
+    def ids_beginning(self, short_id: str) -> list[str]:
+        """The ids of up to two runs that begin with this: one is found, or there are several."""
         shipped = [run_id for run_id in recorded.ids() if run_id.startswith(short_id)]
-        own = self._seen("substr(id, 1, ?) = ? LIMIT ?", len(short_id), short_id, limit)
-        return [*(run.id for run in own), *shipped][:limit]
+        own = self._seen("substr(id, 1, ?) = ? LIMIT 2", len(short_id), short_id)
+        return [*(run.id for run in own), *shipped][:2]
 
     def history(self, limit: int | None = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first, or all with None; with `token`, its owner's only."""
@@ -357,9 +364,7 @@ class RunStore:
 
     def require_owner(self, run_id: object, token: object) -> RunRecord:
         """The run, if `token` owns it; else `UnknownRun` or `NotOwner`."""
-        found = self.get(run_id)
-        if found is None:
-            raise UnknownRun(no_run(run_id))
+        found = self.require(run_id)
         _require_changeable(run_id)
         if not self.owner(run_id, token):
             raise NotOwner("Only the browser that started this run may change it.")

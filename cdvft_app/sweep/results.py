@@ -75,7 +75,7 @@ def results(runs: Sequence[RunRecord], store: RunStore) -> SweepShown:
 def origin(run: RunRecord) -> str:
     """The budget that all runs of the sweep share."""
     settings = run.settings
-    recipe = catalog.recipes().get(settings.recipe)
+    recipe = catalog.RECIPES.get(settings.recipe)
     parts = [recipe.title if recipe else settings.recipe]
     if settings.train_examples:
         parts.append(f"{settings.train_examples:,} training examples")

@@ -18,6 +18,7 @@ from cdvft_app.events import Answers, Evaluation, Event, Halt, Note, Snapshot, S
 from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric
 from cdvft_app.store import snapshots
+from cdvft_app.store.records import StoreError
 from cdvft_app.training import checkpoints, trainable
 from cdvft_app.training.checkpoints import BestStep
 
@@ -290,7 +291,7 @@ class Reporter(TrainerCallback):
             return
         try:
             file = snapshots.write(self.folder, step, vectors)
-        except snapshots.SnapshotError as error:
+        except StoreError as error:
             self.snapshots_kept = False
             self.emit(Note(str(error)))
             return

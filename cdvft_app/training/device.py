@@ -16,7 +16,7 @@ from cdvft_app.costs import memory
 from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
 
-_ON_CPU = "ACCELERATE_USE_CPU"  # read by accelerate, and by `device.device_kind`
+_ON_CPU = "ACCELERATE_USE_CPU"  # accelerate reads it, too
 
 
 def is_zero_gpu() -> bool:
@@ -49,7 +49,7 @@ def device_kind() -> str:
     torch = _torch()
     from accelerate.utils import parse_flag_from_env
 
-    if parse_flag_from_env("ACCELERATE_USE_CPU"):
+    if parse_flag_from_env(_ON_CPU):
         return "cpu"
     if torch.cuda.is_available():
         return "cuda"
@@ -80,6 +80,11 @@ def device_name(kind: str, many: int | None = None) -> str:
         name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
     many = many or processes()
     return f"{name}, {many} processes" if many > 1 else name
+
+
+def cpu_capabilities() -> dict[str, Any]:
+    """What the processor has, as torch tells it; nothing before torch 2.11."""
+    return getattr(_torch().cpu, "get_capabilities", dict)()
 
 
 def cpu_threads(many: int | None = None) -> int:

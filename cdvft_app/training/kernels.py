@@ -27,7 +27,7 @@ from cdvft.kernels.native.build import library
 from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Preparing
 from cdvft_app.tasks.base import Prepared, Progress, Task
-from cdvft_app.training.device import device_kind
+from cdvft_app.training.device import cpu_capabilities, device_kind
 from cdvft_app.training.loop import RaceTrainer, autocast_dtype
 
 logger = logging.getLogger(__name__)
@@ -94,8 +94,8 @@ MAX_FROZEN_WEIGHT = 1 << 23
 
 
 def is_faster() -> bool:
-    """Whether this processor is one of those; torch before 2.11 does not tell."""
-    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    """Whether this processor is one of those."""
+    has = cpu_capabilities()
     both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
     return both and bool(has.get("avx512_f")) and "AMD" in has.get("cpu_name", "")
 

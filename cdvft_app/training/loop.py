@@ -27,6 +27,7 @@ from cdvft_app.tasks.base import GenerativeTask, Task
 from cdvft_app.training import schedule, trainable
 from cdvft_app.training.callbacks import Clock
 from cdvft_app.training.compiled import CompiledSteps
+from cdvft_app.training.device import cpu_capabilities
 
 PROJECT = "cdvft"  # trackio's name for what belongs together
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h of glibc numbers them
@@ -73,7 +74,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         logging_nan_inf_filter=False,
         label_names=["labels"],
         remove_unused_columns=False,
-        report_to="none",  # see trackers.py
+        report_to="none",  # see `callbacks.trackers`
         project=PROJECT,
         run_name=f"{settings.method.label()}, {plan.recipe.title}, {folder.parent.name}",
         disable_tqdm=True,
@@ -97,7 +98,7 @@ def bf16_on_cpu(plan: Plan) -> bool:
 
     The small classifiers stay in float32, in which their records were made.
     """
-    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
+    has = cpu_capabilities()
     return plan.model.kind == "generation" and bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 

@@ -426,9 +426,7 @@ class _There:
             self._store.ask_to_stop(self._run.id)
 
     def record(self) -> RunRecord:
-        found = self._store.get(self._run.id)
-        assert found is not None
-        return found
+        return self._store.require(self._run.id)
 
 
 class RemoteRuns:

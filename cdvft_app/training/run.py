@@ -30,6 +30,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import leases
 from cdvft_app.store.database import is_full
+from cdvft_app.store.leases import PROGRAM_ENDED
 from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -41,7 +42,6 @@ TRAINER = "cdvft_app.training.trainer:train"
 """A `Train` by its name, so that whoever hands it on need not import torch."""
 ERROR_FILE = "error.txt"  # in the run's folder: the traceback behind the reason
 RESUME = "Resume goes on from the last checkpoint."
-PROGRAM_ENDED = "The program ended while this run was training. Resume goes on from its last checkpoint."
 NOT_BEGUN = "Stopped before the first step."
 OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
@@ -59,7 +59,7 @@ MIN_PATIENCE, UNKNOWN_PATIENCE = 120.0, 600.0  # seconds; of a run of which noth
 PATIENT_STEPS, PATIENT_EVALUATIONS = 10, 3
 ALARM_SECONDS = 30  # beyond the patience of the supervisor, who can say why
 
-Outcome = tuple[RunState, str]
+StateAndReason = tuple[RunState, str]
 """The state in which a run ended, and the reason."""
 
 
@@ -87,7 +87,7 @@ class StopConditions:
         outcome: of a run that was paused; None: the run has not ended, and goes on another time.
     """
 
-    outcome: Outcome | None = None
+    outcome: StateAndReason | None = None
 
     def __init__(self, limit: float | None = None, asked: Callable[[], Halt] = lambda: Halt.NO) -> None:
         self._limit, self._asked, self._since = limit, asked, time.monotonic()
@@ -298,8 +298,7 @@ def run_here(
         run = take(store)
         with renewing(store, run):
             train_run(store, run, TRAINER, StopConditions(environment().max_run_seconds, asked), listen)
-        ended = store.get(run.id)
-    assert ended is not None
+        ended = store.require(run.id)
     webhook.notify(ended)
     return ended
 
@@ -345,8 +344,7 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
     """
     os.environ["RUNS_DIR"] = root  # uploaded datasets lie there
     store = RunStore(root)
-    run = store.get(run_id)
-    assert run is not None
+    run = store.require(run_id)
     store.leases.join(run.id, run.epoch, this_process())
     train_run(store, run, trainer, ChildStopConditions(store, run, limit))
 

@@ -23,7 +23,7 @@ from cdvft_app.catalog import libraries
 from cdvft_app.events import Done, Event, Halt, Lent, Note, Preparing, Step
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
-from cdvft_app.settings.environment import environment
+from cdvft_app.store.leases import PROGRAM_ENDED
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
@@ -31,7 +31,6 @@ from cdvft_app.training.children import messages
 from cdvft_app.training.device import is_zero_gpu, take_gpu
 from cdvft_app.training.executors import Executor
 from cdvft_app.training.run import (
-    PROGRAM_ENDED,
     TRAINER,
     StopConditions,
     Train,
@@ -120,8 +119,7 @@ def train_slice(order: SliceOrder) -> Generator[SliceNews]:
     if is_zero_gpu():
         take_gpu()
     store = RunStore(order.root)
-    run = store.get(order.run_id)
-    assert run is not None
+    run = store.require(order.run_id)
     slice_ = _Slice(store, run, order)
     thread = threading.Thread(target=slice_.train, name=f"slice-{run.id}", daemon=True)
     thread.start()
@@ -311,11 +309,6 @@ class Slices(Executor):
 
     def forget(self, run_id: str) -> None:
         self._runs.pop(run_id, None)
-
-
-def slice_seconds() -> int:
-    """Of training in a slice, from CDVFT_SLICE_SECONDS."""
-    return environment().slice_seconds
 
 
 def seconds_left(run: RunRecord) -> float:

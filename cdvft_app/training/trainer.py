@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -108,7 +107,7 @@ def train_plan(
     rows: Rows | None = None,
 ) -> Done:
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
-    send = emit if os.environ.get("RANK", "0") == "0" else _ignore
+    send = emit if data_parallel.rank() == 0 else _ignore
     with user_facing_errors(plan.settings, should_stop):
         prepared = _prepare(plan, rows, send, should_stop, resume)
         kernels.by_onednn(prepared.task.model)

@@ -44,7 +44,7 @@ def recipes() -> dict[str, Any]:
     return {
         "recipes": [
             {**asdict(recipe), "learning_rates": dict(recipe.learning_rates)}
-            for recipe in catalog.recipes().values()
+            for recipe in catalog.RECIPES.values()
         ]
     }
 

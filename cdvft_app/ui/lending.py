@@ -10,16 +10,9 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.public.budget import duration
+from cdvft_app.settings.environment import environment
 from cdvft_app.training.device import is_zero_gpu, stay_on_cpu
-from cdvft_app.training.slices import (
-    NotLent,
-    SliceNews,
-    SliceOrder,
-    Slices,
-    TrainSlice,
-    fetch,
-    slice_seconds,
-)
+from cdvft_app.training.slices import NotLent, SliceNews, SliceOrder, Slices, TrainSlice, fetch
 
 MORE = "Resume then goes on from the last checkpoint."
 _QUOTA = re.compile(
@@ -47,7 +40,7 @@ def slices_on_lent_gpu() -> Slices | None:
 
         return train_on_it
 
-    return Slices(slice_seconds(), lend=lend, fetch=fetch)
+    return Slices(environment().slice_seconds, lend=lend, fetch=fetch)
 
 
 def asked_seconds(order: SliceOrder) -> int:

@@ -35,7 +35,6 @@ from cdvft_app.ui.shared import form, form_address
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(CORPUS.iterdir())
-OF_DATA = [file for file in FILES if file.suffix not in (".history", ".npy", ".png")]
 OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
 HISTORY = CORPUS / "run.history"
 MAX_SECONDS, MAX_MB = 2.0, 500.0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 from studio import Visit, fill_in, setting
+
+from cdvft_app import ASSETS
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +38,9 @@ def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int)
     size = {"width": width, "height": 900}
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
     named = page.locator("#evidence section:has(.annotation-text)")
-    expect(named).to_have_count(6)
+    shipped = json.loads((ASSETS / "evidence.json").read_text(encoding="utf-8"))
+    drawn = [one["figure"]["layout"] for one in shipped if one["figure"]]
+    expect(named).to_have_count(sum("annotations" in layout for layout in drawn))
     for figure in named.all():
         # In one look: what is drawn above still moves it.
         end, first = figure.evaluate(
@@ -45,3 +51,28 @@ def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int)
             }"""
         )
         assert end <= first + 1, figure.inner_text()[:80]
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(visit: Visit, width: int) -> None:
+    size = {"width": width, "height": 900}
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
+    expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+    names = {"factors": [], "losses": ["d = 192", "384", "768", "4,096"], "many": []}
+    for figure, expected in names.items():
+        texts = page.locator(f"#evidence-{figure} .annotation-text")
+        expect(texts).to_have_count(1 + len(expected))
+        assert texts.all_text_contents()[1:] == expected
+        boxes = page.locator(  # in one look
+            f"#evidence-{figure} :is(.annotation-text, .xtitle, .x2title, .x3title, .ytick)"
+        ).evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().toJSON())")
+        assert len(boxes) > 1 + len(expected)
+        for place, one in enumerate(boxes):
+            for other in boxes[:place]:
+                beside = (
+                    one["x"] + one["width"] <= other["x"] + 1 or other["x"] + other["width"] <= one["x"] + 1
+                )
+                below = (
+                    one["y"] + one["height"] <= other["y"] + 2 or other["y"] + other["height"] <= one["y"] + 2
+                )
+                assert beside or below, (figure, one, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, fetched_megabytes, requests, server_calls, spot
 
+from cdvft_app import ASSETS
 from cdvft_app.inspection.sources import recorded_keys
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Lesson, Question, Task
 
@@ -180,6 +182,97 @@ def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> N
         expect(part.get_by_role("button", name="Show me without a guess")).to_be_hidden()
 
 
+def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> None:
+    page, part = opened(visit, "rank", reduced_motion="reduce")
+    found, questions = part.locator(".found li:visible"), LESSONS[KEYS.index("rank")].questions
+    expect(found).to_have_count(0)
+    for place, question in enumerate(questions[:2], 1):
+        predict(part, question, right=False)
+        expect(found).to_have_text([one.found for one in questions[:place]])
+        part.get_by_role("button", name="Next").click()
+        expect(found).to_have_text([one.found for one in questions[:place]])
+    page.reload()
+    expect(found).to_have_text([one.found for one in questions[:2]])
+    turn_to(page, LESSONS[KEYS.index("fft")])
+    page.get_by_role("button", name="Show me without a guess").locator("visible=true").click()
+    expect(page.locator("#lesson-fft .found li:visible")).to_have_text([
+        one.found for one in LESSONS[KEYS.index("fft")].questions
+    ])  # fmt: skip
+
+
+def test_values_of_the_fft_are_printed_on_a_phone_too(visit: Visit) -> None:
+    _, part = opened(visit, "fft", viewport={"width": 390, "height": 844})
+    printed = part.locator(".wave-machine .bar-number")
+    expect(printed).to_have_text(["0.5", "1.8", "0.4", "1.4", "−0.6"])
+    for number in printed.all():
+        box, track = number.bounding_box(), number.locator("xpath=../..").bounding_box()
+        assert (
+            box
+            and track
+            and track["x"] <= box["x"]
+            and box["x"] + box["width"] <= track["x"] + track["width"]
+        )
+
+
+def cells(part: Locator, label: str) -> Locator:
+    return part.get_by_role("region", name=label).locator("tbody tr")
+
+
+def numbers_in(row: Locator) -> list[str]:
+    return row.locator("td").all_inner_texts()
+
+
+def test_lora_stands_beside_each_m_with_fewer_numbers_and_with_more(visit: Visit) -> None:
+    """Errors of the recorded search, and by Eckart and Young those of LoRA's nearest matrices."""
+    recorded = json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))
+    _, part = revealed(visit, "reach")
+    for target in recorded["targets"]:
+        part.get_by_text(target["title"], exact=True).first.click()
+        expect(part.get_by_role("region", name="What is left by m")).to_contain_text(target["title"])
+        values = np.linalg.svd(np.reshape(target["target"], (10, 10)), compute_uv=False)
+        rest = [float(np.sqrt((values[r:] ** 2).sum() / (values**2).sum())) for r in range(10)]
+        for m, row in enumerate(cells(part, "What is left by m").all(), 1):
+            stored, *errors = numbers_in(row)
+            assert stored == str(10 * (2 * m - 1))
+            for said, error in zip(
+                errors, (target["fits"][m - 1]["error"], rest[m - 1], rest[m]), strict=True
+            ):
+                shown = float(said.removesuffix("\u00a0%").replace(" × 10⁻⁴", "e-4"))
+                assert shown == pytest.approx(100 * error, rel=0.01, abs=1e-4), (target["key"], m, said)
+
+
+def test_why_a_small_p_is_slow_and_what_the_diagonals_buy_can_be_read_off(visit: Visit) -> None:
+    _, part = revealed(visit, "blocks")
+    for row in cells(part, "Products of spectra by p").all():
+        p = int(row.locator("th").inner_text())
+        blocks, each, every = (int(one.replace(",", "")) for one in numbers_in(row)[:3])
+        assert (blocks, each, every) == (1536 * 384 // p**2, p // 2 + 1, blocks * each)
+    bought = cells(part, "What the diagonals buy")
+    expect(bought.locator("td")).not_to_have_text(["…"] * 6)
+    expect(bought.nth(1).locator("td").nth(1)).to_have_text("under 0.1\u00a0%")
+    alone, _, smaller = numbers_in(bought.nth(1))
+    assert min(float(one.removesuffix("\u00a0%")) for one in (alone, smaller)) > 20
+
+
+def test_a_rate_that_holds_for_two_diagonals_breaks_four(visit: Visit) -> None:
+    _, part = revealed(visit, "breaking")
+    part.get_by_role("region", name="Which rates hold").scroll_into_view_if_needed()
+    rate = cells(part, "Which rates hold").filter(has_text="rate 0.03")
+    expect(rate.locator("td").nth(0)).to_have_text("holds")
+    expect(rate.locator("td").nth(2)).to_have_text("breaks")
+    grown = numbers_in(cells(part, "Which rates hold").first)
+    assert grown == [f"× {1.1**vectors:.2f}" for vectors in (3, 5, 7)]
+
+
+def test_every_change_stands_beside_every_method(visit: Visit) -> None:
+    _, part = revealed(visit, "shapes")
+    left = cells(part, "What each method leaves of each change")
+    expect(left).to_have_count(5)
+    expect(part.get_by_role("region", name="What each method leaves")).not_to_contain_text("…")
+    cdvft, *others = numbers_in(left.filter(has_text=re.compile("^Circulant")))
+    assert cdvft == "0\u00a0%" and cdvft not in others
+
+
 def rank_shown(part: Locator) -> Locator:
     return part.locator(".machine-matrix dd").first
 
@@ -210,7 +303,7 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     expect(part.get_by_role("slider", name="rank").first).to_have_value("4")
     part.get_by_role("button", name="One entry alone").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
-    part.get_by_role("button", name="LoRA, r = 1").click()
+    part.get_by_role("button", name="c all ones").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
 
 
@@ -374,13 +467,13 @@ def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(vi
     page.goto(page.url + "&embed=1&values=4")
     part.get_by_role("button", name="Show me without a guess").click()  # which shows m = 2
     part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
-    expect(part.locator(".figures dd").nth(2)).to_have_text("50 of 100")  # m = 3
+    expect(part.locator(".figures dd").first).to_have_text("50 of 100")  # m = 3
     for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
         expect(page.locator(around).first).to_be_hidden()
     page.context.set_offline(True)
     try:
         part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
-        expect(part.locator(".figures dd").nth(2)).to_have_text("70 of 100")
+        expect(part.locator(".figures dd").first).to_have_text("70 of 100")
         assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
     finally:
         page.context.set_offline(False)

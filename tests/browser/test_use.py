@@ -136,6 +136,8 @@ def test_held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
         int(cell) for cell in scores.locator("table.confusion").first.locator("td[style]").all_inner_texts()
     ]
     assert (len(cells), sum(cells)) == (4, 24)
+    ours, beside = (table.bounding_box() for table in scores.locator("table.confusion").all())
+    assert ours and beside and ours["y"] == beside["y"] and ours["x"] + ours["width"] < beside["x"]
     page.get_by_role("radio", name="All").check()
     expect(rows).to_have_count(10)
     page.get_by_role("button", name="Further").click()

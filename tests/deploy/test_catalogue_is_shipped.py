@@ -16,7 +16,7 @@ from cdvft_app.hub_jobs.job import pack_code
 from deploy.build_space import build
 
 COUNT = """from cdvft_app import catalog
-print(catalog.__file__, *map(len, (catalog.models(), catalog.datasets(), catalog.recipes())))"""
+print(catalog.__file__, *map(len, (catalog.MODELS, catalog.DATASETS, catalog.RECIPES)))"""
 
 
 def wheel(there: Path) -> None:
@@ -38,6 +38,6 @@ def test_all_models_datasets_and_recipes_are_there(carry: Callable[[Path], objec
         [sys.executable, "-c", COUNT], cwd=there, capture_output=True, text=True, check=True
     ).stdout.split()
     assert Path(told[0]).is_relative_to(there)
-    here = (catalog.models(), catalog.datasets(), catalog.recipes())
+    here = (catalog.MODELS, catalog.DATASETS, catalog.RECIPES)
     assert [int(count) for count in told[1:]] == [len(entries) for entries in here]
     assert min(len(entries) for entries in here) > 10

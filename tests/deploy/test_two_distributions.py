@@ -77,7 +77,7 @@ def test_the_studios_wheel_has_the_app_its_assets_and_its_command_and_needs_the_
     assert needed.name == "cdvft" and needed.specifier.contains(cdvft.__version__)
     with zipfile.ZipFile(wheels.studio()) as archive:
         (scripts,) = (archive.read(name) for name in names if name.endswith("entry_points.txt"))
-    assert b"cdvft = cdvft_app.commands.script:main" in scripts
+    assert b"cdvft = cdvft_app.__main__:main" in scripts
 
 
 def test_nothing_of_the_library_runs_where_it_is_not_imported(library_alone: Path) -> None:

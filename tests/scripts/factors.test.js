@@ -11,6 +11,7 @@ import { difference, stages } from "../../assets/js/factors/stages.js";
 import { waveOf } from "../../assets/js/factors/waves.js";
 import { BlockKernel, lowRank, pairSizes, sparseSpectrum, turned } from "../../assets/js/factors/updates.js";
 import { BlockCirculant, Dense } from "../../assets/js/shared/circulant.js";
+import { Piecewise } from "../../assets/js/shared/piecewise.js";
 import { assertClose, entries, irregular, product } from "./numbers.js";
 
 const base64 = (values, Kind = Float32Array) => Buffer.from(Kind.from(values).buffer).toString("base64");
@@ -20,7 +21,7 @@ test("LoRA's update is scale B A", () => {
   const a = irregular(2 * 5, 1),
     b = irregular(3 * 2, 2);
   const expected = product(b, a, 3, 2, 5).map((value) => 2 * value);
-  assertClose(entries(lowRank(a, b, 3, 5, 2, 2)), expected, 1e-6);
+  assertClose(entries(new Piecewise(lowRank(a, b, 3, 5, 2, 2)).result), expected, 1e-6);
 });
 
 for (const [rows, cols] of [
@@ -37,7 +38,8 @@ for (const [rows, cols] of [
       const wave = (n) => spectrum[n] * Math.cos(2 * Math.PI * ((us[n] * i) / rows + (vs[n] * j) / cols));
       return (3 * (wave(0) + wave(1) + wave(2))) / (rows * cols);
     });
-    assertClose(entries(sparseSpectrum(spectrum, [...us, ...vs], rows, cols, 3)), expected, 1e-6);
+    const built = new Piecewise(sparseSpectrum(spectrum, [...us, ...vs], rows, cols, 3)).result;
+    assertClose(entries(built), expected, 1e-6);
   });
 
 test("C3A's blocks have the kernel as first row, each next row a place further right", () => {
@@ -116,6 +118,34 @@ test("the update between two snapshots is that of the vectors there", () => {
   });
   assertClose(entries(found.update(1.5)), expected, 1e-6);
 });
+
+/** Layers whose entries all have to be computed: of LoRA's factors, of a spectrum, of a product with m = 3. */
+const COSTLY = {
+  lora: { A: stack([2, 4], irregular(24, 1)), B: stack([4, 2], irregular(24, 2)) },
+  fourierft: {
+    indices: { shape: [2, 2], type: "int32", data: base64([0, 1, 2, 3], Int32Array) },
+    spectrum: stack([2], irregular(6, 3)),
+  },
+  cdvft: {
+    ...Object.fromEntries([0, 1, 2].map((k) => [`diagonal.${k}`, stack([4], irregular(12, 4 + k))])),
+    ...Object.fromEntries([0, 1].map((k) => [`circulant.${k}`, stack([1, 1, 4], irregular(12, 8 + k))])),
+  },
+};
+for (const [method, vectors] of Object.entries(COSTLY))
+  test(`a costly update of ${method} is built in pieces, and is what it is at once`, () => {
+    const made = () =>
+      new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 12, texts: [] }, FACTS, {
+        ...RUN,
+        method,
+      });
+    for (const t of [1, 0.5]) {
+      const found = made();
+      let pieces = 1;
+      while (!found.ready(t, 0)) pieces += 1;
+      assert.ok(pieces > 2, `${pieces} pieces`);
+      assert.deepEqual(entries(found.update(t)), entries(made().update(t)));
+    }
+  });
 
 test("an update that is kept whole moves straight from one snapshot to the next", () => {
   const facts = { ...FACTS, d_out: 1, d_in: 2 };

@@ -2,6 +2,7 @@
 
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { subscript } from "../shared/format.js";
+import { Piecewise } from "../shared/piecewise.js";
 import { every } from "../shared/sampling.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
@@ -86,7 +87,7 @@ export class LayerData {
         },
       ]),
     );
-    /** @type {Map<number, Update>} */
+    /** @type {Map<number, Piecewise<Update>>} */
     this.built = new Map();
   }
 
@@ -146,10 +147,28 @@ export class LayerData {
    * @returns {Update}
    */
   update(t) {
-    if (!Number.isInteger(t)) return this.#between(t);
+    return Number.isInteger(t) ? this.#building(t).result : this.#between(t);
+  }
+
+  /**
+   * Build what `update(t)` takes until that moment; whether it takes no time any more.
+   * @param {number} t
+   * @param {number} deadline as `performance.now()` has it
+   */
+  ready(t, deadline) {
+    if (this.order.length === 3) return true;
+    return [Math.floor(t), Math.ceil(t)].every((at) => {
+      const matrix = this.#building(at);
+      if (!matrix.until(deadline)) return false;
+      return matrix.result instanceof CirculantDiagonal ? matrix.result.ready(deadline) : true;
+    });
+  }
+
+  /** @param {number} t a snapshot */
+  #building(t) {
     let matrix = this.built.get(t);
     if (!matrix) {
-      matrix = this.#build(t);
+      matrix = new Piecewise(this.#build(t));
       this.built.set(t, matrix);
       for (const [oldest] of this.built) if (this.built.size > KEPT) this.built.delete(oldest);
     }
@@ -162,13 +181,16 @@ export class LayerData {
    * @returns {Update}
    */
   #between(t) {
-    if (this.order.length === 3) return this.#build(t);
+    if (this.order.length === 3) return new Piecewise(this.#build(t)).result;
     const [before, after] = [Math.floor(t), Math.ceil(t)].map((at) => entries(this.update(at)));
     return new Dense(blend(before, after, t - Math.floor(t)), this.d_out, this.d_in);
   }
 
-  /** @param {number} t */
-  #build(t) {
+  /**
+   * @param {number} t
+   * @returns {Generator<void, Update>}
+   */
+  *#build(t) {
     const { method, d_out, d_in, scale } = this;
     if (this.vectors.update) return new Dense(this.floats("update", t), d_out, d_in); // as the server computed it
     if (method === "cdvft") {
@@ -180,10 +202,10 @@ export class LayerData {
       );
     }
     if (method === "lora")
-      return lowRank(this.at("A", t), this.at("B", t), d_out, d_in, this.vectors.A.shape[0], scale);
+      return yield* lowRank(this.at("A", t), this.at("B", t), d_out, d_in, this.vectors.A.shape[0], scale);
     if (method === "c3a")
       return new BlockKernel(this.floats("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
-    return sparseSpectrum(this.at("spectrum", t), this.at("indices", t), d_out, d_in, scale);
+    return yield* sparseSpectrum(this.at("spectrum", t), this.at("indices", t), d_out, d_in, scale);
   }
 
   /** Side of the blocks of a matrix that has any, else null. */

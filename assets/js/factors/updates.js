@@ -3,6 +3,8 @@
 import { ifft } from "../shared/fft.js";
 import { Dense, modulo } from "../shared/circulant.js";
 
+// What takes long is a generator, which pauses between its pieces: see shared/piecewise.js.
+
 /** @import { Complex, Numbers } from "../shared/fft.js" */
 
 /**
@@ -14,7 +16,7 @@ import { Dense, modulo } from "../shared/circulant.js";
  * @param {number} rank
  * @param {number} scale
  */
-export function lowRank(a, b, rows, cols, rank, scale) {
+export function* lowRank(a, b, rows, cols, rank, scale) {
   const values = new Float32Array(rows * cols);
   for (let i = 0; i < rows; i++) {
     for (let k = 0; k < rank; k++) {
@@ -22,6 +24,7 @@ export function lowRank(a, b, rows, cols, rank, scale) {
       if (factor === 0) continue;
       for (let j = 0, at = i * cols, from = k * cols; j < cols; j++) values[at + j] += factor * a[from + j];
     }
+    yield;
   }
   return new Dense(values, rows, cols);
 }
@@ -66,7 +69,7 @@ export function turned(b, rank) {
  * @param {number} cols
  * @param {number} scale
  */
-export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
+export function* sparseSpectrum(spectrum, indices, rows, cols, scale) {
   const count = spectrum.length,
     half = (cols >> 1) + 1;
   const columns = { re: new Float64Array(half * rows), im: new Float64Array(half * rows) }; // one column after another
@@ -84,6 +87,7 @@ export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
       columns.re[j * rows + u] = turned.re[j];
       columns.im[j * rows + u] = turned.im[j];
     }
+    yield;
   }
   const values = new Float32Array(rows * cols);
   for (let j = 0; j < half; j++) {
@@ -97,6 +101,7 @@ export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
       values[i * cols + j] = value;
       values[modulo(-i, rows) * cols + mirror] = value;
     }
+    yield;
   }
   return new Dense(values, rows, cols);
 }

@@ -18,6 +18,7 @@ import { VectorViews } from "./vector_views.js";
 /** @typedef {"circulant" | "update" | "beside"} Which of the heatmaps */
 
 const EVERY_SNAPSHOT = 160; // rows and columns that are looked at for the colour scale of a whole run
+const BUILDING = 10; // milliseconds of a frame in which matrices of next snapshots are built, while it plays
 
 const LABELS = {
   circulant: "Heatmap of the circulant; arrow keys move the cursor, plus and minus zoom",
@@ -31,6 +32,7 @@ export class Views {
   /** @type {LayerData | null} another run's same layer, beside it */
   other = null;
   t = 0;
+  moving = false; // whether the next frame shows another snapshot
   fixed = true; // the colour scale: over the whole run, or at this step
   number = 0; // of the circulant that is shown
   runLimits = { circulant: 1, update: 1 };
@@ -159,8 +161,23 @@ export class Views {
    */
   at(t, moving) {
     this.t = t;
+    this.moving = moving;
     for (const { view } of Object.values(this.heatmaps)) view.moving = moving;
     this.draw();
+  }
+
+  /**
+   * While it plays, whether both updates can be drawn at once: the picture stays as it is until they can. What time is
+   * left in the frame goes to the snapshots after these.
+   * @param {number} at the snapshot of the run beside
+   */
+  #ready(at) {
+    const { layer, other, t } = this;
+    if (!layer || !this.moving) return true;
+    const deadline = performance.now() + BUILDING;
+    if (!layer.ready(t, deadline) || !(other?.ready(at, deadline) ?? true)) return false;
+    layer.ready(Math.min(layer.steps.length - 1, Math.ceil(t) + 1), deadline);
+    return true;
   }
 
   draw() {
@@ -181,8 +198,9 @@ export class Views {
       circulants.title(`circ(${symbol(2 * this.number + 1)})`);
       circulants.note(layer.block ? "in each block one column, shifted" : "one column, shifted");
     }
-    const at = other?.nearest(layer.stepAt(t)) ?? 0,
-      both = [layer.update(t), ...(other ? [other.update(at)] : [])],
+    const at = other?.nearest(layer.stepAt(t)) ?? 0;
+    if (!this.#ready(at)) return;
+    const both = [layer.update(t), ...(other ? [other.update(at)] : [])],
       limit = this.fixed ? this.runLimits.update : Math.max(...both.map((one) => colorLimit(one)));
     this.#heat("update", both[0], layer.block, limit);
     update.title(other ? `ΔW of ${layer.run.label}` : "ΔW");

@@ -1,16 +1,18 @@
 // Rectangles are made of p x p circulant blocks; what p costs, what it reaches, and what the diagonals add.
 
-import { h, segmented } from "../shared/dom.js";
+import { h, legend, segmented } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { table } from "../shared/table.js";
 import { work } from "./by_hand.js";
 import { nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals } from "./random.js";
+import { oneAFrame } from "./tween.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -59,8 +61,19 @@ function drawn(values) {
   return new Dense(Float32Array.from(values), OUT, IN);
 }
 
-/** A layer of a transformer, from width 384 to four times that, and the p that divide both. */
-const REAL = { rows: 1536, cols: 384, sizes: [3, 6, 12, 24, 48, 96, 192, 384] };
+/** A layer of a transformer, from width 384 to four times that, and the p that divide both; of these some are counted out. */
+const REAL = { rows: 1536, cols: 384, sizes: [3, 6, 12, 24, 48, 96, 192, 384], counted: [384, 96, 24, 6] };
+/** @type {{p: number, way: "alone" | "scaled"}[]} what is compared */
+const BOUGHT = [
+  { p: 16, way: "alone" },
+  { p: 16, way: "scaled" },
+  { p: 8, way: "alone" },
+];
+const LOOKS = {
+  alone: { color: "var(--method-c3a)", width: 1.6, dash: [8, 3, 2, 3] },
+  between: { color: "var(--method-cdvft)", width: 2.4 },
+  whole: { color: "var(--ink-soft)", width: 1.6, dash: [6, 4] },
+};
 
 /** @param {Part<null>} part */
 export function mount({ element }) {
@@ -71,9 +84,10 @@ export function mount({ element }) {
     place = usual;
   /** @type {Map<string, {alone: number, scaled: number}>} errors by target and p, once they are needed */
   const errors = new Map();
-  const errorsAt = (/** @type {number} */ p) => {
-    const key = `${target} ${p}`,
-      { matrix } = TARGETS[target];
+  const keyOf = (/** @type {string} */ change, /** @type {number} */ p) => `${change} ${p}`;
+  const errorsAt = (/** @type {number} */ p, change = target) => {
+    const key = keyOf(change, p),
+      { matrix } = TARGETS[change];
     const known = errors.get(key) ?? {
       alone: 100 * relativeError(matrix, nearestBlocks(matrix, p)),
       scaled: 100 * relativeError(matrix, scaledBlocks(matrix, p)),
@@ -103,7 +117,7 @@ export function mount({ element }) {
    * A dot for each p, and a line along the least error that so many numbers reach.
    * @param {number[]} x numbers trained
    * @param {number[]} y errors
-   * @param {{color: string, width: number, dash?: number[], name: string}} look
+   * @param {{color: string, width: number, dash?: number[]}} look
    */
   const of = (x, y, look) => {
     const order = x.map((_, at) => at).sort((one, other) => x[one] - x[other]);
@@ -119,9 +133,8 @@ export function mount({ element }) {
     const mine = ++fitting;
     /** @type {number[]} */
     const known = [];
-    const step = () => {
-      if (mine !== fitting || !curve.node.isConnected) return;
-      const p = SIZES[known.length];
+    oneAFrame(SIZES, (p) => {
+      if (mine !== fitting || !curve.node.isConnected) return false;
       errorsAt(p);
       known.push(p);
       curve.show(
@@ -129,28 +142,18 @@ export function mount({ element }) {
           ...of(
             known.map(inBlocks),
             known.map((one) => errorsAt(one).alone),
-            {
-              color: "var(--method-c3a)",
-              width: 1.6,
-              dash: [8, 3, 2, 3],
-              name: "blocks alone",
-            },
+            LOOKS.alone,
           ),
           ...of(
             known.map(parameters),
             known.map((one) => errorsAt(one).scaled),
-            {
-              color: "var(--method-cdvft)",
-              width: 2.4,
-              name: "between diagonals",
-            },
+            LOOKS.between,
           ),
         ],
         { cursor: parameters(SIZES[place]) },
       );
-      if (known.length < SIZES.length) requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
+      return true;
+    });
   };
   const drawCosts = () => {
     const { rows, cols, sizes } = REAL;
@@ -158,20 +161,65 @@ export function mount({ element }) {
       {
         x: sizes,
         y: sizes.map((p) => work.blocks(rows, cols, p)),
-        color: "var(--method-cdvft)",
-        width: 2.4,
         points: true,
-        name: "blocks between diagonals",
+        ...LOOKS.between,
       },
-      {
-        x: sizes,
-        y: sizes.map(() => 2 * rows * cols),
-        color: "var(--ink-soft)",
-        width: 1.6,
-        dash: [6, 4],
-        name: "the whole matrix",
-      },
+      { x: sizes, y: sizes.map(() => 2 * rows * cols), ...LOOKS.whole },
     ]);
+  };
+  const [byWork, byError] = ["Ways of the work", "Ways of the error"].map((label) => legend(label));
+  byWork.show([
+    { style: { line: LOOKS.between }, text: "blocks between diagonals" },
+    { style: { line: LOOKS.whole }, text: "the whole matrix" },
+  ]);
+  byError.show([
+    { style: { line: LOOKS.alone }, text: "blocks alone" },
+    { style: { line: LOOKS.between }, text: "between diagonals" },
+  ]);
+  const products = table({ label: "Products of spectra by p", class: "numbers lesson-table" });
+  products.fill(
+    ["p", "Blocks", "Products in each", "Products in all", "Work, of the whole matrix"],
+    REAL.counted.map((p) => {
+      const { rows, cols } = REAL,
+        blocks = (rows / p) * (cols / p),
+        each = Math.floor(p / 2) + 1;
+      return [
+        String(p),
+        ...[blocks, each, blocks * each].map(count),
+        `${short((100 * work.blocks(rows, cols, p)) / (2 * rows * cols))}\u00a0%`,
+      ];
+    }),
+    `A layer ${REAL.cols} → ${count(REAL.rows)}: a quarter of p is 16 times the blocks, with a quarter of the products in each`,
+  );
+  const bought = table({ label: "What the diagonals buy", class: "numbers lesson-table" });
+  const drawBought = () =>
+    bought.fill(
+      [
+        "Change",
+        ...BOUGHT.map(({ p, way }) =>
+          way === "alone"
+            ? `Blocks of ${p} alone: ${inBlocks(p)} numbers`
+            : `Blocks of ${p} between diagonals: ${parameters(p)}`,
+        ),
+      ],
+      Object.entries(TARGETS).map(([change, { title }]) => [
+        title,
+        ...BOUGHT.map(({ p, way }) => {
+          const error = errors.get(keyOf(change, p))?.[way];
+          if (error === undefined) return "…";
+          return error < 0.1 ? h("b", {}, "under 0.1\u00a0%") : `${short(error)}\u00a0%`;
+        }),
+      ]),
+      "What the diagonals buy: what is left of two changes",
+    );
+  const buy = () => {
+    drawBought();
+    const wanted = Object.keys(TARGETS).flatMap((change) => BOUGHT.map(({ p }) => ({ change, p })));
+    oneAFrame(wanted, ({ change, p }) => {
+      errorsAt(p, change);
+      drawBought();
+      return true;
+    });
   };
   const follow = (/** @type {number} */ at) => {
     place = at;
@@ -213,10 +261,13 @@ export function mount({ element }) {
     stage(drawing.node),
     afterwards(element, [
       readout.node,
+      products.node,
       panel(
-        `Work for a token in a layer ${REAL.cols} → ${count(REAL.rows)}: the smaller p, the more products of spectra`,
+        "Work for a token in that layer: the smaller p, the more products of spectra",
+        byWork.node,
         costs.node,
       ).node,
+      bought.node,
       segmented(
         "Target",
         `blocks-${element.id}`,
@@ -230,7 +281,8 @@ export function mount({ element }) {
         },
       ),
       panel(
-        "What the diagonals buy: the error of each p against all numbers that it trains; lines join the best",
+        "The error of each p against all numbers that it trains; lines join the best",
+        byError.node,
         curve.node,
       ).node,
       h(
@@ -243,5 +295,8 @@ export function mount({ element }) {
   );
   follow(usual);
   drawCosts();
-  whenRevealed(element, drawErrors);
+  whenRevealed(element, () => {
+    buy();
+    drawErrors();
+  });
 }

@@ -4,11 +4,12 @@ import { find, h, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { table } from "../shared/table.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
-import { afterwards, onPrediction, reached } from "./revealing.js";
+import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
 import { roundedProduct, roundedRows } from "./rounding.js";
 import { goingWrong, STEPS, training } from "./trial.js";
 
@@ -21,6 +22,9 @@ const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
 /** @type {[number, string][]} */
 const FORMS = [2, 3, 4].map((m) => [m, `m = ${m}`]);
 const MILLISECONDS = 8; // of training in a frame
+const SERVES = 0.03; // m = 2, and not each m
+const GROWN = 1.1; // each vector
+const BITS = 23; // after the point of a float32
 
 /** @param {Part<null>} part */
 export function mount({ element, life }) {
@@ -38,7 +42,7 @@ export function mount({ element, life }) {
     height: 170,
   });
   const round = (/** @type {number} */ left) => {
-    const bits = 23 - left,
+    const bits = BITS - left,
       found = roundedProduct(c, x, bits),
       rows = roundedRows(c, x, bits);
     const error = (/** @type {number[]} */ way) =>
@@ -64,7 +68,7 @@ export function mount({ element, life }) {
     ]);
   };
   const words = (/** @type {number} */ left) =>
-    `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
+    `${BITS - left} bits${NAMES[BITS - left] ? `, as ${NAMES[BITS - left]} has` : ""}`;
 
   const losses = new LinePlot({ label: "Training loss", height: 200 });
   const outcome = h("p", { class: "outcome", role: "status" });
@@ -82,32 +86,85 @@ export function mount({ element, life }) {
       ],
       { log: true, low: 1e-8, high: 1e8, first: 1, last: STEPS - 1, xTitle: "steps" },
     );
-  const train = () => {
-    const mine = ++current,
-      rate = RATES[place],
-      run = training({ m, rate });
-    setText(outcome, `Training with the rate ${rate} …`);
+  /** @type {Map<string, boolean>} by rate and m, whether the training held */
+  const tried = new Map();
+  const trials = table({ label: "Which rates hold", class: "numbers lesson-table" });
+  /**
+   * @param {number} rate
+   * @param {number} form
+   */
+  const keyOf = (rate, form) => `${rate} ${form}`;
+  const drawTrials = () =>
+    trials.fill(
+      ["", ...FORMS.map(([form, title]) => `${title}: ${2 * form - 1} vectors`)],
+      [
+        [
+          "ΔW, when each vector grows by a tenth",
+          ...FORMS.map(([form]) => `× ${(GROWN ** (2 * form - 1)).toFixed(2)}`),
+        ],
+        ...RATES.filter((rate) => FORMS.some(([form]) => tried.has(keyOf(rate, form)))).map((rate) => [
+          `rate ${rate}`,
+          ...FORMS.map(([form]) => {
+            const held = tried.get(keyOf(rate, form));
+            return held === undefined ? "" : held ? "holds" : h("b", {}, "breaks");
+          }),
+        ]),
+      ],
+      "Which rates hold, of those that were tried here",
+    );
+  /**
+   * Train some milliseconds a frame, while that is wanted; `seen(losses, failed, on)` follows each frame.
+   * @param {{m: number, rate: number}} settings
+   * @param {() => boolean} wanted
+   * @param {(losses: number[], failed: string | null, on: boolean) => void} seen
+   */
+  const train = (settings, wanted, seen) => {
+    const run = training(settings);
     const frame = () => {
-      if (mine !== current || life.aborted) return;
+      if (!wanted() || life.aborted) return;
       const until = performance.now() + MILLISECONDS;
       let on = true;
       while (on && performance.now() < until) on = run.step();
       const failed = on ? null : goingWrong(run.losses);
-      draw(run.losses, failed);
-      if (on) {
-        requestAnimationFrame(frame);
-        return;
+      if (!on) {
+        tried.set(keyOf(settings.rate, settings.m), failed === null);
+        drawTrials();
       }
-      const steps = run.losses.length;
-      setText(
-        outcome,
-        failed
-          ? `Broken at step ${steps}: ${failed}.`
-          : `All ${STEPS} steps done: loss ${short(run.losses[0])} → ${short(run.losses[steps - 1])}.`,
-      );
-      if (failed) reached(element, "breaking-rate");
+      seen(run.losses, failed, on);
+      if (on) requestAnimationFrame(frame);
     };
     requestAnimationFrame(frame);
+  };
+  const trainChosen = () => {
+    const mine = ++current,
+      rate = RATES[place];
+    setText(outcome, `Training with the rate ${rate} …`);
+    train(
+      { m, rate },
+      () => mine === current,
+      (seen, failed, on) => {
+        draw(seen, failed);
+        if (on) return;
+        const steps = seen.length;
+        setText(
+          outcome,
+          failed
+            ? `Broken at step ${steps}: ${failed}.`
+            : `All ${STEPS} steps done: loss ${short(seen[0])} → ${short(seen[steps - 1])}.`,
+        );
+        if (failed) reached(element, "breaking-rate");
+      },
+    );
+  };
+  /** One after the other, each m with the rate that serves m = 2. */
+  const trainOthers = () => {
+    const next = FORMS.find(([form]) => !tried.has(keyOf(SERVES, form)));
+    if (next)
+      train(
+        { m: next[0], rate: SERVES },
+        () => true,
+        (_, __, on) => on || trainOthers(),
+      );
   };
   const rate = slider({
     label: "learning rate",
@@ -117,15 +174,24 @@ export function mount({ element, life }) {
     valueText: (at) => String(RATES[at]),
     oninput: (at) => {
       place = at;
-      train();
+      trainChosen();
     },
     onchange: () => kept.set(1, place, m),
   });
   onPrediction(element, (key) => {
-    if (key !== "breaking-rate") return;
-    const input = /** @type {HTMLInputElement} */ (rate.querySelector("input"));
-    input.value = String(RATES.indexOf(0.15));
+    const [dial, value] = key === "breaking-rate" ? [rate, RATES.indexOf(0.15)] : [digits, BITS - 7];
+    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
+    input.value = String(value);
     input.dispatchEvent(new Event("input"));
+  });
+  const digits = slider({
+    label: "bits after the point",
+    min: 0,
+    max: 19,
+    value: dropped,
+    valueText: words,
+    oninput: round,
+    onchange: (left) => kept.set(0, left),
   });
   const note = h("p", { class: "quiet source" });
   setText(
@@ -141,18 +207,11 @@ export function mount({ element, life }) {
       segmented("Factors", `breaking-${element.id}`, FORMS, m, (given) => {
         m = given;
         kept.set(1, place, m);
-        train();
+        trainChosen();
       }),
+      trials.node,
       h("h3", { class: "half" }, "Too few digits"),
-      slider({
-        label: "bits after the point",
-        min: 0,
-        max: 19,
-        value: dropped,
-        valueText: words,
-        oninput: round,
-        onchange: (left) => kept.set(0, left),
-      }),
+      digits,
       panel(
         "Error of 64 numbers of circ(c) x, logarithmic: by FFT (blue), row by row (dashed); their true size is grey",
         product.node,
@@ -162,5 +221,7 @@ export function mount({ element, life }) {
     ]),
   );
   round(dropped);
-  whenFirstInView(losses.node, train);
+  drawTrials();
+  whenFirstInView(losses.node, trainChosen);
+  whenRevealed(element, trainOthers);
 }

@@ -33,30 +33,40 @@ export function relativeError(target, fit) {
 }
 
 /**
- * The p x p circulant blocks C, cut to the target's shape, that are nearest to it between the diagonals a and b: each number
- * of C is the best multiple of its wrapped diagonal.
+ * p x p circulant blocks C to be fitted to a target, cut to its shape, and which number of C each entry is.
  * @param {Entries} target
  * @param {number} p
+ */
+function blocksFor({ rows, cols }, p) {
+  const q1 = Math.ceil(rows / p),
+    q2 = Math.ceil(cols / p),
+    blocks = new BlockCirculant(new Float64Array(q1 * q2 * p), q1, q2, p, rows, cols),
+    places = new Int32Array(rows * cols);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) places[i * cols + j] = blocks.place(i, j);
+  return { blocks, places };
+}
+
+/**
+ * Make C nearest to the target's entries between the diagonals a and b: each number of C is the best multiple of its wrapped
+ * diagonal.
+ * @param {Float32Array | Float64Array} c the numbers of C, which are changed
+ * @param {Int32Array} places which of them each entry is
+ * @param {Float64Array} wanted entries, row by row
  * @param {Float64Array} a
  * @param {Float64Array} b
  */
-function blocksBetween(target, p, a, b) {
-  const { rows, cols } = target,
-    q1 = Math.ceil(rows / p),
-    q2 = Math.ceil(cols / p);
-  const blocks = new BlockCirculant(new Float64Array(q1 * q2 * p), q1, q2, p, rows, cols),
-    squares = new Float64Array(q1 * q2 * p);
-  for (let i = 0; i < rows; i++)
-    for (let j = 0; j < cols; j++) {
-      const place = blocks.place(i, j),
-        weight = a[i] * b[j];
-      blocks.c[place] += target.entry(i, j) * weight;
-      squares[place] += weight * weight;
+function fitBetween(c, places, wanted, a, b) {
+  const squares = new Float64Array(c.length);
+  c.fill(0);
+  for (let i = 0, at = 0; i < a.length; i++)
+    for (let j = 0; j < b.length; j++, at++) {
+      const weight = a[i] * b[j];
+      c[places[at]] += wanted[at] * weight;
+      squares[places[at]] += weight * weight;
     }
   squares.forEach((sum, place) => {
-    if (sum) blocks.c[place] /= sum;
+    if (sum) c[place] /= sum;
   });
-  return blocks;
 }
 
 /** @param {number} n */
@@ -67,7 +77,63 @@ const ones = (n) => new Float64Array(n).fill(1);
  * @param {Entries} target
  * @param {number} p
  */
-export const nearestBlocks = (target, p) => blocksBetween(target, p, ones(target.rows), ones(target.cols));
+export function nearestBlocks(target, p) {
+  const { blocks, places } = blocksFor(target, p);
+  fitBetween(blocks.c, places, entriesOf(target), ones(target.rows), ones(target.cols));
+  return blocks;
+}
+
+/**
+ * Scale the diagonals a and b so that a C b is nearest to the target's entries, first a, row by row, then b.
+ * @param {Float32Array | Float64Array} c the numbers of C
+ * @param {Int32Array} places which of them each entry is
+ * @param {Float64Array} wanted entries, row by row
+ * @param {Float64Array} a which is changed
+ * @param {Float64Array} b which is changed
+ */
+function scaleBetween(c, places, wanted, a, b) {
+  const held = new Float64Array(b.length),
+    squares = new Float64Array(b.length);
+  for (let i = 0, at = 0; i < a.length; i++) {
+    const begin = at;
+    let ofRow = 0,
+      square = 0;
+    for (let j = 0; j < b.length; j++, at++) {
+      const value = c[places[at]] * b[j];
+      ofRow += wanted[at] * value;
+      square += value * value;
+    }
+    a[i] = square ? ofRow / square : 0;
+    for (let j = 0; j < b.length; j++) {
+      const value = c[places[begin + j]] * a[i];
+      held[j] += wanted[begin + j] * value;
+      squares[j] += value * value;
+    }
+  }
+  for (let j = 0; j < b.length; j++) b[j] = squares[j] ? held[j] / squares[j] : 0;
+}
+
+/** @type {WeakMap<Entries, {a: Float64Array, b: Float64Array}>} a decomposition takes longer than a fit */
+const rankOnes = new WeakMap();
+
+/**
+ * The nearest matrix of rank one, a b^T.
+ * @param {Entries} target
+ */
+function nearestOfRankOne(target) {
+  let known = rankOnes.get(target);
+  if (!known) {
+    const low = bestOfRank(target, 1).matrix,
+      { i, j } = largest(low),
+      most = low.entry(i, j);
+    known = {
+      a: Float64Array.from({ length: target.rows }, (_, row) => low.entry(row, j)),
+      b: Float64Array.from({ length: target.cols }, (_, col) => low.entry(i, col) / most),
+    };
+    rankOnes.set(target, known);
+  }
+  return known;
+}
 
 /**
  * A good approximation diag(a) C diag(b), C of p x p circulant blocks, by alternating least squares from two starts: unit
@@ -76,38 +142,20 @@ export const nearestBlocks = (target, p) => blocksBetween(target, p, ones(target
  * @param {number} p
  */
 export function scaledBlocks(target, p) {
-  const { rows, cols } = target,
-    low = bestOfRank(target, 1).matrix;
-  const column = largest(low);
+  const low = nearestOfRankOne(target),
+    wanted = entriesOf(target);
   const starts = [
-    { a: ones(rows), b: ones(cols) },
-    {
-      a: Float64Array.from({ length: rows }, (_, i) => low.entry(i, column.j)),
-      b: Float64Array.from(
-        { length: cols },
-        (_, j) => low.entry(column.i, j) / low.entry(column.i, column.j),
-      ),
-    },
+    { a: ones(target.rows), b: ones(target.cols) },
+    { a: low.a.slice(), b: low.b.slice() },
   ];
   const found = starts.map(({ a, b }) => {
+    const { blocks, places } = blocksFor(target, p);
     for (let round = 0; round < ROUNDS; round++) {
-      const c = blocksBetween(target, p, a, b);
-      for (let i = 0; i < rows; i++) {
-        a[i] = nearestScale(
-          cols,
-          (j) => target.entry(i, j),
-          (j) => c.entry(i, j) * b[j],
-        );
-      }
-      for (let j = 0; j < cols; j++) {
-        b[j] = nearestScale(
-          rows,
-          (i) => target.entry(i, j),
-          (i) => c.entry(i, j) * a[i],
-        );
-      }
+      fitBetween(blocks.c, places, wanted, a, b);
+      scaleBetween(blocks.c, places, wanted, a, b);
     }
-    return new CirculantDiagonal([b, a], [blocksBetween(target, p, a, b)]);
+    fitBetween(blocks.c, places, wanted, a, b);
+    return new CirculantDiagonal([b, a], [blocks]);
   });
   return found.reduce((best, one) => (relativeError(target, one) < relativeError(target, best) ? one : best));
 }
@@ -197,21 +245,4 @@ export function nearestWaves(target, places) {
       for (let j = 0; j < D; j++) values[i * D + j] += (held / squares) * cos[(u * i + v * j) % D];
   }
   return new Dense(values, D, D);
-}
-
-/**
- * The number times which the weights come nearest to the values, in the sum of squares; 0 for weights of 0.
- * @param {number} count
- * @param {(place: number) => number} value
- * @param {(place: number) => number} weight
- */
-function nearestScale(count, value, weight) {
-  let held = 0,
-    squares = 0;
-  for (let place = 0; place < count; place++) {
-    const one = weight(place);
-    held += value(place) * one;
-    squares += one * one;
-  }
-  return squares ? held / squares : 0;
 }

@@ -8,7 +8,7 @@ import { ask, isHeld, membership, vote } from "./class_state.js";
 import { keptState } from "./kept_state.js";
 import { slider } from "./parts.js";
 import { remember, remembered } from "./progress.js";
-import { lessonOf, reveal, whenRevealed } from "./revealing.js";
+import { afterwards, lessonOf, reveal, whenRevealed } from "./revealing.js";
 
 /** @import { ChoiceQuestion, EstimateQuestion, QuestionsFixed, TaskQuestion } from "../payloads.js" */
 /** @import { Child } from "../shared/dom.js" */
@@ -222,12 +222,20 @@ export function mount({ element, props: { questions }, life }) {
     const member = membership();
     if (member && member.key === undefined) skip.hidden = true;
   };
+  const found = questions.map((question) => {
+    const line = h("li", { hidden: true }, question.found);
+    whenRevealed(element, () => void (line.hidden = false), question.key);
+    return line;
+  });
   heard("class-changed", life, inClass);
   whenShown(element, announce);
   find(element, ".mount").replaceChildren(
     place,
     ...asked.map(({ node }) => node),
     h("div", { class: "after-question" }, next, skip),
+    afterwards(element, [
+      h("div", { class: "found" }, h("p", { class: "quiet" }, "Found so far"), h("ul", {}, found)),
+    ]),
   );
   const last = asked.map(({ isAnswered }) => isAnswered()).lastIndexOf(true);
   show(Math.max(0, last));

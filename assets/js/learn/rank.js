@@ -139,7 +139,7 @@ export function mount({ element }) {
       "div",
       { class: "act-row presets" },
       preset("As at first", generic),
-      preset("c all ones: LoRA, r = 1", () => ({ c: ones() })),
+      preset("c all ones: rank 1", () => ({ c: ones() })),
       preset("Diagonals all ones", () => ({ a1: ones(), a3: ones() })),
       preset("One entry alone", () => ({ a1: only(2), a3: only(5) })),
     ),

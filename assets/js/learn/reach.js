@@ -6,6 +6,7 @@ import { short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { table } from "../shared/table.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { afterwards, onPrediction } from "./revealing.js";
@@ -63,7 +64,8 @@ export function mount({ element, props }) {
       y: { title: "relative error, %", low: 0, high: 100 },
     },
   });
-  const keys = legend("Targets");
+  const keys = legend("Targets"),
+    byM = table({ label: "What is left by m", class: "numbers lesson-table" });
   const kept = keptState(element, "values");
   let target = targets[kept.number(1, 0, 0, targets.length - 1)],
     m = kept.number(0, 2, 1, target.fits.length);
@@ -80,7 +82,19 @@ export function mount({ element, props }) {
     missed.picture.show(minus(matrix, product), { limit });
     lora.picture.show(low.matrix, { limit });
     left.picture.show(minus(matrix, low.matrix), { limit });
-    lora.retitle(`LoRA, r = ${r}: ${2 * r * n} numbers`);
+    lora.retitle(`LoRA, B A with r = ${r}: ${2 * r * n} numbers`);
+    byM.fill(
+      ["m", "Numbers", "CDVFT", `LoRA, r = m − 1: ${n} numbers fewer`, `LoRA, r = m: ${n} numbers more`],
+      target.fits.map((one) => ({
+        class: one.m === m ? "chosen" : null,
+        cells: [
+          String(one.m),
+          String((2 * one.m - 1) * n),
+          ...[one.error, low.errors[rankOfLora(one.m)], low.errors[one.m]].map(percent),
+        ],
+      })),
+      `${target.title}: what is left of it, by m`,
+    );
     const line = (/** @type {RecordedTarget} */ one) =>
       one === target
         ? { color: "var(--method-cdvft)", width: 2.4 }
@@ -111,8 +125,6 @@ export function mount({ element, props }) {
       { cursor: m, marks: [{ x: least, text: `m = ${least}: numbers enough for all` }] },
     );
     readout.set([
-      [percent(fit.error), "error of the best product found"],
-      [percent(low.error), `error of LoRA with r = ${r}`],
       [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],
       [`${dimensions[m - 1]} of ${n * n}`, "dimensions that products of this m can fill"],
       [`${2 * (m - 1)}`, "FFTs for each token, one there and one back for each circulant"],
@@ -158,13 +170,14 @@ export function mount({ element, props }) {
     afterwards(
       element,
       [
-        readout.node,
+        byM.node,
         h("div", { class: "three" }, h("div", {}), lora.node, left.node),
+        readout.node,
         panel("Error, %, as m grows", keys.node, errors.node).node,
         h(
           "p",
           { class: "quiet source" },
-          `LoRA has the largest r whose 2rn numbers CDVFT has, too. ${n} × ${n}, real factors, recorded `,
+          `The curve of LoRA has the largest r whose 2rn numbers CDVFT has, too. ${n} × ${n}, real factors, recorded `,
           `${props.recorded.date} with `,
           h("code", {}, props.recorded.command),
           `. The theorem promises m = ${enough} for complex factors.`,
@@ -196,4 +209,4 @@ function dense(vectors, n) {
 }
 
 /** @param {number} error */
-const percent = (error) => (error < 1e-6 ? "0\u00a0%" : `${short(100 * error)}\u00a0%`);
+const percent = (error) => (error < 1e-6 ? h("b", {}, "0\u00a0%") : `${short(100 * error)}\u00a0%`);

@@ -26,7 +26,7 @@ function lora(budget) {
     values = new Float32Array(D * D);
   for (let i = 0; i < D; i++)
     for (let j = 0; j < D; j++) for (let k = 0; k < r; k++) values[i * D + j] += b[i * r + k] * a[k * D + j];
-  return { matrix: new Dense(values, D, D), used: 2 * D * r, knob: `r = ${r}` };
+  return { matrix: new Dense(values, D, D), used: 2 * D * r, knob: `B A, r = ${r}` };
 }
 
 /**

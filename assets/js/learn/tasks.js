@@ -1,13 +1,15 @@
 // Which of four methods comes near a given change with a given budget: the change = its fit + what is left.
 
-import { h, segmented, setText } from "../shared/dom.js";
+import { h, segmented } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
+import { table } from "../shared/table.js";
 import { entriesOf, nearestBlocks, nearestWaves, relativeError, scaledBlocks, TASKS } from "./fits.js";
 import { panel } from "./parts.js";
 import { c3aBlock, cdvftBlock, D } from "./shape_budgets.js";
 import { bestOfRank } from "./singular.js";
+import { oneAFrame } from "./tween.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
 
@@ -33,17 +35,25 @@ export function taskFits({ id, methods, places }) {
     const picture = new Heatmap({ label: title });
     return { picture, ...panel(title, picture.node) };
   });
-  const said = h("p", { class: "quiet", role: "status" });
+  const errors = table({ label: "What each method leaves of each change", class: "numbers lesson-table" });
   let task = "scaled",
     method = methods[0][0],
     budget = 0,
     current = 0; // which search goes on
   /** @type {Map<string, {found: Matrix, error: number}>} by change, budget and method */
   const known = new Map();
-  /** @param {string} by */
-  const fitted = (by) => {
-    const key = `${task} ${budget} ${by}`,
-      { matrix } = TASKS[task];
+  /**
+   * @param {string} change
+   * @param {string} by
+   */
+  const keyOf = (change, by) => `${change} ${budget} ${by}`;
+  /**
+   * @param {string} change
+   * @param {string} by
+   */
+  const fitted = (change, by) => {
+    const key = keyOf(change, by),
+      { matrix } = TASKS[change];
     let one = known.get(key);
     if (!one) {
       const found = fits[by](matrix, budget);
@@ -54,7 +64,7 @@ export function taskFits({ id, methods, places }) {
   };
   const draw = () => {
     const { matrix } = TASKS[task],
-      { found } = fitted(method);
+      { found } = fitted(task, method);
     const wantedValues = entriesOf(matrix),
       foundValues = entriesOf(found);
     const limit = 0.7 * Math.max(...wantedValues.map(Math.abs));
@@ -63,26 +73,35 @@ export function taskFits({ id, methods, places }) {
     const rest = Float32Array.from(wantedValues, (value, at) => value - foundValues[at]);
     left.picture.show(new Dense(rest, D, D), { limit });
   };
-  /** One fit a frame, the chosen method's first, so that the budget can be dragged. */
+  const drawErrors = () =>
+    errors.fill(
+      ["Change", ...methods.map(([, title]) => title)],
+      Object.entries(TASKS).map(([change, { title }]) => ({
+        class: change === task ? "chosen" : null,
+        cells: [
+          title,
+          ...methods.map(([by]) => {
+            const one = known.get(keyOf(change, by));
+            if (!one) return "…";
+            return one.error < 1e-5 ? h("b", {}, "0\u00a0%") : `${short(100 * one.error)}\u00a0%`;
+          }),
+        ],
+      })),
+      `What is left, with at most ${budget} numbers`,
+    );
+  /** One fit a frame, the chosen one first, so that the budget can be dragged. */
   const show = () => {
     const mine = ++current;
-    const waiting = [method, ...methods.map(([key]) => key).filter((key) => key !== method)];
-    const step = () => {
-      if (mine !== current) return;
-      const by = waiting.shift();
-      if (by !== undefined) {
-        fitted(by);
-        if (by === method) draw();
-        requestAnimationFrame(step);
-        return;
-      }
-      const errors = methods.map(([key, title]) => {
-        const { error } = fitted(key);
-        return `${title} ${error < 1e-5 ? "0" : short(100 * error)} %`;
-      });
-      setText(said, `What is left, with at most ${budget} numbers: ${errors.join(", ")}.`);
-    };
-    requestAnimationFrame(step);
+    const every = Object.keys(TASKS).flatMap((change) => methods.map(([by]) => ({ change, by })));
+    draw();
+    drawErrors();
+    const unknown = every.filter(({ change, by }) => !known.has(keyOf(change, by)));
+    oneAFrame(unknown, ({ change, by }) => {
+      if (mine !== current) return false;
+      fitted(change, by);
+      drawErrors();
+      return true;
+    });
   };
   const tasks = segmented(
     "Change",
@@ -103,8 +122,8 @@ export function taskFits({ id, methods, places }) {
       method = key;
       show();
     }),
-    h("div", { class: "three" }, wanted.node, fit.node, left.node),
-    said,
+    h("div", { class: "three thirds" }, wanted.node, fit.node, left.node),
+    errors.node,
   );
   return {
     node,

@@ -34,3 +34,18 @@ export function tween(draw) {
   requestAnimationFrame(step);
   return end;
 }
+
+/**
+ * Act on one after the other, one a frame, so that dragging stays smooth; where `act` gives false, it ends.
+ * @template T
+ * @param {T[]} all
+ * @param {(one: T) => boolean} act
+ */
+export function oneAFrame(all, act) {
+  const waiting = [...all];
+  const step = () => {
+    const next = waiting.shift();
+    if (next !== undefined && act(next)) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+}

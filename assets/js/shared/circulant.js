@@ -3,6 +3,7 @@
 // `sample` of a matrix writes the entries at the rows `is` and columns `js`, row by row, as fast as it can.
 
 import { irfft, plus, rfft, times } from "./fft.js";
+import { Piecewise } from "./piecewise.js";
 
 /** @import { Complex, Numbers } from "./fft.js" */
 
@@ -169,7 +170,7 @@ function sampleScaled(blocks, is, js, out, after, before, scale) {
  * For m = 2 an entry is alpha a3[i] c[(i - j) mod p] a1[j] and nothing is built; for more the matrix is, once.
  */
 export class CirculantDiagonal {
-  /** @type {Dense | undefined} */
+  /** @type {Piecewise<Dense> | undefined} */
   #built;
 
   /**
@@ -219,9 +220,24 @@ export class CirculantDiagonal {
     return y.map((value) => value * this.alpha);
   }
 
-  /** All entries: column j is alpha dW e_j, where only what stands right of the first diagonal is transformed. */
+  /** All entries. */
   dense() {
-    if (this.#built) return this.#built;
+    this.#built ??= new Piecewise(this.#columns());
+    return this.#built.result;
+  }
+
+  /**
+   * Build what is needed of the entries until that moment; whether nothing is left to be built.
+   * @param {number} deadline as `performance.now()` has it
+   */
+  ready(deadline) {
+    if (this.m === 2) return true;
+    this.#built ??= new Piecewise(this.#columns());
+    return this.#built.until(deadline);
+  }
+
+  /** Column j is alpha dW e_j, where only what stands right of the first diagonal is transformed. */
+  *#columns() {
     const { rows, cols } = this,
       values = new Float32Array(rows * cols);
     const first = new CirculantDiagonal(this.diagonals.slice(0, 2), this.circulants.slice(0, 1), this.alpha);
@@ -231,9 +247,9 @@ export class CirculantDiagonal {
         column = circulant.times(column).map((value, i) => value * this.diagonals[index + 2][i]);
       });
       for (let i = 0; i < rows; i++) values[i * cols + j] = column[i];
+      yield;
     }
-    this.#built = new Dense(values, rows, cols);
-    return this.#built;
+    return new Dense(values, rows, cols);
   }
 }
 

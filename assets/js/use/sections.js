@@ -93,7 +93,7 @@ export function mount({ element, props }) {
       if (folded) {
         place.append(h("details", {}, h("summary", {}, title ?? ""), content(section)));
       } else if (beside) {
-        row ??= place.appendChild(h("div", { class: "matrices" }));
+        row ??= place.appendChild(h("div", { class: "side-by-side" }));
         row.append(h("section", {}, title ? h("h3", {}, title) : null, content(section)));
         continue;
       } else {

@@ -88,7 +88,7 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
     if not runs:
         return None
     shared = runs[0].settings
-    recipe = catalog.recipes().get(shared.recipe)
+    recipe = catalog.RECIPES.get(shared.recipe)
     model = shared.model or (recipe.model if recipe else "")
     known_model = find_known_model(model)
     first = {run.method: run.settings.method for run in reversed(runs)}

@@ -18,7 +18,6 @@ from cdvft_app.judging.outcomes import (
     Comparison,
     Outcome,
     Point,
-    Span,
     comparison_set,
     comparisons,
     from_run,
@@ -28,6 +27,7 @@ from cdvft_app.judging.outcomes import (
     with_answers,
     with_flops,
 )
+from cdvft_app.judging.sweep_results import Spread
 from cdvft_app.metrics import Metric, get_metric, metric_title
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes, OutcomesRequest
@@ -175,7 +175,7 @@ def _hover(point: Point) -> str:
     return "<br>".join(lines)
 
 
-def _range(metric: Metric, span: Span) -> str:
+def _range(metric: Metric, span: Spread) -> str:
     spread = f" ({metric.format(span.low)} to {metric.format(span.high)})" if span.low < span.high else ""
     return f"{metric.format(span.mean)}{spread}"
 

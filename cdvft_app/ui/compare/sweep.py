@@ -237,7 +237,7 @@ def _count(runs: int) -> str:
 def _controls(controls: dict[str, Any]) -> gr.Dropdown:
     """Lay them out, by name in `controls`; returns the list of one's own data."""
     label, hint = WORDS["recipe"]
-    recipes = [(recipe.title, recipe.key) for recipe in catalog.recipes().values()]
+    recipes = [(recipe.title, recipe.key) for recipe in catalog.RECIPES.values()]
     controls["recipe"] = gr.Dropdown(
         recipes, value=START["recipe"], label=label, info=hint, elem_id="sweep-recipe"
     )

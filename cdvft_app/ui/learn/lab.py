@@ -24,7 +24,7 @@ from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
-RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
+RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_lessons.py
 SIZE = "Size n"
 IDLE = "No fit is running to stop."
 PATIENCE = 5.0  # seconds that a fit waits for an earlier one, which may just have been stopped

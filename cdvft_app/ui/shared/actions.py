@@ -13,7 +13,6 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
-from cdvft_app.judging import row_scores
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.payloads.shared import Done, GroupRequest
@@ -118,7 +117,7 @@ def ask_for_rows(app: AppState, ids: Sequence[str], token: str) -> tuple[list[st
             raise InvalidChoice("There is no race to ask this of.")
         app.store.require_owner(first.id, token)
         whole, fewer = whole_and_fewer(app.store.group(first.group_id))
-        judged = judged_race(whole, lambda run: row_scores.of_run(app.store, run.id, run.metric_name or ""))
+        judged = judged_race(whole, app.store)
         advised = judged and judged.advised and judged.advised.outcomes[0].id
         finished = [run for run in whole if run.state == "finished"]
         run = next((run for run in finished if run.id == advised), next(iter(finished), whole[0]))

@@ -70,7 +70,7 @@ OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "m
 
 def left_out(values: Mapping[str, Any]) -> list[str]:
     """Of the chosen methods those that the recipe's model cannot be trained by, where others can."""
-    recipe = catalog.recipes().get(str(values.get("recipe")))
+    recipe = catalog.RECIPES.get(str(values.get("recipe")))
     chosen = [key for key in values.get("methods") or () if key in METHODS]
     unfit = [key for key in chosen if recipe and not catalog.fits(key, recipe.kind)]
     return unfit if len(unfit) < len(chosen) else []
@@ -144,7 +144,7 @@ def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
 
     def titles(listed: re.Match[str]) -> str:
         keys = listed[0].split(", ")
-        tables: tuple[Mapping[str, Any], ...] = (catalog.recipes(), catalog.models(), catalog.datasets())
+        tables: tuple[Mapping[str, Any], ...] = (catalog.RECIPES, catalog.MODELS, catalog.DATASETS)
         known = next((table for table in tables if set(keys) <= set(table)), {})
         return "; ".join(known[key].title for key in keys) if known else listed[0]
 
@@ -199,8 +199,8 @@ def remembered(kept: object) -> dict[str, Any]:
     """
     kept = kept if isinstance(kept, dict) else {}
     values: dict[str, Any] = {name: kept.get(name, START.get(name)) for name in FIELDS}
-    if not isinstance(values["recipe"], str) or values["recipe"] not in catalog.recipes():
-        values["recipe"] = next(iter(catalog.recipes()))
+    if not isinstance(values["recipe"], str) or values["recipe"] not in catalog.RECIPES:
+        values["recipe"] = next(iter(catalog.RECIPES))
     for name in ("methods", "target_modules"):
         given = values[name] if isinstance(values[name], list) else []
         values[name] = [item for item in given if isinstance(item, str)]
@@ -237,12 +237,12 @@ def stands_for(name: str) -> str:
 
 def summary(settings: RunSettings) -> str:
     """A race's settings in half a line; what is its recipe's own is left out."""
-    recipe = catalog.recipes().get(settings.recipe)
+    recipe = catalog.RECIPES.get(settings.recipe)
     parts = []
     if settings.model and recipe and settings.model != recipe.model:
-        parts.append(_title(settings.model, catalog.models()))
+        parts.append(_title(settings.model, catalog.MODELS))
     if settings.dataset and recipe and settings.dataset != recipe.dataset:
-        parts.append(_title(settings.dataset, catalog.datasets()))
+        parts.append(_title(settings.dataset, catalog.DATASETS))
     parts += settings.method.changed()
     if settings.max_steps:
         parts.append(counted(settings.max_steps, "step"))

@@ -134,7 +134,7 @@ def _cookie(request: Any) -> str | None:
 
 def _title(run: RunRecord) -> str:
     """What a stranger's run is called: a name is for its owner."""
-    recipe = catalog.recipes().get(run.settings.recipe)
+    recipe = catalog.RECIPES.get(run.settings.recipe)
     return recipe.title if recipe else run.settings.recipe
 
 

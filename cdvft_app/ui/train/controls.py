@@ -215,7 +215,7 @@ def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
 
 def choices(name: str, recipe: Recipe) -> dict[str, Any]:
     """The models or datasets of the recipe's kind, the recipe's own first and chosen."""
-    entries = (catalog.models() if name == "model" else catalog.datasets()).values()
+    entries = (catalog.MODELS if name == "model" else catalog.DATASETS).values()
     own = recipe.model if name == "model" else recipe.dataset
     fitting = sorted(
         (entry for entry in entries if entry.kind == recipe.kind), key=lambda entry: entry.key != own

@@ -14,8 +14,8 @@ from cdvft_app.methods import Method, labels
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import GUESS_OF_GPU, Prediction
 from cdvft_app.prediction.observations import Estimate
+from cdvft_app.settings.environment import environment
 from cdvft_app.training.device import free_bytes, kind_of_training, knows_lent_gpu
-from cdvft_app.training.slices import slice_seconds
 
 MAX_SHAPES = 3
 
@@ -192,7 +192,7 @@ def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:
     """What of a visitor's daily GPU time a race takes."""
     quota = (
         f"of your {ANONYMOUS_SECONDS} a day, {ACCOUNT_SECONDS} with an account of huggingface.co, in slices "
-        f"of up to {slice_seconds()} s while this page is open"
+        f"of up to {environment().slice_seconds} s while this page is open"
     )
     if not wholes:
         return f"<span><b>GPU seconds</b> on {device}: known once a first run has ended there; {quota}</span>"

@@ -128,11 +128,11 @@ def _row(run: RunRecord, race: list[RunRecord], mine: bool) -> HistoryRun:
 
 def _data(run: RunRecord) -> str:
     """What it learned from, by its title."""
-    settings, recipe = run.settings, catalog.recipes().get(run.settings.recipe)
+    settings, recipe = run.settings, catalog.RECIPES.get(run.settings.recipe)
     if settings.data:
         return settings.data.title
     key = settings.dataset or (recipe.dataset if recipe else settings.recipe)
-    known = catalog.datasets().get(key)
+    known = catalog.DATASETS.get(key)
     return known.title if known else key
 
 

@@ -26,11 +26,11 @@ THINGS = {"text": "reads text", "image": "sees images", "generation": "writes te
 
 def said(key: object, chosen: object) -> str:
     """A sentence or two on the chosen model; a problem where it cannot be taken, and nothing without one."""
-    recipe = catalog.recipes().get(str(recipe_key(chosen)))
+    recipe = catalog.RECIPES.get(str(recipe_key(chosen)))
     if recipe is None or not isinstance(key, str) or not key:
         return ""
     try:
-        if key in catalog.models():
+        if key in catalog.MODELS:
             return _known(catalog.get_model(key, recipe.kind))
         entry = describe_model(key, recipe.kind)
     except InvalidChoice as error:
@@ -103,7 +103,7 @@ def connect(
             return gr.skip(), gr.skip()  # its field was left, which is an input, too
         try:
             recipe = catalog.get_recipe(str(key))
-            if model not in catalog.models():
+            if model not in catalog.MODELS:
                 describe_model(model or "", recipe.kind)
             return gr.update(**targets(model or "", recipe)), [key, model]
         except InvalidChoice:

@@ -94,6 +94,6 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
         events=("hub_changed",),
         slow_functions={"hub": hub},
         unmeasured=NOT_MEASURED,
-        recipes=[card(recipe) for recipe in catalog.recipes().values()],
+        recipes=[card(recipe) for recipe in catalog.RECIPES.values()],
         **arguments,
     )

@@ -15,7 +15,7 @@ from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import SHORT_SHA256
 from cdvft_app.figures import palette
-from cdvft_app.judging import more_rows, row_scores, verdict_text
+from cdvft_app.judging import more_rows, verdict_text
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.methods import flat
 from cdvft_app.metrics import get_metric, metric_title
@@ -54,7 +54,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
     `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
     """
     twins = [one.id for one in race if one.method == run.method]
-    recipe = catalog.recipes().get(run.settings.recipe)
+    recipe = catalog.RECIPES.get(run.settings.recipe)
     return {
         "group": run.group_id,
         "method": run.method,
@@ -85,7 +85,7 @@ def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
 
 def untrained(run: RunRecord) -> str | None:
     """How the recipe's model does on the same rows before any training; None where nobody measured it."""
-    recipe, settings = catalog.recipes().get(run.settings.recipe), run.settings
+    recipe, settings = catalog.RECIPES.get(run.settings.recipe), run.settings
     if recipe is None or settings.data or not recipe.expected.untrained:
         return None
     own = (recipe.model, recipe.dataset, recipe.evaluation_examples)
@@ -170,13 +170,9 @@ def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
     """What the judge says of these runs' race once they have ended; several races are not compared here."""
     first = store.get(request["runs"][0]) if request["runs"] else None
     runs = store.group(first.group_id) if first and not first.sweep else []
-
-    def answers(run: RunRecord) -> row_scores.RowScores | None:
-        return row_scores.of_run(store, run.id, run.metric_name or "")
-
-    judged = judged_race(runs, answers)
+    judged = judged_race(runs, store)
     between = list(judged.comparison_set.between.values()) if judged else []
-    rows = more_rows.sentences(runs, between, answers)
+    rows = more_rows.sentences(runs, between, store)
     if judged is None:
         return {"sentences": rows, "verdicts": [], "leaders": []}
     beaten = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.payloads.use import Section, Sheet, SheetCell
 from cdvft_app.results import held_out
 from cdvft_app.store.predictions import Predictions

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.payloads.use import Section
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
@@ -179,7 +180,7 @@ def _scores(
     answered = [(title, key, one) for title, key, one in named if isinstance(one, Predictions)]
     if answered and not runs[0].labels:
         return example_tables.of_numbers(answered)
-    race = held_out.judged(app.store, runs[0]) if len(runs) > 1 else None
+    race = judged_race(app.store.group(runs[0].record.group_id), app.store) if len(runs) > 1 else None
     verdict = race.between(runs[0].record.id, runs[1].record.id) if race else None
     if written:
         return written_tables.of_answers(written, runs[0].plan.dataset.fields, verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.metrics import METRICS, metric_title
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.payloads.use import Line, Section, SheetCell

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.members import KINDS, member
+from benchmarks.fitter import KINDS, member
 from cdvft.circulant import cd_product
 from cdvft_app.approximate import fit_circulant_diagonal, make_target
 from cdvft_app.approximate.circulant_diagonal import alternate, logarithmic_start

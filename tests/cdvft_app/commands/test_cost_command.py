@@ -1,4 +1,4 @@
-"""`python -m cdvft_app cost`: known counts as JSON, CSV and a table, and complaints in a sentence."""
+"""`python -m cdvft_app cost` and `measure`: known counts, kept measurements, complaints in a sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import json
 from functools import partial
 
 import pytest
+
+from cdvft_app.commands import cost as cost_commands
+from cdvft_app.measuring.background import MeasuringFailed, device_here
+from cdvft_app.store.runs import RunStore
 
 
 @pytest.fixture
@@ -87,3 +91,46 @@ def test_what_cannot_be_counted_is_a_sentence(cost, monkeypatch, options, senten
     monkeypatch.setenv("SPACE_ID", "nobody/nothing")  # names are not looked up on the hub
     code, output, errors = cost(*options)
     assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
+
+
+ABOUT = {"method": "lora", "setting": {"lora_r": 8}}
+RESULT = {"kind": "result", **ABOUT, "model": "FacebookAI/roberta-base", "targets": ["query", "value"],
+          "batch": 16, "sequence": 128, "seconds": 0.5, "low": 0.4, "high": 0.6, "steps": 9, "time": 100.0,
+          "forward_seconds": 0.2, "peak_bytes": 10**9, "others": 0.03}  # fmt: skip
+
+
+@pytest.fixture
+def measure(monkeypatch, command_line, tmp_path):
+    """Runs the command on lines that a measurement would tell; gives exit code, output and complaints."""
+
+    def run(told, *options):
+        def measuring(request, line, disturbed):
+            for one in told:
+                if isinstance(one, Exception):
+                    raise one
+                yield one
+
+        monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+        monkeypatch.setattr(cost_commands, "measuring", measuring)
+        return command_line("measure", "--model", "roberta-base", "--methods", "cdvft,lora", *options)
+
+    return run
+
+
+def test_what_is_measured_is_printed_and_kept(measure, tmp_path):
+    begin = {"kind": "begin", **ABOUT}
+    told = [begin, {**RESULT, "device": device_here()}]
+    code, output, errors = measure(told, "--json")
+    ours, lora = json.loads(output)
+    assert (code, errors) == (0, "measuring lora lora_r=8\n")
+    assert lora["measured_seconds"] == 0.5 and "measured_seconds" not in ours
+    assert RunStore(tmp_path).measurements.any()
+    _, output, _ = measure(told)
+    assert "r=8" in output and "400 ms to 600 ms" in output
+
+
+def test_a_failure_is_a_sentence(measure):
+    code, output, errors = measure([MeasuringFailed("Memory ran out.")])
+    assert (code, output, errors) == (1, "", "Memory ran out.\n")
+    code, output, errors = measure([], "--lora-r", "0")
+    assert code == 2 and errors.startswith("--lora-r: got 0") and output == ""

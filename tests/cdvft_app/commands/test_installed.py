@@ -15,7 +15,7 @@ import wheels
 from ports import free_port
 from waiting import wait_for
 
-SCRIPT = "import sys; from cdvft_app.commands.script import main; sys.exit(main())"
+SCRIPT = "import sys; from cdvft_app.__main__ import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from cdvft import cost
-from cdvft_app.costs.request import Convention, Quantity, parse_cost
+from cdvft_app.costs.request import Convention, MatchBy, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice
@@ -22,7 +22,7 @@ def rows(**choices: Any) -> dict[str, dict[str, Any]]:
 
 def test_the_words_of_a_request_are_those_of_the_formulas():
     assert Convention == cost.Convention
-    assert get_args(Quantity) == (*get_args(cost.Quantity), "seconds_per_step")  # time has no formula
+    assert get_args(MatchBy) == (*get_args(cost.Quantity), "seconds_per_step")  # time has no formula
     assert tuple(METHODS) == cost.METHODS
 
 

@@ -125,7 +125,7 @@ def test_what_is_longer_than_a_model_reads_is_counted(tmp_path):
     assert any("more than 512 tokens" in one and "left out" in one for one in found.warnings)
 
 
-@pytest.mark.skipif(not mirror.is_ready("smollm2_135m"), reason="needs SmolLM2 in the cache")
+@pytest.mark.skipif(not mirror.prepared("smollm2_135m"), reason="needs SmolLM2 in the cache")
 def test_tokens_are_counted_as_the_run_counts_them(tmp_path):
     from cdvft_app.catalog.dataset_readers import load_rows
     from cdvft_app.tasks.generation import GenerationTask

@@ -8,7 +8,7 @@ from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.request import DEVICE_KEYS, GPUS, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import _behind, decide, quality
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.shapes import model_shapes
 

@@ -1,12 +1,13 @@
 """The recorded runs' factors, which are shown where nobody has trained."""
 
 import base64
+import itertools
 
 import numpy as np
 import pytest
 
-from cdvft_app.inspection import examples, layers, numbers, sources
-from cdvft_app.inspection.sources import RecordedRun
+from cdvft_app.inspection import background, examples, layers, numbers, sources
+from cdvft_app.inspection.sources import RecordedRun, Unavailable
 from cdvft_app.ui.factors.tab import Questions
 
 
@@ -51,8 +52,9 @@ def test_what_the_recorded_race_does_to_inputs_is_known_of_all_its_layers(key):
                 assert said and len(said["answers"]) == 3
 
 
-def test_two_recorded_runs_are_the_same_whichever_is_the_first():
-    one, other = RecordedRun("cdvft"), RecordedRun("lora")
+@pytest.mark.parametrize("pair", [*itertools.combinations(RACE, 2)], ids=" and ".join)
+def test_two_recorded_runs_are_the_same_whichever_is_the_first(pair):
+    one, other = map(RecordedRun, pair)
     for layer in layers.layers(one):
         found, turned = one.together(layer.module, other), other.together(layer.module, one)
         assert found and turned
@@ -62,7 +64,24 @@ def test_two_recorded_runs_are_the_same_whichever_is_the_first():
         assert found["alone"] == turned["alone"][::-1] and found["common"] == turned["common"][::-1]
         for first, second in zip(found["examples"], turned["examples"], strict=True):
             assert first["text"] == second["text"] and first["answers"] == second["answers"][::-1]
-    assert RecordedRun("c3a").effects() is None and one.together(layer.module, RecordedRun("c3a")) is None
+
+
+@pytest.mark.mirror
+def test_a_recorded_run_is_compared_with_any_other_whose_weights_are_there(store):
+    """What is not recorded of a pair is computed from the weights that ship, as it was for the record."""
+    recorded = RecordedRun("lora").together
+    module = layers.layers(RecordedRun("lora"))[-1].module
+    answer = background._start(store.root, lambda: False)
+
+    def computed(run: str, beside: str) -> dict:
+        return answer("together", {"run_id": run, "module": module, "beside": beside})
+
+    found, known = computed("recorded-lora", "recorded-cdvft"), recorded(module, RecordedRun("cdvft"))
+    assert known
+    for name in ("updates", "effects", "centred"):
+        assert found[name] == pytest.approx(known[name], abs=2e-3)
+    with pytest.raises(Unavailable, match="This is not recorded of this run"):
+        computed("recorded-lora", "recorded-c3a")
 
 
 def test_a_vector_of_zeros_is_recorded_without_entries():

@@ -9,8 +9,7 @@ import numpy as np
 import run_events
 
 from cdvft_app.judging import verdict_text
-from cdvft_app.results import held_out
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.store.runs import RunStore
@@ -60,8 +59,7 @@ def test_every_reader_gives_the_same_verdict(tmp_path):
     for sentences in (on_train["sentences"], compared["sentences"]["parameters"][1:]):
         assert sentences[0] == shown[0]
         assert sentences[1].startswith(shown[1])
-    run = FinishedRun(store.get(ids[0]), None, store.folder(ids[0]))
-    race = held_out.judged(store, run)
+    race = judged_race(store.group(store.get(ids[0]).group_id), store)
     kept = [(name, name, predictions.read(store.folder(one))) for name, one in zip(RIGHT, ids, strict=True)]
     in_use = example_tables.judged(kept[:2], race.between(ids[0], ids[1]))
     told = [said["text"] for section in in_use for said in section.get("said", [])]

@@ -13,7 +13,7 @@ from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.settings import RunSettings
 
 SETTINGS = {"recipe": "mnist", "train_examples": 600, "evaluation_examples": 1000, "epochs": 2}
-RATE = catalog.recipes()["mnist"].learning_rates["cdvft"]
+RATE = catalog.RECIPES["mnist"].learning_rates["cdvft"]
 ROWS = 1000
 
 

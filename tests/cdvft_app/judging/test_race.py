@@ -11,10 +11,10 @@ from cdvft_app.decision import decide
 from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.comparison_sets import judged
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.outcomes import Outcome, judged_outcomes
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
-from cdvft_app.judging.verdict import Verdict
 from cdvft_app.settings import RunSettings
 
 SETTINGS = {"model": "vit", "dataset": "mnist", "batch_size": 32}

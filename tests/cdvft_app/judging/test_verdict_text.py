@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from cdvft_app.costs.quantities import counted
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import basis, payload, sentence, sentences, settled_by
 
 VERDICT = Verdict(

@@ -15,7 +15,7 @@ from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import race_verdicts
-from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
@@ -159,7 +159,7 @@ def numbers_beside_others() -> str:
 def flops_beside_lora() -> str:
     """On each recorded race's model, at the length and batch that it trained with."""
     for recipe in {run["recipe"] for run in RUNS}:
-        entry = catalog.recipes()[recipe]
+        entry = catalog.RECIPES[recipe]
         asked = {"model": entry.model, "methods": ["cdvft", "lora"], "batch": entry.batch_size}
         step = {"sequence": entry.max_length} if entry.max_length else {"image_size": entry.image_size}
         ours, lora = cost_table(parse_cost({**asked, **step}))

@@ -41,17 +41,17 @@ def replies(question: Question) -> list[str]:
 
 
 def words(lesson: Lesson) -> str:
-    """Text, replies and reasons, a line each, blanks made one."""
+    """Text, replies, what was found, and reasons, a line each, blanks made one."""
     said = [
         lesson.text,
-        *(reply for question in lesson.questions for reply in replies(question)),
+        *(part for question in lesson.questions for part in (*replies(question), question.found)),
         lesson.reasons,
     ]
     return "\n".join(" ".join(part.split()) for part in said)
 
 
 def without(lesson: Lesson, quoted: Iterable[str]) -> list[str]:
-    """The sentences of text and replies in which nothing is quoted, but for "Drag ..." in bold."""
+    """The sentences of `words` in which nothing is quoted, but for "Drag ..." in bold."""
     rest = words(lesson)
     for quote in quoted:
         assert quote in rest or quote in words(lesson), quote

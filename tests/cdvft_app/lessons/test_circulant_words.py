@@ -52,6 +52,10 @@ HOLD = {
             circulant(unit(2)) @ X, X.roll(2)
         ),
         "Others add copies, moved by theirs.": one_number_alone_moves,
+        "One number of c alone moves x: c[2] = 1 by two places.": one_number_alone_moves,
+        "Each number of c stands in 8 of the 64 entries, once in each column.": lambda: (
+            entries_that_change() == 8 and stands_once_in_every_column()
+        ),
         "Each number stands once in every column, along a diagonal that goes around the edges.": (
             stands_once_in_every_column
         ),

@@ -109,6 +109,14 @@ HOLD = {
         "A circulant adds up shifted copies of $x$": slides_multiplies_and_adds,
         "a shifted wave is the same wave, moved along. So it cannot mix waves: it scales each by a number of "
         "$\\mathrm{FFT}(c)$, and moves it.": a_wave_stays_a_wave,
+        "FFT(1, 0, …, 0) = (1, 1, …, 1): each wave comes out as it went in.": (
+            one_entry_scales_every_wave_by_one
+        ),
+        "8 numbers take 64 multiplications row by row, and 18 over the waves.": lambda: (
+            (8 * 8, sum(eight_numbers())) == (64, 18)
+        ),
+        "16 times the length is 256 times the work row by row, as d², and about 24 times by FFT, as "
+        "d log d.": lambda: 16**2 == 256 and round(work(4096) / work(256)) in (23, 24, 25),
         "All values of FFT(c) are 1: every wave comes out as it went in, and circ(c) x is x.": (
             one_entry_scales_every_wave_by_one
         ),
@@ -129,6 +137,9 @@ HOLD = {
         "twice the length, twice the work and one more round. That makes $\\log_2 d$ rounds.": lambda: (
             is_two_of_half_the_length() and fft_grows_as_d_log_d()
         ),
+        "In multiplications the waves win at every length.": lambda: all(
+            2 * multiplications(2**k)[0] + multiplications(2**k)[1] < 4**k for k in range(1, 13)
+        ),
         "That is row by row, where work grows as d².": lambda: 4096**2 / 256**2 == 256,
         "By FFT it grows as d log₂ d.": fft_grows_as_d_log_d,
         "16 times the length, and log₂ d grows from 8 to 12: 16 × 12 / 8 = 24.": lambda: (
@@ -138,7 +149,12 @@ HOLD = {
     },
 }
 # Sentences that say what is wanted or named, and nothing that could be false.
-SAY_NOTHING: dict[str, set[str]] = {"fft": set()}
+SAY_NOTHING: dict[str, set[str]] = {
+    "fft": {
+        "In time a product of matrices is what processors do best:",
+        "*Measure* says from which length on the waves win here.",
+    }
+}
 TRUE = {
     "fft-one": one_entry_scales_every_wave_by_one,
     "fft-eight": lambda: sum(eight_numbers()),

@@ -42,6 +42,11 @@ def error_of_lora(key: str, r: int) -> float:
     return fit_low_rank(target, r).error
 
 
+def parameters_of_lora(n: int, r: int) -> int:
+    shape = cost.Shape("x", n, n)
+    return cost.estimate("lora", [shape], batch=1, sequence=1, r=r).trainable_parameters if r else 0
+
+
 def dimension(n: int, m: int) -> int:
     """Of what m diagonals around m - 1 circulants fill: the rank of the map's Jacobian at a random place."""
 
@@ -197,8 +202,21 @@ HOLD = {
         "$2m-1$ factors fill at most $(2m-1)(n-1)+1$ dimensions of $n^2$: each further one brings $n$ "
         "numbers, and a "
         "scale can be moved from one to another.": lambda: counting_holds() and scales_move_between_factors(),
-        "LoRA is exact as soon as its $r$ reaches a target's rank, with $2rn$ numbers": (
-            lora_is_exact_from_the_rank_on
+        "LoRA's numbers come by $2n$, and CDVFT's begin with $n$: at each $m$ LoRA has $n$ fewer, or $n$ "
+        "more with one rank more.": lambda: all(
+            parameter_count(10, 10, m=m) - parameters_of_lora(10, m - 1) == 10
+            and parameters_of_lora(10, m) - parameter_count(10, 10, m=m) == 10
+            for m in range(2, 9)
+        ),
+        "LoRA is exact as soon as its $r$ reaches a target's rank": lora_is_exact_from_the_rank_on,
+        "Random, m = 2: 30 numbers leave 63 %; LoRA leaves 84 % with 20, and 66 % with 40.": lambda: (
+            parameter_count(10, 10, m=2) == 30
+            and round(100 * recorded_error("gaussian", 2)) == 63
+            and [round(100 * error_of_lora("gaussian", r)) for r in (1, 2)] == [84, 66]
+            and [parameters_of_lora(10, r) for r in (1, 2)] == [20, 40]
+        ),
+        "m = 2 gives a thin set of matrices, of 3n − 2 dimensions, mostly of full rank.": lambda: (
+            dimension(7, 2) == 3 * 7 - 2 and generic_rank_is_full(10)
         ),
         "Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
         "For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with "
@@ -212,7 +230,9 @@ HOLD = {
         "For the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$.": lambda: (
             round(100 * recorded_error("permutation", 5)) == 45 and recorded_error("permutation", 8) < 1e-9
         ),
-        "LoRA with r = 1 ends 84 % off.": lambda: round(100 * error_of_lora("gaussian", 1)) == 84,
+        "LoRA, whose change is BA with r columns in B and r rows in A, ends 84 % off with r = 1.": lambda: (
+            round(100 * error_of_lora("gaussian", 1)) == 84
+        ),
         "It takes 2n numbers, and CDVFT 3n.": lambda: (
             fit_low_rank(make_target("gaussian", 10), 1).parameters == 2 * 10
             and parameter_count(10, 10, m=2) == 3 * 10
@@ -235,16 +255,22 @@ HOLD = {
         "Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and "
         "the output cut, as with $p = 28$ here.": lambda: overhangs_are_padded_and_cut() and 64 % 28 > 0,
         "**From 384 to 1,536** with $p = 384$ takes 3,456 numbers: 1,920 on the diagonals and four blocks of "
-        "384. LoRA with $r = 8$ takes 15,360.": lambda: (
+        "384. LoRA with $r = 8$, $8 \\times 384$ and $1536 \\times 8$, takes 15,360.": lambda: (
             parameter_count(1536, 384, 2, 384) == 3456 == 384 + 1536 + 4 * 384
             and many_blocks(1536, 384, 384) == 4
+            and 8 * 384 + 1536 * 8 == 15_360
             and cost.estimate("lora", [WIDER], batch=1, sequence=1, r=8).trainable_parameters == 15_360
         ),
-        "The products of half spectra grow as $d_{out} d_{in} / p$: with $p = 3$ that layer takes "
-        "nine tenths of "
-        "the work of the whole matrix.": lambda: (
-            round(flops.cdvft(WIDER, 2, 3).forward_per_token / (2 * 1536 * 384), 1) == 0.9
+        "Half of $p$ means four times as many blocks, with half the products in each: twice the products, "
+        "$d_{out} d_{in} / p$.": lambda: (
+            many_blocks(1536, 384, 48) == 4 * many_blocks(1536, 384, 96)
             and 1.9 < products_of_spectra(48) / products_of_spectra(96) < 2.1
+        ),
+        "With $p = 3$ that layer takes nine tenths of the work of the whole matrix.": lambda: (
+            round(flops.cdvft(WIDER, 2, 3).forward_per_token / (2 * 1536 * 384), 1) == 0.9
+        ),
+        "Half the side p is four times as many blocks, and twice the numbers in them.": lambda: (
+            many(8) == 4 * many(16) and halving() == 2
         ),
         "**The diagonals** give each row and each column a size of its own, for $d_{in} + d_{out}$ "
         "numbers. Blocks alone cannot, unless $p = 1$.": lambda: (

@@ -197,7 +197,7 @@ def free_directions(d: int = 8) -> int:
 
 HOLD = {
     "rank": {
-        "Three vectors make this matrix, $\\Delta W$.": lambda: (
+        "Three vectors make this one.": lambda: (
             product(*random(3, 8)).shape == (8, 8) and parameter_count(8, 8, m=2) == 3 * 8
         ),
         "$c$ fills its diagonals, around the edges; $a_1$ scales its columns, $a_3$ its rows.": lambda: (
@@ -205,6 +205,22 @@ HOLD = {
         ),
         "\\Delta W_{ij} = a_3[i]\\;c[(i-j) \\bmod 8]\\;a_1[j]": entry_is_a_product_of_three,
         "Its **rank** counts the independent directions in what comes out.": lambda: ranks() == {8},
+        "A zero in a₁ empties a column: rank 7.": a_column_empties_and_seven_are_left,
+        "Zeros in a₁ and in a₃, one each, empty a column and a row: still rank 7.": (
+            seven_by_seven_has_rank_seven
+        ),
+        "A zero in c empties a diagonal, and no value of FFT(c): rank 8.": (
+            an_empty_diagonal_leaves_rank_eight
+        ),
+        "A silenced wave is two values of FFT(c): rank 6.": lambda: (
+            waves_of_real_vectors_are_pairs() and ranks(silent=(1,)) == {6}
+        ),
+        "A silenced wave and a zero in a₁ together: rank 6, not 5.": lambda: (
+            ranks(zeros_a1=1, silent=(1,)) == {6}
+        ),
+        "A product of invertible matrices is invertible, so 3d numbers give full rank.": lambda: (
+            factors_are_inverted() and rank(product(*random(3, D))) == D
+        ),
         "A zero in a₁ empties a column. The other seven are still independent.": (
             a_column_empties_and_seven_are_left
         ),
@@ -235,8 +251,10 @@ HOLD = {
         "A zero in $c$ itself empties a diagonal, and need not change the rank.": (
             a_zero_in_c_need_not_change_the_rank
         ),
-        "With $c$ all ones the matrix is $a_3 a_1^\\top$: so every matrix of rank 1, all that LoRA has with "
-        "$r = 1$, is one of these.": ones_give_all_of_rank_one,
+        "**LoRA** trains $\\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is "
+        "$r$.": lambda: rank(random(D, 3) @ random(3, D, seed=1)) == 3,
+        "With $c$ all ones the matrix here is $a_3 a_1^\\top$: so every matrix of rank 1, all that LoRA has "
+        "with $r = 1$, is one of these.": ones_give_all_of_rank_one,
         "**Singular values** $\\sigma_k$ say how much the matrix stretches each of 8 perpendicular "
         "directions.": singular_values_are_stretches,
         "The rank counts those above zero.": rank_counts_singular_values_above_zero,
@@ -258,6 +276,7 @@ HOLD = {
 # Sentences that say what is wanted or named, and nothing that could be false.
 SAY_NOTHING = {
     "rank": {
+        "Fine-tuning adds a change, $\\Delta W$, to a layer's weights.",
         "One that is small against the largest is a direction that hardly counts:",
         "full rank is cheap.",
     },

@@ -156,6 +156,16 @@ HOLD = {
         "So do C3A's and FourierFT's: full rank is no privilege of CDVFT.": lambda: (
             rank(blocks(D, D, 16)[1]) == D and rank(fit_fourierft(random(D, D), BUDGET).dense) == D
         ),
+        "96 numbers of CDVFT have rank 32, and 64 of LoRA rank 1.": lambda: (
+            rank(product(*random(3, D))) == 32
+            and 3 * D == 96
+            and rank(fit_low_rank(random(D, D), 1).dense) == 1
+            and fit_low_rank(random(D, D), 1).parameters == 64
+        ),
+        "The diagonals buy a size for each row and column: a circulant so scaled is fitted "
+        "exactly.": lambda: fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6,
+        "full rank in a fixed pattern.": lambda: generic_rank_is_full(D),
+        "few directions, each of them free.": lambda: rank(fit_low_rank(random(D, D), 3).dense) == 3,
         "Drawn at random, it spreads a change over more directions with 64 numbers than CDVFT with 96: its "
         "effective rank is higher.": lambda: (
             c3a_spreads_a_change_over_more_directions() and peft_takes_blocks_that_divide_the_sides()
@@ -165,7 +175,10 @@ HOLD = {
 # What is wanted, named, or left open, and nothing that could be false.
 SAY_NOTHING = {
     "shapes": {
-        "Give each method at most 96 trained numbers, and look at what it can say with them.",
+        "CDVFT:",
+        "LoRA:",
+        "Four methods make a change $\\Delta W$ of a layer.",
+        "Give each at most 96 trained numbers, and look at what it can say with them.",
         "- **LoRA**, $\\Delta W = BA$:",
         "- **FourierFT**:",
         "- **C3A**:",

@@ -9,7 +9,7 @@ from lesson_words import word_tests
 from peft import LoraConfig, PeftConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft.circulant import circulant
+from cdvft.circulant import cd_product, circulant
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLinear
 
@@ -204,6 +204,19 @@ def doubled() -> float:
     return float(product(*(2 * vectors)).norm() / product(*vectors).norm())
 
 
+GROWN = 1.1
+
+
+def grown(m: int) -> float:
+    """By how much dW is larger when each of its vectors is by a tenth."""
+    vectors = [*random(2 * m - 1, D)]
+    sizes = [
+        cd_product([scale * one for one in vectors[0::2]], [scale * one for one in vectors[1::2]]).norm()
+        for scale in (1, GROWN)
+    ]
+    return float(sizes[1] / sizes[0])
+
+
 def the_next_step_is_larger() -> bool:
     """Far from what is wanted, where the loss is the size of dW squared."""
     sizes = []
@@ -263,7 +276,15 @@ HOLD = {
         "With no zero, the model is already changed at random before it has seen an example.": lambda: bool(
             product(*start()).any()
         ),
-        "LoRA starts with $B$ at zero and a random $A$: one zero, too.": lora_starts_with_b_at_zero,
+        "LoRA's change is $BA$: it starts with $B$ at zero and a random $A$, one zero, too.": (
+            lora_starts_with_b_at_zero
+        ),
+        "One zero, in a₁, c₂ or a₃: ΔW = 0, and training starts.": lambda: (
+            any_one_zero_will_do() and a_product_is_zero_as_soon_as_one_factor_is()
+        ),
+        "Two zeros: every gradient stays zero.": lambda: (
+            two_zeros_move_nothing() and stays_for_ever("a3", "c")
+        ),
         "With $m = 3$ five vectors are multiplied, and again the last one alone is zero.": (
             the_last_of_five_starts_at_zero
         ),
@@ -292,10 +313,18 @@ HOLD = {
             math.isclose(doubled(), 8)
         ),
         "and the next step is larger still": the_next_step_is_larger,
-        "With $m = 4$ seven vectors are multiplied, and a rate of 0.03, which serves $m = 2$ well, breaks "
-        "it: the more factors, the sooner each step is too large.": lambda: (
-            runs_away(4, 0.03) and not runs_away(2, 0.03)
+        "When each vector grows by a tenth, $\\Delta W$ grows by a third with $m = 2$, $1.1^3$, and nearly "
+        "doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks "
+        "$m = 4$.": lambda: (
+            math.isclose(grown(2), 4 / 3, rel_tol=0.01)
+            and 1.9 < grown(4) < 2
+            and runs_away(4, 0.03)
+            and not runs_away(2, 0.03)
         ),
+        "Too high a rate: ΔW, a product, grows faster than each of its vectors.": lambda: (
+            grown(4) > grown(2) > GROWN
+        ),
+        "Adapters calculate in float32, whatever the model's precision.": vectors_stay_float32,
         "There is no such FFT, and its 7 bits would cost accuracy: no more than a product row by row.": (
             lambda: (
                 fft_is_refused(torch.bfloat16)
@@ -313,10 +342,14 @@ HOLD = {
 }
 SAY_NOTHING = {
     "start": {
-        "Fine-tuning should begin at the pretrained model, with $\\Delta W = 0$.",
+        "Fine-tuning adds a change $\\Delta W$ to a layer's weights, and should begin at the pretrained "
+        "model, with $\\Delta W = 0$.",
         "Because of the product rule.",
     },
-    "breaking": {"Three vectors of 64 numbers learn by gradient descent to be three others."},
+    "breaking": {
+        "A change $\\Delta W$, the product of three vectors of 64 numbers, learns by gradient descent to be "
+        "another."
+    },
 }
 TRUE = {
     "start-zero": lambda: any_one_zero_will_do() and a_product_is_zero_as_soon_as_one_factor_is(),

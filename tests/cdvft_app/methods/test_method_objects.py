@@ -11,7 +11,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from cdvft import cost
-from cdvft_app.catalog import recipes
+from cdvft_app.catalog import RECIPES
 from cdvft_app.methods import ADAPTERS, METHODS, InvalidChoice, Method, flat, labels
 from cdvft_app.settings import RaceRequest, RunSettings, parse_race
 
@@ -83,7 +83,7 @@ def test_each_method_says_everything_of_itself():
         assert kind.model_validate({}).key == key and kind.title and kind.marker
         assert all(one.hint.endswith(".") and one.title for one in kind.settings().values())
         assert kind.matched_by is None or kind.matched_by in kind.settings()
-        assert all(recipe.learning_rates[key] > 0 for recipe in recipes().values())
+        assert all(recipe.learning_rates[key] > 0 for recipe in RECIPES.values())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from transformers import AttentionInterface
 
 from cdvft_app.catalog import get_model, resolve
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.script import write_script
+from cdvft_app.results.script import write_script, writer_text
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.tasks import attention
@@ -129,6 +129,15 @@ def test_the_script_ends_at_the_step_that_the_run_kept(kind, request, trained, m
         for folder in (run.folder, tmp_path / "out" / "adapter")
     )
     assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+
+
+@pytest.mark.parametrize("bits", [None, 8, 4])
+def test_a_script_whose_frozen_weights_are_rounded_is_python(bits, answer_plan):
+    dataset = answer_plan("lora", max_steps=1).dataset
+    text = writer_text(about='""', dataset=dataset, method="LoraConfig(r=8)", settings={"SEED": 0}, bits=bits)
+    compile(text, "train.py", "exec")
+    assert ("quantization_config" in text) == (bits is not None)
+    assert ("support_avx512bf16_for_cpu = False" in text) == (bits == 4)
 
 
 def test_a_script_says_that_its_steps_are_not_compiled(trained, text_plan, text_rows, tmp_path):

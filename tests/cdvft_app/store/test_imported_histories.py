@@ -22,14 +22,6 @@ from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.store import history_file
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.runs import RunStore
-
-
-@pytest.fixture
-def other(tmp_path):
-    made = RunStore(tmp_path / "other")
-    yield made
-    made.close()
 
 
 def exported(store, tmp_path):

@@ -1,4 +1,4 @@
-"""Answers that were written are kept row by row, and no more of them than there is room for."""
+"""What a run answered is kept row by row, and no more of it than there is room for."""
 
 from __future__ import annotations
 
@@ -51,3 +51,14 @@ def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_p
 def test_a_damaged_file_is_as_none(tmp_path, text):
     (tmp_path / predictions.ANSWERS_FILE).write_text(text)
     assert predictions.read_answers(tmp_path) is None
+
+
+def test_a_large_set_keeps_its_first_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "MAX_ROWS", 3)
+    predictions.write(
+        tmp_path, np.array([4, 0, 2, 1, 3]), np.array([4, 0, 2, 1, 3]), np.eye(5)[[4, 0, 2, 1, 3]]
+    )
+    kept = predictions.read(tmp_path)
+    assert kept is not None and kept.rows.tolist() == kept.labels.tolist() == [0, 1, 2]
+    (tmp_path / predictions.FILE).write_bytes(b"cut off")
+    assert predictions.read(tmp_path) is None

@@ -25,13 +25,6 @@ def store(tmp_path):
     made.close()
 
 
-@pytest.fixture
-def other(tmp_path):
-    made = RunStore(tmp_path / "other")
-    yield made
-    made.close()
-
-
 def told(store, run_id):
     run = store.get(run_id)
     rows = [(row["kind"], row["step"]) for row in store.rows(run_id)[0]]

@@ -1,3 +1,5 @@
+"""Runs, one by one and in groups: made, found, changed, counted and deleted."""
+
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -217,3 +219,21 @@ def test_only_finished_runs_teach(store):
     assert [run.id for run in store.finished()] == [second, first]
     assert waiting not in {run.id for run in store.finished()}
     assert [run.id for run in store.finished(limit=1)] == [second]
+
+
+def test_groups_come_latest_first_and_can_be_told_apart(store):
+    race = [run.id for run in store.create([CDVFT, CDVFT], "a")]
+    sweep = [run.id for run in store.create([CDVFT] * 3, "b", "Sweep", sweep=True)]
+    found = [[run.id for run in group] for group in store.groups(10)]
+    assert found == [sweep, race]
+    assert [len(group) for group in store.groups(1)] == [3]
+    assert [group[0].sweep for group in store.groups(10, sweeps=True)] == [True]
+    assert [group[0].sweep for group in store.groups(10, sweeps=False)] == [False]
+    assert [group[0].id for group in store.groups(10, "a")] == [race[0]]
+    assert store.groups(10, "a", sweeps=True) == []
+
+
+def test_a_run_joins_a_group(store):
+    (first,) = store.create([CDVFT], None, sweep=True)
+    (second,) = store.create([CDVFT], None, sweep=True, group_id=first.group_id)
+    assert [run.id for run in store.group(first.group_id)] == [first.id, second.id]

@@ -12,13 +12,6 @@ from cdvft_app.store.runs import RunStore
 SETTINGS = RunSettings(method="lora")
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = RunStore(tmp_path)
-    yield opened
-    opened.close()
-
-
 def seen(store: RunStore, token: str | None) -> RunStore:
     return store.seen_by(lambda: Viewer(token and token_hash(token), name=lambda run: "a race"))
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import record_evidence
+from benchmarks.evidence import drawing, generation, settings, step_time
 from benchmarks.evidence import effects as same_effects
-from benchmarks.evidence import generation, settings, step_time
 from cdvft_app.decision import decide
 from cdvft_app.judging.comparison_sets import comparison_set
 from cdvft_app.methods.cdvft import Cdvft
@@ -28,6 +28,13 @@ FIGURES: dict[str, EvidenceFigure] = {
 }
 
 
+ORDER = [
+    "equal_numbers", "factors", "settings", "effects", "generation", "time", "losses", "many", "reach",
+]  # fmt: skip
+ALONE = {"equal_numbers": "equal_numbers.json", "effects": "effects.json"}
+"""What each of these figures is drawn from; without that file it is left out."""
+
+
 def record(name: str) -> dict:
     return json.loads((ROOT / "benchmarks" / "results" / name).read_text(encoding="utf-8"))
 
@@ -39,7 +46,9 @@ def test_the_shipped_figures_are_what_is_recorded() -> None:
 
 
 def test_each_of_the_doubts_has_an_answer_a_source_and_a_command() -> None:
-    assert list(FIGURES) == ["factors", "settings", "generation", "time", "losses", "many", "reach"]
+    measured = ROOT / "benchmarks" / "results"
+    known = [key for key in ORDER if key not in ALONE or (measured / ALONE[key]).is_file()]
+    assert list(FIGURES) == known
     for one in FIGURES.values():
         assert one["doubt"].endswith("?") and one["answer"].endswith(".") and one["behind"] and one["source"]
         assert "python -m benchmarks." in one["command"]
@@ -175,7 +184,13 @@ def runs_of(effects: list[float], updates: float, shift: float) -> list[dict]:
         {"recipe": "films", "seed": seed, "method": method, "layers": layers}
         for seed, value in enumerate(effects)
         for method, layers in (
-            ("cdvft", [layer("a", 0.1, with_lora=between(0.01)), layer("b", 0.5, with_lora=between(value))]),
+            (
+                "cdvft",
+                [
+                    layer("a", 0.1, with_lora=between(0.01) | {"updates": 0.01}),
+                    layer("b", 0.5, with_lora=between(value)),
+                ],
+            ),
             ("lora", [layer("a", 0.2), layer("b", shift)]),
         )
     ]
@@ -187,14 +202,52 @@ def test_what_was_seen_once_is_said_to_hold_only_where_every_seed_shows_it() -> 
     ]
     assert same_effects.held(runs_of([0.4, 0.15], 0.03, 0.6), "films") == [
         "the right angles held in every seed.",
-        "the likeness of effects and LoRA's common shift did not hold.",
+        "the likeness of effects and LoRA's common shift did not hold in every seed.",
     ]
     alike, other = runs_of([0.4, 0.5], 0.03, 0.9), runs_of([0.4, 0.15], 0.05, 0.9)
     for run in other:
         run["recipe"] = "digits"
     assert same_effects.verdict(alike + other, ["films", "digits"]) == (
-        "Other updates (cosine at most 0.05), and partly the same effect in some layer on films "
-        "(0.40 to 0.50, without the common shift 0.10 to 0.10), but no effect in common on digits "
-        "(0.15 to 0.40, without the common shift 0.10 to 0.10)."
+        "Their updates do not resemble each other (largest cosine 0.05); in some layer their effects are "
+        "alike in every seed on films (0.40 to 0.50; without the common shift 0.10), but not on Tiny "
+        "handwritten digits (0.15 to 0.40; without the common shift 0.10)."
     )
     assert "most alike in b: 0.40 to 0.50" in same_effects.told(runs_of([0.4, 0.5], 0.03, 0.9), "films")
+
+
+def test_what_does_not_hold_is_not_said_to() -> None:
+    """Updates that are alike, effects that are not: the sentence says so, whatever was expected."""
+    runs = runs_of([0.05, 0.3], 0.6, 0.2)
+    assert same_effects.verdict(runs, ["films"]) == (
+        "Some of their updates resemble each other (largest cosine 0.60); in no layer are their effects "
+        "alike in every seed: films (0.05 to 0.30; without the common shift 0.10)."
+    )
+    (said,) = same_effects.held(runs, "films")
+    assert said.endswith("did not hold in every seed.") and "right angles" in said
+
+
+def test_a_measured_file_becomes_a_figure_of_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the file that the benchmark writes to what the page draws, with the machines that ran it."""
+    machine = {"cpu": "A processor", "torch": "2.13"}
+    written = {
+        "command": "python -m benchmarks.effects",
+        "machines": [machine, machine],
+        "runs": runs_of([0.4, 0.5], 0.03, 0.9),
+    }
+    for module in (same_effects, drawing):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    assert same_effects.same_learned() is None
+    (tmp_path / "effects.json").write_text(json.dumps(written))
+    figure = same_effects.same_learned()
+    assert figure and figure["key"] == "effects" and figure["source"] == "A processor, torch 2.13"
+    assert figure["answer"] == same_effects.verdict(written["runs"], ["films"])
+    assert figure["command"] == "python -m benchmarks.effects --recipes films"
+    assert figure["rows"] == [
+        ["films", seed, layer, updates, effects, 0.1, own, lora]
+        for seed, alike in enumerate((0.4, 0.5))
+        for layer, updates, effects, own, lora in (("a", 0.01 , 0.01, 0.1, 0.2), ("b", 0.03, alike, 0.5, 0.9))
+    ]  # fmt: skip
+    marks = {trace["name"]: trace["y"] for trace in figure["figure"]["data"]}
+    assert marks["films, effects on tokens"] == [0.01, 0.4, 0.01, 0.5]

@@ -78,7 +78,7 @@ def test_where_an_adapter_stands_tells_settings_apart(method, apart):
 
 
 def test_a_rate_is_a_multiple_of_its_recipes():
-    usual = catalog.recipes()["mnist"].learning_rates["lora"]
+    usual = catalog.RECIPES["mnist"].learning_rates["lora"]
     own = RunSettings(method="lora", recipe="mnist")
     assert rate_multiple(own) == 1
     assert rate_multiple(RunSettings(method="lora", recipe="mnist", learning_rate=3 * usual)) == 3

@@ -210,7 +210,7 @@ def test_settings_of_runs_ask_for_the_same_runs() -> None:
 def test_a_kept_form_may_be_anything(kept: object) -> None:
     values = form.remembered(kept)
     assert set(values) == set(form.FIELDS)
-    assert values["recipe"] in catalog.recipes()
+    assert values["recipe"] in catalog.RECIPES
     assert all(isinstance(values[name], str) for name in (*form.NUMBERS, *form.RATES))
 
 
@@ -289,7 +289,7 @@ def test_what_fields_are_filled_for_may_be_anything(filled_for: object) -> None:
     assert form.applied(EMPTY, filled_for)["model"] is None
 
 
-@pytest.mark.parametrize("recipe", catalog.recipes().values(), ids=lambda recipe: recipe.key)
+@pytest.mark.parametrize("recipe", catalog.RECIPES.values(), ids=lambda recipe: recipe.key)
 def test_every_recipe_fills_the_controls(recipe: catalog.Recipe) -> None:
     for name in ("model", "dataset"):
         offered = choices(name, recipe)

@@ -14,6 +14,7 @@ It slides right, one place down at each step, and becomes a **circulant** matrix
             "circulant-shift",
             "Drag c until the product is x, moved two places down.",
             "A circulant adds up shifted copies of x; one number of c alone makes a shift.",
+            "One number of c alone moves x: c[2] = 1 by two places.",
             "One number is left, c[2] = 1: it alone moves x by two places. Others add copies, moved "
             "by theirs.",
         ),
@@ -21,6 +22,7 @@ It slides right, one place down at each step, and becomes a **circulant** matrix
             "circulant-entry",
             "One number of c changes. How many of the 64 entries change?",
             "A circulant has d numbers, each on a whole wrapped diagonal: no entry is free.",
+            "Each number of c stands in 8 of the 64 entries, once in each column.",
             "entries",
             0,
             64,

@@ -15,12 +15,14 @@ waves: it scales each by a number of $\mathrm{FFT}(c)$, and moves it.
             "fft-one",
             "Drag the waves of c until c = (1, 0, …, 0).",
             "One entry alone holds all waves alike: its FFT is (1, 1, …, 1).",
+            "FFT(1, 0, …, 0) = (1, 1, …, 1): each wave comes out as it went in.",
             "All values of FFT(c) are 1: every wave comes out as it went in, and circ(c) x is x.",
         ),
         Estimate(
             "fft-eight",
             "For 8 numbers row by row takes 64 multiplications. How many does the way over the waves take?",
             "The FFT is not only asymptotically cheaper: at 8 numbers one can count it by hand.",
+            "8 numbers take 64 multiplications row by row, and 18 over the waves.",
             "multiplications",
             0,
             64,
@@ -34,6 +36,8 @@ waves: it scales each by a number of $\mathrm{FFT}(c)$, and moves it.
             "A vector becomes 16 times as long, 4,096 instead of 256. How much more work is the product by "
             "FFT?",
             "Work by FFT grows as d log d, not as d squared.",
+            "16 times the length is 256 times the work row by row, as d², and about 24 times by FFT, as "
+            "d log d.",
             (
                 ("256 times", "That is row by row, where work grows as d². By FFT it grows as d log₂ d."),
                 ("About 24 times", "16 times the length, and log₂ d grows from 8 to 12: 16 × 12 / 8 = 24."),
@@ -51,6 +55,9 @@ is a **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues.
 **Why $d \log d$?** Row by row takes $d$ multiplications for each of $d$ rows: twice the length, four times
 the work. A fast Fourier transform of $d$ numbers is two of $d/2$ numbers, and about $d$ steps that join
 them: twice the length, twice the work and one more round. That makes $\log_2 d$ rounds.
+
+**From which length on?** In multiplications the waves win at every length. In time a product of matrices is
+what processors do best: *Measure* says from which length on the waves win here.
 """,
     RealLayer("cdvft", "forward", "one token on its way through FFT, product and inverse FFT"),
     (

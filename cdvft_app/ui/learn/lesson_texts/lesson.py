@@ -8,11 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Question:
-    """A prediction. key: by which a browser remembers it; checks: what a right answer shows, for teachers."""
+    """A prediction. key: by which a browser remembers it; checks: what a right answer shows, for teachers;
+    found: what it has shown, a line that stays."""
 
     key: str
     prompt: str
     checks: str
+    found: str
 
 
 @dataclass(frozen=True)

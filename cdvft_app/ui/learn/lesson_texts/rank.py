@@ -9,13 +9,15 @@ RANK = Lesson(
     "The rank machine",
     "rank",
     r"""
-Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent directions in what comes out.
+Fine-tuning adds a change, $\Delta W$, to a layer's weights. Three vectors make this one. Its **rank** counts
+the independent directions in what comes out.
 """,
     (
         Estimate(
             "rank-zero",
             "One number of a₁ becomes zero. Which rank do you expect?",
             "A diagonal factor scales one place each; its zero costs one direction.",
+            "A zero in a₁ empties a column: rank 7.",
             *RANKS,
             7,
             "A zero in a₁ empties a column. The other seven are still independent.",
@@ -24,6 +26,7 @@ Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent 
             "rank-both",
             "That zero stays, and one number of a₃ becomes zero too. And now?",
             "Ranks are no sums: zeros at both ends can take the same direction.",
+            "Zeros in a₁ and in a₃, one each, empty a column and a row: still rank 7.",
             *RANKS,
             7,
             "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.",
@@ -32,6 +35,7 @@ Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent 
             "rank-c",
             "No zeros in a₁ and a₃ any more, but one in c. Which rank?",
             "A zero in c is no zero in FFT(c): it empties a diagonal, and no row or column.",
+            "A zero in c empties a diagonal, and no value of FFT(c): rank 8.",
             *RANKS,
             8,
             "A diagonal is empty, but no value of FFT(c) is zero: all eight stay independent.",
@@ -40,6 +44,7 @@ Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent 
             "rank-pair",
             "c has no zero, but its wave with one turn is silenced. Which rank?",
             "The rank of a circulant is read off FFT(c), where waves of real vectors come in pairs.",
+            "A silenced wave is two values of FFT(c): rank 6.",
             *RANKS,
             6,
             "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the alternating wave "
@@ -49,6 +54,7 @@ Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent 
             "rank-pair-zero",
             "That wave stays silenced, and one number of a₁ becomes zero. Which rank?",
             "A zero in a diagonal takes nothing more where waves have taken it already.",
+            "A silenced wave and a zero in a₁ together: rank 6, not 5.",
             *RANKS,
             6,
             "Seven columns are left, in a space of six directions, and they still fill it.",
@@ -57,6 +63,7 @@ Three vectors make this matrix, $\Delta W$. Its **rank** counts the independent 
             "rank-full",
             "Why can 3d numbers give a change of full rank?",
             "Rank is not freedom: few numbers can touch all directions in a fixed pattern.",
+            "A product of invertible matrices is invertible, so 3d numbers give full rank.",
             (
                 (
                     "Because the three factors are large enough to hold every matrix",
@@ -89,8 +96,9 @@ counts. A zero in $c$ itself empties a diagonal, and need not change the rank.
 circulants never differ in a single entry: they differ in 8, or in 16, and so on. Diagonals can do it: one
 entry each of $a_1$ and $a_3$ that is not zero leaves one entry of the matrix.
 
-**LoRA.** With $c$ all ones the matrix is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with
-$r = 1$, is one of these.
+**LoRA** trains $\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is $r$. With $c$ all
+ones the matrix here is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with $r = 1$, is one of
+these.
 
 **Singular values** $\sigma_k$ say how much the matrix stretches each of 8 perpendicular directions. The rank
 counts those above zero. One that is small against the largest is a direction that hardly counts: full rank

@@ -7,14 +7,15 @@ START = Lesson(
     "Start with exactly one zero",
     "start",
     r"""
-Fine-tuning should begin at the pretrained model, with $\Delta W = 0$. A product is zero as soon as one
-factor is.
+Fine-tuning adds a change $\Delta W$ to a layer's weights, and should begin at the pretrained model, with
+$\Delta W = 0$. A product is zero as soon as one factor is.
 """,
     (
         Task(
             "start-zero",
             "Choose what starts at zero, so that ΔW = 0 and the loss still falls.",
             "One zero, whichever it is, starts at the pretrained model, and training goes on from there.",
+            "One zero, in a₁, c₂ or a₃: ΔW = 0, and training starts.",
             "One zero alone, and it may be any of the three: only that vector moves at the first "
             "step, and then "
             "the others follow.",
@@ -23,6 +24,7 @@ factor is.
             "start",
             "The output diagonal and the circulant both start at zero. What does training do?",
             "By the product rule two zeros leave every gradient at zero.",
+            "Two zeros: every gradient stays zero.",
             (
                 (
                     "It is slow at first, then catches up",
@@ -50,8 +52,8 @@ Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, a
 else's: nothing ever moves. With $a_3$ alone at zero, it moves first, and then the others can follow. With
 no zero, the model is already changed at random before it has seen an example.
 
-LoRA starts with $B$ at zero and a random $A$: one zero, too. With $m = 3$ five vectors are multiplied, and
-again the last one alone is zero.
+LoRA's change is $BA$: it starts with $B$ at zero and a random $A$, one zero, too. With $m = 3$ five vectors
+are multiplied, and again the last one alone is zero.
 """,
     RealLayer("cdvft", "vectors", "which vector is zero at step 0, and how the others follow it"),
     (
@@ -67,7 +69,7 @@ BREAKING = Lesson(
     "Break it",
     "breaking",
     r"""
-Three vectors of 64 numbers learn by gradient descent to be three others.
+A change $\Delta W$, the product of three vectors of 64 numbers, learns by gradient descent to be another.
 """,
     (
         Task(
@@ -75,6 +77,7 @@ Three vectors of 64 numbers learn by gradient descent to be three others.
             "Break it: raise the learning rate until the loss runs away.",
             "The update is a product: too large a rate makes each factor grow, and the gradient of "
             "the others.",
+            "Too high a rate: ΔW, a product, grows faster than each of its vectors.",
             "When a step makes each of the three vectors twice as large, ΔW is eight times as large, and the "
             "next step is larger still.",
         ),
@@ -84,6 +87,7 @@ Three vectors of 64 numbers learn by gradient descent to be three others.
             "asked otherwise?",
             "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The "
             "fused kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
+            "Adapters calculate in float32, whatever the model's precision.",
             (
                 (
                     "bfloat16, like the model",
@@ -103,8 +107,8 @@ rounded, too, errs as much or more; summed in float32, as matrix units do, it er
 bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on some GPUs. So the adapter's
 vectors stay in float32 whatever the model's precision, and only the result is cast back.
 
-**Too high a rate.** With $m = 4$ seven vectors are multiplied, and a rate of 0.03, which serves $m = 2$ well,
-breaks it: the more factors, the sooner each step is too large.
+**Too high a rate.** When each vector grows by a tenth, $\Delta W$ grows by a third with $m = 2$, $1.1^3$, and
+nearly doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks $m = 4$.
 """,
     RealLayer("cdvft", "overview", "the loss over the steps of a run whose rate was not too high"),
     (
