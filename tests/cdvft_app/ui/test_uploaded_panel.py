@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from base64 import b64decode
 from pathlib import Path
 from typing import Literal
@@ -167,3 +168,23 @@ def test_a_look_says_beside_each_column_what_was_found_in_it(
     assert any("differ in capitals only" in one for one in label["findings"])
     assert not number["findings"] and not any("capitals" in one for one in text["findings"])
     assert shown["classes"] and [name for name, _, _ in shown["classes"]["bars"]] == ["Good", "good"]
+
+
+def test_a_conversation_is_shown_by_its_turns(app: AppState, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    lines = [{"messages": [*turns, {"role": "assistant", "content": f"So {place}."}]} for place in range(40)]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    record = library.give(app.store, file, "mine")
+    prompt, answer = look_of(library.look(app.store, record.id, "mine"), record.name)["columns"]
+    assert prompt["cells"][0] == "System: Be brief.\n\nUser: Why?" and answer["cells"][0] == "So 0."
+
+
+def test_the_step_that_reads_numbers_is_told_as_one_that_nobody_asked_for(
+    app: AppState, tmp_path: Path, file: Path
+) -> None:
+    file.write_text("text;price\n" + "".join(f"flat {n};{n},50 €\n" for n in range(40)))
+    record = library.give(app.store, file, "mine")
+    shown = look_of(library.look(app.store, record.id, "mine"), record.name)
+    assert shown["automatic"] == shown["roles"]["clean"] == ["numbers:comma"]
+    assert any("such as 39,50 €" in one for one in shown["columns"][1]["findings"])
