@@ -27,7 +27,7 @@ from torch import Tensor
 from benchmarks.tables import table
 from cdvft.circulant import Factors
 from cdvft.kernels import fused
-from cdvft.kernels.fused.plan import plan_for
+from cdvft.kernels.fused.plan import KernelPlan, plan_for
 
 RESULTS = Path(__file__).parent / "results"
 TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
@@ -60,7 +60,7 @@ CASES = {
     )
 }
 TRANSFORMS = ("update", "gradients by x and first", "gradient by last", "gradient by c")
-DENSE = ("weight and update", "shares of the gradients", "gradients from their shares")
+DENSE = ("weight and update", "partial sums of the gradients", "gradients from their partial sums")
 MATRICES = {case.title: case for case in (Case(768, 768, 768), Case(3072, 768, 768), Case(768, 768, 4))}
 """Layers whose dense update's kernels are recorded, which have no tiles of a width's."""
 
@@ -132,7 +132,7 @@ def _source(kernel: Any, given: dict[str, Any]) -> Any:
 
     names = kernel.arg_names
     free = {parameter.name for parameter in kernel.params if parameter.do_not_specialize}
-    sizes = {name: value for name, value in given.items() if isinstance(value, (int, str))}
+    sizes = {name: value for name, value in given.items() if isinstance(value, (int, KernelPlan))}
     values = {name: v for name, v in sizes.items() if name.isupper() or (v == 1 and name not in free)}
     whole = {name for name in sizes.keys() - values.keys() - free if sizes[name] % 16 == 0}
     pointers = {name for name, value in given.items() if isinstance(value, Tensor)}

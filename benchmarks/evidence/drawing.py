@@ -11,6 +11,7 @@ from cdvft_app.figures import palette
 from cdvft_app.figures.palette import METHOD_STYLES
 
 RESULTS = Path(__file__).parents[1] / "results"
+PANEL_GAP = 0.1  # of a panel's width
 
 
 def read(name: str) -> dict[str, Any]:
@@ -18,10 +19,19 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
-def figure(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], **layout: Any) -> dict[str, Any]:
-    """Small, without legend or tools: what is drawn stands above it, the numbers below."""
+def figure(
+    data: list[dict[str, Any]], x: dict[str, Any] | list[dict[str, Any]], y: dict[str, Any], **layout: Any
+) -> dict[str, Any]:
+    """Without legend or tools: what is drawn stands at its lines, the numbers below.
+
+    Several x axes are panels beside each other with one y axis; a trace names its own: "x2".
+    """
     whole = palette.layout()
-    whole["xaxis"] |= {"rangemode": "normal", "showspikes": False} | x
+    usual = whole.pop("xaxis") | {"rangemode": "normal", "showspikes": False}
+    panels = x if isinstance(x, list) else [x]
+    for place, own in enumerate(panels):
+        start, end = place / len(panels), (place + 1 - (PANEL_GAP if len(panels) > 1 else 0)) / len(panels)
+        whole[f"xaxis{place + 1 if place else ''}"] = usual | {"domain": [start, end]} | own
     whole["yaxis"] |= y
     whole |= {"hovermode": "closest", "dragmode": False, "margin": {"l": 48, "r": 10, "t": 30, "b": 36}}
     return {"data": data, "layout": whole | layout, "config": {"displayModeBar": "hover"}}
@@ -37,6 +47,14 @@ def name_of_y(text: str) -> dict[str, Any]:
     return {
         "text": text, "xref": "paper", "yref": "paper", "x": 0, "y": 1,
         "xanchor": "left", "yanchor": "bottom", "showarrow": False, "xshift": -40, "yshift": 10,
+    }  # fmt: skip
+
+
+def at_line(text: str, x: float, y: float, method: str) -> dict[str, Any]:
+    """A name left of a line's first point, in its method's colour; on log axes x and y are logarithms."""
+    return {
+        "text": text, "x": x, "y": y, "xanchor": "right", "xshift": -8, "showarrow": False,
+        "font": {"color": f"var(--method-{method})"},
     }  # fmt: skip
 
 

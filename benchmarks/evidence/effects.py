@@ -81,7 +81,7 @@ def closest(runs: list[dict[str, Any]], recipe: str) -> int:
 
 def title(recipe: str) -> str:
     """As the page calls it."""
-    known = catalog.recipes().get(recipe)
+    known = catalog.RECIPES.get(recipe)
     return known.title if known else recipe
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 from statistics import mean
 from typing import Any
 
-from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read, thin_line
+from benchmarks.evidence.drawing import (
+    axis,
+    figure,
+    name_of_y,
+    of_machine,
+    of_method,
+    read,
+    thin_line,
+)
 from cdvft_app.payloads.compare import EvidenceFigure
 
-DRAWN = ("gaussian", 64, "star", "random 64 × 64"), ("low_rank", 64, "diamond", "rank 4, 64 × 64")
+DRAWN = ("gaussian", 64, "random 64 × 64"), ("low_rank", 64, "rank-4 64 × 64")
 
 
 def few_factors() -> EvidenceFigure:
@@ -16,22 +24,19 @@ def few_factors() -> EvidenceFigure:
     record = read("fit_matrix.json")
     least, enough = record["bound"]["factors_needed"]
     side = record["bound"]["rows"][0]["n"]
-    targets = [("circle", f"random {side} × {side}", record["bound"]["rows"])]
-    targets += [(symbol, title, rows_of(record, name, n)) for name, n, symbol, title in DRAWN]
-    series = [(title, by_m(rows), by_m(rows, "low_rank")) for _, title, rows in targets]
-    data = [thin_line([least, least], [0, 100]), thin_line([1, enough], [0, 0])]
-    for method, family, told in (
-        ("lora", "low_rank", "LoRA with no more numbers than m"),
-        ("cdvft", "circulant_diagonal", "m"),
-    ):
-        for symbol, title, rows in targets:
-            errors = by_m(rows, family)
+    targets = [(title, rows_of(record, name, n)) for name, n, title in DRAWN]
+    targets.append((f"random {side} × {side}", record["bound"]["rows"]))
+    series = [(title, by_m(rows), by_m(rows, "low_rank")) for title, rows in targets]
+    panels = ["x", "x2", "x3"]
+    data = [thin_line([least, least], [0, 100]) | {"xaxis": panels[-1]}]
+    for panel, (title, ours, theirs) in zip(panels, series, strict=True):
+        both = ("lora", theirs, "LoRA with no more numbers than m"), ("cdvft", ours, "m")
+        for method, errors, told in both:
             trace = of_method(
                 method, list(errors), [value for value, _, _ in errors.values()], "lines+markers"
             )
-            trace["marker"] |= {"symbol": symbol}
             trace |= {
-                "name": title,
+                "xaxis": panel,
                 "error_y": {
                     "type": "data", "symmetric": False, "thickness": 1, "width": 3,
                     "array": [high - value for value, _, high in errors.values()],
@@ -40,17 +45,20 @@ def few_factors() -> EvidenceFigure:
                 "hovertemplate": f"{title}: {told} = %{{x}}, %{{y:.1f}} % off<extra></extra>",
             }  # fmt: skip
             data.append(trace)
-    random = rows_of(record, "gaussian", 64)
-    ours, theirs = (by_m(random, family)[2][0] for family in ("circulant_diagonal", "low_rank"))
+    _, *random = series[0]
+    ours, theirs = (errors[2][0] for errors in random)
     return {
         "key": "factors",
         "doubt": "Are few factors enough?",
         "answer": f"Unproven: a random matrix: m = 2 leaves {ours:.1f}\u00a0%, LoRA {theirs:.1f}\u00a0%.",
         "figure": figure(
             data,
-            axis("m", tickvals=list(range(1, enough + 1))),
+            [
+                axis(title.replace(" ", "<br>", 1), range=[0.6, enough + 0.4], anchor="y")
+                for title, *_ in series
+            ],
             axis("", range=[-4, 104]),
-            annotations=[name_of_y("error, %")],
+            annotations=[name_of_y("error, % by m")],
         ),
         "label": "Error of the best fit found, by the number of diagonals m",
         "methods": ["cdvft", "lora"],
@@ -62,9 +70,8 @@ def few_factors() -> EvidenceFigure:
             "vectors give full rank with 3n numbers, but not freely chosen entries.",
             "The answer is of the norm of random 64 × 64 matrices, LoRA with no more numbers. The points "
             "are errors of fits found by search, LoRA's of the best change of the rank that no more "
-            "numbers buy, means over the targets' seeds with lowest and highest; circles: random 10 × 10, "
-            "stars: random 64 × 64, diamonds: rank 4. What training needs is not what a matrix needs: see "
-            "the settings.",
+            "numbers buy, means over the targets' seeds with lowest and highest. What training needs is not "
+            "what a matrix needs: see the settings.",
         ],
         "columns": ["Target", "m", "Numbers of n × n", "Error, %", "Lowest", "Highest", "LoRA's error, %"],
         "rows": [

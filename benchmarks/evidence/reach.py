@@ -17,7 +17,7 @@ def layers_and_architectures() -> EvidenceFigure:
     return {
         "key": "reach",
         "doubt": "What does it fit?",
-        "answer": f"{len(worked)} of {len(tried)} architectures wrapped, trained, merged.",
+        "answer": f"{len(worked)} of {len(tried)} architectures.",
         "figure": None,
         "label": "Architectures that were tried",
         "methods": [],

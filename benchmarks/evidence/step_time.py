@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import log10
 from statistics import mean
 from typing import Any
 
 from benchmarks.evidence import races
-from benchmarks.evidence.drawing import axis, figure, name_of_y, of_method, read, thin_line
+from benchmarks.evidence.drawing import at_line, axis, figure, name_of_y, of_method, read, thin_line
 from benchmarks.tables import _name as name_of_case
 from cdvft import cost
 from cdvft_app.costs.quantities import counted
@@ -122,7 +123,8 @@ def where_it_loses() -> EvidenceFigure:
     records = [read(name) for name in RECORDS]
     drawn = [one for one in cases(records[0]) if one["m"] == 2 and one["block_size"] is None]
     data = [thin_line([64, 8192], [1, 1])]
-    for width, symbol in zip(DRAWN_WIDTHS, ("circle", "square", "diamond", "star"), strict=True):
+    named = [name_of_y("time, × LoRA's")]
+    for width in DRAWN_WIDTHS:
         line = [one for one in drawn if one["d_in"] == one["d_out"] == width]
         trace = of_method(
             "cdvft",
@@ -131,8 +133,10 @@ def where_it_loses() -> EvidenceFigure:
             "lines+markers",
             hovertemplate=f"d = {width}, %{{x}} tokens: %{{y:.2f}} × LoRA's<extra></extra>",
         )
-        trace["marker"] |= {"symbol": symbol}
         data.append(trace)
+        start = line[0]
+        place = log10(start["tokens"]), over_lora(start)
+        named.append(at_line(f"d = {width:,}" if width == DRAWN_WIDTHS[0] else f"{width:,}", *place, "cdvft"))
     lost = [(record, one) for record in records for one in cases(record) if over_lora(one) > 1]
     total = sum(len(cases(record)) for record in records)
     return {
@@ -141,16 +145,15 @@ def where_it_loses() -> EvidenceFigure:
         "answer": f"{len(lost)} of {total} timings, to LoRA.",
         "figure": figure(
             data,
-            axis("tokens", log=True),
-            axis("", log=False, rangemode="tozero"),
-            annotations=[name_of_y("time, × LoRA's")],
+            axis("tokens", log=True, range=[log10(64) - 0.6, log10(8192) + 0.1]),
+            axis(""),
+            annotations=named,
         ),
         "label": "CDVFT's time over LoRA's by tokens, a line for each width",
         "methods": ["cdvft"],
         "behind": [
             "LoRA is faster with few tokens, on narrow layers, at small blocks and at m = 4: the table. "
-            "Circles: d = 192, squares: 384, diamonds: 768, stars: 4096; the dotted line is equality; "
-            f"{records[0]['machine']['cpu']}, {THREADS} threads.",
+            f"The dotted line is equality; {records[0]['machine']['cpu']}, {THREADS} threads.",
             *lost_elsewhere(),
         ],
         "columns": ["Processor", "Case where LoRA is faster", "CDVFT's time over LoRA's"],

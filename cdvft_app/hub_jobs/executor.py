@@ -26,8 +26,8 @@ from cdvft_app.training.executors import (
     Executor,
     NoNews,
     Pulled,
-    Refused,
     RemoteExecution,
+    RemoteRefused,
 )
 
 CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
@@ -180,7 +180,7 @@ class HubJob:
             status = error.response.status_code
             if status not in (401, 403, 404):
                 raise NoNews from None
-            raise Refused(
+            raise RemoteRefused(
                 f"The hub tells no more of this Job (it answers {status}). The Job itself goes on: "
                 f"{self._sent.job_address}; its adapter comes to {self._sent.repository}."
             ) from None

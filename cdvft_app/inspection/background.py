@@ -14,7 +14,6 @@ from cdvft_app.inspection.turns import Turn
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
 ENDED = "The process that computes has ended, most likely for want of memory. Try again, or a smaller run."
@@ -34,7 +33,7 @@ class Inspector(InferenceService):
 
         Raises:
             Busy: others were still waiting for their answers.
-            Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
+            Unavailable, StoreError, InvalidChoice: with a sentence.
         """
         with self.turn.taken(patience):
             return super().ask(question, **arguments)
@@ -54,7 +53,7 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
 
 
 def _explain(error: Exception) -> Exception:
-    if isinstance(error, Unavailable | SnapshotError | StoreError | InvalidChoice):
+    if isinstance(error, Unavailable | StoreError | InvalidChoice):
         return error
     return Unavailable(ENDED if isinstance(error, EOFError) else unexpected(error))
 

@@ -18,14 +18,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from cdvft_app.store.records import StoreError
+
 BYTES_LIMIT = 4 * 2**20
 MAX_SNAPSHOTS, MIN_SNAPSHOTS = 50, 20
 BYTES_OF_RUN = MIN_SNAPSHOTS * BYTES_LIMIT
 FILE = re.compile(r"step-(\d{6,})\.safetensors")
-
-
-class SnapshotError(Exception):
-    """A snapshot that is too large, missing or damaged; the text is a sentence."""
 
 
 def planned(steps: int, bytes_each: int) -> set[int]:
@@ -40,12 +38,12 @@ def planned(steps: int, bytes_each: int) -> set[int]:
 def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
     """Keep the vectors (torch or numpy) of `step`: floats as float32, integers as they are.
 
-    Returns the file's path inside `folder`. Raises `SnapshotError` above 4 MiB, before anything is written.
+    Returns the file's path inside `folder`. Raises `StoreError` above 4 MiB, before anything is written.
     """
     arrays = {key: _array(tensor) for key, tensor in tensors.items()}
     size = sum(array.nbytes for array in arrays.values())
     if size > BYTES_LIMIT:
-        raise SnapshotError(
+        raise StoreError(
             f"The factors of step {step} take {size / 2**20:.1f} MiB and are not kept: the limit is "
             f"{BYTES_LIMIT // 2**20} MiB a step. Fewer target modules or fewer parameters make them fit."
         )
@@ -63,7 +61,7 @@ def read(folder: Path, step: int, prefix: str = "") -> dict[str, np.ndarray]:
     """The vectors of `step` whose keys begin with `prefix`, keyed without it.
 
     Raises:
-        SnapshotError: there are none, or they cannot be read.
+        StoreError: there are none, or they cannot be read.
     """
     with _opened(folder, step) as tensors:
         return {
@@ -88,9 +86,9 @@ def _opened(folder: Path, step: int) -> Iterator[Any]:
             yield tensors
     except FileNotFoundError:
         known = ", ".join(map(str, steps(folder))) or "none"
-        raise SnapshotError(f"No factors were kept at step {step}; kept steps: {known}.") from None
+        raise StoreError(f"No factors were kept at step {step}; kept steps: {known}.") from None
     except SafetensorError as error:
-        raise SnapshotError(f"The factors of step {step} cannot be read ({error}).") from error
+        raise StoreError(f"The factors of step {step} cannot be read ({error}).") from error
 
 
 def steps(folder: Path) -> list[int]:

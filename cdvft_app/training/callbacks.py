@@ -18,6 +18,7 @@ from cdvft_app.events import Answers, Evaluation, Event, Halt, Note, Snapshot, S
 from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric
 from cdvft_app.store import snapshots
+from cdvft_app.store.records import StoreError
 from cdvft_app.training import checkpoints, trainable
 from cdvft_app.training.checkpoints import BestStep
 
@@ -275,12 +276,9 @@ class Reporter(TrainerCallback):
             for row in state.log_history
             if "eval_loss" in row and row["step"] > self.best.step and is_planned(row["step"])
         ]
-        if (
-            0 < self.patience <= len(after)
-            and self.steps_per_epoch <= state.global_step < state.max_steps
-            and not self.halted
-        ):
+        if 0 < self.patience <= len(after) and self.steps_per_epoch <= state.global_step < state.max_steps:
             self.stopped_early = control.should_training_stop = True
+            self.halted = Halt.NO  # it ends here by itself: nothing is left to go on with
 
     def _tell_answers(self) -> None:
         answers = self.answer()
@@ -293,7 +291,7 @@ class Reporter(TrainerCallback):
             return
         try:
             file = snapshots.write(self.folder, step, vectors)
-        except snapshots.SnapshotError as error:
+        except StoreError as error:
             self.snapshots_kept = False
             self.emit(Note(str(error)))
             return

@@ -43,7 +43,7 @@ from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.run import (
     RESUME,
     TRAINER,
-    Outcome,
+    StateAndReason,
     out_of_time,
     patience,
     renewing,
@@ -149,7 +149,7 @@ def supervise(
     executor: Executor,
     limit: float | None = None,
     closing: Callable[[], bool] = lambda: False,
-) -> Outcome:
+) -> StateAndReason:
     """Have a claimed run trained, keep its lease, and wait until whatever trains it is gone.
 
     Args:
@@ -195,7 +195,7 @@ def train_to_end(
 
 
 def settle(
-    store: RunStore, run: RunRecord, outcome: Outcome, closing: Callable[[], bool] = lambda: False
+    store: RunStore, run: RunRecord, outcome: StateAndReason, closing: Callable[[], bool] = lambda: False
 ) -> None:
     """Try until the disk takes a run's end; meanwhile it is shown, so that no dead run looks alive."""
     state, reason = outcome
@@ -224,7 +224,7 @@ class _Watch:
         self._stopping_since: float | None = None  # time.monotonic()
         self._closing_since: float | None = None  # time.monotonic()
 
-    def overdue(self, closing: bool) -> Outcome | None:
+    def overdue(self, closing: bool) -> StateAndReason | None:
         """Why the run has to be ended now, and in what state; None while it may go on."""
         now, state = time.monotonic(), self._store.state(self._id)
         if closing and self._closing_since is None:
@@ -337,7 +337,7 @@ class NoNews(Exception):
     """The other machine tells nothing at the moment; the run goes on there."""
 
 
-class Refused(Exception):
+class RemoteRefused(Exception):
     """The other machine tells nothing more of a run, if it says so repeatedly; the text says where the run is
     to be found."""
 
@@ -359,12 +359,12 @@ class RemoteRun(Protocol):
         A file or folder that the caller did not take out of there comes again.
 
         Raises:
-            NoNews, Refused: nothing can be had.
+            NoNews, RemoteRefused: nothing can be had.
         """
         ...
 
     def cancel(self) -> None:
-        """Ask it to end. Raises NoNews, Refused: it could not be told."""
+        """Ask it to end. Raises NoNews, RemoteRefused: it could not be told."""
         ...
 
     def release(self) -> None:
@@ -394,7 +394,7 @@ class RemoteExecution:
             return self._look()
         except (NoNews, StoreError):  # a full disk, too, takes it another time
             return False
-        except Refused as refused:
+        except RemoteRefused as refused:
             self._refusals += 1
             if self._refusals < MAX_REFUSALS:
                 return False
@@ -477,7 +477,7 @@ class RemoteExecution:
             self._cancelled = True
 
     def stop(self) -> None:
-        with suppress(NoNews, Refused):
+        with suppress(NoNews, RemoteRefused):
             self._cancel()
 
     def reason(self) -> str:

@@ -59,7 +59,7 @@ MIN_PATIENCE, UNKNOWN_PATIENCE = 120.0, 600.0  # seconds; of a run of which noth
 PATIENT_STEPS, PATIENT_EVALUATIONS = 10, 3
 ALARM_SECONDS = 30  # beyond the patience of the supervisor, who can say why
 
-Outcome = tuple[RunState, str]
+StateAndReason = tuple[RunState, str]
 """The state in which a run ended, and the reason."""
 
 
@@ -87,7 +87,7 @@ class StopConditions:
         outcome: of a run that was paused; None: the run has not ended, and goes on another time.
     """
 
-    outcome: Outcome | None = None
+    outcome: StateAndReason | None = None
 
     def __init__(self, limit: float | None = None, asked: Callable[[], Halt] = lambda: Halt.NO) -> None:
         self._limit, self._asked, self._since = limit, asked, time.monotonic()

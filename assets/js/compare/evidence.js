@@ -13,8 +13,8 @@ import { onTheme } from "../shared/theme.js";
 export function mount({ element, props, server }) {
   const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
   const lines = legend("Methods");
-  const figures = h("div", { class: "figures" });
-  find(element, ".mount").replaceChildren(h("h2", {}, "Doubts"), said, lines.node, figures);
+  const figures = h("div", { class: "doubts" });
+  find(element, ".mount").replaceChildren(h("h2", { class: "hidden-text" }, "Doubts"), said, lines.node, figures);
   let asked = false;
   whenShown(element, async () => {
     if (asked) return;
@@ -36,6 +36,15 @@ export function mount({ element, props, server }) {
   }
 }
 
+/** @param {import("../shared/plotly_types.js").Layout} layout */
+function fewerTicks(layout) {
+  const axes = Object.entries(layout).filter(([key]) => key.startsWith("xaxis"));
+  return {
+    ...layout,
+    ...Object.fromEntries(axes.map(([key, axis]) => [key, { .../** @type {object} */ (axis), nticks: 4 }])),
+  };
+}
+
 /** @param {EvidenceFigure} one */
 function card(one) {
   const chart = one.figure && h("div", { class: "chart", role: "group", "aria-label": one.label });
@@ -43,8 +52,7 @@ function card(one) {
   const redraw = () => {
     if (!chart || !one.figure) return;
     const { layout } = one.figure;
-    const narrow = NARROW.matches ? { ...layout, xaxis: { ...layout.xaxis, nticks: 4 } } : layout;
-    draw(chart, { ...one.figure, layout: narrow }).catch((error) => {
+    draw(chart, { ...one.figure, layout: NARROW.matches ? fewerTicks(layout) : layout }).catch((error) => {
       chart.textContent = `The figure is not shown: ${error.message}. Its numbers are in the table below.`;
     });
   };
@@ -53,8 +61,8 @@ function card(one) {
   return h(
     "section",
     { id: `evidence-${one.key}` },
-    h("h3", {}, one.doubt),
-    h("p", { class: "said" }, one.answer),
+    h("p", { class: "doubt" }, one.doubt),
+    h("h3", {}, one.answer),
     chart,
     h(
       "details",

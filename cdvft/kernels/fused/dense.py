@@ -13,24 +13,24 @@ from cdvft.kernels import fused
 from cdvft.private_names import is_watched
 
 TILE = (32, 64)
-"""Rows and columns that a program merges: where a weight lies by columns, as Conv1D's, 64 bytes of each."""
+"""Rows and columns that a program merges: of a weight stored by columns, as Conv1D does, 64 bytes of each."""
 STEP, PIECE = 8, 64
 """Rows and columns of which a program sums the gradients at once: 4 neighbours a lane, whose windows of c and
 of the first diagonal fall on half of the 32 banks of the cache."""
 PROGRAMS = 1024
 """About as many as an H100 holds at once; so strips of rows are the longer, the larger the matrix."""
 SHORTEST, LONGEST = 16, 128
-"""Rows of a strip: for each of its columns it writes 8 bytes of shares."""
+"""Rows of a strip: for each of its columns it writes 8 bytes of partial sums."""
 SUMMED = (32, 32)
-"""Shares and columns that are added at once."""
+"""Partial sums and columns that are added at once."""
 WARPS = 4
 
 
 def supports(factors: Factors, dtype: torch.dtype) -> bool:
     """Whether the kernels can take them, and products in this dtype.
 
-    One circulant and float32 vectors, on a CUDA device of compute capability 8.0 on, with Triton; and not
-    while a dispatch mode (a FLOP counter, fake tensors) is active, which would not see them.
+    One circulant and float32 vectors, on a CUDA device of compute capability 8.0 or later, with Triton; and
+    not while a dispatch mode (a FLOP counter, fake tensors) is active, which would not see them.
     """
     c = factors.circulants[0]
     return (
@@ -77,24 +77,24 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
 
     g_last[i] = alpha sum_j G_ij C_ij first_j, g_first[j] = alpha sum_i last_i G_ij C_ij, and by c, in each
     block, g_c[k] = alpha sum last_i G_ij first_j over its entries with (i - j) mod p = k, where C = circ(c).
-    In float32; the shares take 4 n (d_in + q2 p) + 4 d_out q2 p / `PIECE` bytes for n strips of `height_of`
-    rows: 0.33 MB at 768, 2.1 MB at 4096.
+    In float32; the partial sums take 4 n (d_in + q2 p) + 4 d_out q2 p / `PIECE` bytes for n strips of
+    `height_of` rows: 0.33 MB at 768, 2.1 MB at 4096.
 
     Args:
-        grad: (d_out, d_in), in one piece: float32, bfloat16 or float16
+        grad: (d_out, d_in), contiguous: float32, bfloat16 or float16
         factors: m = 2, float32, where `supports`
 
     Returns:
         by first and last, and by c, (q1, q2, p), float32, the same each time
     """
-    from cdvft.kernels.fused.dense_kernels import shares_kernel, sum_kernel
+    from cdvft.kernels.fused.dense_kernels import partial_sums_kernel, sum_kernel
     from cdvft.kernels.fused.operators import launch
 
     first, c, last = _vectors(factors)
     d_out, d_in, (q1, q2, p) = len(last), len(first), c.shape
     height = height_of(d_out * d_in, p)
     strips, pieces = -(-p // height), -(-q2 * p // PIECE)
-    shares = (
+    partial_sums = (
         first.new_empty(q1 * strips, d_in),
         first.new_empty(pieces, d_out),
         first.new_empty(q1 * strips, q2 * p),
@@ -103,14 +103,14 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
     rows, columns = SUMMED
     with torch.cuda.device_of(first):
         launch(
-            shares_kernel, (q1 * strips, pieces), WARPS,
-            *shares, grad, first, c, last, d_out, d_in, q2, p, height, strips,
+            partial_sums_kernel, (q1 * strips, pieces), WARPS,
+            *partial_sums, grad, first, c, last, d_out, d_in, q2, p, height, strips,
             ROWS=min(STEP, 1 << (p - 1).bit_length()), COLUMNS=PIECE,
         )  # fmt: skip
         launch(
             sum_kernel, (2 + q1, -(-max(d_out, q2 * p) // columns)), WARPS,
-            by_first, by_last, by_c, *shares, factors.alpha, d_out, d_in, q2 * p, q1 * strips, pieces, strips,
-            ROWS=rows, COLUMNS=columns,
+            by_first, by_last, by_c, *partial_sums, factors.alpha, d_out, d_in, q2 * p, q1 * strips, pieces,
+            strips, ROWS=rows, COLUMNS=columns,
         )  # fmt: skip
     return [by_first, by_last], [by_c]
 
@@ -122,6 +122,6 @@ def height_of(entries: int, p: int) -> int:
 
 
 def _vectors(factors: Factors) -> tuple[Tensor, Tensor, Tensor]:
-    """first, c, last, each in one piece."""
+    """first, c, last, contiguous."""
     (first, last), (c,) = factors.diagonals, factors.circulants
     return first.contiguous(), c.contiguous(), last.contiguous()

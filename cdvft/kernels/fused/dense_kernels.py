@@ -2,8 +2,9 @@
 
 Entry (i, j) of block (a, b) holds c[a, b, (i - j) mod p]. Along a row that is a window of c, along a diagonal
 it is one number: its gradient is a sum over the rows' entries j = (i - k) mod p, which along k are
-neighbours, too. So programs read their part of the dense gradient twice, as it lies and sheared, the second
-time from the cache. No program adds to what another writes: shares are added afterwards in a fixed order.
+neighbours, too. So programs read their part of the dense gradient twice, by rows and sheared, the second
+time from the cache. No program adds to what another writes: partial sums are added afterwards in a fixed
+order.
 """
 
 import triton
@@ -41,11 +42,11 @@ def merge_kernel(
 
 
 @triton.jit
-def shares_kernel(
+def partial_sums_kernel(
     by_first, by_last, by_c, grad, first, c, last, d_out, d_in, blocks, p, height, strips,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Shares of the gradients by first, last and c, given that by the matrix: a program each strip and piece.
+    """Partial sums of the gradients by first, last and c, given that by the matrix, per strip and piece.
 
     A strip is `height` rows within a block, p or a multiple of ROWS, of which there are `strips` one below
     the other; a piece is COLUMNS columns.
@@ -85,14 +86,16 @@ def shares_kernel(
 
 
 @triton.jit
-def add_shares(out, shares, width, count, scale, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """out = scale times the sum of the rows of shares (count, width), COLUMNS columns a program."""
+def add_partial_sums(out, partial_sums, width, count, scale, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """out = scale times the sum of the rows of partial_sums (count, width), COLUMNS columns a program."""
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     total = tl.full((ROWS, COLUMNS), 0.0, tl.float32)
     for start in tl.range(0, count, ROWS):
         n = start + tl.arange(0, ROWS)
         inside = (n < count)[:, None] & (column < width)[None, :]
-        total += tl.load(shares + (n.to(tl.int64) * width)[:, None] + column[None, :], mask=inside, other=0.0)
+        total += tl.load(
+            partial_sums + (n.to(tl.int64) * width)[:, None] + column[None, :], mask=inside, other=0.0
+        )
     tl.store(out + column, tl.sum(total, axis=0) * scale, mask=column < width)
 
 
@@ -101,15 +104,15 @@ def sum_kernel(
     first, last, c, by_first, by_last, by_c, alpha, d_out, d_in, across, all_strips, pieces, strips,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """The gradients by first, last and c from the shares of `shares_kernel`: c's by rows of blocks.
+    """The gradients by first, last and c from `partial_sums_kernel`; those by c by rows of blocks.
 
     across: q2 p, the width of such a row
     """
     which = tl.program_id(0)
     if which == 0:
-        add_shares(first, by_first, d_in, all_strips, alpha, ROWS, COLUMNS)
+        add_partial_sums(first, by_first, d_in, all_strips, alpha, ROWS, COLUMNS)
     elif which == 1:
-        add_shares(last, by_last, d_out, pieces, alpha, ROWS, COLUMNS)
+        add_partial_sums(last, by_last, d_out, pieces, alpha, ROWS, COLUMNS)
     else:
         start = (tl.full((), 0, tl.int64) + which - 2) * across
-        add_shares(c + start, by_c + start * strips, across, strips, alpha, ROWS, COLUMNS)
+        add_partial_sums(c + start, by_c + start * strips, across, strips, alpha, ROWS, COLUMNS)

@@ -1,7 +1,7 @@
 """Launches of the kernels, and the same as operators of torch, which compilers and dispatch modes see.
 
-A pass is one launch forward and three backward (by x and first, by last, by c), whatever the blocks, besides
-torch's operators for the circulants' spectra and the sums of the programs' shares.
+There is one launch forward and three backward (by x and first, by last, by c), however many blocks, besides
+torch's operators for the circulants' spectra and the sums of the programs' partial sums.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from cdvft.kernels.fused.plan import SIDE, Plan, orders, plan_for, tables
+from cdvft.kernels.fused.plan import SIDE, KernelPlan, Plan, orders, plan_for, tables
 from cdvft.kernels.fused.transform_kernels import correlate_kernel, product_kernel
 
 PROGRAMS_ELSEWHERE = 3
-"""Where no device tells: in Triton's interpreter, whose programs run one after another."""
+"""Off CUDA: in Triton's interpreter, whose programs run one after another."""
 
 
 def launch(kernel: Any, grid: tuple[int, ...], warps: int, *args: Any, **constants: Any) -> None:
@@ -32,12 +32,12 @@ def update(
     """alpha diag(last) circ(c) diag(first) x, plus a bias, in the dtype of x, or added to `out` in place.
 
     Args:
-        x: (tokens, d_in), in one piece: float32, bfloat16 or float16
+        x: (tokens, d_in), contiguous: float32, bfloat16 or float16
         first: (d_in), float32, as c and last
         c: (q1, q2, p)
         last: (d_out)
         alpha: scale of the update
-        out: (tokens, d_out), in one piece
+        out: (tokens, d_out), contiguous
         bias: (d_out)
 
     Returns:
@@ -60,8 +60,8 @@ def gradients(
 
     Args:
         x, first, c, last, alpha: as `update` took them
-        grad: (tokens, d_out), in one piece
-        grad_x: (tokens, d_in), in one piece, to which the gradient by x is added; None for a fresh one
+        grad: (tokens, d_out), contiguous
+        grad_x: (tokens, d_in), contiguous, to which the gradient by x is added; None for a new tensor
         needs_x: False to leave the gradient by x out
 
     Returns:
@@ -82,45 +82,44 @@ def _product(
     after: Tensor | None = None, out: Tensor | None = None, add: bool = False, bias: Tensor | None = None,
     transposed: bool = False,
 ) -> Tensor:  # fmt: skip
-    """v = C (alpha before * rows), or C^T; out = after * v, if asked; gives the sum of others * v, if any."""
+    """v = C (alpha before * rows), or C^T; writes after * v to `out`, returns the sum of others * v."""
     tiles, plan = of_c
     q1, q2 = tiles.shape[:2]
     outer, inner, steps = (q2, q1, (1, q2)) if transposed else (q1, q2, (q2, 1))
     size = others.shape[1] if others is not None else out.shape[1] if out is not None else 0
     programs = len(rows) if others is None else _programs(rows, plan, outer)
-    shares = before.new_empty(programs, outer * plan.width) if others is not None else before
+    partial_sums = before.new_empty(programs, outer * plan.width) if others is not None else before
     if programs:
-        places = (rows if t is None else t for t in (out, shares, others))  # for none, what is not touched
+        unused = rows  # for tensors that are not given, which the kernel does not touch
+        tensors = (unused if t is None else t for t in (out, partial_sums, others))
         launch(
-            product_kernel, (programs, outer), plan.warps, *places, rows, before,
+            product_kernel, (programs, outer), plan.warps, *tensors, rows, before,
             before if after is None else after, before if bias is None else bias, tiles,
             tables(plan, rows.device), alpha, len(rows), rows.shape[1], size, inner, *steps, 0,
-            RADIX=plan.radix, ROWS=plan.rows, COLUMNS=plan.columns, N2=plan.tile_columns,
             CONJUGATE=transposed, STORE=out is not None, ADD=add, BIAS=bias is not None,
-            SHARE=others is not None, PRECISION=precision(rows.dtype),
+            SUM=others is not None, PLAN=_kernel_plan(plan, rows.dtype),
         )  # fmt: skip
-    return shares.sum(0)[:size] if others is not None else shares
+    return partial_sums.sum(0)[:size] if others is not None else partial_sums
 
 
 def _correlate(x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
     """The gradient by c."""
     (q1, q2, p), plan = c.shape, _plan(c)
     programs = _programs(x, plan, q1 * q2)
-    shares = c.new_empty(programs, q1, q2, plan.parts, 2, plan.tile_columns, SIDE)
+    partial_sums = c.new_empty(programs, q1, q2, plan.parts, 2, plan.tile_columns, SIDE)
     if programs:
         launch(
-            correlate_kernel, (programs, q1 * q2), plan.warps, shares, x, grad, first, last,
+            correlate_kernel, (programs, q1 * q2), plan.warps, partial_sums, x, grad, first, last,
             tables(plan, c.device), alpha, len(x), x.shape[1], grad.shape[1], q2, 0,
-            RADIX=plan.radix, ROWS=plan.rows, COLUMNS=plan.columns, N2=plan.tile_columns,
-            PRECISION=precision(x.dtype),
+            PLAN=_kernel_plan(plan, x.dtype),
         )  # fmt: skip
     _, _, entry, factor = orders(plan, c.device)
-    half = shares.sum(0).view(q1, q2, -1)[:, :, entry] * factor
+    half = partial_sums.sum(0).view(q1, q2, -1)[:, :, entry] * factor
     return torch.fft.irfft(torch.view_as_complex(half), n=p)
 
 
 Spectra = tuple[Tensor, Plan]
-"""(q1, q2, parts, 2, tile_columns, SIDE), in the order of tiles, and how they are cut."""
+"""(q1, q2, parts, 2, tile_columns, SIDE), in the order of tiles, and the plan of the transform."""
 
 
 def spectra(c: Tensor) -> Spectra:
@@ -132,7 +131,7 @@ def spectra(c: Tensor) -> Spectra:
 
 
 def _programs(rows: Tensor, plan: Plan, blocks: int) -> int:
-    """Programs that share the tokens of a sum, beside those of other blocks."""
+    """Programs among which the tokens of a sum are divided, for each of the blocks."""
     if rows.device.type != "cuda":
         return min(len(rows), PROGRAMS_ELSEWHERE)
     resident = _multiprocessors(rows.device) * plan.resident
@@ -186,8 +185,12 @@ def _gradient_shapes(
     return torch.empty_like(x), torch.empty_like(first), torch.empty_like(last), torch.empty_like(c)
 
 
+def _kernel_plan(plan: Plan, dtype: torch.dtype) -> KernelPlan:
+    return KernelPlan(**vars(plan), precision=precision(dtype))
+
+
 def precision(dtype: torch.dtype) -> str:
-    """How the products of the DFT are rounded: "fp16", or in Triton's words for float32.
+    """How the products of the DFT are rounded: "fp16", or for float32 one of Triton's `input_precision`.
 
     For half-precision inputs fp16, with a scale for each signal: off by 5e-4, as by tf32, which takes tensor
     cores twice as long. For float32 torch's own setting holds: three tf32 products, as exact as float32,

@@ -1,4 +1,4 @@
-"""How a width is cut into what tensor cores multiply: the DFT of a real signal as a few matrix products.
+"""Plans of transforms: the DFT of a real signal as a few matrix products, for tensor cores.
 
 A DFT of length d = R n1 n2 is a butterfly of R values, written out, and for each output of the butterfly two
 products with DFT matrices of n1 and n2, with a twiddle between (Cooley, Tukey, 1965; as matrix products: Fu
@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 RADIXES = range(1, 9)
-"""Of more, registers do not hold the signal, and compiling takes minutes."""
+"""With larger ones the signal does not fit into registers, and compiling takes minutes."""
 WIDEST = 4096
 SIDE = 16
-"""Rows of a tile, the least that tensor cores take."""
+"""Rows of a tile, the smallest number that tensor cores support."""
 COLUMNS = (16, 32, 64)
 
 
@@ -45,12 +45,12 @@ class Plan:
 
     @property
     def parts(self) -> int:
-        """Outputs of the butterfly that are transformed."""
+        """Number of outputs of the butterfly that are transformed: one of each conjugate pair."""
         return self.radix // 2 + 1
 
     @property
     def tile(self) -> int:
-        """Entries of one."""
+        """Entries of a tile."""
         return SIDE * self.tile_columns
 
     @property
@@ -72,13 +72,23 @@ class Plan:
 
     @property
     def resident(self) -> int:
-        """Programs of a multiprocessor, of 65,536 registers, that sum over tokens, and write their shares."""
+        """Programs that run at a time on a multiprocessor of 65,536 registers, each with partial sums."""
         return max(1, 8 // self.warps)
+
+
+@dataclass(frozen=True)
+class KernelPlan(Plan):
+    """What the kernels are compiled for: a plan, and how its products are rounded.
+
+    precision: "fp16", "tf32", or "tf32x3" for three products of tf32 in place of one
+    """
+
+    precision: str
 
 
 @functools.lru_cache
 def plan_for(width: int) -> Plan | None:
-    """The factors with the fewest FLOPs, then the least radix; None where registers do not hold the tiles."""
+    """The plan with the fewest FLOPs, then the smallest radix; None where no tiles fit into registers."""
     found = [
         Plan(radix, length // columns, columns, tile_columns)
         for radix in RADIXES
@@ -115,7 +125,7 @@ def tables(plan: Plan, device: torch.device) -> Tensor:
 
 
 def _turns(exponents: Tensor, n: int, rows: int, columns: int) -> Tensor:
-    """exp(-2 pi i e / n), real and imaginary parts apart, with zeros up to the tile's sides."""
+    """exp(-2 pi i e / n), real then imaginary parts, padded with zeros to the size of a tile."""
     angles = (exponents % n).double() * (-2 * math.pi / n)
     both = torch.stack([angles.cos(), angles.sin()])
     return F.pad(both, (0, columns - both.shape[2], 0, rows - both.shape[1])).float()

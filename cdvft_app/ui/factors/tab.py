@@ -47,7 +47,6 @@ from cdvft_app.payloads.factors import (
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary
 from cdvft_app.ui.shared.pool import Pool
@@ -222,7 +221,7 @@ def _catching_errors(ask: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any],
     def answer(request: Any) -> Mapping[str, Any] | Refused:
         try:
             return ask(request)
-        except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
+        except (Unavailable, Busy, StoreError, InvalidChoice) as error:
             return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
 
     asked = signature(ask, eval_str=True)

@@ -12,7 +12,6 @@ from cdvft_app.public import intake
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.snapshots import SnapshotError
 
 TARGETS = (
     ("Random", "gaussian"),
@@ -44,7 +43,7 @@ def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
     """(title, module) of the layers that a run changed; empty for a run that is not there."""
     try:
         found = updates.changed(updates.find(store, run_id))
-    except (Unavailable, SnapshotError, StoreError, InvalidChoice):
+    except (Unavailable, StoreError, InvalidChoice):
         return []
     return [(f"{layer.title}, {layer.d_out} × {layer.d_in}", layer.module) for layer in found]
 
@@ -94,7 +93,7 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
         try:
             source = updates.find(store, request.get("run"))
             return _corner(source, request.get("module"), n)
-        except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
+        except (Unavailable, Busy, StoreError, InvalidChoice) as error:
             raise ValueError(str(error)) from None
     if not isinstance(target, str) or target not in KNOWN:
         raise ValueError(f"There is no target {str(target)[:40]!r}. Choose one from the list.")

@@ -182,7 +182,7 @@ def launches(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str
     return found
 
 
-FORWARD, GRADIENTS = ["merge_kernel"], ["shares_kernel", "sum_kernel"]
+FORWARD, GRADIENTS = ["merge_kernel"], ["partial_sums_kernel", "sum_kernel"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

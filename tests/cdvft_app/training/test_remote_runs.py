@@ -13,7 +13,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
-from cdvft_app.training.executors import Executor, NoNews, Pulled, Refused, RemoteExecution, supervise
+from cdvft_app.training.executors import Executor, NoNews, Pulled, RemoteExecution, RemoteRefused, supervise
 from cdvft_app.training.queue import RunQueue
 
 STARTED = run_events.started(3)
@@ -170,7 +170,7 @@ def test_a_machine_that_does_not_answer_is_waited_for(store, machine, run):
 
 
 def test_one_that_refuses_again_and_again_is_left_with_its_reason(store, machine, run):
-    machine.refuses = Refused("It is to be found elsewhere.")
+    machine.refuses = RemoteRefused("It is to be found elsewhere.")
     supervise(store, run, machine)
     ended = store.get(run.id)
     assert (ended.state, ended.reason) == ("interrupted", "It is to be found elsewhere.")
