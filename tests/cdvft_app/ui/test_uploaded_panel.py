@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from cdvft_app.data import library
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.ui.build import build
 from cdvft_app.ui.compare.sweep import START, start_sweep
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
@@ -38,6 +40,15 @@ def given(app: AppState, file: Path, token: str) -> tuple[str, dict[str, object]
     """The id of the data, and what the form then holds of it."""
     record = library.give(app.store, file, token)
     return record.id, library.chosen(library.look(app.store, record.id, token)).model_dump(mode="json")
+
+
+def test_what_is_given_while_the_page_looks_for_what_it_held_stays(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    held = next(one.fn for one in build(app).fns.values() if one.api_name.startswith("held"))
+    of_session = {"sentences": [], "newest": 1}  # one file has been given
+    before, after = (asyncio.run(held(data, "mine", of_session, number)) for number in (0, 1))
+    assert all(one == gr.skip() for one in before)
+    assert after[1] == gr.update(visible=True) and after[-1] == "scenes"
 
 
 def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
