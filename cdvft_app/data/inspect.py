@@ -148,6 +148,8 @@ def inspect(
         mean_length=None,
         usual_length=None,
         language=None,
+        label_mean=None,
+        label_deviation=None,
     )
     rows = cleaned_table(data, kept.sha256)
     if clean:

@@ -41,7 +41,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     steps = uploaded.clean if uploaded else ()
     columns = [*(uploaded.inputs if uploaded else dataset.text_columns)] or ["text"]
     label = (uploaded.label if uploaded else dataset.label_column) or "label"
-    constants = {
+    constants: dict[str, object] = {
         "COLUMNS": ["image"] if task.task == "image-classification" else columns,
         "LABEL": label,
         "LABELS": list(task.labels),
