@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -220,18 +220,25 @@ def _spread(seconds: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def served(folder: Path, threads: int = 1) -> Iterator[tuple[str, psutil.Process]]:
-    """The page as `python app.py` serves it, with `threads` for whatever computes; address and process."""
+def served(
+    folder: Path, threads: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
+    """The page as `python app.py` serves it, with `threads` for whatever computes; address and process.
+
+    `settings` are further environment variables.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {"RUNS_DIR": str(folder), "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": str(threads)}
-    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "CDVFT_PUBLIC": "0"}
+    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "CDVFT_PUBLIC": "0"} | (settings or {})
     root = Path(__file__).resolve().parents[1]
     server = subprocess.Popen([sys.executable, "app.py"], cwd=root, env={**os.environ, **environment})
     address = f"http://127.0.0.1:{port}"
     try:
-        wait(lambda: _answers(port))
+        wait(lambda: _answers(port) or server.poll() is not None)
+        if server.poll() is not None:
+            raise RuntimeError("The page has ended before it answered; see what it printed.")
         yield address, psutil.Process(server.pid)
     finally:
         server.terminate()

@@ -462,7 +462,7 @@ export interface Picture {
   label: string;
 }
 
-/** What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`: what each step did, and last which rows were mended. */
+/** What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`: what each step did, and last which rows were mended. `automatic` steps are done without being asked for. */
 export interface UploadedLook {
   name: string;
   read: string;
@@ -481,6 +481,7 @@ export interface UploadedLook {
   findings: string[];
   mended_by: MendingStep[];
   cleaned: string[];
+  automatic: string[];
 }
 
 /** One trial: its run and what it tried; loss and score are of validation rows, None before its end. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -82,6 +82,7 @@ def estimate(
     m: int = 2,
     block_size: int | None = None,
     r: int = 8,
+    rank_pattern: Mapping[str, int] | None = None,
     n: int = 1000,
     convention: Convention = "real_fft",
     other_parameters: int = 0,
@@ -97,6 +98,7 @@ def estimate(
         m: CDVFT's diagonals.
         block_size: p of CDVFT (None: each layer's default), or C3A's b (None: see `c3a_block_size`).
         r: rank of LoRA and DoRA, and the rows of VeRA's shared A.
+        rank_pattern: ranks of LoRA and DoRA in place of r, by the names in which layers' names end.
         n: FourierFT's entries a layer.
         convention: how FLOPs are counted, see `cdvft.cost.flops`.
         other_parameters: trained besides the shapes' (embeddings, norms), for full fine-tuning.
@@ -115,9 +117,10 @@ def estimate(
     if method == "c3a":
         block_size = c3a_block_size(shapes, block_size)
     asymptotic = convention == "asymptotic"
+    ranks = [_rank(shape, r, rank_pattern or {}) for shape in shapes]
     layers = [
-        (shape, *_layer(method, shape, m=m, block_size=block_size, r=r, n=n, asymptotic=asymptotic))
-        for shape in shapes
+        (shape, *_layer(method, shape, m=m, block_size=block_size, r=rank, n=n, asymptotic=asymptotic))
+        for shape, rank in zip(shapes, ranks, strict=True)
     ]
 
     def total(field: str) -> float:
@@ -148,7 +151,7 @@ def estimate(
         gradient_bytes=_FLOAT32 * parameters,
         optimizer_bytes=2 * _FLOAT32 * parameters,
         activation_bytes_fixed=_kept_fixed(method, shapes, shared),
-        activation_bytes_per_token=_kept_per_token(method, shapes, sequence, r),
+        activation_bytes_per_token=_kept_per_token(method, shapes, sequence, ranks),
         assumptions=(*assumptions.METHOD[method], *assumptions.COUNTING[convention], *assumptions.MEMORY),
     )
 
@@ -216,6 +219,12 @@ def _layer(
             return tensors.dense(shape), flops.dense(shape, forward=method == "head")
 
 
+def _rank(shape: Shape, r: int, rank_pattern: Mapping[str, int]) -> int:
+    """As PEFT chooses it: by the first name that is the layer's, or its end after a point."""
+    fitting = (rank for name, rank in rank_pattern.items() if f".{shape.name}".endswith(f".{name}"))
+    return next(fitting, r)
+
+
 def _rows(shape: Shape, sequence: int) -> float:
     """Rows that all layers of this shape see for each token of the batch."""
     return shape.count / sequence if shape.pooled else shape.count
@@ -232,13 +241,16 @@ def _kept_fixed(method: Method, shapes: Sequence[Shape], shared: tensors.Tensors
     return _FLOAT32 * tensors.parameters(shared if needed else shared[1:])
 
 
-def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, r: int) -> float:
+def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, ranks: Sequence[int]) -> float:
     """Every method saves x for backward, once where layers share it; some also save intermediates.
 
     LoRA keeps A x; DoRA that, B A x and the frozen output; VeRA A x and B d A x, and not x: A is frozen.
     """
     inputs = {shape.source or i: _rows(shape, sequence) * shape.d_in for i, shape in enumerate(shapes)}
-    intermediates = sum(_rows(shape, sequence) * _saved_intermediates(method, shape, r) for shape in shapes)
+    intermediates = sum(
+        _rows(shape, sequence) * _saved_intermediates(method, shape, rank)
+        for shape, rank in zip(shapes, ranks, strict=True)
+    )
     return _FLOAT32 * (intermediates + (0 if method == "vera" else sum(inputs.values())))
 
 

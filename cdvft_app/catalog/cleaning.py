@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cdvft_app.catalog.conversations import is_conversation, messages_of
+from cdvft_app.catalog.written_numbers import NUMBER_MARKS, number_reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,11 +111,10 @@ def _joined(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
     return {label: name.strip() or JOINED for label, count in counts.items() if count < int(least)}
 
 
-_COMMA = re.compile(r"([+-]?[0-9]+),([0-9]+)")
-
-
-def _with_points(_: str, counts: Mapping[str, int]) -> dict[str, str]:
-    return {label: _COMMA.sub(r"\1.\2", label) for label in counts if _COMMA.fullmatch(label)}
+def _as_numbers(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
+    """Each number as programs write it: 1.234,50 € as 1234.50; other labels stay."""
+    read = number_reader(NUMBER_MARKS[argument])
+    return {label: found for label in counts if (found := read(label)) is not None}
 
 
 # Texts
@@ -236,8 +236,10 @@ STEPS: Mapping[str, Step] = {
     "strip-html": Step("Take HTML out of the texts", texts=_without_markup),
     "hide-labels": Step("Take the names of the classes out of the texts", texts=_without_labels),
     "cut": Step("Keep the first words of each text, so many", "WORDS", texts=_first_words),
-    "decimal-point": Step("Write the comma of decimal numbers as a point", labels=_with_points),
+    "numbers": Step("Read as numbers. Decimal mark", "comma or point", labels=_as_numbers),
 }
+RENAMED = {"decimal-point": "numbers:comma"}
+"""Steps by their names in earlier versions."""
 MAX_STEPS, MAX_LENGTH = 32, 200
 
 
@@ -247,7 +249,7 @@ def title(step: str) -> str:
     return f"{kind.title}: {argument}" if argument else kind.title
 
 
-_COMMA_BEFORE_STEP = re.compile(rf",(?=\s*(?:{'|'.join(STEPS)})(?:[:,]|\s*$))")
+_COMMA_BEFORE_STEP = re.compile(rf",(?=\s*(?:{'|'.join([*STEPS, *RENAMED])})(?:[:,]|\s*$))")
 
 
 def parse_steps(given: Iterable[str]) -> tuple[str, ...]:
@@ -265,7 +267,7 @@ def parse_steps(given: Iterable[str]) -> tuple[str, ...]:
 
 
 def _require_valid(step: str) -> None:
-    name, colon, argument = step.partition(":")
+    name, colon, argument = RENAMED.get(step, step).partition(":")
     if len(step) > MAX_LENGTH:
         raise InvalidStep(f"A step has {len(step):,} characters; at most {MAX_LENGTH} are read.")
     if name not in STEPS:
@@ -276,6 +278,7 @@ def _require_valid(step: str) -> None:
     fits = {
         "": not colon,
         "CLASS": bool(argument),
+        "comma or point": argument in NUMBER_MARKS,
         "OLD=NEW": bool(number.strip() and equals and new.strip()),
         "WORDS": argument.isdecimal() and 0 < int(argument) < 10**6,
         "ROWS or ROWS=NAME": number.isdecimal()
@@ -335,14 +338,14 @@ def mend_label(label: str, steps: Sequence[str], classes: Sequence[str]) -> str:
     One that the steps cannot tell stays as it is.
     """
     for step in steps:
-        name, _, argument = step.partition(":")
-        if name == "merge-case":
+        kind, argument = _kind_of(step)
+        if kind is STEPS["merge-case"]:
             label = next((one for one in classes if spelling(one) == spelling(label)), label)
-        elif name == "join-rare":
+        elif kind is STEPS["join-rare"]:
             other = argument.partition("=")[2].strip() or JOINED
             label = label if label in classes or other not in classes else other
-        elif labels := STEPS[name].labels:
-            label = labels(argument.strip(), {label: 1}).get(label, label)
+        elif kind.labels:
+            label = kind.labels(argument, {label: 1}).get(label, label)
     return label
 
 
@@ -356,7 +359,7 @@ def mend(rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], classes:
 
 
 def _kind_of(step: str) -> tuple[Step, str]:
-    name, _, argument = step.partition(":")
+    name, _, argument = RENAMED.get(step, step).partition(":")
     return STEPS[name], argument.strip()
 
 

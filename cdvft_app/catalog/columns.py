@@ -11,7 +11,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from cdvft_app.catalog.written_numbers import NUMBER_MARKS, written_number
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +24,8 @@ MAX_CLASSES = 1000
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
 LABEL_CHARACTERS = 40  # on average, at most, of a column that nobody named a label
 TEXT_WORDS = 2.0  # on average, at least, of a column that nobody named a text
-NUMBERS = ("whole numbers", "numbers", "numbers with a comma")
+WRITTEN = "written numbers"  # such as 1.234,50 €
+NUMBERS = ("whole numbers", "numbers", WRITTEN)
 IMAGE_NAMES = ("image", "img")
 
 # Names as `_key` writes them; of each list the first that is there counts.
@@ -137,11 +140,17 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+_BY_COMMA, _BY_POINT = (
+    f"regexp_full_match(v, '{written_number(mark)}')".replace("['’]", "[''’]")
+    for mark in NUMBER_MARKS.values()
+)
+_NO_NUMBER = "regexp_full_match(v, '[+-]?(inf|infinity|nan)', 'i')"
+_UNIT = "nullif(lower(regexp_replace(v, '[0-9.,+−–''’ \u00a0\u2009\u202f-]', '', 'g')), '')"
 _DATE = r"[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})([ T].*)?"  # besides those that DuckDB reads
 _TYPES = (
     ("whole numbers", "regexp_full_match(v, '[+-]?[0-9]+')"),
     ("numbers", "try_cast(v AS DOUBLE) IS NOT NULL"),
-    ("numbers with a comma", "regexp_full_match(v, '[+-]?([0-9]+(,[0-9]+)?|inf|infinity|nan)', 'i')"),
+    (WRITTEN, f"{_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER}"),
     (
         "dates",
         "coalesce(try_cast(v AS DATE), try_cast(v AS TIMESTAMP)) IS NOT NULL"
@@ -175,11 +184,75 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
             missing, distinct, there, characters, words, *of_types = row
             kind = "text" if there else "nothing"
             for (type_name, _), many in zip(_TYPES, of_types, strict=True):
-                if there and many == there:
+                if there and many == there and (type_name != WRITTEN or _are_amounts(connection, name)):
                     kind = type_name
                     break
             found.append(Column(name, kind, missing, distinct, float(characters), float(words)))
     return tuple(found)
+
+
+def _are_amounts(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Of a column of numbers as people write them: in one unit, and not as few as classes are."""
+    found = _written(connection, name)
+    return found is not None and found.is_amount and len(found.units) < 2
+
+
+@dataclass(frozen=True)
+class WrittenNumbers:
+    """A column of which almost all values are numbers, at least some of them as people write them.
+
+    `mark` stands before the decimals, "comma" or "point": what every value allows; None
+    where they allow both, or none of the two. `example` shows how they are written. `units` are the different
+    ones, such as €, in small letters. `is_amount`: with decimals, or more different values than classes have.
+    """
+
+    mark: Literal["comma", "point"] | None
+    example: str
+    units: tuple[str, ...]
+    is_mixed: bool
+    is_amount: bool
+
+
+MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
+ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # different values that are no numbers, and share of the rows, at most
+
+
+def written_numbers(rows: pa.Table, name: str) -> WrittenNumbers | None:
+    """How people wrote the numbers of a column; None where it holds none, or numbers as programs do."""
+    with connect(r=rows) as connection:
+        return _written(connection, name)
+
+
+def _written(connection: duckdb.DuckDBPyConnection, name: str) -> WrittenNumbers | None:
+    """The same of a column of the table r."""
+    plain = "try_cast(v AS DOUBLE) IS NOT NULL"
+    odd = f"NOT ({_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER} OR {plain})"
+    query = f"""
+        WITH every AS (SELECT nullif(trim(r.{quoted(name)}::VARCHAR), '') AS v FROM r), kinds AS (
+            SELECT v, {_BY_COMMA} AS comma, {_BY_POINT} AS point, {plain} AS plain, {odd} AS odd
+            FROM every WHERE v IS NOT NULL)
+        SELECT count(*), count(*) FILTER (odd), count(DISTINCT v) FILTER (odd), count(DISTINCT v),
+            count(*) FILTER (comma AND NOT point),
+            count(*) FILTER ((point OR plain) AND NOT comma AND NOT {_NO_NUMBER}),
+            bool_and(plain) FILTER (NOT odd), max_by(v, (length(v), v)) FILTER (NOT odd AND NOT plain),
+            list(DISTINCT {_UNIT}) FILTER (NOT odd AND NOT plain),
+            bool_or(regexp_matches(v, '[,.]')) FILTER (NOT odd),
+            bool_or(regexp_matches(v, ',[0-9]')) FILTER (comma),
+            bool_or(regexp_matches(v, '[.][0-9]')) FILTER (point OR plain)
+        FROM kinds"""
+    found = connection.execute(query).fetchone()
+    assert found is not None
+    total, odd_rows, odd_values, distinct, comma, point, plainly, example, units, *has = found
+    has_mark, by_comma, by_point = map(bool, has)
+    if odd_rows > ODD_SHARE * total or odd_values > ODD_AMONG_NUMBERS or plainly is not False:
+        return None
+    is_mixed = bool(comma and point)
+    mark: Literal["comma", "point"] | None = None
+    if not is_mixed and (comma or point or not has_mark):
+        mark = "comma" if comma else "point"
+    decimals = by_comma if mark == "comma" else by_point if mark == "point" else has_mark
+    of_one = tuple(sorted(filter(None, units or ())))
+    return WrittenNumbers(mark, example, of_one, is_mixed, decimals or distinct > MAX_NUMBERS)
 
 
 def guess_roles(

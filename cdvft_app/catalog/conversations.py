@@ -3,12 +3,14 @@
 A conversation is a list of messages, each with a role and content (as OpenAI's API and most datasets have it)
 or with from and value (ShareGPT), as a list or as JSON in a column of text. Its last answer is learned; what
 comes before it is the prompt. A prompt is one text; that of several messages is their JSON, which
-`messages_of` reads. This module imports nothing of the app: exported scripts have it beside them.
+`messages_of` reads and `transcript` shows. This module imports nothing of the app: exported scripts have it
+beside them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,3 +115,26 @@ def messages_of(prompt: str) -> list[dict[str, str]]:
         if all({"role", "content"} <= {*one} and str(one["role"]) in ROLES for one in messages):
             return [{"role": ROLES[one["role"]], "content": str(one["content"])} for one in messages]
     return [{"role": "user", "content": prompt}]
+
+
+_TURN = re.compile(r"(?:^|\n\n)(System|User|Assistant): ")
+
+
+def transcript(prompt: str) -> str:
+    """A prompt as a person reads it: of several messages "User: ..." and so on, an empty line between."""
+    messages = messages_of(prompt)
+    if messages[0]["content"] == prompt:
+        return prompt
+    return "\n\n".join(f"{one['role'].capitalize()}: {one['content']}" for one in messages)
+
+
+def prompt_in(text: str) -> str:
+    """The prompt that a person wrote: a transcript stands for its messages, other text for itself.
+
+    A transcript begins with a turn, ends with one of the user, and has a turn besides.
+    """
+    start, *parts = _TURN.split(text.strip())
+    roles, said = parts[::2], [one.strip() for one in parts[1::2]]
+    if start or len(roles) < 2 or roles[-1] != "User" or not all(said):
+        return text
+    return prompt_of([{"role": role.lower(), "content": one} for role, one in zip(roles, said, strict=True)])

@@ -47,6 +47,12 @@ class Plan:
         return self.dataset.title if self.settings.data else self.recipe.title
 
     @property
+    def label_scale(self) -> tuple[float, float]:
+        """Mean and deviation by which labels that are numbers are learned; (0, 1): as they are."""
+        own = self.settings.data
+        return (own.label_mean or 0.0, own.label_deviation or 1.0) if own else (0.0, 1.0)
+
+    @property
     def chooses_step(self) -> bool:
         """Whether validation rows choose the step that is kept; a trial on validation rows has no others."""
         return self.settings.keep == "best" and self.settings.evaluate_on == "evaluation"

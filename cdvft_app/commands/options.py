@@ -154,6 +154,7 @@ COST_OPTIONS: dict[str, tuple[Any, str]] = {
         if name in ("model", "targets", "methods", "batch", "sequence", "image_size")
     },
     **{name: (int, OPTIONS[name][1]) for name in SIZES},
+    **{name: OPTIONS[name] for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].is_text},
 }
 
 

@@ -2,7 +2,7 @@
 
     POST /v1/chat/completions   for runs that write; "model" names the run
     POST /predict               {"model", "inputs"} for the others
-    GET  /v1/models             the runs' names
+    GET  /v1/models             the runs' names; /v1/models/NAME is one of them
 
 Requests that come at the same time for adapters of one base model are answered in one batch.
 """
@@ -221,24 +221,41 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
 
             try:
                 _require_allowed(request, key)
-                return await call(await _body(request) if request.method == "POST" else {})
+                return await call(
+                    await _body(request) if request.method == "POST" else dict(request.path_params)
+                )
             except Refused as refused:
                 return JSONResponse(_error(str(refused), refused.field), refused.status)
             except (ResultsError, InvalidInput) as error:
                 return JSONResponse(_error(str(error), None), 400)
             except Exception:
                 _log.exception("A request ended in an error.")
-                return JSONResponse(_error("It failed in this program; its log says what.", None), 500)
+                return JSONResponse(_failed(), 500)
 
         return answer
 
+    def about(one: Served) -> dict[str, Any]:
+        return {
+            "id": one.name,
+            "object": "model",
+            "created": int(one.run.record.created),
+            "owned_by": "cdvft",
+        }
+
     async def list_models(_: dict[str, Any]) -> Response:
-        served = [one for shared in models for one in shared.served]
-        data = [
-            {"id": one.name, "object": "model", "created": int(one.run.record.created), "owned_by": "cdvft"}
-            for one in served
-        ]
+        data = [about(one) for shared in models for one in shared.served]
         return JSONResponse({"object": "list", "data": data})
+
+    async def tell_model(asked: dict[str, Any]) -> Response:
+        return JSONResponse(about(_model(models, asked)[1]))
+
+    async def nothing_there(request: Request, error: Exception) -> Response:
+        status = getattr(error, "status_code", 404)
+        paths = ", ".join(
+            f"{'/'.join(sorted((one.methods or set()) - {'HEAD'}))} {one.path}" for one in routes
+        )
+        sentence = f"{request.method} {request.url.path[:80]} is not answered here. There are {paths}."
+        return JSONResponse(_error(sentence, None), status)
 
     async def complete(body: dict[str, Any]) -> Response:
         return await _complete(models, batches, body)
@@ -248,10 +265,12 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
 
     routes = [
         Route("/v1/models", answered(list_models), methods=["GET"]),
+        Route("/v1/models/{model}", answered(tell_model), methods=["GET"]),
         Route("/v1/chat/completions", answered(complete), methods=["POST"]),
         Route("/predict", answered(predict), methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=running)
+    handlers: dict[Any, Any] = dict.fromkeys((404, 405), nothing_there)
+    return Starlette(routes=routes, lifespan=running, exception_handlers=handlers)
 
 
 def _require_allowed(request: Request, key: str) -> None:
@@ -284,6 +303,12 @@ async def _body(request: Request) -> dict[str, Any]:
 def _error(sentence: str, about: str | None) -> dict[str, Any]:
     """As OpenAI's API answers."""
     return {"error": {"message": sentence, "type": "invalid_request_error", "param": about, "code": None}}
+
+
+def _failed() -> dict[str, Any]:
+    """Of what is no fault of the request."""
+    error = _error("It failed in this program; its log says what.", None)
+    return {"error": {**error["error"], "type": "server_error"}}
 
 
 def _model(models: Sequence[SharedModel], body: dict[str, Any]) -> tuple[SharedModel, Served]:
@@ -373,8 +398,9 @@ async def _events(asked: Writing, first: dict[str, Any], with_usage: bool) -> As
     try:
         async for piece in _pieces(asked):
             yield event(choice({"content": piece}))
-    except Exception as error:
-        yield f"data: {json.dumps(_error(str(error), None))}\n\n"
+    except Exception:
+        _log.exception("A request ended in an error.")
+        yield f"data: {json.dumps(_failed())}\n\n"
         return
     finally:  # whoever asked may have gone, and the answer need not be written to its end
         asked.answer.reason = asked.answer.reason or "length"

@@ -19,6 +19,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cdvft_app.catalog.conversations import asked_in, is_conversation, transcript
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size, sha256_of
@@ -233,12 +234,14 @@ def write_answered(
                 ]
                 of_batch = list(islice(remaining, len(batch)))
                 writer.write(list(zip(*columns, strict=True)), source.originals, of_batch)
-                read = [columns[names.index(name)] for name in inputs if name in names]
+                read = [columns[names.index(name)] for name in inputs if name in names] or [
+                    column for column in columns if any(map(is_conversation, column))
+                ]
                 numbers = batch.column(0).to_pylist()
                 for place, one in enumerate(of_batch):
                     rows, answered = rows + 1, answered + (one.value is not None)
                     if badness := _badness(one):
-                        shown = " / ".join(str(column[place] or "") for column in read)[:SHOWN]
+                        shown = " / ".join(_shown(column[place]) for column in read)[:SHOWN]
                         row = WrongRow(str(numbers[place]), shown, str(one.value), str(one.expected))
                         heapq.heappush(worst, (badness, -rows, row))
                         if len(worst) > MAX_WRONG:
@@ -321,6 +324,13 @@ def _other_than(names: Sequence[str], wanted: str) -> str:
     taken = {name.lower() for name in names}
     places = (f"{wanted} {place}" if place > 1 else wanted for place in count(1))
     return next(name for name in places if name.lower() not in taken)
+
+
+def _shown(value: Any) -> str:
+    """What was read, as a person reads it; of a conversation what was to be answered."""
+    with suppress(ValueError):
+        return transcript(asked_in(value)[0])
+    return str(value or "")
 
 
 def _badness(one: Answer) -> float:

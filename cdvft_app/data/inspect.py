@@ -16,12 +16,17 @@ import numpy as np
 from cdvft_app.catalog import cleaning, get_model, get_recipe, mirror, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
+    MAX_NUMBERS,
+    ODD_AMONG_NUMBERS,
+    ODD_SHARE,
     Column,
     Roles,
+    WrittenNumbers,
     connect,
     guess_roles,
     quoted,
     with_roles,
+    written_numbers,
 )
 from cdvft_app.catalog.columns import (
     columns_of as columns_of_table,
@@ -33,6 +38,7 @@ from cdvft_app.catalog.uploaded import (
     Division,
     cleaned_table,
     divide,
+    kept_table,
     starting_values,
     steps_done,
     suited_model,
@@ -56,7 +62,7 @@ class Inspection:
 
     `classes` are (name, rows to train on, rows to evaluate on). `majority` is the share of evaluation rows
     that the commonest class has, None for a regression. `clean` are the steps that mend the rows,
-    `cleaned` says what they did.
+    `cleaned` says what they did; `automatic` are those of them that are done unasked.
     """
 
     kept: ImportedTable
@@ -76,6 +82,7 @@ class Inspection:
     warnings: tuple[Finding, ...] = ()
     clean: tuple[str, ...] = ()
     cleaned: tuple[str, ...] = ()
+    automatic: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -99,7 +106,8 @@ def inspect(
     """What would be learned from it, with `inputs`, `label` and `is_generative` as said, else as guessed.
 
     `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words. `clean`
-    are steps by which the rows are mended before.
+    are steps by which the rows are mended before; labels such as 1.234,50 € are read as numbers by a further
+    one, where the column leaves no doubt how.
     Errors of rows are named with the title of the file they are in.
 
     Raises:
@@ -116,6 +124,12 @@ def inspect(
     )
     if roles.label is None or not roles.inputs:
         return dataclasses.replace(looked, problem=no_roles(columns, roles))
+    written = None if roles.is_generative else _written(kept, roles.label)
+    automatic = _read_by(written)
+    if not any(map(_reads_numbers, clean)) and len(clean) < cleaning.MAX_STEPS:
+        clean = (*automatic, *clean)
+    automatic = tuple(step for step in automatic if step in clean)
+    looked = dataclasses.replace(looked, clean=tuple(clean), automatic=automatic)
     data = UploadedDataset(
         sha256=kept.sha256,
         evaluation_sha256=evaluation.sha256 if evaluation else None,
@@ -134,6 +148,8 @@ def inspect(
         mean_length=None,
         usual_length=None,
         language=None,
+        label_mean=None,
+        label_deviation=None,
     )
     rows = cleaned_table(data, kept.sha256)
     if clean:
@@ -186,6 +202,7 @@ def inspect(
             "mean_length": lengths.mean if lengths else None,
             "usual_length": lengths and (lengths.longest if data.metric else lengths.usual),
             "language": _language(data),
+            **_scale(looked.task, division),
         }
     )
     if data.language:
@@ -198,7 +215,42 @@ def inspect(
         lengths=lengths,
         majority=commonest_class(*zip(*classes, strict=True)) if classes else None,
     )
-    return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
+    warnings = warnings_of(data, division, classes, lengths)
+    return dataclasses.replace(looked, warnings=(*_said_of_numbers(looked, written), *warnings))
+
+
+def _written(kept: ImportedTable, label: str) -> WrittenNumbers | None:
+    """How the labels are written, where these are numbers of texts."""
+    return written_numbers(kept_table(kept.sha256), label) if kept.kind == "text" else None
+
+
+def _read_by(written: WrittenNumbers | None) -> tuple[str, ...]:
+    """The step that reads such labels as numbers, where there is no doubt."""
+    if written is None or not written.is_amount or written.mark is None or len(written.units) > 1:
+        return ()
+    return (f"numbers:{written.mark}",)
+
+
+def _reads_numbers(step: str) -> bool:
+    return cleaning.RENAMED.get(step, step).startswith("numbers:")
+
+
+def _said_of_numbers(looked: Inspection, written: WrittenNumbers | None) -> Iterator[Finding]:
+    if looked.automatic and written:
+        label = str(looked.roles.label)
+        yield Finding(
+            f"“{label}” holds numbers such as {written.example}: they are read as numbers, the "
+            f"{written.mark} before their decimals.",
+            label,
+        )
+
+
+def _scale(task: Task, division: Division) -> dict[str, float]:
+    """Mean and standard deviation of the numbers to train on, by which they are learned."""
+    numbers = division.train_labels.astype(np.float64)
+    if task != "regression" or not (deviation := float(numbers.std())):
+        return {}
+    return {"label_mean": float(numbers.mean()), "label_deviation": deviation}
 
 
 def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
@@ -216,17 +268,20 @@ def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
 def _mendable(rows: pa.Table, columns: Sequence[Column], roles: Roles) -> Iterator[Finding]:
     """What stands in the way of learning, where a step takes it away."""
     column = next(one for one in columns if one.name == roles.label)
-    if column.type == "numbers with a comma":
-        yield Finding(f"“{column.name}” holds numbers with a comma.", column.name, steps=("decimal-point",))
+    written = written_numbers(rows, column.name)
+    if written and written.is_amount and written.mark is None and not written.is_mixed:
+        yield Finding(
+            f"“{column.name}” holds numbers such as {written.example}, which can be read in two ways.",
+            column.name,
+            steps=("numbers:comma", "numbers:point"),
+        )
+        return
     for value, count in _among_numbers(rows, column):
         yield Finding(
             f"“{value}” in {count:,} row{'s' if count > 1 else ''} is no number, and almost all others are.",
             column.name,
             steps=(f"drop:{value}",),
         )
-
-
-ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # different values, and share of the rows
 
 
 def _among_numbers(rows: pa.Table, column: Column) -> list[tuple[str, int]]:
@@ -335,8 +390,6 @@ def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int,
 
 # What a column of labels can teach
 
-MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
-
 
 def no_roles(columns: Sequence[Column], roles: Roles) -> str:
     """Why these columns have no input or no label."""
@@ -369,14 +422,9 @@ def task_of(
     numbers = column.type in ("numbers", "whole numbers")
     if numbers and kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
         return (), f"{name} holds {column.type}, {many}: a number is predicted.", None
-    if column.type == "numbers with a comma" and kind == "text":
-        example = _decimal_comma(rows, column)
-        point = example.replace(",", ".")
-        return (
-            (),
-            "",
-            f"{name} holds numbers with a comma, such as {example}. Write them with a point: {point}.",
-        )
+    written = written_numbers(rows, column.name) if kind == "text" else None
+    if written and written.is_amount and (doubt := _doubt(written, column)):
+        return (), "", f"{name} holds {doubt}"
     if column.distinct > MAX_NUMBERS and (odd := [value for value, _ in _among_numbers(rows, column)]):
         listed = ", ".join(f"“{value[:40]}”" for value in odd)
         return (
@@ -402,13 +450,25 @@ def task_of(
     return tuple(sorted(values, key=key)), f"{name} has {many}: one of these classes is predicted.", None
 
 
-def _decimal_comma(rows: pa.Table, column: Column) -> str:
-    """One of the column's values with a comma."""
-    with connect(r=rows) as connection:
-        value = f"trim(r.{quoted(column.name)})"
-        row = connection.execute(f"SELECT max({value}) FILTER (contains({value}, ',')) FROM r").fetchone()
-    assert row
-    return row[0]
+def _doubt(written: WrittenNumbers, column: Column) -> str | None:
+    """Why numbers as people write them cannot be read, beginning with how they are written."""
+    if len(written.units) > 1 and column.distinct <= MAX_NUMBERS:
+        return None  # 1,5 kg and 2 l may be classes
+    if len(written.units) > 1:
+        units = ", ".join(unit[:20] for unit in written.units[:5])
+        return f"numbers in different units: {units}. Write all in one, or choose another label."
+    if written.is_mixed:
+        return (
+            "numbers with a decimal comma and others with a decimal point, such as "
+            f"{written.example}. Write all of them alike."
+        )
+    if written.mark is None:
+        sign = "comma" if "," in written.example else "point"
+        return (
+            f"numbers such as {written.example}: the {sign} may stand before decimals or between thousands. "
+            "Say which mark the decimals follow (--clean numbers:comma or numbers:point)."
+        )
+    return None
 
 
 SHORT = 60  # characters that 19 of 20 answers do not exceed, where whole answers are right or wrong
@@ -602,6 +662,8 @@ def warnings_of(
             yield from _other_language(data)
     if data.kind != "image":
         yield from _markup(data)
+    if data.kind == "text" and not data.labels:
+        yield from _thousands(data)
     if division.doubled:
         have = "rows have" if division.doubled > 1 else "row has"
         dropped = f"{division.dropped:,} {'is' if division.dropped == 1 else 'are'} evaluated on only"
@@ -642,6 +704,24 @@ def _alike(data: UploadedDataset) -> Iterator[Finding]:
                 data.label,
                 steps=("merge-case",),
             )
+
+
+def _thousands(data: UploadedDataset) -> Iterator[Finding]:
+    """Whether numbers such as 1.234, read as they are, may have been meant as thousands."""
+    label = f"trim(r.{quoted(data.label)})"
+    query = (
+        f"SELECT bool_and(regexp_full_match({label}, '[+-]?[1-9][0-9]{{0,2}}([.][0-9]{{3}})*')),"
+        f" max({label}) FILTER (contains({label}, '.')) FROM r WHERE {label} <> ''"
+    )
+    with connect(r=cleaned_table(data, data.sha256)) as connection:
+        every, example = connection.execute(query).fetchone() or (False, None)
+    if every and example:
+        yield Finding(
+            f"“{data.label}” has three digits after every point, such as {example}: they are read as "
+            "decimals. Where the point stands between thousands, decimals follow a comma.",
+            data.label,
+            steps=("numbers:comma",),
+        )
 
 
 def _no_answers(data: UploadedDataset, classes: Sequence[tuple[str, int, int]]) -> Iterator[Finding]:
@@ -836,6 +916,7 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         ],
         "clean": list(looked.clean),
         "cleaned": list(looked.cleaned),
+        "automatic": list(looked.automatic),
         "recipe": recipe.key,
         "because": recipe_reason(recipe),
     }

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.inspection.layers import block_positions
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
 from cdvft_app.payloads.factors import (
@@ -618,7 +619,7 @@ def said(one: Prediction) -> tuple[str, float | None]:
     """An answer as a text, and its probability where it is a class."""
     if one.label is not None:
         return one.label, round(max(one.probabilities), 4)
-    return (f"{one.value:.3g}" if one.value is not None else one.text or ""), None
+    return (f"{one.value:.6g}" if one.value is not None else one.text or ""), None
 
 
 def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
@@ -627,7 +628,7 @@ def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
     names = runs.models.task.labels
     expected = names[int(label)] if names else str(label)
     if isinstance(given, str | list | tuple):
-        return (given if isinstance(given, str) else " / ".join(given)), None, expected
+        return (transcript(given) if isinstance(given, str) else " / ".join(given)), None, expected
     example = held_out.example(held_out.load(runs.runs[0]), names, row)
     return None, f"data:image/png;base64,{base64.b64encode(example['image']).decode()}", expected
 

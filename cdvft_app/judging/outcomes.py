@@ -21,7 +21,7 @@ from cdvft_app.judging.judge import Contestant, Run, Verdict, band
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.sweep_results import Spread, SweepRun, setting_key, setting_values
-from cdvft_app.methods import METHODS, ORDER, Method
+from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
@@ -243,12 +243,13 @@ def front(placed: Sequence[Point], axis: str) -> list[Point]:
 def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
     """By method, the settings beside its size that are not the same in all its runs."""
     seen: dict[str, dict[str, set[object]]] = {}
+    sizes: dict[str, set[str]] = {}
     for outcome in outcomes:
+        sizes.setdefault(outcome.method, set()).update(outcome.settings.method.sizes())
         for name, value in setting_values(outcome.settings).items():
             seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
     return {
-        key: {name for name, values in own.items() if len(values) > 1}
-        - {name for name, one in METHODS[key].settings().items() if one.size}
+        key: {name for name, values in own.items() if len(values) > 1} - sizes[key]
         for key, own in seen.items()
     }
 

@@ -43,11 +43,12 @@ class Setting:
     named: Named
     default: Any
     choices: tuple[tuple[str, str], ...] = ()
+    is_text: bool = False
 
     @property
     def kind(self) -> type:
         """The type of its values."""
-        return str if self.choices else type(self.default or 0)
+        return str if self.choices or self.is_text else type(self.default or 0)
 
     @property
     def long(self) -> str:
@@ -62,8 +63,9 @@ class Setting:
     def text(self, value: object) -> str:
         """r = 8; α = 0.5; a choice by its title."""
         value_text = dict((key, title) for title, key in self.choices).get(str(value)) or (
-            self.empty if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
-        )
+            self.empty if value is None else f"{value:,}" if isinstance(value, int)
+            else value if isinstance(value, str) else f"{value:g}"
+        )  # fmt: skip
         return f"{self.symbol}\u00a0=\u00a0{value_text}"
 
 
@@ -77,10 +79,12 @@ def setting(
     empty: str = "automatic",
     named: Named = "never",
     choices: Sequence[tuple[str, str]] = (),
+    is_text: bool = False,
     **limits: Any,
 ) -> Any:
     """A pydantic field of a method: its default, its labels, and pydantic's limits (ge, le, gt, ...)."""
     extra: dict[str, Any] = {"symbol": symbol, "size": size, "empty": empty, "named": named}
+    extra["is_text"] = is_text
     extra["choices"] = tuple(choices)
     if not choices:
         limits["strict"] = True
@@ -194,7 +198,7 @@ class Method(BaseModel):
         """Its own settings' values by name."""
         return {name: getattr(self, name) for name in self.settings()}
 
-    def sizes(self) -> dict[str, int | None]:
+    def sizes(self) -> dict[str, Any]:
         """Those that decide how many numbers are trained."""
         return {name: getattr(self, name) for name, one in self.settings().items() if one.size}
 

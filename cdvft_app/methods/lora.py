@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import field_validator
 
 from cdvft_app.methods.base import (
     FrozenWeight,
@@ -21,9 +24,10 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from torch import Tensor
 
-    from cdvft.cost import Shape
+    from cdvft.cost import Cost, Shape
 
 LARGEST_RANK = 512
+_OF_LAYER = re.compile(r"([A-Za-z0-9_.]+)=([1-9][0-9]{0,2})")
 
 
 class Lora(Method):
@@ -50,17 +54,63 @@ class Lora(Method):
         hint="Share of the adapter's inputs that is left out of each training step.",
     )  # fmt: skip
 
+    rank_pattern: str | None = setting(
+        None, symbol="ranks", title="ranks of layers", named="changed", empty="r in every layer",
+        is_text=True, max_length=200,
+        hint="Ranks of some layers in place of r, as PEFT's rank_pattern: query=16 value=4. The factor "
+        "alpha / r is the same in all.",
+    )  # fmt: skip
+
+    @field_validator("rank_pattern", mode="before")
+    @classmethod
+    def _read_pattern(cls, given: Any) -> Any:
+        """PEFT's dict, or the same as a person writes it."""
+        words = [f"{name}={rank}" for name, rank in given.items()] if isinstance(given, dict) else given
+        words = words.split() if isinstance(words, str) else words
+        if words is None or words == []:
+            return None
+        if not isinstance(words, list) or not all(
+            (found := _OF_LAYER.fullmatch(one)) and int(found[2]) <= LARGEST_RANK for one in words
+        ):
+            raise ValueError(
+                f"name layers with ranks from 1 to {LARGEST_RANK}, a space between, such as query=16 value=4"
+            )
+        return " ".join(words)
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """`rank_pattern` as PEFT has it."""
+        return {name: int(rank) for name, rank in _OF_LAYER.findall(self.rank_pattern or "")}
+
     @property
     def scaling(self) -> float:
         """PEFT's factor on B A."""
         return (self.alpha or self.r) / self.r
 
+    def sizes(self) -> dict[str, Any]:
+        return super().sizes() | ({"rank_pattern": self.rank_pattern} if self.rank_pattern else {})
+
+    def estimate(self, shapes: Sequence[Shape], **step: Any) -> Cost:
+        from cdvft import cost
+
+        return cost.estimate(self.key, shapes, r=self.r, rank_pattern=self.ranks, **step)  # type: ignore[arg-type]
+
+    def require_fitting(self, layers: Sequence[Layer]) -> None:
+        for name in self.ranks:
+            if layers and not any(f".{layer.name}".endswith(f".{name}") for layer in layers):
+                adapted = ", ".join(layer.name for layer in layers)
+                raise invalid_setting(
+                    self, "rank_pattern", f"there is no layer {name} among those with an adapter: {adapted}."
+                )
+
     def require_useful(self, layers: Sequence[Layer]) -> None:
         for layer in layers:
             smallest = min(layer.d_out, layer.d_in)
-            if self.r > smallest:
+            of_layer = (rank for name, rank in self.ranks.items() if f".{layer.name}".endswith(f".{name}"))
+            rank = next(of_layer, None)
+            if (rank or self.r) > smallest:
                 sentence = f"{shape_text(layer)}, so a rank above {smallest} adds nothing."
-                raise invalid_setting(self, "r", sentence)
+                raise invalid_setting(self, "rank_pattern" if rank else "r", sentence)
 
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
@@ -74,7 +124,11 @@ class Lora(Method):
     def peft_config(self, **more: Any) -> LoraConfig:
         from peft import LoraConfig
 
-        return LoraConfig(r=self.r, lora_alpha=self.alpha or self.r, lora_dropout=self.dropout, **more)
+        alphas = {name: self.scaling * rank for name, rank in self.ranks.items()}
+        return LoraConfig(
+            r=self.r, lora_alpha=self.alpha or self.r, lora_dropout=self.dropout,
+            rank_pattern=self.ranks, alpha_pattern=alphas, **more,
+        )  # fmt: skip
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         yield "A", layer.lora_A.get_parameter(f"{adapter}.weight")

@@ -368,7 +368,7 @@ class UploadedLook(TypedDict):
 
     `read` says how the file was read, `sides` which rows are for what, `settings` where those are from.
     `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`:
-    what each step did, and last which rows were mended.
+    what each step did, and last which rows were mended. `automatic` steps are done without being asked for.
     """
 
     name: str
@@ -388,6 +388,7 @@ class UploadedLook(TypedDict):
     findings: list[str]
     mended_by: list[MendingStep]
     cleaned: list[str]
+    automatic: list[str]
 
 
 class SearchTrial(TypedDict):

@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdvft_app.catalog import cleaning, conversations
+from cdvft_app.catalog import cleaning, conversations, written_numbers
 from cdvft_app.results import table_rows
 from cdvft_app.results.card import Exported, loading_lines
 from cdvft_app.results.escaping import docstring
+from cdvft_app.tasks.saved import TaskRecord
 
 APPLY = "apply.py"
 ABOUT = """{title}: each row of a file, given back with its answer.
@@ -40,12 +41,14 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     steps = uploaded.clean if uploaded else ()
     columns = [*(uploaded.inputs if uploaded else dataset.text_columns)] or ["text"]
     label = (uploaded.label if uploaded else dataset.label_column) or "label"
-    constants = {
+    constants: dict[str, object] = {
         "COLUMNS": ["image"] if task.task == "image-classification" else columns,
         "LABEL": label,
         "LABELS": list(task.labels),
         "MAX_LENGTH": task.max_length,
     }
+    if task.is_scaled:
+        constants |= {"MEAN": task.mean, "DEVIATION": task.deviation}
     modules = [table_rows]
     texts, expected = "texts", "value"
     if task.task == "text-generation":
@@ -53,14 +56,14 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         constants["INSTRUCTION"] = task.instruction
         imports = [*imports, "from conversations import joined, messages_of"]
     if steps and task.task != "image-classification":
-        modules += [cleaning, *([] if conversations in modules else [conversations])]
+        modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
         constants["STEPS"] = list(steps)
         imports = [*imports, "from cleaning import mend_label, mend_texts"]
         texts, expected = "mend_texts(texts, STEPS, LABELS)", "mend_label(value, STEPS, LABELS)"
     body = {"image-classification": IMAGES, "text-generation": WRITES}.get(task.task, TEXTS)
     logits = "model(**given).logits"
     if exported.library == "sentence-transformers":
-        logits = MEAN
+        logits = MEAN_POOLED
     imports = [*imports, "from table_rows import read, write"]
     title = f"{run.label} on {run.plan.model.title}, {dataset.title}"
     parts = [
@@ -69,7 +72,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         "\n" + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
         "\n".join(model),
         body.replace("MENDED", texts).replace("LOGITS", logits),
-        CLASSES if task.labels else NUMBERS if task.task != "text-generation" else "",
+        _answers(task),
         MAIN.replace("EXPECTED", expected),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
@@ -78,7 +81,15 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         (folder / f"{module.__name__.rpartition('.')[2]}.py").write_text(source, encoding="utf-8")
 
 
-MEAN = """(
+def _answers(task: TaskRecord) -> str:
+    """What becomes of logits; nothing of answers that are written."""
+    if task.labels:
+        return CLASSES
+    scale = " * DEVIATION + MEAN" if task.is_scaled else ""
+    return NUMBERS.replace("NUMBER", f"value{scale}") if task.task != "text-generation" else ""
+
+
+MEAN_POOLED = """(
             (encoder(**given).last_hidden_state * given["attention_mask"][..., None]).sum(1)
             / given["attention_mask"].sum(1, keepdim=True)
         ) @ head["linear.weight"].T + head["linear.bias"]"""
@@ -126,7 +137,7 @@ def answers(rows):
 NUMBERS = """
 def answers(rows):
     for value in logits_of(rows).reshape(-1).tolist():
-        yield {"answer": float(f"{value:.6g}")}
+        yield {"answer": float(f"{NUMBER:.6g}")}
 """
 
 WRITES = """

@@ -16,6 +16,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cdvft_app.catalog.cleaning import title
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.costs.quantities import amount, counted
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Run, band
@@ -167,7 +168,15 @@ def _metadata(exported: Exported, title: str) -> ModelCardData:
 def _answers_with(task: TaskRecord) -> str:
     if task.labels:
         return f"It answers with one of: {', '.join(map(markdown, task.labels))}."
-    return "It writes its answer." if task.head is None else "It answers with a number."
+    if task.head is None:
+        return "It writes its answer."
+    if not task.is_scaled:
+        return "It answers with a number."
+    mean, deviation = f"{task.mean:.6g}", f"{task.deviation:.6g}"
+    return (
+        f"It answers with a number: its output times {deviation} plus {mean}, the standard deviation and "
+        "mean of the labels that it was trained on. Its loss is a squared error in these deviations."
+    )
 
 
 def _hints(exported: Exported) -> list[str]:
@@ -252,7 +261,8 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
 def _written_answers(written: WrittenAnswers) -> str:
     """The first of the held-out rows, which were drawn at random: no row is chosen for its answer."""
     rows = [
-        f"| {_cell(one.prompt)} | {_cell(one.expected)} | {_cell(one.written)} | {'yes' if right else 'no'} |"
+        f"| {' | '.join(map(_cell, (transcript(one.prompt), one.expected, one.written)))} "
+        f"| {'yes' if right else 'no'} |"
         for one, right in zip(written.entries[:SHOWN_PROMPTS], written.correct, strict=False)
     ]
     right = f"{int(written.correct.sum()):,} of {len(written.entries):,}"
@@ -409,7 +419,8 @@ def _print_line(record: TaskRecord) -> str:
     if record.task == "text-generation":
         return "print(tokenizer.decode(answer, skip_special_tokens=True))"
     if not record.labels:
-        return "print(logits.item())"
+        scale = f" * {record.deviation!r} + {record.mean!r}" if record.is_scaled else ""
+        return f"print(logits.item(){scale})"
     return f"print(dict(zip({list(record.labels)}, logits.softmax(-1)[0].tolist())))"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
@@ -214,7 +215,7 @@ def prompt_rows(
     return [
         {
             "row": first.row,
-            "prompt": first.prompt,
+            "prompt": transcript(first.prompt),
             "expected": first.expected,
             "answers": [_written_cell(one.entries[place], dataset.fields) for one in answers],
         }

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdvft_app.catalog.conversations import prompt_in
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
 
 
 def prompt(run: FinishedRun, given: object) -> str:
-    """A prompt for a race whose models write.
+    """A prompt for a race whose models write; of several turns as `conversations.transcript` gives them.
 
     Raises:
         ResultsError: why it cannot be answered.
@@ -72,7 +73,7 @@ def prompt(run: FinishedRun, given: object) -> str:
     if not isinstance(given, str) or not given.strip():
         raise ResultsError("There is nothing to answer; write a prompt.")
     (checked,) = texts(run, [given.strip()])
-    return checked
+    return prompt_in(checked)
 
 
 def how_to_write(temperature: Any, length: Any, seed: Any) -> dict[str, float | int]:

@@ -166,13 +166,15 @@ def _packages(plan: Plan) -> tuple[str, ...]:
 
 def _of_classifiers(plan: Plan, rows: Rows, is_sized: bool) -> dict[str, Any]:
     """What only their scripts name."""
-    own = plan.settings
-    image: dict[str, Any] = {"MAX_LENGTH": own.max_length}
+    own, (mean, deviation) = plan.settings, plan.label_scale
+    inputs: dict[str, Any] = {"MAX_LENGTH": own.max_length}
     if plan.model.kind == "image":
-        image = {"IMAGE_SIZE": own.image_size, "SIZED": {"img_size": own.image_size} if is_sized else {}}
+        inputs = {"IMAGE_SIZE": own.image_size, "SIZED": {"img_size": own.image_size} if is_sized else {}}
+    if (mean, deviation) != (0.0, 1.0):
+        inputs |= {"MEAN": mean, "DEVIATION": deviation}
     return {
         "LABELS": list(rows.labels),
-        **image,
+        **inputs,
         "HEAD_LEARNING_RATE": head_learning_rate(plan),
     }
 
@@ -290,8 +292,10 @@ def _of_a_classifier(
     second = ', batch["second"]' if pairs else ""
     columns = '["text", "second"]' if pairs else '["text"]'
     regression = metric.regression
-    classes, numbers = "F.cross_entropy(logits, labels)", "F.mse_loss(logits.squeeze(-1), labels.float())"
-    loss = numbers if regression else classes
+    loss = "F.cross_entropy(logits, labels)"
+    if regression:
+        of_output = "(labels.float() - MEAN) / DEVIATION" if "MEAN" in settings else "labels.float()"
+        loss = f"F.mse_loss(logits.squeeze(-1), {of_output})"
     trained = _TRAINED.get(method, _ADAPTER.replace("METHOD", method))
     parts = [
         about,

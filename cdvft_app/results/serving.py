@@ -157,8 +157,9 @@ def _shares(run: FinishedRun) -> object:
     method = run.record.method
     if method not in MIXING:
         return None
-    own = run.plan.settings
-    return method, run.plan.model, own.max_length, own.image_size, len(run.labels), run.plan.dataset.metric
+    own, plan = run.plan.settings, run.plan
+    of_labels = len(run.labels), plan.dataset.metric, plan.label_scale
+    return method, plan.model, own.max_length, own.image_size, *of_labels
 
 
 def _loaded(group: Sequence[tuple[str, FinishedRun]], progress: Progress) -> Iterator[SharedModel]:

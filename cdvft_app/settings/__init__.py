@@ -70,7 +70,9 @@ class UploadedDataset(BaseModel):
     answers that are written. `split` is the column that says which rows are for evaluation; without it and
     without a second file the share `held_out` of the rows is, drawn by `split_seed`. `clean` are the steps by
     which the rows are mended before (`catalog/cleaning.py`). The numbers were counted when it was chosen;
-    the lengths are in tokens, those of a prompt with its answer.
+    the lengths are in tokens, those of a prompt with its answer. `label_mean` and `label_deviation` (the
+    standard deviation) are of the numbers to train on: these are learned as (number - mean) / deviation, and
+    without the two, as in earlier versions, as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +96,8 @@ class UploadedDataset(BaseModel):
         None, ge=1, le=10**6, strict=True, description="of 19 of 20, or of all that write"
     )
     language: str | None = Field(None, pattern="^[a-z]{2,3}$", description="of the texts, as ISO 639 has it")
+    label_mean: float | None = Field(None, allow_inf_nan=False)
+    label_deviation: float | None = Field(None, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> UploadedDataset:
@@ -101,6 +105,8 @@ class UploadedDataset(BaseModel):
             raise ValueError(
                 "metric is given for written answers, which have no labels, and for nothing else"
             )
+        if (self.label_mean is None) != (self.label_deviation is None):
+            raise ValueError("label_mean and label_deviation are given both, or neither")
         return self
 
     @property

@@ -234,8 +234,13 @@ BATCH = 64
 class LabelledTask(Task):
     """The model gives (B, outputs) logits, or an output that has them as `.logits`.
 
-    A metric of `regression` means one output and real labels instead of classes.
+    A metric of `regression` means one output and real labels instead of classes. The output is the label less
+    the mean and divided by the deviation of `label_scale`, and so is the unit of the loss; all else (what an
+    evaluation keeps, `logits`, predictions) is in the labels' own unit.
     """
+
+    label_scale: tuple[float, float] = (0.0, 1.0)
+    """Mean and standard deviation of the numbers that are trained on."""
 
     @property
     def metric(self) -> LabelledMetric:
@@ -246,15 +251,18 @@ class LabelledTask(Task):
         return self.metric.regression
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
-        """Cross-entropy, or mean squared error for regression; in float32."""
-        logits = self.kept(outputs, labels)
+        """Cross-entropy, or mean squared error for regression, in squared deviations; in float32."""
         if self.regression:
-            return F.mse_loss(logits.squeeze(-1), labels.float())
-        return F.cross_entropy(logits, labels)
+            mean, deviation = self.label_scale
+            return F.mse_loss(_logits(outputs).squeeze(-1), (labels.float() - mean) / deviation)
+        return F.cross_entropy(_logits(outputs), labels)
 
     def kept(self, outputs: Any, labels: Tensor | None = None) -> Tensor:
-        """The logits (B, outputs) in float32."""
-        return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()
+        """The logits (B, outputs), or numbers (B, 1) in the labels' unit, in float32."""
+        if self.regression:
+            mean, deviation = self.label_scale
+            return _logits(outputs) * deviation + mean
+        return _logits(outputs)
 
     def outputs(self, kept: Tensor) -> Tensor:
         """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1)."""
@@ -268,7 +276,7 @@ class LabelledTask(Task):
 
     @torch.no_grad()
     def logits(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> Tensor:
-        """(N, outputs) logits of inputs, without dropout."""
+        """(N, outputs) logits of inputs, or numbers in the labels' unit, without dropout."""
         examples = self.examples(inputs)
         device = next(self.model.parameters()).device
         trained = self.model.training
@@ -289,3 +297,8 @@ class LabelledTask(Task):
             Prediction(self.labels[int(one.argmax())], tuple(one.tolist()), None)
             for one in self.outputs(logits)
         ]
+
+
+def _logits(outputs: Any) -> Tensor:
+    """(B, outputs) in float32."""
+    return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()

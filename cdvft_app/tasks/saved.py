@@ -24,7 +24,8 @@ class TaskRecord(BaseModel):
     `task` is as the hub names it. `labels` are in the order of the outputs, empty for a regression.
     `base_model` and `revision` say where the pretrained weights come from, None where nobody else can fetch
     them. `head` is the name of the head's module, None without one. `is_sized`: timm builds the model for
-    `image_size`. `instruction` and `fields` are of answers that are written.
+    `image_size`. `instruction` and `fields` are of answers that are written. A regression's number is the
+    output times `deviation` plus `mean`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,11 +41,19 @@ class TaskRecord(BaseModel):
     is_sized: bool = True
     instruction: str = ""
     fields: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether its numbers are not its outputs."""
+        return (self.mean, self.deviation) != (0.0, 1.0)
 
 
 def describe(task: Task, plan: Plan) -> TaskRecord:
     """What is to be known of a run's task."""
     base_model, revision = plan.model.base(task.commit)
+    mean, deviation = plan.label_scale
     return TaskRecord(
         task=task.name,
         labels=task.labels,
@@ -57,6 +66,8 @@ def describe(task: Task, plan: Plan) -> TaskRecord:
         is_sized=getattr(task, "is_sized", True),
         instruction=plan.dataset.instruction,
         fields=plan.dataset.fields,
+        mean=mean,
+        deviation=deviation,
     )
 
 

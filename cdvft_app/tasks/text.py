@@ -29,6 +29,14 @@ class TextTask(LabelledTask):
     def __init__(self, plan: Plan, labels: tuple[str, ...], loaded: TextBackbone) -> None:
         self.labels = labels
         self.metric_name = plan.dataset.metric
+        self.label_scale = plan.label_scale
+        if self.regression and self.label_scale != (0.0, 1.0):
+            mean, deviation = self.label_scale
+            self.notes = (
+                f"Numbers are learned in standard deviations: the labels have mean {mean:.6g} and deviation "
+                f"{deviation:.6g}, so always answering the mean has a loss near 1. Answers, scores and "
+                "errors are in the labels' own unit.",
+            )
         self.commit = loaded.commit
         self.max_length = plan.settings.max_length
         self.tokenizer = loaded.tokenizer

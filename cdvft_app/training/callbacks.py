@@ -276,12 +276,9 @@ class Reporter(TrainerCallback):
             for row in state.log_history
             if "eval_loss" in row and row["step"] > self.best.step and is_planned(row["step"])
         ]
-        if (
-            0 < self.patience <= len(after)
-            and self.steps_per_epoch <= state.global_step < state.max_steps
-            and not self.halted
-        ):
+        if 0 < self.patience <= len(after) and self.steps_per_epoch <= state.global_step < state.max_steps:
             self.stopped_early = control.should_training_stop = True
+            self.halted = Halt.NO  # it ends here by itself: nothing is left to go on with
 
     def _tell_answers(self) -> None:
         answers = self.answer()

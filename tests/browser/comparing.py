@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit
-from waiting import pace
 
 
 def compare(visit: Visit, **options: object) -> Page:
@@ -30,12 +28,7 @@ def answer(page: Page, key: str) -> Locator:
 
 
 def choose(page: Page, field: str, option: str) -> None:
-    """An answer that is still under way may draw the list anew."""
     control = page.locator(f"#{field} input")
-    for _ in range(5):
-        control.click()
-        page.get_by_role("option", name=option, exact=True).click()
-        with suppress(AssertionError):
-            expect(control).to_have_value(option, timeout=2000 * pace())
-            return
+    control.click()
+    page.get_by_role("option", name=option, exact=True).click()
     expect(control).to_have_value(option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -21,7 +22,9 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.training.queue import warm_up
 
 SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch
+TRAIN = "#choose.ready"  # the Train tab, once it knows whose it is
 MOST = 300  # on any: pytest ends a test after 600, and then nothing of its pages is kept
+LOOP = pytest.StashKey[asyncio.AbstractEventLoop | None]()
 expect.set_options(timeout=1000 * SECONDS)
 
 
@@ -69,8 +72,23 @@ def browser() -> Iterator[Browser]:
     assert chromium, "The browser tests need Chromium: `make chromium`, or CHROMIUM=/path/to/it."
     with sync_playwright() as playwright:
         with_flags = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        loop = asyncio.get_running_loop()
         yield with_flags
+        asyncio._set_running_loop(loop)
         with_flags.close()
+
+
+# Playwright leaves its loop running in this thread, where tests of other folders have loops of their own.
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    asyncio._set_running_loop(item.session.stash.get(LOOP, None))
+
+
+@pytest.hookimpl(trylast=True, wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    yield
+    item.session.stash[LOOP] = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +143,7 @@ def visit(
     def go(
         path: str = "",
         context: BrowserContext | None = None,
-        ready: str = "#choose.ready",
+        ready: str = TRAIN,
         **options: object,
     ) -> Page:
         size = {"width": 1280, "height": 900}
@@ -133,8 +151,8 @@ def visit(
         page.context.set_default_timeout(patience)
         page.goto(server.url + path)
         page.locator(ready).first.wait_for()
-        if page.locator("#counts").is_visible():  # the first answer to the form, which follows its filling in
-            expect(page.locator("#counts")).not_to_contain_text("Counting …")
+        if ready == TRAIN:  # the first answer to the form, which follows its filling in
+            page.locator("#start:enabled, #counts .problem").first.wait_for(state="attached")
         return page
 
     yield go

@@ -7,8 +7,11 @@ import re
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from playwright.sync_api import Page
 from ports import free_port
 from studio import fill_in
@@ -49,6 +52,17 @@ class Program:
         except OSError:
             return False
         return True
+
+    @contextmanager
+    def children_held(self) -> Iterator[None]:
+        """What it has started, a training among it, stands still meanwhile."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        for child in children:
+            child.suspend()
+        yield
+        for child in children:
+            with suppress(psutil.NoSuchProcess):  # it ended with the program
+                child.resume()
 
     def kill(self) -> None:
         self.process.kill()

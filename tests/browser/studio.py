@@ -89,6 +89,24 @@ def fill_in(field: Locator, text: str) -> None:
     raise AssertionError(f"{field} does not keep {text!r}")
 
 
+def pick(radio: Locator) -> None:
+    """Choose by keyboard: what still comes in above a pointer moves what it points at."""
+    radio.press(" ")
+    expect(radio).to_be_checked()
+
+
+def drawn(canvas: Locator, before: str = "") -> str:
+    """What is on a canvas, once that is something and another picture than `before`."""
+    canvas.scroll_into_view_if_needed()
+    picture = """(canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+      .data.some(Boolean) && canvas.toDataURL()"""
+    found = canvas.page.wait_for_function(
+        f"([canvas, before]) => {{ const now = ({picture})(canvas); return now !== before && now; }}",
+        arg=[canvas.element_handle(), before],
+    )
+    return found.json_value()
+
+
 def spot(area: Locator, x: float, y: float = 0.5) -> Position:
     """The place at these shares of an area's width and height, for pointers that wait until it rests."""
     box = area.bounding_box()
@@ -147,23 +165,28 @@ def start_race(page: Page, steps: int = 40) -> None:
     expect(page.locator("#start")).to_be_enabled()
     fill_in(steps_at_most(page), str(steps))
     expect(page.locator("#start")).to_be_enabled()
+    before = page.url
     page.locator("#start").click()
-    page.wait_for_url(re.compile(r"[?&]run="))
+    page.wait_for_url(lambda url: "run=" in url and url != before)  # the race before may stand in it
+
+
+def open_fold(page: Page, name: str | re.Pattern[str]) -> None:
+    """Open a fold of settings, if it is not open."""
+    fold = page.locator(".fold > button").filter(has_text=name)
+    fold.wait_for()
+    if "open" not in (fold.get_attribute("class") or "").split():
+        fold.click()
 
 
 def steps_at_most(page: Page) -> Locator:
-    field = page.get_by_label("Steps at most")
-    if not field.is_visible():
-        page.get_by_role("button", name=re.compile("^Training")).click()
-    return field
+    open_fold(page, re.compile(r"^\s*Training"))
+    return page.get_by_label("Steps at most")
 
 
 def setting(page: Page, name: str) -> Locator:
     """One of the methods' own settings; the fold that it is in is opened."""
-    field = page.locator(f"#set-{name} input")
-    if not field.is_visible():
-        page.get_by_role("button", name="Method settings").click()
-    return field
+    open_fold(page, "Method settings")
+    return page.locator(f"#set-{name} input")
 
 
 def status(page: Page) -> Locator:

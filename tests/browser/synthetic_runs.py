@@ -13,7 +13,7 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 
-READY = ".factors[data-compared]"
+READY = ".factors[data-settled]"  # all that is asked for by itself has come
 QUERY = "encoder.layer.{}.attention.self.query"
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from studio import Server, Visit, axe_violations
 
 pytestmark = pytest.mark.browser
@@ -67,6 +67,26 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(lesson.locator(".machine-matrix dd").first).to_have_text("7 of 8")
     expect(bar.locator(".histogram li")).to_have_text([re.compile("^4")])
     assert not axe_violations(pupil)
+
+
+def test_a_vote_that_comes_before_the_bar_of_the_class_counts(visit: Visit) -> None:
+    teacher, code = started(visit)
+    teacher.get_by_role("navigation", name="Lessons").get_by_role("link", name="The rank machine").click()
+    pupil = visit(f"?tab=learn&class={code}", ready="#class-bar section:visible")
+    expect(pupil.locator("#class-bar")).to_contain_text("In its table you are ")
+    held: list[Route] = []
+    pupil.route(re.compile("class_bar"), lambda route: held.append(route))  # noqa: PLW0108 (Playwright keeps notes on it)
+    pupil.goto(pupil.url.partition("?")[0] + "?tab=learn&lesson=rank")
+    lesson = pupil.locator("#lesson-rank")
+    lesson.locator(".question:visible").get_by_role("button", name="See").click()
+    expect(lesson.locator(".question:visible .feedback")).to_contain_text("Your vote is in.")
+    assert held
+    for script in held:
+        script.continue_()
+    votes = teacher.locator("#class-bar .histogram li")
+    expect(votes).to_have_text([re.compile("^4")])
+    teacher.reload()  # on which the question may come before the bar, too
+    expect(votes).to_have_text([re.compile("^4")])
 
 
 def test_sealed_answers_end_in_the_teachers_table(visit: Visit) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from comparing import answer, choose, compare, unfold
 from playwright.sync_api import Page, expect
-from studio import Visit, axe_violations, fill_in, server_calls, spot
+from studio import Visit, axe_violations, fill_in, server_calls, spot, two_frames
 
 from cdvft_app.costs import roofline
 
@@ -176,6 +176,23 @@ def test_a_marker_moves_along_the_growth_and_its_letters_are_explained(visit: Vi
     assert all(titles.values())
 
 
+def test_a_marker_stays_where_it_was_put_when_the_same_is_shown_again(visit: Visit) -> None:
+    page = growth(visit)
+    place = page.locator("#growth .place")
+    page.locator("#growth .marker input").focus()
+    page.keyboard.press("Home")
+    expect(place).to_have_text("tokens = 1")
+    fill_in(page.locator("#cost-batch input"), "32")
+    expect(place).to_have_text("tokens = 4,096 (as set)")
+    page.locator("#growth .marker input").focus()
+    page.keyboard.press("Home")
+    for name in ("Decide", "Growth"):  # each asks for it again
+        with page.expect_response(lambda answer: "/run/predict" in answer.url):
+            page.get_by_role("link", name=name).click()
+        two_frames(page)
+    expect(place).to_have_text("tokens = 1")
+
+
 def test_tables_are_saved(visit: Visit) -> None:
     page = compare(visit)
     page.locator("#costs summary", has_text="Save").click()
@@ -220,6 +237,7 @@ def test_no_axe_violation(visit: Visit) -> None:
         page.get_by_role("link", name=name).click()
         if name == "Evidence":
             expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+        page.locator(f"{part} summary").first.wait_for()
         for fold in page.locator(f"{part} summary").all():
             fold.click()
         assert not axe_violations(page, None if name == "Decide" else f"#compare-pages, {part}"), name

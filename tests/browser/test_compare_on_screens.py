@@ -62,6 +62,8 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
                 assert place is None or place["x"] + place["width"] <= width - 16
         if name == "Evidence":
             expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+        if name == "Settings that matter":
+            expect(page.locator("#sweep .status")).to_be_empty()
         words = page.locator("#tab-compare").evaluate(WORDS)
         assert 10 < len(words) <= 120, (name, len(words), " ".join(words))
         box = page.locator(point).first.bounding_box()
@@ -108,6 +110,7 @@ def test_no_line_of_a_phone_ends_between_an_amount_and_its_unit(visit: Visit, wi
     page = compare(visit, viewport={"width": width, "height": 844})
     for name, part in (("Decide", "#costs"), ("Growth", "#growth"), ("Settings that matter", "#sweep")):
         page.get_by_role("link", name=name).click()
+        page.locator(f"{part} summary").first.wait_for()
         for fold in page.locator(f"{part} summary").all():
             fold.click()
         if part == "#growth":

@@ -9,8 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
-from studio import Server, Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
+from playwright.sync_api import Route, expect
+from studio import (
+    Server,
+    Visit,
+    axe_violations,
+    drawn,
+    fetched_megabytes,
+    own_requests,
+    pick,
+    server_calls,
+    spot,
+    two_frames,
+    without_app,
+)
 from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
 
 from cdvft_app.inspection import layers, numbers, sources
@@ -48,6 +60,7 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     assert sorted(shown) == pytest.approx(sorted(medians), rel=6e-3)
     screen = {"width": 1440, "height": 900}
     page = visit("?run=nothing&tab=factors&factors=recorded-cdvft", ready=READY, viewport=screen)
+    expect(page.locator(".sentence")).to_have_text(SPACES.sub(" ", effects["sentence"]))
     ends = page.evaluate(
         """() => Object.fromEntries(
              [".player", ".vectors .canvas-view", ".matrices .heatmap", ".matrices .scale"]
@@ -115,11 +128,8 @@ def test_each_method_is_drawn_as_what_it_trains(visit: Visit, runs: dict[str, So
     for method, expected in titles.items():
         page = opened(visit, runs[method])
         expect(page.locator(".own .panel:visible h3")).to_have_text(expected)
-        drawn = """(canvas) => canvas.getContext("2d")
-          .getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"""
         for canvas in page.locator(".own .panel:visible canvas:first-child").all():
-            canvas.scroll_into_view_if_needed()
-            assert canvas.evaluate(drawn)
+            assert drawn(canvas)
     page = opened(visit, runs["square"])
     expect(page.locator(".own")).to_be_hidden()
 
@@ -127,14 +137,16 @@ def test_each_method_is_drawn_as_what_it_trains(visit: Visit, runs: dict[str, So
 def test_scrubbing_asks_the_server_for_nothing(visit: Visit, runs: dict[str, Source]) -> None:
     page = opened(visit, runs["square"])
     expect(page.locator(".player .readout")).to_have_text("step 20 of 20, loss 0.05")
-    page.locator(".heatmaps").scroll_into_view_if_needed()
+    update = page.locator(".heatmap").nth(1).locator("canvas").first
+    seen = {drawn(update)}
     expect(page.locator(".compare tbody tr")).to_have_count(4)
+    two_frames(page)  # in which what does it to inputs comes into view, or not
+    expect(page.locator(".effects > .quiet[role=status]")).to_be_hidden()
     asked = server_calls(page)
-    pixels = "() => document.querySelectorAll('.heatmap canvas:first-child')[1].toDataURL()"
-    seen = set()
-    for place in (0, 10, 20, 1, 5, 15, 19, 2, 12, 7):
+    for place in (0, 10, 5, 1, 20, 15, 19, 2, 12, 7):
+        before = update.evaluate("(canvas) => canvas.toDataURL()")
         scrub(page, place)
-        seen.add(page.evaluate(pixels))
+        seen.add(drawn(update, before))
         expect(page.locator(".player .readout")).to_contain_text(f"step {place} of 20")
     assert len(seen) == 10, "the weight update is drawn anew at each step"
     assert asked == []
@@ -200,11 +212,12 @@ def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Sour
     expect(parts).to_have_text(
         [re.compile(r"^a₁\[3\] ="), re.compile(r"^c₂\[11\] ="), re.compile(r"^a₃\[6\] =")]
     )
-    whole = update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    entries = update.locator("canvas").first
+    whole = drawn(entries)
     page.keyboard.press("+")
-    assert update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") != whole
+    nearer = drawn(entries, whole)
     page.keyboard.press("Escape")
-    assert update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") == whole
+    assert drawn(entries, nearer) == whole
     scrub(page, 1)
     page.wait_for_url(re.compile(r"step=1&entry=6,3"))
     page.reload()
@@ -212,10 +225,10 @@ def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Sour
     expect(page.locator(".player .readout")).to_contain_text("step 1 of 3")
     moduli = page.locator(".spectra .line-plot").first
     curve = page.locator(".vectors canvas:first-child").nth(1)
-    plain = curve.evaluate("(canvas) => canvas.toDataURL()")
+    plain = drawn(curve)
     moduli.focus()
     page.keyboard.press("ArrowRight")
-    assert curve.evaluate("(canvas) => canvas.toDataURL()") != plain  # the frequency's wave lies over c
+    assert drawn(curve, plain)  # the frequency's wave lies over c
 
 
 def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> None:
@@ -225,7 +238,8 @@ def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> No
     ends = page.locator(".heatmaps .scale span:last-child")
     for scale in ("This step", "Whole run"):
         page.locator(".heat-controls .segmented label", has_text=scale).click()
-        assert ends.nth(1).inner_text() == ends.nth(2).inner_text() != "", "one scale of colours"
+        _, own, other = ends.all_inner_texts()
+        assert own == other != "", "one scale of colours"
     run = runs["lora"]
     [layer] = layers.layers(run)
     rank = numbers.singular(run, layer)["effective_rank"][-1]
@@ -265,6 +279,7 @@ def test_a_busy_server_may_be_asked_again(
     monkeypatch.setattr(Inspector, "ask", unless_busy(Inspector.ask))
     page = visit(f"?run=nothing&tab=factors&factors={runs['three'].id}", ready=".factors .problem")
     problem, again = page.locator(".factors > .problem"), page.get_by_role("button", name="Try again")
+    expect(page.locator(".cell b")).to_have_text("–")  # all has been asked for
     expect(problem).to_contain_text("Somebody else is at it.")
     again.click()
     expect(problem).to_contain_text("Somebody else is at it.")
@@ -286,9 +301,21 @@ def test_hundreds_of_layers_come_one_by_one(visit: Visit, runs: dict[str, Source
     expect(page.locator(".layer-about")).to_contain_text("12,288 numbers trained instead of 16,777,216")
     expect(page.locator(".payload")).to_contain_text("2 snapshots in 128 kB")
     expect(page.locator(".ranks .note").first).to_contain_text("they take too long to wait for")
-    page.get_by_role("radio", name="layer 40 query").check(force=True)
+    pick(page.get_by_role("radio", name="layer 40 query"))
     expect(page.locator(".layer-name")).to_have_text("Layer 40 · query")
     expect(page.locator(".sentence")).to_contain_text("64")
+
+
+def test_all_layers_are_known_though_another_was_chosen_before_the_first_had_come(visit: Visit) -> None:
+    page = without_app(visit)
+    held: list[Route] = []
+    page.route("**/factors/tab/layer", lambda route: route.continue_() if held else held.append(route))
+    page.goto(page.url.replace("theme.css", "?run=nothing&tab=factors&factors=recorded-lora"))
+    with page.expect_request("**/factors/tab/layer"):
+        page.locator(".cell").first.wait_for()
+    pick(page.get_by_role("radio", name="layer 2 query"))
+    expect(page.locator(".layer-name")).to_have_text("Layer 2 · query")
+    expect(page.locator(".cell b", has_text="…")).to_have_count(0)
 
 
 def test_numbers_and_pictures_can_be_saved(visit: Visit, runs: dict[str, Source]) -> None:
@@ -324,7 +351,7 @@ def test_it_begins_with_the_circulants_of_the_latest_race(visit: Visit, server: 
 
 def test_a_link_leads_back(visit: Visit) -> None:
     page = visit("?run=nothing&tab=factors&factors=recorded-c3a", ready=READY)
-    page.get_by_role("radio", name="layer 2 query").check(force=True)
+    pick(page.get_by_role("radio", name="layer 2 query"))
     expect(page.locator(".factors")).to_have_attribute("data-compared", QUERY.format(2))
     again = visit("?" + page.url.partition("?")[2], ready=READY)
     expect(again.locator(".layer-name")).to_have_text("Layer 2 · query")
@@ -343,11 +370,16 @@ def test_a_link_to_a_run_that_is_gone_says_so(visit: Visit, runs: dict[str, Sour
 def test_what_has_the_focus_is_not_under_the_head(visit: Visit, runs: dict[str, Source], height: int) -> None:
     page = opened(visit, runs["square"], viewport={"width": 1280, "height": height})
     page.locator(".factors-foot").scroll_into_view_if_needed()
-    page.locator(".zoom").first.focus()
-    zoom, head = page.locator(".zoom").first.bounding_box(), page.locator(".layer-head").bounding_box()
-    assert zoom and head
-    assert 0 <= zoom["y"] < height
-    assert zoom["y"] >= head["y"] + head["height"]
+    # In one look: what is known of the run still comes in above.
+    zoom, head_end = page.locator(".zoom").first.evaluate(
+        """(zoom) => {
+          zoom.focus();
+          const head = document.querySelector(".layer-head").getBoundingClientRect();
+          return [zoom.getBoundingClientRect().top, head.bottom];
+        }"""
+    )
+    assert 0 <= zoom < height
+    assert zoom >= head_end
 
 
 @pytest.mark.parametrize("run", ["recorded-cdvft", "recorded-blocks", "recorded-lora"])

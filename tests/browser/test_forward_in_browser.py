@@ -1,4 +1,8 @@
-"""One token or patch followed through a layer, stage by stage, with its real numbers."""
+"""One token or patch followed through a layer, stage by stage, with its real numbers.
+
+Buttons are pressed by keyboard: what the layer does to inputs comes in above them, and would move them from
+under a pointer between its press and its release.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import expect
-from studio import Server, Visit, axe_violations
+from studio import Server, Visit, axe_violations, pick
 from synthetic_runs import READY, keep, number, vectors
 from timm.models import VisionTransformer
 
@@ -54,16 +58,17 @@ def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: 
             expect(stage.locator(".walk-answers dd").nth(place)).to_have_text(f"{label} {100 * sure:.1f} %")
     else:
         expect(stage.locator(".problem")).to_contain_text("not recorded of this run")
-    page.get_by_role("button", name="Back", exact=True).click()
+    page.get_by_role("button", name="Back", exact=True).press("Enter")
+    expect(stage.locator(".verdict")).to_be_visible()
     verdict = stage.locator(".verdict").inner_text()
     error, largest = map(number, re.findall(r"(?:difference|value) is (.+?)[,.] ", verdict))
     assert largest > 0 and error < 1e-12 * max(1, largest)
-    page.get_by_role("radio", name=re.compile("funny")).check(force=True)
+    pick(page.get_by_role("radio", name=re.compile("funny")))
     expect(stage.locator(".verdict")).not_to_have_text(verdict)
-    page.get_by_role("button", name="Back", exact=True).click()
+    page.get_by_role("button", name="Back", exact=True).press("Enter")
     expect(stage.locator("[aria-current=step]")).to_have_text("× α")
     page.get_by_label("A sentence of your own").fill("  ")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Use it").press("Enter")
     expect(page.locator(".forward .problem:visible")).to_have_text("Type a few words first.")
 
 
@@ -105,8 +110,9 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width:
     expect(stage.locator(".trail li")).to_have_text(
         ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"]
     )
-    stage.get_by_role("button", name="check").click()
+    stage.get_by_role("button", name="check").press("Enter")
     verdict = stage.locator(".verdict")
+    expect(verdict).to_be_visible()
     before = verdict.inner_text()
     error, largest = map(number, re.findall(r"(?:difference|value) is (.+?)[,.] ", before))
     assert largest > 0 and error < 1e-12 * max(1, largest)
@@ -118,6 +124,8 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width:
     expect(verdict).not_to_have_text(before)
     before = verdict.inner_text()
     page.get_by_role("radio", name="row 2, column 2").press(" ")
+    expect(verdict).not_to_have_text(before)
+    before = verdict.inner_text()
     page.get_by_role("radio", name="Image 2: cat").press(" ")
     expect(verdict).not_to_have_text(before)
     expect(page.get_by_role("radio", name="row 2, column 2")).to_be_checked()
@@ -134,7 +142,7 @@ def test_the_recorded_image_run_is_followed_without_its_model(
     expect(page.locator(".thumbnail")).to_have_count(1)
     expect(page.locator(".forward")).to_contain_text("a run of your own offers more")
     expect(page.locator(".patch")).to_have_count(25)
-    page.locator(".stage").get_by_role("button", name="check").click()
+    page.locator(".stage").get_by_role("button", name="check").press("Enter")
     verdict = page.locator(".stage .verdict")
     expect(verdict).to_contain_text("for this patch")
     before = verdict.inner_text()
@@ -154,6 +162,6 @@ def test_who_finds_the_server_busy_may_ask_again(
         page = visit(f"?run=nothing&tab=factors&factors={of_images}", ready=READY)
         refusal = page.locator(".forward .choice.images .problem")
         expect(refusal).to_have_text("The server is busy. Try again")
-    refusal.get_by_role("button", name="Try again").click()
+    refusal.get_by_role("button", name="Try again").press("Enter")
     expect(page.locator(".stage .trail li")).to_have_count(9)
     expect(refusal).to_be_hidden()

@@ -42,6 +42,7 @@ def stub(hub_offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
     stub: Hub, visit: Visit, server: Server, tmp_path: Path
 ) -> None:
+    stub.repositories.clear()
     page = visit()
     page.get_by_role("button", name="Train on the hub").click()
     send = page.locator("#job-send")

@@ -407,6 +407,7 @@ def test_fits_a_phone(visit: Visit) -> None:
                  .map((node) => node.outerHTML.slice(0, 120))"""
         )
         assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
+        page.evaluate("() => document.fonts.ready.then(() => {})")
         formulas = part.locator(".katex-display")
         cut = formulas.evaluate_all(
             "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
@@ -421,11 +422,17 @@ def test_on_a_phone_the_picture_stays_in_sight_above_the_question(visit: Visit) 
         question, picture = part.locator(".question:visible"), part.locator(".stage canvas").first
         handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").last
         for place in (question, handle):
-            place.evaluate("(place) => place.scrollIntoView({block: 'end'})")
-            seen, below = picture.bounding_box(), question.bounding_box()
-            assert seen and below and seen["y"] >= 0 and seen["y"] + seen["height"] <= 844, key
+            top, end, below = place.evaluate(  # in one look
+                """(place, [picture, question]) => {
+                  place.scrollIntoView({ block: "end" });
+                  const seen = picture.getBoundingClientRect();
+                  return [seen.top, seen.bottom, question.getBoundingClientRect().top];
+                }""",
+                [picture.element_handle(), question.element_handle()],
+            )
+            assert top >= 0 and end <= 844, key
             if place is question:
-                assert seen["y"] + seen["height"] <= below["y"], key
+                assert end <= below, key
 
 
 def test_forced_colours_leave_data_its_own(visit: Visit) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -13,6 +16,8 @@ from comparing import answer, choose, compare, unfold
 from playwright.sync_api import Page, Route, expect
 from studio import Visit
 from waiting import wait_for
+
+from cdvft_app.ui.compare import measure
 
 pytestmark = pytest.mark.browser
 
@@ -26,10 +31,10 @@ def bert(folder: Path, width: int) -> str:
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its step takes milliseconds."""
-    return bert(tmp_path_factory.mktemp("tiny"), 32)
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    """Its step takes milliseconds, and was never measured."""
+    return bert(tmp_path, 32)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +44,25 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 MANY = "64"
+
+
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Lets a measurement end, which waits once it has told how long LoRA's still takes."""
+    go, measuring = threading.Event(), measure.measuring
+
+    def waiting(*asked: Any) -> Iterator[dict[str, Any]]:
+        method = None
+        with closing(measuring(*asked)) as messages:
+            for message in messages:
+                method = message.get("method", method)
+                yield message
+                if (message["kind"], method) == ("pace", "lora"):
+                    go.wait()
+
+    monkeypatch.setattr(measure, "measuring", waiting)
+    yield go.set
+    go.set()
 
 
 def measure_of(page: Page, model: str, batch: str = "2") -> None:
@@ -52,7 +76,7 @@ def measure_of(page: Page, model: str, batch: str = "2") -> None:
     expect(page.locator("#costs h2")).to_have_text(model)
 
 
-def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
+def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str, go_on: Callable[[], None]) -> None:
     page = compare(visit)
     measure_of(page, tiny)
     said = page.locator("#measure [role=status]")
@@ -62,6 +86,7 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
     page.get_by_role("button", name="Measure on this machine").click()
     expect(page.get_by_role("button", name="Measure on this machine")).to_be_disabled()
     expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"))
+    go_on()
     expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"))
     seconds = answer(page, "seconds")
     expect(seconds).to_have_text([re.compile(r"\d\sm?s$")] * 2)
@@ -82,7 +107,9 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
     expect(answer(again, "seconds")).to_have_text(seconds.all_inner_texts())
 
 
-def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str) -> None:
+def test_lora_is_given_the_rank_whose_step_takes_as_long(
+    visit: Visit, tiny: str, go_on: Callable[[], None]
+) -> None:
     page = compare(visit)
     measure_of(page, tiny)
     choose(page, "cost-match", "equal seconds")
@@ -90,6 +117,7 @@ def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str
     page.get_by_role("button", name="Measure on this machine").click()
     said = page.locator("#measure [role=status]")
     expect(said).to_contain_text(re.compile(r"Measuring LoRA r.*at most about \d+ s left"))
+    go_on()
     expect(said).to_contain_text(re.compile(r"Done: \d step times on \w+"))
     expect(page.locator("#costs .answers thead")).to_contain_text(re.compile(r"LoRA r\u00a0=\u00a0\d+"))
     expect(answer(page, "seconds").nth(1)).to_have_text(re.compile(r"\d\sm?s$"))
@@ -123,10 +151,10 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -
 
 
 def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(
-    visit: Visit, tiny: str
+    visit: Visit, slow: str
 ) -> None:
-    page = compare(visit)
-    measure_of(page, tiny)
+    page, before = compare(visit), computing()
+    measure_of(page, slow, MANY)
     again = page.get_by_role("button", name="Measure on this machine")
     disabled_before: list[bool] = []
 
@@ -141,6 +169,8 @@ def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_
     again.click()
     expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     assert disabled_before == [True]
+    page.get_by_role("button", name="Cancel").click()
+    wait_for(lambda: computing() <= before)
 
 
 def computing() -> set[int]:

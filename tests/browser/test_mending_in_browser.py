@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import made
@@ -57,3 +58,29 @@ def test_a_race_keeps_the_steps_and_columns_leave_them(page: Page, server: Serve
     page.get_by_text("Train it again").click()
     again = re.compile("--data [0-9a-f]{12}.*--clean merge-case")
     expect(page.locator(".reproduce pre").first).to_contain_text(again)
+
+
+def priced(path: Path, price: Callable[[int], str]) -> Path:
+    """60 flats with a column of prices."""
+    rows = "".join(f"{place} rooms in town;{price(100 + place)}\n" for place in range(60))
+    path.write_text(f"text;price\n{rows}", encoding="utf-8")
+    return path
+
+
+def test_prices_are_read_unasked_and_in_doubt_after_a_question(visit: Visit, tmp_path: Path):
+    page = visit()
+    found = page.locator("#own-found")
+    give(page, priced(tmp_path / "flats.csv", lambda number: f"1.{number},50 €"))
+    expect(found).to_contain_text("An amount.")
+    expect(found).to_contain_text("such as 1.159,50 €: they are read as numbers")
+    expect(found).to_contain_text("numbers:comma: 60 values changed.")
+    expect(found.get_by_role("button", name="Undo")).to_have_count(0)
+
+    doubt = priced(tmp_path / "doubt.csv", lambda number: f"1,{number}")
+    page.locator("#own-file input[type=file]").set_input_files(doubt)
+    expect(found).to_contain_text("the comma may stand before decimals or between thousands")
+    found.get_by_role("button", name="Read as numbers. Decimal mark: point").click()
+    expect(found).to_contain_text("An amount.")
+    found.get_by_role("button", name="Undo numbers:point").click()
+    expect(found).to_contain_text("the comma may stand")
+    assert not axe_violations(page, "#own-found")

@@ -9,12 +9,19 @@ import fake_training
 import pytest
 from playwright.sync_api import Page, expect
 from program import fill
-from studio import Visit, axe_violations
+from studio import Server, Visit, axe_violations
 
 from cdvft_app import prediction
 from cdvft_app.training import device
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def no_runs(server: Server) -> None:
+    """What earlier runs took is known of none."""
+    for run in server.store.history():
+        server.store.remove(run.id)
 
 
 def finished(page: Page) -> None:
@@ -28,7 +35,7 @@ def finished(page: Page) -> None:
 
 
 def test_time_and_memory_are_promised_and_follow_the_settings(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, no_runs: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "available_bytes", lambda: 2_000_000_000)
     page = visit()
@@ -48,7 +55,7 @@ def test_time_and_memory_are_promised_and_follow_the_settings(
 
 
 def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, no_runs: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         prediction, "device_name", lambda kind, many=None: "CPU, fake"

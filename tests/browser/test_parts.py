@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
-from studio import Server, Visit, setting, status, two_frames
+from studio import Server, Visit, pick, setting, status, two_frames
 from synthetic_runs import READY, opened
+from waiting import wait_for
 
 from cdvft_app import catalog
 from cdvft_app.inspection.sources import Source
@@ -68,11 +69,17 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
                 end,
             )
 
+    def settled() -> None:
+        expect(factors).to_have_attribute("data-settled", turns[0])
+        expect(page.locator(".effects > .quiet[role=status]")).to_be_hidden()
+
     for number in (10, 20, 30, 0, 1, 0, 1):  # what the page makes once, at the first look at each run
         change(number)
+    settled()
     before = left_behind(page)
     for number in (*range(2, 40), 0, 1, 0, 1):  # ten layers of every run: an object left by one is seen
         change(number)
+    settled()
     assert left_behind(page) == before
 
 
@@ -117,7 +124,12 @@ def test_an_error_of_one_view_is_said_there_and_the_rest_goes_on(
         expect(alert).to_contain_text("This part has an error: nobody thought of this.")
         expect(page.get_by_text("The server does not answer")).to_be_hidden()
         expect(status(page)).to_have_text("All 3 finished")
-        log = [one.getMessage() for one in caplog.records if "nobody thought of this" in one.getMessage()]
+
+        def told() -> list[str]:
+            said = [one.getMessage() for one in caplog.records]
+            return [one for one in said if "nobody thought of this" in one]
+
+        log = wait_for(told)
     assert len(log) == 1 and "train/scoreboard.js" not in log[0].split("(")[0]
     with page.expect_request("**/train/run_view/poll"):  # polling goes on
         page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")
@@ -207,7 +219,7 @@ def test_an_older_layer_does_not_replace_the_one_that_was_chosen_last(visit: Vis
     with answered_late(page, "**/factors/tab/layer"):
         for layer in (1, 2):
             with page.expect_request("**/factors/tab/layer"):
-                page.get_by_role("radio", name=f"layer {layer} query").check(force=True)
+                pick(page.get_by_role("radio", name=f"layer {layer} query"))
         expect(heading).to_have_text("Layer 2 · query")
     expect(heading).to_have_text("Layer 2 · query")
 
@@ -234,6 +246,15 @@ def test_use_it_leads_to_the_race_without_a_reload_and_back_again(visit: Visit, 
     still_the_same(page, "Train")
     page.go_forward()
     still_the_same(page, "Use")
+
+
+def test_a_tab_that_was_left_before_the_page_is_told_of_it_is_not_in_the_address(visit: Visit) -> None:
+    page = visit("?tab=compare", ready="#costs h2")
+    told = """(tab) => import("cdvft/shared/router.js").then(({ tabSelected }) => tabSelected(tab))"""
+    page.evaluate(told, "use")  # as Gradio tells it, late
+    assert "tab=compare" in page.url
+    page.get_by_role("tab", name="Use").click()
+    page.wait_for_url("**tab=use*")
 
 
 def test_a_sweep_opens_from_the_history_without_a_reload(visit: Visit, server: Server) -> None:

@@ -12,6 +12,9 @@ from playwright.sync_api import expect
 from program import Program, fill
 from studio import Visit
 from uploaded_data import give, learns, mine
+from waiting import wait_for
+
+from cdvft_app.store.runs import RunStore
 
 pytestmark = [
     pytest.mark.browser,
@@ -45,8 +48,11 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
     status = page.locator("#run .status")
-    expect(status).to_contain_text(re.compile(r"running · step [1-8]\d of 90"))
-    server.kill()
+    store = RunStore(tmp_path / "runs")
+    wait_for(lambda: any(run.step >= 10 for run in store.history()))
+    with server.children_held():
+        expect(status).to_contain_text(re.compile(r"running · step [1-8]\d of 90"))
+        server.kill()
     expect(page.locator("#run .notice")).to_be_visible()
     server.start()
     expect(page.locator("#run .notice")).to_be_hidden()

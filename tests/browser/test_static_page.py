@@ -118,7 +118,7 @@ def test_it_is_read_and_played_with_from_the_disk_without_a_network(
     expect(page.locator("#factors-run option")).to_have_count(6)
     page.locator("#factors-run").select_option("recorded-digits")
     expect(page.locator(".layer-name")).to_contain_text("Layer ")
-    expect(page.locator("[data-compared]")).to_be_visible()
+    page.wait_for_url(re.compile("factors=recorded-digits&layer="))
     assert "factors=recorded-digits&layer=" in link_of(page, ".ranks")
     assert link_of(page, ".ranks").endswith("&show=ranks")
 

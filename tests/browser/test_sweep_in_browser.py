@@ -90,7 +90,7 @@ def test_a_sweep_runs_and_is_found_again(visit: Visit, hold: Hold) -> None:
     assert "sweep=" not in other.url
 
     page.goto(page.url.split("?")[0])
-    line = page.locator("#history .race", has_text="Sweep: Sentiment of film reviews")
+    line = page.locator("#history .race", has_text="Sweep: Sentiment of film reviews").first
     expect(line).to_contain_text("8 runs · 8 finished")
     line.get_by_role("link", name="Open on the Compare tab").click()
     expect(page.locator("#sweep .status")).to_have_text("Sweep of 8 runs · 8 finished")

@@ -98,7 +98,7 @@ def test_each_method_answers_beside_the_frozen_model(page: Page) -> None:
         columns = one.locator("section")
         names = [title.split("\n")[0] for title in columns.locator("h4").all_inner_texts()]
         assert names == ["Frozen", "CDVFT", "LoRA r\u00a0=\u00a08"]
-        tops = [column.evaluate("(column) => column.getBoundingClientRect().top") for column in columns.all()]
+        tops = columns.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().top)")
         assert len({*tops}) == 1, "side by side"
         for column, colour in zip(columns.all()[1:], ("--method-cdvft", "--method-lora"), strict=True):
             of_method = f"(column) => getComputedStyle(column).getPropertyValue('{colour}')"

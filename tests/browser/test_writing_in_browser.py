@@ -152,9 +152,13 @@ def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> N
     expect(said).not_to_have_text("Before training")
     said.hover()
     expect(said).to_have_text("Before training")
+    page.evaluate("() => { window.setInterval = (tick) => { window.tick = tick; return 0; }; }")
     strip.get_by_role("button", name="Play").click()
     expect(strip.get_by_role("button", name="Pause")).to_be_visible()
-    expect(said).to_have_text("After step 4")
+    expect(said).to_have_text("Before training")
+    page.wait_for_function(
+        "(said) => { window.tick(); return said.textContent === 'After step 4'; }", arg=said.element_handle()
+    )
     expect(strip.get_by_role("button", name="Play")).to_be_visible()
 
 

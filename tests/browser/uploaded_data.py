@@ -31,6 +31,8 @@ def mine(page: Page) -> list[str]:
     if not page.locator("#own-mine").is_visible():
         return []
     page.locator("#own-mine input").click()
-    offered = page.get_by_role("listbox").get_by_role("option").all_inner_texts()
+    options = page.get_by_role("listbox").get_by_role("option")
+    options.first.wait_for()
+    offered = options.all_inner_texts()
     page.keyboard.press("Escape")
     return offered

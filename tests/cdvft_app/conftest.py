@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog import Plan, get_model, resolve
+from cdvft_app.catalog import Plan, get_model, resolve, uploaded
 from cdvft_app.catalog.dataset_readers import Rows
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.runs import RunStore
 
 
@@ -80,6 +80,35 @@ def text_plan(bert_folder: Path):
         plan = resolve(RunSettings(recipe="sentiment", method=method, **{**defaults, **chosen}))
         model = dataclasses.replace(get_model("minilm"), source="local", location=str(bert_folder))
         return dataclasses.replace(plan, model=model)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def number_rows(text_rows: Rows) -> Rows:
+    """Prices of the same texts: about 60 and about 540."""
+    import numpy as np
+
+    def priced(split):
+        prices = 60 + 480 * split.labels + np.arange(len(split)) % 7
+        return dataclasses.replace(split, labels=prices.astype(np.float32))
+
+    return Rows(priced(text_rows.train), priced(text_rows.evaluation), (), None)
+
+
+@pytest.fixture(scope="session")
+def number_plan(text_plan, number_rows):
+    """`number_plan(method, **settings)`: prices of one's own on the tiny BERT, learned in deviations."""
+    prices = number_rows.train.labels.astype(float)
+    data = UploadedDataset(
+        sha256="5" * 64, title="flats", kind="text", inputs=("text",), label="price", train_rows=60,
+        evaluation_rows=24, label_mean=prices.mean(), label_deviation=prices.std(),
+    )  # fmt: skip
+
+    def make(method: str = "cdvft", **chosen: object) -> Plan:
+        plan = text_plan(method, **chosen)
+        settings = plan.settings.model_copy(update={"data": data})
+        return dataclasses.replace(plan, settings=settings, dataset=uploaded.entry(data))
 
     return make
 

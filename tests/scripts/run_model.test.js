@@ -6,6 +6,7 @@ import {
   curveOf,
   isActive,
   isFinal,
+  lossTitle,
   progress,
   raceSecondsLeft,
   RunModel,
@@ -342,4 +343,14 @@ test("a command repeats what an option lists, and quotes what a shell would spli
     "--target-modules value",
     "--model 'it'\\''s mine'",
   ]);
+});
+
+test("the loss of numbers has its unit, and one of several kinds none", () => {
+  const classes = { metric_name: "accuracy", settings: {} };
+  const scaled = { metric_name: "pearson", settings: { data: { label_deviation: 88 } } };
+  const plain = { metric_name: "pearson", settings: { data: {} } };
+  assert.equal(lossTitle([classes]), "Loss");
+  assert.equal(lossTitle([scaled, scaled]), "Loss (squared error, in standard deviations)");
+  assert.equal(lossTitle([plain]), "Loss (squared error)");
+  assert.equal(lossTitle([plain, scaled]), "Loss");
 });

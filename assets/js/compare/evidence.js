@@ -14,7 +14,12 @@ export function mount({ element, props, server }) {
   const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
   const lines = legend("Methods");
   const figures = h("div", { class: "doubts" });
-  find(element, ".mount").replaceChildren(h("h2", { class: "hidden-text" }, "Doubts"), said, lines.node, figures);
+  find(element, ".mount").replaceChildren(
+    h("h2", { class: "hidden-text" }, "Doubts"),
+    said,
+    lines.node,
+    figures,
+  );
   let asked = false;
   whenShown(element, async () => {
     if (asked) return;

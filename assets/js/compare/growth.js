@@ -50,6 +50,7 @@ class GrowthChart {
     /** @type {Quantity[]} */
     this.described = [];
     this.offered = "";
+    this.along = ""; // what the marker was put on
     this.axis = "tokens";
     this.quantity = "flops";
     this.quantities = h("span", {});
@@ -119,7 +120,14 @@ class GrowthChart {
         ),
       );
     }
-    this.reset();
+    // A marker that somebody moved stays where the same is shown again.
+    if (this.along === this.#along()) this.redraw();
+    else this.reset();
+  }
+
+  #along() {
+    const { key, x, at } = this.current;
+    return JSON.stringify([key, x, at]);
   }
 
   get drawnQuantity() {
@@ -138,6 +146,7 @@ class GrowthChart {
     const { x, at } = this.current;
     this.slider.max = String(x.length - 1);
     this.slider.value = String(nearest(x, at));
+    this.along = this.#along();
     this.redraw();
   }
 

@@ -1,6 +1,6 @@
 // The scores of finished runs against their costs, with a switch over the costs.
 
-import { find, h, legend, paragraphs, segmented, setText } from "../shared/dom.js";
+import { find, h, legend, paragraphs, segmented, setOptions, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
 import { exports, tableUnder } from "../shared/table.js";
 import { drawn, newest } from "../shared/part.js";
@@ -106,11 +106,7 @@ export function mount({ element, props, server, life }) {
     shown = answer;
     setText(title, answer.recorded ? "What a recorded race gave" : "What your runs gave");
     setText(origin, `${answer.subtitle} · ${answer.origin}`);
-    chosen.replaceChildren(
-      ...answer.choices.map(([key, name]) =>
-        h("option", { value: key, selected: key === answer.chosen }, name),
-      ),
-    );
+    setOptions(chosen, answer.choices, answer.chosen);
     if (!axes.firstChild) {
       axes.append(
         segmented(

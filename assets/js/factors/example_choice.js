@@ -1,6 +1,6 @@
 // Choosing what is followed through a layer: a sentence or an image, and one token or patch of it.
 
-import { h } from "../shared/dom.js";
+import { h, setOptions } from "../shared/dom.js";
 import { newest } from "../shared/part.js";
 import { accepted, Message } from "./answers.js";
 import { decode } from "./data.js";
@@ -259,7 +259,11 @@ export class TextChoice extends ExampleChoice {
   show(layer) {
     this.begin(layer);
     const { texts } = layer;
-    this.select.replaceChildren(...texts.map((text) => h("option", { value: text }, text)));
+    setOptions(
+      this.select,
+      texts.map((text) => [text, text]),
+      texts[0] ?? null,
+    );
     this.select.hidden = this.label.hidden = !texts.length;
     this.tokens.hidden = true;
     const text = this.text ?? texts[0];

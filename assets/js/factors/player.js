@@ -16,9 +16,9 @@ const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: 
 export class Player {
   /**
    * `onstep(t)` is called with the snapshot that is shown, while it plays for every frame `onframe(t)` with a place
-   * between two of them.
+   * between two of them; it says whether that is drawn, or still being built.
    * @param {(t: number) => void} onstep
-   * @param {(t: number) => void} onframe
+   * @param {(t: number) => boolean} onframe
    */
   constructor(onstep, onframe) {
     this.onstep = onstep;
@@ -116,10 +116,9 @@ export class Player {
 
   play() {
     const last = this.steps.length - 1;
-    if (this.t >= last) this.set(0);
     const each = Math.min(EACH[1], Math.max(EACH[0], WHOLE / Math.max(1, last))),
       still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    let before = this.t,
+    let before = this.t >= last ? 0 : this.t,
       began = performance.now() - each * before;
     const draw = (/** @type {number} */ now) => {
       if (!this.node.isConnected) return this.pause();
@@ -128,10 +127,11 @@ export class Player {
       if (Math.floor(at) > this.t) this.set(Math.floor(at));
       else if (!still && at > this.t) this.onframe(at);
       before = this.t;
-      if (at >= last) return this.pause();
+      if (at >= last && this.onframe(last)) return this.pause();
       this.frame = requestAnimationFrame(draw);
     };
     this.frame = requestAnimationFrame(draw);
+    if (before !== this.t) this.set(before); // it plays already: nothing holds the page's thread
     setText(this.button, "Pause");
   }
 

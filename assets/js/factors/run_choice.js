@@ -1,6 +1,6 @@
 // The dropdowns for the run that is shown, and for another one beside it.
 
-import { h } from "../shared/dom.js";
+import { h, setOptions } from "../shared/dom.js";
 import { accepted } from "./answers.js";
 import { runTitle } from "./captions.js";
 
@@ -8,7 +8,7 @@ import { runTitle } from "./captions.js";
 /** @import { Questions } from "./answers.js" */
 
 /** @param {InspectedRun} run */
-const option = (run) => h("option", { value: run.id }, runTitle(run));
+const option = (run) => /** @type {const} */ ([run.id, runTitle(run)]);
 
 const MAX_COMPANIONS = 4;
 
@@ -38,9 +38,7 @@ export class RunChoice {
   /** Load the list of runs. */
   async list() {
     this.available = accepted(await this.server.runs({})).runs;
-    const chosen = this.runs.value;
-    this.runs.replaceChildren(...this.available.map(option));
-    if (chosen) this.runs.value = chosen;
+    setOptions(this.runs, this.available.map(option), this.runs.value);
   }
 
   /**
@@ -63,7 +61,7 @@ export class RunChoice {
     const others = this.available.filter((other) => other.id !== id);
     const race = others.filter((other) => other.group === group),
       rest = others.filter((other) => other.group !== group);
-    this.others.replaceChildren(h("option", { value: "" }, "nothing"), ...[...race, ...rest].map(option));
+    setOptions(this.others, [["", "nothing"], ...[...race, ...rest].map(option)], "");
   }
 
   /**

@@ -48,6 +48,8 @@ class FactorsTab {
   module = null;
   /** @type {ReturnType<typeof inAddress> | null} what a link wants to be seen first */
   wanted = null;
+  /** @type {OpenedRun | null} the run of which only one layer is known yet */
+  opened = null;
   /** @type {number | undefined} until the address says what is pointed at */
   settling;
 
@@ -179,9 +181,9 @@ class FactorsTab {
         this.module = run.first ?? (await this.answers.mostChanged(run));
       this.overview.show(run);
       this.overview.choose(this.module ?? "");
+      this.opened = run;
+      delete this.node.dataset.settled;
       await this.showLayer();
-      await Promise.all([this.loadNumbers(run), this.loadEffects(run)]);
-      this.follow(run);
     } catch (error) {
       this.problem.error(error, () => this.open(id));
     }
@@ -197,8 +199,9 @@ class FactorsTab {
     this.run = run;
     this.answers.clear();
     setText(this.origin, originCaption(run));
+    this.follow(before); // what does not come, for another layer is chosen meanwhile, is asked for again
     await this.showLayer();
-    this.follow(this.layer?.run === run ? run : before); // what did not come is asked for again
+    if (this.layer?.run === run) this.follow(run);
   }
 
   /**
@@ -321,6 +324,20 @@ class FactorsTab {
       this.ranks.end();
       this.problem.error(error, () => this.showLayer());
     }
+    await this.loadRest(run);
+  }
+
+  /**
+   * Load what is known of all layers, once one is shown: the first, or another that was chosen before that had come.
+   * @param {OpenedRun} run
+   */
+  async loadRest(run) {
+    if (run !== this.opened) return;
+    this.opened = null;
+    await Promise.all([this.loadNumbers(run), this.loadEffects(run)]);
+    if (run !== this.run) return;
+    this.node.dataset.settled = run.id;
+    this.follow(run);
   }
 
   /** The step that is shown; null at the last one, which a run that trains moves on. */

@@ -156,6 +156,7 @@ export class Views {
   }
 
   /**
+   * Returns whether all of it is drawn.
    * @param {number} t
    * @param {boolean} moving whether the next frame shows another
    */
@@ -163,7 +164,7 @@ export class Views {
     this.t = t;
     this.moving = moving;
     for (const { view } of Object.values(this.heatmaps)) view.moving = moving;
-    this.draw();
+    return this.draw();
   }
 
   /**
@@ -183,7 +184,7 @@ export class Views {
   draw() {
     const { layer, t, other } = this,
       { circulant: circulants, update, beside } = this.heatmaps;
-    if (!layer) return;
+    if (!layer) return true;
     this.vectors.at(t);
     this.own.at(t);
     if (layer.order.length) {
@@ -199,7 +200,7 @@ export class Views {
       circulants.note(layer.block ? "in each block one column, shifted" : "one column, shifted");
     }
     const at = other?.nearest(layer.stepAt(t)) ?? 0;
-    if (!this.#ready(at)) return;
+    if (!this.#ready(at)) return false;
     const both = [layer.update(t), ...(other ? [other.update(at)] : [])],
       limit = this.fixed ? this.runLimits.update : Math.max(...both.map((one) => colorLimit(one)));
     this.#heat("update", both[0], layer.block, limit);
@@ -211,6 +212,7 @@ export class Views {
       this.#heat("beside", both[1], other.block, limit);
     }
     this.point(update.view.cursor);
+    return true;
   }
 
   /**

@@ -5,7 +5,7 @@ import { find, h, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { asked, forget, linkTo } from "../shared/router.js";
-import { isHeld, join, membership, noteRevealed, pupil } from "./class_state.js";
+import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
 
 /** @import { ClassFixed, ClassSeen, ClassRefused, ClassRequest, Servers } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -34,8 +34,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     said,
   );
   find(element, ".mount").replaceChildren(node);
-  let current = "", // the question that is shown
-    following = true;
+  let following = true;
   /** @type {ClassSeen | null} */
   let last = null;
 
@@ -109,7 +108,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
           if (await request(server.show, { address: location.search }))
             setText(said, "Everybody who follows is led here.");
         }),
-        act("Reveal this question", () => current && request(server.reveal, { question: current })),
+        act("Reveal this question", () => askedNow() && request(server.reveal, { question: askedNow() })),
         textButton("Leave", leave),
       );
     else {
@@ -129,8 +128,8 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     }
   };
   const showVotes = () => {
-    const counts = last?.votes[current],
-      question = questions[current];
+    const counts = last?.votes[askedNow()],
+      question = questions[askedNow()];
     votes.replaceChildren();
     if (!counts || !question) return;
     const many = Object.values(counts).reduce((sum, count) => sum + count, 0),
@@ -189,15 +188,15 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     if (node.hidden) return;
     buttons();
     asking.begin(0);
+    void sendVotes();
+  };
+  const sendVotes = async () => {
+    for (const [question, given] of takeVotes())
+      if (isHeld(question)) await request(server.vote, { question, given });
   };
   heard("class-changed", life, begin);
-  heard("lesson-asked", life, (key) => {
-    current = key;
-    showVotes();
-  });
-  heard("lesson-predicted", life, async ({ key, given }) => {
-    if (isHeld(key)) await request(server.vote, { question: key, given });
-  });
+  heard("lesson-asked", life, showVotes);
+  heard("lesson-predicted", life, () => void sendVotes());
   if (given) tell("class-changed", null);
   else begin();
 }

@@ -1,5 +1,7 @@
 // Which class this browser's tab is in, kept for as long as the tab is open, and what of it has been revealed.
 
+import { tell } from "../shared/events.js";
+
 const KEY = "cdvft-class",
   PUPIL = "cdvft-pupil";
 
@@ -34,6 +36,37 @@ export function pupil() {
 
 /** @type {Set<string>} */
 const revealed = new Set();
+
+/** @type {Map<string, number>} votes that are still to be sent, by question: the bar may come after the lesson */
+const votes = new Map();
+let current = "";
+
+/**
+ * The question that is looked at now; also where the bar comes after it.
+ * @param {string} key
+ */
+export function ask(key) {
+  current = key;
+  tell("lesson-asked", null);
+}
+
+export const askedNow = () => current;
+
+/**
+ * @param {string} key of the question
+ * @param {number} given
+ */
+export function vote(key, given) {
+  votes.set(key, given);
+  tell("lesson-predicted", null);
+}
+
+/** Those that wait, which are then somebody else's to send. */
+export function takeVotes() {
+  const taken = [...votes];
+  votes.clear();
+  return taken;
+}
 
 /**
  * Note questions that the teacher has revealed; returns those that are new.

@@ -2,8 +2,9 @@
 // to which the machine is brought. Then it gets its reply, and the machine shows what happens.
 
 import { find, h, setText } from "../shared/dom.js";
-import { heard, tell as tellPage } from "../shared/events.js";
-import { isHeld, membership } from "./class_state.js";
+import { heard } from "../shared/events.js";
+import { whenShown } from "../shared/shown.js";
+import { ask, isHeld, membership, vote } from "./class_state.js";
 import { keptState } from "./kept_state.js";
 import { slider } from "./parts.js";
 import { remember, remembered } from "./progress.js";
@@ -159,7 +160,7 @@ export function mount({ element, props: { questions }, life }) {
     const predict = (given) => {
       if (isHeld(key)) {
         held = given;
-        tellPage("lesson-predicted", { key, given });
+        vote(key, given);
         feedback.className = "feedback";
         setText(feedback, "Your vote is in. Your teacher reveals the answer.");
         return;
@@ -214,7 +215,7 @@ export function mount({ element, props: { questions }, life }) {
   };
   /** Which question is asked now, where its lesson is seen: a class votes on it. */
   const announce = () => {
-    if (asked[at].node.checkVisibility()) tellPage("lesson-asked", questions[at].key);
+    if (asked[at].node.checkVisibility()) ask(questions[at].key);
   };
   /** Who follows a class votes first. */
   const inClass = () => {
@@ -227,7 +228,7 @@ export function mount({ element, props: { questions }, life }) {
     return line;
   });
   heard("class-changed", life, inClass);
-  heard("address", life, announce);
+  whenShown(element, announce);
   find(element, ".mount").replaceChildren(
     place,
     ...asked.map(({ node }) => node),

@@ -96,6 +96,46 @@ export function setText(node, text) {
 }
 
 /**
+ * Give a node these children, of which those that it has already stay where they are: a press on one goes on.
+ * @param {Element} place
+ * @param {Element[]} children
+ */
+export function setChildren(place, children) {
+  for (const child of [...place.childNodes])
+    if (!(child instanceof Element && children.includes(child))) child.remove();
+  children.forEach((child, at) => {
+    if (place.childNodes[at] !== child) place.insertBefore(child, place.childNodes[at] ?? null);
+  });
+}
+
+/**
+ * Fill a place with pieces, each made of what its key says and kept for as long as the key is the same: who presses,
+ * opens or reads one meanwhile is not disturbed by the others.
+ * @param {Element} place
+ */
+export function keyed(place) {
+  /** @type {Map<string, Element>} */
+  let kept = new Map();
+  return (/** @type {[key: string, make: () => Element][]} */ pieces) => {
+    kept = new Map(pieces.map(([key, make]) => [key, kept.get(key) ?? make()]));
+    setChildren(place, [...kept.values()]);
+  };
+}
+
+/**
+ * Offer choices in a list, which stays as it is, and open, where they are the same.
+ * @param {HTMLSelectElement} list
+ * @param {(readonly [value: string, text: string])[]} choices
+ * @param {string | null} chosen if it is one of them
+ */
+export function setOptions(list, choices, chosen) {
+  const before = [...list.options].map(({ value, textContent }) => [value, textContent]);
+  if (JSON.stringify(before) !== JSON.stringify(choices))
+    list.replaceChildren(...choices.map(([value, text]) => h("option", { value }, text)));
+  if (choices.some(([value]) => value === chosen)) list.value = String(chosen);
+}
+
+/**
  * Scroll up to an element whose top is above the window; smoothly, unless the visitor prefers reduced motion.
  * @param {Element} element
  */

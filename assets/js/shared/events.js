@@ -10,8 +10,8 @@
  *   "slice-ended": null,
  *   "show-runs": string[],
  *   "lesson-answered": string,
- *   "lesson-asked": string,
- *   "lesson-predicted": {key: string, given: number},
+ *   "lesson-asked": null,
+ *   "lesson-predicted": null,
  *   "class-changed": null,
  *   "class-revealed": string,
  *   "lab-started": null,
@@ -21,8 +21,9 @@
  *   "fill-part": {id: string, value: unknown},
  * }} Events
  * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
- * were read from a file. slice-ended: of a race that the page drives. show-runs: their ids. lesson-answered, lesson-asked:
- * the question's key. lesson-predicted: a vote, where this tab is in a class; class-changed: it is in another, or in none;
+ * were read from a file. slice-ended: of a race that the page drives. show-runs: their ids. lesson-answered:
+ * the question's key. lesson-asked: another question is looked at; lesson-predicted: a vote waits to be sent, both for
+ * learn/class_state.js; class-changed: this tab is in another class, or in none;
  * class-revealed: the key of a question that its teacher has revealed. lab-stopped: somebody pressed Stop. fill-part: a part of the page of plain files gets a value.
  */
 

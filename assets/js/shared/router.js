@@ -134,7 +134,9 @@ let selected = false; // whether a tab was, yet
 export function tabSelected(tab) {
   const first = !selected;
   selected = true;
-  if (!first || asked("tab") === null) keep({ tab }, { entry: !first });
+  // Back may have led on to another tab before this is told.
+  const passed = document.getElementById(`tab-${tab}-button`)?.getAttribute("aria-selected") === "false";
+  if (first ? asked("tab") === null : !passed) keep({ tab }, { entry: !first });
   return followed.get(tab) ?? 0;
 }
 

@@ -1,6 +1,17 @@
 // The list of past races: what each was and how it ended; open, overlay, rename, delete. Or all runs as a table.
 
-import { scrollUpTo, find, h, segmented, setText, styleOf, swatch, textButton } from "../shared/dom.js";
+import {
+  scrollUpTo,
+  find,
+  h,
+  keyed,
+  segmented,
+  setChildren,
+  setText,
+  styleOf,
+  swatch,
+  textButton,
+} from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { AWAY, polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
@@ -18,6 +29,7 @@ const READING = "Reading the history …";
 /** @param {Part<{token: string}, Styled, Servers["train/history"]>} part */
 export function mount({ element, props, server, trigger, life }) {
   const list = h("ol", { class: "races" });
+  const listed = keyed(list);
   const message = h("p", { class: "quiet", role: "status" }, READING);
   const more = textButton(
     "Show older races",
@@ -28,10 +40,10 @@ export function mount({ element, props, server, trigger, life }) {
     { hidden: true },
   );
   let limit = 12;
-  let shown = "";
   /** @type {Race[]} */
   let races = [];
-  let editing = false; // a name is being typed, or a deletion confirmed: the list waits
+  /** @type {(() => void) | null} puts the buttons back where a name is typed or a deletion confirmed; until then the list waits */
+  let putBack = null;
   const heading = h("h2", { tabindex: "-1" }, "History");
   const cards = h("div", {}, message, list, more);
 
@@ -46,8 +58,10 @@ export function mount({ element, props, server, trigger, life }) {
   const ids = (race) => race.runs.map((run) => run.id);
 
   function quit() {
-    editing = false;
-    shown = "";
+    const back = focused();
+    putBack?.();
+    putBack = null;
+    back?.();
     refresh();
   }
 
@@ -147,17 +161,29 @@ export function mount({ element, props, server, trigger, life }) {
     yes.focus();
   }
 
+  /**
+   * Whether the view shows a race, and nothing else.
+   * @param {Race} race
+   */
+  function place(race) {
+    const now = selected();
+    return {
+      showing: ids(race).some((id) => now.includes(id)),
+      alone: now.length <= race.runs.length,
+    };
+  }
+
   /** @param {Race} race */
   function item(race) {
-    const now = selected();
-    const showing = ids(race).some((id) => now.includes(id));
+    const { showing, alone } = place(race);
     const actions = h("div", {
       class: "actions",
-      onkeydown: (event) => event.key === "Escape" && editing && quit(),
+      onkeydown: (event) => event.key === "Escape" && putBack && quit(),
     });
     /** @param {(race: Race, place: Element) => void} how */
     const edit = (how) => () => {
-      editing = true;
+      const buttons = [...actions.children];
+      putBack = () => setChildren(actions, buttons);
       how(race, actions);
     };
     /**
@@ -195,15 +221,15 @@ export function mount({ element, props, server, trigger, life }) {
               scrollUpTo(find(document, "#run"));
               refresh();
             }),
-            showing && now.length > race.runs.length
+            showing && !alone
               ? button("Take out", "Take this race out of the chart", () => {
-                  open(now.filter((id) => !ids(race).includes(id)));
+                  open(selected().filter((id) => !ids(race).includes(id)));
                   refresh();
                 })
               : showing
                 ? null
                 : button("Overlay", "Draw this race over the one that is shown", () => {
-                    open([...now, ...ids(race)]);
+                    open([...selected(), ...ids(race)]);
                     refresh();
                   }),
           ].filter((action) => action !== null)),
@@ -237,6 +263,7 @@ export function mount({ element, props, server, trigger, life }) {
     const group = was.closest(".race")?.getAttribute("data-group") ?? "";
     const place = [...was.parentElement.children].indexOf(was);
     return () => {
+      if (was.isConnected) return;
       const own = `[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`;
       const buttons = [.../** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(own))];
       const same =
@@ -265,19 +292,22 @@ export function mount({ element, props, server, trigger, life }) {
     looked: () => isShown(element),
   });
   function refresh() {
-    if (!editing) void poll.now();
+    if (!putBack) void poll.now();
   }
 
   /** @param {Races} answer */
   function show(answer) {
     races = answer.races;
     if (message.textContent === READING) message.textContent = "";
-    // A step is shown once its run has ended; until then it changes nothing, and the focus stays where it is.
-    const key = JSON.stringify([answer, selected()], (name, value) => (name === "step" ? undefined : value));
-    if (key === shown || editing) return;
-    shown = key;
+    if (putBack) return;
     const back = focused();
-    list.replaceChildren(...answer.races.map(item));
+    // A step is shown once its run has ended; until then it changes nothing.
+    listed(
+      answer.races.map((race) => [
+        JSON.stringify([race, place(race)], (name, value) => (name === "step" ? undefined : value)),
+        () => item(race),
+      ]),
+    );
     back?.();
     more.hidden = !answer.more;
     element.classList.toggle("empty", answer.races.length === 0);

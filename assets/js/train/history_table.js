@@ -1,7 +1,7 @@
 // The runs of the history as a table: searched, filtered, sorted; several chosen at once are compared, tagged, deleted
 // and taken along.
 
-import { h, setText, styleOf, swatch, textButton } from "../shared/dom.js";
+import { h, setChildren, setOptions, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
 import { AWAY } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
@@ -96,6 +96,7 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
   const chosen = new Set();
   /** @type {Record<string, string>} */
   const filters = {};
+  let answered = ""; // what the server has said last
   let asking = false; // a tag is being typed, or a deletion confirmed
 
   const search = h("input", {
@@ -118,6 +119,15 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
     class: "actions",
     onkeydown: (event) => event.key === "Escape" && asking && idle(),
   });
+  const ids = () => runs.filter((run) => chosen.has(run.id)).map((run) => run.id);
+  const buttons = {
+    compare: textButton("Compare", () => compare(ids()), { title: "Draw them in one chart" }),
+    link: textButton("", () => copyLink(ids())),
+    take: textButton("Take along", () => take(ids()), { title: "A zip with curves and adapters" }),
+    tag: textButton("Tag", () => tagging(ids())),
+    remove: textButton("Delete", () => deleting(ids())),
+  };
+  const why = h("span", { class: "quiet" });
   const list = table({ label: "Runs of the history", class: "numbers history-table" });
   const further = textButton(
     "Show more rows",
@@ -243,7 +253,6 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
   function idle() {
     asking = false;
     const some = runs.filter((run) => chosen.has(run.id));
-    const ids = some.map((run) => run.id);
     const none = some.length === 0;
     const held = some.some((run) => !run.mine)
       ? "Only who started a run can tag or delete it."
@@ -251,29 +260,20 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
         ? "Stop what trains to delete it."
         : "";
     const others = some.some((run) => !run.mine);
-    const names = ["Compare", "Copy link", "Take along", "Tag", "Delete"];
-    const at = [...actions.children].findIndex((child) => child === document.activeElement);
-    const buttons = [
-      textButton(names[0], () => compare(ids), { disabled: none, title: "Draw them in one chart" }),
-      textButton(names[1], (event) => copyLink(ids, event), { disabled: none }),
-      textButton(names[2], () => take(ids), { disabled: none, title: "A zip with curves and adapters" }),
-      textButton(names[3], () => tagging(ids), { disabled: none || others }),
-      textButton(names[4], () => deleting(ids), { disabled: none || held !== "" }),
-    ];
-    actions.replaceChildren(...buttons, h("span", { class: "quiet" }, held));
-    if (at >= 0) buttons[at]?.focus();
+    for (const button of Object.values(buttons)) button.disabled = none;
+    buttons.tag.disabled ||= others;
+    buttons.remove.disabled ||= held !== "";
+    setText(buttons.link, "Copy link");
+    setText(why, held);
+    setChildren(actions, [...Object.values(buttons), why]);
   }
 
-  /**
-   * @param {string[]} ids
-   * @param {Event} event
-   */
-  async function copyLink(ids, event) {
-    const address = new URL(linkTo({ tab: "train", run: ids }), location.href).href;
-    const button = /** @type {HTMLElement} */ (event.target);
+  /** @param {string[]} runs */
+  async function copyLink(runs) {
+    const address = new URL(linkTo({ tab: "train", run: runs }), location.href).href;
     try {
       await navigator.clipboard.writeText(address);
-      button.textContent = "Copied";
+      setText(buttons.link, "Copied");
     } catch {
       actions.append(h("input", { readonly: true, value: address, "aria-label": "Link to the chosen runs" }));
     }
@@ -282,8 +282,9 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
   /** @param {Promise<Done>} call */
   async function act(call) {
     const problem = await call.then(({ error }) => error ?? "").catch(() => AWAY);
-    idle();
+    asking = false;
     await refresh();
+    draw();
     if (problem) setText(message, problem);
     changed();
   }
@@ -330,6 +331,8 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
 
   async function refresh() {
     const answer = await server.runs({ token: token() });
+    if (JSON.stringify(answer) === answered) return;
+    answered = JSON.stringify(answer);
     ({ runs, more } = answer);
     const here = new Set(runs.map((run) => run.id));
     for (const id of chosen) if (!here.has(id)) chosen.delete(id);
@@ -337,10 +340,8 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
     for (const [place, [name, title, of]] of FILTERS.entries()) {
       const values = [...new Set(runs.flatMap(of))].sort((one, other) => one.localeCompare(other));
       if (!values.includes(filters[name])) filters[name] = "";
-      selects[place].replaceChildren(
-        h("option", { value: "" }, `${title}: all`),
-        ...values.map((value) => h("option", { value, selected: value === filters[name] }, value)),
-      );
+      const choices = values.map((value) => /** @type {const} */ ([value, value]));
+      setOptions(selects[place], [["", `${title}: all`], ...choices], filters[name]);
     }
     if (!asking) draw();
   }

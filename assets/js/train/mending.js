@@ -5,6 +5,12 @@ import { h, textButton } from "../shared/dom.js";
 /** @import { UploadedLook } from "../payloads.js" */
 /** @typedef {(steps: string[]) => void} Clean has the rows mended by these steps, in their order */
 
+/**
+ * The steps that somebody asked for; the others follow from the columns.
+ * @param {UploadedLook} look
+ */
+export const askedFor = (look) => look.roles.clean.filter((step) => !look.automatic.includes(step));
+
 /** @param {string[]} sentences @param {UploadedLook} look @param {Clean} clean */
 export const findings = (sentences, look, clean) =>
   sentences.length
@@ -18,10 +24,7 @@ export const findings = (sentences, look, clean) =>
             sentence,
             ...look.mended_by
               .filter(({ warning }) => warning === sentence)
-              .flatMap(({ step, title }) => [
-                " ",
-                textButton(title, () => clean([...look.roles.clean, step])),
-              ]),
+              .flatMap(({ step, title }) => [" ", textButton(title, () => clean([...askedFor(look), step]))]),
           ),
         ),
       )
@@ -34,7 +37,8 @@ export const findings = (sentences, look, clean) =>
 export function steps(look, clean) {
   const done = look.roles.clean;
   const more = h("input", { "aria-label": "Another step", placeholder: "rename:OLD=NEW", maxlength: 200 });
-  const add = () => more.value.trim() && clean([...done, more.value.trim()]);
+  const asked = askedFor(look);
+  const add = () => more.value.trim() && clean([...asked, more.value.trim()]);
   more.addEventListener("keydown", (event) => {
     if (event.key === "Enter") add();
   });
@@ -51,9 +55,11 @@ export function steps(look, clean) {
           {},
           look.cleaned[place] ?? step,
           " ",
-          textButton("Undo", () => clean(done.filter((_, other) => other !== place)), {
-            "aria-label": `Undo ${step}`,
-          }),
+          look.automatic.includes(step)
+            ? null
+            : textButton("Undo", () => clean(asked.filter((_, other) => other !== asked.indexOf(step))), {
+                "aria-label": `Undo ${step}`,
+              }),
         ),
       ),
     ),

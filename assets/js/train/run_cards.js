@@ -1,6 +1,6 @@
 // What stands under the chart: the outcome in a sentence, failures with their causes, notes.
 
-import { h, paragraphs } from "../shared/dom.js";
+import { h, keyed, paragraphs } from "../shared/dom.js";
 import { isShare } from "../shared/format.js";
 import { jobLines } from "./job.js";
 import { titleOf } from "./run_model.js";
@@ -113,10 +113,11 @@ const byReason = (runs, state, card) =>
     ),
   ).map((same) => card(same ?? []));
 
-/** The cards for these runs; made anew only when they differ. */
+/** The cards for these runs; one that somebody has opened stays while others come and go. */
 export class Cards {
   constructor() {
     this.node = h("div", { class: "cards" });
+    this.fill = keyed(this.node);
     this.key = "";
     /** @type {string[]} what the judge says, once the race is over */
     this.verdict = [];
@@ -133,7 +134,7 @@ export class Cards {
     const different = notes.filter(
       ({ note }, index) => notes.findIndex(({ note: other }) => other.text === note.text) === index,
     );
-    this.node.replaceChildren(
+    const cards = [
       ...(said.length ? [h("div", { class: "outcome" }, ...paragraphs(said))] : []),
       ...jobLines(runs),
       ...byReason(runs, "failed", failure),
@@ -155,6 +156,7 @@ export class Cards {
             ),
           ]
         : []),
-    );
+    ];
+    this.fill(cards.map((card) => [card.outerHTML, () => card]));
   }
 }

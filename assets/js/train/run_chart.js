@@ -5,7 +5,7 @@ import { aligned, isShare, metricText } from "../shared/format.js";
 import { draw, valueAt } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
 import { onTheme } from "../shared/theme.js";
-import { curveOf, isFinal, sharedMetric, titleOf } from "./run_model.js";
+import { curveOf, isFinal, lossTitle, sharedMetric, titleOf } from "./run_model.js";
 import { tableUnder } from "../shared/table.js";
 
 /** @import { Child } from "../shared/dom.js" */
@@ -267,7 +267,7 @@ export class RunChart {
     layout.yaxis.title = {
       text:
         quantity === "loss"
-          ? "Loss"
+          ? lossTitle(this.runs)
           : percent
             ? `${metric} on ${rowsOfCurve}, %`
             : `${metric} on ${rowsOfCurve}`,
@@ -321,7 +321,7 @@ export class RunChart {
       columns: [
         "Method",
         axis === "steps" ? "Step" : "Seconds",
-        quantity === "loss" ? "Loss" : this.metricLabel.textContent,
+        quantity === "loss" ? lossTitle(this.runs) : this.metricLabel.textContent,
       ],
       rows,
       values: points.map(({ name, x, y }) => [name, x, y]),

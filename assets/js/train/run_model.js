@@ -84,6 +84,22 @@ export function sharedMetric(runs) {
 }
 
 /**
+ * The loss with its unit, where it has one: that of numbers is in squared deviations of their labels, or, of
+ * earlier versions, in squares of the labels' own unit.
+ * @param {Pick<Run, "metric_name" | "settings">[]} runs
+ */
+export function lossTitle(runs) {
+  const titles = new Set(
+    runs.map(({ metric_name, settings }) => {
+      const own = /** @type {{ label_deviation?: number } | undefined} */ (settings.data);
+      if (metric_name !== "pearson") return "Loss";
+      return own?.label_deviation ? "Loss (squared error, in standard deviations)" : "Loss (squared error)";
+    }),
+  );
+  return titles.size === 1 ? [...titles][0] : "Loss";
+}
+
+/**
  * What several races are called that are shown together.
  * @param {Pick<Run, "group" | "name">[]} runs
  */

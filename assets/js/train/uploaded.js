@@ -3,7 +3,7 @@
 import { find, h, segmented } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { table } from "../shared/table.js";
-import { findings, steps } from "./mending.js";
+import { askedFor, findings, steps } from "./mending.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { Bars, Roles, UploadedColumn, UploadedLook } from "../payloads.js" */
@@ -42,7 +42,7 @@ export function mount({ element, props, trigger }) {
   const rows = table({ label: "First rows", class: "own-rows" });
 
   /** @param {Omit<Roles, "clean">} roles */
-  const told = (roles) => trigger("input", { clean: props.value?.roles.clean ?? [], ...roles });
+  const told = (roles) => trigger("input", { clean: props.value ? askedFor(props.value) : [], ...roles });
   /** @param {string[]} steps */
   const clean = (steps) => trigger("input", { ...props.value?.roles, clean: steps });
 

@@ -102,7 +102,8 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
         "match": "",
     }
     for method in first.values():
-        found |= flat_values(method, method.sizes())
+        sizes = flat_values(method, method.sizes())
+        found |= {name: value for name, value in sizes.items() if name in NUMBERS}
     return found | {name: text(found[name]) for name in NUMBERS}
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import orjson
 
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.payloads.train import Answers, RunRows
 from cdvft_app.store.runs import RunStore
 
@@ -59,4 +60,5 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
 
 def _answers(row: dict[str, Any]) -> Answers:
     """As the page takes them; those of a version before have less."""
-    return cast(Answers, {"step": row["step"]} | {name: row[name] for name in ANSWER_FIELDS if row.get(name)})
+    found = {"step": row["step"]} | {name: row[name] for name in ANSWER_FIELDS if row.get(name)}
+    return cast(Answers, found | {"prompts": [*map(transcript, row["prompts"])]})

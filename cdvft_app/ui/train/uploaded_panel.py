@@ -47,6 +47,7 @@ NUMBERED = """(...values) => [
   document.querySelector("#own-said")?.textContent ?? "",
   (window.filesGiven = (window.filesGiven ?? 0) + 1),
 ]"""
+GIVEN = "(...values) => [...values.slice(0, -1), window.filesGiven ?? 0]"
 # More calls than files are read at once: whoever has too much waiting is refused by `intake.turn`, and is in
 # nobody's way. Several may be given one after the other.
 SLOW: dict[str, Any] = {"concurrency_limit": 16, "concurrency_id": "data", "api_visibility": "private"}
@@ -426,7 +427,13 @@ class UploadedPanel:
             field["dataset"].input(instead, [field["dataset"], field["recipe"]], of_dataset, **QUIET)
         )
 
-        def held(data: Any, mine_token: object) -> list[Any]:
+        def held(data: Any, mine_token: object, refused: dict[str, Any], number: object) -> list[Any]:
+            """What the form holds; what somebody gives while it is looked for stays."""
+            found = looked_for(data, mine_token)
+            given_before = number if isinstance(number, (int, float)) else 0
+            return [gr.skip()] * len(found) if refused["newest"] > given_before else found
+
+        def looked_for(data: Any, mine_token: object) -> list[Any]:
             owner = token_of(mine_token)
             try:
                 own = readable(data)
@@ -450,7 +457,8 @@ class UploadedPanel:
                 return [gr.update(**self.offer(owner)), *closed()]  # Start says what is wrong with it
             return [gr.update(**self.offer(owner, data_id)), *filled]
 
-        return lambda event: event.then(held, [field["data"], token], [mine, *section], **QUIET)
+        what = [field["data"], token, self.refused, gr.Number(visible=False)]
+        return lambda event: event.then(held, what, [mine, *section], js=GIVEN, **QUIET)
 
 
 def _data_alone(count: int, data: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from cdvft_app.catalog.cleaning import title
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.costs.quantities import amount, counted
 from cdvft_app.data.imported_table import preview, some_of_each, thumbnails
@@ -83,6 +84,7 @@ def look_of(looked: Inspection, name: str) -> UploadedLook:
             for step in one.steps
         ],
         "cleaned": list(looked.cleaned),
+        "automatic": list(looked.automatic),
     }
 
 
@@ -125,7 +127,7 @@ def _sides(looked: Inspection) -> str:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
+    text = "" if value is None else transcript(str(value))
     return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
 
 

@@ -130,13 +130,13 @@ def _scatter(run: RunAnswers) -> Section:
         "beside": True,
         "scatter": {
             "method": method,
-            "about": f"Answers of {title} against labels, from {low:.3g} to {high:.3g}; on the line both "
+            "about": f"Answers of {title} against labels, from {low:,.6g} to {high:,.6g}; on the line both "
             "agree",
             "points": list(zip(labels.tolist(), outputs.tolist(), strict=True)),
             "low": low,
             "high": high,
         },
-        "quiet": f"Labels to the right, answers upwards, both from {low:.3g} to {high:.3g}.",
+        "quiet": f"Labels to the right, answers upwards, both from {low:,.6g} to {high:,.6g}.",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store.records import StoreError
@@ -38,6 +39,8 @@ def build(
                 raise ResultsError("This race is no longer there; choose another one.")
             row = answering.ask("example", run_id=runs[0].record.id)
             text, second, image = row["text"], row["second"], None
+            if text and runs[0].plan.model.kind == "generation":
+                text = transcript(text)
             if row["image"]:
                 image = files.new_file(f"row_{row['row']}.png")
                 image.write_bytes(row["image"])

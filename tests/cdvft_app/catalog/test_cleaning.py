@@ -128,9 +128,33 @@ def test_a_thousand_names_take_no_time():
     assert found.count("word") == 50_000
 
 
-def test_decimal_commas_become_points():
-    rows = [("a", "1,5"), ("b", "-2,25"), ("c", "3"), ("d", "1,2,3"), ("e", "inf")]
-    assert [label for _, label in after(rows, "decimal-point")] == ["1.5", "-2.25", "3", "1,2,3", "inf"]
+@pytest.mark.parametrize(
+    ("step", "written", "read"),
+    [
+        ("decimal-point", "1,5 -2,25 3 1,2,3 inf", "1.5 -2.25 3 1,2,3 inf"),  # its name in earlier versions
+        (
+            "numbers:comma",
+            "1.234,50€ -12% 1.234.567 12.34 12.05.2024",
+            "1234.50 -12 1234567 12.34 12.05.2024",
+        ),
+        ("numbers:point", "$1,234.50 1'234 1,23 2024-01-02 n/a", "1234.50 1234 1,23 2024-01-02 n/a"),
+    ],
+)
+def test_numbers_as_people_write_them_are_read(step, written, read):
+    rows = [("a", label) for label in written.split()]
+    assert [label for _, label in after(rows, step)] == read.split()
+
+
+def test_spaces_and_signs_of_printed_numbers_are_read():
+    labels = ["1\u202f234,5\u00a0€", "− 5", "€ -5", "−5", "12,– EUR", "3,5 km/h", "030 1234567"]
+    rows = [("a", label) for label in labels]
+    read = ["1234.5", "− 5", "-5", "-5", "12", "3.5", "030 1234567"]
+    assert [label for _, label in after(rows, "numbers:comma")] == read
+
+
+def test_a_long_row_of_digits_takes_no_time():
+    label = "1." * 50_000
+    assert mend_label(label, ("numbers:comma",), ()) == label
 
 
 def test_the_order_of_steps_counts():

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog.conversations import messages_of, prompt_of, split_conversation
+from cdvft_app.catalog.conversations import messages_of, prompt_in, prompt_of, split_conversation, transcript
 from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed
 
@@ -46,6 +46,23 @@ def test_a_prompt_of_one_message_is_its_text(text) -> None:
 def test_a_text_that_looks_like_a_conversation_can_be_said_within_one() -> None:
     said = [{"role": "user", "content": json.dumps(OPENAI)}]
     assert messages_of(prompt_of(said)) == said
+
+
+def test_a_person_reads_turns_and_writes_them_so() -> None:
+    prompt, _ = split_conversation(OPENAI)
+    read = "System: Be brief.\n\nUser: Hi?\n\nAssistant: Yes.\n\nUser: Two plus two?"
+    assert transcript(prompt) == read
+    assert messages_of(prompt_in(f" {read}\n")) == BEFORE
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Two plus two?", "", '["a list"]', "User: Hi?", "User: Hi?\nAssistant: Yes.\nUser: Why?",
+     "User: \n\nUser: a", "Note.\n\nSystem: a\n\nUser: b",
+     "User: Hi?\n\nAssistant: ", "System: a\n\nAssistant: b"],
+)  # fmt: skip
+def test_other_texts_are_prompts_as_they_stand(text) -> None:
+    assert transcript(text) == text == prompt_in(text)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,16 @@ def test_settings_reach_the_count(cost):
     assert matched[1]["setting"] == {"r": 2}  # 73,728 is nearer, as a ratio, than rank 1 with 36,864
 
 
+def test_ranks_of_layers_are_counted(cost):
+    options = ("--model", "roberta-base", "--methods", "lora", "--json")
+    ranks = ("--lora-rank-pattern", "query=12 value=4")
+    alike, apart = (json.loads(cost(*options, *more)[1])["rows"][0] for more in ((), ranks))
+    assert apart["trainable_parameters"] == alike["trainable_parameters"]  # 12 + 4 as 8 + 8
+    assert apart["setting"] == {"r": 8, "rank_pattern": "query=12 value=4"}
+    fewer = json.loads(cost(*options, "--lora-rank-pattern", "value=4")[1])["rows"][0]
+    assert fewer["trainable_parameters"] == 0.75 * alike["trainable_parameters"]
+
+
 def test_csv_and_table_show_the_same(cost):
     options = ("--model", "meta-llama/Meta-Llama-3-8B", "--methods", "cdvft,lora,head", "--device", "h100")
     options += ("--precision", "4bit")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import json
 
 import httpx
 import made
 import pytest
-from listening import run
+from listening import finished, run
 
 from cdvft_app.commands import INVALID
 from cdvft_app.commands.serve import application
@@ -199,6 +200,24 @@ def test_classes_are_told_as_the_run_tells_them_in_one_batch(ask, runs):
             assert tuple(found["probabilities"].values()) == pytest.approx(wanted.probabilities, abs=1e-5)
 
 
+def test_runs_on_numbers_of_other_units_answer_each_in_its_own(tmp_path, number_plan, number_rows):
+    store = RunStore(tmp_path)
+    found = []
+    for factor in (1, 1000):
+        plan = number_plan("cdvft", max_steps=4)
+        data = plan.settings.data
+        scale = {"label_mean": factor * data.label_mean, "label_deviation": factor * data.label_deviation}
+        settings = plan.settings.model_copy(update={"data": data.model_copy(update=scale)})
+        plan = dataclasses.replace(plan, settings=settings)
+        (record,) = store.create([settings], None, f"times {factor}", "1:1")
+        found.append(finished(store, record, plan, number_rows))
+    models = serve_runs(found)
+    for run_of, (shared, one) in zip(found, [(m, one) for m in models for one in m.served], strict=True):
+        (answer,) = shared.predict([(one, "a good film")])
+        assert answer.value == pytest.approx(load(run_of)[0].predict(["a good film"])[0].value, rel=1e-4)
+    store.close()
+
+
 def test_pictures_are_told_by_their_bytes(ask):
     picture = base64.b64encode(made.picture(130)).decode()
     found = ask(posted("/predict", model="greys-cdvft", inputs=[picture])).json()["answers"]
@@ -210,6 +229,18 @@ def test_models_are_listed_and_found_by_the_beginning_of_their_id(ask, runs):
     assert [one["id"] for one in listed["data"]][:2] == ["first-cdvft", "second-cdvft"]
     body = {"model": runs["second"].record.id[:8], "messages": SAID, "max_tokens": 2}
     assert ask(posted("/v1/chat/completions", **body)).json()["model"] == "second-cdvft"
+
+
+def test_one_model_is_told_and_what_is_not_there_is_said_as_openais_clients_read_it(ask):
+    told = ask(lambda client: client.get("/v1/models/second-cdvft"))
+    assert (told.status_code, told.json()["id"], told.json()["object"]) == (200, "second-cdvft", "model")
+    for method, path, status in (
+        ("get", "/v1/models/none", 404), ("post", "/v1/embeddings", 404), ("get", "/predict", 405),
+    ):  # fmt: skip
+        answer = ask(lambda client, method=method, path=path: client.request(method, path))
+        assert answer.status_code == status
+        assert {*answer.json()["error"]} == {"message", "type", "param", "code"}
+    assert "POST /v1/chat/completions" in answer.json()["error"]["message"]
 
 
 CHAT = "/v1/chat/completions"
@@ -270,6 +301,7 @@ def test_one_request_that_fails_leaves_the_next_alone(ask, monkeypatch):
     failed, fine = ask(one_after_the_other)
     assert (failed.status_code, fine.status_code) == (500, 200)
     assert "its log says what" in failed.json()["error"]["message"]
+    assert failed.json()["error"]["type"] == "server_error"
 
 
 def test_others_reach_it_with_a_key_alone(command, home):

@@ -62,6 +62,18 @@ def test_csv_comes_back_in_its_separator_with_values_as_they_were(answered, tmp_
     )
 
 
+def test_of_a_wrong_answer_to_a_conversation_its_turns_are_shown(answered, tmp_path):
+    turns = [("user", "Hi?"), ("assistant", "Yes."), ("user", "Why?"), ("assistant", "So.")]
+    file = tmp_path / "chats.jsonl"
+    file.write_text(json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}))
+    wrong = Answer("No.", 0.5, False, "So.")
+    out = answered(file, "out.jsonl", [wrong], CHECKED, inputs=("prompt",))
+    (row,) = answered.written.wrong
+    assert row.read == "User: Hi?\n\nAssistant: Yes.\n\nUser: Why?"
+    given_back = json.loads(out.read_text())["messages"]
+    assert given_back[2] == {"role": "user", "content": "Why?"}
+
+
 def test_formulas_are_escaped_in_csv_where_that_is_asked_for(answered, tmp_path):
     file = made.written(tmp_path, "id,text\n1,=1+1\n2,-5\n3,+49 30 1234\n4,@x\n")
     out = answered(file, "out.csv", [Answer("-no", 0.5)] * 4, escaped=True)

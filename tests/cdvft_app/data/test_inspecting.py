@@ -45,7 +45,16 @@ def test_a_clean_table_is_ready_to_be_learned(tmp_path):
 def test_numbers_with_a_comma_are_known_beside_what_is_no_number(tmp_path, odd):
     rows = [(f"text {place}", f'"{place},5"') for place in range(30)]
     found = looked(table_of(tmp_path, "text,score", [*rows, ("last", odd)]))
-    assert found.columns[1].type == "numbers with a comma" and "30" not in (found.problem or "")
+    assert found.task == "regression" and found.problem is None and found.left_out == 1
+
+
+def test_mean_and_deviation_of_the_numbers_to_train_on_are_kept(tmp_path):
+    rows = [(f"text {place}", 10 * place, "test" if place >= 40 else "train") for place in range(50)]
+    data = looked(table_of(tmp_path, "text,price,split", rows)).data
+    assert (data.label_mean, data.label_deviation) == pytest.approx((195, np.std(np.arange(40)) * 10))
+    rows = [(f"text {place}", place % 2) for place in range(40)]
+    classes = looked(table_of(tmp_path, "text,label", rows)).data
+    assert (classes.label_mean, classes.label_deviation) == (None, None)
 
 
 def test_every_fault_is_named_with_its_row_and_column(tmp_path):
@@ -67,11 +76,7 @@ def test_every_fault_is_named_with_its_row_and_column(tmp_path):
         ("review", ("t{}",), "It has one column, “review”. Give it a second one"),
         ("text,label", ("t{}", "good"), "“label” has the same value in each row"),
         ("text,label", ("t{}", ""), "“label” has no value in any row"),
-        (
-            "text,score",
-            ("t{}", '"{},5"'),
-            "“score” holds numbers with a comma, such as 9,5. Write them with a point: 9.5.",
-        ),
+        ("text,score", ("t{}", '"{},500"'), "“score” holds numbers such as 39,500: the comma may stand"),
     ],
 )
 def test_what_cannot_be_told_is_said_with_its_column(tmp_path, head, row, why):

@@ -97,13 +97,74 @@ def test_a_few_mended_tables_are_kept_and_the_others_made_again(dirty):
     assert len(divide(first).train) == first.train_rows
 
 
-def test_commas_of_numbers_are_mended_by_a_step(tmp_path):
-    rows = "".join(f'text {place},"{place % 30},5"\n' for place in range(60))
-    kept = import_file(made.written(tmp_path, "text,score\n" + rows))
-    found = inspect(kept, "scores")
-    assert found.data is None and steps_of(found) == {"decimal-point"}
-    found = inspect(kept, "scores", clean=("decimal-point",))
-    assert (found.task, found.problem, found.data.train_rows) == ("regression", None, 48)
+def prices(tmp_path, written, count=60):
+    """A table of texts and prices, each `written(place)`."""
+    path = tmp_path / "flats.csv"
+    rows = (f"flat {place} in town;{written(place)}\n" for place in range(count))
+    path.write_text("text;price\n" + "".join(rows))
+    return import_file(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "step", "first"),
+    [
+        (lambda place: f"{place},5", "numbers:comma", 0.5),
+        (lambda place: f"1.{place + 100},50 €", "numbers:comma", 1100.5),
+        (lambda place: f"EUR {place + 100},{['05', '-'][place % 2]}", "numbers:comma", 100.05),
+        (lambda place: f"$1,{place + 100}.25", "numbers:point", 1100.25),
+        (lambda place: f"1'{place + 100}.25 CHF", "numbers:point", 1100.25),
+        (lambda place: f"−1 {place + 100},5", "numbers:comma", -1100.5),
+        (lambda place: f"{place} %", "numbers:point", 0.0),
+    ],
+)
+def test_numbers_as_people_write_them_are_read_and_that_is_said(tmp_path, written, step, first):
+    kept = prices(tmp_path, written)
+    found = inspect(kept, "flats")
+    assert (found.task, found.problem, found.clean, found.automatic) == ("regression", None, (step,), (step,))
+    assert found.data.clean == (step,) and found.data.train_rows + found.data.evaluation_rows == 60
+    assert any("they are read as numbers" in one and "price" in one.columns for one in found.warnings)
+    division = divide(found.data)
+    labels = dict(zip(division.train.tolist(), division.train_labels.tolist(), strict=True))
+    labels |= dict(zip(division.evaluation.tolist(), division.evaluation_labels.tolist(), strict=True))
+    assert labels[0] == pytest.approx(first)
+    assert inspect(kept, "flats", clean=(step,)).data == found.data
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (lambda place: f"1,{place + 100}", "such as 1,159: the comma may stand"),
+        (lambda place: f"1.{place + 100} €", "such as 1.159 €: the point may stand"),
+    ],
+)
+def test_numbers_that_can_be_read_in_two_ways_are_asked_about(tmp_path, written, said):
+    kept = prices(tmp_path, written)
+    found = inspect(kept, "flats")
+    assert found.data is None and said in found.problem
+    assert steps_of(found) == {"numbers:comma", "numbers:point"}
+    means = {step: inspect(kept, "flats", clean=(step,)).data.label_mean for step in steps_of(found)}
+    assert max(means.values()) == pytest.approx(1000 * min(means.values()))
+    assert not inspect(kept, "flats", clean=("numbers:comma",)).automatic
+
+
+def test_numbers_that_are_written_in_several_ways_or_units_are_refused_in_words(tmp_path):
+    mixed = inspect(prices(tmp_path, lambda place: f"{place}{',.'[place % 2]}5"), "flats")
+    assert "with a decimal comma and others with a decimal point" in mixed.problem
+    units = inspect(prices(tmp_path, lambda place: f"{place},50 {'€$'[place % 2]}"), "flats", label="price")
+    assert "in different units: $, €" in units.problem
+
+
+def test_thousands_that_look_like_decimals_are_pointed_out(tmp_path):
+    kept = prices(tmp_path, lambda place: f"1.{place + 100}")
+    found = inspect(kept, "flats")
+    assert found.task == "regression" and found.data.label_mean < 2
+    assert any("three digits after every point" in one for one in found.warnings)
+    assert inspect(kept, "flats", clean=("numbers:comma",)).data.label_mean > 1000
+
+
+def test_a_few_shares_or_amounts_without_decimals_stay_classes(tmp_path):
+    found = inspect(prices(tmp_path, lambda place: f"{10 * (place % 3)} %"), "flats")
+    assert (found.task, found.data.labels, found.clean) == ("classification", ("0 %", "10 %", "20 %"), ())
 
 
 def test_the_few_values_that_are_no_numbers_are_named_with_what_mends_them(tmp_path):
@@ -116,10 +177,11 @@ def test_the_few_values_that_are_no_numbers_are_named_with_what_mends_them(tmp_p
     assert "holds numbers, but for “on request”, “sold”" in found.problem
     assert steps_of(found) == {"drop:on request", "drop:sold"}
     found = inspect(import_file(path), "flats", clean=("drop:on request", "drop:sold"))
-    assert steps_of(found) == {"decimal-point"}
-    steps = ("drop:on request", "drop:sold", "decimal-point")
-    found = inspect(import_file(path), "flats", clean=steps)
     assert (found.task, found.problem) == ("regression", None)
+    assert found.clean == ("numbers:comma", "drop:on request", "drop:sold")
+    # As runs of earlier versions have it:
+    found = inspect(import_file(path), "flats", clean=("drop:on request", "drop:sold", "decimal-point"))
+    assert (found.task, found.problem, found.data.clean[-1]) == ("regression", None, "decimal-point")
 
 
 def test_an_amount_is_asked_for_beside_a_class_without_a_name_of_one(tmp_path):

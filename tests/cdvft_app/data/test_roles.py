@@ -85,10 +85,10 @@ LEARNED = [
     ("tickets.xlsx", "classification", ("Betreff",), "Kategorie"),
     ("title_above.xlsx", "classification", ("Nachricht",), "Stimmung"),
     ("scores.xlsx", "regression", ("text",), "score"),
+    ("score_decimal_comma.csv", "regression", ("text",), "Bewertung"),
     ("avis.ods", "classification", ("avis",), "note"),
 ]
 ASKED = [
-    ("score_decimal_comma.csv", "numbers with a comma"),
     ("two_unnamed_categories.csv", "“colour” and “shape”"),
     ("sentiment_and_topic.csv", "“sentiment” and “topic”"),
     ("many_flags.csv", "“toxic”, “obscene”, “threat” and “insult”"),

@@ -63,6 +63,53 @@ def test_the_update_is_what_the_layer_adds_to_its_output(key):
         torch.testing.assert_close(x @ update.T, added, rtol=1e-4, atol=1e-4)
 
 
+PATTERN = {"rank_pattern": {"narrow": 5}, "alpha": 6}
+
+
+@pytest.mark.parametrize("key", ["lora", "dora"])
+def test_a_layer_with_a_rank_of_its_own_is_counted_and_changed_by_it(key):
+    method = small(key, **PATTERN)
+    model = adapted(method)
+    ranks = {name: len(one) for name, one in model.named_parameters() if "lora_A" in name}
+    assert sorted(ranks.values()) == [2, 5]
+    shapes = [cost.Shape(name, *size) for name, size in SHAPES.items()]
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    found = method.estimate(shapes, batch=1, sequence=1)
+    assert found.trainable_parameters == trained
+    alone = [
+        METHODS[key](r=rank, alpha=None).estimate([shape], batch=1, sequence=1)
+        for shape, rank in zip(shapes, (5, 2), strict=True)
+    ]
+    assert found.forward_flops_per_step == sum(one.forward_flops_per_step for one in alone)
+    assert found.activation_bytes == sum(one.activation_bytes for one in alone)
+    for name, layer in model.named_modules():
+        if isinstance(layer, BaseTunerLayer):
+            vectors = {vector: tensor.detach() for vector, tensor in method.vectors(layer)}
+            weight = layer.get_base_layer().weight.detach()
+            update = method.update(*SHAPES[name.rpartition(".")[2]], vectors, lambda weight=weight: weight)
+            x = torch.randn(5, weight.shape[1])
+            with torch.no_grad():
+                added = layer(x) - layer.get_base_layer()(x)
+            torch.testing.assert_close(x @ update.T, added, rtol=1e-4, atol=1e-4)
+
+
+def test_ranks_of_layers_are_written_as_in_peft_or_as_words():
+    lora = METHODS["lora"]
+    as_dict = lora.model_validate({"rank_pattern": {"query": 16, "attention.value": 4}})
+    assert as_dict == lora(rank_pattern=" query=16  attention.value=4 ")
+    assert as_dict.peft_config().rank_pattern == {"query": 16, "attention.value": 4}
+    assert as_dict.peft_config().alpha_pattern == {"query": 16, "attention.value": 4}  # alpha / r is 1
+    assert "ranks = query=16" in as_dict.label().replace("\u00a0", " ")
+    assert lora(rank_pattern="") == lora()
+    assert lora.model_validate_json(as_dict.model_dump_json()) == as_dict
+
+
+@pytest.mark.parametrize("given", ["query", "query=0", "query=513", "(a+)+=4", {"query": "x"}, ["query"], 5])
+def test_ranks_of_layers_that_are_none_are_refused_in_words(given):
+    with pytest.raises(InvalidChoice, match=r"lora_rank_pattern: got .*; name layers with ranks from 1"):
+        parse_race({"methods": [{"method": "lora", "rank_pattern": given}]})
+
+
 @pytest.mark.parametrize("key", ["lora", "dora"])
 @pytest.mark.parametrize("r", [1, 8, 64])
 def test_a_low_rank_change_is_not_scaled_at_any_rank(key, r):
@@ -91,6 +138,13 @@ def test_each_method_says_everything_of_itself():
     [
         ("lora", {"r": 9}, (8, 12), "lora_r: got 9; x is 8 x 12, so a rank above 8 adds nothing."),
         ("dora", {"r": 9}, (8, 12), "dora_r: got 9; x is 8 x 12, so a rank above 8 adds nothing."),
+        ("lora", {"rank_pattern": "y=2"}, (8, 12), "lora_rank_pattern: got y=2; there is no layer y among"),
+        (
+            "lora",
+            {"rank_pattern": "x=9"},
+            (8, 12),
+            "lora_rank_pattern: got x=9; x is 8 x 12, so a rank above",
+        ),
         ("cdvft", {"block_size": 13}, (8, 12), "block_size: got 13; x is 8 x 12, so it can be at most 12."),
         ("fourierft", {"n": 97}, (8, 12), "fourierft_n: got 97; x is 8 x 12, so there are 96 frequencies."),
         ("c3a", {"block_size": 8}, (8, 12), "c3a_block_size: got 8; it must divide the sizes of all layers"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def runs(request, trained, roberta_folder):
 
     def run(kind: str, method: str):
         if (kind, method) not in made:
-            name = kind if kind in ("image", "answer") else "text"
+            name = kind if kind in ("image", "answer", "number") else "text"
             rows, make = (request.getfixturevalue(f"{name}_{what}") for what in ("rows", "plan"))
             rate = 0.005 if (kind, method) == ("answer", "full") else 0.1
             plan = make(method, max_steps=4, learning_rate=rate)
@@ -121,6 +122,18 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
     if form == "merged":
         assert not any(word in lines_of(folder) for word in ("peft", "cdvft"))
         assert not list(folder.glob("*.whl")) and not list(folder.glob("adapter*"))
+
+
+@pytest.mark.parametrize("form", ["adapter", "merged"])
+def test_the_lines_on_the_card_print_a_number_in_its_own_unit(form, runs, store, tmp_path):
+    run = runs("number", "cdvft")
+    folder = tmp_path / "out"
+    EXPORTERS[form].write_folder(Export(store, run), folder)
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        exec(lines_of(folder).replace("your text", TEXT), {})
+    assert float(printed.getvalue()) == pytest.approx(own(run).item(), rel=1e-4)
+    assert "the standard deviation and mean" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def applied(store, tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.setattr(sys, "argv", ["apply.py", str(file), str(tmp_path / out), *arguments])
-        for name in ("table_rows", "cleaning", "conversations"):
+        for name in ("table_rows", "cleaning", "conversations", "written_numbers"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         runpy.run_path(str(folder / "apply.py"), run_name="__main__")
         return tmp_path / out
@@ -76,6 +76,16 @@ def test_texts_are_answered_as_by_the_run(runs, applied, tmp_path, capsys, expor
         [max(one.probabilities) for one in wanted], abs=2e-4
     )
     assert rows[2]["answer"] == "" and "4 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("to", ["adapter", "merged"])
+def test_numbers_are_answered_in_their_own_unit(runs, applied, tmp_path, to):
+    run = runs("number", "cdvft")
+    file = made.written(tmp_path, "text\n" + "".join(f"{text}\n" for text in TEXTS if text))
+    rows = list(csv.DictReader(applied(run, to, file).open()))
+    wanted = [one.value for one in answers_of(run, [row["text"] for row in rows])]
+    assert min(wanted) > 40 and max(wanted) < 700
+    assert [float(row["answer"]) for row in rows] == pytest.approx(wanted, rel=1e-4)
 
 
 def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, capsys):

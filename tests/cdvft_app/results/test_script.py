@@ -60,6 +60,7 @@ def losses(store, run) -> list[float]:
         ("text", "head"),
         ("text", "full"),
         ("first token", "cdvft"),
+        ("number", "cdvft"),
         ("image", "cdvft"),
         ("answer", "cdvft"),
         ("answer with fast input diagonals", "cdvft"),
@@ -89,7 +90,9 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     write_script(run, tmp_path / "out", rows)
     text = (tmp_path / "out" / "train.py").read_text()
     assert not any("cdvft_app" in one.read_text() for one in (tmp_path / "out").glob("*.py"))
-    assert ("import cdvft" in text or "from cdvft" in text) == (method == "cdvft" or name == "text")
+    assert ("import cdvft" in text or "from cdvft" in text) == (
+        method == "cdvft" or name in ("text", "number")
+    )
     names = ran(tmp_path / "out", text)
     expected = losses(store, run)
     assert len(expected) == 12 and len({round(loss, 4) for loss in expected}) > 6

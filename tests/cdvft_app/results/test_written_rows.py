@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import over_rows
 from cdvft_app.results import answering, held_out
@@ -85,6 +86,14 @@ def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answe
     assert of_first["lines"] == [{"text": "n: 2"}, {"text": "kind:", "strong": True, "wrong": "missing"}]
     assert of_second["lines"][0] == {"text": "n: 4", "strong": True, "wrong": "wrong"}
     assert chat["lines"] == [{"text": "<b>chat", "wrong": "wrong"}]
+
+
+def test_a_prompt_of_several_turns_is_shown_as_a_person_reads_it(answer_plan):
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    prompt = prompt_of(said)
+    chat = WrittenAnswers((FIRST.entries[0].model_copy(update={"prompt": prompt}),))
+    (row,) = held_out.prompt_rows([chat], np.array([0]), answer_plan().dataset)
+    assert row["prompt"] == "System: Be brief.\n\nUser: Why?"
 
 
 @pytest.fixture(scope="module")

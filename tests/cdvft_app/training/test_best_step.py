@@ -242,6 +242,12 @@ def test_patience_does_not_count_what_a_stop_evaluates(text_plan, rows, scores, 
     assert (finished.step, finished.best_step) == (12, 4)
 
 
+def test_a_run_that_is_stopped_where_it_ends_by_itself_has_ended(text_plan, rows, scores, tmp_path):
+    scores(0.9, 0.5, 0.5)
+    _, ended = run(text_plan(checkpoint_every=5), rows, tmp_path, stop_after=11)
+    assert (ended.state, ended.step, ended.best_step) == ("finished", 12, 4)
+
+
 def uploaded(train_rows: int) -> UploadedDataset:
     return UploadedDataset(
         sha256="0" * 64, title="mine", kind="text", inputs=("text",), label="label", labels=("no", "yes"),

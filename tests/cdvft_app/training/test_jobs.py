@@ -52,7 +52,7 @@ def test_stop_of_a_waiting_run_is_immediate(store, queue):
 
 
 def test_stop_of_a_training_run_takes_one_step_and_resume_goes_on(store, queue):
-    halt = threading.Barrier(2, timeout=10)
+    halt = threading.Barrier(2)
     trainer = FakeTrainer(
         6, lambda step: step == 3 and len(trainer.calls) == 1 and (halt.wait(), halt.wait())
     )
@@ -144,7 +144,7 @@ def test_only_the_owner_stops_and_resumes(store, queue):
 
 
 def test_several_workers_share_the_queue(store, queue):
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3)
     trainer = FakeTrainer(2, lambda step: step == 1 and together.wait())
     ids = queue(trainer, workers=3).submit([RUN] * 9, "a")
     assert {wait(store, run_id, *FINAL).state for run_id in ids} == {"finished"}
@@ -196,7 +196,7 @@ def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
     trainer = FakeTrainer(10**6, lambda step: begun.set())
     working = queue(trainer)
     first, second = working.submit([RUN] * 2, "a")
-    assert begun.wait(10)
+    assert begun.wait()
     working.close()
     assert (store.state(first), store.state(second)) == ("stopped", "queued")
     trainer.steps = 1
@@ -235,7 +235,7 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
     working = RunQueue(store, executor=InProcess(FakeTrainer(3, fill)))
     working.start()
     (run_id,) = working.submit([RUN], "a")
-    assert filled.wait(10)
+    assert filled.wait()
     wait_for(lambda: store.refused > 2)
     assert store.state(run_id) in ACTIVE
     shown = store.seen_by(lambda: EVERYTHING).get(run_id)  # the page's

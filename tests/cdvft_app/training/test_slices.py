@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from driven_slices import RUN, drive, drive_to_the_end, steps
@@ -14,6 +15,7 @@ from waiting import pace
 from cdvft_app.events import Note
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
+from cdvft_app.training import slices as slices_module
 from cdvft_app.training.queue import QueueFull
 
 
@@ -77,7 +79,8 @@ def test_seconds_on_the_hardware_add_up_over_slices(store, start_slices):
     first = wait_for(lambda: drive(slices, run_id))
     lent = first[-1]["lent_seconds"]
     assert lent >= first[-1]["loading_seconds"] + 0.05
-    assert store.get(run_id).result["lent_seconds"] == pytest.approx(lent, abs=0.05)
+    # What the run told as its last is a little less: the end of the slice was still to come.
+    assert first[-1]["loading_seconds"] + 0.05 <= store.get(run_id).result["lent_seconds"] <= lent
     assert slices.lent_seconds(run_id) == lent
     drive_to_the_end(slices, store, run_id)
     assert store.get(run_id).result["lent_seconds"] > lent
@@ -138,13 +141,18 @@ def test_a_run_that_no_page_asks_for_is_paused_and_can_be_resumed(store, start_s
     assert store.state(run_id) == "finished" and steps(store, run_id) == [*range(1, 41)]
 
 
-def test_a_page_that_asks_keeps_a_run_alive(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=0.02, idle_seconds=0.3)
+def test_a_page_that_asks_keeps_a_run_alive(store, start_slices, monkeypatch):
+    now = [time.monotonic()]
+    monkeypatch.setattr(slices_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    slices, queue = start_slices("slowly", seconds=0.02, idle_seconds=60)
     (run_id,) = queue.submit([RUN], "a")
+    wait_for(lambda: slices.due([run_id]))
     for _ in range(20):
-        time.sleep(0.05)
-        slices.due([run_id])
+        now[0] += 50
+        assert slices.due([run_id]) == run_id
     assert store.state(run_id) == "preparing"
+    now[0] += 70
+    assert wait(store, run_id, *FINAL).state == "interrupted"
 
 
 def test_what_goes_wrong_in_a_slice_is_the_runs_reason(store, start_slices):
@@ -193,11 +201,11 @@ def test_only_the_hardwares_seconds_are_charged_and_no_waiting(store, start_slic
     first = wait_for(lambda: drive(slices, run_id))
     time.sleep(1)  # nobody drives it
     (spent,) = store.spending.visitors(0)
-    assert spent.training == pytest.approx(first[-1]["lent_seconds"], abs=0.05)
+    assert spent.training == pytest.approx(first[-1]["lent_seconds"])
     drive_to_the_end(slices, store, run_id)
     (spent,) = store.spending.visitors(0)
     run = store.get(run_id)
-    assert spent.training == pytest.approx(run.result["lent_seconds"], abs=0.1)
+    assert spent.training >= run.result["lent_seconds"]  # told just before the last slice was over
     assert spent.training < run.ended - run.started - 0.9
 
 

@@ -79,6 +79,31 @@ def test_real_labels_make_a_regression(text_plan):
     assert prepared.task.model(**batch).logits.shape == (2, 1)
 
 
+def test_numbers_are_learned_in_deviations_and_answered_in_their_own_unit(number_plan, number_rows):
+    prepared = prepare(number_plan(), silent, never, number_rows)
+    task, prices = prepared.task, number_rows.train.labels
+    for parameter in task.model.get_submodule(task.head).parameters():
+        torch.nn.init.zeros_(parameter)  # the output is 0, which stands for the mean
+    said = [one.value for one in task.predict(number_rows.train.inputs)]
+    assert said == pytest.approx([prices.mean()] * len(prices), rel=1e-5)
+    batch = task.collate([prepared.train[place] for place in range(len(prices))])
+    labels = batch.pop("labels")
+    assert labels.tolist() == prices.tolist()
+    outputs = task.model(**batch)
+    assert float(task.loss(outputs, labels)) == pytest.approx(1, rel=1e-4)
+    assert task.kept(outputs, labels).shape == (len(prices), 1)
+    assert f"mean {prices.mean():.4g}" in " ".join(task.notes)
+
+
+def test_numbers_of_earlier_versions_are_learned_as_they_are(number_plan, number_rows):
+    plan = number_plan()
+    data = plan.settings.data.model_copy(update={"label_mean": None, "label_deviation": None})
+    plan = dataclasses.replace(plan, settings=plan.settings.model_copy(update={"data": data}))
+    task = prepare(plan, silent, never, number_rows).task
+    outputs, labels = torch.tensor([[3.0], [5.0]]), torch.tensor([4.0, 7.0])
+    assert float(task.loss(outputs, labels)) == 2.5 and task.kept(outputs).tolist() == [[3.0], [5.0]]
+
+
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_the_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, image_rows):
     plan, rows = (text_plan(), text_rows) if kind == "text" else (image_plan(), image_rows)

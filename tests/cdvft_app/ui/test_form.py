@@ -219,6 +219,10 @@ def test_a_kept_form_may_be_anything(kept: object) -> None:
     [
         ({"lora_r": "8, 16"}, ["LoRA r = 8", "LoRA r = 16"]),
         ({"lora_r": "8,16,"}, ["LoRA r = 8", "LoRA r = 16"]),
+        (
+            {"lora_rank_pattern": "query=16 value=4, automatic"},
+            ["LoRA r = 8, ranks = query=16 value=4", "LoRA r = 8, ranks = r in every layer"],
+        ),
         ({"learning_rate.lora": "1e-3, 0.003"}, ["LoRA r = 8, rate 0.001", "LoRA r = 8, rate 0.003"]),
         (
             {"lora_r": "8, 16", "learning_rate.lora": "1e-3, 0.003"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from base64 import b64decode
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,7 @@ import pytest
 from cdvft_app.data import library
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.ui.build import build
 from cdvft_app.ui.compare.sweep import START, start_sweep
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
@@ -37,6 +40,15 @@ def given(app: AppState, file: Path, token: str) -> tuple[str, dict[str, object]
     """The id of the data, and what the form then holds of it."""
     record = library.give(app.store, file, token)
     return record.id, library.chosen(library.look(app.store, record.id, token)).model_dump(mode="json")
+
+
+def test_what_is_given_while_the_page_looks_for_what_it_held_stays(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    held = next(one.fn for one in build(app).fns.values() if one.api_name.startswith("held"))
+    of_session = {"sentences": [], "newest": 1}  # one file has been given
+    before, after = (asyncio.run(held(data, "mine", of_session, number)) for number in (0, 1))
+    assert all(one == gr.skip() for one in before)
+    assert after[1] == gr.update(visible=True) and after[-1] == "scenes"
 
 
 def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
@@ -156,3 +168,23 @@ def test_a_look_says_beside_each_column_what_was_found_in_it(
     assert any("differ in capitals only" in one for one in label["findings"])
     assert not number["findings"] and not any("capitals" in one for one in text["findings"])
     assert shown["classes"] and [name for name, _, _ in shown["classes"]["bars"]] == ["Good", "good"]
+
+
+def test_a_conversation_is_shown_by_its_turns(app: AppState, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    lines = [{"messages": [*turns, {"role": "assistant", "content": f"So {place}."}]} for place in range(40)]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    record = library.give(app.store, file, "mine")
+    prompt, answer = look_of(library.look(app.store, record.id, "mine"), record.name)["columns"]
+    assert prompt["cells"][0] == "System: Be brief.\n\nUser: Why?" and answer["cells"][0] == "So 0."
+
+
+def test_the_step_that_reads_numbers_is_told_as_one_that_nobody_asked_for(
+    app: AppState, tmp_path: Path, file: Path
+) -> None:
+    file.write_text("text;price\n" + "".join(f"flat {n};{n},50 €\n" for n in range(40)))
+    record = library.give(app.store, file, "mine")
+    shown = look_of(library.look(app.store, record.id, "mine"), record.name)
+    assert shown["automatic"] == shown["roles"]["clean"] == ["numbers:comma"]
+    assert any("such as 39,50 €" in one for one in shown["columns"][1]["findings"])

@@ -1,6 +1,6 @@
 // Two dimensions of one method as a table whose cells are coloured by their values.
 
-import { h } from "../../shared/dom.js";
+import { h, setOptions } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
 import { asked, keep } from "../../shared/router.js";
 import { table } from "../../shared/table.js";
@@ -43,9 +43,8 @@ export class SweepHeatmap {
     const before = this.choice.value || asked("heatmap");
     this.heatmaps = heatmaps;
     this.metric = metric;
-    this.choice.replaceChildren(
-      ...heatmaps.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)),
-    );
+    const choices = heatmaps.map(({ key, title }) => /** @type {const} */ ([key, title]));
+    setOptions(this.choice, choices, before);
     this.node.hidden = heatmaps.length === 0;
     this.redraw();
   }

@@ -1,6 +1,6 @@
 // The metric along one dimension, a line for each value of another, with the lowest and highest seed as whiskers.
 
-import { h } from "../../shared/dom.js";
+import { h, setOptions } from "../../shared/dom.js";
 import { isShare, metricText } from "../../shared/format.js";
 import { draw } from "../../shared/plotly.js";
 import { tableUnder } from "../../shared/table.js";
@@ -45,9 +45,8 @@ export class SweepLines {
     const before = this.choice.value;
     this.lines = lines;
     this.metric = metric;
-    this.choice.replaceChildren(
-      ...lines.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)),
-    );
+    const choices = lines.map(({ key, title }) => /** @type {const} */ ([key, title]));
+    setOptions(this.choice, choices, before);
     this.node.hidden = lines.length === 0;
     this.redraw();
   }
