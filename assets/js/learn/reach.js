@@ -179,10 +179,9 @@ export function mount({ element, props }) {
         h(
           "p",
           { class: "quiet source" },
-          `From m = ${least} on the products are not too few by count, ${dimensions[least - 1]} dimensions for ${n * n} ` +
-            `entries; a search may still end off, by ${short(100 * worst(least))} % at most here. The theorem promises ` +
-            `m = ${enough}, for complex factors. The curve of LoRA has the largest r whose 2rn numbers CDVFT has, too. ` +
-            `${n} × ${n}, real factors, recorded ${props.recorded.date}.`,
+          `Enough dimensions are not enough for a search: with m = ${least} it still ends up to ${short(100 * worst(least))} % off. ` +
+            `The theorem promises m = ${enough}, for complex factors. LoRA has the largest r whose 2rn numbers CDVFT has, ` +
+            `too. ${n} × ${n}, real factors, recorded ${props.recorded.date}.`,
         ),
       ],
       ABOUT_RANDOM,
