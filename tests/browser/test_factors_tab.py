@@ -298,14 +298,23 @@ def test_a_busy_server_may_be_asked_again(
 
 
 def test_hundreds_of_layers_come_one_by_one(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["large"])
+    page = without_app(visit)
+    held: list[Route] | None = []
+    page.route(
+        "**/factors/tab/overview", lambda route: route.continue_() if held is None else held.append(route)
+    )
+    page.goto(page.url.replace("theme.css", f"?run=nothing&tab=factors&factors={runs['large'].id}"))
     expect(page.locator(".cell")).to_have_count(64)
     expect(page.locator(".layer-about")).to_contain_text("12,288 numbers trained instead of 16,777,216")
     expect(page.locator(".payload")).to_contain_text("2 snapshots in 128 kB")
     expect(page.locator(".ranks .note").first).to_contain_text("they take too long to wait for")
     pick(page.get_by_role("radio", name="layer 40 query"))
     expect(page.locator(".layer-name")).to_have_text("Layer 40 · query")
-    expect(page.locator(".sentence")).to_contain_text("64")
+    expect(page.locator(".sentence")).to_have_text("Looking at 64 layers: 0 done.")
+    waiting, held = held, None
+    for route in waiting:
+        route.continue_()
+    expect(page.locator(".sentence")).to_contain_text("changed the query weights of layer 28 most")
 
 
 def test_all_layers_are_known_though_another_was_chosen_before_the_first_had_come(visit: Visit) -> None:
