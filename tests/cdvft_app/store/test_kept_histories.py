@@ -69,7 +69,7 @@ def test_its_runs_have_their_methods_with_their_own_settings(race):
             "init_weights": "zero_output",
             "input_diagonal_lr_ratio": 1.0,
         },
-        "lora": {"r": 4, "alpha": None, "dropout": 0.0},
+        "lora": {"r": 4, "alpha": None, "dropout": 0.0, "rank_pattern": None},
         "fourierft": {"n": 200, "scaling": 150.0},
         "c3a": {"block_size": 384},
         "head": {},
