@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import Queue
 from collections import ChainMap
 from contextvars import ContextVar
 from typing import Any
@@ -124,9 +125,12 @@ class ShareOfGradio:
                 await refused(scope, receive, send)
                 return
         streamed = _streamed_session(scope)
+        if streamed is None:
+            await self._app(scope, receive, send)
+            return
+        _expect_messages(scope["app"], streamed)
         await self._app(scope, receive, send)
-        if streamed is not None:
-            _forget_answered(scope["app"], streamed)
+        _forget_answered(scope["app"], streamed)
 
 
 def most_waiting() -> int:
@@ -150,10 +154,22 @@ def _streamed_session(scope: Scope) -> str | None:
     return next((session for session, events in pending.items() if found[1] in events), None)
 
 
+def _expect_messages(app: Any, session_hash: str) -> None:
+    """Let a page's stream wait for its next answer.
+
+    A page asks for another stream, too, where the one before brought the answer sooner than the page knew
+    its event's id; Gradio breaks off a stream for a session that has no queue of messages.
+    """
+    queue = app.get_blocks()._queue
+    known = session_hash in app.state_holder.session_data
+    if known and not queue.pending_event_ids_session.get(session_hash):
+        queue.pending_messages_per_session.setdefault(session_hash, Queue())
+
+
 def _forget_answered(app: Any, session_hash: str) -> None:
     queue = app.get_blocks()._queue
-    if queue.pending_event_ids_session.get(session_hash) == set():
-        del queue.pending_event_ids_session[session_hash]
+    if not queue.pending_event_ids_session.get(session_hash):
+        queue.pending_event_ids_session.pop(session_hash, None)
         queue.pending_messages_per_session.pop(session_hash, None)
 
 

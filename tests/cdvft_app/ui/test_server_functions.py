@@ -324,3 +324,37 @@ def test_one_who_fills_gradios_queue_is_refused_and_another_is_not(monkeypatch) 
         held.let_go()
     assert first[-1] == 503 and first.count(200) in (3, 4)
     assert bob.status_code == 200
+
+
+def test_a_page_that_asks_for_its_messages_after_the_answer_is_told_the_next_one() -> None:
+    """Its first answer came over a stream that was still open when it asked, so nothing waits for it."""
+    with gr.Blocks() as page:
+        text = gr.Textbox()
+        gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
+    served = Served(page, ADA)
+    opened, told = threading.Event(), []
+
+    async def stream() -> None:
+        async def send(message: dict[str, Any]) -> None:
+            opened.set()
+            told.append(message.get("body", b""))
+
+        asked: dict[str, Any] = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data"}
+        asked |= {"scheme": "http", "headers": [(b"host", b"127.0.0.1")], "client": (ADA, 4000)}
+        asked |= {"query_string": b"session_hash=mine"}
+        await served.app(asked, asyncio.Event().wait, send)  # type: ignore[arg-type]
+
+    def join(word: str) -> None:
+        body = event_body(page, "shout", "mine", [word])
+        assert served.first.post("/gradio_api/queue/join", json=body).status_code == 200
+
+    with served.first as client:
+        client.get("/gradio_api/startup-events")
+        join("first")
+        assert "FIRST" in client.get("/gradio_api/queue/data?session_hash=mine").text
+        streamed = client.portal.start_task_soon(stream)
+        assert opened.wait(60)
+        join("second")
+        streamed.result(60)
+        assert b"SECOND" in b"".join(told)
+        assert '"session_not_found":true' in client.get("/gradio_api/queue/data?session_hash=other").text
