@@ -315,6 +315,13 @@ def score_of(
     return Score(key, found.score, interval, rows, wrong, seen, *off)
 
 
+def said_of_score(score: Score | None, label: str | None) -> str | None:
+    """The score as a sentence, or why there is none though a column of labels was read."""
+    if score:
+        return score.sentence
+    return f"“{label}” has no label that this run knows, so there is no score." if label else None
+
+
 def _mean_of(errors: np.ndarray) -> tuple[float, tuple[float, float] | None]:
     """The mean of numbers that are 0 or more, and its interval; None of one alone."""
     if len(errors) < 2:

@@ -27,7 +27,7 @@ from cdvft_app.data.zip_file import PICTURES, TABLES
 from cdvft_app.public import intake
 from cdvft_app.public.budget import duration
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.apply import Columns, Score, added_columns, columns_for, time_left
+from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of_score, time_left
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
@@ -180,7 +180,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 )
 
         made = files.export(name, write)
-        yield _summary(written[0], score), made
+        yield _summary(written[0], said_of_score(score, columns.label)), made
 
     async def answer(  # noqa: PLR0917 - Gradio hands arguments over by their places
         given: object, run_id: object, wanted: list[str], of_labels: str, to: str, request: gr.Request
@@ -220,13 +220,11 @@ def _sentences(given: Sequence[str]) -> str:
     return "".join(f'<p class="quiet" role="status">{escape(one)}</p>' for one in given[:20])
 
 
-def _summary(written: Written, score: Score | None) -> str:
-    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered."]
-    if not score:
-        return _sentences(sentences)
+def _summary(written: Written, of_score: str | None) -> str:
+    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered.", of_score]
     rows = "".join(
         f"<li>{escape(f'Row {one.row}: {one.answer}, not {one.expected}: {one.read}')}</li>"
         for one in written.wrong
     )
     worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
-    return _sentences([*sentences, score.sentence]) + worst
+    return _sentences([*filter(None, sentences)]) + worst
