@@ -51,7 +51,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     if task.is_scaled:
         constants |= {"MEAN": task.mean, "DEVIATION": task.deviation}
     modules = [table_rows, table_score]
-    texts, expected = "texts", "text"
+    mended, expected = "", "text"
     if task.task == "text-generation":
         modules.append(conversations)
         constants["INSTRUCTION"] = task.instruction
@@ -60,13 +60,16 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
         constants["STEPS"] = list(steps)
         imports = [*imports, "from cleaning import mend_label, mend_texts"]
-        texts, expected = "mend_texts(texts, STEPS, LABELS)", "mend_label(text, STEPS, LABELS)"
+        mended = "    texts = mend_texts(texts, STEPS, LABELS)\n"
+        expected = "mend_label(text, STEPS, LABELS)"
     body = {"image-classification": IMAGES, "text-generation": WRITES}.get(task.task, TEXTS)
     logits = "model(**given).logits"
     if exported.library == "sentence-transformers":
         logits = MEAN_POOLED
     judged = "of_right" if task.labels or task.task == "text-generation" else "of_numbers"
     imports = [*imports, "from table_rows import read, write", f"from table_score import {judged}"]
+    quiet = task.task != "image-classification"
+    imports += ["from transformers import logging"] if quiet else []
     plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else [])]
     title = f"{run.label} on {run.plan.model.title}, {dataset.title}"
     parts = [
@@ -75,8 +78,9 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
             ["", *map("import {}".format, plain), "from pathlib import Path", "", *dict.fromkeys(imports)]
         ),
         "\n" + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
+        QUIET if quiet else "",
         "\n".join(model),
-        body.replace("MENDED_LABEL", expected).replace("MENDED", texts).replace("LOGITS", logits),
+        body.replace("MENDED_LABEL", expected).replace("MENDED\n", mended).replace("LOGITS", logits),
         _answers(task).replace("MENDED_LABEL", expected).replace("UNNAMED", "None" if uploaded else NUMBERED),
         MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else ""),
     ]
@@ -96,6 +100,10 @@ def _answers(task: TaskRecord) -> str:
     return NUMBERS.replace("NUMBER", f"value{scale}")
 
 
+QUIET = """\
+logging.set_verbosity_error()  # it warns of a base without the head that comes after it
+logging.disable_progress_bar()"""
+
 MEAN_POOLED = """(
             (encoder(**given).last_hidden_state * given["attention_mask"][..., None]).sum(1)
             / given["attention_mask"].sum(1, keepdim=True)
@@ -107,7 +115,7 @@ TEXTS = """
 def logits_of(rows):
     width = len(rows[0])
     texts = [text for row in rows for text in row]
-    texts = MENDED
+MENDED
     rows = [texts[place : place + width] for place in range(0, len(texts), width)]
     order = sorted(range(len(rows)), key=lambda place: sum(map(len, rows[place])))
     found = {}
@@ -203,7 +211,7 @@ if tokenizer.pad_token is None:
 def answers(rows):
     width = len(rows[0])
     texts = [text for row in rows for text in row]
-    texts = MENDED
+MENDED
     rows = [texts[place : place + width] for place in range(0, len(texts), width)]
     system = [{"role": "system", "content": INSTRUCTION}] if INSTRUCTION else []
     prompts = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,11 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     elif kind == ".json":
         yield from json.loads(path.read_text(encoding=_encoding(path)))
     elif kind == ".parquet":
-        import pyarrow.parquet as pq
-
-        for batch in pq.ParquetFile(path).iter_batches(1000):
+        parquet = _module("pyarrow.parquet", path)
+        for batch in parquet.ParquetFile(path).iter_batches(1000):
             yield from batch.to_pylist()
     elif kind == ".xlsx":
-        import openpyxl
-
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = _module("openpyxl", path).load_workbook(path, read_only=True, data_only=True)
         rows = book.worksheets[0].iter_rows(values_only=True)
         head = [str(one) for one in next(rows)]
         yield from (dict(zip(head, row, strict=False)) for row in rows)
@@ -44,6 +42,15 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             sample = file.read(SAMPLE)
             file.seek(0)
             yield from csv.DictReader(file, delimiter=separator_of(sample))
+
+
+def _module(name: str, path: Path) -> Any:
+    """A package that only this kind of file needs."""
+    try:
+        return import_module(name)
+    except ImportError:
+        package = name.partition(".")[0]
+        raise SystemExit(f"{path.name} needs a package that is not here: pip install {package}") from None
 
 
 def separator_of(sample: str) -> str:
@@ -69,17 +76,15 @@ def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     """Write rows as CSV, TSV, JSONL or .xlsx, by the ending; how many there were. Texts are no formulas."""
     kind, count = path.suffix.lower(), 0
     if kind == ".xlsx":
-        from openpyxl import Workbook
-        from openpyxl.cell import WriteOnlyCell
-
-        book = Workbook(write_only=True)
+        openpyxl = _module("openpyxl", path)
+        book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet()
         for row in rows:
             if not count:
                 sheet.append([*row])
             cells = []
             for value in row.values():
-                cell = WriteOnlyCell(sheet, value)
+                cell = openpyxl.cell.WriteOnlyCell(sheet, value)
                 if isinstance(value, str):
                     cell.data_type = "s"
                 cells.append(cell)

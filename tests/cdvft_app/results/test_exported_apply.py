@@ -13,12 +13,14 @@ from pathlib import Path
 import made
 import openpyxl
 import pytest
+from transformers import logging
 
 from cdvft_app.catalog import get_model
 from cdvft_app.data.answered_file import Answer
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
 from cdvft_app.results import apply as applying
+from cdvft_app.results import table_rows
 from cdvft_app.results.exporters import EXPORTERS, Export, file_name
 from cdvft_app.results.script import write_script
 from cdvft_app.results.weights import BASE
@@ -57,7 +59,10 @@ def applied(store, tmp_path, monkeypatch):
         runpy.run_path(str(folder / "apply.py"), run_name="__main__")
         return tmp_path / out
 
-    return go
+    verbosity = logging.get_verbosity()
+    yield go
+    logging.set_verbosity(verbosity)  # a script of its own may be as quiet as it likes
+    logging.enable_progress_bar()
 
 
 def answers_of(run, given):
@@ -163,6 +168,16 @@ def test_all_columns_stay_whatever_they_are_called_and_whatever_the_first_row_la
 def test_a_column_that_is_not_there_is_asked_for(runs, applied, tmp_path):
     with pytest.raises(SystemExit, match="no column 'text'; the columns are a, b"):
         applied(runs("text", "cdvft"), "adapter", made.written(tmp_path, "a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize(("ending", "package"), [("xlsx", "openpyxl"), ("parquet", "pyarrow")])
+def test_a_package_that_a_file_needs_is_named(tmp_path, monkeypatch, ending, package):
+    def nothing_there(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(table_rows, "import_module", nothing_there)
+    with pytest.raises(SystemExit, match=f"new.{ending} needs .*: pip install {package}"):
+        next(table_rows.read(tmp_path / f"new.{ending}"))
 
 
 def test_pictures_are_answered(runs, applied, tmp_path):
