@@ -317,7 +317,8 @@ def main():
     options.add_argument("--text", action="append")
     options.add_argument("--label")
     asked, known = options.parse_args(), []
-    count = write(asked.out, answered(read(asked.file), asked, known))
+    rows = read(asked.file, asked.text or COLUMNS)
+    count = write(asked.out, answered(rows, asked, known))
     print(f"{count:,} rows, in {asked.out}")
     if known:
         print(score(known))

@@ -107,6 +107,17 @@ def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, 
     assert "over 2 rows with a label" in capsys.readouterr().out
 
 
+def test_the_sheet_that_has_the_columns_is_read_below_its_title(runs, applied, tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["What is in here", "films"])
+    sheet = book.create_sheet("Films")
+    for row in (["Films of 2026", None], ["Text", "Label"], ["a good film", "positive"]):
+        sheet.append(row)
+    book.save(tmp_path / "new.xlsx")
+    (row,) = csv.DictReader(applied(runs("text", "cdvft"), "adapter", tmp_path / "new.xlsx").open())
+    assert (row["Text"], row["Label"]) == ("a good film", "positive") and row["answer"]
+
+
 def test_a_score_is_told_as_the_app_tells_it(runs, applied, tmp_path, capsys):
     run = runs("text", "cdvft")
     labels = ["positive", "0", "", "unheard of", "1", "negative", "1", "positive"]
