@@ -348,7 +348,7 @@ def _likely_labels(columns: Sequence[Column], rows: int) -> list[Column]:
     for likely in (
         _named(fitting, SUBJECTS),
         _partly_named(fitting, SUBJECTS),
-        [*(one for one in unnamed if one.type == "text"), *amounts],
+        [*dict.fromkeys([*(one for one in unnamed if one.type == "text"), *amounts])],
         unnamed,
         classes,
     ):
