@@ -233,12 +233,18 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
     return source
 
 
+def without_gz(path: Path) -> Path:
+    """tickets.csv, of tickets.csv.gz and of itself."""
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
+
+
 def unpacked(path: Path, work: Path, limits: Limits) -> Path:
     """The file itself, or in `work` the one within it that gzip packed; no larger than a file may be."""
     with path.open("rb") as file:
         if file.read(len(GZIP)) != GZIP:
             return path
-    target = work / (path.name[:-3] if path.name.lower().endswith(".gz") else f"{path.name} unpacked")
+    inner = without_gz(path).name
+    target = work / (inner if inner != path.name else f"{path.name} unpacked")
     size = 0
     try:
         with gzip.open(path) as packed, target.open("wb") as file:

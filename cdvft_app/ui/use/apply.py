@@ -21,6 +21,7 @@ from cdvft_app.data.answered_file import (
     write_answered_in_child,
 )
 from cdvft_app.data.imported_table import row_errors_of
+from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES, TABLES
@@ -114,7 +115,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 columns, question = Columns((), None), str(error)
         except (DataRefused, ResultsError, StoreError) as error:
             return [None, hidden, *[gr.skip()] * 3, problem(str(error)), hidden]
-        own = path.suffix.lower()
+        own = without_gz(path).suffix.lower()
         faults = row_errors_of(kept).sentences()
         found = f"{kept.rows:,} rows." if not question else question.partition(" Say what")[0]
         return [
@@ -162,7 +163,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         if not ended:
             yield f"Stopped after {done:,} of {total:,} rows; “Answer the file” goes on.", None
             return
-        added, name = added_columns(found, columns), f"{Path(given['path']).stem} answered{to}"
+        added, name = added_columns(found, columns), f"{without_gz(Path(given['path'])).stem} answered{to}"
         written: list[Written] = []
 
         def write(out: Path) -> None:
