@@ -290,7 +290,7 @@ def score_of(
             ((float(one.value or 0), float(one.expected or 0)) for one in known), np.dtype((np.float64, 2))
         )
         found = RowScores(np.arange(len(pairs)), _terms(metric, pairs[:, :1], pairs[:, 1]), metric.statistic)
-        errors = np.abs(pairs[:, 0] - pairs[:, 1])
+        errors = np.abs(np.subtract(*pairs.T))
         right = None
     else:
         number = {name: place for place, name in enumerate(labels)}
