@@ -17,8 +17,8 @@ T_OF_FEW = (12.7062, 4.3027, 3.1824, 2.7764)
 def of_right(title: str, right: Sequence[bool]) -> str:
     """Of answers that are right or wrong.
 
-    Where all are alike, which says nothing of how they vary, the error is that of Agresti and Coull, as for
-    `cdvft_app.metrics.base.share_error`.
+    Where all are alike, which says nothing of how they vary, the error is that of A. Agresti and B. A. Coull,
+    The American Statistician 52 (1998), 119 to 126.
     """
     count, share = len(right), sum(right) / len(right)
     near = (sum(right) + 2) / (count + 4)
