@@ -131,8 +131,8 @@ INLINE void add_products(const complex_lanes *a, const complex_lanes *b, wide n,
 }
 
 /* `rows` rows of re and im, `row` apart, += the sums over tokens of conj(a) b, where a token's a stand in lanes, and a
-   row's b in the tokens' lanes, `apart` from the next row's */
-INLINE void add_outer_products(int rows, const lanes *a_re, const lanes *a_im, const complex_lanes *b, wide apart,
+   row's b in the tokens' lanes, `stride` from the next row's */
+INLINE void add_outer_products(int rows, const lanes *a_re, const lanes *a_im, const complex_lanes *b, wide stride,
                                float *re, float *im, wide row) {
     lanes found_re[TILE], found_im[TILE];
     for (int r = 0; r < rows; r++) {
@@ -141,7 +141,7 @@ INLINE void add_outer_products(int rows, const lanes *a_re, const lanes *a_im, c
     }
     for (int t = 0; t < L; t++)
         for (int r = 0; r < rows; r++) {
-            float b_re = ((const element *)&b[r * apart].re)[t], b_im = ((const element *)&b[r * apart].im)[t];
+            float b_re = ((const element *)&b[r * stride].re)[t], b_im = ((const element *)&b[r * stride].im)[t];
             found_re[r] += a_re[t] * b_re, found_im[r] += a_re[t] * b_im;
             found_re[r] += a_im[t] * b_im, found_im[r] -= a_im[t] * b_re;
         }
