@@ -5,12 +5,15 @@ It also lets the browser keep the cookie by which its runs are found.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import partial
 
+import anyio.to_thread
 import gradio as gr
 
 from cdvft_app import ASSETS
+from cdvft_app.costs.quantities import counted
 from cdvft_app.payloads.page import (
     HeaderView,
     OperatorRequest,
@@ -48,10 +51,22 @@ def header(app: AppState) -> gr.HTML:
         "operator": bool(known_mode.operator_key.get_secret_value()),
     }
 
-    def where(_: object) -> str:
-        return device_name(kind_of_training())
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cpu = f"CPU, {counted(cores or 1, 'core')}"
+    one_at_a_time = asyncio.Lock()
+    device = ""
+
+    def found() -> str:
+        kind = kind_of_training()
+        return cpu if kind == "cpu" else device_name(kind)
+
+    async def where(_: object) -> str:
+        """Of all who ask while torch is imported, the first one's answer is everybody's."""
+        nonlocal device
+        async with one_at_a_time:
+            device = device or await anyio.to_thread.run_sync(found)
+            return device
+
     head = component(
         "page/header.js",
         {"viewer": ""},
@@ -59,13 +74,13 @@ def header(app: AppState) -> gr.HTML:
             '<header class="masthead">'
             f'<img src="{file_address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'
             f'<div class="masthead-name"><h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p></div>'
-            f'<span class="chip" title="Where training runs">{cores} CPU cores</span>'
+            f'<span class="chip" title="Where training runs">{cpu}</span>'
             f'<span class="mode-place">{_PUBLIC if known_mode.public else _PRIVATE}</span>'
             f'<a href="{texts.PAPER}" target="_blank" rel="noopener">Paper</a>'
             '<span class="theme-place"></span></header>'
         ),
-        slow_functions={"where": where},
         server_functions={
+            "where": where,
             "standing": partial(standing, app.queue.budget),
             "operate": partial(operate, app.store, executor=app.queue.executor),
             "failed": logs.script_error,

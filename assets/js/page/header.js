@@ -21,7 +21,7 @@ export function mount({ element, props, server, life }) {
   improveDropdowns();
   route();
   labelForScreenReaders();
-  // This may import torch on the server, which would slow down the loading of the page.
+  // A GPU has a name that only torch knows, and to import it on the server would slow down the loading of the page.
   const chip = find(element, ".chip");
   setTimeout(
     () =>

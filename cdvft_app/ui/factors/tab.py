@@ -49,14 +49,14 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary
-from cdvft_app.ui.shared.pool import Pool
+from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Pool
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Factors"
-COMPUTING = 4, 32  # requests at a time, and waiting
-SHARE = 2, 8  # of one visitor
+COMPUTING = 4, 512  # requests at a time, and waiting
+SHARE = 2, WAITING_OF_ONE  # of one visitor
 PATIENCE = 20.0  # seconds that a request waits for those of other visitors
 
 

@@ -19,6 +19,9 @@ from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.viewing import asker, is_public
 
 Item = TypeVar("Item")
+WAITING_OF_ONE = 128
+"""Calls of one visitor that may wait in a pool; who waits holds no thread. A visitor may be a class of thirty
+behind one address, and each of its browsers asks for several things at once."""
 PRIVATE_SHARES = 4  # of those of a public server, where those who ask know one another
 
 

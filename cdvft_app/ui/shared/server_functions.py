@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
-from cdvft_app.ui.shared.pool import Busy, Pool
+from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Busy, Pool
 from cdvft_app.ui.shared.viewing import is_logged_in, looking
 
 PATH = "/cdvft"
@@ -73,8 +73,8 @@ class _OfPage:
 
     known: dict[str, Endpoint] = field(default_factory=dict)
     # Polls and what else takes milliseconds: nothing that takes longer may hold one of these threads.
-    quick: Pool = field(default_factory=lambda: Pool(16, 400, BUSY, share=(8, 64)))
-    slow: Pool = field(default_factory=lambda: Pool(4, 64, BUSY, share=(2, 16)))
+    quick: Pool = field(default_factory=lambda: Pool(16, 1024, BUSY, share=(8, WAITING_OF_ONE)))
+    slow: Pool = field(default_factory=lambda: Pool(4, 512, BUSY, share=(2, WAITING_OF_ONE)))
 
 
 _pages: WeakKeyDictionary[gr.Blocks, _OfPage] = WeakKeyDictionary()

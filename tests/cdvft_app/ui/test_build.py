@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import gradio as gr
 import pytest
 
 from cdvft_app.ui.build import TABS, build
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.state import AppState
 
 ROOT = Path(__file__).parents[3]
@@ -49,6 +52,17 @@ def test_a_space_that_keeps_no_history_says_so(
     assert said()
     monkeypatch.setenv("CDVFT_KEPT", str(tmp_path))
     assert not said()
+
+
+def test_the_header_names_a_processor_at_once_as_it_does_once_torch_is_there(
+    app: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said "2 CPU cores", and "CPU, 2 threads" two seconds later."""
+    monkeypatch.setattr("cdvft_app.ui.header.kind_of_training", lambda: "cpu")
+    page = build(app)
+    (head,) = (block for block in page.blocks.values() if getattr(block, "elem_id", "") == "header")
+    later = asyncio.run(server_functions.known(page)["page/header/where"].answer({}))
+    assert f">{later}</span>" in str(head.html_template) and re.fullmatch(r"CPU, \d+ cores?", later)
 
 
 def test_tabs_name_themselves() -> None:

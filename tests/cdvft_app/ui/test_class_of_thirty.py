@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,33 +31,42 @@ def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Served:
 def test_thirty_clients_behind_one_address_are_all_served(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = []
+    measured, looked_up = [], []
     monkeypatch.setattr("cdvft_app.lessons.crossover.measured", lambda: measured.append(1) or {"lengths": []})
+
+    def kind() -> str:
+        """As slow as the first import of torch."""
+        looked_up.append(1)
+        time.sleep(1)
+        return "cpu"
+
+    monkeypatch.setattr("cdvft_app.ui.header.kind_of_training", kind)
     refused: list[str] = []
 
     async def asked(client: httpx.AsyncClient, function: str, body: dict[str, Any]) -> Any:
-        answer = await client.post(f"/cdvft/learn/{function}", json=body)
+        answer = await client.post(f"/cdvft/{function}", json=body)
         if answer.status_code != 200 or "error" in answer.json():
             refused.append(f"{function}: {answer.status_code} {answer.text[:200]}")
         return answer.json()
 
     async def pupil(client: httpx.AsyncClient, code: str, number: int) -> None:
         me = {"code": code, "pupil": f"browser {number}"}
-        await asked(client, "products/crossover", {})
+        await asked(client, "page/header/where", {})
+        await asked(client, "learn/products/crossover", {})
         for _ in range(ROUNDS):
-            await asked(client, "class_bar/seen", me)
-        await asked(client, "class_bar/vote", {**me, "question": "rank-zero", "given": 1 + number % 9})
-        drawn = await asked(client, "class_bar/draw", {**me, "kind": "rank"})
-        await asked(client, "class_bar/answer", {**me, "number": drawn["number"], "given": 3})
-        await asked(client, "class_bar/hand_in", {**me, "state": "?tab=learn&lesson=rank&answer=8"})
+            await asked(client, "learn/class_bar/seen", me)
+        await asked(client, "learn/class_bar/vote", {**me, "question": "rank-zero", "given": 1 + number % 9})
+        drawn = await asked(client, "learn/class_bar/draw", {**me, "kind": "rank"})
+        await asked(client, "learn/class_bar/answer", {**me, "number": drawn["number"], "given": 3})
+        await asked(client, "learn/class_bar/hand_in", {**me, "state": "?tab=learn&lesson=rank&answer=8"})
 
     async def lesson() -> tuple[dict[str, Any], str]:
         async with served.in_loop(SCHOOL, timeout=300) as client:
-            started = await asked(client, "class_start/start", {})
+            started = await asked(client, "learn/class_start/start", {})
             await asyncio.gather(*(pupil(client, started["code"], number) for number in range(PUPILS)))
-            seen = await asked(client, "class_bar/seen", started)
-            table = await asked(client, "class_start/table", started)
-            code = await asked(client, "class_start/code", {"address": "http://127.0.0.1/?class=ABCDE"})
+            seen = await asked(client, "learn/class_bar/seen", started)
+            table = await asked(client, "learn/class_start/table", started)
+            code = await asked(client, "learn/class_start/code", {"address": "http://127.0.0.1/?class=ABCDE"})
             assert code["image"].startswith("data:image/svg+xml")
             return seen, table["csv"]
 
@@ -64,8 +74,38 @@ def test_thirty_clients_behind_one_address_are_all_served(
     assert refused == []
     assert seen["pupils"] == PUPILS and sum(seen["votes"]["rank-zero"].values()) == PUPILS
     assert len(table.splitlines()) == 1 + 2 * PUPILS
-    assert len(measured) == 1, "what the server measures is shared"
+    assert len(measured) == len(looked_up) == 1, "what the server measures or looks up is shared"
     assert "browser" not in table and SCHOOL not in json.dumps(seen)
+
+
+def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: Served) -> None:
+    """To which every lesson links: a recorded run, its layers, and the numbers about them."""
+    run = {"run": "recorded-cdvft"}
+    refused: list[str] = []
+
+    async def asked(client: httpx.AsyncClient, function: str, body: dict[str, Any]) -> Any:
+        answer = await client.post(f"/cdvft/factors/tab/{function}", json=body)
+        if answer.status_code != 200 or "error" in answer.json():
+            refused.append(f"{function}: {answer.status_code} {answer.text[:200]}")
+        return answer.json()
+
+    async def pupil(client: httpx.AsyncClient) -> None:
+        await asked(client, "runs", {})
+        opened = await asked(client, "open", run)
+        layer = {**run, "module": opened["layers"][-1]["module"]} if "layers" in opened else run
+        await asyncio.gather(
+            asked(client, "layer", layer),
+            asked(client, "singular", layer),
+            asked(client, "overview", {**run, "first": 0}),
+            asked(client, "effects", {**run, "first": 0}),
+        )
+
+    async def lesson() -> None:
+        async with served.in_loop(SCHOOL, timeout=300) as client:
+            await asyncio.gather(*(pupil(client) for _ in range(PUPILS)))
+
+    asyncio.run(lesson())
+    assert refused == []
 
 
 def test_a_class_that_cannot_be_kept_is_refused_without_the_servers_paths(
