@@ -143,9 +143,9 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     feedback = part.locator(".question:visible .feedback")
     for k in range(8):
         part.get_by_role("slider", name=f"c {k}", exact=True).press("End" if k == 2 else "0")
-        expect(feedback).to_have_text(re.compile("^$" if k < 7 else "^Yes. One number is left"))
+        expect(feedback).to_have_text(re.compile("^$" if k < 7 else "^Yes. Only c[2] = 1 is left"))
     page.reload()
-    expect(feedback).to_contain_text("Yes. One number is left")
+    expect(feedback).to_contain_text("Yes. Only c[2] = 1 is left")
 
     page, part = opened(visit, "fft", reduced_motion="reduce")
     feedback = part.locator(".question:visible .feedback")
@@ -165,7 +165,7 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
 
     page, part = opened(visit, "start")
     part.get_by_role("checkbox", name="c₂ = 0").check()
-    expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. One zero alone")
+    expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. Exactly one zero")
 
     page, part = opened(visit, "breaking")
     part.get_by_role("slider", name="learning rate").press("End")
