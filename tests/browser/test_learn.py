@@ -200,6 +200,16 @@ def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> 
     ])  # fmt: skip
 
 
+def test_the_question_stays_in_sight_beside_a_machine_that_is_longer_than_the_screen(visit: Visit) -> None:
+    """Half of the window was empty beside what the answer had uncovered."""
+    _, part = opened(visit, "rank", viewport={"width": 1280, "height": 900})
+    predict(part, QUESTION["rank-zero"], right=True)
+    part.get_by_text("A wave goes in").scroll_into_view_if_needed()
+    expect(part.get_by_role("heading", name="The rank machine")).to_be_in_viewport()
+    expect(part.locator(".question:visible")).to_be_in_viewport()
+    expect(part.get_by_role("button", name="Next")).to_be_in_viewport()
+
+
 def test_values_of_the_fft_are_printed_on_a_phone_too(visit: Visit) -> None:
     _, part = opened(visit, "fft", viewport={"width": 390, "height": 844})
     printed = part.locator(".wave-machine .bar-number")

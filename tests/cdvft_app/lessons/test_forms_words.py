@@ -287,7 +287,9 @@ HOLD = {
         "d_{in} + d_{out} + q_1\\,q_2\\,p": trains_the_sum,
         "A small $p$ holds more of them and costs more": smaller_blocks_cost_more,
         "at $p = 1$ every entry would be free": blocks_of_one_are_free,
-        "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles.": lambda: halving() == 2,
+        "Four times as many blocks, each with half the numbers: twice as many in all.": lambda: (
+            halving() == 2
+        ),
     },
 }
 # What is wanted, named, or left open, and nothing that could be false.
@@ -299,7 +301,7 @@ SAY_NOTHING = {
         "So it has to be measured.",
         "Only experiments can tell whether a task needs just those.",
     },
-    "blocks": {"Most layers are not square."},
+    "blocks": {"Many layers are not square."},
 }
 TRUE = {
     "reach-random": lambda: 100 * recorded_error("gaussian", 2),

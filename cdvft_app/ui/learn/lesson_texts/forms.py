@@ -79,7 +79,7 @@ BLOCKS = Lesson(
     "Rectangles: blocks of side p",
     "blocks",
     r"""
-Most layers are not square. CDVFT cuts them into $p \times p$ blocks, each a circulant of its own. One
+Many layers are not square. CDVFT cuts them into $p \times p$ blocks, each a circulant of its own. One
 diagonal stands before them, the other after. **Drag $p$.**
 """,
     (
@@ -93,7 +93,7 @@ diagonal stands before them, the other after. **Drag $p$.**
             768,
             192,
             384,
-            "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles.",
+            "Four times as many blocks, each with half the numbers: twice as many in all.",
             step=48,
         ),
     ),
@@ -153,7 +153,7 @@ express with them.
         ),
         Choice(
             "shapes-fit",
-            "A change is a circulant whose rows and columns have scales of their own. Which of the four fits "
+            "A change is a circulant whose rows and columns have scales of their own. Which of these fits "
             "it with 96 numbers?",
             "A form fits where the change has its pattern: no method fits all.",
             "The diagonals buy a scale for each row and column, so this change is fitted exactly.",
