@@ -1,6 +1,7 @@
 """Speed and memory of CDVFT beside a frozen layer, LoRA, FourierFT and C3A: ratios measured in one process.
 
     python -m benchmarks.speed [--quick] [--threads 1 2]
+    python -m benchmarks.speed --only 'p ='     # layers whose title contains it, anew in the record
 
 Five parts: a layer forward and backward; whole training steps; bytes that backward keeps and the peak of a
 pass; what CDVFT's own part of a pass consists of; growth with tokens and width. Methods take turns within a
@@ -45,35 +46,48 @@ def main() -> None:
     start = time.monotonic()
     here = {**machine(), "cache": caches(), "load_average_at_start": os.getloadavg()[0]}
     record: dict[str, Any] = {"machine": here, "threads": arguments.threads, "layers": [], "steps": []}
-    quick = arguments.quick
+    quick, only = arguments.quick, arguments.only
+    path = RESULTS / f"speed_{_slug(here['cpu'])}"
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for case in layers.QUICK if quick else layers.FULL:
+            if only not in case.title:
+                continue
             rounds = interleave(layers.candidates(case), seconds=2 if quick else 5)
             record["layers"].append(
                 {**case.record(), "title": case.title, "threads": threads, **_times(rounds)}
             )
             _print_ratios(record["layers"][-1], f"{case.title}, {case.tokens} tokens", "base")
-        for model in steps.MODELS[:1] if quick else steps.MODELS:
+        for model in () if only else steps.MODELS[:1] if quick else steps.MODELS:
             rounds = interleave(steps.candidates(model), seconds=6 if quick else 80)
             record["steps"].append({"title": model.title, "threads": threads, **_times(rounds)})
             _print_ratios(record["steps"][-1], model.title, "frozen")
-    torch.set_num_threads(1)
-    record["memory"] = [_memory(layers.square(d, 512)) for d in ((768,) if quick else (384, 768, 1024))]
-    record["parts"] = [parts(case) for case in (CASES[:1] if quick else CASES)]
+    if only:
+        anew = {"only": only, "threads": arguments.threads, "load": round(here["load_average_at_start"], 1)}
+        record = _put_into(json.loads(path.with_suffix(".json").read_text()), record["layers"], anew)
+    else:
+        torch.set_num_threads(1)
+        record["memory"] = [_memory(layers.square(d, 512)) for d in ((768,) if quick else (384, 768, 1024))]
+        record["parts"] = [parts(case) for case in (CASES[:1] if quick else CASES)]
+        record["minutes"] = round((time.monotonic() - start) / 60, 1)
     record["growth"] = [] if quick else _growth(record["layers"])
     record["slower_choices"] = _slower_choices(record["layers"])
     record["targets"] = verdicts(record)
-    record["minutes"] = round((time.monotonic() - start) / 60, 1)
     tables = markdown(record)
     print("\n" + tables)
     if not quick:
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"speed_{_slug(here['cpu'])}"
         path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
         path.with_suffix(".md").write_text(tables)
         path.with_suffix(".svg").write_text(chart(record["layers"]))
         print(f"Written: {path}.json, .md and .svg.")
+
+
+def _put_into(record: dict[str, Any], entries: list[dict[str, Any]], anew: dict[str, Any]) -> dict[str, Any]:
+    """A record with these entries of layers in place of its own."""
+    found = {(e["title"], e["tokens"], e["threads"]): e for e in entries}
+    kept = [found.get((e["title"], e["tokens"], e["threads"]), e) for e in record["layers"]]
+    return {**record, "layers": kept, "measured_anew": [*record.get("measured_anew", ()), anew]}
 
 
 def _slug(processor: str) -> str:
@@ -87,10 +101,13 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a few cases in about a minute; writes nothing")
+    parser.add_argument("--only", default="", help="layers whose title contains this, for the record")
     parser.add_argument(
         "--threads", type=int, nargs="+", help="numbers of threads (default: 1 and 2; quick: 1)"
     )
     arguments = parser.parse_args()
+    if arguments.quick and arguments.only:
+        parser.error("--quick writes nothing: leave out --only, or --quick.")
     cores = os.cpu_count() or 1
     arguments.threads = arguments.threads or ([1] if arguments.quick else sorted({1, min(2, cores)}))
     return arguments

@@ -73,13 +73,18 @@ def _name(e: Entry) -> str:
 
 def markdown(record: dict[str, Any]) -> str:
     machine = record["machine"]
+    later = "".join(
+        f" Anew, at a load of {one['load']}: layers of `--only '{one['only']}' --threads "
+        f"{' '.join(map(str, one['threads']))}`."
+        for one in record.get("measured_anew", ())
+    )
     lines = [
         "# Speed, side by side",
         "",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['instructions']}, torch "
         f"{machine['torch']}, "
         "float32. Medians of ratios within rounds, quartiles in brackets. Measured again by `python -m "
-        f"benchmarks.speed` in {record['minutes']} minutes.",
+        f"benchmarks.speed` in {record['minutes']} minutes.{later}",
     ]
     for threads in record["threads"]:
         entries = [e for e in record["layers"] if e["threads"] == threads]

@@ -71,6 +71,7 @@ APP = {
     "search": CHOICES | {"costs.quantities", "events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
+        "data.pictures",
         "results",
         "training",
         "tasks",

@@ -21,7 +21,7 @@ import numpy as np
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
-from cdvft_app.data.pictures import FORMATS
+from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import CHUNK, read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
 from cdvft_app.data.zip_file import packed
@@ -256,9 +256,7 @@ def _thumbnails(sha256: str, places: Sequence[int], side: int, _progress: Progre
         with Image.open(io.BytesIO(picture["bytes"]), formats=FORMATS) as opened:
             small = opened.convert("RGB")
         small.thumbnail((side, side))
-        file = io.BytesIO()
-        small.save(file, "PNG")
-        found.append(base64.b64encode(file.getvalue()).decode())
+        found.append(base64.b64encode(as_png(small)).decode())
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -267,7 +268,7 @@ def as_png_in_child(data: bytes) -> bytes:
             refusals=(DataRefused,),
         )
         picture = Image.frombytes("RGB", (int(width), int(height)), pixels.read_bytes())
-    return _png(picture)
+    return as_png(picture)
 
 
 def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Progress) -> tuple[int, int]:
@@ -284,7 +285,13 @@ def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Prog
     return picture.size
 
 
-def _png(picture: Image.Image) -> bytes:
+def as_png(picture: Image.Image) -> bytes:
+    """The bytes of its file."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+def as_data_url(picture: Image.Image) -> str:
+    """Its PNG as the `src` of an `img`."""
+    return f"data:image/png;base64,{base64.b64encode(as_png(picture)).decode()}"

@@ -3,8 +3,6 @@ each token or patch."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from cdvft_app.catalog.backbones import ImageBackbone, TextBackbone, load_image_
 from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
+from cdvft_app.data.pictures import as_data_url
 from cdvft_app.inspection.examples import layer_inputs
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.inspection.turns import Turn
@@ -190,7 +189,10 @@ def images(source: Source) -> Images:
     with backbone(source) as loaded:
         grid = _grid(loaded)
     return {
-        "images": [{"label": e.label, "picture": _png(e.pixels)} for e in _examples(source)],
+        "images": [
+            {"label": e.label, "picture": as_data_url(pictures.to_pil_image(e.pixels))}
+            for e in _examples(source)
+        ],
         "before": grid.before,
         "rows": grid.rows,
         "columns": grid.columns,
@@ -263,9 +265,3 @@ def _read_examples(dataset: DatasetEntry, size: int) -> tuple[Example, ...]:
     transform = squared(size)
     pairs = zip(rows.evaluation.inputs, rows.evaluation.labels, strict=True)
     return tuple(Example(rows.labels[int(label)], transform(image)) for image, label in pairs)
-
-
-def _png(pixels: Tensor) -> str:
-    file = io.BytesIO()
-    pictures.to_pil_image(pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -5,7 +5,6 @@ Rows have a label, or are prompts to models that write.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.data.pictures import as_data_url, as_png
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
-from cdvft_app.results.inputs import png
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
 
@@ -128,7 +127,7 @@ def example(held_out: Split, labels: Sequence[str], place: int) -> dict[str, Any
         return row | {"text": one[0], "second": one[1]}
     from PIL import Image
 
-    return row | {"image": png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
+    return row | {"image": as_png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
 
 
 def _answer_cell(answers: Predictions, place: int) -> dict[str, Any]:
@@ -158,7 +157,7 @@ def _thumbnail(one: Any) -> str:
         times = THUMBNAIL // max(image.size)
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
+    return as_data_url(image)
 
 
 def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:

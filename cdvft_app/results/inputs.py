@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import prompt_in
+from cdvft_app.data.pictures import as_png
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def drawn_digit(drawing: object, dataset: str) -> bytes:
     from PIL import Image
 
     ink = _read_drawing(drawing)
-    return png(Image.fromarray(_as_mnist(ink) if dataset == "mnist" else _as_digits(ink)))
+    return as_png(Image.fromarray(_as_mnist(ink) if dataset == "mnist" else _as_digits(ink)))
 
 
 def _read_drawing(drawing: object) -> np.ndarray:
@@ -255,11 +256,4 @@ def digit_as_seen(digit: bytes, side: int) -> bytes:
     from PIL import Image
 
     opened = Image.open(io.BytesIO(digit), formats=("PNG",))
-    return png(opened.resize((side, side), Image.Resampling.BICUBIC))
-
-
-def png(image: Any) -> bytes:
-    """A PIL image as the bytes of a file."""
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return as_png(opened.resize((side, side), Image.Resampling.BICUBIC))

@@ -25,7 +25,7 @@ FEW_TOKENS = 4
 _FIELDS = 12
 """Of the C struct `stage`, 8 bytes each."""
 MAX_ENTRIES = 1 << 20
-"""Most entries of one circulant: a thread sums its gradient in 8 bytes an entry."""
+"""Most entries of one circulant: a thread sums its gradient in 8 bytes an entry, 16 with empty lanes."""
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:

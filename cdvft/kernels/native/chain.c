@@ -33,7 +33,7 @@ static int prepare(scratch *own, stage *stages, int count, const float *last, fl
         all_entries += entries(s);
         kept += spectra_in(s) + spectra_out(s);
         if (s < top) outputs += width_out(s);
-        if (backward) own->sums += s->d_in + 2 * entries(s);
+        if (backward) own->sums += s->d_in + sums_of(s);
     }
     wide complex_ones = own->spectra + (backward ? kept : own->spectra);
     wide real_ones = own->widest * (count > 1 ? 2 : 1) + (backward ? outputs : 0);
@@ -122,7 +122,7 @@ EXPORTED int cdvft_backward(stage *stages, int count, wide tokens, const float *
         prefetch_pages(next_rows), prefetch_pages(prefetch_of_rows(grad, d_out, first + TOKENS, tokens, d_out));
         if (grad_x) prefetch_pages(prefetch_of_rows(grad_x, d_in, first + TOKENS, tokens, d_in));
         kept of[count], *own_of = of;
-        for (const stage *s = stages; s <= top; sum += 2 * entries(s), s++, own_of++) {
+        for (const stage *s = stages; s <= top; sum += sums_of(s), s++, own_of++) {
             own_of->z = allocate(&memory, spectra_in(s) * sizeof *other);
             own_of->u = allocate(&memory, spectra_out(s) * sizeof *other);
             own_of->output = s < top ? allocate(&memory, width_out(s) * sizeof(lanes)) : 0;
@@ -132,7 +132,7 @@ EXPORTED int cdvft_backward(stage *stages, int count, wide tokens, const float *
             if (s < top) last_pass_and_store(s, s->q1, own_of->u, left, 0, 0, 0, 0, own_of->output);
         }
         for (const stage *s = top; s >= stages; s--) {
-            own_of--, sum -= 2 * entries(s);
+            own_of--, sum -= sums_of(s);
             columns after = {0, 0, TOKENS, by_output, s->d_out};
             load_and_first_pass(s, s->q1, s == top ? &grad_rows : &after, s == top ? own.last : s[1].diagonal,
                                 own_of->u, left, diagonal_sum, own_of->output);
@@ -151,7 +151,7 @@ EXPORTED int cdvft_backward(stage *stages, int count, wide tokens, const float *
     memcpy(grads, found, diagonals * sizeof(float));
     for (wide k = 0; k < d_out; k++) grads[diagonals + k] = alpha * found[diagonals + k];
     grads += diagonals + d_out, found += diagonals + d_out;
-    for (const stage *s = stages; s <= top; found += 2 * entries(s), grads += s->q1 * s->q2 * s->p, s++) {
+    for (const stage *s = stages; s <= top; found += sums_of(s), grads += s->q1 * s->q2 * s->p, s++) {
         lanes *left = (lanes *)own.parts;
         circulant_gradient(s, found, (complex_lanes *)(left + own.widest), left, grads);
     }

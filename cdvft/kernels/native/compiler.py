@@ -22,6 +22,8 @@ FLAGS = (
     "-shared",
     *(() if sys.platform == "win32" else ("-fPIC",)),
 )
+"""Multiplications and additions are contracted in every loop, so that a row has the same bits among whatever
+number of rows: full and partial groups of tokens go through the same instructions or contract alike."""
 OPENMP = "-fopenmp"
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 PLAIN = "DEFAULT"

@@ -15,6 +15,7 @@
 
 typedef float lanes __attribute__((vector_size(4 * L)));
 typedef float unaligned_lanes __attribute__((vector_size(4 * L), aligned(4), may_alias));
+typedef float element __attribute__((may_alias));
 typedef int lane_indexes __attribute__((vector_size(4 * L)));
 typedef struct { lanes re, im; } complex_lanes;
 typedef struct { float re, im; } complex_float;
@@ -30,6 +31,14 @@ INLINE complex_lanes sub(complex_lanes a, complex_lanes b) { return (complex_lan
 INLINE complex_lanes multiply(complex_lanes a, complex_float w, int direction) {
     if (direction == FORWARD) return (complex_lanes){a.re * w.re - a.im * w.im, a.im * w.re + a.re * w.im};
     return (complex_lanes){a.re * w.re + a.im * w.im, a.im * w.re - a.re * w.im};
+}
+
+/* sum + a w, or sum + a conj(w) */
+INLINE complex_lanes add_product(complex_lanes sum, complex_lanes a, complex_float w, int direction) {
+    sum.re += a.re * w.re, sum.im += a.im * w.re;
+    if (direction == FORWARD) sum.re -= a.im * w.im, sum.im += a.re * w.im;
+    else sum.re += a.im * w.im, sum.im -= a.re * w.im;
+    return sum;
 }
 
 /* -i a, or i a */

@@ -96,15 +96,15 @@ INLINE void inverse_real_butterfly(int r, lanes *v, const lanes *left, const com
     else inverse_real_butterfly_odd(7, v, left, x, COS7, SIN7);
 }
 
-/* Entries `begin` to `end` of each m: v's, `apart` from one another and counted from `begin`, to those of the complex
+/* Entries `begin` to `end` of each m: v's, `stride` from one another and counted from `begin`, to those of the complex
    signals z and what is left; may be in place, v == left. */
-INLINE void real_pass_of(int r, const lanes *v, wide apart, wide m, wide begin, wide end, complex_lanes *z, lanes *left,
-                         const complex_float *turns) {
+INLINE void real_pass_of(int r, const lanes *v, wide stride, wide m, wide begin, wide end, complex_lanes *z,
+                         lanes *left, const complex_float *turns) {
     int count = (r - 1) / 2;
     for (wide j = begin; j < end; j++) {
         lanes in[8], rest[2];
         complex_lanes x[3];
-        for (int q = 0; q < r; q++) in[q] = v[j - begin + q * apart];
+        for (int q = 0; q < r; q++) in[q] = v[j - begin + q * stride];
         real_butterfly(r, in, rest, x);
         for (int k = 0; k < count; k++) z[j + k * m] = multiply(x[k], turns[j * count + k], FORWARD);
         left[j] = rest[0];
@@ -112,7 +112,7 @@ INLINE void real_pass_of(int r, const lanes *v, wide apart, wide m, wide begin, 
     }
 }
 
-INLINE void inverse_real_pass_of(int r, lanes *v, wide apart, wide m, wide begin, wide end, const complex_lanes *z,
+INLINE void inverse_real_pass_of(int r, lanes *v, wide stride, wide m, wide begin, wide end, const complex_lanes *z,
                                  const lanes *left, const complex_float *turns) {
     int count = (r - 1) / 2;
     for (wide j = begin; j < end; j++) {
@@ -121,29 +121,29 @@ INLINE void inverse_real_pass_of(int r, lanes *v, wide apart, wide m, wide begin
         if (r % 2 == 0) rest[1] = left[j + m];
         for (int k = 0; k < count; k++) x[k] = multiply(z[j + k * m], turns[j * count + k], INVERSE);
         inverse_real_butterfly(r, out, rest, x);
-        for (int q = 0; q < r; q++) v[j - begin + q * apart] = out[q];
+        for (int q = 0; q < r; q++) v[j - begin + q * stride] = out[q];
     }
 }
 
-static void real_pass(const level *of, const lanes *v, wide apart, wide begin, wide end, complex_lanes *z,
+static void real_pass(const level *of, const lanes *v, wide stride, wide begin, wide end, complex_lanes *z,
                       lanes *left) {
     switch (of->radix) {
-        case 8: real_pass_of(8, v, apart, of->m, begin, end, z, left, of->turns); break;
-        case 4: real_pass_of(4, v, apart, of->m, begin, end, z, left, of->turns); break;
-        case 3: real_pass_of(3, v, apart, of->m, begin, end, z, left, of->turns); break;
-        case 5: real_pass_of(5, v, apart, of->m, begin, end, z, left, of->turns); break;
-        default: real_pass_of(7, v, apart, of->m, begin, end, z, left, of->turns);
+        case 8: real_pass_of(8, v, stride, of->m, begin, end, z, left, of->turns); break;
+        case 4: real_pass_of(4, v, stride, of->m, begin, end, z, left, of->turns); break;
+        case 3: real_pass_of(3, v, stride, of->m, begin, end, z, left, of->turns); break;
+        case 5: real_pass_of(5, v, stride, of->m, begin, end, z, left, of->turns); break;
+        default: real_pass_of(7, v, stride, of->m, begin, end, z, left, of->turns);
     }
 }
 
-static void inverse_real_pass(const level *of, lanes *v, wide apart, wide begin, wide end, const complex_lanes *z,
+static void inverse_real_pass(const level *of, lanes *v, wide stride, wide begin, wide end, const complex_lanes *z,
                               const lanes *left) {
     switch (of->radix) {
-        case 8: inverse_real_pass_of(8, v, apart, of->m, begin, end, z, left, of->turns); break;
-        case 4: inverse_real_pass_of(4, v, apart, of->m, begin, end, z, left, of->turns); break;
-        case 3: inverse_real_pass_of(3, v, apart, of->m, begin, end, z, left, of->turns); break;
-        case 5: inverse_real_pass_of(5, v, apart, of->m, begin, end, z, left, of->turns); break;
-        default: inverse_real_pass_of(7, v, apart, of->m, begin, end, z, left, of->turns);
+        case 8: inverse_real_pass_of(8, v, stride, of->m, begin, end, z, left, of->turns); break;
+        case 4: inverse_real_pass_of(4, v, stride, of->m, begin, end, z, left, of->turns); break;
+        case 3: inverse_real_pass_of(3, v, stride, of->m, begin, end, z, left, of->turns); break;
+        case 5: inverse_real_pass_of(5, v, stride, of->m, begin, end, z, left, of->turns); break;
+        default: inverse_real_pass_of(7, v, stride, of->m, begin, end, z, left, of->turns);
     }
 }
 

@@ -73,49 +73,126 @@ INLINE void last_pass_and_store(const stage *s, wide blocks, const complex_lanes
         }
 }
 
-/* u_i = sum_j C_ij z_j, or with INVERSE, by the transpose, u_j = sum_i conj(C_ij) z_i, from k on, n of them */
+enum { TILE = 4 }; /* rows of a product of blocks that share what they load; their sums fit the registers of AVX2 */
+
+/* Of `rows` rows from i on: u_i = sum_j C_ij z_j of frequency k, or with INVERSE, u_i = sum_j conj(C_ji) z_j */
+INLINE void apply_rows(int rows, wide i, wide to, wide from, const stage *s, const complex_lanes *z, complex_lanes *u,
+                       wide k, int direction) {
+    wide row = direction == FORWARD ? from : 1, step = direction == FORWARD ? 1 : to;
+    const complex_float *c = s->spectrum + k * to * from + i * row;
+    complex_lanes found[TILE];
+    for (int r = 0; r < rows; r++) found[r] = multiply(z[k], c[r * row], direction);
+    for (wide j = 1; j < from; j++) {
+        complex_lanes a = z[j * half(s->p) + k];
+        for (int r = 0; r < rows; r++) found[r] = add_product(found[r], a, c[r * row + j * step], direction);
+    }
+    for (int r = 0; r < rows; r++) u[(i + r) * half(s->p) + k] = found[r];
+}
+
 INLINE void apply_of(wide to, wide from, const stage *s, const complex_lanes *z, complex_lanes *u, wide k, wide n,
                      int direction) {
     for (wide end = k + n; k < end; k++) {
-        const complex_float *c = s->spectrum + k * to * from;
-        for (wide i = 0; i < to; i++) {
-            wide row = direction == FORWARD ? from : 1, step = direction == FORWARD ? 1 : to;
-            complex_lanes sum = multiply(z[k], c[i * row], direction);
-            for (wide j = 1; j < from; j++)
-                sum = add(sum, multiply(z[j * half(s->p) + k], c[i * row + j * step], direction));
-            u[i * half(s->p) + k] = sum;
-        }
+        wide i = 0;
+        for (; i + TILE <= to; i += TILE) apply_rows(TILE, i, to, from, s, z, u, k, direction);
+        for (; i + 2 <= to; i += 2) apply_rows(2, i, to, from, s, z, u, k, direction);
+        if (i < to) apply_rows(1, i, to, from, s, z, u, k, direction);
     }
 }
 
+/* The products of all blocks by their spectra, at frequencies k to k + n */
 INLINE void apply(const stage *s, const complex_lanes *z, complex_lanes *u, wide k, wide n, int direction) {
     if (in_place(s)) apply_of(1, 1, s, z, u, k, n, direction);
     else if (direction == FORWARD) apply_of(s->q1, s->q2, s, z, u, k, n, direction);
     else apply_of(s->q2, s->q1, s, z, u, k, n, direction);
 }
 
-/* re and im += the sums over tokens of conj(a_k) b_k for n <= L of them, where b repeats itself */
-INLINE void add_products(const complex_lanes *a, const complex_lanes *b, int period, wide n, float *re, float *im) {
+/* Sums over tokens of conj(z_j) g_i. Of a few large blocks L frequencies at a time, with a token in each lane; lanes are
+   added up at the end, which takes as long for one frequency as for L. Of many or small blocks (16 entries have 9
+   frequencies) each frequency's are a product of matrices, in which a lane is a block of the side that has more of them,
+   and nothing is added up. */
+static wide lane_blocks(const stage *s) { return larger(s->q1, s->q2); }
+static wide other_blocks(const stage *s) { return smaller(s->q1, s->q2); }
+static int sums_by_blocks(const stage *s) {
+    return (lane_blocks(s) >= 8 && other_blocks(s) >= TILE) || half(s->p) < L;
+}
+static wide row_of_sums(const stage *s) { return (lane_blocks(s) + L - 1) / L * L; }
+/* Real and imaginary parts */
+static wide sums_of(const stage *s) {
+    return 2 * half(s->p) * other_blocks(s) * (sums_by_blocks(s) ? row_of_sums(s) : lane_blocks(s));
+}
+
+/* re and im += the sums over tokens of conj(a_k) b_k for n <= L of them */
+INLINE void add_products(const complex_lanes *a, const complex_lanes *b, wide n, float *re, float *im) {
     lanes v[L] = {{0}}, w[L] = {{0}};
-    for (int l = 0; l < n; l++) v[l] = a[l].re * b[l % period].re + a[l].im * b[l % period].im;
-    for (int l = 0; l < n; l++) w[l] = a[l].re * b[l % period].im - a[l].im * b[l % period].re;
+    for (int l = 0; l < n; l++) v[l] = a[l].re * b[l].re + a[l].im * b[l].im;
+    for (int l = 0; l < n; l++) w[l] = a[l].re * b[l].im - a[l].im * b[l].re;
     lanes found_re = sums(v), found_im = sums(w);
     for (int l = 0; l < n; l++) re[l] += found_re[l], im[l] += found_im[l];
 }
 
-/* sum_ij += conj(z_j) g_i from k on, n of them, real parts before all imaginary parts. Sums of L columns cost as much
-   as one: blocks of fewer, which `convolve` takes whole, are taken several at a time. */
+/* `rows` rows of re and im, `row` apart, += the sums over tokens of conj(a) b, where a token's a stand in lanes, and a
+   row's b in the tokens' lanes, `stride` from the next row's */
+INLINE void add_outer_products(int rows, const lanes *a_re, const lanes *a_im, const complex_lanes *b, wide stride,
+                               float *re, float *im, wide row) {
+    lanes found_re[TILE], found_im[TILE];
+    for (int r = 0; r < rows; r++) {
+        found_re[r] = *(const unaligned_lanes *)(re + r * row);
+        found_im[r] = *(const unaligned_lanes *)(im + r * row);
+    }
+    for (int t = 0; t < L; t++)
+        for (int r = 0; r < rows; r++) {
+            float b_re = ((const element *)&b[r * stride].re)[t], b_im = ((const element *)&b[r * stride].im)[t];
+            found_re[r] += a_re[t] * b_re, found_im[r] += a_re[t] * b_im;
+            found_re[r] += a_im[t] * b_im, found_im[r] -= a_im[t] * b_re;
+        }
+    for (int r = 0; r < rows; r++) {
+        *(unaligned_lanes *)(re + r * row) = found_re[r];
+        *(unaligned_lanes *)(im + r * row) = found_im[r];
+    }
+}
+
+/* The sums of frequency k: (other_blocks, row_of_sums), where a lane's block is z's or g's */
+static void correlate_blocks(const stage *s, const complex_lanes *z, const complex_lanes *g, wide k, float *re) {
+    wide h = half(s->p), row = row_of_sums(s), others = other_blocks(s);
+    const complex_lanes *a = s->q2 >= s->q1 ? z : g, *b = s->q2 >= s->q1 ? g : z;
+    float *im = re + others * row;
+    for (wide first = 0; first < lane_blocks(s); first += L, re += L, im += L) {
+        lanes a_re[L] = {{0}}, a_im[L] = {{0}};
+        wide here = smaller(L, lane_blocks(s) - first), i = 0;
+        for (wide l = 0; l < here; l++) a_re[l] = a[(first + l) * h + k].re, a_im[l] = a[(first + l) * h + k].im;
+        transpose(a_re), transpose(a_im);
+        for (; i + TILE <= others; i += TILE)
+            add_outer_products(TILE, a_re, a_im, b + i * h + k, h, re + i * row, im + i * row, row);
+        for (; i < others; i++) add_outer_products(1, a_re, a_im, b + i * h + k, h, re + i * row, im + i * row, row);
+    }
+}
+
+/* sum += those of frequencies k to k + n */
 static void correlate(const stage *s, const complex_lanes *z, const complex_lanes *g, wide k, wide n, float *sum) {
-    wide h = half(s->p), small = h < L, blocks = small ? 1 : s->q2, row = small ? s->q2 * h : n;
-    wide step = small ? L / h * h : L;
+    wide h = half(s->p);
+    if (sums_by_blocks(s)) {
+        for (wide end = k + n; k < end; k++) correlate_blocks(s, z, g, k, sum + sums_of(s) / h * k);
+        return;
+    }
     for (wide i = 0; i < s->q1; i++)
-        for (wide j = 0; j < blocks; j++)
-            for (wide m = 0; m < row; m += step) {
-                const complex_lanes *a = z + j * h + k + m, *b = g + i * h + k + (small ? 0 : m);
-                float *re = sum + (i * s->q2 + j) * h + k + m, *im = re + entries(s);
-                if (m + L <= row && !small) add_products(a, b, L, L, re, im);
-                else add_products(a, b, (int)smaller(h, L), smaller(step, row - m), re, im);
+        for (wide j = 0; j < s->q2; j++)
+            for (wide m = k; m < k + n; m += L) {
+                float *re = sum + (i * s->q2 + j) * h + m, *im = re + entries(s);
+                if (m + L <= k + n) add_products(z + j * h + m, g + i * h + m, L, re, im);
+                else add_products(z + j * h + m, g + i * h + m, k + n - m, re, im);
             }
+}
+
+/* The sum over all tokens of conj(z_j) g_i at frequency k */
+static complex_float correlation_of(const stage *s, const float *sum, wide i, wide j, wide k) {
+    if (!sums_by_blocks(s)) {
+        const float *re = sum + (i * s->q2 + j) * half(s->p) + k;
+        return (complex_float){re[0], re[entries(s)]};
+    }
+    int lanes_are_inputs = s->q2 >= s->q1;
+    wide row = row_of_sums(s), size = other_blocks(s) * row;
+    const float *re = sum + 2 * size * k + (lanes_are_inputs ? i * row + j : j * row + i);
+    return (complex_float){re[0], lanes_are_inputs ? re[size] : -re[size]};
 }
 
 /* What is transformed, `from` to `to`; with INVERSE, add what `correlate` does of z. */
@@ -208,11 +285,12 @@ static void circulant_gradient(const stage *s, const float *sum, complex_lanes *
     wide p = s->p, h = half(p), blocks = s->q1 * s->q2;
     for (wide first = 0; first < blocks; first += L) {
         wide here = smaller(L, blocks - first);
-        const float *re = sum + first * h, *im = re + entries(s);
         memset(z, 0, h * sizeof *z);
         for (wide l = 0; l < here; l++)
-            for (wide k = 0; k < h; k++)
-                z[k].re[l] = weight_of(p, k) * re[l * h + k], z[k].im[l] = weight_of(p, k) * im[l * h + k];
+            for (wide k = 0; k < h; k++) {
+                complex_float found = correlation_of(s, sum, (first + l) / s->q2, (first + l) % s->q2, k);
+                z[k].re[l] = weight_of(p, k) * found.re, z[k].im[l] = weight_of(p, k) * found.im;
+            }
         inverse_real_fft(s->levels, left, z, &no_prefetch);
         for (wide l = 0; l < here; l++)
             for (wide k = 0; k < p; k++) grad[(first + l) * p + k] = left[k][l];

@@ -9,7 +9,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
-from cdvft_app.costs.quantities import counted
+from cdvft_app.costs.quantities import counted, duration
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import HubReach, RecipeCard, WhatIsLearned
@@ -62,19 +62,12 @@ def _source(recipe: Recipe) -> str:
     expected = recipe.expected
     about = "at most about" if expected.at_most else "about"
     taken = [
-        f"A run took {about} {_duration(seconds)} on {where}."
+        f"A run took {about} {duration(seconds)} on {where}."
         for seconds, where in ((expected.seconds_cpu2, "2 CPU cores"), (expected.seconds_gpu, "a GPU"))
         if seconds
     ]
     length = f"{recipe.train_examples:,} examples, {counted(recipe.epochs, 'epoch')}."
     return " ".join([length, f"Source: {expected.source}.", *taken])
-
-
-def _duration(seconds: float) -> str:
-    for unit, name in ((1, "s"), (60, "min")):
-        if seconds < 90 * unit:
-            return f"{seconds / unit:.0f}\u00a0{name}"
-    return f"{seconds / 3600:.0f}\u00a0h"
 
 
 def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:

@@ -40,7 +40,10 @@ LARGE = [
     (128, 130, 2, 2),
     (256, 192, 3, 64),
     (192, 192, 5, None),
-    (60, 96, 2, 3),  # blocks whose gradients are summed several at a time, not filling the lanes
+    (60, 96, 2, 3),  # many small blocks
+    (136, 304, 2, 8),  # 17 x 38 of them, which fill neither the lanes nor the rows taken together
+    (304, 136, 2, 8),
+    (288, 448, 2, 32),  # the same of larger blocks, whose gradients could be summed one by one
     (250, 300, 2, 160),  # padding amid the columns that the first pass takes together
     (2048, 2048, 2, None),  # more passes than stay in the smallest cache
 ]

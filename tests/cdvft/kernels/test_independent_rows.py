@@ -91,7 +91,7 @@ def layers(
 ) -> tuple[Problem, int]:
     """A layer of any shape and one of its tokens."""
     p = draw(st.sampled_from(SIZES))
-    blocks = draw(st.tuples(*[st.integers(1, 3)] * 2)) if p < 100 else (1, 1)
+    blocks = draw(st.tuples(*[st.integers(1, 5)] * 2)) if p < 100 else (1, 1)
     cut = draw(st.integers(0, min(p - 1, 3)))
     tokens = draw(st.integers(2, most_tokens))
     problem = Problem(
