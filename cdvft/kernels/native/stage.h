@@ -106,15 +106,13 @@ INLINE void apply(const stage *s, const complex_lanes *z, complex_lanes *u, wide
     else apply_of(s->q2, s->q1, s, z, u, k, n, direction);
 }
 
-/* Sums over tokens of conj(z_j) g_i. Of a few large blocks L frequencies at a time, with a token in each lane; lanes are
-   added up at the end, which takes as long for one frequency as for L. Of many or small blocks (16 entries have 9
-   frequencies) each frequency's are a product of matrices, in which a lane is a block of the side that has more of them,
-   and nothing is added up. */
+/* Sums over tokens of conj(z_j) g_i. Of a few blocks L frequencies at a time, with a token in each lane; lanes are added
+   up at the end, which takes as long for one frequency as for L. Of many, which are short (16 entries have 9 frequencies),
+   each frequency's are a product of matrices, in which a lane is a block of the side that has more of them, and nothing
+   is added up. */
 static wide lane_blocks(const stage *s) { return larger(s->q1, s->q2); }
 static wide other_blocks(const stage *s) { return smaller(s->q1, s->q2); }
-static int sums_by_blocks(const stage *s) {
-    return (lane_blocks(s) >= 8 && other_blocks(s) >= TILE) || half(s->p) < L;
-}
+static int sums_by_blocks(const stage *s) { return lane_blocks(s) >= 8 && other_blocks(s) >= TILE; }
 static wide row_of_sums(const stage *s) { return (lane_blocks(s) + L - 1) / L * L; }
 /* Real and imaginary parts */
 static wide sums_of(const stage *s) {
