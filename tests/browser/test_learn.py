@@ -143,7 +143,7 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     feedback = part.locator(".question:visible .feedback")
     for k in range(8):
         part.get_by_role("slider", name=f"c {k}", exact=True).press("End" if k == 2 else "0")
-        expect(feedback).to_have_text(re.compile("^$" if k < 7 else "^Yes. Only c[2] = 1 is left"))
+        expect(feedback).to_have_text(re.compile("^$" if k < 7 else r"^Yes\. Only c\[2\] = 1 is left"))
     page.reload()
     expect(feedback).to_contain_text("Yes. Only c[2] = 1 is left")
 
