@@ -160,7 +160,7 @@ def drawn(runs: list[dict[str, Any]], recipes: list[str]) -> dict[str, Any]:
             data.append({
                 "type": "scatter", "mode": "markers", "x": places, "y": values,
                 "name": f"{title(recipe)}, {what}",
-                "marker": {"symbol": symbol, "size": 7, "color": INKS[name]},
+                "marker": {"symbol": symbol, "size": 5, "opacity": 0.8, "color": INKS[name]},
                 "hovertemplate": f"{title(recipe)}, {what}: %{{y:.3f}}<extra></extra>",
             })  # fmt: skip
         ticks.append(start + (count - 1) / 2)
