@@ -5,7 +5,7 @@
 Trains CDVFT as the app does, seed 0, once by plain torch operations (CDVFT_ENGINE=reference) and once by what
 the library chooses (auto), each in a process of its own. Writes benchmarks/results/rounding.json: differences
 of the losses, as parts of the reference's, at the first step, at most within the first ten, and at most; the
-metric of both; how many evaluation rows one of them alone got wrong. With one thread a run repeats itself.
+metric of both; how many evaluation rows one of them alone got wrong.
 """
 
 from __future__ import annotations

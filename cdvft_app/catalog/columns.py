@@ -24,6 +24,7 @@ MAX_CLASSES = 1000
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
 LABEL_CHARACTERS = 40  # on average, at most, of a column that nobody named a label
 TEXT_WORDS = 2.0  # on average, at least, of a column that nobody named a text
+AMOUNT_WORDS = 3.0  # on average, below that, of a column of amounts: 1.234,50 EUR, and some on request
 WRITTEN = "written numbers"  # such as 1.234,50 €
 NUMBERS = ("whole numbers", "numbers", WRITTEN)
 IMAGE_NAMES = ("image", "img")
@@ -56,7 +57,8 @@ SUBJECTS = (  # what a label often is; of several one is asked for
 )  # fmt: skip
 AMOUNTS = (  # which are asked for beside classes that have no name of a label
     "price", "preis", "prix", "precio", "amount", "betrag", "montant", "importe", "cost", "costs", "kosten",
-    "cout", "coste", "salary", "gehalt", "salaire", "salario",
+    "cout", "coste", "salary", "gehalt", "salaire", "salario", "rent", "miete", "kaltmiete", "warmmiete",
+    "loyer", "alquiler", "revenue", "umsatz", "income", "einkommen", "revenu", "ingresos",
 )  # fmt: skip
 ABOUT_A_ROW = (  # what is said of a row besides; least likely a label
     "priority", "prioritaet", "prioritat", "priorite", "prioridad", "language", "lang", "sprache",
@@ -341,12 +343,12 @@ def _likely_labels(columns: Sequence[Column], rows: int) -> list[Column]:
     classes = [one for one in columns if _is_categorical(one, rows)]
     besides = {*_named(columns, ABOUT_A_ROW), *_partly_named(columns, ABOUT_A_ROW)}
     unnamed = [one for one in classes if one not in besides]
-    terse = [one for one in columns if one.type == "text" and one.mean_words < TEXT_WORDS]  # as “on request”
+    terse = [one for one in columns if one.type == "text" and one.mean_words < AMOUNT_WORDS]
     amounts = _partly_named([*filter(_is_number, columns), *terse], AMOUNTS)
     for likely in (
         _named(fitting, SUBJECTS),
         _partly_named(fitting, SUBJECTS),
-        [*(one for one in unnamed if one.type == "text"), *amounts],
+        [*dict.fromkeys([*(one for one in unnamed if one.type == "text"), *amounts])],
         unnamed,
         classes,
     ):

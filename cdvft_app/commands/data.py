@@ -30,6 +30,7 @@ from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason
 from cdvft_app.data.inspect import inspect as inspected
+from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import Finding
 from cdvft_app.store.runs import RunStore
 
@@ -124,11 +125,11 @@ def inspect(
     try:
         looked = inspected(
             kept,
-            file.stem,
+            without_gz(file).stem,
             **library.read_roles(text or [], label, prompt or [], answer),
             **library.read_split(None if held_out is None else 100 * held_out, split_seed),
             evaluation=other,
-            evaluation_title=evaluation.stem if evaluation else "",
+            evaluation_title=without_gz(evaluation).stem if evaluation else "",
             clean=library.read_steps(clean or []),
         )
         if as_json:

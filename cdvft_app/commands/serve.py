@@ -54,11 +54,14 @@ NEUTRAL: Mapping[str, Sequence[object]] = {
 
 
 class Refused(Exception):
-    """A request that cannot be answered: a sentence, the field it is about, and the status."""
+    """A request that cannot be answered: a sentence, the field it is about, the status, and OpenAI's code for
+    it where clients act upon that."""
 
-    def __init__(self, sentence: str, field: str | None = None, status: int = 400) -> None:
+    def __init__(
+        self, sentence: str, field: str | None = None, status: int = 400, code: str | None = None
+    ) -> None:
         super().__init__(sentence)
-        self.field, self.status = field, status
+        self.field, self.status, self.code = field, status, code
 
 
 def serve(
@@ -173,7 +176,11 @@ class Batches:
 
     def add(self, request: Writing | Predicting) -> None:
         if len(self._waiting) >= MAX_WAITING:
-            raise Refused(f"{MAX_WAITING} requests wait already; try again soon.", status=429)
+            raise Refused(
+                f"{MAX_WAITING} requests wait already; try again soon.",
+                status=429,
+                code="rate_limit_exceeded",
+            )
         self._waiting.append(request)
         self._more.set()
 
@@ -225,7 +232,7 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
                     await _body(request) if request.method == "POST" else dict(request.path_params)
                 )
             except Refused as refused:
-                return JSONResponse(_error(str(refused), refused.field), refused.status)
+                return JSONResponse(_error(str(refused), refused.field, refused.code), refused.status)
             except (ResultsError, InvalidInput) as error:
                 return JSONResponse(_error(str(error), None), 400)
             except Exception:
@@ -282,7 +289,11 @@ def _require_allowed(request: Request, key: str) -> None:
         )
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if key and not secrets.compare_digest(given.encode(), key.encode()):
-        raise Refused("The key is missing or wrong; bring it as “Authorization: Bearer KEY”.", status=401)
+        raise Refused(
+            "The key is missing or wrong; bring it as “Authorization: Bearer KEY”.",
+            status=401,
+            code="invalid_api_key",
+        )
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -300,9 +311,9 @@ async def _body(request: Request) -> dict[str, Any]:
     return found
 
 
-def _error(sentence: str, about: str | None) -> dict[str, Any]:
+def _error(sentence: str, about: str | None, code: str | None = None) -> dict[str, Any]:
     """As OpenAI's API answers."""
-    return {"error": {"message": sentence, "type": "invalid_request_error", "param": about, "code": None}}
+    return {"error": {"message": sentence, "type": "invalid_request_error", "param": about, "code": code}}
 
 
 def _failed() -> dict[str, Any]:
@@ -320,8 +331,9 @@ def _model(models: Sequence[SharedModel], body: dict[str, Any]) -> tuple[SharedM
         return named(models, str(name))
     except KeyError:
         raise Refused(
-            f"There is no model {str(name)[:80]!r}. The models are {', '.join(every)}.", "model", 404
-        ) from None
+            f"There is no model {str(name)[:80]!r}. The models are {', '.join(every)}.", "model", 404,
+            "model_not_found",
+        ) from None  # fmt: skip
 
 
 async def _predict(models: Sequence[SharedModel], batches: Batches, body: dict[str, Any]) -> Response:
@@ -447,7 +459,7 @@ def _writing(models: Sequence[SharedModel], body: dict[str, Any]) -> Writing:
     if room < 1:
         raise Refused(
             f"messages: they have {len(prompt):,} tokens, and {served.name} takes {task.context:,} with the "
-            "answer. Shorten them.", "messages",
+            "answer. Shorten them.", "messages", code="context_length_exceeded",
         )  # fmt: skip
     return Writing(shared, Sampling(temperature, seed), Written(served, prompt, min(most, room), stops))
 

@@ -24,7 +24,7 @@ from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size, sha256_of
 from cdvft_app.data.lines import encoding_of
-from cdvft_app.data.read_file import read_file
+from cdvft_app.data.read_file import read_file, unpacked
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
@@ -220,6 +220,7 @@ def write_answered(
     """
     writer_of = _writer_of(out)
     with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=folder) as work:
+        path = path if path.is_dir() else unpacked(path, Path(work), limits)
         source = _as_given(path, folder, Path(work), limits, progress)
         names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]

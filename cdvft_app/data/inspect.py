@@ -693,17 +693,22 @@ def warnings_of(
 
 def _alike(data: UploadedDataset) -> Iterator[Finding]:
     """Labels that are most likely one."""
-    seen: dict[str, str] = {}
+    ways: dict[str, list[str]] = {}
     for label in data.labels:
-        other = seen.setdefault(cleaning.spelling(label), label)
-        if other != label:
-            yield Finding(
-                f"The labels “{other}” and “{label}” differ in capitals only: they count as two classes."
-                if other.casefold() == label.casefold()
-                else f"The labels “{other}” and “{label}” differ in spaces only: they count as two classes.",
-                data.label,
-                steps=("merge-case",),
-            )
+        ways.setdefault(cleaning.spelling(label), []).append(label)
+    several = [one for one in ways.values() if len(one) > 1]
+    if not several:
+        return
+    first, second, *more = max(several, key=len)
+    in_what = "capitals" if first.casefold() == second.casefold() else "spaces"
+    sentence = f"The labels “{first}” and “{second}” differ in {in_what} only: they count as two classes."
+    if more or len(several) > 1:
+        many = f"{len(several)} labels are" if len(several) > 1 else "A label is"
+        sentence = (
+            f"{many} written in several ways, which differ in capitals or spaces only, such as “{first}” and "
+            f"“{second}”: each way counts as a class."
+        )
+    yield Finding(sentence, data.label, steps=("merge-case",))
 
 
 def _thousands(data: UploadedDataset) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from cdvft_app.catalog.cleaning import InvalidStep, parse_steps
 from cdvft_app.catalog.columns import Roles
 from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
+from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.public import uploads
@@ -63,7 +64,7 @@ def give(
                 raise
             return store.datasets.add(
                 token,
-                name or path.stem,
+                name or without_gz(path).stem,
                 sha256=kept.sha256,
                 format=kept.format,
                 kind=kept.kind,

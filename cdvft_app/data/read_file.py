@@ -57,12 +57,10 @@ def read_file(path: Path, work: Path, limits: Limits, progress: Progress, labell
         limits, progress: as said.
         labelled: whether the rows are to be learned from, and not to be answered.
     """
+    path = unpacked(path, work, limits)
     name = path.name.lower()
     with path.open("rb") as file:
         start = file.read(8)
-    if start.startswith(GZIP):
-        path = _unpacked(path, work, limits)
-        return read_file(path, work, limits, progress, labelled)
     for beginning, what in NOT_READ.items():
         if start.startswith(beginning):
             raise DataRefused(f"“{path.name}” {what}")
@@ -235,9 +233,18 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
     return source
 
 
-def _unpacked(path: Path, work: Path, limits: Limits) -> Path:
-    """The file within one that gzip packed; no larger than a file may be."""
-    target = work / (path.name[:-3] if path.name.lower().endswith(".gz") else f"{path.name} unpacked")
+def without_gz(path: Path) -> Path:
+    """tickets.csv, of tickets.csv.gz and of itself."""
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
+
+
+def unpacked(path: Path, work: Path, limits: Limits) -> Path:
+    """The file itself, or in `work` the one within it that gzip packed; no larger than a file may be."""
+    with path.open("rb") as file:
+        if file.read(len(GZIP)) != GZIP:
+            return path
+    inner = without_gz(path).name
+    target = work / (inner if inner != path.name else f"{path.name} unpacked")
     size = 0
     try:
         with gzip.open(path) as packed, target.open("wb") as file:

@@ -367,11 +367,13 @@ def standard_error(metric_name: str, score: float, rows: int | None) -> float | 
 def of_score(
     metric_name: str, rows: int, scores: Seeds[float], answers: Seeds[RowScores] | None
 ) -> Mean | None:
-    """One side's score with its error, over seeds from five on; None where that is not known."""
+    """One side's score with its error, over seeds from five on; None where that is not known.
+
+    Rows that are all right, or all wrong, say nothing of how rows vary: the metric's formula says it then.
+    """
     values = np.array([np.mean(own) for own in scores.values()])
-    if answers is not None:
-        found = of_mean(_pseudo_values(answers))
-    else:
+    found = None if answers is None else of_mean(_pseudo_values(answers))
+    if found is None or not found.variance:
         error = standard_error(metric_name, float(values.mean()), rows)
         if error is None:
             return None

@@ -52,8 +52,8 @@ class Setting:
 
     @property
     def long(self) -> str:
-        """rank (r)."""
-        return f"{self.title} ({self.symbol})" if self.symbol != self.title else self.title
+        """rank (r); dropout, whose symbol is a word of it."""
+        return self.title if self.symbol in self.title.split() else f"{self.title} ({self.symbol})"
 
     @property
     def label(self) -> str:

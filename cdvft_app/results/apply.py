@@ -17,9 +17,10 @@ from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.costs.quantities import counted
 from cdvft_app.data.answered_file import Added, Answer, Answers, rows_of
 from cdvft_app.judging import row_scores
-from cdvft_app.judging.judge import Contestant, Run, band
+from cdvft_app.judging.judge import SIGNIFICANCE_LEVEL, Contestant, Run, band, of_mean
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.metrics import LabelledMetric, get_metric, measure_each_text, metric_title
+from cdvft_app.results import table_score
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inputs import takes_pairs
 
@@ -246,7 +247,8 @@ def _scores(
 @dataclass(frozen=True)
 class Score:
     """Of the rows with a label, with the judge's 95 % interval; `wrong` counts where right or wrong is all
-    there is. `seen`: the run was trained on rows of this very file."""
+    there is. `off`: how far numbers are from their labels on average, in the labels' own unit. `seen`: the
+    run was trained on rows of this very file."""
 
     metric: str
     value: float
@@ -254,19 +256,18 @@ class Score:
     rows: int
     wrong: int | None
     seen: bool = False
+    off: float | None = None
+    off_interval: tuple[float, float] | None = None
 
     @property
     def sentence(self) -> str:
+        off = None if self.off is None else (self.off, self.off_interval)
+        text = table_score.sentence(
+            metric_title(self.metric), get_metric(self.metric).format, self.value, self.interval, self.rows,
+            wrong=self.wrong, off=off,
+        )  # fmt: skip
         seen = " It was trained on rows of this file, so new rows may be answered worse." if self.seen else ""
-        metric = get_metric(self.metric)
-        text = f"{metric_title(self.metric)} {metric.format(self.value)}"
-        if self.interval:
-            low, high = map(metric.format, self.interval)
-            text += f" (95 % interval {low} to {high})"
-        text += f" over {counted(self.rows, 'row')} with a label"
-        if self.wrong is None:
-            return f"{text}.{seen}"
-        return f"{text}; {self.wrong:,} {'is' if self.wrong == 1 else 'are'} wrong.{seen}"
+        return text + seen
 
 
 def score_of(
@@ -279,6 +280,7 @@ def score_of(
     key = run.plan.dataset.metric
     metric = get_metric(key)
     known = (one for one in answers if one.check is not None)
+    errors: np.ndarray | None = None
     if not isinstance(metric, LabelledMetric):
         scores = np.fromiter((float(one.check or 0) for one in known), np.float64)
         found = row_scores.of_scores(scores)
@@ -288,6 +290,7 @@ def score_of(
             ((float(one.value or 0), float(one.expected or 0)) for one in known), np.dtype((np.float64, 2))
         )
         found = RowScores(np.arange(len(pairs)), _terms(metric, pairs[:, :1], pairs[:, 1]), metric.statistic)
+        errors = np.abs(np.subtract(*pairs.T))
         right = None
     else:
         number = {name: place for place, name in enumerate(labels)}
@@ -307,7 +310,24 @@ def score_of(
     interval = band(contestant, key) if rows > 1 else None
     uploaded = run.plan.dataset.uploaded
     seen = uploaded is not None and uploaded.sha256 == sha256
-    return Score(key, found.score, interval, rows, None if right is None else int((~right).sum()), seen)
+    wrong = None if right is None else int((~right).sum())
+    off = () if errors is None else _mean_of(errors)
+    return Score(key, found.score, interval, rows, wrong, seen, *off)
+
+
+def said_of_score(score: Score | None, label: str | None) -> str | None:
+    """The score as a sentence, or why there is none though a column of labels was read."""
+    if score:
+        return score.sentence
+    return f"“{label}” has no label that this run knows, so there is no score." if label else None
+
+
+def _mean_of(errors: np.ndarray) -> tuple[float, tuple[float, float] | None]:
+    """The mean of numbers that are 0 or more, and its interval; None of one alone."""
+    if len(errors) < 2:
+        return float(errors.mean()), None
+    low, high = of_mean(errors[None]).interval(1 - SIGNIFICANCE_LEVEL)
+    return float(errors.mean()), (max(low, 0.0), high)
 
 
 def _terms(metric: LabelledMetric, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:

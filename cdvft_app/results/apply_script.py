@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdvft_app.catalog import cleaning, conversations, written_numbers
-from cdvft_app.results import table_rows
+from cdvft_app.metrics import metric_title
+from cdvft_app.results import table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
 from cdvft_app.results.escaping import docstring
 from cdvft_app.tasks.saved import TaskRecord
@@ -21,7 +22,7 @@ In this folder:
     python apply.py new.csv answered.csv [--text COLUMN] [--label COLUMN]
 
 For a pair of texts --text is given twice. Files are CSV, TSV, JSONL, JSON, Parquet or .xlsx, or a folder of
-pictures; with a column of labels, how many answers are right is told.
+pictures; with a column of labels, a score with its interval is told, and of each row how right its answer is.
 """
 
 
@@ -49,31 +50,39 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     }
     if task.is_scaled:
         constants |= {"MEAN": task.mean, "DEVIATION": task.deviation}
-    modules = [table_rows]
-    texts, expected = "texts", "value"
+    modules = [table_rows, table_score]
+    mended, expected = "", "text"
     if task.task == "text-generation":
         modules.append(conversations)
         constants["INSTRUCTION"] = task.instruction
-        imports = [*imports, "from conversations import joined, messages_of"]
+        imports = [*imports, "from conversations import asked_in, is_conversation, joined, messages_of"]
     if steps and task.task != "image-classification":
         modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
         constants["STEPS"] = list(steps)
         imports = [*imports, "from cleaning import mend_label, mend_texts"]
-        texts, expected = "mend_texts(texts, STEPS, LABELS)", "mend_label(value, STEPS, LABELS)"
+        mended = "    texts = mend_texts(texts, STEPS, LABELS)\n"
+        expected = "mend_label(text, STEPS, LABELS)"
     body = {"image-classification": IMAGES, "text-generation": WRITES}.get(task.task, TEXTS)
     logits = "model(**given).logits"
     if exported.library == "sentence-transformers":
         logits = MEAN_POOLED
-    imports = [*imports, "from table_rows import read, write"]
+    judged = "of_right" if task.labels or task.task == "text-generation" else "of_numbers"
+    imports = [*imports, "from table_rows import read, write", f"from table_score import {judged}"]
+    quiet = task.task != "image-classification"
+    imports += ["from transformers import logging"] if quiet else []
+    plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else [])]
     title = f"{run.label} on {run.plan.model.title}, {dataset.title}"
     parts = [
         f'"""{ABOUT.format(title=docstring(title))}"""',
-        "\n".join(["", "import argparse", "from pathlib import Path", "", *dict.fromkeys(imports)]),
+        "\n".join(
+            ["", *map("import {}".format, plain), "from pathlib import Path", "", *dict.fromkeys(imports)]
+        ),
         "\n" + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
+        QUIET if quiet else "",
         "\n".join(model),
-        body.replace("MENDED", texts).replace("LOGITS", logits),
-        _answers(task),
-        MAIN.replace("EXPECTED", expected),
+        body.replace("MENDED_LABEL", expected).replace("MENDED\n", mended).replace("LOGITS", logits),
+        _answers(task).replace("MENDED_LABEL", expected).replace("UNNAMED", "None" if uploaded else NUMBERED),
+        MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else ""),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
     for module in modules:
@@ -82,12 +91,18 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
 
 
 def _answers(task: TaskRecord) -> str:
-    """What becomes of logits; nothing of answers that are written."""
+    """What becomes of logits, and of the labels that a file has."""
     if task.labels:
-        return CLASSES
+        return CLASSES + RIGHT.replace("TITLE", metric_title("accuracy"))
+    if task.task == "text-generation":
+        return RIGHT.replace("TITLE", metric_title("exact_match"))
     scale = " * DEVIATION + MEAN" if task.is_scaled else ""
-    return NUMBERS.replace("NUMBER", f"value{scale}") if task.task != "text-generation" else ""
+    return NUMBERS.replace("NUMBER", f"value{scale}")
 
+
+QUIET = """\
+logging.set_verbosity_error()  # it warns of a base without the head that comes after it
+logging.disable_progress_bar()"""
 
 MEAN_POOLED = """(
             (encoder(**given).last_hidden_state * given["attention_mask"][..., None]).sum(1)
@@ -100,7 +115,7 @@ TEXTS = """
 def logits_of(rows):
     width = len(rows[0])
     texts = [text for row in rows for text in row]
-    texts = MENDED
+MENDED
     rows = [texts[place : place + width] for place in range(0, len(texts), width)]
     order = sorted(range(len(rows)), key=lambda place: sum(map(len, rows[place])))
     found = {}
@@ -128,16 +143,62 @@ def logits_of(rows):
 """
 
 CLASSES = """
+ADDED = ["answer", "confidence"]
+
+
 def answers(rows):
     for shares in logits_of(rows).softmax(-1).tolist():
         best = max(range(len(shares)), key=shares.__getitem__)
         yield {"answer": LABELS[best], "confidence": round(shares[best], 4)}
+
+
+def expected(text):
+    text = MENDED_LABEL
+    return text if text in LABELS else UNNAMED
 """
 
+NUMBERED = "LABELS[int(text)] if text.isdecimal() and int(text) < len(LABELS) else None"
+"""Datasets of the catalogue write classes as numbers."""
+
 NUMBERS = """
+ADDED = ["answer"]
+
+
 def answers(rows):
     for value in logits_of(rows).reshape(-1).tolist():
         yield {"answer": float(f"{NUMBER:.6g}")}
+
+
+def expected(text):
+    try:
+        number = float(MENDED_LABEL)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+CHECK = "error"
+
+
+def check(answer, label):
+    return float(f"{answer - label:.6g}")
+
+
+def score(answered):
+    return of_numbers("Pearson correlation", *zip(*answered))
+"""
+
+RIGHT = """
+
+CHECK = "correct"
+
+
+def check(answer, label):
+    return answer.strip() == label
+
+
+def score(answered):
+    return of_right("TITLE", [check(*one) for one in answered])
 """
 
 WRITES = """
@@ -150,7 +211,7 @@ if tokenizer.pad_token is None:
 def answers(rows):
     width = len(rows[0])
     texts = [text for row in rows for text in row]
-    texts = MENDED
+MENDED
     rows = [texts[place : place + width] for place in range(0, len(texts), width)]
     system = [{"role": "system", "content": INSTRUCTION}] if INSTRUCTION else []
     prompts = [
@@ -171,43 +232,82 @@ def answers(rows):
         )
         for ids in written[:, given["input_ids"].shape[1] :]:
             yield {"answer": tokenizer.decode(ids, skip_special_tokens=True)}
+
+
+def prompt_and_answer(value):
+    try:
+        return asked_in(value)
+    except ValueError:
+        return "", None
+
+
+ADDED = ["answer"]
+
+
+def expected(text):
+    return MENDED_LABEL or None
+"""
+
+CONVERSATIONS = """\
+    talks = [name for name in first if any(is_conversation(row.get(name)) for row in held)]
+    if talks and not asked.text and named(first, COLUMNS[0]) is None:
+        parts = [prompt_and_answer(row.get(talks[0])) for row in held]
+        return [(prompt,) for prompt, _ in parts], [answer or "" for _, answer in parts]
 """
 
 MAIN = """
 ROWS = 256  # that are held at a time
 
 
-def column(row, wanted):
-    named = {name.strip().casefold(): name for name in row if name}
-    if wanted.strip().casefold() not in named:
+def named(row, wanted):  # capitals and spaces around it aside; None where there is none
+    found = {name.strip().casefold(): name for name in row if name}
+    return wanted if wanted in row else found.get(wanted.strip().casefold())
+
+
+def column(row, wanted, option):
+    found = named(row, wanted)
+    if found is None:
         columns = ", ".join(map(str, row))
-        raise SystemExit(f"There is no column {wanted!r}; the columns are {columns}. Say --text.")
-    return named[wanted.strip().casefold()]
+        raise SystemExit(f"There is no column {wanted!r}; the columns are {columns}. Say {option}.")
+    return found
 
 
-def answered(rows, wanted, label, counted):
-    held = []
-    for row in rows:
-        held.append(row)
-        if len(held) == ROWS:
-            yield from with_answers(held, wanted, label, counted)
-            held = []
-    if held:
-        yield from with_answers(held, wanted, label, counted)
+def other_than(row, wanted):  # so that all columns stay: answer, else answer 2
+    places = (f"{wanted} {place}" if place > 1 else wanted for place in itertools.count(1))
+    return next(name for name in places if named(row, name) is None)
 
 
-def with_answers(held, wanted, label, counted):
-    names = [column(held[0], one) for one in wanted]
-    given = [tuple(str(row.get(name) or "").strip() for name in names) for row in held]
-    asked = [one for one in given if any(one)]
-    found = iter(list(answers(asked)) if asked else [])
-    for row, texts in zip(held, given):
-        answer = next(found) if any(texts) else {"answer": None}
-        value = str(row.get(label) or "").strip()
-        if value and any(texts) and isinstance(answer["answer"], str):
-            counted["rows"] += 1
-            counted["right"] += answer["answer"].strip() == EXPECTED
-        yield {**row, **answer}
+def answered(rows, asked, known):
+    rows = iter(rows)
+    while held := list(itertools.islice(rows, ROWS)):
+        yield from with_answers(held, asked, known)
+
+
+def text_of(value):
+    return "" if value is None else str(value).strip()
+
+
+def columns_of(held, asked):  # what is read of each row; and their labels, None without a column of them
+    first = held[0]
+CONVERSATIONS
+    names = [column(first, one, "--text") for one in asked.text or COLUMNS]
+    label = column(first, asked.label, "--label") if asked.label else named(first, LABEL)
+    given = [tuple(text_of(row.get(name)) for name in names) for row in held]
+    return given, [text_of(row.get(label)) for row in held] if label else None
+
+
+def with_answers(held, asked, known):
+    given, labels = columns_of(held, asked)
+    added = [(one, other_than(held[0], one)) for one in ADDED + ([] if labels is None else [CHECK])]
+    to_ask = [one for one in given if any(one)]
+    found = iter(list(answers(to_ask)) if to_ask else [])
+    for place, row in enumerate(held):
+        answer = dict(next(found)) if any(given[place]) else {}
+        right = expected(labels[place]) if labels and answer else None
+        if right is not None:
+            known.append((answer["answer"], right))
+            answer[CHECK] = check(answer["answer"], right)
+        yield {**row, **{name: answer.get(one) for one, name in added}}
 
 
 def main():
@@ -215,14 +315,13 @@ def main():
     options.add_argument("file", type=Path)
     options.add_argument("out", type=Path)
     options.add_argument("--text", action="append")
-    options.add_argument("--label", default=LABEL)
-    asked = options.parse_args()
-    counted = {"rows": 0, "right": 0}
-    count = write(asked.out, answered(read(asked.file), asked.text or COLUMNS, asked.label, counted))
+    options.add_argument("--label")
+    asked, known = options.parse_args(), []
+    rows = read(asked.file, asked.text or COLUMNS)
+    count = write(asked.out, answered(rows, asked, known))
     print(f"{count:,} rows, in {asked.out}")
-    if counted["rows"]:
-        share = counted["right"] / counted["rows"]
-        print(f"{100 * share:.1f} % of {counted['rows']:,} rows with a label are right")
+    if known:
+        print(score(known))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 SEPARATORS = ",;\t|"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 SAMPLE = 1 << 16
+MAX_ABOVE = 20  # rows of a sheet among which its head is looked for
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file; of a folder {"image": path} a picture."""
+def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file; of a folder {"image": path} a picture.
+
+    Of an .xlsx those below the first row, of any sheet, that names the `wanted` columns, else of the first
+    sheet.
+    """
     kind = path.suffix.lower()
     if path.is_dir():
         pictures = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURES)
@@ -28,22 +35,38 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     elif kind == ".json":
         yield from json.loads(path.read_text(encoding=_encoding(path)))
     elif kind == ".parquet":
-        import pyarrow.parquet as pq
-
-        for batch in pq.ParquetFile(path).iter_batches(1000):
+        parquet = _module("pyarrow.parquet", path)
+        for batch in parquet.ParquetFile(path).iter_batches(1000):
             yield from batch.to_pylist()
     elif kind == ".xlsx":
-        import openpyxl
-
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = book.worksheets[0].iter_rows(values_only=True)
-        head = [str(one) for one in next(rows)]
+        book = _module("openpyxl", path).load_workbook(path, read_only=True, data_only=True)
+        head, rows = _below_the_head(book, {name.strip().casefold() for name in wanted})
         yield from (dict(zip(head, row, strict=False)) for row in rows)
     else:
         with path.open(encoding=_encoding(path), newline="") as file:
             sample = file.read(SAMPLE)
             file.seek(0)
             yield from csv.DictReader(file, delimiter=separator_of(sample))
+
+
+def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    for sheet in book.worksheets:
+        rows = sheet.iter_rows(values_only=True)
+        for row in islice(rows, MAX_ABOVE):
+            names = [str(one) for one in row]
+            if wanted <= {name.strip().casefold() for name in names}:
+                return names, rows
+    rows = book.worksheets[0].iter_rows(values_only=True)
+    return [str(one) for one in next(rows)], rows
+
+
+def _module(name: str, path: Path) -> Any:
+    """A package that only this kind of file needs."""
+    try:
+        return import_module(name)
+    except ImportError:
+        package = name.partition(".")[0]
+        raise SystemExit(f"{path.name} needs a package that is not here: pip install {package}") from None
 
 
 def separator_of(sample: str) -> str:
@@ -69,17 +92,15 @@ def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     """Write rows as CSV, TSV, JSONL or .xlsx, by the ending; how many there were. Texts are no formulas."""
     kind, count = path.suffix.lower(), 0
     if kind == ".xlsx":
-        from openpyxl import Workbook
-        from openpyxl.cell import WriteOnlyCell
-
-        book = Workbook(write_only=True)
+        openpyxl = _module("openpyxl", path)
+        book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet()
         for row in rows:
             if not count:
                 sheet.append([*row])
             cells = []
             for value in row.values():
-                cell = WriteOnlyCell(sheet, value)
+                cell = openpyxl.cell.WriteOnlyCell(sheet, value)
                 if isinstance(value, str):
                     cell.data_type = "s"
                 cells.append(cell)

@@ -201,10 +201,16 @@ def format_of(path: Path) -> int:
 
 
 def _format_in_header(path: Path) -> int:
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        header = file.read(100)
-        if header.startswith(b"SQLite format 3\0"):
-            return int.from_bytes(header[60:64], "big")
+    """Read by SQLite, which writes nothing of an immutable file: opened and closed otherwise, the file would
+    lose the locks that this process holds on it, and another program would delete its log with all that is
+    only there. Source: https://sqlite.org/howtocorrupt.html, 2.2.
+    """
+    if not path.is_file():
+        return 0
+    only_read = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(only_read, uri=True)) as connection:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
     return 0
 
 

@@ -92,6 +92,15 @@ def test_numbers_follow_the_settings_and_the_old_answer_goes_with_what_is_unknow
     page.locator("#cost-lora_r input").fill("4")
     expect(numbers.nth(1)).to_have_text("147,456")
     expect(page.locator("#costs .problem")).to_have_text("")
+    ranks = page.locator("#cost-lora_rank_pattern input")
+    fill_in(ranks, "key=2")
+    expect(page.locator("#costs .problem")).to_contain_text(
+        "Ranks of layers: got key=2; there is no layer key"
+    )
+    fill_in(ranks, "query=16 value=4")
+    expect(numbers.nth(1)).to_have_text("368,640")
+    fill_in(ranks, "")
+    expect(numbers.nth(1)).to_have_text("147,456")
     choose(page, "cost-match", "equal parameters")
     expect(page.locator("#costs .answers thead")).to_contain_text("LoRA r\u00a0=\u00a03")
     expect(numbers.nth(2)).to_have_text("92,160")

@@ -113,7 +113,8 @@ def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit) 
     for lesson in LESSONS:
         answer_all(page, turn_to(page, lesson), lesson)
         if lesson is LESSONS[0]:
-            assert len(requests(page)) <= OF_AN_EMPTY_PAGE + 19 and fetched_megabytes(page) < 1.2
+            addresses = {*requests(page)}  # how often each is asked depends on the pace
+            assert len(addresses) <= OF_AN_EMPTY_PAGE + 12 and fetched_megabytes(page) < 1.2
     assert not asked  # all of it is computed in the browser
 
 

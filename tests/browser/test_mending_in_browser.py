@@ -32,6 +32,10 @@ def test_a_finding_is_mended_and_the_step_undone(page: Page):
     expect(found).to_contain_text("merge-case: 3 different labels became 2, 10 values changed.")
     expect(found).to_contain_text("The rows to evaluate on are drawn from the mended ones.")
     assert not axe_violations(page, "#own-found")
+    steps, step = (found.locator(one).bounding_box() for one in (".own-steps", ".own-steps li"))
+    assert (
+        steps and step and step["x"] - steps["x"] >= 16
+    )  # its number stands within the page, on a phone, too
     found.get_by_role("button", name="Undo merge-case").click()
     expect(found).to_contain_text("into 3 classes")
 
@@ -39,6 +43,7 @@ def test_a_finding_is_mended_and_the_step_undone(page: Page):
 def test_another_step_is_typed_and_a_wrong_one_is_said(page: Page):
     found = page.locator("#own-found")
     found.get_by_text("Mend it").click()
+    expect(found.get_by_label("Another step")).to_have_css("border-top-width", "1px")  # it is seen as a field
     found.get_by_label("Another step").fill("rename:Good=good")
     found.get_by_role("button", name="Do it").click()
     expect(found).to_contain_text("into 2 classes")

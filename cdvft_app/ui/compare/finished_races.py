@@ -15,7 +15,7 @@ from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, fields_of
+from cdvft_app.ui.compare.form import FIELDS, START, TYPED, fields_of
 from cdvft_app.ui.shared.form import text
 
 MAX_RACES = 20
@@ -102,9 +102,8 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
         "match": "",
     }
     for method in first.values():
-        sizes = flat_values(method, method.sizes())
-        found |= {name: value for name, value in sizes.items() if name in NUMBERS}
-    return found | {name: text(found[name]) for name in NUMBERS}
+        found |= flat_values(method, method.sizes())
+    return found | {name: text(found[name]) for name in TYPED}
 
 
 def measured(store: RunStore, group_id: object) -> str:

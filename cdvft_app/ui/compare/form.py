@@ -15,18 +15,20 @@ from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import words
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
-from cdvft_app.ui.shared.form import OWN, SIZES, number
+from cdvft_app.ui.shared.form import OWN, number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
-NUMBERS = (*SIZES, "batch", "sequence", "image_size")
+COUNTED = tuple(name for name, one in OWN.items() if one.size or one.is_text)
+"""The methods' settings that decide how many numbers are trained: sizes, and texts with ranks of layers."""
+TYPED = (*COUNTED, "batch", "sequence", "image_size")
 CHOICES = ("device", "precision", "aim")
-FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention", *CHOICES, "gradient_checkpointing")
+FIELDS = ("model", "targets", "methods", *TYPED, "match", "convention", *CHOICES, "gradient_checkpointing")
 START: dict[str, Any] = {
     "model": "FacebookAI/roberta-base",
     "targets": ["query", "value"],
     "methods": ["cdvft", "lora", "fourierft", "c3a"],
-    **{name: OWN[name].default for name in SIZES},
+    **{name: OWN[name].default for name in COUNTED},
     "batch": 16,
     "sequence": 128,
     "match": "",
@@ -39,9 +41,11 @@ START: dict[str, Any] = {
 
 
 def _hint(name: str) -> str:
-    """Whose setting it is, and what an empty field stands for."""
-    title = METHODS[FLAT[name][0]].title
-    return f"{title}." if OWN[name].default is not None else f"{title}. Empty: {OWN[name].empty}."
+    """Whose setting it is, what an empty field stands for, and how a text is written."""
+    one, title = OWN[name], METHODS[FLAT[name][0]].title
+    if one.is_text:
+        return f"{title}. {one.hint} Empty: {one.empty}."
+    return f"{title}." if one.default is not None else f"{title}. Empty: {one.empty}."
 
 
 # Label and hint of each control; of those of the request only what is no matter of course has a hint.
@@ -50,7 +54,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
         name: (one.title, one.hint if name in ("match", "convention") else None)
         for name, one in words(CostRequest).items()
     },
-    **{name: (OWN[name].label, _hint(name)) for name in SIZES},
+    **{name: (OWN[name].label, _hint(name)) for name in COUNTED},
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}
 MATCHES = [
@@ -79,7 +83,7 @@ def recorded_costs() -> dict[str, Any]:
 
 def cost_request(values: Mapping[str, Any]) -> dict[str, Any]:
     """The controls' values as those of a `CostRequest`, which has defaults for empty fields."""
-    parsed = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
+    parsed = {name: number(value) if name in TYPED else value for name, value in values.items()}
     filled_in = {
         name: value for name, value in parsed.items() if value not in (None, "", []) and value is not False
     }

@@ -22,13 +22,14 @@ from cdvft_app.ui.compare import finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.form import (
     AIMS,
     CONVENTIONS,
+    COUNTED,
     DEVICES,
     FIELDS,
     LABELS,
     MATCHES,
-    NUMBERS,
     PRECISIONS,
     START,
+    TYPED,
     WORDS,
     cost_request,
     fields_of,
@@ -38,7 +39,7 @@ from cdvft_app.ui.compare.form import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import method_chips, settings_fold
-from cdvft_app.ui.shared.form import SIZES, stands_for, text, with_titles
+from cdvft_app.ui.shared.form import MAX_TYPED, stands_for, text, with_titles
 from cdvft_app.ui.shared.listeners import QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.problem import refusal
@@ -125,9 +126,9 @@ def build(app: AppState) -> OnVisit | None:
 
     # Only what the chosen methods and kind of model use is shown.
     def show_sizes(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
+        return [gr.update(visible=FLAT[name][0] in methods) for name in COUNTED]
 
-    controls["methods"].change(show_sizes, controls["methods"], [controls[name] for name in SIZES], **QUIET)
+    controls["methods"].change(show_sizes, controls["methods"], [controls[name] for name in COUNTED], **QUIET)
     finished_races.connect(app.store, *race, controls, filled_for)
 
     def asked(request: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def _lay_out_controls(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown,
     controls["aim"] = _dropdown("aim", AIMS, pages.on("decide"))
     with gr.Accordion("Methods, sizes, layers", open=False, elem_classes=["fold"], elem_id="cost-more"):
         controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "cost-methods")
-        for name in NUMBERS:
+        for name in TYPED:
             if name not in STEP:
                 controls[name] = _number(name)
         label, hint = WORDS["targets"]
@@ -232,11 +233,11 @@ def _number(name: str) -> gr.Textbox:
         value=text(START.get(name)),
         label=label,
         info=hint,
-        placeholder=stands_for(name) if name in SIZES else None,
+        placeholder=stands_for(name) if name in COUNTED else None,
         elem_id=f"cost-{name}",
         elem_classes=["setting"],
-        visible=name != "image_size" and (name not in SIZES or FLAT[name][0] in START["methods"]),
+        visible=name != "image_size" and (name not in COUNTED or FLAT[name][0] in START["methods"]),
         max_lines=1,
-        max_length=20,
+        max_length=MAX_TYPED if name in COUNTED else 20,
         html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
     )

@@ -21,13 +21,14 @@ from cdvft_app.data.answered_file import (
     write_answered_in_child,
 )
 from cdvft_app.data.imported_table import row_errors_of
+from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES, TABLES
 from cdvft_app.public import intake
 from cdvft_app.public.budget import duration
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.apply import Columns, Score, added_columns, columns_for, time_left
+from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of_score, time_left
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
@@ -114,7 +115,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 columns, question = Columns((), None), str(error)
         except (DataRefused, ResultsError, StoreError) as error:
             return [None, hidden, *[gr.skip()] * 3, problem(str(error)), hidden]
-        own = path.suffix.lower()
+        own = without_gz(path).suffix.lower()
         faults = row_errors_of(kept).sentences()
         found = f"{kept.rows:,} rows." if not question else question.partition(" Say what")[0]
         return [
@@ -162,7 +163,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         if not ended:
             yield f"Stopped after {done:,} of {total:,} rows; “Answer the file” goes on.", None
             return
-        added, name = added_columns(found, columns), f"{Path(given['path']).stem} answered{to}"
+        added, name = added_columns(found, columns), f"{without_gz(Path(given['path'])).stem} answered{to}"
         written: list[Written] = []
 
         def write(out: Path) -> None:
@@ -180,7 +181,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 )
 
         made = files.export(name, write)
-        yield _summary(written[0], score), made
+        yield _summary(written[0], said_of_score(score, columns.label)), made
 
     async def answer(  # noqa: PLR0917 - Gradio hands arguments over by their places
         given: object, run_id: object, wanted: list[str], of_labels: str, to: str, request: gr.Request
@@ -220,13 +221,11 @@ def _sentences(given: Sequence[str]) -> str:
     return "".join(f'<p class="quiet" role="status">{escape(one)}</p>' for one in given[:20])
 
 
-def _summary(written: Written, score: Score | None) -> str:
-    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered."]
-    if not score:
-        return _sentences(sentences)
+def _summary(written: Written, of_score: str | None) -> str:
+    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered.", of_score]
     rows = "".join(
         f"<li>{escape(f'Row {one.row}: {one.answer}, not {one.expected}: {one.read}')}</li>"
         for one in written.wrong
     )
     worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
-    return _sentences([*sentences, score.sentence]) + worst
+    return _sentences([*filter(None, sentences)]) + worst

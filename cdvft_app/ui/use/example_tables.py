@@ -11,6 +11,7 @@ from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Verdict
 from cdvft_app.payloads.use import Section, Sheet, SheetCell
 from cdvft_app.results import held_out
+from cdvft_app.results.table_score import in_digits
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use.sheets import cell, line, quiet, sheet
 
@@ -125,18 +126,18 @@ def _scatter(run: RunAnswers) -> Section:
     title, method, answers = run
     labels, outputs = answers.labels[:MAX_POINTS], answers.outputs[:MAX_POINTS, 0]
     low, high = float(min(labels.min(), outputs.min())), float(max(labels.max(), outputs.max()))
+    ends = f"from {in_digits(low)} to {in_digits(high)}".replace("-", "−")
     return {
         "title": title,
         "beside": True,
         "scatter": {
             "method": method,
-            "about": f"Answers of {title} against labels, from {low:,.6g} to {high:,.6g}; on the line both "
-            "agree",
+            "about": f"Answers of {title} against labels, {ends}; on the line both agree",
             "points": list(zip(labels.tolist(), outputs.tolist(), strict=True)),
             "low": low,
             "high": high,
         },
-        "quiet": f"Labels to the right, answers upwards, both from {low:,.6g} to {high:,.6g}.",
+        "quiet": f"Labels to the right, answers upwards, both {ends}.",
     }
 
 

@@ -29,7 +29,7 @@ class Prompt:
         with gr.Column(visible=False, elem_classes=["use-write"]) as self.column:
             self.prompt = gr.Textbox(
                 label="Prompt", lines=3, max_lines=12, max_length=inputs.MAX_CHARACTERS, elem_id="use-prompt",
-                info="Of several turns each begins with System:, User: or Assistant:, an empty line between.",
+                info="Several turns: begin each with System:, User: or Assistant:, an empty line between.",
             )  # fmt: skip
             with gr.Accordion("Temperature, length, seed", open=False, elem_classes=["fold"]):
                 self.temperature = gr.Slider(

@@ -92,13 +92,20 @@ def test_a_score_on_the_file_that_it_was_trained_on_says_so(command, train, tmp_
     assert "with a label" in on_new and said not in on_new
 
 
+def test_labels_that_nobody_learned_are_said_to_have_no_score(command, train, tmp_path):
+    run_id = train(films(tmp_path / "train.csv", 60))
+    file = made.written(tmp_path, "Review,Verdict\na good film,splendid\nbad,\n", "new.csv")
+    _, output, _ = command("apply", run_id, "--file", file, "--out", tmp_path / "out.csv")
+    assert "“Verdict” has no label that this run knows, so there is no score." in output
+
+
 def test_prices_are_answered_in_their_own_unit(command, train, tmp_path):
     prices = [547 - 8 * (place % 6) if place % 2 else 60 + 8 * (place % 6) for place in range(60)]
     path = tmp_path / "flats.csv"
     lines = (f"{FILMS[place % 6]} {place};{one},00 €\n" for place, one in enumerate(prices))
     path.write_text("text;price\n" + "".join(lines))
     run_id = train(path)
-    code, _, error = command("apply", run_id, "--file", path, "--out", tmp_path / "answered.csv")
+    code, output, error = command("apply", run_id, "--file", path, "--out", tmp_path / "answered.csv")
     assert code == FINISHED, error
     rows = read(tmp_path / "answered.csv")
     assert rows[1]["price"] == "539,00 €"  # values stay as they are
@@ -106,6 +113,9 @@ def test_prices_are_answered_in_their_own_unit(command, train, tmp_path):
     assert abs(answers.mean() - np.mean(prices)) < np.std(prices)  # after six steps; outputs are near 0
     errors = [float(row["error"]) for row in rows]
     assert errors == pytest.approx(answers - prices, abs=1e-3)
+    assert (
+        f"over 60 rows with a label; an answer is off by {np.abs(errors).mean():.0f} (95 % interval" in output
+    )
 
 
 def test_columns_are_found_by_name_or_asked_for(command, train, tmp_path):

@@ -273,6 +273,19 @@ def test_what_cannot_be_answered_is_said_as_openais_clients_read_it(ask, path, b
     assert {*answer.json()["error"]} == {"message", "type", "param", "code"}
 
 
+def test_what_clients_act_upon_has_openais_codes(ask):
+    """An agent shortens what it sends, and a router asks another server, by the code alone."""
+    for body, code in (
+        ({"model": "none", "messages": SAID}, "model_not_found"),
+        ({**WRITES, "messages": SAID * 3000}, "context_length_exceeded"),
+        ({**WRITES, "n": 2}, None),
+    ):
+        assert ask(posted(CHAT, **body)).json()["error"]["code"] == code
+    unknown = ask(lambda client: client.get("/v1/models/none"))
+    assert unknown.json()["error"]["code"] == "model_not_found"
+    assert ask(posted(CHAT, **WRITES), key="secret").json()["error"]["code"] == "invalid_api_key"
+
+
 def test_a_body_that_is_no_json_is_refused(ask):
     answer = ask(lambda client: client.post("/predict", content=b"[1, 2"))
     assert answer.status_code == 400 and "no JSON object" in answer.json()["error"]["message"]

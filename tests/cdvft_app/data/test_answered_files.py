@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import datetime
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -87,6 +88,18 @@ def test_windows_1252_comes_back_as_utf_8_that_excel_knows(answered, tmp_path):
     out = answered(file, "out.csv", [Answer("\u4f60", 0.5)] * 2)
     assert out.read_bytes().startswith(b"\xef\xbb\xbf")
     assert out.read_text(encoding="utf-8-sig").splitlines()[1] == "1,caf\u00e9,\u4f60,0.5"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_packed_file_comes_back_as_what_it_packs(answered, tmp_path, ending):
+    content = "id;text\n007;caf\u00e9\n".encode("cp1252") if ending == ".csv" else b'{"text": "a", "n": 1}\n'
+    for name in (f"plain{ending}", f"packed{ending}.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    plain, packed = (
+        answered(tmp_path / name, f"{name} answered{ending}", [Answer("x", 0.5)]).read_bytes()
+        for name in (f"plain{ending}", f"packed{ending}.gz")
+    )
+    assert plain == packed and b"0.5" in packed
 
 
 def test_jsonl_keeps_types_and_names_of_later_lines(answered, tmp_path):

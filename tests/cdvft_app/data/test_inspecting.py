@@ -165,6 +165,15 @@ def test_few_rows_to_evaluate_on_make_a_run_that_can_be_kept(tmp_path):
     assert RunSettings.model_validate(settings.model_dump(mode="json")) == settings
 
 
+def test_labels_that_are_written_in_several_ways_are_one_finding(tmp_path):
+    labels = ("Good", "good", "GOOD", "Bad one", "Bad  one")
+    rows = [(f"scene {place}", labels[place % 5]) for place in range(60)]
+    found = looked(table_of(tmp_path, "text,label", rows))
+    (said,) = [one for one in found.warnings if "merge-case" in one.steps]
+    assert said.startswith("2 labels are written in several ways, which differ in capitals or spaces only")
+    assert "such as “GOOD” and “Good”" in said
+
+
 def test_warnings_that_matter(tmp_path):
     rows = [(f"t{n} is spam" if n % 2 else f"t{n} is fine", "spam" if n % 2 else "fine") for n in range(60)]
     assert "name of its own label" in " ".join(looked(table_of(tmp_path, "text,label", rows)).warnings)

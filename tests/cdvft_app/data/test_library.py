@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import bombs
 import made
 import pytest
@@ -43,6 +45,12 @@ def test_nobody_sees_renames_deletes_or_trains_on_anothers_data(store, file):
     with pytest.raises(UnknownData):
         library.rename(store, mine.id, "taken", "you")
     assert store.datasets.get(mine.id, "me").name == "reviews"
+
+
+def test_a_packed_file_is_called_by_what_it_packs(store, file):
+    packed = file.with_name("tickets.csv.gz")
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert library.give(store, packed, "mine").name == "tickets"
 
 
 def test_what_lies_here_is_given_again_by_the_beginning_of_its_sha256(store, file):

@@ -94,6 +94,7 @@ ASKED = [
     ("many_flags.csv", "“toxic”, “obscene”, “threat” and “insult”"),
     ("two_unnamed_texts.csv", "“left” and “right”"),
     ("department_region.csv", "“Werk” and “Schicht”"),
+    ("miete_haustiere.csv", "“Haustiere” and “Miete”"),
     ("only_ids_and_dates.csv", "No column holds text"),
     ("one_column.csv", "It has one column"),
     ("text_and_ids.csv", "No column looks like a label"),

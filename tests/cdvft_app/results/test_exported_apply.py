@@ -13,10 +13,14 @@ from pathlib import Path
 import made
 import openpyxl
 import pytest
+from transformers import logging
 
 from cdvft_app.catalog import get_model
+from cdvft_app.data.answered_file import Answer
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
+from cdvft_app.results import apply as applying
+from cdvft_app.results import table_rows
 from cdvft_app.results.exporters import EXPORTERS, Export, file_name
 from cdvft_app.results.script import write_script
 from cdvft_app.results.weights import BASE
@@ -50,12 +54,15 @@ def applied(store, tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.setattr(sys, "argv", ["apply.py", str(file), str(tmp_path / out), *arguments])
-        for name in ("table_rows", "cleaning", "conversations", "written_numbers"):
+        for name in ("table_rows", "table_score", "cleaning", "conversations", "written_numbers"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         runpy.run_path(str(folder / "apply.py"), run_name="__main__")
         return tmp_path / out
 
-    return go
+    verbosity = logging.get_verbosity()
+    yield go
+    logging.set_verbosity(verbosity)  # a script of its own may be as quiet as it likes
+    logging.enable_progress_bar()
 
 
 def answers_of(run, given):
@@ -97,12 +104,91 @@ def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, 
     sheet = openpyxl.load_workbook(out).active
     assert [cell.value for cell in sheet["A"]] == ["n", 1.5, 2]
     assert {cell.value for cell in sheet["D"][1:]} <= {"positive", "negative"}
-    assert "of 2 rows with a label are right" in capsys.readouterr().out
+    assert "over 2 rows with a label" in capsys.readouterr().out
+
+
+def test_the_sheet_that_has_the_columns_is_read_below_its_title(runs, applied, tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["What is in here", "films"])
+    sheet = book.create_sheet("Films")
+    for row in (["Films of 2026", None], ["Text", "Label"], ["a good film", "positive"]):
+        sheet.append(row)
+    book.save(tmp_path / "new.xlsx")
+    (row,) = csv.DictReader(applied(runs("text", "cdvft"), "adapter", tmp_path / "new.xlsx").open())
+    assert (row["Text"], row["Label"]) == ("a good film", "positive") and row["answer"]
+
+
+def test_a_score_is_told_as_the_app_tells_it(runs, applied, tmp_path, capsys):
+    run = runs("text", "cdvft")
+    labels = ["positive", "0", "", "unheard of", "1", "negative", "1", "positive"]
+    texts = [f"{TEXTS[place % 4] or 'dull'} {place}" for place in range(len(labels))]
+    file = made.written(tmp_path, "text,Label\n" + "".join(map("{},{}\n".format, texts, labels)))
+    rows = list(csv.DictReader(applied(run, "adapter", file).open()))
+    named = [{"0": run.labels[0], "1": run.labels[1]}.get(one, one) for one in labels]
+    known = [place for place, one in enumerate(named) if one in run.labels]
+    answers = [
+        Answer(rows[place]["answer"], 0.5, rows[place]["answer"] == named[place], named[place])
+        for place in known
+    ]
+    assert applying.score_of(run, run.labels, answers).sentence in capsys.readouterr().out
+    wanted = {place: str(one.check) for place, one in zip(known, answers, strict=True)}
+    assert [row["correct"] for row in rows] == [wanted.get(place, "") for place in range(len(labels))]
+
+
+def test_numbers_are_scored_in_their_own_unit(runs, applied, tmp_path, capsys):
+    run = runs("number", "cdvft")
+    prices = [61.5, 0, None, "on request", 540, 66, 530, 59]
+    book = openpyxl.Workbook()
+    book.active.append(["text", "price"])
+    for place, price in enumerate(prices):
+        book.active.append([f"{TEXTS[place % 4] or 'dull'} {place}", price])
+    book.save(tmp_path / "flats.xlsx")
+    out = applied(run, "merged", tmp_path / "flats.xlsx", out="out.xlsx")
+    head, *rows = openpyxl.load_workbook(out).active.iter_rows(values_only=True)
+    assert head == ("text", "price", "answer", "error")
+    known = [row for row in rows if isinstance(row[1], int | float)]
+    assert [row[3] is not None for row in rows] == [row in known for row in rows] and len(known) == 6
+    assert [row[3] for row in known] == pytest.approx([row[2] - row[1] for row in known], rel=1e-4)
+    answers = [Answer(answer, None, error, float(price)) for _, price, answer, error in known]
+    score = applying.score_of(run, (), answers)
+    assert score.off == pytest.approx(sum(abs(row[3]) for row in known) / 6, rel=1e-4)
+    assert score.sentence in capsys.readouterr().out and "; an answer is off by" in score.sentence
+
+
+def test_prices_as_people_write_them_are_scored(runs, applied, tmp_path, capsys):
+    run = runs("number", "cdvft")
+    data = run.plan.dataset.uploaded.model_copy(update={"clean": ("numbers:comma",)})
+    dataset = dataclasses.replace(run.plan.dataset, uploaded=data)
+    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dataset=dataset))
+    file = made.written(tmp_path, "text;price\na good film;1.234,50 EUR\nthe awful plot;61,- EUR\n")
+    rows = list(csv.DictReader(applied(run, "adapter", file).open()))
+    assert [row["price"] for row in rows] == ["1.234,50 EUR", "61,- EUR"]
+    off = [float(row["answer"]) - price for row, price in zip(rows, (1234.5, 61), strict=True)]
+    assert [float(row["error"]) for row in rows] == pytest.approx(off, rel=1e-4)
+    assert "over 2 rows with a label" in capsys.readouterr().out
+
+
+def test_all_columns_stay_whatever_they_are_called_and_whatever_the_first_row_lacks(runs, applied, tmp_path):
+    file = made.written(tmp_path, "text,answer,label\n,mine,\na good film,yours,positive\n")
+    rows = list(csv.DictReader(applied(runs("text", "cdvft"), "adapter", file).open()))
+    assert [*rows[0]] == ["text", "answer", "label", "answer 2", "confidence", "correct"]
+    assert [row["answer"] for row in rows] == ["mine", "yours"]
+    assert rows[0]["answer 2"] == rows[0]["confidence"] == "" and rows[1]["answer 2"]
 
 
 def test_a_column_that_is_not_there_is_asked_for(runs, applied, tmp_path):
     with pytest.raises(SystemExit, match="no column 'text'; the columns are a, b"):
         applied(runs("text", "cdvft"), "adapter", made.written(tmp_path, "a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize(("ending", "package"), [("xlsx", "openpyxl"), ("parquet", "pyarrow")])
+def test_a_package_that_a_file_needs_is_named(tmp_path, monkeypatch, ending, package):
+    def nothing_there(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(table_rows, "import_module", nothing_there)
+    with pytest.raises(SystemExit, match=f"new.{ending} needs .*: pip install {package}"):
+        next(table_rows.read(tmp_path / f"new.{ending}"))
 
 
 def test_pictures_are_answered(runs, applied, tmp_path):
@@ -127,6 +213,25 @@ def test_prompts_are_answered_in_writing(runs, applied, tmp_path):
     wanted = [one.text.removesuffix("…") for one in answers_of(runs("answer", "cdvft"), prompts)]
     assert [row["answer"].strip() for row in found] == [one.strip() for one in wanted]
     assert found[0]["n"] == 1
+
+
+def test_conversations_are_answered_as_by_the_run(runs, applied, tmp_path, capsys):
+    run = runs("answer", "cdvft")
+    said = [{"role": "system", "content": "one"}, {"role": "user", "content": "go go 2"}]
+    rows = [
+        {"messages": said},
+        {"messages": [*said, {"role": "assistant", "content": "what?"}]},
+        {"messages": []},
+    ]
+    file = tmp_path / "new.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    out = applied(run, "adapter", file, out="out.jsonl")
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    (wanted,) = answers_of(run, [json.dumps(said)])
+    assert [row["messages"] for row in found] == [row["messages"] for row in rows]
+    assert found[0]["answer"].strip() == found[1]["answer"].strip() == wanted.text.removesuffix("…").strip()
+    assert [row["correct"] for row in found] == [None, False, None] and found[2]["answer"] is None
+    assert "over 1 row with a label; 1 is wrong" in capsys.readouterr().out
 
 
 def test_texts_are_mended_as_those_that_were_learned_from(runs, applied, tmp_path, monkeypatch, text_plan):

@@ -9,7 +9,7 @@ import pytest
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.ui.compare.form import START, cost_request, fields_of, recorded_costs
+from cdvft_app.ui.compare.form import START, WORDS, cost_request, fields_of, recorded_costs
 
 
 def filled(model: str) -> dict[str, object]:
@@ -34,6 +34,16 @@ def test_a_model_that_is_looked_up_fills_them_too(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     values = filled(str(tmp_path))
     assert (values["targets"], values["sequence"]) == (["query", "value"], "40")
+
+
+def test_ranks_of_layers_are_counted() -> None:
+    asked = {**START, "methods": ["lora"]}
+    alike, apart = (
+        cost_table(parse_cost(cost_request({**asked, "lora_rank_pattern": typed})))[0]
+        for typed in ("", " query=16 value=4 ")
+    )
+    assert apart["trainable_parameters"] == (16 + 4) / (8 + 8) * alike["trainable_parameters"]
+    assert WORDS["lora_rank_pattern"][0] == "Ranks of layers"
 
 
 def test_a_model_that_nobody_knows_leaves_usual_values(tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def test_only_races_that_finished_are_offered(app: AppState) -> None:
 
 
 def test_a_text_race_fills_every_control(app: AppState) -> None:
-    race = finish(app, RaceRequest(methods=("cdvft", "lora"), m=3, lora_r=4, batch_size=8))
+    ranks = "query=2 value=6"
+    race = finish(
+        app, RaceRequest(methods=("cdvft", "lora"), m=3, lora_r=4, lora_rank_pattern=ranks, batch_size=8)
+    )
     found = values(app.store, race)
     assert found
     assert set(found) == set(FIELDS)
@@ -41,6 +44,7 @@ def test_a_text_race_fills_every_control(app: AppState) -> None:
     assert numbers == {
         "m": "3", "lora_r": "4", "batch": "8", "sequence": "48", "image_size": "", "block_size": "",
     }  # fmt: skip
+    assert found["lora_rank_pattern"] == ranks
 
 
 def test_an_image_race_brings_pixels_and_the_block_size_that_ran(app: AppState) -> None:

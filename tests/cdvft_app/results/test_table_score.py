@@ -1,0 +1,59 @@
+"""The score of an exported apply.py against scipy's quantiles and the app's own judge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cdvft_app.judging.judge import Contestant, Run, band
+from cdvft_app.judging.row_scores import RowScores, of_scores
+from cdvft_app.metrics import METRICS
+from cdvft_app.results import table_score
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 7, 15, 60, 2000])
+def test_quantiles_are_students(freedom):
+    assert table_score.t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-4)
+
+
+@pytest.mark.parametrize("right", [[True] * 3 + [False] * 9, [True] * 12, [False] * 12, [True, False]])
+def test_shares_have_the_judges_interval(right):
+    rows = of_scores(np.array(right))
+    low, high = band(Contestant("", (Run(0, rows.score, len(right), rows),)), "accuracy")
+    write = METRICS["accuracy"].format
+    told = table_score.of_right("Accuracy", right)
+    assert f"{write(rows.score)} (95 % interval {write(low)} to {write(high)})" in told
+
+
+@pytest.mark.parametrize("rows", [2, 5, 40])
+def test_numbers_have_the_judges_interval(rows):
+    drawn = np.random.default_rng(rows)
+    labels = drawn.normal(500, 90, rows)
+    answers = labels + drawn.normal(0, 60, rows)
+    pearson = METRICS["pearson"]
+    scores = RowScores(np.arange(rows), pearson.row_terms(answers[:, None], labels), pearson.statistic)
+    low, high = band(Contestant("", (Run(0, scores.score, rows, scores),)), "pearson")
+    off = np.abs(answers - labels)
+    least, most = stats.t.interval(0.95, rows - 1, off.mean(), stats.sem(off))
+    assert table_score.of_numbers("Pearson correlation", [*answers], [*labels]) == (
+        f"Pearson correlation {scores.score:.3f} (95 % interval {low:.3f} to {high:.3f}) over {rows} "
+        f"rows with a label; an answer is off by {table_score.in_digits(off.mean())} (95 % interval "
+        f"{table_score.in_digits(max(least, 0))} to {table_score.in_digits(most)}) on average."
+    )
+
+
+def test_one_row_has_a_score_without_an_interval():
+    assert table_score.of_right("Accuracy", [True]) == (
+        "Accuracy 100.0\u00a0% over 1 row with a label; 0 are wrong."
+    )
+    assert "0.000 over 1 row with a label; an answer is off by 2.00 on average." in table_score.of_numbers(
+        "Pearson correlation", [3.0], [5.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "written"), [(0, "0"), (0.01234, "0.0123"), (38.16, "38.2"), (-1234.5, "-1,234")]
+)
+def test_errors_have_three_digits_or_more(number, written):
+    assert table_score.in_digits(number) == written
