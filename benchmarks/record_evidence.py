@@ -30,8 +30,8 @@ FIGURES = (
     settings_that_matter,
     same_learned,
     writing,
-    time_and_flops,
     where_it_loses,
+    time_and_flops,
     many_adapters,
     layers_and_architectures,
 )

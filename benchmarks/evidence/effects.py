@@ -8,7 +8,6 @@ from typing import Any
 from benchmarks.evidence.drawing import RESULTS, axis, figure, name_of_y, of_machine, read
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import counted
-from cdvft_app.costs.sentences import joined
 from cdvft_app.payloads.compare import EvidenceFigure
 
 FILE = "effects.json"
@@ -17,7 +16,7 @@ ORTHOGONAL, ALIKE, SHIFT = 0.1, 0.2, 0.75
 larger cosine, somewhere two effects have at least the second, and there that much of LoRA's is one shift."""
 SIGNS = (("updates", "circle-open", "updates"), ("effects", "circle", "effects on tokens"))
 INKS = {"updates": "var(--ink-soft)", "effects": "var(--ink)", "centred": "var(--ink)"}
-CENTRED = ("centred", "line-ew-open", "effects without the common shift")
+CENTRED = ("centred", "line-ew-open", "centred effects")
 
 
 def same_learned() -> EvidenceFigure | None:
@@ -28,23 +27,25 @@ def same_learned() -> EvidenceFigure | None:
 def figure_of(record: dict[str, Any]) -> EvidenceFigure:
     """The figure of a record of benchmarks/effects.py."""
     recipes = list(dict.fromkeys(run["recipe"] for run in record["runs"]))
-    answers = {recipe: held(record["runs"], recipe) for recipe in recipes}
     return {
         "key": "effects",
-        "doubt": "Do CDVFT and LoRA learn the same?",
+        "doubt": "Does it learn what LoRA does?",
         "answer": verdict(record["runs"], recipes),
         "figure": drawn(record["runs"], recipes),
         "label": "Cosine of CDVFT's and LoRA's updates, and of their effects on real inputs, by layer",
         "methods": [],
         "behind": [
+            f"Different: no cosine of two updates reaches {ORTHOGONAL}, at any layer or for any seed. "
+            f"Similar: at the layer where they are most alike, effects have a cosine of at least {ALIKE} for "
+            "every seed.",
             *(told(record["runs"], recipe) for recipe in recipes),
-            "Twenty tokens and one seed of Sentiment of film reviews had shown updates at right angles "
-            f"(here: a cosine under {ORTHOGONAL}), effects with a cosine up to 0.44 (here: at least {ALIKE}) "
-            "and 90\u00a0% of LoRA's effect there as one shift common to all tokens (here: "
-            f"{100 * SHIFT:.0f}\u00a0% at least). "
-            + " ".join(f"{title(recipe)}: {' '.join(parts)}" for recipe, parts in answers.items()),
+            "Twenty tokens and one seed of Sentiment of film reviews had shown different updates, effects "
+            "with a cosine of up to 0.44, and 90\u00a0% of LoRA's effect there as one shift common to all "
+            f"tokens (here: at least {100 * SHIFT:.0f}\u00a0%). "
+            + " ".join(f"{title(recipe)}, {held(record['runs'], recipe)}." for recipe in recipes),
             "Open circles are cosines of updates, filled ones those of their effects on held-out tokens or "
-            "patches, dashes the same without the shift common to all of them; one mark a seed.",
+            "patches, dashes the same with the effects centred, that is without the shift common to all "
+            "tokens; one mark a seed.",
             "The layer with the most alike effects is chosen after they were seen: of so many layers one is "
             "always ahead, by chance too.",
         ],
@@ -109,40 +110,32 @@ def numbers(runs: list[dict[str, Any]], recipe: str) -> dict[str, Any]:
     }
 
 
-def held(runs: list[dict[str, Any]], recipe: str) -> list[str]:
+def held(runs: list[dict[str, Any]], recipe: str) -> str:
     """Which part of what was seen once holds for every seed."""
     found = numbers(runs, recipe)
     parts = (
-        (found["updates"] < ORTHOGONAL, "the right angles"),
-        (min(found["effects"]) >= ALIKE, "the likeness of effects"),
+        (found["updates"] < ORTHOGONAL, "different updates"),
+        (min(found["effects"]) >= ALIKE, "similar effects"),
         (min(found["shift"]) >= SHIFT, "LoRA's common shift"),
     )
     kept = [text for holds, text in parts if holds]
     lost = [text for holds, text in parts if not holds]
-    return [
-        *([f"{' and '.join(kept)} held in every seed."] if kept else []),
-        *([f"{' and '.join(lost)} did not hold in every seed."] if lost else []),
-    ]
+    return "; ".join(
+        f"{where}: {', '.join(texts)}"
+        for where, texts in (("in every seed", kept), ("not in every seed", lost))
+        if texts
+    )
 
 
 def verdict(runs: list[dict[str, Any]], recipes: list[str]) -> str:
-    """Whether updates and effects are alike in every seed, recipe by recipe."""
-    found = {recipe: numbers(runs, recipe) for recipe in recipes}
-    updates = max(one["updates"] for one in found.values())
-    spreads = {
-        recipe: f"{title(recipe)} ({spread(one['effects'])}; without the common shift "
-        f"{spread(one['centred'])})"
-        for recipe, one in found.items()
-    }
-    alike = [spreads[recipe] for recipe, one in found.items() if min(one["effects"]) >= ALIKE]
-    other = [one for one in spreads.values() if one not in alike]
-    if alike:
-        effects = f"in some layer their effects are alike in every seed on {joined(alike)}"
-        effects += f", but not on {joined(other)}" if other else ""
-    else:
-        effects = f"in no layer are their effects alike in every seed: {joined(other)}"
-    some = "Their updates do not" if updates < ORTHOGONAL else "Some of their updates"
-    return f"{some} resemble each other (largest cosine {updates:.2f}); {effects}."
+    """Whether updates and effects are alike in every seed, and on how many of the recipes."""
+    found = [numbers(runs, recipe) for recipe in recipes]
+    different = max(one["updates"] for one in found) < ORTHOGONAL
+    alike = sum(min(one["effects"]) >= ALIKE for one in found)
+    return (
+        f"{'Different' if different else 'Some similar'} updates; similar effects on {alike or 'none'} of "
+        f"{counted(len(recipes), 'recipe')}."
+    )
 
 
 def told(runs: list[dict[str, Any]], recipe: str) -> str:
@@ -167,15 +160,15 @@ def drawn(runs: list[dict[str, Any]], recipes: list[str]) -> dict[str, Any]:
             data.append({
                 "type": "scatter", "mode": "markers", "x": places, "y": values,
                 "name": f"{title(recipe)}, {what}",
-                "marker": {"symbol": symbol, "size": 7, "color": INKS[name]},
+                "marker": {"symbol": symbol, "size": 5, "opacity": 0.8, "color": INKS[name]},
                 "hovertemplate": f"{title(recipe)}, {what}: %{{y:.3f}}<extra></extra>",
             })  # fmt: skip
         ticks.append(start + (count - 1) / 2)
-        names.append(f"{recipe}, layers")
+        names.append(recipe)
         start += count + 1
     return figure(
         data,
-        {"type": "linear", "range": [-1, start - 1], "tickvals": ticks, "ticktext": names},
+        axis("layers", type="linear", range=[-1, start - 1], tickvals=ticks, ticktext=names),
         axis(""),
-        annotations=[name_of_y("cosine  ○ updates  ● effects  – without the common shift")],
+        annotations=[name_of_y("cosine  ○ updates  ● effects  – centred")],
     )

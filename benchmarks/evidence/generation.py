@@ -35,7 +35,7 @@ def writing() -> EvidenceFigure:
     return {
         "key": "generation",
         "doubt": "Does it write?",
-        "answer": verdict_text.result(verdicts[RECIPE][0]),
+        "answer": f"{RECIPE.capitalize()}: {verdict_text.result(verdicts[RECIPE][0])}",
         "figure": drawn(recipes),
         "label": "Share of held-out answers without a mistake, each seed of each method",
         "methods": list(races.ADAPTERS),

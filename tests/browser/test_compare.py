@@ -245,7 +245,7 @@ def test_no_axe_violation(visit: Visit) -> None:
     ):
         page.get_by_role("link", name=name).click()
         if name == "Evidence":
-            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(5)
         page.locator(f"{part} summary").first.wait_for()
         for fold in page.locator(f"{part} summary").all():
             fold.click()

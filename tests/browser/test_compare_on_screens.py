@@ -61,7 +61,7 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
                 place = amount.bounding_box()
                 assert place is None or place["x"] + place["width"] <= width - 16
         if name == "Evidence":
-            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(5)
         if name == "Settings that matter":
             expect(page.locator("#sweep .status")).to_be_empty()
         words = page.locator("#tab-compare").evaluate(WORDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from studio import Visit, fill_in, setting
 
 from cdvft_app import ASSETS
@@ -33,10 +33,37 @@ def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> Non
     expect(setting(page, "m")).to_have_value("2")
 
 
+def open_further(page: Page) -> None:
+    """Every doubt that is folded opened, and all figures drawn."""
+    shipped = json.loads((ASSETS / "evidence.json").read_text(encoding="utf-8"))
+    page.locator("#evidence section").first.wait_for()
+    for title in page.locator("#evidence .further > summary").all():
+        title.click()
+    expect(page.locator("#evidence .js-plotly-plot .main-svg:first-child")).to_have_count(
+        sum(one["figure"] is not None for one in shipped)
+    )
+
+
+def test_a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(visit: Visit) -> None:
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    folded = page.locator("#evidence-many")
+    expect(folded.locator("summary").first).to_have_text("Do smaller files matter?")
+    expect(folded.get_by_role("heading")).to_be_hidden()
+    expect(folded.locator(".js-plotly-plot")).to_have_count(0)
+    folded.locator("summary").first.click()
+    expect(folded.get_by_role("heading")).to_contain_text("10,000")
+    expect(folded.locator(".chart .main-svg").first).to_be_visible()
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("body.dark")).to_have_count(1)
+    folded.locator("summary", has_text="Why").click()
+    expect(folded).to_contain_text("by how much the process grew")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int) -> None:
     size = {"width": width, "height": 900}
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
+    open_further(page)
     named = page.locator("#evidence section:has(.annotation-text)")
     shipped = json.loads((ASSETS / "evidence.json").read_text(encoding="utf-8"))
     drawn = [one["figure"]["layout"] for one in shipped if one["figure"]]
@@ -57,7 +84,7 @@ def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int)
 def test_lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(visit: Visit, width: int) -> None:
     size = {"width": width, "height": 900}
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
-    expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+    open_further(page)
     names = {"factors": [], "losses": ["d = 192", "384", "768", "4,096"], "many": []}
     for figure, expected in names.items():
         texts = page.locator(f"#evidence-{figure} .annotation-text")

@@ -55,6 +55,12 @@ for (const given of cases) {
   });
 }
 
+test("a negative angle moves a wave to the right, as the page says", () => {
+  const shift = Float64Array.from([0, 1, 0, 0, 0, 0, 0, 0]); // every place goes to the next one
+  const { angle } = waves(shift);
+  assertClose(Array.from(angle).slice(1, 4), [-45, -90, -135], 1e-9);
+});
+
 test("numbers that are not zero are counted, FFT(c) in full", () => {
   const { a1, c, a3 } = vectorsOf(cases[0]);
   a1[2] = a3[0] = a3[7] = 0;

@@ -1,13 +1,16 @@
-// Doubts about the method and what is recorded: a figure each, with why, numbers and settings below it.
+// Doubts about the method and what is recorded: a figure each, with why, numbers and settings below it. Of the doubts
+// after the first ones only the title is seen until it is opened.
 
 import { find, h, legend, paragraphs, setText } from "../shared/dom.js";
 import { draw, NARROW } from "../shared/plotly.js";
-import { whenShown } from "../shared/shown.js";
+import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { onTheme } from "../shared/theme.js";
 
 /** @import { EvidenceFigure, Servers, Styled } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
+
+const OPEN = 5; // doubts that are seen with their figures at once
 
 /** @param {Part<null, Styled, Servers["compare/evidence"]>} part */
 export function mount({ element, props, server }) {
@@ -37,7 +40,7 @@ export function mount({ element, props, server }) {
   function show(shown) {
     const methods = [...new Set(shown.flatMap((one) => one.methods))];
     lines.show(methods.map((method) => ({ style: props.lines[method], text: props.lines[method].label })));
-    figures.replaceChildren(...shown.map(card));
+    figures.replaceChildren(...shown.slice(0, OPEN).map(card), ...shown.slice(OPEN).map(folded));
   }
 }
 
@@ -52,6 +55,24 @@ function fewerTicks(layout) {
 
 /** @param {EvidenceFigure} one */
 function card(one) {
+  return h("section", { id: `evidence-${one.key}` }, h("p", { class: "doubt" }, one.doubt), ...answered(one));
+}
+
+/** @param {EvidenceFigure} one */
+function folded(one) {
+  return h(
+    "details",
+    { class: "further", id: `evidence-${one.key}` },
+    h("summary", {}, one.doubt),
+    h("section", {}, ...answered(one)),
+  );
+}
+
+/**
+ * A doubt's answer, its figure, and why.
+ * @param {EvidenceFigure} one
+ */
+function answered(one) {
   const chart = one.figure && h("div", { class: "chart", role: "group", "aria-label": one.label });
   const table = tableUnder(() => one, one.label);
   const redraw = () => {
@@ -61,12 +82,11 @@ function card(one) {
       chart.textContent = `The figure is not shown: ${error.message}. Its numbers are in the table below.`;
     });
   };
-  if (chart) onTheme(chart, redraw);
-  redraw();
-  return h(
-    "section",
-    { id: `evidence-${one.key}` },
-    h("p", { class: "doubt" }, one.doubt),
+  if (chart) {
+    onTheme(chart, () => void (isShown(chart) && redraw()));
+    whenShown(chart, redraw);
+  }
+  return [
     h("h3", {}, one.answer),
     chart,
     h(
@@ -80,5 +100,5 @@ function card(one) {
       table.details,
       h("p", { class: "origin" }, one.source, " · ", h("code", {}, one.command)),
     ),
-  );
+  ];
 }

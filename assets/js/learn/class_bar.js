@@ -91,7 +91,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     const receipt = h("textarea", { readonly: true, rows: 3, "aria-label": "Receipt" });
     receipt.value = answer.receipt;
     work.replaceChildren(
-      h("p", {}, "Handed in. This receipt proves when, to which class and what, and not who worked:"),
+      h("p", {}, "Handed in. This receipt proves when, to which class and what, not who did the work:"),
       receipt,
     );
   };
@@ -106,7 +106,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       acts.replaceChildren(
         act("Show this to all", async () => {
           if (await request(server.show, { address: location.search }))
-            setText(said, "Everybody who follows is led here.");
+            setText(said, "Everybody who follows is taken here.");
         }),
         act("Reveal this question", () => askedNow() && request(server.reveal, { question: askedNow() })),
         textButton("Leave", leave),

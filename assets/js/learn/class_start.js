@@ -42,7 +42,7 @@ export function mount({ element, server, life }) {
       h(
         "p",
         { class: "quiet" },
-        "Above every lesson you now have: show what you see to all, watch the votes, reveal.",
+        "Above every lesson you can now show everybody what you see, watch the votes, and reveal them.",
       ),
       h("button", { type: "button", class: "act", onclick: table }, "Table as CSV"),
     );

@@ -185,7 +185,7 @@ function largest(matrix) {
 const circulant = (/** @type {number} */ seed) => new BlockCirculant(normals(D, seed), 1, 1, D, D, D);
 
 /**
- * Circulant blocks whose rows and columns have sizes of their own.
+ * Circulant blocks whose rows and columns have scales of their own.
  * @param {number} rows
  * @param {number} cols
  * @param {number} p

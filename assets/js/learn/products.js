@@ -1,4 +1,4 @@
-// The product with a circulant over the waves of x; then the multiplications of both ways, by hand for 8 numbers and as the
+// The product with a circulant through the waves of x; then the multiplications of both ways, by hand for 8 numbers and as the
 // length doubles, and what they cost, counted and timed.
 
 import { h, setText } from "../shared/dom.js";
@@ -214,7 +214,7 @@ function doubling() {
     h(
       "p",
       { class: "caption" },
-      "Multiplications, row by row (grey) and over the waves (blue), as the length doubles",
+      "Multiplications, row by row (grey) and through the waves (blue), as the length doubles",
     ),
     list,
     button,

@@ -85,7 +85,13 @@ export function mount({ element, props }) {
     left.picture.show(minus(matrix, low.matrix), { limit });
     lora.retitle(`LoRA, B A with r = ${r}: ${2 * r * n} numbers`);
     byM.fill(
-      ["m", "Numbers", "CDVFT", `LoRA, r = m − 1: ${n} numbers fewer`, `LoRA, r = m: ${n} numbers more`],
+      [
+        "m",
+        "Numbers",
+        "CDVFT",
+        `LoRA, r\u00a0=\u00a0m\u00a0−\u00a01: ${n} numbers fewer`,
+        `LoRA, r\u00a0=\u00a0m: ${n} numbers more`,
+      ],
       target.fits.map((one) => ({
         class: one.m === m ? "chosen" : null,
         cells: [

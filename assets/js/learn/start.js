@@ -47,7 +47,7 @@ async function tally() {
  * @param {{lower: number, first: number}} tally
  */
 const verdict = ({ lower, first }) =>
-  `Does one zero also end lower? With m = 2 not here: of ${TRIALS} other layers and wanted changes, it did in ${lower}, the random ` +
+  `Does one zero also end lower? Not here, with m = 2: of ${TRIALS} other layers and wanted changes, it did in ${lower}, the random ` +
   `start in ${TRIALS - lower}. What it buys is the beginning: with no zero the loss began at ${short(first)} times that of ` +
   "the untouched layer, on average: so much worse than no change at all, before the first step. " +
   `And neither reached 0 in ${STEPS} steps, though the wanted change is a product of three vectors, too: descent gets there ` +

@@ -115,8 +115,11 @@ export function wavePlayer(id) {
     view.show(c, k);
     const { size, angle } = waves(c);
     const scaled = short(Math.round(100 * Math.abs(size[k])) / 100);
-    const turned =
-      size[k] < 0 ? "turned upside down" : angle[k] ? `moved by ${Math.round(angle[k])}°` : "not moved";
+    const degrees = Math.round(angle[k]),
+      moved = degrees
+        ? `moved by ${Math.abs(degrees)}° to the ${degrees > 0 ? "left" : "right"}`
+        : "not moved",
+      turned = size[k] < 0 ? "turned upside down" : moved;
     setText(
       words,
       Number(scaled)

@@ -46,20 +46,22 @@ def every_row_holds_all() -> bool:
 
 HOLD = {
     "circulant": {
-        "The column $c$ is copied to the right, one place down at each step: a **circulant** matrix, "
-        "$\\mathrm{circ}(c)$.": slides_down_by_one,
-        "One number is left, c[2] = 1: it alone moves x by two places.": lambda: torch.equal(
+        "Copied to the right, one place lower each time, the column $c$ fills a **circulant** matrix,"
+        " $\\mathrm{circ}(c)$.": slides_down_by_one,
+        "Only c[2] = 1 is left, and it moves x by two places.": lambda: torch.equal(
             circulant(unit(2)) @ X, X.roll(2)
         ),
-        "Any other c[k] adds a copy of x, moved by k places and multiplied by c[k].": one_number_alone_moves,
-        "One number of c alone moves x: c[2] = 1 by two places.": one_number_alone_moves,
-        "Each number of c stands in 8 of the 64 entries, once in each column.": lambda: (
+        "Any other c[k] would add a copy of x, moved by k places and multiplied by c[k].": (
+            one_number_alone_moves
+        ),
+        "A single number of c moves x: c[2] = 1 by two places.": one_number_alone_moves,
+        "Each number of c fills 8 of the 64 entries, one in each column.": lambda: (
             entries_that_change() == 8 and stands_once_in_every_column()
         ),
-        "Each number stands once in every column, along a diagonal that goes around the edges.": (
+        "Each number appears once in every column, along a diagonal that wraps around the edges.": (
             stands_once_in_every_column
         ),
-        "Each row, too, holds all of $c$: 8 numbers fill 64 places.": every_row_holds_all,
+        "Each row holds all of $c$, too: 8 numbers fill 64 places.": every_row_holds_all,
         "A layer of $768 \\times 768$ has 589,824 places, and one circulant fills them with 768 numbers.": (
             lambda: 768 * 768 == 589_824 and parameter_count(768, 768, m=2) == 3 * 768
         ),

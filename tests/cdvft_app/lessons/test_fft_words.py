@@ -118,7 +118,7 @@ HOLD = {
         "FFT(1, 0, …, 0) = (1, 1, …, 1): each wave comes out as it went in.": (
             one_entry_scales_every_wave_by_one
         ),
-        "8 numbers take 64 multiplications row by row, and 18 over the waves.": lambda: (
+        "8 numbers take 64 multiplications row by row, and 18 through the waves.": lambda: (
             (8 * 8, sum(eight_numbers())) == (64, 18)
         ),
         "16 times the length is 256 times the work row by row, as d², and about 24 times by FFT, as "
@@ -132,8 +132,8 @@ HOLD = {
         "2 for the FFT of x, 14 to scale its waves, and 2 for the way back.": lambda: (
             eight_numbers() == (2, 14, 2)
         ),
-        "So short an FFT mostly adds: of its factors only √½ is none of 1, −1, i and −i, which need no "
-        "multiplication.": factors_of_eight_are_units_but_one,
+        "An FFT this short mostly adds: of its factors only √½ differs from 1, −1, i and −i, and "
+        "these need no multiplication.": factors_of_eight_are_units_but_one,
         "In the basis of waves a circulant is a **diagonal** matrix, and the numbers "
         "$\\mathrm{FFT}(c)$ are its "
         "eigenvalues.": is_diagonal_among_waves,
@@ -145,7 +145,7 @@ HOLD = {
         "twice the length, twice the work and one more round. That makes $\\log_2 d$ rounds.": lambda: (
             is_two_of_half_the_length() and fft_grows_as_d_log_d()
         ),
-        "In multiplications the waves win at every length.": lambda: all(
+        "Counted in multiplications, the waves win at every length.": lambda: all(
             2 * multiplications(2**k)[0] + multiplications(2**k)[1] < 4**k for k in range(1, 13)
         ),
         "That is row by row, where work grows as d².": lambda: 4096**2 / 256**2 == 256,
@@ -159,7 +159,8 @@ HOLD = {
 # Sentences that say what is wanted or named, and nothing that could be false.
 SAY_NOTHING: dict[str, set[str]] = {
     "fft": {
-        "In time a product of matrices is what processors do best:",
+        "In time they may not:",
+        "multiplying matrices is what processors do best.",
         "*Measure* says from which length on the waves win here.",
     }
 }

@@ -188,7 +188,7 @@ def diagonals_reach_what_blocks_cannot() -> bool:
 
 HOLD = {
     "reach": {
-        "Most matrices are no product of this form.": lambda: fills_few_dimensions(10),
+        "Most matrices are not a product of this form.": lambda: fills_few_dimensions(10),
         "Longer products, of $m$ diagonals around $m - 1$ circulants, reach more of them.": (
             longer_products_reach_more
         ),
@@ -202,8 +202,8 @@ HOLD = {
         "$2m-1$ factors fill at most $(2m-1)(n-1)+1$ dimensions of $n^2$: each further one brings $n$ "
         "numbers, and a "
         "scale can be moved from one to another.": lambda: counting_holds() and scales_move_between_factors(),
-        "LoRA's numbers come by $2n$, and CDVFT's begin with $n$: at each $m$ LoRA has $n$ fewer, or $n$ "
-        "more with one rank more.": lambda: all(
+        "LoRA's numbers are multiples of $2n$, and CDVFT's are odd multiples of $n$: at each $m$ LoRA"
+        " has $n$ fewer, or, with one more rank, $n$ more.": lambda: all(
             parameter_count(10, 10, m=m) - parameters_of_lora(10, m - 1) == 10
             and parameters_of_lora(10, m) - parameter_count(10, 10, m=m) == 10
             for m in range(2, 9)
@@ -218,7 +218,7 @@ HOLD = {
         "m = 2 gives a thin set of matrices, of 3n − 2 dimensions, mostly of full rank.": lambda: (
             dimension(7, 2) == 3 * 7 - 2 and generic_rank_is_full(10)
         ),
-        "Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
+        "for Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
         "For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with "
         "$m = 7$.": (
             lambda: (
@@ -251,9 +251,11 @@ HOLD = {
         "h_i = \\sum_j \\mathrm{IFFT}\\big(\\mathrm{FFT}(c_{ij}) \\odot \\mathrm{FFT}(x_j)\\big)": (
             is_the_sum_over_blocks
         ),
-        "The two diagonals stand before and after them.": cdvft_scales_rows_and_columns,
-        "Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and "
-        "the output cut, as with $p = 28$ here.": lambda: overhangs_are_padded_and_cut() and 64 % 28 > 0,
+        "One diagonal stands before them, the other after.": cdvft_scales_rows_and_columns,
+        "Where $p$ does not divide a side, the last blocks hang over the edge: the input is padded "
+        "with zeros and the output cut, as with $p = 28$ here.": lambda: (
+            overhangs_are_padded_and_cut() and 64 % 28 > 0
+        ),
         "**From 384 to 1,536** with $p = 384$ takes 3,456 numbers: 1,920 on the diagonals and four blocks of "
         "384. LoRA with $r = 8$, $8 \\times 384$ and $1536 \\times 8$, takes 15,360.": lambda: (
             parameter_count(1536, 384, 2, 384) == 3456 == 384 + 1536 + 4 * 384
@@ -261,43 +263,45 @@ HOLD = {
             and 8 * 384 + 1536 * 8 == 15_360
             and cost.estimate("lora", [WIDER], batch=1, sequence=1, r=8).trainable_parameters == 15_360
         ),
-        "The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so that the blocks take $q_1 q_2 (p/2 "
-        "+ 1)$ products.": lambda: all(
+        "The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so the blocks take $q_1 q_2 "
+        "(p/2 + 1)$ products.": lambda: all(
             len(torch.fft.rfft(random(p))) == p // 2 + 1
             and math.isclose(products_of_spectra(p), 8 * many_blocks(1536, 384, p) * (p / 2 + 1))
             for p in (6, 24, 96)
         ),
-        "Half of $p$ means four times as many blocks, with about half the products in each: about twice the "
-        "products.": lambda: (
+        "Half the $p$ means four times as many blocks, with about half the products in each: about "
+        "twice the products.": lambda: (
             many_blocks(1536, 384, 48) == 4 * many_blocks(1536, 384, 96)
             and 1.9 < products_of_spectra(48) / products_of_spectra(96) < 2.1
         ),
         "With $p = 3$ that layer takes nine tenths of the work of the whole matrix.": lambda: (
             round(flops.cdvft(WIDER, 2, 3).forward_per_token / (2 * 1536 * 384), 1) == 0.9
         ),
-        "Half the side p is four times as many blocks, and twice the numbers in them.": lambda: (
+        "Half the side p means four times as many blocks, and twice the numbers.": lambda: (
             many(8) == 4 * many(16) and halving() == 2
         ),
-        "**The diagonals** give each row and each column a size of its own, for $d_{in} + d_{out}$ "
+        "**The diagonals** give each row and each column a scale of its own, for $d_{in} + d_{out}$ "
         "numbers. Blocks alone cannot, unless $p = 1$.": lambda: (
             diagonals_reach_what_blocks_cannot() and blocks_of_one_are_free()
         ),
         "d_{in} + d_{out} + q_1\\,q_2\\,p": trains_the_sum,
         "A small $p$ holds more of them and costs more": smaller_blocks_cost_more,
         "at $p = 1$ every entry would be free": blocks_of_one_are_free,
-        "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles.": lambda: halving() == 2,
+        "Four times as many blocks, each with half the numbers: twice as many in all.": lambda: (
+            halving() == 2
+        ),
     },
 }
 # What is wanted, named, or left open, and nothing that could be false.
 SAY_NOTHING = {
     "reach": {
-        "Where a search ends far off, something closer may still be there.",
+        "Where a search ends far off, something closer may still exist.",
         "Counting tells what is too few:",
         "For the small $m$ that one trains, **we know of no useful bound on the error**.",
         "So it has to be measured.",
-        "Whether a task needs just those, experiments must tell.",
+        "Only experiments can tell whether a task needs just those.",
     },
-    "blocks": {"Most layers are not square."},
+    "blocks": {"Many layers are not square."},
 }
 TRUE = {
     "reach-random": lambda: 100 * recorded_error("gaussian", 2),

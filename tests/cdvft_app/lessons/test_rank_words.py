@@ -200,16 +200,15 @@ HOLD = {
         "Three vectors make this one.": lambda: (
             product(*random(3, 8)).shape == (8, 8) and parameter_count(8, 8, m=2) == 3 * 8
         ),
-        "$c$ fills its diagonals, around the edges; $a_1$ scales its columns, $a_3$ its rows.": lambda: (
-            fills_diagonals_around_the_edges() and scales_columns_and_rows()
-        ),
+        "$c$ fills the diagonals, which wrap around the edges; $a_1$ scales the columns, $a_3$ the "
+        "rows.": lambda: fills_diagonals_around_the_edges() and scales_columns_and_rows(),
         "\\Delta W_{ij} = a_3[i]\\;c[(i-j) \\bmod 8]\\;a_1[j]": entry_is_a_product_of_three,
         "Its **rank** counts the independent directions in what comes out.": lambda: ranks() == {8},
         "A zero in a₁ empties a column: rank 7.": a_column_empties_and_seven_are_left,
         "Zeros in a₁ and in a₃, one each, empty a column and a row: still rank 7.": (
             seven_by_seven_has_rank_seven
         ),
-        "A zero in c empties a diagonal, and no value of FFT(c): rank 8.": (
+        "A zero in c empties a diagonal, but no value of FFT(c): rank 8.": (
             an_empty_diagonal_leaves_rank_eight
         ),
         "A silenced wave is two values of FFT(c): rank 6.": lambda: (
@@ -242,12 +241,12 @@ HOLD = {
         "With zeros in all three it is at most the smallest of the three counts.": (
             rank_is_at_most_the_smallest_count
         ),
-        "Each number of $c$ stands in all 8 places of its diagonal.": each_number_stands_in_eight_places,
+        "Each number of $c$ fills all 8 places of its diagonal.": each_number_stands_in_eight_places,
         "So two circulants never differ in a single entry: they differ in 8, or in 16, and so on.": (
             circulants_differ_in_whole_diagonals
         ),
-        "Diagonals can do it: one entry each of $a_1$ and $a_3$ that is not zero leaves one entry of the "
-        "matrix.": diagonals_leave_one_entry,
+        "Diagonals can do it: where $a_1$ and $a_3$ have one nonzero number each, a single entry of "
+        "the matrix is left.": diagonals_leave_one_entry,
         "A zero in $c$ itself empties a diagonal, and need not change the rank.": (
             a_zero_in_c_need_not_change_the_rank
         ),
@@ -256,8 +255,8 @@ HOLD = {
             rank(random(D, 3) @ random(3, D, seed=1)) == 3
             and rank(random(D, 1) @ random(1, 3, seed=1) @ random(3, D, seed=2)) == 1
         ),
-        "With $c$ all ones the matrix here is $a_3 a_1^\\top$: so every matrix of rank 1, all that LoRA has "
-        "with $r = 1$, is one of these.": ones_give_all_of_rank_one,
+        "With $c$ all ones the matrix here is $a_3 a_1^\\top$. So every matrix of rank 1, which is all"
+        " that LoRA has with $r = 1$, is one of these.": ones_give_all_of_rank_one,
         "**Singular values** $\\sigma_k$ say how much the matrix stretches each of 8 perpendicular "
         "directions.": singular_values_are_stretches,
         "The rank counts those above zero.": rank_counts_singular_values_above_zero,

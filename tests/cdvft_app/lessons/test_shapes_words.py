@@ -132,10 +132,9 @@ HOLD = {
         ),
         "a sum of $n$ plane waves": is_a_sum_of_waves,
         "each spread over the whole matrix": waves_are_spread,
-        "Which waves, is drawn at random before training, and a wave that was not drawn is left whole.": (
-            a_wave_that_was_not_drawn_is_left_whole
-        ),
-        "A circulant takes it 32 numbers.": lambda: (
+        "Which ones is drawn at random before training, and of a wave that was not drawn nothing can "
+        "be fitted.": (a_wave_that_was_not_drawn_is_left_whole),
+        "A circulant costs it 32 numbers.": lambda: (
             fit_block_circulant(circulant(random(D)), D).error < 1e-12
             and fit_block_circulant(circulant(random(D)), D).parameters == 32
         ),
@@ -143,21 +142,21 @@ HOLD = {
             c3a_repeats_along_a_diagonal
         ),
         "circulant blocks whose rows and columns each have a scale": cdvft_scales_rows_and_columns,
-        "The diagonals buy those scales: a circulant so scaled is fitted exactly, where blocks alone leave "
-        "most of it.": lambda: (
+        "The diagonals buy those scales: a circulant scaled by them is fitted exactly, where blocks "
+        "alone leave most of it.": lambda: (
             fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
             and all(fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32))
         ),
         "Which one fits depends on the change that a task needs.": each_method_has_its_change,
-        "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, FourierFT "
-        "makes a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
+        "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, "
+        "FourierFT builds a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
         "96 numbers cannot give all 1,024 entries independently. No method can.": lambda: (
             BUDGET < D * D == 1024
         ),
-        "It has one rank with 96 numbers, and this change is of full rank.": lambda: (
+        "With 96 numbers it has rank 1, and this change has full rank.": lambda: (
             BUDGET // 64 == 1 and rank(scaled_circulant()) == D
         ),
-        "Its blocks have no sizes of rows and columns: most of the change is left.": lambda: all(
+        "Its blocks have no scales for rows and columns: most of the change is left.": lambda: all(
             fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32)
         ),
         "It is of this very form, and nothing is left.": lambda: (
@@ -169,7 +168,7 @@ HOLD = {
         "with more numbers it is exact once r reaches the rank": lora_is_exact_from_the_rank_on,
         "LoRA spends 64 on each rank.": lambda: fit_low_rank(random(D, D), 1).parameters == 64,
         "CDVFT touches all 32 directions, in circulant patterns.": lambda: generic_rank_is_full(D),
-        "So do C3A's and FourierFT's: full rank is no privilege of CDVFT.": lambda: (
+        "C3A and FourierFT buy it, too: full rank is not CDVFT's alone.": lambda: (
             rank(blocks(D, D, 16)[1]) == D and rank(fit_fourierft(random(D, D), BUDGET).dense) == D
         ),
         "96 numbers of CDVFT have rank 32, and 64 of LoRA rank 1.": lambda: (
@@ -178,12 +177,13 @@ HOLD = {
             and rank(fit_low_rank(random(D, D), 1).dense) == 1
             and fit_low_rank(random(D, D), 1).parameters == 64
         ),
-        "The diagonals buy a size for each row and column: a circulant so scaled is fitted "
-        "exactly.": lambda: fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6,
+        "The diagonals buy a scale for each row and column, so this change is fitted exactly.": lambda: (
+            fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
+        ),
         "full rank in a fixed pattern.": lambda: generic_rank_is_full(D),
         "few directions, each of them free.": lambda: rank(fit_low_rank(random(D, D), 3).dense) == 3,
-        "Drawn at random, it spreads a change over more directions with 64 numbers than CDVFT with 96: its "
-        "effective rank is higher.": lambda: (
+        "Drawn at random, 64 of its numbers spread a change over more directions than 96 of CDVFT: "
+        "its effective rank is higher.": lambda: (
             c3a_spreads_a_change_over_more_directions() and peft_takes_blocks_that_divide_the_sides()
         ),
     },
@@ -194,7 +194,7 @@ SAY_NOTHING = {
         "CDVFT:",
         "LoRA:",
         "Four methods make a change $\\Delta W$ of a layer.",
-        "Give each at most 96 trained numbers, and look at what it can say with them.",
+        "Give each at most 96 trained numbers, and see what it can express with them.",
         "- **LoRA**, $\\Delta W = BA$:",
         "- **FourierFT**:",
         "- **C3A**, circular convolution:",

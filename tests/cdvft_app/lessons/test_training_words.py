@@ -265,9 +265,9 @@ HOLD = {
         "\\mathcal{L}}{\\partial h} \\odot \\big(\\mathrm{circ}(c_2)\\,\\mathrm{diag}(a_1)\\,x\\big)": (
             gradient_is_the_formula
         ),
-        "One zero alone; with m = 2 it may be any of the three: only that vector moves at the first step, "
-        "and then the others follow.": any_one_zero_will_do,
-        "If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody else's: nothing ever "
+        "Exactly one zero; with m = 2 it may be any of the three: only that vector moves at the first"
+        " step, and then the others follow.": any_one_zero_will_do,
+        "If $c_2$ or $a_1$ is zero too, this gradient is zero, and so are the others: nothing ever "
         "moves.": two_zeros_move_nothing,
         "With $a_3$ alone at zero, it moves first, and then the others can follow.": (
             one_zero_moves_first_and_the_others_follow
@@ -275,7 +275,7 @@ HOLD = {
         "With no zero, the model is already changed at random before it has seen an example.": lambda: bool(
             product(*start()).any()
         ),
-        "LoRA's change is $BA$: it starts with $B$ at zero and a random $A$, one zero, too.": (
+        "LoRA's change $BA$ starts with $B$ at zero and a random $A$: one zero, too.": (
             lora_starts_with_b_at_zero
         ),
         "One zero, in a₁, c₂ or a₃: ΔW = 0, and training starts.": lambda: (
@@ -284,7 +284,7 @@ HOLD = {
         "Two zeros: every gradient stays zero.": lambda: (
             two_zeros_move_nothing() and stays_for_ever("a3", "c")
         ),
-        "With $m = 3$ five vectors are multiplied, and again the last one alone is zero.": (
+        "With $m = 3$ five vectors are multiplied, and again only the last one is zero.": (
             the_last_of_five_starts_at_zero
         ),
         "It never starts: look at the gradients. All three are zero.": lambda: not moving(start("a3", "c")),
@@ -299,10 +299,10 @@ HOLD = {
         "Large models calculate in bfloat16, with 7 bits after the point.": lambda: (
             torch.finfo(torch.bfloat16).eps == 2**-7
         ),
-        "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and each round adds errors of "
-        "rounding;": (every_round_rounds),
-        "a product row by row whose sums are rounded, too, errs as much or more": row_by_row_errs_as_much,
-        "summed in float32, as matrix units do, it errs less": sums_in_float32_err_less,
+        "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and each round adds "
+        "rounding errors.": (every_round_rounds),
+        "A product row by row whose sums are rounded, too, errs as much or more": row_by_row_errs_as_much,
+        "with sums in float32, as in matrix units, it errs less": sums_in_float32_err_less,
         "There is no bfloat16 FFT in PyTorch at all": lambda: fft_is_refused(torch.bfloat16),
         "and a float16 one only for some lengths on some GPUs": lambda: fft_is_refused(torch.float16),
         "the adapter's vectors stay in float32 whatever the model's precision": vectors_stay_float32,
@@ -318,11 +318,11 @@ HOLD = {
             and runs_away(4, 0.03)
             and not runs_away(2, 0.03)
         ),
-        "Too high a rate: ΔW, a product, grows faster than each of its vectors.": lambda: (
+        "Too high a rate: ΔW, a product, grows faster than any of its vectors.": lambda: (
             grown(4) > grown(2) > GROWN
         ),
         "Adapters calculate in float32, whatever the model's precision.": vectors_stay_float32,
-        "There is no such FFT, and its 7 bits would cost accuracy: no more than a product row by row.": (
+        "There is no such FFT. Its 7 bits would cost accuracy, though no more than row by row.": (
             lambda: (
                 fft_is_refused(torch.bfloat16)
                 and row_by_row_errs_as_much()
@@ -341,7 +341,7 @@ SAY_NOTHING = {
     "start": {
         "Fine-tuning adds a change $\\Delta W$ to a layer's weights, and should begin at the pretrained "
         "model, with $\\Delta W = 0$.",
-        "Because of the product rule.",
+        "**The product rule** is why.",
         "Over all inputs $x$, with the layer's outputs $h$:",
     },
     "breaking": {
@@ -354,7 +354,7 @@ TRUE = {
     "breaking-rate": lambda: runs_away(2, 0.15) and not runs_away(2, 0.05),
     "start": {
         "It is slow at first, then catches up": lambda: not stays_for_ever("a3", "c"),
-        "Nothing, for ever": lambda: stays_for_ever("a3", "c"),
+        "Nothing, forever": lambda: stays_for_ever("a3", "c"),
         "It moves only the input diagonal": lambda: moving(start("a3", "c")) == {"a1"},
     },
     "breaking": {

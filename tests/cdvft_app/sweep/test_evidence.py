@@ -29,7 +29,7 @@ FIGURES: dict[str, EvidenceFigure] = {
 
 
 ORDER = [
-    "equal_numbers", "factors", "settings", "effects", "generation", "time", "losses", "many", "reach",
+    "equal_numbers", "factors", "settings", "effects", "generation", "losses", "time", "many", "reach",
 ]  # fmt: skip
 ALONE = {"equal_numbers": "equal_numbers.json", "effects": "effects.json"}
 """What each of these figures is drawn from; without that file it is left out."""
@@ -197,20 +197,17 @@ def runs_of(effects: list[float], updates: float, shift: float) -> list[dict]:
 
 
 def test_what_was_seen_once_is_said_to_hold_only_where_every_seed_shows_it() -> None:
-    assert same_effects.held(runs_of([0.4, 0.5], 0.03, 0.9), "films") == [
-        "the right angles and the likeness of effects and LoRA's common shift held in every seed."
-    ]
-    assert same_effects.held(runs_of([0.4, 0.15], 0.03, 0.6), "films") == [
-        "the right angles held in every seed.",
-        "the likeness of effects and LoRA's common shift did not hold in every seed.",
-    ]
+    assert same_effects.held(runs_of([0.4, 0.5], 0.03, 0.9), "films") == (
+        "in every seed: different updates, similar effects, LoRA's common shift"
+    )
+    assert same_effects.held(runs_of([0.4, 0.15], 0.03, 0.6), "films") == (
+        "in every seed: different updates; not in every seed: similar effects, LoRA's common shift"
+    )
     alike, other = runs_of([0.4, 0.5], 0.03, 0.9), runs_of([0.4, 0.15], 0.05, 0.9)
     for run in other:
         run["recipe"] = "digits"
     assert same_effects.verdict(alike + other, ["films", "digits"]) == (
-        "Their updates do not resemble each other (largest cosine 0.05); in some layer their effects are "
-        "alike in every seed on films (0.40 to 0.50; without the common shift 0.10), but not on Tiny "
-        "handwritten digits (0.15 to 0.40; without the common shift 0.10)."
+        "Different updates; similar effects on 1 of 2 recipes."
     )
     assert "most alike in b: 0.40 to 0.50" in same_effects.told(runs_of([0.4, 0.5], 0.03, 0.9), "films")
 
@@ -219,11 +216,33 @@ def test_what_does_not_hold_is_not_said_to() -> None:
     """Updates that are alike, effects that are not: the sentence says so, whatever was expected."""
     runs = runs_of([0.05, 0.3], 0.6, 0.2)
     assert same_effects.verdict(runs, ["films"]) == (
-        "Some of their updates resemble each other (largest cosine 0.60); in no layer are their effects "
-        "alike in every seed: films (0.05 to 0.30; without the common shift 0.10)."
+        "Some similar updates; similar effects on none of 1 recipe."
     )
-    (said,) = same_effects.held(runs, "films")
-    assert said.endswith("did not hold in every seed.") and "right angles" in said
+    assert same_effects.held(runs, "films") == (
+        "not in every seed: different updates, similar effects, LoRA's common shift"
+    )
+
+
+def test_the_recorded_effects_are_told_as_the_record_has_them() -> None:
+    """Whether updates and effects are alike, by the numbers of the file and by what the page says of them."""
+    runs = record("effects.json")["runs"]
+    ours = [run for run in runs if run["method"] == "cdvft"]
+    recipes = {run["recipe"] for run in ours}
+    assert {(run["recipe"], run["seed"]) for run in ours} == {
+        (one, seed) for one in recipes for seed in range(5)
+    }
+    assert len(recipes) == 3 and all(run["tokens"] >= 200 for run in ours)
+    updates = [abs(layer["with_lora"]["updates"]) for run in ours for layer in run["layers"]]
+    similar = 0
+    for recipe in recipes:
+        seeds = [
+            [layer["with_lora"]["effects"] for layer in run["layers"]]
+            for run in ours
+            if run["recipe"] == recipe
+        ]
+        similar += min(max(zip(*seeds, strict=True), key=mean)) >= 0.2
+    assert max(updates) < 0.1
+    assert FIGURES["effects"]["answer"] == f"Different updates; similar effects on {similar} of 3 recipes."
 
 
 def test_a_measured_file_becomes_a_figure_of_evidence(

@@ -14,22 +14,22 @@ waves: it scales each by a number of $\mathrm{FFT}(c)$, and moves it.
         Task(
             "fft-one",
             "Drag the waves of c until c = (1, 0, …, 0).",
-            "One entry alone holds all waves alike: its FFT is (1, 1, …, 1).",
+            "A single entry holds all waves equally: its FFT is (1, 1, …, 1).",
             "FFT(1, 0, …, 0) = (1, 1, …, 1): each wave comes out as it went in.",
             "All values of FFT(c) are 1: every wave comes out as it went in, and circ(c) x is x.",
         ),
         Estimate(
             "fft-eight",
-            "For 8 numbers row by row takes 64 multiplications. How many does the way over the waves take?",
-            "The FFT is not only asymptotically cheaper: at 8 numbers one can count it by hand.",
-            "8 numbers take 64 multiplications row by row, and 18 over the waves.",
+            "With 8 numbers, row by row takes 64 multiplications. How many does it take through the waves?",
+            "The FFT is cheaper not only asymptotically: with 8 numbers one can count it by hand.",
+            "8 numbers take 64 multiplications row by row, and 18 through the waves.",
             "multiplications",
             0,
             64,
             32,
             18,
-            "2 for the FFT of x, 14 to scale its waves, and 2 for the way back. So short an FFT mostly adds: "
-            "of its factors only √½ is none of 1, −1, i and −i, which need no multiplication.",
+            "2 for the FFT of x, 14 to scale its waves, and 2 for the way back. An FFT this short mostly "
+            "adds: of its factors only √½ differs from 1, −1, i and −i, and these need no multiplication.",
             off=4,
         ),
         Choice(
@@ -57,8 +57,8 @@ is a **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues.
 the work. A fast Fourier transform of $d$ numbers is two of $d/2$ numbers, and about $d$ steps that join
 them, sums and products: twice the length, twice the work and one more round. That makes $\log_2 d$ rounds.
 
-**From which length on?** In multiplications the waves win at every length. In time a product of matrices is
-what processors do best: *Measure* says from which length on the waves win here.
+**From which length on?** Counted in multiplications, the waves win at every length. In time they may not:
+multiplying matrices is what processors do best. *Measure* says from which length on the waves win here.
 """,
     RealLayer("cdvft", "forward", "one token on its way through FFT, product and inverse FFT"),
     (

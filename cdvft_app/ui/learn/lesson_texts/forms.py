@@ -7,14 +7,14 @@ REACH = Lesson(
     "Why more factors",
     "reach",
     r"""
-Most matrices are no product of this form. Longer products, of $m$ diagonals around $m - 1$ circulants, reach
-more of them.
+Most matrices are not a product of this form. Longer products, of $m$ diagonals around $m - 1$ circulants,
+reach more of them.
 """,
     (
         Estimate(
             "reach-random",
             "Random, m = 2: how far off is the best product found?",
-            "Three vectors come near few matrices: full rank is no full freedom.",
+            "Three vectors come near few matrices: full rank is not full freedom.",
             "Random, m = 2: 30 numbers leave 63 %; LoRA leaves 84 % with 20, and 66 % with 40.",
             "error, %",
             0,
@@ -28,7 +28,7 @@ more of them.
         Choice(
             "reach",
             "What does m = 2 give you?",
-            "Counting dimensions says what is too few, and not what a task needs.",
+            "Counting dimensions says what is too few, not what a task needs.",
             "m = 2 gives a thin set of matrices, of 3n − 2 dimensions, mostly of full rank.",
             (
                 (
@@ -43,7 +43,7 @@ more of them.
                 ),
                 (
                     "A thin set of matrices, mostly of full rank",
-                    "3n − 2 dimensions out of n². Whether a task needs just those, experiments must tell.",
+                    "3n − 2 dimensions out of n². Only experiments can tell whether a task needs just those.",
                 ),
             ),
             2,
@@ -58,11 +58,12 @@ $n \times n$ matrix. Counting tells what is too few: $2m-1$ factors fill at most
 dimensions of $n^2$: each further one brings $n$ numbers, and a scale can be moved from one to another.
 For the small $m$ that one trains, **we know of no useful bound on the error**. So it has to be measured.
 
-LoRA's numbers come by $2n$, and CDVFT's begin with $n$: at each $m$ LoRA has $n$ fewer, or $n$ more with
-one rank more. LoRA is exact as soon as its $r$ reaches a target's rank: Low rank, of rank 4, with $8n$.
+LoRA's numbers are multiples of $2n$, and CDVFT's are odd multiples of $n$: at each $m$ LoRA has $n$ fewer,
+or, with one more rank, $n$ more. LoRA is exact as soon as its $r$ reaches a target's rank: for Low rank, of
+rank 4, with $8n$.
 For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with $m = 7$.
 For the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$. Where a search ends far
-off, something closer may still be there.
+off, something closer may still exist.
 """,
     RealLayer("cdvft", "ranks", "the singular values of a trained ΔW, beside those of other methods"),
     (
@@ -78,21 +79,21 @@ BLOCKS = Lesson(
     "Rectangles: blocks of side p",
     "blocks",
     r"""
-Most layers are not square. CDVFT cuts them into $p \times p$ blocks, each a circulant of its own. The two
-diagonals stand before and after them. **Drag $p$.**
+Many layers are not square. CDVFT cuts them into $p \times p$ blocks, each a circulant of its own. One
+diagonal stands before them, the other after. **Drag $p$.**
 """,
     (
         Estimate(
             "blocks",
             "p goes from 16 to 8. The blocks held 192 numbers. How many now?",
             "The numbers in the blocks are q₁ q₂ p: halving p doubles them.",
-            "Half the side p is four times as many blocks, and twice the numbers in them.",
+            "Half the side p means four times as many blocks, and twice the numbers.",
             "numbers in the blocks",
             0,
             768,
             192,
             384,
-            "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles.",
+            "Four times as many blocks, each with half the numbers: twice as many in all.",
             step=48,
         ),
     ),
@@ -107,17 +108,17 @@ block adds up those of its row:
 
 $$h_i = \sum_j \mathrm{IFFT}\big(\mathrm{FFT}(c_{ij}) \odot \mathrm{FFT}(x_j)\big)$$
 
-Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and the output
-cut, as with $p = 28$ here.
+Where $p$ does not divide a side, the last blocks hang over the edge: the input is padded with zeros and the
+output cut, as with $p = 28$ here.
 
 **From 384 to 1,536** with $p = 384$ takes 3,456 numbers: 1,920 on the diagonals and four blocks of 384. LoRA
 with $r = 8$, $8 \times 384$ and $1536 \times 8$, takes 15,360.
 
-**A small $p$ is slow.** The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so that the blocks take
-$q_1 q_2 (p/2 + 1)$ products. Half of $p$ means four times as many blocks, with about half the products in
+**A small $p$ is slow.** The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so the blocks take
+$q_1 q_2 (p/2 + 1)$ products. Half the $p$ means four times as many blocks, with about half the products in
 each: about twice the products. With $p = 3$ that layer takes nine tenths of the work of the whole matrix.
 
-**The diagonals** give each row and each column a size of its own, for $d_{in} + d_{out}$ numbers. Blocks
+**The diagonals** give each row and each column a scale of its own, for $d_{in} + d_{out}$ numbers. Blocks
 alone cannot, unless $p = 1$.
 """,
     RealLayer("blocks", "vectors", "the circulant blocks of a layer that is not square"),
@@ -134,8 +135,8 @@ SHAPES = Lesson(
     "Four shapes of change",
     "shapes",
     r"""
-Four methods make a change $\Delta W$ of a layer. Give each at most 96 trained numbers, and look at what it
-can say with them.
+Four methods make a change $\Delta W$ of a layer. Give each at most 96 trained numbers, and see what it can
+express with them.
 """,
     (
         Estimate(
@@ -152,14 +153,13 @@ can say with them.
         ),
         Choice(
             "shapes-fit",
-            "A change is a circulant whose rows and columns have sizes of their own. Which of the "
-            "four fits it, "
-            "with 96 numbers?",
+            "A change is a circulant whose rows and columns have scales of their own. Which of these fits "
+            "it with 96 numbers?",
             "A form fits where the change has its pattern: no method fits all.",
-            "The diagonals buy a size for each row and column: a circulant so scaled is fitted exactly.",
+            "The diagonals buy a scale for each row and column, so this change is fitted exactly.",
             (
-                ("LoRA", "It has one rank with 96 numbers, and this change is of full rank."),
-                ("C3A", "Its blocks have no sizes of rows and columns: most of the change is left."),
+                ("LoRA", "With 96 numbers it has rank 1, and this change has full rank."),
+                ("C3A", "Its blocks have no scales for rows and columns: most of the change is left."),
                 ("CDVFT", "It is of this very form, and nothing is left."),
             ),
             2,
@@ -181,7 +181,7 @@ can say with them.
                 ),
                 (
                     "Full rank, at the price of a fixed pattern",
-                    "So do C3A's and FourierFT's: full rank is no privilege of CDVFT.",
+                    "C3A and FourierFT buy it, too: full rank is not CDVFT's alone.",
                 ),
             ),
             2,
@@ -190,15 +190,15 @@ can say with them.
     r"""
 - **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank at most $r$.
 - **CDVFT**: circulant blocks whose rows and columns each have a scale. The diagonals buy those scales: a
-  circulant so scaled is fitted exactly, where blocks alone leave most of it.
-- **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix. Which waves, is drawn at random
-  before training, and a wave that was not drawn is left whole.
+  circulant scaled by them is fitted exactly, where blocks alone leave most of it.
+- **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix. Which ones is drawn at random
+  before training, and of a wave that was not drawn nothing can be fitted.
 - **C3A**, circular convolution: circulant blocks without diagonals, the same pattern all along a diagonal.
-  A circulant takes it 32 numbers. Drawn at random, it
-  spreads a change over more directions with 64 numbers than CDVFT with 96: its effective rank is higher.
+  A circulant costs it 32 numbers. Drawn at random, 64 of its numbers spread a change over more directions
+  than 96 of CDVFT: its effective rank is higher.
 
 Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA, C3A
-and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
+and CDVFT work on the vector $x$, FourierFT builds a $d \times d$ matrix every step.
 """,
     RealLayer("lora", "ranks", "the same layer changed by LoRA, FourierFT, C3A and CDVFT, in numbers"),
     (

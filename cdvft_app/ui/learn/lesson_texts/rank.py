@@ -16,7 +16,7 @@ the independent directions in what comes out.
         Estimate(
             "rank-zero",
             "One number of a₁ becomes zero. Which rank do you expect?",
-            "A diagonal factor scales one place each; its zero costs one direction.",
+            "Each number of a diagonal scales one place; a zero there costs one direction.",
             "A zero in a₁ empties a column: rank 7.",
             *RANKS,
             7,
@@ -25,7 +25,7 @@ the independent directions in what comes out.
         Estimate(
             "rank-both",
             "That zero stays, and one number of a₃ becomes zero too. And now?",
-            "Ranks are no sums: zeros at both ends can take the same direction.",
+            "Lost ranks do not add up: zeros at both ends can take the same direction.",
             "Zeros in a₁ and in a₃, one each, empty a column and a row: still rank 7.",
             *RANKS,
             7,
@@ -33,9 +33,9 @@ the independent directions in what comes out.
         ),
         Estimate(
             "rank-c",
-            "No zeros in a₁ and a₃ any more, but one in c. Which rank?",
-            "A zero in c is no zero in FFT(c): it empties a diagonal, and no row or column.",
-            "A zero in c empties a diagonal, and no value of FFT(c): rank 8.",
+            "Now no zero in a₁ or a₃, but one in c. Which rank?",
+            "A zero in c is not a zero in FFT(c): it empties a diagonal, but no row or column.",
+            "A zero in c empties a diagonal, but no value of FFT(c): rank 8.",
             *RANKS,
             8,
             "A diagonal is empty, but no value of FFT(c) is zero: all eight stay independent.",
@@ -83,7 +83,7 @@ the independent directions in what comes out.
         ),
     ),
     r"""
-$c$ fills its diagonals, around the edges; $a_1$ scales its columns, $a_3$ its rows.
+$c$ fills the diagonals, which wrap around the edges; $a_1$ scales the columns, $a_3$ the rows.
 
 $$\Delta W_{ij} = a_3[i]\;c[(i-j) \bmod 8]\;a_1[j]$$
 
@@ -92,13 +92,13 @@ and moved along by $\mathrm{FFT}(c)_k$. Where $a_1$ and $a_3$ have no zero, the 
 of $\mathrm{FFT}(c)$ that are not zero. With zeros in all three it is at most the smallest of the three
 counts. A zero in $c$ itself empties a diagonal, and need not change the rank.
 
-**No entry alone, in a circulant.** Each number of $c$ stands in all 8 places of its diagonal. So two
-circulants never differ in a single entry: they differ in 8, or in 16, and so on. Diagonals can do it: one
-entry each of $a_1$ and $a_3$ that is not zero leaves one entry of the matrix.
+**No single entry, in a circulant.** Each number of $c$ fills all 8 places of its diagonal. So two
+circulants never differ in a single entry: they differ in 8, or in 16, and so on. Diagonals can do it: where
+$a_1$ and $a_3$ have one nonzero number each, a single entry of the matrix is left.
 
 **LoRA** trains $\Delta W = BA$, with $r$ columns in $B$ and $r$ rows in $A$: its rank is at most $r$.
-With $c$ all ones the matrix here is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with
-$r = 1$, is one of these.
+With $c$ all ones the matrix here is $a_3 a_1^\top$. So every matrix of rank 1, which is all that LoRA has
+with $r = 1$, is one of these.
 
 **Singular values** $\sigma_k$ say how much the matrix stretches each of 8 perpendicular directions. The rank
 counts those above zero. One that is small against the largest is a direction that hardly counts: full rank

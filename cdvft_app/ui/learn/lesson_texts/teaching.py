@@ -34,13 +34,13 @@ PLANS: dict[int, dict[str, int | None]] = {
 
 INTRODUCTION = """
 Each machine works from the start, and its answer is hidden until somebody has predicted it. Let everybody
-predict alone, then vote, then press: the machine does what was asked. The reasons come after the last
-question.
+predict alone, then vote, then press the button: the machine does what was asked. The reasons come after the
+last question.
 A link keeps the lesson, what was dragged and what was answered: prepare a state, and copy the address. With
-`&embed=1` in it the page shows the lesson alone, for slides and notebooks. The browser's own print makes a
-sheet of a lesson. Once the page is loaded the lessons need no server, but for one measurement.
+`&embed=1` in it the page shows the lesson alone, for slides and notebooks. The browser prints a lesson
+as a sheet. Once the page is loaded, the lessons need no server, except for one measurement.
 
-Before, everybody should know what a matrix does to a vector, and what a complex number is. The FFT is
+Beforehand, everybody should know what a matrix does to a vector, and what a complex number is. The FFT is
 introduced here.
 """
 

@@ -16,7 +16,7 @@ $\Delta W = 0$. A product is zero as soon as one factor is.
             "Choose what starts at zero, so that ΔW = 0 and the loss still falls.",
             "One zero, whichever it is, starts at the pretrained model, and training goes on from there.",
             "One zero, in a₁, c₂ or a₃: ΔW = 0, and training starts.",
-            "One zero alone; with m = 2 it may be any of the three: only that vector moves at the first "
+            "Exactly one zero; with m = 2 it may be any of the three: only that vector moves at the first "
             "step, and then the others follow.",
         ),
         Choice(
@@ -30,7 +30,7 @@ $\Delta W = 0$. A product is zero as soon as one factor is.
                     "It never starts: look at the gradients. All three are zero.",
                 ),
                 (
-                    "Nothing, for ever",
+                    "Nothing, forever",
                     "Every gradient holds a factor that is zero. A random start elsewhere does not help.",
                 ),
                 (
@@ -42,23 +42,23 @@ $\Delta W = 0$. A product is zero as soon as one factor is.
         ),
     ),
     r"""
-Because of the product rule. The gradient of one vector is made of **all the others**. Over all inputs $x$,
+**The product rule** is why. The gradient of one vector is made of **all the others**. Over all inputs $x$,
 with the layer's outputs $h$:
 
 $$\frac{\partial \mathcal{L}}{\partial a_3} = \sum_{x}
 \frac{\partial \mathcal{L}}{\partial h} \odot \big(\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)\,x\big)$$
 
-Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody
-else's: nothing ever moves. With $a_3$ alone at zero, it moves first, and then the others can follow. With
+Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, and so are the
+others: nothing ever moves. With $a_3$ alone at zero, it moves first, and then the others can follow. With
 no zero, the model is already changed at random before it has seen an example.
 
-LoRA's change is $BA$: it starts with $B$ at zero and a random $A$, one zero, too. With $m = 3$ five vectors
-are multiplied, and again the last one alone is zero.
+LoRA's change $BA$ starts with $B$ at zero and a random $A$: one zero, too. With $m = 3$ five vectors are
+multiplied, and again only the last one is zero.
 """,
     RealLayer("cdvft", "vectors", "which vector is zero at step 0, and how the others follow it"),
     (
         "May c or a₁ be the zero one?",
-        "Where has LoRA its zero?",
+        "Where does LoRA have its zero?",
         "What about m = 3?",
     ),
     ("6",),
@@ -76,9 +76,9 @@ another such product.
         Task(
             "breaking-rate",
             "Break it: raise the learning rate until the loss runs away.",
-            "The update is a product: too large a rate makes each factor grow, and the gradient of "
-            "the others.",
-            "Too high a rate: ΔW, a product, grows faster than each of its vectors.",
+            "The update is a product: too large a rate makes each factor grow, and with it the "
+            "gradients of the others.",
+            "Too high a rate: ΔW, a product, grows faster than any of its vectors.",
             "When a step makes each of the three vectors of m = 2 twice as large, ΔW is eight times as "
             "large, and the next step is larger still.",
         ),
@@ -87,13 +87,12 @@ another such product.
             "A model runs in bfloat16. In which precision does its CDVFT adapter calculate the FFT, unless "
             "asked otherwise?",
             "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The "
-            "fused kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
+            "fused kernel for GPUs, which is used only on request, takes float16 with a scale.",
             "Adapters calculate in float32, whatever the model's precision.",
             (
                 (
                     "bfloat16, like the model",
-                    "There is no such FFT, and its 7 bits would cost accuracy: no more than a product "
-                    "row by row.",
+                    "There is no such FFT. Its 7 bits would cost accuracy, though no more than row by row.",
                 ),
                 ("float32", "The input is cast up, the product made in float32, and the result cast back."),
                 ("It makes no difference", "Drag the bits to 7 and look at the error."),
@@ -103,8 +102,8 @@ another such product.
     ),
     r"""
 **Too few digits.** Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform adds
-all $d$ numbers up in $\log_2 d$ rounds, and each round adds errors of rounding; a product row by row
-whose sums are rounded, too, errs as much or more; summed in float32, as matrix units do, it errs less.
+all $d$ numbers up in $\log_2 d$ rounds, and each round adds rounding errors. A product row by row whose sums
+are rounded, too, errs as much or more; with sums in float32, as in matrix units, it errs less.
 There is no bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on some GPUs. So the
 adapter's vectors stay in float32 whatever the model's precision, and only the result is cast back.
 
