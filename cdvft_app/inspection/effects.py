@@ -485,7 +485,7 @@ def sentence(runs: OpenedRuns) -> str:
     worst = max(every, key=lambda one: one["without"]["lost"] - one["without"]["gained"])
     lost, gained = worst["without"]["lost"], worst["without"]["gained"]
     if sign_test(lost, gained) * len(every) >= SIGNIFICANT or lost <= gained:
-        return f"{said}, though no layer alone is missed by more of them than chance explains."
+        return f"{said}, though no layer alone is missed beyond chance."
     return f"{said}, and {layer_name(runs, worst['module'])} alone is missed by {lost - gained} of them."
 
 
@@ -503,11 +503,15 @@ def over_seeds(summaries: Sequence[EffectSummary]) -> str:
     common = [one["common"] for one in summaries]
     lost = [one["lost"] for one in summaries if one["lost"] is not None]
     parts = [
-        f"{_percent(min(ratios))} to {_percent(max(ratios))} in the median layer",
-        f"{_percent(min(common))} to {_percent(max(common))} of its energy one common shift",
-        *([f"{min(lost)} to {max(lost)} rows lost when switched off"] if lost else []),
+        f"{_percents(ratios)} in the median layer",
+        f"{_percents(common)} common",
+        *([f"{min(lost)} to {max(lost)} rows lost"] if lost else []),
     ]
     return f"Over {len(summaries)} seeds: {', '.join(parts)}."
+
+
+def _percents(parts: Sequence[float]) -> str:
+    return f"{_percent(min(parts)).removesuffix(' %')} to {_percent(max(parts))}"
 
 
 def _percent(part: float) -> str:

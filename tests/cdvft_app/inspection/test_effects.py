@@ -285,7 +285,8 @@ def test_runs_that_differ_in_their_seed_alone_give_the_doubt(trained) -> None:
     assert [one["seed"] for one in said["summaries"]] == [0, 1, 2] and said["next"] is None
     ratios = [one["ratio"] for one in said["summaries"]]
     assert said["sentence"].startswith(
-        f"Over 3 seeds: {percent(min(ratios))} to {percent(max(ratios))} in the median layer, "
+        f"Over 3 seeds: {percent(min(ratios)).removesuffix(' %')} to {percent(max(ratios))} in the median "
+        "layer, "
     )
     assert effects.seeds(sources.LiveRun.of(store, runs[1].record), 0)["next"] == 1
     only = effects.seeds(sources.LiveRun.of(store, runs[0].record), 0)
