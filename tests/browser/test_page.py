@@ -158,7 +158,9 @@ def test_everything_is_reached_by_tab(visit: Visit, races: dict[str, str]) -> No
 
 def note_waits(page: Page) -> None:
     """From now on the page keeps how long it waits and what it asks; the header has asked what it asks."""
-    expect(page.locator(".chip").first).to_contain_text("thread")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/where'))"
+    )
     page.evaluate(
         """() => {
           window.waits = [];
