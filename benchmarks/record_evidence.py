@@ -28,10 +28,10 @@ FIGURES = (
     equal_numbers,
     few_factors,
     settings_that_matter,
-    same_learned,
     writing,
-    where_it_loses,
     time_and_flops,
+    where_it_loses,
+    same_learned,
     many_adapters,
     layers_and_architectures,
 )

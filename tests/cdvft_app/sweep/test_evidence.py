@@ -29,7 +29,7 @@ FIGURES: dict[str, EvidenceFigure] = {
 
 
 ORDER = [
-    "equal_numbers", "factors", "settings", "effects", "generation", "losses", "time", "many", "reach",
+    "equal_numbers", "factors", "settings", "generation", "time", "losses", "effects", "many", "reach",
 ]  # fmt: skip
 ALONE = {"equal_numbers": "equal_numbers.json", "effects": "effects.json"}
 """What each of these figures is drawn from; without that file it is left out."""
