@@ -74,15 +74,18 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
 def test_on_a_phone_the_growths_legend_has_a_line_a_method(visit: Visit) -> None:
     size = {"width": 390, "height": 844}
     page = visit("?tab=compare&page=growth", ready="#growth .readout li b", viewport=size)
-    # In one look: the numbers are drawn anew once they are measured.
-    lines = page.locator("#growth .readout li").evaluate_all(
-        """(lines) => lines.map((line) => {
-          const parts = [...line.children].map((part) => part.getBoundingClientRect());
-          const middles = parts.filter(({ height }) => height).map(({ top, bottom }) => (top + bottom) / 2);
-          const end = Math.round(line.querySelector("b").getBoundingClientRect().right);
-          return { text: line.innerText, middles, end };
-        })"""
-    )
+    # In one look, once all are seen: the numbers are drawn anew once they are measured.
+    lines = page.wait_for_function(
+        """() => {
+          const lines = [...document.querySelectorAll("#growth .readout li")].map((line) => {
+            const parts = [...line.children].map((part) => part.getBoundingClientRect());
+            const middles = parts.filter(({ height }) => height).map(({ top, bottom }) => (top + bottom) / 2);
+            const end = Math.round(line.querySelector("b").getBoundingClientRect().right);
+            return { text: line.innerText, middles, end };
+          });
+          return lines.every(({ middles }) => middles.length) && lines;
+        }"""
+    ).json_value()
     assert len(lines) > 2
     for line in lines:
         assert max(line["middles"]) - min(line["middles"]) < 4, line["text"]
