@@ -28,6 +28,19 @@ def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Served:
     return Served(build(app))
 
 
+class Asking:
+    """Asks a server function; `refused` says what was not answered."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    async def __call__(self, client: httpx.AsyncClient, function: str, body: dict[str, Any]) -> Any:
+        answer = await client.post(f"/cdvft/{function}", json=body)
+        if answer.status_code != 200 or "error" in answer.json():
+            self.refused.append(f"{function}: {answer.status_code} {answer.text[:200]}")
+        return answer.json()
+
+
 def test_thirty_clients_behind_one_address_are_all_served(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,13 +54,7 @@ def test_thirty_clients_behind_one_address_are_all_served(
         return "cpu"
 
     monkeypatch.setattr("cdvft_app.ui.header.kind_of_training", kind)
-    refused: list[str] = []
-
-    async def asked(client: httpx.AsyncClient, function: str, body: dict[str, Any]) -> Any:
-        answer = await client.post(f"/cdvft/{function}", json=body)
-        if answer.status_code != 200 or "error" in answer.json():
-            refused.append(f"{function}: {answer.status_code} {answer.text[:200]}")
-        return answer.json()
+    asked = Asking()
 
     async def pupil(client: httpx.AsyncClient, code: str, number: int) -> None:
         me = {"code": code, "pupil": f"browser {number}"}
@@ -71,7 +78,7 @@ def test_thirty_clients_behind_one_address_are_all_served(
             return seen, table["csv"]
 
     seen, table = asyncio.run(lesson())
-    assert refused == []
+    assert asked.refused == []
     assert seen["pupils"] == PUPILS and sum(seen["votes"]["rank-zero"].values()) == PUPILS
     assert len(table.splitlines()) == 1 + 2 * PUPILS
     assert len(measured) == len(looked_up) == 1, "what the server measures or looks up is shared"
@@ -81,23 +88,17 @@ def test_thirty_clients_behind_one_address_are_all_served(
 def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: Served) -> None:
     """To which every lesson links: a recorded run, its layers, and the numbers about them."""
     run = {"run": "recorded-cdvft"}
-    refused: list[str] = []
-
-    async def asked(client: httpx.AsyncClient, function: str, body: dict[str, Any]) -> Any:
-        answer = await client.post(f"/cdvft/factors/tab/{function}", json=body)
-        if answer.status_code != 200 or "error" in answer.json():
-            refused.append(f"{function}: {answer.status_code} {answer.text[:200]}")
-        return answer.json()
+    asked = Asking()
 
     async def pupil(client: httpx.AsyncClient) -> None:
-        await asked(client, "runs", {})
-        opened = await asked(client, "open", run)
+        await asked(client, "factors/tab/runs", {})
+        opened = await asked(client, "factors/tab/open", run)
         layer = {**run, "module": opened["layers"][-1]["module"]} if "layers" in opened else run
         await asyncio.gather(
-            asked(client, "layer", layer),
-            asked(client, "singular", layer),
-            asked(client, "overview", {**run, "first": 0}),
-            asked(client, "effects", {**run, "first": 0}),
+            asked(client, "factors/tab/layer", layer),
+            asked(client, "factors/tab/singular", layer),
+            asked(client, "factors/tab/overview", {**run, "first": 0}),
+            asked(client, "factors/tab/effects", {**run, "first": 0}),
         )
 
     async def lesson() -> None:
@@ -105,7 +106,7 @@ def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: Served
             await asyncio.gather(*(pupil(client) for _ in range(PUPILS)))
 
     asyncio.run(lesson())
-    assert refused == []
+    assert asked.refused == []
 
 
 def test_a_class_that_cannot_be_kept_is_refused_without_the_servers_paths(
