@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.columns import connect, quoted
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
+from cdvft_app.files import modified
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
 
@@ -181,7 +182,7 @@ def _write(rows: pa.Table, place: Path) -> None:
     with pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, rows.schema) as writer:
         writer.write_table(rows, max_chunksize=BATCH)
     part.replace(place)
-    others = sorted(place.parent.glob(f"{CLEANED}*.arrow"), key=lambda one: one.stat().st_mtime)
+    others = sorted(place.parent.glob(f"{CLEANED}*.arrow"), key=modified)
     for old in others[:-MAX_CLEANED]:
         old.unlink(missing_ok=True)
 

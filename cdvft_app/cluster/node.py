@@ -41,6 +41,7 @@ from cdvft_app.cluster.transfer import (
     unpack,
 )
 from cdvft_app.events import Done, Event, Halt, Note, Preparing, TrainingPaused
+from cdvft_app.files import files_below
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.store.processes import this_process
@@ -159,7 +160,8 @@ class NodeRun:
             if not found or found[-1].name == self._checkpoint:
                 return
             newest = found[-1]
-            packed, size = self._packed(newest.name), _size(newest)
+            packed = self._packed(newest.name)
+            size = sum(known.st_size for _, known in files_below(newest))  # packed they are as many
             if size <= MAX_CHECKPOINT:
                 pack(newest, packed)
                 self._packs.append(packed)
@@ -247,11 +249,6 @@ class NodeRun:
         if self._stored and self._store is not None and self._store.state(self._id) == "finished":
             remove_stored(self._stored)
         shutil.rmtree(self._root, ignore_errors=True)
-
-
-def _size(folder: Path) -> int:
-    """Bytes of its files; packed they are as many."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 # One run by processes on several nodes

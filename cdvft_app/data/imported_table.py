@@ -25,6 +25,7 @@ from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import CHUNK, read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
 from cdvft_app.data.zip_file import packed
+from cdvft_app.files import files_below
 from cdvft_app.public import intake
 from cdvft_app.settings.environment import data_folder
 
@@ -128,7 +129,7 @@ def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
 
 def bytes_on_disk(kept: ImportedTable) -> int:
     """What is kept of a file takes of the disk: more than the file, where it was packed."""
-    return sum(file.stat().st_size for file in kept.folder.iterdir())
+    return sum(known.st_size for _, known in files_below(kept.folder))
 
 
 def find(sha256: str) -> ImportedTable | None:

@@ -39,6 +39,7 @@ MAX_CHILDREN = 2  # at once, of all visitors
 MAX_WAITING = 8  # behind them, of all visitors
 MAX_WAITING_EACH = 2  # of one visitor
 SPENT_ON = "reading of files"
+NOT_NOW = "Files cannot be read just now. Try again in a minute."
 MAX_ANSWER = 64 * 10**6  # characters of one line
 MAX_REQUEST_BYTES = 2**16  # bytes of the message with which a fork is asked for
 OOM_SCORE = "800"  # killed before a training, and long before the page
@@ -177,8 +178,11 @@ def read_in_child(
     }
     with _fork_server.child(request) if FORKS else _new_process(request) as child:
         answer: dict[str, Any] = {}
-        while "fraction" in (answer := _answer(child.answers.readline(MAX_ANSWER))):
-            progress(answer["fraction"], answer["text"])
+        try:
+            while "fraction" in (answer := _answer(child.answers.readline(MAX_ANSWER))):
+                progress(answer["fraction"], answer["text"])
+        except ConnectionResetError:  # the fork server was killed before it took up the request
+            raise TooMuch(NOT_NOW) from None
         exit_code = 0 if answer else child.exit_code()
     if "value" in answer:
         return answer["value"]
@@ -243,7 +247,7 @@ class _ForkServer:
                 except (BrokenPipeError, ConnectionResetError):
                     self._control.close()
                     self._control = None
-        raise TooMuch("Files cannot be read just now. Try again in a minute.")
+        raise TooMuch(NOT_NOW)
 
     def _started(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from os import stat_result
 from pathlib import Path
 
+from cdvft_app.files import files_below
 from cdvft_app.settings.environment import data_folder, environment
 
 
@@ -15,7 +14,7 @@ def sweep(folder: Path) -> int:
     """Delete files in `folder` that are older than CDVFT_UPLOAD_HOURS; the bytes of those that stay."""
     expired = time.time() - 3600 * environment().upload_hours
     left = 0
-    for file, known in _files(folder):
+    for file, known in files_below(folder):
         if known.st_mtime >= expired:
             left += known.st_size
         else:
@@ -31,17 +30,10 @@ def refusal(folder: Path | None, wanted: int) -> str | None:
     """
     if not environment().public:
         return None
-    rows = sum(known.st_size for _, known in _files(data_folder()))
+    rows = sum(known.st_size for _, known in files_below(data_folder()))
     if (sweep(folder) if folder else 0) + rows + wanted <= environment().upload_bytes:
         return None
     return (
         f"The files that visitors uploaded here fill the {environment().upload_bytes / 1e6:g} MB there are "
         f"for them (CDVFT_UPLOAD_BYTES). They go after {environment().upload_hours:g} h; try again then."
     )
-
-
-def _files(folder: Path) -> Iterator[tuple[Path, stat_result]]:
-    for file in folder.rglob("*"):
-        with suppress(OSError):
-            if file.is_file() and not file.is_symlink():
-                yield file, file.stat()

@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.events import Sent
+from cdvft_app.files import files_below
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
@@ -252,7 +253,7 @@ def imported_bytes(store: RunStore) -> int:
     """What all runs that came this way take of the disk, those in the quarantine, too."""
     places = store.folders.path, store.folders.quarantine
     found = (mark.parent for place in places for mark in place.glob(f"*/{IMPORTED}"))
-    return sum(path.stat().st_size for folder in found for path in folder.rglob("*") if path.is_file())
+    return sum(known.st_size for folder in found for _, known in files_below(folder))
 
 
 # In a child

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.zip_file import packed_files
+from cdvft_app.files import files_below, modified
 from cdvft_app.public import uploads
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
@@ -80,7 +81,7 @@ def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
     except BaseException:
         _remove(out.parent)
         raise
-    others = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}{visitor}-*"), key=_made)
+    others = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}{visitor}-*"), key=modified)
     for folder in others[:-MAX_EXPORTS_OF_ONE]:
         _remove(folder)
     return out
@@ -89,17 +90,14 @@ def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
 def sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # somebody else's, or gone meanwhile
-            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+            if time.time() - modified(folder) > KEPT_SECONDS:
                 shutil.rmtree(folder)
 
 
 def _refuse_if_full() -> None:
     """A file counts twice, as Gradio serves a copy of it."""
-    made = 0
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        for file in folder.rglob("*"):
-            with suppress(OSError):
-                made += file.stat().st_size
+    folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
+    made = sum(known.st_size for folder in folders for _, known in files_below(folder))
     if full := uploads.refusal(Path(get_upload_folder()), made):
         raise ResultsError(full)
 
@@ -110,13 +108,6 @@ def _remove(folder: Path) -> None:
         with suppress(OSError):  # a folder is served to nobody
             (Path(get_upload_folder()) / hash_file(file) / file.name).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _made(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except OSError:  # gone meanwhile
-        return 0.0
 
 
 def _short(whose: str) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import bombs
 import psutil
@@ -125,6 +126,23 @@ def test_a_killed_fork_server_is_started_anew():
     server.kill()
     server.wait(20)
     assert read_in_child(honest, "b", limits=SMALL) == {"said": "b"}
+
+
+@pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
+def test_a_request_that_a_killed_fork_server_did_not_take_ends_in_a_sentence(monkeypatch):
+    read_in_child(honest, "a", limits=SMALL)
+    (server,) = fork_servers()
+    server.suspend()
+
+    def after_the_kill(*parts: Any) -> intake._Child:
+        server.kill()
+        server.wait(20)
+        return child(*parts)
+
+    child = intake._Child
+    monkeypatch.setattr(intake, "_Child", after_the_kill)
+    with pytest.raises(TooMuch, match="Try again in a minute"):
+        read_in_child(honest, "b", limits=SMALL)
 
 
 @both_ways
