@@ -4,10 +4,10 @@
 
 Chromium (CHROMIUM=/path/to/it where it is not on the PATH) opens the page once for the teacher and once for
 each pupil, in contexts of their own. The teacher starts a class; all pupils open its address at the same
-time, are led to a lesson, vote, see the votes once the teacher reveals, answer a sealed question and hand in
-their state. Each step is timed until the last of them has come through it. Browsers and server share this
-machine, so that the times are upper bounds. It ends with an error where any request of a page was refused,
-or failed. Writes results/classroom.json.
+time, are led to a lesson, vote, see the votes once the teacher reveals, answer a sealed question, hand in
+their state, and are led to the lab, where all press Fit: one fit answers them. Each step is timed until the
+last of them has come through it. Browsers and server share this machine, so that the times are upper bounds.
+It ends with an error where any request of a page was refused, or failed. Writes results/classroom.json.
 """
 
 from __future__ import annotations
@@ -79,12 +79,13 @@ class Class:
             expect(page.locator("#class-bar")).to_contain_text(f"Class {self.code}. In its table you are")
 
     def follow(self) -> None:
-        self.teacher.get_by_role("navigation", name="Lessons").get_by_role(
-            "link", name="rank machine"
-        ).click()
-        self.teacher.get_by_role("button", name="Show this to all").click()
+        self._show("rank machine")
         for page in self.pupils:
             expect(page.locator(f"#lesson-{LESSON} .question button.see").first).to_be_visible()
+
+    def _show(self, lesson: str) -> None:
+        self.teacher.get_by_role("navigation", name="Lessons").get_by_role("link", name=lesson).click()
+        self.teacher.get_by_role("button", name="Show this to all").click()
 
     def vote(self) -> None:
         for page in self.pupils:
@@ -118,6 +119,16 @@ class Class:
         for page in self.pupils:
             expect(page.locator("#class-bar").get_by_label("Receipt")).to_have_value(re.compile(r"\w+\.\w+"))
 
+    def fit(self) -> None:
+        self._show("Lab")
+        for page in self.pupils:
+            page.locator("#lab-fit").click()
+        said = [page.locator("#lab-view .status") for page in self.pupils]
+        for status in said:
+            expect(status).to_have_text(re.compile("^Done in"))
+        if len({status.inner_text() for status in said}) > 1:
+            self.refused.append("The same fit was computed more than once.")
+
     def table(self) -> int:
         """How many rows the teacher's table has."""
         with self.teacher.expect_download() as taken:
@@ -147,7 +158,7 @@ def main() -> None:
         own = Class(browser, address, arguments.pupils)
         seconds = {
             act.__name__: _timed(act)
-            for act in (own.come, own.follow, own.vote, own.reveal, own.answer, own.hand_in)
+            for act in (own.come, own.follow, own.vote, own.reveal, own.answer, own.hand_in, own.fit)
         }
         rows, spent = own.table(), server.cpu_times()
         browser.close()

@@ -19,7 +19,7 @@ from cdvft_app.store import history_file
 from cdvft_app.store.doctor import backup as backed_up
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.doctor import restore as restored
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.records import RunRecord, shortened
 from cdvft_app.store.runs import RunStore
 
 TABLE_WIDTH = 200  # room for any row, so that no number is cut
@@ -41,7 +41,7 @@ def _row(run: RunRecord) -> tuple[str, ...]:
     return (
         run.id,
         f"{datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}",
-        escape(run.name if len(run.name) <= MAX_OF_NAME else f"{run.name[: MAX_OF_NAME - 1]}…"),
+        escape(shortened(run.name, MAX_OF_NAME)),
         run.method,
         "damaged" if run.damaged else run.state,
         f"{run.step}/{run.total_steps or '?'}",

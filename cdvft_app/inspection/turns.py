@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Busy(Exception):
-    """Somebody else's turn is not over; the text is a sentence for the person who asked."""
+    """Others' turns are not over; the text is a sentence for the person who asked."""
 
 
 class Turn:

@@ -26,6 +26,7 @@ from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights
 from cdvft_app.results.weights import BASE
 from cdvft_app.store.predictions import WrittenAnswers
+from cdvft_app.store.records import shortened
 from cdvft_app.tasks.saved import TaskRecord
 
 CURVE = "loss.png"
@@ -272,8 +273,7 @@ def _written_answers(written: WrittenAnswers) -> str:
 
 def _cell(text: str) -> str:
     """A text of several lines inside a table of Markdown."""
-    cut = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
-    return "<br>".join(map(markdown, cut.splitlines()))
+    return "<br>".join(map(markdown, shortened(text, MAX_CHARACTERS).splitlines()))
 
 
 def _sources(run: FinishedRun, task: TaskRecord) -> str:

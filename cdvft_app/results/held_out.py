@@ -22,6 +22,7 @@ from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
+from cdvft_app.store.records import shortened
 
 if TYPE_CHECKING:
     from cdvft_app.results.inference import SideBySide
@@ -139,14 +140,10 @@ def _answer_cell(answers: Predictions, place: int) -> dict[str, Any]:
 
 def _input_cell(one: Any) -> dict[str, Any]:
     if isinstance(one, str):
-        return {"given": _cut(one), "image": None}
+        return {"given": shortened(one, MAX_CHARACTERS), "image": None}
     if isinstance(one, tuple | list):
-        return {"given": [_cut(text) for text in one], "image": None}
+        return {"given": [shortened(text, MAX_CHARACTERS) for text in one], "image": None}
     return {"given": None, "image": _thumbnail(one)}
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
 
 
 def _thumbnail(one: Any) -> str:

@@ -21,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from cdvft_app.store.records import shortened
+
 FILE = "predictions.safetensors"
 ANSWERS_FILE = "written_answers.jsonl"
 MAX_ROWS = 20_000
@@ -80,7 +82,9 @@ def write_answers(folder: Path, entries: Iterable[WrittenRow]) -> int:
     lines: list[str] = []
     room = MAX_CHARACTERS
     for one in sorted(entries, key=lambda entry: entry.row)[:MAX_ROWS]:
-        texts = {name: _cut(getattr(one, name)) for name in ("prompt", "expected", "written")}
+        texts = {
+            name: shortened(getattr(one, name), MAX_OF_TEXT) for name in ("prompt", "expected", "written")
+        }
         line = one.model_copy(update=texts).model_dump_json()
         room -= len(line)
         if room < 0:
@@ -101,10 +105,6 @@ def read_answers(folder: Path) -> WrittenAnswers | None:
     except (OSError, ValueError, ValidationError):
         return None
     return None if rest else WrittenAnswers(entries)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_OF_TEXT else f"{text[:MAX_OF_TEXT]}…"
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,11 @@ def one_line(name: str) -> str:
     return " ".join(printable.split())[:NAME_LIMIT]
 
 
+def shortened(text: str, length: int) -> str:
+    """At most so many characters of it, and an ellipsis in place of the others."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 # What `run.json` and `rows.jsonl` may say
 
 MAX_COUNT = 10**15  # below 2**53, beyond which a browser's numbers are not exact

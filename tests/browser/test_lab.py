@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 from studio import Visit, axe_violations, two_frames
+from waiting import wait_for
 
 from cdvft_app.inspection.sources import Source
 from cdvft_app.ui.learn import lab as laboratory
@@ -38,6 +41,24 @@ def fit(page: Page, status: str | re.Pattern[str]) -> None:
     expect(page.locator(STATUS)).to_contain_text(status)
 
 
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The fits that this test had computed, each "begun" until it is "ended"."""
+    found: list[str] = []
+    stream = laboratory.children.stream
+
+    def noted(*given: Any) -> Iterator[Any]:
+        place = len(found)
+        found.append("begun")
+        try:
+            yield from stream(*given)
+        finally:
+            found[place] = "ended"
+
+    monkeypatch.setattr(laboratory.children, "stream", noted)
+    return found
+
+
 def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visit) -> None:
     page = opened(visit)
     expect(page.locator(STATUS)).to_contain_text(re.compile(r"^Recorded \d{4}-\d\d-\d\d on .*smooth kernel"))
@@ -52,7 +73,7 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
     expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
 
 
-def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:
+def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit, fits: list[str]) -> None:
     page = opened(visit, "Random")
     reason = page.get_by_text(laboratory.IDLE)
     expect(page.locator("#lab-stop")).to_be_disabled()
@@ -63,8 +84,8 @@ def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:
     page.locator("#lab-stop").click()
     expect(page.locator("#lab-stop")).to_be_disabled()
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
-    with laboratory.TURN.taken(60.0):  # the fit has noticed it, and gives no answer any more
-        two_frames(page)
+    wait_for(lambda: fits == ["ended"])  # it has noticed it, and gives no answer any more
+    two_frames(page)
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
     choose(page, "Target", "Diagonal times circulant")
     choose(page, "Size n", "16")
@@ -81,12 +102,20 @@ def test_fit_can_be_pressed_again_right_after_stop(visit: Visit) -> None:
     expect(page.locator("#lab-fit")).to_be_enabled()
 
 
-def test_somebody_elses_fit_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(laboratory, "PATIENCE", 0.1)
-    page = opened(visit)
-    with laboratory.TURN.taken(60.0):  # a test before may have just left one
-        fit(page, "Not fitted")
-        expect(page.locator(VERDICT)).to_contain_text("Somebody else is fitting a matrix here")
+def test_the_same_fit_is_shared_and_another_waits_for_its_turn(visit: Visit, fits: list[str]) -> None:
+    first, second, other = (opened(visit, "Random") for _ in range(3))
+    for page in (first, second):
+        choose(page, "Size n", "256")
+        fit(page, "Fitting m = ")
+    choose(other, "Size n", "16")
+    fit(other, "Waiting for its turn · 1 other in line")
+    assert fits == ["begun"]
+    first.locator("#lab-stop").click()
+    expect(first.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    expect(second.locator(STATUS)).to_contain_text("Fitting m = ")
+    assert fits == ["begun"]
+    second.locator("#lab-stop").click()
+    expect(other.locator(STATUS)).to_contain_text(DONE)
 
 
 def test_a_drawing_by_keys_and_by_mouse_is_fitted(visit: Visit) -> None:

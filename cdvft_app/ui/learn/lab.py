@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any
 
 import gradio as gr
-from anyio import CapacityLimiter
+from anyio import to_thread
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
-from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.payloads.learn import LabView
+from cdvft_app.public import intake
 from cdvft_app.public.budget import OverBudget
+from cdvft_app.store.records import StoreError
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
+from cdvft_app.ui.learn.shared_fits import EMPTY, Crowded, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
-from cdvft_app.ui.shared.pool import Closable, in_threads
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
-EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_lessons.py
 SIZE = "Size n"
 IDLE = "No fit is running to stop."
-PATIENCE = 5.0  # seconds that a fit waits for an earlier one, which may just have been stopped
-VISITORS = 8  # who may wait at the same time
-TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at most. Press Fit again then.")
+MAX_VIEWERS = 64  # at the same time; more wait in Gradio's queue
 
 TEXT = r"""## Fit a matrix
 
@@ -37,7 +36,8 @@ How much of a given matrix can each form say, with how many numbers? Choose a ta
 server searches $m = 1, 2, \dots$ circulant-diagonal factors and circulant blocks between two diagonals, and
 beside them the best low rank (by SVD), the best Fourier entries (places counted, since they were chosen for
 the target), random ones as FourierFT has them, and the best circulant blocks. Up to 64 × 64 it takes
-seconds; larger ones stop after a minute with the best found by then.
+seconds; larger ones stop after a minute with the best found by then. Whoever asks for the same fit shares
+it; others come by turns.
 """
 LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 
@@ -106,9 +106,8 @@ def lab(app: AppState) -> OnVisit:
         found = layer_choices(app.store, run_id) if run_id else []
         return gr.update(choices=found, value=found[0][1] if found else None)
 
-    threads = CapacityLimiter(VISITORS)  # one each, since who waits for the turn holds it
-
-    def fit_steps(inputs: dict[Any, Any]) -> Generator[LabView, None, None]:
+    def asked(inputs: dict[Any, Any], who: str | None) -> tuple[str, Work]:
+        """What is asked for, as a key, and the work that answers it."""
         libraries.load()
         from cdvft_app.lessons.fitting import fitted_on_one_thread
 
@@ -118,41 +117,56 @@ def lab(app: AppState) -> OnVisit:
             "path": inputs[file],
             "drawing": inputs[drawing],
         }
+        budget, m = app.queue.budget, inputs[most_m]
+        with intake.turn(budget, who if inputs[name] == "file" else None):
+            matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
+        budget.require(who, 0)
+        numbers = matrix.numpy()
+
+        def fit_steps() -> Generator[LabView, None, None]:
+            try:
+                with budget.spending(who, "fit"):
+                    yield from children.stream(fitted_on_one_thread, numbers, m, about)
+            except (ValueError, OverBudget, children.ChildEnded) as error:
+                yield _not_fitted(error)
+
+        key = hashlib.sha256(repr((numbers.shape, m, about)).encode() + numbers.tobytes()).hexdigest()
+        return key, fit_steps
+
+    fits = SharedFits()
+    viewers: dict[str | None, Viewer] = {}  # by session
+
+    async def views(inputs: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
+        who = visitor()
         try:
-            with app.queue.budget.spending(visitor(), "fit") as waited, TURN.taken(PATIENCE):
-                waited()
-                matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
-                yield from children.stream(fitted_on_one_thread, matrix.numpy(), inputs[most_m], about)
-        except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
-            yield {**EMPTY, "status": "Not fitted", "sentence": without_paths(str(error))}
-
-    fits: dict[str | None, Closable[LabView]] = {}  # by session
-
-    async def fit_in_pool(inputs: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
-        work = fits[request.session_hash] = Closable(fit_steps(inputs))
+            key, work = await to_thread.run_sync(asked, inputs, who)
+            viewer = viewers[request.session_hash] = fits.look(key, who, work)
+        except (ValueError, StoreError, Crowded) as error:
+            yield _not_fitted(error)
+            return
         try:
-            async for value in in_threads(work, threads):
-                yield value
-        finally:  # a cancelled event leaves its thread computing
-            work.close()
-            if fits.get(request.session_hash) is work:
-                del fits[request.session_hash]
+            async for view in viewer.views():
+                yield view
+        finally:
+            viewer.leave()
+            if viewers.get(request.session_hash) is viewer:
+                del viewers[request.session_hash]
 
-    def end_fit(request: gr.Request) -> None:
-        """Gradio drops a cancelled generator without closing it, so a stopped fit would hold its turn."""
-        if work := fits.pop(request.session_hash, None):
-            work.close()
+    async def end_fit(request: gr.Request) -> None:
+        """Gradio drops a cancelled generator without closing it: a stopped fit would keep its viewer."""
+        if viewer := viewers.pop(request.session_hash, None):
+            viewer.leave()
 
     name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
     file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
     run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
     running = fit.click(
-        fit_in_pool,
+        views,
         {name, size, most_m, file, drawing, run, layer},
         view,
         js=telling("lab-started"),
         show_progress="hidden",
-        concurrency_limit=VISITORS,
+        concurrency_limit=MAX_VIEWERS,
         concurrency_id="lab",
         api_visibility="private",
     )
@@ -189,6 +203,10 @@ def asked_for(address: Mapping[str, str]) -> list[Any]:
         target if target in known else gr.skip(),
         int(n) if n in map(str, SIZES) else gr.skip(),
     ]
+
+
+def _not_fitted(error: Exception) -> LabView:
+    return {**EMPTY, "status": "Not fitted", "sentence": without_paths(str(error))}
 
 
 def _recorded() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from cdvft_app.inspection.turns import Busy
 from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.viewing import asker, is_public
 
@@ -23,10 +24,6 @@ WAITING_OF_ONE = 128
 """Calls of one visitor that may wait in a pool; who waits holds no thread. A visitor may be a class of thirty
 behind one address, and each of its browsers asks for several things at once."""
 PRIVATE_SHARES = 4  # of those of a public server, where those who ask know one another
-
-
-class Busy(Exception):
-    """Too many calls run or wait, of all visitors or of this one; with a sentence."""
 
 
 @dataclass

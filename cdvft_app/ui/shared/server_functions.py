@@ -22,8 +22,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdvft_app.inspection.turns import Busy
 from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
-from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Busy, Pool
+from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Pool
 from cdvft_app.ui.shared.viewing import is_logged_in, looking
 
 PATH = "/cdvft"

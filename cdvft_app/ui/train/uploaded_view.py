@@ -15,6 +15,7 @@ from cdvft_app.data.source import Finding
 from cdvft_app.payloads.train import Bars, Picture, UploadedColumn, UploadedLook
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.store.datasets import DataRecord
+from cdvft_app.store.records import shortened
 
 ROWS_SHOWN, PICTURES_SHOWN = 5, 12
 MAX_CELL, MAX_COLUMNS, MAX_CLASSES, MAX_FINDINGS = 160, 12, 12, 20
@@ -127,8 +128,7 @@ def _sides(looked: Inspection) -> str:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else transcript(str(value))
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
+    return "" if value is None else shortened(transcript(str(value)), MAX_CELL)
 
 
 def _pictures(looked: Inspection) -> tuple[list[Picture], str | None]:

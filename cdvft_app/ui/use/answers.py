@@ -8,6 +8,7 @@ from typing import Any
 
 from cdvft_app.costs.quantities import amount
 from cdvft_app.payloads.use import AnsweredInputs, ModelAnswer, Sections
+from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.sheets import cell, quiet, sheet
 
 MAX_CLASSES = 3  # of an answer, the likeliest
@@ -28,7 +29,7 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> AnsweredInputs:
         "problem": "",
         "answered": [
             {
-                "input": input_text if len(input_text) <= MAX_OF_INPUT else f"{input_text[:MAX_OF_INPUT]}…",
+                "input": shortened(input_text, MAX_OF_INPUT),
                 "answers": [
                     _answer(side, side["answers"][place], labels, trained["answers"][place]["label"])
                     for side in sides

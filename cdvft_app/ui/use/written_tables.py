@@ -11,6 +11,7 @@ from cdvft_app.metrics.fields import read_fields
 from cdvft_app.payloads.use import Line, Section, SheetCell
 from cdvft_app.results.held_out import mistakes_by_field
 from cdvft_app.store.predictions import WrittenAnswers
+from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.example_tables import judged
 from cdvft_app.ui.use.sheets import cell, line, quiet, sheet
 
@@ -64,8 +65,8 @@ def of_rows(found: Mapping[str, Any], titles: Sequence[str], fields: Sequence[st
     rows = [
         [
             cell(f"{row['row'] + 1:,}"),
-            cell(_cut(row["prompt"])),
-            cell(_cut(row["expected"])),
+            cell(shortened(row["prompt"], MAX_OF_TEXT)),
+            cell(shortened(row["expected"], MAX_OF_TEXT)),
             *(_answer(one, row["expected"], fields) for one in row["answers"]),
         ]
         for row in found["rows"]
@@ -75,7 +76,7 @@ def of_rows(found: Mapping[str, Any], titles: Sequence[str], fields: Sequence[st
 
 
 def _answer(one: Mapping[str, Any], expected: str, fields: Sequence[str]) -> SheetCell:
-    written = cell(_cut(one["text"]))
+    written = cell(shortened(one["text"], MAX_OF_TEXT))
     if one["correct"]:
         return written
     said = read_fields(one["text"], fields) if fields else {}
@@ -92,7 +93,3 @@ def _field(name: str, value: str | None, wrong: bool) -> Line:
     if value is None:
         return line(f"{name}:", strong=True, wrong="missing")
     return line(f"{name}: {value}", strong=True, wrong="wrong") if wrong else line(f"{name}: {value}")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_OF_TEXT else f"{text[:MAX_OF_TEXT]}…"
