@@ -6,15 +6,18 @@ It imports nothing of the app: exports have it beside them as it is.
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SEPARATORS = ",;\t|"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+NOT_READ = (".ods", ".xls", ".zip")
 SAMPLE = 1 << 16
 MAX_ABOVE = 20  # rows of a sheet among which its head is looked for
 
@@ -22,18 +25,19 @@ MAX_ABOVE = 20  # rows of a sheet among which its head is looked for
 def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """The rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file; of a folder {"image": path} a picture.
 
-    Of an .xlsx those below the first row, of any sheet, that names the `wanted` columns, else of the first
-    sheet.
+    CSV, TSV, JSONL and JSON may be packed by gzip. Of an .xlsx those below the first row, of any sheet, that
+    names the `wanted` columns, else of the first sheet.
     """
-    kind = path.suffix.lower()
+    kind = _kind(path)
     if path.is_dir():
         pictures = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURES)
         yield from ({"image": str(one)} for one in pictures)
     elif kind in (".jsonl", ".ndjson"):
-        with path.open(encoding=_encoding(path)) as file:
+        with _opened(path) as file:
             yield from (json.loads(line) for line in file if line.strip())
     elif kind == ".json":
-        yield from json.loads(path.read_text(encoding=_encoding(path)))
+        with _opened(path) as file:
+            yield from json.loads(file.read())
     elif kind == ".parquet":
         parquet = _module("pyarrow.parquet", path)
         for batch in parquet.ParquetFile(path).iter_batches(1000):
@@ -42,11 +46,26 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         book = _module("openpyxl", path).load_workbook(path, read_only=True, data_only=True)
         head, rows = _below_the_head(book, {name.strip().casefold() for name in wanted})
         yield from (dict(zip(head, row, strict=False)) for row in rows)
+    elif kind in NOT_READ:
+        raise SystemExit(f"{path.name}: {kind} is not read here. Save it as .xlsx or as CSV.")
     else:
-        with path.open(encoding=_encoding(path), newline="") as file:
+        with _opened(path) as file:
             sample = file.read(SAMPLE)
             file.seek(0)
             yield from csv.DictReader(file, delimiter=separator_of(sample))
+
+
+def _kind(path: Path) -> str:
+    """".csv" of rows.csv and of rows.csv.gz."""
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _opened(path: Path) -> IO[str]:
+    return io.TextIOWrapper(_unpacked(path), encoding=_encoding(path), newline="")
 
 
 def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
@@ -77,7 +96,7 @@ def separator_of(sample: str) -> str:
 
 def _encoding(path: Path) -> str:
     """UTF-8 or UTF-16, by what the file holds, else Windows-1252."""
-    with path.open("rb") as file:
+    with _unpacked(path) as file:
         start = file.read(SAMPLE)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"

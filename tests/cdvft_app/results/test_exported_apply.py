@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import gzip
 import json
 import runpy
 import sys
@@ -189,6 +190,30 @@ def test_a_package_that_a_file_needs_is_named(tmp_path, monkeypatch, ending, pac
     monkeypatch.setattr(table_rows, "import_module", nothing_there)
     with pytest.raises(SystemExit, match=f"new.{ending} needs .*: pip install {package}"):
         next(table_rows.read(tmp_path / f"new.{ending}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("new.csv.gz", "text,cost\ngut,1\nübel,2\n"),
+        ("new.tsv.gz", "text\tcost\ngut\t1\nübel\t2\n"),
+        ("new.jsonl.gz", '{"text": "gut", "cost": "1"}\n{"text": "übel", "cost": "2"}\n'),
+        ("new.json.gz", '[{"text": "gut", "cost": "1"}, {"text": "übel", "cost": "2"}]'),
+    ],
+)
+def test_a_file_packed_by_gzip_is_read(tmp_path, name, text):
+    (tmp_path / name).write_bytes(gzip.compress(text.encode("utf-8")))
+    assert [*table_rows.read(tmp_path / name)] == [
+        {"text": "gut", "cost": "1"},
+        {"text": "übel", "cost": "2"},
+    ]
+
+
+@pytest.mark.parametrize("name", ["new.ods", "new.xls", "new.zip"])
+def test_a_kind_of_file_that_is_not_read_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(SystemExit, match="is not read here. Save it as .xlsx or as CSV."):
+        next(table_rows.read(tmp_path / name))
 
 
 def test_pictures_are_answered(runs, applied, tmp_path):
