@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from summary import (
+    pytest_collection_modifyitems,
     pytest_configure,
     pytest_runtest_logreport,
     pytest_sessionfinish,
@@ -18,6 +19,7 @@ from summary import (
 )
 
 __all__ = [
+    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",

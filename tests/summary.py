@@ -1,7 +1,8 @@
 """What every run of the tests keeps for the next, and what it says at its end.
 
 How long each test function took, which `make quick` goes by; the reasons of what was skipped; where what the
-pages of failed tests showed is kept. Where CI is set, a skip for a reason that `SKIPS` does not know fails.
+pages of failed tests showed is kept. Where CI is set, a skip for a reason that `SKIPS` does not know fails,
+and tests with a browser or a server have a second try: whatever needed it is named, with what failed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ SKIPS = {
     "optional package": (r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|a C.* compiler)$"),
     "optional download": r"SmolLM2 in the cache$",
 }
+RETRIED = {"browser", "attack"}  # folders of tests; other tests have nothing to be unlucky with
 seconds: Counter[str] = Counter()
 called: set[str] = set()
 
@@ -33,6 +35,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         name = function_id(report.nodeid)
         seconds[name] += report.duration
         called.update([name] if report.when == "call" else [])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("CI"):
+        for item in items:
+            if RETRIED & set(item.path.relative_to(item.config.rootpath).parts):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def skips(terminalreporter: pytest.TerminalReporter) -> Counter[str]:
@@ -68,6 +77,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, count in sorted(found.items(), key=lambda item: (lacking(item[0]) or "", item[0])):
         what = lacking(reason)
         terminalreporter.line(f"{count:4d}  {what or 'NOT ON THE LIST of tests/summary.py'}: {reason}")
+
+    flaky = terminalreporter.stats.get("rerun", [])
+    if flaky:
+        terminalreporter.section("failed at the first try")
+    for report in flaky:
+        terminalreporter.line(f"{report.nodeid}\n{report.longreprtext}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

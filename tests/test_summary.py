@@ -25,7 +25,7 @@ def test_other(): ...
 
 HOOKS = """
 import summary
-from summary import pytest_runtest_logreport, pytest_sessionfinish
+from summary import pytest_collection_modifyitems, pytest_runtest_logreport, pytest_sessionfinish
 from summary import pytest_terminal_summary, pytest_unconfigure
 summary.FAILURES = summary.ROOT.__class__("failures").absolute()
 """
@@ -61,8 +61,41 @@ def test_a_skip_for_another_reason_fails_ci_alone(tmp_path: Path, where: dict[st
     assert "NOT ON THE LIST of tests/summary.py: does not work yet" in ended.stdout
 
 
+UNLUCKY = """
+from pathlib import Path
+def test_unlucky():
+    tried = Path("tried")
+    first = not tried.exists()
+    tried.write_text("")
+    assert not first, "the page was late"
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "folder", "code"),
+    [({"CI": "true"}, "browser", 0), ({}, "browser", 1), ({"CI": "true"}, "training", 1)],
+)
+def test_ci_tries_the_page_a_second_time_and_says_so(
+    tmp_path: Path, where: dict[str, str], folder: str, code: int
+) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "test_page.py").write_text(UNLUCKY)
+    ended = run(tmp_path, "needs CUDA", **where)
+    assert ended.returncode == code
+    assert ended.stdout.count("E       AssertionError: the page was late") == 1
+    assert ("failed at the first try" in ended.stdout) == (code == 0)
+    assert code or f"{folder}/test_page.py::test_unlucky" in ended.stdout
+
+
+def test_what_fails_twice_fails_in_ci(tmp_path: Path) -> None:
+    (tmp_path / "browser").mkdir()
+    (tmp_path / "browser" / "test_page.py").write_text("def test_broken(): assert 1 == 2")
+    ended = run(tmp_path, "needs CUDA", CI="true")
+    assert ended.returncode == 1 and "1 failed" in ended.stdout and "1 rerun" in ended.stdout
+
+
 def test_the_last_line_is_where_failures_are_kept(tmp_path: Path) -> None:
-    assert "failures" not in run(tmp_path, "needs CUDA").stdout
+    assert "failed tests showed" not in run(tmp_path, "needs CUDA").stdout
     (tmp_path / "failures" / "test_page.py-test_a").mkdir(parents=True)
     counted, last = run(tmp_path, "needs CUDA").stdout.splitlines()[-2:]
     assert "2 passed, 2 skipped" in counted and last.endswith(str(tmp_path / "failures"))

@@ -56,11 +56,11 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
 
 
 def _kind(path: Path) -> str:
-    """".csv" of rows.csv and of rows.csv.gz."""
+    """ ".csv" of rows.csv and of rows.csv.gz."""
     return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
 
 
-def _unpacked(path: Path) -> IO[bytes]:
+def _unpacked(path: Path) -> gzip.GzipFile | io.BufferedReader:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 

@@ -124,6 +124,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed:
         item.stash[FAILED] = report
+    elif report.when == "setup" and FAILED in item.stash:  # a second try
+        del item.stash[FAILED]
     return report
 
 
