@@ -35,14 +35,19 @@ def test_what_is_recorded_agrees_with_itself(key):
 RACE = ("cdvft", "lora", "fourierft")  # that ships with the program, weights and all
 
 
-@pytest.mark.parametrize("key", RACE)
-def test_what_the_recorded_race_does_to_inputs_is_known_of_all_its_layers(key):
+@pytest.mark.parametrize("key", [*RACE, "c3a", "blocks", "digits"])
+def test_what_a_recorded_run_does_to_inputs_is_known_of_all_its_layers(key):
     run = RecordedRun(key)
-    modules = [layer.module for layer in layers.layers(run)]
     known = run.effects()
-    assert known and [one["module"] for one in known["layers"]] == modules and known["next"] is None
-    assert known["tokens"] == 500 and known["sentence"].startswith(run.label)
-    for module in modules:
+    assert known and known["next"] is None and known["tokens"] == 500 and known["seeds"] is not None
+    assert [one["module"] for one in known["layers"]] == [layer.module for layer in layers.layers(run)]
+    assert known["sentence"].startswith(f"{run.label} moves what its ")
+
+
+@pytest.mark.parametrize("key", RACE)
+def test_what_each_direction_of_the_recorded_race_does_is_known(key):
+    run = RecordedRun(key)
+    for module in (layer.module for layer in layers.layers(run)):
         alone = run.together(module, None)
         assert alone and [len(one["shares"]) for one in alone["directions"]] == [1] * 4
         assert {len(one["answers"]) for one in alone["examples"]} == {1}
