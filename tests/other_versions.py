@@ -49,7 +49,7 @@ def environment(version: str, newest: bool) -> Path:
     cache = Path(os.environ.get("CDVFT_CACHE") or Path.home() / ".cache" / "cdvft")
     folder = cache / "environments" / (f"{version}-newest" if newest else version)
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    uv("venv", "--quiet", "--allow-existing", "--python", version, str(folder))
+    uv("venv", "--quiet", "--allow-existing", "--seed", "--python", version, str(folder))
     install = ("pip", "install", "--quiet", "--python", str(python))
     uv(*install, "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements-dev.lock"))
     uv(*install, "-r", str(ROOT / "requirements-torch.txt"))

@@ -23,6 +23,7 @@ SKIPS = {
     "platform": r"(Linux|POSIX|fork|to mount a small disk|a system that says when it was started)\b",
     "program": r"nginx$",
     "optional package": (r"(an environment without )?(torchao|bitsandbytes|hqq|gptqmodel|a C.* compiler)$"),
+    "newer package": r"transformers 5\.24:",
     "optional download": r"SmolLM2 in the cache$",
 }
 RETRIED = {"browser", "attack"}  # folders of tests; other tests have nothing to be unlucky with

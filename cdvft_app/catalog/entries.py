@@ -82,7 +82,7 @@ class ModelEntry:
     `is_countable`: FLOPs and memory follow from the layers by formula; not where they see different tokens.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     key: str
     title: str
@@ -134,7 +134,7 @@ class DatasetEntry:
     `uploaded` says how an uploaded one is read.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     key: str
     title: str
@@ -172,7 +172,7 @@ class Expected:
     `source` says where the numbers are recorded.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     seconds_cpu2: float | None = None
     seconds_gpu: float | None = None
@@ -193,7 +193,7 @@ class Recipe:
     what a large model needs to fit; they are those of `RunSettings`.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     key: str
     title: str
@@ -229,7 +229,7 @@ class KnownModel:
     `linear_layers` reads. `entry` has the other fields of its `ModelEntry`, where the catalogue has one.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     id: str
     configuration: Mapping[str, Any]

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from peft import get_peft_model, get_peft_model_state_dict
 from torch import nn
 from transformers import Trainer, TrainingArguments
@@ -49,6 +51,10 @@ def test_two_steps_then_resume_equal_four(bert, tmp_path, gradient_checkpointing
         torch.testing.assert_close(value, end[key])
 
 
+@pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.24"),
+    reason="needs transformers 5.24: 5.20 resumes no adapter that lies beside folders of others",
+)
 def test_checkpoints_beside_a_weighted_sum_are_saved_and_resumed(bert, tmp_path) -> None:
     def with_sum(folder) -> Trainer:
         torch.manual_seed(0)  # vectors of the second adapter

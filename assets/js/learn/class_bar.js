@@ -23,12 +23,14 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     head = h("p", {}),
     votes = h("div", { class: "class-votes" }),
     acts = h("div", { class: "act-row presets" }),
+    sealed = h("div", { class: "act-row presets class-sealed" }),
     work = h("div", { class: "class-work" });
   const node = h(
     "section",
     { class: "class-bar", "aria-label": "Class", hidden: true },
     head,
     acts,
+    sealed,
     votes,
     work,
     said,
@@ -63,8 +65,9 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
   /**
    * @param {string} text
    * @param {() => unknown} onclick
+   * @param {Record<string, string>} [more]
    */
-  const act = (text, onclick) => h("button", { type: "button", class: "act", onclick }, text);
+  const act = (text, onclick, more) => h("button", { type: "button", class: "act", onclick, ...more }, text);
 
   const drawSealed = async (/** @type {string} */ kind) => {
     const drawn = await request(server.draw, { kind });
@@ -102,6 +105,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
   const buttons = () => {
     const member = membership();
     work.replaceChildren();
+    sealed.replaceChildren();
     if (member?.key !== undefined)
       acts.replaceChildren(
         act("Show this to all", async () => {
@@ -122,8 +126,13 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       acts.replaceChildren(
         h("label", { class: "zero" }, follow, h("span", {}, "Follow along")),
         act("Hand in this state", handIn),
-        ...kinds.map(([key, title]) => act(`Sealed question: ${title}`, () => drawSealed(key))),
         textButton("Leave", leave),
+      );
+      sealed.replaceChildren(
+        h("span", { "aria-hidden": true }, "Sealed question:"),
+        ...kinds.map(([key, title]) =>
+          act(title, () => drawSealed(key), { "aria-label": `Sealed question: ${title}` }),
+        ),
       );
     }
   };
@@ -157,6 +166,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       setText(said, answer.error);
       head.replaceChildren();
       acts.replaceChildren();
+      sealed.replaceChildren();
       join(null);
       return null;
     }
