@@ -23,7 +23,7 @@ from cdvft_app.store.records import RunRecord, shortened
 from cdvft_app.store.runs import RunStore
 
 TABLE_WIDTH = 200  # room for any row, so that no number is cut
-MAX_OF_NAME = 24  # characters of a run's name in the list; --json has all of it
+MAX_OF_NAME = 23  # characters of a run's name in the list; --json has all of it
 
 
 def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:
