@@ -26,20 +26,25 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
 pytestmark = pytest.mark.browser
-TEXT = "a gripping, funny and deeply human film"  # the first that is recorded
+TEXT = "a gripping, funny and deeply human film"
 
 
 @pytest.mark.parametrize(
-    ("run", "titles"),
+    ("run", "titles", "text"),  # the text is the first that is recorded
     [
-        ("recorded-cdvft", ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"]),
+        (
+            "recorded-cdvft",
+            ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"],
+            TEXT,
+        ),
         (
             "recorded-blocks&layer=encoder.layer.0.output.dense",
             ["x", "a₁ ⊙ x", "cut", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"],
+            "dull, but funny",
         ),
     ],
 )
-def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: list[str]) -> None:
+def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: list[str], text: str) -> None:
     page = visit(f"?run=nothing&tab=factors&factors={run}", ready=READY)
     stage = page.locator(".stage")
     expect(stage.locator(".trail li")).to_have_text(titles)
@@ -50,14 +55,12 @@ def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: 
         if title == "× FFT(c₂)":
             expect(stage.locator(".part-name:visible")).to_have_text(["in", "× FFT(c₂)", "out"])
     expect(following).to_be_disabled()
-    if run == "recorded-cdvft":
-        known = sources.RecordedRun("cdvft").walk(page.locator(".factors").get_attribute("data-layer"), TEXT)
-        assert known
-        expect(stage.locator(".walk-answers dd")).to_have_count(3)
-        for place, (label, sure) in enumerate(known["answers"]):
-            expect(stage.locator(".walk-answers dd").nth(place)).to_have_text(f"{label} {100 * sure:.1f} %")
-    else:
-        expect(stage.locator(".problem")).to_contain_text("not recorded of this run")
+    recorded = sources.RecordedRun(run.partition("&")[0].removeprefix("recorded-"))
+    known = recorded.walk(page.locator(".factors").get_attribute("data-layer"), text)
+    assert known
+    expect(stage.locator(".walk-answers dd")).to_have_count(3)
+    for place, (label, sure) in enumerate(known["answers"]):
+        expect(stage.locator(".walk-answers dd").nth(place)).to_have_text(f"{label} {100 * sure:.1f} %")
     page.get_by_role("button", name="Back", exact=True).press("Enter")
     expect(stage.locator(".verdict")).to_be_visible()
     verdict = stage.locator(".verdict").inner_text()

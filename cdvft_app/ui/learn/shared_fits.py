@@ -46,10 +46,12 @@ class Viewer:
         self._has_left = False
 
     async def views(self) -> AsyncIterator[LabView]:
-        """From the latest on, each as it comes; raises what the work raised."""
+        """From the latest on, each as it comes, and none once it has left; raises what the work raised."""
         while self._has_news() or self._fit.state != "ended":
             async with self._changed:
                 await self._changed.wait_for(lambda: self._has_news() or self._fit.state == "ended")
+            if self._has_left:
+                return
             if self._fit.error is not None:
                 raise self._fit.error
             if self._has_news():

@@ -107,6 +107,21 @@ def test_a_fit_goes_on_until_the_last_viewer_leaves(works: Works):
     assert works.begun == ["a", "b", "a"], "what was left is not kept"
 
 
+def test_who_has_left_sees_nothing_more(works: Works):
+    """A stopped fit's last words, which are none, took the place of what had been found."""
+
+    async def ask() -> list[LabView]:
+        fits = SharedFits()
+        viewer = fits.look("a", "one", works.of("a"))
+        views = viewer.views()
+        while (await anext(views))["status"] != "a still runs":
+            pass
+        viewer.leave()
+        return [view async for view in views]
+
+    assert asyncio.run(ask()) == []
+
+
 def test_one_that_waits_and_is_left_never_begins(works: Works):
     async def ask() -> None:
         fits = SharedFits()
