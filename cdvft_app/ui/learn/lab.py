@@ -136,7 +136,7 @@ def lab(app: AppState) -> OnVisit:
     fits = SharedFits()
     viewers: dict[str | None, Viewer] = {}  # by session
 
-    async def views(inputs: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
+    async def fit_shared(inputs: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
         who = visitor()
         try:
             key, work = await to_thread.run_sync(asked, inputs, who)
@@ -161,7 +161,7 @@ def lab(app: AppState) -> OnVisit:
     file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
     run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
     running = fit.click(
-        views,
+        fit_shared,
         {name, size, most_m, file, drawing, run, layer},
         view,
         js=telling("lab-started"),

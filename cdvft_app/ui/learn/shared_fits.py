@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, Condition
 
 from cdvft_app.payloads.learn import LabView
 from cdvft_app.ui.shared.pool import Closable, in_threads
@@ -40,7 +40,7 @@ class _Fit:
 class Viewer:
     """Who looks at a fit; one that nobody looks at any more ends, or never begins."""
 
-    def __init__(self, fit: _Fit, changed: asyncio.Condition, leave: Callable[[], None]) -> None:
+    def __init__(self, fit: _Fit, changed: Condition, leave: Callable[[], None]) -> None:
         self._fit, self._changed, self._leave = fit, changed, leave
         self._seen: LabView | None = None
         self._has_left = False
@@ -73,7 +73,7 @@ class SharedFits:
 
     def __init__(self) -> None:
         self._fits: dict[str, _Fit] = {}  # by what is asked for
-        self._changed = asyncio.Condition()
+        self._changed = Condition()
         self._had: Counter[str | None] = Counter()
         self._thread = CapacityLimiter(1)
         self._working: asyncio.Task[None] | None = None

@@ -152,11 +152,11 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
         use.build(app)
     weights = server_functions.known(page)["factors/tab/weights"].answer
     handlers = {handler.api_name: handler for handler in page.fns.values()}
-    fit = handlers["fit_in_pool"]
+    fit = handlers["fit_shared"]
 
     async def fitted() -> str | None:
         fields = {block: block.value for block in fit.inputs}
-        (value,) = [one async for one in fit.fn(fields, gr.Request(session_hash="mine"))]
+        *_, value = [one async for one in fit.fn(fields, gr.Request(session_hash="mine"))]
         return value["sentence"] or None
 
     def measured() -> str | None:
@@ -203,5 +203,5 @@ def test_what_is_computed_is_counted_for_whoever_asks(app: AppState, work, what)
 def test_a_fit_takes_no_thread_of_the_page(app: AppState):
     """Gradio calls plain functions in threads that others need, and awaits these."""
     page = build(app)
-    (fit,) = (one.fn for one in page.fns.values() if one.api_name == "fit_in_pool")
+    (fit,) = (one.fn for one in page.fns.values() if one.api_name == "fit_shared")
     assert inspect.isasyncgenfunction(fit)
