@@ -41,13 +41,12 @@ APP = {
     "metrics": set(),
     "settings": {"methods"},
     "events": set(),
-    "files": set(),
     "payloads": {"store.states"},
-    "catalog": {"files", "settings", "methods", "metrics", "cdvft"},
-    "data": {"catalog", "files", "metrics", "settings", "store", "public"},
+    "catalog": {"settings", "methods", "metrics", "cdvft"},
+    "data": {"catalog", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
-    "store": {"settings", "methods", "events", "files"},
-    "public": {"files", "settings", "store"},
+    "store": {"settings", "methods", "events"},
+    "public": {"settings", "store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
@@ -85,8 +84,7 @@ APP = {
     },
     "lessons": {"data.csv_file", "payloads", "approximate", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store", "data"},
-    "cluster": {"catalog", "files", "settings", "store", "events", "public", "training", "hub_jobs.job"}
-    | {"cdvft"},
+    "cluster": {"catalog", "settings", "store", "events", "public", "training", "hub_jobs.job"} | {"cdvft"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {
@@ -118,7 +116,6 @@ APP = {
         "training.slices",
         "training.executors",
         "events",
-        "files",
     },
 }
 LOCKS = (  # they start no thread

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.columns import connect, quoted
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
-from cdvft_app.files import modified
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
 
@@ -182,9 +182,10 @@ def _write(rows: pa.Table, place: Path) -> None:
     with pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, rows.schema) as writer:
         writer.write_table(rows, max_chunksize=BATCH)
     part.replace(place)
-    others = sorted(place.parent.glob(f"{CLEANED}*.arrow"), key=modified)
-    for old in others[:-MAX_CLEANED]:
-        old.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # others remove the oldest, too
+        others = sorted(place.parent.glob(f"{CLEANED}*.arrow"), key=lambda one: one.stat().st_mtime)
+        for old in others[:-MAX_CLEANED]:
+            old.unlink(missing_ok=True)
 
 
 def cleaned_table(uploaded: UploadedDataset, sha256: str) -> pa.Table:

@@ -25,9 +25,9 @@ from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import CHUNK, read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
 from cdvft_app.data.zip_file import packed
-from cdvft_app.files import files_below
 from cdvft_app.public import intake
 from cdvft_app.settings.environment import data_folder
+from cdvft_app.store.folders import files_below
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cdvft_app.files import files_below
 from cdvft_app.settings.environment import data_folder, environment
+from cdvft_app.store.folders import files_below
 
 
 def sweep(folder: Path) -> int:

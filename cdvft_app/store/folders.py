@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,6 +39,18 @@ LOCAL_COLUMNS = (
     "leased",
 )  # meaningless in another history
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every file with what the system tells of it, no links; what goes meanwhile is left out.
+
+    Up to Python 3.12 `Path.rglob` raises FileNotFoundError for a folder that goes while it walks.
+    """
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(OSError):
+                if S_ISREG((known := path.lstat()).st_mode):
+                    yield path, known
 
 
 class Folders:

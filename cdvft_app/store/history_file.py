@@ -27,11 +27,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.events import Sent
-from cdvft_app.files import files_below
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
-from cdvft_app.store.folders import FACTS, ROWS
+from cdvft_app.store.folders import FACTS, ROWS, files_below
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
 from cdvft_app.store.rows import ADAPTER

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any
 
 import gradio as gr
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
@@ -19,7 +19,7 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
-from cdvft_app.ui.learn.shared_fits import EMPTY, Crowded, SharedFits, Viewer, Work
+from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
@@ -28,6 +28,7 @@ from cdvft_app.ui.shared.viewing import visitor
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_lessons.py
 SIZE = "Size n"
 IDLE = "No fit is running to stop."
+PREPARING = 4  # threads that read or make the matrices asked for
 MAX_VIEWERS = 64  # at the same time; more wait in Gradio's queue
 
 TEXT = r"""## Fit a matrix
@@ -134,14 +135,15 @@ def lab(app: AppState) -> OnVisit:
         return key, fit_steps
 
     fits = SharedFits()
+    preparing = CapacityLimiter(PREPARING)
     viewers: dict[str | None, Viewer] = {}  # by session
 
     async def fit_shared(inputs: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
         who = visitor()
         try:
-            key, work = await to_thread.run_sync(asked, inputs, who)
+            key, work = await to_thread.run_sync(asked, inputs, who, limiter=preparing)
             viewer = viewers[request.session_hash] = fits.look(key, who, work)
-        except (ValueError, StoreError, Crowded) as error:
+        except (ValueError, StoreError) as error:
             yield _not_fitted(error)
             return
         try:

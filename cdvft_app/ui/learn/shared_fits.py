@@ -14,6 +14,7 @@ from typing import Literal
 from anyio import CapacityLimiter, Condition
 
 from cdvft_app.payloads.learn import LabView
+from cdvft_app.public.intake import Crowded
 from cdvft_app.ui.shared.pool import Closable, in_threads
 
 MAX_WAITING_EACH = 30  # different fits of one visitor, who may be a class behind one address
@@ -21,10 +22,6 @@ MAX_KEPT = 16  # fits that have ended, of up to 0.6 MB each
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 
 Work = Callable[[], Generator[LabView, None, None]]
-
-
-class Crowded(Exception):
-    """Too many fits of one visitor wait; the text is a sentence for whoever came last."""
 
 
 @dataclass(eq=False)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.zip_file import packed_files
-from cdvft_app.files import files_below, modified
 from cdvft_app.public import uploads
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
+from cdvft_app.store.folders import files_below
 from cdvft_app.ui.shared.gradio_adapter import get_upload_folder, hash_file
 from cdvft_app.ui.shared.viewing import asker, viewer
 
@@ -81,7 +81,7 @@ def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
     except BaseException:
         _remove(out.parent)
         raise
-    others = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}{visitor}-*"), key=modified)
+    others = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}{visitor}-*"), key=_made)
     for folder in others[:-MAX_EXPORTS_OF_ONE]:
         _remove(folder)
     return out
@@ -90,7 +90,7 @@ def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
 def sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # somebody else's, or gone meanwhile
-            if time.time() - modified(folder) > KEPT_SECONDS:
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(folder)
 
 
@@ -108,6 +108,13 @@ def _remove(folder: Path) -> None:
         with suppress(OSError):  # a folder is served to nobody
             (Path(get_upload_folder()) / hash_file(file) / file.name).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # gone meanwhile
+        return 0.0
 
 
 def _short(whose: str) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Generator
 import pytest
 
 from cdvft_app.payloads.learn import LabView
+from cdvft_app.public.intake import Crowded
 from cdvft_app.ui.learn import shared_fits
-from cdvft_app.ui.learn.shared_fits import EMPTY, Crowded, SharedFits, Viewer, Work
+from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 
 FIT: LabView = {
     **EMPTY,

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from cdvft_app.files import files_below, modified
 from cdvft_app.public import uploads
+from cdvft_app.store.folders import files_below
 
 
 @pytest.fixture
@@ -27,10 +27,6 @@ def test_a_folder_that_goes_meanwhile_is_left_out(folder):
     for other in {"one", "two"} - {first.relative_to(folder).parts[0]}:
         shutil.rmtree(folder / other)
     assert list(walk) == []
-
-
-def test_a_file_that_goes_meanwhile_has_no_time(folder):
-    assert modified(folder / "one") > 0 and modified(folder / "three") == 0
 
 
 def test_links_are_no_files(folder):
