@@ -11,7 +11,8 @@ rows.
 
 It says how many hours it will take before it starts. A shard takes every n-th setting, so that several
 processes, here or elsewhere, share the work; each keeps what it has in build/equal_numbers after every run,
-and goes on there. `--publish` writes benchmarks/results/equal_numbers.json of all settings with five seeds.
+and goes on there. `--publish` writes benchmarks/results/equal_numbers.json of all settings with five seeds;
+those that it holds already are not trained again, so that a later day, or another machine, adds to it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machines, write_whole
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option
 from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Run, Verdict, band, judge
@@ -87,8 +88,11 @@ class Unit:
         return [*found, "--trials", str(TRIALS), "--random-trials", str(RANDOM_TRIALS)]
 
     def kept(self) -> Record:
-        """What is known of it so far."""
-        return json.loads(self.file.read_text()) if self.file.is_file() else {}
+        """What is known of it so far: from the record, or of a run that was cut off."""
+        if self.file.is_file():
+            return json.loads(self.file.read_text())
+        recorded = record().get("recipes", {}).get(self.recipe, [])
+        return next((one for one in recorded if one["name"] == self.name), {})
 
 
 def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]:
@@ -98,6 +102,11 @@ def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]
         Unit(recipe, method, tuple(sizes.items())) for recipe in recipes for method, sizes in SETTINGS[recipe]
     ]
     return whole[number - 1 :: of]
+
+
+def record() -> Record:
+    """What is committed; nothing before the first record."""
+    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
 
 
 def hours(left: Sequence[Unit]) -> float:
@@ -151,7 +160,7 @@ def publish() -> None:
     text = {
         "command": "python -m benchmarks.equal_numbers",
         "day": time.strftime("%d %B %Y"),
-        "machine": machine(),
+        "machines": machines(record().get("machines", [])),
         "trials": TRIALS,
         "search_seed": SEARCH_SEED,
         "not_recorded": lacking,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from benchmarks import equal_numbers as recorded
@@ -15,9 +14,8 @@ from cdvft_app.ui.shared import form_address
 
 def equal_numbers() -> EvidenceFigure | None:
     """Quality against trained numbers, of the recipe with the most settings; None where none is recorded."""
-    if not recorded.RESULTS.is_file():
+    if not (record := recorded.record()):
         return None
-    record = json.loads(recorded.RESULTS.read_text(encoding="utf-8"))
     metrics = {
         recipe: catalog.get_dataset(catalog.get_recipe(recipe).dataset).metric for recipe in record["recipes"]
     }
@@ -47,7 +45,7 @@ def equal_numbers() -> EvidenceFigure | None:
             for recipe, own in found.items()
             for point in own
         ],
-        "source": of_machine(record["machine"]),
+        "source": " and ".join(dict.fromkeys(of_machine(one) for one in record["machines"])),
         "command": record["command"],
         "again": [
             (form_address.query([own.settings, rival.settings]), f"{own.label} against {rival.label}")

@@ -50,7 +50,7 @@ def launch_arguments() -> dict[str, Any]:
         "state_session_capacity": MAX_SESSIONS,
         "mcp_server": serves_agents(),
         "app_kwargs": {
-            "routes": [server_functions.route],
+            "routes": server_functions.routes,
             "lifespan": _starting,
             "middleware": [
                 Middleware(part)

@@ -158,27 +158,90 @@ export function newest(life) {
 }
 
 /**
- * The server functions of a part by their names, each a POST of its argument: cdvft_app/ui/shared/server_functions.py.
+ * The server functions of a part by their names: cdvft_app/ui/shared/server_functions.py. The slow ones are never asked
+ * together with others, which would wait for them.
  * @param {string} part
- * @param {string[]} names
+ * @param {string[]} quick
+ * @param {string[]} [slow]
  * @returns {Record<string, Ask<unknown, any>>}
  */
-export function serverFunctions(part, names) {
-  return Object.fromEntries(
-    names.map((name) => [name, (argument) => ask(`cdvft/${part}/${name}`, argument)]),
-  );
+export function serverFunctions(part, quick, slow = []) {
+  return Object.fromEntries([
+    ...slow.map((name) => [name, (/** @type {unknown} */ argument) => ask(`${part}/${name}`, argument)]),
+    ...quick.map((name) => [
+      name,
+      (/** @type {unknown} */ argument) =>
+        gathered ? gather(gathered, `${part}/${name}`, argument) : ask(`${part}/${name}`, argument),
+    ]),
+  ]);
+}
+
+/** @typedef {{function: string, argument: unknown, resolve: (answer: any) => void, reject: (error: unknown) => void}} Question */
+
+/** @type {Question[] | null} */
+let gathered = null;
+
+/**
+ * What `work` asks of quick server functions, before it returns, is one request.
+ * @param {() => void} work
+ */
+export function together(work) {
+  const questions = (gathered = /** @type {Question[]} */ ([]));
+  try {
+    work();
+  } finally {
+    gathered = null;
+    void askAll(questions);
+  }
 }
 
 /**
- * @param {string} path
+ * @param {Question[]} questions
+ * @param {string} name
  * @param {unknown} argument
  */
-async function ask(path, argument) {
-  const answer = await fetch(new URL(path, document.baseURI), {
+const gather = (questions, name, argument) =>
+  new Promise((resolve, reject) =>
+    questions.push({ function: name, argument: argument ?? null, resolve, reject }),
+  );
+
+/** @param {Question[]} questions */
+async function askAll(questions) {
+  if (questions.length === 1) {
+    const [only] = questions;
+    ask(only.function, only.argument).then(only.resolve, only.reject);
+  } else if (questions.length) {
+    try {
+      const asked = questions.map((one) => ({ function: one.function, argument: one.argument }));
+      /** @type {{status: number, answer: any}[]} */
+      const answers = await ask("", asked);
+      questions.forEach((one, place) => {
+        const { status, answer } = answers[place];
+        if (status === 200) one.resolve(answer);
+        else one.reject(refusal(one.function, status));
+      });
+    } catch (error) {
+      questions.forEach((one) => one.reject(error));
+    }
+  }
+}
+
+/**
+ * @param {string} name of a function; "" for several
+ * @param {unknown} argument
+ */
+async function ask(name, argument) {
+  const answer = await fetch(new URL(name ? `cdvft/${name}` : "cdvft", document.baseURI), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(argument ?? null),
   });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  if (!answer.ok) throw refusal(name, answer.status);
   return answer.json();
 }
+
+/**
+ * @param {string} name
+ * @param {number} status
+ */
+const refusal = (name, status) => new Error(`cdvft/${name}: ${status}`);

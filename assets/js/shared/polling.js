@@ -1,11 +1,46 @@
 // The one way in which parts ask the server again and again: while somebody looks, seldom or not at all while nobody does,
-// and no more once nothing runs.
+// and no more once nothing runs. What parts ask in the same tick is one request.
 
-import { drawn, newest } from "./part.js";
+import { drawn, newest, together } from "./part.js";
 
 export const AWAY = "The server does not answer; trying again.";
 const USUAL = 1000; // milliseconds, until an answer has said otherwise
 const MAX_WAIT = 10_000; // between questions that nobody answers
+const TICK = 500; // milliseconds
+
+/** @type {Map<() => void, number>} when each is due, in milliseconds of performance.now() */
+const due = new Map();
+/** @type {number | undefined} */
+let timer;
+
+/**
+ * Call it once after so many milliseconds, at the next tick, in place of what it was to be called at.
+ * @param {() => void} turn
+ * @param {number} wait
+ */
+function schedule(turn, wait) {
+  const at = performance.now() + wait;
+  due.set(turn, wait ? Math.ceil(at / TICK) * TICK : at);
+  sleep();
+}
+
+/** @param {() => void} turn */
+function cancel(turn) {
+  if (due.delete(turn)) sleep();
+}
+
+function sleep() {
+  clearTimeout(timer);
+  if (due.size) timer = setTimeout(wake, Math.min(...due.values()) - performance.now());
+}
+
+function wake() {
+  const now = performance.now();
+  const turns = [...due].filter(([, at]) => at <= now).map(([turn]) => turn);
+  turns.forEach((turn) => due.delete(turn));
+  together(() => turns.forEach((turn) => turn()));
+  sleep();
+}
 
 /**
  * `ask` asks; `take` shows the answer and says after how many milliseconds to ask again, or null not to, until `now()`.
@@ -31,16 +66,13 @@ export function polling({
   unseen = () => null,
 }) {
   const latest = newest(life);
-  /** @type {number | undefined} */
-  let timer;
   let every = USUAL,
     failures = 0, // one after another
     active = false;
 
   /** @param {number} wait */
   function later(wait) {
-    clearTimeout(timer);
-    if (!life.aborted) timer = setTimeout(turn, wait);
+    if (!life.aborted) schedule(turn, wait);
   }
 
   /** What is due, unless nobody looks. */
@@ -52,7 +84,7 @@ export function polling({
 
   /** Ask at once. */
   async function now() {
-    clearTimeout(timer);
+    cancel(turn);
     active = true;
     let answer;
     try {
@@ -84,12 +116,12 @@ export function polling({
 
   /** Ask no more, and drop the answer that is on its way. */
   function stop() {
-    clearTimeout(timer);
+    cancel(turn);
     active = false;
     latest(null);
   }
 
-  document.addEventListener("visibilitychange", () => active && !document.hidden && looked() && now(), {
+  document.addEventListener("visibilitychange", () => active && !document.hidden && looked() && later(0), {
     signal: life,
   });
   life.addEventListener("abort", stop);

@@ -22,7 +22,7 @@ const fixed = {fixed};
 const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
 import("{runtime}").then(
   ({{ start, serverFunctions }}) => {{
-    const server = serverFunctions("{part}", {functions});
+    const server = serverFunctions("{part}", {quick}, {slow});
     start({{name: "{part}", element, props: both, server, trigger, watch}});
   }},
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
@@ -90,7 +90,8 @@ def component(
             events=" ".join(f"'{name}'" for name in events),
             runtime=PREFIX + RUNTIME,
             part=part,
-            functions=json.dumps([*quick, *slow]),
+            quick=json.dumps([*quick]),
+            slow=json.dumps([*slow]),
             fixed=json.dumps(fixed),
         ),
         apply_default_css=False,

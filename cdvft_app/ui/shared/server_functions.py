@@ -1,5 +1,8 @@
 """What the page's scripts ask the server: POST /cdvft/<part>/<function>, JSON in, JSON out.
 
+POST /cdvft asks up to MAX_TOGETHER of them, so that parts that poll are one request a tick. Its body is
+[{"function": "<part>/<function>", "argument": ...}], its answer [{"status": 200, "answer": ...}] in order.
+
 A function has one argument, of the type that it is annotated with; what is of another is refused before the
 call. `cdvft_app/ui/typescript.py` writes these types for the scripts.
 
@@ -9,18 +12,22 @@ its own route for server functions, and forgets the sessions that asked longest 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import gradio as gr
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
@@ -28,13 +35,17 @@ from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Pool
 from cdvft_app.ui.shared.viewing import is_logged_in, looking
 
 PATH = "/cdvft"
+MAX_TOGETHER = 8
 BUSY = "The server is busy with what you and others asked; try again in a moment."
 _ERRORS = {
     400: "The body of this request is no JSON.",
     401: "Log in first: this server answers nobody else.",
     404: "There is no such function; reload the page.",
+    500: "This function failed; the server's log says why.",
     415: "Send JSON, with the content type application/json.",
 }
+
+_log = logging.getLogger(__name__)
 
 ServerFunction = Callable[[Any], Any]
 Answer = TypeVar("Answer")
@@ -98,17 +109,61 @@ def known(page: gr.Blocks) -> Mapping[str, Endpoint]:
     return _pages[page].known if page in _pages else {}
 
 
+class Question(TypedDict):
+    """One of several in a request."""
+
+    function: str
+    argument: Any
+
+
+_QUESTIONS = TypeAdapter(Annotated[list[Question], Field(max_length=MAX_TOGETHER)])
+
+
 async def _answer(request: Request) -> Response:
+    """Of the function that the address names."""
+    if (refusal := _refusal(request)) is not None:
+        return refusal
+    return await _ask(request, request.path_params["function"], await request.body())
+
+
+async def _answer_together(request: Request) -> Response:
+    """Of all functions that the body names; each is answered or refused as if it were asked alone."""
+    if (refusal := _refusal(request)) is not None:
+        return refusal
+    try:
+        questions = _QUESTIONS.validate_json(await request.body(), strict=True)
+    except ValidationError as error:
+        return _refused(400, _problem(error))
+    answers = await asyncio.gather(*(_one_of_several(request, one) for one in questions))
+    told = (b'{"status":%d,"answer":%b}' % (one.status_code, bytes(one.body)) for one in answers)
+    return Response(b"[" + b",".join(told) + b"]", media_type="application/json")
+
+
+async def _one_of_several(request: Request, question: Question) -> Response:
+    """What fails leaves the others their answers."""
+    try:
+        return await _ask(request, question["function"], json.dumps(question["argument"]).encode())
+    except Exception:
+        _log.exception("%s failed", question["function"][:80])
+        return _refused(500, _ERRORS[500])
+
+
+def _refusal(request: Request) -> Response | None:
+    """Of a request that may ask nothing."""
     if not is_logged_in(request):
         return _refused(401, _ERRORS[401])
-    endpoint = known(request.app.get_blocks()).get(request.path_params["function"])
-    if endpoint is None:
-        return _refused(404, _ERRORS[404])
     # Which a form of a foreign page cannot send without being asked for leave first.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return _refused(415, _ERRORS[415])
+    return None
+
+
+async def _ask(request: Request, function: str, body: bytes) -> Response:
+    endpoint = known(request.app.get_blocks()).get(function)
+    if endpoint is None:
+        return _refused(404, _ERRORS[404])
     try:
-        argument = endpoint.takes.validate_json(await request.body(), strict=True)
+        argument = endpoint.takes.validate_json(body, strict=True)
     except ValidationError as error:
         return _refused(400, _problem(error))
     answer_request(request)
@@ -137,4 +192,7 @@ def _refused(status: int, sentence: str, headers: Mapping[str, str] | None = Non
     return Response(orjson.dumps({"error": sentence}), status, headers, "application/json")
 
 
-route = Route(PATH + "/{function:path}", _answer, methods=["POST"])
+routes = [
+    Route(PATH, _answer_together, methods=["POST"]),
+    Route(PATH + "/{function:path}", _answer, methods=["POST"]),
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 
 import pytest
@@ -108,6 +109,22 @@ def test_what_is_not_whole_is_named_and_left_out(work, monkeypatch):
     assert record["not_recorded"] == ["mnist lora-lora_r-1"] and len(record["recipes"]["mnist"]) == 1
 
 
+def test_what_the_record_holds_is_not_trained_again(work, monkeypatch):
+    done, _ = work
+    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
+    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
+    monkeypatch.setattr(sys, "argv", ["equal_numbers", "--recipes", "mnist"])
+    subject.work(subject.units(["mnist"])[0])
+    subject.publish()
+    shutil.rmtree(subject.PARTS)  # as in another checkout, on a later day
+    done.clear()
+    subject.main()
+    assert done == ["search mnist lora", *(f"run mnist lora {seed}" for seed in range(5))]
+    record = json.loads(subject.RESULTS.read_text())
+    assert [one["name"] for one in record["recipes"]["mnist"]] == ["cdvft-m-2", "lora-lora_r-1"]
+    assert len(record["machines"]) == 1 and record["not_recorded"] == []
+
+
 def test_the_front_is_of_those_that_nobody_beats():
     points = subject.points(WORLD, "accuracy")
     assert [one.numbers for one in points] == sorted(one.numbers for one in points)
@@ -157,7 +174,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
         json.dumps(
             {
                 "command": "python -m benchmarks.equal_numbers",
-                "machine": {"cpu": "a processor", "torch": "2"},
+                "machines": [{"cpu": "a processor", "torch": "2"}],
                 "not_recorded": ["sql lora-lora_r-1"],
                 "recipes": {"mnist": WORLD},
             }

@@ -8,6 +8,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.ui import sessions
 from cdvft_app.ui.build import build
 from cdvft_app.ui.login import logins
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import uploaded_panel
 
@@ -56,6 +59,76 @@ def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, app:
         answer = studio.first.post(f"/cdvft/{POLL}", json={"cursors": {run.id: 0}})
         assert answer.status_code == 200 and answer.json()["runs"][0]["id"] == run.id
     assert len(studio.sessions) == 0
+
+
+def several(studio: Served, *questions: tuple[str, Any]) -> list[dict[str, Any]]:
+    asked = [{"function": function, "argument": argument} for function, argument in questions]
+    answer = studio.first.post("/cdvft", json=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_several_questions_in_one_request_are_each_answered_as_if_asked_alone(
+    studio: Served, app: AppState
+) -> None:
+    run = app.store.create([RunSettings(method="cdvft")], "secret")[0]
+    standing, unknown, poll, ill = several(
+        studio,
+        ("page/header/standing", {}),
+        ("train/run_view/nothing", {}),
+        (POLL, {"cursors": {run.id: 0}}),
+        (POLL, {"cursors": 10**30}),  # more than 64 bits
+    )
+    alone = studio.first.post("/cdvft/page/header/standing", json={})
+    assert standing == {"status": 200, "answer": alone.json()}
+    assert poll["status"] == 200 and poll["answer"]["runs"][0]["id"] == run.id
+    assert (unknown["status"], ill["status"]) == (404, 400)
+    assert all(len(one["answer"]["error"]) > 20 for one in (unknown, ill))
+
+
+def test_the_owner_of_one_question_is_not_that_of_another(studio: Served, app: AppState) -> None:
+    run = app.store.create([RunSettings(method="cdvft")], "secret")[0]
+    answers = several(
+        studio,
+        *((POLL, {"cursors": {run.id: 0}, "token": token}) for token in ("secret", "", "secret", "other")),
+    )
+    assert [one["answer"]["stoppable"] for one in answers] == [True, False, True, False]
+
+
+def test_one_that_fails_leaves_the_others_their_answers(
+    studio: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(request: Any) -> None:
+        raise OSError("nobody thought of this")
+
+    endpoints = server_functions.known(studio.page)
+    monkeypatch.setitem(
+        endpoints,
+        "page/header/standing",
+        replace(endpoints["page/header/standing"], answer=Pool(1, 1, "busy", share=(1, 1)).running(broken)),
+    )
+    first, second = several(studio, ("page/header/standing", {}), (POLL, {"cursors": {}}))
+    assert first["status"] == 500 and "log" in first["answer"]["error"]
+    assert second["status"] == 200
+    assert "nobody thought of this" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        ("[]", "application/json", 200),
+        ("[]", "text/plain", 415),
+        ("[", "application/json", 400),
+        ("{}", "application/json", 400),
+        ('[{"function": 1, "argument": 2}]', "application/json", 400),
+        ('[{"function": "train/run_view/poll"}]', "application/json", 400),
+        ("[" + ",".join(['{"function": "", "argument": 0}'] * 9) + "]", "application/json", 400),
+    ],
+)
+def test_at_most_eight_well_formed_questions_are_taken_at_once(studio, content, kind, status) -> None:
+    answer = studio.first.post("/cdvft", content=content, headers={"content-type": kind})
+    assert answer.status_code == status
+    assert status == 200 or len(answer.json()["error"]) > 20
 
 
 @pytest.mark.parametrize(
