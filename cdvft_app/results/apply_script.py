@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdvft_app.catalog import cleaning, conversations, written_numbers
-from cdvft_app.metrics import metric_title
+from cdvft_app.metrics import Metric, get_metric, metric_title
+from cdvft_app.metrics.matthews import Matthews
 from cdvft_app.results import table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
 from cdvft_app.results.escaping import docstring
@@ -66,7 +67,11 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     logits = "model(**given).logits"
     if exported.library == "sentence-transformers":
         logits = MEAN_POOLED
-    judged = "of_right" if task.labels or task.task == "text-generation" else "of_numbers"
+    metric = get_metric(dataset.metric)
+    if task.labels:
+        judged = "of_classes" if isinstance(metric, Matthews) else "of_right"
+    else:
+        judged = "of_right" if task.task == "text-generation" else "of_numbers"
     imports = [*imports, "from table_rows import read, write", f"from table_score import {judged}"]
     quiet = task.task != "image-classification"
     imports += ["from transformers import logging"] if quiet else []
@@ -81,7 +86,9 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         QUIET if quiet else "",
         "\n".join(model),
         body.replace("MENDED_LABEL", expected).replace("MENDED\n", mended).replace("LOGITS", logits),
-        _answers(task).replace("MENDED_LABEL", expected).replace("UNNAMED", "None" if uploaded else NUMBERED),
+        _answers(task, metric)
+        .replace("MENDED_LABEL", expected)
+        .replace("UNNAMED", "None" if uploaded else NUMBERED),
         MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else ""),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
@@ -90,12 +97,13 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         (folder / f"{module.__name__.rpartition('.')[2]}.py").write_text(source, encoding="utf-8")
 
 
-def _answers(task: TaskRecord) -> str:
+def _answers(task: TaskRecord, metric: Metric) -> str:
     """What becomes of logits, and of the labels that a file has."""
     if task.labels:
-        return CLASSES + RIGHT.replace("TITLE", metric_title("accuracy"))
+        score = SCORE_OF_CLASSES if isinstance(metric, Matthews) else SCORE_OF_RIGHT
+        return CLASSES + RIGHT + score.replace("TITLE", metric_title(metric.key))
     if task.task == "text-generation":
-        return RIGHT.replace("TITLE", metric_title("exact_match"))
+        return RIGHT + SCORE_OF_RIGHT.replace("TITLE", metric_title("exact_match"))
     scale = " * DEVIATION + MEAN" if task.is_scaled else ""
     return NUMBERS.replace("NUMBER", f"value{scale}")
 
@@ -195,10 +203,18 @@ CHECK = "correct"
 
 def check(answer, label):
     return answer.strip() == label
+"""
 
+SCORE_OF_RIGHT = """
 
 def score(answered):
     return of_right("TITLE", [check(*one) for one in answered])
+"""
+
+SCORE_OF_CLASSES = """
+
+def score(answered):
+    return of_classes("TITLE", *zip(*answered))
 """
 
 WRITES = """

@@ -726,7 +726,7 @@ language_model = model.requires_grad_(True)
 
 _WRITER_TRAINER = """
 # %% Training
-READS_WHOLE = must_read_whole(model.config, GRADIENT_CHECKPOINTING)
+READS_WHOLE = must_read_whole(language_model, GRADIENT_CHECKPOINTING)
 
 
 def read(model, inputs, labels):

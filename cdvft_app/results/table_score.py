@@ -8,6 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Interval = tuple[float, float]
 T_OF_FEW = (12.7062, 4.3027, 3.1824, 2.7764)
@@ -27,6 +31,31 @@ def of_right(title: str, right: Sequence[bool]) -> str:
     return sentence(title, per_cent, share, interval, count, wrong=count - sum(right))
 
 
+def of_classes(title: str, answers: Sequence[str], labels: Sequence[str]) -> str:
+    """Of classes: Matthews' correlation, with the jackknife's interval; how many are wrong.
+
+    g = (N c - sum(a b)) / sqrt((N^2 - sum(a^2)) (N^2 - sum(b^2))), with c the rows that are right, and a, b
+    how often each class is answered and true.
+    """
+    import numpy as np
+
+    classes = sorted({*answers, *labels})
+    true, answered = (
+        np.array([[one == name for name in classes] for one in side], dtype=np.float64)
+        for side in (labels, answers)
+    )
+    right = (true * answered).sum(1, keepdims=True)
+
+    def correlation(sums: np.ndarray, rows: int) -> np.ndarray:
+        true, answered = sums[..., : len(classes)], sums[..., len(classes) : -1]
+        variance = (rows**2 - (true**2).sum(-1)) * (rows**2 - (answered**2).sum(-1))
+        return _ratio_to_root(rows * sums[..., -1] - (true * answered).sum(-1), variance)
+
+    score, interval = _by_jackknife(np.column_stack([true, answered, right]), correlation)
+    count = len(labels)
+    return sentence(title, "{:.3f}".format, score, interval, count, wrong=count - int(right.sum()))
+
+
 def of_numbers(title: str, answers: Sequence[float], labels: Sequence[float]) -> str:
     """Of numbers: Pearson's correlation, with the jackknife's interval, and how far they are off."""
     import numpy as np
@@ -35,20 +64,40 @@ def of_numbers(title: str, answers: Sequence[float], labels: Sequence[float]) ->
     x, y = (
         (side - side.mean()) / (side.std() or 1.0) for side in np.array([answers, labels], dtype=np.float64)
     )
-    terms = np.column_stack([x, y, x * x, y * y, x * y])
 
     def correlation(sums: np.ndarray, rows: int) -> np.ndarray:
-        x, y, xx, yy, xy = sums.T
-        variance = (rows * xx - x**2) * (rows * yy - y**2)
-        return np.where(variance > 1e-24, (rows * xy - x * y) / np.sqrt(np.maximum(variance, 1e-24)), 0.0)
+        x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+        return _ratio_to_root(rows * xy - x * y, (rows * xx - x**2) * (rows * yy - y**2))
 
-    score, interval, off_interval = float(correlation(terms.sum(0), count)), None, None
+    score, interval = _by_jackknife(np.column_stack([x, y, x * x, y * y, x * y]), correlation)
     off = np.abs(np.subtract(answers, labels))
+    off_interval = None
     if count > 1:
-        pseudo = count * score - (count - 1) * correlation(terms.sum(0) - terms, count - 1)
-        interval = _around(score, pseudo.var(ddof=1) / count, count, -1, 1)
         off_interval = _around(float(off.mean()), off.var(ddof=1) / count, count, 0, math.inf)
     return sentence(title, "{:.3f}".format, score, interval, count, off=(float(off.mean()), off_interval))
+
+
+def _ratio_to_root(above: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """above / sqrt(variance); 0 where one side does not vary."""
+    import numpy as np
+
+    return np.where(variance > 1e-24, above / np.sqrt(np.maximum(variance, 1e-24)), 0.0)
+
+
+def _by_jackknife(
+    terms: np.ndarray, correlation: Callable[[np.ndarray, int], np.ndarray]
+) -> tuple[float, Interval | None]:
+    """A correlation of sums over rows of terms, and its interval; None of one row.
+
+    Where no row changes it, which says nothing of how rows vary, its error is (1 - g^2) / sqrt(N - 1).
+    """
+    count, sums = len(terms), terms.sum(0)
+    score = float(correlation(sums, count))
+    if count < 2:
+        return score, None
+    pseudo = count * score - (count - 1) * correlation(sums - terms, count - 1)
+    variance = float(pseudo.var(ddof=1)) / count or (1 - score**2) ** 2 / (count - 1)
+    return score, _around(score, variance, count, -1, 1)
 
 
 def _around(mean: float, variance: float, rows: int, lowest: float, highest: float) -> Interval:

@@ -198,7 +198,7 @@ class GenerationTask(GenerativeTask):
         self.written_batch = rows_at_once(self.model.config, self.max_length)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
-        self._reads_whole = shared_prefix.must_read_whole(self.model.config, settings.gradient_checkpointing)
+        self._checkpointing = settings.gradient_checkpointing
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
         """Token ids of prompts, and of their answers with the end as "labels".
@@ -283,8 +283,9 @@ class GenerationTask(GenerativeTask):
     def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
         """Where it pays, what all prompts begin with is read once."""
         pays = inputs["input_ids"].device.type == "cpu" and self._precision.autocast_dtype is None
-        whole = not pays or (model.training and self._reads_whole)
-        prefix = 0 if whole else shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1))
+        if pays and model.training:
+            pays = not shared_prefix.must_read_whole(self.model, self._checkpointing)
+        prefix = shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1)) if pays else 0
         return shared_prefix.forward(model, self.model, inputs, prefix) if prefix else model(**inputs)
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:

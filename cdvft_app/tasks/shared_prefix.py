@@ -93,13 +93,14 @@ def cache_argument(base: PreTrainedModel | type[PreTrainedModel]) -> str:
     return "cache" if takes(base, "cache") else "past_key_values"  # its name in earlier versions
 
 
-def must_read_whole(config: Any, checkpointing: bool) -> bool:
+def must_read_whole(model: PreTrainedModel, checkpointing: bool) -> bool:
     """Whether training needs one pass over whole rows.
 
-    With dropout, rows that share a pass would share what is drawn; activations that are computed twice keep
-    no cache; and several processes count one pass a step.
+    With dropout, the model's own or an adapter's, rows that share a pass would share what is drawn;
+    activations that are computed twice keep no cache; and several processes count one pass a step.
     """
-    chances = (value for name, value in config.to_dict().items() if "drop" in name)
+    configs = [model.config, *getattr(model, "peft_config", {}).values()]
+    chances = (value for config in configs for name, value in config.to_dict().items() if "drop" in name)
     drops = any(isinstance(value, float) and value > 0 for value in chances)
     spread = torch.distributed.is_available() and torch.distributed.is_initialized()
     return drops or checkpointing or spread

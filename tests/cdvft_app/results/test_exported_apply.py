@@ -119,8 +119,11 @@ def test_the_sheet_that_has_the_columns_is_read_below_its_title(runs, applied, t
     assert (row["Text"], row["Label"]) == ("a good film", "positive") and row["answer"]
 
 
-def test_a_score_is_told_as_the_app_tells_it(runs, applied, tmp_path, capsys):
+@pytest.mark.parametrize("metric", ["accuracy", "matthews"])
+def test_a_score_is_told_as_the_app_tells_it(runs, applied, tmp_path, capsys, metric):
     run = runs("text", "cdvft")
+    dataset = dataclasses.replace(run.plan.dataset, metric=metric)
+    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dataset=dataset))
     labels = ["positive", "0", "", "unheard of", "1", "negative", "1", "positive"]
     texts = [f"{TEXTS[place % 4] or 'dull'} {place}" for place in range(len(labels))]
     file = made.written(tmp_path, "text,Label\n" + "".join(map("{},{}\n".format, texts, labels)))
@@ -131,7 +134,8 @@ def test_a_score_is_told_as_the_app_tells_it(runs, applied, tmp_path, capsys):
         Answer(rows[place]["answer"], 0.5, rows[place]["answer"] == named[place], named[place])
         for place in known
     ]
-    assert applying.score_of(run, run.labels, answers).sentence in capsys.readouterr().out
+    told = applying.score_of(run, run.labels, answers).sentence
+    assert told in capsys.readouterr().out and told.lower().startswith(metric)
     wanted = {place: str(one.check) for place, one in zip(known, answers, strict=True)}
     assert [row["correct"] for row in rows] == [wanted.get(place, "") for place in range(len(labels))]
 

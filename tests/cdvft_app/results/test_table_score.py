@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import matthews_corrcoef
 
 from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.row_scores import RowScores, of_scores
@@ -24,6 +25,30 @@ def test_shares_have_the_judges_interval(right):
     write = METRICS["accuracy"].format
     told = table_score.of_right("Accuracy", right)
     assert f"{write(rows.score)} (95 % interval {write(low)} to {write(high)})" in told
+
+
+@pytest.mark.parametrize("rows", [2, 5, 200])
+def test_classes_have_the_judges_interval(rows):
+    drawn = np.random.default_rng(rows)
+    names = np.array(["a", "b", "c"])
+    labels = drawn.integers(0, 3, rows)
+    answers = np.where(drawn.random(rows) < 0.6, labels, drawn.integers(0, 3, rows))
+    matthews = METRICS["matthews"]
+    scores = RowScores(np.arange(rows), matthews.row_terms(np.eye(3)[answers], labels), matthews.statistic)
+    low, high = band(Contestant("", (Run(0, scores.score, rows, scores),)), "matthews")
+    told = table_score.of_classes("Matthews correlation", [*names[answers]], [*names[labels]])
+    assert told == (
+        f"Matthews correlation {matthews_corrcoef(labels, answers):.3f} (95 % interval {low:.3f} to "
+        f"{high:.3f}) over {rows} rows with a label; {(wrong := (answers != labels).sum())} "
+        f"{'is' if wrong == 1 else 'are'} wrong."
+    )
+
+
+def test_answers_that_do_not_vary_have_no_correlation_and_a_wide_interval():
+    half = stats.t.ppf(0.975, 19) / 19**0.5
+    told = f"correlation 0.000 (95 % interval -{half:.3f} to {half:.3f}) over 20 rows"
+    assert told in table_score.of_classes("Matthews correlation", ["a"] * 20, ["a", "b"] * 10)
+    assert told in table_score.of_numbers("Pearson correlation", [5.0] * 20, [1.0, 2.0] * 10)
 
 
 @pytest.mark.parametrize("rows", [2, 5, 40])

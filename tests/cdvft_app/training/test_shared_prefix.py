@@ -86,13 +86,22 @@ def test_a_prefix_never_takes_a_whole_prompt_and_is_worth_a_pass():
     assert shared_prefix.common_prefix(one) == 0
 
 
-@pytest.mark.parametrize(("kind", "checkpointing"), [("llama", True), ("gpt2", False)])
-def test_training_reads_whole_rows_where_a_shared_pass_would_differ(
-    kind, checkpointing, plan, answer_rows, monkeypatch
-):
-    """Where activations are computed twice, and where dropout draws, as GPT-2's does."""
-    task = prepare(plan(kind, "full", gradient_checkpointing=checkpointing), silent, never, answer_rows).task
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("llama", "full", {"gradient_checkpointing": True}),
+        ("gpt2", "full", {}),
+        ("llama", "lora", {"lora_dropout": 0.1}),
+        ("llama", "dora", {"dora_dropout": 0.1}),
+    ],
+)
+def test_training_reads_whole_rows_where_a_shared_pass_would_differ(case, plan, answer_rows, monkeypatch):
+    """Where activations are computed twice, and where dropout draws, as GPT-2's does, or an adapter's."""
+    kind, method, more = case
+    made = plan(kind, method, **more)
+    task = prepare(made, silent, never, answer_rows).task
+    model = trainable.build(made.settings, task.model, task.head)
     monkeypatch.setattr(shared_prefix, "forward", lambda *given: pytest.fail("a prefix was shared"))
     batch = batch_of(task, answer_rows)
     labels = batch.pop("labels")
-    task.forward(task.model.train(), batch, labels)
+    task.forward(model.train(), batch, labels)
