@@ -45,7 +45,7 @@ def settings(recipe: str, ratio: float, multiple: float, seed: int, choosing: bo
     return RunSettings.model_validate(chosen)
 
 
-def plan(recipe: str, kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:
+def plan(kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:
     """(ratio, multiple, seed, whether it chooses) of the runs that are left, as far as that is known."""
     ended = {(one["ratio"], one["multiple"], one["seed"], one["chooses"]) for one in kept}
     wanted = [
@@ -86,7 +86,7 @@ def verdict(recipe: str, kept: list[Record]) -> str | None:
     from cdvft_app.judging.row_scores import of_wrong
     from cdvft_app.judging.verdict_text import result
 
-    if any(True for _ in plan(recipe, kept)):
+    if any(True for _ in plan(kept)):
         return None
     sides = []
     for ratio, multiple in finalists(kept):
@@ -110,7 +110,7 @@ def main() -> None:
     with read_once():
         for recipe in chosen.recipes:
             kept = record["runs"].setdefault(recipe, [])
-            while left := list(plan(recipe, kept)):
+            while left := list(plan(kept)):
                 ratio, multiple, seed, chooses = left[0]
                 result = run(settings(recipe, ratio, multiple, seed, chooses))
                 told = {"ratio": ratio, "multiple": multiple, "seed": seed, "chooses": chooses}

@@ -34,19 +34,20 @@ LIBRARY = {
     "optimizers": {"layer"},
 }
 # The app's rooms; "cdvft" stands for the library.
-CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
+CHOICES = {"format", "payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
 APP = {
     "approximate": {"cdvft"},
     "methods": {"cdvft"},
     "metrics": set(),
     "settings": {"methods"},
     "events": set(),
+    "format": set(),
     "payloads": {"store.states"},
     "catalog": {"settings", "methods", "metrics", "cdvft"},
     "data": {"catalog", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"settings", "methods", "events"},
-    "public": {"settings", "store"},
+    "public": {"format", "settings", "store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
@@ -68,9 +69,10 @@ APP = {
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
-    "search": CHOICES | {"costs.quantities", "events", "judging", "store", "sweep"},
+    "search": CHOICES | {"events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {
+        "format",
         "data.pictures",
         "results",
         "training",

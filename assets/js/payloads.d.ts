@@ -877,10 +877,6 @@ export interface EvidenceFigure {
   again: [string, string][];
 }
 
-export interface EvidenceFixed extends Styled {
-  figures: EvidenceFigure[];
-}
-
 /** `race`: its group; `dataset`: whose images it is made like; `side`: pixels of the model's input. `drawing`: 64 x 64 signed bytes, row by row, in base64; None where nothing is drawn. */
 export interface Drawing {
   race: string;

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.evidence.drawing import RESULTS, axis, figure, name_of_y, of_machine, read
 from cdvft_app import catalog
-from cdvft_app.costs.quantities import counted
+from cdvft_app.format import counted
 from cdvft_app.payloads.compare import EvidenceFigure
 
 FILE = "effects.json"

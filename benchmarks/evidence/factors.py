@@ -76,7 +76,7 @@ def few_factors() -> EvidenceFigure:
         "columns": ["Target", "m", "Numbers of n × n", "Error, %", "Lowest", "Highest", "LoRA's error, %"],
         "rows": [
             [
-                *(title, m, numbers(record, title, m), *(round(one, 2) for one in found)),
+                *(title, m, numbers(title, m), *(round(one, 2) for one in found)),
                 round(rivals[m][0], 2) if m in rivals else "–",
             ]
             for title, errors, rivals in series
@@ -103,6 +103,6 @@ def by_m(
     return {m: (mean(errors), min(errors), max(errors)) for m, errors in found.items()}
 
 
-def numbers(record: dict[str, Any], title: str, m: int) -> str:
+def numbers(title: str, m: int) -> str:
     side = int(title.rsplit(maxsplit=1)[-1])
     return f"{(2 * m - 1) * side:,} of {side * side:,}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read, thin_line
-from cdvft_app.costs.quantities import amount
+from cdvft_app.format import amount
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import EvidenceFigure
 

@@ -10,7 +10,7 @@ from benchmarks.evidence import races
 from benchmarks.evidence.drawing import at_line, axis, figure, name_of_y, of_method, read, thin_line
 from benchmarks.tables import _name as name_of_case
 from cdvft import cost
-from cdvft_app.costs.quantities import counted
+from cdvft_app.format import counted
 from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import EvidenceFigure

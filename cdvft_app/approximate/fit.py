@@ -81,19 +81,16 @@ class CountingBound:
     """Dimensions of the set of products of m diagonal and m - 1 circulant n x n factors.
 
     parameters: (2m - 1) n numbers in the vectors.
-    gauge: 2m - 2 of them change nothing: a scalar may move between any two neighbours.
-    dimension: min(n^2, parameters - gauge), which is what is left of them.
-    matrix_dimension: n^2, the numbers in a matrix.
-    may_fill: whether the dimension reaches n^2. Where it does not, almost no matrix is such a product.
+    dimension: min(n^2, parameters - (2m - 2)): that many of them change nothing, since a scalar may move
+        between any two neighbours.
+    matrix_dimension: n^2, the numbers in a matrix. Below it, almost no matrix is such a product.
     """
 
     n: int
     m: int
     parameters: int
-    gauge: int
     dimension: int
     matrix_dimension: int
-    may_fill: bool
 
 
 def counting_bound(n: int, m: int) -> CountingBound:
@@ -107,9 +104,8 @@ def counting_bound(n: int, m: int) -> CountingBound:
     """
     if n < 1 or m < 1:
         raise ValueError(f"n is {n!r} and m is {m!r}, but both must be whole numbers of at least 1.")
-    parameters, gauge = (2 * m - 1) * n, 2 * m - 2
-    dimension = min(n * n, parameters - gauge)
-    return CountingBound(n, m, parameters, gauge, dimension, n * n, dimension == n * n)
+    parameters = (2 * m - 1) * n
+    return CountingBound(n, m, parameters, min(n * n, parameters - (2 * m - 2)), n * n)
 
 
 def factors_needed(n: int) -> tuple[int, int]:

@@ -51,6 +51,11 @@ def wanted_validation(evaluation_examples: int) -> int:
     return min(max(evaluation_examples, MIN_VALIDATION), MAX_VALIDATION)
 
 
+def matches(name: str, target: str) -> bool:
+    """PEFT's rule: a module's name is the target, or ends in a dot and the target."""
+    return name == target or name.endswith(f".{target}")
+
+
 _STRICT = ConfigDict(extra="forbid")  # a misspelled field of an entry is an error
 
 
@@ -65,7 +70,7 @@ class LinearGroup:
 
     def matches(self, target: str) -> bool:
         """Whether PEFT's suffix rule puts an adapter on this group for `target`."""
-        return self.name == target or self.name.endswith(f".{target}")
+        return matches(self.name, target)
 
 
 @dataclass(frozen=True, kw_only=True)

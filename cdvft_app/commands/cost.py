@@ -15,10 +15,10 @@ import typer
 from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import console, table, with_cost_request
 from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.decision.decide import Decision, decide
+from cdvft_app.format import amount
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
 from cdvft_app.measuring.comparison_times import file_row, timed_rows
 from cdvft_app.store.measurements import KEY

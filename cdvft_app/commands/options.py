@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from cdvft_app.catalog.cleaning import STEPS
 from cdvft_app.costs.request import CostRequest, parse_cost
-from cdvft_app.methods import METHODS, InvalidChoice, flat
-from cdvft_app.settings import FieldWords, RunSettings, explain, words
+from cdvft_app.methods import METHODS, flat
+from cdvft_app.settings import FieldWords, RunSettings, parse_run, words
 from cdvft_app.store.records import UnknownRun
 from cdvft_app.store.runs import RunStore
 
@@ -164,7 +163,11 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def with_options(**values: Any) -> None:
         chosen = {name: values.pop(name) for name in OPTIONS}
         command(
-            _settings({name: value for name, value in chosen.items() if value not in (None, [])}), **values
+            parse_run(
+                {"method": DEFAULT_METHOD}
+                | {name: value for name, value in chosen.items() if value not in (None, [])}
+            ),
+            **values,
         )
 
     own = _own_parameters(command)
@@ -242,10 +245,3 @@ def _default_text(name: str) -> str:
     if name in RunSettings.model_fields and name != "method":
         default = RunSettings.model_fields[name].get_default()
     return "the recipe's" if default is None else str(default)
-
-
-def _settings(chosen: dict[str, Any]) -> RunSettings:
-    try:
-        return RunSettings.model_validate({"method": DEFAULT_METHOD, **chosen})
-    except ValidationError as error:
-        raise InvalidChoice(explain(error)) from None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Unit = Literal["count", "bytes", "flops", "seconds"]
+from cdvft_app.format import Unit
+
 Row = Mapping[str, Any]
 
 _FLOAT32 = 4
-_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 @dataclass(frozen=True)
@@ -100,53 +100,3 @@ QUANTITIES: tuple[Quantity, ...] = (
     ),
 )
 MEASURED = ("seconds", "peak")
-
-
-def amount(kind: Unit, value: float) -> str:
-    """55,296 · 231 kB · 3.13 GFLOP · 38.0 ms: three digits and a decimal prefix, counts in full."""
-    if kind == "count":
-        return f"{round(value):,}"
-    if kind == "seconds":
-        return f"{_digits(1e3 * value)} ms" if value < 1 else f"{_digits(value)} s"
-    unit = {"bytes": "B", "flops": "FLOP"}[kind]
-    if value < 999.5 and value == int(value):
-        return f"{value:.0f} {unit}"
-    for prefix in _PREFIXES:
-        if value < 999.5 or prefix == _PREFIXES[-1]:
-            return f"{_digits(value)} {prefix}{unit}"
-        value /= 1000
-    raise AssertionError
-
-
-def duration(seconds: float) -> str:
-    """340 ms, 3.4 s, 39 s, 5 min, 2.4 h or 3 days: as exact as a forecast is."""
-    if seconds < 1:
-        return f"{1e3 * seconds:.2g} ms" if seconds < 0.0995 else f"{1e3 * seconds:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86_400:.0f} days"
-
-
-def counted(number: float, noun: str) -> str:
-    """0 rows, 1 row, 1,024 rows, 1.5 epochs."""
-    written = f"{number:,}" if isinstance(number, int) else f"{number:g}"
-    return f"{written} {noun}{'' if number == 1 else 's'}"
-
-
-def times(ratio: float) -> str:
-    """A ratio with three digits: 5.33, 0.434, 29.0; a whole one as it is."""
-    return f"{ratio:,.0f}" if ratio == int(ratio) else _digits(ratio)
-
-
-def percent(share: float) -> str:
-    """0.045 %, 1.1 %, 24 %."""
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:,.0f} %"
-
-
-def _digits(value: float) -> str:
-    """Three significant digits with their zeros: 12.0, 0.720, 5,103."""
-    return f"{value:#.3g}" if value < 99.95 else f"{value:,.0f}"

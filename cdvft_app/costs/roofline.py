@@ -12,9 +12,9 @@ from cdvft.cost import Shape
 from cdvft.cost.roofline import Work, frozen, fused, merged
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
-from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import GPUS, HERE, CostRequest, Device, device, named
 from cdvft_app.costs.table import cost_table
+from cdvft_app.format import amount
 from cdvft_app.payloads.compare import Engine, Roofline
 from cdvft_app.shapes import model_shapes
 

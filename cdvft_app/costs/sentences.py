@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cdvft_app.costs.quantities import Row, added_memory, amount, frozen_flops, percent, times
+from cdvft_app.costs.quantities import Row, added_memory, frozen_flops
+from cdvft_app.format import amount, percent, times
 from cdvft_app.methods import ADAPTERS, METHODS, flat
 
 _SMALL = 0.05  # of the frozen model's FLOPs

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.conversations import asked_in, is_conversation, transcript
+from cdvft_app.catalog.download import sha256_of
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
-from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size, sha256_of
+from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file, unpacked
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source

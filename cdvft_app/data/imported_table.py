@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 import secrets
@@ -20,9 +19,10 @@ import numpy as np
 
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column
+from cdvft_app.catalog.download import sha256_of
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
 from cdvft_app.data.pictures import FORMATS, as_png
-from cdvft_app.data.read_file import CHUNK, read_file, without_conversations
+from cdvft_app.data.read_file import read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
 from cdvft_app.data.zip_file import packed
 from cdvft_app.public import intake
@@ -259,15 +259,6 @@ def _thumbnails(sha256: str, places: Sequence[int], side: int, _progress: Progre
         small.thumbnail((side, side))
         found.append(base64.b64encode(as_png(small)).decode())
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's bytes; OSError where it cannot be read."""
-    digest = hashlib.sha256()
-    with path.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def row_errors_of(kept: ImportedTable) -> RowErrors:

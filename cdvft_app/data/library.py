@@ -251,7 +251,7 @@ def last_learned(store: RunStore, data_id: object, token: str | None) -> Uploade
 
 
 def is_own(store: RunStore, data: UploadedDataset | None, token: str | None) -> bool:
-    """Whether the asker gave all that it needs; so it is where it is none of one's own."""
+    """Whether the visitor with this token uploaded all its files; True of a dataset of the catalogue."""
     return data is None or all(store.datasets.has(token, sha256) for sha256 in data.files)
 
 

@@ -102,7 +102,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool
     by_name = False
     try:
         if tables:
-            labels = _labels_of_table(archive, tables, pictures, limits)
+            labels = _labels_of_table(archive, tables, pictures)
         else:
             labels, by_name = _labels_of_folders_or_names(pictures)
     except DataRefused:
@@ -156,7 +156,7 @@ def _beginning(name: str) -> str:
 
 
 def _labels_of_table(
-    archive: zipfile.ZipFile, tables: list[zipfile.ZipInfo], pictures: list[zipfile.ZipInfo], limits: Limits
+    archive: zipfile.ZipFile, tables: list[zipfile.ZipInfo], pictures: list[zipfile.ZipInfo]
 ) -> dict[str, str]:
     """What the one CSV says of each picture: a column with file names, and one of labels."""
     if len(tables) > 1:

@@ -10,12 +10,13 @@ from typing import Any
 
 from cdvft.cost import Cost, Shape
 from cdvft_app.costs.memory import checkpointed
-from cdvft_app.costs.quantities import MEASURED, QUANTITIES, Quantity, Row, amount, percent
+from cdvft_app.costs.quantities import MEASURED, QUANTITIES, Quantity, Row
 from cdvft_app.costs.request import GPUS, CostRequest, Device
 from cdvft_app.costs.sentences import label, sentences
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import decide
 from cdvft_app.figures import cost_bars
+from cdvft_app.format import amount, percent
 from cdvft_app.measuring.comparison_times import Lookup, circumstances, file_row, measurement_text, timed_rows
 from cdvft_app.methods import METHODS, Method, flat
 from cdvft_app.payloads.compare import AskedMethod, Costs, Growth, GrowthCurves, GrowthLine, MemoryTerm

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from cdvft_app.catalog.entries import KNOWN_MODELS
 from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import CostRequest, Device
 from cdvft_app.costs.table import cost_table
+from cdvft_app.format import amount
 from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.prediction import MEMORY_FACTOR
 from cdvft_app.shapes import ModelShapes, model_shapes

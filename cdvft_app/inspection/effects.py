@@ -25,6 +25,7 @@ from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
 from cdvft_app.catalog.conversations import transcript
+from cdvft_app.format import percent
 from cdvft_app.inspection.layers import block_positions
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
 from cdvft_app.payloads.factors import (
@@ -469,8 +470,8 @@ def sentence(runs: OpenedRuns) -> str:
     where = f"{' and '.join(kinds)} weights" if len(kinds) < 4 else f"{len(kinds)} kinds of weights"
     said = (
         f"{runs.runs[0].label} moves what its {where} give for {len(runs.tokens)} held-out {runs.unit} by "
-        f"{_percent(summary['ratio'])} in the median layer, most in {layer_name(runs, most['module'])} "
-        f"({_percent(most['ratio'][1])}), and {_percent(summary['common'])} of its energy is one shift "
+        f"{percent(summary['ratio'])} in the median layer, most in {layer_name(runs, most['module'])} "
+        f"({percent(most['ratio'][1])}), and {percent(summary['common'])} of its energy is one shift "
         "common to all of them; "
     )
     off, trained = runs.off, runs.on
@@ -511,11 +512,7 @@ def over_seeds(summaries: Sequence[EffectSummary]) -> str:
 
 
 def _percents(parts: Sequence[float]) -> str:
-    return f"{_percent(min(parts)).removesuffix(' %')} to {_percent(max(parts))}"
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.2g} %" if part < 0.995 else f"{100 * part:.0f} %"
+    return f"{percent(min(parts)).removesuffix(' %')} to {percent(max(parts))}"
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -91,7 +91,6 @@ def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray])
 def payload(
     source: Source,
     layer: Layer,
-    steps: Sequence[int] | None = None,
     read: Callable[[int], Mapping[str, np.ndarray]] | None = None,
 ) -> KeptVectors:
     """A layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}}, "bytes"}.
@@ -100,7 +99,7 @@ def payload(
     that never change are sent once, as (1, *shape). `read` replaces a step's vectors by other arrays.
     """
     method = source.settings.method
-    kept = list(steps or source.steps())
+    kept = list(source.steps())
     own = source.read(kept[-1], layer.module)
     trained = sum(array.size for name, array in own.items() if name not in method.fixed_vectors)
     read = read or (lambda step: source.read(step, layer.module))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from cdvft_app.costs.sentences import joined
-from cdvft_app.judging import verdict_text
+from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
 from cdvft_app.judging.sweep_results import (
     RATES,
@@ -30,7 +30,8 @@ from cdvft_app.judging.sweep_results import (
     varied,
 )
 from cdvft_app.methods import METHODS, ORDER
-from cdvft_app.store.records import MAX_COMPARED_SETTINGS, described
+from cdvft_app.store.records import MAX_COMPARED_SETTINGS, RunRecord, described
+from cdvft_app.store.runs import RunStore
 
 Label = Callable[[SweepRun], str]
 
@@ -58,6 +59,13 @@ class ComparisonSet:
     def shown(self) -> list[Verdict]:
         """Those on CDVFT between methods, from its side; all where it did not take part."""
         return self.against("cdvft") or list(self.between.values())
+
+
+def run_of(record: RunRecord, store: RunStore) -> Run:
+    """A finished run as the judge takes it, with what it answered row by row where that was kept."""
+    assert record.metric is not None and record.metric_name
+    answers = row_scores.of_run(store, record.id, record.metric_name)
+    return Run(record.settings.seed, record.metric, record.result.get("evaluation_examples"), answers)
 
 
 def judged(

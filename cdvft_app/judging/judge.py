@@ -605,7 +605,7 @@ def _best(pair: Pair, scores: Mapping[Contestant, float]) -> tuple[Contestant, C
 
 
 def _score_without(one: Contestant, seed: int) -> float:
-    """The mean of its other seeds; the lowest of all where it has none, or not this one to be judged by."""
+    """The mean over its other seeds; minus infinity where it has no other seed, or not this one."""
     others = tuple(run for run in one.runs if run.seed != seed)
     return replace(one, runs=others).mean if 0 < len(others) < len(one.runs) else -math.inf
 

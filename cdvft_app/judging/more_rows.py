@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cdvft_app.judging import row_scores, verdict_text
-from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.comparison_sets import run_of
+from cdvft_app.judging.judge import Contestant, Pair, Verdict, judge
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -88,7 +89,4 @@ def _what(run: RunRecord) -> tuple[object, ...]:
 
 
 def _contestant(run: RunRecord, store: RunStore) -> Contestant:
-    assert run.metric is not None and run.metric_name
-    answers = row_scores.of_run(store, run.id, run.metric_name)
-    one = Run(run.settings.seed, run.metric, run.result.get("evaluation_examples"), answers)
-    return Contestant(f"{_rows(run):,} rows", (one,))
+    return Contestant(f"{_rows(run):,} rows", (run_of(run, store),))

@@ -11,16 +11,16 @@ from functools import cached_property, lru_cache
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
-from cdvft_app.costs.quantities import Unit, amount, counted
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import joined, label
 from cdvft_app.costs.table import cost_table
+from cdvft_app.format import Unit, amount, counted
 from cdvft_app.judging import row_scores, verdict_text
 from cdvft_app.judging.comparison_sets import ComparisonSet, judged
 from cdvft_app.judging.judge import Contestant, Run, Verdict, band
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.sweep_results import Spread, SweepRun, setting_key, setting_values
+from cdvft_app.judging.sweep_results import Spread, SweepRun, over_seeds, setting_key, setting_values
 from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -263,13 +263,15 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
         for name, value in setting_values(first.settings).items()
         if name in varied[first.method]
     ]
+    metric = over_seeds((outcome.settings.seed, outcome.metric) for outcome in outcomes)
+    assert metric is not None  # each has a score
     amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
     return Point(
         method=first.method,
         label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
         size=(*sizes.values(), first.settings.target_modules),
         outcomes=tuple(outcomes),
-        metric=Spread.of([outcome.metric for outcome in outcomes]),
+        metric=metric,
         amounts={
             key: Spread.of(known) if (known := [value for value in values if value is not None]) else None
             for key, values in amounts.items()

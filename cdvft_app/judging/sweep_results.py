@@ -73,7 +73,7 @@ class Setting:
 
     @cached_property
     def spread(self) -> Spread | None:
-        return over_seeds(self.runs)
+        return over_seeds((one.settings.seed, one.metric) for one in self.runs)
 
     @property
     def failed(self) -> int:
@@ -124,12 +124,12 @@ def settings_of(runs: Sequence[SweepRun]) -> list[Setting]:
     return sorted(found, key=lambda one: (ORDER.index(one.method), *map(_ascending, one.values.values())))
 
 
-def over_seeds(runs: Sequence[SweepRun]) -> Spread | None:
-    """The mean of the seeds' means, and the lowest and highest of them."""
+def over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | None:
+    """Of runs' seeds and scores the mean of the seeds' means, and the lowest and highest of them."""
     by_seed: dict[int, list[float]] = {}
-    for one in runs:
-        if one.metric is not None:
-            by_seed.setdefault(one.settings.seed, []).append(one.metric)
+    for seed, score in scores:
+        if score is not None:
+            by_seed.setdefault(seed, []).append(score)
     if not by_seed:
         return None
     means = [mean(metrics) for metrics in by_seed.values()]
@@ -147,7 +147,7 @@ def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
     if reduction == "best":
         winner = best(settings)
         return winner.spread if winner else None
-    return over_seeds([one for setting in settings for one in setting.runs])
+    return over_seeds((one.settings.seed, one.metric) for setting in settings for one in setting.runs)
 
 
 def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
-from cdvft_app.costs.quantities import counted
 from cdvft_app.costs.sentences import joined
+from cdvft_app.format import counted
 from cdvft_app.judging.judge import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads import shared as payloads
@@ -130,11 +130,6 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     )
     known = [] if verdict.low is None else [interval]
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
-
-
-def sentence(verdict: Verdict) -> str:
-    """All of it."""
-    return " ".join(filter(None, [result(verdict), settled_by(verdict), *basis(verdict)]))
 
 
 def advice(smallest: str, others: Sequence[str], behind: Sequence[str]) -> str:

@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from cdvft_app.costs.quantities import Row, amount, times
+from cdvft_app.costs.quantities import Row
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.costs.table import cost_table
+from cdvft_app.format import amount, times
 from cdvft_app.methods import Method
 from cdvft_app.payloads.compare import Circumstances
 from cdvft_app.shapes import model_shapes

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import Self
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cdvft.cost import Cost, Shape
 
 Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False, strict=True)]
-Named = Literal["always", "changed", "never"]
+InLabel = Literal["always", "changed", "never"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Setting:
     """A setting's labels, derived from the pydantic field.
 
     `size`: it determines the number of trained parameters, and a sweep can vary it. `empty` says what None
-    stands for. `named`: whether a method's label names it always, only when changed, or never.
+    stands for. `in_label`: whether a method's label names it always, only when changed, or never.
     """
 
     name: str
@@ -40,15 +41,16 @@ class Setting:
     hint: str
     size: bool
     empty: str
-    named: Named
+    in_label: InLabel
     default: Any
+    kind: type
+    """The type of its values."""
     choices: tuple[tuple[str, str], ...] = ()
-    is_text: bool = False
 
     @property
-    def kind(self) -> type:
-        """The type of its values."""
-        return str if self.choices or self.is_text else type(self.default or 0)
+    def is_text(self) -> bool:
+        """Whether it is words of the person's own."""
+        return self.kind is str and not self.choices
 
     @property
     def long(self) -> str:
@@ -77,20 +79,27 @@ def setting(
     hint: str,
     size: bool = False,
     empty: str = "automatic",
-    named: Named = "never",
+    in_label: InLabel = "never",
     choices: Sequence[tuple[str, str]] = (),
-    is_text: bool = False,
     **limits: Any,
 ) -> Any:
     """A pydantic field of a method: its default, its labels, and pydantic's limits (ge, le, gt, ...)."""
-    extra: dict[str, Any] = {"symbol": symbol, "size": size, "empty": empty, "named": named}
-    extra["is_text"] = is_text
+    extra: dict[str, Any] = {"symbol": symbol, "size": size, "empty": empty, "in_label": in_label}
     extra["choices"] = tuple(choices)
     if not choices:
         limits["strict"] = True
     if isinstance(default, float):
         limits["allow_inf_nan"] = False
     return Field(default, title=title, description=hint, json_schema_extra=extra, **limits)
+
+
+def type_of_one(annotation: Any) -> Any:
+    """Of what a field holds beside None: float of `float | None`, str of `tuple[str, ...]`."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(one for one in get_args(annotation) if one is not NoneType)
+    while get_origin(annotation) in (Annotated, tuple):
+        annotation = get_args(annotation)[0]
+    return annotation
 
 
 class InvalidChoice(ValueError):
@@ -166,17 +175,17 @@ class Method(BaseModel):
     @classmethod
     def settings(cls) -> dict[str, Setting]:
         """Its own settings by name, in their order."""
-        own = {
-            name: field
+        own = [
+            (name, field, field.json_schema_extra)
             for name, field in cls.model_fields.items()
             if isinstance(field.json_schema_extra, dict)
-        }
+        ]
         return {
             name: Setting(
                 name, title=field.title or name, hint=field.description or "", default=field.default,
-                **field.json_schema_extra,  # type: ignore[arg-type]
+                kind=str if extra["choices"] else type_of_one(field.annotation), **extra,  # type: ignore[arg-type]
             )
-            for name, field in own.items()
+            for name, field, extra in own
         }  # fmt: skip
 
     @classmethod
@@ -208,7 +217,9 @@ class Method(BaseModel):
             one.text(value)
             for name, one in self.settings().items()
             if (value := getattr(self, name)) is not None or name in more
-            if name in more or one.named == "always" or (one.named == "changed" and value != one.default)
+            if name in more
+            or one.in_label == "always"
+            or (one.in_label == "changed" and value != one.default)
         ]
         if "learning_rate" in more and self.learning_rate is not None:
             parts.append(f"rate\u00a0{self.learning_rate:g}")

@@ -38,12 +38,12 @@ class Cdvft(Method):
 
     method: Literal["cdvft"] = "cdvft"
     m: int = setting(
-        2, symbol="m", title="diagonal vectors", size=True, named="changed", ge=2, le=16,
+        2, symbol="m", title="diagonal vectors", size=True, in_label="changed", ge=2, le=16,
         hint="2 is the paper's choice: diagonal, circulant, diagonal. "
         "More reach more matrices and cost more.",
     )  # fmt: skip
     block_size: int | None = setting(
-        None, symbol="p", title="block size", size=True, named="changed", empty="each layer's default",
+        None, symbol="p", title="block size", size=True, in_label="changed", empty="each layer's default",
         ge=1, le=16_384,
         hint="Side of each circulant block. Empty: one block a square layer. Smaller ones cost and say more.",
     )  # fmt: skip
@@ -61,7 +61,7 @@ class Cdvft(Method):
         ),
     )  # fmt: skip
     input_diagonal_lr_ratio: float = setting(
-        1.0, symbol="input rate", title="input rate", named="changed", gt=0, le=1000,
+        1.0, symbol="input rate", title="input rate", in_label="changed", gt=0, le=1000,
         hint="Of the input diagonal, in learning rates: it begins at ones and moves little, and above 1 it "
         "learns faster than the others.",
     )  # fmt: skip

@@ -22,7 +22,7 @@ class Dora(Lora):
 
     method: Literal["dora"] = "dora"  # type: ignore[assignment]
     r: int = setting(
-        8, symbol="r", title="rank", size=True, named="always", ge=1, le=LARGEST_RANK,
+        8, symbol="r", title="rank", size=True, in_label="always", ge=1, le=LARGEST_RANK,
         hint="Rank of the low-rank change of direction; each output has a trained length besides.",
     )  # fmt: skip
 

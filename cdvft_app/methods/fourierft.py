@@ -35,7 +35,7 @@ class FourierFT(Method):
     method: Literal["fourierft"] = "fourierft"
     n: int = setting(
         1000, symbol="n", title="entries a layer", hint="Spectral entries learned in each layer.", size=True,
-        named="always", ge=1, le=1_000_000,
+        in_label="always", ge=1, le=1_000_000,
     )  # fmt: skip
     scaling: float = setting(
         150.0, symbol="scaling", title="scaling", hint="Multiplies its learned change.", gt=0, le=10_000

@@ -40,23 +40,23 @@ class Lora(Method):
 
     method: Literal["lora"] = "lora"
     r: int = setting(
-        8, symbol="r", title="rank", hint="Rank of the low-rank change.", size=True, named="always",
+        8, symbol="r", title="rank", hint="Rank of the low-rank change.", size=True, in_label="always",
         ge=1, le=LARGEST_RANK,
     )  # fmt: skip
 
     alpha: int | None = setting(
-        None, symbol="α", title="alpha", named="changed", empty="r", ge=1, le=4096,
+        None, symbol="α", title="alpha", in_label="changed", empty="r", ge=1, le=4096,
         hint="The change is multiplied by alpha / r. Empty: alpha = r, so that the learning rate alone sets "
         "the pace at every rank.",
     )  # fmt: skip
     dropout: float = setting(
-        0.0, symbol="dropout", title="dropout", named="changed", ge=0, lt=1,
+        0.0, symbol="dropout", title="dropout", in_label="changed", ge=0, lt=1,
         hint="Share of the adapter's inputs that is left out of each training step.",
     )  # fmt: skip
 
     rank_pattern: str | None = setting(
-        None, symbol="ranks", title="ranks of layers", named="changed", empty="r in every layer",
-        is_text=True, max_length=200,
+        None, symbol="ranks", title="ranks of layers", in_label="changed", empty="r in every layer",
+        max_length=200,
         hint="Ranks of some layers in place of r, as PEFT's rank_pattern: query=16 value=4. The factor "
         "alpha / r is the same in all.",
     )  # fmt: skip

@@ -37,7 +37,7 @@ class Vera(Method):
         title="rows of the shared A",
         hint="A and B are random, frozen and shared; a number for each row of A and each output is trained.",
         size=True,
-        named="always",
+        in_label="always",
         ge=1,
         le=LARGEST_RANK,
     )

@@ -377,7 +377,3 @@ class EvidenceFigure(TypedDict):
     source: str
     command: str
     again: list[Option]
-
-
-class EvidenceFixed(Styled):
-    figures: list[EvidenceFigure]

@@ -13,11 +13,10 @@ from typing import Any
 from cdvft import cost
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import missing_package
-from cdvft_app.costs import quantities
 from cdvft_app.costs.memory import FLOAT32, StoragePrecision
-from cdvft_app.costs.quantities import duration
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
+from cdvft_app.format import counted, duration
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction.observations import (
     MANY_STEPS,
@@ -394,8 +393,8 @@ def _peak(counted: Counted, program: Estimate) -> Estimate:
     )
 
 
-def _steps(counted: Counted) -> str:
-    return quantities.counted(counted.steps, "step")
+def _steps(of: Counted) -> str:
+    return counted(of.steps, "step")
 
 
 def _flops(value: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cdvft_app.format import duration
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -111,14 +112,3 @@ def _refusal(balance: Balance, promised: float, seconds: float) -> str:
     if balance.renews is not None:
         sentences.append(f"More comes back in {duration(balance.renews)}.")
     return " ".join(sentences)
-
-
-def duration(seconds: float) -> str:
-    """45 s, 12 min, 3 h 20 min."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"

@@ -14,8 +14,8 @@ import numpy as np
 from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.uploaded import IMAGE
-from cdvft_app.costs.quantities import counted
 from cdvft_app.data.answered_file import Added, Answer, Answers, rows_of
+from cdvft_app.format import counted
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import SIGNIFICANCE_LEVEL, Contestant, Run, band, of_mean
 from cdvft_app.judging.row_scores import RowScores

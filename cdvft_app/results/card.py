@@ -17,7 +17,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cdvft_app.catalog.cleaning import title
 from cdvft_app.catalog.conversations import transcript
-from cdvft_app.costs.quantities import amount, counted
+from cdvft_app.format import amount, counted
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.outcomes import JudgedRace, extra_flops, from_run

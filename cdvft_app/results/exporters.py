@@ -5,10 +5,8 @@ A new format is a class here and its place in that list. What needs torch is imp
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
-import unicodedata
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
-from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
 from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
@@ -243,13 +241,7 @@ def file_name(run: FinishedRun, key: str) -> str:
     """tickets_cdvft_adapter.zip: race, method and format; with the settings where the race has it twice."""
     twice = sum(one.method == run.record.method for one in run.race) > 1
     parts = (run.record.name, run.label if twice else run.record.method, key)
-    return f"{'_'.join(filter(None, map(_slug, parts)))}.zip"
-
-
-def _slug(text: str) -> str:
-    """Letters, digits and hyphens, as any file system takes them."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
+    return f"{'_'.join(filter(None, map(slug, parts)))}.zip"
 
 
 def exporter(key: object) -> Exporter:

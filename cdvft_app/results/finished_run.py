@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,12 @@ class FinishedRun:
     def label(self) -> str:
         """The method with its settings: LoRA r = 8."""
         return label_in(self.record, self.race)
+
+
+def slug(text: str) -> str:
+    """Letters, digits and hyphens, as any file system takes them."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:

@@ -6,7 +6,6 @@ row whose it is. Runs of other methods, and those whose heads are more than a li
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -17,7 +16,7 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from cdvft_app.catalog.download import Progress, silent
-from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, slug
 from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, tokens
@@ -142,10 +141,7 @@ def serve_runs(runs: Sequence[FinishedRun], progress: Progress = silent) -> list
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
     """tickets-cdvft of each; where two would be called so, with the beginning of the run's id."""
-    short = [
-        re.sub(r"[^a-z0-9]+", "-", f"{run.record.name} {run.record.method}".lower()).strip("-")
-        for run in runs
-    ]
+    short = ["-".join(filter(None, map(slug, (run.record.name, run.record.method)))) for run in runs]
     return [
         name if short.count(name) == 1 else f"{name}-{run.record.id[:6]}"
         for name, run in zip(short, runs, strict=True)

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
 from cdvft_app.methods import InvalidChoice, Method
-from cdvft_app.settings import Name, RunSettings, explain
+from cdvft_app.settings import Name, RunSettings, explain, parse_run
 from cdvft_app.sweep import MAX_VALUES, Multiple, Varied, distinct, rounded
 
 if TYPE_CHECKING:
@@ -116,10 +116,7 @@ class SearchRequest(Varied):
         shared = self.base.model_dump(exclude={"methods"}) | {"evaluate_on": "validation"}
         shared |= {EPOCHS: chosen[EPOCHS]} if EPOCHS in chosen else {}
         shared |= {TARGETS: chosen[TARGETS].split(",")} if TARGETS in chosen else {}
-        try:
-            return RunSettings.model_validate(shared | {"method": method.model_dump() | own})
-        except ValidationError as error:
-            raise InvalidChoice(explain(error)) from None
+        return parse_run(shared | {"method": method.model_dump() | own})
 
 
 def parse_search(values: object) -> SearchRequest:

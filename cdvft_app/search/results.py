@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cdvft_app.costs.quantities import counted
-from cdvft_app.judging import row_scores
-from cdvft_app.judging.judge import Contestant, Pair, Run, band, judge
+from cdvft_app.format import counted
+from cdvft_app.judging.comparison_sets import run_of
+from cdvft_app.judging.judge import Contestant, Pair, band, judge
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import SearchedMethod, SearchTrial
@@ -78,7 +78,9 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
     done = [one for one in trials if one.state == TrialState.COMPLETE]
     given_up = sum(PRUNED in one.user_attrs for one in trials)
     metric = get_metric(run.metric_name)
-    sides = {one.number: _contestant(store, runs, one) for one in done}
+    sides = {
+        one.number: Contestant(described(one), (run_of(runs[one.user_attrs[RUN]], store),)) for one in done
+    }
     doubt = band(sides[best.number], run.metric_name)
     between = f" ({metric.format(doubt[0])} to {metric.format(doubt[1])})" if doubt else ""
     rows = run.result.get("evaluation_examples") or 0
@@ -111,11 +113,3 @@ def _beyond(low: float, high: float) -> str:
     return (
         f"That rate is at the edge of what was searched ({low:g} to {high:g}): one beyond it may be better."
     )
-
-
-def _contestant(store: RunStore, runs: Mapping[str, RunRecord], trial: FrozenTrial) -> Contestant:
-    run = runs[trial.user_attrs[RUN]]
-    assert run.metric is not None and run.metric_name is not None  # it has finished
-    answers = row_scores.of_run(store, run.id, run.metric_name)
-    rows = run.result.get("evaluation_examples")
-    return Contestant(described(trial), (Run(run.settings.seed, run.metric, rows, answers),))

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.config import JsonDict
@@ -20,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
+from cdvft_app.methods.base import type_of_one
 
 __all__ = [
     "HELD_OUT",
@@ -38,6 +38,7 @@ __all__ = [
     "UploadedDataset",
     "explain",
     "parse_race",
+    "parse_run",
     "relabelled",
     "require_distinct",
     "words",
@@ -362,11 +363,7 @@ def words(model_type: type[BaseModel]) -> dict[str, FieldWords]:
 
 def _words(field: FieldInfo) -> FieldWords:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    values = field.annotation
-    if get_origin(values) in (Union, UnionType):
-        values = next(one for one in get_args(values) if one is not type(None))
-    while get_origin(values) in (Annotated, tuple):
-        values = get_args(values)[0]
+    values = type_of_one(field.annotation)
     choices = get_args(values) if get_origin(values) is Literal else ()
     kind: Any = type(choices[0]) if choices else values
     group: Any = extra.get("group")
@@ -514,6 +511,14 @@ def _allowed(problem: ErrorDetails) -> str:
         )
     message = problem["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}"
+
+
+def parse_run(values: Mapping[str, Any]) -> RunSettings:
+    """`RunSettings` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidChoice(explain(error)) from None
 
 
 def parse_race(values: object) -> RaceRequest:

@@ -15,11 +15,11 @@ from transformers.pytorch_utils import Conv1D
 
 from cdvft.cost import Shape
 from cdvft.targets import DEFAULT_TARGETS
-from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, nearest_known_models
+from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, matches, nearest_known_models
 from cdvft_app.catalog.hub import OFFLINE_RECIPES, hub_status
 from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.layers import ALL_LINEAR, ModelShapes, NotPlain, blocks, in_blocks, matches
+from cdvft_app.shapes.layers import ALL_LINEAR, ModelShapes, NotPlain, blocks, in_blocks
 
 _MAX_CONFIG_BYTES = 1_000_000
 _MAX_DEPTH = 512

@@ -162,7 +162,7 @@ class FoundModel:
     downloads: int | None = None
 
 
-def search_models(text: str, kind: Kind, most: int = MAX_RESULTS) -> tuple[list[FoundModel], str | None]:
+def search_models(text: str, kind: Kind) -> tuple[list[FoundModel], str | None]:
     """Models of a kind that have all these words in their names, those that are here first.
 
     Returns:
@@ -171,19 +171,19 @@ def search_models(text: str, kind: Kind, most: int = MAX_RESULTS) -> tuple[list[
     words = text.casefold()[:MAX_SEARCH_LENGTH].split()
     found = list(_listed(words, kind))
     if not catalog.hub_ids_allowed():
-        return found[:most], None
+        return found[:MAX_RESULTS], None
     names = {catalog.MODELS[one.key].location for one in found}
     found += [one for one in _known(words, kind) if one.key not in names]
     message = None
-    if len(found) < most and words:
-        more, message = search_hub(text[:MAX_SEARCH_LENGTH], kind, most)
+    if len(found) < MAX_RESULTS and words:
+        more, message = search_hub(text[:MAX_SEARCH_LENGTH], kind, MAX_RESULTS)
         names |= {one.key for one in found}
         found += [
             FoundModel(one["id"], one["id"], "hub", downloads=one["downloads"])
             for one in more
             if one["id"] not in names
         ]
-    return found[:most], message
+    return found[:MAX_RESULTS], message
 
 
 def _listed(words: Sequence[str], kind: Kind) -> Iterator[FoundModel]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cdvft.cost import Shape
-from cdvft_app.catalog.entries import Kind, LinearGroup
+from cdvft_app.catalog.entries import Kind, LinearGroup, matches
 from cdvft_app.settings import InvalidChoice
 
 ALL_LINEAR = "all-linear"
@@ -169,11 +169,6 @@ def grouped(layers: Iterable[tuple[str, int, int]]) -> tuple[LinearGroup, ...]:
     """Layers, (name, d_out, d_in), of one name within their blocks and of one shape together."""
     counted = Counter((_in_block(name), d_out, d_in) for name, d_out, d_in in layers)
     return tuple(LinearGroup(*group, count) for group, count in counted.items())
-
-
-def matches(name: str, target: str) -> bool:
-    """PEFT's rule: the name is the target, or ends in a dot and the target."""
-    return name == target or name.endswith(f".{target}")
 
 
 def _reads_same_tensor(one: Shape, other: Shape) -> bool:

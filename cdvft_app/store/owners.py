@@ -54,7 +54,7 @@ def owns(token: object, kept_hash: str | None) -> bool:
 
 
 def owns_unowned() -> bool:
-    """Whether a run that nobody owns, as one made or imported in a terminal, is whoever's who opens the page.
+    """Whether everybody who opens the page owns the runs without an owner, those of a terminal.
 
     On one's own machine it is: there is nobody else. A server that others reach has its operator for them.
     """

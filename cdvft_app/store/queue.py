@@ -85,9 +85,9 @@ def charge(
 def taken(run: sqlite3.Row, now: float) -> tuple[float, float]:
     """Seconds since an active run was taken from the queue, and for how many of them it is charged.
 
-    None of a run that does not keep this machine busy: as a Job, between two slices, or while it waits for a
-    node of a cluster; `training/slices.py` and `cluster/executor.py` charge what such runs take. A dead
-    program's lease has ended before.
+    The latter are 0 for a run that does not keep this machine busy: as a Job, between two slices, or while it
+    waits for a node of a cluster; `training/slices.py` and `cluster/executor.py` charge what such runs take.
+    A dead program's lease has ended before.
     """
     seconds = seconds_between(run["began"], moment())
     leased = seconds_between(run["began"], run["leased"])

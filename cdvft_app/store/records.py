@@ -362,7 +362,7 @@ class RunRecord:
 
     @property
     def is_left_on_cluster(self) -> bool:
-        """Whether it went on on a cluster when whoever of this history followed it ended."""
+        """Whether it still trains on a cluster although the process that followed it has ended."""
         return (
             self.state == "interrupted"
             and self.reason == LEFT_ON_CLUSTER

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
-from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, explain
+from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, explain, parse_run
 
 MAX_VALUES = 12
 MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
@@ -109,7 +109,7 @@ class SweepRequest(Varied):
         rates = catalog.get_recipe(self.base.recipe).learning_rates
         shared = self.base.model_dump(exclude={"methods", "seed"}) | NO_EARLY_STOPPING
         runs = [
-            _settings(shared | {"seed": seed, "method": values})
+            parse_run(shared | {"seed": seed, "method": values})
             for seed in self.seeds or (self.base.seed,)
             for method in self.base.methods
             for values in self._crossed(method, method.learning_rate or rates[method.key])
@@ -168,10 +168,3 @@ def _number(text: str) -> int | float | str:
 def rounded(rate: float) -> float:
     """Three significant digits, so that 0.1 times 3 is 0.3 and one run is not made twice."""
     return float(f"{rate:.3g}")
-
-
-def _settings(values: dict[str, Any]) -> RunSettings:
-    try:
-        return RunSettings.model_validate(values)
-    except ValidationError as error:
-        raise InvalidChoice(explain(error)) from None

@@ -96,9 +96,8 @@ def progress(runs: Sequence[RunRecord]) -> SweepProgress:
     """
     counts = Counter[str](run.state for run in runs)
     waiting = sum(counts[state] for state in UNFINISHED)
-    durations = [
-        run.ended - run.started for run in runs if run.state == "finished" and run.ended and run.started
-    ]
+    wholes = (run.whole_seconds for run in runs if run.state == "finished")
+    durations = [seconds for seconds in wholes if seconds is not None]
     return {
         "runs": len(runs),
         "states": dict(counts),

@@ -140,6 +140,6 @@ def unexpected(error: Exception) -> str:
     return f"It failed unexpectedly with {type(error).__name__}: {message_of(error, 300)}"
 
 
-def message_of(error: Exception, length: int) -> str:
+def message_of(error: BaseException, length: int) -> str:
     """Its text on one line for a reader who is to know no folders of this machine: files by name."""
     return _FOLDERS.sub("", " ".join(str(error).split()))[:length] or "no message"

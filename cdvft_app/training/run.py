@@ -36,6 +36,7 @@ from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel, webhook
+from cdvft_app.training.inference_service import message_of
 from cdvft_app.training.schedule import evaluations, processes
 
 TRAINER = "cdvft_app.training.trainer:train"
@@ -220,7 +221,7 @@ def reason(error: BaseException) -> str:
         return READ_ONLY
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY
-    message = " ".join(str(error).split())[:300] or "no message"
+    message = message_of(error, 300)
     if processes() > 1 and any(name in message for name in ("gloo", "NCCL")):  # what connects them
         return OTHER_ENDED
     return f"Training ended unexpectedly with {type(error).__name__}: {message}"

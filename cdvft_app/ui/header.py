@@ -13,7 +13,7 @@ import anyio.to_thread
 import gradio as gr
 
 from cdvft_app import ASSETS
-from cdvft_app.costs.quantities import counted
+from cdvft_app.format import counted, duration
 from cdvft_app.payloads.page import (
     HeaderView,
     OperatorRequest,
@@ -22,7 +22,7 @@ from cdvft_app.payloads.page import (
     ServerRun,
     Standing,
 )
-from cdvft_app.public.budget import Budget, duration
+from cdvft_app.public.budget import Budget
 from cdvft_app.public.guessing import TooManyGuesses
 from cdvft_app.public.operator import Operator, is_operator
 from cdvft_app.settings.environment import environment

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.public.budget import duration
+from cdvft_app.format import duration
 from cdvft_app.settings.environment import environment
 from cdvft_app.training.device import is_zero_gpu, stay_on_cpu
 from cdvft_app.training.slices import NotLent, SliceNews, SliceOrder, Slices, TrainSlice, fetch

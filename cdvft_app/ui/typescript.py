@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from typing_extensions import NotRequired, get_original_bases, is_typeddict
 
 from cdvft_app import ASSETS
+from cdvft_app.metrics import METRICS
 from cdvft_app.payloads import compare, factors, learn, page, shared, train, use
 from cdvft_app.store import states
 from cdvft_app.store.runs import RunStore
@@ -24,7 +25,7 @@ from cdvft_app.ui.shared.server_functions import Encoded, ServerFunction, known,
 from cdvft_app.ui.shared.state import AppState
 
 FILE = ASSETS / "js" / "payloads.d.ts"
-STATES_FILE = ASSETS / "js" / "shared" / "run_states.js"
+CONSTANTS_FILE = ASSETS / "js" / "shared" / "constants.js"
 MODULES = (shared, page, train, compare, use, factors, learn)
 HEAD = """// What Python sends and may be asked: written by cdvft_app/ui/typescript.py, do not edit.
 
@@ -77,14 +78,20 @@ def servers(functions: Mapping[str, ServerFunction]) -> str:
     )
 
 
-def run_states() -> str:
-    """The states of runs, by what they mean, as a module of the scripts."""
-    named = {"FINAL": states.FINAL, "ACTIVE": states.ACTIVE, "STATES": states.STATES}
-    lines = [
-        "// The states of runs: written by cdvft_app/ui/typescript.py of store/states.py, do not edit.",
-    ]
+def constants() -> str:
+    """The tables that scripts share with Python, as a module of theirs."""
+    named = {
+        "FINAL": states.FINAL,
+        "ACTIVE": states.ACTIVE,
+        "USABLE": states.USABLE,
+        "STATES": states.STATES,
+        "SHARES": [key for key, metric in METRICS.items() if metric.percent],
+    }
+    about = {name: "states of a run" for name in named} | {"SHARES": "metrics that are shown as per cent"}
+    lines = ["// Written by cdvft_app/ui/typescript.py of store/states.py and metrics, do not edit."]
     for name, of in named.items():
-        lines += ["", "/** @type {readonly string[]} */", f"export const {name} = {json.dumps([*of])};"]
+        lines += ["", f"/** @type {{readonly string[]}} {about[name]} */"]
+        lines += [f"export const {name} = {json.dumps([*of])};"]
     return "\n".join(lines) + "\n"
 
 
@@ -138,4 +145,4 @@ def script_type(hint: Any) -> str:
 
 if __name__ == "__main__":
     FILE.write_text(declarations(page_functions()), encoding="utf-8")
-    STATES_FILE.write_text(run_states(), encoding="utf-8")
+    CONSTANTS_FILE.write_text(constants(), encoding="utf-8")

@@ -21,8 +21,8 @@ class Answers:
 
 
 def test_the_page_writes_the_same_metrics_as_per_cent():
-    source = (ASSETS / "js" / "shared" / "format.js").read_text()
-    line = next(one for one in source.splitlines() if "const isShare" in one)
+    source = (ASSETS / "js" / "shared" / "constants.js").read_text()
+    line = next(one for one in source.splitlines() if "const SHARES" in one)
     assert set(re.findall(r'"(\w+)"', line)) == {"accuracy", "exact_match"}
     assert {key for key, metric in METRICS.items() if metric.percent} == {"accuracy", "exact_match"}
 

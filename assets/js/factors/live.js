@@ -1,7 +1,7 @@
 // A run that still trains: asks every few seconds whether it has a new snapshot, while somebody looks.
 
 import { polling } from "../shared/polling.js";
-import { FINAL } from "../shared/run_states.js";
+import { FINAL } from "../shared/constants.js";
 import { isShown } from "../shared/shown.js";
 
 /** @import { OpenedRun, Servers } from "../payloads.js" */

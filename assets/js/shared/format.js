@@ -1,5 +1,7 @@
 // Numbers, amounts and times as text: 55,296 · 231 kB · 3.13 GFLOP · 38.2 ms · 1.2 × 10⁻⁴ · 0:38.
 
+import { SHARES } from "./constants.js";
+
 const integers = new Intl.NumberFormat("en-US");
 /** @param {number | null | undefined} value */
 export const count = (value) => (value === null || value === undefined ? "" : integers.format(value));
@@ -55,7 +57,7 @@ export function clock(seconds) {
  * Whether a metric is a share of the evaluation rows, shown as per cent.
  * @param {string | null | undefined} name
  */
-export const isShare = (name) => name === "accuracy" || name === "exact_match";
+export const isShare = (name) => SHARES.includes(name ?? "");
 
 /**
  * Shares as a percentage, correlations as numbers.

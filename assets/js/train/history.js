@@ -15,7 +15,7 @@ import {
 import { heard, tell } from "../shared/events.js";
 import { AWAY, polling } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
-import { FINAL } from "../shared/run_states.js";
+import { FINAL } from "../shared/constants.js";
 import { isShown } from "../shared/shown.js";
 import { count, metricText, when } from "../shared/format.js";
 import { historyTable } from "./history_table.js";

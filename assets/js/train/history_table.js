@@ -5,7 +5,7 @@ import { h, setChildren, setOptions, setText, styleOf, swatch, textButton } from
 import { count, metricText, when } from "../shared/format.js";
 import { AWAY } from "../shared/polling.js";
 import { linkTo } from "../shared/router.js";
-import { FINAL } from "../shared/run_states.js";
+import { FINAL } from "../shared/constants.js";
 import { exports, table } from "../shared/table.js";
 
 /** @import { Done, HistoryRun, Servers, Styled } from "../payloads.js" */

@@ -1,7 +1,7 @@
 // What is known of the shown runs, kept up to date from the server's polls. No drawing here.
 
 import { clock } from "../shared/format.js";
-import { ACTIVE, FINAL } from "../shared/run_states.js";
+import { ACTIVE, FINAL } from "../shared/constants.js";
 
 /** @import { RunLasting, RunNews, RunNow, RunRows, RunsPoll } from "../payloads.js" */
 

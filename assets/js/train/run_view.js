@@ -1,5 +1,6 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
+import { USABLE } from "../shared/constants.js";
 import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
@@ -29,7 +30,7 @@ const AT_REST = 10_000; // all runs are over, but another page may resume or ren
 /** @param {Run} run */
 const hasFinished = (run) => run.state === "finished";
 /** @param {Run} run */
-const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
+const keepsWeights = (run) => USABLE.includes(run.state) && (hasFinished(run) || run.step > 0);
 
 /**
  * @param {Part<RunView, RunViewFixed, Servers["train/run_view"]>} part

@@ -10,7 +10,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import find_known_model
-from cdvft_app.costs.quantities import amount
+from cdvft_app.format import amount
 from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
 from cdvft_app.store.records import RunRecord, label_in
@@ -29,7 +29,7 @@ _HINT = (
 )
 
 
-def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
+def control() -> tuple[gr.Dropdown, gr.HTML]:
     """The dropdown, and the place below it for the race's seconds and memory."""
     race = gr.Dropdown(
         value=None,

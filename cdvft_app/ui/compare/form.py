@@ -15,11 +15,11 @@ from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import words
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
-from cdvft_app.ui.shared.form import OWN, number
+from cdvft_app.ui.shared.form import METHOD_SETTINGS, number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
-COUNTED = tuple(name for name, one in OWN.items() if one.size or one.is_text)
+COUNTED = tuple(name for name, one in METHOD_SETTINGS.items() if one.size or one.is_text)
 """The methods' settings that decide how many numbers are trained: sizes, and texts with ranks of layers."""
 TYPED = (*COUNTED, "batch", "sequence", "image_size")
 CHOICES = ("device", "precision", "aim")
@@ -28,7 +28,7 @@ START: dict[str, Any] = {
     "model": "FacebookAI/roberta-base",
     "targets": ["query", "value"],
     "methods": ["cdvft", "lora", "fourierft", "c3a"],
-    **{name: OWN[name].default for name in COUNTED},
+    **{name: METHOD_SETTINGS[name].default for name in COUNTED},
     "batch": 16,
     "sequence": 128,
     "match": "",
@@ -42,7 +42,7 @@ START: dict[str, Any] = {
 
 def _hint(name: str) -> str:
     """Whose setting it is, what an empty field stands for, and how a text is written."""
-    one, title = OWN[name], METHODS[FLAT[name][0]].title
+    one, title = METHOD_SETTINGS[name], METHODS[FLAT[name][0]].title
     if one.is_text:
         return f"{title}. {one.hint} Empty: {one.empty}."
     return f"{title}." if one.default is not None else f"{title}. Empty: {one.empty}."
@@ -54,7 +54,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
         name: (one.title, one.hint if name in ("match", "convention") else None)
         for name, one in words(CostRequest).items()
     },
-    **{name: (OWN[name].label, _hint(name)) for name in COUNTED},
+    **{name: (METHOD_SETTINGS[name].label, _hint(name)) for name in COUNTED},
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}
 MATCHES = [

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.costs.quantities import amount
 from cdvft_app.figures import palette, pareto
+from cdvft_app.format import amount
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.outcomes import (
     AXES,

@@ -12,12 +12,12 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach, require_in_reach
-from cdvft_app.costs.quantities import duration
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.data.library import require_own
 from cdvft_app.data.source import DataRefused
 from cdvft_app.figures import palette
+from cdvft_app.format import duration
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
@@ -31,7 +31,7 @@ from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared.actions import act_on_group, resume_one, runs_of_group
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import method_chips
-from cdvft_app.ui.shared.form import OWN, SIZES, number, stands_for, with_titles
+from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of, visitor_token
@@ -54,7 +54,7 @@ START: dict[str, Any] = {
 
 
 def _hint(name: str) -> str:
-    one, title = OWN[name], METHODS[FLAT[name][0]].title
+    one, title = METHOD_SETTINGS[name], METHODS[FLAT[name][0]].title
     return f"{title}. Values with commas. Empty: {one.empty if one.default is None else one.default}."
 
 
@@ -64,7 +64,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
     "recipe": ("Recipe", "Model and data that all runs share."),
     "data": ("Data", "The recipe's, or your own, read as in your latest race on it."),
     "methods": ("Methods", "Each is crossed with what it uses."),
-    **{name: (OWN[name].label, _hint(name)) for name in SIZES},
+    **{name: (METHOD_SETTINGS[name].label, _hint(name)) for name in SIZES},
     **{name: (one.title, one.hint) for name, one in words(SweepRequest).items()},
     **{name: (_OF_RACE[name].title, "Empty: the recipe's.") for name in BUDGET},
 }

@@ -211,7 +211,7 @@ def _lay_out_controls(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown,
         )
         for name, choices in (("match", MATCHES), ("convention", CONVENTIONS)):
             controls[name] = _dropdown(name, choices, [])
-        race = finished_races.control(app.store)
+        race = finished_races.control()
     return controls, race
 
 

@@ -139,14 +139,14 @@ def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Stop those of the shown runs that wait or train; None, or why it was refused."""
     # From the last to the first: else the worker would take the next one while its turn comes.
     runs = _acted_on(app.store, ids, token)
-    return _each(app, reversed([run.id for run in runs if run.state in UNFINISHED]), token, app.queue.stop)
+    return _each(reversed([run.id for run in runs if run.state in UNFINISHED]), token, app.queue.stop)
 
 
 def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Queue those of the shown runs that ended early; None, or why it was refused."""
     runs = _acted_on(app.store, ids, token)
     again = partial(resume_one, app)
-    return _each(app, [run.id for run in runs if run.is_resumable], token, again)
+    return _each([run.id for run in runs if run.is_resumable], token, again)
 
 
 def resume_one(app: AppState, run_id: str, token: str) -> None:
@@ -180,7 +180,7 @@ def act_on_group(
         return {
             "error": "There is no such sweep or search, or the request carries no token; reload the page."
         }
-    return {"error": _each(app, [run.id for run in choose(runs)], token, act)}
+    return {"error": _each([run.id for run in choose(runs)], token, act)}
 
 
 def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Executor) -> str | None:
@@ -190,7 +190,7 @@ def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Execut
     def again(run_id: str, mine: str) -> None:
         app.queue.follow_again(run_id, mine, executor, visitor())
 
-    return _each(app, left, token, again)
+    return _each(left, token, again)
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
@@ -245,7 +245,7 @@ def _acted_on(store: RunStore, ids: Sequence[str], token: str) -> list[RunRecord
     return [run for run in runs if store.owner(run.id, token)] or runs
 
 
-def _each(app: AppState, ids: Iterable[str], token: str, act: Callable[[str, str], None]) -> str | None:
+def _each(ids: Iterable[str], token: str, act: Callable[[str, str], None]) -> str | None:
     for run_id in ids:
         try:
             act(run_id, token)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
-from cdvft_app.costs.quantities import counted
+from cdvft_app.format import counted
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import (
@@ -25,39 +25,39 @@ from cdvft_app.ui.shared.problem import without_paths
 MAX_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
-OWN = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
+METHOD_SETTINGS = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
 """The methods' settings by the names of their controls, which are flat ones."""
-SIZES = tuple(name for name, one in OWN.items() if one.size)
+SIZES = tuple(name for name, one in METHOD_SETTINGS.items() if one.size)
 OF_RACE = words(RaceRequest)
 """What all methods of a race share; its fields are the one place where they are named and explained."""
 NUMBERS = (
-    *(name for name, one in OWN.items() if not one.choices),
+    *(name for name, one in METHOD_SETTINGS.items() if not one.choices),
     *(name for name, one in OF_RACE.items() if one.kind in (int, float)),
 )
 SWITCHES = tuple(name for name, one in OF_RACE.items() if one.kind is bool)
 TYPED = ("own_prompt",)
 HUB = HUB_DATASET_FIELDS  # beside a dataset that is named by its hub id
-CHOICES = tuple(name for name, one in OWN.items() if one.choices)
+CHOICES = tuple(name for name, one in METHOD_SETTINGS.items() if one.choices)
 LISTS = tuple(name for name, one in OF_RACE.items() if one.kind is str and one.choices)
 FIELDS = (
     "recipe", "model", "dataset", "data", "methods", "target_modules", *CHOICES, *LISTS, *NUMBERS, *RATES,
     *SWITCHES, *TYPED, *HUB,
 )  # fmt: skip
-LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
+LISTED = (*(name for name in NUMBERS if name in METHOD_SETTINGS), *RATES)
 """Where several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "seed": 0}
 START |= {name: RaceRequest.model_fields[name].default for name in (*SWITCHES, *LISTS)}
 START |= {
     name: one.default
-    for name, one in OWN.items()
+    for name, one in METHOD_SETTINGS.items()
     if one.default and (one.choices or FLAT[name][0] == "cdvft")
 }
 UNLEARNABLE = "problem"  # in place of data of one's own: why nothing can be learned from it
 AUTOMATIC = "automatic"  # in a list, what an empty field stands for
 LABELS = {
     **{name: one.title for name, one in OF_RACE.items()},
-    **{name: METHODS[FLAT[name][0]].label_of(one) for name, one in OWN.items()},
+    **{name: METHODS[FLAT[name][0]].label_of(one) for name, one in METHOD_SETTINGS.items()},
     **{f"learning_rates.{key}": f"Learning rate of {method.title}" for key, method in METHODS.items()},
 }
 # What a list of keys follows, as the API and the command line take them.
@@ -90,7 +90,7 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
     chosen = [key for key in filled.pop("methods", ()) if key not in unfit]
     if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
-    own = {name: filled.pop(name) for name in (*OWN, *RATES) if name in filled}
+    own = {name: filled.pop(name) for name in (*METHOD_SETTINGS, *RATES) if name in filled}
     filled |= {name: number(filled[name]) for name in NUMBERS if name in filled}
     methods = sorted(chosen, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
     return parse_race(filled | {"methods": [one for key in methods for one in _competitors(key, own)]})
@@ -229,7 +229,9 @@ def _is_runnable(values: Mapping[str, Any]) -> bool:
 
 def stands_for(name: str) -> str:
     """What an empty field means, where no recipe says otherwise."""
-    value = OWN[name].default if name in OWN else RaceRequest.model_fields[name].default
+    value = (
+        METHOD_SETTINGS[name].default if name in METHOD_SETTINGS else RaceRequest.model_fields[name].default
+    )
     if value is None:
         return "no limit" if name == "max_steps" else AUTOMATIC
     return f"{value:g}"

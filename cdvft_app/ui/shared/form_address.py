@@ -36,8 +36,8 @@ def query(runs: Iterable[RunSettings]) -> str:
 
 def _unset(name: str) -> Any:
     """What an empty field stands for in any recipe."""
-    if name in form.OWN:
-        return form.OWN[name].default
+    if name in form.METHOD_SETTINGS:
+        return form.METHOD_SETTINGS[name].default
     return RaceRequest.model_fields[name].default if name in RaceRequest.model_fields else None
 
 

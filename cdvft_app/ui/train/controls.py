@@ -22,9 +22,9 @@ from cdvft_app.ui.shared.form import (
     LISTED,
     LISTS,
     MAX_TYPED,
+    METHOD_SETTINGS,
     OF_RACE,
     OF_RECIPE,
-    OWN,
     RATE,
     RATES,
     START,
@@ -111,7 +111,7 @@ class Controls:
         for method in METHODS:
             for name in _fields_of(method):
                 if name in CHOICES:
-                    self._dropdown(name, list(OWN[name].choices))
+                    self._dropdown(name, list(METHOD_SETTINGS[name].choices))
                 else:
                     self._number(name)
 
@@ -203,8 +203,8 @@ def _label_and_hint(name: str) -> tuple[str, str | None]:
     if name in RATES:
         method = METHODS[name.removeprefix(RATE)]
         return method.title, method.rate_hint
-    if name in OWN:
-        return LABELS[name], OWN[name].hint
+    if name in METHOD_SETTINGS:
+        return LABELS[name], METHOD_SETTINGS[name].hint
     return OF_RACE[name].title, OF_RACE[name].hint
 
 

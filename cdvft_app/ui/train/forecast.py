@@ -8,8 +8,8 @@ from html import escape
 
 from cdvft.blocks import partitions
 from cdvft_app.catalog.plan import Plan
-from cdvft_app.costs.quantities import duration
 from cdvft_app.figures import block_layout
+from cdvft_app.format import duration
 from cdvft_app.methods import Method, labels
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import GUESS_OF_GPU, Prediction

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.costs.quantities import counted
+from cdvft_app.format import counted
 from cdvft_app.public import intake
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import RunSettings

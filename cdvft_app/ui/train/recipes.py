@@ -9,7 +9,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
-from cdvft_app.costs.quantities import counted, duration
+from cdvft_app.format import counted, duration
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import HubReach, RecipeCard, WhatIsLearned

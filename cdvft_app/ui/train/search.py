@@ -12,10 +12,10 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
-from cdvft_app.costs.quantities import counted, duration
 from cdvft_app.data.library import is_own
 from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
+from cdvft_app.format import counted, duration
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView, SearchViewRequest
@@ -58,7 +58,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
     ),
 }
-LABELS = {name: label for name, (label, _) in WORDS.items()}
 MAX_TYPED = 120
 
 

@@ -9,13 +9,13 @@ import gradio as gr
 from pydantic import ValidationError
 
 from cdvft_app import catalog
-from cdvft_app.costs.quantities import counted
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection, nearest_recipe
 from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES
+from cdvft_app.format import counted
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT, UploadedDataset
 from cdvft_app.store.records import StoreError

@@ -8,10 +8,10 @@ from html import escape
 from cdvft_app.catalog.cleaning import title
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.uploaded import starting_values
-from cdvft_app.costs.quantities import amount, counted
 from cdvft_app.data.imported_table import preview, some_of_each, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
 from cdvft_app.data.source import Finding
+from cdvft_app.format import amount, counted
 from cdvft_app.payloads.train import Bars, Picture, UploadedColumn, UploadedLook
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.store.datasets import DataRecord

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cdvft_app.costs.quantities import amount
+from cdvft_app.format import amount
 from cdvft_app.payloads.use import AnsweredInputs, ModelAnswer, Sections
 from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.sheets import cell, quiet, sheet

@@ -25,8 +25,8 @@ from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES, TABLES
+from cdvft_app.format import duration
 from cdvft_app.public import intake
-from cdvft_app.public.budget import duration
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of_score, time_left
 from cdvft_app.results.finished_run import ResultsError, find, prepare

@@ -243,6 +243,15 @@ def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
     assert listed["name"] in name and len(listed["name"]) > 24
 
 
+def test_an_option_takes_what_its_setting_holds():
+    kinds = {name: kind for name, (kind, _) in OPTIONS.items()}
+    assert [kinds[name] for name in ("lora_dropout", "dora_dropout", "alpha", "input_diagonal_lr_ratio")] == [
+        float, float, float, float,
+    ]  # fmt: skip
+    assert [kinds[name] for name in ("m", "lora_r", "lora_alpha", "fourierft_n")] == [int] * 4
+    assert [kinds[name] for name in ("lora_rank_pattern", "init_weights")] == [str] * 2
+
+
 def test_every_setting_is_an_option():
     fields = {*RunSettings.model_fields, *flat.FLAT, "learning_rate"}
     assert set(OPTIONS) == fields - {"data"}  # by --data FILE with --text and --label

@@ -95,6 +95,12 @@ def test_adapters_of_one_base_share_it(models):
     ]  # fmt: skip
 
 
+def test_letters_with_marks_stay_letters_in_a_models_name(runs):
+    record = dataclasses.replace(runs["heads"].record, name="Über Müller / 2026")
+    (model,) = serve_runs([dataclasses.replace(runs["heads"], record=record)])
+    assert [one.name for one in model.served] == ["uber-muller-2026-head"]
+
+
 def alone(finished: FinishedRun, text: str) -> str:
     """What the run answers by itself."""
     task, _ = load(finished)

@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks.record_costs import costs
 from cdvft import cost
-from cdvft_app.costs.quantities import amount, percent, times
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.sentences import sentences
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.comparison import compare, grown, merged
+from cdvft_app.format import amount, percent, times
 from cdvft_app.shapes import model_shapes
 from cdvft_app.ui.compare.form import START, cost_request, recorded_costs
 

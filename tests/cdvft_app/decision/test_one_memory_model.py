@@ -10,10 +10,10 @@ import pytest
 
 from cdvft_app.commands import cost as command
 from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.decision.comparison import compare
 from cdvft_app.decision.decide import decide
+from cdvft_app.format import amount
 from cdvft_app.methods import METHODS
 
 LLAMA = "meta-llama/Meta-Llama-3-8B"

@@ -25,7 +25,7 @@ from cdvft_app.ui.factors.tab import Questions, _catching_errors
 
 def percent(part: float) -> str:
     """Two digits, but no fewer than whole percents."""
-    return f"{100 * part:.2g} %" if part < 0.995 else f"{100 * part:.0f} %"
+    return f"{100 * part:.2g} %" if part < 0.995 else f"{100 * part:,.0f} %"
 
 
 QUERY = "encoder.layer.1.attention.self.query"

@@ -92,6 +92,15 @@ def test_seeds_of_one_setting_are_one_point_with_a_range():
     assert (other.label, other.seeds, other.amounts["memory"]) == ("CDVFT m\u00a0=\u00a03", (0,), None)
 
 
+def test_a_seed_that_was_run_twice_counts_once():
+    """As the judge takes it; the chart and its verdict speak of one mean."""
+    (one,) = placed(
+        *(ran("cdvft", score, 13_824, seed=seed) for seed, score in ((0, 0.6), (0, 0.7), (1, 0.8)))
+    )
+    assert one.metric.mean == pytest.approx((0.65 + 0.8) / 2)
+    assert (one.metric.low, one.metric.high) == (pytest.approx(0.65), 0.8)
+
+
 def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
     slow, fast = placed(ran("lora", 0.7, 9, learning_rate=1e-3), ran("lora", 0.8, 9, learning_rate=3e-3))
     assert [slow.label, fast.label] == [

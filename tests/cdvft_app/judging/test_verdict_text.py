@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from cdvft_app.costs.quantities import counted
+from cdvft_app.format import counted
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import basis, payload, sentence, sentences, settled_by
+from cdvft_app.judging.verdict_text import basis, payload, result, sentences, settled_by
 
 VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
@@ -21,6 +21,11 @@ VERDICT = Verdict(
 def test_counts_agree_with_their_nouns():
     assert [counted(count, "row") for count in (0, 1, 2, 1024)] == ["0 rows", "1 row", "2 rows", "1,024 rows"]
     assert [counted(count, "epoch") for count in (1.0, 1.5)] == ["1 epoch", "1.5 epochs"]
+
+
+def sentence(verdict: Verdict) -> str:
+    """All that is said of one."""
+    return " ".join(filter(None, [result(verdict), settled_by(verdict), *basis(verdict)]))
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 5, 1024])

@@ -25,7 +25,13 @@ def test_settings_are_named_in_their_order_with_their_start_values():
     }
     assert list(FourierFT.settings()) == ["n", "scaling"] and Full.settings() == {}
     rank = Lora.settings()["r"]
-    assert (rank.name, rank.symbol, rank.title, rank.size, rank.named) == ("r", "r", "rank", True, "always")
+    assert (rank.name, rank.symbol, rank.title, rank.size, rank.in_label) == (
+        "r",
+        "r",
+        "rank",
+        True,
+        "always",
+    )
 
 
 @pytest.mark.parametrize(

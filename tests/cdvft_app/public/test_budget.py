@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cdvft_app.commands import train as commands
-from cdvft_app.public.budget import Budget, OverBudget, duration
+from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, queue
 from cdvft_app.store.owners import token_hash
@@ -276,14 +276,3 @@ def test_new_tokens_make_no_new_visitor(store, clock, monkeypatch):
     with pytest.raises(QueueFull, match="of your sweeps"):
         queue.submit([RUN], "y", visitor="ada", sweep=True)
     queue.submit([RUN] * 3, "x", visitor="bob", sweep=True)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"), (99.4, "99 s"), (100, "2 min"), (5940, "99 min"), (6000, "1 h 40 min"), (7200, "2 h"),
-        (7260, "2 h 1 min"),
-    ],
-)  # fmt: skip
-def test_times_in_words(seconds, text):
-    assert duration(seconds) == text

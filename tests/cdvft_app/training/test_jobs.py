@@ -86,6 +86,7 @@ def test_stop_before_the_first_step_keeps_nothing(store, queue):
 ENDINGS = [
     (TrainingFailed("The loss became nan at step 2. Try 1e-4."), "The loss became nan at step 2. Try 1e-4."),
     (RuntimeError("size mismatch\n  at layer 3"), "unexpectedly with RuntimeError: size mismatch at layer 3"),
+    (OSError("no room in /srv/runs/3f/adapter.bin"), "unexpectedly with OSError: no room in adapter.bin"),
     (KeyError(), "unexpectedly with KeyError: no message"),
     (MemoryError(), "ran out of memory. Lower the batch size"),
     (StoreError("The disk is full."), "The disk is full."),

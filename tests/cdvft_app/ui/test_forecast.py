@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.costs.quantities import duration
+from cdvft_app.format import duration
 from cdvft_app.prediction import predict
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings

@@ -323,10 +323,10 @@ def test_the_rate_that_stands_in_the_empty_field_is_the_one_that_m_is_run_with(m
 
 
 def test_every_setting_has_a_hint_and_a_control() -> None:
-    on_the_page = {*form.FIELDS} - {*form.RATES, *form.OWN, "recipe", "data"}
+    on_the_page = {*form.FIELDS} - {*form.RATES, *form.METHOD_SETTINGS, "recipe", "data"}
     assert on_the_page | {"recipe", "data"} == set(RaceRequest.model_fields)
     assert all(form.OF_RACE[name].title and form.OF_RACE[name].hint for name in on_the_page)
     options = {name: meaning for name, (_, meaning) in OPTIONS.items()}
     assert all(form.OF_RACE[name].hint in options[name] for name in on_the_page - {"methods"})
-    assert all(one.hint for one in form.OWN.values())
-    assert {*form.OWN, *form.RATES} <= {*form.FIELDS}
+    assert all(one.hint for one in form.METHOD_SETTINGS.values())
+    assert {*form.METHOD_SETTINGS, *form.RATES} <= {*form.FIELDS}

@@ -82,7 +82,9 @@ def test_time_left_is_the_mean_of_the_ended_runs_times_those_that_wait(app):
     assert progress([first, second, *others])["seconds_left"] is None
     took = [replace(first, state="finished", started=100.0, ended=104.0),
             replace(second, state="finished", started=104.0, ended=112.0)]  # fmt: skip
+    resumed = replace(first, state="finished", queued=first.created + 5, started=105.0, ended=106.0)
     assert progress([*took, *others])["seconds_left"] == 6 * len(others) > 0
+    assert progress([*took, resumed, *others])["seconds_left"] == 6 * len(others), "its last leg is no run"
     assert progress(took)["seconds_left"] is None
 
 

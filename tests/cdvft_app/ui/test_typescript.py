@@ -22,13 +22,13 @@ ASSETS = Path(__file__).parents[3] / "assets"
 def test_the_scripts_types_are_current():
     now = typescript.declarations(typescript.page_functions())
     assert typescript.FILE.read_text(encoding="utf-8") == now, "run: python -m cdvft_app.ui.typescript"
-    assert typescript.STATES_FILE.read_text(encoding="utf-8") == typescript.run_states()
+    assert typescript.CONSTANTS_FILE.read_text(encoding="utf-8") == typescript.constants()
 
 
 def test_no_script_lists_states_of_its_own():
     own = re.compile(r"""\[\s*"(queued|preparing|running|stopping|finished|stopped|failed|interrupted)",""")
     scripts = {path.name: path.read_text(encoding="utf-8") for path in (ASSETS / "js").rglob("*.js")}
-    assert [name for name, text in scripts.items() if own.search(text)] == ["run_states.js"]
+    assert [name for name, text in scripts.items() if own.search(text)] == ["constants.js"]
 
 
 @pytest.mark.parametrize(

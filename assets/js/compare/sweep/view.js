@@ -6,7 +6,7 @@ import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
 import { AWAY, polling } from "../../shared/polling.js";
 import { asked, keep } from "../../shared/router.js";
-import { FINAL, STATES } from "../../shared/run_states.js";
+import { FINAL, STATES } from "../../shared/constants.js";
 import { isShown, whenShown } from "../../shared/shown.js";
 import { stopAndGoOn } from "../../shared/stop_and_go_on.js";
 import { SweepHeatmap } from "./heatmap.js";
