@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cdvft_app.metrics.base import AnswerFormat, TextMetric, share_error
-from cdvft_app.metrics.field_f1 import count_pairs
-from cdvft_app.metrics.fields import wrong_fields
+from cdvft_app.metrics.fields import count_pairs, wrong_fields
 
 WHOLE = ""
 """In place of a field's name: all of an answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cdvft_app.metrics.base import AnswerFormat, TextMetric
-from cdvft_app.metrics.fields import read_fields, same
+from cdvft_app.metrics.fields import count_pairs
 
 
 class FieldF1(TextMetric):
@@ -25,17 +25,6 @@ class FieldF1(TextMetric):
         """Over the pairs of all rows together; 0 where there are none."""
         pairs = count_pairs(predicted, expected, answers.fields)
         return _f1(sum(shared for shared, _ in pairs), sum(total for _, total in pairs))
-
-
-def count_pairs(
-    predicted: Sequence[str], expected: Sequence[str], fields: Sequence[str]
-) -> list[tuple[int, int]]:
-    """Of each row: pairs of a field and its value that both answers have, and how many both have together."""
-    found, right = (
-        [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
-        for texts in (predicted, expected)
-    )
-    return [(len(one & other), len(one) + len(other)) for one, other in zip(found, right, strict=True)]
 
 
 def _f1(shared: int, total: int) -> float:

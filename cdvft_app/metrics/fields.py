@@ -54,3 +54,14 @@ def wrong_fields(predicted: str, expected: str, names: Sequence[str]) -> tuple[s
     """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
     found, right = read_fields(predicted, names), read_fields(expected, names)
     return tuple(name for name in names if same(found.get(name, "")) != same(right.get(name, "")))
+
+
+def count_pairs(
+    predicted: Sequence[str], expected: Sequence[str], fields: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Of each row: pairs of a field and its value that both answers have, and how many both have together."""
+    found, right = (
+        [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
+        for texts in (predicted, expected)
+    )
+    return [(len(one & other), len(one) + len(other)) for one, other in zip(found, right, strict=True)]

@@ -630,6 +630,7 @@ def _right(dataset: DatasetEntry) -> tuple[str, dict[str, Any], list[str]]:
         return _WRITER_FIELDS, {"FIELDS": list(dataset.fields)}, ["from fields import read_fields, same"]
     if dataset.metric == "chrf":
         return _WRITER_CHRF, {}, ["from sacrebleu.metrics.chrf import CHRF"]
+    assert dataset.metric == "exact_match", f"A script has no code for {dataset.metric}."
     return _WRITER_TEXT, {"ANSWER_MARK": dataset.answer_mark}, []
 
 
