@@ -51,9 +51,9 @@ test("what is due in the same tick is one request; slow functions and what is al
     }),
   );
   const [poll, seen] = polls;
-  await wait(505 - (performance.now() % 500)); // ticks are half seconds: one has just begun
-  polls.forEach((one, number) => one.begin(10 + number)); // not at the same moment, but in the same tick
-  await wait(700);
+  await wait(1005 - (performance.now() % 1000)); // ticks are seconds: one has just begun
+  polls.forEach((one, number) => one.begin(800 + 100 * number)); // not at the same moment, but in the same tick
+  await wait(1200);
   const together = posted.filter(({ address }) => address === "/cdvft");
   assert.deepEqual(
     together.map(({ body }) => body),

@@ -6,7 +6,7 @@ import { drawn, newest, together } from "./part.js";
 export const AWAY = "The server does not answer; trying again.";
 const USUAL = 1000; // milliseconds, until an answer has said otherwise
 const MAX_WAIT = 10_000; // between questions that nobody answers
-const TICK = 500; // milliseconds
+const TICK = 1000; // milliseconds
 
 /** @type {Map<() => void, number>} when each is due, in milliseconds of performance.now() */
 const due = new Map();
@@ -14,13 +14,13 @@ const due = new Map();
 let timer;
 
 /**
- * Call it once after so many milliseconds, at the next tick, in place of what it was to be called at.
+ * Call it once after about so many milliseconds, at the nearest tick, in place of when it was to be called.
  * @param {() => void} turn
  * @param {number} wait
  */
 function schedule(turn, wait) {
   const at = performance.now() + wait;
-  due.set(turn, wait ? Math.ceil(at / TICK) * TICK : at);
+  due.set(turn, wait ? Math.round(at / TICK) * TICK : at);
   sleep();
 }
 
