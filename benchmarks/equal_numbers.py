@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
-from benchmarks.machine import machines, write_whole
+from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option
 from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Run, Verdict, band, judge
@@ -88,11 +88,12 @@ class Unit:
         return [*found, "--trials", str(TRIALS), "--random-trials", str(RANDOM_TRIALS)]
 
     def kept(self) -> Record:
-        """What is known of it so far: from the record, or of a run that was cut off."""
-        if self.file.is_file():
-            return json.loads(self.file.read_text())
+        """What is known of it so far: what was kept here, or the record where that has more."""
         recorded = record().get("recipes", {}).get(self.recipe, [])
-        return next((one for one in recorded if one["name"] == self.name), {})
+        known = [one for one in recorded if one["name"] == self.name]
+        if self.file.is_file():
+            known.append(json.loads(self.file.read_text()))
+        return max(known, key=lambda one: len(one.get("runs", [])), default={})
 
 
 def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]:
@@ -122,7 +123,7 @@ def hours(left: Sequence[Unit]) -> float:
 
 def work(unit: Unit, cluster: str = "") -> None:
     """Search its rate and train all seeds; goes on where it was cut off."""
-    kept = unit.kept()
+    kept = {"machine": machine()} | unit.kept()
     if "search" not in kept:
         kept["search"] = search(PARTS / "searches" / unit.recipe / unit.name, unit.options())
         write_whole(unit.file, json.dumps(kept, indent=1) + "\n")
@@ -147,6 +148,7 @@ _KEPT = ("metric", "rows", "wrong", "trainable_parameters", "failed")
 def publish() -> None:
     """Every setting that has all its seeds; the settings that lack some are named, and left out."""
     found: dict[str, list[Record]] = {}
+    ran_on: dict[str, Record] = {}
     lacking = []
     for unit in units(RECIPES):
         kept = unit.kept()
@@ -154,13 +156,14 @@ def publish() -> None:
             lacking.append(f"{unit.recipe} {unit.name}")
             continue
         found.setdefault(unit.recipe, []).append({"name": unit.name, "method": unit.method, **kept})
+        ran_on[json.dumps(kept["machine"])] = kept["machine"]
     if not found:
         print("Nothing is whole yet: no record is written.")
         return
     text = {
         "command": "python -m benchmarks.equal_numbers",
         "day": time.strftime("%d %B %Y"),
-        "machines": machines(record().get("machines", [])),
+        "machines": list(ran_on.values()),
         "trials": TRIALS,
         "search_seed": SEARCH_SEED,
         "not_recorded": lacking,

@@ -76,7 +76,7 @@ def search(folder: Path, options: list[str]) -> Record:
     ended = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: Record = json.loads(ended.stdout.splitlines()[-1])
     return {
-        "command": " ".join(["python", *command[1:]]),
+        "command": " ".join(["python", *command[1:]]).replace(f"{ROOT}{os.sep}", ""),
         "race": found["race"],
         "methods": [
             {key: one[key] for key in ("label", "best", "sentences")}

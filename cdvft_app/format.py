@@ -26,9 +26,7 @@ def amount(kind: Unit, value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """0 s, 340 ms, 3.4 s, 39 s, 5 min, 2.4 h or 3 days: as exact as a forecast is."""
-    if not seconds:
-        return "0 s"
+    """340 ms, 3.4 s, 39 s, 5 min, 2.4 h or 3 days: as exact as a forecast is."""
     if seconds < 1:
         return f"{1e3 * seconds:.2g} ms" if seconds < 0.0995 else f"{1e3 * seconds:.0f} ms"
     if seconds < 100:
@@ -36,8 +34,19 @@ def duration(seconds: float) -> str:
     if seconds < 100 * 60:
         return f"{seconds / 60:.0f} min"
     if seconds < 48 * 3600:
-        return f"{seconds / 3600:.2g} h"
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86_400:.0f} days"
+
+
+def exact_duration(seconds: float) -> str:
+    """45 s, 12 min, 3 h 20 min: of time that is counted, as a budget's."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def counted(number: float, noun: str) -> str:

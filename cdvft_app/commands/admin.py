@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app.commands.options import RunIds
-from cdvft_app.public.budget import duration
+from cdvft_app.format import exact_duration
 from cdvft_app.public.operator import Operator
 from cdvft_app.store.runs import RunStore
 
@@ -28,7 +28,9 @@ def visitors() -> None:
     """Who took time of this server, and has runs that wait or train."""
     table = Table("visitor", "time", "training", "runs", box=None, header_style="bold")
     for one in _operator().visitors():
-        table.add_row(escape(one.visitor), duration(one.seconds), duration(one.training), str(one.runs))
+        table.add_row(
+            escape(one.visitor), exact_duration(one.seconds), exact_duration(one.training), str(one.runs)
+        )
     Console(width=TABLE_WIDTH).print(table)
 
 

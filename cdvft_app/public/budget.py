@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cdvft_app.format import duration
+from cdvft_app.format import exact_duration
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -102,13 +102,15 @@ class Budget:
 
 def _refusal(balance: Balance, promised: float, seconds: float) -> str:
     """The time asked for, what is left, what waits already, and what helps."""
-    sentences = [f"{duration(balance.left)} of your {duration(balance.whole)} of this server are left."]
+    sentences = [
+        f"{exact_duration(balance.left)} of your {exact_duration(balance.whole)} of this server are left."
+    ]
     if seconds:
-        sentences.insert(0, f"This takes about {duration(seconds)}.")
+        sentences.insert(0, f"This takes about {exact_duration(seconds)}.")
     if promised:
-        sentences.append(f"What you have waiting takes about {duration(promised)} of it.")
+        sentences.append(f"What you have waiting takes about {exact_duration(promised)} of it.")
     if seconds and balance.left > promised:
         sentences.append("Lower the epochs or the examples.")
     if balance.renews is not None:
-        sentences.append(f"More comes back in {duration(balance.renews)}.")
+        sentences.append(f"More comes back in {exact_duration(balance.renews)}.")
     return " ".join(sentences)

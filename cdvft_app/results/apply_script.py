@@ -100,8 +100,10 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
 def _answers(task: TaskRecord, metric: Metric) -> str:
     """What becomes of logits, and of the labels that a file has."""
     if task.labels:
-        score = SCORE_OF_CLASSES if isinstance(metric, Matthews) else SCORE_OF_RIGHT
-        return CLASSES + RIGHT + score.replace("TITLE", metric_title(metric.key))
+        of_matthews = isinstance(metric, Matthews)
+        score = SCORE_OF_CLASSES if of_matthews else SCORE_OF_RIGHT
+        title = metric_title("matthews" if of_matthews else "accuracy")
+        return CLASSES + RIGHT + score.replace("TITLE", title)
     if task.task == "text-generation":
         return RIGHT + SCORE_OF_RIGHT.replace("TITLE", metric_title("exact_match"))
     scale = " * DEVIATION + MEAN" if task.is_scaled else ""

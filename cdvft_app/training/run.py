@@ -221,10 +221,9 @@ def reason(error: BaseException) -> str:
         return READ_ONLY
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY
-    message = message_of(error, 300)
-    if processes() > 1 and any(name in message for name in ("gloo", "NCCL")):  # what connects them
+    if processes() > 1 and any(name in str(error) for name in ("gloo", "NCCL")):  # what connects them
         return OTHER_ENDED
-    return f"Training ended unexpectedly with {type(error).__name__}: {message}"
+    return f"Training ended unexpectedly with {type(error).__name__}: {message_of(error, 300)}"
 
 
 def out_of_time(limit: float) -> str:

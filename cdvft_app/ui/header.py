@@ -13,7 +13,7 @@ import anyio.to_thread
 import gradio as gr
 
 from cdvft_app import ASSETS
-from cdvft_app.format import counted, duration
+from cdvft_app.format import counted, exact_duration
 from cdvft_app.payloads.page import (
     HeaderView,
     OperatorRequest,
@@ -109,11 +109,11 @@ def standing(budget: Budget, _: object) -> Standing | None:
     if who is None:
         return None
     balance = budget.balance(who)
-    left = f"{duration(balance.left)} of your {duration(balance.whole)} of training are left."
-    renews = f" More comes back in {duration(balance.renews)}." if balance.renews is not None else ""
+    left = f"{exact_duration(balance.left)} of your {exact_duration(balance.whole)} of training are left."
+    renews = f" More comes back in {exact_duration(balance.renews)}." if balance.renews is not None else ""
     kind = {"account": "your account", "code": "your code", "address": "your network address"}
     return {
-        "short": f"{duration(balance.left)} left",
+        "short": f"{exact_duration(balance.left)} left",
         "text": _of_code() + left + renews,
         "visitor": kind[who.partition(" ")[0]],
     }
@@ -159,8 +159,8 @@ def operate(store: RunStore, request: OperatorRequest, executor: Executor | None
         "visitors": [
             {
                 "visitor": one.visitor,
-                "spent": duration(one.seconds),
-                "training": duration(one.training),
+                "spent": exact_duration(one.seconds),
+                "training": exact_duration(one.training),
                 "runs": one.runs,
             }
             for one in operator.visitors()

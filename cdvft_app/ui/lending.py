@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.format import duration
+from cdvft_app.format import exact_duration
 from cdvft_app.settings.environment import environment
 from cdvft_app.training.device import is_zero_gpu, stay_on_cpu
 from cdvft_app.training.slices import NotLent, SliceNews, SliceOrder, Slices, TrainSlice, fetch
@@ -77,4 +77,4 @@ def _duration(wait: str) -> str:
     """Of a `timedelta` as text, such as 3:21:09, or 1 day, 0:00:05."""
     days, _, clock = wait.rpartition("day")
     hours, minutes, seconds = (float(part) for part in clock.strip("s, ").split(":"))
-    return duration(86_400 * float(days or 0) + 3600 * hours + 60 * minutes + seconds)
+    return exact_duration(86_400 * float(days or 0) + 3600 * hours + 60 * minutes + seconds)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 VISITOR_SECONDS = 300.0
 MAX_VISITORS = 10_000  # that are told apart
-POLLS = ("poll",)
+POLLS = ("poll", "cdvft")
+"""Last parts of addresses: of a race's poll, and of what parts ask together."""
 FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip", "via")
 WHO_MAY = "Metrics are for this machine itself, or for whoever sends the operator's key as a bearer token."

@@ -130,7 +130,7 @@ def server_calls(page: Page) -> list[str]:
 
     def keep(request: Request) -> None:
         late = request.url.endswith(("/where", "/verdict", "/races", "/hub"))
-        if "/cdvft/" in request.url and not late:
+        if re.search(r"/cdvft(/|$)", request.url) and not late:
             asked.append(f"{request.url} {request.post_data}")
 
     page.on("request", keep)

@@ -300,7 +300,7 @@ def test_evidence_fills_the_form_without_a_reload(visit: Visit) -> None:
     page.wait_for_function("() => !location.search.includes('recipe=')")  # the form is the visitor's now
 
 
-NO_ANSWERS = re.compile(r"/(gradio_api/(queue|run|call)|cdvft)/")
+NO_ANSWERS = re.compile(r"/(gradio_api/(queue|run|call)/|cdvft(/|$))")
 
 
 @pytest.mark.parametrize("width", [1440, 390])

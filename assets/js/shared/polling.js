@@ -1,7 +1,7 @@
 // The one way in which parts ask the server again and again: while somebody looks, seldom or not at all while nobody does,
 // and no more once nothing runs. What parts ask in the same tick is one request.
 
-import { drawn, newest, together } from "./part.js";
+import { drawn, newest, report, together } from "./part.js";
 
 export const AWAY = "The server does not answer; trying again.";
 const USUAL = 1000; // milliseconds, until an answer has said otherwise
@@ -38,7 +38,14 @@ function wake() {
   const now = performance.now();
   const turns = [...due].filter(([, at]) => at <= now).map(([turn]) => turn);
   turns.forEach((turn) => due.delete(turn));
-  together(() => turns.forEach((turn) => turn()));
+  together(() => {
+    for (const turn of turns)
+      try {
+        turn();
+      } catch (error) {
+        report(error); // and the others have theirs
+      }
+  });
   sleep();
 }
 

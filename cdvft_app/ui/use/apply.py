@@ -25,7 +25,7 @@ from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES, TABLES
-from cdvft_app.format import duration
+from cdvft_app.format import exact_duration
 from cdvft_app.public import intake
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of_score, time_left
@@ -158,7 +158,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             told = time.monotonic()
             os.utime(folder.parent)  # what is an hour old is swept
             rest = time_left(done, total, told - began, first)
-            left = "" if rest is None else f", {duration(rest)} left"
+            left = "" if rest is None else f", {exact_duration(rest)} left"
             yield f"{done:,} of {total:,} rows{left}.", None
         if not ended:
             yield f"Stopped after {done:,} of {total:,} rows; “Answer the file” goes on.", None

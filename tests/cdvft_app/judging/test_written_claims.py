@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import found_rates
 from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
@@ -245,6 +246,40 @@ def sql_shows_nothing() -> str:
     )
 
 
+FOUND = record("found_rates")
+
+
+def searched(recipe: str) -> Verdict:
+    """The rate that a search found against the recorded one, over five seeds; judged anew."""
+    own = FOUND[recipe]
+    assert [one["side"] for one in own["runs"][:2]] == ["found", "recorded"]
+    assert {one["seed"] for one in own["runs"]} == {0, 1, 2, 3, 4} and len(own["runs"]) == 10
+    found: Verdict = found_rates.verdict(own)
+    assert found.word == own["verdict"]["word"] == "not shown"
+    return found
+
+
+def found_rate(recipe: str) -> str:
+    (one,) = FOUND[recipe]["search"]["methods"]
+    early = sum(trial["state"].startswith("given up") for trial in one["trials"])
+    (best,) = FOUND[recipe]["search"]["race"]
+    usual = catalog.RECIPES[recipe].learning_rates["cdvft"]
+    against = searched(recipe)
+    return (
+        f"on `{recipe}` {len(one['trials'])} trials, {early} of them given up early, found "
+        f"{best['learning_rate']} (recorded: {usual}), which has {size(against)} points "
+        f"{'more' if against.size > 0 else 'less'} {interval(against)}"
+    )
+
+
+def found_for_a_file() -> str:
+    own = FOUND["csv"]
+    assert [one["side"] for one in own["runs"][:2]] == ["CDVFT", "LoRA r\u00a0=\u00a08"]
+    one = found_rates.verdict(own)
+    assert one.word == "not shown" and one.size > 0
+    return f"CDVFT has {size(one)} points more than LoRA r = 8 {interval(one)}, which shows no difference"
+
+
 README = [
     lambda: readme_row("sentiment", "accuracy"),
     lambda: readme_row("mnist", "accuracy"),
@@ -274,6 +309,9 @@ RESULTS = [
     digits_shows_two,
     addresses_are_lost,
     sql_shows_nothing,
+    lambda: found_rate("mnist"),
+    lambda: found_rate("sentiment"),
+    found_for_a_file,
 ]  # fmt: skip
 CONDITIONS = ("CDVFT m = 2", "LoRA r = 8", "FourierFT n = 1000", "seeds 0 to 4", "rank 1", "CDVFT with m = 2")
 """What was run, not what came out."""

@@ -19,6 +19,7 @@ from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, Unk
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
 from cdvft_app.training import queue as queue_module
+from cdvft_app.training import run as run_module
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import ERROR_FILE
 
@@ -81,6 +82,12 @@ def test_stop_before_the_first_step_keeps_nothing(store, queue):
     working.stop(run_id, "a")
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason, run.step) == ("stopped", "Stopped before the first step.", 0)
+
+
+def test_who_lost_the_others_of_a_shared_run_says_so(monkeypatch):
+    monkeypatch.setattr(run_module, "processes", lambda: 2)
+    lost = "[/build/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1"
+    assert run_module.reason(RuntimeError(lost)) == run_module.OTHER_ENDED
 
 
 ENDINGS = [

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.format import duration
 from cdvft_app.prediction import predict
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
@@ -128,19 +127,3 @@ def test_too_little_memory_is_said(free: int, words: str, monkeypatch: pytest.Mo
     counts = said(RaceRequest(methods=("lora",), batch_size=128, max_length=512)).counts
     assert words in counts
     assert ("Lower the batch size or the text length" in counts) == bool(words)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0034, "3.4 ms"),
-        (0.4321, "432 ms"),
-        (3.44, "3.4 s"),
-        (39.4, "39 s"),
-        (127, "2 min"),
-        (3600 * 2.35, "2.4 h"),
-        (86_400 * 5, "5 days"),
-    ],
-)
-def test_durations_are_as_exact_as_they_can_be(seconds: float, words: str) -> None:
-    assert duration(seconds) == words

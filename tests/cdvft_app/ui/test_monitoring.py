@@ -46,13 +46,14 @@ def test_metrics_count_and_name_nobody(app: AppState, served: Served) -> None:
     for number in range(5):
         other = served.client(f"192.0.2.{number}")
         other.post("/cdvft/run/poll", json={"cursors": {"0" * 32: 0}})
+    asked.post("/cdvft", json=[])  # what parts ask together is a poll, too
     told = asked.get("/metrics")
     assert told.status_code == 200 and told.headers["content-type"].startswith("text/plain")
     lines = dict(line.rsplit(" ", 1) for line in told.text.splitlines() if not line.startswith("#"))
     assert lines['cdvft_runs{state="queued"}'] == "3.0" and lines['cdvft_runs{state="finished"}'] == "0.0"
     assert lines["cdvft_queue_length"] == "3.0"
-    assert lines["cdvft_visitors"] == "5.0"
-    assert lines["cdvft_poll_seconds_count"] == "5.0"
+    assert lines["cdvft_visitors"] == "6.0"
+    assert lines["cdvft_poll_seconds_count"] == "6.0"
     assert float(lines["cdvft_received_bytes_total"]) > 100 and float(lines["cdvft_sent_bytes_total"]) > 0
     (run, *_) = app.store.history()
     for secret in ("secret", "owner", "blue-7", "192.0.2", KEY, run.id):

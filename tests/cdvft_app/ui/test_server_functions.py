@@ -179,6 +179,7 @@ def test_a_server_with_logins_asks_for_one(app: AppState, tmp_path: Path, monkey
     page.auth = logins()
     with Served(page, ADA).first as client:
         assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}).status_code == 401
+        assert client.post("/cdvft", json=[]).status_code == 401
         forged = {"cookie": "access-token=ada; access-token-unsecure=ada"}
         assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers=forged).status_code == 401
         assert client.post("/login", data={"username": "ada", "password": "secret"}).status_code == 200
