@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from benchmarks import equal_numbers as recorded
@@ -23,7 +24,11 @@ def equal_numbers() -> EvidenceFigure | None:
     drawn = max(found, key=lambda recipe: len(found[recipe]))
     titles = {recipe: catalog.RECIPES[recipe].title for recipe in found}
     told = {recipe: recorded.sentence(own, metrics[recipe]) for recipe, own in found.items()}
-    lacking = record["not_recorded"]
+    lacking = Counter(name.partition(" ")[0] for name in record["not_recorded"])
+    left_out = [
+        f"{catalog.RECIPES[recipe].title} ({count} of {count + len(found.get(recipe, []))} settings)"
+        for recipe, count in lacking.items()
+    ]
     return {
         "key": "equal_numbers",
         "doubt": "Is it better at the same number of trained values?",
@@ -36,7 +41,7 @@ def equal_numbers() -> EvidenceFigure | None:
             "Every setting stands at its own best learning rate, found with the same number of trials on "
             "validation rows.",
             *(f"{titles[recipe]}: {text}" for recipe, text in told.items() if recipe != drawn),
-            *([f"Not recorded: {', '.join(lacking)}."] if lacking else []),
+            *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
         ],
         "columns": ["Recipe", "Setting", "Trained numbers", "Mean", "Low", "High", "Learning rate"],
         "rows": [

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import equal_numbers as subject
 from benchmarks.evidence.equal_numbers import equal_numbers as figure
+from cdvft_app.catalog import RECIPES
 
 ROWS = 400
 
@@ -175,7 +176,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
             {
                 "command": "python -m benchmarks.equal_numbers",
                 "machines": [{"cpu": "a processor", "torch": "2"}],
-                "not_recorded": ["sql lora-lora_r-1"],
+                "not_recorded": ["sql lora-lora_r-1", "mnist dora-dora_r-8"],
                 "recipes": {"mnist": WORLD},
             }
         )
@@ -187,7 +188,9 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     assert [row[2] for row in drawn["rows"]] == sorted(
         one["runs"][0]["trainable_parameters"] for one in WORLD
     )
-    assert any("Not recorded: sql" in text for text in drawn["behind"])
+    writes, digits = (RECIPES[key].title for key in ("sql", "mnist"))
+    missing = f"Not recorded: {writes} (1 of 1 settings), {digits} (1 of 7 settings)."
+    assert missing in drawn["behind"]
     assert all(title and "methods=" in query for query, title in drawn["again"])
     front, *methods = drawn["figure"]["data"]
     assert len(front["x"]) == 4 and {one["name"] for one in methods} == {"CDVFT", "LoRA", "Head only"}
