@@ -233,6 +233,15 @@ def at_equal_numbers(of: Sequence[Point], metric_name: str) -> list[tuple[Point,
     return [(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
 
 
+def answer(of: Sequence[Point], metric_name: str) -> str:
+    """What all pairs at equal numbers show, in some words."""
+    words = [verdict.word for _, _, verdict in at_equal_numbers(of, metric_name)]
+    ahead, behind = words.count("ahead"), words.count("behind")
+    if not ahead and not behind:
+        return "No difference is shown at equal numbers." if words else "No rival has as many numbers."
+    return f"Ahead in {ahead} and behind in {behind} of {len(words)} pairs with as many numbers."
+
+
 def sentence(of: Sequence[Point], metric_name: str) -> str:
     """At which number of trained values who is ahead of whom, by how much and how surely: the surest one."""
     from cdvft_app.judging.verdict_text import result
@@ -242,10 +251,10 @@ def sentence(of: Sequence[Point], metric_name: str) -> str:
         return "No rival was recorded with as many numbers as CDVFT."
     shown = [one for one in judged if one[2].word in ("ahead", "behind")]
     own, rival, verdict = min(shown or judged, key=lambda one: 1.0 if one[2].p is None else one[2].p)
-    few = (
-        f"At {own.numbers:,} trained numbers ({rival.label}: {rival.numbers:,}), over {METHODS_FROM} seeds: "
-    )
-    told = few + result(verdict).replace("\u00a0", " ")
+    numbers = f"{own.numbers:,} and {rival.numbers:,} trained numbers, over {METHODS_FROM} seeds"
+    told = f"{result(verdict).removesuffix('.')}, with {numbers}.".replace("\u00a0", " ")
+    if len(judged) == 1:
+        return told
     against = sum(one[2].word == "behind" for one in judged)
     ahead = sum(one[2].word == "ahead" for one in judged)
     return f"{told} Of {len(judged)} such pairs CDVFT is ahead in {ahead} and behind in {against}."

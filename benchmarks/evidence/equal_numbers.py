@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import equal_numbers as recorded
@@ -32,7 +33,7 @@ def equal_numbers() -> EvidenceFigure | None:
     return {
         "key": "equal_numbers",
         "doubt": "Is it better at the same number of trained values?",
-        "answer": told[drawn],
+        "answer": recorded.answer(found[drawn], metrics[drawn]),
         "figure": _drawn(found[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
         "line is Pareto's front",
@@ -40,7 +41,7 @@ def equal_numbers() -> EvidenceFigure | None:
         "behind": [
             "Every setting stands at its own best learning rate, found with the same number of trials on "
             "validation rows.",
-            *(f"{titles[recipe]}: {text}" for recipe, text in told.items() if recipe != drawn),
+            *(f"{titles[recipe]}: {text}" for recipe, text in told.items()),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
         ],
         "columns": ["Recipe", "Setting", "Trained numbers", "Mean", "Low", "High", "Learning rate"],
@@ -74,4 +75,14 @@ def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
             of_method(method, [one.numbers or 1 for one in own], [100 * one.mean for one in own], "markers",
                       error_y=spans, text=[one.label for one in own])
         )  # fmt: skip
-    return figure([line, *traces], axis("trained numbers", log=True), {}, annotations=[name_of_y("right, %")])
+    ticks = _ticks([one.numbers or 1 for one in points])
+    along = axis("trained numbers", log=True, tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks])
+    return figure([line, *traces], along, {}, annotations=[name_of_y("right, %")])
+
+
+def _ticks(numbers: Sequence[int]) -> list[int]:
+    """Powers of ten between the least and the most; twice and five times these, too, where they are few."""
+    low, high = min(numbers), max(numbers)
+    of_decade = (1, 2, 5) if high < 100 * low else (1,)
+    every = (factor * 10**power for power in range(len(str(high))) for factor in of_decade)
+    return [tick for tick in every if low <= tick <= high]
