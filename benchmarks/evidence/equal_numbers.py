@@ -25,6 +25,7 @@ def equal_numbers() -> EvidenceFigure | None:
     drawn = max(found, key=lambda recipe: len(found[recipe]))
     titles = {recipe: catalog.RECIPES[recipe].title for recipe in found}
     told = {recipe: recorded.sentence(own, metrics[recipe]) for recipe, own in found.items()}
+    at_an_end = [point.label for point in found[drawn] if point.at_an_end]
     lacking = Counter(name.partition(" ")[0] for name in record["not_recorded"])
     left_out = [
         f"{catalog.RECIPES[recipe].title} ({count} of {count + len(found.get(recipe, []))} settings)"
@@ -39,8 +40,9 @@ def equal_numbers() -> EvidenceFigure | None:
         "line is Pareto's front",
         "methods": [key for key in METHODS if any(point.method == key for point in found[drawn])],
         "behind": [
-            "Every setting stands at its own best learning rate, found with the same number of trials on "
-            "validation rows.",
+            "Every setting stands at its own best learning rate of the same multiples of its method's usual "
+            "one, found on validation rows.",
+            *([f"Best at an end of these rates: {', '.join(at_an_end)}."] if at_an_end else []),
             *(f"{titles[recipe]}: {text}" for recipe, text in told.items()),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
         ],
