@@ -192,12 +192,17 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             return
         work = Closable(answering_of(given, run_id, wanted, of_labels, to))
         working.add(request.session_hash)
+        is_last = False
         try:
             yield [_sentences(["Getting the model ready …"]), hidden, gr.update(interactive=True)]
             async for text, made in in_threads(work, threads):
-                shown = gr.update(value=str(made), visible=True) if made else gr.skip()
-                yield [text if made else _sentences([text]), shown, gr.skip()]
-            yield [gr.skip(), gr.skip(), gr.update(interactive=False)]
+                is_last = made is not None
+                shown = gr.update(value=str(made), visible=True) if is_last else gr.skip()
+                # Its end in one update: with another at its heels a busy page did not show the file, once.
+                ends = gr.update(interactive=False) if is_last else gr.skip()
+                yield [text if is_last else _sentences([text]), shown, ends]
+            if not is_last:
+                yield [gr.skip(), gr.skip(), gr.update(interactive=False)]
         except (DataRefused, ResultsError, StoreError) as error:
             yield [problem(str(error)), hidden, gr.update(interactive=False)]
         finally:  # also of a visitor who has gone
