@@ -121,15 +121,15 @@ _QUESTIONS = TypeAdapter(Annotated[list[Question], Field(max_length=MAX_TOGETHER
 
 async def _answer(request: Request) -> Response:
     """Of the function that the address names."""
-    if (refusal := _refusal(request)) is not None:
-        return refusal
+    if (refused := _not_allowed(request)) is not None:
+        return refused
     return await _ask(request, request.path_params["function"], await request.body())
 
 
 async def _answer_together(request: Request) -> Response:
     """Of all functions that the body names; each is answered or refused as if it were asked alone."""
-    if (refusal := _refusal(request)) is not None:
-        return refusal
+    if (refused := _not_allowed(request)) is not None:
+        return refused
     try:
         questions = _QUESTIONS.validate_json(await request.body(), strict=True)
     except ValidationError as error:
@@ -148,8 +148,8 @@ async def _one_of_several(request: Request, question: Question) -> Response:
         return _refused(500, _ERRORS[500])
 
 
-def _refusal(request: Request) -> Response | None:
-    """Of a request that may ask nothing."""
+def _not_allowed(request: Request) -> Response | None:
+    """The answer to a request that may ask nothing; None to all others."""
     if not is_logged_in(request):
         return _refused(401, _ERRORS[401])
     # Which a form of a foreign page cannot send without being asked for leave first.
