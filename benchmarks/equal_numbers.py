@@ -7,6 +7,7 @@ Of each setting (CDVFT m = 2 and 3 and with blocks, LoRA r = 1 to 16, DoRA, VeRA
 C3A with two block sizes, the head alone, and full fine-tuning where it fits) `python -m cdvft_app search`
 tries the same multiples of the method's usual learning rate, to the end, on validation rows, none of which is
 an evaluation row: six trials of TPE, some of them given up early, had left LoRA far below its recorded rate.
+Where the best is the lowest or the highest that was tried, one beyond it is tried as well, until it is not.
 Then it trains with seeds 0 to 4, which the search did not use, and is judged on the recipe's evaluation
 rows.
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import time
@@ -41,8 +43,9 @@ RESULTS = ROOT / "benchmarks" / "results" / "equal_numbers.json"
 RACES = ROOT / "benchmarks" / "results" / "default_race.json"
 PARTS = ROOT / "build" / "equal_numbers"
 RECIPES = ("mnist", "sentiment", "addresses", "sql")
-RATES = (0.1, 0.3, 1, 3, 10)
+RATES = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Of the usual rate."""
+MAX_RATES = 8
 SIMILAR = 1.5
 """As many numbers: neither trains more than so many times the other's."""
 Record = dict[str, Any]
@@ -82,12 +85,12 @@ class Unit:
     def file(self) -> Path:
         return PARTS / self.recipe / f"{self.name}.json"
 
-    def options(self) -> list[str]:
+    def options(self, rates: Sequence[float]) -> list[str]:
         """Of the command that searches its rate."""
         found = ["--recipe", self.recipe, "--methods", self.method]
         for name, value in self.sizes:
             found += [f"--{name.replace('_', '-')}", str(value)]
-        return [*found, "--grid", "--rates", ",".join(map(str, RATES)), "--pruner", "none"]
+        return [*found, "--grid", "--rates", ",".join(map(str, rates)), "--pruner", "none"]
 
     def kept(self) -> Record:
         """What is known of it so far: what was kept here, or the record where that has more."""
@@ -118,7 +121,7 @@ def hours(left: Sequence[Unit]) -> float:
     seconds = 0.0
     for unit in left:
         kept = unit.kept()
-        runs = (0 if "search" in kept else len(RATES)) + len(SEEDS) - len(kept.get("runs", []))
+        runs = len(left_to_try(kept.get("search")) or ()) + len(SEEDS) - len(kept.get("runs", []))
         seconds += runs * summary[unit.recipe]["cdvft"]["median_wall_seconds"]
     return seconds / 3600
 
@@ -126,8 +129,12 @@ def hours(left: Sequence[Unit]) -> float:
 def work(unit: Unit, cluster: str = "") -> None:
     """Search its rate and train all seeds; goes on where it was cut off."""
     kept = {"machine": machine()} | unit.kept()
-    if "search" not in kept:
-        kept["search"] = search(PARTS / "searches" / unit.recipe / unit.name, unit.options())
+    folder = PARTS / "searches" / unit.recipe / unit.name
+    while (rates := left_to_try(kept.get("search"))) is not None:
+        found = search(folder / "-".join(map(str, rates)), unit.options(rates))
+        kept["search"] = found if "search" not in kept else together(kept["search"], found)
+        if found["race"] == kept["search"]["race"]:
+            kept["runs"] = []
         write_whole(unit.file, json.dumps(kept, indent=1) + "\n")
     (best,) = kept["search"]["race"]
     settings = RunSettings.model_validate(best)
@@ -144,7 +151,50 @@ def work(unit: Unit, cluster: str = "") -> None:
     train([settings.model_copy(update={"seed": seed}) for seed in left], keep, cluster)
 
 
+def losses(found: Record) -> dict[float, float]:
+    """Of a search, by the rates that were tried, the lowest first; infinite where a run failed."""
+    (method,) = found["methods"]
+    told = {
+        float(of["settings"].split(",")[0].removeprefix("learning rate ")): of["loss"]
+        for of in method["trials"]
+    }
+    return {rate: math.inf if told[rate] is None else told[rate] for rate in sorted(told)}
+
+
+def is_at_an_end(found: Record) -> bool:
+    """Whether a rate beyond those that were tried may be better."""
+    known = losses(found)
+    return min(known, key=known.__getitem__) in (min(known), max(known))
+
+
+def left_to_try(found: Record | None) -> Sequence[float] | None:
+    """Multiples of the usual rate: all at first, then the one beyond the end where the best is."""
+    if found is None:
+        return RATES
+    known = losses(found)
+    if not is_at_an_end(found) or len(known) >= MAX_RATES:
+        return None
+    best, lowest = min(known, key=known.__getitem__), min(known)
+    tried = sorted(RATES)
+    while len(tried) < len(known):  # beyond the same end each time
+        tried = [tried[0] * 0.3, *tried] if best == lowest else [*tried, tried[-1] * 3]
+    return (float(f"{tried[0] * 0.3:.1g}" if best == lowest else f"{tried[-1] * 3:.1g}"),)
+
+
+def together(one: Record, other: Record) -> Record:
+    """Two searches of the same setting over different rates as one: the best is that of both."""
+    first, second = (min(losses(of).values()) for of in (one, other))
+    trials = [*one["methods"][0]["trials"], *other["methods"][0]["trials"]]
+    best = other if second < first else one
+    return {**best, "methods": [best["methods"][0] | {"trials": trials}]}
+
+
 _KEPT = ("metric", "rows", "wrong", "trainable_parameters", "failed")
+
+
+def is_done(unit: Unit) -> bool:
+    kept = unit.kept()
+    return left_to_try(kept.get("search")) is None and len(kept.get("runs", [])) == len(SEEDS)
 
 
 def publish() -> None:
@@ -154,7 +204,7 @@ def publish() -> None:
     lacking = []
     for unit in units(RECIPES):
         kept = unit.kept()
-        if len(kept.get("runs", [])) < len(SEEDS):
+        if not is_done(unit):
             lacking.append(f"{unit.recipe} {unit.name}")
             continue
         found.setdefault(unit.recipe, []).append({"name": unit.name, "method": unit.method, **kept})
@@ -210,7 +260,7 @@ def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
         mean = statistics.fmean(of["metric"] for of in one["runs"])
         low, high = band(contestant, metric_name) or (mean, mean)
         numbers = one["runs"][0]["trainable_parameters"]
-        at_an_end = any("at the edge" in said for said in one["search"]["methods"][0]["sentences"])
+        at_an_end = is_at_an_end(one["search"])
         found.append(
             Point(
                 one["name"], one["method"], label, numbers, mean, low, high, settings, contestant, at_an_end
@@ -281,7 +331,7 @@ def main() -> None:
         return
     number, _, of = chosen.shard.partition("/")
     mine = units(chosen.recipes, (int(number), int(of)))
-    left = [unit for unit in mine if len(unit.kept().get("runs", [])) < len(SEEDS)]
+    left = [unit for unit in mine if not is_done(unit)]
     print(f"{len(left)} of {len(mine)} settings are left: about {hours(left):.1f} hours.", flush=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["CDVFT_CLUSTER"] = chosen.cluster  # for the command that searches

@@ -1,7 +1,8 @@
 """The factors of the method as plain, differentiable mathematics: circulants and products with diagonals.
 
 Convention: circ(c) has first COLUMN c, as `scipy.linalg.circulant`, so that circ(c) x is the circular
-convolution of c and x; the paper prints first ROWS, which is the same family with c reversed.
+convolution of c and x; the paper prints first ROWS, which is the same family with c[-k mod n] in
+place of c[k].
 
 Source: Ding, Chen, Liao, Wang, "Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors", IJCAI
 2025 (arXiv 2505.00580). That 2n - 1 such factors suffice for a generic complex matrix is shown in Huhtanen,

@@ -26,8 +26,9 @@ def create_optimizer(
     """An optimizer of all that a model trains, with `lr` times a ratio for the diagonals that meet the input.
 
     Of dW = diag(a_2m-1) circ(c_2m-2) ... circ(c_2) diag(a_1) the first factor a_1, which begins at ones,
-    moves little at the rate that suits the others. `transformers.Trainer(optimizers=(made, None))` takes the
-    optimizer; its schedule scales all rates alike. As PEFT's `create_loraplus_optimizer`, the same for LoRA.
+    changes by a smaller share of itself than the others do at the same rate.
+    `transformers.Trainer(optimizers=(made, None))` takes the optimizer; its schedule scales all rates alike.
+    As PEFT's `create_loraplus_optimizer`, the same for LoRA.
 
     Args:
         model: with CDVFT adapters, as `peft.get_peft_model` makes it.

@@ -63,9 +63,9 @@ def few_factors() -> EvidenceFigure:
         "label": "Error of the best fit found, by the number of diagonals m",
         "methods": ["cdvft", "lora"],
         "behind": [
-            "m = n factors reach a generic complex n × n matrix (Huhtanen and Perämäki, 2015); counting says "
-            f"that fewer than (n + 2) / 2 cannot: the dotted line, m = {least} of {enough} at n = {side}. No "
-            "useful bound on the error is known in between.",
+            "m = n, that is 2n − 1 factors, reaches a generic complex n × n matrix (Huhtanen and Perämäki, "
+            "2015); counting says that fewer than (n + 2) / 2 cannot: the dotted line, "
+            f"m = {least} of {enough} at n = {side}. No useful bound on the error is known in between.",
             "With m = 2 every matrix of rank 1, every circulant and every diagonal is exact, and generic "
             "vectors give full rank with 3n numbers, but not freely chosen entries.",
             "The answer is of the norm of random 64 × 64 matrices, LoRA with no more numbers. The points "

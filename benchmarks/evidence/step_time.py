@@ -73,7 +73,7 @@ def time_and_flops() -> EvidenceFigure:
     return {
         "key": "time",
         "doubt": "Fewer FLOPs, less time?",
-        "answer": f"Xeon, 768 × 768: LoRA {flops:.1f} × CDVFT's FLOPs, {taken:.1f} × its time "
+        "answer": f"Xeon, 768 × 768: LoRA adds {flops:.1f} × CDVFT's FLOPs and {taken:.1f} × its time "
         f"(2,048 tokens), {of_few:.2f} × (64).",
         "figure": figure(
             data,
@@ -152,7 +152,8 @@ def where_it_loses() -> EvidenceFigure:
         "label": "CDVFT's time over LoRA's by tokens, a line for each width",
         "methods": ["cdvft"],
         "behind": [
-            "LoRA is faster with few tokens, on narrow layers, at small blocks and at m = 4: the table. "
+            "LoRA is faster with few tokens on narrow layers, at small blocks, at m = 4, and "
+            "by a little on some wide layers: the table. "
             f"The dotted line is equality; {records[0]['machine']['cpu']}, {THREADS} threads.",
             *lost_elsewhere(),
         ],

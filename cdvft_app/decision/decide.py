@@ -604,7 +604,7 @@ def _answers(rows: Sequence[Row], known: Known, on: Device) -> list[Answer]:
     if on.bytes is None:
         where = "Memory of a step"
     hint = (
-        "What a step needs by formula, of the device's whole memory; barely: measured peaks were up to 25 % "
+        "What a step needs by formula, of the device's whole memory; barely: measured peaks were up to 40 % "
         "above it."
     )
     texts = {method: fit.text for method, fit in known.fits.items()}

@@ -116,29 +116,25 @@ def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str
 def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
     """The pairs of values of each dimension, each at its own best of the other dimensions.
 
-    Of learning rates only neighbours meet, and at the same other settings: the sentence is of what a wrong
-    rate costs. Averages over the other dimensions are never judged: among them are rates at which one value
-    diverges and another does not.
+    Of learning rates only neighbours meet: the sentence is of what a wrong rate costs. Averages over the
+    other dimensions are never judged: among them are rates at which one value diverges and another does not.
     """
     found = {}
     settings = complete_seeds(settings_of(runs))
     for method in described([one.method for one in settings]):
         own = [one for one in settings if one.method == method and one.spread]
         for dimension in varied(own):
-            sides: dict[Value, dict[tuple[object, ...], Contestant]] = {}
+            sides: dict[Value, list[Contestant]] = {}
             for one in comparable(own, (dimension,)):
                 value = one.values[dimension]
                 name = f"{METHODS[method].title} with {value_label(method, dimension, value)}"
                 contestant = _contestant(name, one.runs)
                 if contestant.runs:  # else no seed and no other value is common to all of the dimension's
-                    others = tuple(other for key, other in one.values.items() if key != dimension)
-                    sides.setdefault(value, {})[others] = contestant
-            rates = dimension == RATES
-            for low, high in pairwise(sides) if rates else combinations(sides, 2):
-                both = sorted(sides[low].keys() & sides[high].keys(), key=str)
-                first, second = (tuple(sides[value][others] for others in both) for value in (low, high))
-                pair = Pair(first, second, "seed, matched" if rates else "seed")
-                found[method, dimension, f"{low} {high}"] = pair
+                    sides.setdefault(value, []).append(contestant)
+            for low, high in pairwise(sides) if dimension == RATES else combinations(sides, 2):
+                found[method, dimension, f"{low} {high}"] = Pair(
+                    tuple(sides[low]), tuple(sides[high]), "seed"
+                )
     return found
 
 

@@ -4,8 +4,10 @@ It knows what it judges. Over five seeds of each side or more it speaks of metho
 over fewer of these very runs, by the rows that they answered (`over_rows`). A family of pairs is judged
 together and corrected once, by Holm's step-down: with p₁ ≤ p₂ ≤ … of k pairs, pᵢ counts against α / (k − i
 + 1), up to the first that is not below it; the pairs from there on keep that one's divisor. The interval of
-a pair has the confidence 1 − α / divisor, so that interval and p agree. Source: S. Holm, A simple
-sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979), 65 to 70.
+a pair has the confidence 1 − α / divisor, so that interval and p agree. Each interval stands for itself: all
+of a family hold together less often, for three independent pairs that are all shown in (1 − α / 3)(1 − α / 2)
+(1 − α) = 91 % of cases. Source: S. Holm, A simple sequentially rejective multiple test procedure,
+Scandinavian Journal of Statistics 6 (1979), 65 to 70.
 
 What two sides' results say about their difference is its size, a two-sided p, and an interval at any
 confidence. `over_rows` speaks of the very runs: which rows were asked is chance, the runs are what they
@@ -33,6 +35,8 @@ MARGIN = 0.01
 """As good within 1 point: of a share 1 of 100 rows, of a correlation 0.01."""
 SIGNIFICANCE_LEVEL = 0.05
 """Of a whole family of pairs: how often at most a difference may be called one where there is none at all."""
+POWER = 0.8
+"""How often as many more rows or seeds as are advised settle it, if the difference is as it was seen."""
 METHODS_FROM = 5
 """Seeds of each side from which the judge speaks of methods; below it speaks of these runs."""
 _OPPOSITE: dict[Word, Word] = {"ahead": "behind", "behind": "ahead"}
@@ -201,11 +205,13 @@ def of_difference(first: Values, second: Values, paired: bool) -> Mean:
 
 
 def pooled(means: Sequence[Mean]) -> Mean:
-    """The mean over several races of the same two methods, whose true differences vary from race to race.
+    """The weighted mean over these very races of the same two methods; it says nothing of other tasks.
 
-    Each race weighs 1 / (Vᵢ + τ²), where τ² is DerSimonian and Laird's estimate of that variation, 0 where
-    the races differ no more than by chance. Degrees of freedom are Satterthwaite's. Source: R. DerSimonian
-    and N. Laird, Meta-analysis in clinical trials, Controlled Clinical Trials 7 (1986), 177 to 188.
+    Each race weighs 1 / (Vᵢ + τ²), where τ² is DerSimonian and Laird's estimate of how the true differences
+    vary from race to race, 0 where the races differ no more than by chance. Degrees of freedom are
+    Satterthwaite's and leave out the error of τ², which of two or three races is too large to speak of all
+    tasks. Source: R. DerSimonian and N. Laird, Meta-analysis in clinical trials, Controlled Clinical Trials 7
+    (1986), 177 to 188.
     """
     if len(means) == 1:
         return means[0]
@@ -436,19 +442,16 @@ class Pair:
     """The best of `first` against the best of `second`; often one of each.
 
     By "seed", each seed stands for a side by the contestant that is best on the other seeds, so that a side
-    is judged at its own best without having been chosen by what it is judged on. "matched": contestants at
-    the same place of both sides have the same other settings, and one place is chosen for both.
+    is judged at its own best without having been chosen by what it is judged on.
     """
 
     first: tuple[Contestant, ...]
     second: tuple[Contestant, ...]
-    chosen_by: Literal["all seeds", "seed", "seed, matched"] = "all seeds"
+    chosen_by: Literal["all seeds", "seed"] = "all seeds"
 
     @property
     def choices(self) -> int:
         """From how many pairs of contestants the judged one is chosen."""
-        if self.chosen_by == "seed, matched":
-            return len(self.first)
         pairs = {frozenset((id(one), id(other))) for one in self.first for other in self.second}
         return sum(len(pair) > 1 for pair in pairs) or 1
 
@@ -583,25 +586,19 @@ def _choose(pair: Pair) -> tuple[Contestant, Contestant, Chosen | None]:
     seeds = {run.seed for one in (*pair.first, *pair.second) for run in one.runs}
     if pair.chosen_by == "all seeds" or len(seeds) == 1:
         scores = {one: chosen_on(one).mean for one in (*pair.first, *pair.second)}
-        first, second = _best(pair, scores)
+        first, second = (max(side, key=scores.__getitem__) for side in (pair.first, pair.second))
         return judged_on(first), judged_on(second), "all" if on_half is None else "other rows"
     runs: tuple[list[Run], list[Run]] = ([], [])
     for seed in sorted(seeds):
         scores = {one: _score_without(chosen_on(one), seed) for one in (*pair.first, *pair.second)}
-        for side, one in zip(runs, _best(pair, scores), strict=True):
-            side += [run for run in judged_on(one).runs if run.seed == seed]
+        for own, side in zip(runs, (pair.first, pair.second), strict=True):
+            best = max(side, key=scores.__getitem__)
+            own += [run for run in judged_on(best).runs if run.seed == seed]
     first, second = (
         Contestant(side[0].label, tuple(own))
         for side, own in zip((pair.first, pair.second), runs, strict=True)
     )
     return first, second, "other seeds" if on_half is None else "other seeds and rows"
-
-
-def _best(pair: Pair, scores: Mapping[Contestant, float]) -> tuple[Contestant, Contestant]:
-    if pair.chosen_by == "seed, matched":
-        places = zip(pair.first, pair.second, strict=True)
-        return max(places, key=lambda both: max(scores[one] for one in both))
-    return max(pair.first, key=scores.__getitem__), max(pair.second, key=scores.__getitem__)
 
 
 def _score_without(one: Contestant, seed: int) -> float:
@@ -684,16 +681,22 @@ def _word(low: float, high: float, p: float) -> Word:
 
 
 def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int | None, int | None]:
-    """About how many more rows, and more seeds of each side, if the difference stays what it is.
+    """About how many more rows, and more seeds of each side, settle it with a power of 80 %.
 
-    The interval must come to leave out 0, or to lie within the margin, whichever is nearer. It narrows with
-    the root of the rows; of seeds see `Mean.seeds_for`, which needs a spread over seeds to begin with.
+    If the difference is as it was seen, the interval must come to leave out 0, or to lie within the margin,
+    whichever is nearer, although the next result errs as well: by z_β standard errors, beside the z of the
+    interval. It narrows with the root of the rows; of seeds see `Mean.seeds_for`, which needs a spread over
+    seeds to begin with.
     """
+    from scipy.special import ndtri
+
     assert one.evidence is not None
-    size = one.evidence.size
+    size, z = one.evidence.size, ndtri((1 + confidence) / 2)
     below, above = size - low, high - size
-    room = max(abs(size), MARGIN - abs(size))
-    half = max(below, above) if room > abs(size) else below if size > 0 else above
+    apart = abs(size) * z / (z + ndtri(POWER))
+    level = (MARGIN - abs(size)) * z / (z + ndtri((1 + POWER) / 2))  # either end may leave the margin
+    room = float(max(apart, level))
+    half = max(below, above) if level > apart else below if size > 0 else above
     seeds = min(_seeds(one.first), _seeds(one.second))
     more_rows = more_seeds = None
     if one.spread is not None:

@@ -407,8 +407,9 @@ class JudgedRace:
 
     def about(self, run: str) -> list[Verdict]:
         """On the run of that id against each other, from its side."""
-        point = self.points.get(run)
-        label = point.label if point else ""
+        return self._about(self.points[run].label) if run in self.points else []
+
+    def _about(self, label: str) -> list[Verdict]:
         return [
             one if one.first == label else one.turned
             for one in self.comparison_set.between.values()
@@ -450,8 +451,11 @@ class JudgedRace:
         taken, (left, behind) = self.advised, self._met
         if taken is None:
             return ""
+        about = self._about(taken.label)
+        lowest = min((one.low for one in about if one.low is not None), default=0.0)
         return verdict_text.advice(
             taken.label,
+            most=get_metric(about[0].metric_name).format_distance(min(lowest, 0.0)),
             others=[point.label for point in left if point is not taken],
             behind=[point.label for point in behind],
         )

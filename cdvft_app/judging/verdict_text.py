@@ -30,15 +30,16 @@ SENTENCES = {
     "same rows": "Compared row by row over {rows}",
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
     "interval": "{where}; the brackets hold the difference with {least}{confidence} confidence{family}.",
-    "family": ", {pairs} judged together",
+    "family": ", each for itself; {pairs} are corrected together",
     "other seeds and rows": "Each stands at its own best of the other settings, chosen for each seed "
     "by the other seeds on half of the rows, and judged on the other half.",
     "other seeds": "Each stands at its own best of the other settings, chosen for each seed by the others.",
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
-    "more rows": "About {more_rows} would settle it.",
-    "more rows of runs": "About {more_rows} would settle it for these runs.",
-    "more seeds": "About {more_seeds} of each would settle it.",
+    "more rows": "If it is as seen, about {more_rows} would settle it (80\u00a0% power).",
+    "more rows of runs": "If it is as seen, about {more_rows} would settle it for these runs "
+    "(80\u00a0% power).",
+    "more seeds": "If it is as seen, about {more_seeds} of each would settle it (80\u00a0% power).",
     "front of one": "{who} has the highest {what} with {least}.",
     "front": "On the front of {what} against {noun}: {who}.",
     "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
@@ -50,7 +51,8 @@ SENTENCES = {
     "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
-    "take enough": "{who} is enough: no method is shown to be better, and it trains the fewest numbers.",
+    "take enough": "Take {who}: it trains the fewest numbers, and no method is shown to be better; "
+    "one may be, by up to {most}.",
     "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
     "take only": "Take {who}: {behind} {are} behind.",
     "rows help": "More rows would help: {who} trained on all {rows} is ahead of itself on {two_thirds} by "
@@ -64,7 +66,8 @@ SENTENCES = {
     "rows not shown": "It is not shown that more rows would help: {who} has {size} {more} trained on all "
     "{rows} than on {third} ({low} to {high}); of one seed.",
     "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
-    "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
+    "more of both": "If it is as seen, about {more_rows} would settle it for these runs, {more_seeds} of "
+    "each for the methods (80\u00a0% power).",
 }
 
 
@@ -132,11 +135,15 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
 
 
-def advice(smallest: str, others: Sequence[str], behind: Sequence[str]) -> str:
-    """What to take: the method of fewest trained numbers among those not behind, and which are behind."""
+def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str) -> str:
+    """What to take: the method of fewest trained numbers among those not behind, and which are behind.
+
+    `most`: how far the others may be ahead of it, by their intervals.
+    """
     key = ("only" if not others else "left") if behind else "enough"
     are = joined([*behind]) if behind else ""
-    return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are="are" if len(behind) > 1 else "is")
+    is_or_are = "are" if len(behind) > 1 else "is"
+    return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are=is_or_are, most=most)
 
 
 def more_rows(

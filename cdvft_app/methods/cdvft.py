@@ -62,8 +62,8 @@ class Cdvft(Method):
     )  # fmt: skip
     input_diagonal_lr_ratio: float = setting(
         1.0, symbol="input rate", title="input rate", in_label="changed", gt=0, le=1000,
-        hint="Of the input diagonal, in learning rates: it begins at ones and moves little, and above 1 it "
-        "learns faster than the others.",
+        hint="Of the input diagonal, in learning rates: it begins at ones, and above 1 it learns faster "
+        "than the others.",
     )  # fmt: skip
 
     def learning_rate_of(self, found: float) -> float:

@@ -88,7 +88,7 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
         f"{label}: the best of {counted(len(trials), 'trial')}"
         + (f", {given_up} of them given up early," if given_up else "")
         + f" is {described(best)}: validation loss {best.value:.4g}, {metric.title.lower()} "
-        f"{metric.format(run.metric)}{between} on {counted(rows, 'validation row')}."
+        f"{metric.format(run.metric)}{between} on the {counted(rows, 'validation row')} that chose it."
     ]
     others = sorted((one for one in done if one.number != best.number), key=lambda one: one.value or 0.0)
     if others:
@@ -102,7 +102,8 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
 
 def at_the_edge(search: Search, place: int, best: FrozenTrial) -> str | None:
     """A sentence where the best rate is next to an end of the searched range."""
-    low, *_, high = search.request.space(place)[RATE]
+    rates = search.request.space(place)[RATE]
+    low, high = rates[0], rates[-1]
     if search.request.grid:
         return None if low < best.params[RATE] < high or low == high else _beyond(low, high)
     where = math.log(best.params[RATE] / low) / math.log(high / low)

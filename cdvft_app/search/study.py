@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from cdvft_app.catalog import resolve
-from cdvft_app.events import Evaluation, Event, Note
+from cdvft_app.events import Evaluation, Event, Note, Started
 from cdvft_app.search import SearchRequest
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord, StoreError, possible_id
@@ -242,12 +242,14 @@ def is_given_up(search: Search, run_id: str) -> bool:
 class Pruning:
     """Reports a run's validation loss to its study, and says whether the run is to stop.
 
-    Does nothing for a run of no search.
+    None does in the first half of its steps: what is behind there, such as a low rate, may end ahead. Does
+    nothing for a run of no search.
     """
 
     def __init__(self, store: RunStore, run: RunRecord) -> None:
         self._trial: Trial | None = None
         self.is_pruned = False
+        self._total_steps = 0
         search = None
         with suppress(StoreError):  # a run without its search is trained to its end
             search = load(store, run.group_id) if run.sweep else None
@@ -262,10 +264,12 @@ class Pruning:
 
     def see(self, event: Event) -> Note | None:
         """Take an event; a note for the run's owner where it is given up by it."""
+        if isinstance(event, Started):
+            self._total_steps = event.total_steps
         if self._trial is None or not isinstance(event, Evaluation) or event.final:
             return None
         self._trial.report(event.loss, event.step)
-        if not self._trial.should_prune():
+        if 2 * event.step < self._total_steps or not self._trial.should_prune():
             return None
         self._trial.set_user_attr(PRUNED, event.step)
         self.is_pruned = True

@@ -43,7 +43,7 @@ def test_a_search_is_one_group_and_ends_with_what_was_found(command, trained, tm
     assert code == 0 and errors.count("validation loss") == 5
     said = output.replace("\u00a0", " ")
     assert said.startswith("CDVFT: the best of 5 trials is learning rate 0.0")
-    assert "on 50 validation rows" in said
+    assert "on the 50 validation rows that chose it" in said
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 5 and {run.state for run in runs} == {"finished"} and runs[0].sweep
     assert {run.settings.evaluate_on for run in runs} == {"validation"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -28,9 +30,17 @@ def recorded(name: str, method: str, sizes: dict, numbers: int, share: float) ->
              "trainable_parameters": numbers}
         )  # fmt: skip
     race = {"recipe": "mnist", "method": method, "learning_rate": 0.01, **sizes}
-    edge = ["That rate is at the edge of what was searched."] if name == "lora-1" else []
-    search = {"race": [race], "methods": [{"sentences": edge}]}
-    return {"name": name, "method": method, "search": search, "runs": runs}
+    best = 0.1 if name == "lora-1" else 0.01
+    return {"name": name, "method": method, "search": {"race": [race], **tried(best)}, "runs": runs}
+
+
+def tried(best: float, usual: float = 0.01, multiples: Sequence[float] = subject.RATES) -> dict:
+    """A search of these multiples of a usual rate, with a loss that rises on either side of the best rate."""
+    rates = [usual * multiple for multiple in multiples]
+    trials = [
+        {"settings": f"learning rate {rate:.3g}, m = 2", "loss": abs(math.log(rate / best))} for rate in rates
+    ]
+    return {"methods": [{"trials": trials}]}
 
 
 WORLD = [
@@ -49,8 +59,12 @@ def work(tmp_path, monkeypatch):
     done: list[str] = []
 
     def search(folder, options):
+        multiples = [float(one) for one in options[options.index("--rates") + 1].split(",")]
         done.append(f"search {options[1]} {options[3]}")
-        return {"race": [{"recipe": options[1], "method": options[3], "learning_rate": 0.01}]}
+        found = tried(limit["best"], multiples=multiples)
+        best = min(multiples, key=lambda one: abs(math.log(0.01 * one / limit["best"])))
+        race = {"recipe": options[1], "method": options[3], "learning_rate": float(f"{0.01 * best:.3g}")}
+        return {"race": [race], **found}
 
     def train(wanted, ended, cluster):
         for settings in wanted:
@@ -60,7 +74,7 @@ def work(tmp_path, monkeypatch):
             result = {"metric": 0.9, "rows": ROWS, "wrong": list(range(40)), "trainable_parameters": 1000}
             ended(settings, result)
 
-    limit = {"of": -1}
+    limit = {"of": -1, "best": 0.01}
     monkeypatch.setattr(subject, "search", search)
     monkeypatch.setattr(subject, "train", train)
     monkeypatch.setattr(subject, "PARTS", tmp_path / "parts")
@@ -126,6 +140,22 @@ def test_what_the_record_holds_is_not_trained_again(work, monkeypatch):
     record = json.loads(subject.RESULTS.read_text())
     assert [one["name"] for one in record["recipes"]["mnist"]] == ["cdvft-m-2", "lora-lora_r-1"]
     assert len(record["machines"]) == 1 and record["not_recorded"] == []
+
+
+def test_a_best_rate_at_an_end_is_followed_beyond_it(work, monkeypatch):
+    """Of 0.1 to 10 times 0.01 the highest is best, of 30 and 100 times it 0.3; runs at 0.1 do not count."""
+    done, limit = work
+    limit["best"] = 0.3
+    (unit,) = [one for one in subject.units(["mnist"]) if one.name == "cdvft-m-2"]
+    subject.write_whole(unit.file, json.dumps({"search": {"race": [], **tried(0.3)}, "runs": [{"seed": 0}]}))
+    assert subject.left_to_try(unit.kept()["search"]) == (30,) and not subject.is_done(unit)
+    subject.work(unit)
+    assert done == ["search mnist cdvft"] * 2 + [f"run mnist cdvft {seed}" for seed in range(5)]
+    kept = unit.kept()
+    assert [*subject.losses(kept["search"])] == pytest.approx([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9])
+    assert kept["search"]["race"][0]["learning_rate"] == 0.3 and subject.is_done(unit)
+    assert not subject.is_at_an_end(kept["search"])
+    assert subject.left_to_try(tried(0.0001)) == (0.03,)
 
 
 def test_the_front_is_of_those_that_nobody_beats():

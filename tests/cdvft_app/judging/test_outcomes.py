@@ -185,7 +185,7 @@ def test_the_recorded_race_in_sentences_also_where_cdvft_loses(tmp_path):
     assert fourier.startswith(
         "No difference is shown: CDVFT m = 2 has 0.5 points less than FourierFT n = 1,000 ("
     )
-    assert "row by row over 1,024 rows" in doubt and "3 pairs judged together" in doubt
+    assert "row by row over 1,024 rows" in doubt and "3 pairs are corrected together" in doubt
     assert say(points(one), MEMORY) == ["Nobody measured the memory of these runs."]
 
 

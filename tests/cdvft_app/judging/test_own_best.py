@@ -55,11 +55,12 @@ def test_a_rate_at_which_a_value_diverges_says_nothing_of_the_value():
     assert said.startswith("CDVFT, each value at its own best: m = 3 is ahead of m = 2 by")
 
 
-def test_learning_rates_are_compared_with_their_neighbours_at_the_best_of_the_rest():
+def test_learning_rates_are_compared_with_their_neighbours_each_at_its_own_best():
+    """At three times the rate m = 3 diverges and m = 2 does not: what the rate costs is 8 points, not 78."""
     family = judged(sweep(diverging), "accuracy", label, sweep=True)
     rates = {key[2]: one for key, one in family.along.items() if key[1] == "learning_rates"}
     assert [*rates] == ["0.3 1.0", "1.0 3.0"] and [one.word for one in rates.values()] == ["as good", "ahead"]
-    assert list(rates.values())[1].size == pytest.approx(0.78, abs=0.03), "at m = 3, whose best is the best"
+    assert list(rates.values())[1].size == pytest.approx(0.08, abs=0.03)
     said = answer(family).replace("\u00a0", " ")
     assert "The rate must be found: learning rate × 1 is ahead of learning rate × 3 by" in said
 

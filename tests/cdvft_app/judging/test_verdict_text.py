@@ -69,7 +69,7 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         (
             {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
             "No difference is shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
-            "About 3,100 more rows would settle it for these runs.",
+            "If it is as seen, about 3,100 more rows would settle it for these runs (80\u00a0% power).",
         ),
         (
             {"word": "not shown", "size": 0.0, "low": -0.03, "high": 0.05},
@@ -126,7 +126,7 @@ def test_what_stands_behind_verdicts_is_said_once():
     assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
     family = sentence(replace(VERDICT, family=3, confidence=1 - 0.05 / 3, about="methods", seeds=(5, 8)))
     assert "Over 5 seeds and 8 seeds, seeds and rows together." in family
-    assert "with 98.3\u00a0% confidence, 3 pairs judged together." in family
+    assert "with 98.3\u00a0% confidence, each for itself; 3 pairs are corrected together." in family
     many = sentence(replace(VERDICT, family=180, confidence=1 - 0.05 / 180))
     assert "with 99.972\u00a0% confidence" in many, "never rounded to certainty"
 
@@ -135,11 +135,12 @@ def test_what_stands_behind_verdicts_is_said_once():
     ("more", "said"),
     [
         ((None, None), ""),
-        ((1, None), "About 1 more row would settle it for these runs."),
-        ((None, 3), "About 3 more seeds of each would settle it."),
+        ((1, None), "If it is as seen, about 1 more row would settle it for these runs (80\u00a0% power)."),
+        ((None, 3), "If it is as seen, about 3 more seeds of each would settle it (80\u00a0% power)."),
         (
             (1200, 1),
-            "About 1,200 more rows would settle it for these runs, 1 more seed of each for the methods.",
+            "If it is as seen, about 1,200 more rows would settle it for these runs, 1 more seed of each "
+            "for the methods (80\u00a0% power).",
         ),
     ],
 )
@@ -149,14 +150,14 @@ def test_what_would_settle_it(more, said):
 
 def test_more_rows_settle_it_for_methods_where_no_number_of_seeds_does():
     of_methods = replace(VERDICT, about="methods", seeds=(5, 5), more_rows=40)
-    assert settled_by(of_methods) == "About 40 more rows would settle it."
+    assert settled_by(of_methods) == "If it is as seen, about 40 more rows would settle it (80\u00a0% power)."
 
 
 def test_what_is_unknown_has_nothing_behind_it():
     """No interval, so no word on its confidence or on rows; a family of two is one, a pair alone is not."""
     assert len(basis(replace(VERDICT, low=None, high=None, p=None, rows=None))) == 1
-    assert "2 pairs judged together" in sentence(replace(VERDICT, family=2))
-    assert "judged together" not in sentence(VERDICT)
+    assert "2 pairs are corrected together" in sentence(replace(VERDICT, family=2))
+    assert "corrected together" not in sentence(VERDICT)
     assert "over 0 rows" in sentence(replace(VERDICT, rows=0))
 
 
@@ -165,7 +166,7 @@ def test_the_page_gets_a_verdict_with_its_sentences():
     assert (told["alone"], told["seeds"], unpaired["alone"]) == ([80, 50], [1, 1], None)
     assert (told["result"], told["settled_by"]) == (
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
-        "About 4 more seeds of each would settle it.",
+        "If it is as seen, about 4 more seeds of each would settle it (80\u00a0% power).",
     )
     assert told["basis"].startswith("Each comparison is of 2 runs, not of methods")
     assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)

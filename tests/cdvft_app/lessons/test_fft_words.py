@@ -140,12 +140,12 @@ HOLD = {
         "Row by row takes $d$ multiplications for each of $d$ rows: twice the length, four times the work.": (
             lambda: circulant(random(D)).numel() == D * D and (2 * D) ** 2 == 4 * D * D
         ),
-        "A fast Fourier transform of $d$ numbers is two of $d/2$ numbers, and about $d$ steps that "
+        "A fast Fourier transform of an even number $d$ of values is two of $d/2$, and about $d$ steps that "
         "join them, sums and products: "
         "twice the length, twice the work and one more round. That makes $\\log_2 d$ rounds.": lambda: (
             is_two_of_half_the_length() and fft_grows_as_d_log_d()
         ),
-        "Counted in multiplications, the waves win at every length.": lambda: all(
+        "Counted in multiplications, the waves win at every power of two.": lambda: all(
             2 * multiplications(2**k)[0] + multiplications(2**k)[1] < 4**k for k in range(1, 13)
         ),
         "That is row by row, where work grows as d².": lambda: 4096**2 / 256**2 == 256,

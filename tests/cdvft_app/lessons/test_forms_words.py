@@ -230,6 +230,9 @@ HOLD = {
         "For the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$.": lambda: (
             round(100 * recorded_error("permutation", 5)) == 45 and recorded_error("permutation", 8) < 1e-9
         ),
+        "From $m = 6$ on that is no gain: the factors hold 110 numbers and more, the matrix 100.": lambda: (
+            parameter_count(10, 10, m=5) < 10 * 10 < parameter_count(10, 10, m=6) == 110
+        ),
         "LoRA, whose change is BA with r columns in B and r rows in A, ends 84 % off with r = 1.": lambda: (
             round(100 * error_of_lora("gaussian", 1)) == 84
         ),

@@ -205,7 +205,7 @@ HOLD = {
         "\\Delta W_{ij} = a_3[i]\\;c[(i-j) \\bmod 8]\\;a_1[j]": entry_is_a_product_of_three,
         "Its **rank** counts the independent directions in what comes out.": lambda: ranks() == {8},
         "A zero in a₁ empties a column: rank 7.": a_column_empties_and_seven_are_left,
-        "Zeros in a₁ and in a₃, one each, empty a column and a row: still rank 7.": (
+        "Zeros in a₁ and in a₃, one each, empty a column and a row: here still rank 7.": (
             seven_by_seven_has_rank_seven
         ),
         "A zero in c empties a diagonal, but no value of FFT(c): rank 8.": (
@@ -229,8 +229,11 @@ HOLD = {
         "Seven columns are left, in a space of six directions, and they still fill it.": lambda: (
             ranks(zeros_a1=1, silent=(1,)) == ranks(silent=(1,)) == {6}
         ),
-        "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.": (
+        "A row and a column are empty, but the 7 × 7 matrix that is left has rank 7 here.": (
             seven_by_seven_has_rank_seven
+        ),
+        "Where c is (1, 0, …, 0) and the zeros stand at different places, it has rank 6.": lambda: (
+            rank(product(torch.arange(8.0), torch.eye(8)[0], torch.arange(8.0).flip(0))) == 6
         ),
         "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the alternating wave have "
         "one value each.": waves_of_real_vectors_are_pairs,

@@ -130,7 +130,7 @@ def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store, else
     _, group_id = begin(SEARCH | {"rates": [0.01, 8]}, executor=OtherMachine() if elsewhere else None)
     found = ended(store, group_id, 12)
     stopped = [run for run in store.group(group_id) if run.state == "stopped"]
-    assert stopped and all(run.step < 10 for run in stopped)
+    assert stopped and all(5 <= run.step < 10 for run in stopped), "in the second half of its steps"
     notes = [row["text"] for row in store.rows(stopped[0].id, kinds=["note"])[0]]
     assert len(notes) == 1 and notes[0].startswith(f"Given up after step {stopped[0].step}: ")
     assert all(study.is_given_up(found, run.id) for run in stopped)
@@ -219,6 +219,13 @@ def test_a_grid_is_tried_whole(begin, store, trainer):
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
 
 
+def test_of_a_grid_of_a_single_rate_it_is_said_what_it_gave(begin, store):
+    _, group_id = begin(SEARCH | {"grid": True, "rates": [1], "pruner": "none"})
+    (method,) = results.methods(store, ended(store, group_id, 1))
+    (said,) = method["sentences"]
+    assert said.startswith("CDVFT: the best of 1 trial is learning rate 0.01: validation loss 0.49")
+
+
 def test_figures_come_with_what_there_is_to_draw(begin, store):
     _, group_id = begin(SEARCH | {"m": [2, 3], "trials": 8, "pruner": "none"})
     found = ended(store, group_id, 8)
@@ -283,7 +290,8 @@ def test_the_best_is_told_with_its_doubt_and_the_edge_of_the_range(begin, store)
     found = ended(store, group_id, 12)
     (method,) = results.methods(store, found)
     best, other, edge = method["sentences"]
-    assert best.startswith("CDVFT: the best of 12 trials") and "on 50 validation rows" in best
+    assert best.startswith("CDVFT: the best of 12 trials")
+    assert "on the 50 validation rows that chose it" in best
     assert " to " in best.split("accuracy ")[1], "the score has an interval"
     assert "No difference is shown" in other or "is as good as" in other
     assert edge == (

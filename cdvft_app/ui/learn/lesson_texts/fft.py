@@ -54,11 +54,12 @@ where $\odot$ multiplies number by number, and $\mathrm{FFT}(c)$ is known. In th
 is a **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues.
 
 **Why $d \log d$?** Row by row takes $d$ multiplications for each of $d$ rows: twice the length, four times
-the work. A fast Fourier transform of $d$ numbers is two of $d/2$ numbers, and about $d$ steps that join
-them, sums and products: twice the length, twice the work and one more round. That makes $\log_2 d$ rounds.
+the work. A fast Fourier transform of an even number $d$ of values is two of $d/2$, and about $d$ steps
+that join them, sums and products: twice the length, twice the work and one more round. That makes
+$\log_2 d$ rounds.
 
-**From which length on?** Counted in multiplications, the waves win at every length. In time they may not:
-multiplying matrices is what processors do best. *Measure* says from which length on the waves win here.
+**From which length on?** Counted in multiplications, the waves win at every power of two. In time they may
+not: multiplying matrices is what processors do best. *Measure* says from which length on the waves win here.
 """,
     RealLayer("cdvft", "forward", "one token on its way through FFT, product and inverse FFT"),
     (

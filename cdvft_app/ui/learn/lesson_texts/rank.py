@@ -26,10 +26,11 @@ the independent directions in what comes out.
             "rank-both",
             "That zero stays, and one number of a₃ becomes zero too. And now?",
             "Lost ranks do not add up: zeros at both ends can take the same direction.",
-            "Zeros in a₁ and in a₃, one each, empty a column and a row: still rank 7.",
+            "Zeros in a₁ and in a₃, one each, empty a column and a row: here still rank 7.",
             *RANKS,
             7,
-            "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.",
+            "A row and a column are empty, but the 7 × 7 matrix that is left has rank 7 here. Where c is "
+            "(1, 0, …, 0) and the zeros stand at different places, it has rank 6.",
         ),
         Estimate(
             "rank-c",
