@@ -3,7 +3,7 @@
 import js from "@eslint/js";
 
 export default [
-  { ignores: [".venv/", "build/", "dist/"] },
+  { ignores: [".venv/", "build/", "dist/", "assets/plotly/"] },
   js.configs.recommended,
   {
     rules: {

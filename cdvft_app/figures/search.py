@@ -25,7 +25,7 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
     found: dict[str, Callable[..., Any]] = {}
     if done:
         found["Validation loss, trial by trial"] = visualization.plot_optimization_history
-        found["Every trial's settings"] = visualization.plot_parallel_coordinate
+        found["Every trial's settings"] = visualization.plot_slice  # of traces that the page has
     if len(done) >= MIN_TRIALS and len(searched) > 1:
         found["How much each setting matters"] = visualization.plot_param_importances
     drawn = {title: draw(study, target_name="validation loss") for title, draw in found.items()}
@@ -35,10 +35,13 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
 def _on_this_page(figure: dict[str, Any]) -> dict[str, Any]:
     """With the page's fonts and colours in place of plotly's template; its title stands above it."""
     ours, theirs = layout(), figure["layout"]
-    for name in ("template", "title"):
+    for name in ("template", "title", "width"):  # as wide as its place
         theirs.pop(name, None)
     axes = {name: ours[name[:5]] | theirs[name] for name in theirs if name.startswith(("xaxis", "yaxis"))}
+    beside = [axis for name, axis in axes.items() if name.startswith("xaxis")]
+    for axis in beside:
+        axis["rangemode"] = "normal"  # a setting that was tried at 2 and 3 does not begin at zero
+        if axis.get("type") != "category":
+            axis["nticks"] = max(2, axis["nticks"] // len(beside))  # each has so much less room
     quiet = {name: ours[name] for name in ("paper_bgcolor", "plot_bgcolor", "font", "hoverlabel")}
-    # A parallel plot's first and last labels stand beyond its axes.
-    margin = {"l": 70, "r": 70, "t": 50, "b": 50}
-    return {"data": figure["data"], "layout": theirs | axes | quiet | {"margin": margin}}
+    return {"data": figure["data"], "layout": theirs | axes | quiet | {"margin": ours["margin"]}}

@@ -25,7 +25,6 @@ from cdvft_app.ui.monitoring import Monitoring
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
 from cdvft_app.ui.shared import server_functions
-from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.shared.gradio_adapter import ServerFailedToStartError, http_server
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
 from cdvft_app.ui.theme import theme
@@ -35,8 +34,8 @@ POLL_SECONDS = 0.05
 
 
 def launch_arguments() -> dict[str, Any]:
-    """For `Blocks.launch`; makes the assets and plotly.js readable for the page."""
-    gr.set_static_paths([ASSETS, plotly_script()])
+    """For `Blocks.launch`; makes the assets readable for the page."""
+    gr.set_static_paths([ASSETS])
     return {
         "theme": theme(),
         "favicon_path": str(ASSETS / "logo.svg"),

@@ -16,7 +16,7 @@ from cdvft_app import ASSETS
 from cdvft_app.figures import palette
 from cdvft_app.public.origins import PAGE_HEADER, page_token
 from cdvft_app.settings.environment import environment
-from cdvft_app.ui.shared.component import file_address, plotly_script
+from cdvft_app.ui.shared.component import PLOTLY, file_address
 from cdvft_app.ui.shared.gradio_parts import GradioParts
 from cdvft_app.ui.shared.scripts import bundle
 
@@ -125,7 +125,7 @@ class PageHead:
         token = f'<meta name="cdvft-page" content="{page_token(known)}">' if known.space else ""
         script = f'{token}<script src="{self._files.script}"></script>'.encode()
         style = (
-            f'<meta name="plotly" content="{file_address(plotly_script())}">'
+            f'<meta name="plotly" content="{file_address(PLOTLY)}">'
             f'<link rel="stylesheet" href="{self._files.style}">'
         ).encode()
         page = page.replace(_BEFORE_MODULES, script + _BEFORE_MODULES, 1)

@@ -1,6 +1,7 @@
-// Plotly, loaded when the first chart needs it, with colours that follow the page's light or dark.
+// Plotly, loaded when the first chart comes into view, with colours that follow the page's light or dark.
 
 import { asked } from "./router.js";
+import { whenFirstInView } from "./shown.js";
 
 /** @import { Drawn, Figure, Library } from "./plotly_types.js" */
 
@@ -56,34 +57,33 @@ const CONFIG = {
   modeBarButtons: [["toImage", "pan2d", "zoom2d", "resetScale2d"]], // none that sends the chart elsewhere
 };
 
-/** @type {WeakMap<HTMLElement, Figure | null>} charts that a pointer is dragging on, each with the figure that waits */
+/**
+ * Charts that were not in view yet, or that a pointer is dragging on, each with the newest figure that waits.
+ * @type {WeakMap<HTMLElement, Figure | null>}
+ */
 const held = new WeakMap();
 
 const FIRST_TAB_SECONDS = 1; // how long a link's tab may take to come
 
+/** @type {() => void} */
+let see;
+/** @type {Promise<void>} that a chart has come into view, so that nobody fetches the library before */
+const seen = new Promise((go) => (see = go));
+
 /**
- * Until an element has a place on the page, so that nobody fetches the library for charts of tabs not looked at.
+ * Until an element comes into view.
  *
  * Where a link names a tab, Gradio shows the first one until the server has answered: its charts wait a moment longer.
  * @param {HTMLElement} element
- * @returns {Promise<void>}
  */
-function shown(element) {
-  const tab = asked("tab"),
-    passing = tab !== null && !element.closest(`#tab-${CSS.escape(tab)}`);
-  return new Promise((resolve) => {
-    const observer = new ResizeObserver(() => {
-      if (!element.clientWidth) return;
-      const look = () => {
-        if (!element.clientWidth) return;
-        observer.disconnect();
-        resolve();
-      };
-      if (passing) setTimeout(look, 1000 * FIRST_TAB_SECONDS);
-      else look();
-    });
-    observer.observe(element);
-  });
+async function firstInView(element) {
+  const tab = asked("tab");
+  const inView = () =>
+    new Promise((/** @type {(value?: unknown) => void} */ go) => whenFirstInView(element, go));
+  await inView();
+  if (tab === null || element.closest(`#tab-${CSS.escape(tab)}`)) return;
+  await new Promise((go) => setTimeout(go, 1000 * FIRST_TAB_SECONDS));
+  await inView();
 }
 
 /**
@@ -92,14 +92,21 @@ function shown(element) {
  * @param {Figure} figure
  */
 export async function draw(element, figure) {
-  if (!window.Plotly) await shown(element);
-  const Plotly = await plotly();
-  if (!element.isConnected) return;
   if (held.has(element)) {
     held.set(element, figure);
     return;
   }
-  const { data, layout, config } = figure;
+  let newest = figure;
+  if (!window.Plotly) {
+    held.set(element, figure);
+    void firstInView(element).then(see);
+    await seen;
+    newest = held.get(element) ?? figure;
+    held.delete(element);
+  }
+  const Plotly = await plotly();
+  if (!element.isConnected) return;
+  const { data, layout, config } = newest;
   const drawn = resolve({ data, layout }, element);
   await Plotly.react(element, drawn.data, drawn.layout, { ...CONFIG, ...config });
   follow(element);

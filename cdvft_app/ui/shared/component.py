@@ -6,17 +6,19 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import gradio as gr
 
+from cdvft_app import ASSETS
 from cdvft_app.ui.shared import server_functions as asked
 from cdvft_app.ui.shared.scripts import PREFIX
 
 RUNTIME = "shared/part.js"  # by which every part is mounted
+# Of traces it has scatter, bar and pie alone, and a quarter of the bytes of that in the package plotly.
+PLOTLY = ASSETS / "plotly" / "plotly-basic.min.js"
 _ON_LOAD = """/* {events} */
 const fixed = {fixed};
 const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
@@ -40,14 +42,6 @@ class Part:
 
 
 _parts: WeakKeyDictionary[gr.HTML, Part] = WeakKeyDictionary()
-
-
-def plotly_script() -> Path:
-    """plotly.js as the plotly package brings it; found without importing the package."""
-    spec = find_spec("plotly")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("The package plotly is missing: pip install -r requirements.txt")
-    return Path(spec.origin).parent / "package_data" / "plotly.min.js"
 
 
 def file_address(file: Path) -> str:

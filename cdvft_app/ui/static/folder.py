@@ -22,7 +22,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.page_files import FONTS, stylesheets
 from cdvft_app.ui.shared import scripts
-from cdvft_app.ui.shared.component import plotly_script
+from cdvft_app.ui.shared.component import PLOTLY
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static import answers, page
 from cdvft_app.ui.static.page import PAGE
@@ -70,7 +70,7 @@ def write(folder: Path, studio: str | None = None) -> int:
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    for file in (plotly_script(), ASSETS / "logo.svg", ASSETS.parent / "LICENSE"):
+    for file in (PLOTLY, ASSETS / "logo.svg", ASSETS.parent / "LICENSE"):
         shutil.copy(file, folder)
     shutil.copy(CARD, folder / "README.md")
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from cdvft_app.payloads.page import StaticPage, StaticPart
 from cdvft_app.ui.shared import texts
-from cdvft_app.ui.shared.component import Part, part_of
+from cdvft_app.ui.shared.component import PLOTLY, Part, part_of
 from cdvft_app.ui.shared.gradio_adapter import Block, BlockContext
 from cdvft_app.ui.shared.scripts import PREFIX
 from cdvft_app.ui.shared.state import AppState
@@ -31,7 +31,7 @@ _HTML = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <meta name="description" content="{about}">
-<meta name="plotly" content="plotly.min.js">
+<meta name="plotly" content="{plotly}">
 <link rel="icon" href="logo.svg">
 <link rel="stylesheet" href="style.css">
 </head>
@@ -89,6 +89,7 @@ def lay_out(
         tagline=escape(texts.TAGLINE),
         about=escape(ABOUT),
         paper=escape(texts.PAPER),
+        plotly=PLOTLY.name,
         studio=_STUDIO.format(escape(studio)) if studio else "",
         links="".join(f'<a href="?tab={tab.key}">{escape(tab.title)}</a>' for tab in tabs),
         sections="\n".join(sections),
