@@ -1,7 +1,8 @@
 // One quantity of all methods as bars, with a switch over the quantities, and sentences on the chosen one.
 
 import { h, paragraphs, segmented } from "../shared/dom.js";
-import { draw, NARROW } from "../shared/plotly.js";
+import { drawChart } from "../shared/chart.js";
+import { NARROW } from "../shared/plotly.js";
 import { onTheme } from "../shared/theme.js";
 
 /** @import { Costs } from "../payloads.js" */
@@ -57,10 +58,6 @@ export class BarChart {
       [low, high] = /** @type {[number, number]} */ (xaxis.range);
     if (NARROW.matches) Object.assign(xaxis, { dtick: Math.ceil((high - low) / 4), tickangle: 0 });
     this.chart.style.height = `${figure.layout.height}px`;
-    draw(this.chart, figure).catch((error) => {
-      this.chart.hidden = true;
-      this.empty.hidden = false;
-      this.empty.textContent = `The chart is not shown: ${error.message}. Its numbers can be saved below.`;
-    });
+    drawChart(this.chart, figure, "Its numbers can be saved below.");
   }
 }

@@ -2,6 +2,7 @@
 
 import { h, setText } from "../shared/dom.js";
 import { newest } from "../shared/part.js";
+import { unanswered } from "../shared/request.js";
 import { table, unbrokenAmounts } from "../shared/table.js";
 
 /** @import { Roofline, Servers } from "../payloads.js" */
@@ -27,12 +28,7 @@ export class Engines {
     if (asked === this.asked) return;
     this.asked = asked;
     if (!this.table.element.firstChild) setText(this.problem, "Counting …");
-    let answer = null;
-    try {
-      answer = await this.latest(this.ask(request));
-    } catch {
-      /* said below */
-    }
+    const answer = await this.latest(this.ask(request).catch(unanswered));
     if (!answer) this.asked = ""; // to be asked again
     this.fill(answer?.shown ?? null, answer?.problem ?? "The server did not answer; open this again.");
   }

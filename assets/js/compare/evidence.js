@@ -1,8 +1,11 @@
 // Doubts about the method and what is recorded: a figure each, with why, numbers and settings below it. Of the doubts
 // after the first ones only the title is seen until it is opened.
 
+import { drawChart } from "../shared/chart.js";
 import { find, h, legend, paragraphs, setText } from "../shared/dom.js";
-import { draw, NARROW } from "../shared/plotly.js";
+import { newest } from "../shared/part.js";
+import { NARROW } from "../shared/plotly.js";
+import { unanswered } from "../shared/request.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { onTheme } from "../shared/theme.js";
@@ -13,7 +16,7 @@ import { onTheme } from "../shared/theme.js";
 const OPEN = 5; // doubts that are seen with their figures at once
 
 /** @param {Part<null, Styled, Servers["compare/evidence"]>} part */
-export function mount({ element, props, server }) {
+export function mount({ element, props, server, life }) {
   const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
   const lines = legend("Methods");
   const figures = h("div", { class: "doubts" });
@@ -23,17 +26,18 @@ export function mount({ element, props, server }) {
     lines.node,
     figures,
   );
-  let asked = false;
+  const latest = newest(life);
+  let shown = false;
   whenShown(element, async () => {
-    if (asked) return;
-    asked = true;
-    try {
-      show(await server.evidence({}));
-      setText(said, "");
-    } catch {
-      asked = false;
-      setText(said, "The figures could not be loaded; turn to another page and back to try again.");
-    }
+    if (shown) return;
+    const answer = await latest(server.evidence({}).catch(unanswered));
+    setText(
+      said,
+      answer ? "" : "The figures could not be loaded; turn to another page and back to try again.",
+    );
+    if (!answer) return;
+    show(answer);
+    shown = true;
   });
 
   /** @param {EvidenceFigure[]} shown */
@@ -78,9 +82,7 @@ function answered(one) {
   const redraw = () => {
     if (!chart || !one.figure) return;
     const { layout } = one.figure;
-    draw(chart, { ...one.figure, layout: NARROW.matches ? fewerTicks(layout) : layout }).catch((error) => {
-      chart.textContent = `The figure is not shown: ${error.message}. Its numbers are in the table below.`;
-    });
+    drawChart(chart, { ...one.figure, layout: NARROW.matches ? fewerTicks(layout) : layout });
   };
   if (chart) {
     onTheme(chart, () => void (isShown(chart) && redraw()));

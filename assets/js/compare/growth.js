@@ -2,7 +2,8 @@
 
 import { find, h, segmented, setText, swatch } from "../shared/dom.js";
 import { amount, count, times } from "../shared/format.js";
-import { draw, NARROW, resolve, valueAt } from "../shared/plotly.js";
+import { drawChart } from "../shared/chart.js";
+import { NARROW, resolve, valueAt } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { onTheme } from "../shared/theme.js";
@@ -202,9 +203,7 @@ class GrowthChart {
       y: one.costs[this.quantity],
       line: this.styles[one.method].line,
     }));
-    draw(this.chart, { data, layout, config: { displayModeBar: false } }).catch((error) => {
-      this.chart.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
-    });
+    drawChart(this.chart, { data, layout, config: { displayModeBar: false } });
     setText(this.note, note);
     this.table.refresh();
     this.showReadout();

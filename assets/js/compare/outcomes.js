@@ -1,10 +1,11 @@
 // The scores of finished runs against their costs, with a switch over the costs.
 
 import { find, h, legend, paragraphs, segmented, setOptions, setText } from "../shared/dom.js";
+import { drawChart } from "../shared/chart.js";
 import { heard } from "../shared/events.js";
 import { exports, tableUnder } from "../shared/table.js";
 import { drawn, newest } from "../shared/part.js";
-import { draw } from "../shared/plotly.js";
+import { unanswered } from "../shared/request.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { onTheme } from "../shared/theme.js";
 
@@ -79,15 +80,10 @@ export function mount({ element, props, server, life }) {
     if (!isShown(element)) return; // asked for once it is
     if (!answered && props.first) fill(props.first);
     for (const flops of answered ? [true] : [false, true]) {
-      let answer;
-      try {
-        answer = await latest(server.outcomes({ chosen: picked, flops }));
-      } catch {
-        return setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
-      }
+      const answer = await latest(server.outcomes({ chosen: picked, flops }).catch(unanswered));
+      if (!answer) return setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
       answered = true;
-      const found = answer;
-      drawn(all, () => fill(found));
+      drawn(all, () => fill(answer));
     }
   }
 
@@ -140,11 +136,7 @@ export function mount({ element, props, server, life }) {
     others.replaceChildren(...all);
     more.hidden = all.length === 0;
     table.refresh();
-    if (!figure) return;
-    draw(chart, figure).catch((error) => {
-      chart.hidden = true;
-      setText(hint, `The chart is not shown: ${error.message}. Its numbers are in the table below.`);
-    });
+    if (figure) drawChart(chart, figure);
   }
 
   onTheme(chart, redraw);

@@ -1,6 +1,8 @@
 // The Factors tab's requests to the server: cached, with a refusal thrown as an error.
 
 import { h, textButton } from "../shared/dom.js";
+import { drawn, failed } from "../shared/part.js";
+import { RequestError, unanswered } from "../shared/request.js";
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { OpenedRun, Refused, Servers } from "../payloads.js" */
@@ -8,7 +10,7 @@ import { h, textButton } from "../shared/dom.js";
 /** @typedef {Servers["factors/tab"]} Questions each may be refused */
 
 /** A refusal; where it is not `final`, asking again helps. */
-export class Refusal extends Error {
+export class Refusal extends RequestError {
   /** @param {Refused} refused */
   constructor({ error, busy }) {
     super(error);
@@ -69,12 +71,12 @@ export class Answers {
   async mostChanged(run) {
     const last = run.layers[run.layers.length - 1].module;
     if (run.layers.length === 1) return last;
-    const answer = await this.ask("most_changed", { run: run.id }).catch(() => null);
+    const answer = await this.ask("most_changed", { run: run.id }).catch(unanswered);
     return answer?.module ?? last;
   }
 }
 
-/** What is said in place of numbers: a problem, and a button to try again where that helps. */
+/** What is said in place of numbers: a problem, and a button to try again where that helps; or an error of the page. */
 export class Message {
   constructor() {
     this.node = h("p", { class: "problem", role: "status", hidden: true });
@@ -85,24 +87,24 @@ export class Message {
    * @param {...(string | Node)} more
    */
   show(text, ...more) {
-    this.node.replaceChildren(text ?? "", ...more);
-    this.node.hidden = !text;
+    drawn(this.node, () => {
+      this.node.replaceChildren(text ?? "", ...more);
+      this.node.hidden = !text;
+    });
   }
 
   /**
-   * Show an error, with a button for `again` unless the refusal is final.
+   * Show what the server refused, with a button for `again` unless that is final. Any other error is the page's own.
    * @param {unknown} error
    * @param {() => void} again
    */
   error(error, again) {
+    if (!(error instanceof RequestError)) return failed(this.node, error);
     const final = error instanceof Refusal && error.final;
     const retry = () => {
       this.show(null);
       again();
     };
-    this.show(
-      error instanceof Error ? error.message : String(error),
-      ...(final ? [] : [" ", textButton("Try again", retry)]),
-    );
+    this.show(error.message, ...(final ? [] : [" ", textButton("Try again", retry)]));
   }
 }

@@ -17,7 +17,7 @@ export const percent = (part) => `${aligned(100 * part)} %`;
  * The middle value; of an even number of values the mean of the two in the middle.
  * @param {number[]} values
  */
-export function median(values) {
+function median(values) {
   const sorted = [...values].sort((one, other) => one - other),
     middle = values.length >> 1;
   return values.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;

@@ -14,7 +14,7 @@ import { decode } from "./data.js";
  */
 
 /** @template Example */
-export class ExampleChoice {
+class ExampleChoice {
   /** @type {LayerData | undefined} */
   layer;
   /** @type {number | null} */

@@ -3,7 +3,8 @@
 import { find, h, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
 import { fullScreenButton } from "../shared/full_screen.js";
-import { newest } from "../shared/part.js";
+import { drawn, newest } from "../shared/part.js";
+import { unanswered } from "../shared/request.js";
 import { asked, keep } from "../shared/router.js";
 import { accepted, Answers, Message } from "./answers.js";
 import { LayerData } from "./data.js";
@@ -138,7 +139,9 @@ class FactorsTab {
     );
     place.replaceChildren(this.node);
     this.follow = live(this.node, life, server.open, (run) => this.grown(run));
-    heard("runs-changed", life, () => this.choice.available.length && this.choice.list());
+    heard("runs-changed", life, () => {
+      if (this.choice.available.length) drawn(this.choice.node, () => this.choice.list().catch(unanswered));
+    });
     heard("address", life, () => asked("tab") === "factors" && this.arrive());
   }
 
@@ -223,7 +226,7 @@ class FactorsTab {
       return this.problem.error(error, () => this.loadNumbers(run));
     }
     if (run === this.run && !run.layers.every(({ module }) => run.weights?.[module])) {
-      const answer = await this.answers.ask("weights", { run: run.id }).catch(() => null);
+      const answer = await this.answers.ask("weights", { run: run.id }).catch(unanswered);
       if (!answer || run !== this.run) return;
       run.weights = answer.weights;
       this.overview.refresh();
@@ -231,7 +234,7 @@ class FactorsTab {
       this.ranks.draw();
     }
     const rival = isTraining(run) ? null : this.choice.rival(run),
-      found = rival && (await this.answers.ask("overview", { run: rival.id, first: 0 }).catch(() => null));
+      found = rival && (await this.answers.ask("overview", { run: rival.id, first: 0 }).catch(unanswered));
     if (rival && found && run === this.run) {
       this.overview.rival = { label: rival.label, layers: found.layers };
       this.overview.refresh();
@@ -260,8 +263,8 @@ class FactorsTab {
         more = answer.next !== null;
         first = answer.next ?? 0;
       }
-    } catch {
-      /* the panel of effects says why, to whoever looks at it; the sizes stand in place of them */
+    } catch (error) {
+      unanswered(error); // the panel of effects says why, to whoever looks at it; the sizes stand in place of them
     }
   }
 
@@ -334,7 +337,10 @@ class FactorsTab {
   async loadRest(run) {
     if (run !== this.opened) return;
     this.opened = null;
-    await Promise.all([this.loadNumbers(run), this.loadEffects(run)]);
+    await Promise.all([
+      drawn(this.overview.node, () => this.loadNumbers(run)),
+      drawn(this.effects.node, () => this.loadEffects(run)),
+    ]);
     if (run !== this.run) return;
     this.node.dataset.settled = run.id;
     this.follow(run);
@@ -361,8 +367,8 @@ class FactorsTab {
         const { opened, same, answer } = await this.comparing(this.loadCompanion(companion.id, layer.module));
         if (layer !== this.layer) return;
         if (same && answer) this.ranks.compare(opened, answer, same.parameters);
-      } catch {
-        /* the run beside may have been deleted meanwhile; the others still count */
+      } catch (error) {
+        unanswered(error); // the run beside may have been deleted meanwhile; the others still count
       }
     }
     this.node.dataset.compared = layer.module;

@@ -4,6 +4,7 @@
 import { find, h, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
+import { outcomeOf } from "../shared/request.js";
 import { asked, forget, linkTo } from "../shared/router.js";
 import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
 
@@ -48,19 +49,10 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
    * @returns {Promise<Exclude<Answer, ClassRefused> | null>}
    */
   const request = async (ask, more) => {
-    let answer;
-    try {
-      const { code, key } = membership() ?? {};
-      answer = await ask({ code, key, pupil: pupil(), ...more });
-    } catch {
-      setText(said, "The server did not answer. Try again in a moment.");
-      return null;
-    }
-    if ("error" in answer) {
-      setText(said, String(answer.error));
-      return null;
-    }
-    return /** @type {Exclude<Answer, ClassRefused>} */ (answer);
+    const { code, key } = membership() ?? {};
+    const { answer, problem } = await outcomeOf(ask({ code, key, pupil: pupil(), ...more }));
+    if (problem) setText(said, problem);
+    return answer;
   };
   /**
    * @param {string} text

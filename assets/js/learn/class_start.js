@@ -3,6 +3,7 @@
 import { find, h, setText } from "../shared/dom.js";
 import { download } from "../shared/download.js";
 import { heard, tell } from "../shared/events.js";
+import { outcomeOf } from "../shared/request.js";
 import { linkTo } from "../shared/router.js";
 import { join, membership } from "./class_state.js";
 
@@ -19,9 +20,9 @@ export function mount({ element, server, life }) {
    * @returns {Promise<Exclude<Answer, ClassRefused> | null>}
    */
   const answered = async (asked) => {
-    const answer = await asked;
-    setText(said, "error" in answer ? String(answer.error) : "");
-    return "error" in answer ? null : /** @type {Exclude<Answer, ClassRefused>} */ (answer);
+    const { answer, problem } = await outcomeOf(asked);
+    setText(said, problem);
+    return answer;
   };
   const show = async () => {
     const member = membership();
@@ -62,12 +63,10 @@ export function mount({ element, server, life }) {
   const receipt = h("textarea", { rows: 3, "aria-label": "A receipt of homework" }),
     proof = h("p", { role: "status" });
   const check = async () => {
-    const made = await server.check({ receipt: receipt.value.trim() });
+    const { answer: made, problem } = await outcomeOf(server.check({ receipt: receipt.value.trim() }));
     setText(
       proof,
-      "error" in made
-        ? made.error
-        : `Handed in ${made.when} to class ${made.class} by ${made.pupil}: ${made.state}`,
+      made ? `Handed in ${made.when} to class ${made.class} by ${made.pupil}: ${made.state}` : problem,
     );
   };
   find(element, ".mount").replaceChildren(

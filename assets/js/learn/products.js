@@ -4,6 +4,7 @@
 import { h, setText } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { outcomeOf } from "../shared/request.js";
 import { multiplications, work } from "./by_hand.js";
 import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
@@ -82,32 +83,24 @@ export function mount({ element, props, server }) {
   async function measure() {
     button.disabled = true;
     setText(said, "Measuring both ways at nine lengths …");
-    try {
-      const measurement = await server.crossover({});
-      if ("error" in measurement) {
-        setText(said, measurement.error);
-        button.disabled = false;
-        return;
-      }
-      const { lengths, dense, fft, sentence } = measurement;
-      if (!times.node.isConnected) measured.prepend(panel("Measured time of one product", times.node).node);
-      times.show([
-        {
-          x: lengths,
-          y: dense,
-          color: "var(--ink-soft)",
-          width: 1.6,
-          dash: [6, 4],
-          points: true,
-          name: "matrix product",
-        },
-        { x: lengths, y: fft, color: "var(--method-cdvft)", width: 2.4, points: true, name: "by FFT" },
-      ]);
-      setText(said, sentence);
-    } catch {
-      setText(said, "The server did not answer. Try again in a moment.");
-    }
+    const { answer, problem } = await outcomeOf(server.crossover({}));
     button.disabled = false;
+    setText(said, answer?.sentence ?? problem);
+    if (!answer) return;
+    const { lengths, dense, fft } = answer;
+    if (!times.node.isConnected) measured.prepend(panel("Measured time of one product", times.node).node);
+    times.show([
+      {
+        x: lengths,
+        y: dense,
+        color: "var(--ink-soft)",
+        width: 1.6,
+        dash: [6, 4],
+        points: true,
+        name: "matrix product",
+      },
+      { x: lengths, y: fft, color: "var(--method-cdvft)", width: 2.4, points: true, name: "by FFT" },
+    ]);
   }
 
   const first = kept.number(1, SIZES.indexOf(768), 0, SIZES.length - 1);

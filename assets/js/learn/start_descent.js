@@ -37,7 +37,7 @@ function placed(place) {
 }
 
 /** @param {Float64Array} vector */
-export const norm = (vector) => Math.hypot(...vector);
+const norm = (vector) => Math.hypot(...vector);
 
 /**
  * The matrix of a factor.

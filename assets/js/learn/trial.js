@@ -3,8 +3,8 @@
 
 import { normals } from "./random.js";
 
-export const D = 64,
-  STEPS = 200;
+const D = 64;
+export const STEPS = 200;
 /** From the least loss that a rate of the lesson's reaches to where it has run away. */
 export const LOSSES = { low: 1e-10, high: 1e8 };
 const BATCH = 32;

@@ -1,7 +1,9 @@
 // The dialog about this server: a visitor's remaining time, the code of a class, and the operator's panel.
 
 import { h } from "../shared/dom.js";
+import { drawn, newest } from "../shared/part.js";
 import { polling } from "../shared/polling.js";
+import { unanswered } from "../shared/request.js";
 import { table } from "../shared/table.js";
 
 /** @import { OperatorRequest, ServerMode, ServerOverview, ServerRun, Servers } from "../payloads.js" */
@@ -39,7 +41,7 @@ export function showServerMode(place, mode, server, life) {
     left,
     mode.public ? h("p", { class: "quiet" }, NAMES) : null,
     mode.codes ? codeForm(ask) : null,
-    mode.operator ? operatorPart(server) : null,
+    mode.operator ? operatorPart(server, life) : null,
     h("button", { type: "button", class: "close", onclick: () => dialog.close() }, "Close"),
   );
   place.replaceChildren(button);
@@ -83,24 +85,29 @@ function codeForm(ask) {
   );
 }
 
-/** @param {Servers["page/header"]} server */
-function operatorPart(server) {
+/**
+ * @param {Servers["page/header"]} server
+ * @param {AbortSignal} life
+ */
+function operatorPart(server, life) {
+  const latest = newest(life);
   const field = h("input", { type: "password", autocomplete: "off" });
   const answer = h("div", { class: "overview", role: "status" });
   let key = ""; // kept in memory alone: in no cookie, in no address
 
   /** @param {Omit<OperatorRequest, "key">} [request] */
-  const operate = async (request = {}) => {
-    const found = await server.operate({ key, ...request }).catch(() => null);
-    answer.replaceChildren(
-      ...(found ? overview(found, operate) : [h("p", { class: "problem" }, "The server does not answer.")]),
-    );
-  };
+  const operate = (request = {}) =>
+    drawn(answer, async () => {
+      const found = await latest(server.operate({ key, ...request }).catch(unanswered));
+      answer.replaceChildren(
+        ...(found ? overview(found, operate) : [h("p", { class: "problem" }, "The server does not answer.")]),
+      );
+    });
   const submitted = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     key = field.value;
     field.value = "";
-    void operate();
+    operate();
   };
   return h(
     "details",
@@ -118,7 +125,7 @@ function operatorPart(server) {
 
 /**
  * @param {ServerOverview} found
- * @param {(asked: Omit<OperatorRequest, "key">) => Promise<void>} operate
+ * @param {(asked: Omit<OperatorRequest, "key">) => void} operate
  */
 function overview(found, operate) {
   const problem = found.error ? h("p", { class: "problem", role: "alert" }, found.error) : null;
@@ -144,7 +151,7 @@ function overview(found, operate) {
     ),
     h(
       "button",
-      { type: "button", disabled: !waiting, onclick: () => void operate({ act: "clear" }) },
+      { type: "button", disabled: !waiting, onclick: () => operate({ act: "clear" }) },
       `Clear the queue (${waiting})`,
     ),
   ];
@@ -155,7 +162,7 @@ const stateOf = (run) => run.state + (run.hidden ? ", hidden" : "") + (run.priva
 
 /**
  * @param {ServerRun} run
- * @param {(asked: Omit<OperatorRequest, "key">) => Promise<void>} operate
+ * @param {(asked: Omit<OperatorRequest, "key">) => void} operate
  */
 function actionButtons(run, operate) {
   /** @type {("stop" | "delete" | "show" | "hide")[]} */
@@ -165,7 +172,7 @@ function actionButtons(run, operate) {
     const button = h("button", { type: "button", class: "text-button", "aria-label": name }, act);
     let sure = act !== "delete"; // which cannot be undone, so it takes a second press
     button.addEventListener("click", () => {
-      if (sure) return void operate({ act, run: run.id });
+      if (sure) return operate({ act, run: run.id });
       sure = true;
       button.textContent = "delete for good";
       button.setAttribute("aria-label", `${name} for good`);

@@ -15,7 +15,7 @@ const painter = context2d(document.createElement("canvas"), { willReadFrequently
  * Any CSS colour as [red, green, blue], 0..255.
  * @param {string} color
  */
-export function rgb(color) {
+function rgb(color) {
   painter.fillStyle = "#000";
   painter.fillStyle = color;
   painter.fillRect(0, 0, 1, 1);

@@ -2,6 +2,7 @@
 // is said where it happened, and the rest goes on.
 
 import { FAILED, h, setText } from "./dom.js";
+import { RequestError } from "./request.js";
 
 /**
  * A function on the server, of one argument.
@@ -43,7 +44,7 @@ export async function start({ name, element, props, server, trigger, watch }) {
   try {
     script = await import(`cdvft/${name}.js`);
   } catch (error) {
-    return failed(element, error, "A part of the page could not be loaded; reload the page.");
+    return failed(element, error, () => "A part of the page could not be loaded; reload the page.");
   }
   drawn(element, () => {
     const { update, destroy } = script.mount({ element, props, server, trigger, life }) ?? {};
@@ -77,36 +78,40 @@ function lifeOf(element) {
 /** @type {WeakMap<Element, HTMLElement>} */
 const said = new WeakMap();
 
+/** @param {string} why */
+const FAULT = (why) =>
+  `This part has an error: ${why}. The rest of the page goes on; reload it to try this again.`;
+
 /**
- * Do what draws into a place, a part's element or a piece of it. An error is said there, and reported; it is gone with the next drawing that succeeds.
+ * Do what draws into a place, a part's element or a piece of it. An error is said there, and reported; it is gone with
+ * the next drawing that succeeds.
  * @param {Element} place
  * @param {() => unknown} draw
+ * @param {(why: string) => string} [sentence]
+ * @returns {void | Promise<void>} that it is done, or its error said
  */
-export function drawn(place, draw) {
+export function drawn(place, draw, sentence) {
   const well = () => said.get(place)?.remove();
-  const ill = (/** @type {unknown} */ error) => failed(place, error);
+  const ill = (/** @type {unknown} */ error) => failed(place, error, sentence);
   try {
     const done = draw();
-    if (done instanceof Promise) done.then(well, ill);
-    else well();
+    if (done instanceof Promise) return done.then(well, ill);
+    well();
   } catch (error) {
     ill(error);
   }
 }
 
 /**
+ * Say an error in a place, as `drawn` does, and report it.
  * @param {Element} place
  * @param {unknown} error
- * @param {string} [sentence]
+ * @param {(why: string) => string} [sentence]
  */
-function failed(place, error, sentence) {
+export function failed(place, error, sentence = FAULT) {
   const message = said.get(place) ?? h("p", { class: "problem", role: "alert" });
   said.set(place, message);
-  setText(
-    message,
-    sentence ??
-      `This part has an error: ${textOf(error)}. The rest of the page goes on; reload it to try this again.`,
-  );
+  setText(message, sentence(textOf(error)));
   (place.querySelector(".mount") ?? place).before(message);
   report(error);
 }
@@ -231,17 +236,21 @@ async function askAll(questions) {
  * @param {unknown} argument
  */
 async function ask(name, argument) {
+  const body = JSON.stringify(argument ?? null);
+  const away = (/** @type {unknown} */ error) => {
+    throw refusal(name, textOf(error));
+  };
   const answer = await fetch(new URL(name ? `cdvft/${name}` : "cdvft", document.baseURI), {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(argument ?? null),
-  });
+    body,
+  }).catch(away);
   if (!answer.ok) throw refusal(name, answer.status);
-  return answer.json();
+  return answer.json().catch(away);
 }
 
 /**
  * @param {string} name
- * @param {number} status
+ * @param {number | string} why
  */
-const refusal = (name, status) => new Error(`cdvft/${name}: ${status}`);
+const refusal = (name, why) => new RequestError(`cdvft/${name}: ${why}`);

@@ -1,7 +1,8 @@
 // The one way in which parts ask the server again and again: while somebody looks, seldom or not at all while nobody does,
 // and no more once nothing runs. What parts ask in the same tick is one request.
 
-import { drawn, newest, report, together } from "./part.js";
+import { drawn, failed, newest, report, together } from "./part.js";
+import { RequestError } from "./request.js";
 
 export const AWAY = "The server does not answer; trying again.";
 const USUAL = 1000; // milliseconds, until an answer has said otherwise
@@ -96,8 +97,9 @@ export function polling({
     let answer;
     try {
       answer = await latest(ask());
-    } catch {
-      lost(true);
+    } catch (error) {
+      if (error instanceof RequestError) lost(true);
+      else failed(place, error);
       return later(Math.max(every, Math.min(MAX_WAIT, USUAL * 2 ** failures++)));
     }
     failures = 0;

@@ -1,6 +1,7 @@
 // The buttons by which the owner of a sweep or of a search stops its runs, and lets them go on.
 
 import { setText, textButton } from "./dom.js";
+import { outcomeOf } from "./request.js";
 
 /** @import { Done, GroupRequest } from "../payloads.js" */
 /** @import { Ask } from "./part.js" */
@@ -24,15 +25,10 @@ export function stopAndGoOn({ stops, goOnTitle, server, whose, place, look }) {
   /** @param {Act} call */
   async function act(call) {
     stop.disabled = goOn.disabled = true;
-    let error;
-    try {
-      error = (await call(whose())).error;
-    } catch {
-      error = "The server did not answer; try again in a moment.";
-    }
+    const { problem } = await outcomeOf(call(whose()));
     stop.disabled = goOn.disabled = false;
     await look();
-    if (error) setText(place, error);
+    if (problem) setText(place, problem);
   }
 
   return { stop, goOn };

@@ -1,6 +1,8 @@
 // What a server would answer, kept in files: each is a script that hands its answer over, since a page opened from a
 // disk may load scripts and nothing else.
 
+import { RequestError } from "../shared/request.js";
+
 /** @import { KeptAnswers } from "../payloads.js" */
 /** @import { Ask } from "../shared/part.js" */
 
@@ -29,7 +31,7 @@ export function read(name) {
         script.src = `data/${name}.js`;
         script.onerror = () => {
           loaded.delete(name);
-          reject(new Error("A file of this page could not be loaded; try again."));
+          reject(new RequestError("A file of this page could not be loaded; try again."));
         };
         document.head.append(script);
       })

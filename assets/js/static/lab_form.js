@@ -3,6 +3,7 @@
 import { find, h, setText } from "../shared/dom.js";
 import { tell } from "../shared/events.js";
 import { newest } from "../shared/part.js";
+import { RequestError } from "../shared/request.js";
 import { asked, keep } from "../shared/router.js";
 
 /** @import { LabFormFixed, LabView } from "../payloads.js" */
@@ -51,7 +52,8 @@ export function mount({ element, props, server, life }) {
       said.hidden = true;
       tell("fill-part", { id: "lab-view", value });
     } catch (error) {
-      setText(said, error instanceof Error ? error.message : String(error));
+      if (!(error instanceof RequestError)) throw error;
+      setText(said, error.message);
       said.hidden = false;
     }
   }

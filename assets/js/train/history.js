@@ -13,7 +13,9 @@ import {
   textButton,
 } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
+import { drawn } from "../shared/part.js";
 import { AWAY, polling } from "../shared/polling.js";
+import { outcomeOf } from "../shared/request.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/constants.js";
 import { isShown } from "../shared/shown.js";
@@ -69,6 +71,7 @@ export function mount({ element, props, server, trigger, life }) {
     server,
     token: () => props.value.token,
     lines: props.lines,
+    life,
     compare: (runs) => {
       open(runs);
       scrollUpTo(find(document, "#run"));
@@ -87,7 +90,7 @@ export function mount({ element, props, server, trigger, life }) {
     (view) => {
       cards.hidden = view !== "cards";
       runsTable.node.hidden = view !== "table";
-      refresh();
+      quit();
     },
   );
   find(element, ".mount").replaceChildren(
@@ -98,12 +101,8 @@ export function mount({ element, props, server, trigger, life }) {
 
   /** @param {Promise<Done>} call */
   async function act(call) {
-    try {
-      const { error } = await call; // nothing at all where the server failed: caught below
-      message.textContent = error ?? "";
-    } catch {
-      message.textContent = AWAY;
-    }
+    const { problem } = await outcomeOf(call);
+    setText(message, problem);
     quit();
   }
 
@@ -281,7 +280,7 @@ export function mount({ element, props, server, trigger, life }) {
     ask: () => server.races({ limit, token: props.value.token }),
     take: (answer) => {
       show(answer);
-      if (!runsTable.node.hidden) void runsTable.refresh().catch(() => {}); // the poll says that it is away
+      if (!runsTable.node.hidden) drawn(runsTable.node, runsTable.refresh);
       // Of a race that trains and is not shown nobody else tells when it ends.
       return answer.races.some((race) => race.training) ? EVERY : null;
     },

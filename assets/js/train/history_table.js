@@ -3,7 +3,8 @@
 
 import { h, setChildren, setOptions, setText, styleOf, swatch, textButton } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
-import { AWAY } from "../shared/polling.js";
+import { newest } from "../shared/part.js";
+import { outcomeOf, unanswered } from "../shared/request.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/constants.js";
 import { exports, table } from "../shared/table.js";
@@ -82,11 +83,13 @@ export function found(runs, searched, filters) {
  * @param {Servers["train/history"]} given.server
  * @param {() => string} given.token
  * @param {Styled["lines"]} given.lines
+ * @param {AbortSignal} given.life
  * @param {(runs: string[]) => void} given.compare
  * @param {(runs: string[]) => void} given.take has a file made of them
- * @param {() => void} given.changed the history has
+ * @param {() => void} given.changed the history has, which then calls `refresh`
  */
-export function historyTable({ server, token, lines, compare, take, changed }) {
+export function historyTable({ server, token, lines, life, compare, take, changed }) {
+  const latest = newest(life);
   /** @type {HistoryRun[]} */
   let runs = [];
   let more = false;
@@ -115,6 +118,7 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
     }),
   );
   const message = h("p", { class: "quiet", role: "status" });
+  const refused = h("p", { class: "problem", role: "status" });
   const actions = h("div", {
     class: "actions",
     onkeydown: (event) => event.key === "Escape" && asking && idle(),
@@ -161,6 +165,7 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
     { class: "history-runs", hidden: true },
     h("div", { class: "filters" }, search, selects),
     actions,
+    refused,
     message,
     list.node,
     further,
@@ -281,11 +286,10 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
 
   /** @param {Promise<Done>} call */
   async function act(call) {
-    const problem = await call.then(({ error }) => error ?? "").catch(() => AWAY);
+    const { problem } = await outcomeOf(call);
+    setText(refused, problem);
     asking = false;
-    await refresh();
     draw();
-    if (problem) setText(message, problem);
     changed();
   }
 
@@ -330,7 +334,8 @@ export function historyTable({ server, token, lines, compare, take, changed }) {
   }
 
   async function refresh() {
-    const answer = await server.runs({ token: token() });
+    const answer = await latest(server.runs({ token: token() }).catch(unanswered));
+    if (!answer) return; // the poll says that the server is away
     if (JSON.stringify(answer) === answered) return;
     answered = JSON.stringify(answer);
     ({ runs, more } = answer);

@@ -1,6 +1,7 @@
 // The verdict on a race that is over, asked once; until then there is none.
 
 import { newest } from "../shared/part.js";
+import { unanswered } from "../shared/request.js";
 import { isFinal } from "./run_model.js";
 
 /** @import { RaceVerdict, Servers } from "../payloads.js" */
@@ -29,12 +30,8 @@ export class Judged {
     if (over === this.over) return;
     this.over = over;
     this.show(NONE);
-    let verdict = NONE;
-    try {
-      verdict = await this.latest(over ? this.ask({ runs: over.split(",") }) : NONE);
-    } catch {
-      this.over = ""; // asked again when something changes
-    }
-    this.show(verdict);
+    const verdict = await this.latest(over ? this.ask({ runs: over.split(",") }).catch(unanswered) : NONE);
+    if (!verdict) this.over = ""; // asked again when something changes
+    this.show(verdict ?? NONE);
   }
 }

@@ -2,6 +2,7 @@
 // folded under one sentence.
 
 import { find, h, setText } from "../shared/dom.js";
+import { unanswered } from "../shared/request.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { RecipeCard, RecipesFixed, Servers, WhatIsLearned } from "../payloads.js" */
@@ -106,14 +107,12 @@ export function mount({ element, props, server, trigger }) {
   };
   let reachable = true;
   const ask = async () => {
-    try {
-      const answer = await server.hub({});
-      setText(reach, answer.text);
+    const answer = await server.hub({}).catch(unanswered);
+    setText(reach, answer?.text ?? "The server did not say whether the hub can be reached.");
+    if (answer) {
       reach.classList.toggle("unreachable", !answer.reachable);
       if (answer.reachable !== reachable) trigger("hub_changed", {});
       reachable = answer.reachable;
-    } catch {
-      setText(reach, "The server did not say whether the hub can be reached.");
     }
     if (!reachable && element.isConnected) setTimeout(ask, AGAIN);
   };

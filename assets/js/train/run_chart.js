@@ -2,7 +2,8 @@
 
 import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, isShare, metricText } from "../shared/format.js";
-import { draw, valueAt } from "../shared/plotly.js";
+import { drawChart } from "../shared/chart.js";
+import { valueAt } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
 import { onTheme } from "../shared/theme.js";
 import { curveOf, isFinal, lossTitle, sharedMetric, titleOf } from "./run_model.js";
@@ -295,10 +296,7 @@ export class RunChart {
         quantity === "loss" || !this.runs.some((run) => run.steps.length)
           ? this.emptyText
           : "The first evaluation has not come yet.";
-    draw(this.chart, { data, layout }).catch((error) => {
-      this.empty.hidden = false;
-      this.empty.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
-    });
+    drawChart(this.chart, { data, layout });
     this.table.refresh();
   }
 

@@ -1,9 +1,9 @@
 // The search for settings: the best so far of each method, its trials and Optuna's figures, polled while it runs.
 
 import { find, h, paragraphs, setText, swatch, textButton } from "../shared/dom.js";
+import { drawChart } from "../shared/chart.js";
 import { heard } from "../shared/events.js";
 import { drawn } from "../shared/part.js";
-import { draw } from "../shared/plotly.js";
 import { AWAY, polling } from "../shared/polling.js";
 import { asked, keep } from "../shared/router.js";
 import { isShown, whenShown } from "../shared/shown.js";
@@ -167,7 +167,7 @@ function methodView(first, style) {
       places.set(title, place);
       charts.append(h("figure", {}, h("figcaption", {}, title), place));
     }
-    void draw(place, /** @type {Figure} */ (figure));
+    drawChart(place, /** @type {Figure} */ (figure));
   }
   return {
     node,

@@ -3,6 +3,7 @@
 import { find, h, setText } from "../shared/dom.js";
 import { newest } from "../shared/part.js";
 import { Pad } from "../shared/pad.js";
+import { unanswered } from "../shared/request.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { Drawing, Seen, Servers } from "../payloads.js" */
@@ -18,7 +19,7 @@ export function mount({ element, props, server, life }) {
 
   const onchange = async () => {
     props.value = { ...props.value, drawing: pad.drawn ? pad.encoded : null };
-    show(await latest(props.value.drawing ? server.seen(props.value).catch(() => null) : null));
+    show(await latest(props.value.drawing ? server.seen(props.value).catch(unanswered) : null));
   };
   /** @param {Seen | null} answer */
   const show = (answer) => {

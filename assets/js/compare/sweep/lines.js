@@ -2,7 +2,7 @@
 
 import { h, setOptions } from "../../shared/dom.js";
 import { isShare, metricText } from "../../shared/format.js";
-import { draw } from "../../shared/plotly.js";
+import { drawChart } from "../../shared/chart.js";
 import { tableUnder } from "../../shared/table.js";
 import { onTheme } from "../../shared/theme.js";
 
@@ -107,9 +107,7 @@ export class SweepLines {
         hovertemplate: `${label}: %{text}<extra></extra>`,
       };
     });
-    draw(this.chart, { data, layout, config: { displayModeBar: false } }).catch((error) => {
-      this.chart.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
-    });
+    drawChart(this.chart, { data, layout, config: { displayModeBar: false } });
     this.table.refresh();
   }
 

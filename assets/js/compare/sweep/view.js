@@ -5,6 +5,7 @@ import { heard } from "../../shared/events.js";
 import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
 import { AWAY, polling } from "../../shared/polling.js";
+import { outcomeOf } from "../../shared/request.js";
 import { asked, keep } from "../../shared/router.js";
 import { FINAL, STATES } from "../../shared/constants.js";
 import { isShown, whenShown } from "../../shared/shown.js";
@@ -169,12 +170,8 @@ export function mount({ element, props, server, life }) {
 
   async function showRecorded() {
     if (!status.textContent) setText(status, READING);
-    let answer;
-    try {
-      answer = await latest(server.sweep({ recorded: recipe }));
-    } catch {
-      return setText(status, "The server did not answer; try again in a moment.");
-    }
+    const { answer, problem } = await outcomeOf(latest(server.sweep({ recorded: recipe })));
+    if (!answer) return setText(status, problem);
     const { shown } = answer;
     if (group || !shown) return;
     if (status.textContent === READING) setText(status, "");
