@@ -12,6 +12,11 @@ MIN_COMMON_BLOCK = 32
 """Smallest greatest common divisor that is used as the default block size."""
 
 
+def matches(name: str, target: str) -> bool:
+    """PEFT's rule: a module's name is the target, or ends in a dot and the target."""
+    return name == target or name.endswith(f".{target}")
+
+
 @dataclass(frozen=True)
 class Partition:
     """A d_out x d_in matrix as q1 x q2 circulant blocks of size p x p.

@@ -103,7 +103,7 @@ class CDVFTConfig(peft.PeftConfig):
         self._check_pattern("m_pattern", _check_m)
         self._check_pattern("block_size_pattern", _check_block_size)
         self._check_pattern("alpha_pattern", _check_alpha)
-        _check_dropout("cdvft_dropout", self.cdvft_dropout)
+        _check_dropout(self.cdvft_dropout)
         self._check_choices()
         self._check_targets()
 
@@ -292,9 +292,9 @@ def _check_alpha(name: str, value: object) -> None:
         )
 
 
-def _check_dropout(name: str, value: object) -> None:
+def _check_dropout(value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise ValueError(
-            f"{name} is {value!r}, but the share of dropped entries must be a number from 0 up to, not "
-            "including, 1. Use 0.0 to drop nothing."
+            f"cdvft_dropout is {value!r}, but the share of dropped entries must be a number from 0 up to, "
+            "not including, 1. Use 0.0 to drop nothing."
         )

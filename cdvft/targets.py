@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
+from cdvft.blocks import matches
 from cdvft.config import CDVFTConfig
 from cdvft.conv2d import is_pointwise
 from cdvft.quantized import SUPPORTED, is_quantized_linear, quantization_of
@@ -144,12 +145,12 @@ def check_matched(names: Collection[str], model: nn.Module) -> None:
         ValueError: if one is not.
     """
     modules = dict(model.named_modules())
-    missing = [name for name in sorted(names) if not any(_ends_with(module, name) for module in modules)]
+    missing = [name for name in sorted(names) if not any(matches(module, name) for module in modules)]
     if missing:
-        targets = [one for path, one in modules.items() if any(_ends_with(path, name) for name in names)]
+        targets = [one for path, one in modules.items() if any(matches(path, name) for name in names)]
         shared = {id(one.get_base_layer() if isinstance(one, BaseTunerLayer) else one) for one in targets}
         every = [path for path, one in model.named_modules(remove_duplicate=False) if id(one) in shared]
-        second = [name for name in missing if any(_ends_with(path, name) for path in every)]
+        second = [name for name in missing if any(matches(path, name) for path in every)]
         missing = [name for name in missing if name not in second]
         if second:
             warnings.warn(
@@ -161,7 +162,7 @@ def check_matched(names: Collection[str], model: nn.Module) -> None:
     if not missing or len(missing) == len(names):  # PEFT itself refuses where none matches
         return
     parameters = [name for name, _ in model.named_parameters()]
-    of_experts = [name for name in missing if any(_ends_with(parameter, name) for parameter in parameters)]
+    of_experts = [name for name in missing if any(matches(parameter, name) for parameter in parameters)]
     why = f" {of_experts} are parameters: name them in target_parameters." if of_experts else ""
     raise ValueError(f"target_modules {missing} not found in the base model.{why} {suggest_targets(model)}")
 
@@ -177,7 +178,7 @@ def check_parameters(configurations: Mapping[str, Any], adapter_name: str, model
     if not named:
         return
     parameters = [name.replace(".base_layer", "") for name, _ in model.named_parameters()]
-    missing = [name for name in sorted(named) if not any(_ends_with(own, name) for own in parameters)]
+    missing = [name for name in sorted(named) if not any(matches(own, name) for own in parameters)]
     if missing:
         stacks = {name.rsplit(".", 1)[-1] for name, own in model.named_parameters() if own.dim() == 3}
         raise ValueError(
@@ -191,10 +192,6 @@ def check_parameters(configurations: Mapping[str, Any], adapter_name: str, model
                 f"target_parameters is {sorted(named)}, but adapter {other!r} has {sorted(theirs)}. All "
                 "adapters with target_parameters must have the same."
             )
-
-
-def _ends_with(path: str, name: str) -> bool:
-    return path == name or path.endswith(f".{name}")
 
 
 def suggest_targets(model: nn.Module) -> str:

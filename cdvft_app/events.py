@@ -7,6 +7,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
+from cdvft_app.errors import UserError
+
 
 @dataclass(frozen=True)
 class Preparing:
@@ -165,7 +167,7 @@ class Halt(IntEnum):
     PAUSE = 2  # leave at a checkpoint, to go on from there another time
 
 
-class TrainingFailed(Exception):
+class TrainingFailed(UserError):
     """The run cannot go on; the text says what happened, why, and what to try."""
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from sources import imports, sources
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -26,6 +29,13 @@ BY_DEVICE = {"torch", "torchvision"}
 """What requirements-torch.txt has in place of the lock files."""
 OF_CUDA = ("cuda-", "nvidia-", "triton")
 """How the names begin of what torch's build for CUDA brings along."""
+BROUGHT = {"PIL": "torchvision", "fsspec": "torch", "jinja2": "torch", "typing_extensions": "torch"} | {
+    "tokenizers": "transformers",
+    "pydantic_core": "pydantic",
+    **dict.fromkeys(("anyio", "starlette", "uvicorn"), "gradio"),
+}
+"""What comes with a package that the app needs anyway, and is a part of it."""
+OPTIONAL = {"ray", "spaces", "torchao", "triton"}
 FILES = ("requirements.txt", "requirements-dev.txt")
 
 
@@ -106,3 +116,16 @@ def test_torch_is_pinned_beside_what_it_needs() -> None:
         assert asked[name].contains(str(pin).removeprefix("=="))
         needed = metadata.distribution(name).requires or []
         assert not unmet([one for one in needed if not one.startswith(OF_CUDA)], versions, {})
+
+
+def test_what_the_program_imports_is_asked_for() -> None:
+    asked = {canonical(Requirement(line).name) for line in lines("requirements.txt")}
+    modules, brings = sources(), metadata.packages_distributions()
+    imported = {
+        target.partition(".")[0]
+        for name, source in modules.items()
+        for target in imports(name, ast.parse(source), set(modules))
+    }
+    foreign = imported - {*sys.stdlib_module_names, "cdvft", "cdvft_app", *BROUGHT, *OPTIONAL}
+    assert {"torch", "gradio"} <= foreign
+    assert sorted(one for one in foreign if not {*map(canonical, brings.get(one, [one]))} & asked) == []

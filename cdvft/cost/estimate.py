@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from cdvft.blocks import partitions
+from cdvft.blocks import matches, partitions
 from cdvft.cost import assumptions, flops, tensors
 from cdvft.cost.flops import Flops
 from cdvft.cost.shape import Shape, require_count
@@ -221,7 +221,7 @@ def _layer(
 
 def _rank(shape: Shape, r: int, rank_pattern: Mapping[str, int]) -> int:
     """As PEFT chooses it: by the first name that is the layer's, or its end after a point."""
-    fitting = (rank for name, rank in rank_pattern.items() if f".{shape.name}".endswith(f".{name}"))
+    fitting = (rank for name, rank in rank_pattern.items() if matches(shape.name, name))
     return next(fitting, r)
 
 

@@ -29,7 +29,6 @@ from cdvft_app.metrics.fields import answer_lines
 from cdvft_app.settings import UploadedDataset
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
 
 EVALUATION_SEED = 0  # evaluation rows are the same for every run, whatever its seed

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from cdvft_app.errors import UserError
+
 Progress = Callable[[float | None, str], None]
 ShouldStop = Callable[[], object]  # true: leave
 
@@ -20,7 +22,7 @@ POLL_SECONDS = 0.2
 STALL_SECONDS = 90.0  # several of a client's own retries fit in
 
 
-class DownloadFailed(Exception):
+class DownloadFailed(UserError):
     """What could not be had, why, and what to do, in sentences for a person."""
 
 

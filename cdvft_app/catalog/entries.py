@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
+from cdvft.blocks import matches
 from cdvft_app.methods import METHODS, Method
 from cdvft_app.metrics import METRICS
 from cdvft_app.settings import InvalidChoice, Kind, RunSettings, UploadedDataset
@@ -49,11 +50,6 @@ MIN_VALIDATION, MAX_VALIDATION = 50, 512
 def wanted_validation(evaluation_examples: int) -> int:
     """How many rows are to choose the step that is kept, beside so many evaluation rows."""
     return min(max(evaluation_examples, MIN_VALIDATION), MAX_VALIDATION)
-
-
-def matches(name: str, target: str) -> bool:
-    """PEFT's rule: a module's name is the target, or ends in a dot and the target."""
-    return name == target or name.endswith(f".{target}")
 
 
 _STRICT = ConfigDict(extra="forbid")  # a misspelled field of an entry is an error

@@ -20,6 +20,7 @@ from cdvft_app.store import processes
 from cdvft_app.store.folders import FACTS
 from cdvft_app.store.history_file import OF_THE_OWNER
 from cdvft_app.store.records import RunRecord
+from cdvft_app.store.replacing import replacing
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import checkpoints
 from cdvft_app.training.checkpoints import CHECKPOINTS
@@ -141,9 +142,8 @@ def store_checkpoint(packed: Path, step: int, storage: str, folder: Path) -> str
     files, path = fsspec.core.url_to_fs(address)
     files.makedirs(path.rpartition("/")[0], exist_ok=True)
     files.put_file(str(packed), path)
-    unfinished = folder / f"{STORED}.unfinished"
-    unfinished.write_text(json.dumps({"step": step, "address": address}), encoding="utf-8")
-    os.replace(unfinished, folder / STORED)
+    with replacing(folder / STORED) as new:
+        new.write_text(json.dumps({"step": step, "address": address}), encoding="utf-8")
     if before is not None:
         remove_stored(before["address"])
     return address

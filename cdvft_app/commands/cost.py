@@ -12,14 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import console, table, with_cost_request
 from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.decision.decide import Decision, decide
 from cdvft_app.format import amount
-from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
+from cdvft_app.measuring.background import WaitingLine, device_here, measuring
 from cdvft_app.measuring.comparison_times import file_row, timed_rows
 from cdvft_app.store.measurements import KEY
 from cdvft_app.store.runs import RunStore
@@ -102,18 +101,14 @@ def measure(
 ) -> None:
     """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
     store = RunStore.default()
-    try:
-        with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:
-            for update in lines:
-                if update["kind"] == "begin":
-                    print(f"measuring {update['method']} {setting_text(update['setting'])}", file=sys.stderr)
-                elif update["kind"] == "refused":
-                    print(f"{update['method']}: {update['why']}", file=sys.stderr)
-                elif update["kind"] == "result":
-                    store.measurements.keep(update)
-    except MeasuringFailed as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from None
+    with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:
+        for update in lines:
+            if update["kind"] == "begin":
+                print(f"measuring {update['method']} {setting_text(update['setting'])}", file=sys.stderr)
+            elif update["kind"] == "refused":
+                print(f"{update['method']}: {update['why']}", file=sys.stderr)
+            elif update["kind"] == "result":
+                store.measurements.keep(update)
     device = device_here()
     rows, sentences = timed_rows(
         request,

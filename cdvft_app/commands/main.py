@@ -27,10 +27,8 @@ from cdvft_app.commands.send import follow_again, script, send
 from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import more_rows, resume, train
-from cdvft_app.data.source import DataRefused
-from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.errors import UserError
 from cdvft_app.settings import InvalidChoice, relabelled
-from cdvft_app.store.records import StoreError
 
 app = typer.Typer(
     help="Fine-tune with CDVFT and its rivals.",
@@ -75,7 +73,7 @@ def main(name: str = "python -m cdvft_app") -> None:
     except InvalidChoice as error:
         typer.echo(relabelled(str(error), _option), err=True)
         sys.exit(INVALID)
-    except (StoreError, ResultsError, DataRefused) as error:
+    except UserError as error:
         typer.echo(str(error), err=True)
         sys.exit(FAILED)
 

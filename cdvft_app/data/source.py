@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.uploaded import IMAGE, ROW
+from cdvft_app.errors import UserError
 from cdvft_app.settings.environment import environment
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ MAX_NAMED = 5  # rows of one kind of fault
 MAX_KINDS = 200
 
 
-class DataRefused(Exception):
+class DataRefused(UserError):
     """The data cannot be taken; a sentence that says why, and what to do."""
 
 

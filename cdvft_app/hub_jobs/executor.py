@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Note, Sent
@@ -29,6 +29,9 @@ from cdvft_app.training.executors import (
     RemoteExecution,
     RemoteRefused,
 )
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
 LAST_LINES = 3  # of a log, which say why a Job failed
@@ -80,21 +83,6 @@ class JobOrder:
         hub.check(self.repository, self.token)
 
 
-class Repositories(Protocol):
-    """What of `huggingface_hub.HfApi` is used here."""
-
-    def list_repo_tree(self, repo_id: str, *, recursive: bool) -> Iterable[Any]: ...
-    def snapshot_download(self, repo_id: str, *, local_dir: Path, allow_patterns: list[str]) -> Any: ...
-
-
-class JobsApi(Repositories, Protocol):
-    """What of `huggingface_hub.HfApi` is used here."""
-
-    def inspect_job(self, *, job_id: str, namespace: str | None = None) -> Any: ...
-    def fetch_job_logs(self, *, job_id: str, namespace: str | None = None) -> Iterable[str]: ...
-    def cancel_job(self, *, job_id: str, namespace: str | None = None) -> None: ...
-
-
 class HubJobs(Executor):
     """Trains runs as Jobs, and follows those that went on when the program ended that followed them.
 
@@ -132,9 +120,9 @@ class HubJob:
 
     pull_seconds = 3.0
 
-    def __init__(self, api: JobsApi, sent: Sent) -> None:
+    def __init__(self, api: HfApi, sent: Sent) -> None:
         self._api, self._sent = api, sent
-        self._named = {"job_id": sent.job_id, "namespace": sent.account}
+        self._named: dict[str, Any] = {"job_id": sent.job_id, "namespace": sent.account}
         self._cancelled = False
 
     def pull(self, after: int, into: Path) -> Pulled:
@@ -232,7 +220,7 @@ def _refusal(repository: str, error: Any) -> str:
     return f"The hub refused the Job (it answered {status}); {repository}, made for it, has no adapter."
 
 
-def fetch_adapter(api: Repositories, repository: str, folder: Path) -> str | None:
+def fetch_adapter(api: HfApi, repository: str, folder: Path) -> str | None:
     """Put the files of what a Job learned into the folder; None, or a sentence why none is taken.
 
     They are somebody else's, so that only some are.

@@ -42,7 +42,7 @@ PACKAGES = (
 )  # fmt: skip
 OF_BITS = "bitsandbytes"
 FOLDERS = ("cdvft", "cdvft_app")
-NOT_NEEDED = ("js", "css", "screenshots", "recorded_runs", "recorded_factors")  # of the assets
+NOT_NEEDED = ("js", "css", "plotly", "screenshots", "recorded_runs", "recorded_factors")  # of the assets
 _TEXT = '''# /// script
 # requires-python = ">={python}"
 # dependencies = [

@@ -8,11 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from cdvft_app.errors import UserError
 from cdvft_app.inspection import layers, sources
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
 from cdvft_app.inspection.turns import Turn
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
@@ -53,7 +52,7 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
 
 
 def _explain(error: Exception) -> Exception:
-    if isinstance(error, Unavailable | StoreError | InvalidChoice):
+    if isinstance(error, UserError):
         return error
     return Unavailable(ENDED if isinstance(error, EOFError) else unexpected(error))
 

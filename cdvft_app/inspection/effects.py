@@ -25,6 +25,8 @@ from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
 from cdvft_app.catalog.conversations import transcript
+from cdvft_app.catalog.dataset_readers import Split
+from cdvft_app.errors import UserError
 from cdvft_app.format import percent
 from cdvft_app.inspection.layers import block_positions
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
@@ -42,9 +44,10 @@ from cdvft_app.payloads.factors import (
 from cdvft_app.results import finished_run, held_out
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inference import SideBySide, load_side_by_side
-from cdvft_app.store.records import UnknownRun
+from cdvft_app.store.replacing import replacing
+from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
-from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction
+from cdvft_app.tasks.base import LabelledTask, Prediction
 
 MAX_TOKENS = 500  # that are looked at, of the first rows that are held out
 MAX_ROWS, MAX_WRITTEN_ROWS = 192, 16  # that are answered again and again, with a label or in writing
@@ -396,19 +399,14 @@ def opened(*sources: Source) -> OpenedRuns:
     """Runs of the store, loaded.
 
     Raises:
-        Unavailable: they have not finished, or something of theirs is not on this machine; says why.
+        UserError: they have not finished, or something of theirs is not on this machine; says why.
     """
     live = [require_finished(source) for source in sources]
-    try:
-        return _opened(live[0].store, tuple(run.id for run in live), tuple(map(_trained_at, live)))
-    except (ResultsError, UnknownRun) as error:
-        raise Unavailable(str(error)) from error
+    return _opened(live[0].store, tuple(run.id for run in live), tuple(map(_trained_at, live)))
 
 
 def _trained_at(run: LiveRun) -> int:
-    """When its weights were written, in nanoseconds since 1970; 0 where it has none."""
-    files = (run.folder / finished_run.ADAPTER).glob("*.safetensors")
-    return max((file.stat().st_mtime_ns for file in files), default=0)
+    return finished_run.trained_at(run.folder / ADAPTER)
 
 
 def kept(run: LiveRun) -> Effects | None:
@@ -425,11 +423,8 @@ def kept(run: LiveRun) -> Effects | None:
 
 def keep(run: LiveRun, found: Effects) -> None:
     """Write the effects of all layers into the run's folder, if the disk allows."""
-    unfinished = run.folder / f"{FILE}.unfinished"
-    with suppress(OSError):
-        unfinished.write_text(json.dumps(found), encoding="utf-8")
-        unfinished.chmod(0o600)
-        unfinished.replace(run.folder / FILE)
+    with suppress(OSError), replacing(run.folder / FILE, private=True) as new:
+        new.write_text(json.dumps(found), encoding="utf-8")
 
 
 # What the page asks
@@ -520,7 +515,7 @@ def _summary(store: RunStore, run_id: str) -> EffectSummary | None:
     """None for a run that has lost its weights: the others still count."""
     try:
         return OpenedRuns([finished_run.find(store, run_id)]).summary()
-    except ResultsError:
+    except UserError:
         return None
 
 
@@ -630,7 +625,7 @@ def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
     expected = names[int(label)] if names else str(label)
     if isinstance(given, str | list | tuple):
         return (transcript(given) if isinstance(given, str) else " / ".join(given)), None, expected
-    example = held_out.example(held_out.load(runs.runs[0]), names, row)
+    example = held_out.example(Split(runs.rows, runs.expected), names, row)
     return None, f"data:image/png;base64,{base64.b64encode(example['image']).decode()}", expected
 
 
@@ -638,13 +633,11 @@ def walk(runs: OpenedRuns, module: str, given: Any) -> WalkAnswers:
     """What the run answers for one example: as trained, without its change of one layer, and without any.
 
     Raises:
-        Unavailable: the example cannot be answered; says why.
+        Unavailable: the run has no such layer.
+        InvalidInput: the example cannot be answered; says why.
     """
     if module not in runs.modules:
         raise Unavailable("This run has no such layer.")
     nothing = {name: torch.zeros_like(runs.weight(name)) for name in runs.modules}
     ways: list[Mapping[str, Tensor]] = [{}, {module: nothing[module]}, nothing]
-    try:
-        return {"answers": [said(runs.answers(0, [given], way)[0]) for way in ways]}
-    except InvalidInput as error:
-        raise Unavailable(str(error)) from error
+    return {"answers": [said(runs.answers(0, [given], way)[0]) for way in ways]}

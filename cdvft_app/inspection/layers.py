@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 
+from cdvft.blocks import matches
 from cdvft_app import catalog
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.payloads.factors import KeptVectors, Module, Vector
@@ -83,7 +84,7 @@ def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray])
     if found:
         return found
     for name, d_out, d_in, _ in catalog.resolve(settings).target_shapes:
-        if f".{module}".endswith(f".{name}"):
+        if matches(module, name):
             return d_out, d_in
     raise Unavailable(f"The size of {module} is known neither from its vectors nor from the catalogue.")
 

@@ -21,6 +21,7 @@ import numpy as np
 from safetensors import safe_open
 
 from cdvft_app import ASSETS
+from cdvft_app.errors import UserError
 from cdvft_app.methods import ADAPTERS, labels
 from cdvft_app.payloads.factors import (
     Effects,
@@ -41,7 +42,7 @@ MAX_RACES = 20
 MAX_LOSSES = 800
 
 
-class Unavailable(Exception):
+class Unavailable(UserError):
     """The requested run, layer or example is not there; the text is a sentence for the page."""
 
 

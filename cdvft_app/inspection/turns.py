@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cdvft_app.errors import UserError
 
-class Busy(Exception):
+
+class Busy(UserError):
     """Others' turns are not over; the text is a sentence for the person who asked."""
 
 

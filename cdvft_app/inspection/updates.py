@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import safe_open
 
+from cdvft.blocks import matches
 from cdvft_app import catalog
 from cdvft_app.inspection import layers, sources
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
@@ -64,7 +65,7 @@ def changed(source: Source) -> list[ChangedLayer]:
     groups = catalog.resolve(source.settings).model.layers
     with _weights(source) as tensors:
         names = [key.removesuffix(".weight") for key in tensors.keys() if key.endswith(".weight")]  # noqa: SIM118
-        names = [name for name in names if any(f".{name}".endswith(f".{group.name}") for group in groups)]
+        names = [name for name in names if any(matches(name, group.name) for group in groups)]
         shapes = {name: tensors.get_slice(f"{name}.weight").get_shape() for name in names}
     positions = layers.block_positions(names)
     return [ChangedLayer(name, _title(*positions[name]), *shapes[name]) for name in positions]

@@ -23,6 +23,7 @@ from pathlib import Path
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from cdvft_app.data.csv_file import escaped_formula
+from cdvft_app.errors import UserError
 from cdvft_app.lessons import sealed
 from cdvft_app.payloads.learn import ClassSeen, ClassStarted, HomeworkProof, SealedGrade, SealedQuestion
 
@@ -83,7 +84,7 @@ CREATE INDEX IF NOT EXISTS rows_of_a_class ON table_rows (class);
 """
 
 
-class ClassError(ValueError):
+class ClassError(UserError):
     """What a class refuses, in a sentence for whoever asked."""
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -111,10 +110,11 @@ def read_drawing(drawing: object) -> np.ndarray:
     if not drawing:
         raise ValueError("Nothing is drawn yet. Draw something, or press one of the shapes beside the pad.")
     try:
-        assert isinstance(drawing, str) and len(drawing) <= 2 * SIDE**2
+        if not isinstance(drawing, str) or len(drawing) > 2 * SIDE**2:
+            raise ValueError
         levels = np.frombuffer(base64.b64decode(drawing, validate=True), np.int8)
         entries = levels.reshape(SIDE, SIDE)
-    except (AssertionError, binascii.Error, ValueError):
+    except ValueError:
         raise ValueError(f"The drawing is not one of {SIDE} x {SIDE} entries; draw it anew.") from None
     if not entries.any():
         raise ValueError("Nothing is drawn yet. Draw something, or press one of the shapes beside the pad.")

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from cdvft_app.costs.request import CostRequest
+from cdvft_app.errors import UserError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.training import children
 from cdvft_app.training.children import ChildEnded
@@ -29,7 +30,7 @@ RUN_IS_TRAINING = (
 )
 
 
-class MeasuringFailed(Exception):
+class MeasuringFailed(UserError):
     """There is no measurement, or only a part of it; the text is a sentence for the page."""
 
 

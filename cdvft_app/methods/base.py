@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, U
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import Self
 
+from cdvft_app.errors import UserError
+
 if TYPE_CHECKING:
     from numpy import ndarray
     from peft import PeftConfig
@@ -102,7 +104,7 @@ def type_of_one(annotation: Any) -> Any:
     return annotation
 
 
-class InvalidChoice(ValueError):
+class InvalidChoice(UserError, ValueError):
     """A choice that cannot be run; its text is a sentence for the person who made it."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from cdvft.blocks import matches
 from cdvft_app.methods.base import (
     FrozenWeight,
     GrowthAxis,
@@ -97,7 +98,7 @@ class Lora(Method):
 
     def require_fitting(self, layers: Sequence[Layer]) -> None:
         for name in self.ranks:
-            if layers and not any(f".{layer.name}".endswith(f".{name}") for layer in layers):
+            if layers and not any(matches(layer.name, name) for layer in layers):
                 adapted = ", ".join(layer.name for layer in layers)
                 raise invalid_setting(
                     self, "rank_pattern", f"there is no layer {name} among those with an adapter: {adapted}."
@@ -106,7 +107,7 @@ class Lora(Method):
     def require_useful(self, layers: Sequence[Layer]) -> None:
         for layer in layers:
             smallest = min(layer.d_out, layer.d_in)
-            of_layer = (rank for name, rank in self.ranks.items() if f".{layer.name}".endswith(f".{name}"))
+            of_layer = (rank for name, rank in self.ranks.items() if matches(layer.name, name))
             rank = next(of_layer, None)
             if (rank or self.r) > smallest:
                 sentence = f"{shape_text(layer)}, so a rank above {smallest} adds nothing."

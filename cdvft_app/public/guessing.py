@@ -18,12 +18,14 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from cdvft_app.errors import UserError
+
 RATE_OF_ONE = "10/minute; 60/hour"
 RATE_OF_ALL = "60/minute; 600/hour"  # of many addresses
 MAX_REMEMBERED = 4096
 
 
-class TooManyGuesses(Exception):
+class TooManyGuesses(UserError):
     """Nothing was compared; the text says how long to wait, `seconds` too."""
 
     def __init__(self, what: str, seconds: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.data.answered_file import ANSWERS, Answers
+from cdvft_app.errors import UserError
 from cdvft_app.results import held_out, inputs
 from cdvft_app.results.apply import Score
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
@@ -20,7 +21,6 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
 from cdvft_app.store.database import is_full
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
-from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
@@ -45,7 +45,7 @@ class Answering(InferenceService):
         """The answer.
 
         Raises:
-            ResultsError, StoreError: with a sentence.
+            UserError: with a sentence.
         """
         self._require(arguments)
         return super().ask(question, **arguments)
@@ -66,7 +66,7 @@ def _start(root: Path, stopped: Callable[[], bool]) -> Handler:
 
 
 def _explain(error: Exception) -> Exception:
-    if isinstance(error, ResultsError | StoreError):
+    if isinstance(error, UserError):
         return error
     if isinstance(error, EOFError):
         return ResultsError(ENDED)
@@ -84,7 +84,7 @@ class Questions:
     def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
         self._store, self._stopped = store, stopped
         self._examples: tuple[str, list[tuple[str, str]]] | None = None
-        self._loaded: tuple[tuple[str, ...], Any] | None = None
+        self._loaded: tuple[object, Any] | None = None
         self._rows: tuple[object, Split] | None = None
 
     def answer(
@@ -208,7 +208,8 @@ class Questions:
         return held_out.answer(run, models, self._held_out(run), folder)
 
     def _held_out(self, run: FinishedRun) -> Split:
-        key = run.plan.dataset, run.plan.settings.evaluation_examples
+        settings = run.plan.settings
+        key = run.plan.dataset, settings.evaluation_examples, settings.evaluate_on
         if self._rows is None or self._rows[0] != key:
             self._rows = key, held_out.load(run)
         return self._rows[1]
@@ -216,7 +217,7 @@ class Questions:
     def _models(self, runs: Sequence[FinishedRun]) -> Any:
         from cdvft_app.results.inference import load_side_by_side
 
-        key = tuple(run.record.id for run in runs)
+        key = [(run.record.id, run.trained_at) for run in runs]
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # its memory is free before the next is loaded
             self._loaded = key, load_side_by_side(runs)

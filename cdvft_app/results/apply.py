@@ -104,7 +104,13 @@ def added_columns(run: FinishedRun, columns: Columns) -> list[Added]:
 
 def about(run: FinishedRun, sha256: str, columns: Columns) -> dict[str, Any]:
     """What answers are to, so that only the same question goes on with them."""
-    return {"run": run.record.id, "sha256": sha256, "inputs": list(columns.inputs), "label": columns.label}
+    return {
+        "run": run.record.id,
+        "trained_at": run.trained_at,
+        "sha256": sha256,
+        "inputs": list(columns.inputs),
+        "label": columns.label,
+    }
 
 
 def answer_rows(

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdvft_app.catalog import cleaning, conversations, written_numbers
-from cdvft_app.metrics import Metric, get_metric, metric_title
+from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.metrics import fields, get_metric, metric_title
 from cdvft_app.metrics.matthews import Matthews
 from cdvft_app.results import table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
@@ -37,6 +38,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     """
     run, task = exported.run, exported.task
     dataset, uploaded = run.plan.dataset, run.plan.dataset.uploaded
+    metric = get_metric(dataset.metric)
     imports, model = loading_lines(exported)
     for before, now in (moved or {}).items():
         model = [line.replace(before, now) for line in model]
@@ -57,6 +59,14 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         modules.append(conversations)
         constants["INSTRUCTION"] = task.instruction
         imports = [*imports, "from conversations import asked_in, is_conversation, joined, messages_of"]
+        if dataset.fields:
+            modules.append(fields)
+            constants["FIELDS"] = list(dataset.fields)
+            imports.append("from fields import count_pairs")
+        elif metric.key == "chrf":
+            imports.append("from sacrebleu.metrics.chrf import CHRF")
+        else:
+            constants["ANSWER_MARK"] = dataset.answer_mark
     if steps and task.task != "image-classification":
         modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
         constants["STEPS"] = list(steps)
@@ -67,11 +77,12 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     logits = "model(**given).logits"
     if exported.library == "sentence-transformers":
         logits = MEAN_POOLED
-    metric = get_metric(dataset.metric)
     if task.labels:
         judged = "of_classes" if isinstance(metric, Matthews) else "of_right"
+    elif task.task == "text-generation":
+        judged = "of_right" if metric.percent else "of_scores"
     else:
-        judged = "of_right" if task.task == "text-generation" else "of_numbers"
+        judged = "of_numbers"
     imports = [*imports, "from table_rows import read, write", f"from table_score import {judged}"]
     quiet = task.task != "image-classification"
     imports += ["from transformers import logging"] if quiet else []
@@ -86,7 +97,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         QUIET if quiet else "",
         "\n".join(model),
         body.replace("MENDED_LABEL", expected).replace("MENDED\n", mended).replace("LOGITS", logits),
-        _answers(task, metric)
+        _answers(task, dataset)
         .replace("MENDED_LABEL", expected)
         .replace("UNNAMED", "None" if uploaded else NUMBERED),
         MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else ""),
@@ -97,15 +108,27 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         (folder / f"{module.__name__.rpartition('.')[2]}.py").write_text(source, encoding="utf-8")
 
 
-def _answers(task: TaskRecord, metric: Metric) -> str:
+def packages(dataset: DatasetEntry) -> tuple[str, ...]:
+    """Those that apply.py needs for the dataset's metric."""
+    return ("sacrebleu",) if dataset.metric == "chrf" else ()
+
+
+def _answers(task: TaskRecord, dataset: DatasetEntry) -> str:
     """What becomes of logits, and of the labels that a file has."""
+    metric = get_metric(dataset.metric)
     if task.labels:
         of_matthews = isinstance(metric, Matthews)
         score = SCORE_OF_CLASSES if of_matthews else SCORE_OF_RIGHT
         title = metric_title("matthews" if of_matthews else "accuracy")
         return CLASSES + RIGHT + score.replace("TITLE", title)
     if task.task == "text-generation":
-        return RIGHT + SCORE_OF_RIGHT.replace("TITLE", metric_title("exact_match"))
+        title = metric_title(metric.key)
+        if dataset.fields:
+            check = RIGHT_FIELDS if metric.percent else SHARED_FIELDS
+        else:
+            check = RIGHT_TEXT if metric.percent else LIKE_TEXT
+        score = SCORE_OF_RIGHT if metric.percent else SCORE_OF_SCORES
+        return check.replace("METRIC", metric.key) + score.replace("TITLE", title)
     scale = " * DEVIATION + MEAN" if task.is_scaled else ""
     return NUMBERS.replace("NUMBER", f"value{scale}")
 
@@ -205,6 +228,54 @@ CHECK = "correct"
 
 def check(answer, label):
     return answer.strip() == label
+"""
+
+RIGHT_TEXT = """
+
+CHECK = "correct"
+
+
+def final(text):
+    return text.rpartition(ANSWER_MARK)[2].strip().rstrip(".") if ANSWER_MARK else text.strip()
+
+
+def check(answer, label):
+    return final(answer) == final(label)
+"""
+
+LIKE_TEXT = """
+
+CHECK = "METRIC"
+
+
+def check(answer, label):
+    return round(CHRF().sentence_score(answer, [label]).score / 100, 4)
+"""
+
+RIGHT_FIELDS = """
+
+CHECK = "correct"
+
+
+def check(answer, label):
+    ((shared, both),) = count_pairs([answer], [label], FIELDS)
+    return 2 * shared == both
+"""
+
+SHARED_FIELDS = """
+
+CHECK = "METRIC"
+
+
+def check(answer, label):
+    ((shared, both),) = count_pairs([answer], [label], FIELDS)
+    return round(2 * shared / both, 4) if both else 0.0
+"""
+
+SCORE_OF_SCORES = """
+
+def score(answered):
+    return of_scores("TITLE", [check(*one) for one in answered])
 """
 
 SCORE_OF_RIGHT = """

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.catalog.download import Progress, silent
+from cdvft_app.errors import UserError
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
 from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
@@ -99,7 +100,7 @@ class _Weights(Exporter):
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
         from cdvft_app.judging.outcomes import judged_race
-        from cdvft_app.results.apply_script import write_apply
+        from cdvft_app.results.apply_script import packages, write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
@@ -117,6 +118,7 @@ class _Weights(Exporter):
             folder,
             with_peft=exported.weights == "adapter",
             with_library=exported.needs_library,
+            more=packages(run.plan.dataset),
         )
         write_apply(exported, folder)
         title = f"{run.label}: loss, evaluations as circles"
@@ -266,8 +268,8 @@ def appearing(out: Path) -> Iterator[Path]:
             made = Path(beside) / out.name
             yield made
             made.replace(out)
-    except DownloadFailed as error:
-        raise ResultsError(str(error)) from error
+    except UserError:
+        raise
     except Exception as error:
         if is_full(error):
             raise ResultsError(

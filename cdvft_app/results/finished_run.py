@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.download import DownloadFailed, Progress, never, silent
+from cdvft_app.catalog.download import Progress, never, silent
 from cdvft_app.catalog.sources import files_of
+from cdvft_app.errors import UserError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.rows import ADAPTER
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cdvft_app.tasks.base import Task
 
 
-class ResultsError(Exception):
+class ResultsError(UserError):
     """It cannot be done; the text is a sentence for the person who asked."""
 
 
@@ -68,6 +69,16 @@ class FinishedRun:
         """The method with its settings: LoRA r = 8."""
         return label_in(self.record, self.race)
 
+    @property
+    def trained_at(self) -> int:
+        """As `trained_at`: it tells a run that was resumed from what it was before."""
+        return trained_at(self.folder)
+
+
+def trained_at(folder: Path) -> int:
+    """When the weights in a folder were written, in nanoseconds since 1970; 0 where there are none."""
+    return max((file.stat().st_mtime_ns for file in folder.glob("*.safetensors")), default=0)
+
 
 def slug(text: str) -> str:
     """Letters, digits and hyphens, as any file system takes them."""
@@ -106,19 +117,17 @@ def prepare(run: FinishedRun, progress: Progress = silent) -> None:
     """Fetch its pretrained model where it is not here yet.
 
     Raises:
-        ResultsError: it cannot be had; why, and what to do.
+        DownloadFailed: it cannot be had; why, and what to do.
     """
-    try:
-        files_of(run.plan.model, progress, never)
-    except DownloadFailed as error:
-        raise ResultsError(str(error)) from error
+    files_of(run.plan.model, progress, never)
 
 
 def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module]:
     """Its task, and the model as its method built it, with what was learned.
 
     Raises:
-        ResultsError: the pretrained model cannot be had, or what was trained cannot be read.
+        DownloadFailed: the pretrained model cannot be had.
+        ResultsError: what was trained cannot be read.
     """
     from safetensors import SafetensorError
 
@@ -126,8 +135,6 @@ def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module
 
     try:
         return trainable.load_trained(run.plan, run.folder, progress)
-    except DownloadFailed as error:
-        raise ResultsError(str(error)) from error
     except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
         raise ResultsError(
             f"What “{run.record.name}” learned cannot be read: {message_of(error, 200)} Train it again."

@@ -14,7 +14,6 @@ import numpy as np
 
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split, load_rows
-from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.data.pictures import as_data_url, as_png
 from cdvft_app.metrics import METRICS, measure_each_text
@@ -37,20 +36,17 @@ def load(run: FinishedRun) -> Split:
     """The rows that the run was evaluated on.
 
     Raises:
-        ResultsError: the data cannot be had any more.
+        DownloadFailed: the data cannot be had any more.
     """
     settings = run.plan.settings
     assert settings.evaluation_examples is not None
-    try:
-        rows = load_rows(
-            run.plan.dataset,
-            train_examples=1,
-            evaluation_examples=settings.evaluation_examples,
-            seed=0,
-            validation=settings.evaluate_on == "validation",
-        )
-    except DownloadFailed as error:
-        raise ResultsError(str(error)) from error
+    rows = load_rows(
+        run.plan.dataset,
+        train_examples=1,
+        evaluation_examples=settings.evaluation_examples,
+        seed=0,
+        validation=settings.evaluate_on == "validation",
+    )
     return rows.evaluation
 
 

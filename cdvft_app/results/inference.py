@@ -30,7 +30,7 @@ from cdvft_app.catalog.download import DownloadFailed, Progress, silent
 from cdvft_app.format import counted
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
-from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
+from cdvft_app.tasks.base import LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.writing import Sampling
 from cdvft_app.training import trainable
@@ -73,16 +73,14 @@ def load_side_by_side(runs: Sequence[FinishedRun], progress: Progress = silent) 
     """One model for all of the runs, which must be of one race.
 
     Raises:
+        DownloadFailed: the model cannot be had.
         ResultsError: they are of different models or tasks, or one of them cannot be read.
     """
     first = runs[0]
     for run in runs[1:]:
         if _terms(run) != _terms(first):
             raise ResultsError("These runs are of different models or data; choose runs of one race.")
-    try:
-        task = trainable.load_base(first.plan, first.folder, progress)
-    except DownloadFailed as error:
-        raise ResultsError(str(error)) from error
+    task = trainable.load_base(first.plan, first.folder, progress)
     changes = {run.record.id: _changes(run, task) for run in runs}
     learned = changes[first.record.id]
     head = {name: tensor for name, tensor in learned.items() if trainable.is_head(name, task.head)}
@@ -170,13 +168,10 @@ def stream_answers(
     Every side draws by the same seed. Once `stopped()`, nothing more is written.
 
     Raises:
-        ResultsError: the prompt is too long for the model.
+        InvalidInput: the prompt is too long for the model.
     """
     task = cast(GenerationTask, models.task)
-    try:
-        few_shot = task.fitting(prompt, examples, max_tokens)
-    except InvalidInput as error:
-        raise ResultsError(str(error)) from None
+    few_shot = task.fitting(prompt, examples, max_tokens)
     note = f"with {counted(len(few_shot), 'example')} in its prompt" if few_shot else TOO_LONG
     sides = [Side("Base", "given the same prompt", None), Side("Base", note, None, ended=not few_shot)]
     sides += [Side(run.label, "", run.record.method) for run in runs]

@@ -156,6 +156,8 @@ def table(run: FinishedRun, path: Path) -> list[Any]:
         raise ResultsError(f"{path} needs rows under a head with the column {' and '.join(columns)}.")
     _check_count(len(rows))
     if column == "image":
+        if empty := [place for place, row in enumerate(rows, 1) if not row["image"]]:
+            raise ResultsError(f"Row {empty[0]} of {path} names no image.")
         return [picture_file(run, path.parent / row["image"]) for row in rows]
     second = [row["second"] or "" for row in rows] if takes_pairs(run) else []
     return texts(run, [row["text"] or "" for row in rows], second)

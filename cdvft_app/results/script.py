@@ -27,7 +27,7 @@ from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.entries import DatasetEntry, Kind
 from cdvft_app.metrics import LabelledMetric, fields, get_metric
-from cdvft_app.results.apply_script import write_apply
+from cdvft_app.results.apply_script import packages, write_apply
 from cdvft_app.results.card import Exported
 from cdvft_app.results.escaping import docstring, literal, markdown
 from cdvft_app.results.finished_run import FinishedRun
@@ -160,7 +160,7 @@ def _title(run: FinishedRun) -> str:
 
 def _packages(plan: Plan) -> tuple[str, ...]:
     """What the script of a run needs and others do not."""
-    chrf = ("sacrebleu",) if plan.dataset.metric == "chrf" else ()
+    chrf = packages(plan.dataset)
     return (*chrf, *(("bitsandbytes",) if plan.settings.bits in (4, 8) else ()))
 
 

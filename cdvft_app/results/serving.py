@@ -17,11 +17,11 @@ from torch import nn
 
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, slug
-from cdvft_app.tasks.base import InvalidInput, LabelledTask, Prediction, Task
+from cdvft_app.tasks.base import LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, tokens
 
-__all__ = ["InvalidInput", "Sampling", "Served", "SharedModel", "Written", "named", "serve_runs"]
+__all__ = ["Sampling", "Served", "SharedModel", "Written", "named", "serve_runs"]
 
 MIXING = ("cdvft", "lora")
 """Methods whose layers take a batch of which each row names its adapter."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
+from statistics import NormalDist, fmean, variance
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ def of_right(title: str, right: Sequence[bool]) -> str:
     variance = share * (1 - share) / (count - 1) if 0 < share < 1 else near * (1 - near) / (count + 4)
     interval = _around(share, variance, count, 0, 1) if count > 1 else None
     return sentence(title, per_cent, share, interval, count, wrong=count - sum(right))
+
+
+def of_scores(title: str, scores: Sequence[float]) -> str:
+    """Of answers that have a score each, from 0 to 1; where all are alike, no interval is known."""
+    mean = fmean(scores)
+    spread = variance(scores) if len(scores) > 1 else 0.0
+    interval = _around(mean, spread / len(scores), len(scores), 0, 1) if spread else None
+    return sentence(title, "{:.3f}".format, mean, interval, len(scores))
 
 
 def of_classes(title: str, answers: Sequence[str], labels: Sequence[str]) -> str:

@@ -13,9 +13,10 @@ from torch import nn
 from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from cdvft.blocks import matches
 from cdvft.cost import Shape
 from cdvft.targets import DEFAULT_TARGETS
-from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, matches, nearest_known_models
+from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, nearest_known_models
 from cdvft_app.catalog.hub import OFFLINE_RECIPES, hub_status
 from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice

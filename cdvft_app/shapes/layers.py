@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cdvft.blocks import matches
 from cdvft.cost import Shape
-from cdvft_app.catalog.entries import Kind, LinearGroup, matches
+from cdvft_app.catalog.entries import Kind, LinearGroup
 from cdvft_app.settings import InvalidChoice
 
 ALL_LINEAR = "all-linear"

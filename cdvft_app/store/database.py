@@ -10,7 +10,6 @@ other has it open: a program of an earlier version would go on writing rows that
 from __future__ import annotations
 
 import errno
-import os
 import re
 import sqlite3
 from collections import deque
@@ -23,6 +22,7 @@ from filelock import FileLock
 
 from cdvft_app.store import owners
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.replacing import replacing
 
 LOCK_SECONDS = 60
 VERSION, OLDEST = 12, 11
@@ -232,12 +232,11 @@ def require_exclusive(path: Path, why: str) -> None:
 
 def copy(path: Path, target: Path) -> None:
     """A whole copy of the file, by SQLite's own backup, while others may read and write it."""
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    with closing(_connect(path)) as source, closing(_connect(unfinished)) as new:
-        source.backup(new)
-        new.execute("PRAGMA journal_mode = DELETE")
-    os.replace(unfinished, target)
+    with replacing(target) as unfinished:
+        unfinished.unlink(missing_ok=True)
+        with closing(_connect(path)) as source, closing(_connect(unfinished)) as new:
+            source.backup(new)
+            new.execute("PRAGMA journal_mode = DELETE")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -26,6 +26,7 @@ from cdvft_app.settings.environment import environment
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
+from cdvft_app.store.replacing import replacing
 
 FACTS, ROWS = "run.json", "rows.jsonl"
 REASON = "reason.txt"  # in a folder of the quarantine
@@ -342,10 +343,8 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write(file: Path, text: str) -> None:
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    with open(unfinished, "w", encoding="utf-8", opener=private) as new:
-        new.write(text)
-    os.replace(unfinished, file)
+    with replacing(file, private=True) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def private(path: str, flags: int) -> int:

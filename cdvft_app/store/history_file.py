@@ -33,6 +33,7 @@ from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS, files_below
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
+from cdvft_app.store.replacing import replacing
 from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 
@@ -101,18 +102,19 @@ def export_history(
     runs = [run for run in runs if only is None or run.id in only]
     sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]
-    unfinished = out.with_name(f"{out.name}.unfinished")
-    with output_errors(out):
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
-            for run in fitting:
-                folder = store.folder(run.id)
-                for path in _files(store, run.id):
-                    name = Path(run.id, path.relative_to(folder))
-                    if path == folder / FACTS:
-                        archive.writestr(str(name), _without_owner(path))
-                    else:
-                        archive.write(path, name)
-        os.replace(unfinished, out)
+    with (
+        output_errors(out),
+        replacing(out) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for run in fitting:
+            folder = store.folder(run.id)
+            for path in _files(store, run.id):
+                name = Path(run.id, path.relative_to(folder))
+                if path == folder / FACTS:
+                    archive.writestr(str(name), _without_owner(path))
+                else:
+                    archive.write(path, name)
     return len(fitting), len(runs) - len(fitting)
 
 

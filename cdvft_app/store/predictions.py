@@ -11,7 +11,6 @@ data has it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cdvft_app.store.records import shortened
+from cdvft_app.store.replacing import replacing
 
 FILE = "predictions.safetensors"
 ANSWERS_FILE = "written_answers.jsonl"
@@ -90,10 +90,8 @@ def write_answers(folder: Path, entries: Iterable[WrittenRow]) -> int:
         if room < 0:
             break
         lines.append(line + "\n")
-    unfinished = folder / f"{ANSWERS_FILE}.unfinished"
-    unfinished.write_text("".join(lines), encoding="utf-8")
-    unfinished.chmod(0o600)
-    os.replace(unfinished, folder / ANSWERS_FILE)
+    with replacing(folder / ANSWERS_FILE, private=True) as new:
+        new.write_text("".join(lines), encoding="utf-8")
     return len(lines)
 
 
@@ -137,10 +135,8 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
         "labels": labels[order].astype(np.float32 if labels.dtype.kind == "f" else np.int64),
         "outputs": np.ascontiguousarray(outputs[order], dtype=np.float32),
     }
-    unfinished = folder / f"{FILE}.unfinished"
-    save_file(kept, unfinished)
-    unfinished.chmod(0o600)
-    os.replace(unfinished, folder / FILE)
+    with replacing(folder / FILE, private=True) as new:
+        save_file(kept, new)
     return len(order)
 
 

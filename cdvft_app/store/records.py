@@ -34,6 +34,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from cdvft_app import events
+from cdvft_app.errors import UserError
 from cdvft_app.methods import METHODS, labels
 from cdvft_app.settings import NO_EARLY_STOPPING, RunSettings
 from cdvft_app.store import states
@@ -72,7 +73,7 @@ def _along(runs: Sequence[RunSettings], method: str) -> int:
     return sum(count - 1 if name == RATE else comb(count, 2) for name, count in counts.items())
 
 
-class StoreError(Exception):
+class StoreError(UserError):
     """The store cannot do it; the text is a sentence for the page."""
 
 

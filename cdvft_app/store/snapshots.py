@@ -6,7 +6,6 @@ Keys are "<module name>/<vector>": "…query/diagonal.0", "…query/circulant.0"
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.replacing import replacing
 
 BYTES_LIMIT = 4 * 2**20
 MAX_SNAPSHOTS, MIN_SNAPSHOTS = 50, 20
@@ -50,10 +50,8 @@ def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
     file = _file(step)
     path = folder / file
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    save_file(arrays, unfinished)
-    unfinished.chmod(0o600)
-    os.replace(unfinished, path)
+    with replacing(path, private=True) as new:
+        save_file(arrays, new)
     return file
 
 

@@ -20,10 +20,11 @@ from transformers import EvalPrediction
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.errors import UserError
 from cdvft_app.metrics import LabelledMetric, get_metric
 
 
-class InvalidInput(ValueError):
+class InvalidInput(UserError, ValueError):
     """Something that this task cannot predict for; the text is a sentence for the person who gave it."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from cdvft_app.store.replacing import replacing
 
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
@@ -25,9 +26,8 @@ CHUNK = 2**22  # bytes
 
 def write_checksums(checkpoint: Path) -> None:
     """Write down what each of its files holds."""
-    unfinished = checkpoint / f"{CHECKSUMS}.unfinished"
-    unfinished.write_text(json.dumps(_checksums(checkpoint)))
-    os.replace(unfinished, checkpoint / CHECKSUMS)
+    with replacing(checkpoint / CHECKSUMS) as new:
+        new.write_text(json.dumps(_checksums(checkpoint)))
 
 
 @dataclass(frozen=True)

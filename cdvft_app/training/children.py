@@ -18,6 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cdvft_app.errors import UserError
+
 PRELOADED = ["cdvft_app.training.trainer"]
 OOM_SCORE = "500"  # who is killed first where memory runs out: a child, and never the page
 SILENCE_SECONDS = 120.0
@@ -86,7 +88,7 @@ def exit_sentence(code: int) -> str:
     return f"The training process ended early (exit code {code}). Resume goes on from the last checkpoint."
 
 
-class ChildEnded(Exception):
+class ChildEnded(UserError):
     """A child ended before its work did; the text is a sentence for the person who asked.
 
     `code` is its exit code as Python gives it, negative for a signal; None: it was ended for its silence.

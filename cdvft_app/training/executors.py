@@ -28,6 +28,7 @@ from typing import ClassVar, Literal, Protocol
 
 import psutil
 
+from cdvft_app.errors import UserError
 from cdvft_app.events import Done, Event, Note, Preparing
 from cdvft_app.search import study
 from cdvft_app.store.database import store_errors
@@ -337,7 +338,7 @@ class NoNews(Exception):
     """The other machine tells nothing at the moment; the run goes on there."""
 
 
-class RemoteRefused(Exception):
+class RemoteRefused(UserError):
     """The other machine tells nothing more of a run, if it says so repeatedly; the text says where the run is
     to be found."""
 

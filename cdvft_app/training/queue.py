@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
+from cdvft_app.errors import UserError
 from cdvft_app.events import Event, Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import SearchRequest, study
@@ -41,7 +42,7 @@ LOOK_SECONDS = 0.1  # between two looks of `run_there`
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 
 
-class QueueFull(Exception):
+class QueueFull(UserError):
     """No more runs may wait; the text is a sentence for the person who asked."""
 
 

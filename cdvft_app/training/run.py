@@ -23,7 +23,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from cdvft_app.events import Done, Event, Halt, TrainingFailed, TrainingPaused, TrainingStopped
+from cdvft_app.errors import UserError
+from cdvft_app.events import Done, Event, Halt, TrainingPaused, TrainingStopped
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import study
 from cdvft_app.settings import RunSettings
@@ -213,7 +214,7 @@ def train_run(
 
 def reason(error: BaseException) -> str:
     """What a run's end by this error is called, in a sentence for its owner."""
-    if isinstance(error, TrainingFailed | StoreError):
+    if isinstance(error, UserError):
         return str(error)
     if is_full(error):
         return DISK_FULL

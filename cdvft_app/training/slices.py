@@ -20,6 +20,7 @@ from pathlib import Path
 from typing_extensions import TypedDict
 
 from cdvft_app.catalog import libraries
+from cdvft_app.errors import UserError
 from cdvft_app.events import Done, Event, Halt, Lent, Note, Preparing, Step
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
@@ -206,7 +207,7 @@ class _Slice(StopConditions):
         return part
 
 
-class NotLent(Exception):
+class NotLent(UserError):
     """The hardware was refused or taken away; the text is for the run's owner.
 
     `again`: the same may go well at once, with more seconds. `left`: so many seconds may be had instead.

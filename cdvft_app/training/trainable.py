@@ -22,6 +22,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_log
 
+from cdvft.blocks import matches
 from cdvft.cost import Shape
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.dataset_readers import load_rows
@@ -90,7 +91,7 @@ def _targets(model: nn.Module, targets: Sequence[str]) -> list[Shape]:
     return [
         Shape(name, layer.out_features, layer.in_features)
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and f".{name}".endswith(tuple(f".{target}" for target in targets))
+        if isinstance(layer, nn.Linear) and any(matches(name, target) for target in targets)
     ]
 
 

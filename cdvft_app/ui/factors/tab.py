@@ -13,11 +13,12 @@ from functools import wraps
 from inspect import signature
 from typing import Any, cast
 
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
 from cdvft_app.inspection.background import Inspector
-from cdvft_app.inspection.sources import RecordedRun, Source, Unavailable
+from cdvft_app.inspection.sources import RecordedRun, Source
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.payloads.factors import (
     Effects,
@@ -44,8 +45,6 @@ from cdvft_app.payloads.factors import (
     WalkAnswers,
     Weights,
 )
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary
@@ -221,7 +220,7 @@ def _catching_errors(ask: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any],
     def answer(request: Any) -> Mapping[str, Any] | Refused:
         try:
             return ask(request)
-        except (Unavailable, Busy, StoreError, InvalidChoice) as error:
+        except UserError as error:
             return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
 
     asked = signature(ask, eval_str=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cdvft_app.errors import UserError
 from cdvft_app.inspection import updates
 from cdvft_app.inspection.sources import Source, Unavailable
-from cdvft_app.inspection.turns import Busy
 from cdvft_app.public import intake
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
@@ -93,7 +93,7 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
         try:
             source = updates.find(store, request.get("run"))
             return _corner(source, request.get("module"), n)
-        except (Unavailable, Busy, StoreError, InvalidChoice) as error:
+        except UserError as error:
             raise ValueError(str(error)) from None
     if not isinstance(target, str) or target not in KNOWN:
         raise ValueError(f"There is no target {str(target)[:40]!r}. Choose one from the list.")

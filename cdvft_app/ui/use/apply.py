@@ -22,16 +22,16 @@ from cdvft_app.data.answered_file import (
 )
 from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.read_file import without_gz
-from cdvft_app.data.source import DataRefused, limits
+from cdvft_app.data.source import limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES, TABLES
+from cdvft_app.errors import UserError
 from cdvft_app.format import exact_duration
 from cdvft_app.public import intake
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of_score, time_left
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.pool import Closable, in_threads
@@ -113,7 +113,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 columns, question = columns_for(find(app.store, run_id), kept.columns), ""
             except ResultsError as error:
                 columns, question = Columns((), None), str(error)
-        except (DataRefused, ResultsError, StoreError) as error:
+        except UserError as error:
             return [None, hidden, *[gr.skip()] * 3, problem(str(error)), hidden]
         own = without_gz(path).suffix.lower()
         faults = row_errors_of(kept).sentences()
@@ -203,7 +203,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 yield [text if is_last else _sentences([text]), shown, ends]
             if not is_last:
                 yield [gr.skip(), gr.skip(), gr.update(interactive=False)]
-        except (DataRefused, ResultsError, StoreError) as error:
+        except UserError as error:
             yield [problem(str(error)), hidden, gr.update(interactive=False)]
         finally:  # also of a visitor who has gone
             working.discard(request.session_hash)

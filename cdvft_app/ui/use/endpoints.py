@@ -14,6 +14,7 @@ from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in
 from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.errors import UserError
 from cdvft_app.public import intake
 from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
@@ -21,7 +22,6 @@ from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.apply import added_columns, columns_for
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
 from cdvft_app.results.finished_run import ResultsError, find
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.files import as_file
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
@@ -95,7 +95,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             try:
                 name = file_name(find(app.store, run_id), to)
                 out = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
-            except (ResultsError, StoreError) as error:
+            except UserError as error:
                 raise refusal(str(error)) from None
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
@@ -140,7 +140,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
                 asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}
                 asked |= {"run_id": run_id, "sha256": kept.sha256}
                 *_, score = within_budget(app, of_files.stream("apply", **asked))
-            except (DataRefused, ResultsError, StoreError) as error:
+            except UserError as error:
                 raise refusal(str(error)) from None
             names = [(one.field, one.name) for one in added_columns(run, found)]
             numbers = (number for batch in rows_of(Path(work)) for number in batch.column(0).to_pylist())
@@ -194,5 +194,5 @@ def own_picture(data: bytes) -> bytes:
 def _ask_or_refuse(answering: Answering, question: str, **about: Any) -> Any:
     try:
         return answering.ask(question, **about)
-    except (ResultsError, StoreError) as error:
+    except UserError as error:
         raise refusal(str(error)) from None

@@ -7,14 +7,14 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.errors import UserError
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.payloads.use import Section
 from cdvft_app.results import held_out
 from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
-from cdvft_app.results.finished_run import FinishedRun, ResultsError
+from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import example_tables, races, sheets, written_tables
@@ -125,7 +125,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
                 "rows", run_ids=[run.record.id for run in runs], show=which,
                 label=of if of is not None and of >= 0 else None, start=at,
             )  # fmt: skip
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return [sheets.refused(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
         count, last = found["count"], min(at + ROWS_PER_PAGE, found["count"])
         head = [sheets.quiet(f"{at + 1:,} to {last:,} of {count:,} rows")] if count else []
@@ -160,7 +160,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
                 if _predictions(app, run) is None:
                     ids = [each.record.id for each in runs]
                     answering.ask("evaluate", run_id=run.record.id, with_runs=ids)
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return [sheets.refused(str(error)), *[gr.skip()] * (len(about) - 1)]
         return shown(group_id, (one, other), True)
 

@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog.conversations import transcript
+from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
@@ -44,7 +44,7 @@ def build(
             if row["image"]:
                 image = files.new_file(f"row_{row['row']}.png")
                 image.write_bytes(row["image"])
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return [*[gr.skip()] * 4, problem(str(error))]
         sentence = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
         return [text, second, image and str(image), text, f'<p class="quiet">{sentence}</p>']

@@ -10,10 +10,10 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.errors import UserError
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.viewing import has_login
@@ -65,7 +65,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
             hub.check(_stripped(fields[name]), secret)
             place = files.new_file("adapter")  # which is swept, should the second step never come
             write(fields[run], place)
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return [problem(str(error)), None]
         return ["", str(place)]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from cdvft_app.catalog.sources import to_fetch
+from cdvft_app.errors import UserError
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.results.answering import MAX_RUNS
-from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
 MAX_RACES = 30
@@ -28,7 +29,7 @@ def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
     for record in whole_and_fewer(records)[0]:
         try:
             found.append(find(store, record.id))
-        except (ResultsError, StoreError):
+        except UserError:
             continue
     return found[:MAX_RUNS]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
+from cdvft_app.errors import UserError
+from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.results.inputs import takes_pairs
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 
@@ -35,7 +35,7 @@ def build(app: AppState, run: gr.Radio) -> None:
     def requested(run_id: object) -> str:
         try:
             return request_html(find(app.store, run_id))
-        except (ResultsError, StoreError):
+        except UserError:
             return ""
 
     run.change(requested, run, shown, **QUIET)

@@ -10,13 +10,13 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import AnsweredInputs, Sections
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prepare
 from cdvft_app.results.inputs import takes_pairs
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.listeners import QUIET
@@ -192,7 +192,7 @@ def build(app: AppState) -> OnVisit:
             question = about(runs[0], fields)
             prepare(runs[0], _progress_to(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **question)
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return [{**NOT_ASKED, "problem": without_paths(str(error))}, ""]
         shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
         return [answers.answers(shown, found), ""]
@@ -201,7 +201,7 @@ def build(app: AppState) -> OnVisit:
         """Load the models while a text is written, so that the first answer is soon there."""
         runs = races.opened(app.store, group_id)
         if runs and not races.first_needs(runs[0]):
-            with suppress(ResultsError, StoreError):  # said where an answer is asked for
+            with suppress(UserError):  # said where an answer is asked for
                 answering.ask("load", run_ids=[one.record.id for one in runs])
 
     write.connect(app, answering, race, at, get_ready=get_ready, asking=ASKING)
@@ -221,7 +221,7 @@ def build(app: AppState) -> OnVisit:
             question = about(one, fields)
             prepare(one, _progress_to(progress))
             return answers.proof(answering.ask("prove", run_id=one.record.id, **question), "this adapter")
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return sheets.refused(str(error))
 
     prove.click(prove_one, {run, *given}, proved, **ASKING)
@@ -233,7 +233,7 @@ def build(app: AppState) -> OnVisit:
             asked = {"run_id": run_id, "to": kind, "rank": int(of_rank or 0)}
             name = file_name(run, exporter(kind).key)
             made = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             return [problem(str(error)), gr.update(visible=False)]
         return ["", gr.update(value=str(made), visible=True)]
 

@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 from anyio import CapacityLimiter
 
+from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import Writing
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, prepare
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Closable, in_threads
 from cdvft_app.ui.shared.state import AppState
@@ -100,7 +100,7 @@ def connect(
                 yield said
             stopped = not all(side["ended"] for side in said["sides"])
             yield {**said, "status": "Stopped." if stopped else "", "running": False}
-        except (ResultsError, StoreError) as error:
+        except UserError as error:
             yield {**said, "status": "", "problem": str(error), "running": False}
 
     async def write(given: dict[Any, Any], request: gr.Request) -> AsyncIterator[list[Any]]:

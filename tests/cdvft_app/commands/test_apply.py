@@ -247,6 +247,8 @@ def test_prompts_are_answered_in_writing(command, train, tmp_path):
     assert rows[5]["answer"] is None and [*rows[0]][-3:] == ["answer", "confidence", "correct"]
     assert all(isinstance(row["answer"], str) and row["correct"] == (row["answer"] == row["output"])
                for row in rows[:5])  # fmt: skip
+    code, output, error = command("predict", run_id, "--text", "long " * 1900)
+    assert (code, output) == (FAILED, "") and len(error.splitlines()) == 1 and "are taken" in error
 
 
 def test_a_run_on_texts_refuses_pictures(command, home, tmp_path):

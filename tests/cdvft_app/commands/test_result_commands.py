@@ -58,6 +58,12 @@ def wide_png(folder):
     return folder / "wide.png"
 
 
+def short_row(folder):
+    Image.new("L", (8, 8)).save(folder / "one.png")
+    (folder / "rows.csv").write_text("id,image\n1,one.png\n2\n")
+    return folder / "rows.csv"
+
+
 def empty_table(folder):
     (folder / "rows.csv").write_text("label\n1\n")
     return folder / "rows.csv"
@@ -77,6 +83,7 @@ def empty_table(folder):
         ("image", ("--image", broken_png), "broken.png cannot be read; give a whole PNG"),
         ("image", ("--image", wide_png), "12,000 x 10 pixels; at most 4,096"),
         ("image", ("--image", empty_table), "cannot be read"),
+        ("image", ("--file", short_row), "rows.csv names no image"),
         ("queued", ("--text", "good"), "is queued; it can be used once it is finished"),
         ("nobody's", ("--text", "good"), "There is no run"),
     ],

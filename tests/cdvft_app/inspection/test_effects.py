@@ -320,7 +320,10 @@ def others(image_plan, image_rows, answer_plan, answer_rows) -> list[tuple[Any, 
 def test_images_and_written_answers(tmp_path, others, monkeypatch) -> None:
     store = RunStore(tmp_path)
     for plan, rows, unit in others:
-        monkeypatch.setattr(held_out, "load_rows", lambda *_, rows=rows, **__: rows)
+        read = []
+        monkeypatch.setattr(
+            held_out, "load_rows", lambda *_, rows=rows, read=read, **__: read.append(1) or rows
+        )
         (made,) = store.create([plan.settings], "somebody", "One", "1:1")
         opened = effects.OpenedRuns([finished(store, made, plan, rows)])
         said = effects.effects(opened, 0, seconds=600)
@@ -328,6 +331,7 @@ def test_images_and_written_answers(tmp_path, others, monkeypatch) -> None:
         assert said["tokens"] == len(opened.tokens) > 10
         example = effects.together(opened, opened.measured[0])["examples"][0]
         assert (example["picture"] or "").startswith("data:image/png") == (unit == "patches")
+        assert len(read) == 1, "the rows of the data are read once, not again for each picture"
         if unit == "tokens":
             written = trainable.load_trained(plan, opened.runs[0].folder)[0].predict([example["text"]])
             assert example["labels"][example["answers"][0][0][0]] == written[0].text

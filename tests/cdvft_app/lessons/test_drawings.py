@@ -1,6 +1,8 @@
 """A drawing comes in as it was drawn, and nothing else comes in."""
 
 import base64
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -33,3 +35,9 @@ def test_entries_keep_their_places_and_signs():
 def test_anything_else_is_a_sentence(drawing, said):
     with pytest.raises(ValueError, match=said):
         read_drawing(drawing)
+
+
+def test_nothing_else_comes_in_where_python_leaves_assertions_out():
+    reading = "from cdvft_app.lessons.uploads import read_drawing; read_drawing([7])"
+    asked = subprocess.run([sys.executable, "-O", "-c", reading], capture_output=True, text=True, check=False)
+    assert asked.stderr.splitlines()[-1].startswith("ValueError: The drawing is not one of 64 x 64")

@@ -20,6 +20,7 @@ from cdvft_app.catalog import get_model
 from cdvft_app.data.answered_file import Answer
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
+from cdvft_app.metrics import measure_each_text
 from cdvft_app.results import apply as applying
 from cdvft_app.results import table_rows
 from cdvft_app.results.exporters import EXPORTERS, Export, file_name
@@ -55,7 +56,7 @@ def applied(store, tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.setattr(sys, "argv", ["apply.py", str(file), str(tmp_path / out), *arguments])
-        for name in ("table_rows", "table_score", "cleaning", "conversations", "written_numbers"):
+        for name in ("table_rows", "table_score", "cleaning", "conversations", "written_numbers", "fields"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         runpy.run_path(str(folder / "apply.py"), run_name="__main__")
         return tmp_path / out
@@ -244,12 +245,49 @@ def test_prompts_are_answered_in_writing(runs, applied, tmp_path):
     assert found[0]["n"] == 1
 
 
+WRITTEN = ["n: 2\nkind: go", "kind: Go.\nn: 3", "so #### 2.", "", "n: 2\nkind: go", "a street"]
+EXPECTED = ["n: 2\nkind: go", "n: 2\nkind: go", "thus #### 2", "n: 1", "n: 2", "a sheet"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("exact_match", (), "", "correct"),
+        ("exact_match", (), "####", "correct"),
+        ("exact_match", ("n", "kind"), "", "correct"),
+        ("field_f1", ("n", "kind"), "", "field_f1"),
+        ("chrf", (), "", "chrf"),
+    ],
+)
+def test_written_answers_are_judged_by_the_metric_of_the_run(runs, store, tmp_path, monkeypatch, case):
+    metric, fields, mark, column = case
+    run = runs("answer", "cdvft")
+    dataset = dataclasses.replace(run.plan.dataset, metric=metric, fields=fields, answer_mark=mark)
+    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dataset=dataset))
+    EXPORTERS["adapter"].write_folder(Export(store, run), tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "out")
+    monkeypatch.syspath_prepend(str(tmp_path / "out"))
+    for name in ("table_rows", "table_score", "conversations", "fields"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    script = runpy.run_path("apply.py", run_name="apply")
+    wanted = [one[metric] for one in measure_each_text(WRITTEN, EXPECTED, dataset)]
+    found = [script["check"](*pair) for pair in zip(WRITTEN, EXPECTED, strict=True)]
+    assert script["CHECK"] == column and found == pytest.approx(wanted, abs=1e-4)
+    assert 0 < sum(wanted) < len(wanted), "rows are right, and wrong"
+    rows = zip(WRITTEN, found, EXPECTED, strict=True)
+    answers = [Answer(answer, None, check, right) for answer, check, right in rows]
+    told = applying.score_of(run, (), answers).sentence
+    assert script["score"]([*zip(WRITTEN, EXPECTED, strict=True)]) == told
+    needed = Path("requirements.txt").read_text()
+    assert ("sacrebleu==" in needed) == (metric == "chrf")
+
+
 def test_conversations_are_answered_as_by_the_run(runs, applied, tmp_path, capsys):
     run = runs("answer", "cdvft")
     said = [{"role": "system", "content": "one"}, {"role": "user", "content": "go go 2"}]
     rows = [
         {"messages": said},
-        {"messages": [*said, {"role": "assistant", "content": "what?"}]},
+        {"messages": [*said, {"role": "assistant", "content": "n: 7"}]},
         {"messages": []},
     ]
     file = tmp_path / "new.jsonl"

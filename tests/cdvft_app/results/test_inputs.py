@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 
 from cdvft_app.catalog import resolve
+from cdvft_app.catalog.download import DownloadFailed
+from cdvft_app.errors import UserError
 from cdvft_app.results import answering, inputs
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.settings import RunSettings
+from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.training.inference_service import serve
 
 
@@ -73,7 +76,8 @@ class Asking:
 def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_answered(
     tmp_path, monkeypatch
 ):
-    failures = [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("bad shape"), None]
+    refusals = [InvalidInput("Text 1 has 97 tokens."), DownloadFailed("The model is not here.")]
+    failures = [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("bad shape"), *refusals, None]
 
     def prove(self, **about):
         failure = failures.pop(0)
@@ -82,11 +86,12 @@ def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_a
         return "proved"
 
     monkeypatch.setattr(answering.Questions, "prove", prove)
-    words = Asking(*[("prove", {})] * 3)
+    words = Asking(*[("prove", {})] * 5)
     serve(words, answering._start, tmp_path, answering._explain, 0.0)
-    full, failed, fine = words.said
-    assert (full[0], failed[0]) == ("refused", "refused")
-    assert all(isinstance(error, ResultsError) for _, error in (full, failed))
+    full, failed, *refused, fine = words.said
+    assert [kind for kind, _ in (full, failed, *refused)] == ["refused"] * 4
+    assert all(isinstance(error, UserError) for _, error in (full, failed, *refused))
+    assert [str(error) for _, error in refused] == [str(error) for error in refusals]
     assert str(full[1]) == "There is no room left on this disk; free some space and try again."
     assert str(failed[1]) == "It failed unexpectedly with RuntimeError: bad shape"
     assert fine == ("answer", "proved")

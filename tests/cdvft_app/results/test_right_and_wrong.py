@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
-from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.held_out import chosen, class_scores, confusion, errors, example, table_rows
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
@@ -130,3 +131,21 @@ def test_a_run_of_the_version_before_is_answered_afterwards(
     np.testing.assert_allclose(again.outputs, kept.outputs, rtol=0, atol=1e-5)
     found = asked.rows([run.record.id], "all", None, 20)
     assert (found["count"], [row["row"] for row in found["rows"]]) == (24, [20, 21, 22, 23])
+
+
+def test_rows_that_chose_the_step_are_not_taken_for_those_of_the_evaluation(text_plan, store, monkeypatch):
+    def run_on(which):
+        plan = text_plan()
+        settings = plan.settings.model_copy(update={"evaluate_on": which})
+        return FinishedRun(None, dataclasses.replace(plan, settings=settings), Path())
+
+    def of(which):
+        return Rows(Split([], np.array([])), Split([which], np.array([0])), ("negative", "positive"), None)
+
+    monkeypatch.setattr(answering, "find", lambda store, run_id: run_on(run_id))
+    monkeypatch.setattr(
+        held_out, "load_rows", lambda entry, validation, **_: of("validation" if validation else "evaluation")
+    )
+    asked = Questions(store)
+    for which in ("validation", "evaluation", "validation"):
+        assert asked.example(which)["text"] == which

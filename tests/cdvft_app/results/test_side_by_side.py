@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from torch import nn
 
 from cdvft import layer as cdvft_layer
+from cdvft_app.results import answering
+from cdvft_app.results import apply as applying
+from cdvft_app.results.answering import Questions
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inference import FROZEN, load_side_by_side, prove
 from cdvft_app.training import trainable
@@ -45,6 +50,27 @@ def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(rac
     expected = trainable.load_trained(race[0].plan, race[0].folder)[0].predict(TEXTS, model.eval())
     for one, other in zip(models.answers(FROZEN, TEXTS), expected, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+
+
+def test_a_run_that_was_trained_further_answers_with_what_it_has_learned_since(
+    store, trained, text_plan, text_rows, monkeypatch
+):
+    run = trained(text_plan("lora", max_steps=4, learning_rate=0.05), text_rows)
+    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
+    ids, kept = [run.record.id], Questions(store)
+
+    def shares(questions):
+        return [one["probabilities"] for one in questions.answer(ids, TEXTS, [], None)["sides"][1]["answers"]]
+
+    columns = applying.Columns(("text",), None)
+    before, about = shares(kept), applying.about(run, "a file", columns)
+    assert applying.about(run, "a file", columns) == about
+    further = trained(text_plan("lora", max_steps=8, learning_rate=0.5), text_rows)
+    shutil.copytree(further.folder, run.folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    now = shares(Questions(store))
+    assert now != before
+    assert shares(kept) == now
+    assert applying.about(run, "a file", columns) != about, "a file that was half answered begins again"
 
 
 def test_images_as_well(trained, image_plan, image_rows):

@@ -17,6 +17,7 @@ from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.inference import load_side_by_side, stream_answers
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
+from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.generation import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import trainable
@@ -81,7 +82,7 @@ def test_chance_is_the_same_for_the_same_seed(race, models):
 def test_a_prompt_that_the_model_cannot_take_is_refused_and_examples_that_do_not_fit_are_left_out(
     race, models
 ):
-    with pytest.raises(ResultsError, match=r"has 2\d\d tokens. The model takes 256 with the answer"):
+    with pytest.raises(InvalidInput, match=r"has 2\d\d tokens. The model takes 256 with the answer"):
         sides(models, race, "word " * 46)
     *_, last = sides(models, race, "word " * 40, max_tokens=8)
     assert (last[1]["note"], last[1]["pieces"]) == ("with 1 example in its prompt", last[1]["pieces"])

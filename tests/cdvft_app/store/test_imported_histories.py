@@ -455,9 +455,23 @@ def test_a_place_where_no_file_can_be_is_named_and_not_the_history(store, tmp_pa
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(history_file.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(StoreError, match="The disk is full: free some space, or choose another place"):
         history_file.export_history(store, tmp_path / "runs.zip")
+
+
+def test_a_file_that_could_not_be_written_leaves_nothing_of_itself(store, tmp_path, monkeypatch):
+    trained(store)
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    with pytest.raises(StoreError, match="The disk is full"):
+        history_file.export_history(store, place / "runs.zip")
+    assert [*place.iterdir()] == []
 
 
 @pytest.mark.parametrize("name", ["short/run.json", "run.json", f"{'0' * 40}/run.json"])
