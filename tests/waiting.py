@@ -45,11 +45,15 @@ def _work() -> int:
 
 
 def wait_for(
-    holds: Callable[[], Found], seconds: float = 90, otherwise: Callable[[], object] = lambda: ""
+    holds: Callable[[], Found],
+    seconds: float = 90,
+    otherwise: Callable[[], object] = lambda: "",
+    every: float = 0.1,
 ) -> Found:
     """The first true answer of `holds`, for which an idle machine has `seconds`, a busy one as many more.
 
-    Where none comes, its source says what was waited for.
+    It is asked every hundredth of a second at first, later less often, in the end `every` so many seconds.
+    Where no such answer comes, its source says what was waited for.
     """
     begun = time.monotonic()
     while not (found := holds()):
@@ -57,7 +61,7 @@ def wait_for(
         if waited > seconds and waited > seconds * pace():
             source = inspect.getsource(holds).strip()
             raise AssertionError(f"Waited {waited:.1f} seconds in vain: {source} {otherwise()}")
-        time.sleep(0.01)
+        time.sleep(min(every, max(0.01, waited / 10)))
     return found
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import failures
 import fake_training
@@ -137,7 +138,7 @@ def visit(
     patience: float,
     request: pytest.FixtureRequest,
 ) -> Iterator[Visit]:
-    """`visit(path, **context options)`: a page of a new visitor, or in the browser of `context`.
+    """`visit(path, viewport=, color_scheme= ...)`: a page of a new visitor, or in the browser of `context`.
 
     It is handed over when `ready` is seen: by default, when the Train tab may be used.
     """
@@ -146,10 +147,9 @@ def visit(
         path: str = "",
         context: BrowserContext | None = None,
         ready: str = TRAIN,
-        **options: object,
+        **options: Any,
     ) -> Page:
-        size = {"width": 1280, "height": 900}
-        page = context.new_page() if context else visitors.new(server.url, **{"viewport": size, **options})
+        page = context.new_page() if context else visitors.new(server.url, **options)
         page.context.set_default_timeout(patience)
         page.goto(server.url + path)
         page.locator(ready).first.wait_for()

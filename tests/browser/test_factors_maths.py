@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from playwright.sync_api import Page
 from studio import Visit, without_app
-from synthetic_runs import opened
 
-from cdvft import factors as formulas
 from cdvft_app import ASSETS
 from cdvft_app.inspection import layers, numbers
 from cdvft_app.inspection.sources import Source
@@ -42,7 +39,7 @@ def imported(page: Page, script: str, **arguments: object) -> object:
 
 
 def test_the_browser_computes_what_cdvft_does(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit)
+    page = without_app(visit)
     for key in ("square", "lora", "fourierft", "c3a", "blocks", "three"):
         compare_with_cdvft(page, runs[key])
 
@@ -86,26 +83,6 @@ def compare_with_cdvft(page: Page, run: Source) -> None:
         np.testing.assert_allclose(came["fast"], came["dense"], atol=1e-6 * np.abs(product).max())
 
 
-def test_the_browser_transforms_as_cdvft_does(visit: Visit) -> None:
-    every = [np.random.default_rng(n).normal(size=n) for n in (1, 2, 5, 7, 12, 37, 97, 384, 768, 1001)]
-    came = imported(
-        without_app(visit),
-        """({ fft }, { every }) => every.map((c) => {
-          const half = fft.rfft(c);
-          const found = [fft.magnitude(half), fft.phase(half), fft.irfft(half, c.length)];
-          return found.map((one) => Array.from(one));
-        })""",
-        every=[c.tolist() for c in every],
-    )
-    assert isinstance(came, list) and len(came) == len(every)
-    for c, (modulus, phase, back) in zip(every, came, strict=True):
-        truth, half = formulas.spectrum(torch.from_numpy(c)), len(c) // 2 + 1
-        np.testing.assert_allclose(modulus, truth.modulus[:half], atol=1e-10)
-        turned = truth.modulus * torch.exp(1j * truth.phase)
-        np.testing.assert_allclose(np.exp(1j * np.array(phase)) * modulus, turned[:half], atol=1e-10)
-        np.testing.assert_allclose(back, c, atol=1e-12)
-
-
 # Stands in for a canvas and remembers what is written on it and how wide its lines are.
 PAPER = """
   const said = [], strokes = [];
@@ -140,19 +117,3 @@ def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
     }"""
     page = without_app(visit)
     assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)
-
-
-def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
-    ends = [(0.15, 0.85), (0.1, 0.99), (-0.019, 0.04), (1.2e-9, 1.6e-9), (990, 1010), (0, 1)]
-    count = "({ scales }, { ends }) => ends.map(([low, high]) => scales.ticks(low, high, 3))"
-    every = imported(without_app(visit), count, ends=ends)
-    assert isinstance(every, list)
-    for (low, high), found in zip(ends, every, strict=True):
-        assert 2 <= len(found) <= 8
-        assert all(low - 1e-12 <= value <= high + 1e-12 for value in found)
-
-
-def test_small_and_large_numbers_are_written_as_in_books(visit: Visit) -> None:
-    write = "({ format }, { values }) => values.map(format.short)"
-    written = imported(without_app(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])
-    assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "−3.5 × 10⁻¹¹", "1.0 × 10⁷", "0"]

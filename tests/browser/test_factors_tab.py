@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 from studio import (
     Server,
     Visit,
@@ -33,6 +33,12 @@ from cdvft_app.inspection.turns import Busy
 
 pytestmark = pytest.mark.browser
 SPACES = re.compile(r"\s+")
+
+
+def turn_to(page: Page, run: str) -> None:
+    """Choose another run, and wait until all that is asked for by itself has come."""
+    page.locator("#factors-run").select_option(run)
+    page.locator(f".factors[data-settled='{run}']").wait_for()
 
 
 def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
@@ -117,27 +123,21 @@ def test_two_runs_are_compared_by_what_they_do_and_a_direction_is_switched_off(
     assert not axe_violations(page)
 
 
-def test_what_a_run_without_a_model_does_is_not_made_up(visit: Visit, runs: dict[str, Source]) -> None:
+def test_a_run_without_a_model_is_scrubbed_shown_full_screen_and_compared(
+    visit: Visit, runs: dict[str, Source]
+) -> None:
     page = opened(visit, runs["square"])
-    expect(page.locator(".sentence")).to_contain_text("changed the query weights of layer 0")
-    expect(page.locator(".reasons")).to_be_hidden()
-    page.locator(".effects").scroll_into_view_if_needed()
-    expect(page.locator(".effects .problem")).to_contain_text("keeps no weights; train it again")
+    scrubbing_asks_the_server_for_nothing(page)
+    scrub(page, 20)
+    what_a_run_without_a_model_does_is_not_made_up(page)
+    for height in (560, 900):
+        what_has_the_focus_is_not_under_the_head(page, height)
+    the_tab_fills_the_screen_and_leaves_it(page)
+    two_runs_beside_each_other(page, runs)
+    each_method_is_drawn_as_what_it_trains(page, runs)
 
 
-def test_each_method_is_drawn_as_what_it_trains(visit: Visit, runs: dict[str, Source]) -> None:
-    titles = {"lora": ["‖bₖ‖ ‖aₖ‖", "A", "Bᵀ"], "fourierft": ["Spectrum"], "c3a": ["Kernels"]}
-    for method, expected in titles.items():
-        page = opened(visit, runs[method])
-        expect(page.locator(".own .panel:visible h3")).to_have_text(expected)
-        for canvas in page.locator(".own .panel:visible canvas:first-child").all():
-            assert drawn(canvas)
-    page = opened(visit, runs["square"])
-    expect(page.locator(".own")).to_be_hidden()
-
-
-def test_scrubbing_asks_the_server_for_nothing(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["square"])
+def scrubbing_asks_the_server_for_nothing(page: Page) -> None:
     expect(page.locator(".player .readout")).to_have_text("step 20 of 20, loss 0.05")
     update = page.locator(".heatmap").nth(1).locator("canvas").first
     seen = {drawn(update)}
@@ -156,8 +156,96 @@ def test_scrubbing_asks_the_server_for_nothing(visit: Visit, runs: dict[str, Sou
     expect(page.locator(".ranks .note").first).to_have_text("ΔW is zero here: training has not begun")
 
 
-def test_play_runs_to_the_end_and_the_curve_moves_the_slider(visit: Visit, runs: dict[str, Source]) -> None:
+def what_a_run_without_a_model_does_is_not_made_up(page: Page) -> None:
+    expect(page.locator(".sentence")).to_contain_text("changed the query weights of layer 0")
+    expect(page.locator(".reasons")).to_be_hidden()
+    page.locator(".effects").scroll_into_view_if_needed()
+    expect(page.locator(".effects .problem")).to_contain_text("keeps no weights; train it again")
+
+
+def what_has_the_focus_is_not_under_the_head(page: Page, height: int) -> None:
+    page.set_viewport_size({"width": 1280, "height": height})
+    page.locator(".factors-foot").scroll_into_view_if_needed()
+    # In one look: what is known of the run still comes in above.
+    zoom, head_end = page.locator(".zoom").first.evaluate(
+        """(zoom) => {
+          document.activeElement.blur();
+          zoom.focus();
+          const head = document.querySelector(".layer-head").getBoundingClientRect();
+          return [zoom.getBoundingClientRect().top, head.bottom];
+        }"""
+    )
+    assert 0 <= zoom < height
+    assert zoom >= head_end
+
+
+def the_tab_fills_the_screen_and_leaves_it(page: Page) -> None:
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("() => document.fullscreenElement?.classList.contains('factors')")
+    page.get_by_role("button", name="Leave full screen").click()
+    page.wait_for_function("() => document.fullscreenElement === null")
+
+
+def two_runs_beside_each_other(page: Page, runs: dict[str, Source]) -> None:
+    page.locator("#factors-beside").select_option(runs["lora"].id)
+    expect(page.get_by_role("figure").filter(has_text="ΔW of LoRA")).to_be_visible()
+    ends = page.locator(".heatmaps .scale span:last-child")
+    for scale in ("This step", "Whole run"):
+        page.locator(".heat-controls .segmented label", has_text=scale).click()
+        _, own, other = ends.all_inner_texts()
+        assert own == other != "", "one scale of colours"
+    run = runs["lora"]
+    [layer] = layers.layers(run)
+    rank = numbers.singular(run, layer)["effective_rank"][-1]
+    expect(page.locator(".compare tbody tr").filter(has_text="LoRA")).to_contain_text(f"{rank:.3g} of 768")
+    page.locator("#factors-run").select_option(run.id)
+    expect(page.locator("#forward-title")).to_have_text("Follow one token through this layer")
+    page.locator("#factors-run").select_option(runs["fourierft"].id)
+    expect(page.locator(".forward")).to_contain_text("has no stages to go through")
+    expect(page.locator(".vectors")).to_be_hidden()
+
+
+def each_method_is_drawn_as_what_it_trains(page: Page, runs: dict[str, Source]) -> None:
+    titles = {"lora": ["‖bₖ‖ ‖aₖ‖", "A", "Bᵀ"], "fourierft": ["Spectrum"], "c3a": ["Kernels"]}
+    for method, expected in titles.items():
+        turn_to(page, runs[method].id)
+        expect(page.locator(".own .panel:visible h3")).to_have_text(expected)
+        for canvas in page.locator(".own .panel:visible canvas:first-child").all():
+            assert drawn(canvas)
+    turn_to(page, runs["square"].id)
+    expect(page.locator(".own")).to_be_hidden()
+
+
+def test_a_run_in_blocks_is_saved_played_and_read_entry_by_entry(
+    visit: Visit, runs: dict[str, Source]
+) -> None:
     page = opened(visit, runs["blocks"])
+    numbers_and_pictures_can_be_saved(page, runs["blocks"])
+    play_runs_to_the_end_and_the_curve_moves_the_slider(page)
+    scrub(page, 3)
+    heatmap_by_keyboard_tells_each_entry(page, runs["blocks"])
+
+
+def numbers_and_pictures_can_be_saved(page: Page, run: Source) -> None:
+    scrub(page, 2)
+
+    def saved(act: Callable[[], None]) -> Path:
+        with page.expect_download() as download:
+            act()
+        return Path(download.value.path())
+
+    known = json.loads(saved(page.get_by_role("button", name="as JSON").click).read_text())
+    assert known["step"] == 2 and known["vectors"]["circulant.0"]["shape"] == [3, 2, 4]
+    truth = run.read(2, QUERY.format(0))
+    np.testing.assert_array_equal(np.float32(known["vectors"]["diagonal.1"]["values"]), truth["diagonal.1"])
+    table = saved(page.get_by_role("button", name="as CSV").click).read_text().splitlines()
+    assert table[0] == "vector,place,value" and len(table) == 1 + 7 + 10 + 24
+    for picture in page.get_by_role("button", name="as PNG").all():
+        if picture.is_visible():
+            assert saved(picture.click).read_bytes().startswith(b"\x89PNG")
+
+
+def play_runs_to_the_end_and_the_curve_moves_the_slider(page: Page) -> None:
     slider = page.get_by_role("slider", name="Training step")
     slider.focus()
     page.keyboard.press("Home")
@@ -171,33 +259,8 @@ def test_play_runs_to_the_end_and_the_curve_moves_the_slider(visit: Visit, runs:
     expect(slider).to_have_attribute("aria-valuetext", re.compile("step 1 of 3"))
 
 
-def test_slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(visit: Visit, server: Server) -> None:
-    rng = np.random.default_rng(2)
-    steps = {
-        step: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
-        for step in (0, 2, 9, 10)
-    }
-    [run] = keep(server, [(settings(), steps)])
-    page = opened(visit, sources.find(server.store, run))
-    slider, plot = page.get_by_role("slider", name="Training step"), page.locator(".player .line-plot")
-    slider.focus()
-    page.keyboard.press("Home")
-    for step in (2, 9, 10):
-        page.keyboard.press("ArrowRight")
-        expect(slider).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 10"))
-        expect(slider).to_have_value(str(step))
-        track, curve = slider.bounding_box(), plot.bounding_box()
-        assert track and curve
-        thumb = track["x"] + 8 + step / 10 * (track["width"] - 16)
-        assert thumb == pytest.approx(curve["x"] + 46 + step / 10 * (curve["width"] - 54), abs=1.5)
-    slider.click(position={"x": 8 + 0.4 * (track["width"] - 16), "y": track["height"] / 2})
-    expect(slider).to_have_value("2")  # the nearest to step 4
-
-
-def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Source]) -> None:
-    run = runs["blocks"]
+def heatmap_by_keyboard_tells_each_entry(page: Page, run: Source) -> None:
     [layer] = layers.layers(run)
-    page = opened(visit, run)
     truth = numbers.update(run, layer, 3)
     update = page.locator(".heatmap").nth(1)
     update.focus()
@@ -233,24 +296,27 @@ def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Sour
     assert drawn(curve, plain)  # the frequency's wave lies over c
 
 
-def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["square"])
-    page.locator("#factors-beside").select_option(runs["lora"].id)
-    expect(page.get_by_role("figure").filter(has_text="ΔW of LoRA")).to_be_visible()
-    ends = page.locator(".heatmaps .scale span:last-child")
-    for scale in ("This step", "Whole run"):
-        page.locator(".heat-controls .segmented label", has_text=scale).click()
-        _, own, other = ends.all_inner_texts()
-        assert own == other != "", "one scale of colours"
-    run = runs["lora"]
-    [layer] = layers.layers(run)
-    rank = numbers.singular(run, layer)["effective_rank"][-1]
-    expect(page.locator(".compare tbody tr").filter(has_text="LoRA")).to_contain_text(f"{rank:.3g} of 768")
-    page.locator("#factors-run").select_option(run.id)
-    expect(page.locator("#forward-title")).to_have_text("Follow one token through this layer")
-    page.locator("#factors-run").select_option(runs["fourierft"].id)
-    expect(page.locator(".forward")).to_contain_text("has no stages to go through")
-    expect(page.locator(".vectors")).to_be_hidden()
+def test_slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(visit: Visit, server: Server) -> None:
+    rng = np.random.default_rng(2)
+    steps = {
+        step: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
+        for step in (0, 2, 9, 10)
+    }
+    [run] = keep(server, [(settings(), steps)])
+    page = opened(visit, sources.find(server.store, run))
+    slider, plot = page.get_by_role("slider", name="Training step"), page.locator(".player .line-plot")
+    slider.focus()
+    page.keyboard.press("Home")
+    for step in (2, 9, 10):
+        page.keyboard.press("ArrowRight")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 10"))
+        expect(slider).to_have_value(str(step))
+        track, curve = slider.bounding_box(), plot.bounding_box()
+        assert track and curve
+        thumb = track["x"] + 8 + step / 10 * (track["width"] - 16)
+        assert thumb == pytest.approx(curve["x"] + 46 + step / 10 * (curve["width"] - 54), abs=1.5)
+    slider.click(position={"x": 8 + 0.4 * (track["width"] - 16), "y": track["height"] / 2})
+    expect(slider).to_have_value("2")  # the nearest to step 4
 
 
 def test_headings_and_switch_say_what_they_mean(visit: Visit, runs: dict[str, Source]) -> None:
@@ -329,27 +395,6 @@ def test_all_layers_are_known_though_another_was_chosen_before_the_first_had_com
     expect(page.locator(".cell b", has_text="…")).to_have_count(0)
 
 
-def test_numbers_and_pictures_can_be_saved(visit: Visit, runs: dict[str, Source]) -> None:
-    run = runs["blocks"]
-    page = opened(visit, run)
-    scrub(page, 2)
-
-    def saved(act: Callable[[], None]) -> Path:
-        with page.expect_download() as download:
-            act()
-        return Path(download.value.path())
-
-    known = json.loads(saved(page.get_by_role("button", name="as JSON").click).read_text())
-    assert known["step"] == 2 and known["vectors"]["circulant.0"]["shape"] == [3, 2, 4]
-    truth = run.read(2, QUERY.format(0))
-    np.testing.assert_array_equal(np.float32(known["vectors"]["diagonal.1"]["values"]), truth["diagonal.1"])
-    table = saved(page.get_by_role("button", name="as CSV").click).read_text().splitlines()
-    assert table[0] == "vector,place,value" and len(table) == 1 + 7 + 10 + 24
-    for picture in page.get_by_role("button", name="as PNG").all():
-        if picture.is_visible():
-            assert saved(picture.click).read_bytes().startswith(b"\x89PNG")
-
-
 def test_it_begins_with_the_circulants_of_the_latest_race(visit: Visit, server: Server) -> None:
     step = {1: {f"{QUERY.format(0)}/A": np.ones((2, 8)), f"{QUERY.format(0)}/B": np.ones((8, 2))}}
     own = {
@@ -377,34 +422,28 @@ def test_a_link_to_a_run_that_is_gone_says_so(visit: Visit, runs: dict[str, Sour
     expect(gone).to_have_count(0)
 
 
-@pytest.mark.parametrize("height", [900, 560])
-def test_what_has_the_focus_is_not_under_the_head(visit: Visit, runs: dict[str, Source], height: int) -> None:
-    page = opened(visit, runs["square"], viewport={"width": 1280, "height": height})
-    page.locator(".factors-foot").scroll_into_view_if_needed()
-    # In one look: what is known of the run still comes in above.
-    zoom, head_end = page.locator(".zoom").first.evaluate(
-        """(zoom) => {
-          zoom.focus();
-          const head = document.querySelector(".layer-head").getBoundingClientRect();
-          return [zoom.getBoundingClientRect().top, head.bottom];
-        }"""
-    )
-    assert 0 <= zoom < height
-    assert zoom >= head_end
+def test_no_axe_violation(visit: Visit) -> None:
+    page = opened(visit)
+    for run in ("recorded-cdvft", "recorded-blocks", "recorded-lora"):
+        turn_to(page, run)
+        tables = page.locator(".factors .as-table").locator("visible=true")
+        tables.evaluate_all("(all) => all.forEach((table) => (table.open = true))")
+        two_frames(page)
+        assert not axe_violations(page), run
 
 
-@pytest.mark.parametrize("run", ["recorded-cdvft", "recorded-blocks", "recorded-lora"])
-def test_no_axe_violation(visit: Visit, run: str) -> None:
-    page = visit(f"?run=nothing&tab=factors&factors={run}", ready=READY)
-    for table in page.locator(".factors .as-table summary").all():
-        if table.is_visible():
-            table.click()
-    assert not axe_violations(page)
+def test_fits_a_phone(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit, runs["square"], viewport={"width": 390, "height": 844})
+    nothing_is_beyond_the_edge(page)
+    turn_to(page, runs["large"].id)
+    nothing_is_beyond_the_edge(page)
+    page.emulate_media(forced_colors="active")  # which keep the cells apart
+    edge = "(cell) => getComputedStyle(cell).boxShadow"
+    chosen, other = page.locator(".cell:has(:checked)"), page.locator(".cell:not(:has(:checked))").first
+    assert "none" != chosen.evaluate(edge) != other.evaluate(edge) != "none"
 
 
-@pytest.mark.parametrize("key", ["square", "large"])
-def test_fits_a_phone(visit: Visit, runs: dict[str, Source], key: str) -> None:
-    page = opened(visit, runs[key], viewport={"width": 390, "height": 844})
+def nothing_is_beyond_the_edge(page: Page) -> None:
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     widest = page.evaluate(
         """() => Math.max(...[...document.querySelectorAll(".factors *")]

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.browser
 
 OF_AN_EMPTY_PAGE = 28  # requests of Gradio 6.31 without its icon, see benchmarks/opening.py
 
-KEYS = [lesson.key for lesson in LESSONS]
+LESSON = {lesson.key: lesson for lesson in LESSONS}
+KEYS = [*LESSON]
 QUESTION = {question.key: question for lesson in LESSONS for question in lesson.questions}
 PICTURES = "(part) => [...part.querySelectorAll('canvas:not(.over)')].map((canvas) => canvas.toDataURL())"
 
@@ -148,7 +149,7 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     page.reload()
     expect(feedback).to_contain_text("Yes. Only c[2] = 1 is left")
 
-    page, part = opened(visit, "fft", reduced_motion="reduce")
+    part = turn_to(page, LESSON["fft"])
     feedback = part.locator(".question:visible .feedback")
     for name, value in (
         ("constant", 0.5),
@@ -164,19 +165,20 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
         expect(bar).to_have_attribute("aria-valuetext", "1")
     expect(feedback).to_contain_text("Yes. All values of FFT(c) are 1")
 
-    page, part = opened(visit, "start")
+    part = turn_to(page, LESSON["start"])
     part.get_by_role("checkbox", name="c₂ = 0").check()
     expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. Exactly one zero")
 
-    page, part = opened(visit, "breaking")
+    part = turn_to(page, LESSON["breaking"])
     part.get_by_role("slider", name="learning rate").press("End")
     expect(part.locator(".outcome")).to_contain_text("Broken at step")
     expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. When a step makes each")
 
 
 def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> None:
+    page, _ = opened(visit, KEYS[0])
     for key, answer in (("rank", "2"), ("blocks", "385")):  # one of several questions, and all of them
-        page, part = opened(visit, key)
+        part = turn_to(page, LESSON[key])
         expect(part.get_by_role("button", name="Show me without a guess")).to_be_visible()
         page.goto(page.url + f"&answer={answer}")
         expect(part.locator(".feedback").first).not_to_be_empty()
@@ -185,7 +187,7 @@ def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> N
 
 def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> None:
     page, part = opened(visit, "rank", reduced_motion="reduce")
-    found, questions = part.locator(".found li:visible"), LESSONS[KEYS.index("rank")].questions
+    found, questions = part.locator(".found li:visible"), LESSON["rank"].questions
     expect(found).to_have_count(0)
     for place, question in enumerate(questions[:2], 1):
         predict(part, question, right=False)
@@ -194,10 +196,10 @@ def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> 
         expect(found).to_have_text([one.found for one in questions[:place]])
     page.reload()
     expect(found).to_have_text([one.found for one in questions[:2]])
-    turn_to(page, LESSONS[KEYS.index("fft")])
+    turn_to(page, LESSON["fft"])
     page.get_by_role("button", name="Show me without a guess").locator("visible=true").click()
     expect(page.locator("#lesson-fft .found li:visible")).to_have_text([
-        one.found for one in LESSONS[KEYS.index("fft")].questions
+        one.found for one in LESSON["fft"].questions
     ])  # fmt: skip
 
 
@@ -209,110 +211,6 @@ def test_the_question_stays_in_sight_beside_a_machine_that_is_longer_than_the_sc
     expect(part.get_by_role("heading", name="The rank machine")).to_be_in_viewport()
     expect(part.locator(".question:visible")).to_be_in_viewport()
     expect(part.get_by_role("button", name="Next")).to_be_in_viewport()
-
-
-def test_values_of_the_fft_are_printed_on_a_phone_too(visit: Visit) -> None:
-    _, part = opened(visit, "fft", viewport={"width": 390, "height": 844})
-    printed = part.locator(".wave-machine .bar-number")
-    expect(printed).to_have_text(["0.5", "1.8", "0.4", "1.4", "−0.6"])
-    for number in printed.all():
-        box, track = number.bounding_box(), number.locator("xpath=../..").bounding_box()
-        assert (
-            box
-            and track
-            and track["x"] <= box["x"]
-            and box["x"] + box["width"] <= track["x"] + track["width"]
-        )
-
-
-def cells(part: Locator, label: str) -> Locator:
-    return part.get_by_role("region", name=label).locator("tbody tr")
-
-
-def numbers_in(row: Locator) -> list[str]:
-    return row.locator("td").all_inner_texts()
-
-
-def test_lora_stands_beside_each_m_with_fewer_numbers_and_with_more(visit: Visit) -> None:
-    """Errors of the recorded search, and by Eckart and Young those of LoRA's nearest matrices."""
-    recorded = json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))
-    _, part = revealed(visit, "reach")
-    for target in recorded["targets"]:
-        part.get_by_text(target["title"], exact=True).first.click()
-        expect(part.get_by_role("region", name="What is left by m")).to_contain_text(target["title"])
-        values = np.linalg.svd(np.reshape(target["target"], (10, 10)), compute_uv=False)
-        rest = [float(np.sqrt((values[r:] ** 2).sum() / (values**2).sum())) for r in range(10)]
-        for m, row in enumerate(cells(part, "What is left by m").all(), 1):
-            stored, *errors = numbers_in(row)
-            assert stored == str(10 * (2 * m - 1))
-            for said, error in zip(
-                errors, (target["fits"][m - 1]["error"], rest[m - 1], rest[m]), strict=True
-            ):
-                shown = float(said.removesuffix("\u00a0%").replace(" × 10⁻⁴", "e-4"))
-                assert shown == pytest.approx(100 * error, rel=0.01, abs=1e-4), (target["key"], m, said)
-
-
-def test_why_a_small_p_is_slow_and_what_the_diagonals_buy_can_be_read_off(visit: Visit) -> None:
-    _, part = revealed(visit, "blocks")
-    for row in cells(part, "Products of spectra by p").all():
-        p = int(row.locator("th").inner_text())
-        blocks, each, every = (int(one.replace(",", "")) for one in numbers_in(row)[:3])
-        assert (blocks, each, every) == (1536 * 384 // p**2, p // 2 + 1, blocks * each)
-    bought = cells(part, "What the diagonals buy")
-    expect(bought.locator("td")).not_to_have_text(["…"] * 6)
-    expect(bought.nth(1).locator("td").nth(1)).to_have_text("under 0.1\u00a0%")
-    alone, _, smaller = numbers_in(bought.nth(1))
-    assert min(float(one.removesuffix("\u00a0%")) for one in (alone, smaller)) > 20
-
-
-def test_a_rate_that_holds_for_two_diagonals_breaks_four(visit: Visit) -> None:
-    _, part = revealed(visit, "breaking")
-    part.get_by_role("region", name="Which rates hold").scroll_into_view_if_needed()
-    rate = cells(part, "Which rates hold").filter(has_text="rate 0.03")
-    expect(rate.locator("td").nth(0)).to_have_text("holds")
-    expect(rate.locator("td").nth(2)).to_have_text("breaks")
-    grown = numbers_in(cells(part, "Which rates hold").first)
-    assert grown == [f"× {1.1**vectors:.2f}" for vectors in (3, 5, 7)]
-
-
-def test_every_change_stands_beside_every_method(visit: Visit) -> None:
-    _, part = revealed(visit, "shapes")
-    left = cells(part, "What each method leaves of each change")
-    expect(left).to_have_count(5)
-    expect(part.get_by_role("region", name="What each method leaves")).not_to_contain_text("…")
-    cdvft, lora, fourierft, c3a = numbers_in(left.filter(has_text=re.compile("^Circulant")))
-    assert cdvft == c3a == "0\u00a0%"  # C3A has 32 numbers with b = 32
-    assert "0\u00a0%" not in (lora, fourierft)
-
-
-def test_equal_values_of_the_fft_have_bars_of_equal_length(visit: Visit) -> None:
-    """One value alone may be negative, a pair's size may not, and both have one scale."""
-    _, part = opened(visit, "fft", reduced_motion="reduce")
-    lengths = []
-    for name in ("constant", "1 turn"):
-        bar = part.get_by_role("slider", name=f"FFT(c), {name}")
-        bar.press("End")
-        expect(bar).to_have_attribute("aria-valuetext", "2")
-        box = bar.locator(".bar-fill").bounding_box()
-        assert box
-        lengths.append(box["width"])
-    assert lengths[0] == pytest.approx(lengths[1], rel=0.01)
-    pair = part.get_by_role("slider", name="FFT(c), 1 turn")
-    pair.press("Home")
-    expect(pair).to_have_attribute("aria-valuetext", "0")
-
-
-def test_what_the_start_says_of_a_form_is_of_that_form(visit: Visit) -> None:
-    _, part = revealed(visit, "start")
-    said = part.locator(".verdict-of-many")
-    expect(said).to_be_visible()
-    part.get_by_text("LoRA", exact=True).click()
-    expect(said).to_be_hidden()
-    a1, c, a3 = (drawn(12, np.array([41 + k]))[0] for k in range(3))
-    place = (np.arange(12)[:, None] - np.arange(12)) % 12
-    values = np.linalg.svd(a3[:, None] * c[place] * a1, compute_uv=False)
-    least = float((values[1:] ** 2).sum() / 24)
-    expect(part).to_contain_text(f"has rank 12: so no LoRA comes below a loss of {least:.3g}.")
 
 
 def rank_shown(part: Locator) -> Locator:
@@ -368,41 +266,11 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     expect(page.locator("#factors-run")).to_have_value("recorded-blocks")
 
 
-def test_every_curve_of_longer_products_is_named_and_looks_its_own(visit: Visit) -> None:
-    _, part = revealed(visit, "reach")
-    keys, names = part.locator(".legend li"), part.locator(".segmented label")
-    expect(keys).to_have_text([*names.all_inner_texts(), re.compile("LoRA, ")])
-    strokes = part.locator(".legend line")
-    look = "(lines) => lines.map((one) => [one.getAttribute('stroke-dasharray'), one.getAttribute('stroke')])"
-    before = strokes.evaluate_all(look)
-    assert len({dash for dash, _ in before}) == len(before) == 5
-    names.last.click()
-    after = strokes.evaluate_all(look)
-    assert [dash for dash, _ in after] == [dash for dash, _ in before]
-    assert [colour for _, colour in after].index("var(--method-cdvft)") == 3
-
-
-def test_work_is_counted_as_the_library_counts(visit: Visit) -> None:
-    from cdvft.cost.flops import complex_products, real_fft_flops
-
-    _, part = revealed(visit, "fft")
-    expected = 2 * real_fft_flops(768) + complex_products(768 // 2 + 1, 1)
-    expect(part.locator(".figures")).to_contain_text(f"{expected:,.0f}")
-
-
-def test_crossover_is_measured_on_this_machine(visit: Visit) -> None:
-    page, part = revealed(visit, "fft")
-    page.get_by_role("button", name="Measure on this server").click()
-    expect(part.locator(".measured p")).to_contain_text("On this server, CPU")
-    expect(part.locator(".measured canvas").first).to_be_visible()
-
-
 def test_no_axe_violation(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0])
-    assert not axe_violations(page)
     for lesson in LESSONS:
         changes, part = f"#lessons, #lesson-{lesson.key}", turn_to(page, lesson)
-        assert not axe_violations(page, changes), lesson.key
+        assert not axe_violations(page, None if lesson is LESSONS[0] else changes), lesson.key
         part.get_by_role("button", name="Show me without a guess").click()
         assert not axe_violations(page, changes), f"{lesson.key}, revealed"
 
@@ -410,46 +278,86 @@ def test_no_axe_violation(visit: Visit) -> None:
 def test_fits_a_phone(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
     for lesson in LESSONS:
-        key, part = lesson.key, turn_to(page, lesson)
-        beyond = page.evaluate(
-            """() => [...document.querySelectorAll("main *")]
-                 .filter((node) => !node.closest("svg, .hidden-text, .katex-display, .katex-mathml")
-                   && node.getClientRects().length && node.getBoundingClientRect().right > 390.5)
-                 .map((node) => node.outerHTML.slice(0, 120))"""
-        )
-        assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
-        page.evaluate("() => document.fonts.ready.then(() => {})")
-        formulas = part.locator(".katex-display")
-        cut = formulas.evaluate_all(
-            "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
-        )
-        assert cut == 0, f"lesson {key}: a formula is wider than the page"
+        part = turn_to(page, lesson)
+        nothing_is_beyond_the_edge(part, lesson.key)
+        the_picture_stays_in_sight_above_the_question(part, lesson.key)
+    values_of_the_fft_are_printed_too(turn_to(page, LESSON["fft"]))
 
 
-def test_on_a_phone_the_picture_stays_in_sight_above_the_question(visit: Visit) -> None:
-    page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
-    for lesson in LESSONS:
-        key, part = lesson.key, turn_to(page, lesson)
-        question, picture = part.locator(".question:visible"), part.locator(".stage canvas").first
-        handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").last
-        for place in (question, handle):
-            top, end, below = place.evaluate(  # in one look
-                """(place, [picture, question]) => {
-                  place.scrollIntoView({ block: "end" });
-                  const seen = picture.getBoundingClientRect();
-                  return [seen.top, seen.bottom, question.getBoundingClientRect().top];
-                }""",
-                [picture.element_handle(), question.element_handle()],
-            )
-            assert top >= 0 and end <= 844, key
-            if place is question:
-                assert end <= below, key
+def nothing_is_beyond_the_edge(part: Locator, key: str) -> None:
+    beyond = part.page.evaluate(
+        """() => [...document.querySelectorAll("main *")]
+             .filter((node) => !node.closest("svg, .hidden-text, .katex-display, .katex-mathml")
+               && node.getClientRects().length && node.getBoundingClientRect().right > 390.5)
+             .map((node) => node.outerHTML.slice(0, 120))"""
+    )
+    assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
+    part.page.evaluate("() => document.fonts.ready.then(() => {})")
+    formulas = part.locator(".katex-display")
+    cut = formulas.evaluate_all("(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length")
+    assert cut == 0, f"lesson {key}: a formula is wider than the page"
+
+
+def the_picture_stays_in_sight_above_the_question(part: Locator, key: str) -> None:
+    question, picture = part.locator(".question:visible"), part.locator(".stage canvas").first
+    handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").last
+    for place in (question, handle):
+        top, end, below = place.evaluate(  # in one look
+            """(place, [picture, question]) => {
+              place.scrollIntoView({ block: "end" });
+              const seen = picture.getBoundingClientRect();
+              return [seen.top, seen.bottom, question.getBoundingClientRect().top];
+            }""",
+            [picture.element_handle(), question.element_handle()],
+        )
+        assert top >= 0 and end <= 844, key
+        if place is question:
+            assert end <= below, key
+
+
+def values_of_the_fft_are_printed_too(part: Locator) -> None:
+    printed = part.locator(".wave-machine .bar-number")
+    expect(printed).to_have_text(["0.5", "1.8", "0.4", "1.4", "−0.6"])
+    for number in printed.all():
+        box, track = number.bounding_box(), number.locator("xpath=../..").bounding_box()
+        assert (
+            box
+            and track
+            and track["x"] <= box["x"]
+            and box["x"] + box["width"] <= track["x"] + track["width"]
+        )
 
 
 def test_forced_colours_leave_data_its_own(visit: Visit) -> None:
     _, part = opened(visit, "rank", forced_colors="active")
     fill = "(bar) => getComputedStyle(bar).backgroundColor"
     assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(117, 89, 181)"  # of positive numbers
+
+
+def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(visit: Visit) -> None:
+    page, part = revealed(visit, "reach", viewport={"width": 900, "height": 700})
+    expect(page.locator(".masthead")).to_be_visible()
+    page.goto(page.url + "&embed=1&values=4")
+    part.get_by_role("button", name="Show me without a guess").click()  # which shows m = 2
+    part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
+    expect(part.locator(".figures dd").first).to_have_text("50 of 100")  # m = 3
+    for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
+        expect(page.locator(around).first).to_be_hidden()
+    page.context.set_offline(True)
+    try:
+        part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
+        expect(part.locator(".figures dd").first).to_have_text("70 of 100")
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
+    finally:
+        page.context.set_offline(False)
+
+
+def cells(part: Locator, label: str) -> Locator:
+    return part.get_by_role("region", name=label).locator("tbody tr")
+
+
+def numbers_in(row: Locator) -> list[str]:
+    return row.locator("td").all_inner_texts()
 
 
 def drawn(count: int, seeds: np.ndarray) -> np.ndarray:
@@ -486,9 +394,98 @@ def losses(start: list[np.ndarray], wanted: np.ndarray) -> tuple[np.ndarray, np.
     return seen[0], seen[-1]
 
 
-def test_the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(visit: Visit) -> None:
+def every_curve_of_longer_products_is_named_and_looks_its_own(part: Locator) -> None:
+    keys, names = part.locator(".legend li"), part.locator(".segmented label")
+    expect(keys).to_have_text([*names.all_inner_texts(), re.compile("LoRA, ")])
+    strokes = part.locator(".legend line")
+    look = "(lines) => lines.map((one) => [one.getAttribute('stroke-dasharray'), one.getAttribute('stroke')])"
+    before = strokes.evaluate_all(look)
+    assert len({dash for dash, _ in before}) == len(before) == 5
+    names.last.click()
+    after = strokes.evaluate_all(look)
+    assert [dash for dash, _ in after] == [dash for dash, _ in before]
+    assert [colour for _, colour in after].index("var(--method-cdvft)") == 3
+
+
+def lora_stands_beside_each_m_with_fewer_numbers_and_with_more(part: Locator) -> None:
+    """Errors of the recorded search, and by Eckart and Young those of LoRA's nearest matrices."""
+    recorded = json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))
+    for target in recorded["targets"]:
+        part.get_by_text(target["title"], exact=True).first.click()
+        expect(part.get_by_role("region", name="What is left by m")).to_contain_text(target["title"])
+        values = np.linalg.svd(np.reshape(target["target"], (10, 10)), compute_uv=False)
+        rest = [float(np.sqrt((values[r:] ** 2).sum() / (values**2).sum())) for r in range(10)]
+        for m, row in enumerate(cells(part, "What is left by m").all(), 1):
+            stored, *errors = numbers_in(row)
+            assert stored == str(10 * (2 * m - 1))
+            for said, error in zip(
+                errors, (target["fits"][m - 1]["error"], rest[m - 1], rest[m]), strict=True
+            ):
+                shown = float(said.removesuffix("\u00a0%").replace(" × 10⁻⁴", "e-4"))
+                assert shown == pytest.approx(100 * error, rel=0.01, abs=1e-4), (target["key"], m, said)
+
+
+def why_a_small_p_is_slow_and_what_the_diagonals_buy_can_be_read_off(part: Locator) -> None:
+    for row in cells(part, "Products of spectra by p").all():
+        p = int(row.locator("th").inner_text())
+        blocks, each, every = (int(one.replace(",", "")) for one in numbers_in(row)[:3])
+        assert (blocks, each, every) == (1536 * 384 // p**2, p // 2 + 1, blocks * each)
+    bought = cells(part, "What the diagonals buy")
+    expect(bought.locator("td")).not_to_have_text(["…"] * 6)
+    expect(bought.nth(1).locator("td").nth(1)).to_have_text("under 0.1\u00a0%")
+    alone, _, smaller = numbers_in(bought.nth(1))
+    assert min(float(one.removesuffix("\u00a0%")) for one in (alone, smaller)) > 20
+
+
+def a_rate_that_holds_for_two_diagonals_breaks_four(part: Locator) -> None:
+    part.get_by_role("region", name="Which rates hold").scroll_into_view_if_needed()
+    rate = cells(part, "Which rates hold").filter(has_text="rate 0.03")
+    expect(rate.locator("td").nth(0)).to_have_text("holds")
+    expect(rate.locator("td").nth(2)).to_have_text("breaks")
+    grown = numbers_in(cells(part, "Which rates hold").first)
+    assert grown == [f"× {1.1**vectors:.2f}" for vectors in (3, 5, 7)]
+
+
+def every_change_stands_beside_every_method(part: Locator) -> None:
+    left = cells(part, "What each method leaves of each change")
+    expect(left).to_have_count(5)
+    expect(part.get_by_role("region", name="What each method leaves")).not_to_contain_text("…")
+    cdvft, lora, fourierft, c3a = numbers_in(left.filter(has_text=re.compile("^Circulant")))
+    assert cdvft == c3a == "0\u00a0%"  # C3A has 32 numbers with b = 32
+    assert "0\u00a0%" not in (lora, fourierft)
+
+
+def equal_values_of_the_fft_have_bars_of_equal_length(part: Locator) -> None:
+    """One value alone may be negative, a pair's size may not, and both have one scale."""
+    lengths = []
+    for name in ("constant", "1 turn"):
+        bar = part.get_by_role("slider", name=f"FFT(c), {name}")
+        bar.press("End")
+        expect(bar).to_have_attribute("aria-valuetext", "2")
+        box = bar.locator(".bar-fill").bounding_box()
+        assert box
+        lengths.append(box["width"])
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.01)
+    pair = part.get_by_role("slider", name="FFT(c), 1 turn")
+    pair.press("Home")
+    expect(pair).to_have_attribute("aria-valuetext", "0")
+
+
+def work_is_counted_as_the_library_counts(part: Locator) -> None:
+    from cdvft.cost.flops import complex_products, real_fft_flops
+
+    expected = 2 * real_fft_flops(768) + complex_products(768 // 2 + 1, 1)
+    expect(part.locator(".figures")).to_contain_text(f"{expected:,.0f}")
+
+
+def crossover_is_measured_on_this_machine(part: Locator) -> None:
+    part.get_by_role("button", name="Measure on this server").click()
+    expect(part.locator(".measured p")).to_contain_text("On this server, CPU")
+    expect(part.locator(".measured canvas").first).to_be_visible()
+
+
+def the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(part: Locator) -> None:
     """It seldom does, on such layers: what a zero buys is the beginning, and the page says so."""
-    _, part = revealed(visit, "start")
     part.locator(".verdict-of-many").scroll_into_view_if_needed()
     trials = np.arange(100) * 10
     place = (np.arange(12)[:, None] - np.arange(12)) % 12
@@ -503,19 +500,42 @@ def test_the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(vis
     expect(part.locator(".verdict-of-many")).to_contain_text(f"began at {first:.3g} times that of")
 
 
-def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(visit: Visit) -> None:
-    page, part = revealed(visit, "reach", viewport={"width": 900, "height": 700})
-    expect(page.locator(".masthead")).to_be_visible()
-    page.goto(page.url + "&embed=1&values=4")
-    part.get_by_role("button", name="Show me without a guess").click()  # which shows m = 2
-    part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
-    expect(part.locator(".figures dd").first).to_have_text("50 of 100")  # m = 3
-    for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
-        expect(page.locator(around).first).to_be_hidden()
-    page.context.set_offline(True)
-    try:
-        part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
-        expect(part.locator(".figures dd").first).to_have_text("70 of 100")
-        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
-    finally:
-        page.context.set_offline(False)
+def what_the_start_says_of_a_form_is_of_that_form(part: Locator) -> None:
+    said = part.locator(".verdict-of-many")
+    expect(said).to_be_visible()
+    part.get_by_text("LoRA", exact=True).click()
+    expect(said).to_be_hidden()
+    a1, c, a3 = (drawn(12, np.array([41 + k]))[0] for k in range(3))
+    place = (np.arange(12)[:, None] - np.arange(12)) % 12
+    values = np.linalg.svd(a3[:, None] * c[place] * a1, compute_uv=False)
+    least = float((values[1:] ** 2).sum() / 24)
+    expect(part).to_contain_text(f"has rank 12: so no LoRA comes below a loss of {least:.3g}.")
+
+
+SAID_IN_NUMBERS = {
+    "fft": (
+        equal_values_of_the_fft_have_bars_of_equal_length,
+        work_is_counted_as_the_library_counts,
+        crossover_is_measured_on_this_machine,
+    ),
+    "reach": (
+        every_curve_of_longer_products_is_named_and_looks_its_own,
+        lora_stands_beside_each_m_with_fewer_numbers_and_with_more,
+    ),
+    "blocks": (why_a_small_p_is_slow_and_what_the_diagonals_buy_can_be_read_off,),
+    "shapes": (every_change_stands_beside_every_method,),
+    "start": (
+        the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower,
+        what_the_start_says_of_a_form_is_of_that_form,
+    ),
+    "breaking": (a_rate_that_holds_for_two_diagonals_breaks_four,),
+}
+
+
+def test_what_the_lessons_say_in_numbers(visit: Visit) -> None:
+    page, _ = opened(visit, KEYS[0], reduced_motion="reduce")
+    for key, stages in SAID_IN_NUMBERS.items():
+        part = turn_to(page, LESSON[key])
+        part.get_by_role("button", name="Show me without a guess").click()
+        for stage in stages:
+            stage(part)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +21,18 @@ from waiting import wait_for
 
 from cdvft_app.ui.compare import measure
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app" / "measuring"))  # where `fake_measures` is
+
 pytestmark = pytest.mark.browser
-
-
-def bert(folder: Path, width: int) -> str:
-    """A model by its configuration alone."""
-    config = {"model_type": "bert", "hidden_size": width, "intermediate_size": 2 * width,
-              "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100,
-              "max_position_embeddings": 64}  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config))
-    return str(folder)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
-    """Its step takes milliseconds, and was never measured."""
-    return bert(tmp_path, 32)
-
-
-@pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its step takes a second or more with `MANY` sequences."""
-    return bert(tmp_path_factory.mktemp("slow"), 1024)
-
-
-MANY = "64"
+    """A model by its configuration alone. Its step takes milliseconds, and was never measured."""
+    config = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 64}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return str(tmp_path)
 
 
 @pytest.fixture
@@ -65,12 +54,18 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     go.set()
 
 
-def measure_of(page: Page, model: str, batch: str = "2") -> None:
+@pytest.fixture
+def never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measurement's process begins and then waits until it is ended."""
+    monkeypatch.setattr(measure, "measuring", partial(measure.measuring, measure="fake_measures:never_ends"))
+
+
+def measure_of(page: Page, model: str) -> None:
     unfold(page)
     for method in ("FourierFT", "C3A"):
         page.locator("#cost-methods").get_by_role("checkbox", name=method).uncheck()
-    page.locator("#cost-batch input").fill(batch)
-    page.locator("#cost-sequence input").fill("8" if batch == "2" else "64")
+    page.locator("#cost-batch input").fill("2")
+    page.locator("#cost-sequence input").fill("8")
     page.locator("#cost-model input").fill(model)
     page.keyboard.press("Enter")
     expect(page.locator("#costs h2")).to_have_text(model)
@@ -128,10 +123,11 @@ def test_lora_is_given_the_rank_whose_step_takes_as_long(
     )
 
 
-def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -> None:
+@pytest.mark.usefixtures("never_ends")
+def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -> None:
     mine, theirs, before = compare(visit), compare(visit), computing()
     for page in (mine, theirs):
-        measure_of(page, slow, MANY)
+        measure_of(page, tiny)
     mine.get_by_role("button", name="Measure on this machine").click()
     expect(mine.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     theirs.get_by_role("button", name="Measure on this machine").click()
@@ -150,11 +146,12 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -
     wait_for(lambda: computing() <= before)
 
 
+@pytest.mark.usefixtures("never_ends")
 def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(
-    visit: Visit, slow: str
+    visit: Visit, tiny: str
 ) -> None:
     page, before = compare(visit), computing()
-    measure_of(page, slow, MANY)
+    measure_of(page, tiny)
     again = page.get_by_role("button", name="Measure on this machine")
     disabled_before: list[bool] = []
 

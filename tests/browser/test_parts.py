@@ -162,6 +162,48 @@ def test_a_part_that_cannot_be_mounted_says_so(visit: Visit, expected_errors: li
         expect(page.locator(f"{part} [role=alert]")).to_contain_text("nobody thought of this")
 
 
+def test_an_error_in_drawing_the_evidence_is_no_failed_request(
+    visit: Visit, expected_errors: list[str]
+) -> None:
+    page = visit("?run=nothing")
+    page.evaluate(
+        """() => {
+          const { replaceChildren } = Element.prototype;
+          Element.prototype.replaceChildren = function (...children) {
+            if (this.matches(".doubts")) throw new Error("nobody thought of this");
+            return replaceChildren.apply(this, children);
+          };
+        }"""
+    )
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_role("link", name="Evidence").click()
+    alert = page.locator("#evidence [role=alert]")
+    expect(alert).to_contain_text("This part has an error: nobody thought of this.")
+    expect(page.locator("#evidence [role=status]")).to_be_empty()
+
+
+def test_a_chart_that_cannot_be_drawn_says_so_until_it_can(visit: Visit, expected_errors: list[str]) -> None:
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    chart = page.locator("#evidence .chart").first
+    alerts = page.locator("#evidence section:first-child > [role=alert]")
+    page.evaluate(
+        """() => {
+          const { react } = Plotly;
+          Plotly.react = async () => { throw new Error("nobody thought of this"); };
+          window.mend = () => { Plotly.react = react; };
+        }"""
+    )
+    page.locator(".theme-toggle").click()  # draws anew
+    expect(alerts).to_have_text(
+        "The chart is not shown: nobody thought of this. Its numbers are in the table below."
+    )
+    expect(chart).to_be_hidden()
+    page.evaluate("() => window.mend()")
+    page.locator(".theme-toggle").click()
+    expect(alerts).to_have_count(0)
+    expect(chart).to_be_visible()
+
+
 RUNS_CHANGED = "() => document.dispatchEvent(new CustomEvent('runs-changed'))"
 
 
@@ -200,6 +242,21 @@ def test_an_older_list_of_races_does_not_replace_a_newer_one(visit: Visit, serve
         page.evaluate(RUNS_CHANGED)
         expect(races.first).to_contain_text("The newest")
     expect(races.first).to_contain_text("The newest")
+
+
+def test_an_older_table_of_runs_does_not_replace_a_newer_one(visit: Visit, server: Server, race: str) -> None:
+    page = visit(race)
+    page.get_by_text("Table of runs").click()
+    rows = page.locator("#history .history-table tbody tr")
+    expect(rows).not_to_have_count(0)
+    with answered_late(page, "**/train/history/runs"):
+        with page.expect_request("**/train/history/runs"):
+            page.evaluate(RUNS_CHANGED)
+        runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
+        server.queue.submit(runs, "somebody", "The newest row")
+        page.evaluate(RUNS_CHANGED)
+        expect(rows.first).to_contain_text("The newest row")
+    expect(rows.first).to_contain_text("The newest row")
 
 
 def test_an_older_sweep_does_not_replace_the_one_that_was_chosen_last(visit: Visit) -> None:

@@ -32,7 +32,7 @@ def curve_points(page: Page, count: list[int]) -> None:
     page.wait_for_function(f"(count) => {points} === JSON.stringify(count)", arg=count)
 
 
-def test_start_watch_finish(visit: Visit, hold: Hold) -> None:
+def test_start_watch_finish_and_look_into_it(visit: Visit, hold: Hold) -> None:
     hold(20)
     page = visit()
     expect(page.locator(".promise b")).to_have_text("13,824")
@@ -53,12 +53,12 @@ def test_start_watch_finish(visit: Visit, hold: Hold) -> None:
     expect(page.locator("#resume")).to_be_hidden()
     curve_points(page, [40] * 6)  # measured and smoothed, of three methods
     expect(page.locator("#history .race").first).to_contain_text("80.0 %")
+    switches_change_the_curves(page)
+    commands_reproduce_the_race(page)
+    whether_more_rows_would_help_is_asked_once_and_said(page)
 
 
-def test_switches_change_the_curves(visit: Visit) -> None:
-    page = visit()
-    start_race(page, steps=40)
-    expect(status(page)).to_have_text("All 3 finished")
+def switches_change_the_curves(page: Page) -> None:
     chart = page.locator("#run .chart")
     curve_points(page, [40] * 6)
     page.locator("#run").get_by_text("Accuracy", exact=True).first.click()
@@ -76,6 +76,30 @@ def test_switches_change_the_curves(visit: Visit) -> None:
     curve_points(page, [40] * 2)
     page.locator("#run summary", has_text="Show as table").click()
     expect(page.locator("#run table.numbers tbody tr")).to_have_count(80)
+
+
+def commands_reproduce_the_race(page: Page) -> None:
+    page.locator(".reproduce summary").click()
+    expect(page.locator(".reproduce pre")).to_have_count(3)
+    commands = page.locator(".reproduce pre").all_inner_texts()
+    assert commands[0].startswith("python -m cdvft_app train --recipe sentiment --method cdvft --m 2")
+    assert "--target-modules query --target-modules value" in commands[0]
+    assert "--lora-r" not in commands[0]
+
+
+def whether_more_rows_would_help_is_asked_once_and_said(page: Page) -> None:
+    ask = page.get_by_role("button", name="Would more rows help?")
+    ask.click()
+    rows = page.locator("#run .scoreboard tbody tr")
+    expect(rows).to_have_count(5)
+    expect(status(page)).to_have_text("All 5 finished")
+    for place, count in ((3, 21), (4, 42)):
+        expect(rows.nth(place)).to_contain_text(f", {count} rows")
+    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
+    expect(ask).to_be_hidden()
+    page.reload()
+    expect(status(page)).to_have_text("All 5 finished")
+    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
 
 
 def test_zoom_survives_updates(visit: Visit, hold: Hold) -> None:
@@ -209,18 +233,6 @@ def test_server_restart(visit: Visit, server: Server, hold: Hold) -> None:
     expect(page.locator("#history .race")).not_to_have_count(0)
 
 
-def test_commands_reproduce_the_race(visit: Visit) -> None:
-    page = visit()
-    start_race(page, steps=5)
-    expect(status(page)).to_have_text("All 3 finished")
-    page.locator(".reproduce summary").click()
-    expect(page.locator(".reproduce pre")).to_have_count(3)
-    commands = page.locator(".reproduce pre").all_inner_texts()
-    assert commands[0].startswith("python -m cdvft_app train --recipe sentiment --method cdvft --m 2")
-    assert "--target-modules query --target-modules value" in commands[0]
-    assert "--lora-r" not in commands[0]
-
-
 def test_axes_bear_numbers_only_where_there_is_something_to_read(visit: Visit, hold: Hold) -> None:
     hold(0)
     page = visit()
@@ -255,21 +267,3 @@ def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Serv
     shared.locator("summary").click()
     for run in runs[:2]:
         expect(shared).to_contain_text(run.id)
-
-
-def test_whether_more_rows_would_help_is_asked_once_and_said(visit: Visit) -> None:
-    page = visit()
-    start_race(page)
-    expect(status(page)).to_have_text("All 3 finished")
-    ask = page.get_by_role("button", name="Would more rows help?")
-    ask.click()
-    rows = page.locator("#run .scoreboard tbody tr")
-    expect(rows).to_have_count(5)
-    expect(status(page)).to_have_text("All 5 finished")
-    for place, count in ((3, 21), (4, 42)):
-        expect(rows.nth(place)).to_contain_text(f", {count} rows")
-    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
-    expect(ask).to_be_hidden()
-    page.reload()
-    expect(status(page)).to_have_text("All 5 finished")
-    expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")

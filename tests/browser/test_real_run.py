@@ -43,15 +43,15 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     learns(page, "reviews")
     for method in ("LoRA", "FourierFT", "Head only"):
         page.get_by_role("checkbox", name=method).uncheck()
-    fill(page, "Training", {"max_steps": "90", "batch_size": "8"})
+    fill(page, "Training", {"max_steps": "40", "batch_size": "8"})
     fill(page, "More", {"evaluation_examples": "16", "max_length": "16", "checkpoint_every": "5"})
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
     status = page.locator("#run .status")
     store = RunStore(tmp_path / "runs")
-    wait_for(lambda: any(run.step >= 10 for run in store.history()))
+    wait_for(lambda: any(run.step >= 10 for run in store.history()), every=0.02)  # of forty
     with server.children_held():
-        expect(status).to_contain_text(re.compile(r"running · step [1-8]\d of 90"))
+        expect(status).to_contain_text(re.compile(r"running · step [1-3]\d of 40"))
         server.kill()
     expect(page.locator("#run .notice")).to_be_visible()
     server.start()
@@ -66,7 +66,7 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     row = page.locator("#run .scoreboard tbody tr").first
     expect(row).to_contain_text("13,824")
     expect(row.locator(".metric")).to_have_text(re.compile(r"^\d+\.\d %$"))
-    assert page.locator("#run .chart").evaluate("(chart) => chart.data[1].x") == list(range(1, 91))
+    assert page.locator("#run .chart").evaluate("(chart) => chart.data[1].x") == list(range(1, 41))
 
     (size,) = mine(page)
     assert re.search(r"reviews · 500 rows · \d\d[\d.]* kB$", size)

@@ -11,8 +11,8 @@ from studio import Hold, Visit, axe_violations, fill_in
 pytestmark = pytest.mark.browser
 
 
-def compare(visit: Visit, **options: object) -> Page:
-    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td", **options)
+def compare(visit: Visit) -> Page:
+    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td")
     page.locator("#sweep .chart svg").first.wait_for()
     return page
 
@@ -25,6 +25,39 @@ def fill(page: Page, **values: str) -> None:
 
 def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
     page = compare(visit)
+    the_long_table_is_folded_under_how_many_settings_it_has(page)
+    what_cannot_be_is_said_beside_the_button(page)
+    page.locator("#sweep details").evaluate_all("(all) => all.forEach((fold) => (fold.open = true))")
+    assert not axe_violations(page, "#sweep, #sweep-form")
+    a_recorded_sweep_is_shown_as_it_was_chosen(page)
+    it_fits_a_phone(page)
+
+
+def the_long_table_is_folded_under_how_many_settings_it_has(page: Page) -> None:
+    table = page.locator("#sweep .settings-table")
+    rows = table.locator("tbody tr")
+    expect(table).to_be_hidden()
+    page.locator("#sweep summary", has_text=f"All {rows.count()} settings, the best first").click()
+    expect(rows.first).to_be_visible()
+    expect(rows.last).to_be_visible()
+    first, last = (float(row.locator("td").first.inner_text().split()[0]) for row in (rows.first, rows.last))
+    assert first > last
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save sweep as CSV").click()
+    assert len(saved.value.path().read_text().splitlines()) == rows.count() + 1
+
+
+def what_cannot_be_is_said_beside_the_button(page: Page) -> None:
+    fill(page, m="1, 2")
+    expect(page.locator("#sweep-promise")).to_contain_text(
+        "Diagonal vectors (m): got 1; it must be 2 or more"
+    )
+    expect(page.get_by_role("button", name="Start the sweep")).to_be_disabled()
+    page.locator("#sweep-m input").fill("2")
+    expect(page.get_by_role("button", name="Start the sweep")).to_be_enabled()
+
+
+def a_recorded_sweep_is_shown_as_it_was_chosen(page: Page) -> None:
     expect(page.locator("#sweep .origin")).to_contain_text(
         re.compile(r"Recorded on .* 512 training examples")
     )
@@ -51,19 +84,11 @@ def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
     expect(page.locator("#sweep .note")).to_contain_text("its best setting of the others")
 
 
-def test_the_long_table_is_folded_under_how_many_settings_it_has(visit: Visit) -> None:
-    page = compare(visit)
-    table = page.locator("#sweep .settings-table")
-    rows = table.locator("tbody tr")
-    expect(table).to_be_hidden()
-    page.locator("#sweep summary", has_text=f"All {rows.count()} settings, the best first").click()
-    expect(rows.first).to_be_visible()
-    expect(rows.last).to_be_visible()
-    first, last = (float(row.locator("td").first.inner_text().split()[0]) for row in (rows.first, rows.last))
-    assert first > last
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save sweep as CSV").click()
-    assert len(saved.value.path().read_text().splitlines()) == rows.count() + 1
+def it_fits_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Run your own sweep").click()
+    page.get_by_role("button", name="Start the sweep").wait_for()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
 def test_a_sweep_runs_and_is_found_again(visit: Visit, hold: Hold) -> None:
@@ -115,34 +140,8 @@ def test_only_the_owner_stops_it(visit: Visit, hold: Hold) -> None:
     expect(page.locator("#sweep .status")).to_have_text("Sweep of 4 runs · 4 finished")
 
 
-def test_what_cannot_be_is_said_beside_the_button(visit: Visit) -> None:
-    page = compare(visit)
-    fill(page, m="1, 2")
-    expect(page.locator("#sweep-promise")).to_contain_text(
-        "Diagonal vectors (m): got 1; it must be 2 or more"
-    )
-    expect(page.get_by_role("button", name="Start the sweep")).to_be_disabled()
-    page.locator("#sweep-m input").fill("2")
-    expect(page.get_by_role("button", name="Start the sweep")).to_be_enabled()
-
-
 def test_a_link_to_a_sweep_that_is_gone(visit: Visit) -> None:
     page = visit(f"?tab=compare&sweep={'0' * 32}", ready="#sweep table.heat tbody td")
     expect(page.locator("#sweep .status")).to_contain_text("is not there; it may have been deleted")
     expect(page.locator("#sweep table.heat tbody td").first).to_be_visible()
     assert "sweep=" not in page.url
-
-
-def test_no_axe_violation(visit: Visit) -> None:
-    page = compare(visit)
-    page.get_by_role("button", name="Run your own sweep").click()
-    for fold in page.locator("#sweep summary").all():
-        fold.click()
-    assert not axe_violations(page, "#sweep, #sweep-form")
-
-
-def test_fits_a_phone(visit: Visit) -> None:
-    page = compare(visit, viewport={"width": 390, "height": 844})
-    page.get_by_role("button", name="Run your own sweep").click()
-    page.get_by_role("button", name="Start the sweep").wait_for()
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

@@ -1,4 +1,4 @@
-"""The Factors tab as a theatre: a run that trains is followed, and the whole screen is its stage."""
+"""The Factors tab as a theatre: a run that trains is followed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import pytest
 import run_events
 from playwright.sync_api import expect
 from studio import Server, Visit
-from synthetic_runs import QUERY, opened, settings, vectors
+from synthetic_runs import QUERY, settings, vectors
 
-from cdvft_app.inspection.sources import Source
 from cdvft_app.store import snapshots
 
 pytestmark = pytest.mark.browser
@@ -34,18 +33,3 @@ def test_a_run_that_trains_is_followed_to_its_end(visit: Visit, server: Server) 
     expect(page.locator(".factors .origin")).not_to_contain_text("followed live")
     expect(page.locator(".player .readout")).to_contain_text("step 0 of 6")  # where somebody was looking
     expect(page.locator(".compare tbody tr")).to_have_count(1)
-
-
-def test_the_tab_fills_the_screen_and_leaves_it(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["square"])
-    page.get_by_role("button", name="Full screen").click()
-    page.wait_for_function("() => document.fullscreenElement?.classList.contains('factors')")
-    page.get_by_role("button", name="Leave full screen").click()
-    page.wait_for_function("() => document.fullscreenElement === null")
-
-
-def test_forced_colours_keep_the_cells_apart(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["large"], forced_colors="active")
-    edge = "(cell) => getComputedStyle(cell).boxShadow"
-    chosen, other = page.locator(".cell:has(:checked)"), page.locator(".cell:not(:has(:checked))").first
-    assert "none" != chosen.evaluate(edge) != other.evaluate(edge) != "none"

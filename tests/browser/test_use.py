@@ -90,7 +90,29 @@ def test_a_run_that_is_not_there_is_said_and_another_race_is_shown(race: str, vi
     expect(page.locator("#use-ask")).to_be_visible()
 
 
-def test_each_method_answers_beside_the_frozen_model(page: Page) -> None:
+def test_texts_are_asked(page: Page) -> None:
+    the_keyboard_is_enough(page)
+    markup_in_a_text_is_text(page)
+    each_method_answers_beside_the_frozen_model(page)
+    what_cannot_be_answered_is_a_sentence(page)
+    a_held_out_row_is_taken_as_an_example(page)
+
+
+def the_keyboard_is_enough(page: Page) -> None:
+    page.locator("#use-texts textarea").focus()
+    page.keyboard.type("good film")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Ask all methods")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article")).to_have_count(1)
+
+
+def markup_in_a_text_is_text(page: Page) -> None:
+    ask(page, "<img src=x onerror=alert(1)> good")
+    expect(page.locator("#use-answers h3")).to_have_text("<img src=x onerror=alert(1)> good")
+
+
+def each_method_answers_beside_the_frozen_model(page: Page) -> None:
     ask(page, "good very fine film\nawful bad plot")
     answered = page.get_by_role("article")
     expect(answered).to_have_count(2)
@@ -114,21 +136,32 @@ def test_each_method_answers_beside_the_frozen_model(page: Page) -> None:
     expect(page.locator("#use-answers h3")).to_have_text(["good very fine film", "awful bad plot"])
 
 
-def test_the_keyboard_is_enough(page: Page) -> None:
-    page.locator("#use-texts textarea").focus()
-    page.keyboard.type("good film")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Ask all methods")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("article")).to_have_count(1)
+def what_cannot_be_answered_is_a_sentence(page: Page) -> None:
+    for text, sentence in (
+        ("", "write at least one text"),
+        ("word " * 10_000, "at most 10,000 are read"),
+        ("a\n" * 30, "at most 20 are asked"),
+    ):
+        ask(page, text)
+        expect(page.locator("#use-answers [role=alert]")).to_contain_text(sentence)
 
 
-def test_markup_in_a_text_is_text(page: Page) -> None:
-    ask(page, "<img src=x onerror=alert(1)> good")
-    expect(page.locator("#use-answers h3")).to_have_text("<img src=x onerror=alert(1)> good")
+def a_held_out_row_is_taken_as_an_example(page: Page) -> None:
+    page.get_by_role("button", name="Take an example").click()
+    told = page.locator("#use-example-said")
+    expect(told).to_contain_text(re.compile(r"Row \d+ of those held out; its label: (negative|positive)"))
+    text = page.locator("#use-texts textarea").input_value()
+    assert text in held_out_texts()
+    page.get_by_role("button", name="Ask all methods").click()
+    expect(page.locator("#use-answers h3")).to_have_text(text)
 
 
-def test_held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
+def test_held_out_rows_and_promises_are_looked_through(page: Page) -> None:
+    held_out_rows_are_counted_filtered_and_paged(page)
+    an_adapter_s_promises_are_proved(page)
+
+
+def held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
     scores, rows = page.locator("#use-scores"), page.locator("table.examples tbody tr")
     expect(scores.locator("h3")).to_have_count(2)
     expect(scores).to_contain_text(re.compile(r"alone is right on \d+ of 24 rows"))
@@ -150,7 +183,7 @@ def test_held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
     expect(page.locator("table.examples td:nth-child(4).wrong")).to_have_count(min(wrong, 10))
 
 
-def test_an_adapter_s_promises_are_proved(page: Page) -> None:
+def an_adapter_s_promises_are_proved(page: Page) -> None:
     page.locator("#use-texts textarea").fill("good film")
     page.get_by_role("button", name="Prove it").click()
     rows = page.locator("table.proof tbody tr")
@@ -158,58 +191,33 @@ def test_an_adapter_s_promises_are_proved(page: Page) -> None:
     assert [row.locator("td").last.inner_text() for row in rows.all()] == ["yes"] * 4
 
 
-def test_a_held_out_row_is_taken_as_an_example(page: Page) -> None:
-    page.get_by_role("button", name="Take an example").click()
-    told = page.locator("#use-example-said")
-    expect(told).to_contain_text(re.compile(r"Row \d+ of those held out; its label: (negative|positive)"))
-    text = page.locator("#use-texts textarea").input_value()
-    assert text in held_out_texts()
-    page.get_by_role("button", name="Ask all methods").click()
-    expect(page.locator("#use-answers h3")).to_have_text(text)
-
-
-@pytest.mark.parametrize(
-    ("form", "file"),
-    [
+def test_it_is_taken_home(page: Page) -> None:
+    link, before = page.locator("#use-file a[download]").first, ""
+    for form, file in (
         ("Adapter, as it was trained", "adapter_model.safetensors"),
         ("Merged: one plain model", "model.safetensors"),
-    ],
-)
-def test_it_is_taken_home(page: Page, form: str, file: str) -> None:
-    page.get_by_role("radio", name=form).check()
+    ):
+        page.get_by_role("radio", name=form).check()
+        page.get_by_role("button", name="Prepare the zip").click()
+        expect(link).not_to_have_attribute("href", before)
+        expect(link).to_be_visible()
+        with page.expect_download() as taken:
+            link.click()
+        with zipfile.ZipFile(taken.value.path()) as archive:
+            names = {Path(name).name for name in archive.namelist()}
+        assert {"README.md", file, "requirements.txt"} <= names, form
+        before = link.get_attribute("href") or ""
+
+    page.get_by_role("radio", name="LoRA adapter").check()
+    page.get_by_label("Rank").fill("99")  # one that is too large is a sentence
     page.get_by_role("button", name="Prepare the zip").click()
-    link = page.locator("#use-file a[download]").first
-    expect(link).to_be_visible()
-    with page.expect_download() as taken:
-        link.click()
-    with zipfile.ZipFile(taken.value.path()) as archive:
-        assert {"README.md", file, "requirements.txt"} <= {Path(name).name for name in archive.namelist()}
+    expect(page.locator("#use-refused [role=alert]")).to_contain_text("ranks from 1 to 32")
 
 
 def test_the_endpoint_sends_the_zip(server: Server, race: str, tmp_path: Path) -> None:
     client = Client(server.url, verbose=False, download_files=tmp_path)
     taken = client.predict(race.rpartition("=")[2].split(",")[0], api_name="/export")
     assert Path(taken).is_relative_to(tmp_path) and zipfile.is_zipfile(taken)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "write at least one text"),
-        ("word " * 10_000, "at most 10,000 are read"),
-        ("a\n" * 30, "at most 20 are asked"),
-    ],
-)
-def test_what_cannot_be_answered_is_a_sentence(page: Page, text: str, sentence: str) -> None:
-    ask(page, text)
-    expect(page.locator("#use-answers [role=alert]")).to_contain_text(sentence)
-
-
-def test_a_rank_that_is_too_large_is_a_sentence(page: Page) -> None:
-    page.get_by_role("radio", name="LoRA adapter").check()
-    page.get_by_label("Rank").fill("99")
-    page.get_by_role("button", name="Prepare the zip").click()
-    expect(page.locator("#use-refused [role=alert]")).to_contain_text("ranks from 1 to 32")
 
 
 def test_no_axe_violation_and_nothing_beyond_the_edge(visit: Visit, race: str) -> None:

@@ -5,19 +5,26 @@ A new window is a new process, which reads and compiles the page's scripts anew:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Error, Page
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Error, Page, ViewportSize
+
+SIZE: ViewportSize = {"width": 1280, "height": 900}
+USUAL = {
+    "media": "screen",
+    "color_scheme": "light",
+    "reduced_motion": "no-preference",
+    "forced_colors": "none",
+}
 
 
 @dataclass(frozen=True)
 class Window:
     """The first page of a context, kept; a visitor's other pages are closed when he leaves."""
 
-    options: dict[str, object]
     page: Page
     protocol: CDPSession
 
@@ -27,15 +34,19 @@ class Visitors:
 
     def __init__(self, browser: Browser, troubles: list[str]) -> None:
         self._browser, self.troubles = browser, troubles
-        self._free: defaultdict[str, list[Window]] = defaultdict(list)
+        self._free: list[Window] = []
         self._lent: list[Window] = []
         self._said: list[str] = []  # by any page since the last visitors left
 
-    def new(self, url: str, **options: object) -> Page:
-        """An empty page, in a browser with these options that remembers nothing of the server at `url`."""
-        free = self._free[repr(options)]
-        window = free.pop() if free else self._open(options)
+    def new(self, url: str, viewport: ViewportSize = SIZE, **media: Any) -> Page:
+        """An empty page of this size, in a browser that remembers nothing of the server at `url`.
+
+        `media`: what Playwright may emulate of it, where that is not what is usual.
+        """
+        window = self._free.pop() if self._free else self._open()
         self._lent.append(window)
+        window.page.set_viewport_size(viewport)
+        window.page.emulate_media(**{**USUAL, **media})
         everything = {"origin": url.rstrip("/"), "storageTypes": "all"}  # but what it fetched
         window.protocol.send("Storage.clearDataForOrigin", everything)
         return window.page
@@ -64,7 +75,7 @@ class Visitors:
             except Error:  # a test closed it, or it just loads itself anew, for its server is back
                 window.page.context.close()
             else:
-                self._free[repr(window.options)].append(window)
+                self._free.append(window)
         self.troubles[:] = before
 
     def _empty(self, window: Window) -> None:
@@ -72,13 +83,12 @@ class Visitors:
         window.page.evaluate("sessionStorage.clear()")
         window.page.goto("about:blank")
         window.page.mouse.move(0, 0)
-        window.page.emulate_media(media="screen", color_scheme=window.options.get("color_scheme", "light"))
 
-    def _open(self, options: dict[str, object]) -> Window:
-        context = self._browser.new_context(**options)
+    def _open(self) -> Window:
+        context = self._browser.new_context(viewport=SIZE)
         self._watch(context)
         page = context.new_page()
-        return Window(options, page, context.new_cdp_session(page))
+        return Window(page, context.new_cdp_session(page))
 
     def _watch(self, context: BrowserContext) -> None:
         add, note = self.troubles.append, self._said.append

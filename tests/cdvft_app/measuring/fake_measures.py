@@ -35,6 +35,11 @@ def hangs(request, tell):
     signal.pause()
 
 
+def never_ends(request, tell):
+    tell({"kind": "begin", "method": "cdvft", "setting": None, "number": 1, "of": 2, "more": 1})
+    signal.pause()
+
+
 def refuses(request, tell):
     tell(RESULT)
     raise InvalidChoice("No such model.")
