@@ -52,6 +52,6 @@ export function payloadCaption({ steps, bytes }, snapshots, milliseconds) {
     steps.length < snapshots ? `, one in ${Math.round(snapshots / steps.length)} of ${snapshots}` : "";
   return (
     `This layer: ${steps.length} snapshots in ${count(Math.round(bytes / 1024))} kB${thinned}` +
-    `, here after ${Math.round(milliseconds)} ms. Every matrix is rebuilt in your browser; scrubbing asks the server for nothing.`
+    `, here after ${Math.round(milliseconds)} ms. Every matrix is rebuilt in your browser; scrubbing fetches nothing.`
   );
 }
