@@ -131,7 +131,7 @@ def work(unit: Unit, cluster: str = "") -> None:
     kept = {"machine": machine()} | unit.kept()
     folder = PARTS / "searches" / unit.recipe / unit.name
     while (rates := left_to_try(kept.get("search"))) is not None:
-        found = search(folder / "-".join(map(str, rates)), unit.options(rates))
+        found = trials(search(folder / "-".join(map(str, rates)), unit.options(rates)))
         kept["search"] = found if "search" not in kept else together(kept["search"], found)
         if found["race"] == kept["search"]["race"]:
             kept["runs"] = []
@@ -181,12 +181,20 @@ def left_to_try(found: Record | None) -> Sequence[float] | None:
     return (float(f"{tried[0] * 0.3:.1g}" if best == lowest else f"{tried[-1] * 3:.1g}"),)
 
 
+def trials(found: Record) -> Record:
+    """What is kept of a search: all but its sentences, which know nothing of the searches beside it."""
+    (method,) = found["methods"]
+    kept = {name: method[name] for name in ("label", "trials")}
+    return {"commands": [found["command"]], "race": found["race"], "methods": [kept]}
+
+
 def together(one: Record, other: Record) -> Record:
     """Two searches of the same setting over different rates as one: the best is that of both."""
     first, second = (min(losses(of).values()) for of in (one, other))
-    trials = [*one["methods"][0]["trials"], *other["methods"][0]["trials"]]
-    best = other if second < first else one
-    return {**best, "methods": [best["methods"][0] | {"trials": trials}]}
+    tried = [*one["methods"][0]["trials"], *other["methods"][0]["trials"]]
+    race = other["race"] if second < first else one["race"]
+    methods = [one["methods"][0] | {"trials": tried}]
+    return {"commands": [*one["commands"], *other["commands"]], "race": race, "methods": methods}
 
 
 _KEPT = ("metric", "rows", "wrong", "trainable_parameters", "failed")

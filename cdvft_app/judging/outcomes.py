@@ -452,10 +452,11 @@ class JudgedRace:
         if taken is None:
             return ""
         about = self._about(taken.label)
-        lowest = min((one.low for one in about if one.low is not None), default=0.0)
+        lows = [one.low for one in about if one.low is not None]
+        is_known = len(lows) == len(about)
         return verdict_text.advice(
             taken.label,
-            most=get_metric(about[0].metric_name).format_distance(min(lowest, 0.0)),
+            most=get_metric(about[0].metric_name).format_distance(min(lows)) if is_known else None,
             others=[point.label for point in left if point is not taken],
             behind=[point.label for point in behind],
         )

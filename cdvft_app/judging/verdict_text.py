@@ -53,6 +53,8 @@ SENTENCES = {
     "failed": "Left out, because a run failed: {settings}.",
     "take enough": "Take {who}: it trains the fewest numbers, and no method is shown to be better; "
     "one may be, by up to {most}.",
+    "take any": "Take {who}: it trains the fewest numbers, and no method is shown to be better; how sure "
+    "that is cannot be told of all.",
     "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
     "take only": "Take {who}: {behind} {are} behind.",
     "rows help": "More rows would help: {who} trained on all {rows} is ahead of itself on {two_thirds} by "
@@ -135,12 +137,12 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
 
 
-def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str) -> str:
+def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str | None) -> str:
     """What to take: the method of fewest trained numbers among those not behind, and which are behind.
 
-    `most`: how far the others may be ahead of it, by their intervals.
+    `most`: how far the others may be ahead of it, by their intervals; None where one is not known.
     """
-    key = ("only" if not others else "left") if behind else "enough"
+    key = ("only" if not others else "left") if behind else "any" if most is None else "enough"
     are = joined([*behind]) if behind else ""
     is_or_are = "are" if len(behind) > 1 else "is"
     return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are=is_or_are, most=most)

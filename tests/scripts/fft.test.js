@@ -5,7 +5,7 @@ import { fft, ifft, irfft, magnitude, phase, plus, rfft, times } from "../../ass
 import { assertClose, irregular } from "./numbers.js";
 
 // One, a prime, powers of two, mixed factors, primes too large to be done directly, and their multiples.
-const LENGTHS = [1, 2, 3, 4, 5, 7, 8, 12, 30, 31, 37, 64, 74, 97, 100, 384];
+const LENGTHS = [1, 2, 3, 4, 5, 7, 8, 12, 30, 31, 37, 64, 74, 97, 100, 384, 768, 1001];
 
 /** X[k] = sum over n of x[n] exp(-2 pi i k n / N), as the books define it. */
 function definition({ re, im }) {

@@ -31,10 +31,16 @@ for (const [low, high] of [
   [0.15, 0.85],
   [0.1, 0.99],
   [-0.019, 0.04],
+  [1.2e-9, 1.6e-9],
   [990, 1010],
+  [0, 1],
 ])
-  test(`where few numbers are asked for there are two at least: from ${low} to ${high}`, () => {
-    assert.ok(ticks(low, high, 1).length >= 2);
+  test(`where few numbers are asked for there are two at least, and not many: from ${low} to ${high}`, () => {
+    for (const few of [1, 3]) {
+      const found = ticks(low, high, few);
+      assert.ok(found.length >= 2 && found.length <= 8, `${found}`);
+      assert.ok(found.every((value) => value >= low - 1e-12 && value <= high + 1e-12));
+    }
   });
 
 test("zero is written as zero, not as a remainder of adding", () => {

@@ -253,4 +253,5 @@ async function ask(name, argument) {
  * @param {string} name
  * @param {number | string} why
  */
-const refusal = (name, why) => new RequestError(`cdvft/${name}: ${why}`);
+const refusal = (name, why) =>
+  new RequestError("The server did not answer.", { cause: `cdvft/${name}: ${why}` });

@@ -69,6 +69,7 @@ const FIRST_TAB_SECONDS = 1; // how long a link's tab may take to come
 let see;
 /** @type {Promise<void>} that a chart has come into view, so that nobody fetches the library before */
 const seen = new Promise((go) => (see = go));
+addEventListener("beforeprint", () => see()); // also for what nobody has scrolled to
 
 /**
  * Until an element comes into view.

@@ -183,6 +183,7 @@ export function mount({ element, props, server, trigger, life }) {
     const edit = (how) => () => {
       const buttons = [...actions.children];
       putBack = () => setChildren(actions, buttons);
+      setText(message, "");
       how(race, actions);
     };
     /**

@@ -296,6 +296,7 @@ export function historyTable({ server, token, lines, life, compare, take, change
   /** @param {string[]} ids */
   function tagging(ids) {
     asking = true;
+    setText(refused, "");
     const field = h("input", { type: "text", maxlength: 30, "aria-label": "Tag for the chosen runs" });
     const form = h(
       "form",
@@ -317,6 +318,7 @@ export function historyTable({ server, token, lines, life, compare, take, change
   /** @param {string[]} ids */
   function deleting(ids) {
     asking = true;
+    setText(refused, "");
     const yes = textButton(
       "Delete for good",
       () => {

@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import signal
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import run_events
+from typer.main import get_command
 
 from cdvft_app import prediction
 from cdvft_app.commands import FAILED, INVALID
+from cdvft_app.commands.main import app
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import (
     Evaluation,
@@ -338,3 +342,10 @@ def test_a_beginning_of_several_ids_names_none_of_them(command, tmp_path, monkey
     code, _, errors = command("delete", "abcd")
     assert code == FAILED and "several runs begin with 'abcd'; give more of it" in errors
     assert len(store.history()) == 2
+
+
+def test_the_document_of_the_command_line_shows_every_command():
+    text = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^    python -m cdvft_app ([a-z-]+)", text, re.MULTILINE))
+    elsewhere = {"app", "admin", "delete"}
+    assert shown | elsewhere == set(get_command(app).commands) and not shown & elsewhere

@@ -40,7 +40,7 @@ def tried(best: float, usual: float = 0.01, multiples: Sequence[float] = subject
     trials = [
         {"settings": f"learning rate {rate:.3g}, m = 2", "loss": abs(math.log(rate / best))} for rate in rates
     ]
-    return {"methods": [{"trials": trials}]}
+    return {"methods": [{"label": "CDVFT", "trials": trials}]}
 
 
 WORLD = [
@@ -64,7 +64,7 @@ def work(tmp_path, monkeypatch):
         found = tried(limit["best"], multiples=multiples)
         best = min(multiples, key=lambda one: abs(math.log(0.01 * one / limit["best"])))
         race = {"recipe": options[1], "method": options[3], "learning_rate": float(f"{0.01 * best:.3g}")}
-        return {"race": [race], **found}
+        return {"command": "search", "race": [race], **found}
 
     def train(wanted, ended, cluster):
         for settings in wanted:
@@ -147,14 +147,17 @@ def test_a_best_rate_at_an_end_is_followed_beyond_it(work, monkeypatch):
     done, limit = work
     limit["best"] = 0.3
     (unit,) = [one for one in subject.units(["mnist"]) if one.name == "cdvft-m-2"]
-    subject.write_whole(unit.file, json.dumps({"search": {"race": [], **tried(0.3)}, "runs": [{"seed": 0}]}))
+    searched = {"commands": ["before"], "race": [], **tried(0.3)}
+    subject.write_whole(unit.file, json.dumps({"search": searched, "runs": [{"seed": 0}]}))
     assert subject.left_to_try(unit.kept()["search"]) == (30,) and not subject.is_done(unit)
     subject.work(unit)
     assert done == ["search mnist cdvft"] * 2 + [f"run mnist cdvft {seed}" for seed in range(5)]
     kept = unit.kept()
     assert [*subject.losses(kept["search"])] == pytest.approx([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9])
     assert kept["search"]["race"][0]["learning_rate"] == 0.3 and subject.is_done(unit)
-    assert not subject.is_at_an_end(kept["search"])
+    assert not subject.is_at_an_end(kept["search"]) and kept["search"]["commands"] == ["before"] + 2 * [
+        "search"
+    ]
     assert subject.left_to_try(tried(0.0001)) == (0.03,)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cdvft_app.decision import decide
@@ -13,7 +14,7 @@ from cdvft_app.judging import verdict_text
 from cdvft_app.judging.comparison_sets import judged
 from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.outcomes import Outcome, judged_outcomes
-from cdvft_app.judging.row_scores import of_wrong
+from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.settings import RunSettings
 
@@ -95,6 +96,32 @@ def test_what_trains_the_fewest_numbers_is_enough_where_no_method_is_shown_to_be
         if "Head only" in (one.first, one.second)
     ]
     assert race.advice.endswith(f" {-100 * min(lows):.1f} points.")
+
+
+def test_where_a_run_kept_no_answers_it_is_not_said_how_far_another_may_be_ahead():
+    """Of chrF nothing is known but by rows, and the cheapest method's run has none."""
+    scores = np.random.default_rng(0).random(100)
+    race = judged_outcomes(
+        [
+            outcome(
+                method,
+                metric_name="chrf",
+                metric=float(scores.mean()),
+                answers=answers,
+                evaluation_examples=100,
+                amounts={"parameters": numbers, "seconds": 3.5, "memory": None},
+            )
+            for method, numbers, answers in (
+                ("head", 0, None),
+                ("cdvft", 13_824, of_scores(scores)),
+                ("lora", 73_728, of_scores(scores)),
+            )
+        ]
+    )
+    assert race.advice == (
+        "Take Head only: it trains the fewest numbers, and no method is shown to be better; how sure that is "
+        "cannot be told of all."
+    )
 
 
 def test_what_is_behind_is_not_taken_however_cheap_it_is():

@@ -283,7 +283,7 @@ def given_up(one: dict[str, Any]) -> bool:
 
 
 def found_rate(recipe: str) -> str:
-    """The rate found is the second of three that were drawn at random; no later trial ended."""
+    """The rate found is the second of those drawn at random; of the later ones only the third ended."""
     (best,) = FOUND[recipe]["search"]["race"]
     assert trials(recipe)[1]["settings"] == f"learning rate {best['learning_rate']}"
     assert len(trials(recipe)) == 12 and [given_up(one) for one in trials(recipe)] == [False] * 3 + [True] * 9
