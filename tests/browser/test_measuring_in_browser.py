@@ -167,6 +167,7 @@ def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_
     expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     assert disabled_before == [True]
     page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#measure [role=status]")).to_contain_text("Cancelled")  # meanwhile `tell` is called
     wait_for(lambda: computing() <= before)
 
 

@@ -9,12 +9,15 @@ from playwright.sync_api import expect
 from studio import Server, Visit
 from synthetic_runs import QUERY, settings, vectors
 
-from cdvft_app.store import snapshots
+from cdvft_app.store import leases, snapshots
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_run_that_trains_is_followed_to_its_end(visit: Visit, server: Server) -> None:
+def test_a_run_that_trains_is_followed_to_its_end(
+    visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 600.0)  # nobody renews it
     rng = np.random.default_rng(3)
     found = {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
     [run] = server.store.create([settings()], "somebody", "Under way", process="1:1")

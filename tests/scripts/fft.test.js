@@ -84,6 +84,21 @@ test("products and sums of spectra are those of complex numbers", () => {
   assert.deepEqual(plus([a, b]), { re: Float64Array.of(4, 0), im: Float64Array.of(1, 2) });
 });
 
+test("modulus and angle are those of the transform", () => {
+  const half = rfft(irregular(37, 1)),
+    [modulus, angle] = [magnitude(half), phase(half)];
+  assertClose(
+    modulus.map((size, k) => size * Math.cos(angle[k])),
+    half.re,
+    1e-12,
+  );
+  assertClose(
+    modulus.map((size, k) => size * Math.sin(angle[k])),
+    half.im,
+    1e-12,
+  );
+});
+
 test("modulus and angle of 3 + 4i, of i and of -1", () => {
   const z = { re: Float64Array.of(3, 0, -1), im: Float64Array.of(4, 1, 0) };
   assertClose(magnitude(z), [5, 1, 1], 1e-15);

@@ -230,6 +230,34 @@ test("what is laid over a race is not of it", () => {
   );
 });
 
+/** 10 of 100 steps of a second each are done. */
+const begun = (more = {}) =>
+  run("a", 10, { total_steps: 100, steps: upTo(10).map((step) => [step, step, 0.5]), ...more });
+
+test("a race with two to come, or with promises, says how long all of it takes, more or less", () => {
+  const waits = (id, more = {}) => news(id, [], { state: "queued", ...more });
+  const promised = (value, whole) => ({
+    forecast: { seconds: { value }, whole_seconds: { value: whole } },
+  });
+  const said = (...runs) => statusText(shownRace(runs));
+  assert.equal(said(begun()), "A running · step 10 of 100 · 1:30 left");
+  // 1:30, and twice 1:40, 1.4 times more or less
+  const three = "A running · step 10 of 100 · 3:53 to 6:10 left for all 3 · next: B";
+  assert.equal(said(begun(), waits("b"), waits("c")), three);
+  // A, promised 50 s, will have trained for 100 s: B's 65 s become 130.
+  const pair = "A running · step 10 of 100 · 3:03 to 4:32 left for all 2 · next: B";
+  assert.equal(said(begun(promised(50, 52)), waits("b", promised(60, 65))), pair);
+});
+
+test("a stopped race laid over another changes nothing of it", () => {
+  const race = [begun(), news("b", [], { state: "queued" })];
+  const over = ["stopped", "queued"].map((state) => run("b", 3, { state, group: "other", total_steps: 10 }));
+  const told = (runs) => [statusText(shownRace(runs)), progress(shownRace(runs))];
+  assert.deepEqual(told([...race, ...over]), told(race));
+  assert.equal(told(race)[1], 0.05);
+  assert.deepEqual(told([run("a", 20, { state: "finished" }), ...over]), ["Finished", 1]);
+});
+
 for (const [what, runs, text] of [
   ["that trains", [run("a", 10)], "A running · step 10 of 20 · 0:20 left"],
   [
