@@ -36,10 +36,9 @@ SENTENCES = {
     "other seeds": "Each stands at its own best of the other settings, chosen for each seed by the others.",
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
-    "more rows": "If it is as seen, about {more_rows} would settle it (80\u00a0% power).",
-    "more rows of runs": "If it is as seen, about {more_rows} would settle it for these runs "
-    "(80\u00a0% power).",
-    "more seeds": "If it is as seen, about {more_seeds} of each would settle it (80\u00a0% power).",
+    "more rows": "At 80\u00a0% power about {more_rows} would settle it.",
+    "more rows of runs": "At 80\u00a0% power about {more_rows} would settle it for these runs.",
+    "more seeds": "At 80\u00a0% power about {more_seeds} of each would settle it.",
     "front of one": "{who} has the highest {what} with {least}.",
     "front": "On the front of {what} against {noun}: {who}.",
     "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
@@ -68,8 +67,8 @@ SENTENCES = {
     "rows not shown": "It is not shown that more rows would help: {who} has {size} {more} trained on all "
     "{rows} than on {third} ({low} to {high}); of one seed.",
     "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
-    "more of both": "If it is as seen, about {more_rows} would settle it for these runs, {more_seeds} of "
-    "each for the methods (80\u00a0% power).",
+    "more of both": "At 80\u00a0% power about {more_rows} would settle it for these runs, {more_seeds} of "
+    "each for the methods.",
 }
 
 
