@@ -33,7 +33,7 @@ def equal_numbers() -> EvidenceFigure | None:
     ]
     return {
         "key": "equal_numbers",
-        "doubt": "Is it better at the same number of trained values?",
+        "doubt": "Better at equal numbers?",
         "answer": recorded.answer(found[drawn], metrics[drawn]),
         "figure": _drawn(found[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "

@@ -73,7 +73,7 @@ def time_and_flops() -> EvidenceFigure:
     return {
         "key": "time",
         "doubt": "Fewer FLOPs, less time?",
-        "answer": f"Xeon, 768 × 768: LoRA adds {flops:.1f} × CDVFT's FLOPs and {taken:.1f} × its time "
+        "answer": f"Xeon, 768 × 768: LoRA adds {flops:.1f} × CDVFT's FLOPs, {taken:.1f} × its time "
         f"(2,048 tokens), {of_few:.2f} × (64).",
         "figure": figure(
             data,
