@@ -62,7 +62,7 @@ def a_recorded_sweep_is_shown_as_it_was_chosen(page: Page) -> None:
         re.compile(r"Recorded on .* 512 training examples")
     )
     expect(page.locator("#sweep .seen")).to_contain_text(
-        "CDVFT with learning rate × 1 is ahead of CDVFT with learning rate × 3"
+        "CDVFT with learning rate × 1 has 1.7 points less than CDVFT with learning rate × 3"
     )
     cells = page.locator("#sweep table.heat tbody td")
     expect(cells).to_have_count(9)

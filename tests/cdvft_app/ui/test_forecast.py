@@ -120,7 +120,7 @@ def test_two_entries_of_a_method_are_told_apart(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("free", "words"),
-    [(2_500_000_000, ""), (2_100_000_000, "it may run out"), (1_000_000_000, "it will most likely run out")],
+    [(2_800_000_000, ""), (2_100_000_000, "it may run out"), (1_000_000_000, "it will most likely run out")],
 )
 def test_too_little_memory_is_said(free: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "available_bytes", lambda: free)
