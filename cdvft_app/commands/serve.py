@@ -224,7 +224,7 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
         call: Callable[[dict[str, Any]], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            from cdvft_app.results.serving import InvalidInput
+            from cdvft_app.tasks.base import InvalidInput
 
             try:
                 _require_allowed(request, key)

@@ -69,7 +69,6 @@ const FIRST_TAB_SECONDS = 1; // how long a link's tab may take to come
 let see;
 /** @type {Promise<void>} that a chart has come into view, so that nobody fetches the library before */
 const seen = new Promise((go) => (see = go));
-addEventListener("beforeprint", () => see()); // also for what nobody has scrolled to
 
 /**
  * Until an element comes into view.
@@ -101,6 +100,7 @@ export async function draw(element, figure) {
   if (!window.Plotly) {
     held.set(element, figure);
     void firstInView(element).then(see);
+    addEventListener("beforeprint", see, { once: true }); // also what nobody has scrolled to
     await seen;
     newest = held.get(element) ?? figure;
     held.delete(element);
