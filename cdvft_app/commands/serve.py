@@ -24,9 +24,10 @@ import typer
 
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import RunIds
+from cdvft_app.errors import UserError
 from cdvft_app.public.origins import allowed
 from cdvft_app.results import inputs
-from cdvft_app.results.finished_run import ResultsError, find
+from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import LOOPBACK, environment
 from cdvft_app.store.runs import RunStore
@@ -224,8 +225,6 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
         call: Callable[[dict[str, Any]], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            from cdvft_app.tasks.base import InvalidInput
-
             try:
                 _require_allowed(request, key)
                 return await call(
@@ -233,7 +232,7 @@ def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
                 )
             except Refused as refused:
                 return JSONResponse(_error(str(refused), refused.field, refused.code), refused.status)
-            except (ResultsError, InvalidInput) as error:
+            except UserError as error:
                 return JSONResponse(_error(str(error), None), 400)
             except Exception:
                 _log.exception("A request ended in an error.")
