@@ -230,33 +230,25 @@ def answered_late(page: Page, address: str) -> Iterator[None]:
     page.unroute(address)
 
 
-def test_an_older_list_of_races_does_not_replace_a_newer_one(visit: Visit, server: Server, race: str) -> None:
-    page = visit(race)
-    races = page.locator("#history .race")
-    expect(races).not_to_have_count(0)
-    with answered_late(page, "**/train/history/races"):
-        with page.expect_request("**/train/history/races"):
+@pytest.mark.parametrize(
+    ("answer", "where"),
+    [("races", ("Races", ".race")), ("runs", ("Table of runs", ".history-table tbody tr"))],
+)
+def test_an_older_history_does_not_replace_a_newer_one(
+    visit: Visit, server: Server, race: str, answer: str, where: tuple[str, str]
+) -> None:
+    page, address, (view, shown) = visit(race), f"**/train/history/{answer}", where
+    page.locator("#history").get_by_text(view, exact=True).click()
+    found = page.locator("#history").locator(shown)
+    expect(found).not_to_have_count(0)
+    with answered_late(page, address):
+        with page.expect_request(address):
             page.evaluate(RUNS_CHANGED)
         runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
-        server.queue.submit(runs, "somebody", "The newest")
+        server.queue.submit(runs, "somebody", f"The newest of {answer}")
         page.evaluate(RUNS_CHANGED)
-        expect(races.first).to_contain_text("The newest")
-    expect(races.first).to_contain_text("The newest")
-
-
-def test_an_older_table_of_runs_does_not_replace_a_newer_one(visit: Visit, server: Server, race: str) -> None:
-    page = visit(race)
-    page.get_by_text("Table of runs").click()
-    rows = page.locator("#history .history-table tbody tr")
-    expect(rows).not_to_have_count(0)
-    with answered_late(page, "**/train/history/runs"):
-        with page.expect_request("**/train/history/runs"):
-            page.evaluate(RUNS_CHANGED)
-        runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
-        server.queue.submit(runs, "somebody", "The newest row")
-        page.evaluate(RUNS_CHANGED)
-        expect(rows.first).to_contain_text("The newest row")
-    expect(rows.first).to_contain_text("The newest row")
+        expect(found.first).to_contain_text(f"The newest of {answer}")
+    expect(found.first).to_contain_text(f"The newest of {answer}")
 
 
 def test_an_older_sweep_does_not_replace_the_one_that_was_chosen_last(visit: Visit) -> None:
