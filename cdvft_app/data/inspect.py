@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -558,12 +559,16 @@ def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
 
 
 def _tokenizer(folder: Path) -> Any:
-    """That of a prepared model, which cuts nothing; None where it has none."""
+    """The tokenizer of a prepared model, which cuts nothing; None where it has none."""
+    file = folder / "tokenizer.json"
+    return _read_tokenizer(file, file.stat().st_mtime_ns) if file.is_file() else None
+
+
+@functools.lru_cache(maxsize=2)
+def _read_tokenizer(file: Path, changed: int) -> Any:
+    """The tokenizer in a file as it was when `changed`, in nanoseconds; reading it takes a quarter second."""
     from tokenizers import Tokenizer
 
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        return None
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
