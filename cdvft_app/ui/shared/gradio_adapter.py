@@ -56,6 +56,22 @@ NAMES = {
     "gradio.utils:get_upload_folder": "where that folder is",
 }
 """As "module:path". How Gradio's own scripts are packed is `gradio_parts.py`'s to know."""
+SELECTORS = {
+    "main": "the page's width and margins", "fillable": "the same", "tabitem": "the same, of a tab",
+    "tab-wrapper": "the row of tabs", "tab-container": "the same",
+    "wrap": "an input beside its label", "container": "the same", "input-container": "the same",
+    "info-text": "the same", "html-container": "the same",
+    "block-info": "an input's label, to mark the one that an error names",
+    "form": "inputs without Gradio's frame", "block": "the same", "styler": "the same", "gap": "the same",
+    "column": "the same",
+    "prose": "sizes of text in Markdown", "katex-display": "formulas too wide for a phone",
+    "wrap-inner": "a dropdown as high as other inputs", "secondary-wrap": "the same",
+    "icon-wrap": "its arrow", "remove-all": "its cross", "token": "its chosen items",
+    "token-remove": "the name of their crosses, for screen readers",
+    "checkbox-group": "the methods as chips", "selected": "the chosen one", "accordion-content": "folds",
+    "icon": "their arrows", "open": "an open one",
+}  # fmt: skip
+"""Classes and test ids of Gradio's components that styles and scripts in `assets` select, and for what."""
 
 
 def page_being_built() -> gr.Blocks | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import cdvft_app
 from cdvft_app.ui.shared import gradio_adapter
 
 PACKAGE = Path(cdvft_app.__file__).parent
+ASSETS = PACKAGE.parent / "assets"
+PLOTLY = {"modebar", "modebar-btn", "modebar-group"}  # of the charts' toolbar
+COMPUTED = ("on-", "role-")  # beginnings of classes whose end is a value: `role-${chosen}`
 
 
 @pytest.mark.parametrize("name", gradio_adapter.NAMES)
@@ -51,3 +55,35 @@ def test_a_page_is_known_while_it_is_built_and_a_request_while_it_is_answered() 
     with gr.Blocks() as page:
         assert gradio_adapter.page_being_built() is page
     assert gradio_adapter.page_being_built() is None
+
+
+@pytest.fixture(scope="module")
+def front_end() -> str:
+    """Gradio's stylesheets and scripts."""
+    folder = Path(gr.__file__).parent / "templates/frontend"
+    files = [file for file in folder.rglob("*") if file.suffix in (".css", ".js")]
+    return "\n".join(file.read_text(encoding="utf-8", errors="ignore") for file in files)
+
+
+@pytest.mark.parametrize("name", gradio_adapter.SELECTORS)
+def test_a_selector_that_selects_nothing_any_more_is_named(name: str, front_end: str) -> None:
+    there = re.search(rf"""["'` .]{re.escape(name)}(?![\w-])""", front_end)
+    assert there, f"Gradio has no {name} any more, selected for: {gradio_adapter.SELECTORS[name]}"
+
+
+def test_each_class_in_a_stylesheet_is_given_to_something_by_the_page_or_by_gradio() -> None:
+    styles = {}
+    for file in ASSETS.glob("css/**/*.css"):
+        text = re.sub(r"/\*.*?\*/", "", file.read_text("utf-8"), flags=re.DOTALL)
+        for selector in re.findall(r"([^{}]+)\{", text):
+            found = re.findall(r"""\.([a-zA-Z_][\w-]*)|data-testid="([^"]+)""", selector)
+            styles |= {name or test_id: file.name for name, test_id in found}
+    files = [*ASSETS.glob("js/**/*.js"), *PACKAGE.rglob("*.py")]
+    ours = "\n".join(file.read_text("utf-8") for file in files if file.stem != "gradio_adapter")
+    words = set(re.findall(r"[a-zA-Z_][\w-]*", ours))
+    unknown = {
+        f".{name} in {file}"
+        for name, file in styles.items()
+        if name not in words | PLOTLY | gradio_adapter.SELECTORS.keys() and not name.startswith(COMPUTED)
+    }
+    assert unknown == set()
