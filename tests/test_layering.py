@@ -123,6 +123,7 @@ APP = {
 }
 LOCKS = (  # they start no thread
     "cdvft_app.public.guessing",
+    "cdvft_app.catalog.columns",
     "cdvft_app.catalog.libraries",
     "cdvft_app.inspection.turns",
     "cdvft_app.lessons.classes",
