@@ -32,12 +32,12 @@ __all__ = [
 ]
 NAMES = {
     "gradio.context:Context.root_block": "which page is being built",
-    "gradio.context:LocalContext.request": "who asks, where Gradio hands a function no request",
+    "gradio.context:LocalContext.request": "who asks, where a function is handed no request (#4401, #5625)",
     "gradio.blocks:Blocks.validate_inputs": "what a plain HTTP call leaves out has its default",
     "gradio.blocks:Blocks.process_api": "every call ends in an answer or in a sentence",
     "gradio.blocks:Blocks.default_config": "sessions share the page's components",
-    "gradio.blocks:Blocks._queue": "how many events of one visitor wait",
-    "gradio.blocks:BlocksConfig.config_for_block": "what Gradio writes down for each session, 300 kB of it",
+    "gradio.blocks:Blocks._queue": "how many events of one visitor wait; max_size is for all (#2036)",
+    "gradio.blocks:BlocksConfig.config_for_block": "300 kB that Gradio keeps of each session (#8030, #11602)",
     "gradio.blocks:BlockFunction.fn": "listeners that wait in no queue run in a pool of their own",
     "gradio.state_holder:StateHolder.session_data": "a visitor evicts its own sessions",
     "gradio.state_holder:StateHolder.time_last_used": "with what Gradio knows of them",
@@ -50,12 +50,15 @@ NAMES = {
     "gradio.routes:App.tokens": "who is logged in, for a route of our own",
     "gradio.routes:App.cookie_id": "the login's cookie",
     "gradio.routes:App.uploaded_file_dir": "how much is uploaded",
-    "gradio.http_server:Server.run_in_thread": "a busy machine is waited for",
+    "gradio.http_server:Server.run_in_thread": "a busy machine is waited for, longer than 5 seconds (#4624)",
     "gradio.components.api_component:Api": "a named endpoint is told from an event of the page",
     "gradio.processing_utils:hash_file": "the folder of Gradio's copy of a file, which goes with it",
     "gradio.utils:get_upload_folder": "where that folder is",
 }
-"""As "module:path". How Gradio's own scripts are packed is `gradio_parts.py`'s to know."""
+"""As "module:path"; a number is that of a public issue or pull request of gradio-app/gradio.
+
+How Gradio's own scripts are packed is `gradio_parts.py`'s to know.
+"""
 SELECTORS = {
     "main": "the page's width and margins", "fillable": "the same", "tabitem": "the same, of a tab",
     "tab-wrapper": "the row of tabs", "tab-container": "the same",
