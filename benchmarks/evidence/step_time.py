@@ -124,7 +124,7 @@ def where_it_loses() -> EvidenceFigure:
     drawn = [one for one in cases(records[0]) if one["m"] == 2 and one["block_size"] is None]
     data = [thin_line([64, 8192], [1, 1])]
     named = [name_of_y("time, × LoRA's")]
-    for width in DRAWN_WIDTHS:
+    for thickness, width in enumerate(DRAWN_WIDTHS, 1):  # the wider the layer, the thicker its line
         line = [one for one in drawn if one["d_in"] == one["d_out"] == width]
         trace = of_method(
             "cdvft",
@@ -133,6 +133,8 @@ def where_it_loses() -> EvidenceFigure:
             "lines+markers",
             hovertemplate=f"d = {width}, %{{x}} tokens: %{{y:.2f}} × LoRA's<extra></extra>",
         )
+        trace["line"] |= {"width": thickness}
+        trace["marker"] |= {"size": 4 + 2 * thickness}
         data.append(trace)
         start = line[0]
         place = log10(start["tokens"]), over_lora(start)
@@ -149,12 +151,13 @@ def where_it_loses() -> EvidenceFigure:
             axis(""),
             annotations=named,
         ),
-        "label": "CDVFT's time over LoRA's by tokens, a line for each width",
+        "label": "CDVFT's time over LoRA's by tokens, a line for each width, thicker for wider layers",
         "methods": ["cdvft"],
         "behind": [
             "LoRA is faster with few tokens on narrow layers, at small blocks, at m = 4, and "
             "by a little on some wide layers: the table. "
-            f"The dotted line is equality; {records[0]['machine']['cpu']}, {THREADS} threads.",
+            "The wider the layer, the thicker its line; the dotted line is equality. "
+            f"{records[0]['machine']['cpu']}, {THREADS} threads.",
             *lost_elsewhere(),
         ],
         "columns": ["Processor", "Case where LoRA is faster", "CDVFT's time over LoRA's"],
