@@ -6,7 +6,6 @@ presses Stop or when nothing has arrived for a while.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import time
@@ -42,27 +41,6 @@ def silent(fraction: float | None, text: str) -> None:
 def never() -> bool:
     """The `should_stop` of a caller who never stops."""
     return False
-
-
-def sha256_of(file: Path) -> str:
-    """Of a file's bytes; OSError where it cannot be read."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes in all files below `folder`; files that vanish meanwhile count as none."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except OSError:
-                continue
-    return total
 
 
 def percent(title: str, total: int, fraction: float) -> str:

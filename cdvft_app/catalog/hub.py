@@ -7,7 +7,6 @@ messages as lines of JSON behind `MARK`. Files stay in the client's own cache.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -28,13 +27,13 @@ from cdvft_app.catalog.download import (
     Progress,
     ShouldStop,
     first_line,
-    folder_bytes,
     never,
     percent,
     run_watched,
     silent,
 )
 from cdvft_app.catalog.entries import hub_ids_allowed
+from cdvft_app.files import folder_bytes, is_full
 from cdvft_app.settings import InvalidChoice, Kind, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
@@ -456,7 +455,7 @@ def _problem(error: Exception) -> dict[str, Any]:
         problem = "revision"
     elif isinstance(error, errors.RepositoryNotFoundError) or status in (401, 404):
         problem = "missing"  # the hub answers 401 to strangers for what is private or not there
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    elif is_full(error):
         problem = "disk"
     else:
         problem = "network"

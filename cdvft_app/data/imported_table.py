@@ -19,15 +19,14 @@ import numpy as np
 
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column
-from cdvft_app.catalog.download import sha256_of
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
 from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
 from cdvft_app.data.zip_file import packed
+from cdvft_app.files import sha256_of
 from cdvft_app.public import intake
 from cdvft_app.settings.environment import data_folder
-from cdvft_app.store.folders import files_below
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,11 +124,6 @@ def import_in_child(
 
 def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
     import_file(Path(path), Limits(**limits), progress)
-
-
-def bytes_on_disk(kept: ImportedTable) -> int:
-    """What is kept of a file takes of the disk: more than the file, where it was packed."""
-    return sum(known.st_size for _, known in files_below(kept.folder))
 
 
 def find(sha256: str) -> ImportedTable | None:

@@ -12,11 +12,12 @@ from filelock import FileLock
 
 from cdvft_app.catalog.cleaning import InvalidStep, parse_steps
 from cdvft_app.catalog.columns import Roles
-from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
+from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
 from cdvft_app.data.source import limits as limits_now
+from cdvft_app.files import folder_bytes
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -54,7 +55,7 @@ def give(
         with _changing_owners(store):
             if find(kept.sha256) is None:
                 continue
-            taken = max(kept.bytes, bytes_on_disk(kept))
+            taken = max(kept.bytes, folder_bytes(kept.folder))
             try:
                 if not store.datasets.has(token, kept.sha256):
                     _require_room(store, token, taken, limits)
@@ -93,7 +94,7 @@ def given_before(store: RunStore, name: str) -> DataRecord | None:
                     sha256=kept.sha256,
                     format=kept.format,
                     kind=kept.kind,
-                    bytes=max(kept.bytes, bytes_on_disk(kept)),
+                    bytes=max(kept.bytes, folder_bytes(kept.folder)),
                     rows=kept.rows,
                 )
     return None

@@ -9,8 +9,6 @@ other has it open: a program of an earlier version would go on writing rows that
 
 from __future__ import annotations
 
-import errno
-import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
@@ -20,9 +18,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from cdvft_app.files import is_full, replacing
 from cdvft_app.store import owners
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.replacing import replacing
 
 LOCK_SECONDS = 60
 VERSION, OLDEST = 12, 11
@@ -243,9 +241,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=10, isolation_level=None)
 
 
-_FULL = re.compile("disk is full|No space left|os error 28")
-
-
 class Database:
     """The file at `path`, for any number of threads: each use takes a connection of its own from a pool.
 
@@ -346,8 +341,3 @@ def output_errors(out: Path) -> Iterator[None]:
             else "Choose a folder that is there and can be written."
         )
         raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether there is no room left on the disk, as Python, SQLite, or what is written in Rust says it."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or bool(_FULL.search(str(error)))

@@ -16,17 +16,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from pydantic import ValidationError
 
+from cdvft_app.files import replacing
 from cdvft_app.settings import explain
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
-from cdvft_app.store.replacing import replacing
 
 FACTS, ROWS = "run.json", "rows.jsonl"
 REASON = "reason.txt"  # in a folder of the quarantine
@@ -40,18 +39,6 @@ LOCAL_COLUMNS = (
     "leased",
 )  # meaningless in another history
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
-
-
-def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every file with what the system tells of it, no links; what goes meanwhile is left out.
-
-    Up to Python 3.12 `Path.rglob` raises FileNotFoundError for a folder that goes while it walks.
-    """
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            with suppress(OSError):
-                if S_ISREG((known := path.lstat()).st_mode):
-                    yield path, known
 
 
 class Folders:

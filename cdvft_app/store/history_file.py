@@ -27,13 +27,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.events import Sent
+from cdvft_app.files import folder_bytes, replacing
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
-from cdvft_app.store.folders import FACTS, ROWS, files_below
+from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
-from cdvft_app.store.replacing import replacing
 from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 
@@ -254,7 +254,7 @@ def imported_bytes(store: RunStore) -> int:
     """What all runs that came this way take of the disk, those in the quarantine, too."""
     places = store.folders.path, store.folders.quarantine
     found = (mark.parent for place in places for mark in place.glob(f"*/{IMPORTED}"))
-    return sum(known.st_size for folder in found for _, known in files_below(folder))
+    return sum(map(folder_bytes, found))
 
 
 # In a child

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from cdvft_app.files import replacing
 from cdvft_app.store.records import shortened
-from cdvft_app.store.replacing import replacing
 
 FILE = "predictions.safetensors"
 ANSWERS_FILE = "written_answers.jsonl"

@@ -17,8 +17,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from cdvft_app.files import replacing
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.replacing import replacing
 
 BYTES_LIMIT = 4 * 2**20
 MAX_SNAPSHOTS, MIN_SNAPSHOTS = 50, 20
