@@ -33,37 +33,54 @@ BATCH, BATCH_BYTES = 100, 16 * 2**20
 MAX_TABLE = 20 * 2**20  # bytes of a CSV of labels
 
 
+class UnusablePicture(Exception):
+    """A picture cannot be used; the text says why, as the rest of a sentence: "it is empty"."""
+
+
 @dataclass
-class Checked:
-    """Pictures that are looked at one after the other; together they have no more pixels than is taken."""
+class PictureReader:
+    """Decodes pictures one after the other and counts their pixels, of which there is a limit together."""
 
     limits: Limits
     pixels: int = 0
 
-    def wrong(self, data: bytes) -> str | None:
-        """What is wrong with a picture's bytes; None for a whole one.
+    def read(self, data: bytes) -> Image.Image:
+        """Decode a picture's bytes.
 
         Raises:
-            DataRefused: it is one picture too many.
+            UnusablePicture: they are no whole picture, or a larger one than is taken.
+            DataRefused: with this one, the pictures have more pixels together than are taken.
         """
         from PIL import Image
 
         limits = self.limits
         if not data:
-            return "it is empty"
+            raise UnusablePicture("it is empty")
         if len(data) > limits.picture_bytes:
-            return f"it has more than {limits.picture_bytes / 1e6:.0f} MB"
+            raise UnusablePicture(f"it has more than {limits.picture_bytes / 1e6:.0f} MB")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-                    width, height = opened.size
-                    if max(width, height) > limits.pixels:
-                        return f"it has {width:,} x {height:,} pixels, more than {limits.pixels:,} a side"
-                    self._count(width * height)
-                    opened.load()
+                picture = Image.open(io.BytesIO(data), formats=FORMATS)
+                width, height = picture.size
+                if max(width, height) > limits.pixels:
+                    raise UnusablePicture(
+                        f"it has {width:,} x {height:,} pixels, more than {limits.pixels:,} a side"
+                    )
+                self._count(width * height)
+                picture.load()
+                return picture
         except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError):
-            return f"it cannot be read as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+            raise UnusablePicture(
+                f"it cannot be read as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+            ) from None
+
+    def fault(self, data: bytes) -> str | None:
+        """Return why a picture's bytes are unusable, None where they are not; `DataRefused` as `read`."""
+        try:
+            self.read(data)
+        except UnusablePicture as error:
+            return str(error)
         return None
 
     def _count(self, pixels: int) -> None:
@@ -218,12 +235,12 @@ def _batches(
 
     schema, rows = source.schema(), list[list[Any]]()
     total = held = 0
-    checked = Checked(limits)
+    reader = PictureReader(limits)
     for place, one in enumerate(pictures, 1):
         name = one.filename
         try:
             data = bytes_of(archive, one, limits.picture_bytes)
-            wrong = checked.wrong(data)
+            wrong = reader.fault(data)
         except DAMAGE:
             data, wrong = b"", "it is damaged in the zip"
         total += len(data)
@@ -273,14 +290,10 @@ def as_png_in_child(data: bytes) -> bytes:
 
 def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Progress) -> tuple[int, int]:
     """In the child: a file's pixels into another one, row by row; their width and height."""
-    from PIL import Image
-
-    data = Path(given).read_bytes()
-    wrong = Checked(Limits(**limits)).wrong(data)
-    if wrong:
-        raise DataRefused(f"The image cannot be used: {wrong}. Give another one.")
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-        picture = opened.convert("RGB")
+    try:
+        picture = PictureReader(Limits(**limits)).read(Path(given).read_bytes()).convert("RGB")
+    except UnusablePicture as error:
+        raise DataRefused(f"The image cannot be used: {error}. Give another one.") from None
     Path(pixels).write_bytes(picture.tobytes())
     return picture.size
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import prompt_in
-from cdvft_app.data.pictures import as_png
+from cdvft_app.data.pictures import PictureReader, UnusablePicture, as_png
+from cdvft_app.data.source import LIMITS
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 
 if TYPE_CHECKING:
@@ -26,11 +27,9 @@ MAX_INPUTS = 1000
 MAX_CHARACTERS = 10_000
 MAX_BYTES = 20 * 2**20
 MAX_TEMPERATURE, MAX_ANSWER_TOKENS = 2, 512
-MAX_PIXELS = 4096  # a side
 SIDE = 64  # entries of a drawing, each way
 DRAWN_SIDES = {"mnist": 28, "digits": 8}
 """By dataset, the pixels of its images each way; of the data that can be drawn."""
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 
 def takes_pairs(run: FinishedRun) -> bool:
@@ -103,23 +102,12 @@ def picture(run: FinishedRun, data: bytes, name: str = "The image") -> Any:
     Raises:
         ResultsError: why it cannot be used.
     """
-    from PIL import Image
-
     if run.plan.model.kind != "image":
         raise ResultsError("This run is about texts; give it a text.")
-    if len(data) > MAX_BYTES:
-        raise ResultsError(f"{name} is too large; at most {MAX_BYTES // 2**20} MiB are read.")
     try:
-        opened = Image.open(io.BytesIO(data), formats=FORMATS)
-        if max(opened.size) > MAX_PIXELS:
-            width, height = opened.size
-            raise ResultsError(
-                f"{name} has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} a side are read."
-            )
-        opened.load()
-        return opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise ResultsError(f"{name} cannot be read; give a whole {', '.join(FORMATS)} file.") from None
+        return PictureReader(LIMITS).read(data).convert("RGB")
+    except UnusablePicture as error:
+        raise ResultsError(f"{name} cannot be used: {error}. Give another one.") from None
 
 
 def decoded(text: str) -> bytes:
