@@ -15,16 +15,15 @@ from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.catalog.uploaded import ROW
 from cdvft_app.data.lines import NAMES, Lines
 from cdvft_app.data.source import (
-    BATCH,
     DataRefused,
     Limits,
     Progress,
     RowErrors,
     Source,
     distinct_names,
+    row_batches,
 )
 
 if TYPE_CHECKING:
@@ -345,30 +344,13 @@ def _batches(
     source: Source, dialect: _Dialect, given: Iterable[Line], lines: Lines, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
     records = Records(dialect.separator, limits, lines.faults, dialect.names)
-    rows = ((held[0][0], values) for held, values in records.of(given) if held[0][0] != dialect.head)
-    total = 0
-    while (batch := _batch(rows, dialect.names)) is not None:
-        total += len(batch)
-        if total > limits.rows:
-            raise DataRefused(
-                f"It has more than {limits.rows:,} rows, the most that is taken. Give a part of it."
-            )
-        yield batch
-        del batch  # one is in memory, not the next one, too
+    rows = (
+        (held[0][0], [value or None for value in values], None)
+        for held, values in records.of(given)
+        if held[0][0] != dialect.head
+    )
+    yield from row_batches(source, rows, limits)
     source.notes[:0] = [*_mixed(lines), *_running_on(records)]
-
-
-def _batch(rows: Iterator[tuple[int, list[str]]], names: Sequence[str]) -> pa.RecordBatch | None:
-    """The next rows, with their numbers."""
-    import pyarrow as pa
-
-    some = list(islice(rows, BATCH))
-    if not some:
-        return None
-    columns = zip(*(values for _, values in some), strict=True)
-    arrays = [pa.array([value or None for value in column], pa.string()) for column in columns]
-    numbers = pa.array([number for number, _ in some], pa.int64())
-    return pa.RecordBatch.from_arrays([numbers, *arrays], names=[ROW, *names])
 
 
 def _mixed(lines: Lines) -> Iterator[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
@@ -21,7 +21,11 @@ from cdvft_app.data.source import (
     Source,
     distinct_names,
     row_batches,
+    short_values,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HALF = "it holds half of a character, a \\ud800 to \\udfff without its other half"
 HALF_ADVICE = "write the whole character, or none"
@@ -56,11 +60,16 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
         )
     if len(columns) > limits.columns:
         raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
+
+    def read() -> Iterator[pa.RecordBatch]:
+        rows = _rows(source, tuple(columns), chain(looked_at, given))
+        return row_batches(source, short_values(source, rows, limits), limits)
+
     source = Source(
         "JSONL",
         "text",
         distinct_names(columns),
-        lambda: row_batches(source, _rows(source, tuple(columns), chain(looked_at, given)), limits),
+        read,
         faults=faults,
     )
     source.encoding = NAMES[lines.encoding]

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
-from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
+from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source, record_batch
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.data.zip_file import DAMAGE, PICTURES, TABLES, bytes_of, members_of, short
 from cdvft_app.public import intake
@@ -231,8 +231,6 @@ def _batches(
     limits: Limits,
     progress: Progress,
 ) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     schema, rows = source.schema(), list[list[Any]]()
     total = held = 0
     reader = PictureReader(limits)
@@ -257,9 +255,7 @@ def _batches(
             rows.append([name, {"bytes": data, "path": short}, *more])
         if rows and (len(rows) >= BATCH or held >= BATCH_BYTES or place == len(pictures)):
             progress(place / len(pictures), f"Looking at picture {place:,} of {len(pictures):,}")
-            columns = zip(*rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            yield record_batch(schema, rows)
             rows.clear()
             held = 0
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from cdvft_app.data.csv_file import HEAD_LINES, column_names
-from cdvft_app.data.source import DataRefused, Limits, Progress, Source, row_batches
+from cdvft_app.data.source import DataRefused, Limits, Progress, Source, row_batches, short_values
 from cdvft_app.data.zip_file import require_bounded
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
     names, named = column_names(first, [values for _, values, _ in others], has_head, limits)
 
     def read() -> Iterator[pa.RecordBatch]:
-        yield from row_batches(source, _fitting(source, chain(looked_at[place + named :], given)), limits)
+        fitting = _fitting(source, chain(looked_at[place + named :], given))
+        yield from row_batches(source, short_values(source, fitting, limits), limits)
         sheets.close()  # which until then holds the file
 
     source = Source(
