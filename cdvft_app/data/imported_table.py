@@ -127,7 +127,7 @@ def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
 
 
 def find(sha256: str) -> ImportedTable | None:
-    """What is kept of a file with this SHA-256; None where nothing is, or it is damaged."""
+    """Return the table that is kept of a file with this SHA-256; None where it is missing or damaged."""
     folder = data_folder() / sha256
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def find(sha256: str) -> ImportedTable | None:
 
 
 def forget(sha256: str) -> None:
-    """Remove what is kept of a file."""
+    """Remove the table that is kept of a file."""
     shutil.rmtree(data_folder() / sha256, ignore_errors=True)
 
 

@@ -97,7 +97,7 @@ _JSON_NAMES = {
 
 
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
-    """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
+    """Return whether a document is one object of lists or objects, in its `first` line or over several."""
     if len(objects) == 1:
         held = objects[0]
         return all(isinstance(one, (list, dict)) and not is_conversation(one) for one in held.values())
@@ -105,7 +105,7 @@ def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
 
 
 def _object(line: str) -> dict[str, Any] | str:
-    """The object in a line, or what is wrong with it."""
+    """Return the object in a line, or what is wrong with it."""
     try:
         found = json.loads(line)
     except ValueError as error:
@@ -123,7 +123,7 @@ def _object(line: str) -> dict[str, Any] | str:
 
 
 def _text(value: Any) -> str | None:
-    """As a column has it; 1.0 is 1, which JavaScript and JSON do not tell apart."""
+    """Return a value as text; 1.0 becomes 1, since JavaScript and JSON do not tell them apart."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -132,7 +132,7 @@ def _text(value: Any) -> str | None:
 
 
 def read_json_array(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """Its objects, numbered from 1; `work` is a folder for them as one object a line."""
+    """Read a JSON list of objects, numbered from 1; `work` is a folder for a copy with one object a line."""
     import duckdb
 
     progress(None, "Taking the list apart")

@@ -67,7 +67,7 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
 
 
 def _undamaged(read: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
-    """What pyarrow reads; its errors at a damaged place, such as text in no encoding, become refusals."""
+    """Yield the batches that pyarrow reads; raise `DataRefused` for damage, such as text that is no UTF-8."""
     import pyarrow as pa
 
     try:

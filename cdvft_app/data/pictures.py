@@ -150,7 +150,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool
 
 
 def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[str, str], bool]:
-    """The name of each picture's folder, or what its own begins with; and whether it is that."""
+    """Return each picture's label and whether it comes from the pictures' names, not their folders'."""
     labels = {one.filename: PurePosixPath(one.filename).parent.name for one in pictures}
     classes = {label for label in labels.values() if label}
     if len(classes) >= 2 and not classes <= {*TRAINING_NAMES, *EVALUATION_NAMES}:
@@ -167,7 +167,7 @@ def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[s
 
 
 def _beginning(name: str) -> str:
-    """“cat” of cat_01, cat-1, cat.1, cat (1) and cat1; nothing where no number follows."""
+    """Return “cat” for cat_01, cat-1, cat.1, cat (1) and cat1; an empty text where no number follows."""
     found = re.fullmatch(r"(.*?[^\W\d_])[\W_]*\d+\W*", name)
     return found[1] if found else ""
 
@@ -175,7 +175,7 @@ def _beginning(name: str) -> str:
 def _labels_of_table(
     archive: zipfile.ZipFile, tables: list[zipfile.ZipInfo], pictures: list[zipfile.ZipInfo]
 ) -> dict[str, str]:
-    """What the one CSV says of each picture: a column with file names, and one of labels."""
+    """Return each picture's label, by its name in the zip, from the one CSV with file names and labels."""
     if len(tables) > 1:
         names = ", ".join(short(one.filename) for one in tables[:5])
         raise DataRefused(
@@ -210,7 +210,7 @@ def _labels_of_table(
 
 
 def _splits(pictures: list[zipfile.ZipInfo]) -> dict[str, str]:
-    """Training or evaluation by a folder above each picture's own; empty where not all say so."""
+    """Return each picture's split, by a folder above its own; empty where not all have one."""
     names = (*TRAINING_NAMES, *EVALUATION_NAMES)
     splits = {}
     for one in pictures:
@@ -261,7 +261,7 @@ def _batches(
 
 
 def as_png_in_child(data: bytes) -> bytes:
-    """A stranger's picture as a PNG made here of its pixels, RGB.
+    """Return an untrusted picture as a PNG that is made anew of its RGB pixels; it is decoded in a child.
 
     Raises:
         DataRefused, intake.TooMuch: why it cannot be used.
@@ -285,7 +285,7 @@ def as_png_in_child(data: bytes) -> bytes:
 
 
 def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Progress) -> tuple[int, int]:
-    """In the child: a file's pixels into another one, row by row; their width and height."""
+    """In the child: write a picture's pixels, row by row, into a file; return width and height."""
     try:
         picture = PictureReader(Limits(**limits)).read(Path(given).read_bytes()).convert("RGB")
     except UnusablePicture as error:
@@ -295,12 +295,12 @@ def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Prog
 
 
 def as_png(picture: Image.Image) -> bytes:
-    """The bytes of its file."""
+    """Return the bytes of the picture as a PNG file."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
 
 
 def as_data_url(picture: Image.Image) -> str:
-    """Its PNG as the `src` of an `img`."""
+    """Return the picture as PNG in a data URL, for the `src` of an `img`."""
     return f"data:image/png;base64,{base64.b64encode(as_png(picture)).decode()}"

@@ -51,7 +51,7 @@ MAX_PASTED = 400_000  # characters
 
 
 def limits() -> Limits:
-    """Those of a person's own machine, or of a public one, which keeps rows as long as it keeps uploads."""
+    """Return the limits of a private machine, or of a public one, which keeps rows as long as uploads."""
     return replace(PUBLIC, keep_hours=environment().upload_hours) if environment().public else LIMITS
 
 
@@ -129,7 +129,7 @@ class RowErrors:
         return lines
 
     def kept(self) -> list[dict[str, Any]]:
-        """As JSON."""
+        """Return the faults as `of` reads them, of JSON types."""
         return [
             {"what": what, "advice": advice, "column": column, "count": count, "rows": self.found[kind]}
             for kind, count in self.counts.items()

@@ -76,7 +76,7 @@ def _explain(error: Exception) -> Exception:
 
 
 class Questions:
-    """What can be asked; holds the models of the race that was asked last.
+    """The questions that can be asked; keeps the models of the race that was asked last.
 
     `stopped()`: whether a stream should end now.
     """

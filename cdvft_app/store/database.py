@@ -108,8 +108,8 @@ MIGRATIONS: dict[int, str] = {  # format -> what it changed in the one before
     12: """
 ALTER TABLE runs ADD COLUMN began TEXT;
 ALTER TABLE runs ADD COLUMN leased TEXT;
-UPDATE runs SET token_hash = kept_hash(token_hash);
-UPDATE datasets SET token_hash = kept_hash(token_hash);
+UPDATE runs SET token_hash = upgraded_hash(token_hash);
+UPDATE datasets SET token_hash = upgraded_hash(token_hash);
 """,
 }
 
@@ -152,7 +152,7 @@ def migrate(path: Path) -> None:
             require_exclusive(path, f"It has format {version} and must be brought to format {VERSION}.")
             copy(path, path.with_name(f"{path.stem}.format-{version}{path.suffix}"))
         with closing(_connect(path)) as connection:
-            connection.create_function("kept_hash", 1, owners.kept)
+            connection.create_function("upgraded_hash", 1, owners.upgraded_hash)
             connection.execute("BEGIN EXCLUSIVE")
             steps = range(version + 1, VERSION + 1)
             for script in [MIGRATIONS[step] for step in steps] if version else [TABLES]:
@@ -331,7 +331,7 @@ def store_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def output_errors(out: Path) -> Iterator[None]:
-    """The same for a file that is made of the history, in a place that somebody named."""
+    """Turn errors of the file system on `out`, an export of the history, into a `StoreError` with advice."""
     try:
         yield
     except OSError as error:

@@ -176,11 +176,11 @@ class Folders:
 
     @property
     def quarantine(self) -> Path:
-        """Where folders lie whose run could not be taken into the history."""
+        """The folder of those folders whose run could not be taken into the history."""
         return self.path.parent / "quarantine"
 
     def _belongs_to_a_run(self, connection: sqlite3.Connection, run_id: str, name: str) -> bool:
-        """Whether it is the folder of a run of the history that names one which is not there; it gets it."""
+        """Assign the folder to the run with this id where the run's own is missing; return whether it was."""
         row = connection.execute("SELECT number, folder FROM runs WHERE id = ?", (run_id,)).fetchone()
         if row is None or (self.path / str(row["folder"])).is_dir():
             return False
@@ -224,7 +224,7 @@ class Folders:
                     self.quarantine.name, why)  # fmt: skip
 
     def quarantined(self) -> dict[str, str]:
-        """Why the folders in the quarantine were put there, by their names."""
+        """Return the reason why each folder is in the quarantine, by the folder's name."""
         found = {}
         for folder in sorted(self.quarantine.glob("*/")):
             try:
@@ -255,7 +255,7 @@ def _insert(
         event = json.loads(row["data"]) | {"step": row["step"]}
         values |= rows.columns(row["kind"], event, values["result"])
     values = RunFacts.model_validate(values).model_dump() | {"folder": folder}
-    values["token_hash"] = owners.kept(facts.token_hash)
+    values["token_hash"] = owners.upgraded_hash(facts.token_hash)
     connection.execute(
         f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
         tuple(values.values()),
@@ -273,13 +273,13 @@ def _kept(connection: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
 
 
 def _progress(state: str | None, written_rows: Sequence[dict[str, Any]]) -> tuple[int, bool]:
-    """How far a run has come by its rows and state: number of steps, and whether it ended."""
+    """Return how far a run has come by its rows and state: the number of steps, and whether it ended."""
     kinds = [row["kind"] for row in written_rows]
     return kinds.count("step"), "done" in kinds and state in states.FINAL
 
 
 def _checked(folder: Path) -> RunFacts:
-    """`run.json` of a folder.
+    """Read and check `run.json` of a folder.
 
     Raises:
         OSError, ValueError: it cannot be read, or says what no run can.
@@ -288,7 +288,7 @@ def _checked(folder: Path) -> RunFacts:
 
 
 def _read(folder: Path) -> RunFacts | None:
-    """The same; None where it is missing or damaged."""
+    """Read `run.json` of a folder; return None where it is missing or damaged."""
     try:
         return _checked(folder)
     except (OSError, ValueError):

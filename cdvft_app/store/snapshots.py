@@ -104,7 +104,7 @@ def remove(folder: Path, step: int) -> None:
 
 
 def _whole(file: Path) -> bool:
-    """Whether the file is as long as its header says; its numbers are not read."""
+    """Return whether the file is as long as its header says; its tensors are not read."""
     try:
         status = file.stat()
         return _opens(file, status.st_mtime_ns, status.st_size)
