@@ -211,7 +211,7 @@ def load_language_model(
     bits: int | None = None,
     half: bool = False,
 ) -> nn.Module:
-    """Its weights: in float32, in bfloat16 if `half`, or those of linear layers rounded to 8 or 4 `bits`.
+    """Load the weights in float32, in bfloat16 if `half`, or with linear layers in 8 or 4 `bits`.
 
     Raises:
         DownloadFailed: they could not be read, or nothing here can round them.
@@ -253,7 +253,7 @@ def _keep_trainable(model: nn.Module) -> None:
 
 
 def missing_package(bits: int | None) -> str | None:
-    """Which package weights of so many bits need, where it is not installed, as a sentence."""
+    """Return a sentence on the missing package that weights of so many bits need; None where it is there."""
     other = ' (or "torchao")' if bits == 8 else ""
     if bits not in (4, 8) or find_spec("bitsandbytes") or (other and find_spec("torchao")):
         return None
@@ -264,7 +264,7 @@ def missing_package(bits: int | None) -> str | None:
 
 
 def _rounding(bits: int | None, dtype: Any) -> Any:
-    """How bitsandbytes rounds, on CUDA and on CPUs; without it torchao serves for 8 bits.
+    """Return the quantization config: bitsandbytes' on CUDA and CPUs; without it torchao's for 8 bits.
 
     torchao's 4 bits bring no gradient back on a CPU, and need a library of kernels of their own.
     """

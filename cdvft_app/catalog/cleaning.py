@@ -28,7 +28,7 @@ JOINED = "other"
 
 @dataclass(frozen=True)
 class CleanedColumns:
-    """Which columns are read, and which holds the label; `kind` is what is learned."""
+    """The columns of the inputs and of the label, and the `kind` of model that learns them."""
 
     inputs: tuple[str, ...]
     label: str
@@ -37,7 +37,7 @@ class CleanedColumns:
 
 @dataclass(frozen=True)
 class Done:
-    """What a step did: rows and different labels before and after it, and how many values it changed."""
+    """The effect of a step: rows and different labels before and after it, and how many values it changed."""
 
     step: str
     rows: tuple[int, int]
@@ -66,10 +66,10 @@ MapText = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of step.
+    """A kind of cleaning step.
 
     Attributes:
-        title: what it does, for a person.
+        title: its effect in words for a person.
         argument: what stands after the colon; empty where nothing does.
         texts: what becomes of a text, given the argument and the classes' names; None: nothing.
         labels: what becomes of each label, given the argument and how often each is there; None: nothing.
@@ -97,7 +97,7 @@ def _one_spelling(_: str, counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def spelling(label: str) -> str:
-    """What labels have in common that differ in capitals and spaces alone."""
+    """Return a key that is equal for labels that differ in capitals and spaces alone."""
     return " ".join(label.split()).casefold()
 
 
@@ -198,7 +198,7 @@ def _first_of_each(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
 
 
 def _labels_of_inputs(inputs: np.ndarray, labels: Values) -> dict[int, Counter[str]]:
-    """How often each input has each label; rows without one do not count."""
+    """Return how often each input has each label; rows without one do not count."""
     found: dict[int, Counter[str]] = {}
     for number, label in zip(inputs.tolist(), labels, strict=True):
         if label:
@@ -244,7 +244,7 @@ MAX_STEPS, MAX_LENGTH = 32, 200
 
 
 def title(step: str) -> str:
-    """What a step does, for a person: Leave out the rows of a class: n/a."""
+    """Return a step's title for a person: "Leave out the rows of a class: n/a"."""
     kind, argument = _kind_of(step)
     return f"{kind.title}: {argument}" if argument else kind.title
 
@@ -394,7 +394,7 @@ def _with_texts(rows: pa.Table, columns: CleanedColumns, map_text: MapText) -> t
 
 
 def _in_messages(text: str, map_text: MapText) -> str:
-    """Of a conversation what is said in it is changed, and not the JSON around it."""
+    """Map a text; of a conversation map each message's content, and not the JSON around it."""
     if not text.startswith("[") or not is_conversation(text):
         return map_text(text)
     messages = [{**one, "content": map_text(one["content"])} for one in messages_of(text)]

@@ -114,7 +114,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns are the inputs, the label, and the split; None and empty where none was found.
+    """The columns of the inputs, of the label, and of the split; empty and None where none was found.
 
     If `is_generative` they are the prompt, or its parts, and the answer. `question` asks for what could not
     be guessed, or says why nothing can be learned from such columns.
@@ -204,7 +204,7 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
 
 
 def _are_amounts(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Of a column of numbers as people write them: in one unit, and not as few as classes are."""
+    """Return whether a column holds amounts as people write them, in one unit and too many for classes."""
     found = _written(connection, name)
     return found is not None and found.is_amount and len(found.units) < 2
 
@@ -230,13 +230,13 @@ ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # different values that are no numbers, a
 
 
 def written_numbers(rows: pa.Table, name: str) -> WrittenNumbers | None:
-    """How people wrote the numbers of a column; None where it holds none, or numbers as programs do."""
+    """Return how people wrote the numbers of a column; None where it has none, or programs wrote them."""
     with connect(r=rows) as connection:
         return _written(connection, name)
 
 
 def _written(connection: duckdb.DuckDBPyConnection, name: str) -> WrittenNumbers | None:
-    """The same of a column of the table r."""
+    """As `written_numbers`, for a column of the connection's table `r`."""
     plain = "try_cast(v AS DOUBLE) IS NOT NULL"
     odd = f"NOT ({_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER} OR {plain})"
     query = f"""
@@ -274,7 +274,7 @@ def guess_roles(
     pictures: str | None = None,
     is_generative: bool | None = None,
 ) -> Roles:
-    """By usual names first, then by what the columns hold.
+    """Guess the columns' roles by usual names first, then by what the columns hold.
 
     Args:
         columns: of the table.
@@ -408,12 +408,12 @@ def _inputs(texts: Sequence[Column]) -> tuple[tuple[str, ...], str | None]:
 
 
 def _preferences(columns: Sequence[Column]) -> str | None:
-    """Why nothing is learned from a better and a worse answer to the same prompt."""
+    """Return what `refuses_preferences` says of the columns of texts."""
     return refuses_preferences([one.name for one in columns if one.type in ("text", "lists")])
 
 
 def refuses_preferences(names: Sequence[str]) -> str | None:
-    """Why nothing is learned from columns of a better and a worse answer; None of others."""
+    """Return why nothing is learned from columns of a better and a worse answer; None for others."""
     better, worse = (
         next((name for name in names if {*_key(name).split("_")} & {*words}), None)
         for words in (PREFERRED, REJECTED)
@@ -433,7 +433,7 @@ def _one_message_a_row(columns: Sequence[Column]) -> str | None:
 def _writes(
     columns: Sequence[Column], texts: Sequence[Column], rows: int, label: str | None
 ) -> tuple[bool, str | None]:
-    """Whether it looks as if answers were to be written; a question where classes are as likely.
+    """Return whether answers seem to be written texts, and a question where classes are as likely.
 
     Columns of prompts and of many different answers look so, and instructions with however few. With a label
     beside them, that is asked for: only an instruction says what its answer is for.
@@ -478,6 +478,6 @@ def _prompt_and_answer(
 
 
 def with_roles(found: Roles, inputs: Sequence[str], label: str | None) -> Roles:
-    """The same with what a person said; nothing is asked for any more where both are known."""
+    """Return the roles with those that a person gave; the question goes where both are known."""
     known = replace(found, inputs=tuple(inputs) or found.inputs, label=label or found.label)
     return replace(known, question=None) if known.inputs and known.label else known

@@ -25,12 +25,12 @@ LAYOUTS = (("role", "content"), ("from", "value"))
 
 
 def joined(row: Mapping[str, Any], *names: str) -> str:
-    """What these columns hold, an empty line between; one that is empty is left out."""
+    """Return the values of these columns with an empty line between; an empty one is left out."""
     return "\n\n".join(str(row[name]).strip() for name in names if str(row[name] or "").strip())
 
 
 def is_conversation(value: Any) -> bool:
-    """Whether a value is laid out as a conversation, whatever is said in it."""
+    """Return whether a value has the layout of a conversation, whatever is said in it."""
     if isinstance(value, str):
         text = value.strip()
         if not (text.startswith("[") and text.endswith("]")):

@@ -397,7 +397,7 @@ def _or_empty(text: str | None) -> str:
 
 
 def _select(kind: Kind, rows: Dataset, columns: Sequence[str], text_of: Callable[[Any], str]) -> Select:
-    """What gives the inputs in some of these rows; `text_of` a value of a column of texts."""
+    """Return a function from places to the inputs in those rows; `text_of` turns a value into text."""
     import datasets
 
     if kind == "image":

@@ -6,7 +6,6 @@ presses Stop or when nothing has arrived for a while.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import time
@@ -23,15 +22,15 @@ STALL_SECONDS = 90.0  # several of a client's own retries fit in
 
 
 class DownloadFailed(UserError):
-    """What could not be had, why, and what to do, in sentences for a person."""
+    """Something cannot be fetched; the text says what, why, and what to do, for a person."""
 
 
 class DownloadStopped(Exception):
-    """`should_stop()` said so; nothing half-made was kept."""
+    """`should_stop()` became true; nothing unfinished was kept."""
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first; its type where it says nothing."""
+    """Return the first line of an error's message; its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -44,29 +43,8 @@ def never() -> bool:
     return False
 
 
-def sha256_of(file: Path) -> str:
-    """Of a file's bytes; OSError where it cannot be read."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes in all files below `folder`; files that vanish meanwhile count as none."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except OSError:
-                continue
-    return total
-
-
 def percent(title: str, total: int, fraction: float) -> str:
-    """For example "Reading MiniLM, 84 MB, 40 %"."""
+    """Return the text of a progress, such as "Reading MiniLM, 84 MB, 40 %"."""
     return f"Reading {title}, {total / 1e6:.0f} MB, {100 * fraction:.0f} %"
 
 

@@ -48,7 +48,7 @@ MIN_VALIDATION, MAX_VALIDATION = 50, 512
 
 
 def wanted_validation(evaluation_examples: int) -> int:
-    """How many rows are to choose the step that is kept, beside so many evaluation rows."""
+    """Return how many rows should choose the step that is kept, beside so many evaluation rows."""
     return min(max(evaluation_examples, MIN_VALIDATION), MAX_VALIDATION)
 
 
@@ -65,7 +65,7 @@ class LinearGroup:
     count: int
 
     def matches(self, target: str) -> bool:
-        """Whether PEFT's suffix rule puts an adapter on this group for `target`."""
+        """Return whether PEFT's suffix rule puts an adapter on this group for `target`."""
         return matches(self.name, target)
 
 
@@ -106,7 +106,7 @@ class ModelEntry:
     is_countable: bool = True
 
     def base(self, commit: str | None) -> tuple[str | None, str | None]:
-        """Where others get these weights, and which version: what PEFT writes into an adapter as its base.
+        """Return the base model that PEFT writes into an adapter, and its revision, for others to fetch.
 
         `commit` is the hub's, where it was loaded from there. None where nobody else could fetch them.
         """
@@ -165,7 +165,7 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class Expected:
-    """What to expect of a recipe. Numbers were measured here and recorded; None and {} mean not measured.
+    """The expected results of a recipe, as measured and recorded; None and {} mean not measured.
 
     `seconds_cpu2` and `seconds_gpu` are for one CDVFT run on two CPU cores and on one GPU; `at_most` where
     they count every text as long as the recipe lets it be. `paper` quotes the paper where it says something
@@ -294,7 +294,7 @@ def _read(name: str) -> Any:
 
 
 def _by_key(kind: type[Entry], entries: Iterable[dict[str, Any]]) -> dict[str, Entry]:
-    """Checked entries by key. ValidationError names what is wrong."""
+    """Return checked entries by key; ValidationError names what is wrong."""
     adapter: TypeAdapter[Entry] = TypeAdapter(kind)
     checked = [adapter.validate_python(entry) for entry in entries]
     return {entry.key: entry for entry in checked}
@@ -369,7 +369,7 @@ _described: OrderedDict[tuple[str, Kind], ModelEntry] = OrderedDict()
 
 
 def hub_ids_allowed() -> bool:
-    """Whether hub ids and local folders are accepted: on a person's own machine, not on a public server."""
+    """Return whether hub ids and local folders are accepted: on a private machine, not on a public server."""
     return not environment().public
 
 

@@ -7,7 +7,6 @@ messages as lines of JSON behind `MARK`. Files stay in the client's own cache.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -28,13 +27,13 @@ from cdvft_app.catalog.download import (
     Progress,
     ShouldStop,
     first_line,
-    folder_bytes,
     never,
     percent,
     run_watched,
     silent,
 )
 from cdvft_app.catalog.entries import hub_ids_allowed
+from cdvft_app.files import folder_bytes, is_full
 from cdvft_app.settings import InvalidChoice, Kind, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
@@ -78,7 +77,7 @@ class HubError(DownloadFailed):
 
 @dataclass(frozen=True)
 class HubStatus:
-    """Whether the hub answers, in a sentence for the page."""
+    """Whether the hub answers, with a sentence for the page."""
 
     reachable: bool
     sentence: str
@@ -95,13 +94,13 @@ def endpoint() -> str:
 
 
 def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) tells the hub client to stay off the network."""
+    """Return whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE tells the client to stay off the network."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def hub_status() -> HubStatus:
-    """Whether the hub answers; takes 2 seconds at most and is asked once a minute at most."""
+    """Ask whether the hub answers, for 2 seconds at most, and once a minute at most."""
     if is_offline():
         return HubStatus(False, f"HF_HUB_OFFLINE is set, so the hub is not asked. {OFFLINE_RECIPES}")
     address = endpoint()
@@ -113,7 +112,7 @@ def hub_status() -> HubStatus:
 
 
 def last_status() -> HubStatus | None:
-    """What was found when the hub was last asked, however long ago; None before. Asks nobody."""
+    """Return the status when the hub was last asked, however long ago; None before. It asks nobody."""
     if is_offline():
         return hub_status()
     return _known[endpoint()][1] if endpoint() in _known else None
@@ -142,7 +141,7 @@ def _ask(address: str) -> HubStatus:
 
 @dataclass(frozen=True)
 class HubModelInfo:
-    """What the hub says of a model before anything of it is downloaded.
+    """The hub's facts on a model before anything of it is downloaded.
 
     `licence` as its card states it, None where it does not; `fetched_bytes` of all files that a run takes;
     `safetensors`: whether there are weights that can be read without running code.
@@ -194,7 +193,7 @@ def pin_dataset_commit(choice: AnySettings) -> AnySettings:
 
 
 def _dataset_commit(dataset: str, revision: str | None) -> str | None:
-    """None where neither the hub nor the cache knows."""
+    """Return the dataset's commit; None where neither the hub nor the cache knows it."""
     if not hub_status().reachable:
         kept = cached(dataset, "dataset", revision, None)
         return kept.commit if kept else None
@@ -304,7 +303,7 @@ def cached(
 
 
 def is_wanted(name: str, repo_type: str, patterns: Sequence[str] | None) -> bool:
-    """Whether a file of a repository is among those that are fetched."""
+    """Return whether a file of a repository is among those that are fetched."""
     allowed, ignored = (any(fnmatch(name, glob) for glob in globs) for globs in _globs(repo_type, patterns))
     return allowed and not ignored
 
@@ -367,7 +366,7 @@ def _messages(output: str) -> list[dict[str, Any]]:
 def _download(
     request: dict[str, Any], title: str, progress: Progress, should_stop: ShouldStop
 ) -> dict[str, Any]:
-    """Run the child to its end; its last message."""
+    """Run the child to its end; return its last message."""
     blobs = _repository_folder(request["repository"], request["repo_type"]) / "blobs"
     before = folder_bytes(blobs)
     with tempfile.TemporaryDirectory() as work:
@@ -419,7 +418,7 @@ def _explain(title: str, repo_type: str, revision: str | None, answer: dict[str,
 
 
 def _fetch(request: dict[str, Any]) -> dict[str, Any]:
-    """In the child: download what is wanted; the answer for the parent process."""
+    """In the child: download the wanted files; return the answer for the parent process."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     repository, repo_type, patterns = request["repository"], request["repo_type"], request["patterns"]
@@ -446,7 +445,7 @@ def _fetch(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(error: Exception) -> dict[str, Any]:
-    """In the child: which of the problems that a person can act upon this is."""
+    """In the child: return the error as one of the problems that a person can act upon."""
     from huggingface_hub import errors
 
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -456,7 +455,7 @@ def _problem(error: Exception) -> dict[str, Any]:
         problem = "revision"
     elif isinstance(error, errors.RepositoryNotFoundError) or status in (401, 404):
         problem = "missing"  # the hub answers 401 to strangers for what is private or not there
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    elif is_full(error):
         problem = "disk"
     else:
         problem = "network"
@@ -464,7 +463,7 @@ def _problem(error: Exception) -> dict[str, Any]:
 
 
 def _search(request: dict[str, Any]) -> dict[str, Any]:
-    """In the child: models with safetensors (other weights can carry code) by their downloads."""
+    """In the child: find models with safetensors (other weights can carry code), by their downloads."""
     from huggingface_hub import HfApi
 
     kind, limit = request["kind"], request["limit"]
@@ -483,12 +482,12 @@ def _search(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _send(message: dict[str, Any]) -> None:
-    """In the child: one message to the parent process."""
+    """In the child: send one message to the parent process."""
     print(MARK + json.dumps(message), flush=True)
 
 
 def main() -> None:
-    """What the child process does: what its one argument asks for."""
+    """Run the child process: do what its one argument asks for, and send the answer."""
     request = json.loads(sys.argv[1])
     try:
         answer = {"download": _fetch, "search": _search}[request["do"]](request)

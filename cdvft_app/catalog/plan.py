@@ -28,7 +28,7 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """All that a run will do, resolved from its settings.
 
     `settings` has no None left but those that mean "each layer's default", "no limit" or "of another kind".
     `target_shapes` are (name, d_out, d_in, count) of the layers that get an adapter; empty where the model
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """What its runs are called: the recipe, or data of one's own."""
+        """The title of its runs: the recipe's, or that of the uploaded data."""
         return self.dataset.title if self.settings.data else self.recipe.title
 
     @property
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def validation_examples(self) -> int:
-        """How many rows choose the step that is kept, as far as one knows before they are read; 0: none."""
+        """The number of rows that choose the step that is kept, as far as known before reading; or 0."""
         settings = self.settings
         assert settings.train_examples and settings.evaluation_examples
         if not self.chooses_step:
@@ -105,7 +105,7 @@ def get_recipe(key: str) -> Recipe:
 
 
 def fits(method: str, kind: Kind) -> bool:
-    """Whether a method can train models of that kind: one that writes has no classifier head."""
+    """Return whether a method can train models of that kind: one that writes has no classifier head."""
     return method != "head" or kind != "generation"
 
 
@@ -197,7 +197,7 @@ def _inputs(kind: Kind) -> str:
 
 
 def _held_out(dataset: DatasetEntry) -> int | None:
-    """How many rows are kept for evaluation; None where they come as a split of their own, or uncounted."""
+    """Return how many rows are held out to evaluate; None where they are a split of their own, or unknown."""
     if dataset.uploaded:
         return dataset.uploaded.evaluation_rows
     if dataset.evaluation_split or dataset.examples is None:

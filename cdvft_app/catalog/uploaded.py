@@ -28,12 +28,12 @@ MAX_LENGTH = {"text": 256, "generation": 512}  # tokens, unless somebody asks fo
 
 
 def folder(uploaded: UploadedDataset) -> Path:
-    """Where its rows and what was computed from them are kept; deleted with the dataset."""
+    """Return the folder of the dataset's rows and of what was computed from them; deleted with it."""
     return data_folder() / uploaded.sha256
 
 
 def is_kept(uploaded: UploadedDataset) -> bool:
-    """Whether its rows are still here."""
+    """Return whether the dataset's rows are still here."""
     return all((data_folder() / sha256 / ROWS).is_file() for sha256 in uploaded.files)
 
 
@@ -96,7 +96,7 @@ MIN_TRAIN_ROWS = 240
 
 
 def spared(uploaded: UploadedDataset, evaluation_examples: int) -> int:
-    """How many training rows are spared to choose the step that is kept: one in ten, within limits; or 0."""
+    """Return how many training rows choose the step that is kept instead: one in ten, within limits, or 0."""
     if uploaded.train_rows < MIN_TRAIN_ROWS:
         return 0
     return min(wanted_validation(evaluation_examples), max(MIN_VALIDATION, uploaded.train_rows // 10))
@@ -161,7 +161,7 @@ def cleaned_file(uploaded: UploadedDataset, sha256: str) -> Path:
 
 
 def steps_done(rows: pa.Table) -> tuple[cleaning.Done, ...]:
-    """What the steps did that made these rows of those that were kept."""
+    """Return the effects of the cleaning steps that made these rows."""
     kept = json.loads((rows.schema.metadata or {}).get(DONE, b"[]"))
     return tuple(
         cleaning.Done(one["step"], tuple(one["rows"]), tuple(one["labels"]), one["changed"]) for one in kept
@@ -169,7 +169,7 @@ def steps_done(rows: pa.Table) -> tuple[cleaning.Done, ...]:
 
 
 def apart(rows: pa.Table, split: str | None) -> list[bool] | None:
-    """Of each row whether the column `split` says that it is for evaluation; None without such a column."""
+    """Return, for each row, whether the column `split` says it is for evaluation; None without a column."""
     if not split:
         return None
     return [(one or "").strip().lower() in EVALUATION_NAMES for one in rows.column(split).to_pylist()]
@@ -189,7 +189,7 @@ def _write(rows: pa.Table, place: Path) -> None:
 
 
 def cleaned_table(uploaded: UploadedDataset, sha256: str) -> pa.Table:
-    """The same rows, mapped into memory and not read. FileNotFoundError where they are gone."""
+    """Return the cleaned rows, mapped into memory and not read; FileNotFoundError where they are gone."""
     import pyarrow as pa
 
     return pa.ipc.open_stream(pa.memory_map(str(cleaned_file(uploaded, sha256)))).read_all()
@@ -203,7 +203,7 @@ def require_columns(uploaded: UploadedDataset, rows: pa.Table) -> None:
 
 
 def divide(uploaded: UploadedDataset) -> Division:
-    """Which rows are trained on, and which are evaluated on; the same ones every time.
+    """Divide the rows into those to train on and those to evaluate on, the same way every time.
 
     Where a share is held out it is drawn within each class, from rows of different inputs, and no row with
     an input that is evaluated on is trained on.
@@ -249,8 +249,8 @@ def divide(uploaded: UploadedDataset) -> Division:
 
 
 def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
-    written), and whether it is of the evaluation split."""
+    """Return, for each row: a hash of its input, its class or target (nan: none, or no input; 0 for a written
+    answer), and whether it is of the evaluation split."""
     import numpy as np
 
     rows = cleaned_table(uploaded, sha256)

@@ -15,7 +15,7 @@ NUMBER_MARKS: Mapping[str, str] = {"comma": ",", "point": "."}
 
 
 def written_number(mark: str) -> str:
-    """A regular expression, of Python and RE2, for numbers as people write them: 1.234,50 €, 12 %, 1 234,5.
+    """Return a regular expression, of Python and RE2, for numbers such as 1.234,50 €, 12 % and 1 234,5.
 
     Args:
         mark: before the decimals, "," or "."; the other one may stand between thousands, as may spaces and
@@ -32,7 +32,7 @@ def written_number(mark: str) -> str:
 
 
 def number_reader(mark: str) -> Callable[[str], str | None]:
-    """What gives each such number as programs write it, 1.234,50 € as 1234.50; None for what is none."""
+    """Return a function that writes such a number as programs do, 1.234,50 € as 1234.50; None for others."""
     written = re.compile(written_number(mark))
 
     def read(text: str) -> str | None:

@@ -41,9 +41,9 @@ from cdvft_app.cluster.transfer import (
     unpack,
 )
 from cdvft_app.events import Done, Event, Halt, Note, Preparing, TrainingPaused
+from cdvft_app.files import folder_bytes
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
-from cdvft_app.store.folders import files_below
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.rows import ADAPTER
@@ -161,7 +161,7 @@ class NodeRun:
                 return
             newest = found[-1]
             packed = self._packed(newest.name)
-            size = sum(known.st_size for _, known in files_below(newest))  # packed they are as many
+            size = folder_bytes(newest)  # packed they are as many
             if size <= MAX_CHECKPOINT:
                 pack(newest, packed)
                 self._packs.append(packed)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.catalog.uploaded import ROWS
+from cdvft_app.files import replacing
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.store import processes
 from cdvft_app.store.folders import FACTS
 from cdvft_app.store.history_file import OF_THE_OWNER
 from cdvft_app.store.records import RunRecord
-from cdvft_app.store.replacing import replacing
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import checkpoints
 from cdvft_app.training.checkpoints import CHECKPOINTS

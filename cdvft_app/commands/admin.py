@@ -25,7 +25,7 @@ def _operator() -> Operator:
 
 @admin.command()
 def visitors() -> None:
-    """Who took time of this server, and has runs that wait or train."""
+    """List who took time of this server, or has runs that wait or train."""
     table = Table("visitor", "time", "training", "runs", box=None, header_style="bold")
     for one in _operator().visitors():
         table.add_row(

@@ -41,7 +41,7 @@ def print_progress(fraction: float | None, text: str) -> None:
 
 
 def show(looked: Inspection) -> None:
-    """What was found, for a person."""
+    """Print what was found, for a person."""
     kept = looked.kept
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
     print(f"{', '.join(filter(None, read))}: {kept.rows:,} rows, {amount('bytes', kept.bytes)}")

@@ -236,7 +236,7 @@ def _parameter(
 
 
 def _default_text(name: str) -> str:
-    """What leaving the option out means."""
+    """Return the default of an option in words."""
     if name in flat.FLAT:
         key, own = flat.FLAT[name]
         one = METHODS[key].settings()[own]

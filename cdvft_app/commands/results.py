@@ -68,7 +68,7 @@ ZIP = "zip"
 
 
 def _formats() -> dict[str, list[str]]:
-    """By what each is, the options that write it."""
+    """Return the options that write each format, by the format's description."""
     found: dict[str, list[str]] = {}
     for one in EXPORTERS.values():
         found.setdefault(one.help, []).extend([one.option, ZIP] if one is AS_TRAINED else [one.option])

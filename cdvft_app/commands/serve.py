@@ -112,7 +112,7 @@ class Writing:
 
     @staticmethod
     def answer_all(batch: Sequence[Writing], call: Callable[..., None]) -> None:
-        """In a thread; `call` has the loop call something."""
+        """Answer a batch, in a thread; `call` schedules a call in the event loop."""
         first = batch[0]
         for pieces in first.shared.write([one.answer for one in batch], first.sampling):
             for one, piece in zip(batch, pieces, strict=True):
@@ -311,12 +311,12 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _error(sentence: str, about: str | None, code: str | None = None) -> dict[str, Any]:
-    """As OpenAI's API answers."""
+    """Return an error in the form of OpenAI's API."""
     return {"error": {"message": sentence, "type": "invalid_request_error", "param": about, "code": code}}
 
 
 def _failed() -> dict[str, Any]:
-    """Of what is no fault of the request."""
+    """Return the error for a failure that is not the request's fault."""
     error = _error("It failed in this program; its log says what.", None)
     return {"error": {**error["error"], "type": "server_error"}}
 

@@ -158,7 +158,7 @@ def _run_all(
 def _run_here(
     store: RunStore, takes: Sequence[Callable[[RunStore], RunRecord]], tell: Callable[[RunRecord], None]
 ) -> bool:
-    """One after the other; whether somebody stopped it."""
+    """Train the runs here, one after the other; return whether somebody stopped it."""
     for take in takes:
         with ProgressBar() as bar:
             run = run_here(store, take, bar.listen)
@@ -174,7 +174,7 @@ def _run_there(
     cluster: str,
     tell: Callable[[RunRecord], None],
 ) -> bool:
-    """As many at a time as the cluster has room for; whether somebody stopped it."""
+    """Train as many runs at a time as the cluster has room for; return whether somebody stopped it."""
     runs = run_there(store, takes, on_cluster(cluster), ended=tell)
     return len(runs) < len(takes) or any(run.state == "stopped" for run in runs)
 

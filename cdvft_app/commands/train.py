@@ -103,7 +103,7 @@ class ProgressBar:
 
 
 def race_base(given: Mapping[str, Any], shared: Sequence[str]) -> dict[str, Any]:
-    """What runs of a sweep or a search share: the options of these names, the methods, and one's own data."""
+    """Return what all runs of a sweep or search share: these options, the methods, and uploaded data."""
     base = {name: given[name] for name in shared if name in given} | {"methods": given["methods"].split(",")}
     if data := given.get("data"):
         columns = given.get("text", []), given.get("label"), given.get("prompt", []), given.get("answer")
@@ -163,7 +163,7 @@ def train(
 
 
 def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
-    """What is learned from a file, which is kept; what was found in it is printed."""
+    """Keep a file and print what was found in it; return the dataset to learn from."""
     store = RunStore.default()
     record = _given(store, file)
     other = _given(store, evaluation) if evaluation else None
@@ -175,7 +175,7 @@ def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) 
 
 
 def _given(store: RunStore, file: Path) -> DataRecord:
-    """Of a file; where there is none, of what was given before, by the beginning of its SHA-256."""
+    """Keep a file and return its record; where there is none, find kept data by its SHA-256's beginning."""
     before = None if file.exists() else library.given_before(store, str(file))
     return before or library.give(store, file, None, progress=print_progress)
 
@@ -248,7 +248,7 @@ ClaimRun = Callable[[RunStore], RunRecord]
 
 
 def trainer(store: RunStore, cluster: str | None) -> Callable[[ClaimRun, Callable[[Event], None]], RunRecord]:
-    """What trains a run, here or on the cluster, and returns it as it ended; both as for `run_here`.
+    """Return a function that trains a run, here or on the cluster, and returns its record at its end.
 
     The function raises KeyboardInterrupt where somebody asked to stop before the run began.
     """

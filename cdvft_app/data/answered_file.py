@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.conversations import asked_in, is_conversation, transcript
-from cdvft_app.catalog.download import sha256_of
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
@@ -29,6 +28,7 @@ from cdvft_app.data.read_file import read_file, unpacked
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
+from cdvft_app.files import sha256_of
 from cdvft_app.public import intake
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Answers:
             path.chmod(0o600)
 
     def _found(self) -> int:
-        """How many whole lines there are of answers; what a killed program left of another goes."""
+        """Return the number of whole lines of answers, and cut off what a killed program left of another."""
         with suppress(OSError, ValueError):
             with self._path.open("rb") as file:
                 if json.loads(file.readline()) != self.about:
@@ -317,7 +317,7 @@ def _as_given(path: Path, folder: Path, work: Path, limits: Limits, progress: Pr
 
 
 def _of_pictures(folder: Path) -> Source:
-    """What was read, which of pictures is all that there is to be given back."""
+    """Return the rows that were read into the folder as a source: of pictures nothing else is given back."""
     first = next(rows_of(folder))
     return Source("pictures", "image", tuple(first.schema.names[1:]), lambda: rows_of(folder))
 
@@ -329,14 +329,14 @@ def _other_than(names: Sequence[str], wanted: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """What was read, as a person reads it; of a conversation what was to be answered."""
+    """Return a value as a person reads it; of a conversation the turns that are to be answered."""
     with suppress(ValueError):
         return transcript(asked_in(value)[0])
     return str(value or "")
 
 
 def _badness(one: Answer) -> float:
-    """How wrong it is, 0 where it is right or nothing is known."""
+    """Return how wrong an answer is; 0 where it is right or nothing is known."""
     if one.check is None:
         return 0.0
     return abs(one.check) if isinstance(one.expected, float) else 1 - float(one.check)
@@ -365,7 +365,7 @@ class _Writer(ABC):
         return [*self.names, *(one.name for one in self.added)]
 
     def cells(self, answer: Answer) -> list[Any]:
-        """What the added columns hold."""
+        """Return the values of the added columns for an answer."""
         return [getattr(answer, one.field) for one in self.added]
 
     @abstractmethod

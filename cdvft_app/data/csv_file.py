@@ -15,16 +15,15 @@ from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.catalog.uploaded import ROW
 from cdvft_app.data.lines import NAMES, Lines
 from cdvft_app.data.source import (
-    BATCH,
     DataRefused,
     Limits,
     Progress,
     RowErrors,
     Source,
     distinct_names,
+    row_batches,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _INSIDE = re.compile(r'[^"]*(?:""[^"]*)*')
 
 
 class Marks:
-    """Quotation marks by where they stand, for such separators."""
+    """Patterns for quotation marks by where they stand between the separators."""
 
     def __init__(self, separators: str) -> None:
         by, space = f"[{re.escape(separators)}]", "" if separators == " " else " *"
@@ -48,7 +47,7 @@ class Marks:
 
 
 class Record:
-    """One record, line by line; `values` are those that are whole so far."""
+    """A record that is read line by line; `values` are those that are complete so far."""
 
     def __init__(self, marks: Marks) -> None:
         self.values: list[str] = []
@@ -145,7 +144,7 @@ class Records:
     def _of_quotes(
         self, state: State, values: Sequence[str], held: list[Line], waiting: _Waiting
     ) -> Fault | None:
-        """What is wrong with quotation marks. `held` keeps the lines of the record; others wait anew."""
+        """Return the fault of the quotation marks, or None. `held` keeps the record's lines alone."""
         if state == "whole":
             return None
         column = self.names[len(values)] if len(values) < len(self.names) else ""
@@ -159,7 +158,7 @@ class Records:
         return (*(_NEVER_CLOSED if never else _AFTER_CLOSING), column)
 
     def _end(self, held: list[Line], waiting: _Waiting) -> int:
-        """How many lines the record has whose first one is at fault; `held` may come to have more.
+        """Return how many lines the record has whose first one is at fault; lines may be added to `held`.
 
         It goes on to a line with a mark that closes a value and none before that opens one, if there is an
         even number of marks in all. Where a value is opened before, the fault was in the first line alone.
@@ -205,7 +204,7 @@ class Records:
 
 
 class _Waiting:
-    """Lines, of which some may be looked at again."""
+    """An iterator of lines to which lines can be given back."""
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
@@ -231,7 +230,7 @@ _SAYS_SEPARATOR = re.compile(r'"?sep=([^"])"? *', re.IGNORECASE)  # Excel's own 
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How a file of records is to be read; `head` is the line with the names of the columns, if one has."""
+    """The dialect of a file; `head` is the number of the line with the columns' names, if there is one."""
 
     separator: str
     names: tuple[str, ...]
@@ -280,7 +279,7 @@ def _is_blank(line: Line) -> bool:
 
 
 def _sample(lines: Iterable[Line]) -> Iterator[Line]:
-    """As many lines as DuckDB looks at, and as the first records need at least."""
+    """Yield the first lines: as many as DuckDB needs to find the dialect, and whole first records."""
     size = 0
     for count, line in enumerate(lines, 1):
         yield line
@@ -321,7 +320,7 @@ def column_names(
 
 
 def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> tuple[str, bool]:
-    """The separator, and whether there is a head."""
+    """Return the separator, and whether there is a head, as DuckDB finds them."""
     import duckdb
 
     # Quotation marks that do not fit mislead DuckDB: it gets only what can be read, whatever separates.
@@ -345,30 +344,13 @@ def _batches(
     source: Source, dialect: _Dialect, given: Iterable[Line], lines: Lines, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
     records = Records(dialect.separator, limits, lines.faults, dialect.names)
-    rows = ((held[0][0], values) for held, values in records.of(given) if held[0][0] != dialect.head)
-    total = 0
-    while (batch := _batch(rows, dialect.names)) is not None:
-        total += len(batch)
-        if total > limits.rows:
-            raise DataRefused(
-                f"It has more than {limits.rows:,} rows, the most that is taken. Give a part of it."
-            )
-        yield batch
-        del batch  # one is in memory, not the next one, too
+    rows = (
+        (held[0][0], [value or None for value in values], None)
+        for held, values in records.of(given)
+        if held[0][0] != dialect.head
+    )
+    yield from row_batches(source, rows, limits)
     source.notes[:0] = [*_mixed(lines), *_running_on(records)]
-
-
-def _batch(rows: Iterator[tuple[int, list[str]]], names: Sequence[str]) -> pa.RecordBatch | None:
-    """The next rows, with their numbers."""
-    import pyarrow as pa
-
-    some = list(islice(rows, BATCH))
-    if not some:
-        return None
-    columns = zip(*(values for _, values in some), strict=True)
-    arrays = [pa.array([value or None for value in column], pa.string()) for column in columns]
-    numbers = pa.array([number for number, _ in some], pa.int64())
-    return pa.RecordBatch.from_arrays([numbers, *arrays], names=[ROW, *names])
 
 
 def _mixed(lines: Lines) -> Iterator[str]:

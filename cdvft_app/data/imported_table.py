@@ -19,15 +19,14 @@ import numpy as np
 
 from cdvft_app.catalog import columns
 from cdvft_app.catalog.columns import Column
-from cdvft_app.catalog.download import sha256_of
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
 from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import read_file, without_conversations
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
 from cdvft_app.data.zip_file import packed
+from cdvft_app.files import sha256_of
 from cdvft_app.public import intake
 from cdvft_app.settings.environment import data_folder
-from cdvft_app.store.folders import files_below
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,13 +126,8 @@ def _import(path: str, limits: dict[str, Any], progress: Progress) -> None:
     import_file(Path(path), Limits(**limits), progress)
 
 
-def bytes_on_disk(kept: ImportedTable) -> int:
-    """What is kept of a file takes of the disk: more than the file, where it was packed."""
-    return sum(known.st_size for _, known in files_below(kept.folder))
-
-
 def find(sha256: str) -> ImportedTable | None:
-    """What is kept of a file with this SHA-256; None where nothing is, or it is damaged."""
+    """Return the table that is kept of a file with this SHA-256; None where it is missing or damaged."""
     folder = data_folder() / sha256
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -144,7 +138,7 @@ def find(sha256: str) -> ImportedTable | None:
 
 
 def forget(sha256: str) -> None:
-    """Remove what is kept of a file."""
+    """Remove the table that is kept of a file."""
     shutil.rmtree(data_folder() / sha256, ignore_errors=True)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
@@ -21,7 +21,11 @@ from cdvft_app.data.source import (
     Source,
     distinct_names,
     row_batches,
+    short_values,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HALF = "it holds half of a character, a \\ud800 to \\udfff without its other half"
 HALF_ADVICE = "write the whole character, or none"
@@ -56,11 +60,16 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
         )
     if len(columns) > limits.columns:
         raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
+
+    def read() -> Iterator[pa.RecordBatch]:
+        rows = _rows(source, tuple(columns), chain(looked_at, given))
+        return row_batches(source, short_values(source, rows, limits), limits)
+
     source = Source(
         "JSONL",
         "text",
         distinct_names(columns),
-        lambda: row_batches(source, _rows(source, tuple(columns), chain(looked_at, given)), limits),
+        read,
         faults=faults,
     )
     source.encoding = NAMES[lines.encoding]
@@ -88,7 +97,7 @@ _JSON_NAMES = {
 
 
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
-    """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
+    """Return whether a document is one object of lists or objects, in its `first` line or over several."""
     if len(objects) == 1:
         held = objects[0]
         return all(isinstance(one, (list, dict)) and not is_conversation(one) for one in held.values())
@@ -96,7 +105,7 @@ def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
 
 
 def _object(line: str) -> dict[str, Any] | str:
-    """The object in a line, or what is wrong with it."""
+    """Return the object in a line, or what is wrong with it."""
     try:
         found = json.loads(line)
     except ValueError as error:
@@ -114,7 +123,7 @@ def _object(line: str) -> dict[str, Any] | str:
 
 
 def _text(value: Any) -> str | None:
-    """As a column has it; 1.0 is 1, which JavaScript and JSON do not tell apart."""
+    """Return a value as text; 1.0 becomes 1, since JavaScript and JSON do not tell them apart."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -123,7 +132,7 @@ def _text(value: Any) -> str | None:
 
 
 def read_json_array(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """Its objects, numbered from 1; `work` is a folder for them as one object a line."""
+    """Read a JSON list of objects, numbered from 1; `work` is a folder for a copy with one object a line."""
     import duckdb
 
     progress(None, "Taking the list apart")

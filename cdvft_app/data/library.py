@@ -12,11 +12,12 @@ from filelock import FileLock
 
 from cdvft_app.catalog.cleaning import InvalidStep, parse_steps
 from cdvft_app.catalog.columns import Roles
-from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, bytes_on_disk, find, forget, import_file
+from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
 from cdvft_app.data.source import limits as limits_now
+from cdvft_app.files import folder_bytes
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -54,7 +55,7 @@ def give(
         with _changing_owners(store):
             if find(kept.sha256) is None:
                 continue
-            taken = max(kept.bytes, bytes_on_disk(kept))
+            taken = max(kept.bytes, folder_bytes(kept.folder))
             try:
                 if not store.datasets.has(token, kept.sha256):
                     _require_room(store, token, taken, limits)
@@ -78,7 +79,7 @@ SHORT_SHA256 = 12  # digits by which data of before is named in a command
 
 
 def given_before(store: RunStore, name: str) -> DataRecord | None:
-    """What lies here of a file whose SHA-256 begins so, from now on the terminal's, too; None without any.
+    """Return the kept data whose SHA-256 begins with `name`, or None; the terminal then owns it, too.
 
     Whoever has a terminal here may read it anyway.
     """
@@ -93,7 +94,7 @@ def given_before(store: RunStore, name: str) -> DataRecord | None:
                     sha256=kept.sha256,
                     format=kept.format,
                     kind=kept.kind,
-                    bytes=max(kept.bytes, bytes_on_disk(kept)),
+                    bytes=max(kept.bytes, folder_bytes(kept.folder)),
                     rows=kept.rows,
                 )
     return None
@@ -142,7 +143,7 @@ def look(
     split_seed: int = 0,
     clean: Sequence[str] = (),
 ) -> Inspection:
-    """What would be learned from one's own data; see `inspect`.
+    """Inspect an uploaded dataset: return what a run would learn from it; see `inspect`.
 
     Raises:
         UnknownData: the asker has none with this id.
@@ -230,14 +231,14 @@ def read_split(share: object, seed: object) -> dict[str, Any]:
 
 
 def chosen(looked: Inspection) -> UploadedDataset:
-    """What a run learns from; `DataRefused` says why nothing can be learned."""
+    """Return the dataset that a run learns from; raise `DataRefused` where nothing can be learned."""
     if looked.data is None:
         raise DataRefused(looked.problem or "Nothing can be learned from it.")
     return looked.data
 
 
 def last_learned(store: RunStore, data_id: object, token: str | None) -> UploadedDataset:
-    """What one's latest run on it learned from, read as it was then; without one, as guessed.
+    """Return the dataset as the owner's latest run on it read it; without such a run, as it is guessed.
 
     Raises:
         UnknownData, DataRefused: as `look` and `chosen`.
@@ -251,7 +252,7 @@ def last_learned(store: RunStore, data_id: object, token: str | None) -> Uploade
 
 
 def is_own(store: RunStore, data: UploadedDataset | None, token: str | None) -> bool:
-    """Whether the visitor with this token uploaded all its files; True of a dataset of the catalogue."""
+    """Return whether the visitor with this token uploaded all its files; True without uploaded data."""
     return data is None or all(store.datasets.has(token, sha256) for sha256 in data.files)
 
 

@@ -28,8 +28,8 @@ _CHUNK = 1 << 20
 
 
 def encoding_of(path: Path) -> str:
-    """A codec of `NAMES`; of UTF-8 and Windows-1252 the one that fits more of the lines with letters beyond
-    ASCII.
+    """Return a codec of `NAMES`; of UTF-8 and Windows-1252 the one that fits more of the lines with letters
+    beyond ASCII.
 
     Raises:
         DataRefused: it is not a text file.
@@ -58,14 +58,14 @@ def encoding_of(path: Path) -> str:
 
 
 def first_letters(path: Path) -> str:
-    """What a file begins with, without what is blank; it need not be text."""
+    """Return the first letters of a file without leading blanks; the file need not be text."""
     with path.open("rb") as file:
         start = file.read(_HEAD)
     return start.decode(_by_beginning(start) or "latin-1", "ignore").lstrip(BLANK)
 
 
 def as_utf8(path: Path, encoding: str, work: Path) -> Path:
-    """The file itself if it is plain UTF-8, else a copy in `work` that is."""
+    """Return the file itself if it is plain UTF-8, else a copy of it in `work` that is."""
     if encoding == "utf-8":
         return path
     copy = work / f"utf-8 {path.name}"
@@ -79,7 +79,7 @@ def as_utf8(path: Path, encoding: str, work: Path) -> Path:
 
 
 def _by_beginning(start: bytes) -> str | None:
-    """The encoding that a file's first bytes say, if they do."""
+    """Return the encoding that a file's first bytes tell; None where they do not."""
     for mark, name in MARKS:
         if start.startswith(mark):
             return name

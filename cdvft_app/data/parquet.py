@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import LAYOUTS
 from cdvft_app.catalog.uploaded import IMAGE, ROW
-from cdvft_app.data.pictures import Checked
+from cdvft_app.data.pictures import PictureReader
 from cdvft_app.data.source import DataRefused, Limits, Progress, Source, distinct_names
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
 
 
 def _undamaged(read: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
-    """What pyarrow reads; its errors at a damaged place, such as text in no encoding, become refusals."""
+    """Yield the batches that pyarrow reads; raise `DataRefused` for damage, such as text that is no UTF-8."""
     import pyarrow as pa
 
     try:
@@ -91,7 +91,7 @@ def _batches(
     import pyarrow.compute as pc
 
     row, total = 0, max(file.metadata.num_rows, 1)
-    unpacked, checked = 0, Checked(limits)
+    unpacked, reader = 0, PictureReader(limits)
     # A dictionary names a long value in a few bits: few enough rows at a time that the longest ones fit.
     most = max(1, BATCH_BYTES // (4 * limits.cell_characters * len(kept)))
     wanted = None if source.keep_originals else kept
@@ -113,7 +113,7 @@ def _batches(
                 values = column.to_pylist()
                 for place, (number, one) in enumerate(zip(numbers, values, strict=True)):
                     data = one and one.get("bytes")
-                    wrong = checked.wrong(data or b"")
+                    wrong = reader.fault(data or b"")
                     if wrong:
                         source.faults.add(number, wrong, "give another picture", name)
                         whole[place] = False

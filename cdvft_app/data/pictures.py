@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
-from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
+from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source, record_batch
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.data.zip_file import DAMAGE, PICTURES, TABLES, bytes_of, members_of, short
 from cdvft_app.public import intake
@@ -33,37 +33,54 @@ BATCH, BATCH_BYTES = 100, 16 * 2**20
 MAX_TABLE = 20 * 2**20  # bytes of a CSV of labels
 
 
+class UnusablePicture(Exception):
+    """A picture cannot be used; the text says why, as the rest of a sentence: "it is empty"."""
+
+
 @dataclass
-class Checked:
-    """Pictures that are looked at one after the other; together they have no more pixels than is taken."""
+class PictureReader:
+    """Decodes pictures one after the other and counts their pixels, of which there is a limit together."""
 
     limits: Limits
     pixels: int = 0
 
-    def wrong(self, data: bytes) -> str | None:
-        """What is wrong with a picture's bytes; None for a whole one.
+    def read(self, data: bytes) -> Image.Image:
+        """Decode a picture's bytes.
 
         Raises:
-            DataRefused: it is one picture too many.
+            UnusablePicture: they are no whole picture, or a larger one than is taken.
+            DataRefused: with this one, the pictures have more pixels together than are taken.
         """
         from PIL import Image
 
         limits = self.limits
         if not data:
-            return "it is empty"
+            raise UnusablePicture("it is empty")
         if len(data) > limits.picture_bytes:
-            return f"it has more than {limits.picture_bytes / 1e6:.0f} MB"
+            raise UnusablePicture(f"it has more than {limits.picture_bytes / 1e6:.0f} MB")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-                    width, height = opened.size
-                    if max(width, height) > limits.pixels:
-                        return f"it has {width:,} x {height:,} pixels, more than {limits.pixels:,} a side"
-                    self._count(width * height)
-                    opened.load()
+                picture = Image.open(io.BytesIO(data), formats=FORMATS)
+                width, height = picture.size
+                if max(width, height) > limits.pixels:
+                    raise UnusablePicture(
+                        f"it has {width:,} x {height:,} pixels, more than {limits.pixels:,} a side"
+                    )
+                self._count(width * height)
+                picture.load()
+                return picture
         except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError):
-            return f"it cannot be read as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+            raise UnusablePicture(
+                f"it cannot be read as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+            ) from None
+
+    def fault(self, data: bytes) -> str | None:
+        """Return why a picture's bytes are unusable, None where they are not; `DataRefused` as `read`."""
+        try:
+            self.read(data)
+        except UnusablePicture as error:
+            return str(error)
         return None
 
     def _count(self, pixels: int) -> None:
@@ -133,7 +150,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool
 
 
 def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[str, str], bool]:
-    """The name of each picture's folder, or what its own begins with; and whether it is that."""
+    """Return each picture's label and whether it comes from the pictures' names, not their folders'."""
     labels = {one.filename: PurePosixPath(one.filename).parent.name for one in pictures}
     classes = {label for label in labels.values() if label}
     if len(classes) >= 2 and not classes <= {*TRAINING_NAMES, *EVALUATION_NAMES}:
@@ -150,7 +167,7 @@ def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[s
 
 
 def _beginning(name: str) -> str:
-    """“cat” of cat_01, cat-1, cat.1, cat (1) and cat1; nothing where no number follows."""
+    """Return “cat” for cat_01, cat-1, cat.1, cat (1) and cat1; an empty text where no number follows."""
     found = re.fullmatch(r"(.*?[^\W\d_])[\W_]*\d+\W*", name)
     return found[1] if found else ""
 
@@ -158,7 +175,7 @@ def _beginning(name: str) -> str:
 def _labels_of_table(
     archive: zipfile.ZipFile, tables: list[zipfile.ZipInfo], pictures: list[zipfile.ZipInfo]
 ) -> dict[str, str]:
-    """What the one CSV says of each picture: a column with file names, and one of labels."""
+    """Return each picture's label, by its name in the zip, from the one CSV with file names and labels."""
     if len(tables) > 1:
         names = ", ".join(short(one.filename) for one in tables[:5])
         raise DataRefused(
@@ -193,7 +210,7 @@ def _labels_of_table(
 
 
 def _splits(pictures: list[zipfile.ZipInfo]) -> dict[str, str]:
-    """Training or evaluation by a folder above each picture's own; empty where not all say so."""
+    """Return each picture's split, by a folder above its own; empty where not all have one."""
     names = (*TRAINING_NAMES, *EVALUATION_NAMES)
     splits = {}
     for one in pictures:
@@ -214,16 +231,14 @@ def _batches(
     limits: Limits,
     progress: Progress,
 ) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     schema, rows = source.schema(), list[list[Any]]()
     total = held = 0
-    checked = Checked(limits)
+    reader = PictureReader(limits)
     for place, one in enumerate(pictures, 1):
         name = one.filename
         try:
             data = bytes_of(archive, one, limits.picture_bytes)
-            wrong = checked.wrong(data)
+            wrong = reader.fault(data)
         except DAMAGE:
             data, wrong = b"", "it is damaged in the zip"
         total += len(data)
@@ -240,15 +255,13 @@ def _batches(
             rows.append([name, {"bytes": data, "path": short}, *more])
         if rows and (len(rows) >= BATCH or held >= BATCH_BYTES or place == len(pictures)):
             progress(place / len(pictures), f"Looking at picture {place:,} of {len(pictures):,}")
-            columns = zip(*rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            yield record_batch(schema, rows)
             rows.clear()
             held = 0
 
 
 def as_png_in_child(data: bytes) -> bytes:
-    """A stranger's picture as a PNG made here of its pixels, RGB.
+    """Return an untrusted picture as a PNG that is made anew of its RGB pixels; it is decoded in a child.
 
     Raises:
         DataRefused, intake.TooMuch: why it cannot be used.
@@ -272,26 +285,22 @@ def as_png_in_child(data: bytes) -> bytes:
 
 
 def write_pixels(given: str, pixels: str, limits: dict[str, Any], progress: Progress) -> tuple[int, int]:
-    """In the child: a file's pixels into another one, row by row; their width and height."""
-    from PIL import Image
-
-    data = Path(given).read_bytes()
-    wrong = Checked(Limits(**limits)).wrong(data)
-    if wrong:
-        raise DataRefused(f"The image cannot be used: {wrong}. Give another one.")
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-        picture = opened.convert("RGB")
+    """In the child: write a picture's pixels, row by row, into a file; return width and height."""
+    try:
+        picture = PictureReader(Limits(**limits)).read(Path(given).read_bytes()).convert("RGB")
+    except UnusablePicture as error:
+        raise DataRefused(f"The image cannot be used: {error}. Give another one.") from None
     Path(pixels).write_bytes(picture.tobytes())
     return picture.size
 
 
 def as_png(picture: Image.Image) -> bytes:
-    """The bytes of its file."""
+    """Return the bytes of the picture as a PNG file."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
 
 
 def as_data_url(picture: Image.Image) -> str:
-    """Its PNG as the `src` of an `img`."""
+    """Return the picture as PNG in a data URL, for the `src` of an `img`."""
     return f"data:image/png;base64,{base64.b64encode(as_png(picture)).decode()}"

@@ -49,7 +49,7 @@ _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
 
 def read_file(path: Path, work: Path, limits: Limits, progress: Progress, labelled: bool = True) -> Source:
-    """The reader by the file's name, or by its beginning where the name says nothing.
+    """Return the rows of a file; its format is told by its name, or by its beginning.
 
     Args:
         path: a file.
@@ -90,7 +90,7 @@ LEARNED = (
 
 
 def without_conversations(source: Source, labelled: bool = True) -> tuple[Source, bool]:
-    """The source with prompt and answer in place of a column of conversations; and whether it had one.
+    """Return the source with prompt and answer in place of a column of conversations, and whether it had one.
 
     Those that are to be answered (not `labelled`) may end with what the user said, and all are kept: what is
     no conversation has no prompt.
@@ -114,7 +114,7 @@ def without_conversations(source: Source, labelled: bool = True) -> tuple[Source
 
 
 def _conversations_in(batch: pa.RecordBatch) -> list[str]:
-    """The column of conversations; or two, of their beginnings and of what comes last; or none."""
+    """Return the column of conversations; or two, of their beginnings and of their last answers; or none."""
     found = []
     for name in batch.schema.names[1:]:
         values = [one for one in batch.column(name).slice(0, LOOKED_AT).to_pylist() if one]
@@ -155,7 +155,7 @@ def _prompts_and_answers(
 
 
 def _zip_source(path: Path, work: Path, limits: Limits, progress: Progress, labelled: bool) -> Source:
-    """A spreadsheet, pictures, or several files of rows, by what the zip holds."""
+    """Read a zip as a spreadsheet, as pictures, or as several files of rows, by what it holds."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -172,7 +172,7 @@ def _zip_source(path: Path, work: Path, limits: Limits, progress: Progress, labe
 
 
 def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """The rows of several files with the same columns, one file after the other."""
+    """Read several files with the same columns, one after the other, as one source."""
     faults = RowErrors()
     parts: dict[str, Source] = {}
     with zipfile.ZipFile(path) as archive:
@@ -234,12 +234,12 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
 
 
 def without_gz(path: Path) -> Path:
-    """tickets.csv, of tickets.csv.gz and of itself."""
+    """Return the path without the ending .gz: tickets.csv for tickets.csv.gz and for itself."""
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
 def unpacked(path: Path, work: Path, limits: Limits) -> Path:
-    """The file itself, or in `work` the one within it that gzip packed; no larger than a file may be."""
+    """Return the file itself, or the one that gzip packed in it, unpacked into `work` within the limits."""
     with path.open("rb") as file:
         if file.read(len(GZIP)) != GZIP:
             return path

@@ -51,7 +51,7 @@ MAX_PASTED = 400_000  # characters
 
 
 def limits() -> Limits:
-    """Those of a person's own machine, or of a public one, which keeps rows as long as it keeps uploads."""
+    """Return the limits of a private machine, or of a public one, which keeps rows as long as uploads."""
     return replace(PUBLIC, keep_hours=environment().upload_hours) if environment().public else LIMITS
 
 
@@ -129,7 +129,7 @@ class RowErrors:
         return lines
 
     def kept(self) -> list[dict[str, Any]]:
-        """As JSON."""
+        """Return the faults as `of` reads them, of JSON types."""
         return [
             {"what": what, "advice": advice, "column": column, "count": count, "rows": self.found[kind]}
             for kind, count in self.counts.items()
@@ -203,33 +203,43 @@ NumberedRow = tuple[int, Sequence[str | None], Any]
 """The number of a row, its values as text, and the row as the file has it."""
 
 
+def record_batch(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
+    """Return one row or more, each with a value for every field of the schema, as a batch."""
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
 def row_batches(source: Source, rows: Iterable[NumberedRow], limits: Limits) -> Iterator[pa.RecordBatch]:
-    """Numbered rows as batches of the source's schema; one with a value that is too long is left out.
+    """Yield numbered rows as batches of the source's schema.
 
     Raises:
         DataRefused: there are too many.
     """
-    import pyarrow as pa
-
-    schema, most, total = source.schema(), limits.cell_characters, 0
-    given = iter(rows)
-    while some := list(islice(given, BATCH)):
-        fitting, originals = [], []
-        for number, values, original in some:
-            named = zip(source.columns, values, strict=True)
-            long = next((name for name, one in named if one and len(one) > most), None)
-            if long:
-                source.faults.add(number, f"it has more than {most:,} characters", "shorten it", long)
-            else:
-                fitting.append((number, *values))
-                originals.append(original)
-        total += len(fitting)
+    schema, total, remaining = source.schema(), 0, iter(rows)
+    while some := list(islice(remaining, BATCH)):
+        total += len(some)
         if total > limits.rows:
             raise DataRefused(
                 f"It has more than {limits.rows:,} rows, the most that is taken. Give a part of it."
             )
-        if fitting:
-            columns = zip(*fitting, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            source.originals = originals if source.keep_originals else None
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        source.originals = [original for *_, original in some] if source.keep_originals else None
+        batch = record_batch(schema, ((number, *values) for number, values, _ in some))
+        del some  # while a batch is used, its rows are in memory once
+        yield batch
+        del batch
+
+
+def short_values(source: Source, rows: Iterable[NumberedRow], limits: Limits) -> Iterator[NumberedRow]:
+    """Yield the rows without those that have a value of more characters than is taken, which are faults."""
+    most = limits.cell_characters
+    for row in rows:
+        number, values, _ = row
+        named = zip(source.columns, values, strict=True)
+        long = next((name for name, one in named if one and len(one) > most), None)
+        if long:
+            source.faults.add(number, f"it has more than {most:,} characters", "shorten it", long)
+        else:
+            yield row

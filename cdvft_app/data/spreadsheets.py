@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from cdvft_app.data.csv_file import HEAD_LINES, column_names
-from cdvft_app.data.source import DataRefused, Limits, Progress, Source, row_batches
+from cdvft_app.data.source import DataRefused, Limits, Progress, Source, row_batches, short_values
 from cdvft_app.data.zip_file import require_bounded
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
     names, named = column_names(first, [values for _, values, _ in others], has_head, limits)
 
     def read() -> Iterator[pa.RecordBatch]:
-        yield from row_batches(source, _fitting(source, chain(looked_at[place + named :], given)), limits)
+        fitting = _fitting(source, chain(looked_at[place + named :], given))
+        yield from row_batches(source, short_values(source, fitting, limits), limits)
         sheets.close()  # which until then holds the file
 
     source = Source(
@@ -83,7 +84,7 @@ def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
 
 
 def _place_of_table(path: Path, sheets: Iterable[tuple[str, Iterator[Row]]]) -> int:
-    """Of the first sheet with several columns and as many rows as can be learned from, else of the best."""
+    """Return the place of the first sheet with enough columns and rows to learn from, else of the best."""
     places: list[tuple[tuple[bool, bool], int]] = []
     for place, (_, rows) in enumerate(sheets):
         looked_at = list(islice(_filled(path, rows), HEAD_LINES))
@@ -100,7 +101,7 @@ def _place_of_table(path: Path, sheets: Iterable[tuple[str, Iterator[Row]]]) -> 
 
 
 def _filled(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows that hold something."""
+    """Yield the rows that are not empty."""
     return _damaged_is_refused(path, (row for row in rows if any(row[1])))
 
 
@@ -109,7 +110,7 @@ def _width(values: Sequence[str | None]) -> int:
 
 
 def _fitting(source: Source, rows: Iterable[Row]) -> Iterator[Row]:
-    """Rows as wide as the head; one that is wider is left out."""
+    """Yield the rows, each as wide as the head; a row that is wider is a fault."""
     width = len(source.columns)
     for number, values, cells in rows:
         if any(values[width:]):
@@ -129,7 +130,7 @@ def _is_number(text: str) -> bool:
 
 
 def _damaged_is_refused(path: Path, given: Iterator[Any]) -> Generator[Any, None, None]:
-    """The same; what a damaged or hostile file makes the parsers raise is a sentence."""
+    """Yield the items; raise `DataRefused` for what a damaged or hostile file makes the parsers raise."""
     try:
         yield from given
     except _DAMAGE:
@@ -157,7 +158,7 @@ def _excel_rows(sheet: Any, limits: Limits) -> Iterator[Row]:
 
 
 def _as_text(value: Any) -> str | None:
-    """What a person sees, but dates as ISO 8601 writes them; a formula is what it last gave."""
+    """Return a cell as a person sees it, but dates as ISO 8601; a formula is its last result."""
     if value is None or isinstance(value, str):
         return value or None
     if isinstance(value, bool):
@@ -207,7 +208,7 @@ def _ods_rows(events: Iterator[tuple[str, Any]], sheet: Any, limits: Limits) -> 
 
 
 def _ods_values(row: Any, limits: Limits) -> tuple[list[str | None], list[Any]]:
-    """The row's cells as text, and with their types."""
+    """Return the row's cells as text, and with their types."""
     cells: list[tuple[str | None, Any]] = []
     for cell in row:
         if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
@@ -223,7 +224,7 @@ def _ods_values(row: Any, limits: Limits) -> tuple[list[str | None], list[Any]]:
 
 
 def _ods_value(cell: Any) -> tuple[str | None, Any]:
-    """As text, and with its type."""
+    """Return a cell as text, and with its type."""
     for name, typed in _ODS_TYPES.items():
         if text := cell.get(_OFFICE + name):
             try:
@@ -254,7 +255,7 @@ _ODS_TYPES: dict[str, Callable[[str], Any]] = {
 
 
 def _said(paragraph: Any) -> str:
-    """Its text; several spaces, tabs and breaks of lines are elements of their own."""
+    """Return a paragraph's text; spaces, tabs and line breaks may be elements of their own."""
     parts = [paragraph.text or ""]
     for one in paragraph:
         if one.tag == f"{_TEXT}s":

@@ -27,7 +27,7 @@ SMALL = 1_000_000  # bytes, below which no file is a bomb
 
 
 def require_bounded(archive: zipfile.ZipFile, limits: Limits) -> None:
-    """Refuse what an honest archive has no use for, and what unpacks to more than is taken.
+    """Refuse an archive that an honest person would not make, and one that unpacks to more than is taken.
 
     Raises:
         DataRefused: why.
@@ -64,8 +64,8 @@ def require_bounded(archive: zipfile.ZipFile, limits: Limits) -> None:
 def members_of(
     archive: zipfile.ZipFile, limits: Limits, faults: RowErrors, packed_by: tuple[str, ...] = ()
 ) -> list[zipfile.ZipInfo]:
-    """Its files. Anything that an honest archive has no use for is refused, files packed again but those
-    with the endings `packed_by`."""
+    """Return the archive's files after `require_bounded`. An archive within it is refused, too, unless its
+    name has one of the endings `packed_by`."""
     require_bounded(archive, limits)
     names, found = set(), []
     for one in archive.infolist():
@@ -96,14 +96,14 @@ def short(name: str) -> str:
 
 
 def bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
-    """What a file unpacks to, one byte more than `most` at most, whatever the archive says of its size."""
+    """Return a member's unpacked bytes, cut after `most` + 1, whatever the archive says of its size."""
     with archive.open(member) as file:
         return file.read(most + 1)
 
 
 @contextmanager
 def packed(folder: Path, limits: Limits) -> Iterator[Path]:
-    """A zip of its pictures and tables, of the same bytes each time; links are not followed.
+    """Give a temporary zip of a folder's pictures and tables, of the same bytes each time, without links.
 
     Raises:
         DataRefused: there are none, or more than is taken.
@@ -124,7 +124,7 @@ def packed(folder: Path, limits: Limits) -> Iterator[Path]:
 
 @contextmanager
 def packed_files(files: Sequence[Path], limits: Limits) -> Iterator[Path]:
-    """A zip of several pictures, with a table of their labels if there is one; or of several files of rows.
+    """Give a temporary zip of several pictures, with a table of labels if there is one, or of files of rows.
 
     Raises:
         DataRefused: others are among them, two have one name, or they are more than is taken.

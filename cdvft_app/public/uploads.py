@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from cdvft_app.files import files_below, folder_bytes
 from cdvft_app.settings.environment import data_folder, environment
-from cdvft_app.store.folders import files_below
 
 
 def sweep(folder: Path) -> int:
@@ -30,7 +30,7 @@ def refusal(folder: Path | None, wanted: int) -> str | None:
     """
     if not environment().public:
         return None
-    rows = sum(known.st_size for _, known in files_below(data_folder()))
+    rows = folder_bytes(data_folder())
     if (sweep(folder) if folder else 0) + rows + wanted <= environment().upload_bytes:
         return None
     return (

@@ -14,12 +14,12 @@ import numpy as np
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.data.answered_file import ANSWERS, Answers
 from cdvft_app.errors import UserError
+from cdvft_app.files import is_full
 from cdvft_app.results import held_out, inputs
 from cdvft_app.results.apply import Score
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
-from cdvft_app.store.database import is_full
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
@@ -76,7 +76,7 @@ def _explain(error: Exception) -> Exception:
 
 
 class Questions:
-    """What can be asked; holds the models of the race that was asked last.
+    """The questions that can be asked; keeps the models of the race that was asked last.
 
     `stopped()`: whether a stream should end now.
     """

@@ -37,7 +37,7 @@ ONE_HOT = 4096  # rows
 
 @dataclass(frozen=True)
 class Columns:
-    """Of a file: what is read, and the labels where it has some."""
+    """The columns of a file that are read, and the column of labels where it has one."""
 
     inputs: tuple[str, ...]
     label: str | None
@@ -46,7 +46,7 @@ class Columns:
 def columns_for(
     run: FinishedRun, names: Sequence[str], *, inputs: Sequence[str] = (), label: str | None = None
 ) -> Columns:
-    """The columns that the run was trained on, found in a file by their names, unless they are said.
+    """Return the columns of a file to read: those named, or those that have the names of the training data's.
 
     Raises:
         ResultsError: which column is missing, and which ones there are.
@@ -81,7 +81,7 @@ def columns_for(
 
 
 def _named(names: Sequence[str], wanted: str) -> str | None:
-    """The column of this name, capitals and spaces around it aside."""
+    """Return the column of this name, ignoring capitals and spaces around it; None where there is none."""
     if wanted in names:
         return wanted
     return next((name for name in names if name.strip().casefold() == wanted.strip().casefold()), None)
@@ -92,7 +92,7 @@ def _are(names: Sequence[str]) -> str:
 
 
 def added_columns(run: FinishedRun, columns: Columns) -> list[Added]:
-    """What the answered file has besides its own: answer, confidence, and what the labels say of it."""
+    """Return the columns that are added to a file: answer, confidence, and a check against the labels."""
     kind, metric = run.plan.model.kind, get_metric(run.plan.dataset.metric)
     if metric.regression:
         return [Added("value", "answer", float), *([Added("check", "error", float)] if columns.label else [])]
@@ -103,7 +103,7 @@ def added_columns(run: FinishedRun, columns: Columns) -> list[Added]:
 
 
 def about(run: FinishedRun, sha256: str, columns: Columns) -> dict[str, Any]:
-    """What answers are to, so that only the same question goes on with them."""
+    """Return what identifies the question, so that answers are continued only for the same one."""
     return {
         "run": run.record.id,
         "trained_at": run.trained_at,
@@ -169,7 +169,7 @@ def _answers_to(
 
 
 def _input(run: FinishedRun, task: Task, row: dict[str, Any], names: Sequence[str]) -> Any:
-    """What is asked of a row as the run's task takes it; None where there is nothing to ask, or too much."""
+    """Return a row's input as the run's task takes it; None where it is empty or too long."""
     kind, uploaded = run.plan.model.kind, run.plan.dataset.uploaded
     if kind == "image":
         from PIL import Image
@@ -196,7 +196,7 @@ def _length(asked: Any) -> int:
 
 
 def _expected(run: FinishedRun, task: Task, row: dict[str, Any], name: str | None) -> str | float | None:
-    """The row's label: a class that the run knows, a number, or a text; None where it has none."""
+    """Return the row's label: a class that the run knows, a number, or a text; None where it has none."""
     text = ((row[name] if name else None) or "").strip()
     if not text:
         return None
@@ -218,7 +218,7 @@ def _expected(run: FinishedRun, task: Task, row: dict[str, Any], name: str | Non
 
 
 def _said(one: Prediction) -> tuple[str | float, float | None]:
-    """The answer, and its probability: of a text the geometric mean of those of its tokens."""
+    """Return the answer and its probability, for a text the geometric mean over its tokens."""
     if one.text is not None:
         logs = [math.log(max(share, 1e-9)) for _, share in one.tokens]
         return one.text, round(math.exp(sum(logs) / len(logs)), 4) if logs else None
@@ -252,9 +252,9 @@ def _scores(
 
 @dataclass(frozen=True)
 class Score:
-    """Of the rows with a label, with the judge's 95 % interval; `wrong` counts where right or wrong is all
-    there is. `off`: how far numbers are from their labels on average, in the labels' own unit. `seen`: the
-    run was trained on rows of this very file."""
+    """The metric over the rows with a label, with the judge's 95 % interval. `wrong` counts the wrong rows
+    where rows are right or wrong, `off` is the mean absolute error of numbers in the labels' unit, and
+    `seen` tells that the run was trained on rows of this file."""
 
     metric: str
     value: float
@@ -279,7 +279,7 @@ class Score:
 def score_of(
     run: FinishedRun, labels: Sequence[str], answers: Iterable[Answer], sha256: str = ""
 ) -> Score | None:
-    """The run's own metric over the answers whose row has a label; None without any.
+    """Return the run's own metric over the answers whose row has a label; None without any.
 
     `sha256` is that of the file. Two numbers a row are held.
     """
@@ -322,14 +322,14 @@ def score_of(
 
 
 def said_of_score(score: Score | None, label: str | None) -> str | None:
-    """The score as a sentence, or why there is none though a column of labels was read."""
+    """Return the score as a sentence, or why there is none although a column of labels was read."""
     if score:
         return score.sentence
     return f"“{label}” has no label that this run knows, so there is no score." if label else None
 
 
 def _mean_of(errors: np.ndarray) -> tuple[float, tuple[float, float] | None]:
-    """The mean of numbers that are 0 or more, and its interval; None of one alone."""
+    """Return the mean of errors that are 0 or more, and its interval, which a single one does not have."""
     if len(errors) < 2:
         return float(errors.mean()), None
     low, high = of_mean(errors[None]).interval(1 - SIGNIFICANCE_LEVEL)
@@ -341,6 +341,6 @@ def _terms(metric: LabelledMetric, outputs: np.ndarray, labels: np.ndarray) -> n
 
 
 def time_left(done: int, total: int, seconds: float, begun_with: int = 0) -> float | None:
-    """Seconds for the rest at the rate so far; None while nothing was answered."""
+    """Return the seconds for the remaining rows at the rate so far; None while nothing was answered."""
     answered = done - begun_with
     return None if answered <= 0 else (total - done) * seconds / answered

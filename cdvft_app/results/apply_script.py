@@ -109,12 +109,12 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
 
 
 def packages(dataset: DatasetEntry) -> tuple[str, ...]:
-    """Those that apply.py needs for the dataset's metric."""
+    """Return the packages that apply.py needs for the dataset's metric."""
     return ("sacrebleu",) if dataset.metric == "chrf" else ()
 
 
 def _answers(task: TaskRecord, dataset: DatasetEntry) -> str:
-    """What becomes of logits, and of the labels that a file has."""
+    """Return the code of apply.py that turns logits into answers and scores them against a file's labels."""
     metric = get_metric(dataset.metric)
     if task.labels:
         of_matthews = isinstance(metric, Matthews)

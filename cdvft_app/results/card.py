@@ -50,15 +50,15 @@ INK, GREY, PALE = "#222222", "#6b6b6b", "#e4e4e4"
 
 @dataclass(frozen=True)
 class Exported:
-    """What a folder holds, from which its card, its lines of Python and its requirements follow.
+    """The content of an exported folder, from which its card, its code and its requirements follow.
 
     Attributes:
-        run: that was exported.
-        task: what its outputs mean.
+        run: the run that was exported.
+        task: the meaning of the model's outputs.
         weights: an adapter or a head, which need a base model, or a whole model.
         about: a sentence or more on what it is.
-        is_as_trained: as the run's own method has it.
-        is_merged: into one plain model.
+        is_as_trained: whether the weights are those of the run's own method.
+        is_merged: whether they are merged into one plain model.
     """
 
     run: FinishedRun
@@ -80,12 +80,12 @@ class Exported:
 
     @property
     def with_base_beside(self) -> Exported:
-        """The same, whose base model lies in the folder."""
+        """Return the same content with a base model that lies in the folder."""
         return replace(self, task=self.task.model_copy(update={"base_model": None, "revision": None}))
 
     @property
     def library(self) -> str:
-        """That loads it, as the hub names it."""
+        """The library that loads it, as the hub names it."""
         if self.weights == "adapter":
             return "peft"
         if self.task.task == "image-classification":

@@ -14,13 +14,13 @@ _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")  # inside a word
 
 
 def literal(text: str) -> str:
-    """A Python literal of one line, in double quotes where that needs no escape."""
+    """Return a Python literal of one line, in double quotes where that needs no escape."""
     written = repr(text)
     return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in written else written
 
 
 def docstring(text: str) -> str:
-    """What stands for `text` between triple quotes, on one line."""
+    """Return `text` escaped for a string between triple quotes, on one line."""
     return "".join(
         f"\\{one}"
         if one in '\\"'
@@ -32,11 +32,11 @@ def docstring(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, control characters and marks that turn the direction of writing."""
+    """Return the text without line breaks, control characters and marks of the direction of writing."""
     shown = (one if one.isprintable() or one in KEPT else " " for one in text)
     return re.sub(" {2,}", " ", "".join(shown)).strip(" ")
 
 
 def markdown(text: str) -> str:
-    """Markdown that shows the text within a line: no markup, HTML, maths or table cell of its own."""
+    """Return Markdown that shows the text within a line: its markup, HTML, maths and cells are escaped."""
     return _MARKUP.sub(r"\\\g<0>", escape(one_line(text), quote=False))

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.errors import UserError
+from cdvft_app.files import is_full
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
-from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ DEFAULT_RANK = 8
 
 @dataclass(frozen=True)
 class Export:
-    """What is exported; `rank` is of LoRA, and `rows` are taken by scripts in place of the dataset's."""
+    """The run to export; `rank` is LoRA's, and scripts take `rows` in place of the dataset's."""
 
     store: RunStore
     run: FinishedRun
@@ -43,13 +43,13 @@ class Export:
 
 
 class Exporter(ABC):
-    """One format.
+    """A format of exports.
 
     Attributes:
-        key: by which page and endpoint know it.
-        option: by which the command line does.
-        title: on the page.
-        help: on the command line.
+        key: its name on the page and in the endpoint.
+        option: its name on the command line.
+        title: its title on the page.
+        help: its description on the command line.
         takes_rank: whether it needs to be told a rank.
     """
 
@@ -82,7 +82,7 @@ class Exporter(ABC):
             self.write(export, made, progress)
 
     def write_zip(self, export: Export, out: Path, progress: Progress = silent) -> None:
-        """The same as a zip, with all files in one folder of its name."""
+        """Write the folder as a zip, with all files in one folder of its name."""
         with appearing(out) as made:
             folder = made.parent / out.stem
             self.write(export, folder, progress)
@@ -92,7 +92,7 @@ class Exporter(ABC):
 
 
 class _Weights(Exporter):
-    """What was learned, with a model card and what is needed to load it."""
+    """A format of weights, written with a model card and all that is needed to load them."""
 
     @abstractmethod
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
@@ -129,7 +129,7 @@ class _Weights(Exporter):
 
 
 def _loaded(run: FinishedRun, progress: Progress) -> tuple[Task, nn.Module, TaskRecord]:
-    """Its task and model with what was learned, and what its outputs mean."""
+    """Load a run: return its task, its trained model, and the record of what the outputs mean."""
     from cdvft_app.tasks import saved
 
     task, model = load(run, progress)

@@ -71,23 +71,23 @@ class FinishedRun:
 
     @property
     def trained_at(self) -> int:
-        """As `trained_at`: it tells a run that was resumed from what it was before."""
+        """When the weights were written (`trained_at`): it tells a resumed run from what it was before."""
         return trained_at(self.folder)
 
 
 def trained_at(folder: Path) -> int:
-    """When the weights in a folder were written, in nanoseconds since 1970; 0 where there are none."""
+    """Return when the weights in a folder were written, in nanoseconds since 1970; 0 where there are none."""
     return max((file.stat().st_mtime_ns for file in folder.glob("*.safetensors")), default=0)
 
 
 def slug(text: str) -> str:
-    """Letters, digits and hyphens, as any file system takes them."""
+    """Return the text as lower-case ASCII letters, digits and hyphens, for names of files."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:
-    """The run of that id, if it has ended and kept its weights.
+    """Return the run of this id, if it has ended and kept its weights.
 
     Raises:
         UnknownRun: there is none.
@@ -123,7 +123,7 @@ def prepare(run: FinishedRun, progress: Progress = silent) -> None:
 
 
 def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module]:
-    """Its task, and the model as its method built it, with what was learned.
+    """Return the run's task, and the model as its method built it, with the trained weights.
 
     Raises:
         DownloadFailed: the pretrained model cannot be had.

@@ -33,7 +33,7 @@ THUMBNAIL = 72  # pixels
 
 
 def load(run: FinishedRun) -> Split:
-    """The rows that the run was evaluated on.
+    """Return the rows that the run was evaluated on.
 
     Raises:
         DownloadFailed: the data cannot be had any more.
@@ -65,7 +65,7 @@ def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> 
 def chosen(
     show: str, first: Predictions, second: Predictions | None = None, label: int | None = None
 ) -> np.ndarray:
-    """Places in `first` of the rows to show: the surest first, or those furthest from the truth.
+    """Return places in `first` of the rows to show: the most confident first, or those furthest off.
 
     With `label`, only the rows of that class. `second` has answered the same rows.
     """
@@ -87,7 +87,7 @@ def chosen(
 
 
 def table_rows(held_out: Split, answers: Sequence[Predictions], places: np.ndarray) -> list[dict[str, Any]]:
-    """Rows of the page's table: {"row", "given", "image", "label", "answers"}.
+    """Return rows of the page's table: {"row", "given", "image", "label", "answers"}.
 
     `given` is a text, a pair of texts as a list, or None beside an `image`, a small PNG as a data address.
 
@@ -111,7 +111,7 @@ def table_rows(held_out: Split, answers: Sequence[Predictions], places: np.ndarr
 
 
 def example(held_out: Split, labels: Sequence[str], place: int) -> dict[str, Any]:
-    """One row as somebody could give it: {"row", "text", "second", "image", "label"}.
+    """Return one row as an input: {"row", "text", "second", "image", "label"}.
 
     `image` is a PNG's bytes; what the row does not have is None. `row` counts from 1.
     """
@@ -175,7 +175,7 @@ def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: P
 
 
 def chosen_prompts(show: str, first: WrittenAnswers, second: WrittenAnswers | None = None) -> np.ndarray:
-    """Places in `first` of the rows to show: of its mistakes the worst first, else as they were loaded.
+    """Return places in `first` of the rows to show: of its mistakes the worst first, else in their order.
 
     `disagree`: rows that it or `second`, which has answered the same rows, alone got right.
     """
@@ -191,7 +191,7 @@ def chosen_prompts(show: str, first: WrittenAnswers, second: WrittenAnswers | No
 
 
 def _score(answers: WrittenAnswers) -> np.ndarray:
-    """(N) the finest score that there is of each row."""
+    """Return (N) each row's score by the most finely graded metric that all rows have."""
     kept = set(METRICS).intersection(*(one.scores for one in answers.entries))
     graded = [name for name in kept if not METRICS[name].percent]
     return answers.scores(graded[0] if graded else "exact_match")
@@ -200,9 +200,9 @@ def _score(answers: WrittenAnswers) -> np.ndarray:
 def prompt_rows(
     answers: Sequence[WrittenAnswers], places: np.ndarray, dataset: DatasetEntry
 ) -> list[dict[str, Any]]:
-    """Rows of the page's table: {"row", "prompt", "expected", "answers": [{"text", "correct", "wrong"}]}.
+    """Return rows of the table: {"row", "prompt", "expected", "answers": [{"text", "correct", "wrong"}]}.
 
-    `wrong` are the fields that are otherwise than in the right answer.
+    `wrong` are the fields that differ from the right answer.
     """
     return [
         {
@@ -225,14 +225,14 @@ def _written_cell(one: WrittenRow, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def mistakes_by_field(answers: WrittenAnswers, fields: Sequence[str]) -> dict[str, int]:
-    """In how many rows each field is otherwise than in the right answer."""
+    """Return, for each field, in how many rows it differs from the right answer."""
     wrong = [name for one in answers.entries for name in wrong_fields(one.written, one.expected, fields)]
     return {name: wrong.count(name) for name in fields}
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Of one class; None where nothing was to be counted.
+    """The scores of one class; None where nothing was to be counted.
 
     precision = right / answered, recall = right / rows, F1 = 2 right / (answered + rows).
     """
@@ -246,7 +246,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Errors:
-    """Of a regression, in the unit of its labels; an error is the answer minus the label."""
+    """The errors of a regression, in the unit of its labels; an error is the answer minus the label."""
 
     mean_absolute: float
     root_mean_square: float
@@ -254,14 +254,14 @@ class Errors:
 
 
 def confusion(answers: Predictions) -> np.ndarray:
-    """(C, C) how many rows of each class (down) were given each answer (across)."""
+    """Return (C, C) how many rows of each class (down) were given each answer (across)."""
     classes = answers.outputs.shape[1]
     counted = np.bincount(answers.labels * classes + answers.classes, minlength=classes**2)
     return counted.reshape(classes, classes)
 
 
 def class_scores(counted: np.ndarray) -> list[ClassScore]:
-    """The scores of each class, from a confusion matrix."""
+    """Return the scores of each class, from a confusion matrix."""
     scores = []
     for right, rows, answered in zip(counted.diagonal(), counted.sum(1), counted.sum(0), strict=True):
         scores.append(
@@ -277,7 +277,7 @@ def class_scores(counted: np.ndarray) -> list[ClassScore]:
 
 
 def residuals(answers: Predictions) -> np.ndarray:
-    """(N) each answer of a regression minus its label."""
+    """Return (N) each answer of a regression minus its label."""
     return answers.outputs[:, 0] - answers.labels
 
 

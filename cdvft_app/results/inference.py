@@ -52,11 +52,11 @@ class SideBySide:
     changes: Mapping[str, Mapping[str, Tensor]]
 
     def answers(self, run_id: str, inputs: Sequence[Any]) -> list[Prediction]:
-        """What the run answers for each input; texts, pairs or images by the task."""
+        """Return the run's answer to each input: texts, pairs or images by the task."""
         return self.task.predict(inputs, partial(self.forward, run_id))
 
     def to(self, device: str) -> SideBySide:
-        """The same on a device."""
+        """Return the same models on a device."""
         self.task.model.to(device)
         moved = {
             key: {name: tensor.to(device) for name, tensor in changed.items()}
@@ -65,12 +65,12 @@ class SideBySide:
         return SideBySide(self.task, moved)
 
     def forward(self, run_id: str, **inputs: Tensor) -> Any:
-        """What the model gives with the run's changes in it: merged, so that they cost nothing."""
+        """Return the model's output with the run's changes merged into it, so that they cost no time."""
         return functional_call(self.task.model, dict(self.changes[run_id]), args=(), kwargs=inputs)
 
 
 def load_side_by_side(runs: Sequence[FinishedRun], progress: Progress = silent) -> SideBySide:
-    """One model for all of the runs, which must be of one race.
+    """Load one model for all of the runs, which must be of one race.
 
     Raises:
         DownloadFailed: the model cannot be had.
@@ -94,7 +94,7 @@ def _terms(run: FinishedRun) -> tuple[object, ...]:
 
 @torch.no_grad()
 def _changes(run: FinishedRun, task: Task) -> dict[str, Tensor]:
-    """What a run changed, by the parameters' names in the bare model; that model stays as it was."""
+    """Return the parameters that a run changed, by their names in the base model, which stays as it was."""
     try:
         if run.weights != "adapter":
             return trainable.kept_tensors(run.folder)
@@ -126,7 +126,7 @@ def _of_adapter(adapted: PeftModel) -> list[tuple[str, Tensor]]:
 
 @dataclass
 class Side:
-    """One column: what is written, piece by piece with probabilities, and how fast.
+    """One column of answers side by side: the text, in pieces with probabilities, and its speed.
 
     `note` says what the model was given, or why it writes nothing; `tokens` and `seconds` are its own.
     """
@@ -194,7 +194,7 @@ def stream_answers(
 
 
 def _write_token(side: Side, stream: Iterator[tuple[str, float] | None]) -> None:
-    """One token more."""
+    """Take one more token from the stream, and its time, into the side."""
     began = time.perf_counter()
     try:
         piece = next(stream)
@@ -219,7 +219,7 @@ def _with_fields(side: Side, names: Sequence[str]) -> Side:
 
 @dataclass(frozen=True)
 class Check:
-    """One promise; `difference` is the largest between two logits, `size` the largest logit."""
+    """One checked promise; `difference` is the largest between two logits, `size` the largest logit."""
 
     promise: str
     difference: float
@@ -279,7 +279,7 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
 
 
 def _logits_of(task: Task, inputs: Sequence[Any]) -> Callable[[nn.Module], Tensor]:
-    """What gives a model's logits for the inputs: of the labels, or of each token of its answers."""
+    """Return a function from a model to its logits for the inputs: of labels, or of each answer's tokens."""
     if isinstance(task, LabelledTask):
         return lambda of: task.logits(inputs, of.eval())
     assert isinstance(task, GenerationTask)
@@ -297,7 +297,7 @@ def _logits_of(task: Task, inputs: Sequence[Any]) -> Callable[[nn.Module], Tenso
 
 
 def _by_fft(adapted: nn.Module, logits: Callable[[nn.Module], Tensor]) -> list[tuple[str, Tensor, Tensor]]:
-    """Of CDVFT: what its FFTs answer, and what the same factors do once multiplied out to matrices."""
+    """Return CDVFT's logits by FFTs and by the same factors as dense matrices; empty for other methods."""
     layers = [module for module in adapted.modules() if isinstance(module, CDVFTLayer)]
     if not layers:
         return []

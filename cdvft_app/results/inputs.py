@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import prompt_in
-from cdvft_app.data.pictures import as_png
+from cdvft_app.data.pictures import PictureReader, UnusablePicture, as_png
+from cdvft_app.data.source import LIMITS
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 
 if TYPE_CHECKING:
@@ -26,11 +27,9 @@ MAX_INPUTS = 1000
 MAX_CHARACTERS = 10_000
 MAX_BYTES = 20 * 2**20
 MAX_TEMPERATURE, MAX_ANSWER_TOKENS = 2, 512
-MAX_PIXELS = 4096  # a side
 SIDE = 64  # entries of a drawing, each way
 DRAWN_SIDES = {"mnist": 28, "digits": 8}
 """By dataset, the pixels of its images each way; of the data that can be drawn."""
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 
 def takes_pairs(run: FinishedRun) -> bool:
@@ -38,7 +37,7 @@ def takes_pairs(run: FinishedRun) -> bool:
 
 
 def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) -> list[Any]:
-    """Texts as the run's task takes them: each by itself, or with its `second` as a pair.
+    """Check texts and return them as the run's task takes them: single, or paired with their `second`.
 
     Raises:
         ResultsError: which of them cannot be answered, and why.
@@ -64,7 +63,7 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
 
 
 def prompt(run: FinishedRun, given: object) -> str:
-    """A prompt for a race whose models write; of several turns as `conversations.transcript` gives them.
+    """Check and return a prompt for a model that writes; several turns are as `conversations.transcript`.
 
     Raises:
         ResultsError: why it cannot be answered.
@@ -78,7 +77,7 @@ def prompt(run: FinishedRun, given: object) -> str:
 
 
 def how_to_write(temperature: Any, length: Any, seed: Any) -> dict[str, float | int]:
-    """What a person chose for it, as numbers in their ranges.
+    """Return the chosen temperature, length and seed as numbers in their ranges.
 
     Raises:
         ResultsError: which ranges there are.
@@ -98,32 +97,21 @@ def how_to_write(temperature: Any, length: Any, seed: Any) -> dict[str, float | 
 
 
 def picture(run: FinishedRun, data: bytes, name: str = "The image") -> Any:
-    """A PIL image out of a file's bytes.
+    """Return the RGB image of PIL in a file's bytes.
 
     Raises:
         ResultsError: why it cannot be used.
     """
-    from PIL import Image
-
     if run.plan.model.kind != "image":
         raise ResultsError("This run is about texts; give it a text.")
-    if len(data) > MAX_BYTES:
-        raise ResultsError(f"{name} is too large; at most {MAX_BYTES // 2**20} MiB are read.")
     try:
-        opened = Image.open(io.BytesIO(data), formats=FORMATS)
-        if max(opened.size) > MAX_PIXELS:
-            width, height = opened.size
-            raise ResultsError(
-                f"{name} has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} a side are read."
-            )
-        opened.load()
-        return opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise ResultsError(f"{name} cannot be read; give a whole {', '.join(FORMATS)} file.") from None
+        return PictureReader(LIMITS).read(data).convert("RGB")
+    except UnusablePicture as error:
+        raise ResultsError(f"{name} cannot be used: {error}. Give another one.") from None
 
 
 def decoded(text: str) -> bytes:
-    """An image's bytes out of base64, with or without "data:image/png;base64," before it.
+    """Decode an image's bytes from base64, with or without "data:image/png;base64," before it.
 
     Raises:
         ResultsError: it is no base64.
@@ -135,12 +123,12 @@ def decoded(text: str) -> bytes:
 
 
 def picture_file(run: FinishedRun, path: Path) -> Any:
-    """The same out of a file by its path."""
+    """Read a picture, as `picture` does, from a file."""
     return picture(run, _read(path), str(path))
 
 
 def table(run: FinishedRun, path: Path) -> list[Any]:
-    """The inputs in a CSV file with a head: the column `text` (and `second`), or `image` with paths.
+    """Read the inputs in a CSV file with a head: the column `text` (and `second`), or `image` with paths.
 
     Raises:
         ResultsError: what is wrong with the file or with one of its rows.
@@ -178,7 +166,7 @@ def _read(path: Path) -> bytes:
 
 
 def drawn_digit(drawing: object, dataset: str) -> bytes:
-    """A PNG as the dataset's own images are.
+    """Return the drawing as a PNG like the dataset's own images.
 
     Args:
         drawing: 64 x 64 signed bytes, row by row, in base64; what is not 0 is drawn.
@@ -194,7 +182,7 @@ def drawn_digit(drawing: object, dataset: str) -> bytes:
 
 
 def _read_drawing(drawing: object) -> np.ndarray:
-    """What is drawn, cut out: (h, w) of 0 and 255."""
+    """Return what is drawn, cropped: (h, w) of 0 and 255."""
     import numpy as np
 
     if not drawing:
@@ -212,7 +200,7 @@ def _read_drawing(drawing: object) -> np.ndarray:
 
 
 def _as_mnist(ink: np.ndarray) -> np.ndarray:
-    """Into 20 x 20 pixels at its own proportions, and its centre of mass into the middle of 28 x 28.
+    """Fit the digit into 20 x 20 pixels, and its centre of mass into the middle of 28 x 28.
 
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits".
     """
@@ -231,7 +219,7 @@ def _as_mnist(ink: np.ndarray) -> np.ndarray:
 
 
 def _as_digits(ink: np.ndarray) -> np.ndarray:
-    """Into 32 rows and 20 columns, of which each 4 x 4 become a pixel of 8 x 8 by the share that is drawn.
+    """Fit the digit into 32 rows and 20 columns; each pixel of 8 x 8 is the inked share of 4 x 4 of them.
 
     A narrow one is widened to at most twice its proportions. Source: Alpaydin, Kaynak, "Optical Recognition
     of Handwritten Digits", UCI, 1998, whose bitmaps NIST's programs brought to that size.
@@ -246,7 +234,7 @@ def _as_digits(ink: np.ndarray) -> np.ndarray:
 
 
 def _resized(ink: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Each pixel is the mean of what lies under it."""
+    """Resize by area: each pixel is the mean of what lies under it."""
     import numpy as np
     from PIL import Image
 
@@ -254,7 +242,7 @@ def _resized(ink: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def digit_as_seen(digit: bytes, side: int) -> bytes:
-    """A PNG of what a model of that input size gets: the digit enlarged by bicubic interpolation."""
+    """Return a PNG of what a model of that input size gets: the digit enlarged by bicubic interpolation."""
     from PIL import Image
 
     opened = Image.open(io.BytesIO(digit), formats=("PNG",))

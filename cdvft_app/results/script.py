@@ -159,13 +159,13 @@ def _title(run: FinishedRun) -> str:
 
 
 def _packages(plan: Plan) -> tuple[str, ...]:
-    """What the script of a run needs and others do not."""
+    """Return the packages that the script of this run needs beyond those of all scripts."""
     chrf = packages(plan.dataset)
     return (*chrf, *(("bitsandbytes",) if plan.settings.bits in (4, 8) else ()))
 
 
 def _of_classifiers(plan: Plan, rows: Rows, is_sized: bool) -> dict[str, Any]:
-    """What only their scripts name."""
+    """Return the constants that only scripts of classifiers and regressions have."""
     own, (mean, deviation) = plan.settings, plan.label_scale
     inputs: dict[str, Any] = {"MAX_LENGTH": own.max_length}
     if plan.model.kind == "image":
@@ -211,7 +211,7 @@ def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> 
 
 
 def _method(run: FinishedRun) -> str:
-    """What stands for the method in the script: "head", "full", or the call that makes PEFT's config."""
+    """Return the method in the script's words: "head", "full", or the call that makes PEFT's config."""
     if run.weights != "adapter":
         return run.record.method
     config = PeftConfig.from_pretrained(str(run.folder))
@@ -556,7 +556,7 @@ save_file(trained, "trained.safetensors")
 
 
 def writer_modules(dataset: DatasetEntry) -> dict[str, str]:
-    """By the file's name, the text of each module that the script imports."""
+    """Return the source of each module that the script imports, by its file's name."""
     modules = [attention, conversations, shared_prefix, *([fields] if dataset.fields else [])]
     return {f"{one.__name__.rpartition('.')[2]}.py": inspect.getsource(one) for one in modules}
 
@@ -625,7 +625,7 @@ def _writer_imports(method: str, bits: int | None, of_metric: list[str]) -> str:
 
 
 def _right(dataset: DatasetEntry) -> tuple[str, dict[str, Any], list[str]]:
-    """What gives the metric of answers: code, its constants, and imports."""
+    """Return the code of the metric of written answers, its constants, and its imports."""
     if dataset.fields:
         return _WRITER_FIELDS, {"FIELDS": list(dataset.fields)}, ["from fields import read_fields, same"]
     if dataset.metric == "chrf":

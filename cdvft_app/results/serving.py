@@ -149,7 +149,7 @@ def _names(runs: Sequence[FinishedRun]) -> list[str]:
 
 
 def _shares(run: FinishedRun) -> object:
-    """What runs have in common that can share a model; None for one that can with no other."""
+    """Return a key that is equal for runs that can share a model; None for a run that cannot."""
     method = run.record.method
     if method not in MIXING:
         return None
@@ -177,7 +177,7 @@ def _loaded(group: Sequence[tuple[str, FinishedRun]], progress: Progress) -> Ite
 
 
 def _can_mix(model: PeftModel) -> bool:
-    """Whether trained heads take a batch whose rows name their adapters: PEFT's do if they are linear."""
+    """Return whether trained heads take a batch of rows with different adapters: PEFT's linear ones do."""
     heads = [one for one in model.modules() if isinstance(one, ModulesToSaveWrapper)]
     return all(isinstance(one.original_module, nn.Linear) for one in heads)
 

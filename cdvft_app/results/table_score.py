@@ -19,7 +19,9 @@ T_OF_FEW = (12.7062, 4.3027, 3.1824, 2.7764)
 
 
 def of_right(title: str, right: Sequence[bool]) -> str:
-    """Of answers that are right or wrong.
+    """Return the sentence on answers that are right or wrong.
+
+    `title` names the metric.
 
     Where all are alike, which says nothing of how they vary, the error is that of A. Agresti and B. A. Coull,
     The American Statistician 52 (1998), 119 to 126.
@@ -32,7 +34,7 @@ def of_right(title: str, right: Sequence[bool]) -> str:
 
 
 def of_scores(title: str, scores: Sequence[float]) -> str:
-    """Of answers that have a score each, from 0 to 1; where all are alike, no interval is known."""
+    """Return the sentence on answers with a score each, from 0 to 1; no interval where all are alike."""
     mean = fmean(scores)
     spread = variance(scores) if len(scores) > 1 else 0.0
     interval = _around(mean, spread / len(scores), len(scores), 0, 1) if spread else None
@@ -40,7 +42,7 @@ def of_scores(title: str, scores: Sequence[float]) -> str:
 
 
 def of_classes(title: str, answers: Sequence[str], labels: Sequence[str]) -> str:
-    """Of classes: Matthews' correlation, with the jackknife's interval; how many are wrong.
+    """Return the sentence on classes: Matthews' correlation, its jackknife interval, and the wrong ones.
 
     g = (N c - sum(a b)) / sqrt((N^2 - sum(a^2)) (N^2 - sum(b^2))), with c the rows that are right, and a, b
     how often each class is answered and true.
@@ -65,7 +67,7 @@ def of_classes(title: str, answers: Sequence[str], labels: Sequence[str]) -> str
 
 
 def of_numbers(title: str, answers: Sequence[float], labels: Sequence[float]) -> str:
-    """Of numbers: Pearson's correlation, with the jackknife's interval, and how far they are off."""
+    """Return the sentence on numbers: Pearson's correlation, its jackknife interval, and the mean error."""
     import numpy as np
 
     count = len(labels)
@@ -86,7 +88,7 @@ def of_numbers(title: str, answers: Sequence[float], labels: Sequence[float]) ->
 
 
 def _ratio_to_root(above: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """above / sqrt(variance); 0 where one side does not vary."""
+    """Return above / sqrt(variance); 0 where one side does not vary."""
     import numpy as np
 
     return np.where(variance > 1e-24, above / np.sqrt(np.maximum(variance, 1e-24)), 0.0)
@@ -95,7 +97,7 @@ def _ratio_to_root(above: np.ndarray, variance: np.ndarray) -> np.ndarray:
 def _by_jackknife(
     terms: np.ndarray, correlation: Callable[[np.ndarray, int], np.ndarray]
 ) -> tuple[float, Interval | None]:
-    """A correlation of sums over rows of terms, and its interval; None of one row.
+    """Return a correlation of sums over rows of terms, and its interval, which is None for one row.
 
     Where no row changes it, which says nothing of how rows vary, its error is (1 - g^2) / sqrt(N - 1).
     """
@@ -114,7 +116,7 @@ def _around(mean: float, variance: float, rows: int, lowest: float, highest: flo
 
 
 def t_quantile(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t. Source: M. Abramowitz and I. Stegun, 26.7.5."""
+    """Return the 97.5 % quantile of Student's t. Source: M. Abramowitz and I. Stegun, 26.7.5."""
     if freedom <= len(T_OF_FEW):
         return T_OF_FEW[freedom - 1]
     z = NormalDist().inv_cdf(0.975)
@@ -137,7 +139,7 @@ def sentence(
     wrong: int | None = None,
     off: tuple[float, Interval | None] | None = None,
 ) -> str:
-    """Accuracy 79.7 % (95 % interval 77.0 % to 82.4 %) over 900 rows with a label; 183 are wrong.
+    """Return "Accuracy 79.7 % (95 % interval 77.0 % to 82.4 %) over 900 rows with a label; 183 are wrong."
 
     `off`: the mean absolute error in the labels' own unit, and its interval.
     """
@@ -160,6 +162,6 @@ def per_cent(share: float) -> str:
 
 
 def in_digits(number: float) -> str:
-    """Three digits or more: 0.0123, 12.3, 1,234."""
+    """Return the number with three digits or more: 0.0123, 12.3, 1,234."""
     decimals = 2 - math.floor(math.log10(abs(number))) if number else 0
     return f"{number:,.{max(0, decimals)}f}"

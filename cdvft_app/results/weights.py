@@ -153,7 +153,7 @@ def _write(file: Path, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion kept.
+    """How much of the update a conversion to LoRA of this rank kept.
 
     layers: by module name, |B A|^2 / |dW|^2; 1 for an update of zero, of which nothing can be lost.
     share: the same over all layers together.
@@ -210,7 +210,7 @@ def _updates(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _head(model: PeftModel) -> dict[str, torch.Tensor]:
-    """What is saved besides the adapted layers."""
+    """Return the tensors that are saved besides those of the adapted layers: the head's."""
     adapted = tuple(
         f"{name}." for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)
     )

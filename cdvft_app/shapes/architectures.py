@@ -116,7 +116,7 @@ def _timm(name: str, architecture: str, image_size: int | None) -> Architecture:
 
 
 def _is_plain_vit(model: Any) -> bool:
-    """Whether one convolution makes the patches, and every block attends to all of them."""
+    """Return whether one convolution makes the patches, and every block attends to all of them."""
     convolutions = [path for path, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     attention = [type(getattr(block, "attn", None)).__name__ for block in getattr(model, "blocks", ())]
     plain = bool(attention) and all("Attention" in kind for kind in attention)
@@ -328,7 +328,7 @@ def _transformers_sizes(config: Any, takes_images: bool) -> dict[str, Any]:
 
 
 def _default_targets(layers: tuple[Shape, ...], model_type: str | None) -> tuple[str, ...]:
-    """Those that the tuner takes by default for the model type; else query and value by their usual names."""
+    """Return the tuner's default targets for the model type; else query and value by their usual names."""
     default = DEFAULT_TARGETS.get(model_type or "", ())
     by_type = default if not isinstance(default, str) else ()
     for candidates in (by_type, *_USUAL_TARGETS):

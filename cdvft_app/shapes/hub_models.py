@@ -204,7 +204,7 @@ def _known(words: Sequence[str], kind: Kind) -> Iterator[FoundModel]:
 
 
 def _kind(model: KnownModel) -> Kind | None:
-    """What it is trained for here; None for transformers' image models: images are timm's."""
+    """Return the kind of a model; None for transformers' image models, since images are timm's."""
     if model.architecture:
         return "image"
     architectures = model.configuration.get("architectures")

@@ -112,11 +112,13 @@ class ModelShapes:
         return width
 
     def target_names(self) -> tuple[str, ...]:
-        """What can be targeted: names within a block, each once."""
+        """The names within a block that can be targeted, each once."""
         return tuple(dict.fromkeys(name_in_block(shape) for shape in self.layers))
 
     def forward_flops_per_token(self, sequence: int) -> float:
-        """Of the frozen model: 2 d_out d_in a linear layer and patch, 4 T w an attention layer of width w.
+        """Return the FLOPs of the frozen model's forward pass per token.
+
+        They are 2 d_out d_in a linear layer and patch, and 4 T w an attention layer of width w.
 
         Attention looks at all T tokens of the sequence: masks save nothing here. Norms, activations and
         look-ups are left out.
@@ -125,7 +127,7 @@ class ModelShapes:
         return products + self._attention(sequence)
 
     def backward_flops_per_token(self, sequence: int, adapted: tuple[Shape, ...] | None) -> float:
-        """Of the frozen model, to bring the gradient down to the first of the adapted layers.
+        """Return the FLOPs per token that bring the gradient down to the first of the adapted layers.
 
         A linear layer pays 2 d_out d_in, and attention 2.5 times its forward: fused kernels compute the
         scores again. What comes before the first adapted layer, or reads the same tensor as it, pays nothing.
@@ -173,7 +175,7 @@ def grouped(layers: Iterable[tuple[str, int, int]]) -> tuple[LinearGroup, ...]:
 
 
 def _reads_same_tensor(one: Shape, other: Shape) -> bool:
-    """Whether two layers read the same tensor."""
+    """Return whether two layers read the same tensor."""
     return one.name == other.name or (one.source == other.source != "")
 
 

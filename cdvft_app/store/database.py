@@ -9,8 +9,6 @@ other has it open: a program of an earlier version would go on writing rows that
 
 from __future__ import annotations
 
-import errno
-import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
@@ -20,9 +18,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from cdvft_app.files import is_full, replacing
 from cdvft_app.store import owners
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.replacing import replacing
 
 LOCK_SECONDS = 60
 VERSION, OLDEST = 12, 11
@@ -110,8 +108,8 @@ MIGRATIONS: dict[int, str] = {  # format -> what it changed in the one before
     12: """
 ALTER TABLE runs ADD COLUMN began TEXT;
 ALTER TABLE runs ADD COLUMN leased TEXT;
-UPDATE runs SET token_hash = kept_hash(token_hash);
-UPDATE datasets SET token_hash = kept_hash(token_hash);
+UPDATE runs SET token_hash = upgraded_hash(token_hash);
+UPDATE datasets SET token_hash = upgraded_hash(token_hash);
 """,
 }
 
@@ -154,7 +152,7 @@ def migrate(path: Path) -> None:
             require_exclusive(path, f"It has format {version} and must be brought to format {VERSION}.")
             copy(path, path.with_name(f"{path.stem}.format-{version}{path.suffix}"))
         with closing(_connect(path)) as connection:
-            connection.create_function("kept_hash", 1, owners.kept)
+            connection.create_function("upgraded_hash", 1, owners.upgraded_hash)
             connection.execute("BEGIN EXCLUSIVE")
             steps = range(version + 1, VERSION + 1)
             for script in [MIGRATIONS[step] for step in steps] if version else [TABLES]:
@@ -241,9 +239,6 @@ def copy(path: Path, target: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=10, isolation_level=None)
-
-
-_FULL = re.compile("disk is full|No space left|os error 28")
 
 
 class Database:
@@ -336,7 +331,7 @@ def store_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def output_errors(out: Path) -> Iterator[None]:
-    """The same for a file that is made of the history, in a place that somebody named."""
+    """Turn errors of the file system on `out`, an export of the history, into a `StoreError` with advice."""
     try:
         yield
     except OSError as error:
@@ -346,8 +341,3 @@ def output_errors(out: Path) -> Iterator[None]:
             else "Choose a folder that is there and can be written."
         )
         raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether there is no room left on the disk, as Python, SQLite, or what is written in Rust says it."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or bool(_FULL.search(str(error)))

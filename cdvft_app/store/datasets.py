@@ -25,7 +25,7 @@ class UnknownData(StoreError):
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What somebody gave; `bytes` on the disk, `rows` that can be read, `used` the last time it was."""
+    """An uploaded dataset: `bytes` on the disk, `rows` that can be read, and when it was last `used`."""
 
     id: str
     name: str
@@ -85,26 +85,26 @@ class Datasets:
             return _require_data(connection, data_id, token)
 
     def has(self, token: str | None, sha256: str) -> bool:
-        """Whether the owner gave these bytes."""
+        """Return whether the owner uploaded a file with this SHA-256."""
         query = "SELECT 1 FROM datasets WHERE token_hash IS ? AND sha256 = ?"
         with self._database.reading() as connection:
             return connection.execute(query, (_hash(token), sha256)).fetchone() is not None
 
     def name_of(self, sha256: str) -> str | None:
-        """What somebody called these bytes last."""
+        """Return the name that was given last to a file with this SHA-256; None where nobody has one."""
         query = "SELECT name FROM datasets WHERE sha256 = ? ORDER BY number DESC"
         with self._database.reading() as connection:
             found = connection.execute(query, (sha256,)).fetchone()
         return found["name"] if found else None
 
     def is_owned(self, sha256: str) -> bool:
-        """Whether anybody gave these bytes."""
+        """Return whether anybody uploaded a file with this SHA-256."""
         query = "SELECT 1 FROM datasets WHERE sha256 = ?"
         with self._database.reading() as connection:
             return connection.execute(query, (sha256,)).fetchone() is not None
 
     def total_bytes(self, token: str | None) -> int:
-        """Of all that the owner gave, whoever else gave the same."""
+        """Return the bytes on the disk of all the owner's datasets, whoever else uploaded the same."""
         query = "SELECT coalesce(sum(bytes), 0) FROM datasets WHERE token_hash IS ?"
         with self._database.reading() as connection:
             return connection.execute(query, (_hash(token),)).fetchone()[0]
@@ -170,7 +170,7 @@ def _require_data(connection: sqlite3.Connection, data_id: object, token: str | 
 
 
 def _record(row: sqlite3.Row) -> DataRecord | None:
-    """None for a row that is damaged."""
+    """Read a row of the table; return None where it is damaged."""
     try:
         return _RECORD.validate_python(dict(row))
     except ValidationError:

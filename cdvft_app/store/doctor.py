@@ -25,7 +25,7 @@ from cdvft_app.store.runs import HISTORY, RunStore
 
 @dataclass(frozen=True)
 class Finding:
-    """What was wrong, in a sentence, and whether it was repaired."""
+    """One fault that was found: a sentence, and whether it was repaired."""
 
     text: str
     mended: bool = True

@@ -16,17 +16,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from pydantic import ValidationError
 
+from cdvft_app.files import replacing
 from cdvft_app.settings import explain
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.records import RowFacts, RunFacts, is_row, record, require_run
-from cdvft_app.store.replacing import replacing
 
 FACTS, ROWS = "run.json", "rows.jsonl"
 REASON = "reason.txt"  # in a folder of the quarantine
@@ -40,18 +39,6 @@ LOCAL_COLUMNS = (
     "leased",
 )  # meaningless in another history
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
-
-
-def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every file with what the system tells of it, no links; what goes meanwhile is left out.
-
-    Up to Python 3.12 `Path.rglob` raises FileNotFoundError for a folder that goes while it walks.
-    """
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            with suppress(OSError):
-                if S_ISREG((known := path.lstat()).st_mode):
-                    yield path, known
 
 
 class Folders:
@@ -189,11 +176,11 @@ class Folders:
 
     @property
     def quarantine(self) -> Path:
-        """Where folders lie whose run could not be taken into the history."""
+        """The folder of those folders whose run could not be taken into the history."""
         return self.path.parent / "quarantine"
 
     def _belongs_to_a_run(self, connection: sqlite3.Connection, run_id: str, name: str) -> bool:
-        """Whether it is the folder of a run of the history that names one which is not there; it gets it."""
+        """Assign the folder to the run with this id where the run's own is missing; return whether it was."""
         row = connection.execute("SELECT number, folder FROM runs WHERE id = ?", (run_id,)).fetchone()
         if row is None or (self.path / str(row["folder"])).is_dir():
             return False
@@ -237,7 +224,7 @@ class Folders:
                     self.quarantine.name, why)  # fmt: skip
 
     def quarantined(self) -> dict[str, str]:
-        """Why the folders in the quarantine were put there, by their names."""
+        """Return the reason why each folder is in the quarantine, by the folder's name."""
         found = {}
         for folder in sorted(self.quarantine.glob("*/")):
             try:
@@ -268,7 +255,7 @@ def _insert(
         event = json.loads(row["data"]) | {"step": row["step"]}
         values |= rows.columns(row["kind"], event, values["result"])
     values = RunFacts.model_validate(values).model_dump() | {"folder": folder}
-    values["token_hash"] = owners.kept(facts.token_hash)
+    values["token_hash"] = owners.upgraded_hash(facts.token_hash)
     connection.execute(
         f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
         tuple(values.values()),
@@ -286,13 +273,13 @@ def _kept(connection: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
 
 
 def _progress(state: str | None, written_rows: Sequence[dict[str, Any]]) -> tuple[int, bool]:
-    """How far a run has come by its rows and state: number of steps, and whether it ended."""
+    """Return how far a run has come by its rows and state: the number of steps, and whether it ended."""
     kinds = [row["kind"] for row in written_rows]
     return kinds.count("step"), "done" in kinds and state in states.FINAL
 
 
 def _checked(folder: Path) -> RunFacts:
-    """`run.json` of a folder.
+    """Read and check `run.json` of a folder.
 
     Raises:
         OSError, ValueError: it cannot be read, or says what no run can.
@@ -301,7 +288,7 @@ def _checked(folder: Path) -> RunFacts:
 
 
 def _read(folder: Path) -> RunFacts | None:
-    """The same; None where it is missing or damaged."""
+    """Read `run.json` of a folder; return None where it is missing or damaged."""
     try:
         return _checked(folder)
     except (OSError, ValueError):

@@ -27,22 +27,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.events import Sent
+from cdvft_app.files import folder_bytes, replacing
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
-from cdvft_app.store.folders import FACTS, ROWS, files_below
+from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
-from cdvft_app.store.replacing import replacing
 from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a file that is given: its bytes, what it unpacks to, its members and runs, and the rows of a run.
+    """The most that is taken of a given file: bytes, unpacked bytes, members, runs, and rows of each run.
 
-    `by_operator`: whether forecasts and Jobs are taken, too.
+    With `by_operator` forecasts and Jobs are taken, too.
     """
 
     file_bytes: int
@@ -129,7 +129,7 @@ def _without_owner(file: Path) -> str:
 
 
 def _files(store: RunStore, run_id: str) -> list[Path]:
-    """What a file of the history has of a run."""
+    """Return the files of a run's folder that an exported history contains."""
     folder = store.folder(run_id)
     found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     return [path for path in found if _FILE.fullmatch(f"{run_id}/{path.relative_to(folder).as_posix()}")]
@@ -251,10 +251,10 @@ def _not_taken(facts: Mapping[str, Any], why: str) -> str:
 
 
 def imported_bytes(store: RunStore) -> int:
-    """What all runs that came this way take of the disk, those in the quarantine, too."""
+    """Return the bytes on the disk of all imported runs, those in the quarantine included."""
     places = store.folders.path, store.folders.quarantine
     found = (mark.parent for place in places for mark in place.glob(f"*/{IMPORTED}"))
-    return sum(known.st_size for folder in found for _, known in files_below(folder))
+    return sum(map(folder_bytes, found))
 
 
 # In a child
@@ -319,7 +319,7 @@ class _Unpacked:
                 yield chunk
 
     def lines(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        """Its lines; those that are too long to be true are left out."""
+        """Yield the lines of a member without those of more than `MAX_FACTS` bytes."""
         with _damage(), self.archive.open(member) as file:
             whole = True
             while line := file.readline(MAX_FACTS):
@@ -362,7 +362,8 @@ def _unpacks_to(size: str, limits: Limits) -> str:
 
 
 def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, list[zipfile.ZipInfo]]:
-    """What is taken of the archive, by the run that it is of."""
+    """Return the members of the archive that are taken, by the id of their run; refuse the archive as a whole
+    with `StoreError`."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
     infos = archive.infolist()
     if len(infos) > limits.members:
@@ -390,7 +391,7 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, list[zipfile
 
 
 def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str, folder: Path) -> None:
-    """One run's folder; `InvalidChoice` where it is none that can be taken."""
+    """Write the folder of one run; raise `InvalidChoice` where it cannot be taken."""
     by_name = {member.filename.partition("/")[2]: member for member in members}
     facts = _facts(unpacked, by_name, run_id)
     folder.mkdir()
@@ -496,7 +497,7 @@ _LEFT_OUT_UNLESS: dict[str, Callable[[Path], bool]] = {
 
 
 def _check_file(file: Path, title: str) -> None:
-    """`InvalidChoice` for a file that would hold up whoever opens it later."""
+    """Raise `InvalidChoice` for a file that would stall whoever opens it later."""
     if file.suffix == ".safetensors" and file.stat().st_size >= 8:
         with file.open("rb") as opened:
             header = int.from_bytes(opened.read(8), "little")

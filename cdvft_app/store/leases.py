@@ -46,7 +46,7 @@ class Leases:
         self._next_look = 0.0
 
     def look(self) -> None:
-        """`expire`, before runs are read; at most once a second."""
+        """Call `expire` before runs are read, at most once a second."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
@@ -134,7 +134,7 @@ def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
 
 
 def interruption(result: dict[str, Any]) -> str:
-    """Why a run with this result is interrupted when the program ends that trained it, or followed it."""
+    """Return why a run with this result is interrupted when the program ends that trained or followed it."""
     if JOB in result:
         return LEFT_JOB.format(result[JOB] or "among yours on the hub")
     return LEFT_ON_CLUSTER if NODE in result else PROGRAM_ENDED

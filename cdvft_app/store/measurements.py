@@ -55,12 +55,12 @@ class Measurements:
         return [json.loads(row["result"]) for row in rows]
 
     def any(self) -> bool:
-        """Whether anything was ever measured here."""
+        """Return whether anything was ever measured here."""
         with self._database.reading() as connection:
             return connection.execute("SELECT 1 FROM measurements LIMIT 1").fetchone() is not None
 
     def disturbed(self) -> bool:
-        """Whether a run trains now, in any process: it and a measurement would slow each other down."""
+        """Return whether a run trains now, in any process: both would slow each other down."""
         Leases(self._database).expire()
         with self._database.reading() as connection:
             query = f"SELECT 1 FROM runs WHERE state IN {states.sql(states.ACTIVE)} LIMIT 1"

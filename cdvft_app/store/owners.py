@@ -21,40 +21,43 @@ from cdvft_app.store.records import COLUMNS, RunRecord, record
 
 TOKEN_LIMIT = 200
 KEY = re.compile(r"[0-9a-f]{64}")
-_KEPT = "2:"  # tells a kept hash from a key, which format 11 kept as it was
+_HASH_MARK = "2:"  # tells the hash of a key from a key, which format 11 of the history kept
 
 
 def viewer_key(token: str) -> str:
-    """What a browser's cookie presents."""
+    """Return the key that a browser's cookie presents: the SHA-256 of its token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def kept_hash(key: str) -> str:
-    """What is kept of a key."""
-    return _KEPT + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+def key_hash(key: str) -> str:
+    """Return the hash of a `viewer_key`, which the history and the runs' folders keep."""
+    return _HASH_MARK + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token."""
-    return kept_hash(viewer_key(token))
+    """Return the hash that the history and the runs' folders keep of a token."""
+    return key_hash(viewer_key(token))
 
 
-def kept(found: str | None) -> str | None:
-    """What a history or a folder has of an owner, as it is kept now: format 11 kept the key."""
-    return kept_hash(found) if found and KEY.fullmatch(found) else found
+def upgraded_hash(found: str | None) -> str | None:
+    """Return an owner's hash in today's form; what format 11 kept, the key itself, is hashed."""
+    return key_hash(found) if found and KEY.fullmatch(found) else found
 
 
-def owns(token: object, kept_hash: str | None) -> bool:
-    """Compares in constant time; a run without a hash is nobody's, see `owns_unowned`."""
+def owns(token: object, owner_hash: str | None) -> bool:
+    """Return whether the token is of the owner with this hash, or of a run without one: see `owns_unowned`.
+
+    The hashes are compared in constant time.
+    """
     if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LIMIT:
         return False
-    if kept_hash is None:
+    if owner_hash is None:
         return owns_unowned()
-    return hmac.compare_digest(token_hash(token), kept_hash)
+    return hmac.compare_digest(token_hash(token), owner_hash)
 
 
 def owns_unowned() -> bool:
-    """Whether everybody who opens the page owns the runs without an owner, those of a terminal.
+    """Return whether everybody who opens the page owns the runs without an owner, those of a terminal.
 
     On one's own machine it is: there is nobody else. A server that others reach has its operator for them.
     """
@@ -107,7 +110,7 @@ class Viewer:
         ]
 
     def _knows(self, owner: str | None) -> bool:
-        """Whether it is told what the owner of a run typed."""
+        """Return whether this viewer may see what the owner of a run typed."""
         return self.everything or self.name is None or (owner is not None and owner == self.owner)
 
     def _record(self, row: sqlite3.Row) -> RunRecord:

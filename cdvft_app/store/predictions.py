@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from cdvft_app.files import replacing
 from cdvft_app.store.records import shortened
-from cdvft_app.store.replacing import replacing
 
 FILE = "predictions.safetensors"
 ANSWERS_FILE = "written_answers.jsonl"
@@ -96,7 +96,7 @@ def write_answers(folder: Path, entries: Iterable[WrittenRow]) -> int:
 
 
 def read_answers(folder: Path) -> WrittenAnswers | None:
-    """What `write_answers` saved; None where no such file can be read."""
+    """Read what `write_answers` saved; return None where no such file can be read."""
     try:
         *lines, rest = (folder / ANSWERS_FILE).read_text(encoding="utf-8").split("\n")
         entries = tuple(WrittenRow.model_validate_json(line) for line in lines)
@@ -141,7 +141,7 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
 
 
 def read(folder: Path) -> Predictions | None:
-    """What `write` saved; None where no such file can be read."""
+    """Read what `write` saved; return None where no such file can be read."""
     try:
         kept = load_file(folder / FILE)
     except (OSError, SafetensorError):

@@ -22,7 +22,7 @@ STATE, START_TICKS = 0, 19  # of what follows a process's name in /proc/<pid>/st
 
 @lru_cache(maxsize=1)
 def machine() -> str:
-    """This machine, or this container: where a process id means one process."""
+    """Return the name of this machine, or of this container: where a process id means one process."""
     namespace = ""
     with suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")
@@ -31,7 +31,7 @@ def machine() -> str:
 
 @lru_cache(maxsize=1)
 def _boot() -> str | None:
-    """Which start of the machine this is; None where it does not say."""
+    """Return the id of this start of the machine; None where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or None
     except (OSError, ValueError):
@@ -46,7 +46,7 @@ def this_process() -> str:
 
 
 def alive(name: str | None) -> bool | None:
-    """Whether the process still runs; None for one of another machine, of which nothing is known.
+    """Return whether the process still runs; None for one of another machine, of which nothing is known.
 
     A later process with the same pid does not count.
     """
@@ -73,12 +73,12 @@ def _stat(pid: int) -> list[str]:
 
 
 def moment(later: float = 0.0) -> str | None:
-    """The moment in so many seconds; None where the machine does not say which of its starts this is."""
+    """Return the moment `later` seconds from now; None where the system has no id of its start."""
     return None if _boot() is None else f"{_boot()}/{time.monotonic() + later:.3f}"
 
 
 def seconds_between(begin: object, end: object) -> float | None:
-    """Seconds from one moment to another of the same start of a machine; None where they are of several."""
+    """Return the seconds from one moment to another; None where they are of different starts of a machine."""
     (boot, since), (other, until) = (str(one or "").rpartition("/")[::2] for one in (begin, end))
     try:
         return float(until) - float(since) if boot and boot == other else None

@@ -40,7 +40,7 @@ _IDLE_OWNER = f""" NOT EXISTS (
 
 
 def first(connection: sqlite3.Connection, one_each: bool = False) -> int | None:
-    """The number of the run that is taken next; with `one_each`, of those whose owner trains none."""
+    """Return the number of the run that is taken next; with `one_each`, only of owners who train none."""
     able = _IDLE_OWNER if one_each else "TRUE"
     query = f"{_WAITING} SELECT number FROM waiting WHERE {able} ORDER BY {_ORDER} LIMIT 1"
     row = connection.execute(query).fetchone()
@@ -50,7 +50,10 @@ def first(connection: sqlite3.Connection, one_each: bool = False) -> int | None:
 def conditions(
     owner: str | None, sweep: bool | None, visitor: str | None = None
 ) -> tuple[str, tuple[object, ...]]:
-    """SQL for runs of the owner with this token's hash, of sweeps or of races, of a visitor; None: of any."""
+    """Return SQL and its values for the runs of an owner (a token's hash), of sweeps or races, of a visitor.
+
+    None selects those of any.
+    """
     filters = {"sweep": sweep, "visitor": visitor}
     filters = {column: value for column, value in filters.items() if value is not None}
     mine, mine_values = ("TRUE", ()) if owner is None else owned_by(owner)
@@ -60,14 +63,14 @@ def conditions(
 def count(
     connection: sqlite3.Connection, owner: str | None, sweep: bool | None, visitor: str | None = None
 ) -> int:
-    """How many of those runs wait."""
+    """Return how many of the runs that `conditions` selects wait."""
     wanted, values = conditions(owner, sweep, visitor)
     query = f"SELECT count(*) FROM runs WHERE state = 'queued' AND {wanted}"
     return connection.execute(query, values).fetchone()[0]
 
 
 def place(connection: sqlite3.Connection, run_id: str) -> int | None:
-    """1 for the run that is taken next; None for a run that does not wait."""
+    """Return the run's place in the queue, 1 for the next one; None for a run that does not wait."""
     ranked = f"SELECT id, row_number() OVER (ORDER BY {_ORDER}) AS place FROM waiting"
     row = connection.execute(f"{_WAITING} SELECT place FROM ({ranked}) WHERE id = ?", (run_id,)).fetchone()
     return row and row[0]
@@ -98,7 +101,7 @@ def taken(run: sqlite3.Row, now: float) -> tuple[float, float]:
 
 
 def take_turn(connection: sqlite3.Connection, visitor: str | None, now: float) -> None:
-    """A run of this visitor is taken from the queue."""
+    """Record that a run of this visitor is taken from the queue."""
     if visitor is not None:
         connection.execute("INSERT OR REPLACE INTO turns VALUES (?, ?)", (visitor, now))
 

@@ -28,7 +28,7 @@ FOLDER = ASSETS / "recorded_runs"  # written by benchmarks/record_race.py
 
 @lru_cache(maxsize=1)
 def _groups() -> Mapping[str, str]:
-    """Each run's group; none where the program came without them, as to a Job."""
+    """Return each run's group by the run's id; a Job has none of these runs."""
     found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob(f"*/{FACTS}"))]
     return {facts["id"]: facts["group_id"] for facts in found}
 
@@ -47,7 +47,7 @@ def ids() -> list[str]:
 
 @lru_cache(maxsize=1)
 def database() -> Database:
-    """The history of these runs, built first where this version of it is not there yet.
+    """Return the history of these runs, built first where this version of it is not there yet.
 
     Raises:
         OSError: neither the user's cache nor the folder for temporary files can be written.

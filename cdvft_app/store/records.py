@@ -46,7 +46,7 @@ MAX_COMPARED_SETTINGS = 4
 
 
 def compared_pairs(runs: Sequence[RunSettings], sweep: bool) -> int:
-    """How many pairs of a race or sweep are compared: what the judge corrects for, kept with its runs.
+    """Return how many pairs of a race or sweep are compared: the judge corrects for them.
 
     It is counted when the runs are asked for, so that a run that fails or is deleted changes no verdict.
     Each method is compared with each other by its best setting, and in a sweep the values of each
@@ -100,7 +100,7 @@ NAME_LIMIT = 120
 
 
 def possible_id(value: object) -> str:
-    """The value if it can be an id at all, else one that no run has."""
+    """Return the value if it has the form of an id, else an empty text, which no run has."""
     return value if isinstance(value, str) and ID.fullmatch(value) else ""
 
 
@@ -109,13 +109,13 @@ def no_run(run_id: object) -> str:
 
 
 def one_line(name: str) -> str:
-    """The name in one line without control characters, of at most 120 characters."""
+    """Return the name in one line without control characters, of at most `NAME_LIMIT` characters."""
     printable = "".join(character if character.isprintable() else " " for character in name[:1000])
     return " ".join(printable.split())[:NAME_LIMIT]
 
 
 def shortened(text: str, length: int) -> str:
-    """At most so many characters of it, and an ellipsis in place of the others."""
+    """Return at most `length` characters of the text, and an ellipsis in place of the others."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 
@@ -196,7 +196,7 @@ class _Evaluating(BaseModel):
 
 
 class _Forecast(BaseModel):
-    """What is read of a forecast here."""
+    """The part of a forecast that the history reads."""
 
     counted: _Counted | None = None
     seconds: _Range | None = None
@@ -269,7 +269,7 @@ class RowFacts(BaseModel):
 
 
 def is_row(kind: object, step: object, data: Any) -> bool:
-    """Whether a row says what one of its kind has to; of a kind that is not known here, anything."""
+    """Return whether a row has the values of its kind; a row of an unknown kind may have any."""
     if not (step is None and kind not in _AT_STEP) and not (isinstance(step, int) and 0 <= step <= MAX_STEPS):
         return False
     try:
@@ -348,7 +348,7 @@ class RunRecord:
 
     @property
     def damaged(self) -> bool:
-        """Whether it cannot be read: its settings stand for some that nobody knows any more."""
+        """Whether the run's row cannot be read; its settings are then a replacement."""
         return self.defect == DAMAGED
 
     @property

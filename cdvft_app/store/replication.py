@@ -40,7 +40,7 @@ def replicate(store: RunStore, run_id: str) -> None:
 
 
 def restore_replicas(store: RunStore) -> list[str]:
-    """Take what CDVFT_KEPT has and the history has not; the runs' ids.
+    """Take the runs that CDVFT_KEPT has and the history lacks into the history; return their ids.
 
     Raises:
         StoreError: it cannot be read, or there is no room.
@@ -58,7 +58,7 @@ def restore_replicas(store: RunStore) -> list[str]:
 
 
 def _copy(source: Path, there: Path, beside: Path) -> None:
-    """The folder without its checkpoints, by way of one in `beside`: in its place it is whole."""
+    """Copy a folder without its checkpoints, by way of one in `beside`: in its place it is whole."""
     unfinished = beside / f".{there.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(*NOT_COPIED))

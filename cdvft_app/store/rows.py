@@ -30,7 +30,7 @@ COLUMNS_OF: dict[str, tuple[str, ...]] = {
 
 
 def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
-    """What an event's values make of the run's columns; `result` is what that column holds before."""
+    """Return new values of the run's columns that an event changes; `result` is that column's old value."""
     changed = {column: values[column] for column in COLUMNS_OF.get(kind, ())}
     if kind in IN_RESULT:
         changed["result"] = json.dumps(json_object(result) | values)
@@ -38,7 +38,7 @@ def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
 
 
 def json_fields(event: Event, folder: Path) -> dict[str, Any]:
-    """An event's fields as JSON can hold them.
+    """Return an event's fields as JSON can hold them.
 
     A number that is not finite becomes None (browsers refuse NaN in JSON); a path inside the run's folder
     becomes relative to it; a note's own `kind` is called `level`, since a row's `kind` is "note".
@@ -55,12 +55,12 @@ def json_fields(event: Event, folder: Path) -> dict[str, Any]:
 
 
 def event(kind: str, values: dict[str, Any], folder: Path) -> Event:
-    """The event that `json_fields` made `values` of, its step among them, in another run's folder.
+    """Return the event that `json_fields` made `values` of, its step among them, for a run's folder.
 
-    What names a file names that of this folder, whatever `values` say.
+    Paths name files of this folder, whatever `values` say.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none.
+        KeyError, TypeError, ValueError: the values are of no event.
     """
     known = {field.name: field.type for field in dataclasses.fields(EVENTS[kind])}
     if kind == "note":
@@ -96,14 +96,14 @@ def append(connection: sqlite3.Connection, number: int, event: Event, folders: P
 
 
 def last(connection: sqlite3.Connection, run_id: str) -> int:
-    """The latest row's cursor, which no other row will ever have."""
+    """Return the cursor of the run's latest row, 0 without any; a cursor is never given twice."""
     return connection.execute("SELECT max(cursor) FROM rows WHERE run_id = ?", (run_id,)).fetchone()[0] or 0
 
 
 def after(
     connection: sqlite3.Connection, run_id: str, cursor: int, kinds: Sequence[str] | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """At most `limit` rows after `cursor`, without those that are damaged, and the cursor of the last one."""
+    """Return at most `limit` rows after `cursor`, without damaged ones, and the cursor of the last one."""
     cursor = min(max(cursor, 0), MAX_CURSOR)
     kind_condition = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
     found = connection.execute(

@@ -67,7 +67,7 @@ class RunStore:
         self._unkept_ends: dict[str, tuple[RunState, str]] = {}
 
     def seen_by(self, viewer: Callable[[], Viewer]) -> RunStore:
-        """The same store, which finds only what the `viewer` of the moment sees."""
+        """Return a store on the same history that finds only what the `viewer`, asked each time, may see."""
         seen = copy(self)
         seen._viewer = viewer
         return seen
@@ -96,7 +96,7 @@ class RunStore:
         private: bool = False,
         family: int | None = None,
     ) -> list[RunRecord]:
-        """One group of queued runs, in order. With `process` they skip the queue: it trains them now.
+        """Create a group of queued runs, in order. With `process` they skip the queue: it trains them now.
 
         `forecasts` are what was promised of them, in the same order; missing ones are None. With `group_id`
         they join that group, behind its others, of which `family` is how many pairs all its runs compare.
@@ -133,7 +133,7 @@ class RunStore:
         return made
 
     def add_to_group(self, run_id: str, settings: RunSettings, process: str | None = None) -> RunRecord:
-        """One more run in the group of this one: of its owner, under its name, and seen by whoever sees it.
+        """Add a run to the group of this one, with the same owner, name and visibility.
 
         It is queued; with `process` it skips the queue, which trains it now.
         """
@@ -244,7 +244,7 @@ class RunStore:
         return replace(run, state=end[0], reason=end[1])
 
     def folder(self, run_id: str) -> Path:
-        """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
+        """Return the folder of the run's checkpoints and weights; the id is looked up, never joined."""
         if recorded.has_run(run_id):
             return recorded.FOLDER / run_id
         with self._database.reading() as connection:
@@ -279,7 +279,7 @@ class RunStore:
     def rows(
         self, run_id: object, after: int = 0, kinds: Sequence[str] | None = None, limit: int = 5000
     ) -> tuple[list[dict[str, Any]], int]:
-        """At most `limit` rows after the cursor `after`, oldest first, and the cursor to ask with next.
+        """Return at most `limit` rows after the cursor `after`, oldest first, and the next cursor.
 
         A row has `cursor`, `kind`, `step` (None: the event has none) and the event's other fields. A training
         step not above the one before it means that the run was resumed there: what came from it on is void.
@@ -344,7 +344,7 @@ class RunStore:
             return queue.count(connection, token and owners.token_hash(token), sweep, visitor)
 
     def counts(self) -> dict[str, int]:
-        """How many runs are in each state that any is in."""
+        """Return the number of runs in each state; a state without any is left out."""
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT state, COUNT(*) FROM runs GROUP BY state").fetchall())
 
@@ -356,7 +356,7 @@ class RunStore:
     # What only the owner may do
 
     def owner(self, run_id: object, token: object) -> bool:
-        """Whether `token` is the one the run was started with."""
+        """Return whether `token` is the one the run was started with."""
         with self._database.reading() as connection:
             query = "SELECT token_hash FROM runs WHERE id = ?"
             row = connection.execute(query, (possible_id(run_id),)).fetchone()
@@ -377,7 +377,7 @@ class RunStore:
         self._update(run_id, name=one_line(name))
 
     def set_private(self, run_id: str, private: bool, token: str) -> None:
-        """Whether nobody but its owner sees the run; on data of one's own, whose rows it shows, always."""
+        """Set whether only its owner sees the run; a run on uploaded data, whose rows it shows, always is."""
         run = self.require_owner(run_id, token)
         if run.settings.data and not private:
             raise StoreError("A race on your own data stays private: who sees it can read and take its rows.")

@@ -17,8 +17,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from cdvft_app.files import replacing
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.replacing import replacing
 
 BYTES_LIMIT = 4 * 2**20
 MAX_SNAPSHOTS, MIN_SNAPSHOTS = 50, 20
@@ -104,7 +104,7 @@ def remove(folder: Path, step: int) -> None:
 
 
 def _whole(file: Path) -> bool:
-    """Whether the file is as long as its header says; its numbers are not read."""
+    """Return whether the file is as long as its header says; its tensors are not read."""
     try:
         status = file.stat()
         return _opens(file, status.st_mtime_ns, status.st_size)

@@ -17,7 +17,7 @@ RunState = Literal[
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a run in a state is.
+    """The properties of a run in a state.
 
     Args:
         next: the states that may follow.
@@ -60,5 +60,5 @@ SETTLED = tuple(state for state, of in STATES.items() if of.settled)
 
 
 def sql(states: Iterable[RunState]) -> str:
-    """The states as a list of SQL: ('queued', 'preparing')."""
+    """Return the states as a list of SQL: ('queued', 'preparing')."""
     return f"({', '.join(repr(state) for state in states)})"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cdvft_app.store.replacing import replacing
+from cdvft_app.files import replacing
 
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""

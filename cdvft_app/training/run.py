@@ -25,12 +25,12 @@ from typing import Any, Protocol
 
 from cdvft_app.errors import UserError
 from cdvft_app.events import Done, Event, Halt, TrainingPaused, TrainingStopped
+from cdvft_app.files import is_full
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import study
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import leases
-from cdvft_app.store.database import is_full
 from cdvft_app.store.leases import PROGRAM_ENDED
 from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError

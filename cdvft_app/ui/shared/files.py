@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.data.zip_file import packed_files
+from cdvft_app.files import folder_bytes
 from cdvft_app.public import uploads
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.folders import files_below
 from cdvft_app.ui.shared.gradio_adapter import get_upload_folder, hash_file
 from cdvft_app.ui.shared.viewing import asker, viewer
 
@@ -97,7 +97,7 @@ def sweep() -> None:
 def _refuse_if_full() -> None:
     """A file counts twice, as Gradio serves a copy of it."""
     folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
-    made = sum(known.st_size for folder in folders for _, known in files_below(folder))
+    made = sum(map(folder_bytes, folders))
     if full := uploads.refusal(Path(get_upload_folder()), made):
         raise ResultsError(full)
 

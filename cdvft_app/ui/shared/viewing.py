@@ -19,7 +19,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.public import visitors
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.owners import KEY, Viewer, kept_hash, token_hash
+from cdvft_app.store.owners import KEY, Viewer, key_hash, token_hash
 from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared.gradio_adapter import current_request
 
@@ -129,7 +129,7 @@ def _login(request: Any) -> str | None:
 
 def _cookie(request: Any) -> str | None:
     value = request.cookies.get(VIEWER_COOKIE, "") if request is not None else ""
-    return kept_hash(value) if KEY.fullmatch(value) else None
+    return key_hash(value) if KEY.fullmatch(value) else None
 
 
 def _title(run: RunRecord) -> str:

@@ -18,6 +18,7 @@ import orjson
 
 from cdvft_app import ASSETS
 from cdvft_app.figures import palette
+from cdvft_app.files import folder_bytes
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.page_files import FONTS, stylesheets
@@ -73,7 +74,7 @@ def write(folder: Path, studio: str | None = None) -> int:
     for file in (PLOTLY, ASSETS / "logo.svg", ASSETS.parent / "LICENSE"):
         shutil.copy(file, folder)
     shutil.copy(CARD, folder / "README.md")
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return folder_bytes(folder)
 
 
 def _kept(name: str, answer: Any) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog.download import DownloadStopped, folder_bytes, never, percent, run_watched
+from cdvft_app.catalog.download import DownloadStopped, never, percent, run_watched
+from cdvft_app.files import folder_bytes
 
 
 def _run(code: str, folder: Path, **changes):

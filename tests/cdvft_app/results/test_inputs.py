@@ -42,10 +42,10 @@ def png(width: int = 8, height: int = 8) -> bytes:
         (TEXTS, [], png(), "about texts; give it a text"),
         (IMAGES, ["good"], None, "about images; give it an image"),
         (IMAGES, [], None, "Choose an image first"),
-        (IMAGES, [], png(12_000, 9), "has 12,000 x 9 pixels; at most 4,096 a side"),
-        (IMAGES, [], png(200, 200)[:-40], "cannot be read; give a whole PNG"),
-        (IMAGES, [], b"GIF89a", "cannot be read; give a whole PNG"),
-        (IMAGES, [], b"\0" * (20 * 2**20 + 1), "too large; at most 20 MiB"),
+        (IMAGES, [], png(12_000, 9), "has 12,000 x 9 pixels, more than 4,096 a side"),
+        (IMAGES, [], png(200, 200)[:-40], "cannot be used: it cannot be read as PNG"),
+        (IMAGES, [], b"GIF89a", "cannot be used: it cannot be read as PNG"),
+        (IMAGES, [], b"\0" * (20 * 2**20 + 1), "cannot be used: it has more than 21 MB"),
     ],
 )
 def test_what_cannot_be_answered_is_a_sentence(run, texts, image, sentence):

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
+from cdvft_app.files import files_below
 from cdvft_app.public import uploads
-from cdvft_app.store.folders import files_below
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from test_repair import lose_history, trained
 
 from cdvft_app.store.database import VERSION
 from cdvft_app.store.history_file import TERMINAL, export_history, import_untrusted
-from cdvft_app.store.owners import Viewer, kept_hash, token_hash, viewer_key
+from cdvft_app.store.owners import Viewer, key_hash, token_hash, viewer_key
 from cdvft_app.store.records import NotOwner
 from cdvft_app.store.runs import RunStore
 
@@ -28,7 +28,7 @@ def kept_in(root: Path) -> set[str]:
 
 
 def sees(store: RunStore, cookie: str) -> bool:
-    return bool(store.seen_by(lambda: Viewer(kept_hash(cookie))).history())
+    return bool(store.seen_by(lambda: Viewer(key_hash(cookie))).history())
 
 
 def as_format_11(root: Path) -> None:
