@@ -30,7 +30,7 @@ def writing() -> EvidenceFigure:
     """Each seed's share of answers without a mistake, for each method."""
     recipes = [recipe for recipe in TOLD if races.recorded_runs(recipe)]
     runs = [run for recipe in recipes for run in races.recorded_runs(recipe)]
-    verdicts = {recipe: races.family_of_race(recipe).against("cdvft") for recipe in recipes}
+    verdicts = {recipe: races.compared_race(recipe).against("cdvft") for recipe in recipes}
     said = [text for recipe in recipes for text in said_of(recipe, verdicts[recipe])]
     return {
         "key": "generation",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.comparison_sets import run_of
-from cdvft_app.judging.judge import Contestant, Pair, Verdict, judge
+from cdvft_app.judging.compared_runs import compared_run, contestant
+from cdvft_app.judging.judge import Pair, Verdict, judge
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -71,7 +71,10 @@ def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: Run
         alike = sorted(alike, key=lambda one: one.settings.train_examples or 0)
         if run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
             continue
-        every, *parts = (_contestant(one, store) for one in (run, alike[0], alike[-1]))
+        every, *parts = (
+            contestant(f"{_rows(one):,} rows", [compared_run(one, store)])
+            for one in (run, alike[0], alike[-1])
+        )
         of_third, of_two_thirds = judge([Pair((every,), (part,)) for part in parts], run.metric_name)
         counts = [_rows(one) for one in (alike[0], alike[-1], run)]
         is_most = of_two_thirds.size > apart if between else None
@@ -86,7 +89,3 @@ def _rows(run: RunRecord) -> int:
 
 def _what(run: RunRecord) -> tuple[object, ...]:
     return run.settings.method, run.settings.seed, run.state == "finished"
-
-
-def _contestant(run: RunRecord, store: RunStore) -> Contestant:
-    return Contestant(f"{_rows(run):,} rows", (run_of(run, store),))
