@@ -15,18 +15,15 @@ from cdvft_app.approximate.families import (
     fit_low_rank,
     fit_rivals,
 )
-from cdvft_app.approximate.fit import LARGEST, CountingBound, Fit, counting_bound, factors_needed
+from cdvft_app.approximate.fit import LARGEST, Fit
 from cdvft_app.approximate.targets import TARGETS, Target, make_target
 
 __all__ = [
     "LARGEST",
     "TARGETS",
-    "CountingBound",
     "Fit",
     "Target",
     "block_sizes",
-    "counting_bound",
-    "factors_needed",
     "fit_block_circulant",
     "fit_circulant_diagonal",
     "fit_diagonal_blocks",
