@@ -66,7 +66,7 @@ def wrapped_diagonals(matrix: Tensor) -> Tensor:
 
 
 def _sums(matrix: Tensor) -> Tensor:
-    """Over columns, wrapped diagonals and rows: (3 n)."""
+    """The sums over columns, wrapped diagonals and rows: (3 n)."""
     return torch.cat([matrix.sum(0), wrapped_diagonals(matrix).sum(1), matrix.sum(1)])
 
 
@@ -154,7 +154,7 @@ def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Zero where nothing depends on the entry."""
+    """The entrywise ratio; zero where the denominator is, since nothing depends on that entry."""
     known = denominator > torch.finfo(denominator.dtype).tiny
     return torch.where(known, numerator / torch.where(known, denominator, 1.0), 0.0)
 
@@ -299,7 +299,7 @@ def _sides(vectors: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _row_images(vectors: Tensor) -> list[Tensor]:
-    """What the unit vectors, as rows (n, n), have become before the first factor and after each one."""
+    """The unit vectors, as rows (n, n), before the first factor and after each one."""
     k, n = vectors.shape
     spectra = torch.fft.rfft(vectors, n=n)
     images = [torch.eye(n, dtype=vectors.dtype)]
@@ -448,7 +448,7 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
 
 
 def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[_Best]:
-    """What is found for one m after each step, given the vectors of m - 1, for a target of norm 1."""
+    """Fits for one m after each step, given the vectors of m - 1, for a target of norm 1."""
     appended = [append_identity(previous, after) for after in (True, False)]
     known = [appended[0], rank_one(target, len(appended[0]))]
     if len(known[0]) == 3:
@@ -469,7 +469,7 @@ def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generato
 
 
 def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Generator) -> Iterator[_Best]:
-    """m = 2: many starts at once, then the best of them further."""
+    """Fits for m = 2: many starts at once, then the best of them further."""
     random = random_starts(target, 3, max(1, min(MAX_STARTS, BATCH_ENTRIES // target.numel())), generator)
     ended: tuple[float, ...] = ()
     for _, (vectors, errors) in zip(

@@ -132,7 +132,7 @@ def _ranges(spans: Sequence[tuple[float, float, float]], color: str) -> dict[str
 
 
 def _x_range(marks: Sequence[Mark]) -> tuple[float, float]:
-    """Where the axis starts and ends, as powers of ten, with a little air around."""
+    """The axis' start and end as powers of ten, with a little room around the marks."""
     low, high = math.log10(min(mark.x[1] for mark in marks)), math.log10(max(mark.x[2] for mark in marks))
     air = max(0.08 * (high - low), 0.02)
     return low - air, high + air
@@ -146,7 +146,7 @@ def _ticks(decades: float) -> dict[str, Any]:
 
 
 def _y_range(marks: Sequence[Mark]) -> list[float]:
-    """All ranges and level lines, with a little air around."""
+    """The axis' start and end, with a little room around all ranges and level lines."""
     low, high = min(mark.y[1] for mark in marks), max(mark.y[2] for mark in marks)
     air = 0.08 * (high - low) or 0.02 * abs(high) or 1.0
     return [low - air, high + 1.5 * air]

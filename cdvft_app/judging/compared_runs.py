@@ -142,7 +142,7 @@ class Setting:
 
     @cached_property
     def spread(self) -> Spread | None:
-        return over_seeds((one.settings.seed, one.metric) for one in self.runs)
+        return spread_over_seeds((one.settings.seed, one.metric) for one in self.runs)
 
     @property
     def failed(self) -> int:
@@ -193,8 +193,11 @@ def settings_of(runs: Sequence[ComparedRun]) -> list[Setting]:
     return sorted(found, key=lambda one: (ORDER.index(one.method), *map(_ascending, one.values.values())))
 
 
-def over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | None:
-    """Of runs' seeds and scores the mean of the seeds' means, and the lowest and highest of them."""
+def spread_over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | None:
+    """The mean, lowest and highest of the seeds' mean scores, from pairs of a seed and a score.
+
+    None where there is no score.
+    """
     by_seed: dict[int, list[float]] = {}
     for seed, score in scores:
         if score is not None:
@@ -216,7 +219,7 @@ def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
     if reduction == "best":
         winner = best(settings)
         return winner.spread if winner else None
-    return over_seeds((one.settings.seed, one.metric) for setting in settings for one in setting.runs)
+    return spread_over_seeds((one.settings.seed, one.metric) for setting in settings for one in setting.runs)
 
 
 def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
@@ -290,17 +293,17 @@ def ascending(values: Iterable[Value]) -> list[Value]:
 
 
 def _ascending(value: Value) -> float:
-    """None (a layer's own block size) is the largest."""
+    """A sort key by which None, a layer's own block size, is the largest."""
     return float("inf") if value is None else float(value)
 
 
 def symbol(method: str, dimension: str) -> str:
-    """How a sentence calls a dimension of a method."""
+    """The name of a method's dimension in sentences."""
     return "learning rate" if dimension == RATES else METHODS[method].settings()[dimension].symbol
 
 
 def value_label(method: str, dimension: str, value: Value) -> str:
-    """m = 2, p = 384, learning rate × 0.3: how a table and a sentence name one value."""
+    """The name of one value in tables and sentences: m = 2, p = 384 or learning rate × 0.3."""
     if dimension == RATES:
         return f"learning\u00a0rate\u00a0{tick_label(method, dimension, value)}"
     shown = "automatic" if value is None else f"{value:,}"
@@ -308,7 +311,7 @@ def value_label(method: str, dimension: str, value: Value) -> str:
 
 
 def tick_label(method: str, dimension: str, value: Value) -> str:
-    """As `value_label`, but × 0.3 where what is multiplied stands beside it."""
+    """The name of one value beside its axis: as `value_label`, but only × 0.3 for a learning rate."""
     return f"×\u00a0{value:g}" if dimension == RATES else value_label(method, dimension, value)
 
 

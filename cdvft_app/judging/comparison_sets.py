@@ -48,7 +48,7 @@ class ComparisonSet:
     edges: Sequence[str] = ()
 
     def against(self, key: str) -> list[Verdict]:
-        """Those in which the method, or the setting by its label, takes part, from its side."""
+        """The verdicts in which a method, or the setting of this label, takes part, turned to its side."""
         return [
             one if first == key else one.turned
             for (first, second), one in self.between.items()
@@ -57,7 +57,7 @@ class ComparisonSet:
 
     @property
     def shown(self) -> list[Verdict]:
-        """Those on CDVFT between methods, from its side; all where it did not take part."""
+        """The verdicts between CDVFT and other methods, from its side; all where it did not take part."""
         return self.against("cdvft") or list(self.between.values())
 
 
@@ -162,7 +162,7 @@ def judge_sweep(runs: Sequence[ComparedRun], metric_name: str, family: int | Non
 
 
 def answer(compared: ComparisonSet) -> str:
-    """Which of CDVFT's settings are shown to matter, in one sentence; empty where none was varied."""
+    """One sentence on which of CDVFT's settings are shown to matter; empty where none was varied."""
     along = {key: one for key, one in compared.along.items() if key[0] == "cdvft"}
     decided = {key: one for key, one in along.items() if one.word in ("ahead", "behind")}
     if not decided:

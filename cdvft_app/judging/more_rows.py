@@ -45,7 +45,7 @@ def whole_and_fewer(group: Sequence[RunRecord]) -> tuple[list[RunRecord], list[R
 
 
 def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
-    """Whether a run with these settings, of `on_fewer_rows`, has finished, or is to."""
+    """Whether a run with these settings, one of `on_fewer_rows`, has finished or is still to finish."""
     return any(
         run.settings.method == settings.method
         and run.settings.seed == settings.seed
@@ -56,7 +56,7 @@ def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
 
 
 def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: RunStore) -> list[str]:
-    """Whether more rows would help, and whether most; of each run that was trained on fewer rows, too.
+    """Sentences on whether more rows would help, one for each run that was also trained on fewer rows.
 
     Args:
         group: the runs of a race, and those on fewer rows.

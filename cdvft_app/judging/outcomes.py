@@ -22,9 +22,9 @@ from cdvft_app.judging.compared_runs import (
     compared_run,
     contestant,
     is_scored,
-    over_seeds,
     setting_key,
     setting_values,
+    spread_over_seeds,
 )
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
 from cdvft_app.judging.judge import Verdict, band
@@ -64,7 +64,7 @@ AXES = (
 
 
 def conditions(run: ComparedRun) -> tuple[object, ...]:
-    """What two runs must have in common to be compared: data, model, budget and device."""
+    """The data, model, budget and device, which two runs must have in common to be compared."""
     settings = run.settings
     budget = (
         settings.train_examples,
@@ -96,7 +96,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """Data, model, budget."""
+        """The data, the model and the budget, in one line."""
         first = self.outcomes[0]
         settings = first.settings
         dataset, model = (
@@ -153,7 +153,7 @@ class Point:
 
 
 def points(comparison: Comparison) -> list[Point]:
-    """One point a setting, by method and then by parameters."""
+    """One point for each setting, sorted by method and then by parameters."""
     settings: dict[tuple[object, ...], list[ComparedRun]] = {}
     for outcome in comparison.outcomes:
         settings.setdefault(setting_key(outcome.settings), []).append(outcome)
@@ -179,7 +179,7 @@ def front(placed: Sequence[Point], axis: str) -> list[Point]:
 
 
 def _varied(outcomes: Sequence[ComparedRun]) -> dict[str, set[str]]:
-    """By method, the settings beside its size that are not the same in all its runs."""
+    """For each method the names of the settings, besides its size, that differ between its runs."""
     seen: dict[str, dict[str, set[object]]] = {}
     sizes: dict[str, set[str]] = {}
     for outcome in outcomes:
@@ -201,7 +201,7 @@ def _point(outcomes: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> P
         for name, value in setting_values(first.settings).items()
         if name in varied[first.method]
     ]
-    metric = over_seeds((outcome.settings.seed, outcome.metric) for outcome in outcomes)
+    metric = spread_over_seeds((outcome.settings.seed, outcome.metric) for outcome in outcomes)
     assert metric is not None  # each has a score
     amounts = {axis.key: [getattr(outcome, axis.key) for outcome in outcomes] for axis in AXES}
     return Point(
@@ -301,7 +301,10 @@ def with_flops(outcomes: Iterable[ComparedRun]) -> list[ComparedRun]:
 
 
 def extra_flops(outcome: ComparedRun) -> int | None:
-    """Forward and backward of all batches, every text at `max_length` tokens; the head's never count."""
+    """FLOPs that the method added to all training steps, counting every text as `max_length` tokens.
+
+    The head's own FLOPs are never counted. None for a model whose shapes are not known here.
+    """
     settings = outcome.settings
     if outcome.method == "head":
         return 0
@@ -336,7 +339,7 @@ class JudgedRace:
     points: Mapping[str, Point]
 
     def between(self, first: str, second: str) -> Verdict | None:
-        """On two runs by their ids; None where these two are not compared with each other."""
+        """The verdict on two runs, by their ids; None where these two are not compared with each other."""
         one, other = (self.points[run].label if run in self.points else "" for run in (first, second))
         for verdict in self.comparison_set.between.values():
             if {verdict.first, verdict.second} == {one, other} and one != other:
@@ -344,7 +347,7 @@ class JudgedRace:
         return None
 
     def about(self, run: str) -> list[Verdict]:
-        """On the run of that id against each other, from its side."""
+        """All verdicts on the run of this id, from its side."""
         return self._about(self.points[run].label) if run in self.points else []
 
     def _about(self, label: str) -> list[Verdict]:
@@ -361,7 +364,7 @@ class JudgedRace:
 
     @cached_property
     def _met(self) -> tuple[list[Point], list[Point]]:
-        """Of each method its best setting: those that are not shown to be behind another, and the others."""
+        """The best setting of each method: those not shown to be behind another one, and the others."""
         verdicts = self.comparison_set.between.values()
         met = {label for one in verdicts for label in (one.first, one.second)}
         behind = {one.first for one in verdicts if one.word == "behind"}
@@ -376,7 +379,7 @@ class JudgedRace:
 
     @property
     def advised(self) -> Point | None:
-        """Of those not shown to be behind another the one that trains the fewest numbers.
+        """The setting with the fewest trained numbers of those not shown to be behind another one.
 
         None where of no pair it is known how sure their difference is, or where each is behind another.
         """
@@ -385,7 +388,7 @@ class JudgedRace:
 
     @property
     def advice(self) -> str:
-        """What to take, in a sentence; empty where nothing is `advised`."""
+        """A sentence on which method to take; empty where nothing is `advised`."""
         taken, (left, behind) = self.advised, self._met
         if taken is None:
             return ""
@@ -401,19 +404,25 @@ class JudgedRace:
 
 
 def _numbers(point: Point) -> float:
-    """How many numbers it trains besides the head."""
+    """The number of trained parameters besides the head's; infinite where it is not known."""
     span = point.amounts.get("parameters")
     return span.mean if span else math.inf
 
 
 def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | None:
-    """Of the runs of one group but those on fewer rows; None unless two of its settings have finished."""
+    """The verdicts on the runs of one group, without those on fewer rows.
+
+    None unless two of its settings have finished.
+    """
     whole, _ = whole_and_fewer(records)
     return judged_outcomes([compared_run(run, store) for run in whole if is_scored(run)])
 
 
 def judged_outcomes(outcomes: Sequence[ComparedRun]) -> JudgedRace | None:
-    """Of finished runs with their answers; None unless two settings have a score by the same metric."""
+    """The verdicts on finished runs with their answers.
+
+    None unless two settings have a score by the same metric.
+    """
     placed = points(Comparison(tuple(outcomes)))
     if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
         return None

@@ -18,7 +18,7 @@ FILE = ASSETS / "recorded_sweep.json"
 
 @lru_cache(maxsize=1)
 def sweeps() -> dict[str, Any]:
-    """What the file holds, by recipe."""
+    """The file's sweeps by recipe."""
     return json.loads(FILE.read_text(encoding="utf-8"))["sweeps"]
 
 

@@ -12,10 +12,10 @@ from cdvft_app.judging.compared_runs import (
     best,
     complete_seeds,
     line,
-    over_seeds,
     rate_multiple,
     setting_key,
     settings_of,
+    spread_over_seeds,
     table,
     value_label,
     varied,
@@ -127,7 +127,7 @@ def test_a_heatmap_is_empty_where_no_run_was_made():
 
 
 def test_what_has_not_ended_counts_nowhere():
-    assert over_seeds([]) is None
+    assert spread_over_seeds([]) is None
     settings = settings_of(outcomes(by_m, ended=0, m=(2, 3)))
     assert [one.spread for one in settings] == [None, None]
     assert line(settings, "m", "mean") == [(2, None), (3, None)] and best(settings) is None
