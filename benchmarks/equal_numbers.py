@@ -33,9 +33,8 @@ from typing import Any
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, train
-from benchmarks.trained import add_option
-from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Run, Verdict, band, judge
-from cdvft_app.judging.row_scores import of_wrong
+from benchmarks.trained import add_option, contestant
+from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Verdict, band, judge
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -261,18 +260,13 @@ def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
             continue
         settings = RunSettings.model_validate(one["search"]["race"][0])
         label = settings.method.label().replace("\u00a0", " ")
-        runs = tuple(
-            Run(of["seed"], of["metric"], of["rows"], of_wrong(of["rows"], of["wrong"])) for of in one["runs"]
-        )
-        contestant = Contestant(label, runs)
+        side = contestant(label, one["runs"])
         mean = statistics.fmean(of["metric"] for of in one["runs"])
-        low, high = band(contestant, metric_name) or (mean, mean)
+        low, high = band(side, metric_name) or (mean, mean)
         numbers = one["runs"][0]["trainable_parameters"]
         at_an_end = is_at_an_end(one["search"])
         found.append(
-            Point(
-                one["name"], one["method"], label, numbers, mean, low, high, settings, contestant, at_an_end
-            )
+            Point(one["name"], one["method"], label, numbers, mean, low, high, settings, side, at_an_end)
         )
     return sorted(found, key=lambda point: point.numbers)
 

@@ -30,6 +30,7 @@ from typing import Any
 
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import BUDGETS, read_once, run
+from benchmarks.trained import contestant
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,21 +103,10 @@ def contestants(name: str, found: Record) -> dict[str, RunSettings]:
 
 def verdict(of: Record) -> Any:
     """The judge's, of the first contestant against the second; both have all seeds."""
-    from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-    from cdvft_app.judging.row_scores import of_wrong
+    from cdvft_app.judging.judge import Pair, judge
 
     names = list(dict.fromkeys(one["side"] for one in of["runs"]))
-    sides = [
-        Contestant(
-            name,
-            tuple(
-                Run(one["seed"], one["metric"], one["rows"], of_wrong(one["rows"], one["wrong"]))
-                for one in of["runs"]
-                if one["side"] == name
-            ),
-        )
-        for name in names
-    ]
+    sides = [contestant(name, (one for one in of["runs"] if one["side"] == name)) for name in names]
     (found,) = judge([Pair((sides[0],), (sides[1],))], "accuracy")
     return found
 

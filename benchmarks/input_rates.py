@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, run
+from benchmarks.trained import contestant
 from cdvft_app.catalog import get_recipe
 from cdvft_app.settings import RunSettings
 
@@ -82,20 +83,16 @@ def hours(recipes: Iterable[str], record: Record) -> float:
 def verdict(recipe: str, kept: list[Record]) -> str | None:
     """The judge's sentence on the finalists; None before both have all seeds."""
     from cdvft_app.catalog import get_dataset
-    from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-    from cdvft_app.judging.row_scores import of_wrong
+    from cdvft_app.judging.judge import Pair, judge
     from cdvft_app.judging.verdict_text import result
 
     if any(True for _ in plan(kept)):
         return None
     sides = []
     for ratio, multiple in finalists(kept):
-        runs = tuple(
-            Run(one["seed"], one["metric"], one["rows"], of_wrong(one["rows"], one["wrong"]))
-            for one in kept
-            if (one["ratio"], one["multiple"], one["chooses"]) == (ratio, multiple, False)
-        )
-        sides.append(Contestant(f"CDVFT with input diagonals at {ratio:g} times its rate", runs))
+        own = (one for one in kept if (one["ratio"], one["multiple"]) == (ratio, multiple))
+        label = f"CDVFT with input diagonals at {ratio:g} times its rate"
+        sides.append(contestant(label, (one for one in own if not one["chooses"])))
     metric_name = get_dataset(get_recipe(recipe).dataset).metric
     (found,) = judge([Pair((sides[0],), (sides[1],))], metric_name)
     return result(found).replace("\u00a0", " ")
