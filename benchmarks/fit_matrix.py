@@ -93,7 +93,7 @@ def table(name: str, n: int, most_m: int, seeds: int) -> list[dict[str, Any]]:
 
 
 def published(result: dict[str, Any]) -> dict[str, Any]:
-    """What the lab's table shows: means over seeds, by m, target and family; and by m for the bound."""
+    """The lab's table: mean errors over seeds by m, target and family, and by m for the bound."""
     errors: dict[str, Any] = {str(m): defaultdict(lambda: defaultdict(list)) for m in SHOWN_M}
     for row in result["rows"]:
         if row["n"] == SHOWN_SIDE and row["m"] in SHOWN_M:

@@ -47,7 +47,7 @@ def settings(recipe: str, ratio: float, multiple: float, seed: int, choosing: bo
 
 
 def plan(kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:
-    """(ratio, multiple, seed, whether it chooses) of the runs that are left, as far as that is known."""
+    """The (ratio, multiple, seed, whether it chooses) of the runs that are left, as far as that is known."""
     ended = {(one["ratio"], one["multiple"], one["seed"], one["chooses"]) for one in kept}
     wanted = [
         (ratio, multiple, seed, True) for seed in CHOOSING_SEEDS for ratio in RATIOS for multiple in MULTIPLES
@@ -58,7 +58,7 @@ def plan(kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:
 
 
 def finalists(kept: list[Record]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(ratio, multiple) of the best ratio above 1, and of ratio 1, each at its own best rate."""
+    """The (ratio, multiple) of the best ratio above 1, and of ratio 1, each at its own best rate."""
     losses: dict[tuple[float, float], list[float]] = {}
     for one in kept:
         if one["chooses"]:
@@ -70,7 +70,7 @@ def finalists(kept: list[Record]) -> tuple[tuple[float, float], tuple[float, flo
 
 
 def hours(recipes: Iterable[str], record: Record) -> float:
-    """Of all runs that are left, each as long as CDVFT's took in the recorded races."""
+    """The hours for all runs that are left, each as long as CDVFT's took in the recorded races."""
     summary = json.loads(RACES.read_text())["summary"]
     whole = len(RATIOS) * len(MULTIPLES) * len(CHOOSING_SEEDS) + 2 * len(SEEDS)
     seconds = 0.0

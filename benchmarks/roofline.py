@@ -52,7 +52,7 @@ DEVICES = (
 
 
 def update(width: int, tokens: int, device: Device) -> Work:
-    """Forward and backward of the update of a whole circulant, on top of the frozen layer, in bfloat16.
+    """The work of the update of a whole circulant, forward and backward, on top of the frozen layer.
 
     Its output and gradient by x are what the frozen products start from, which read them again.
     """

@@ -49,7 +49,7 @@ class Trained:
         return next(event for event in reversed(self.events) if isinstance(event, kind))
 
     def rows(self) -> dict[str, Any]:
-        """How many evaluation rows it has, and which it got wrong, for a record."""
+        """The number of evaluation rows and those that it got wrong, for a record."""
         if self.kept is None:
             return {}
         return {"rows": len(self.kept.rows), "wrong": self.kept.rows[~self.kept.correct].tolist()}

@@ -68,7 +68,7 @@ def of_method(method: str, x: Sequence[Any], y: Sequence[Any], mode: str, **more
 
 
 def thin_line(x: Sequence[Any], y: Sequence[Any]) -> dict[str, Any]:
-    """What is compared with: a bound, a base, equality."""
+    """A thin dotted line to compare with: a bound, a base, or equality."""
     return {
         "type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "hoverinfo": "skip",
         "line": {"color": "var(--ink-soft)", "width": 1, "dash": "dot"},

@@ -24,7 +24,7 @@ KINDS = {
 
 
 def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
-    """Of each dimension of CDVFT its values with their best setting's score; seeds come last, with means."""
+    """For each dimension of CDVFT its values with their best setting's score; last the seeds, with means."""
     found = {}
     for name in varied(settings):
         spreads = line(settings, name, "best")
@@ -109,7 +109,7 @@ def settings_that_matter() -> EvidenceFigure:
 
 
 def legend(recipes: Iterable[str]) -> str:
-    """What the marks mean, of the sweeps that are recorded."""
+    """The meaning of the marks of the recorded sweeps."""
     signs = {"circle": "○", "square": "□", "diamond": "◇"}
     return "  ".join(f"{signs[mark]} {kind}" for kind, mark in map(KINDS.__getitem__, recipes))
 

@@ -180,7 +180,7 @@ def setting_values(settings: RunSettings) -> dict[str, object]:
 
 
 def setting_key(settings: RunSettings) -> tuple[object, ...]:
-    """The same for all seeds of one setting."""
+    """A key that all seeds of one setting share."""
     return (settings.method.key, *setting_values(settings).values())
 
 
