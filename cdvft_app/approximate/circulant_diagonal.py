@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from cdvft.circulant import cd_product, circulant
-from cdvft_app.approximate.families import fit_block_circulant
+from cdvft_app.approximate.closed_form import fit_block_circulant
 from cdvft_app.approximate.fit import Fit, checked_target, relative_error
 
 SUPPORT = 1e-12

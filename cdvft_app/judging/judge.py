@@ -489,7 +489,7 @@ def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) ->
         metric_name: accuracy, exact_match, matthews, pearson, or another whose rows have a score each.
         family: how many pairs were to be judged, where some of them have no runs; they count as well.
     """
-    return _corrected([_look(pair, metric_name) for pair in pairs], metric_name, family or 0)
+    return _corrected([_compare(pair, metric_name) for pair in pairs], metric_name, family or 0)
 
 
 def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verdict]:
@@ -499,7 +499,7 @@ def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verd
     """
     judged = []
     for pairs in zip(*races, strict=True):
-        looked = [_look(pair, metric_name) for pair in pairs]
+        looked = [_compare(pair, metric_name) for pair in pairs]
         means = [one.evidence for one in looked if isinstance(one.evidence, Mean) and one.about == "methods"]
         rows = sum(one.rows or 0 for one in looked if one.about == "methods")
         evidence = pooled(means) if means else None
@@ -555,7 +555,7 @@ def half_of(rows: np.ndarray) -> np.ndarray:
     return (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(63) == 0
 
 
-def _look(pair: Pair, metric_name: str) -> _Judged:
+def _compare(pair: Pair, metric_name: str) -> _Judged:
     first, second, chosen = _choose(pair)
     runs = (*first.runs, *second.runs)
     scores = [_by_seed(one.runs, lambda run: run.metric) for one in (first, second)]

@@ -1,4 +1,4 @@
-"""The rivals of circulant-diagonal products: families whose best fit has a closed form."""
+"""Rivals of circulant-diagonal products: structured matrices whose best fit to a target has a closed form."""
 
 from __future__ import annotations
 
