@@ -73,7 +73,7 @@ def on_disk(files: list[Path]) -> dict[str, int]:
 
 
 def in_memory(files: list[Path]) -> dict[str, float]:
-    """What the process grows by when all are read, and the CPU seconds that takes."""
+    """The bytes that the process grows by when all are read, and the CPU seconds that reading takes."""
     process = psutil.Process()
     load_file(files[0])  # the reader's own memory, which is none of the adapters'
     gc.collect()
@@ -87,7 +87,7 @@ def in_memory(files: list[Path]) -> dict[str, float]:
 
 
 def counted(model: PeftModel, most: int) -> dict[str, dict[str, float]]:
-    """Of each count up to `most` its bytes on disk and in memory."""
+    """The bytes on disk and in memory for each count up to `most`."""
     found = {}
     for count in COUNTS:
         if count <= most:

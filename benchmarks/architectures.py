@@ -170,7 +170,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 
 
 def first_tensor(output: Any) -> Tensor:
-    """Of a model's outputs the one that all its layers lead to."""
+    """The one of a model's outputs that all its layers lead to."""
     return output if isinstance(output, Tensor) else output[0]
 
 
@@ -204,7 +204,7 @@ def tried(one: Architecture) -> dict[str, Any]:
 
 
 def trained_a_step(model: PeftModel, inputs: dict[str, Tensor]) -> bool:
-    """Whether each vector has a gradient, and is another after a step along it.
+    """Whether each vector has a gradient, and has changed after a step along it.
 
     The loss is the output's product with random numbers: normalised outputs have the same norm always.
     """

@@ -133,7 +133,7 @@ class Class:
             self.refused.append("The same fit was computed more than once.")
 
     def table(self) -> int:
-        """How many rows the teacher's table has."""
+        """The number of rows in the teacher's table."""
         with self.teacher.expect_download() as taken:
             self.teacher.get_by_role("navigation", name="Lessons").get_by_role(
                 "link", name="For teachers"

@@ -46,7 +46,7 @@ class Case:
 
     @property
     def title(self) -> str:
-        """As a record calls it."""
+        """The name in the record."""
         shape = str(self.d_in) if self.d_in == self.d_out else f"{self.d_in} -> {self.d_out}"
         return f"{shape}, blocks of {self.p}" if self.p < min(self.d_in, self.d_out) else shape
 
@@ -68,7 +68,7 @@ SOURCES = ("transform_kernels", "dense_kernels", "plan")
 
 
 def digest() -> str:
-    """Of what is compiled, so that a record tells whether it is of these kernels."""
+    """A digest of the sources that are compiled, by which a record tells whether it is of these kernels."""
     files = (Path(fused.__file__).parent / f"{name}.py" for name in SOURCES)
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
@@ -78,7 +78,7 @@ Launch = tuple[Any, int, dict[str, Any]]
 
 
 def launches(case: Case, dtype: torch.dtype, dense: bool) -> dict[str, Launch]:
-    """What a pass forward and backward launches, by name.
+    """The kernels that a pass forward and backward launches, by name.
 
     In float32 updates and gradients are added to what the frozen layer gives, in half precision updates start
     the sum with the bias.
@@ -110,7 +110,7 @@ def launches(case: Case, dtype: torch.dtype, dense: bool) -> dict[str, Launch]:
 
 
 def compiled(kernel: Any, warps: int, given: dict[str, Any], target: int) -> dict[str, Any]:
-    """What one kernel takes of a multiprocessor, for one compute capability."""
+    """The resources of a multiprocessor that one kernel takes, for one compute capability."""
     import triton
     from triton.backends.compiler import GPUTarget
 
@@ -145,7 +145,7 @@ def _source(kernel: Any, given: dict[str, Any]) -> Any:
 
 
 def _type(value: Any) -> str:
-    """As Triton calls it."""
+    """Triton's name of the type."""
     if isinstance(value, Tensor):
         return f"*{next(name for name, dtype in DTYPES.items() if dtype == value.dtype)}"
     return "fp32" if isinstance(value, float) else "i32"

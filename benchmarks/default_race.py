@@ -42,9 +42,10 @@ def _settings(recipe: str, method: str, seed: int, torch_compile: bool = False) 
 
 
 def recorded(one: Trained) -> dict[str, Any]:
-    """Of a run; seconds are of training alone, wall seconds of all of it but the imports.
+    """The record of one run.
 
-    On a cluster wall seconds are with the wait for a node, and the load of that is not known.
+    Seconds are of training alone, wall seconds of all of it but the imports. On a cluster wall seconds
+    include the wait for a node, whose load is not known.
 
     Raises:
         RuntimeError: it failed.

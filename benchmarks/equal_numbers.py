@@ -33,9 +33,8 @@ from typing import Any
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, train
-from benchmarks.trained import add_option
-from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Run, Verdict, band, judge
-from cdvft_app.judging.row_scores import of_wrong
+from benchmarks.trained import add_option, contestant
+from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Verdict, band, judge
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,14 +85,14 @@ class Unit:
         return PARTS / self.recipe / f"{self.name}.json"
 
     def options(self, rates: Sequence[float]) -> list[str]:
-        """Of the command that searches its rate."""
+        """The options of the command that searches its rate."""
         found = ["--recipe", self.recipe, "--methods", self.method]
         for name, value in self.sizes:
             found += [f"--{name.replace('_', '-')}", str(value)]
         return [*found, "--grid", "--rates", ",".join(map(str, rates)), "--pruner", "none"]
 
     def kept(self) -> Record:
-        """What is known of it so far: what was kept here, or the record where that has more."""
+        """The unit's record so far: what was kept here, or the committed one where that has more runs."""
         recorded = record().get("recipes", {}).get(self.recipe, [])
         known = [one for one in recorded if one["name"] == self.name]
         if self.file.is_file():
@@ -102,7 +101,7 @@ class Unit:
 
 
 def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]:
-    """Those of a shard: (2, 3) is every third one from the second on."""
+    """The units of a shard: (2, 3) is every third one from the second on."""
     number, of = shard
     whole = [
         Unit(recipe, method, tuple(sizes.items())) for recipe in recipes for method, sizes in SETTINGS[recipe]
@@ -111,12 +110,12 @@ def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]
 
 
 def record() -> Record:
-    """What is committed; nothing before the first record."""
+    """The committed record; empty before the first one."""
     return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
 
 
 def hours(left: Sequence[Unit]) -> float:
-    """Of the runs that are left, each as long as CDVFT's took in the recorded races."""
+    """The hours for the runs that are left, each as long as CDVFT's took in the recorded races."""
     summary = json.loads(RACES.read_text())["summary"]
     seconds = 0.0
     for unit in left:
@@ -152,7 +151,7 @@ def work(unit: Unit, cluster: str = "") -> None:
 
 
 def losses(found: Record) -> dict[float, float]:
-    """Of a search, by the rates that were tried, the lowest first; infinite where a run failed."""
+    """The losses of a search by rate, the lowest rate first; infinite where a run failed."""
     (method,) = found["methods"]
     told = {
         float(of["settings"].split(",")[0].removeprefix("learning rate ")): of["loss"]
@@ -182,7 +181,7 @@ def left_to_try(found: Record | None) -> Sequence[float] | None:
 
 
 def trials(found: Record) -> Record:
-    """What is kept of a search: all but its sentences, which know nothing of the searches beside it."""
+    """The part of a search that is kept: all but its sentences, which know nothing of the other searches."""
     (method,) = found["methods"]
     kept = {name: method[name] for name in ("label", "trials")}
     return {"commands": [found["command"]], "race": found["race"], "methods": [kept]}
@@ -254,25 +253,20 @@ class Point:
 
 
 def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
-    """Of one recipe, with the fewest numbers first; without settings of which a run failed."""
+    """The points of one recipe, the fewest numbers first; without settings of which a run failed."""
     found = []
     for one in recorded:
         if any(of.get("metric") is None for of in one["runs"]):
             continue
         settings = RunSettings.model_validate(one["search"]["race"][0])
         label = settings.method.label().replace("\u00a0", " ")
-        runs = tuple(
-            Run(of["seed"], of["metric"], of["rows"], of_wrong(of["rows"], of["wrong"])) for of in one["runs"]
-        )
-        contestant = Contestant(label, runs)
+        side = contestant(label, one["runs"])
         mean = statistics.fmean(of["metric"] for of in one["runs"])
-        low, high = band(contestant, metric_name) or (mean, mean)
+        low, high = band(side, metric_name) or (mean, mean)
         numbers = one["runs"][0]["trainable_parameters"]
         at_an_end = is_at_an_end(one["search"])
         found.append(
-            Point(
-                one["name"], one["method"], label, numbers, mean, low, high, settings, contestant, at_an_end
-            )
+            Point(one["name"], one["method"], label, numbers, mean, low, high, settings, side, at_an_end)
         )
     return sorted(found, key=lambda point: point.numbers)
 
@@ -301,7 +295,7 @@ def at_equal_numbers(of: Sequence[Point], metric_name: str) -> list[tuple[Point,
 
 
 def answer(of: Sequence[Point], metric_name: str) -> str:
-    """What all pairs at equal numbers show, in some words."""
+    """A short sentence on what all pairs at equal numbers show."""
     words = [verdict.word for _, _, verdict in at_equal_numbers(of, metric_name)]
     ahead, behind = words.count("ahead"), words.count("behind")
     if not ahead and not behind:
@@ -310,7 +304,7 @@ def answer(of: Sequence[Point], metric_name: str) -> str:
 
 
 def sentence(of: Sequence[Point], metric_name: str) -> str:
-    """At which number of trained values who is ahead of whom, by how much and how surely: the surest one."""
+    """A sentence on the surest pair: at which number of trained values who is ahead, and by how much."""
     from cdvft_app.judging.verdict_text import result
 
     judged = at_equal_numbers(of, metric_name)

@@ -117,7 +117,7 @@ def rows_of_three() -> Iterator[dict[str, Any]]:
 
 
 def seconds() -> Iterator[dict[str, Any]]:
-    """Of the fit that the lab makes: up to m = 3, on one thread."""
+    """Seconds of the fit that the lab makes: up to m = 3, on one thread."""
     for name in TIMED:
         start = time.process_time()
         for _ in fit_circulant_diagonal(make_target(name, 64), 3, restarts=2):

@@ -30,6 +30,7 @@ from typing import Any
 
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import BUDGETS, read_once, run
+from benchmarks.trained import contestant
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +61,7 @@ def reviews() -> Path:
 
 
 def hours(of: list[str], kept: Record) -> float:
-    """What is still to be done, on one idle core."""
+    """The hours of work that is left, on one idle core."""
     seconds = 0.0
     for name in of:
         trials = 0 if "search" in kept.get(name, {}) else TRIALS if name != CSV else 2 * CSV_TRIALS
@@ -91,7 +92,7 @@ def _trial(trial: Record) -> Record:
 
 
 def contestants(name: str, found: Record) -> dict[str, RunSettings]:
-    """What trains after the search, by what it is called in the record."""
+    """The settings that train after the search, by their names in the record."""
     best = [RunSettings.model_validate(one) for one in found["race"]]
     if name == CSV:
         return {one.method.label(): one for one in best}
@@ -101,22 +102,11 @@ def contestants(name: str, found: Record) -> dict[str, RunSettings]:
 
 
 def verdict(of: Record) -> Any:
-    """The judge's, of the first contestant against the second; both have all seeds."""
-    from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-    from cdvft_app.judging.row_scores import of_wrong
+    """The judge's verdict on the first contestant against the second; both have all seeds."""
+    from cdvft_app.judging.judge import Pair, judge
 
     names = list(dict.fromkeys(one["side"] for one in of["runs"]))
-    sides = [
-        Contestant(
-            name,
-            tuple(
-                Run(one["seed"], one["metric"], one["rows"], of_wrong(one["rows"], one["wrong"]))
-                for one in of["runs"]
-                if one["side"] == name
-            ),
-        )
-        for name in names
-    ]
+    sides = [contestant(name, (one for one in of["runs"] if one["side"] == name)) for name in names]
     (found,) = judge([Pair((sides[0],), (sides[1],))], "accuracy")
     return found
 

@@ -177,7 +177,7 @@ def _say(title: str, entry: dict[str, Any], reference: str) -> None:
 
 
 def for_the_page(record: dict[str, Any]) -> dict[str, Any]:
-    """What `cdvft_app.costs.roofline` reads: the device, when, and every layer's seconds."""
+    """The record that `cdvft_app.costs.roofline` reads: the device, the day, and every layer's seconds."""
     keys = ("d_in", "d_out", "tokens", "dtype", "seconds")
     return {
         "device": record["device"]["name"],

@@ -17,7 +17,7 @@ STEP_TARGET = 1.0
 
 
 def targets(record: dict[str, Any]) -> list[list[Any]]:
-    """What was aimed at, and what was found: title, at most, measured, verdict."""
+    """Rows of title, target, measured ratio and verdict."""
     found = []
     for width, rival, limit in ADDED_TARGETS:
         for e in record.get("layers", []):

@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, run
+from benchmarks.trained import contestant
 from cdvft_app.catalog import get_recipe
 from cdvft_app.settings import RunSettings
 
@@ -46,7 +47,7 @@ def settings(recipe: str, ratio: float, multiple: float, seed: int, choosing: bo
 
 
 def plan(kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:
-    """(ratio, multiple, seed, whether it chooses) of the runs that are left, as far as that is known."""
+    """The (ratio, multiple, seed, whether it chooses) of the runs that are left, as far as that is known."""
     ended = {(one["ratio"], one["multiple"], one["seed"], one["chooses"]) for one in kept}
     wanted = [
         (ratio, multiple, seed, True) for seed in CHOOSING_SEEDS for ratio in RATIOS for multiple in MULTIPLES
@@ -57,7 +58,7 @@ def plan(kept: list[Record]) -> Iterable[tuple[float, float, int, bool]]:
 
 
 def finalists(kept: list[Record]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(ratio, multiple) of the best ratio above 1, and of ratio 1, each at its own best rate."""
+    """The (ratio, multiple) of the best ratio above 1, and of ratio 1, each at its own best rate."""
     losses: dict[tuple[float, float], list[float]] = {}
     for one in kept:
         if one["chooses"]:
@@ -69,7 +70,7 @@ def finalists(kept: list[Record]) -> tuple[tuple[float, float], tuple[float, flo
 
 
 def hours(recipes: Iterable[str], record: Record) -> float:
-    """Of all runs that are left, each as long as CDVFT's took in the recorded races."""
+    """The hours for all runs that are left, each as long as CDVFT's took in the recorded races."""
     summary = json.loads(RACES.read_text())["summary"]
     whole = len(RATIOS) * len(MULTIPLES) * len(CHOOSING_SEEDS) + 2 * len(SEEDS)
     seconds = 0.0
@@ -82,20 +83,16 @@ def hours(recipes: Iterable[str], record: Record) -> float:
 def verdict(recipe: str, kept: list[Record]) -> str | None:
     """The judge's sentence on the finalists; None before both have all seeds."""
     from cdvft_app.catalog import get_dataset
-    from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-    from cdvft_app.judging.row_scores import of_wrong
+    from cdvft_app.judging.judge import Pair, judge
     from cdvft_app.judging.verdict_text import result
 
     if any(True for _ in plan(kept)):
         return None
     sides = []
     for ratio, multiple in finalists(kept):
-        runs = tuple(
-            Run(one["seed"], one["metric"], one["rows"], of_wrong(one["rows"], one["wrong"]))
-            for one in kept
-            if (one["ratio"], one["multiple"], one["chooses"]) == (ratio, multiple, False)
-        )
-        sides.append(Contestant(f"CDVFT with input diagonals at {ratio:g} times its rate", runs))
+        own = (one for one in kept if (one["ratio"], one["multiple"]) == (ratio, multiple))
+        label = f"CDVFT with input diagonals at {ratio:g} times its rate"
+        sides.append(contestant(label, (one for one in own if not one["chooses"])))
     metric_name = get_dataset(get_recipe(recipe).dataset).metric
     (found,) = judge([Pair((sides[0],), (sides[1],))], metric_name)
     return result(found).replace("\u00a0", " ")

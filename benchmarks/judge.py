@@ -36,7 +36,7 @@ Draw = Callable[[np.random.Generator, Values, float], RowScores]
 
 
 def _difficulty(chance: np.random.Generator, rows: int) -> Values:
-    """(N) how likely each row is answered right, about 80 % on average; most rows are sure either way."""
+    """How likely each row (N) is answered right, about 80 % on average; most rows are sure either way."""
     return 1 / (1 + np.exp(-chance.normal(3.2, 3.5, rows)))
 
 
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def cases(ties: int, gaps: int) -> Iterator[tuple[str, Callable[[], float]]]:
-    """What is simulated, each by a name of its own, and the share that is asked for."""
+    """The simulated cases, each by a name of its own with a function of the share that is asked for."""
     tied: dict[str, dict[str, Any]] = {
         "false alarms, methods of 5 seeds, 1,000 rows": {"rows": 1000, "seeds": 5},
         "false alarms, runs of one seed, 300 rows": {"rows": 300, "seeds": 1, "apart": 0.0},

@@ -78,7 +78,7 @@ STARTS = {
 
 
 def searches(recipes: Iterable[str]) -> list[tuple[str, str, str | None]]:
-    """(recipe, method, start) in the order in which they are searched; the app's own starts first."""
+    """The (recipe, method, start) in the order in which they are searched; the app's own starts first."""
     own = [(recipe, method, STARTS.get(method, (None,))[0]) for recipe in recipes for method in RATES[recipe]]
     other = [(method, start) for method, starts in STARTS.items() for start in starts[1:]]
     searched = [recipe for recipe in recipes if recipe not in JUDGED_BY_LOSS]
@@ -92,7 +92,7 @@ def search(tries: list[Try], recipe: str, method: str, start: str | None) -> lis
 
 
 def score(tries: list[Try]) -> tuple[float, float]:
-    """What tries of one rate are worth, more is better: mean accuracy, and minus the mean loss.
+    """The worth of tries of one rate, more is better: mean accuracy, and minus the mean loss.
 
     Of `JUDGED_BY_LOSS` it is the other way round.
     """

@@ -31,7 +31,7 @@ def machine() -> Machine:
 
 
 def machines(earlier: Sequence[Machine]) -> list[Machine]:
-    """Those of a record that is being continued, and this one, each once."""
+    """The machines of a record that is being continued, and this one, each once."""
     here = machine()
     return [*earlier, *([] if here in earlier else [here])]
 

@@ -30,7 +30,7 @@ ENGINES = ("reference", "chunked", "native", "fused", "dense")
 
 
 def update(engine: str, x: Tensor, first: Tensor, c: Tensor, last: Tensor) -> Tensor:
-    """By an engine, of vectors in float32."""
+    """The update by an engine, with vectors in float32."""
     if engine == "dense":
         return x @ cd_product([first, last], [c]).T.to(x.dtype)
     if engine == "fused":

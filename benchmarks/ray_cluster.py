@@ -132,7 +132,7 @@ class LoopbackCluster:
         self._answer()
 
     def head_processes(self) -> list[psutil.Process]:
-        """Those of the head, without what only starts them."""
+        """The processes of the head, without those that only start them."""
         return [
             one
             for one in psutil.Process(self._starter.pid).children(recursive=True)

@@ -58,7 +58,7 @@ def verdicts() -> str:
         key = f"{catalog.RECIPES[recipe].kind} {races.metric_of_race(recipe)}"
         alike.setdefault(key, []).append(recipe)
     judged = {
-        "races": {one: decide.written(races.family_of_race(one).between) for one in raced},
+        "races": {one: decide.written(races.compared_race(one).between) for one in raced},
         "pooled": {key: decide.written(races.pooled(own)) for key, own in alike.items()},
     }
     return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"

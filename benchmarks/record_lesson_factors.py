@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from cdvft_app.approximate import TARGETS, counting_bound, factors_needed, fit_circulant_diagonal, make_target
+from benchmarks.fit_matrix import dimension, factors_needed
+from cdvft_app.approximate import TARGETS, fit_circulant_diagonal, make_target
 
 FILE = Path(__file__).parents[1] / "assets" / "lesson_factors.json"
 NAMES = ("gaussian", "low_rank", "smooth_kernel", "permutation")
@@ -51,7 +52,7 @@ def main() -> None:
         "torch": torch.__version__,
         "n": SIDE,
         "restarts": RESTARTS,
-        "dimensions": [counting_bound(SIDE, m).dimension for m in range(1, MAX_M + 1)],
+        "dimensions": [dimension(SIDE, m) for m in range(1, MAX_M + 1)],
         "factors_needed": factors_needed(SIDE),
         "targets": [record(name) for name in NAMES],
     }

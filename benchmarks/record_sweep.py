@@ -88,7 +88,7 @@ def train(
 
 
 def run(settings: RunSettings) -> Run:
-    """One, in this process."""
+    """The record of one run, trained in this process."""
     found: list[Run] = []
     train([settings], lambda _, result: found.append(result))
     return found[0]
@@ -130,7 +130,7 @@ def _settings(recipe: str, one: Run) -> RunSettings:
 
 
 def _whole(one: Run) -> bool:
-    """Whether nothing is missing of it: its wrong rows, or why it failed."""
+    """Whether the record has the run's wrong rows, or why it failed."""
     return "wrong" in one or "failed" in one
 
 
@@ -149,7 +149,7 @@ def keep(recipe: str, runs: list[Run]) -> None:
 
 
 def publish() -> None:
-    """What the page shows: of each recipe the whole seeds, or all there is while there is none."""
+    """Write the page's file: the whole seeds of each recipe, or all runs while no seed is whole."""
     from cdvft_app.catalog import get_dataset, get_recipe
     from cdvft_app.sweep.recorded import FILE
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cdvft_app.events import Event
+    from cdvft_app.judging.judge import Contestant
     from cdvft_app.settings import RunSettings
     from cdvft_app.store.predictions import Predictions, WrittenAnswers
     from cdvft_app.store.records import RunRecord
@@ -48,10 +49,21 @@ class Trained:
         return next(event for event in reversed(self.events) if isinstance(event, kind))
 
     def rows(self) -> dict[str, Any]:
-        """How many evaluation rows it has, and which it got wrong, for a record."""
+        """The number of evaluation rows and those that it got wrong, for a record."""
         if self.kept is None:
             return {}
         return {"rows": len(self.kept.rows), "wrong": self.kept.rows[~self.kept.correct].tolist()}
+
+
+def contestant(label: str, recorded: Iterable[dict[str, Any]]) -> Contestant:
+    """Recorded runs with their `Trained.rows`, a metric and a seed as one side of what is judged."""
+    from cdvft_app.judging.judge import Contestant, Run
+    from cdvft_app.judging.row_scores import of_wrong
+
+    runs = (
+        Run(one["seed"], one["metric"], one["rows"], of_wrong(one["rows"], one["wrong"])) for one in recorded
+    )
+    return Contestant(label, tuple(runs))
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:

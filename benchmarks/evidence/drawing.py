@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.figures import palette
-from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.methods import METHODS
 
 RESULTS = Path(__file__).parents[1] / "results"
 PANEL_GAP = 0.1  # of a panel's width
@@ -60,16 +60,15 @@ def at_line(text: str, x: float, y: float, method: str) -> dict[str, Any]:
 
 def of_method(method: str, x: Sequence[Any], y: Sequence[Any], mode: str, **more: Any) -> dict[str, Any]:
     """A trace in the method's colour, dash and marker."""
-    style = METHOD_STYLES[method]
     return {
-        "type": "scatter", "mode": mode, "name": style.label, "x": list(x), "y": list(y),
-        "line": style.line(method),
-        "marker": {"color": f"var(--method-{method})", "symbol": style.symbol, "size": 7},
+        "type": "scatter", "mode": mode, "name": METHODS[method].title, "x": list(x), "y": list(y),
+        "line": palette.line(method),
+        "marker": {"color": f"var(--method-{method})", "symbol": METHODS[method].marker, "size": 7},
     } | more  # fmt: skip
 
 
 def thin_line(x: Sequence[Any], y: Sequence[Any]) -> dict[str, Any]:
-    """What is compared with: a bound, a base, equality."""
+    """A thin dotted line to compare with: a bound, a base, or equality."""
     return {
         "type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "hoverinfo": "skip",
         "line": {"color": "var(--ink-soft)", "width": 1, "dash": "dot"},

@@ -82,7 +82,7 @@ def closest(runs: list[dict[str, Any]], recipe: str) -> int:
 
 
 def title(recipe: str) -> str:
-    """As the page calls it."""
+    """The recipe's title on the page."""
     known = catalog.RECIPES.get(recipe)
     return known.title if known else recipe
 
@@ -98,7 +98,7 @@ def share(values: list[float]) -> str:
 
 
 def numbers(runs: list[dict[str, Any]], recipe: str) -> dict[str, Any]:
-    """What the sentences say of a recipe."""
+    """The numbers that the sentences say of a recipe."""
     place, both = closest(runs, recipe), of_recipe(runs, recipe)
     at = [run["layers"][place] for run, _ in both]
     return {

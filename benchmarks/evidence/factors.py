@@ -95,7 +95,7 @@ def rows_of(record: dict[str, Any], target: str, n: int) -> list[dict[str, Any]]
 def by_m(
     rows: list[dict[str, Any]], family: str = "circulant_diagonal"
 ) -> dict[int, tuple[float, float, float]]:
-    """By m the mean, lowest and highest error in percent; of a rival with no more numbers, if it has any."""
+    """The mean, lowest and highest error in percent for each m; of a rival with no more numbers if given."""
     found: dict[int, list[float]] = {}
     for row in rows:
         if family in row["fits"]:

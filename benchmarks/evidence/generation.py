@@ -30,7 +30,7 @@ def writing() -> EvidenceFigure:
     """Each seed's share of answers without a mistake, for each method."""
     recipes = [recipe for recipe in TOLD if races.recorded_runs(recipe)]
     runs = [run for recipe in recipes for run in races.recorded_runs(recipe)]
-    verdicts = {recipe: races.family_of_race(recipe).against("cdvft") for recipe in recipes}
+    verdicts = {recipe: races.compared_race(recipe).against("cdvft") for recipe in recipes}
     said = [text for recipe in recipes for text in said_of(recipe, verdicts[recipe])]
     return {
         "key": "generation",
@@ -78,7 +78,7 @@ def drawn(recipes: list[str]) -> dict[str, Any]:
 
 
 def traces(recipe: str, shift: float) -> list[dict[str, Any]]:
-    """Of each method the seeds of a recipe and their mean, `shift` places beside the method's own."""
+    """The traces of each method's seeds on a recipe and their mean, `shift` places from the method's own."""
     runs = races.recorded_runs(recipe)
     found = []
     for place, method in enumerate(races.ADAPTERS):
@@ -101,7 +101,7 @@ def traces(recipe: str, shift: float) -> list[dict[str, Any]]:
 
 
 def said_of(recipe: str, verdicts: list[Any]) -> list[str]:
-    """What is learned, the judge's sentences, and what the model reaches without training."""
+    """Sentences on what is learned, by the judge, and on what the model reaches without training."""
     file = f"untrained_{recipe}.json"
     untrained = [baselines(read(file))] if (RESULTS / file).is_file() else []
     return [TOLD[recipe], *verdict_text.sentences(verdicts), *untrained]

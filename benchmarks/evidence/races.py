@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.evidence.drawing import read
-from cdvft_app.judging.comparison_sets import ComparisonSet, judged, pairs_between
+from cdvft_app.judging.compared_runs import ComparedRun
+from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs, pairs_between
 from cdvft_app.judging.judge import Verdict, judge_pooled
 from cdvft_app.judging.row_scores import of_wrong
-from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 
@@ -29,15 +29,19 @@ def settings_of_run(run: dict[str, Any]) -> RunSettings:
     return RunSettings.model_validate(run["settings"])
 
 
-def runs_of_race(recipe: str) -> list[SweepRun]:
+def runs_of_race(recipe: str) -> list[ComparedRun]:
     """The same as the judge takes them."""
     runs = []
     for run in recorded_runs(recipe):
         settings = settings_of_run(run)
-        rows = run.get("rows", settings.evaluation_examples)
-        answers = of_wrong(run["rows"], run["wrong"]) if "wrong" in run else None
         runs.append(
-            SweepRun(settings, "finished", run["metric"], run["trainable_parameters"], None, rows, answers)
+            ComparedRun(
+                settings=settings,
+                state="finished",
+                metric=run["metric"],
+                rows=run.get("rows", settings.evaluation_examples),
+                answers=of_wrong(run["rows"], run["wrong"]) if "wrong" in run else None,
+            )
         )
     return runs
 
@@ -46,13 +50,13 @@ def metric_of_race(recipe: str) -> str:
     return recorded_runs(recipe)[0]["metric_name"]
 
 
-def title(run: SweepRun) -> str:
+def title(run: ComparedRun) -> str:
     return METHODS[run.settings.method.key].title
 
 
-def family_of_race(recipe: str) -> ComparisonSet:
+def compared_race(recipe: str) -> ComparisonSet:
     """The verdicts on them, each method against each other."""
-    return judged(runs_of_race(recipe), metric_of_race(recipe), title)
+    return judge_runs(runs_of_race(recipe), metric_of_race(recipe), title)
 
 
 def pooled(recipes: Sequence[str]) -> dict[tuple[str, str], Verdict]:

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.evidence.drawing import axis, figure, name_of_y
 from cdvft_app.costs.sentences import joined
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.comparison_sets import ComparisonSet, comparison_set
-from cdvft_app.judging.sweep_results import Setting, line, settings_of, symbol, tick_label, varied
+from cdvft_app.judging.compared_runs import Setting, line, settings_of, symbol, tick_label, varied
+from cdvft_app.judging.comparison_sets import ComparisonSet, judge_sweep
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.sweep import recorded
@@ -24,7 +24,7 @@ KINDS = {
 
 
 def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
-    """Of each dimension of CDVFT its values with their best setting's score; seeds come last, with means."""
+    """For each dimension of CDVFT its values with their best setting's score; last the seeds, with means."""
     found = {}
     for name in varied(settings):
         spreads = line(settings, name, "best")
@@ -39,16 +39,16 @@ def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
     return found
 
 
-def shown(families: dict[str, ComparisonSet]) -> str:
+def shown(compared: dict[str, ComparisonSet]) -> str:
     """Which dimensions are shown to matter, and on what: the judge's words, gathered."""
     decided: dict[str, list[str]] = {}
-    for recipe, family in families.items():
-        for (method, name, _), verdict in family.along.items():
+    for recipe, sweep in compared.items():
+        for (method, name, _), verdict in sweep.along.items():
             if method == "cdvft" and verdict.word in ("ahead", "behind"):
                 kinds = decided.setdefault(SHORT[name], [])
                 kinds += [KINDS[recipe][0]] if KINDS[recipe][0] not in kinds else []
     listed = ", ".join(
-        f"{name} ({'everywhere' if len(kinds) == len(families) > 1 else ', '.join(kinds)})"
+        f"{name} ({'everywhere' if len(kinds) == len(compared) > 1 else ', '.join(kinds)})"
         for name, kinds in decided.items()
     )
     return f"Shown to matter: {listed}." if listed else "None is shown to matter."
@@ -56,7 +56,7 @@ def shown(families: dict[str, ComparisonSet]) -> str:
 
 def settings_that_matter() -> EvidenceFigure:
     """How far each setting moves CDVFT's score, in points, on every recorded sweep."""
-    families, data, rows, again = {}, [], [], []
+    compared, data, rows, again = {}, [], [], []
     behind = [
         "Drawn are points of score between the best and the worst value of a setting, each at its own best "
         "of the other settings; of seeds between their means."
@@ -64,7 +64,7 @@ def settings_that_matter() -> EvidenceFigure:
     for recipe, title in recorded.recipes():
         sweep = recorded.sweeps()[recipe]
         runs = recorded.runs(recipe)
-        families[recipe] = family = comparison_set(runs, sweep["metric_name"])
+        compared[recipe] = verdicts = judge_sweep(runs, sweep["metric_name"])
         own = [one for one in settings_of(runs) if one.method == "cdvft"]
         kind, mark = KINDS[recipe]
         found = effects(own)
@@ -72,13 +72,15 @@ def settings_that_matter() -> EvidenceFigure:
         data.append(trace(kind, mark, sweep["metric_name"], sizes))
         for name, values in found.items():
             rows += [[title, name_of(name), tick, round(score, 4)] for tick, score in values]
-        along = [one for (method, *_), one in family.along.items() if method == "cdvft"]
+        along = [one for (method, *_), one in verdicts.along.items() if method == "cdvft"]
         behind += [f"{title}: {' '.join(verdict_text.result(one) for one in along)}"]
         behind += [text for text in verdict_text.sentences(along)[-1:] if text not in behind]
-        if family.edges:
-            behind.append(f"{title}: {verdict_text.SENTENCES['edge'].format(settings=joined(family.edges))}")
+        if verdicts.edges:
+            behind.append(
+                f"{title}: {verdict_text.SENTENCES['edge'].format(settings=joined(verdicts.edges))}"
+            )
         again.append(best_again(own, title))
-    missing = [kind for recipe, (kind, _) in KINDS.items() if recipe not in families]
+    missing = [kind for recipe, (kind, _) in KINDS.items() if recipe not in compared]
     if missing:
         behind.append(
             f"No sweep of {' or '.join(missing)} is recorded: python -m benchmarks.record_sweep "
@@ -88,7 +90,7 @@ def settings_that_matter() -> EvidenceFigure:
     return {
         "key": "settings",
         "doubt": "Were settings varied?",
-        "answer": shown(families),
+        "answer": shown(compared),
         "figure": figure(
             data,
             axis("points", rangemode="tozero"),
@@ -107,7 +109,7 @@ def settings_that_matter() -> EvidenceFigure:
 
 
 def legend(recipes: Iterable[str]) -> str:
-    """What the marks mean, of the sweeps that are recorded."""
+    """The meaning of the marks of the recorded sweeps."""
     signs = {"circle": "○", "square": "□", "diamond": "◇"}
     return "  ".join(f"{signs[mark]} {kind}" for kind, mark in map(KINDS.__getitem__, recipes))
 

@@ -180,7 +180,7 @@ def lost_elsewhere() -> list[str]:
     found = []
     for recipe in races.record()["summary"]:
         summary = races.record()["summary"][recipe]
-        for (first, second), verdict in races.family_of_race(recipe).between.items():
+        for (first, second), verdict in races.compared_race(recipe).between.items():
             ours = verdict if first == "cdvft" else verdict.turned if second == "cdvft" else None
             if ours and ours.size < 0:
                 seeds = summary["cdvft"]["seeds"]

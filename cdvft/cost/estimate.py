@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cdvft.blocks import matches, partitions
-from cdvft.cost import assumptions, flops, tensors
+from cdvft.cost import flops, tensors
 from cdvft.cost.flops import Flops
 from cdvft.cost.shape import Shape, require_count
 
@@ -16,6 +16,40 @@ Method = Literal["cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "f
 METHODS: tuple[Method, ...] = get_args(Method)
 Convention = Literal["real_fft", "asymptotic"]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+
+# The sentences behind each number, for a reader who points at it.
+_OF_METHOD: Mapping[str, tuple[str, ...]] = {
+    "cdvft": ("CDVFT keeps only its input and walks the factors again in the backward pass (its FFT path).",),
+    "lora": ("LoRA runs without dropout, bias and DoRA.",),
+    "dora": (
+        "DoRA is LoRA with trained magnitudes; PEFT builds B A every step for its norms.",
+        "DoRA runs without dropout, which would apply the frozen weights twice.",
+    ),
+    "vera": ("VeRA's A and B are frozen and shared by all layers; its file holds them, as PEFT saves them.",),
+    "fourierft": (
+        "FourierFT builds a dense weight change by a 2-D FFT every step and keeps it for the backward pass.",
+        "FourierFT's file holds values only: their places are drawn again from a seed.",
+    ),
+    "c3a": ("C3A is counted as PEFT runs it, with full complex spectra.",),
+    "head": ("Head only: the frozen model needs no backward pass.",),
+    "full": ("Full fine-tuning adds weight gradients to the model's own forward and backward.",),
+}
+_OF_CONVENTION: Mapping[str, tuple[str, ...]] = {
+    "real_fft": (
+        "A real FFT of length n counts 2.5 n log2 n, a complex one 5 n log2 n, a multiply-add 2, "
+        "a complex product 6.",
+        "Scaling, adding the branch to the frozen output, copies and the optimizer are not counted, "
+        "for any method.",
+    ),
+    "asymptotic": (
+        "Counted as papers do: an FFT of N entries is N log2 N, products of spectra are dropped, "
+        "and backward is twice forward.",
+    ),
+}
+_OF_MEMORY = (
+    "Adapter weights, gradients, activations and AdamW's two moments are float32.",
+    "Merged for inference, an adapter costs nothing.",
+)
 
 _FLOAT32 = 4
 _ADAPTER_PREFIX = "base_model.model."
@@ -152,7 +186,7 @@ def estimate(
         optimizer_bytes=2 * _FLOAT32 * parameters,
         activation_bytes_fixed=_kept_fixed(method, shapes, shared),
         activation_bytes_per_token=_kept_per_token(method, shapes, sequence, ranks),
-        assumptions=(*assumptions.METHOD[method], *assumptions.COUNTING[convention], *assumptions.MEMORY),
+        assumptions=(*_OF_METHOD[method], *_OF_CONVENTION[convention], *_OF_MEMORY),
     )
 
 

@@ -7,26 +7,23 @@ Everything is float64 on the CPU, and targets are at most 256 x 256.
 """
 
 from cdvft_app.approximate.circulant_diagonal import fit_circulant_diagonal
-from cdvft_app.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
-from cdvft_app.approximate.families import (
+from cdvft_app.approximate.closed_form import (
     fit_block_circulant,
     fit_fourier,
     fit_fourierft,
     fit_low_rank,
     fit_rivals,
 )
-from cdvft_app.approximate.fit import LARGEST, CountingBound, Fit, counting_bound, factors_needed
+from cdvft_app.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
+from cdvft_app.approximate.fit import LARGEST, Fit
 from cdvft_app.approximate.targets import TARGETS, Target, make_target
 
 __all__ = [
     "LARGEST",
     "TARGETS",
-    "CountingBound",
     "Fit",
     "Target",
     "block_sizes",
-    "counting_bound",
-    "factors_needed",
     "fit_block_circulant",
     "fit_circulant_diagonal",
     "fit_diagonal_blocks",

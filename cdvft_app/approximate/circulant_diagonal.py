@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from cdvft.circulant import cd_product, circulant
-from cdvft_app.approximate.families import fit_block_circulant
+from cdvft_app.approximate.closed_form import fit_block_circulant
 from cdvft_app.approximate.fit import Fit, checked_target, relative_error
 
 SUPPORT = 1e-12
@@ -66,7 +66,7 @@ def wrapped_diagonals(matrix: Tensor) -> Tensor:
 
 
 def _sums(matrix: Tensor) -> Tensor:
-    """Over columns, wrapped diagonals and rows: (3 n)."""
+    """The sums over columns, wrapped diagonals and rows: (3 n)."""
     return torch.cat([matrix.sum(0), wrapped_diagonals(matrix).sum(1), matrix.sum(1)])
 
 
@@ -154,7 +154,7 @@ def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Zero where nothing depends on the entry."""
+    """The entrywise ratio; zero where the denominator is, since nothing depends on that entry."""
     known = denominator > torch.finfo(denominator.dtype).tiny
     return torch.where(known, numerator / torch.where(known, denominator, 1.0), 0.0)
 
@@ -197,7 +197,7 @@ def gauss_newton(target: Tensor, vectors: Tensor) -> Iterator[tuple[Tensor, floa
         target: (n, n), float64
         vectors: (2m - 1, n), where to start
     """
-    error = _squared_errors(target, vectors)
+    error = _squared_error_by_fft(target, vectors)
     gradient, gram = normal_equations(target, vectors)
     damping, growth = 0.1 * float(gram.diagonal().mean()), 2.0
     while error > EXACT and damping < 1e12 * float(gram.diagonal().mean()):
@@ -205,7 +205,7 @@ def gauss_newton(target: Tensor, vectors: Tensor) -> Iterator[tuple[Tensor, floa
         lower, failed = torch.linalg.cholesky_ex(damped)
         step = torch.cholesky_solve(gradient.reshape(-1, 1), lower).reshape(vectors.shape)
         trial = vectors + step
-        trial_error = _squared_errors(target, trial)
+        trial_error = _squared_error_by_fft(target, trial)
         if failed or not trial_error < error:
             damping, growth = damping * growth, growth * 2
             continue
@@ -243,10 +243,10 @@ def lbfgs(target: Tensor, vectors: Tensor) -> Iterator[tuple[Tensor, float]]:
         loss.backward()
         return loss
 
-    error = _squared_errors(target, vectors)
+    error = _squared_error_by_fft(target, vectors)
     while error > EXACT:
         optimizer.step(closure)
-        reached = _squared_errors(target, variable.detach())
+        reached = _squared_error_by_fft(target, variable.detach())
         if not reached < error:
             return
         slow = error - reached < SLOWEST * error
@@ -299,7 +299,7 @@ def _sides(vectors: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _row_images(vectors: Tensor) -> list[Tensor]:
-    """What the unit vectors, as rows (n, n), have become before the first factor and after each one."""
+    """The unit vectors, as rows (n, n), before the first factor and after each one."""
     k, n = vectors.shape
     spectra = torch.fft.rfft(vectors, n=n)
     images = [torch.eye(n, dtype=vectors.dtype)]
@@ -312,7 +312,8 @@ def _row_images(vectors: Tensor) -> list[Tensor]:
     return images
 
 
-def _squared_errors(target: Tensor, vectors: Tensor) -> float:
+def _squared_error_by_fft(target: Tensor, vectors: Tensor) -> float:
+    """The squared error of the product by FFT: quick enough for every step of a descent."""
     return float((target - product(vectors)).square().sum())
 
 
@@ -448,7 +449,7 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
 
 
 def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[_Best]:
-    """What is found for one m after each step, given the vectors of m - 1, for a target of norm 1."""
+    """Fits for one m after each step, given the vectors of m - 1, for a target of norm 1."""
     appended = [append_identity(previous, after) for after in (True, False)]
     known = [appended[0], rank_one(target, len(appended[0]))]
     if len(known[0]) == 3:
@@ -469,7 +470,7 @@ def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generato
 
 
 def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Generator) -> Iterator[_Best]:
-    """m = 2: many starts at once, then the best of them further."""
+    """Fits for m = 2: many starts at once, then the best of them further."""
     random = random_starts(target, 3, max(1, min(MAX_STARTS, BATCH_ENTRIES // target.numel())), generator)
     ended: tuple[float, ...] = ()
     for _, (vectors, errors) in zip(
@@ -516,6 +517,7 @@ class _Descents:
 
 
 def _squared_error(target: Tensor, vectors: Tensor) -> float:
+    """The squared error of the product entry by entry: exact enough to choose the best fit by."""
     return float((target - _dense(vectors)).square().sum())
 
 

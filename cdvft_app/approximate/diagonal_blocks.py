@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from cdvft.blocks import partition
 from cdvft.circulant import cd_product
 from cdvft_app.approximate.circulant_diagonal import ratio
-from cdvft_app.approximate.families import diagonal_places
+from cdvft_app.approximate.closed_form import diagonal_places
 from cdvft_app.approximate.fit import Fit, checked_target, relative_error
 
 RESTARTS, BATCH_ENTRIES = 24, 1 << 19

@@ -1,4 +1,4 @@
-"""What every fit of a matrix returns, what a matrix must be like to be fitted, and bounds without fitting."""
+"""What every fit of a matrix returns, and what a matrix must be like to be fitted."""
 
 from __future__ import annotations
 
@@ -74,51 +74,3 @@ def checked_target(target: Tensor) -> Tensor:
             f"Scale it to a size from {SMALLEST_ENTRY:g} to {LARGEST_ENTRY:g}: relative errors stay the same."
         )
     return target
-
-
-@dataclass(frozen=True)
-class CountingBound:
-    """Dimensions of the set of products of m diagonal and m - 1 circulant n x n factors.
-
-    parameters: (2m - 1) n numbers in the vectors.
-    dimension: min(n^2, parameters - (2m - 2)): that many of them change nothing, since a scalar may move
-        between any two neighbours.
-    matrix_dimension: n^2, the numbers in a matrix. Below it, almost no matrix is such a product.
-    """
-
-    n: int
-    m: int
-    parameters: int
-    dimension: int
-    matrix_dimension: int
-
-
-def counting_bound(n: int, m: int) -> CountingBound:
-    """Degrees of freedom of m factors against those of an n x n matrix: (2m - 1)(n - 1) + 1 against n^2.
-
-    The same count holds for real numbers and, in complex dimensions, for complex ones. It is a necessary
-    condition only, and it says nothing about the size of the error below it.
-
-    Raises:
-        ValueError: if n or m is below 1.
-    """
-    if n < 1 or m < 1:
-        raise ValueError(f"n is {n!r} and m is {m!r}, but both must be whole numbers of at least 1.")
-    parameters = (2 * m - 1) * n
-    return CountingBound(n, m, parameters, min(n * n, parameters - (2 * m - 2)), n * n)
-
-
-def factors_needed(n: int) -> tuple[int, int]:
-    """Least and sufficient m for a generic complex n x n matrix: (n + 2) / 2, rounded up, and n.
-
-    The first follows from counting: (2m - 1)(n - 1) + 1 >= n^2. The second is the theorem of Huhtanen and
-    Perämäki, "Factoring matrices into the product of circulant and diagonal matrices", J. Fourier Anal. Appl.
-    21 (2015): a generic complex matrix is a product of at most 2n - 1 circulant and diagonal factors, so n
-    diagonals around n - 1 circulants. It is stated for complex matrices; the adapters are real.
-
-    Raises:
-        ValueError: if n is below 1.
-    """
-    if n < 1:
-        raise ValueError(f"n is {n!r}, but it must be a whole number of at least 1.")
-    return (1 if n == 1 else -(-(n + 2) // 2)), n

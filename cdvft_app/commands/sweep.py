@@ -33,8 +33,8 @@ from cdvft_app.commands.options import (
 )
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.comparison_sets import comparison_set, sentences
-from cdvft_app.judging.sweep_results import Setting, setting_label, settings_of
+from cdvft_app.judging.compared_runs import Setting, compared_run, setting_label, settings_of
+from cdvft_app.judging.comparison_sets import judge_sweep, sentences
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
@@ -44,7 +44,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
-from cdvft_app.sweep import numbers, parse_sweep, results
+from cdvft_app.sweep import numbers, parse_sweep
 from cdvft_app.training.queue import run_there
 from cdvft_app.training.run import run_here
 from cdvft_app.training.schedule import processes
@@ -201,7 +201,7 @@ def _take(
 
 
 def _setting_of(run: RunRecord) -> Setting:
-    return settings_of([results.sweep_run(run)])[0]
+    return settings_of([compared_run(run)])[0]
 
 
 def _outcome(run: RunRecord) -> str:
@@ -211,19 +211,19 @@ def _outcome(run: RunRecord) -> str:
 
 
 def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) -> None:
-    judged_runs = [results.sweep_run(run, store) for run in runs]
-    settings = settings_of(judged_runs)
+    compared_runs = [compared_run(run, store) for run in runs]
+    settings = settings_of(compared_runs)
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
     metric = get_metric(metric_name)
-    family = comparison_set(judged_runs, metric_name, first.family)
-    result_sentences = sentences(settings, family)
+    compared = judge_sweep(compared_runs, metric_name, first.family)
+    result_sentences = sentences(settings, compared)
     if as_json:
         answer = {
             "group_id": runs[0].group_id,
             "metric_name": metric_name,
             "sentences": result_sentences,
-            "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
+            "verdicts": verdict_text.payload([*compared.between.values(), *compared.along.values()]),
         }
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return

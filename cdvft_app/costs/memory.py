@@ -113,7 +113,7 @@ def step_memory(
 
 
 def checkpointed(activation_bytes: int, shapes: ModelShapes) -> int:
-    """Of the inputs that adapters keep, those that stand at once: one block's."""
+    """The bytes that adapters' inputs take with checkpointing: those of one block, which stand at once."""
     return round(activation_bytes / (len(blocks(shapes.layers)) or 1))
 
 

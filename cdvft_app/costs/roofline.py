@@ -64,7 +64,7 @@ _RATES = (
 
 
 def _fused(request: CostRequest, layer: Shape, tokens: int, on: Device) -> Work | None:
-    """None where the kernel takes no such circulants, or the device is older than Ampere."""
+    """The work of the fused kernel; None where it takes no such circulants, or the device is too old."""
     from cdvft.kernels.fused import MAX_WASTE
     from cdvft.kernels.fused.plan import plan_for
 

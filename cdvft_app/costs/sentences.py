@@ -131,5 +131,5 @@ def _multiple(ratio: float) -> str:
 
 
 def joined(parts: Sequence[str]) -> str:
-    """a, b and c."""
+    """The texts as one list in a sentence: a, b and c."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

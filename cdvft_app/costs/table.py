@@ -195,7 +195,7 @@ class _Table:
         )
 
     def _frozen_flops(self, method: Method, adapted: tuple[Shape, ...]) -> tuple[int, int]:
-        """Forward and backward of a step."""
+        """The frozen model's FLOPs of a step, forward and backward."""
         tokens = self.request.batch * self.sequence
         forward = round(tokens * self.shapes.forward_flops_per_token(self.sequence))
         if method.key == "head":
@@ -209,7 +209,7 @@ class _Table:
 
 
 def usual_sequence(shapes: ModelShapes) -> int:
-    """Tokens in one input of the model, where nothing else is asked."""
+    """The number of tokens in one input of the model where no other is asked for."""
     if shapes.tokens is not None:
         return shapes.tokens
     usual = DEFAULT_TOKENS[shapes.kind]

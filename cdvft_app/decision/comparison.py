@@ -165,7 +165,7 @@ def _method(row: Row, **change: int) -> Method:
 
 
 def _cost(row: Row, method: Method, shapes: Sequence[Shape], tokens: int) -> Cost | None:
-    """None where the method's setting does not fit the layers."""
+    """The method's cost on these layers; None where its setting does not fit them."""
     try:
         # A step's cost depends on its tokens alone, for adapted layers see every one.
         return method.with_layer_defaults(shapes).estimate(

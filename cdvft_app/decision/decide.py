@@ -35,27 +35,28 @@ Verdicts = Mapping[tuple[str, str], Verdict]
 
 
 def race_verdicts(recipe: str) -> Verdicts:
-    """Those on the recipe's recorded race, all judged together; empty where none is recorded."""
+    """The verdicts on the recipe's recorded race, judged together; empty where none is recorded."""
     return read_verdicts("races").get(recipe, {})
 
 
 def pooled_verdicts(kind: str) -> list[Verdicts]:
-    """Those over all recorded races with models of this kind, for each metric that they have."""
+    """The verdicts over all recorded races with models of this kind, one mapping for each metric."""
     return [verdicts for key, verdicts in read_verdicts("pooled").items() if key.partition(" ")[0] == kind]
 
 
 def raced_recipes() -> list[str]:
+    """The keys of the recipes that have a recorded race."""
     return [*read_verdicts("races")]
 
 
 def written(verdicts: Verdicts) -> list[dict[str, Any]]:
-    """As the file holds them."""
+    """The verdicts as `RECORDED_VERDICTS` holds them; `read_verdicts` reads them again."""
     return [{"methods": list(methods), **asdict(verdict)} for methods, verdict in verdicts.items()]
 
 
 @cache
 def read_verdicts(part: str) -> dict[str, Verdicts]:
-    """Of the file's `races` by recipe, or its `pooled` ones by kind and metric."""
+    """The verdicts of `RECORDED_VERDICTS`: its "races" by recipe, or its "pooled" by kind and metric."""
     found = json.loads(RECORDED_VERDICTS.read_text(encoding="utf-8"))[part]
     return {key: {tuple(one.pop("methods")): _read_verdict(one) for one in own} for key, own in found.items()}
 
@@ -71,8 +72,11 @@ _MUCH_LARGER = 3.0
 
 
 @dataclass(frozen=True)
-class Loss:
-    """That a method is behind the `winner`; `verdict` is from the loser's side, `where` a race or several."""
+class LostComparison:
+    """A comparison in which a method is behind the `winner`.
+
+    `verdict` is from the loser's side; `where` names the race, or how many races are judged together.
+    """
 
     winner: str
     verdict: Verdict
@@ -83,15 +87,15 @@ class Loss:
 class Quality:
     """What recorded races with models of one kind say of the methods that are asked about.
 
-    `races`: how many there are. `pooled`: the verdicts over all of them. `behind`: the methods that another
-    one is shown to be ahead of, and where. `lost`: of every method that was raced with a model of whatever
-    kind, in how many races it was behind another. `sentences`: all of it.
+    `races` is how many there are, `pooled` the verdicts over all of them, and `behind` the comparisons that a
+    method lost. `races_behind` says of every method that was raced with a model of whatever kind in how many
+    races it was behind another one. `sentences` say all of it.
     """
 
     races: int
     pooled: Verdicts
-    behind: dict[str, list[Loss]]
-    lost: dict[str, int]
+    behind: dict[str, list[LostComparison]]
+    races_behind: dict[str, int]
     sentences: list[str]
 
     @property
@@ -100,7 +104,7 @@ class Quality:
 
     @property
     def where(self) -> str:
-        """In 2 recorded races like it."""
+        """The phrase for where something was shown: in 2 recorded races like it."""
         return f"in {self.races} recorded races like it" if self.races > 1 else "in the recorded race like it"
 
     def between(self, first: str, second: str) -> Verdict:
@@ -108,13 +112,16 @@ class Quality:
         found = self.pooled.get((first, second))
         return found or self.pooled[second, first].turned
 
-    def loss(self, method: str, winner: str | None = None) -> Loss | None:
-        """One that the method had, to the given winner where there is such; None where it had none."""
+    def lost_comparison(self, method: str, winner: str | None = None) -> LostComparison | None:
+        """A comparison that the method lost, to the given winner where there is one; None without any."""
         found = self.behind.get(method, [])
         return next((one for one in found if one.winner == winner), found[0] if found else None)
 
-    def possible_loss(self, method: str, others: Iterable[str]) -> tuple[float, str | None]:
-        """How far it may be behind one of the others at most by the intervals, and behind which; 0: none."""
+    def possible_deficit(self, method: str, others: Iterable[str]) -> tuple[float, str | None]:
+        """By how much the method may be behind another one at most, by the intervals, and behind which one.
+
+        (0, None) where no interval leaves room for that.
+        """
         found = [(-(self.between(method, other).low or 0.0), other) for other in others if other != method]
         most = max(found, default=(0.0, None))
         return most if most[0] > 0 else (0.0, None)
@@ -128,20 +135,20 @@ class Quality:
         raced = [row for row in rows if row["method"] in self.raced]
         if raced:
             keys = [row["method"] for row in raced]
-            return min(raced, key=lambda row: self.possible_loss(row["method"], keys)[0])
-        unbeaten = [row for row in rows if self.lost.get(row["method"]) == 0] or rows
+            return min(raced, key=lambda row: self.possible_deficit(row["method"], keys)[0])
+        unbeaten = [row for row in rows if self.races_behind.get(row["method"]) == 0] or rows
         return max(unbeaten, key=lambda row: row["trainable_parameters"])
 
 
 def quality(shapes: ModelShapes, methods: Sequence[str]) -> Quality:
-    """Of the recorded races with models of the same kind as this one, between these adapters."""
+    """What the recorded races with models of this one's kind say of these adapters."""
     races = [one for one in _raced() if one.kind == shapes.kind and len(_taking_part(one, methods)) > 1]
-    lost = _lost(_raced())
+    races_behind = _races_behind(_raced())
     if not races:
         text = (
             f"No race of {_OF_KIND[shapes.kind]} between these methods is recorded: compare on your own task."
         )
-        return Quality(0, {}, {}, lost, [text])
+        return Quality(0, {}, {}, races_behind, [text])
     pooled = {
         pair: one for found in pooled_verdicts(shapes.kind) for pair, one in _between(found, methods).items()
     }
@@ -152,7 +159,7 @@ def quality(shapes: ModelShapes, methods: Sequence[str]) -> Quality:
     if len(races) > 1:
         sentences.append(f"Over {_titles(races)} together: {' '.join(map(result, pooled.values()))}")
     sentences += _limits(races, shapes, methods)
-    return Quality(len(races), pooled, behind, lost, sentences)
+    return Quality(len(races), pooled, behind, races_behind, sentences)
 
 
 def _raced() -> list[Recipe]:
@@ -168,7 +175,7 @@ def _between(verdicts: Verdicts, methods: Sequence[str]) -> Verdicts:
 
 
 def _shown(verdicts: Verdicts) -> list[tuple[str, str, Verdict]]:
-    """Of each pair of which the judge calls one method ahead: who is behind whom, from the loser's side."""
+    """The loser, the winner and the verdict, from the loser's side, of each pair with a method ahead."""
     return [
         (first, second, one) if one.word == "behind" else (second, first, one.turned)
         for (first, second), one in verdicts.items()
@@ -176,24 +183,24 @@ def _shown(verdicts: Verdicts) -> list[tuple[str, str, Verdict]]:
     ]
 
 
-def _behind(verdicts: Mapping[str, Verdicts]) -> dict[str, list[Loss]]:
+def _behind(verdicts: Mapping[str, Verdicts]) -> dict[str, list[LostComparison]]:
     """The methods that are behind another somewhere and ahead of it nowhere, in the order of the verdicts."""
     shown = [(where, *one) for where, found in verdicts.items() for one in _shown(found)]
     pairs = {(loser, winner) for _, loser, winner, _ in shown}
-    found: dict[str, list[Loss]] = {}
+    found: dict[str, list[LostComparison]] = {}
     for where, loser, winner, verdict in shown:
         if (winner, loser) not in pairs:
-            found.setdefault(loser, []).append(Loss(winner, verdict, where))
+            found.setdefault(loser, []).append(LostComparison(winner, verdict, where))
     return found
 
 
-def _lost(races: Iterable[Recipe]) -> dict[str, int]:
-    lost: dict[str, int] = {}
+def _races_behind(races: Iterable[Recipe]) -> dict[str, int]:
+    found: dict[str, int] = {}
     for race in races:
         losers = {loser for loser, _, _ in _shown(race_verdicts(race.key))}
         for method in race.expected.metric:
-            lost[method] = lost.get(method, 0) + (method in losers)
-    return lost
+            found[method] = found.get(method, 0) + (method in losers)
+    return found
 
 
 def _sentence(race: Recipe, verdicts: Verdicts, methods: Sequence[str]) -> str:
@@ -216,7 +223,7 @@ def _titles(races: Sequence[Recipe]) -> str:
 
 
 def _limits(races: Sequence[Recipe], shapes: ModelShapes, methods: Sequence[str]) -> list[str]:
-    """What the races say nothing of: larger models, and methods that took no part."""
+    """Sentences on what the races do not cover: larger models, and methods that took no part."""
     found = []
     models = {race.model: catalog.MODELS[race.model] for race in races}
     largest = max(models.values(), key=lambda one: one.parameters or 0)
@@ -240,7 +247,7 @@ StepSeconds = Callable[[Mapping[str, Any]], Estimate | None]
 
 
 @dataclass(frozen=True)
-class Seconds:
+class StepTime:
     """A step's time on this machine: measured, or learned from what was like it."""
 
     value: float
@@ -267,10 +274,10 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Known:
-    """What a choice can go by: of the available rows by method, and what was recorded of races like it."""
+    """What a method can be chosen by: fit and step time of each available method, and recorded races."""
 
     fits: Mapping[str, Fit]
-    seconds: Mapping[str, Seconds]
+    seconds: Mapping[str, StepTime]
     quality: Quality
 
     def candidates(self, adapters: Sequence[Row], aim: Aim) -> list[Row]:
@@ -285,7 +292,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a request is answered.
+    """The answer to a request.
 
     `request` is the one that the answer is about: the asked one, or where nothing fits as asked one that
     does. `headline` names the method and why, `evidence` by how much and how surely; `rows` and `answers` are
@@ -307,7 +314,7 @@ class Decision:
         return f"{self.headline} {self.evidence}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
-        """As the command line and the API give it."""
+        """The decision as the command line and the API give it."""
         return {
             "sentence": self.sentence,
             "request": self.request.model_dump(mode="json", exclude_none=True),
@@ -385,16 +392,16 @@ def _short(shapes: ModelShapes) -> str:
 
 def _known_seconds(
     rows: Sequence[Row], request: CostRequest, step_seconds: StepSeconds
-) -> dict[str, Seconds]:
-    """By method, for this machine in float32 alone: elsewhere nothing was measured."""
+) -> dict[str, StepTime]:
+    """The step times by method, for this machine in float32 alone: elsewhere nothing was measured."""
     if request.device != HERE or request != request.as_measured:
         return {}
     found = {}
     for row in rows:
         if measured := row["measured"]:
-            found[row["method"]] = Seconds(measured["seconds"], True, f"Measured on {measured['device']}.")
+            found[row["method"]] = StepTime(measured["seconds"], True, f"Measured on {measured['device']}.")
         elif learned := step_seconds(row):
-            found[row["method"]] = Seconds(learned.value, False, f"Learned: {learned.how}.")
+            found[row["method"]] = StepTime(learned.value, False, f"Learned: {learned.how}.")
     return {} if any(one.value > MAX_STEP_SECONDS for one in found.values()) else found
 
 
@@ -416,7 +423,7 @@ def _nothing_fits(
 
 
 def _smaller(request: CostRequest, method: Method, shapes: ModelShapes, on: Device) -> str:
-    """Where no change but another model helps."""
+    """A sentence on a smaller model that fits, where no other change helps."""
     found = smaller_model(request, method, shapes, on)
     start = "Nor does it in 4 bit with checkpointing, one short text at a time: take a smaller model"
     return f"{start}, such as {found}." if found else f"{start}, or another device."
@@ -443,9 +450,9 @@ def _answer(
 
 
 def _loss(choice: Recommendation, known: Known) -> str:
-    """That the chosen one is shown to be behind, where something else than quality decided."""
-    loss = known.quality.loss(choice.row["method"])
-    return f" But {result(loss.verdict).removesuffix('.')} {loss.where}." if loss else ""
+    """A sentence on the comparison that the chosen method lost, where something else decided; else empty."""
+    lost = known.quality.lost_comparison(choice.row["method"])
+    return f" But {result(lost.verdict).removesuffix('.')} {lost.where}." if lost else ""
 
 
 def _file(choice: Recommendation, rows: Sequence[Row]) -> list[str]:
@@ -463,13 +470,13 @@ def _fit(adapters: Sequence[Row], known: Known) -> str:
 
 
 def _time(row: Row, known: Known) -> str:
-    """What was measured here, or learned from what was like it; empty: nothing. Never derived from FLOPs."""
+    """A clause with the step's time as measured or learned here, never from FLOPs; empty where unknown."""
     found = known.seconds.get(row["method"])
     return "" if found is None else f"its step takes {found.text} here"
 
 
 def _rival(row: Row, rows: Sequence[Row]) -> Row | None:
-    """Whom the chosen one is set against: CDVFT, or LoRA for CDVFT, or the next; None where it is alone."""
+    """The row that the chosen one is compared with: CDVFT's, or LoRA's for CDVFT, or the next; else None."""
     others = [one for one in rows if one is not row]
     wanted = [key for key in ("cdvft", "lora") if key != row["method"]]
     ranked = sorted(others, key=lambda one: wanted.index(one["method"]) if one["method"] in wanted else 9)
@@ -477,7 +484,7 @@ def _rival(row: Row, rows: Sequence[Row]) -> Row | None:
 
 
 def _times_smaller(row: Row, other: Row) -> str:
-    """5.33 times larger, of the other row's file."""
+    """A phrase that compares the row's file with the other row's: 5.33 times larger."""
     ratio = other["adapter_bytes"] / row["adapter_bytes"]
     if 0.985 < ratio < 1.015:
         return "as large"
@@ -530,7 +537,7 @@ def _builds_dense(row: Row) -> bool:
 
 
 def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
-    """Whoever is left alone after those that are behind; else the smallest file of those that were raced.
+    """The one method that is not behind another; else of several that were raced the smallest file.
 
     Where no race like it is recorded, the safe one, beside which the cheap one is named.
     """
@@ -546,40 +553,40 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
         lost = _losers(cheap["method"], found)
         because = "the others are behind" if lost else "it alone of those that fit was raced"
         return Recommendation(cheap, f"{because} {found.where}", lost)
-    loss, rival = found.possible_loss(cheap["method"], [row["method"] for row in raced])
+    deficit, rival = found.possible_deficit(cheap["method"], [row["method"] for row in raced])
     doubt = ""
     if rival:
         metric = get_metric(found.between(cheap["method"], rival).metric_name)
-        doubt = f" It may be up to {metric.format_distance(loss)} behind {METHODS[rival].title}"
+        doubt = f" It may be up to {metric.format_distance(deficit)} behind {METHODS[rival].title}"
         doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
     because = f"none is shown to be better {found.where}, so the smaller file decides"
     return Recommendation(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
 
 
 def _losers(method: str, found: Quality) -> str:
-    """Who is behind whom, by how much and where, and over all races together where a single one showed it."""
+    """Sentences on the methods that are behind another: by how much, where, and over all races together."""
     parts = []
     for other in [key for key in METHODS if key in found.behind and key != method]:
-        loss = found.loss(other, method)
-        assert loss
-        said = f"{METHODS[other].title} is behind {METHODS[loss.winner].title} by "
-        said += f"{_distance(loss.verdict.turned)} {loss.where}"
-        pooled = found.between(loss.winner, other)
-        if found.races > 1 and pooled.turned != loss.verdict:
+        lost = found.lost_comparison(other, method)
+        assert lost
+        said = f"{METHODS[other].title} is behind {METHODS[lost.winner].title} by "
+        said += f"{_distance(lost.verdict.turned)} {lost.where}"
+        pooled = found.between(lost.winner, other)
+        if found.races > 1 and pooled.turned != lost.verdict:
             said += f", by {_distance(pooled)} over {found.races} races"
         parts.append(f" {said}.")
     return "".join(parts)
 
 
 def _distance(verdict: Verdict) -> str:
-    """5.9 points (1.4 to 10.4)."""
+    """The size of a difference with its interval: 5.9 points (1.4 to 10.4)."""
     metric = get_metric(verdict.metric_name)
     low, high = (metric.format_difference(end or 0.0) for end in (verdict.low, verdict.high))
     return f"{metric.format_distance(verdict.size)} ({low} to {high})"
 
 
 def _unraced(safe: Row, cheap: Row, found: Quality) -> Recommendation:
-    unbeaten = found.lost.get(safe["method"]) == 0
+    unbeaten = found.races_behind.get(safe["method"]) == 0
     why = "It is behind in no recorded race of another kind" if unbeaten else "It trains the most numbers"
     size = amount("bytes", cheap["adapter_bytes"])
     other = "and is the cheap one, too" if safe is cheap else f"{label(cheap)} is the cheap one, with {size}"
@@ -599,7 +606,7 @@ _BY_AIM: Mapping[Aim, Callable[[Sequence[Row], Known], Recommendation]] = {
 
 
 def _answers(rows: Sequence[Row], known: Known, on: Device) -> list[Answer]:
-    """At most five: fit, file, numbers, FLOPs, and the step's time where it is known."""
+    """At most five rows of the table: fit, file, numbers, FLOPs, and the step's time where it is known."""
     where = "Fits here" if on.key == HERE else f"Fits in {(on.bytes or 0) // 10**9} GB"
     if on.bytes is None:
         where = "Memory of a step"

@@ -40,7 +40,7 @@ class Fit:
 
 
 def fit(row: Mapping[str, Any], device: Device) -> Fit:
-    """Of an available row; it surely fits if it may take as much above the formula as was measured."""
+    """How an available row's step fits: surely if it does even at the largest measured excess."""
     total: int = row["step_bytes"]
     if device.bytes is None:
         return Fit(total, None, "unknown")

@@ -109,7 +109,7 @@ def _beyond_whisker(bar: Bar) -> dict[str, Any]:
 
 
 def _x_range(bars: Sequence[Bar]) -> list[float]:
-    """From the power of ten below the smallest bar, which then still shows, to the largest."""
+    """The axis' ends as powers of ten: from one below the smallest bar, which then shows, to the largest."""
     exponents = [math.log10(max(bar.value, bar.high or 0)) for bar in bars]
     return [math.floor(min(exponents) - 0.3), max(exponents) + 0.05]
 

@@ -11,29 +11,9 @@ and one drawn from the history look alike, since both take `lines` and `layout` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app.methods import METHODS
-
-
-@dataclass(frozen=True)
-class MethodStyle:
-    label: str
-    light: str
-    dark: str
-    dash: str  # as plotly takes it
-    symbol: str
-    width: float = 2
-
-    def line(self, method: str) -> dict[str, object]:
-        return {"color": f"var(--method-{method})", "dash": self.dash, "width": self.width}
-
-
-METHOD_STYLES: dict[str, MethodStyle] = {
-    key: MethodStyle(method.title, method.light, method.dark, method.dash, method.marker, method.width)
-    for key, method in METHODS.items()
-}
 
 # The factors, in the order in which they are applied: tints of CDVFT's blue.
 FACTOR_STYLES = {
@@ -56,8 +36,8 @@ SCALES = {"diverging": DIVERGING, "sequential": SEQUENTIAL, "cyclic": CYCLIC}
 
 def css() -> str:
     """The palette as CSS variables, for light and for dark, and the dots of chips and lists in it."""
-    light = {f"--method-{name}": style.light for name, style in METHOD_STYLES.items()}
-    dark = {f"--method-{name}": style.dark for name, style in METHOD_STYLES.items()}
+    light = {f"--method-{key}": method.light for key, method in METHODS.items()}
+    dark = {f"--method-{key}": method.dark for key, method in METHODS.items()}
     light |= {"--negative": NEGATIVE, "--positive": POSITIVE}
     for name, stops in SCALES.items():
         # In both, since a variable inside is looked up where the scale is declared.
@@ -69,8 +49,7 @@ def css() -> str:
         return f"{selector} {{ " + " ".join(f"{name}: {value};" for name, value in variables.items()) + " }"
 
     dots = "\n".join(
-        f'.gradio-container [name="{key}"], .dot.{key} {{ --dot: var(--method-{key}); }}'
-        for key in METHOD_STYLES
+        f'.gradio-container [name="{key}"], .dot.{key} {{ --dot: var(--method-{key}); }}' for key in METHODS
     )
     return "\n".join([block(":root", light), block(".dark", dark), dots])
 
@@ -112,13 +91,18 @@ def layout() -> dict[str, Any]:
     }
 
 
+def line(key: str) -> dict[str, Any]:
+    """The line of the method with this key, as plotly takes it."""
+    return {"color": f"var(--method-{key})", "dash": METHODS[key].dash, "width": METHODS[key].width}
+
+
 def lines() -> dict[str, dict[str, Any]]:
-    """Each method's line and marker as plotly takes them."""
+    """Each method's title, line and marker, as plotly takes them."""
     return {
-        method: {
-            "label": style.label,
-            "line": style.line(method),
-            "marker": {"color": f"var(--method-{method})", "symbol": style.symbol, "size": 8},
+        key: {
+            "label": method.title,
+            "line": line(key),
+            "marker": {"color": f"var(--method-{key})", "symbol": method.marker, "size": 8},
         }
-        for method, style in METHOD_STYLES.items()
+        for key, method in METHODS.items()
     }

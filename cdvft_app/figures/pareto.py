@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app.figures import palette
-from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.methods import METHODS
 
 MAX_LABELLED = 6  # so many points may carry their names
@@ -77,8 +76,7 @@ def _front(marks: Sequence[Mark]) -> dict[str, Any]:
 
 
 def _line(method: str, marks: Sequence[Mark]) -> dict[str, Any]:
-    style = METHOD_STYLES[method]
-    return _path(style.label, [mark for mark in marks if mark.joined], style.line(method))
+    return _path(METHODS[method].title, [mark for mark in marks if mark.joined], palette.line(method))
 
 
 def _path(name: str, marks: Sequence[Mark], line: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +98,7 @@ def _points(method: str, marks: Sequence[Mark]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": METHOD_STYLES[method].label,
+        "name": METHODS[method].title,
         "x": [mark.x[0] for mark in marks],
         "y": [mark.y[0] for mark in marks],
         "error_x": _ranges([mark.x for mark in marks], color),
@@ -111,7 +109,7 @@ def _points(method: str, marks: Sequence[Mark]) -> dict[str, Any]:
         "marker": {
             "opacity": 1,
             "color": color,
-            "symbol": METHOD_STYLES[method].symbol,
+            "symbol": METHODS[method].marker,
             "size": [11 if mark.front else 8 for mark in marks],
             "line": {"color": "var(--ink)", "width": [2 if mark.front else 0 for mark in marks]},
         },
@@ -134,7 +132,7 @@ def _ranges(spans: Sequence[tuple[float, float, float]], color: str) -> dict[str
 
 
 def _x_range(marks: Sequence[Mark]) -> tuple[float, float]:
-    """Where the axis starts and ends, as powers of ten, with a little air around."""
+    """The axis' start and end as powers of ten, with a little room around the marks."""
     low, high = math.log10(min(mark.x[1] for mark in marks)), math.log10(max(mark.x[2] for mark in marks))
     air = max(0.08 * (high - low), 0.02)
     return low - air, high + air
@@ -148,7 +146,7 @@ def _ticks(decades: float) -> dict[str, Any]:
 
 
 def _y_range(marks: Sequence[Mark]) -> list[float]:
-    """All ranges and level lines, with a little air around."""
+    """The axis' start and end, with a little room around all ranges and level lines."""
     low, high = min(mark.y[1] for mark in marks), max(mark.y[2] for mark in marks)
     air = 0.08 * (high - low) or 0.02 * abs(high) or 1.0
     return [low - air, high + 1.5 * air]
@@ -163,7 +161,7 @@ def _level_line(mark: Mark) -> dict[str, Any]:
         "y0": mark.y[0],
         "y1": mark.y[0],
         "layer": "below",
-        "line": METHOD_STYLES[mark.method].line(mark.method),
+        "line": palette.line(mark.method),
     }
 
 

@@ -16,7 +16,7 @@ MIN_TRIALS = 4
 
 
 def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
-    """(title, plotly figure) of a study, whose trials' values are validation losses; as far as it goes."""
+    """Titles and plotly figures of a study whose trials' values are validation losses, as far as it goes."""
     from optuna import visualization
     from optuna.trial import TrialState
 
@@ -33,7 +33,7 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _on_this_page(figure: dict[str, Any]) -> dict[str, Any]:
-    """With the page's fonts and colours in place of plotly's template; its title stands above it."""
+    """The figure with the page's fonts and colours in place of plotly's template and title."""
     ours, theirs = layout(), figure["layout"]
     for name in ("template", "title", "width"):  # as wide as its place
         theirs.pop(name, None)

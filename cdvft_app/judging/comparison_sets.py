@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from cdvft_app.costs.sentences import joined
-from cdvft_app.judging import row_scores, verdict_text
-from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
-from cdvft_app.judging.sweep_results import (
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.compared_runs import (
     RATES,
+    ComparedRun,
     Setting,
-    SweepRun,
     Value,
     ascending,
     best,
     comparable,
     complete_seeds,
+    contestant,
     setting_key,
     setting_label,
     settings_of,
     value_label,
     varied,
 )
+from cdvft_app.judging.judge import Contestant, Pair, Verdict, judge
 from cdvft_app.methods import METHODS, ORDER
-from cdvft_app.store.records import MAX_COMPARED_SETTINGS, RunRecord, described
-from cdvft_app.store.runs import RunStore
+from cdvft_app.store.records import MAX_COMPARED_SETTINGS, described
 
-Label = Callable[[SweepRun], str]
+Label = Callable[[ComparedRun], str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ComparisonSet:
     edges: Sequence[str] = ()
 
     def against(self, key: str) -> list[Verdict]:
-        """Those in which the method, or the setting by its label, takes part, from its side."""
+        """The verdicts in which a method, or the setting of this label, takes part, turned to its side."""
         return [
             one if first == key else one.turned
             for (first, second), one in self.between.items()
@@ -57,19 +57,12 @@ class ComparisonSet:
 
     @property
     def shown(self) -> list[Verdict]:
-        """Those on CDVFT between methods, from its side; all where it did not take part."""
+        """The verdicts between CDVFT and other methods, from its side; all where it did not take part."""
         return self.against("cdvft") or list(self.between.values())
 
 
-def run_of(record: RunRecord, store: RunStore) -> Run:
-    """A finished run as the judge takes it, with what it answered row by row where that was kept."""
-    assert record.metric is not None and record.metric_name
-    answers = row_scores.of_run(store, record.id, record.metric_name)
-    return Run(record.settings.seed, record.metric, record.result.get("evaluation_examples"), answers)
-
-
-def judged(
-    runs: Sequence[SweepRun],
+def judge_runs(
+    runs: Sequence[ComparedRun],
     metric_name: str,
     label: Label,
     *,
@@ -98,14 +91,14 @@ def judged(
     )
 
 
-def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
+def pairs_between(runs: Sequence[ComparedRun], label: Label) -> dict[tuple[str, str], Pair]:
     """The methods of finished runs, each with each other, or the settings of one."""
-    by_setting: dict[tuple[object, ...], list[SweepRun]] = {}
+    by_setting: dict[tuple[object, ...], list[ComparedRun]] = {}
     for run in runs:
         by_setting.setdefault(setting_key(run.settings), []).append(run)
     by_method: dict[str, list[Contestant]] = {}
     for own in sorted(by_setting.values(), key=lambda own: ORDER.index(own[0].settings.method.key)):
-        by_method.setdefault(own[0].settings.method.key, []).append(_contestant(label(own[0]), own))
+        by_method.setdefault(own[0].settings.method.key, []).append(contestant(label(own[0]), own))
     sides = {method: tuple(own) for method, own in by_method.items()}
     if len(sides) == 1:
         (alone,) = sides.values()
@@ -113,7 +106,7 @@ def pairs_between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str
     return {(one, other): Pair(sides[one], sides[other]) for one, other in combinations(sides, 2)}
 
 
-def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
+def _along(runs: Sequence[ComparedRun]) -> dict[tuple[str, str, str], Pair]:
     """The pairs of values of each dimension, each at its own best of the other dimensions.
 
     Of learning rates only neighbours meet: the sentence is of what a wrong rate costs. Averages over the
@@ -128,9 +121,9 @@ def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
             for one in comparable(own, (dimension,)):
                 value = one.values[dimension]
                 name = f"{METHODS[method].title} with {value_label(method, dimension, value)}"
-                contestant = _contestant(name, one.runs)
-                if contestant.runs:  # else no seed and no other value is common to all of the dimension's
-                    sides.setdefault(value, []).append(contestant)
+                side = contestant(name, one.runs)
+                if side.runs:  # else no seed and no other value is common to all of the dimension's
+                    sides.setdefault(value, []).append(side)
             for low, high in pairwise(sides) if dimension == RATES else combinations(sides, 2):
                 found[method, dimension, f"{low} {high}"] = Pair(
                     tuple(sides[low]), tuple(sides[high]), "seed"
@@ -138,7 +131,7 @@ def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
     return found
 
 
-def at_the_edge(runs: Sequence[SweepRun], method: str, dimension: str) -> list[str]:
+def at_the_edge(runs: Sequence[ComparedRun], method: str, dimension: str) -> list[str]:
     """The values of a dimension whose best learning rate is the lowest or the highest that was tried."""
     own = [one for one in settings_of(runs) if one.method == method and one.spread]
     dimensions = varied(own)
@@ -155,33 +148,22 @@ def at_the_edge(runs: Sequence[SweepRun], method: str, dimension: str) -> list[s
     return found
 
 
-def _contestant(label: str, runs: Sequence[SweepRun]) -> Contestant:
-    return Contestant(
-        label,
-        tuple(
-            Run(run.settings.seed, run.metric, run.rows, run.answers)
-            for run in runs
-            if run.metric is not None
-        ),
-    )
-
-
 _MAX_NAMED = 4
 _CDVFT_WITH = "CDVFT with "
 """Begins the name of each of its settings in a verdict; see `sweep_labels`."""
 
 
-def comparison_set(runs: Sequence[SweepRun], metric_name: str, family: int | None = None) -> ComparisonSet:
+def judge_sweep(runs: Sequence[ComparedRun], metric_name: str, family: int | None = None) -> ComparisonSet:
     """The verdicts on a sweep's runs, of seeds that have all ended; `family` as it is kept with them."""
     whole = [run for one in complete_seeds(settings_of(runs)) for run in one.runs]
-    return judged(
+    return judge_runs(
         whole, metric_name, lambda run: setting_label(settings_of([run])[0]), sweep=True, family=family
     )
 
 
-def answer(family: ComparisonSet) -> str:
-    """Which of CDVFT's settings are shown to matter, in one sentence; empty where none was varied."""
-    along = {key: one for key, one in family.along.items() if key[0] == "cdvft"}
+def answer(compared: ComparisonSet) -> str:
+    """One sentence on which of CDVFT's settings are shown to matter; empty where none was varied."""
+    along = {key: one for key, one in compared.along.items() if key[0] == "cdvft"}
     decided = {key: one for key, one in along.items() if one.word in ("ahead", "behind")}
     if not decided:
         return verdict_text.SENTENCES["no setting"] if along else ""
@@ -196,12 +178,12 @@ def _listed(verdicts: Sequence[Verdict]) -> str:
     return "; ".join(parts) + "." if verdicts else ""
 
 
-def sentences(settings: Sequence[Setting], family: ComparisonSet) -> list[str]:
+def sentences(settings: Sequence[Setting], compared: ComparisonSet) -> list[str]:
     """The verdicts on CDVFT, or all where it did not take part; empty until two settings have finished."""
     failed = [setting_label(one) for one in settings if one.failed]
-    texts = verdict_text.sentences([*family.shown, *family.along.values()])
-    if family.edges:
-        texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(family.edges)))
+    texts = verdict_text.sentences([*compared.shown, *compared.along.values()])
+    if compared.edges:
+        texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(compared.edges)))
     if failed:
         more = [f"{len(failed) - _MAX_NAMED:,} more"] if len(failed) > _MAX_NAMED else []
         texts.append(verdict_text.SENTENCES["failed"].format(settings=joined([*failed[:_MAX_NAMED], *more])))

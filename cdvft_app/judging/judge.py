@@ -76,7 +76,7 @@ class Verdict:
 
     @property
     def turned(self) -> Verdict:
-        """The same as the second's."""
+        """The same verdict from the second one's side."""
         return replace(
             self,
             first=self.second,
@@ -134,7 +134,7 @@ class Mean:
 
     @property
     def p(self) -> float:
-        """Two-sided, of the mean being 0."""
+        """The two-sided p of the hypothesis that the mean is 0."""
         from scipy.special import stdtr  # loads at once, where scipy.stats takes a second
 
         if not self.variance:
@@ -142,7 +142,7 @@ class Mean:
         return float(2 * stdtr(self.freedom, -abs(self.size) / np.sqrt(self.variance)))
 
     def half(self, confidence: float) -> float:
-        """Half the interval's width."""
+        """Half the width of the interval at this confidence."""
         from scipy.special import stdtrit
 
         return float(stdtrit(self.freedom, (1 + confidence) / 2) * np.sqrt(self.variance))
@@ -152,7 +152,7 @@ class Mean:
         return self.size - half, self.size + half
 
     def with_seeds(self, seeds: int) -> Mean:
-        """What is to be expected with so many seeds, of the same size and spread, on the same rows."""
+        """The mean expected with so many seeds of the same size and spread, on the same rows."""
         part = self.seeds / seeds
         freedom = self.freedom_of_seeds * (seeds - 1) / (self.seeds - 1)
         return replace(
@@ -165,7 +165,7 @@ class Mean:
         )
 
     def seeds_for(self, half: float, confidence: float, least: int) -> int | None:
-        """How many seeds, `least` or more, make the interval that narrow; None: no number of them does."""
+        """The least number of seeds, `least` or more, that makes half the interval that narrow; else None."""
         from scipy.special import stdtrit
 
         tried = [self.with_seeds(seeds) for seeds in range(least, MAX_SEEDS + 1)]
@@ -175,7 +175,7 @@ class Mean:
 
 
 def of_mean(values: Values) -> Mean:
-    """Of one side (S, N): S seeds over the same N rows."""
+    """The mean of one side (S, N) with its errors: S seeds, which all answered the same N rows."""
     seeds, rows = values.shape
     return Mean(
         float(values.mean()),
@@ -189,7 +189,10 @@ def of_mean(values: Values) -> Mean:
 
 
 def of_difference(first: Values, second: Values, paired: bool) -> Mean:
-    """Of two sides (S, N) of the same rows; `paired`: seed by seed, else Welch's sum of both variances."""
+    """The mean difference of two sides (S, N) of the same rows, with its errors.
+
+    `paired` sides are subtracted seed by seed; else both variances over seeds are added, as Welch does.
+    """
     sides = [of_mean(first - second)] if paired else [of_mean(first), of_mean(second)]
     of_seeds = sum(side.of_seeds for side in sides)
     below = sum(side.of_seeds**2 / side.freedom_of_seeds for side in sides if side.of_seeds)
@@ -229,12 +232,12 @@ def pooled(means: Sequence[Mean]) -> Mean:
 
 
 def _variance(values: Values) -> float:
-    """Of their mean; 0 of one alone, which tells nothing of it."""
+    """The squared standard error of the values' mean; 0 for one value, whose spread is not known."""
     return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 
 def _rest(values: Values) -> float:
-    """Of the mean, by what neither its seed nor its row explains."""
+    """The part of the mean's variance that neither the seeds' means nor the rows' means explain."""
     left = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
     seeds, rows = values.shape
     if min(seeds, rows) < 2:
@@ -262,7 +265,7 @@ class Evidence:
 
 
 def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Evidence:
-    """Two sides with a run or several each, all of the same rows.
+    """The evidence on these very runs: two sides with one run or several each, all of the same rows.
 
     One run each that is right or wrong: exact McNemar. Else rows are exchanged between the sides for p, and
     drawn again for a BCa bootstrap interval; of many rows the jackknife gives both.
@@ -279,7 +282,7 @@ def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Eviden
 
 
 def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
-    """Two methods, a run or several for each seed, all of the same rows."""
+    """The mean difference of two methods with its errors: one run or several a seed, all of the same rows."""
     sides = [_pseudo_values(side) for side in (first, second)]
     one, other = (
         float(np.mean([np.mean([run.score for run in runs]) for runs in side.values()]))
@@ -289,7 +292,7 @@ def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
 
 
 def _pseudo_values(side: Seeds[RowScores]) -> Numbers:
-    """(S, N) of each seed the mean of its runs."""
+    """The jackknife pseudo-values (S, N) of one side: for each seed the mean of its runs."""
     return np.stack([np.mean([run.pseudo_values for run in runs], 0) for runs in side.values()])
 
 
@@ -325,13 +328,13 @@ def _clopper_pearson(count: int, of: int, confidence: float) -> Interval:
 
 
 def _terms(side: Sequence[RowScores]) -> Numbers:
-    """(N, runs, k); of means, a side's runs are as good as one run of their means."""
+    """The terms (N, runs, k) of one side; of a mean one run of the runs' means says the same."""
     terms = np.stack([run.terms for run in side], 1)
     return terms.mean(1, keepdims=True) if side[0].is_mean else terms
 
 
 def _resampled(statistic: Statistic, first: Numbers, second: Numbers) -> Evidence:
-    """Of the terms (N, runs, k) of two sides."""
+    """The evidence by permutation test and bootstrap from the terms (N, runs, k) of two sides."""
     from scipy import stats
 
     rows, runs, _ = first.shape
@@ -366,14 +369,14 @@ def _resampled(statistic: Statistic, first: Numbers, second: Numbers) -> Evidenc
 
 
 def standard_error(metric_name: str, score: float, rows: int | None) -> float | None:
-    """Of a score over `rows` rows, by chance in which were drawn; None for a metric without a formula."""
+    """The standard error of a score over `rows` drawn rows; None for a metric without a formula for it."""
     return get_metric(metric_name).standard_error(score, rows) if rows and rows > 1 else None
 
 
 def of_score(
     metric_name: str, rows: int, scores: Seeds[float], answers: Seeds[RowScores] | None
 ) -> Mean | None:
-    """One side's score with its error, over seeds from five on; None where that is not known.
+    """The score of one side with its error, over seeds too from five of them on; None where it is not known.
 
     Rows that are all right, or all wrong, say nothing of how rows vary: the metric's formula says it then.
     """
@@ -391,7 +394,7 @@ def of_score(
 def unpaired(
     metric_name: str, rows: int | None, first: Seeds[float], second: Seeds[float]
 ) -> tuple[Mean, Mean | None] | None:
-    """Of scores alone: the difference of the very runs, and over seeds where there are two of each or more.
+    """The difference of these very runs from their scores alone, and of the methods where each has two seeds.
 
     None for a metric whose errors have no formula. The rows' part is that of two samples of rows, which is
     wider than need be where both sides answered the same ones.
@@ -415,7 +418,10 @@ MAX_MORE_ROWS = 50  # times the rows there are; more than that is no advice
 
 @dataclass(frozen=True)
 class Run:
-    """One run's score over `rows` evaluation rows. `answers`: row by row; None where they were not kept."""
+    """One run's score over `rows` evaluation rows.
+
+    `answers` are its scores row by row; None where they were not kept.
+    """
 
     seed: int
     metric: float
@@ -432,7 +438,7 @@ class Contestant:
 
     @property
     def mean(self) -> float:
-        """Of the seeds' means."""
+        """The mean of the seeds' mean scores."""
         by_seed = _by_seed(self.runs, lambda run: run.metric)
         return float(np.mean([np.mean(scores) for scores in by_seed.values()]))
 
@@ -451,7 +457,7 @@ class Pair:
 
     @property
     def choices(self) -> int:
-        """From how many pairs of contestants the judged one is chosen."""
+        """The number of pairs of contestants from which the judged pair is chosen."""
         pairs = {frozenset((id(one), id(other))) for one in self.first for other in self.second}
         return sum(len(pair) > 1 for pair in pairs) or 1
 
@@ -483,7 +489,7 @@ def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) ->
         metric_name: accuracy, exact_match, matthews, pearson, or another whose rows have a score each.
         family: how many pairs were to be judged, where some of them have no runs; they count as well.
     """
-    return _corrected([_look(pair, metric_name) for pair in pairs], metric_name, family or 0)
+    return _corrected([_compare(pair, metric_name) for pair in pairs], metric_name, family or 0)
 
 
 def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verdict]:
@@ -493,7 +499,7 @@ def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verd
     """
     judged = []
     for pairs in zip(*races, strict=True):
-        looked = [_look(pair, metric_name) for pair in pairs]
+        looked = [_compare(pair, metric_name) for pair in pairs]
         means = [one.evidence for one in looked if isinstance(one.evidence, Mean) and one.about == "methods"]
         rows = sum(one.rows or 0 for one in looked if one.about == "methods")
         evidence = pooled(means) if means else None
@@ -530,7 +536,7 @@ def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
 
 
 def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:
-    """Of each its corrected p, and the divisor of α for its interval; `family` counts those left out."""
+    """The corrected p of each pair and the divisor of α for its interval; `family` counts all its pairs."""
     found: dict[int, tuple[float, int]] = {}
     corrected, kept = 0.0, 0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
@@ -541,7 +547,7 @@ def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:
 
 
 def half_of(rows: np.ndarray) -> np.ndarray:
-    """(N) the rows on which the best setting is chosen; it is judged on the others.
+    """A mask (N) of the rows on which the best setting is chosen; it is judged on the other rows.
 
     By the highest bit of 64 of row × ⌊2⁶⁴ / φ⌋, the same for every run: half of any stretch of rows.
     Source: D. E. Knuth, The Art of Computer Programming 3, 6.4.
@@ -549,7 +555,7 @@ def half_of(rows: np.ndarray) -> np.ndarray:
     return (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(63) == 0
 
 
-def _look(pair: Pair, metric_name: str) -> _Judged:
+def _compare(pair: Pair, metric_name: str) -> _Judged:
     first, second, chosen = _choose(pair)
     runs = (*first.runs, *second.runs)
     scores = [_by_seed(one.runs, lambda run: run.metric) for one in (first, second)]
@@ -614,7 +620,7 @@ def _at(one: Contestant, chosen: np.ndarray) -> Contestant:
 
 
 def _common(contestants: Sequence[Contestant]) -> dict[Run, RowScores] | None:
-    """What each run answered; None unless all kept their answers and answered the same rows."""
+    """The answers of each run; None unless all runs kept them and answered the same rows."""
     answers = {run: run.answers for one in contestants for run in one.runs if run.answers is not None}
     first, *others = [run.answers for one in contestants for run in one.runs]
     same = first is not None and all(other is not None and first.same_rows(other) for other in others)
@@ -681,7 +687,7 @@ def _word(low: float, high: float, p: float) -> Word:
 
 
 def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int | None, int | None]:
-    """About how many more rows, and more seeds of each side, settle it with a power of 80 %.
+    """About how many more rows, and more seeds of each side, would settle the pair with a power of 80 %.
 
     If the difference is as it was seen, the interval must come to leave out 0, or to lie within the margin,
     whichever is nearer, although the next result errs as well: by z_β standard errors, beside the z of the
@@ -709,7 +715,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
 
 
 def _rounded(count: float) -> int:
-    """Up, to two digits: no more is known of it."""
+    """The count, rounded up to two significant digits: no more is known of it."""
     digits = 10 ** max(len(str(math.ceil(count))) - 2, 0)
     return max(1, math.ceil(count / digits) * digits)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.comparison_sets import run_of
-from cdvft_app.judging.judge import Contestant, Pair, Verdict, judge
+from cdvft_app.judging.compared_runs import compared_run, contestant
+from cdvft_app.judging.judge import Pair, Verdict, judge
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -45,7 +45,7 @@ def whole_and_fewer(group: Sequence[RunRecord]) -> tuple[list[RunRecord], list[R
 
 
 def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
-    """Whether a run with these settings, of `on_fewer_rows`, has finished, or is to."""
+    """Whether a run with these settings, one of `on_fewer_rows`, has finished or is still to finish."""
     return any(
         run.settings.method == settings.method
         and run.settings.seed == settings.seed
@@ -56,7 +56,7 @@ def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
 
 
 def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: RunStore) -> list[str]:
-    """Whether more rows would help, and whether most; of each run that was trained on fewer rows, too.
+    """Sentences on whether more rows would help, one for each run that was also trained on fewer rows.
 
     Args:
         group: the runs of a race, and those on fewer rows.
@@ -71,7 +71,10 @@ def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: Run
         alike = sorted(alike, key=lambda one: one.settings.train_examples or 0)
         if run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
             continue
-        every, *parts = (_contestant(one, store) for one in (run, alike[0], alike[-1]))
+        every, *parts = (
+            contestant(f"{_rows(one):,} rows", [compared_run(one, store)])
+            for one in (run, alike[0], alike[-1])
+        )
         of_third, of_two_thirds = judge([Pair((every,), (part,)) for part in parts], run.metric_name)
         counts = [_rows(one) for one in (alike[0], alike[-1], run)]
         is_most = of_two_thirds.size > apart if between else None
@@ -86,7 +89,3 @@ def _rows(run: RunRecord) -> int:
 
 def _what(run: RunRecord) -> tuple[object, ...]:
     return run.settings.method, run.settings.seed, run.state == "finished"
-
-
-def _contestant(run: RunRecord, store: RunStore) -> Contestant:
-    return Contestant(f"{_rows(run):,} rows", (run_of(run, store),))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from cdvft_app import catalog
@@ -15,15 +15,24 @@ from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import joined, label
 from cdvft_app.costs.table import cost_table
 from cdvft_app.format import Unit, amount, counted
-from cdvft_app.judging import row_scores, verdict_text
-from cdvft_app.judging.comparison_sets import ComparisonSet, judged
-from cdvft_app.judging.judge import Contestant, Run, Verdict, band
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.compared_runs import (
+    ComparedRun,
+    Spread,
+    compared_run,
+    contestant,
+    is_scored,
+    setting_key,
+    setting_values,
+    spread_over_seeds,
+)
+from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
+from cdvft_app.judging.judge import Verdict, band
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.judging.sweep_results import Spread, SweepRun, over_seeds, setting_key, setting_values
 from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
-from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
@@ -54,68 +63,40 @@ AXES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One finished run. `amounts` are its costs by axis, None where they were not measured or counted.
-
-    `sweep` and `family` as of a `RunRecord`; `answers` row by row, None where they were not kept.
-    """
-
-    id: str
-    group_id: str
-    name: str
-    created: float
-    settings: RunSettings
-    metric_name: str
-    metric: float
-    evaluation_examples: int | None
-    steps: int
-    device: str
-    amounts: Mapping[str, float | None]
-    recorded: bool = False
-    sweep: bool = False
-    family: int | None = None
-    answers: RowScores | None = field(default=None, compare=False)
-
-    @property
-    def method(self) -> str:
-        return self.settings.method.key
-
-    @property
-    def conditions(self) -> tuple[object, ...]:
-        """What two runs must have in common to be compared: data, model, budget and device."""
-        settings = self.settings
-        budget = (
-            settings.train_examples,
-            self.steps,
-            settings.batch_size,
-            settings.max_length,
-            settings.image_size,
-        )
-        return (
-            self.recorded,
-            settings.model,
-            settings.data or (settings.dataset, *(getattr(settings, name) for name in HUB_DATASET_FIELDS)),
-            self.metric_name,
-            self.evaluation_examples,
-            *budget,
-            self.device,
-        )
+def conditions(run: ComparedRun) -> tuple[object, ...]:
+    """The data, model, budget and device, which two runs must have in common to be compared."""
+    settings = run.settings
+    budget = (
+        settings.train_examples,
+        run.steps,
+        settings.batch_size,
+        settings.max_length,
+        settings.image_size,
+    )
+    return (
+        run.recorded,
+        settings.model,
+        settings.data or (settings.dataset, *(getattr(settings, name) for name in HUB_DATASET_FIELDS)),
+        run.metric_name,
+        run.rows,
+        *budget,
+        run.device,
+    )
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Outcomes that may be compared, the latest first."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ComparedRun, ...]
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(repr(self.outcomes[0].conditions).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(conditions(self.outcomes[0])).encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
-        """Data, model, budget."""
+        """The data, the model and the budget, in one line."""
         first = self.outcomes[0]
         settings = first.settings
         dataset, model = (
@@ -130,51 +111,11 @@ class Comparison:
         return f"{start}{text} · {examples}{first.steps:,} steps · {runs}"
 
 
-def from_run(run: RunRecord) -> Outcome | None:
-    """A finished run's outcome; None where it has no score, or one of validation rows."""
-    if run.state != "finished" or run.metric is None or run.metric_name is None:
-        return None
-    if run.settings.evaluate_on == "validation":
-        return None
-    return Outcome(
-        id=run.id,
-        group_id=run.group_id,
-        name=run.name,
-        created=run.created,
-        settings=run.settings,
-        metric_name=run.metric_name,
-        metric=run.metric,
-        evaluation_examples=run.result.get("evaluation_examples"),
-        steps=run.step,
-        device=run.device or "an unknown device",
-        amounts={
-            "parameters": run.trainable_parameters,
-            "seconds": run.seconds,
-            "memory": run.result.get("peak_memory_bytes"),
-        },
-        sweep=run.sweep,
-        family=run.family,
-        recorded=run.recorded,
-    )
-
-
-def with_answers(outcomes: Iterable[Outcome], store: RunStore) -> list[Outcome]:
-    """The same outcomes with what the store's runs answered row by row."""
-    return [replace(one, answers=row_scores.of_run(store, one.id, one.metric_name)) for one in outcomes]
-
-
-def judged_run(one: Outcome) -> SweepRun:
-    """The outcome as the judge takes it, who asks for no costs."""
-    return SweepRun(
-        one.settings, "finished", one.metric, None, rows=one.evaluation_examples, answers=one.answers
-    )
-
-
-def comparisons(outcomes: Iterable[Outcome]) -> list[Comparison]:
-    """Outcomes grouped by their `conditions`, in the order in which they come."""
-    found: dict[tuple[object, ...], list[Outcome]] = {}
+def comparisons(outcomes: Iterable[ComparedRun]) -> list[Comparison]:
+    """Outcomes grouped by their conditions, in the order in which they come."""
+    found: dict[tuple[object, ...], list[ComparedRun]] = {}
     for outcome in outcomes:
-        found.setdefault(outcome.conditions, []).append(outcome)
+        found.setdefault(conditions(outcome), []).append(outcome)
     return [Comparison(tuple(members)) for members in found.values()]
 
 
@@ -193,18 +134,15 @@ class Point:
     method: str
     label: str
     size: tuple[object, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ComparedRun, ...]
     metric: Spread
     amounts: Mapping[str, Spread | None]
 
     @cached_property
     def band(self) -> tuple[float, float]:
         """The judge's 95 % interval of its score; from the lowest to the highest where that is not known."""
-        first = self.outcomes[0]
-        runs = tuple(
-            Run(one.settings.seed, one.metric, one.evaluation_examples, one.answers) for one in self.outcomes
-        )
-        return band(Contestant(self.label, runs), first.metric_name) or (self.metric.low, self.metric.high)
+        side = contestant(self.label, self.outcomes)
+        return band(side, self.outcomes[0].metric_name) or (self.metric.low, self.metric.high)
 
     def answers_of(self, run_id: str) -> RowScores | None:
         return next((one.answers for one in self.outcomes if one.id == run_id), None)
@@ -215,8 +153,8 @@ class Point:
 
 
 def points(comparison: Comparison) -> list[Point]:
-    """One point a setting, by method and then by parameters."""
-    settings: dict[tuple[object, ...], list[Outcome]] = {}
+    """One point for each setting, sorted by method and then by parameters."""
+    settings: dict[tuple[object, ...], list[ComparedRun]] = {}
     for outcome in comparison.outcomes:
         settings.setdefault(setting_key(outcome.settings), []).append(outcome)
     varied = _varied(comparison.outcomes)
@@ -240,8 +178,8 @@ def front(placed: Sequence[Point], axis: str) -> list[Point]:
     return kept
 
 
-def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
-    """By method, the settings beside its size that are not the same in all its runs."""
+def _varied(outcomes: Sequence[ComparedRun]) -> dict[str, set[str]]:
+    """For each method the names of the settings, besides its size, that differ between its runs."""
     seen: dict[str, dict[str, set[object]]] = {}
     sizes: dict[str, set[str]] = {}
     for outcome in outcomes:
@@ -254,7 +192,7 @@ def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
     }
 
 
-def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point:
+def _point(outcomes: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> Point:
     first = outcomes[0]
     method = first.settings.method
     sizes = method.sizes()
@@ -263,9 +201,9 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
         for name, value in setting_values(first.settings).items()
         if name in varied[first.method]
     ]
-    metric = over_seeds((outcome.settings.seed, outcome.metric) for outcome in outcomes)
+    metric = spread_over_seeds((outcome.settings.seed, outcome.metric) for outcome in outcomes)
     assert metric is not None  # each has a score
-    amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
+    amounts = {axis.key: [getattr(outcome, axis.key) for outcome in outcomes] for axis in AXES}
     return Point(
         method=first.method,
         label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
@@ -300,21 +238,21 @@ def _mean(point: Point, axis: str) -> float:
 _MAX_NAMED = 3
 
 
-def comparison_set(placed: Sequence[Point]) -> ComparisonSet:
+def judge_points(placed: Sequence[Point]) -> ComparisonSet:
     """The verdicts on all runs that are drawn together; of one race or sweep alone, those of its family."""
     outcomes = [outcome for point in placed for outcome in point.outcomes]
-    labels = {id(outcome.settings): point.label for point in placed for outcome in point.outcomes}
+    labels = {outcome.id: point.label for point in placed for outcome in point.outcomes}
     whole = len({outcome.group_id for outcome in outcomes}) == 1
-    return judged(
-        [judged_run(outcome) for outcome in outcomes],
+    return judge_runs(
+        outcomes,
         outcomes[0].metric_name,
-        lambda run: labels[id(run.settings)],
+        lambda run: labels[run.id],
         sweep=whole and outcomes[0].sweep,
         family=outcomes[0].family if whole else None,
     )
 
 
-def sentences(placed: Sequence[Point], axis: Axis, family: ComparisonSet) -> list[str]:
+def sentences(placed: Sequence[Point], axis: Axis, compared: ComparisonSet) -> list[str]:
     """The front on this axis, then the verdicts on CDVFT, or on the method with the highest score."""
     drawn = [point for point in placed if point.amounts.get(axis.key)]
     if len(drawn) < 2:
@@ -325,9 +263,9 @@ def sentences(placed: Sequence[Point], axis: Axis, family: ComparisonSet) -> lis
             )
         ]
     highest = max(placed, key=lambda point: point.metric.mean)
-    keys = [key for pair in family.between for key in pair]
+    keys = [key for pair in compared.between for key in pair]
     reference = next((key for key in ("cdvft", highest.method, highest.label) if key in keys), "")
-    return [_front(drawn, axis), *verdict_text.sentences(family.against(reference))]
+    return [_front(drawn, axis), *verdict_text.sentences(compared.against(reference))]
 
 
 def _front(placed: Sequence[Point], axis: Axis) -> str:
@@ -357,13 +295,16 @@ def _text(point: Point, axis: Axis) -> str:
     return f"{point.label} ({reached}, {needs})"
 
 
-def with_flops(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def with_flops(outcomes: Iterable[ComparedRun]) -> list[ComparedRun]:
     """The same outcomes with `flops` of all steps; None for a model whose shapes are not known here."""
-    return [replace(one, amounts={**one.amounts, "flops": extra_flops(one)}) for one in outcomes]
+    return [replace(one, flops=extra_flops(one)) for one in outcomes]
 
 
-def extra_flops(outcome: Outcome) -> int | None:
-    """Forward and backward of all batches, every text at `max_length` tokens; the head's never count."""
+def extra_flops(outcome: ComparedRun) -> int | None:
+    """FLOPs that the method added to all training steps, counting every text as `max_length` tokens.
+
+    The head's own FLOPs are never counted. None for a model whose shapes are not known here.
+    """
     settings = outcome.settings
     if outcome.method == "head":
         return 0
@@ -398,7 +339,7 @@ class JudgedRace:
     points: Mapping[str, Point]
 
     def between(self, first: str, second: str) -> Verdict | None:
-        """On two runs by their ids; None where these two are not compared with each other."""
+        """The verdict on two runs, by their ids; None where these two are not compared with each other."""
         one, other = (self.points[run].label if run in self.points else "" for run in (first, second))
         for verdict in self.comparison_set.between.values():
             if {verdict.first, verdict.second} == {one, other} and one != other:
@@ -406,7 +347,7 @@ class JudgedRace:
         return None
 
     def about(self, run: str) -> list[Verdict]:
-        """On the run of that id against each other, from its side."""
+        """All verdicts on the run of this id, from its side."""
         return self._about(self.points[run].label) if run in self.points else []
 
     def _about(self, label: str) -> list[Verdict]:
@@ -423,7 +364,7 @@ class JudgedRace:
 
     @cached_property
     def _met(self) -> tuple[list[Point], list[Point]]:
-        """Of each method its best setting: those that are not shown to be behind another, and the others."""
+        """The best setting of each method: those not shown to be behind another one, and the others."""
         verdicts = self.comparison_set.between.values()
         met = {label for one in verdicts for label in (one.first, one.second)}
         behind = {one.first for one in verdicts if one.word == "behind"}
@@ -438,7 +379,7 @@ class JudgedRace:
 
     @property
     def advised(self) -> Point | None:
-        """Of those not shown to be behind another the one that trains the fewest numbers.
+        """The setting with the fewest trained numbers of those not shown to be behind another one.
 
         None where of no pair it is known how sure their difference is, or where each is behind another.
         """
@@ -447,7 +388,7 @@ class JudgedRace:
 
     @property
     def advice(self) -> str:
-        """What to take, in a sentence; empty where nothing is `advised`."""
+        """A sentence on which method to take; empty where nothing is `advised`."""
         taken, (left, behind) = self.advised, self._met
         if taken is None:
             return ""
@@ -463,21 +404,27 @@ class JudgedRace:
 
 
 def _numbers(point: Point) -> float:
-    """How many numbers it trains besides the head."""
+    """The number of trained parameters besides the head's; infinite where it is not known."""
     span = point.amounts.get("parameters")
     return span.mean if span else math.inf
 
 
 def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | None:
-    """Of the runs of one group but those on fewer rows; None unless two of its settings have finished."""
+    """The verdicts on the runs of one group, without those on fewer rows.
+
+    None unless two of its settings have finished.
+    """
     whole, _ = whole_and_fewer(records)
-    return judged_outcomes(with_answers(filter(None, map(from_run, whole)), store))
+    return judged_outcomes([compared_run(run, store) for run in whole if is_scored(run)])
 
 
-def judged_outcomes(outcomes: Sequence[Outcome]) -> JudgedRace | None:
-    """Of outcomes with their answers."""
+def judged_outcomes(outcomes: Sequence[ComparedRun]) -> JudgedRace | None:
+    """The verdicts on finished runs with their answers.
+
+    None unless two settings have a score by the same metric.
+    """
     placed = points(Comparison(tuple(outcomes)))
     if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
         return None
     by_run = {outcome.id: point for point in placed for outcome in point.outcomes}
-    return JudgedRace(comparison_set(placed), by_run)
+    return JudgedRace(judge_points(placed), by_run)

@@ -52,7 +52,10 @@ class RowScores:
 
     @property
     def pseudo_values(self) -> Numbers:
-        """(N) N g − (N − 1) g₋ₙ: the jackknife's. Their mean is the metric, their spread its uncertainty."""
+        """The jackknife pseudo-values N g − (N − 1) g₋ₙ, (N).
+
+        Their mean is the metric, and their spread is its uncertainty.
+        """
         count, sums = len(self.rows), self.terms.sum(0)
         if self.is_mean:
             return self.terms[:, 0]
@@ -67,25 +70,25 @@ class RowScores:
         return unknown or np.array_equal(self.labels, other.labels)  # type: ignore[arg-type]
 
     def at(self, chosen: NDArray[np.bool_]) -> RowScores:
-        """Of the chosen rows alone."""
+        """The scores of the chosen rows alone."""
         labels = None if self.labels is None else self.labels[chosen]
         return RowScores(self.rows[chosen], self.terms[chosen], self.statistic, labels)
 
 
 def of_scores(scores: ArrayLike, rows: ArrayLike | None = None, labels: NDArray | None = None) -> RowScores:
-    """A score a row, a bool for right or wrong or a number, whose mean is the metric."""
+    """The scores of a metric that is the mean of one score a row: a bool for right or wrong, or a number."""
     values = np.asarray(scores, dtype=np.float64)
     at = np.arange(len(values)) if rows is None else np.asarray(rows, dtype=np.int64)
     return RowScores(at, values[:, None], Metric.statistic, labels)
 
 
 def of_wrong(rows: int, wrong: Sequence[int]) -> RowScores:
-    """Rows 0 to `rows` − 1, of which those of the indices `wrong` were answered wrong."""
+    """The scores of rows 0 to `rows` − 1, of which those with the indices `wrong` were answered wrong."""
     return of_scores(~np.isin(np.arange(rows), wrong))
 
 
 def of_predictions(kept: Predictions, metric_name: str) -> RowScores:
-    """A classifier's or a regression's predictions for its metric, else accuracy."""
+    """The scores of a classifier's or a regression's predictions by its metric, else by accuracy."""
     metric = METRICS.get(metric_name)
     if not isinstance(metric, LabelledMetric):
         return of_scores(kept.correct, kept.rows, kept.labels)
@@ -96,7 +99,10 @@ MAX_KEPT = 512
 
 
 def of_run(store: RunStore, run_id: str, metric_name: str) -> RowScores | None:
-    """None for a run that keeps no answers, as those of earlier versions, or that was deleted meanwhile."""
+    """The scores of a run of the store, row by row.
+
+    None for a run that kept no answers, as those of earlier versions, or that was deleted meanwhile.
+    """
     try:
         return of_folder(store.folder(run_id), metric_name)
     except StoreError:
@@ -104,7 +110,7 @@ def of_run(store: RunStore, run_id: str, metric_name: str) -> RowScores | None:
 
 
 def of_folder(folder: Path, metric_name: str) -> RowScores | None:
-    """Of the folder in which a run's predictions lie."""
+    """The scores, row by row, from the folder in which a run's predictions lie; None where there are none."""
     for name in (predictions.FILE, predictions.ANSWERS_FILE):
         with suppress(OSError):
             return _read(folder, metric_name, (folder / name).stat().st_mtime_ns)

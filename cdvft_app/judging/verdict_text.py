@@ -73,7 +73,7 @@ SENTENCES = {
 
 
 def result(verdict: Verdict) -> str:
-    """Who is ahead, by how much; the interval is of the difference that is named."""
+    """A sentence on who is ahead and by how much; the interval is of the difference that it names."""
     metric, key = get_metric(verdict.metric_name), verdict.word
     is_level = key == "not shown" and float(metric.format_difference(abs(verdict.size))) == 0
     stated = verdict if verdict.size >= 0 or is_level or key == "as good" else verdict.turned
@@ -87,7 +87,7 @@ def result(verdict: Verdict) -> str:
 
 
 def _numbers(size: float, stated: Verdict) -> dict[str, str]:
-    """What sentences say of a difference, and of its interval as it is stated."""
+    """The words for a difference and its interval that are filled into `SENTENCES`."""
     metric = get_metric(stated.metric_name)
     return {
         "size": metric.format_distance(size),
@@ -99,7 +99,7 @@ def _numbers(size: float, stated: Verdict) -> dict[str, str]:
 
 
 def settled_by(verdict: Verdict) -> str:
-    """How many more rows or seeds would settle it; empty where it is settled, or no number is known."""
+    """A sentence on how many more rows or seeds would settle it; empty where none is needed or known."""
     rows, seeds = verdict.more_rows, verdict.more_seeds
     if not rows and not seeds:
         return ""
@@ -111,7 +111,7 @@ def settled_by(verdict: Verdict) -> str:
 
 
 def basis(verdict: Verdict, least: float | None = None) -> list[str]:
-    """What stands behind it: of what it speaks, over which rows, in which family, how it was chosen.
+    """Sentences on what a verdict rests on: runs or methods, the rows, the family of pairs, and the choice.
 
     `least`: the least confidence of several verdicts, said in place of its own.
     """
@@ -137,7 +137,7 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
 
 
 def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str | None) -> str:
-    """What to take: the method of fewest trained numbers among those not behind, and which are behind.
+    """A sentence that names the method with the fewest trained numbers of those that are not behind.
 
     `most`: how far the others may be ahead of it, by their intervals; None where one is not known.
     """
@@ -154,7 +154,7 @@ def more_rows(
     of_two_thirds: Verdict,
     is_most: bool | None,
 ) -> str:
-    """Whether more rows would help.
+    """A sentence on whether more rows would help.
 
     Args:
         who: the method.
@@ -184,7 +184,7 @@ def more_rows(
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:
-    """One sentence a verdict, then once what stands behind them."""
+    """One sentence for each verdict, then once the sentences on what they rest on."""
     known = list(verdicts)
     confidences = {verdict.confidence for verdict in known}
     least = min(confidences) if len(confidences) > 1 else None
@@ -197,7 +197,7 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def payload(verdicts: Sequence[Verdict]) -> list[payloads.Verdict]:
-    """As the page's scripts and the files get them."""
+    """The verdicts as the page's scripts and exported files get them."""
     return [
         cast(
             payloads.Verdict,

@@ -85,7 +85,7 @@ CREATE INDEX IF NOT EXISTS rows_of_a_class ON table_rows (class);
 
 
 class ClassError(UserError):
-    """What a class refuses, in a sentence for whoever asked."""
+    """A class refuses what was asked; the text is a sentence for whoever asked."""
 
 
 class Classes:
@@ -243,7 +243,7 @@ class Classes:
             return str(receipt)
 
     def check(self, receipt: object) -> HomeworkProof:
-        """What a receipt proves, also after the class is forgotten.
+        """The contents of a receipt that this server signed, also after the class is forgotten.
 
         Raises:
             ClassError: it was not signed here, or changed since.
@@ -369,7 +369,7 @@ def _is_key(given: object, key_hash: str) -> bool:
 
 
 def _ascii(given: object) -> str:
-    """Of a code or a number that was sent; what can be neither is empty."""
+    """The code or number that was sent; empty for anything that can be neither."""
     return given if isinstance(given, str) and given.isascii() else ""
 
 
@@ -387,7 +387,7 @@ def _text(given: object, what: str, most: int) -> str:
 
 
 def _is_unicode(given: str) -> bool:
-    """Whether no half of a surrogate pair stands alone, which nothing could be written with."""
+    """Whether the text can be encoded: no half of a surrogate pair stands alone in it."""
     return given.encode("utf-8", "replace").decode() == given
 
 

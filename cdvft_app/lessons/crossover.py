@@ -35,7 +35,7 @@ def measured(lengths: tuple[int, ...] = LENGTHS, seconds: float = SECONDS) -> Cr
 
 
 def sentence(lengths: tuple[int, ...], dense: list[float], fft: list[float]) -> str:
-    """Where the FFT starts to win for good, and by how much it wins or loses at the ends."""
+    """A sentence on where the FFT starts to win for good, and on how much it wins or loses at the ends."""
     behind = [d for d, by_matrix, by_fft in zip(lengths, dense, fft, strict=True) if by_fft >= by_matrix]
     threads = torch.get_num_threads()
     on = f"CPU with {threads} thread{'s' if threads > 1 else ''}"

@@ -121,7 +121,7 @@ def fitted_on_one_thread(target: np.ndarray, most_m: int, about: str) -> Iterato
 
 
 def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
-    """Which family came closest at the largest budget, by how much, why, and what kind of matrix it was.
+    """Sentences on which family came closest at the largest budget, by how much and why, and on the target.
 
     Fits in closed form are their families' optima; those of the factors and of blocks are the best of some
     random starts. Such a fit loses to another only where its gap is larger than that between its best and its
@@ -168,7 +168,7 @@ def _undecided_ends(searched: Fit, first: float) -> tuple[float, ...]:
 
 
 def _reason(target: Tensor, winner: Fit) -> str:
-    """Why this family came closest, from shares of the target's sum of squares."""
+    """A sentence on why this family came closest, from shares of the target's sum of squares."""
     size, share = winner.size, f"{_share(winner.error)} of its sum of squares"
     if winner.family == "low_rank":
         values = "largest singular value holds" if size == 1 else f"{size} largest singular values hold"

@@ -41,12 +41,12 @@ def next_value(values: Sequence[int], seconds: Mapping[int, float], wanted: floa
 
 
 def tries(values: Sequence[int]) -> int:
-    """How many values are measured at most."""
+    """The most values that are measured."""
     return 1 + math.ceil(math.log2(len(values))) if values else 0
 
 
 def closest(seconds: Mapping[int, float], wanted: float) -> int:
-    """The measured value whose step comes closest, as a ratio."""
+    """The measured value whose step time is closest to the wanted one as a ratio."""
     return min(seconds, key=lambda value: abs(math.log(seconds[value] / wanted)))
 
 
@@ -60,7 +60,7 @@ _TOLERANCE = 0.02  # a step that much longer or shorter still counts as matched
 
 
 def measurement_text(measured: Mapping[str, Any]) -> str:
-    """How a step time was measured, for a tooltip."""
+    """A sentence on how a step time was measured, for a tooltip."""
     low, high = (amount("seconds", measured[end]) for end in ("low", "high"))
     return (
         f"Median of {measured['steps']} steps, half of which took {low} to {high}; measured on "
@@ -77,7 +77,7 @@ def file_row(row: Row) -> dict[str, Any]:
 
 
 def circumstances(rows: Iterable[Row]) -> Circumstances | None:
-    """Of the measured rows: the device, the first and last time, and the largest share of other programs."""
+    """Device, first and last time, and largest share of other programs of the measured rows; None: none."""
     measured = [row["measured"] for row in rows if row["measured"]]
     if not measured:
         return None

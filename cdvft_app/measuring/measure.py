@@ -66,7 +66,7 @@ HEAD = "head"
 
 
 def measuring_device() -> torch.device:
-    """Where steps are measured."""
+    """The device on which steps are measured."""
     return torch.device(kind_of_measured_steps())
 
 
@@ -222,7 +222,7 @@ class _OtherPrograms:
         self.before = self._times()
 
     def share(self) -> float:
-        """Of all cores' time, from 0 to 1."""
+        """The other programs' share of all cores' time, from 0 to 1."""
         total, busy, own = (now - then for now, then in zip(self._times(), self.before, strict=True))
         return min(max((busy - own) / total, 0.0), 1.0) if total > 0 else 0.0
 

@@ -51,21 +51,21 @@ class Setting:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is words of the person's own."""
+        """Whether its value is free text."""
         return self.kind is str and not self.choices
 
     @property
     def long(self) -> str:
-        """rank (r); dropout, whose symbol is a word of it."""
+        """The title with the symbol, such as rank (r); the title alone where the symbol is a word of it."""
         return self.title if self.symbol in self.title.split() else f"{self.title} ({self.symbol})"
 
     @property
     def label(self) -> str:
-        """Rank (r)."""
+        """The long title with a capital letter, such as Rank (r)."""
         return self.long[:1].upper() + self.long[1:]
 
     def text(self, value: object) -> str:
-        """r = 8; α = 0.5; a choice by its title."""
+        """The setting with a value, such as r = 8 or α = 0.5; a choice has its title."""
         value_text = dict((key, title) for title, key in self.choices).get(str(value)) or (
             self.empty if value is None else f"{value:,}" if isinstance(value, int)
             else value if isinstance(value, str) else f"{value:g}"
@@ -96,7 +96,7 @@ def setting(
 
 
 def type_of_one(annotation: Any) -> Any:
-    """Of what a field holds beside None: float of `float | None`, str of `tuple[str, ...]`."""
+    """The type that a field holds beside None: float of `float | None`, str of `tuple[str, ...]`."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(one for one in get_args(annotation) if one is not NoneType)
     while get_origin(annotation) in (Annotated, tuple):
@@ -176,7 +176,7 @@ class Method(BaseModel):
 
     @classmethod
     def settings(cls) -> dict[str, Setting]:
-        """Its own settings by name, in their order."""
+        """The method's own settings by name, in their order."""
         own = [
             (name, field, field.json_schema_extra)
             for name, field in cls.model_fields.items()
@@ -202,15 +202,15 @@ class Method(BaseModel):
         return one.label if cls.option_prefix == "" else f"{cls.title} {one.long}"
 
     def matched(self, value: int) -> Self:
-        """With another value of `matched_by`."""
+        """The method with another value of `matched_by`."""
         return self.model_copy(update={str(self.matched_by): value})
 
     def setting_values(self) -> dict[str, Any]:
-        """Its own settings' values by name."""
+        """The values of the method's own settings by name."""
         return {name: getattr(self, name) for name in self.settings()}
 
     def sizes(self) -> dict[str, Any]:
-        """Those that decide how many numbers are trained."""
+        """The values of the settings that decide how many numbers are trained, by name."""
         return {name: getattr(self, name) for name, one in self.settings().items() if one.size}
 
     def label(self, more: Sequence[str] = ()) -> str:
@@ -253,17 +253,17 @@ class Method(BaseModel):
         """Raise InvalidChoice where a setting is possible, but a waste of training time on these layers."""
 
     def with_layer_defaults(self, layers: Sequence[Layer]) -> Self:
-        """With the settings that default to something of the layers filled in, such as C3A's block size."""
+        """The method with settings filled in that default to something of the layers, as C3A's block size."""
         return self
 
     def without_layer_defaults(self) -> Self:
-        """The reverse of `with_layer_defaults`, before it is asked about other layers."""
+        """The method without what `with_layer_defaults` filled in, before it is asked about other layers."""
         return self
 
     # What it costs
 
     def estimate(self, shapes: Sequence[Shape], **step: Any) -> Cost:
-        """`cdvft.cost.estimate` of it on these layers."""
+        """The method's cost on these layers, by `cdvft.cost.estimate`."""
         from cdvft import cost
 
         return cost.estimate(self.key, shapes, **self.sizes(), **step)  # type: ignore[arg-type]
@@ -291,7 +291,7 @@ class Method(BaseModel):
     # Its update, from the vectors of one layer
 
     def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int] | None:
-        """(d_out, d_in) of the layer, where it follows from the vectors' shapes."""
+        """The layer's (d_out, d_in) where it follows from the vectors' shapes; else None."""
         return None
 
     def scale(self, d_in: int) -> float:

@@ -67,7 +67,7 @@ class Cdvft(Method):
     )  # fmt: skip
 
     def learning_rate_of(self, found: float) -> float:
-        """More factors move further at the same rate.
+        """The found rate, lowered for more factors, which move further at the same rate.
 
         On both offline recipes m = 4 does best at 0.3 of what was found with m = 2, and m = 3 at the whole
         (assets/recorded_sweep.json).

@@ -26,7 +26,7 @@ def get_metric(name: str | None) -> Metric:
 
 
 def metric_title(name: str | None, short: bool = False) -> str:
-    """Its title as a heading: Accuracy; the name itself where it is not known here."""
+    """The metric's title as a heading, such as Accuracy; the name itself where it is not known here."""
     metric = get_metric(name)
     title = (short and metric.short_title) or metric.title
     return title.capitalize() if title.islower() else title

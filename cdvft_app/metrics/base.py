@@ -25,7 +25,7 @@ _MIN_VARIANCE = 1e-24
 
 
 class AnswerFormat(Protocol):
-    """What a metric of written answers asks of a dataset."""
+    """What a metric of written answers needs to know of a dataset."""
 
     @property
     def metric(self) -> str: ...
@@ -35,7 +35,7 @@ class AnswerFormat(Protocol):
 
     @property
     def answer_mark(self) -> str:
-        """What stands before the answer proper; empty where the answer is all of the text."""
+        """The mark before the answer proper; empty where all of the text is the answer."""
 
 
 class Metric:
@@ -53,13 +53,13 @@ class Metric:
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
-        """g; here, as of most metrics, the mean of one score a row."""
+        """The metric g from the sums; as for most metrics, the mean of one score a row."""
         return sums[..., 0] / count
 
     # As text
 
     def format(self, value: float) -> str:
-        """79.7 % or 0.812."""
+        """The value as text: 79.7 % or 0.812."""
         return f"{100 * value:.1f}\u00a0%" if self.percent else f"{value:.3f}"
 
     def format_difference(self, value: float) -> str:
@@ -75,12 +75,12 @@ class Metric:
     # How sure a value is
 
     def standard_error(self, score: float, rows: int) -> float | None:
-        """Of a score over two `rows` or more, by chance in which were drawn; None: no formula is known."""
+        """The standard error of a score over two `rows` or more; None where no formula is known for it."""
         return None
 
 
 class LabelledMetric(Metric, ABC):
-    """Of a model that answers with a class or a number."""
+    """A metric of a model that answers with a class or a number."""
 
     script: ClassVar[str]
     """The expression that computes it in an exported script, of `given`, a transformers.EvalPrediction."""
@@ -89,19 +89,19 @@ class LabelledMetric(Metric, ABC):
 
     @abstractmethod
     def compute(self, logits: Any, labels: Any) -> float:
-        """Of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels (N)."""
+        """The metric of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels (N)."""
 
     @abstractmethod
     def row_terms(self, outputs: Numbers, labels: NDArray) -> Numbers:
-        """(N, k) the terms of each row whose sums `statistic` takes; arguments as of `compute`."""
+        """The terms (N, k) of each row whose sums `statistic` takes; arguments as of `compute`."""
 
 
 class TextMetric(Metric, ABC):
-    """Of a model that writes: predicted answers against the expected ones."""
+    """A metric of a model that writes: it compares predicted answers with the expected ones."""
 
     @abstractmethod
     def applies_to(self, answers: AnswerFormat) -> bool:
-        """Whether it is measured on answers of this dataset."""
+        """Whether this metric is measured on answers of this dataset."""
 
     @abstractmethod
     def per_row(
@@ -110,7 +110,7 @@ class TextMetric(Metric, ABC):
         """Each answer's own score."""
 
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
-        """Of all answers together: the mean of the rows where it is nothing else."""
+        """The metric of all answers together; by default the mean of the rows' scores."""
         scores = self.per_row(predicted, expected, answers)
         return sum(scores) / len(scores)
 
@@ -131,7 +131,7 @@ def correlation_error(score: float, rows: int) -> float:
 
 
 def share_error(score: float, rows: int) -> float:
-    """Of a share of N rows, of which k are right: √(q (1 − q) / (N + 4)) with q = (k + 2) / (N + 4).
+    """The standard error of a share k / N: √(q (1 − q) / (N + 4)) with q = (k + 2) / (N + 4).
 
     It is not 0 where all are right. Source: A. Agresti, B. A. Coull, The American Statistician 52 (1998), 119
     to 126.
@@ -141,7 +141,7 @@ def share_error(score: float, rows: int) -> float:
 
 
 def ratio_to_root(numerator: Numbers, variance: Numbers) -> Numbers:
-    """numerator / √variance; 0 where a side is the same in every row, which rounding leaves near 0."""
+    """The ratio numerator / √variance; 0 where rounding leaves the variance of a constant near 0."""
     import numpy as np
 
     return np.where(variance > _MIN_VARIANCE, numerator / np.sqrt(np.maximum(variance, _MIN_VARIANCE)), 0.0)

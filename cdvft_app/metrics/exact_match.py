@@ -38,7 +38,7 @@ class ExactMatch(TextMetric):
 
 
 def _final(text: str, mark: str) -> str:
-    """What follows the last mark, or all where there is none; full stops at the end are ignored."""
+    """The text after the last mark, or all of it without one; full stops at the end are ignored."""
     return text.rpartition(mark)[2].strip().rstrip(".") if mark else text.strip()
 
 
@@ -46,7 +46,7 @@ METRIC = ExactMatch()
 
 
 def wrong_parts(predicted: str, expected: str, answers: AnswerFormat) -> tuple[str, ...]:
-    """What of an answer is to be marked as wrong: fields; of a text that is right or wrong in whole, `WHOLE`.
+    """The parts of an answer to mark as wrong: its fields, or `WHOLE` for a text that is right or wrong.
 
     Nothing of free text, whose answers are more or less alike.
     """

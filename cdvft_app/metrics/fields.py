@@ -17,7 +17,7 @@ def answer_lines(values: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def read_fields(text: str, names: Sequence[str]) -> dict[str, str]:
-    """What a text says of the fields: of its lines, or of the first JSON object in it.
+    """The values of the fields in a text: of its lines, or of the first JSON object in it.
 
     Bullets, bold, case and order of the names are forgiven; of a name that comes twice the first counts.
     """
@@ -46,12 +46,12 @@ def _json_fields(text: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def same(value: str) -> str:
-    """What two values that are alike have in common: case, commas and full stops at the ends are forgiven."""
+    """The value in the form in which equal values are equal: case and commas or stops at its ends removed."""
     return value.lower().strip(" ,.")
 
 
 def wrong_fields(predicted: str, expected: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
+    """The fields that differ from the right answer: with another value, missing, or not expected."""
     found, right = read_fields(predicted, names), read_fields(expected, names)
     return tuple(name for name in names if same(found.get(name, "")) != same(right.get(name, "")))
 
@@ -59,7 +59,7 @@ def wrong_fields(predicted: str, expected: str, names: Sequence[str]) -> tuple[s
 def count_pairs(
     predicted: Sequence[str], expected: Sequence[str], fields: Sequence[str]
 ) -> list[tuple[int, int]]:
-    """Of each row: pairs of a field and its value that both answers have, and how many both have together."""
+    """For each row how many pairs of field and value both answers share, and how many they have in all."""
     found, right = (
         [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
         for texts in (predicted, expected)

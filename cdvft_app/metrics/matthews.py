@@ -24,7 +24,7 @@ class Matthews(LabelledMetric):
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
-        """Of one-hot label, one-hot prediction, and whether it is right: (..., 2 K + 1)."""
+        """The metric from sums (..., 2 K + 1) of one-hot label, one-hot prediction, and their equality."""
         classes = (sums.shape[-1] - 1) // 2
         true, predicted, right = sums[..., :classes], sums[..., classes:-1], sums[..., -1]
         variance = (count**2 - (true**2).sum(-1)) * (count**2 - (predicted**2).sum(-1))

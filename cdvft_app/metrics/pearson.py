@@ -18,7 +18,7 @@ class Pearson(LabelledMetric):
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
-        """Of x, y, x^2, y^2, x y: (..., 5)."""
+        """The metric from sums (..., 5) of x, y, x^2, y^2 and x y."""
         import numpy as np
 
         x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)

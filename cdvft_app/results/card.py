@@ -19,8 +19,9 @@ from cdvft_app.catalog.cleaning import title
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.format import amount, counted
 from cdvft_app.judging import verdict_text
+from cdvft_app.judging.compared_runs import compared_run, is_scored
 from cdvft_app.judging.judge import Contestant, Run, band
-from cdvft_app.judging.outcomes import JudgedRace, extra_flops, from_run
+from cdvft_app.judging.outcomes import JudgedRace, extra_flops
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights
@@ -229,8 +230,8 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
                 f"{record.trainable_parameters:,}{of}, and {result.get('head_parameters', 0):,} of the head",
             )
         )
-    outcome = from_run(replace(record, state="finished"))
-    flops = extra_flops(outcome) if outcome else None
+    is_known = is_scored(replace(record, state="finished"))
+    flops = extra_flops(compared_run(record)) if is_known else None
     if flops is not None:
         rows.append(
             (

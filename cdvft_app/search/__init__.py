@@ -10,7 +10,7 @@ from typing_extensions import Self
 
 from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.settings import Name, RunSettings, explain, parse_run
-from cdvft_app.sweep import MAX_VALUES, Multiple, Varied, distinct, rounded
+from cdvft_app.sweep import MAX_VALUES, Multiple, VariedRace, distinct, rounded
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -23,7 +23,7 @@ Layers = Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
 Value = TypeVar("Value")
 
 
-class SearchRequest(Varied):
+class SearchRequest(VariedRace):
     """The settings of each method of a race are searched, trial by trial.
 
     A method's rate is searched between the two `rates`, multiples of its own rate where the base names one,
@@ -65,13 +65,13 @@ class SearchRequest(Varied):
         return self
 
     def budgets(self) -> list[int]:
-        """How many trials each method has at most; of a grid all of its points."""
+        """The most trials that each method has; for a grid the number of its points."""
         if not self.grid:
             return [self.trials] * len(self.base.methods)
         return [math.prod(map(len, self.space(place).values())) for place in range(len(self.base.methods))]
 
     def space(self, place: int) -> dict[str, list[Any]]:
-        """By setting of the method at this place of the race: all its values, of the rate the two ends."""
+        """The values of each searched setting of the method at this place; of the rate its two ends."""
         method = self.base.methods[place]
         around = method.learning_rate or method.usual_learning_rate
         lists = self.vary.get(method.key, {})
@@ -92,7 +92,7 @@ class SearchRequest(Varied):
         return self._run(place, chosen)
 
     def middle(self) -> tuple[RunSettings, ...]:
-        """One run a method in the middle of what is searched: what is forecast before it begins."""
+        """One run for each method in the middle of its searched ranges, from which the search is forecast."""
         return tuple(self._run(place, self._middle(place)) for place in range(len(self.base.methods)))
 
     def every_value(self) -> tuple[RunSettings, ...]:
@@ -110,7 +110,7 @@ class SearchRequest(Varied):
         return found | {RATE: rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
 
     def _run(self, place: int, chosen: dict[str, Any]) -> RunSettings:
-        """With chosen values; `InvalidChoice` where one is out of its range."""
+        """The run with the chosen values; `InvalidChoice` where one is out of its range."""
         method: Method = self.base.methods[place]
         own = {name: value for name, value in chosen.items() if name not in (EPOCHS, TARGETS)}
         shared = self.base.model_dump(exclude={"methods"}) | {"evaluate_on": "validation"}

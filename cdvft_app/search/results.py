@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cdvft_app.format import counted
-from cdvft_app.judging.comparison_sets import run_of
-from cdvft_app.judging.judge import Contestant, Pair, band, judge
+from cdvft_app.judging.compared_runs import compared_run, contestant
+from cdvft_app.judging.judge import Pair, band, judge
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import SearchedMethod, SearchTrial
@@ -79,7 +79,8 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
     given_up = sum(PRUNED in one.user_attrs for one in trials)
     metric = get_metric(run.metric_name)
     sides = {
-        one.number: Contestant(described(one), (run_of(runs[one.user_attrs[RUN]], store),)) for one in done
+        one.number: contestant(described(one), [compared_run(runs[one.user_attrs[RUN]], store)])
+        for one in done
     }
     doubt = band(sides[best.number], run.metric_name)
     between = f" ({metric.format(doubt[0])} to {metric.format(doubt[1])})" if doubt else ""

@@ -54,11 +54,11 @@ class Search:
     storage: JournalStorage
 
     def trials(self, place: int) -> list[FrozenTrial]:
-        """Of the method at this place, in the order in which they were proposed."""
+        """The trials of the method at this place, in the order in which they were proposed."""
         return self.studies[place].get_trials(deepcopy=False)
 
     def trial_id(self, place: int, number: int) -> int:
-        """By which Optuna's storage knows a trial, whichever process asked for it."""
+        """The id by which Optuna's storage knows a trial, whichever process asked for it."""
         study_id = self.storage.get_study_id_from_name(str(place))
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
@@ -78,7 +78,7 @@ def path(store: RunStore, group_id: object) -> Path | None:
 
 
 def groups(store: RunStore) -> list[str]:
-    """The groups of all searches."""
+    """The groups of all searches in the store."""
     return sorted(file.stem for file in (store.root / FOLDER).glob("*.journal"))
 
 
@@ -335,7 +335,7 @@ def _pruner(request: SearchRequest) -> BasePruner:
 
 
 def best_runs(store: RunStore, search: Search) -> list[RunSettings]:
-    """What a race of each method's best trains: on all rows, and evaluated on the evaluation rows."""
+    """The settings for a race of each method's best trial: trained on all rows, scored on evaluation rows."""
     runs = {run.id: run for run in store.group(search.group_id)}
     found = (search.best(place) for place in range(len(search.studies)))
     kept = [runs[one.user_attrs[RUN]] for one in found if one is not None and one.user_attrs[RUN] in runs]

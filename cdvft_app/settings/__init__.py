@@ -333,7 +333,7 @@ class RaceRequest(_Choices):
         return require_distinct(methods)
 
     def runs(self) -> tuple[RunSettings, ...]:
-        """One `RunSettings` a competitor, in their order."""
+        """One `RunSettings` for each competitor, in their order."""
         shared = {name: getattr(self, name) for name in _Choices.model_fields}
         if len(self.methods) > 1:
             shared |= NO_EARLY_STOPPING
@@ -357,7 +357,7 @@ class FieldWords:
 
 
 def words(model_type: type[BaseModel]) -> dict[str, FieldWords]:
-    """Of each field of a request that has a title, in their order."""
+    """The words of each field of a request that has a title, in their order."""
     return {name: _words(field) for name, field in model_type.model_fields.items() if field.title}
 
 
@@ -439,7 +439,7 @@ def _method_in(loc: tuple[int | str, ...]) -> tuple[type[Method], str] | None:
 
 
 def _of_method(problem: ErrorDetails, kind: type[Method], name: str) -> str:
-    """As `_sentence`, with the setting's flat name: lora_r, or learning_rates.lora."""
+    """The sentence of `_sentence` with the setting's flat name: lora_r, or learning_rates.lora."""
     loc = problem["loc"]
     if problem["type"] == "extra_forbidden":
         known = ", ".join((*kind.settings(), "learning_rate"))

@@ -238,7 +238,7 @@ class Environment(BaseSettings):
 
     @property
     def proxies(self) -> str:
-        """Whose word counts on where a request comes from, as uvicorn's FORWARDED_ALLOW_IPS.
+        """The addresses trusted to say where a request comes from, as uvicorn's FORWARDED_ALLOW_IPS.
 
         It takes the last address of X-Forwarded-For that is not one of these: whoever asks makes up those
         before. Empty, nobody's word counts; left out, uvicorn trusts loopback.
@@ -261,7 +261,7 @@ _KEYS = tuple(map(os.environ.encodekey, NAMES))
 
 
 def environment() -> Environment:
-    """What the environment says now.
+    """The settings that the environment's variables have now.
 
     Raises:
         InvalidChoice: a variable means nothing; which, what it holds, and what it may.
@@ -271,12 +271,12 @@ def environment() -> Environment:
 
 
 def cache_folder() -> Path:
-    """What can be made again: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
+    """The folder for what can be made again: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
     return environment().cache or _users_cache()
 
 
 def runs_folder() -> Path:
-    """RUNS_DIR, else a folder in the user's cache: the history, the runs, and uploaded datasets."""
+    """The folder of the history, runs and uploaded datasets: RUNS_DIR, else one in the user's cache."""
     return environment().runs_dir or (_users_cache() / "runs").resolve()
 
 
@@ -285,7 +285,7 @@ def _users_cache() -> Path:
 
 
 def data_folder() -> Path:
-    """The rows of uploaded datasets, each in a folder named by the SHA-256 of the file they came in."""
+    """The folder of uploaded datasets' rows, each in a folder named by the SHA-256 of its file."""
     return runs_folder() / "data"
 
 

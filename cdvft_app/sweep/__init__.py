@@ -27,7 +27,7 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Value = TypeVar("Value")
 
 
-class Varied(BaseModel):
+class VariedRace(BaseModel):
     """A race and what is varied around it.
 
     `base` is the race whose recipe, data, budget and methods all runs share. `vary` has lists of a method's
@@ -61,7 +61,7 @@ class Varied(BaseModel):
         return vary
 
 
-class SweepRequest(Varied):
+class SweepRequest(VariedRace):
     """A grid: every value with every other one.
 
     `learning_rates` are multiples of each method's own rate (the base's, else the recipe's): rates of
@@ -93,7 +93,7 @@ class SweepRequest(Varied):
         return self
 
     def count(self) -> int:
-        """How many runs the grid has."""
+        """The number of runs in the grid."""
         per_seed = sum(
             prod(map(len, self._varied(method).values())) * (len(self.learning_rates) or 1)
             for method in self.base.methods
@@ -166,5 +166,5 @@ def _number(text: str) -> int | float | str:
 
 
 def rounded(rate: float) -> float:
-    """Three significant digits, so that 0.1 times 3 is 0.3 and one run is not made twice."""
+    """The rate with three significant digits, so that 0.1 times 3 is 0.3 and one run is not made twice."""
     return float(f"{rate:.3g}")

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from cdvft_app import ASSETS
+from cdvft_app.judging.compared_runs import ComparedRun
 from cdvft_app.judging.row_scores import of_wrong
-from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.compare import SweepShown
 from cdvft_app.settings import RunSettings
 from cdvft_app.sweep.results import payload
@@ -18,7 +18,7 @@ FILE = ASSETS / "recorded_sweep.json"
 
 @lru_cache(maxsize=1)
 def sweeps() -> dict[str, Any]:
-    """What the file holds, by recipe."""
+    """The file's sweeps by recipe."""
     return json.loads(FILE.read_text(encoding="utf-8"))["sweeps"]
 
 
@@ -27,11 +27,11 @@ def recipes() -> list[tuple[str, str]]:
     return [(key, one["title"]) for key, one in sweeps().items()]
 
 
-def runs(recipe: str) -> list[SweepRun]:
+def runs(recipe: str) -> list[ComparedRun]:
     """The runs of one recorded sweep, as the judge takes them."""
     one = sweeps()[recipe]
     return [
-        SweepRun(
+        ComparedRun(
             settings=RunSettings.model_validate(one["base"] | run["settings"]),
             state="failed" if run["metric"] is None else "finished",
             metric=run["metric"],

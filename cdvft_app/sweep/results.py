@@ -10,17 +10,17 @@ from statistics import mean
 from typing import cast
 
 from cdvft_app import catalog
-from cdvft_app.judging import row_scores, verdict_text
-from cdvft_app.judging.comparison_sets import answer, comparison_set, sentences
-from cdvft_app.judging.sweep_results import (
+from cdvft_app.judging import verdict_text
+from cdvft_app.judging.compared_runs import (
     RATES,
+    ComparedRun,
     Reduction,
     Setting,
     Spread,
-    SweepRun,
     Value,
     ascending,
     comparable,
+    compared_run,
     line,
     setting_label,
     settings_of,
@@ -30,6 +30,7 @@ from cdvft_app.judging.sweep_results import (
     value_label,
     varied,
 )
+from cdvft_app.judging.comparison_sets import answer, judge_sweep, sentences
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import (
     SweepHeatmap,
@@ -46,25 +47,11 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL, UNFINISHED
 
 
-def sweep_run(run: RunRecord, store: RunStore | None = None) -> SweepRun:
-    """As the judge takes it, with what it answered row by row if the `store` that keeps it is given."""
-    answers = store and run.metric_name and row_scores.of_run(store, run.id, run.metric_name)
-    return SweepRun(
-        settings=run.settings,
-        state=run.state,
-        metric=run.metric if run.state == "finished" else None,
-        parameters=run.trainable_parameters,
-        seconds=run.seconds,
-        rows=run.result.get("evaluation_examples"),
-        answers=answers or None,
-    )
-
-
 def results(runs: Sequence[RunRecord], store: RunStore) -> SweepShown:
     """The results of one sweep's runs as the page shows them."""
     first = next((run for run in runs if run.state == "finished"), runs[0])
     return {
-        **payload([sweep_run(run, store) for run in runs], first.metric_name, first.family),
+        **payload([compared_run(run, store) for run in runs], first.metric_name, first.family),
         "title": runs[0].name,
         "origin": origin(runs[0]),
         "device": first.device,
@@ -110,10 +97,10 @@ def progress(runs: Sequence[RunRecord]) -> SweepProgress:
 Series = Mapping[str, tuple[str, Sequence[Setting]]]
 
 
-def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | None = None) -> SweepResults:
-    """Everything that the page shows of these runs, except progress; `compared` as `RunRecord.family`."""
+def payload(runs: Sequence[ComparedRun], metric_name: str | None, family: int | None = None) -> SweepResults:
+    """Everything that the page shows of these runs, except progress; `family` as `RunRecord.family`."""
     settings = settings_of(runs)
-    family = comparison_set(runs, metric_name or "", compared)
+    compared = judge_sweep(runs, metric_name or "", family)
     methods = list(dict.fromkeys(one.method for one in settings))
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
@@ -124,9 +111,9 @@ def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | N
             *_rate_lines(by_method),
             *(one for method in methods for one in _lines(method, by_method[method])),
         ],
-        "answer": answer(family),
-        "sentences": sentences(settings, family),
-        "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
+        "answer": answer(compared),
+        "sentences": sentences(settings, compared),
+        "verdicts": verdict_text.payload([*compared.between.values(), *compared.along.values()]),
     }
 
 

@@ -12,22 +12,19 @@ import gradio as gr
 from cdvft_app.figures import palette, pareto
 from cdvft_app.format import amount
 from cdvft_app.judging import verdict_text
+from cdvft_app.judging.compared_runs import ComparedRun, Spread, compared_run, is_scored, with_answers
 from cdvft_app.judging.outcomes import (
     AXES,
     Axis,
     Comparison,
-    Outcome,
     Point,
-    comparison_set,
     comparisons,
-    from_run,
     front,
+    judge_points,
     points,
     sentences,
-    with_answers,
     with_flops,
 )
-from cdvft_app.judging.sweep_results import Spread
 from cdvft_app.metrics import Metric, get_metric, metric_title
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes, OutcomesRequest
@@ -88,28 +85,28 @@ def _of_recorded_race(store: RunStore) -> Outcomes | None:
     return _shown(store, offered, offered[0]) if offered else None
 
 
-def _finished(store: RunStore) -> list[Outcome]:
+def _finished(store: RunStore) -> list[ComparedRun]:
     """The latest finished runs, then those of the recorded race."""
     return [*_outcomes(store.history(_LOOKED_THROUGH))[:MAX_RUNS], *_outcomes(store.recorded())]
 
 
-def _outcomes(runs: Iterable[RunRecord]) -> list[Outcome]:
-    return [found for run in runs if (found := from_run(run))]
+def _outcomes(runs: Iterable[RunRecord]) -> list[ComparedRun]:
+    return [compared_run(run) for run in runs if is_scored(run)]
 
 
 def _view(comparison: Comparison) -> Compared:
     all_points = points(comparison)
-    family = comparison_set(all_points)
+    compared = judge_points(all_points)
     fronts = {axis.key: front(all_points, axis.key) for axis in AXES}
     first = comparison.outcomes[0]
     what = metric_title(first.metric_name)
-    rows = f"{first.evaluation_examples:,} rows" if first.evaluation_examples else "rows"
+    rows = f"{first.rows:,} rows" if first.rows else "rows"
     return {
         "subtitle": f"{what} on {rows} that were not trained on",
         "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
         "figures": {axis.key: _figure(comparison, all_points, axis, fronts[axis.key]) for axis in AXES},
-        "sentences": {axis.key: sentences(all_points, axis, family) for axis in AXES},
-        "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
+        "sentences": {axis.key: sentences(all_points, axis, compared) for axis in AXES},
+        "verdicts": verdict_text.payload([*compared.between.values(), *compared.along.values()]),
         "methods": list(dict.fromkeys(point.method for point in all_points)),
         "columns": [
             "Setting",
@@ -209,7 +206,7 @@ def _numbers(point: Point) -> list[Any]:
     return [point.label.replace("\u00a0", " "), seeds, point.metric.mean, spread, *amounts]
 
 
-def _exported(point: Point, outcome: Outcome) -> dict[str, Any]:
+def _exported(point: Point, outcome: ComparedRun) -> dict[str, Any]:
     """One run for a file, with its settings beside its numbers."""
     return {
         "run": outcome.id,
@@ -218,12 +215,12 @@ def _exported(point: Point, outcome: Outcome) -> dict[str, Any]:
         "setting": point.label.replace("\u00a0", " "),
         "metric_name": outcome.metric_name,
         "metric": outcome.metric,
-        "evaluation_examples": outcome.evaluation_examples,
+        "evaluation_examples": outcome.rows,
         "steps": outcome.steps,
         "device": outcome.device,
-        "trainable_parameters": outcome.amounts.get("parameters"),
-        "extra_flops": outcome.amounts.get("flops"),
-        "training_seconds": outcome.amounts.get("seconds"),
-        "peak_memory_bytes": outcome.amounts.get("memory"),
+        "trainable_parameters": outcome.parameters,
+        "extra_flops": outcome.flops,
+        "training_seconds": outcome.seconds,
+        "peak_memory_bytes": outcome.memory,
         **outcome.settings.model_dump(mode="json", exclude_none=True),
     }

@@ -32,13 +32,13 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("method", METHODS)
 def test_lines_stand_out_in_the_dark(method: str) -> None:
     assert f"--paper: {DARK_PAPER};" in STYLESHEET.read_text(encoding="utf-8")
-    assert contrast(palette.METHOD_STYLES[method].dark, DARK_PAPER) >= 4.5
+    assert contrast(METHODS[method].dark, DARK_PAPER) >= 4.5
 
 
 def test_no_meaning_hangs_on_colour_alone() -> None:
-    for one, other in combinations(palette.METHOD_STYLES.values(), 2):
+    for one, other in combinations(METHODS.values(), 2):
         assert (one.dash, one.width) != (other.dash, other.width)
-        assert one.symbol != other.symbol
+        assert one.marker != other.marker
         assert one.light != other.light
 
 

@@ -13,18 +13,16 @@ import run_events
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
+from cdvft_app.judging.compared_runs import ComparedRun, compared_run, is_scored, with_answers
 from cdvft_app.judging.judge import standard_error
 from cdvft_app.judging.outcomes import (
     AXES,
-    Outcome,
-    comparison_set,
     comparisons,
     extra_flops,
-    from_run,
     front,
+    judge_points,
     points,
     sentences,
-    with_answers,
     with_flops,
 )
 from cdvft_app.judging.row_scores import of_wrong
@@ -42,31 +40,31 @@ RACE: dict[str, Any] = {
 
 def ran(
     method: str, metric: float, parameters: int, seconds: float = 40.0, examples: int = 1024, **settings: Any
-) -> Outcome:
+) -> ComparedRun:
     own = RunSettings(method=method, **{**RACE, **settings})
-    amounts = {"parameters": parameters, "seconds": seconds, "memory": None}
-    return Outcome(
-        f"run{next(NUMBERS)}",
-        "race",
-        "A race",
-        0.0,
-        own,
-        "accuracy",
-        metric,
-        examples,
-        128,
-        "CPU, 2 threads",
-        amounts,
+    return ComparedRun(
+        id=f"run{next(NUMBERS)}",
+        group_id="race",
+        name="A race",
+        settings=own,
+        state="finished",
+        metric_name="accuracy",
+        metric=metric,
+        rows=examples,
+        steps=128,
+        device="CPU, 2 threads",
+        parameters=parameters,
+        seconds=seconds,
     )
 
 
-def placed(*outcomes: Outcome) -> list[Any]:
+def placed(*outcomes: ComparedRun) -> list[Any]:
     (one,) = comparisons(outcomes)
     return points(one)
 
 
 def say(drawn: list[Any], axis: Any) -> list[str]:
-    return sentences(drawn, axis, comparison_set(drawn))
+    return sentences(drawn, axis, judge_points(drawn))
 
 
 def test_only_runs_of_the_same_data_model_and_budget_are_compared():
@@ -134,7 +132,7 @@ def test_each_kind_of_setting_is_told_in_a_label():
 
 def test_points_come_by_method_then_by_parameters():
     """Not by their labels, of which r = 16 is the first; parameters that are unknown count as none."""
-    unknown = replace(ran("lora", 0.7, 0, lora_r=2), amounts={"seconds": 3.0})
+    unknown = replace(ran("lora", 0.7, 0, lora_r=2), parameters=None, seconds=3.0)
     found = placed(ran("lora", 0.7, 160, lora_r=16), ran("lora", 0.7, 80), unknown, ran("cdvft", 0.7, 200))
     assert [point.label.split("=")[-1].strip() for point in found] == ["2", "2", "8", "16"]
     assert [point.method for point in found] == ["cdvft", "lora", "lora", "lora"]
@@ -177,7 +175,7 @@ def test_standard_errors():
 
 def test_the_recorded_race_in_sentences_also_where_cdvft_loses(tmp_path):
     store = RunStore(tmp_path)
-    finished = [found for run in store.recorded() if (found := from_run(run))]
+    finished = [compared_run(run) for run in store.recorded() if is_scored(run)]
     (one,) = comparisons(with_answers(finished, store))
     winner, lora, fourier, doubt = (said.replace("\u00a0", " ") for said in say(points(one), PARAMETERS))
     assert winner.startswith("FourierFT n = 1,000 (80.2 %, 12,000 parameters) has the highest accuracy")
@@ -223,7 +221,7 @@ def test_who_is_alone_on_the_front_and_in_what():
     drawn = placed(
         *(replace(ran(one, 0.7, 9, 40 + dear), metric_name="wer") for dear, one in enumerate(("lora", "c3a")))
     )
-    said = sentences(drawn, SECONDS, comparison_set(drawn))[0].replace("\u00a0", " ")
+    said = sentences(drawn, SECONDS, judge_points(drawn))[0].replace("\u00a0", " ")
     assert said == "LoRA r = 8 (0.700, 40.0 s) has the highest score with the shortest training."
     assert say(drawn, FLOPS) == ["No extra FLOPs are known of these runs."]
 
@@ -240,11 +238,11 @@ def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
     small, large = (
         replace(ran("cdvft", score, 9, m=m), sweep=True, family=7) for m, score in ((2, 0.7), (3, 0.8))
     )
-    own = comparison_set(placed(small, large))
+    own = judge_points(placed(small, large))
     assert ([*own.along], next(iter(own.between.values())).family) == ([("cdvft", "m", "2 3")], 7)
-    mixed = comparison_set(placed(small, replace(large, group_id="another race")))
+    mixed = judge_points(placed(small, replace(large, group_id="another race")))
     assert ([*mixed.along], next(iter(mixed.between.values())).family) == ([], 1)
-    race = comparison_set(placed(replace(small, sweep=False), replace(large, sweep=False)))
+    race = judge_points(placed(replace(small, sweep=False), replace(large, sweep=False)))
     assert ([*race.along], len(race.between)) == ([], 1)
 
 
@@ -264,8 +262,7 @@ def test_the_best_of_many_is_corrected_for_where_no_rows_were_kept():
 
 def test_a_method_without_extra_flops_is_said_to_have_none():
     one, head = (
-        replace(ran(method, 0.7, 9), amounts={"flops": flops})
-        for method, flops in (("cdvft", 7e9), ("head", 0))
+        replace(ran(method, 0.7, 9), flops=flops) for method, flops in (("cdvft", 7 * 10**9), ("head", 0))
     )
     assert "(70.0\u00a0%, no extra FLOPs)" in say(placed(one, head), FLOPS)[0]
 
@@ -273,24 +270,24 @@ def test_a_method_without_extra_flops_is_said_to_have_none():
 def test_a_finished_run_of_the_store(tmp_path):
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="cdvft", **RACE)], None, sweep=True)
-    assert from_run(run) is None
+    assert not is_scored(run)
     for lacking in ({}, {"metric": 0.5}, {"metric_name": "accuracy"}):
-        assert from_run(replace(run, state="finished", **lacking)) is None, "without a score"
-    assert from_run(replace(run, metric=0.5, metric_name="accuracy")) is None, "before it finished"
+        assert not is_scored(replace(run, state="finished", **lacking)), "without a score"
+    assert not is_scored(replace(run, metric=0.5, metric_name="accuracy")), "before it finished"
     store.set_state(run.id, "preparing")
     store.append(run.id, run_events.started(2, trainable_parameters=13_824, evaluation_examples=32))
     store.append(run.id, run_events.done(2, tmp_path, peak_memory_bytes=2_000_000, seconds=1.5))
-    found = from_run(store.get(run.id))
-    assert found
-    assert (found.metric, found.evaluation_examples, found.steps, found.device) == (
+    assert is_scored(store.get(run.id))
+    found = compared_run(store.get(run.id))
+    assert (found.metric, found.rows, found.steps, found.device) == (
         0.75,
         32,
         2,
         "CPU, 2 threads",
     )
-    assert found.amounts == {"parameters": 13_824, "seconds": 1.5, "memory": 2_000_000}
+    assert (found.parameters, found.seconds, found.memory, found.flops) == (13_824, 1.5, 2_000_000, None)
     kept = store.get(run.id)
-    for name in ("id", "group_id", "name", "created", "settings", "metric_name", "sweep", "family"):
+    for name in ("id", "group_id", "name", "settings", "metric_name", "sweep", "family"):
         assert getattr(found, name) == getattr(kept, name), name
     assert not found.recorded
     (same,) = with_answers([replace(found, metric_name="matthews")], store)
@@ -308,16 +305,16 @@ CHOSEN: dict[str, Any] = {
 }  # fmt: skip
 
 
-def counted_run(**changed: Any) -> Outcome:
+def counted_run(**changed: Any) -> ComparedRun:
     settings = RunSettings(**{**CHOSEN, **changed})
-    return Outcome("1", "race", "A race", 0.0, settings, "accuracy", 0.8, 1024, 128, "CPU", {"seconds": 3.5})
+    return ComparedRun(settings=settings, state="finished", metric=0.8, steps=128, seconds=3.5)
 
 
 def test_flops_are_those_of_the_cost_table():
     asked = {"model": "minilm", "methods": ["lora"], "targets": ["query"], "batch": 32, "sequence": 48}
     (row,) = cost_table(parse_cost(asked))
     (counted,) = with_flops([counted_run()])
-    assert counted.amounts == {"seconds": 3.5, "flops": 128 * row["flops_per_step"]}
+    assert (counted.seconds, counted.flops) == (3.5, 128 * row["flops_per_step"])
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.judging.comparison_sets import answer, at_the_edge, judged, sentences
+from cdvft_app.judging.compared_runs import ComparedRun
+from cdvft_app.judging.comparison_sets import answer, at_the_edge, judge_runs, sentences
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.row_scores import of_scores
-from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.settings import RunSettings
 
 SETTINGS = {"recipe": "mnist", "train_examples": 600, "evaluation_examples": 1000, "epochs": 2}
@@ -28,7 +28,9 @@ def sweep(score, m=(2, 3), rates=(0.3, 1, 3), seeds=(0, 1, 2)):
                 answers = None if share is None else of_scores(order < ROWS * share)
                 method = {"method": "cdvft", "m": value, "learning_rate": RATE * rate}
                 settings = RunSettings(**SETTINGS, seed=seed, method=method)
-                made.append(SweepRun(settings, "finished", share, 9, rows=ROWS, answers=answers))
+                made.append(
+                    ComparedRun(settings=settings, state="finished", metric=share, rows=ROWS, answers=answers)
+                )
     return made
 
 
@@ -45,23 +47,23 @@ def label(run):
 
 def test_a_rate_at_which_a_value_diverges_says_nothing_of_the_value():
     """The mean over rates has m = 2 ahead by 18 points; each at its own best, m = 3 is."""
-    family = judged(sweep(diverging), "accuracy", label, sweep=True)
-    verdict = family.along["cdvft", "m", "2 3"]
+    compared = judge_runs(sweep(diverging), "accuracy", label, sweep=True)
+    verdict = compared.along["cdvft", "m", "2 3"]
     assert (verdict.word, verdict.chosen) == ("ahead", "other seeds and rows")
     assert verdict.size == pytest.approx(0.08, abs=0.02)
     without = sweep(lambda m, rate, seed: diverging(m, min(rate, 1), seed))
-    assert judged(without, "accuracy", label, sweep=True).along["cdvft", "m", "2 3"].size > 0.05
-    said = answer(family).replace("\u00a0", " ")
+    assert judge_runs(without, "accuracy", label, sweep=True).along["cdvft", "m", "2 3"].size > 0.05
+    said = answer(compared).replace("\u00a0", " ")
     assert said.startswith("CDVFT, each value at its own best: m = 3 is ahead of m = 2 by")
 
 
 def test_learning_rates_are_compared_with_their_neighbours_each_at_its_own_best():
     """At three times the rate m = 3 diverges and m = 2 does not: what the rate costs is 8 points, not 78."""
-    family = judged(sweep(diverging), "accuracy", label, sweep=True)
-    rates = {key[2]: one for key, one in family.along.items() if key[1] == "learning_rates"}
+    compared = judge_runs(sweep(diverging), "accuracy", label, sweep=True)
+    rates = {key[2]: one for key, one in compared.along.items() if key[1] == "learning_rates"}
     assert [*rates] == ["0.3 1.0", "1.0 3.0"] and [one.word for one in rates.values()] == ["as good", "ahead"]
     assert list(rates.values())[1].size == pytest.approx(0.08, abs=0.03)
-    said = answer(family).replace("\u00a0", " ")
+    said = answer(compared).replace("\u00a0", " ")
     assert "The rate must be found: learning rate × 1 is ahead of learning rate × 3 by" in said
 
 
@@ -91,12 +93,12 @@ def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
         "m = 2 (learning rate × 3)",
         "m = 3 (learning rate × 0.3)",
     ]
-    family = judged(runs, "accuracy", label, sweep=True)
-    assert any("At the edge of the learning rates" in text for text in sentences([], family))
+    compared = judge_runs(runs, "accuracy", label, sweep=True)
+    assert any("At the edge of the learning rates" in text for text in sentences([], compared))
     inside = sweep(lambda m, rate, seed: 0.8 if rate == 1 else 0.5)
     assert at_the_edge(inside, "cdvft", "m") == []
 
 
 def test_with_one_seed_the_choice_is_made_on_other_rows():
-    family = judged(sweep(diverging, seeds=(0,)), "accuracy", label, sweep=True)
-    assert family.along["cdvft", "m", "2 3"].chosen == "other rows"
+    compared = judge_runs(sweep(diverging, seeds=(0,)), "accuracy", label, sweep=True)
+    assert compared.along["cdvft", "m", "2 3"].chosen == "other rows"

@@ -11,11 +11,11 @@ import pytest
 from cdvft_app.decision import decide
 from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.comparison_sets import judged
+from cdvft_app.judging.compared_runs import ComparedRun
+from cdvft_app.judging.comparison_sets import judge_runs
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.outcomes import Outcome, judged_outcomes
+from cdvft_app.judging.outcomes import judged_outcomes
 from cdvft_app.judging.row_scores import of_scores, of_wrong
-from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.settings import RunSettings
 
 SETTINGS = {"model": "vit", "dataset": "mnist", "batch_size": 32}
@@ -25,11 +25,11 @@ WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30, "head": 40}
 
 def outcome(method, **changed):
     """A run over 100 rows."""
-    found = Outcome(
-        id=f"id of {method}", group_id="g", name="A race", created=12.5,
+    found = ComparedRun(
+        id=f"id of {method}", group_id="g", name="A race", state="finished",
         settings=RunSettings(**SETTINGS, method=method), metric_name="accuracy",
-        metric=1 - WRONG[method] / 100, evaluation_examples=100, steps=64, device="CPU, 2 threads",
-        amounts={"parameters": 13_824, "seconds": 3.5, "memory": 2_000_000},
+        metric=1 - WRONG[method] / 100, rows=100, steps=64, device="CPU, 2 threads",
+        parameters=13_824, seconds=3.5, memory=2_000_000,
         answers=of_wrong(100, range(WRONG[method])),
     )  # fmt: skip
     return replace(found, **changed)
@@ -77,7 +77,7 @@ def priced(wrong, **numbers):
                 method,
                 metric=1 - wrong[method] / 100,
                 answers=of_wrong(100, range(wrong[method])),
-                amounts={"parameters": many, "seconds": 3.5, "memory": None},
+                parameters=many,
             )
             for method, many in numbers.items()
         ]
@@ -108,8 +108,7 @@ def test_where_a_run_kept_no_answers_it_is_not_said_how_far_another_may_be_ahead
                 metric_name="chrf",
                 metric=float(scores.mean()),
                 answers=answers,
-                evaluation_examples=100,
-                amounts={"parameters": numbers, "seconds": 3.5, "memory": None},
+                parameters=numbers,
             )
             for method, numbers, answers in (
                 ("head", 0, None),
@@ -134,7 +133,7 @@ def test_what_is_behind_is_not_taken_however_cheap_it_is():
 
 
 def test_nothing_is_advised_where_nothing_is_known_of_chance():
-    unknown = {"answers": None, "evaluation_examples": None}
+    unknown = {"answers": None, "rows": None}
     race = judged_outcomes([outcome(method, **unknown) for method in ("cdvft", "lora")])
     assert race.advice == ""
 
@@ -148,8 +147,11 @@ def test_what_cannot_be_compared_is_no_race():
 
 def runs(**metrics):
     return [
-        SweepRun(
-            RunSettings(**SETTINGS, recipe="mnist", method="cdvft", m=int(m[1:])), state, metric, 9, rows=4000
+        ComparedRun(
+            settings=RunSettings(**SETTINGS, recipe="mnist", method="cdvft", m=int(m[1:])),
+            state=state,
+            metric=metric,
+            rows=4000,
         )
         for m, (state, metric) in metrics.items()
     ]
@@ -161,9 +163,9 @@ def labelled(run):
 
 def test_the_settings_of_one_method_meet_each_other_up_to_four():
     finished = {f"m{m}": ("finished", 0.5 + m / 100) for m in range(2, 7)}
-    five = judged(runs(**finished), "accuracy", labelled)
+    five = judge_runs(runs(**finished), "accuracy", labelled)
     del finished["m6"]
-    four = judged(runs(**finished), "accuracy", labelled)
+    four = judge_runs(runs(**finished), "accuracy", labelled)
     assert ([*five.between], len(four.between)) == ([], 6)
     assert four.between["m2", "m5"].word == "behind"
     assert (next(one.word for one in four.against("m5")), four.along) == ("ahead", {})
@@ -172,8 +174,8 @@ def test_the_settings_of_one_method_meet_each_other_up_to_four():
 def test_a_dimension_wants_two_ends_that_finished():
     """Of m = 2 and a failed m = 3 nothing can be said; with m = 4 the two that are left meet."""
     ended = {"m2": ("finished", 0.7), "m3": ("failed", None)}
-    assert judged(runs(**ended), "accuracy", labelled, sweep=True).along == {}
-    found = judged(runs(**ended, m4=("finished", 0.9)), "accuracy", labelled, sweep=True)
+    assert judge_runs(runs(**ended), "accuracy", labelled, sweep=True).along == {}
+    found = judge_runs(runs(**ended, m4=("finished", 0.9)), "accuracy", labelled, sweep=True)
     (verdict,) = found.along.values()
     assert ([*found.along], verdict.first) == ([("cdvft", "m", "2 4")], "CDVFT with m\u00a0=\u00a04")
     assert verdict.word == "ahead"
@@ -183,8 +185,8 @@ def test_a_dimension_wants_two_ends_that_finished():
 def test_the_ends_of_a_dimension_need_a_seed_in_common():
     low, high = runs(m2=("finished", 0.7), m3=("finished", 0.9))
     other = replace(high, settings=high.settings.model_copy(update={"seed": 1}))
-    assert [*judged([low, high], "accuracy", labelled, sweep=True).along] == [("cdvft", "m", "2 3")]
-    assert judged([low, other], "accuracy", labelled, sweep=True).along == {}
+    assert [*judge_runs([low, high], "accuracy", labelled, sweep=True).along] == [("cdvft", "m", "2 3")]
+    assert judge_runs([low, other], "accuracy", labelled, sweep=True).along == {}
 
 
 def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):

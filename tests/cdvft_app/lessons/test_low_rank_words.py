@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.fit_matrix import dimension
 from cdvft.circulant import circulant
-from cdvft_app.approximate import counting_bound, fit_circulant_diagonal, fit_low_rank, make_target
+from cdvft_app.approximate import fit_circulant_diagonal, fit_low_rank, make_target
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,7 +44,7 @@ def generic_rank_is_full(n: int) -> bool:
 def fills_few_dimensions(n: int) -> bool:
     """The rank of the map's Jacobian at a random place is the dimension of what the products fill."""
     jacobian = torch.autograd.functional.jacobian(lambda v: product(*v), random(3, n)).reshape(n * n, 3 * n)
-    return rank(jacobian) == counting_bound(n, 2).dimension == 3 * n - 2 < n * n
+    return rank(jacobian) == dimension(n, 2) == 3 * n - 2 < n * n
 
 
 def lora_is_smaller_nowhere() -> bool:
@@ -59,7 +60,7 @@ def smaller_on_every_change() -> bool:
 # Of each answer, whether it is true. A question's right answer is the true one, and no other is.
 TRUE: dict[str, dict[str, Callable[[], bool]]] = {
     "reach": {
-        "Every matrix, only less exactly": lambda: counting_bound(10, 2).dimension == 100,
+        "Every matrix, only less exactly": lambda: dimension(10, 2) == 100,
         "Only matrices of low rank": lambda: not generic_rank_is_full(10),
         "A thin set of matrices, mostly of full rank": lambda: (
             generic_rank_is_full(10) and fills_few_dimensions(10)

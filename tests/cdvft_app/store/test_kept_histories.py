@@ -12,10 +12,10 @@ import torch
 from cdvft_app import catalog
 from cdvft_app.events import Step
 from cdvft_app.inspection import layers, numbers, sources
+from cdvft_app.judging.compared_runs import compared_run
 from cdvft_app.methods import METHODS
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.sweep.results import sweep_run
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll
@@ -107,7 +107,7 @@ def test_what_they_learned_is_drawn(store, race):
 
 def test_its_sweep_goes_on(store):
     (runs,) = store.groups(5, sweeps=True)
-    assert [sweep_run(run).values for run in runs] == [
+    assert [compared_run(run).values for run in runs] == [
         {"m": 3, "block_size": 64, "learning_rates": 1.0},
         {"r": 4, "learning_rates": 3.33},
     ]

@@ -15,7 +15,7 @@ from benchmarks import record_evidence
 from benchmarks.evidence import drawing, generation, settings, step_time
 from benchmarks.evidence import effects as same_effects
 from cdvft_app.decision import decide
-from cdvft_app.judging.comparison_sets import comparison_set
+from cdvft_app.judging.comparison_sets import judge_sweep
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.settings import RunSettings
@@ -73,7 +73,7 @@ def test_the_effect_of_a_setting_is_between_its_values_each_at_its_best() -> Non
 def test_the_docs_say_of_the_sweep_of_addresses_what_the_judge_does() -> None:
     said = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
     runs = recorded.runs("addresses")
-    words = {one.word for key, one in comparison_set(runs, "exact_match").along.items() if key[0] == "cdvft"}
+    words = {one.word for key, one in judge_sweep(runs, "exact_match").along.items() if key[0] == "cdvft"}
     assert len(runs) == 24 and {run.settings.seed for run in runs} == {0} and words == {"not shown"}
     assert (
         "A sweep of 24 small runs on it (200 addresses, one seed, "

@@ -7,20 +7,20 @@ from dataclasses import replace
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.judging.comparison_sets import answer, comparison_set, sentences
-from cdvft_app.judging.sweep_results import (
-    SweepRun,
+from cdvft_app.judging.compared_runs import (
+    ComparedRun,
     best,
     complete_seeds,
     line,
-    over_seeds,
     rate_multiple,
     setting_key,
     settings_of,
+    spread_over_seeds,
     table,
     value_label,
     varied,
 )
+from cdvft_app.judging.comparison_sets import answer, judge_sweep, sentences
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 from cdvft_app.sweep.results import payload
@@ -37,7 +37,15 @@ def outcomes(metric, methods=("cdvft",), ended=10**6, **lists):
     for place, settings in enumerate(runs):
         value = metric(settings) if place < ended else None
         state = "queued" if place >= ended else "failed" if value is None else "finished"
-        made.append(SweepRun(settings, state, value, 1000 * m_of(settings), 2.0 + settings.seed))
+        made.append(
+            ComparedRun(
+                settings=settings,
+                state=state,
+                metric=value,
+                parameters=1000 * m_of(settings),
+                seconds=2.0 + settings.seed,
+            )
+        )
     return made
 
 
@@ -62,7 +70,7 @@ def test_a_setting_is_its_seeds():
 def test_a_layers_own_block_size_stands_last():
     """None is no number to be sorted, and is called automatic."""
     made = (RunSettings(method="cdvft", recipe="mnist", block_size=size) for size in (None, 48, 384))
-    settings = settings_of([SweepRun(one, "finished", 0.5, 9) for one in made])
+    settings = settings_of([ComparedRun(settings=one, state="finished", metric=0.5) for one in made])
     assert varied(settings) == {"block_size": [48, 384, None]}
     assert [value for value, _ in line(settings, "block_size", "mean")] == [48, 384, None]
     assert value_label("cdvft", "block_size", None) == "p\u00a0=\u00a0automatic"
@@ -119,12 +127,12 @@ def test_a_heatmap_is_empty_where_no_run_was_made():
 
 
 def test_what_has_not_ended_counts_nowhere():
-    assert over_seeds([]) is None
+    assert spread_over_seeds([]) is None
     settings = settings_of(outcomes(by_m, ended=0, m=(2, 3)))
     assert [one.spread for one in settings] == [None, None]
     assert line(settings, "m", "mean") == [(2, None), (3, None)] and best(settings) is None
     assert line(settings, "m", "best") == [(2, None), (3, None)]
-    assert sentences(settings, comparison_set([], "accuracy")) == []
+    assert sentences(settings, judge_sweep([], "accuracy")) == []
 
 
 def test_the_page_gets_all_of_it_as_json():
@@ -150,19 +158,19 @@ def test_the_page_gets_all_of_it_as_json():
 
 def say(metric, rows=4000, **lists):
     runs = [replace(run, rows=rows) for run in outcomes(metric, **lists)]
-    return "\n".join(sentences(settings_of(runs), comparison_set(runs, "accuracy"))).replace("\u00a0", " ")
+    return "\n".join(sentences(settings_of(runs), judge_sweep(runs, "accuracy"))).replace("\u00a0", " ")
 
 
 def test_the_answer_names_only_what_is_shown_to_matter():
     runs = [replace(run, rows=4000) for run in outcomes(by_m, **GRID)]
-    said = answer(comparison_set(runs, "accuracy")).replace("\u00a0", " ")
+    said = answer(judge_sweep(runs, "accuracy")).replace("\u00a0", " ")
     assert re.fullmatch(
         r"CDVFT, each value at its own best: m = 3 is ahead of m = 2 by 10\.0 points \([^;]*\)\.", said
     )
     assert "p = 48" not in said
     level = [replace(run, rows=4000) for run in outcomes(lambda one: 0.7, **GRID)]
-    assert answer(comparison_set(level, "accuracy")).startswith("No value of a setting of CDVFT is shown")
-    assert answer(comparison_set([], "accuracy")) == ""
+    assert answer(judge_sweep(level, "accuracy")).startswith("No value of a setting of CDVFT is shown")
+    assert answer(judge_sweep([], "accuracy")) == ""
 
 
 def test_the_values_of_each_dimension_are_judged():
@@ -183,9 +191,9 @@ def test_where_cdvft_loses_is_said():
 
 def test_of_several_methods_those_pairs_are_told_in_which_cdvft_is():
     runs = [replace(run, rows=100) for run in outcomes(by_m, methods=("cdvft", "lora", "fourierft"))]
-    family = comparison_set(runs, "accuracy")
-    said = sentences(settings_of(runs), family)
-    assert len(family.between) == 3
+    compared = judge_sweep(runs, "accuracy")
+    said = sentences(settings_of(runs), compared)
+    assert len(compared.between) == 3
     assert len(said) == 3 and all("CDVFT" in one for one in said[:2])
 
 
@@ -228,7 +236,7 @@ def test_where_cdvft_took_no_part_all_pairs_are_told():
 
 
 def test_a_family_is_as_large_as_it_was_when_it_was_asked_for():
-    (verdict,) = comparison_set(outcomes(by_m, m=(2, 3)), "accuracy", 9).along.values()
+    (verdict,) = judge_sweep(outcomes(by_m, m=(2, 3)), "accuracy", 9).along.values()
     assert verdict.family == 9
 
 
@@ -236,7 +244,7 @@ def test_only_whole_seeds_are_judged():
     """The second seed has only the first setting so far, a lucky one."""
     lists = {"m": (2, 3), "seeds": (0, 1)}
     runs = outcomes(lambda one: 0.5 + 0.4 * one.seed, ended=3, **lists)
-    (verdict,) = comparison_set(runs, "accuracy").along.values()
+    (verdict,) = judge_sweep(runs, "accuracy").along.values()
     assert (verdict.size, verdict.seeds) == (0, (1, 1))
     kept = complete_seeds(settings_of(runs))
     assert [[run.settings.seed for run in one.runs] for one in kept] == [[0], [0]]

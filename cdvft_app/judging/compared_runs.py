@@ -1,4 +1,4 @@
-"""The results of a sweep's runs: by setting over its seeds, and along one or two of the varied dimensions.
+"""Runs as they are compared: each with its score and costs, by setting over seeds, and along dimensions.
 
 All numbers here are means, extremes and counts of measured metrics; runs that have not ended are left out.
 The labels of settings, dimensions and values are those of tables and sentences.
@@ -13,9 +13,14 @@ from statistics import fmean, mean, median
 from typing import Literal
 
 from cdvft_app import catalog
+from cdvft_app.judging import row_scores
+from cdvft_app.judging.judge import Contestant, Run
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.methods import METHODS, ORDER
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 
 Value = float | int | None
 RATES = "learning_rates"
@@ -24,20 +29,37 @@ Reduction = Literal["mean", "best"]
 """How the dimensions that are not on an axis become one number: their mean, or their best setting."""
 
 
-@dataclass(frozen=True)
-class SweepRun:
-    """One run: its settings and its result. `metric` is None unless it finished, over `rows` rows.
+@dataclass(frozen=True, kw_only=True)
+class ComparedRun:
+    """One run with its score and costs. `metric` is None unless it finished; it is over `rows` rows.
 
-    `answers`: what it answered row by row; None where that was not kept.
+    `answers` is what it answered row by row; None where that was not kept. `flops` are those that the method
+    added to the training. Of a run outside a history `id`, `group_id` and `name` are empty. `sweep`, `family`
+    and `recorded` as of a `RunRecord`.
     """
 
     settings: RunSettings
-    state: str
+    state: RunState
     metric: float | None
-    parameters: int | None
-    seconds: float | None = None
+    metric_name: str = ""
     rows: int | None = None
     answers: RowScores | None = field(default=None, compare=False)
+    parameters: int | None = None
+    flops: int | None = None
+    seconds: float | None = None
+    memory: int | None = None
+    steps: int = 0
+    device: str = "an unknown device"
+    id: str = ""
+    group_id: str = ""
+    name: str = ""
+    sweep: bool = False
+    family: int | None = None
+    recorded: bool = False
+
+    @property
+    def method(self) -> str:
+        return self.settings.method.key
 
     @property
     def ended(self) -> bool:
@@ -47,6 +69,53 @@ class SweepRun:
     def values(self) -> dict[str, Value]:
         """The run's value of each dimension that its method has."""
         return self.settings.method.sizes() | {RATES: rate_multiple(self.settings)}
+
+
+def compared_run(record: RunRecord, store: RunStore | None = None) -> ComparedRun:
+    """A run of a history; with what it answered row by row if the `store` that keeps it is given."""
+    answers = store and record.metric_name and row_scores.of_run(store, record.id, record.metric_name)
+    return ComparedRun(
+        settings=record.settings,
+        state=record.state,
+        metric=record.metric if record.state == "finished" else None,
+        metric_name=record.metric_name or "",
+        rows=record.result.get("evaluation_examples"),
+        answers=answers or None,
+        parameters=record.trainable_parameters,
+        seconds=record.seconds,
+        memory=record.result.get("peak_memory_bytes"),
+        steps=record.step,
+        device=record.device or "an unknown device",
+        id=record.id,
+        group_id=record.group_id,
+        name=record.name,
+        sweep=record.sweep,
+        family=record.family,
+        recorded=record.recorded,
+    )
+
+
+def with_answers(runs: Iterable[ComparedRun], store: RunStore) -> list[ComparedRun]:
+    """The same runs with what the store's runs answered row by row."""
+    return [replace(one, answers=row_scores.of_run(store, one.id, one.metric_name)) for one in runs]
+
+
+def is_scored(record: RunRecord) -> bool:
+    """Whether a run has finished with a score on evaluation rows, not on validation rows."""
+    known = record.metric is not None and record.metric_name is not None
+    return record.state == "finished" and known and record.settings.evaluate_on != "validation"
+
+
+def contestant(label: str, runs: Iterable[ComparedRun]) -> Contestant:
+    """The finished ones of the runs as one side of what is judged."""
+    return Contestant(
+        label,
+        tuple(
+            Run(run.settings.seed, run.metric, run.rows, run.answers)
+            for run in runs
+            if run.metric is not None
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -69,11 +138,11 @@ class Setting:
 
     method: str
     values: Mapping[str, Value]
-    runs: tuple[SweepRun, ...]
+    runs: tuple[ComparedRun, ...]
 
     @cached_property
     def spread(self) -> Spread | None:
-        return over_seeds((one.settings.seed, one.metric) for one in self.runs)
+        return spread_over_seeds((one.settings.seed, one.metric) for one in self.runs)
 
     @property
     def failed(self) -> int:
@@ -111,21 +180,24 @@ def setting_values(settings: RunSettings) -> dict[str, object]:
 
 
 def setting_key(settings: RunSettings) -> tuple[object, ...]:
-    """The same for all seeds of one setting."""
+    """A key that all seeds of one setting share."""
     return (settings.method.key, *setting_values(settings).values())
 
 
-def settings_of(runs: Sequence[SweepRun]) -> list[Setting]:
+def settings_of(runs: Sequence[ComparedRun]) -> list[Setting]:
     """The settings of a sweep, method by method, each dimension's values ascending."""
-    groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[SweepRun]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[ComparedRun]] = {}
     for one in runs:
         groups.setdefault((one.settings.method.key, tuple(one.values.items())), []).append(one)
     found = [Setting(method, dict(values), tuple(ones)) for (method, values), ones in groups.items()]
     return sorted(found, key=lambda one: (ORDER.index(one.method), *map(_ascending, one.values.values())))
 
 
-def over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | None:
-    """Of runs' seeds and scores the mean of the seeds' means, and the lowest and highest of them."""
+def spread_over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | None:
+    """The mean, lowest and highest of the seeds' mean scores, from pairs of a seed and a score.
+
+    None where there is no score.
+    """
     by_seed: dict[int, list[float]] = {}
     for seed, score in scores:
         if score is not None:
@@ -147,7 +219,7 @@ def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
     if reduction == "best":
         winner = best(settings)
         return winner.spread if winner else None
-    return over_seeds((one.settings.seed, one.metric) for setting in settings for one in setting.runs)
+    return spread_over_seeds((one.settings.seed, one.metric) for setting in settings for one in setting.runs)
 
 
 def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
@@ -211,7 +283,7 @@ def _values_along(one: Setting, along: Sequence[str]) -> tuple[Value, ...]:
     return tuple(one.values[name] for name in along)
 
 
-def _other_values(one: Setting, along: Sequence[str], run: SweepRun) -> tuple[object, ...]:
+def _other_values(one: Setting, along: Sequence[str], run: ComparedRun) -> tuple[object, ...]:
     others = (value for name, value in one.values.items() if name not in along)
     return (*others, run.settings.seed)
 
@@ -221,17 +293,17 @@ def ascending(values: Iterable[Value]) -> list[Value]:
 
 
 def _ascending(value: Value) -> float:
-    """None (a layer's own block size) is the largest."""
+    """A sort key by which None, a layer's own block size, is the largest."""
     return float("inf") if value is None else float(value)
 
 
 def symbol(method: str, dimension: str) -> str:
-    """How a sentence calls a dimension of a method."""
+    """The name of a method's dimension in sentences."""
     return "learning rate" if dimension == RATES else METHODS[method].settings()[dimension].symbol
 
 
 def value_label(method: str, dimension: str, value: Value) -> str:
-    """m = 2, p = 384, learning rate × 0.3: how a table and a sentence name one value."""
+    """The name of one value in tables and sentences: m = 2, p = 384 or learning rate × 0.3."""
     if dimension == RATES:
         return f"learning\u00a0rate\u00a0{tick_label(method, dimension, value)}"
     shown = "automatic" if value is None else f"{value:,}"
@@ -239,7 +311,7 @@ def value_label(method: str, dimension: str, value: Value) -> str:
 
 
 def tick_label(method: str, dimension: str, value: Value) -> str:
-    """As `value_label`, but × 0.3 where what is multiplied stands beside it."""
+    """The name of one value beside its axis: as `value_label`, but only × 0.3 for a learning rate."""
     return f"×\u00a0{value:g}" if dimension == RATES else value_label(method, dimension, value)
 
 

@@ -1,4 +1,4 @@
-"""The rivals of circulant-diagonal products: families whose best fit has a closed form."""
+"""Rivals of circulant-diagonal products: structured matrices whose best fit to a target has a closed form."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def fit_block_circulant(target: Tensor, block_size: int) -> Fit:
 
 
 def diagonal_places(part: Partition) -> Tensor:
-    """Which of the q1 q2 p numbers of circulant blocks stands at each entry, (d_out, d_in)."""
+    """For each entry (d_out, d_in) the index of its number among the q1 q2 p of the circulant blocks."""
     i, j, p = torch.arange(part.d_out)[:, None], torch.arange(part.d_in), part.p
     return (i // p * part.q2 + j // p) * p + (i - j) % p
 
