@@ -42,7 +42,6 @@ from cdvft_app.ui.shared.controls import method_chips, settings_fold
 from cdvft_app.ui.shared.form import MAX_TYPED, stands_for, text, with_titles
 from cdvft_app.ui.shared.listeners import QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
 TITLE = "Compare"
@@ -131,10 +130,7 @@ def build(app: AppState) -> OnVisit | None:
     controls["methods"].change(show_sizes, controls["methods"], [controls[name] for name in COUNTED], **QUIET)
     finished_races.connect(app.store, *race, controls, filled_for)
 
-    def asked(request: dict[str, Any]) -> dict[str, Any]:
-        return cost(app, request)
-
-    named_endpoint(asked, cost, concurrency_limit=16)
+    named_endpoint(cost, app, concurrency_limit=16)
 
     # The page begins with what is recorded; its links ask for more once the tab is looked at.
     def visited() -> Any:
@@ -161,11 +157,8 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         sentence, methods, answers and rows: an answer has a text for each method, a row all numbers of one.
     """
-    try:
-        asked = parse_cost(request)
-        return decide(asked, **measure.known_here(app, asked)).as_json()
-    except (InvalidChoice, StoreError) as error:
-        raise refusal(str(error)) from None
+    asked = parse_cost(request)
+    return decide(asked, **measure.known_here(app, asked)).as_json()
 
 
 STEP = ("batch", "sequence", "image_size")

@@ -88,18 +88,6 @@ class Pool:
 
         return answer
 
-    def answering(self, call: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
-        """`call` as a server function of a component that itself tells who is refused."""
-
-        @wraps(call)
-        async def answer(argument: Any) -> Any:
-            try:
-                return await self.run(call, argument)
-            except Busy as busy:
-                return {"error": str(busy), "busy": True}
-
-        return answer
-
     def handling(self, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         """`handler` of an event of Gradio's, by its name and signature; refused with a sentence."""
 

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from types import SimpleNamespace
 
-import gradio as gr
 import pytest
 from gradio.context import LocalContext
 
+from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import token_hash, viewer_key
@@ -37,7 +37,7 @@ def run(app: AppState):
 def shows(app: AppState, run) -> list[bool]:
     try:
         known = api.state(app, run.id)["run_id"] == run.id
-    except gr.Error as refused:
+    except UserError as refused:
         assert "there is no run" in str(refused)
         known = False
     return [
