@@ -16,6 +16,7 @@ from cdvft_app.methods.flat import flat_values
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare.form import FIELDS, START, TYPED, fields_of
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.form import text
 
 MAX_RACES = 20
@@ -37,7 +38,7 @@ def control() -> tuple[gr.Dropdown, gr.HTML]:
         elem_id="cost-race",
         info=_NONE,
     )
-    return race, gr.HTML(elem_id="cost-race-took", apply_default_css=False)
+    return race, html(elem_id="cost-race-took")
 
 
 def connect(

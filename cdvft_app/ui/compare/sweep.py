@@ -30,9 +30,9 @@ from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, result
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared.actions import act_on_group, resume_one, runs_of_group
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.controls import method_chips
+from cdvft_app.ui.shared.controls import html, method_chips, show_used, text_field
 from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
-from cdvft_app.ui.shared.listeners import QUIET
+from cdvft_app.ui.shared.listeners import LATEST, QUIET
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of, visitor_token
 from cdvft_app.ui.shared.viewing import visitor
@@ -85,7 +85,7 @@ def sweep_request(values: Mapping[str, Any]) -> SweepRequest:
     base |= {"data": values["data"]} if values.get("data") else {}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
     used = [name for name in LISTS if name not in FLAT or FLAT[name][0] in methods]
-    lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
+    lists = {name: numbers(given) for name in used if isinstance(given := values.get(name), str)}
     return parse_sweep({"base": base, **lists})
 
 
@@ -97,7 +97,7 @@ def section(app: AppState) -> None:
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
         own = _controls(controls)
         counted = f'<p class="promise">{_count(sweep_request(START).count())}</p>'
-        promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
+        promise = html(counted, elem_id="sweep-promise")
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     view = sweep_view(app, elem_id="sweep")
     fields = [controls[name] for name in FIELDS]
@@ -120,15 +120,10 @@ def section(app: AppState) -> None:
         update_promise,
         [token, own, *fields],
         [promise, start],
-        trigger_mode="always_last",
-        **QUIET,
+        **LATEST,
     )
 
-    def show_sizes(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
-
-    used = [controls[name] for name in SIZES]
-    controls["methods"].change(show_sizes, controls["methods"], used, **QUIET)
+    show_used(controls["methods"], {name: controls[name] for name in SIZES})
 
     # One's own data as it is now, and the recipe that goes with it.
     def offer_data(own_token: str) -> Any:
@@ -247,18 +242,14 @@ def _controls(controls: dict[str, Any]) -> gr.Dropdown:
     )
     controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "sweep-methods")
     for name in FIELDS[2:]:
-        label, hint = WORDS[name]
-        controls[name] = gr.Textbox(
+        controls[name] = text_field(
+            *WORDS[name],
             value=START.get(name, ""),
-            label=label,
-            info=hint,
             placeholder=stands_for(name) if name in SIZES else None,
             elem_id=f"sweep-{name}",
             elem_classes=["setting"],
             visible=name not in SIZES or FLAT[name][0] in START["methods"],
-            max_lines=1,
             max_length=100,
-            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
     return own
 

@@ -38,9 +38,9 @@ from cdvft_app.ui.compare.form import (
     without_stale_layers,
 )
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.controls import method_chips, settings_fold
+from cdvft_app.ui.shared.controls import method_chips, settings_fold, show_used, text_field
 from cdvft_app.ui.shared.form import MAX_TYPED, stands_for, text, with_titles
-from cdvft_app.ui.shared.listeners import QUIET, DropStaleAnswers
+from cdvft_app.ui.shared.listeners import LATEST, QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
@@ -108,7 +108,7 @@ def build(app: AppState) -> OnVisit | None:
 
     comparing = DropStaleAnswers(compared, [*asking, shown_page], [view, growth])
     for event in (partial(gr.on, [field.change for field in fields]), panel.kept, shown_page.turned):
-        comparing.listen(event, trigger_mode="always_last", **QUIET)
+        comparing.listen(event, **LATEST)
     measure.connect(app, panel, asking, values)
 
     # A model has its own layers, and takes tokens or pixels. Gradio sends `input` also when a field is left.
@@ -124,10 +124,7 @@ def build(app: AppState) -> OnVisit | None:
     )
 
     # Only what the chosen methods and kind of model use is shown.
-    def show_sizes(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in methods) for name in COUNTED]
-
-    controls["methods"].change(show_sizes, controls["methods"], [controls[name] for name in COUNTED], **QUIET)
+    show_used(controls["methods"], {name: controls[name] for name in COUNTED})
     finished_races.connect(app.store, *race, controls, filled_for)
 
     named_endpoint(cost, app, concurrency_limit=16)
@@ -221,16 +218,12 @@ def _dropdown(name: str, choices: list[tuple[str, str]], classes: list[str]) -> 
 
 
 def _number(name: str) -> gr.Textbox:
-    label, hint = WORDS[name]
-    return gr.Textbox(
+    return text_field(
+        *WORDS[name],
         value=text(START.get(name)),
-        label=label,
-        info=hint,
         placeholder=stands_for(name) if name in COUNTED else None,
         elem_id=f"cost-{name}",
         elem_classes=["setting"],
         visible=name != "image_size" and (name not in COUNTED or FLAT[name][0] in START["methods"]),
-        max_lines=1,
         max_length=MAX_TYPED if name in COUNTED else 20,
-        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
     )

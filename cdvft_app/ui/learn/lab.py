@@ -21,6 +21,7 @@ from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
@@ -72,7 +73,7 @@ def lab(app: AppState) -> OnVisit:
                 with gr.Row(elem_classes=["lab-buttons"]):
                     fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
                     stop = gr.Button("Stop", elem_id="lab-stop", interactive=False)
-                gr.HTML(f'<p class="quiet">{IDLE}</p>', apply_default_css=False, elem_classes=["lab-reason"])
+                html(f'<p class="quiet">{IDLE}</p>', elem_classes=["lab-reason"])
         with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
             run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
             layer = gr.Dropdown(
@@ -88,7 +89,7 @@ def lab(app: AppState) -> OnVisit:
             height=120,
         )
         view = component("learn/lab_view.js", _recorded(), elem_id="lab-view", elem_classes=("lab-view",))
-        gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
+        html(recorded_table(), elem_classes=["lab-recorded"])
 
     def size_of(chosen: object, path: object) -> Any:
         if chosen == "drawing":

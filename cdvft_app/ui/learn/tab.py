@@ -21,6 +21,7 @@ from cdvft_app.ui.learn import classroom
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.state import AppState, OnVisit
@@ -81,7 +82,7 @@ def lay_out(
                 gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
                 gr.Markdown("### Worksheets", elem_classes=["lesson-text"])
                 classroom.lay_out_worksheets()
-            gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
+            html('<div class="pager-place"></div>')
 
 
 def _entry(key: str, title: str, last: str = "") -> ContentsEntry:
@@ -125,17 +126,14 @@ def _asked(question: Question) -> dict[str, Any]:
 
 def _real_layer(seen: RealLayer) -> None:
     address = f"?tab=factors&factors=recorded-{seen.run}&show={seen.part}"
-    gr.HTML(
+    html(
         f'<p class="real-layer">Now in a real layer: <a href="{address}">{escape(seen.look_at)}</a>.</p>',
-        apply_default_css=False,
     )
 
 
 def _answerable(lesson: Lesson) -> None:
     asked = "".join(f"<li>{escape(question)}</li>" for question in lesson.answerable)
-    gr.HTML(
-        f'<div class="answerable"><p>Now you can answer:</p><ul>{asked}</ul></div>', apply_default_css=False
-    )
+    html(f'<div class="answerable"><p>Now you can answer:</p><ul>{asked}</ul></div>')
 
 
 def _fixed(module: str, measured_where: str) -> dict[str, Any]:

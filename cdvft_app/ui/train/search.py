@@ -35,10 +35,11 @@ from cdvft_app.ui.shared.actions import (
     runs_of_group,
 )
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html, show_used, text_field
+from cdvft_app.ui.shared.listeners import LATEST
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.train.controls import QUIET
 
 TITLE_OF_FOLD = "Find the settings"
 ABOUT = (
@@ -58,7 +59,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
     ),
 }
-MAX_TYPED = 120
 
 
 @dataclass(frozen=True)
@@ -74,22 +74,19 @@ class SearchForm:
 def search_form() -> SearchForm:
     """Lay it out, folded."""
     with gr.Accordion(TITLE_OF_FOLD, open=False, elem_classes=["fold"], elem_id="find-settings") as fold:
-        gr.HTML(f"<p class='hint'>{ABOUT}</p>", apply_default_css=False)
+        html(f"<p class='hint'>{ABOUT}</p>")
         fields = {
-            name: gr.Textbox(
-                "12" if name == "trials" else "",
-                label=label,
-                info=hint,
+            name: text_field(
+                label,
+                hint,
+                value="12" if name == "trials" else "",
                 elem_id=f"search-{name}",
                 elem_classes=["setting"],
                 visible=name not in form.SIZES or FLAT[name][0] in form.START["methods"],
-                max_lines=1,
-                max_length=MAX_TYPED,
-                html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
             )
             for name, (label, hint) in WORDS.items()
         }
-        promise = gr.HTML(elem_id="search-promise", apply_default_css=False)
+        promise = html(elem_id="search-promise")
         start = gr.Button("Start the search", elem_id="search-start")
     return SearchForm(fold, fields, promise, start)
 
@@ -130,8 +127,8 @@ def connect(
     fields = [asked.fields[name] for name in names]
 
     def request_of(given: tuple[Any, ...]) -> SearchRequest:
-        typed = dict(zip(names, given[: len(names)], strict=True))
-        return request(form.race(values_of(given[len(names) :])), typed)
+        in_fold = dict(zip(names, given[: len(names)], strict=True))
+        return request(form.race(values_of(given[len(names) :])), in_fold)
 
     def promise(*given: Any) -> tuple[str, Any]:
         try:
@@ -141,12 +138,9 @@ def connect(
 
     everything = [*fields, *inputs]
     told = [asked.promise, asked.start]
-    gr.on([asked.fold.expand, *(one.change for one in fields)], promise, everything, told, **QUIET)
+    gr.on([asked.fold.expand, *(one.change for one in fields)], promise, everything, told, **LATEST)
 
-    def show_sizes(chosen: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in chosen) for name in form.SIZES]
-
-    methods.change(show_sizes, methods, [asked.fields[name] for name in form.SIZES], **QUIET)
+    show_used(methods, {name: asked.fields[name] for name in form.SIZES})
 
     def begun(own_token: str, *given: Any) -> tuple[Any, Any, str]:
         own_token = token_of(own_token)
@@ -156,20 +150,20 @@ def connect(
             return gr.skip(), problem(_in_words(error)), own_token
         return shown(group, own_token), gr.skip(), own_token
 
-    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
+    clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
-    token.change(lambda own_token: shown(None, str(own_token)), token, view, **QUIET)
+    token.change(lambda own_token: shown(None, str(own_token)), token, view, **LATEST)
 
 
-def request(race: RaceRequest, typed: Mapping[str, Any]) -> SearchRequest:
-    """The search around a race with what is typed in the fold, or `InvalidChoice`.
+def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:
+    """The search around a race with what is `given` in the fold, or `InvalidChoice`.
 
     Sizes of methods that do not race are left out.
     """
     values: dict[str, Any] = {"base": race.model_dump(mode="json")}
     racing = {method.key for method in race.methods}
-    for name, given in typed.items():
-        text = str(given or "").strip()
+    for name, value in given.items():
+        text = str(value or "").strip()
         if not text or (name in form.SIZES and FLAT[name][0] not in racing):
             continue
         if name in ("trials", "seconds"):

@@ -15,6 +15,7 @@ from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import example_tables, races, sheets, written_tables
@@ -56,9 +57,8 @@ of cases, eight in 82 %, twelve in 95 % (`python -m benchmarks.judge`)."""
 
 def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:
     """Lay the section out; it follows the `race` that is chosen. `asking`: how a listener waits its turn."""
-    gr.HTML(
+    html(
         "<h2>Right and wrong</h2><p class='hint'>The rows that were held out, and trained on by nobody.</p>",
-        apply_default_css=False,
     )
     with gr.Row():
         first = gr.Dropdown([], label="Method", elem_id="use-first")

@@ -12,6 +12,7 @@ from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.ui.shared import files
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import races
@@ -30,7 +31,7 @@ def build(
 
     `asking`: how a listener waits its turn. Returns the component that shows the row's label.
     """
-    message = gr.HTML(elem_id="use-example-said", apply_default_css=False)
+    message = html(elem_id="use-example-said")
 
     def filled(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
