@@ -15,20 +15,18 @@ from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.data.library import require_own
-from cdvft_app.data.source import DataRefused
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.format import duration
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
 from cdvft_app.payloads.shared import Done, GroupRequest
-from cdvft_app.prediction import Prediction, admit
 from cdvft_app.settings import RaceRequest, words
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, results
-from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.shared.actions import act_on_group, resume_one, runs_of_group
+from cdvft_app.ui.shared.actions import act_on_group, forecasts_of, resume_one, runs_of_group
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import html, method_chips, show_used, text_field
 from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
@@ -112,7 +110,7 @@ def section(app: AppState) -> None:
         try:
             promised = _promise(app, values_of(token_of(own_token), data_id, inputs))
             return promised, gr.Button(interactive=True)
-        except (InvalidChoice, DataRefused, StoreError) as error:
+        except UserError as error:
             return problem(with_titles(str(error), LABELS)), gr.Button(interactive=False)
 
     gr.on(
@@ -137,7 +135,7 @@ def section(app: AppState) -> None:
             return gr.skip()
         try:
             data = library.last_learned(app.store, data_id, token_of(own_token))
-        except (DataRefused, StoreError):
+        except UserError:
             return gr.skip()  # `update_promise` says why
         return nearest_recipe(data.kind).key
 
@@ -147,7 +145,7 @@ def section(app: AppState) -> None:
         own_token = token_of(own_token)
         try:
             group = start_sweep(app, values_of(own_token, data_id, inputs), own_token)
-        except (InvalidChoice, DataRefused, QueueFull, StoreError) as error:
+        except UserError as error:
             return gr.skip(), problem(with_titles(str(error), LABELS)), own_token
         return chosen(group, own_token), gr.skip(), own_token
 
@@ -170,10 +168,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     plans = _plans(app, values)
     require_own(app.store, plans[0].settings.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
-    predictions = _predictions(app, plans)
-    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
-    forecasts = [prediction.as_json() if prediction else None for prediction in predictions]
-    title = f"Sweep: {plans[0].title}"
+    forecasts, title = forecasts_of(app, plans), f"Sweep: {plans[0].title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
     first = app.store.get(ids[0])
@@ -192,23 +187,10 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     return [catalog.resolve(settings) for settings in runs]
 
 
-def _predictions(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
-    """Each run's prediction, made once for runs that differ in seed and rate alone, as theirs is the same."""
-    alike = [
-        plan.settings.model_copy(
-            update={"seed": 0, "method": plan.settings.method.model_copy(update={"learning_rate": None})}
-        )
-        for plan in plans
-    ]
-    different = dict(zip(alike, plans, strict=True))
-    predictions = dict(zip(different, app.predict(list(different.values())), strict=True))
-    return [predictions[one] for one in alike]
-
-
 def _promise(app: AppState, values: Mapping[str, Any]) -> str:
     """How many runs, and how long they take one after the other; `InvalidChoice` if the hub is missing."""
     plans = _plans(app, values)
-    durations = [prediction and prediction.whole_seconds for prediction in _predictions(app, plans)]
+    durations = [prediction and prediction.whole_seconds for prediction in app.predict(plans)]
     away = out_of_reach([plans[0].model, plans[0].dataset])
     if away:
         raise InvalidChoice(away)

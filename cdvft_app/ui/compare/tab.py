@@ -12,12 +12,12 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.decision.decide import decide
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.measuring.background import too_large
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import CostsView, GrowthView, RooflineView
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare import finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.form import (
     AIMS,
@@ -102,7 +102,7 @@ def build(app: AppState) -> OnVisit | None:
                 return [gr.skip(), grows]
             answer: CostsView = {"shown": compare(request, too_large, **here), "problem": None}
             return [answer, gr.skip()]
-        except (InvalidChoice, StoreError) as error:
+        except UserError as error:
             refused = {"shown": None, "problem": with_titles(str(error), LABELS)}
             return [refused, refused]
 

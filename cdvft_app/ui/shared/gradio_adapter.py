@@ -5,6 +5,7 @@ Any release may change one: `tests/cdvft_app/ui/test_gradio_adapter.py` tells wh
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -56,6 +57,11 @@ NAMES = {
     "gradio.utils:get_upload_folder": "where that folder is",
 }
 """As "module:path". How Gradio's own scripts are packed is `gradio_parts.py`'s to know."""
+
+
+def frontend_assets() -> Path:
+    """The folder of the scripts and styles of Gradio's own page."""
+    return Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 
 
 def page_being_built() -> gr.Blocks | None:

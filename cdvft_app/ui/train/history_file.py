@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.errors import UserError
 from cdvft_app.format import counted
 from cdvft_app.public import intake
 from cdvft_app.results.finished_run import ResultsError
@@ -74,7 +75,7 @@ def history_file(app: AppState, token: gr.BrowserState, view: gr.HTML) -> None:
     def made(mine: str, only: object = None) -> tuple[Any, str]:
         try:
             out, said = export(app, token_of(mine), only)
-        except (StoreError, ResultsError) as error:
+        except UserError as error:
             return gr.update(visible=False, value=None), problem(str(error))
         return gr.update(visible=True, value=str(out)), said
 

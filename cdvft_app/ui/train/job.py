@@ -13,14 +13,12 @@ import gradio as gr
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import endpoint
+from cdvft_app.errors import UserError
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
 from cdvft_app.methods import labels
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import StoreError
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.controls import html, text_field
 from cdvft_app.ui.shared.hub_token import is_out_of_reach, token_field, with_token
@@ -265,7 +263,7 @@ def send(
             repositories=places,
             visitor=visitor(),
         ), None
-    except (InvalidChoice, ResultsError, QueueFull, StoreError) as error:
+    except UserError as error:
         return [], form.with_titles(str(error))
 
 
@@ -305,7 +303,7 @@ def _price(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, A
         jobs = len(form.race(values).runs())
         limit = _minutes(minutes)
         chosen = hardware(offers, str(flavor))
-    except (InvalidChoice, ResultsError) as error:
+    except UserError as error:
         return problem(form.with_titles(str(error))), gr.update(interactive=False, value="Send")
     many = f"{jobs} Jobs, one a method. " if jobs > 1 else ""
     return (

@@ -13,6 +13,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.data.library import is_own
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
 from cdvft_app.format import counted, duration
@@ -21,11 +22,10 @@ from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView, SearchViewRequest
 from cdvft_app.prediction import Prediction
 from cdvft_app.search import SearchRequest, parse_search, results, study
-from cdvft_app.settings import InvalidChoice, RaceRequest
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.settings import RaceRequest
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import form, form_address
 from cdvft_app.ui.shared.actions import (
     act_on_group,
@@ -133,7 +133,7 @@ def connect(
     def promise(*given: Any) -> tuple[str, Any]:
         try:
             return _promise(app, request_of(given)), gr.Button(interactive=True)
-        except (InvalidChoice, StoreError) as error:
+        except UserError as error:
             return problem(_in_words(error)), gr.Button(interactive=False)
 
     everything = [*fields, *inputs]
@@ -146,7 +146,7 @@ def connect(
         own_token = token_of(own_token)
         try:
             group = start_search(app, request_of(given), own_token)
-        except (InvalidChoice, QueueFull, StoreError) as error:
+        except UserError as error:
             return gr.skip(), problem(_in_words(error)), own_token
         return shown(group, own_token), gr.skip(), own_token
 

@@ -19,12 +19,12 @@ from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import is_own
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
-from cdvft_app.ui.shared import actions, form, form_address, texts
+from cdvft_app.ui.shared import actions, form, form_address
 from cdvft_app.ui.shared.controls import html, settings_fold
 from cdvft_app.ui.shared.listeners import LATEST, DropStaleAnswers
 from cdvft_app.ui.shared.problem import problem, status
 from cdvft_app.ui.shared.state import AppState, OnVisit, token_of, visitor_token
-from cdvft_app.ui.train import job, model_choice, search, slice_events
+from cdvft_app.ui.train import job, model_choice, search
 from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
@@ -32,11 +32,14 @@ from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
 from cdvft_app.ui.train.model_choice import targets
 from cdvft_app.ui.train.recipes import recipe_key
-from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
+from cdvft_app.ui.train.run_view import MAX_RUNS, connect_slices, run_view, shown
 from cdvft_app.ui.train.uploaded_panel import FORMATS, UploadedPanel, as_chosen, readable
 
 TITLE = "Train"
 CHANGED = "What is trained on has changed: Start says it now. Press it again if that is well."
+METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
+$h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
+so $\Delta W$ need not be built."""
 WRITES = "writes its answers, and has no classifier head."
 
 
@@ -64,7 +67,7 @@ def build(app: AppState) -> OnVisit:
             controls.folded()
             controls.others_fold()
             with gr.Accordion("The method", open=False, elem_classes=["fold"]):
-                gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+                gr.Markdown(METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
                 blocks = html(at_first.blocks, elem_classes=["blocks"], elem_id="blocks")
             searched = search.search_form()
             as_job = job.job_form()
@@ -262,7 +265,7 @@ def build(app: AppState) -> OnVisit:
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(handler(act), [view, token], [view, stop, resume, reason], **clicked)
-    slice_events.connect(app, view, token, run_ids_of)
+    connect_slices(app, view, token, run_ids_of)
     view.stop_runs(
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )

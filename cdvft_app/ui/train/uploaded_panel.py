@@ -12,9 +12,10 @@ from cdvft_app import catalog
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection, nearest_recipe
-from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.data.source import MAX_PASTED, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES
+from cdvft_app.errors import UserError
 from cdvft_app.format import counted
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT, UploadedDataset
@@ -295,7 +296,7 @@ class UploadedPanel:
                     )
                 told(None, "Looking at what is in it")
                 looked, filled = opened(record.id, GUESSED, owner)
-            except (DataRefused, StoreError) as error:
+            except UserError as error:
                 refused["sentences"].append(without_paths(str(error)))
                 said = "".join(map(problem, refused["sentences"]))
                 return [said, gr.skip(), *[gr.skip()] * len([*section, *form]), owner, *[gr.skip()] * 2]
@@ -334,7 +335,7 @@ class UploadedPanel:
             owner = token_of(mine_token)
             try:
                 looked, filled = opened(data_id, GUESSED, owner)
-            except (DataRefused, StoreError) as error:
+            except UserError as error:
                 return [problem(str(error)), *closed(), *[gr.skip()] * len(form)]
             return ["", *filled, *learned(looked, filled[-1], m, methods)]
 
@@ -355,7 +356,7 @@ class UploadedPanel:
         def said_anew(said: Sequence[Any], name: str, owner: str, m: Any, methods: Any) -> list[Any]:
             try:
                 looked, (_, *filled, _) = opened(said[0], said[1:], owner)
-            except (DataRefused, StoreError) as error:
+            except UserError as error:
                 held = {UNLEARNABLE: str(error)}
                 return [problem(str(error)), *[gr.skip()] * 4, *_data_alone(len(form), held)]
             found, roles, _, share, seed = filled
@@ -451,7 +452,7 @@ class UploadedPanel:
             said = [roles, evaluation, f"{100 * own.held_out:g}", str(own.split_seed)]
             try:
                 _, filled = opened(data_id, said, owner)
-            except (DataRefused, StoreError):
+            except UserError:
                 return [gr.update(**self.offer(owner)), *closed()]  # Start says what is wrong with it
             return [gr.update(**self.offer(owner, data_id)), *filled]
 

@@ -13,10 +13,9 @@ from gradio import FileData
 from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
 from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.pictures import as_png_in_child
-from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.data.source import MAX_PASTED, limits
 from cdvft_app.errors import UserError
 from cdvft_app.public import intake
-from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.apply import added_columns, columns_for
@@ -174,5 +173,5 @@ def own_picture(data: bytes) -> bytes:
         raise ResultsError(f"The image is too large; at most {inputs.MAX_BYTES // 2**20} MiB are read.")
     try:
         return as_png_in_child(data)
-    except (DataRefused, TooMuch) as error:
+    except UserError as error:
         raise ResultsError(str(error)) from None

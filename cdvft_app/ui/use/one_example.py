@@ -10,7 +10,6 @@ import gradio as gr
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.problem import problem
@@ -34,10 +33,8 @@ def build(
     message = html(elem_id="use-example-said")
 
     def filled(group_id: object) -> list[Any]:
-        runs = races.opened(app.store, group_id)
         try:
-            if not runs:
-                raise ResultsError("This race is no longer there; choose another one.")
+            runs = races.require(app.store, group_id)
             row = answering.ask("example", run_id=runs[0].record.id)
             text, second, image = row["text"], row["second"], None
             if text and runs[0].plan.model.kind == "generation":

@@ -185,9 +185,7 @@ def build(app: AppState) -> OnVisit:
 
     def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[Any]:
         try:
-            runs = races.opened(app.store, fields[race])
-            if not runs:
-                raise ResultsError("This race is no longer there; choose another one.")
+            runs = races.require(app.store, fields[race])
             question = about(runs[0], fields)
             prepare(runs[0], _progress_to(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **question)

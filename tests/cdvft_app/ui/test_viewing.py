@@ -20,10 +20,9 @@ from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.header import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
-from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import races
-from cdvft_app.ui.train.run_view import poll
+from cdvft_app.ui.train.run_view import Feed, poll
 
 
 @pytest.fixture
