@@ -29,6 +29,12 @@ export interface Done {
   error: string | null;
 }
 
+/** Why a question was not answered; `busy`: asking again later helps. */
+export interface Refused {
+  error: string;
+  busy: boolean;
+}
+
 /** `first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text. */
 export interface Verdict {
   first: string;
@@ -992,12 +998,6 @@ export interface FactorsFixed {
   factors: Record<string, string>;
 }
 
-/** Why a question was not answered; `busy`: asking again later helps. */
-export interface Refused {
-  error: string;
-  busy: boolean;
-}
-
 /** `run`: its id, or that of a recorded one. */
 export interface FactorsRequest {
   run: string;
@@ -1306,10 +1306,6 @@ export interface ClassSeen {
   you: string;
 }
 
-export interface ClassRefused {
-  error: string;
-}
-
 /** `code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function. */
 export interface ClassRequest {
   code?: string;
@@ -1418,10 +1414,6 @@ export interface Crossover {
   sentence: string;
 }
 
-export interface Unmeasured {
-  error: string;
-}
-
 /** One family's fit. `spread`, of a search: lowest, median, highest error at which random starts ended. */
 export interface Fit {
   family: string;
@@ -1474,22 +1466,22 @@ export interface Servers {
     weights: Ask<FactorsRequest, Weights | Refused>;
   };
   "learn/class_bar": {
-    answer: Ask<ClassRequest, SealedGrade | ClassRefused>;
-    draw: Ask<ClassRequest, SealedQuestion | ClassRefused>;
-    hand_in: Ask<ClassRequest, HomeworkReceipt | ClassRefused>;
-    reveal: Ask<ClassRequest, ClassDone | ClassRefused>;
-    seen: Ask<ClassRequest, ClassSeen | ClassRefused>;
-    show: Ask<ClassRequest, ClassDone | ClassRefused>;
-    vote: Ask<ClassRequest, ClassDone | ClassRefused>;
+    answer: Ask<ClassRequest, SealedGrade | Refused>;
+    draw: Ask<ClassRequest, SealedQuestion | Refused>;
+    hand_in: Ask<ClassRequest, HomeworkReceipt | Refused>;
+    reveal: Ask<ClassRequest, ClassDone | Refused>;
+    seen: Ask<ClassRequest, ClassSeen | Refused>;
+    show: Ask<ClassRequest, ClassDone | Refused>;
+    vote: Ask<ClassRequest, ClassDone | Refused>;
   };
   "learn/class_start": {
-    check: Ask<ClassRequest, HomeworkProof | ClassRefused>;
-    code: Ask<ClassRequest, ClassPicture | ClassRefused>;
-    start: Ask<object, ClassStarted | ClassRefused>;
-    table: Ask<ClassRequest, ClassTable | ClassRefused>;
+    check: Ask<ClassRequest, HomeworkProof | Refused>;
+    code: Ask<ClassRequest, ClassPicture | Refused>;
+    start: Ask<object, ClassStarted | Refused>;
+    table: Ask<ClassRequest, ClassTable | Refused>;
   };
   "learn/products": {
-    crossover: Ask<object, Crossover | Unmeasured>;
+    crossover: Ask<object, Crossover | Refused>;
   };
   "page/header": {
     failed: Ask<ScriptError, null>;

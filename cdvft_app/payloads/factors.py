@@ -16,13 +16,6 @@ class FactorsFixed(TypedDict):
     factors: dict[str, str]
 
 
-class Refused(TypedDict):
-    """Why a question was not answered; `busy`: asking again later helps."""
-
-    error: str
-    busy: bool
-
-
 class FactorsRequest(TypedDict):
     """`run`: its id, or that of a recorded one."""
 

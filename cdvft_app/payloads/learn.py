@@ -91,10 +91,6 @@ class ClassSeen(TypedDict):
     you: str
 
 
-class ClassRefused(TypedDict):
-    error: str
-
-
 class ClassRequest(TypedDict, total=False):
     """`code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function."""
 
@@ -206,10 +202,6 @@ class Crossover(TypedDict):
     dense: list[float]
     fft: list[float]
     sentence: str
-
-
-class Unmeasured(TypedDict):
-    error: str
 
 
 class Fit(TypedDict):

@@ -46,6 +46,13 @@ class Done(TypedDict):
     error: str | None
 
 
+class Refused(TypedDict):
+    """Why a question was not answered; `busy`: asking again later helps."""
+
+    error: str
+    busy: bool
+
+
 class Verdict(TypedDict):
     """`first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,17 +13,15 @@ from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe
-from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.data.source import MAX_PASTED, limits
+from cdvft_app.errors import UserError
 from cdvft_app.public import intake
-from cdvft_app.settings import InvalidChoice, parse_race
+from cdvft_app.settings import parse_race
 from cdvft_app.shapes import hub_models
-from cdvft_app.store.datasets import DataRecord
-from cdvft_app.store.records import NotOwner, RunRecord, StoreError
-from cdvft_app.training.queue import QueueFull
+from cdvft_app.store.records import NotOwner, RunRecord
 from cdvft_app.ui.shared.actions import submit
 from cdvft_app.ui.shared.files import as_file
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking, visitor
 
@@ -49,7 +47,7 @@ def recipes() -> dict[str, Any]:
     }
 
 
-def start(app: AppState, settings: object, private: object = False) -> dict[str, Any]:
+def start(app: AppState, settings: dict[str, Any], private: bool = False) -> dict[str, Any]:
     """Queue a race: fine-tune one model by several methods, on the same data in the same order.
 
     Args:
@@ -63,19 +61,14 @@ def start(app: AppState, settings: object, private: object = False) -> dict[str,
         run_ids in the order of the methods, and the token that state, stop and predict take.
     """
     if not isinstance(private, bool):
-        raise refusal(f"private: got {_quoted(private)}; it is true or false.")
+        raise UserError(f"private: got {_quoted(private)}; it is true or false.")
     settings, owner = chosen(app, settings)
     token = owner or secrets.token_urlsafe(32)
-    try:
-        return {
-            "run_ids": submit(app, parse_race(settings), token, program=True, private=private),
-            "token": token,
-        }
-    except (InvalidChoice, QueueFull, StoreError) as error:
-        raise refusal(str(error)) from None
+    run_ids = submit(app, parse_race(settings), token, program=True, private=private)
+    return {"run_ids": run_ids, "token": token}
 
 
-def state(app: AppState, run_id: object, cursor: object = 0, token: object = "") -> dict[str, Any]:
+def state(app: AppState, run_id: str, cursor: int = 0, token: str = "") -> dict[str, Any]:
     """A run's state, score and place in the queue, and its rows: steps, evaluations, notes.
 
     Args:
@@ -90,7 +83,7 @@ def state(app: AppState, run_id: object, cursor: object = 0, token: object = "")
     with looking(token):
         run = _run(app, run_id)
     if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor < 2**63:
-        raise refusal(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
+        raise UserError(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
     rows, cursor_now = app.store.rows(run.id, cursor, limit=MAX_ROWS)
     return {
         "run_id": run.id,
@@ -111,7 +104,7 @@ def state(app: AppState, run_id: object, cursor: object = 0, token: object = "")
     }
 
 
-def search_models(name: object = "", kind: object = "text") -> dict[str, Any]:
+def search_models(name: str = "", kind: str = "text") -> dict[str, Any]:
     """Models with these words in their names: what is here first, then known ones, then the hub's.
 
     Args:
@@ -123,15 +116,15 @@ def search_models(name: object = "", kind: object = "text") -> dict[str, Any]:
         answer.
     """
     if not isinstance(name, str):
-        raise refusal(f"name: got {_quoted(name)}; it is a part of a model's name.")
+        raise UserError(f"name: got {_quoted(name)}; it is a part of a model's name.")
     wanted: Kind | None = next((one for one in KINDS if one == kind), None)
     if wanted is None:
-        raise refusal(f"kind: got {_quoted(kind)}; it is one of {', '.join(KINDS)}.")
+        raise UserError(f"kind: got {_quoted(kind)}; it is one of {', '.join(KINDS)}.")
     found, message = hub_models.search_models(name, wanted)
     return {"models": [asdict(one) for one in found], "message": message}
 
 
-def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
+def stop(app: AppState, run_id: str, token: str) -> dict[str, Any]:
     """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter.
 
     Args:
@@ -139,22 +132,20 @@ def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
         token: that start gave with it.
     """
     if not isinstance(token, str):
-        raise refusal(f"token: got {_quoted(token)}; it is the text that /start gave.")
+        raise UserError(f"token: got {_quoted(token)}; it is the text that /start gave.")
     with looking(token):
         run = _run(app, run_id)
     try:
         app.queue.stop(run.id, token)
     except NotOwner:
-        raise refusal(f"token: it is not the one that /start gave for run {run.id}.") from None
-    except StoreError as error:
-        raise refusal(str(error)) from None
+        raise UserError(f"token: it is not the one that /start gave for run {run.id}.") from None
     return {"run_id": run.id, "state": app.store.state(run.id)}
 
 
 def _run(app: AppState, run_id: object) -> RunRecord:
     run = app.store.get(run_id)
     if run is None:
-        raise refusal(f"run_id: there is no run {_quoted(run_id)}; use an id that /start gave.")
+        raise UserError(f"run_id: there is no run {_quoted(run_id)}; use an id that /start gave.")
     return run
 
 
@@ -165,28 +156,12 @@ def _quoted(value: object) -> str:
 
 def register(app: AppState) -> None:
     """Add the endpoints to the Blocks that are being built."""
-    _register_data(app)
-
-    def _recipes() -> dict[str, Any]:
-        return recipes()
-
-    def _start(settings: dict[str, Any], private: bool = False) -> dict[str, Any]:
-        return start(app, settings, private)
-
-    def _state(run_id: str, cursor: int = 0, token: str = "") -> dict[str, Any]:
-        return state(app, run_id, cursor, token)
-
-    def _stop(run_id: str, token: str) -> dict[str, Any]:
-        return stop(app, run_id, token)
-
-    def _search_models(name: str = "", kind: str = "text") -> dict[str, Any]:
-        return search_models(name, kind)
-
-    endpoints = (
-        (_recipes, recipes), (_search_models, search_models), (_start, start), (_state, state), (_stop, stop)
-    )  # fmt: skip
-    for call, endpoint in endpoints:
-        named_endpoint(call, endpoint, concurrency_limit=TOGETHER)
+    for call in (datasets, upload_dataset, describe_dataset, delete_dataset):
+        named_endpoint(call, app, concurrency_limit=TOGETHER, concurrency_id="data_api")
+    named_endpoint(recipes, concurrency_limit=TOGETHER)
+    named_endpoint(search_models, concurrency_limit=TOGETHER)
+    for act in (start, state, stop):
+        named_endpoint(act, app, concurrency_limit=TOGETHER)
 
 
 def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
@@ -201,77 +176,71 @@ def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
     if not isinstance(settings, dict) or data is None:
         return settings, None
     if not isinstance(data, dict) or set(data) - {*DATA_FIELDS}:
-        raise refusal(
+        raise UserError(
             f"data: it is an object of {', '.join(DATA_FIELDS)}; /upload_dataset gives id and token."
         )
     token = _token(data.get("token"))
-    looked = _looked(app, data, token)
-    own = _or_refusal(lambda: library.chosen(looked))
+    own = library.chosen(_looked(app, data, token))
     recipe = nearest_recipe(own.kind).key
     return {"recipe": recipe, **settings, "data": own.model_dump(mode="json")}, token
 
 
-def _register_data(app: AppState) -> None:
+def datasets(app: AppState, token: str) -> dict[str, Any]:
+    """The data that was uploaded with this token, with size and rows."""
+    return {"datasets": [vars(record) for record in library.owned(app.store, _token(token))]}
 
-    def datasets(token: str) -> dict[str, Any]:
-        """The data that was uploaded with this token, with size and rows."""
-        return {"datasets": [vars(record) for record in library.owned(app.store, _token(token))]}
 
-    def upload_dataset(
-        rows: str = "", name: str = "pasted rows", token: str = "", file: str = ""
-    ) -> dict[str, Any]:
-        """Keep rows, the text of a CSV, TSV or JSONL file of up to 400,000 characters.
+def upload_dataset(
+    app: AppState, rows: str = "", name: str = "pasted rows", token: str = "", file: str = ""
+) -> dict[str, Any]:
+    """Keep rows, the text of a CSV, TSV or JSONL file of up to 400,000 characters.
 
-        Or a `file`, such as a zip of pictures: its bytes in base64, in a request of up to 1 MB. Without a
-        token of before it gives a new one, which alone can use and delete the data.
-        """
-        if not isinstance(rows, str) or len(rows) > MAX_PASTED or not isinstance(name, str):
-            raise refusal(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
-        try:
-            content = b64decode(file, validate=True)
-        except (ValueError, TypeError):
-            raise refusal("file: give the bytes of a file in base64.") from None
-        owner = _token(token or secrets.token_urlsafe(32))
+    Or a `file`, such as a zip of pictures: its bytes in base64, in a request of up to 1 MB. Without a
+    token of before it gives a new one, which alone can use and delete the data.
+    """
+    if not isinstance(rows, str) or len(rows) > MAX_PASTED or not isinstance(name, str):
+        raise UserError(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
+    try:
+        content = b64decode(file, validate=True)
+    except (ValueError, TypeError):
+        raise UserError("file: give the bytes of a file in base64.") from None
+    owner = _token(token or secrets.token_urlsafe(32))
+    with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
+        record = library.give(app.store, source, owner, name, limits=limits(), read=import_in_child)
+    return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
 
-        def give() -> DataRecord:
-            with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
-                return library.give(app.store, source, owner, name, limits=limits(), read=import_in_child)
 
-        record = _or_refusal(give)
-        return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
+def describe_dataset(  # noqa: PLR0917 - Gradio hands arguments over by their places
+    app: AppState,
+    id: str,
+    token: str,
+    text: list[str] | None = None,
+    label: str = "",
+    evaluation: str = "",
+    prompt: list[str] | None = None,
+    answer: str = "",
+    held_out_percent: float | None = None,
+    split_seed: int = 0,
+    clean: list[str] | None = None,
+) -> dict[str, Any]:
+    """What would be learned from it: columns, task, classes, split, faults, warnings and what mends them.
 
-    def describe_dataset(  # noqa: PLR0917 - Gradio hands arguments over by their places
-        id: str,
-        token: str,
-        text: list[str] | None = None,
-        label: str = "",
-        evaluation: str = "",
-        prompt: list[str] | None = None,
-        answer: str = "",
-        held_out_percent: float | None = None,
-        split_seed: int = 0,
-        clean: list[str] | None = None,
-    ) -> dict[str, Any]:
-        """What would be learned from it: columns, task, classes, split, faults, warnings and what mends them.
+    With `prompt` and `answer` in place of text and label: what would be learned to be written. `clean`
+    are steps that mend the rows before, such as those of `mended_by`.
+    """
+    data: Mapping[str, Any] = {
+        "id": id, "text": text, "label": label, "evaluation": evaluation, "prompt": prompt,
+        "answer": answer, "held_out_percent": held_out_percent, "split_seed": split_seed,
+        "clean": clean,
+    }  # fmt: skip
+    return as_dict(_looked(app, data, _token(token)))
 
-        With `prompt` and `answer` in place of text and label: what would be learned to be written. `clean`
-        are steps that mend the rows before, such as those of `mended_by`.
-        """
-        data: Mapping[str, Any] = {
-            "id": id, "text": text, "label": label, "evaluation": evaluation, "prompt": prompt,
-            "answer": answer, "held_out_percent": held_out_percent, "split_seed": split_seed,
-            "clean": clean,
-        }  # fmt: skip
-        return as_dict(_looked(app, data, _token(token)))
 
-    def delete_dataset(id: str, token: str) -> dict[str, Any]:
-        """Delete it; `cannot_resume` names the runs that then lose their rows."""
-        lost = _or_refusal(lambda: library.losses(app.store, id, _token(token)))
-        _or_refusal(lambda: library.remove(app.store, id, _token(token)))
-        return {"id": id, "cannot_resume": lost}
-
-    for call in (datasets, upload_dataset, describe_dataset, delete_dataset):
-        named_endpoint(call, concurrency_limit=TOGETHER, concurrency_id="data_api")
+def delete_dataset(app: AppState, id: str, token: str) -> dict[str, Any]:
+    """Delete it; `cannot_resume` names the runs that then lose their rows."""
+    lost = library.losses(app.store, id, _token(token))
+    library.remove(app.store, id, _token(token))
+    return {"id": id, "cannot_resume": lost}
 
 
 def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
@@ -279,38 +248,27 @@ def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
     steps = data.get("clean") or []
     steps = [steps] if isinstance(steps, str) else steps
     if not isinstance(steps, list) or not all(isinstance(one, str) for one in steps):
-        raise refusal("data: clean is a list of steps, each a text.")
+        raise UserError("data: clean is a list of steps, each a text.")
     columns = {name: data.get(name) or [] for name in ("text", "prompt")}
     columns = {name: [one] if isinstance(one, str) else one for name, one in columns.items()}
     names = [data.get("label") or "", data.get("answer") or ""]
     if not all(isinstance(one, list) for one in columns.values()) or not all(
         isinstance(one, str) for one in [*columns["text"], *columns["prompt"], *names]
     ):
-        raise refusal("data: text and prompt are lists of columns, label and answer are each a column.")
-
-    def look() -> Inspection:
-        with intake.turn(app.queue.budget, visitor()):
-            return library.look(
-                app.store,
-                data.get("id"),
-                token,
-                **library.read_roles(columns["text"], names[0], columns["prompt"], names[1]),
-                evaluation=data.get("evaluation") or None,
-                **library.read_split(data.get("held_out_percent"), data.get("split_seed")),
-                clean=library.read_steps(steps),
-            )
-
-    return _or_refusal(look)
+        raise UserError("data: text and prompt are lists of columns, label and answer are each a column.")
+    with intake.turn(app.queue.budget, visitor()):
+        return library.look(
+            app.store,
+            data.get("id"),
+            token,
+            **library.read_roles(columns["text"], names[0], columns["prompt"], names[1]),
+            evaluation=data.get("evaluation") or None,
+            **library.read_split(data.get("held_out_percent"), data.get("split_seed")),
+            clean=library.read_steps(steps),
+        )
 
 
 def _token(given: object) -> str:
     if not isinstance(given, str) or not given:
-        raise refusal("token: it is the text that /upload_dataset gave.")
+        raise UserError("token: it is the text that /upload_dataset gave.")
     return given
-
-
-def _or_refusal(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except (DataRefused, StoreError) as error:
-        raise refusal(str(error)) from None

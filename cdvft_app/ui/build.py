@@ -10,9 +10,10 @@ import gradio as gr
 from cdvft_app.ui import api
 from cdvft_app.ui.compare import tab as compare
 from cdvft_app.ui.factors import tab as factors
-from cdvft_app.ui.header import header
+from cdvft_app.ui.header import TITLE, header
 from cdvft_app.ui.learn import tab as learn
-from cdvft_app.ui.shared import server_functions, texts
+from cdvft_app.ui.shared import server_functions
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
@@ -34,7 +35,7 @@ def build(app: AppState) -> gr.Blocks:
     """The page over this store and queue; `launch` it with `launching.launch_arguments()`."""
     names = [_name(tab) for tab in TABS]
     with AnsweringBlocks(
-        title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as page:
         header(app)
         seen = {name: gr.Number(0, visible=False) for name in names}
@@ -58,9 +59,7 @@ def build(app: AppState) -> gr.Blocks:
                 visit.call,
                 visit.inputs,
                 visit.outputs,
-                api_visibility="private",
-                queue=False,
-                show_progress="hidden",
+                **QUIET,
             )
             if visit.then:
                 visit.then(filled)

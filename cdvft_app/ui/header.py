@@ -33,13 +33,26 @@ from cdvft_app.store.states import ACTIVE, UNFINISHED
 from cdvft_app.training.device import device_name, kind_of_training
 from cdvft_app.training.executors import Executor
 from cdvft_app.ui import logs
-from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import component, file_address
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState, visitor_token
 from cdvft_app.ui.shared.viewing import address, is_known_code, visitor
 
+TITLE = "CDVFT Studio"
+TAGLINE = "Fine-tune models, compare methods"
+PAPER = "https://arxiv.org/abs/2505.00580"
 _PUBLIC = '<span class="chip">Public</span>'
 _PRIVATE = '<span class="chip" title="For those who reach this machine; nothing is limited">Private</span>'
+
+
+def masthead(logo: str, middle: str) -> str:
+    """The line as HTML: the logo of that address, the name, `middle`, the paper, a place for the theme."""
+    return (
+        f'<header class="masthead"><img src="{logo}" alt="" width="28" height="28">'
+        f'<div class="masthead-name"><h1>{TITLE}</h1><p>{TAGLINE}</p></div>{middle}'
+        f'<a href="{PAPER}" target="_blank" rel="noopener">Paper</a>'
+        '<span class="theme-place"></span></header>'
+    )
 
 
 def header(app: AppState) -> gr.HTML:
@@ -70,14 +83,10 @@ def header(app: AppState) -> gr.HTML:
     head = component(
         "page/header.js",
         {"viewer": ""},
-        html=(
-            '<header class="masthead">'
-            f'<img src="{file_address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'
-            f'<div class="masthead-name"><h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p></div>'
+        html=masthead(
+            file_address(ASSETS / "logo.svg"),
             f'<span class="chip" title="Where training runs">{cpu}</span>'
-            f'<span class="mode-place">{_PUBLIC if known_mode.public else _PRIVATE}</span>'
-            f'<a href="{texts.PAPER}" target="_blank" rel="noopener">Paper</a>'
-            '<span class="theme-place"></span></header>'
+            f'<span class="mode-place">{_PUBLIC if known_mode.public else _PRIVATE}</span>',
         ),
         server_functions={
             "where": where,
@@ -89,7 +98,7 @@ def header(app: AppState) -> gr.HTML:
         elem_id="header",
     )
     token = visitor_token(app)
-    token.change(known, token, head, queue=False, show_progress="hidden", api_visibility="private")
+    token.change(known, token, head, **QUIET)
     return head
 
 

@@ -23,10 +23,9 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import races
-from cdvft_app.ui.train.run_view import poll, verdict
+from cdvft_app.ui.train.run_view import Feed, poll, verdict
 
 SEED, FLIPS = 28, 200 if os.environ.get("CDVFT_FAULTS") else 50
 RUN, OTHER = RunSettings(method="cdvft"), RunSettings(method="lora", own_prompt=None)

@@ -16,7 +16,9 @@ from cdvft_app.methods.flat import flat_values
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare.form import FIELDS, START, TYPED, fields_of
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.form import text
+from cdvft_app.ui.shared.listeners import QUIET
 
 MAX_RACES = 20
 MAX_TIMED = 12
@@ -37,7 +39,7 @@ def control() -> tuple[gr.Dropdown, gr.HTML]:
         elem_id="cost-race",
         info=_NONE,
     )
-    return race, gr.HTML(elem_id="cost-race-took", apply_default_css=False)
+    return race, html(elem_id="cost-race-took")
 
 
 def connect(
@@ -47,7 +49,6 @@ def connect(
 
     `filled_for` holds the model that they were last filled for.
     """
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
     def chosen(group_id: object) -> list[Any]:
         found = values(store, group_id)
@@ -60,8 +61,8 @@ def connect(
         filled = (own.get(name, found[name]) for name in FIELDS)
         return [measured(store, group_id), *filled, [found["model"]]]
 
-    race.focus(lambda: offer(store), None, race, **quiet)
-    race.input(chosen, race, [costs, *(controls[name] for name in FIELDS), filled_for], **quiet)
+    race.focus(lambda: offer(store), None, race, **QUIET)
+    race.input(chosen, race, [costs, *(controls[name] for name in FIELDS), filled_for], **QUIET)
 
 
 def offer(store: RunStore) -> dict[str, Any]:

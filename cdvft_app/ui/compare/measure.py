@@ -11,22 +11,21 @@ import gradio as gr
 
 from cdvft_app.costs.request import CostRequest, parse_cost
 from cdvft_app.costs.sentences import label
+from cdvft_app.errors import UserError
 from cdvft_app.measuring.background import (
     MAX_WAITING,
-    MeasuringFailed,
     WaitingLine,
     device_here,
     measuring,
 )
 from cdvft_app.payloads.compare import Measuring
 from cdvft_app.prediction import step_seconds
-from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.measurements import KEY
-from cdvft_app.store.records import StoreError
 from cdvft_app.training.device import kind_of_training, total_bytes
 from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import with_titles
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -55,9 +54,9 @@ def connect(
         show_progress="hidden",
         api_visibility="private",
     )
-    view.cancel(None, None, None, cancels=[running], queue=False, api_visibility="private")
+    view.cancel(None, None, None, cancels=[running], **QUIET)
     # A cancelled event counts as failed. Until it is, Gradio drops a second Measure: the page waits for this.
-    running.failure(lambda: CANCELLED, None, view, queue=False, api_visibility="private")
+    running.failure(lambda: CANCELLED, None, view, **QUIET)
 
 
 def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[Measuring]:
@@ -77,7 +76,7 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
                 progress.add(message)
                 yield progress.value("on", progress.text(bounded=request.match == "seconds_per_step"))
         yield progress.value("done", progress.end())
-    except (InvalidChoice, MeasuringFailed, StoreError) as error:
+    except UserError as error:
         yield progress.value("failed", with_titles(str(error), LABELS))
 
 

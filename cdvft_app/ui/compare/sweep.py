@@ -15,24 +15,22 @@ from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.data.library import require_own
-from cdvft_app.data.source import DataRefused
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.format import duration
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
 from cdvft_app.payloads.shared import Done, GroupRequest
-from cdvft_app.prediction import Prediction, admit
 from cdvft_app.settings import RaceRequest, words
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, results
-from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.shared.actions import act_on_group, resume_one, runs_of_group
+from cdvft_app.ui.shared.actions import act_on_group, forecasts_of, resume_one, runs_of_group
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.controls import method_chips
+from cdvft_app.ui.shared.controls import html, method_chips, show_used, text_field
 from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
-from cdvft_app.ui.shared.listeners import QUIET
+from cdvft_app.ui.shared.listeners import LATEST, QUIET
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of, visitor_token
 from cdvft_app.ui.shared.viewing import visitor
@@ -85,7 +83,7 @@ def sweep_request(values: Mapping[str, Any]) -> SweepRequest:
     base |= {"data": values["data"]} if values.get("data") else {}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
     used = [name for name in LISTS if name not in FLAT or FLAT[name][0] in methods]
-    lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
+    lists = {name: numbers(given) for name in used if isinstance(given := values.get(name), str)}
     return parse_sweep({"base": base, **lists})
 
 
@@ -97,7 +95,7 @@ def section(app: AppState) -> None:
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
         own = _controls(controls)
         counted = f'<p class="promise">{_count(sweep_request(START).count())}</p>'
-        promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
+        promise = html(counted, elem_id="sweep-promise")
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     view = sweep_view(app, elem_id="sweep")
     fields = [controls[name] for name in FIELDS]
@@ -112,7 +110,7 @@ def section(app: AppState) -> None:
         try:
             promised = _promise(app, values_of(token_of(own_token), data_id, inputs))
             return promised, gr.Button(interactive=True)
-        except (InvalidChoice, DataRefused, StoreError) as error:
+        except UserError as error:
             return problem(with_titles(str(error), LABELS)), gr.Button(interactive=False)
 
     gr.on(
@@ -120,15 +118,10 @@ def section(app: AppState) -> None:
         update_promise,
         [token, own, *fields],
         [promise, start],
-        trigger_mode="always_last",
-        **QUIET,
+        **LATEST,
     )
 
-    def show_sizes(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
-
-    used = [controls[name] for name in SIZES]
-    controls["methods"].change(show_sizes, controls["methods"], used, **QUIET)
+    show_used(controls["methods"], {name: controls[name] for name in SIZES})
 
     # One's own data as it is now, and the recipe that goes with it.
     def offer_data(own_token: str) -> Any:
@@ -142,7 +135,7 @@ def section(app: AppState) -> None:
             return gr.skip()
         try:
             data = library.last_learned(app.store, data_id, token_of(own_token))
-        except (DataRefused, StoreError):
+        except UserError:
             return gr.skip()  # `update_promise` says why
         return nearest_recipe(data.kind).key
 
@@ -152,7 +145,7 @@ def section(app: AppState) -> None:
         own_token = token_of(own_token)
         try:
             group = start_sweep(app, values_of(own_token, data_id, inputs), own_token)
-        except (InvalidChoice, DataRefused, QueueFull, StoreError) as error:
+        except UserError as error:
             return gr.skip(), problem(with_titles(str(error), LABELS)), own_token
         return chosen(group, own_token), gr.skip(), own_token
 
@@ -175,10 +168,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     plans = _plans(app, values)
     require_own(app.store, plans[0].settings.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
-    predictions = _predictions(app, plans)
-    admit(zip(plans, predictions, strict=True), app.queue.max_seconds)
-    forecasts = [prediction.as_json() if prediction else None for prediction in predictions]
-    title = f"Sweep: {plans[0].title}"
+    forecasts, title = forecasts_of(app, plans), f"Sweep: {plans[0].title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
     first = app.store.get(ids[0])
@@ -197,23 +187,10 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     return [catalog.resolve(settings) for settings in runs]
 
 
-def _predictions(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
-    """Each run's prediction, made once for runs that differ in seed and rate alone, as theirs is the same."""
-    alike = [
-        plan.settings.model_copy(
-            update={"seed": 0, "method": plan.settings.method.model_copy(update={"learning_rate": None})}
-        )
-        for plan in plans
-    ]
-    different = dict(zip(alike, plans, strict=True))
-    predictions = dict(zip(different, app.predict(list(different.values())), strict=True))
-    return [predictions[one] for one in alike]
-
-
 def _promise(app: AppState, values: Mapping[str, Any]) -> str:
     """How many runs, and how long they take one after the other; `InvalidChoice` if the hub is missing."""
     plans = _plans(app, values)
-    durations = [prediction and prediction.whole_seconds for prediction in _predictions(app, plans)]
+    durations = [prediction and prediction.whole_seconds for prediction in app.predict(plans)]
     away = out_of_reach([plans[0].model, plans[0].dataset])
     if away:
         raise InvalidChoice(away)
@@ -247,18 +224,14 @@ def _controls(controls: dict[str, Any]) -> gr.Dropdown:
     )
     controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "sweep-methods")
     for name in FIELDS[2:]:
-        label, hint = WORDS[name]
-        controls[name] = gr.Textbox(
+        controls[name] = text_field(
+            *WORDS[name],
             value=START.get(name, ""),
-            label=label,
-            info=hint,
             placeholder=stands_for(name) if name in SIZES else None,
             elem_id=f"sweep-{name}",
             elem_classes=["setting"],
             visible=name not in SIZES or FLAT[name][0] in START["methods"],
-            max_lines=1,
             max_length=100,
-            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
     return own
 

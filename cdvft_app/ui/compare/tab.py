@@ -12,12 +12,12 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.decision.decide import decide
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.measuring.background import too_large
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import CostsView, GrowthView, RooflineView
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare import finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.form import (
     AIMS,
@@ -38,11 +38,10 @@ from cdvft_app.ui.compare.form import (
     without_stale_layers,
 )
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.controls import method_chips, settings_fold
+from cdvft_app.ui.shared.controls import method_chips, settings_fold, show_used, text_field
 from cdvft_app.ui.shared.form import MAX_TYPED, stands_for, text, with_titles
-from cdvft_app.ui.shared.listeners import QUIET, DropStaleAnswers
+from cdvft_app.ui.shared.listeners import LATEST, QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
 TITLE = "Compare"
@@ -103,13 +102,13 @@ def build(app: AppState) -> OnVisit | None:
                 return [gr.skip(), grows]
             answer: CostsView = {"shown": compare(request, too_large, **here), "problem": None}
             return [answer, gr.skip()]
-        except (InvalidChoice, StoreError) as error:
+        except UserError as error:
             refused = {"shown": None, "problem": with_titles(str(error), LABELS)}
             return [refused, refused]
 
     comparing = DropStaleAnswers(compared, [*asking, shown_page], [view, growth])
     for event in (partial(gr.on, [field.change for field in fields]), panel.kept, shown_page.turned):
-        comparing.listen(event, trigger_mode="always_last", **QUIET)
+        comparing.listen(event, **LATEST)
     measure.connect(app, panel, asking, values)
 
     # A model has its own layers, and takes tokens or pixels. Gradio sends `input` also when a field is left.
@@ -125,16 +124,10 @@ def build(app: AppState) -> OnVisit | None:
     )
 
     # Only what the chosen methods and kind of model use is shown.
-    def show_sizes(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in methods) for name in COUNTED]
-
-    controls["methods"].change(show_sizes, controls["methods"], [controls[name] for name in COUNTED], **QUIET)
+    show_used(controls["methods"], {name: controls[name] for name in COUNTED})
     finished_races.connect(app.store, *race, controls, filled_for)
 
-    def asked(request: dict[str, Any]) -> dict[str, Any]:
-        return cost(app, request)
-
-    named_endpoint(asked, cost, concurrency_limit=16)
+    named_endpoint(cost, app, concurrency_limit=16)
 
     # The page begins with what is recorded; its links ask for more once the tab is looked at.
     def visited() -> Any:
@@ -161,11 +154,8 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
     Returns:
         sentence, methods, answers and rows: an answer has a text for each method, a row all numbers of one.
     """
-    try:
-        asked = parse_cost(request)
-        return decide(asked, **measure.known_here(app, asked)).as_json()
-    except (InvalidChoice, StoreError) as error:
-        raise refusal(str(error)) from None
+    asked = parse_cost(request)
+    return decide(asked, **measure.known_here(app, asked)).as_json()
 
 
 STEP = ("batch", "sequence", "image_size")
@@ -228,16 +218,12 @@ def _dropdown(name: str, choices: list[tuple[str, str]], classes: list[str]) -> 
 
 
 def _number(name: str) -> gr.Textbox:
-    label, hint = WORDS[name]
-    return gr.Textbox(
+    return text_field(
+        *WORDS[name],
         value=text(START.get(name)),
-        label=label,
-        info=hint,
         placeholder=stands_for(name) if name in COUNTED else None,
         elem_id=f"cost-{name}",
         elem_classes=["setting"],
         visible=name != "image_size" and (name not in COUNTED or FLAT[name][0] in START["methods"]),
-        max_lines=1,
         max_length=MAX_TYPED if name in COUNTED else 20,
-        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
     )

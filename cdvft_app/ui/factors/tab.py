@@ -6,20 +6,16 @@ that moving through the training needs no request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from functools import wraps
-from inspect import signature
 from typing import Any, cast
 
-from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
 from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import RecordedRun, Source
-from cdvft_app.inspection.turns import Busy
 from cdvft_app.payloads.factors import (
     Effects,
     ExampleRequest,
@@ -37,7 +33,6 @@ from cdvft_app.payloads.factors import (
     NoSingularValues,
     OpenedRun,
     Overview,
-    Refused,
     SeedEffects,
     SingularValues,
     Together,
@@ -49,7 +44,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary
 from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Pool
-from cdvft_app.ui.shared.problem import without_paths
+from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -78,8 +73,8 @@ def build(app: AppState) -> None:
     )
     component(
         "factors/tab.js",
-        slow_functions={ask.__name__: _catching_errors(ask) for ask in read}
-        | {ask.__name__: pool.answering(_catching_errors(ask)) for ask in computed},
+        slow_functions={ask.__name__: refusing(ask) for ask in read}
+        | {ask.__name__: refusing(pool.running(ask)) for ask in computed},
         lines=palette.lines(),
         factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",
@@ -211,21 +206,6 @@ class Questions:
 
     def _computed(self, question: str, source: Source, **arguments: Any) -> Any:
         return self.inspector.ask(question, patience=PATIENCE, run_id=source.id, **arguments)
-
-
-def _catching_errors(ask: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], Any]:
-    """The question, which answers `Refused` where it raises."""
-
-    @wraps(ask)
-    def answer(request: Any) -> Mapping[str, Any] | Refused:
-        try:
-            return ask(request)
-        except UserError as error:
-            return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
-
-    asked = signature(ask, eval_str=True)
-    answer.__signature__ = asked.replace(return_annotation=asked.return_annotation | Refused)  # type: ignore[attr-defined]
-    return answer
 
 
 def _facts(source: Source) -> InspectedRun:

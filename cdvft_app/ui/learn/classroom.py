@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from cdvft_app.payloads.learn import (
     ClassFixed,
     ClassPicture,
     ClassQuestion,
-    ClassRefused,
     ClassRequest,
     ClassSeen,
     ClassStarted,
@@ -32,7 +29,7 @@ from cdvft_app.payloads.learn import (
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.problem import without_paths
+from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.viewing import asker
 
 Calls = Mapping[str, Callable[[Any], Any]]
@@ -151,17 +148,5 @@ def server_functions(folder: Path) -> Calls:
     def table(asked: ClassRequest) -> ClassTable:
         return {"csv": classes.table(asked.get("code"), asked.get("key"))}
 
-    def told(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        @wraps(call)
-        def tell(asked: Any) -> Any:
-            try:
-                return call(asked)
-            except ClassError as error:
-                return {"error": without_paths(str(error))}
-
-        asked = signature(call, eval_str=True)
-        tell.__signature__ = asked.replace(return_annotation=asked.return_annotation | ClassRefused)  # type: ignore[attr-defined]
-        return tell
-
     calls = (start, code, show, reveal, seen, vote, draw, answer, hand_in, check, table)
-    return {call.__name__: told(call) for call in calls}
+    return {call.__name__: refusing(call) for call in calls}

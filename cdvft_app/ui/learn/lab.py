@@ -21,6 +21,8 @@ from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
+from cdvft_app.ui.shared.controls import html
+from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
@@ -45,7 +47,6 @@ LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": Fal
 
 def lab(app: AppState) -> OnVisit:
     """Lay the lab out and connect it; a visit chooses what the address names (&target=toeplitz&n=32)."""
-    hidden = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Column(elem_id="lesson-lab", elem_classes=["lab"]):
         gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
         with gr.Row(elem_classes=["lab-form"]):
@@ -72,7 +73,7 @@ def lab(app: AppState) -> OnVisit:
                 with gr.Row(elem_classes=["lab-buttons"]):
                     fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
                     stop = gr.Button("Stop", elem_id="lab-stop", interactive=False)
-                gr.HTML(f'<p class="quiet">{IDLE}</p>', apply_default_css=False, elem_classes=["lab-reason"])
+                html(f'<p class="quiet">{IDLE}</p>', elem_classes=["lab-reason"])
         with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
             run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
             layer = gr.Dropdown(
@@ -88,7 +89,7 @@ def lab(app: AppState) -> OnVisit:
             height=120,
         )
         view = component("learn/lab_view.js", _recorded(), elem_id="lab-view", elem_classes=("lab-view",))
-        gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
+        html(recorded_table(), elem_classes=["lab-recorded"])
 
     def size_of(chosen: object, path: object) -> Any:
         if chosen == "drawing":
@@ -159,9 +160,9 @@ def lab(app: AppState) -> OnVisit:
         if viewer := viewers.pop(request.session_hash, None):
             viewer.leave()
 
-    name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
-    file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
-    run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
+    name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **QUIET)
+    file.change(size_of, [name, file], size, **QUIET)
+    run.change(choose_run, run, layer, **QUIET)
     running = fit.click(
         fit_shared,
         {name, size, most_m, file, drawing, run, layer},
@@ -178,18 +179,11 @@ def lab(app: AppState) -> OnVisit:
         None,
         js=telling("lab-stopped"),
         cancels=[running],
-        queue=False,
-        api_visibility="private",
+        **QUIET,
     )
     # A cancelled event counts as failed. Until it is, Gradio drops a second Fit: the page waits for this.
-    running.then(
-        None, None, None, js=telling("lab-ended"),
-        queue=False, api_visibility="private",
-    )  # fmt: skip
-    running.failure(
-        None, None, None, js=telling("lab-failed"),
-        queue=False, api_visibility="private",
-    )  # fmt: skip
+    running.then(None, None, None, js=telling("lab-ended"), **QUIET)
+    running.failure(None, None, None, js=telling("lab-failed"), **QUIET)
 
     def visited(request: gr.Request) -> list[Any]:
         return asked_for(request.query_params)

@@ -7,10 +7,8 @@ from typing import Any
 
 from cdvft_app.errors import UserError
 from cdvft_app.inspection import updates
-from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.inspection.sources import Source
 from cdvft_app.public import intake
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
 TARGETS = (
@@ -43,7 +41,7 @@ def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
     """(title, module) of the layers that a run changed; empty for a run that is not there."""
     try:
         found = updates.changed(updates.find(store, run_id))
-    except (Unavailable, StoreError, InvalidChoice):
+    except UserError:
         return []
     return [(f"{layer.title}, {layer.d_out} × {layer.d_in}", layer.module) for layer in found]
 

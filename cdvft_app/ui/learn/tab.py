@@ -16,14 +16,14 @@ import gradio as gr
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
-from cdvft_app.payloads.learn import ContentsEntry, Crossover, Unmeasured
-from cdvft_app.public.budget import OverBudget
+from cdvft_app.payloads.learn import ContentsEntry, Crossover
 from cdvft_app.ui.learn import classroom
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.pool import Pool
-from cdvft_app.ui.shared.problem import without_paths
+from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -82,7 +82,7 @@ def lay_out(
                 gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
                 gr.Markdown("### Worksheets", elem_classes=["lesson-text"])
                 classroom.lay_out_worksheets()
-            gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
+            html('<div class="pager-place"></div>')
 
 
 def _entry(key: str, title: str, last: str = "") -> ContentsEntry:
@@ -126,17 +126,14 @@ def _asked(question: Question) -> dict[str, Any]:
 
 def _real_layer(seen: RealLayer) -> None:
     address = f"?tab=factors&factors=recorded-{seen.run}&show={seen.part}"
-    gr.HTML(
+    html(
         f'<p class="real-layer">Now in a real layer: <a href="{address}">{escape(seen.look_at)}</a>.</p>',
-        apply_default_css=False,
     )
 
 
 def _answerable(lesson: Lesson) -> None:
     asked = "".join(f"<li>{escape(question)}</li>" for question in lesson.answerable)
-    gr.HTML(
-        f'<div class="answerable"><p>Now you can answer:</p><ul>{asked}</ul></div>', apply_default_css=False
-    )
+    html(f'<div class="answerable"><p>Now you can answer:</p><ul>{asked}</ul></div>')
 
 
 def _fixed(module: str, measured_where: str) -> dict[str, Any]:
@@ -154,29 +151,23 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
     measurements = Pool(1, MAX_WAITING, busy, share=(1, 1))
     measuring = ThreadPoolExecutor(1, "measuring")  # 24 MB stay with each thread that has ever measured
 
-    def measure(_: object) -> Crossover | Unmeasured:
+    def measure(_: object) -> Crossover:
         from cdvft_app.lessons.crossover import measured
 
         libraries.load()
-        try:
-            with app.queue.budget.spending(visitor(), "measurement"):
-                return measuring.submit(measured).result()
-        except OverBudget as error:
-            return {"error": without_paths(str(error))}
+        with app.queue.budget.spending(visitor(), "measurement"):
+            return measuring.submit(measured).result()
 
-    answer = measurements.answering(measure)
     one_at_a_time = asyncio.Lock()
     last: tuple[float, Crossover] | None = None
 
-    async def crossover(request: object) -> Crossover | Unmeasured:
+    async def crossover(request: object) -> Crossover:
         """Thirty pupils who ask at once wait for the same one."""
         nonlocal last
         async with one_at_a_time:
             if last is None or time.monotonic() - last[0] > SHARED_SECONDS:
-                found = await answer(request)
-                if "error" in found:
-                    return found
+                found = await measurements.run(measure, request)
                 last = time.monotonic(), found
             return last[1]
 
-    return {"products": {"crossover": crossover}}
+    return {"products": {"crossover": refusing(crossover)}}

@@ -13,17 +13,17 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
+from cdvft_app.errors import UserError
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.shapes.hub_models import describe_chosen_model
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED
 from cdvft_app.training.executors import Executor
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.logs import visitor_hash
 from cdvft_app.ui.shared.form import race, with_titles
 from cdvft_app.ui.shared.state import AppState
@@ -104,7 +104,7 @@ def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[st
     """The new runs' ids, or none and why not."""
     try:
         return submit(app, race(values), token), None
-    except (InvalidChoice, QueueFull, StoreError) as error:
+    except UserError as error:
         return [], with_titles(str(error))
 
 
@@ -131,7 +131,7 @@ def ask_for_rows(app: AppState, ids: Sequence[str], token: str) -> tuple[list[st
                 visitor=visitor(), joined=first,
             )  # fmt: skip
         return [one.id for one in app.store.group(first.group_id)], None
-    except (InvalidChoice, QueueFull, StoreError) as error:
+    except UserError as error:
         return [], with_titles(str(error))
 
 
@@ -249,6 +249,6 @@ def _each(ids: Iterable[str], token: str, act: Callable[[str, str], None]) -> st
     for run_id in ids:
         try:
             act(run_id, token)
-        except (InvalidChoice, StoreError, QueueFull) as error:
+        except UserError as error:
             return with_titles(str(error))
     return None

@@ -5,6 +5,7 @@ Any release may change one: `tests/cdvft_app/ui/test_gradio_adapter.py` tells wh
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -75,6 +76,11 @@ SELECTORS = {
     "icon": "their arrows", "open": "an open one",
 }  # fmt: skip
 """Classes and test ids of Gradio's components that styles and scripts in `assets` select, and for what."""
+
+
+def frontend_assets() -> Path:
+    """The folder of the scripts and styles of Gradio's own page."""
+    return Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 
 
 def page_being_built() -> gr.Blocks | None:

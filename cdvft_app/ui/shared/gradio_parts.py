@@ -12,8 +12,9 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+
+from cdvft_app.ui.shared.gradio_adapter import frontend_assets
 
 # What the page is laid out of; one that is missing here is fetched by Gradio.
 PARTS = (
@@ -38,7 +39,7 @@ class GradioParts:
 
     @classmethod
     def read(cls, parts: Iterable[str] = PARTS) -> GradioParts:
-        folder = _folder()
+        folder = frontend_assets()
         found = {name: (folder / name).read_text(encoding="utf-8") for name in _files(folder, parts)}
         return cls(
             modules={
@@ -50,12 +51,6 @@ class GradioParts:
                 name: text for name, text in found.items() if name.endswith(".css") and "url(" not in text
             },
         )
-
-
-def _folder() -> Path:
-    spec = find_spec("gradio")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "templates" / "frontend" / "assets"
 
 
 def _files(folder: Path, parts: Iterable[str]) -> list[str]:

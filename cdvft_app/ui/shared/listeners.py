@@ -13,6 +13,8 @@ _NUMBERED = (
 NUMBER = "newest request"
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Nobody's API, and no spinner over a field."""
+LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+"""What comes last while an answer is under way is asked then, which Gradio's mode once would drop."""
 
 
 class DropStaleAnswers:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from cdvft_app.errors import UserError
 from cdvft_app.ui.shared.gradio_adapter import Api, BlockFunction
 from cdvft_app.ui.shared.problem import refusal
 
@@ -56,17 +58,31 @@ class AnsweringBlocks(gr.Blocks):
             raise refusal(FAILED) from None
 
 
-def named_endpoint(call: Callable[..., Any], of: Callable[..., Any] | None = None, **limits: Any) -> None:
-    """Add it to the Blocks that are being built, by name and docstring of the function `of`, or its own.
+def named_endpoint(call: Callable[..., Any], *bound: Any, **limits: Any) -> None:
+    """Add `call` to the Blocks that are being built, by its name; a `UserError` of it is a refusal.
 
-    Gradio reads both: it describes endpoint, tool and parameters by them, and takes one line a parameter.
+    Callers do not give its first arguments, which are `bound`. Gradio describes endpoint, tool and parameters
+    by the docstring, of which it takes one line a parameter, and by the annotations.
     """
-    named = of or call
     lines: list[str] = []
-    for line in (inspect.getdoc(named) or "").splitlines():
+    for line in (inspect.getdoc(call) or "").splitlines():
         if lines and len(line) - len(line.lstrip()) > _OF_A_PARAMETER:
             lines[-1] += f" {line.strip()}"
         else:
             lines.append(line)
-    call.__name__, call.__doc__ = named.__name__, "\n".join(lines)
-    gr.api(call, api_name=named.__name__, **limits)
+    signature = inspect.signature(call, eval_str=True)
+    given = list(signature.parameters.values())[len(bound) :]
+
+    @wraps(call)
+    def answer(*values: Any) -> Any:
+        try:
+            return call(*bound, *values)
+        except UserError as error:
+            raise refusal(str(error)) from None
+
+    described: Any = answer
+    described.__doc__ = "\n".join(lines)
+    # Answers are described as any JSON: fields may be added to them.
+    described.__signature__ = signature.replace(parameters=given, return_annotation=Any)
+    described.__annotations__ = {one.name: one.annotation for one in given}
+    gr.api(answer, api_name=call.__name__, **limits)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
+import gradio as gr
 
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.ui.shared.problem import refusal
@@ -88,18 +89,6 @@ class Pool:
 
         return answer
 
-    def answering(self, call: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
-        """`call` as a server function of a component that itself tells who is refused."""
-
-        @wraps(call)
-        async def answer(argument: Any) -> Any:
-            try:
-                return await self.run(call, argument)
-            except Busy as busy:
-                return {"error": str(busy), "busy": True}
-
-        return answer
-
     def handling(self, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         """`handler` of an event of Gradio's, by its name and signature; refused with a sentence."""
 
@@ -143,3 +132,31 @@ async def in_threads(work: Iterator[Item], threads: anyio.CapacityLimiter) -> As
     end: Any = object()
     while (item := await anyio.to_thread.run_sync(next, work, end, limiter=threads)) is not end:
         yield item
+
+
+class SessionStreams:
+    """Answers that come bit by bit, of a few threads, each of which the session that asked for it can stop.
+
+    `stop` has whatever computes them end the one under way.
+    """
+
+    def __init__(self, threads: int, stop: Callable[[], object]) -> None:
+        self._threads = anyio.CapacityLimiter(threads)
+        self._stop = stop
+        self._sessions: set[str | None] = set()
+
+    @contextmanager
+    def of(self, request: gr.Request, work: Generator[Item, None, None]) -> Iterator[AsyncIterator[Item]]:
+        """What `work` yields, which is closed at the end: also where the visitor has gone."""
+        closable = Closable(work)
+        self._sessions.add(request.session_hash)
+        try:
+            yield in_threads(closable, self._threads)
+        finally:
+            self._sessions.discard(request.session_hash)
+            closable.close()
+
+    def stop_own(self, request: gr.Request) -> None:
+        """Stop what this session waits for; nothing where it waits for none."""
+        if request.session_hash in self._sessions:
+            self._stop()

@@ -32,6 +32,11 @@ def problem(sentence: str) -> str:
     return f'<p class="problem" role="alert">{escape(without_paths(sentence))}</p>'
 
 
+def status(sentence: str) -> str:
+    """The sentence as small HTML, which screen readers say in its turn; empty without one."""
+    return f'<p class="quiet" role="status">{escape(sentence)}</p>' if sentence else ""
+
+
 def refusal(sentence: str) -> gr.Error:
     """What the client gets as its error; the server's log stays quiet, since nothing went wrong here."""
     return gr.Error(without_paths(sentence), print_exception=False)

@@ -18,6 +18,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Annotated, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -29,9 +30,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from typing_extensions import TypedDict
 
+from cdvft_app.errors import UserError
 from cdvft_app.inspection.turns import Busy
+from cdvft_app.payloads.shared import Refused
 from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
 from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Pool
+from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.viewing import is_logged_in, looking
 
 PATH = "/cdvft"
@@ -77,6 +81,32 @@ def types_of(function: ServerFunction) -> tuple[Any, Any]:
     types = next(iter(signature.parameters.values())).annotation, signature.return_annotation
     asked, answer = (Any if one is inspect.Signature.empty else one for one in types)
     return asked, answer
+
+
+def refusing(call: ServerFunction) -> ServerFunction:
+    """`call`, a function or a coroutine function, which answers `Refused` where it raises a `UserError`."""
+
+    def refused(error: UserError) -> Refused:
+        return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
+
+    @wraps(call)
+    def answer(argument: Any) -> Any:
+        try:
+            return call(argument)
+        except UserError as error:
+            return refused(error)
+
+    @wraps(call)
+    async def answer_later(argument: Any) -> Any:
+        try:
+            return await call(argument)
+        except UserError as error:
+            return refused(error)
+
+    made: Any = answer_later if inspect.iscoroutinefunction(call) else answer
+    asked = inspect.signature(call, eval_str=True)
+    made.__signature__ = asked.replace(return_annotation=asked.return_annotation | Refused)
+    return made
 
 
 @dataclass

@@ -41,9 +41,20 @@ class AppState:
         return cls(store.seen_by(viewer), queue, _load_secret(store.root))
 
     def predict(self, plans: Sequence[Plan]) -> list[Prediction | None]:
-        """What is promised of each run, by what the latest ones, and measured steps, took here."""
+        """What is promised of each run, by what the latest ones, and measured steps, took here.
+
+        It is made once for runs that differ in seed and rate alone, as theirs is the same.
+        """
         finished, measured = self.store.finished(LEARNED_FROM), self.store.measurements.all()
-        return [predict(plan, finished, measured, planned_processes(plan.settings)) for plan in plans]
+        made: dict[str, Prediction | None] = {}
+        promised = []
+        for plan in plans:
+            method = plan.settings.method.model_copy(update={"learning_rate": None})
+            alike = plan.settings.model_copy(update={"seed": 0, "method": method}).model_dump_json()
+            if alike not in made:
+                made[alike] = predict(plan, finished, measured, planned_processes(plan.settings))
+            promised.append(made[alike])
+        return promised
 
 
 @dataclass(frozen=True)

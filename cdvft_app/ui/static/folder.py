@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +23,7 @@ from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.page_files import FONTS, stylesheets
 from cdvft_app.ui.shared import scripts
 from cdvft_app.ui.shared.component import PLOTLY
+from cdvft_app.ui.shared.gradio_adapter import frontend_assets
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static import answers, page
 from cdvft_app.ui.static.page import PAGE
@@ -134,9 +134,7 @@ def katex_style() -> Path:
 
 
 def _of_gradio(pattern: str) -> Path:
-    spec = find_spec("gradio")
-    assert spec is not None and spec.origin is not None
-    folder = Path(spec.origin).parent / "templates" / "frontend" / "assets"
+    folder = frontend_assets()
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         raise RuntimeError(

@@ -10,7 +10,7 @@ import gradio as gr
 from markdown_it import MarkdownIt
 
 from cdvft_app.payloads.page import StaticPage, StaticPart
-from cdvft_app.ui.shared import texts
+from cdvft_app.ui.header import TITLE, masthead
 from cdvft_app.ui.shared.component import PLOTLY, Part, part_of
 from cdvft_app.ui.shared.gradio_adapter import Block, BlockContext
 from cdvft_app.ui.shared.scripts import PREFIX
@@ -37,11 +37,7 @@ _HTML = """<!doctype html>
 </head>
 <body>
 <div class="gradio-container"><div class="main fillable">
-<header class="masthead">
-<img src="logo.svg" alt="" width="28" height="28">
-<div class="masthead-name"><h1>{title}</h1><p>{tagline}</p></div>
-{studio}<a href="{paper}" target="_blank" rel="noopener">Paper</a><span class="theme-place"></span>
-</header>
+{masthead}
 <nav class="tab-wrapper static-tabs" aria-label="Tabs">{links}</nav>
 <main>
 <noscript><p class="problem">Scripts draw the lessons and figures; this browser runs none.</p></noscript>
@@ -85,12 +81,10 @@ def lay_out(
             for name, part in markup.parts.items()
         ]
     page = _HTML.format(
-        title=escape(texts.TITLE),
-        tagline=escape(texts.TAGLINE),
+        title=TITLE,
+        masthead=masthead("logo.svg", _STUDIO.format(escape(studio)) if studio else ""),
         about=escape(ABOUT),
-        paper=escape(texts.PAPER),
         plotly=PLOTLY.name,
-        studio=_STUDIO.format(escape(studio)) if studio else "",
         links="".join(f'<a href="?tab={tab.key}">{escape(tab.title)}</a>' for tab in tabs),
         sections="\n".join(sections),
         script=PREFIX + PAGE,

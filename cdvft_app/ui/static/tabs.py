@@ -20,6 +20,7 @@ from cdvft_app.ui.learn.lab_targets import TARGETS
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 from cdvft_app.ui.shared import form_address
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static.answers import LESSONS as RECORDED_LESSONS
 from cdvft_app.ui.train.run_view import run_view, shown_recorded
@@ -106,7 +107,7 @@ def _lab() -> None:
             elem_id="lab-form",
         )
         component("learn/lab_view.js", None, elem_id="lab-view", elem_classes=("lab-view",))
-        gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
+        html(recorded_table(), elem_classes=["lab-recorded"])
 
 
 def _race_link(store: RunStore) -> StudioLink:
@@ -130,4 +131,4 @@ def _compare(app: AppState) -> None:
         pages.evidence_section()
     with gr.Column(elem_classes=pages.on("paper")):
         component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
-    gr.HTML(f'<p class="quiet static-more">{DECIDE}</p>', apply_default_css=False)
+    html(f'<p class="quiet static-more">{DECIDE}</p>')

@@ -13,8 +13,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MAX_PROMPT, Kind
 from cdvft_app.training.schedule import gpus_to_choose, visible_gpus
-from cdvft_app.ui.shared import listeners
-from cdvft_app.ui.shared.controls import method_chips
+from cdvft_app.ui.shared.controls import html, method_chips, text_field
 from cdvft_app.ui.shared.form import (
     CHOICES,
     HUB,
@@ -33,11 +32,9 @@ from cdvft_app.ui.shared.form import (
     stands_for,
     text,
 )
-from cdvft_app.ui.train.model_finder import ModelFinder
+from cdvft_app.ui.shared.listeners import LATEST
+from cdvft_app.ui.train.model_choice import ModelFinder, targets
 from cdvft_app.ui.train.recipes import recipe_cards
-
-# Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
-QUIET: dict[str, Any] = {**listeners.QUIET, "trigger_mode": "always_last"}
 
 # Controls that only one method uses, or only some kinds of models.
 USED_BY: dict[str, tuple[str, ...]] = {name: (key,) for name, (key, _) in FLAT.items()}
@@ -57,35 +54,35 @@ class Controls:
 
     def others_fold(self) -> None:
         recipe = catalog.get_recipe(START["recipe"])
-        typed = catalog.hub_ids_allowed()
+        allowed = catalog.hub_ids_allowed()
         self.others = gr.Accordion("Model and data", open=False, elem_classes=["fold"])
         with self.others:
             for name in ("model", "dataset"):
                 label, hint = _label_and_hint(name)
-                if typed:
+                if allowed:
                     more = ", or a model's folder here" if name == "model" else ""
                     hint = f"{hint} Any hub id can be typed in, such as owner/name{more}."
                 self.fields[name] = gr.Dropdown(
                     label=label,
                     info=hint,
-                    allow_custom_value=typed,
+                    allow_custom_value=allowed,
                     elem_id=f"set-{name}",
                     **choices(name, recipe),
                 )
                 if name == "model":
                     self.finder = ModelFinder()
-                    self.model_info = gr.HTML(elem_id="model-said", apply_default_css=False)
+                    self.model_info = html(elem_id="model-said")
             with gr.Column(visible=False, elem_id="of-hub") as self.of_hub:
                 for name in HUB:
-                    self._text(name)
-            of_id = {**QUIET, "fn": lambda key: gr.update(visible="/" in str(key or ""))}
+                    self.fields[name] = text_field(*_label_and_hint(name), value="", elem_id=f"set-{name}")
+            of_id = {**LATEST, "fn": lambda key: gr.update(visible="/" in str(key or ""))}
             self.fields["dataset"].change(inputs=self.fields["dataset"], outputs=self.of_hub, **of_id)
             label, hint = _label_and_hint("target_modules")
             self.fields["target_modules"] = gr.Dropdown(
                 label=label,
                 info=hint,
                 multiselect=True,
-                allow_custom_value=typed,
+                allow_custom_value=allowed,
                 elem_id="set-target_modules",
                 **targets(recipe.model, recipe),
             )
@@ -107,7 +104,7 @@ class Controls:
         self.fields["methods"] = method_chips(START["methods"], LABELS["methods"], None, "set-methods")
 
     def of_methods(self) -> None:
-        gr.HTML(f'<p class="quiet">{OF_RACE["methods"].hint}</p>', apply_default_css=False)
+        html(f'<p class="quiet">{OF_RACE["methods"].hint}</p>')
         for method in METHODS:
             for name in _fields_of(method):
                 if name in CHOICES:
@@ -144,30 +141,15 @@ class Controls:
 
     def _number(self, name: str) -> None:
         label, hint = _label_and_hint(name)
-        # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
-        self.fields[name] = gr.Textbox(
+        self.fields[name] = text_field(
+            label,
+            hint,
             value=text(START.get(name)),
-            label=label,
-            info=hint,
             placeholder=placeholder(name, catalog.get_recipe(START["recipe"])),
             elem_id=f"set-{name.replace('.', '-')}",
             elem_classes=["setting"],
             visible=in_use(name, START["methods"], catalog.get_recipe(START["recipe"]).kind),
-            max_lines=1,
             max_length=MAX_TYPED if name in LISTED else 20,
-            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
-        )
-
-    def _text(self, name: str) -> None:
-        label, hint = _label_and_hint(name)
-        self.fields[name] = gr.Textbox(
-            "",
-            label=label,
-            info=hint,
-            max_lines=1,
-            max_length=MAX_TYPED,
-            elem_id=f"set-{name}",
-            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 
     def _switch(self, name: str) -> None:
@@ -226,15 +208,6 @@ def choices(name: str, recipe: Recipe) -> dict[str, Any]:
         ],
         "value": own,
     }
-
-
-def targets(model: str, recipe: Recipe) -> dict[str, Any]:
-    """The layers of a model that can carry an adapter, with its usual ones chosen."""
-    entry = catalog.get_model(model, recipe.kind)
-    usual = recipe.targets if model == recipe.model else entry.default_targets
-    names = list(dict.fromkeys([*usual, *(layer.name for layer in entry.layers)]))
-    matched = {layer.name for target in usual for layer in entry.layers if layer.matches(target)}
-    return {"choices": [name for name in names if name in usual or name not in matched], "value": list(usual)}
 
 
 def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:

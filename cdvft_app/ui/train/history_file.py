@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.errors import UserError
 from cdvft_app.format import counted
 from cdvft_app.public import intake
 from cdvft_app.results.finished_run import ResultsError
@@ -27,6 +28,7 @@ from cdvft_app.store.history_file import (
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.component import telling
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
@@ -60,20 +62,20 @@ BRINGING = {**WORKING, "concurrency_limit": 16, "concurrency_id": "history-given
 def history_file(app: AppState, token: gr.BrowserState, view: gr.HTML) -> None:
     """Lay it out and connect it; `view` is the history, which asks for a file of chosen runs."""
     if environment().space and environment().kept is None:
-        gr.HTML(f'<p class="hint" id="forgets">{LOST}</p>', apply_default_css=False)
+        html(f'<p class="hint" id="forgets">{LOST}</p>')
     with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file") as fold:
-        gr.HTML(f'<p class="hint">{ABOUT}</p>', apply_default_css=False)
+        html(f'<p class="hint">{ABOUT}</p>')
         make = gr.Button("Make the file", elem_id="history-make")
         file = gr.File(label="Your history", interactive=False, visible=False, elem_id="history-zip")
         given = gr.File(
             label="Bring a history back", file_types=[".zip"], file_count="single", elem_id="history-given"
         )
-        message = gr.HTML(elem_id="history-said", apply_default_css=False)
+        message = html(elem_id="history-said")
 
     def made(mine: str, only: object = None) -> tuple[Any, str]:
         try:
             out, said = export(app, token_of(mine), only)
-        except (StoreError, ResultsError) as error:
+        except UserError as error:
             return gr.update(visible=False, value=None), problem(str(error))
         return gr.update(visible=True, value=str(out)), said
 

@@ -1,4 +1,4 @@
-"""Train the form's race as Jobs of the hub, on the visitor's own account: what it costs, then Send."""
+"""Train the form's race as Jobs of the hub, on the visitor's own account: price, Send, Follow again."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ import gradio as gr
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.hub import endpoint
+from cdvft_app.errors import UserError
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
 from cdvft_app.methods import labels
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.settings.environment import environment
-from cdvft_app.store.records import StoreError
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.controls import html, text_field
+from cdvft_app.ui.shared.hub_token import is_out_of_reach, token_field, with_token
+from cdvft_app.ui.shared.listeners import LATEST
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import has_login, visitor
-from cdvft_app.ui.train.controls import QUIET
 
 TITLE = "Train on the hub"
 ABOUT = (
@@ -34,7 +33,6 @@ ABOUT = (
     "Stop and the adapter come here as usual; adapter and card also go into a private repository that "
     "is made for it."
 )
-NO_LOGIN = "This Space has no login, so nothing can be sent from it. Its owner can set hf_oauth: true."
 CHANGED = "The race has changed: above is what it costs now. Press Send again if that is well."
 SIGNED_OUT_BEFORE = (
     "Your sign-in ends before these Jobs may, and they could not put what they learn into the repository: "
@@ -42,6 +40,7 @@ SIGNED_OUT_BEFORE = (
 )
 TO_BEGIN = 1800.0  # seconds that a Job may wait for its machine
 SIGN_IN = "Sign in first: the Jobs run on your account."
+GIVE_TOKEN = "Give a token that may read the Jobs of the account on which they train."
 USUAL_FLAVOR, USUAL_MINUTES = "t4-small", 30
 CLICKED: dict[str, Any] = {
     "concurrency_limit": 4,
@@ -70,42 +69,32 @@ class JobForm:
 def job_form() -> JobForm | None:
     """Lay it out, folded."""
     with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="as-job") as fold:
-        if environment().space and not has_login():
-            gr.HTML(f"<p class='quiet'>{NO_LOGIN}</p>", apply_default_css=False)
+        if is_out_of_reach("sent"):
             return None
-        gr.HTML(f"<p class='hint'>{ABOUT}</p>", apply_default_css=False)
-        repository = gr.Textbox(
-            label="Repository for what is learned",
-            info="Made for it. With several methods each has its own: film-reviews-cdvft and so on.",
+        html(f"<p class='hint'>{ABOUT}</p>")
+        repository = text_field(
+            "Repository for what is learned",
+            "Made for it. With several methods each has its own: film-reviews-cdvft and so on.",
             placeholder="your-name/film-reviews",
-            max_lines=1,
             max_length=96,
             elem_id="job-repository",
         )
         flavor = gr.Dropdown([], label="Machine", info="Prices by the hub.", elem_id="job-flavor")
-        minutes = gr.Textbox(
-            str(USUAL_MINUTES),
-            label="Time limit in minutes",
-            info="The hub ends a Job then, and what it learned by then is lost.",
-            max_lines=1,
+        minutes = text_field(
+            "Time limit in minutes",
+            "The hub ends a Job then, and what it learned by then is lost.",
+            value=str(USUAL_MINUTES),
             max_length=6,
             elem_id="job-minutes",
         )
-        token = gr.Textbox(
-            label="Token",
-            type="password",
-            elem_id="job-token",
-            visible=not has_login(),
-            info="With the right to write, and to start Jobs. The Job gets it; here it is not kept.",
+        token = token_field(
+            "job", "With the right to write, and to start Jobs. The Job gets it; here it is not kept."
         )
-        if has_login():
-            gr.LoginButton(elem_id="job-login")
-        cost = gr.HTML('<p class="quiet">Asking the hub for its prices …</p>', elem_id="job-cost",
-                       apply_default_css=False)  # fmt: skip
+        cost = html('<p class="quiet">Asking the hub for its prices …</p>', elem_id="job-cost")
         with gr.Row():
             send = gr.Button("Send", interactive=False, elem_id="job-send")
             again = gr.Button("Follow again", visible=False, elem_id="job-again")
-        message = gr.HTML(elem_id="job-said", apply_default_css=False)
+        message = html(elem_id="job-said")
     return JobForm(fold, repository, flavor, minutes, cost, token, send, again, message)
 
 
@@ -145,11 +134,20 @@ def connect(
         "inputs": [job.flavor, job.minutes, *inputs],
         "outputs": [job.cost, job.send],
     }
-    job.fold.expand(_flavors, None, job.flavor, **QUIET).then(**price, **QUIET)
-    gr.on([job.flavor.input, job.minutes.change, *counted], **price, **QUIET)
+    job.fold.expand(_flavors, None, job.flavor, **LATEST).then(**price, **LATEST)
+    gr.on([job.flavor.input, job.minutes.change, *counted], **price, **LATEST)
 
-    def send_race(fields: dict[Any, Any], secret: str) -> dict[Any, Any]:
-        values, flavor, minutes = values_of(_given(fields)), fields[job.flavor], fields[job.minutes]
+    def send_race(fields: dict[Any, Any], secret: str, ends: float | None) -> dict[Any, Any]:
+        if has_login() and not secret:
+            return {job.message: problem(SIGN_IN)}
+        typed = form.number(fields[job.minutes])
+        if ends is not None and isinstance(typed, int) and ends - time.time() < 60 * typed + TO_BEGIN:
+            return {job.message: problem(SIGNED_OUT_BEFORE)}
+        values, flavor, minutes = (
+            values_of(tuple(fields[one] for one in inputs)),
+            fields[job.flavor],
+            fields[job.minutes],
+        )
         cost, button = _price(flavor, minutes, values)
         if fields[job.send] != button["value"]:
             return {job.message: problem(CHANGED), job.cost: cost, job.send: button}
@@ -166,26 +164,61 @@ def connect(
             return {job.message: problem(refused)}
         return {job.message: "", job.token: "", **sent(token_of(fields[token]), ids)}
 
-    def _given(fields: dict[Any, Any]) -> tuple[Any, ...]:
-        return tuple(fields[one] for one in inputs)
-
-    if has_login():
-
-        def clicked(fields: dict[Any, Any], user: gr.OAuthToken | None = None) -> dict[Any, Any]:
-            if user is None:
-                return {job.message: problem(SIGN_IN)}
-            minutes = form.number(fields[job.minutes])
-            if isinstance(minutes, int) and user.expires_at - time.time() < 60 * minutes + TO_BEGIN:
-                return {job.message: problem(SIGNED_OUT_BEFORE)}
-            return send_race(fields, user.token)
-
-    else:
-
-        def clicked(fields: dict[Any, Any]) -> dict[Any, Any]:  # type: ignore[misc]
-            return send_race(fields, str(fields[job.token] or "").strip())
-
     asked = {token, job.token, job.repository, job.flavor, job.minutes, job.send, *inputs}
-    job.send.click(clicked, asked, [job.message, job.token, job.cost, job.send, *outputs], **CLICKED)
+    job.send.click(
+        with_token(send_race, job.token),
+        asked,
+        [job.message, job.token, job.cost, job.send, *outputs],
+        **CLICKED,
+    )
+
+
+def connect_again(
+    app: AppState,
+    job: JobForm | None,
+    *,
+    view: Any,
+    run_ids_of: Callable[[Any], list[str]],
+    token: gr.BrowserState,
+    followed: Callable[[str, list[str]], Mapping[Any, Any]],
+    outputs: list[Any],
+) -> None:
+    """Let the button answer that follows Jobs again, which went on when the program that followed them ended.
+
+    It is there as long as a Job of the shown race is left.
+
+    Args:
+        app: whose queue follows them.
+        job: None: nobody can sign in here.
+        view: of the race.
+        run_ids_of: the runs that its value shows.
+        token: of the browser, which owns the runs.
+        followed: what becomes of the `outputs` for the token and the runs.
+        outputs: beside the form's own.
+    """
+    if job is None:
+        return
+
+    def offered(shown: Any, mine: str) -> Any:
+        runs = [app.store.get(run) for run in run_ids_of(shown) if app.store.owner(run, token_of(mine))]
+        return gr.update(visible=any(run is not None and run.is_left_job for run in runs))
+
+    view.run_state(offered, [view, token], job.again, **LATEST)
+
+    def follow(fields: dict[Any, Any], secret: str, _: float | None) -> dict[Any, Any]:
+        if not secret:
+            return {job.message: problem(SIGN_IN if has_login() else GIVE_TOKEN)}
+        from huggingface_hub import HfApi
+
+        ids, mine = run_ids_of(fields[view]), token_of(fields[token])
+        executor = HubJobs(HfApi(endpoint=endpoint(), token=secret))
+        if refused := actions.follow_again(app, ids, mine, executor):
+            return {job.message: problem(refused)}
+        return {job.message: "", job.token: "", job.again: gr.update(visible=False), **followed(mine, ids)}
+
+    asked = {view, token, job.token}
+    changed = [job.message, job.token, job.again, *outputs]
+    job.again.click(with_token(follow, job.token), asked, changed, **CLICKED)
 
 
 def send(
@@ -230,7 +263,7 @@ def send(
             repositories=places,
             visitor=visitor(),
         ), None
-    except (InvalidChoice, ResultsError, QueueFull, StoreError) as error:
+    except UserError as error:
         return [], form.with_titles(str(error))
 
 
@@ -246,8 +279,8 @@ def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
     ]
 
 
-def _minutes(typed: Any) -> int:
-    minutes = form.number(typed)
+def _minutes(given: Any) -> int:
+    minutes = form.number(given)
     check_minutes(minutes)
     return int(minutes)
 
@@ -270,7 +303,7 @@ def _price(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, A
         jobs = len(form.race(values).runs())
         limit = _minutes(minutes)
         chosen = hardware(offers, str(flavor))
-    except (InvalidChoice, ResultsError) as error:
+    except UserError as error:
         return problem(form.with_titles(str(error))), gr.update(interactive=False, value="Send")
     many = f"{jobs} Jobs, one a method. " if jobs > 1 else ""
     return (

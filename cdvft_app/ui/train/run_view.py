@@ -1,15 +1,20 @@
-"""The run side of the Train tab: what the page asks for once a second."""
+"""The run side of the Train tab: what the page asks for once a second, and slices that it drives.
+
+The rows of runs are cached as JSON, so that all who watch a run share one answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import gradio as gr
 import orjson
+from anyio import to_thread
 
 from cdvft_app import catalog
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
@@ -20,6 +25,7 @@ from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.methods import flat
 from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.payloads.train import (
+    Answers,
     Forecast,
     Job,
     PollRequest,
@@ -27,6 +33,7 @@ from cdvft_app.payloads.train import (
     RunLasting,
     RunNews,
     RunNow,
+    RunRows,
     RunsPoll,
     RunView,
     VerdictRequest,
@@ -39,13 +46,18 @@ from cdvft_app.store.records import NODE, RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
-from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.form import summary, with_titles
 from cdvft_app.ui.shared.server_functions import Encoded
-from cdvft_app.ui.train import slice_events
-from cdvft_app.ui.train.feed import KINDS, MAX_ROWS, Feed, rows_for_page
+from cdvft_app.ui.shared.state import AppState
 
 MAX_RUNS = 32
+SLICES_AT_ONCE = 16  # each holds one of the page's 40 threads
+MAX_ROWS = 2000
+KINDS = ("preparing", "step", "evaluation", "answers", "note")
+ANSWER_FIELDS = ("prompts", "answers", "right", "wrong", "tokens")
+MAX_KEPT = 64
+"""Answers in the cache. Watchers ask from a run's latest cursors, newcomers from its first one."""
 
 
 def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
@@ -139,6 +151,52 @@ def _job(run: RunRecord) -> Job | None:
     }
 
 
+class Feed:
+    """Rows of runs after a cursor. Answers are cached by the run's last row: a new row makes a new one."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._cached_rows = lru_cache(maxsize=MAX_KEPT)(self._write)
+
+    def after(self, run_id: str, cursor: int, own: bool) -> tuple[RunRows, int, bool]:
+        """At most `MAX_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
+
+        `own`: whether who asks now is told the prompt that the run's owner typed.
+        """
+        return self._cached_rows(run_id, cursor, self._store.last_row(run_id), own)
+
+    def _write(self, run_id: str, cursor: int, last: int, own: bool) -> tuple[RunRows, int, bool]:
+        rows, cursor_now = self._store.rows(run_id, cursor, kinds=KINDS, limit=MAX_ROWS)
+        parts = {name: orjson.Fragment(orjson.dumps(value)) for name, value in rows_for_page(rows).items()}
+        return cast(RunRows, parts), cursor_now, len(rows) == MAX_ROWS
+
+
+def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
+    """Rows as the page takes them."""
+    preparing = [row for row in rows if row["kind"] == "preparing"]
+    found: RunRows = {
+        "steps": [(row["step"], row["seconds"], row["loss"]) for row in rows if row["kind"] == "step"],
+        "evaluations": [
+            (row["step"], row["seconds"], row["metric"], bool(row.get("validation")))
+            for row in rows
+            if row["kind"] == "evaluation"
+        ],
+        "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
+    }
+    answers = [_answers(row) for row in rows if row["kind"] == "answers"]
+    if answers:
+        found["answers"] = answers
+    if preparing:
+        found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
+    return found
+
+
+def _answers(row: dict[str, Any]) -> Answers:
+    """As the page takes them; those of a version before have less."""
+    found = {"step": row["step"]} | {name: row[name] for name in ANSWER_FIELDS if row.get(name)}
+    return cast(Answers, found | {"prompts": [*map(transcript, row["prompts"])]})
+
+
 def poll(
     store: RunStore, feed: Feed, request: PollRequest, slices: Slices | None = None
 ) -> Encoded[RunsPoll]:
@@ -150,7 +208,7 @@ def poll(
     stoppable = buttons(store, [*known], request.get("token", "")).stop
     answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
     if slices is not None:
-        answer["slice"] = slice_events.due(store, slices, [*known], request.get("token"))
+        answer["slice"] = due_slice(store, slices, [*known], request.get("token"))
     for run_id, cursor in known.items():
         run = store.get(run_id)
         if run is None:
@@ -260,3 +318,37 @@ def run_view(
         invitation=invitation,
         **arguments,
     )
+
+
+def connect_slices(app: AppState, view: Any, token: Any, run_ids_of: Callable[[Any], list[str]]) -> None:
+    """Let the view's event `next_slice` train one; does nothing where runs train by themselves."""
+    slices = app.queue.slices
+    if slices is None:
+        return
+
+    async def train_slice(shown_value: Any, mine: str) -> AsyncIterator[None]:
+        run_id = due_slice(app.store, slices, run_ids_of(shown_value), mine)
+        if run_id is None:
+            return
+        news = slices.drive(run_id)
+        try:
+            # Gradio closes this generator at a yield when the page is closed.
+            while await to_thread.run_sync(next, news, None) is not None:
+                yield
+        finally:
+            await to_thread.run_sync(news.close)
+
+    view.next_slice(
+        train_slice,
+        [view, token],
+        None,
+        show_progress="hidden",
+        trigger_mode="once",
+        concurrency_limit=SLICES_AT_ONCE,
+        api_visibility="private",
+    ).then(None, None, None, js=telling("slice-ended"))
+
+
+def due_slice(store: RunStore, slices: Slices, run_ids: Sequence[str], token: object) -> str | None:
+    """The run whose next slice the page of this token is to ask for, of those that it shows and owns."""
+    return slices.due(run_id for run_id in run_ids if store.owner(run_id, token))

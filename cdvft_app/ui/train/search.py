@@ -13,6 +13,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.data.library import is_own
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
 from cdvft_app.format import counted, duration
@@ -21,11 +22,10 @@ from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView, SearchViewRequest
 from cdvft_app.prediction import Prediction
 from cdvft_app.search import SearchRequest, parse_search, results, study
-from cdvft_app.settings import InvalidChoice, RaceRequest
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.settings import RaceRequest
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import form, form_address
 from cdvft_app.ui.shared.actions import (
     act_on_group,
@@ -35,10 +35,11 @@ from cdvft_app.ui.shared.actions import (
     runs_of_group,
 )
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html, show_used, text_field
+from cdvft_app.ui.shared.listeners import LATEST
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.train.controls import QUIET
 
 TITLE_OF_FOLD = "Find the settings"
 ABOUT = (
@@ -58,7 +59,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
     ),
 }
-MAX_TYPED = 120
 
 
 @dataclass(frozen=True)
@@ -74,22 +74,19 @@ class SearchForm:
 def search_form() -> SearchForm:
     """Lay it out, folded."""
     with gr.Accordion(TITLE_OF_FOLD, open=False, elem_classes=["fold"], elem_id="find-settings") as fold:
-        gr.HTML(f"<p class='hint'>{ABOUT}</p>", apply_default_css=False)
+        html(f"<p class='hint'>{ABOUT}</p>")
         fields = {
-            name: gr.Textbox(
-                "12" if name == "trials" else "",
-                label=label,
-                info=hint,
+            name: text_field(
+                label,
+                hint,
+                value="12" if name == "trials" else "",
                 elem_id=f"search-{name}",
                 elem_classes=["setting"],
                 visible=name not in form.SIZES or FLAT[name][0] in form.START["methods"],
-                max_lines=1,
-                max_length=MAX_TYPED,
-                html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
             )
             for name, (label, hint) in WORDS.items()
         }
-        promise = gr.HTML(elem_id="search-promise", apply_default_css=False)
+        promise = html(elem_id="search-promise")
         start = gr.Button("Start the search", elem_id="search-start")
     return SearchForm(fold, fields, promise, start)
 
@@ -130,46 +127,43 @@ def connect(
     fields = [asked.fields[name] for name in names]
 
     def request_of(given: tuple[Any, ...]) -> SearchRequest:
-        typed = dict(zip(names, given[: len(names)], strict=True))
-        return request(form.race(values_of(given[len(names) :])), typed)
+        in_fold = dict(zip(names, given[: len(names)], strict=True))
+        return request(form.race(values_of(given[len(names) :])), in_fold)
 
     def promise(*given: Any) -> tuple[str, Any]:
         try:
             return _promise(app, request_of(given)), gr.Button(interactive=True)
-        except (InvalidChoice, StoreError) as error:
+        except UserError as error:
             return problem(_in_words(error)), gr.Button(interactive=False)
 
     everything = [*fields, *inputs]
     told = [asked.promise, asked.start]
-    gr.on([asked.fold.expand, *(one.change for one in fields)], promise, everything, told, **QUIET)
+    gr.on([asked.fold.expand, *(one.change for one in fields)], promise, everything, told, **LATEST)
 
-    def show_sizes(chosen: list[str]) -> list[Any]:
-        return [gr.update(visible=FLAT[name][0] in chosen) for name in form.SIZES]
-
-    methods.change(show_sizes, methods, [asked.fields[name] for name in form.SIZES], **QUIET)
+    show_used(methods, {name: asked.fields[name] for name in form.SIZES})
 
     def begun(own_token: str, *given: Any) -> tuple[Any, Any, str]:
         own_token = token_of(own_token)
         try:
             group = start_search(app, request_of(given), own_token)
-        except (InvalidChoice, QueueFull, StoreError) as error:
+        except UserError as error:
             return gr.skip(), problem(_in_words(error)), own_token
         return shown(group, own_token), gr.skip(), own_token
 
-    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
+    clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
-    token.change(lambda own_token: shown(None, str(own_token)), token, view, **QUIET)
+    token.change(lambda own_token: shown(None, str(own_token)), token, view, **LATEST)
 
 
-def request(race: RaceRequest, typed: Mapping[str, Any]) -> SearchRequest:
-    """The search around a race with what is typed in the fold, or `InvalidChoice`.
+def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:
+    """The search around a race with what is `given` in the fold, or `InvalidChoice`.
 
     Sizes of methods that do not race are left out.
     """
     values: dict[str, Any] = {"base": race.model_dump(mode="json")}
     racing = {method.key for method in race.methods}
-    for name, given in typed.items():
-        text = str(given or "").strip()
+    for name, value in given.items():
+        text = str(value or "").strip()
         if not text or (name in form.SIZES and FLAT[name][0] not in racing):
             continue
         if name in ("trials", "seconds"):

@@ -19,23 +19,27 @@ from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import is_own
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
-from cdvft_app.ui.shared import actions, form, form_address, texts
-from cdvft_app.ui.shared.controls import settings_fold
-from cdvft_app.ui.shared.listeners import DropStaleAnswers
-from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared import actions, form, form_address
+from cdvft_app.ui.shared.controls import html, settings_fold
+from cdvft_app.ui.shared.listeners import LATEST, DropStaleAnswers
+from cdvft_app.ui.shared.problem import problem, status
 from cdvft_app.ui.shared.state import AppState, OnVisit, token_of, visitor_token
-from cdvft_app.ui.train import job, job_again, model_choice, search, slice_events
-from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
+from cdvft_app.ui.train import job, model_choice, search
+from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
+from cdvft_app.ui.train.model_choice import targets
 from cdvft_app.ui.train.recipes import recipe_key
-from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
+from cdvft_app.ui.train.run_view import MAX_RUNS, connect_slices, run_view, shown
 from cdvft_app.ui.train.uploaded_panel import FORMATS, UploadedPanel, as_chosen, readable
 
 TITLE = "Train"
 CHANGED = "What is trained on has changed: Start says it now. Press it again if that is well."
+METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
+$h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
+so $\Delta W$ need not be built."""
 WRITES = "writes its answers, and has no classifier head."
 
 
@@ -47,10 +51,10 @@ def build(app: AppState) -> OnVisit:
     with gr.Column(elem_classes=["train"], elem_id="train"):
         with gr.Row(elem_classes=["begin"]):
             with gr.Column(elem_classes=["give"]):
-                gr.HTML(f"<h2>Drop your file</h2><p class='quiet'>{FORMATS}</p>", apply_default_css=False)
+                html(f"<h2>Drop your file</h2><p class='quiet'>{FORMATS}</p>")
                 own.give()
             with gr.Column(elem_classes=["examples"]):
-                gr.HTML("<h2>Try an example</h2>", apply_default_css=False)
+                html("<h2>Try an example</h2>")
                 controls.recipes()
         own.look_and_say()
         with gr.Column(elem_classes=["choose"], elem_id="choose"):
@@ -63,19 +67,17 @@ def build(app: AppState) -> OnVisit:
             controls.folded()
             controls.others_fold()
             with gr.Accordion("The method", open=False, elem_classes=["fold"]):
-                gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
-                blocks = gr.HTML(
-                    at_first.blocks, elem_classes=["blocks"], elem_id="blocks", apply_default_css=False
-                )
+                gr.Markdown(METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+                blocks = html(at_first.blocks, elem_classes=["blocks"], elem_id="blocks")
             searched = search.search_form()
             as_job = job.job_form()
             with gr.Column(elem_classes=["go"]):
-                counts = gr.HTML(at_first.counts, elem_id="counts", apply_default_css=False)
+                counts = html(at_first.counts, elem_id="counts")
                 with gr.Row(elem_classes=["go-buttons"]):
                     start = gr.Button("Start", variant="primary", interactive=False, elem_id="start")
                     stop = gr.Button("Stop", visible=False, elem_id="stop")
                     resume = gr.Button("Resume", visible=False, elem_id="resume")
-                reason = gr.HTML(elem_id="reason", apply_default_css=False)
+                reason = html(elem_id="reason")
         with gr.Column(elem_classes=["watch"]):
             view = run_view(app.store, before_any_answer(app.store), slices=app.queue.slices, elem_id="run")
             found = search.search_view(app, elem_id="search")
@@ -119,16 +121,16 @@ def build(app: AppState) -> OnVisit:
     counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start, kept])
 
     def recount_after(event: Any) -> None:
-        counting.listen(event.then, **QUIET)
+        counting.listen(event.then, **LATEST)
 
     by_hand = [
         field.change if isinstance(field, gr.Textbox) else field.input
         for name, field in controls.fields.items()
         if name != "data"
     ]
-    counting.listen(partial(gr.on, by_hand), **QUIET)
-    counting.listen(controls.fields["recipe"].hub_changed, **QUIET)
-    counting.listen(view.run_ended, **QUIET)
+    counting.listen(partial(gr.on, by_hand), **LATEST)
+    counting.listen(controls.fields["recipe"].hub_changed, **LATEST)
+    counting.listen(view.run_ended, **LATEST)
 
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
@@ -165,7 +167,7 @@ def build(app: AppState) -> OnVisit:
         return gr.update(placeholder=placeholder(rate, recipe, m)) if recipe else gr.skip()
 
     rate = f"{form.RATE}cdvft"
-    field["m"].input(rate_hint, [field["recipe"], field["m"]], field[rate], **QUIET)
+    field["m"].input(rate_hint, [field["recipe"], field["m"]], field[rate], **LATEST)
 
     model_choice.connect(
         field,
@@ -187,7 +189,7 @@ def build(app: AppState) -> OnVisit:
         used_fields,
         [field["methods"], field["recipe"]],
         [field[name] for name in USED_BY],
-        **QUIET,
+        **LATEST,
     )
 
     # The buttons. Every one of them asks the store again; what the page believes decides nothing.
@@ -199,7 +201,7 @@ def build(app: AppState) -> OnVisit:
         able = actions.buttons(app.store, run_ids_of(shown_value), mine)
         return gr.Button(visible=able.stop), gr.Button(visible=able.resume), _reason(able.reason)
 
-    view.run_state(button_states, [view, token], [stop, resume, reason], **QUIET)
+    view.run_state(button_states, [view, token], [stop, resume, reason], **LATEST)
 
     def started(mine: str, label: str, *given: Any) -> tuple[Any, ...]:
         """Trains on what the pressed button named, and on nothing else."""
@@ -215,7 +217,7 @@ def build(app: AppState) -> OnVisit:
             return gr.skip(), _reason(refused, "problem"), mine, gr.skip()
         return shown(ids, "new", mine, time.time_ns()), "", mine, gr.skip()
 
-    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
+    clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     start.click(started, [token, start, *form_inputs], [view, reason, token, start], **clicked)
 
     job.connect(
@@ -237,7 +239,7 @@ def build(app: AppState) -> OnVisit:
         methods=field["methods"],
         token=token,
     )
-    job_again.connect(
+    job.connect_again(
         app,
         as_job,
         view=view,
@@ -263,7 +265,7 @@ def build(app: AppState) -> OnVisit:
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(handler(act), [view, token], [view, stop, resume, reason], **clicked)
-    slice_events.connect(app, view, token, run_ids_of)
+    connect_slices(app, view, token, run_ids_of)
     view.stop_runs(
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )
@@ -302,8 +304,8 @@ def build(app: AppState) -> OnVisit:
         return [gr.skip()] * len(form_inputs) if values is None else fill(values)
 
     for reused in (
-        view.use_settings(use_settings, [view, token], form_inputs, **QUIET),
-        found.race_best(race_best, [found, token], form_inputs, **QUIET),
+        view.use_settings(use_settings, [view, token], form_inputs, **LATEST),
+        found.race_best(race_best, [found, token], form_inputs, **LATEST),
     ):
         recount_after(reused)
         show_data(reused)
@@ -350,7 +352,7 @@ def _left_out(values: dict[str, Any], plan: Plan) -> str:
     names = [METHODS[key].title for key in form.left_out(values)]
     if not names:
         return ""
-    return f'<p class="quiet" role="status">Without {joined(names)}: {escape(plan.model.title)} {WRITES}</p>'
+    return status(f"Without {joined(names)}: {plan.model.title} {WRITES}")
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:

@@ -12,21 +12,23 @@ from cdvft_app import catalog
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection, nearest_recipe
-from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.data.source import MAX_PASTED, limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
 from cdvft_app.data.zip_file import PICTURES
+from cdvft_app.errors import UserError
 from cdvft_app.format import counted
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT, UploadedDataset
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html, text_field
 from cdvft_app.ui.shared.files import as_file
 from cdvft_app.ui.shared.form import UNLEARNABLE
+from cdvft_app.ui.shared.listeners import LATEST
 from cdvft_app.ui.shared.problem import problem, without_paths
 from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.train import uploaded_view as view
-from cdvft_app.ui.train.controls import QUIET
 from cdvft_app.ui.train.recipes import recipe_key
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
@@ -121,7 +123,7 @@ class UploadedPanel:
         self.taken = gr.File(visible=False, file_count="multiple")
         most = 64 if self.private else 8
         larger = "A larger one by its path." if self.private else how_long_kept()
-        self.message = gr.HTML(elem_id="own-said", apply_default_css=False)
+        self.message = html(elem_id="own-said")
         self.refused = gr.State({"sentences": [], "newest": 0})
         self.mine = gr.Dropdown(
             [],
@@ -133,7 +135,7 @@ class UploadedPanel:
             visible=False,
         )
         with gr.Accordion("Paste rows", open=False, elem_classes=["fold"], elem_id="own-paste"):
-            gr.HTML(f'<p class="quiet">{FORMATS}, up to {most} MB. {larger}</p>', apply_default_css=False)
+            html(f'<p class="quiet">{FORMATS}, up to {most} MB. {larger}</p>')
             self.pasted = gr.Textbox(
                 label="Rows",
                 info="With a first line of names, as out of a spreadsheet.",
@@ -143,9 +145,8 @@ class UploadedPanel:
                 max_length=MAX_PASTED,
                 elem_id="own-pasted",
             )
-            self.path = gr.Textbox(
-                label="Or a file, or a folder of pictures, on this machine",
-                max_lines=1,
+            self.path = text_field(
+                "Or a file, or a folder of pictures, on this machine",
                 visible=self.private,
                 elem_id="own-path",
                 max_length=1000,
@@ -166,17 +167,15 @@ class UploadedPanel:
                         info="Another file of yours; else a share is held out.",
                         elem_id="own-evaluation",
                     )
-                    self.share = gr.Textbox(
-                        label="Held out, in %",
-                        info="Fewer rows make a less sure score.",
-                        max_lines=1,
+                    self.share = text_field(
+                        "Held out, in %",
+                        "Fewer rows make a less sure score.",
                         max_length=10,
                         elem_id="own-share",
                     )
-                    self.seed = gr.Textbox(
-                        label="Seed of the split",
-                        info="Another one holds out other rows.",
-                        max_lines=1,
+                    self.seed = text_field(
+                        "Seed of the split",
+                        "Another one holds out other rows.",
                         max_length=10,
                         elem_id="own-seed",
                     )
@@ -184,7 +183,7 @@ class UploadedPanel:
                     self.name = gr.Textbox(label="Name", max_lines=1, max_length=MAX_NAME, elem_id="own-name")
                     self.rename = gr.Button("Rename", elem_id="own-rename")
                     self.delete = gr.Button("Delete …", elem_id="own-delete")
-                self.sure = gr.HTML(visible=False, elem_id="own-sure", apply_default_css=False)
+                self.sure = html(visible=False, elem_id="own-sure")
                 with gr.Row(visible=False, elem_classes=["own-fields"]) as self.confirm:
                     self.really = gr.Button("Delete it", variant="stop", elem_id="own-really")
                     self.keep = gr.Button("Keep it", elem_id="own-keep")
@@ -297,7 +296,7 @@ class UploadedPanel:
                     )
                 told(None, "Looking at what is in it")
                 looked, filled = opened(record.id, GUESSED, owner)
-            except (DataRefused, StoreError) as error:
+            except UserError as error:
                 refused["sentences"].append(without_paths(str(error)))
                 said = "".join(map(problem, refused["sentences"]))
                 return [said, gr.skip(), *[gr.skip()] * len([*section, *form]), owner, *[gr.skip()] * 2]
@@ -336,7 +335,7 @@ class UploadedPanel:
             owner = token_of(mine_token)
             try:
                 looked, filled = opened(data_id, GUESSED, owner)
-            except (DataRefused, StoreError) as error:
+            except UserError as error:
                 return [problem(str(error)), *closed(), *[gr.skip()] * len(form)]
             return ["", *filled, *learned(looked, filled[-1], m, methods)]
 
@@ -357,7 +356,7 @@ class UploadedPanel:
         def said_anew(said: Sequence[Any], name: str, owner: str, m: Any, methods: Any) -> list[Any]:
             try:
                 looked, (_, *filled, _) = opened(said[0], said[1:], owner)
-            except (DataRefused, StoreError) as error:
+            except UserError as error:
                 held = {UNLEARNABLE: str(error)}
                 return [problem(str(error)), *[gr.skip()] * 4, *_data_alone(len(form), held)]
             found, roles, _, share, seed = filled
@@ -368,13 +367,13 @@ class UploadedPanel:
         inputs = [*self.fields, self.name, token, *of_form]
         changed = [one.input for one in (self.evaluation, self.share, self.seed)]
         changed += [self.share.blur, self.seed.blur]  # what is typed while it is shown has no input event
-        recount_after(gr.on(changed, mapped, inputs, of_roles, **QUIET))
+        recount_after(gr.on(changed, mapped, inputs, of_roles, **LATEST))
 
         def with_roles(event: gr.EventData, *given_now: Any) -> list[Any]:
             data_id, _, *rest = given_now
             return mapped(data_id, event._data, *rest)
 
-        recount_after(self.found.input(with_roles, inputs, of_roles, **QUIET))
+        recount_after(self.found.input(with_roles, inputs, of_roles, **LATEST))
 
         def renamed(data_id: object, new: str, mine_token: object) -> list[Any]:
             owner = token_of(mine_token)
@@ -385,8 +384,8 @@ class UploadedPanel:
             return ["", gr.update(**self.offer(owner, record.id))]
 
         by = [self.rename.click, self.name.submit]
-        named = gr.on(by, renamed, [mine, self.name, token], [self.message, mine], **QUIET)
-        recount_after(named.then(mapped, inputs, of_roles, **QUIET))
+        named = gr.on(by, renamed, [mine, self.name, token], [self.message, mine], **LATEST)
+        recount_after(named.then(mapped, inputs, of_roles, **LATEST))
 
         def asking(data_id: object, mine_token: object) -> list[Any]:
             try:
@@ -395,8 +394,8 @@ class UploadedPanel:
                 return [gr.update(value=problem(str(error)), visible=True), hidden]
             return [gr.update(value=view.losses(lost), visible=True), gr.update(visible=True)]
 
-        self.delete.click(asking, [mine, token], asked, **QUIET)
-        self.keep.click(lambda: [hidden] * 2, None, asked, **QUIET)
+        self.delete.click(asking, [mine, token], asked, **LATEST)
+        self.keep.click(lambda: [hidden] * 2, None, asked, **LATEST)
 
         def deleted(data_id: object, mine_token: object) -> list[Any]:
             owner = token_of(mine_token)
@@ -406,7 +405,7 @@ class UploadedPanel:
                 return [problem(str(error)), gr.update(**self.offer(owner)), *closed(), hidden, hidden]
             return ["", gr.update(**self.offer(owner)), *closed(), hidden, hidden]
 
-        removed = self.really.click(deleted, [mine, token], [self.message, mine, *section, *asked], **QUIET)
+        removed = self.really.click(deleted, [mine, token], [self.message, mine, *section, *asked], **LATEST)
         recount_after(removed)  # it may be what the form learns from
 
         # A recipe, or data of the hub, in place of one's own.
@@ -415,7 +414,7 @@ class UploadedPanel:
             return [*recipe_updates(key, m, None), None, None, *closed()]
 
         of_recipe = [*recipe_outputs, field["data"], mine, *section]
-        recount_after(field["recipe"].input(without, [field["recipe"], field["m"]], of_recipe, **QUIET))
+        recount_after(field["recipe"].input(without, [field["recipe"], field["m"]], of_recipe, **LATEST))
 
         def instead(dataset: object, chosen: Any) -> list[Any]:
             if not dataset:  # its field was left as it was, which is an input, too
@@ -424,7 +423,7 @@ class UploadedPanel:
 
         of_dataset = [field["recipe"], field["data"], mine, *section]
         recount_after(
-            field["dataset"].input(instead, [field["dataset"], field["recipe"]], of_dataset, **QUIET)
+            field["dataset"].input(instead, [field["dataset"], field["recipe"]], of_dataset, **LATEST)
         )
 
         def held(data: Any, mine_token: object, refused: dict[str, Any], number: object) -> list[Any]:
@@ -453,12 +452,12 @@ class UploadedPanel:
             said = [roles, evaluation, f"{100 * own.held_out:g}", str(own.split_seed)]
             try:
                 _, filled = opened(data_id, said, owner)
-            except (DataRefused, StoreError):
+            except UserError:
                 return [gr.update(**self.offer(owner)), *closed()]  # Start says what is wrong with it
             return [gr.update(**self.offer(owner, data_id)), *filled]
 
         what = [field["data"], token, self.refused, gr.Number(visible=False)]
-        return lambda event: event.then(held, what, [mine, *section], js=GIVEN, **QUIET)
+        return lambda event: event.then(held, what, [mine, *section], js=GIVEN, **LATEST)
 
 
 def _data_alone(count: int, data: Any) -> list[Any]:

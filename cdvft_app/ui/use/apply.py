@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from anyio import CapacityLimiter
 
 from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.data.answered_file import (
@@ -33,9 +32,10 @@ from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared import files
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.listeners import QUIET
-from cdvft_app.ui.shared.pool import Closable, in_threads
-from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.pool import SessionStreams
+from cdvft_app.ui.shared.problem import problem, status
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -68,12 +68,10 @@ def within_budget(app: AppState, answers: Generator[Any, None, None]) -> Iterato
 
 def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
     """Lay the part out: `run` says which one answers."""
-    threads = CapacityLimiter(THREADS)
-    working: set[str | None] = set()  # the session whose file is being answered
+    streams = SessionStreams(THREADS, answering.stop)
 
-    gr.HTML(
+    html(
         "<h3>Apply to a file</h3><p class='hint'>Its rows come back answered; with labels, scored.</p>",
-        apply_default_css=False,
     )
     file = gr.File(label="File to answer", file_types=[*ENDINGS], elem_id="use-apply-file", height=120)
     opened = gr.State(None)
@@ -88,7 +86,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         with gr.Row(elem_classes=["go-buttons"]):
             start = gr.Button("Answer the file", elem_id="use-apply-start")
             stop = gr.Button("Stop", interactive=False, elem_id="use-apply-stop")
-    said = gr.HTML(elem_id="use-apply-said", apply_default_css=False)
+    said = html(elem_id="use-apply-said")
     answered = gr.File(label="Answered file", interactive=False, visible=False, elem_id="use-apply-answered")
 
     def open_file(given: object, run_id: object, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
@@ -190,40 +188,32 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         if not isinstance(given, dict) or to not in WRITERS:
             yield [problem("Choose a file first."), hidden, gr.update(interactive=False)]
             return
-        work = Closable(answering_of(given, run_id, wanted, of_labels, to))
-        working.add(request.session_hash)
         is_last = False
         try:
-            yield [_sentences(["Getting the model ready …"]), hidden, gr.update(interactive=True)]
-            async for text, made in in_threads(work, threads):
-                is_last = made is not None
-                shown = gr.update(value=str(made), visible=True) if is_last else gr.skip()
-                # Its end in one update: with another at its heels a busy page did not show the file, once.
-                ends = gr.update(interactive=False) if is_last else gr.skip()
-                yield [text if is_last else _sentences([text]), shown, ends]
+            with streams.of(request, answering_of(given, run_id, wanted, of_labels, to)) as items:
+                yield [status("Getting the model ready …"), hidden, gr.update(interactive=True)]
+                async for text, made in items:
+                    is_last = made is not None
+                    shown = gr.update(value=str(made), visible=True) if is_last else gr.skip()
+                    # Its end is one update: a busy page did not show the file when another followed at once.
+                    ends = gr.update(interactive=False) if is_last else gr.skip()
+                    yield [text if is_last else status(text), shown, ends]
             if not is_last:
                 yield [gr.skip(), gr.skip(), gr.update(interactive=False)]
         except UserError as error:
             yield [problem(str(error)), hidden, gr.update(interactive=False)]
-        finally:  # also of a visitor who has gone
-            working.discard(request.session_hash)
-            work.close()
 
     start.click(
         answer, [opened, run, read, label, ending], [said, answered, stop],
         **ONE_FILE_AT_A_TIME, api_visibility="private", show_progress="hidden",
     )  # fmt: skip
 
-    def stop_answering(request: gr.Request) -> None:
-        if request.session_hash in working:
-            answering.stop()
-
-    stop.click(stop_answering, None, None, queue=False, show_progress="hidden", api_visibility="private")
+    stop.click(streams.stop_own, None, None, **QUIET)
     run.change(lambda: ["", gr.update(visible=False)], None, [said, answered], **QUIET)
 
 
 def _sentences(given: Sequence[str]) -> str:
-    return "".join(f'<p class="quiet" role="status">{escape(one)}</p>' for one in given[:20])
+    return "".join(map(status, given[:20]))
 
 
 def _summary(written: Written, of_score: str | None) -> str:

@@ -13,10 +13,9 @@ from gradio import FileData
 from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
 from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.pictures import as_png_in_child
-from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
+from cdvft_app.data.source import MAX_PASTED, limits
 from cdvft_app.errors import UserError
 from cdvft_app.public import intake
-from cdvft_app.public.intake import TooMuch
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.apply import added_columns, columns_for
@@ -25,7 +24,6 @@ from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.files import as_file
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
-from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking, visitor
 from cdvft_app.ui.use.apply import ONE_FILE_AT_A_TIME, within_budget
@@ -54,19 +52,19 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             image: in place of texts for races on images: a file's bytes in base64.
         """
         if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MAX_RUNS):
-            raise refusal(f"run_ids: give a list of 1 to {MAX_RUNS} runs of one race.")
+            raise UserError(f"run_ids: give a list of 1 to {MAX_RUNS} runs of one race.")
         for given in (texts, second):
             if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MAX_TEXTS):
-                raise refusal(f"texts: give a list of 1 to {MAX_TEXTS} texts.")
+                raise UserError(f"texts: give a list of 1 to {MAX_TEXTS} texts.")
         if not _are_texts([*(texts or []), *(second or [])]):
-            raise refusal("texts: each must be a text.")
+            raise UserError("texts: each must be a text.")
         if not _are_texts(run_ids):
-            raise refusal("run_ids: each is the id of a run, a text.")
+            raise UserError("run_ids: each is the id of a run, a text.")
         if (texts is None) == (image is None):
-            raise refusal("Give either texts or an image.")
+            raise UserError("Give either texts or an image.")
         about = {"texts": texts or [], "second": second or [], "image": _image(image)}
         with looking(token):
-            return _ask_or_refuse(answering, "answer", run_ids=run_ids, **about)
+            return answering.ask("answer", run_ids=run_ids, **about)
 
     def export(
         run_id: str,
@@ -82,21 +80,15 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             rank: of lora.
             token: that start gave, for a private run.
         """
-        try:
-            exporter(to)
-        except ResultsError as error:
-            raise refusal(str(error)) from None
+        exporter(to)
         if isinstance(rank, bool) or not isinstance(rank, int):
-            raise refusal("rank: it is a whole number.")
+            raise UserError("rank: it is a whole number.")
         if not isinstance(run_id, str):
-            raise refusal("run_id: give the id of a finished run, a text.")
+            raise UserError("run_id: give the id of a finished run, a text.")
         asked = {"run_id": run_id, "to": to, "rank": rank}
         with looking(token):
-            try:
-                name = file_name(find(app.store, run_id), to)
-                out = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
-            except UserError as error:
-                raise refusal(str(error)) from None
+            name = file_name(find(app.store, run_id), to)
+            out = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
     def apply(  # noqa: PLR0917 - Gradio hands arguments over by their places
@@ -124,24 +116,21 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         """
         columns = text or []
         if not isinstance(columns, list) or not _are_texts([*columns, label, run_id, rows, file]):
-            raise refusal("text is a list of columns; run_id, rows, file and label are each a text.")
+            raise UserError("text is a list of columns; run_id, rows, file and label are each a text.")
         if len(rows) > MAX_PASTED:
-            raise refusal(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
+            raise UserError(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
         try:
             content = b64decode(file, validate=True)
         except ValueError:
-            raise refusal("file: give the bytes of a file in base64.") from None
+            raise UserError("file: give the bytes of a file in base64.") from None
         with looking(token), tempfile.TemporaryDirectory(prefix="cdvft-") as work:
-            try:
-                run = find(app.store, run_id)
-                with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
-                    kept = read_unlabelled_in_child(source, Path(work), limits())
-                found = columns_for(run, kept.columns, inputs=columns, label=label or None)
-                asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}
-                asked |= {"run_id": run_id, "sha256": kept.sha256}
-                *_, score = within_budget(app, of_files.stream("apply", **asked))
-            except UserError as error:
-                raise refusal(str(error)) from None
+            run = find(app.store, run_id)
+            with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
+                kept = read_unlabelled_in_child(source, Path(work), limits())
+            found = columns_for(run, kept.columns, inputs=columns, label=label or None)
+            asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}
+            asked |= {"run_id": run_id, "sha256": kept.sha256}
+            *_, score = within_budget(app, of_files.stream("apply", **asked))
             names = [(one.field, one.name) for one in added_columns(run, found)]
             numbers = (number for batch in rows_of(Path(work)) for number in batch.column(0).to_pylist())
             answers = [
@@ -170,11 +159,8 @@ def _image(given: object) -> bytes | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        raise refusal("image: give the bytes of an image file in base64.")
-    try:
-        return own_picture(inputs.decoded(given))
-    except ResultsError as error:
-        raise refusal(str(error)) from None
+        raise UserError("image: give the bytes of an image file in base64.")
+    return own_picture(inputs.decoded(given))
 
 
 def own_picture(data: bytes) -> bytes:
@@ -187,12 +173,5 @@ def own_picture(data: bytes) -> bytes:
         raise ResultsError(f"The image is too large; at most {inputs.MAX_BYTES // 2**20} MiB are read.")
     try:
         return as_png_in_child(data)
-    except (DataRefused, TooMuch) as error:
-        raise ResultsError(str(error)) from None
-
-
-def _ask_or_refuse(answering: Answering, question: str, **about: Any) -> Any:
-    try:
-        return answering.ask(question, **about)
     except UserError as error:
-        raise refusal(str(error)) from None
+        raise ResultsError(str(error)) from None

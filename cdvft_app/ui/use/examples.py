@@ -15,9 +15,10 @@ from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.use import example_tables, races, sheets, written_tables
+from cdvft_app.ui.use import held_out_tables, races, sheets
 
 SHOWN = (
     ("Surest mistakes", "mistakes"),
@@ -56,9 +57,8 @@ of cases, eight in 82 %, twelve in 95 % (`python -m benchmarks.judge`)."""
 
 def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:
     """Lay the section out; it follows the `race` that is chosen. `asking`: how a listener waits its turn."""
-    gr.HTML(
+    html(
         "<h2>Right and wrong</h2><p class='hint'>The rows that were held out, and trained on by nobody.</p>",
-        apply_default_css=False,
     )
     with gr.Row():
         first = gr.Dropdown([], label="Method", elem_id="use-first")
@@ -179,19 +179,19 @@ def _scores(
     written = [(title, key, one) for title, key, one in named if isinstance(one, WrittenAnswers)]
     answered = [(title, key, one) for title, key, one in named if isinstance(one, Predictions)]
     if answered and not runs[0].labels:
-        return example_tables.of_numbers(answered)
+        return held_out_tables.of_numbers(answered)
     race = judged_race(app.store.group(runs[0].record.group_id), app.store) if len(runs) > 1 else None
     verdict = race.between(runs[0].record.id, runs[1].record.id) if race else None
     if written:
-        return written_tables.of_answers(written, runs[0].plan.dataset.fields, verdict)
-    return example_tables.of_classes(answered, runs[0].labels, verdict)
+        return held_out_tables.of_written(written, runs[0].plan.dataset.fields, verdict)
+    return held_out_tables.of_classes(answered, runs[0].labels, verdict)
 
 
 def _rows(found: dict[str, Any], runs: Sequence[FinishedRun]) -> list[Section]:
     titles = [run.label for run in runs]
     if runs[0].plan.model.kind == "generation":
-        return written_tables.of_rows(found, titles, runs[0].plan.dataset.fields)
-    return example_tables.of_rows(found, titles, runs[0].labels)
+        return held_out_tables.of_written_rows(found, titles, runs[0].plan.dataset.fields)
+    return held_out_tables.of_labelled_rows(found, titles, runs[0].labels)
 
 
 def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[FinishedRun]:

@@ -10,8 +10,8 @@ import gradio as gr
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.ui.shared import files
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import races
@@ -30,13 +30,11 @@ def build(
 
     `asking`: how a listener waits its turn. Returns the component that shows the row's label.
     """
-    message = gr.HTML(elem_id="use-example-said", apply_default_css=False)
+    message = html(elem_id="use-example-said")
 
     def filled(group_id: object) -> list[Any]:
-        runs = races.opened(app.store, group_id)
         try:
-            if not runs:
-                raise ResultsError("This race is no longer there; choose another one.")
+            runs = races.require(app.store, group_id)
             row = answering.ask("example", run_id=runs[0].record.id)
             text, second, image = row["text"], row["second"], None
             if text and runs[0].plan.model.kind == "generation":

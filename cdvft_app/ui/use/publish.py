@@ -13,8 +13,9 @@ import gradio as gr
 from cdvft_app.errors import UserError
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared import files
+from cdvft_app.ui.shared.controls import html
+from cdvft_app.ui.shared.hub_token import is_out_of_reach, token_field, with_token
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.viewing import has_login
 
@@ -22,7 +23,6 @@ Write = Callable[[str, Path], None]
 """Puts a run's adapter, by its id, into a folder that is not there yet."""
 
 SIGN_IN = "Sign in first: the repository will be yours."
-NO_LOGIN = "This Space has no login, so nothing can be pushed from it. Its owner can set hf_oauth: true."
 # Uploads wait for the network, not for this machine.
 PUSHING: dict[str, Any] = {
     "concurrency_limit": 4,
@@ -37,30 +37,25 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
 
     `asking`: how `write`, which asks like the rest of the tab, waits its turn.
     """
-    gr.HTML(
+    html(
         "<h3>Push to the hub</h3><p class='hint'>The adapter as it was trained, with its card.</p>",
-        apply_default_css=False,
     )
-    if environment().space and not has_login():
-        gr.HTML(f"<p class='quiet'>{NO_LOGIN}</p>", apply_default_css=False)
+    if is_out_of_reach("pushed"):
         return
     name = gr.Textbox(label="Repository", placeholder="your-name/film-reviews", elem_id="push-name")
     private = gr.Checkbox(True, label="Private: nobody else sees it", elem_id="push-private")
     replace = gr.Checkbox(
         False, label="If it is there already, replace its files of the same names", elem_id="push-replace"
     )
-    token = gr.Textbox(
-        label="Token", type="password", elem_id="push-token", visible=not has_login(),
-        info="With the right to write. It is used once, and kept nowhere.",
-    )  # fmt: skip
-    if has_login():
-        gr.LoginButton(elem_id="push-login")
+    token = token_field("push", "With the right to write. It is used once, and kept nowhere.")
     push = gr.Button("Push", elem_id="push")
-    message = gr.HTML(elem_id="push-said", apply_default_css=False)
+    message = html(elem_id="push-said")
     folder = gr.State(None)  # of the adapter, between the two steps
     given: set[Any] = {run, name, private, replace, token}
 
-    def written(fields: dict[Any, Any], secret: str) -> list[str | None]:
+    def written(fields: dict[Any, Any], secret: str, _: float | None) -> list[str | None]:
+        if has_login() and not secret:
+            return [problem(SIGN_IN), None]
         try:
             hub.check(_stripped(fields[name]), secret)
             place = files.new_file("adapter")  # which is swept, should the second step never come
@@ -69,7 +64,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
             return [problem(str(error)), None]
         return ["", str(place)]
 
-    def uploaded(fields: dict[Any, Any], secret: str) -> list[Any]:
+    def uploaded(fields: dict[Any, Any], secret: str, _: float | None) -> list[Any]:
         if not fields[folder]:
             return [gr.skip(), "", None]
         place = Path(fields[folder])
@@ -79,26 +74,12 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
         shutil.rmtree(place.parent, ignore_errors=True)
         return [shown, "", None]
 
-    if has_login():
-
-        def write_it(fields: dict[Any, Any], user: gr.OAuthToken | None = None) -> list[str | None]:
-            return written(fields, user.token) if user else [problem(SIGN_IN), None]
-
-        def upload(fields: dict[Any, Any], user: gr.OAuthToken | None = None) -> list[Any]:
-            return uploaded(fields, user.token if user else "")
-
-    else:
-
-        def write_it(fields: dict[Any, Any]) -> list[str | None]:  # type: ignore[misc]
-            return written(fields, _stripped(fields[token]))
-
-        def upload(fields: dict[Any, Any]) -> list[Any]:  # type: ignore[misc]
-            return uploaded(fields, _stripped(fields[token]))
-
-    written_event = push.click(write_it, given, [message, folder], show_progress_on=message, **asking)
-    written_event.then(
-        upload, {*given, folder}, [message, token, folder], show_progress_on=message, **PUSHING
+    written_event = push.click(
+        with_token(written, token), given, [message, folder], show_progress_on=message, **asking
     )
+    outputs = [message, token, folder]
+    upload = with_token(uploaded, token)
+    written_event.then(upload, {*given, folder}, outputs, show_progress_on=message, **PUSHING)
 
 
 def pushed(folder: Path, name: str, token: str, *, private: bool, existing: bool) -> str:

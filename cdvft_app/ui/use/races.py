@@ -8,7 +8,7 @@ from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.errors import UserError
 from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.results.answering import MAX_RUNS
-from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
@@ -18,6 +18,17 @@ MAX_RACES = 30
 def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
     """The runs of a race that can be used; none where there is no such race."""
     return usable(store, store.group(group_id))
+
+
+def require(store: RunStore, group_id: object) -> list[FinishedRun]:
+    """The same runs.
+
+    Raises:
+        ResultsError: there is no such race any more.
+    """
+    if runs := opened(store, group_id):
+        return runs
+    raise ResultsError("This race is no longer there; choose another one.")
 
 
 def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:

@@ -11,6 +11,7 @@ import gradio as gr
 from cdvft_app.errors import UserError
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.results.inputs import takes_pairs
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 
@@ -30,7 +31,7 @@ print(answer.json()["answers"])"""
 
 def build(app: AppState, run: gr.Radio) -> None:
     """Lay the part out: `run` says which one is asked."""
-    shown = gr.HTML(elem_id="use-request", apply_default_css=False)
+    shown = html(elem_id="use-request")
 
     def requested(run_id: object) -> str:
         try:

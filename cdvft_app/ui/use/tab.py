@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prep
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.ui.shared import files
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html
 from cdvft_app.ui.shared.listeners import QUIET
-from cdvft_app.ui.shared.problem import problem, without_paths
+from cdvft_app.ui.shared.problem import problem, status, without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import (
@@ -73,7 +73,7 @@ def build(app: AppState) -> OnVisit:
     with gr.Column(elem_classes=["use"]):
         race = gr.Dropdown([], label="Finished race", info=READING, elem_id="use-race")
         with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
-            gr.HTML("<h2>Try</h2>", apply_default_css=False)
+            html("<h2>Try</h2>")
             texts = gr.Textbox(
                 label="Texts, one a line", lines=3, max_lines=12, elem_id="use-texts",
                 placeholder="A gripping, funny and deeply human film.",
@@ -86,7 +86,7 @@ def build(app: AppState) -> OnVisit:
             image = gr.File(
                 label="Image", file_types=["image"], visible=False, elem_id="use-image", height=120
             )
-            waits = gr.HTML(elem_id="use-waits", apply_default_css=False)
+            waits = html(elem_id="use-waits")
             with gr.Row():
                 ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
                 example = gr.Button("Take an example", elem_id="use-example")
@@ -95,23 +95,22 @@ def build(app: AppState) -> OnVisit:
             )
             answered = component("use/answers.js", NOT_ASKED, elem_id="use-answers")
             examples.section(app, answering, race, ASKING)
-            gr.HTML("<h2>One of them</h2>", apply_default_css=False)
+            html("<h2>One of them</h2>")
             run = gr.Radio([], label="Method", elem_id="use-run")
             apply.build(app, of_files, run)
-            gr.HTML(
+            html(
                 "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
-                apply_default_css=False,
             )
             prove = gr.Button("Prove it", elem_id="use-prove")
             proved = sheets.sections("use-proof")
-            gr.HTML("<h3>Take home</h3>", apply_default_css=False)
+            html("<h3>Take home</h3>")
             form = gr.Radio(FORMATS, value=AS_TRAINED.key, label="As", elem_id="use-form")
             rank = gr.Number(
                 DEFAULT_RANK, label="Rank", info="A higher one keeps more of what was learned.", precision=0,
                 minimum=1, visible=False, elem_id="use-rank",
             )  # fmt: skip
             take = gr.Button("Prepare the zip", elem_id="use-take")
-            refused = gr.HTML(elem_id="use-refused", apply_default_css=False)
+            refused = html(elem_id="use-refused")
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
             publish.build(run, write_folder, ASKING)
             request.build(app, run)
@@ -139,7 +138,7 @@ def build(app: AppState) -> OnVisit:
             gr.update(visible=kind == "image", value=None),
             gr.update(visible=kind != "generation"),
             *at.opened(runs[0]),
-            _quiet(races.first_needs(runs[0])),
+            status(races.first_needs(runs[0])),
             gr.update(choices=named, value=named[0][1]),
             gr.update(value=AS_TRAINED.key),
             "",
@@ -186,9 +185,7 @@ def build(app: AppState) -> OnVisit:
 
     def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[Any]:
         try:
-            runs = races.opened(app.store, fields[race])
-            if not runs:
-                raise ResultsError("This race is no longer there; choose another one.")
+            runs = races.require(app.store, fields[race])
             question = about(runs[0], fields)
             prepare(runs[0], _progress_to(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **question)
@@ -266,10 +263,6 @@ def _offer(app: AppState) -> dict[str, Any]:
 def _progress_to(bar: gr.Progress) -> Callable[[float | None, str], None]:
     """Tells Gradio's bar, which writes the share by itself."""
     return lambda fraction, text: bar(fraction, desc=text if fraction is None else text.rpartition(", ")[0])
-
-
-def _quiet(sentence: str) -> str:
-    return f'<p class="quiet">{escape(sentence)}</p>' if sentence else ""
 
 
 def _lines(text: str | None) -> list[str]:

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import gradio as gr
-from anyio import CapacityLimiter
 
 from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import Writing
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.finished_run import FinishedRun, ResultsError, prepare
+from cdvft_app.results.finished_run import FinishedRun, prepare
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.pool import Closable, in_threads
+from cdvft_app.ui.shared.listeners import QUIET
+from cdvft_app.ui.shared.pool import SessionStreams
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import races
 
@@ -80,15 +80,12 @@ def connect(
     asking: dict[str, Any],
 ) -> None:
     """`get_ready` loads a race's models; `asking`: how a listener waits its turn."""
-    threads = CapacityLimiter(THREADS)
-    writers: set[str | None] = set()  # the session whose answers are being written
+    streams = SessionStreams(THREADS, answering.stop)
 
     def writing(group_id: object, prompt: object, how: dict[str, Any]) -> Generator[Writing, None, None]:
         said: Writing = {**EMPTY, "prompt": str(prompt), "running": True}
         try:
-            runs = races.opened(app.store, group_id)
-            if not runs:
-                raise ResultsError("This race is no longer there; choose another one.")
+            runs = races.require(app.store, group_id)
             inputs.prompt(runs[0], prompt)
             numbers = inputs.how_to_write(**how)
             yield {**said, "status": races.first_needs(runs[0]) or "Getting the models ready …"}
@@ -105,24 +102,15 @@ def connect(
 
     async def write(given: dict[Any, Any], request: gr.Request) -> AsyncIterator[list[Any]]:
         how = {"temperature": given[at.temperature], "length": given[at.length], "seed": given[at.seed]}
-        work = Closable(writing(given[race], given[at.prompt], how))
-        writers.add(request.session_hash)
-        try:
-            async for said in in_threads(work, threads):
+        with streams.of(request, writing(given[race], given[at.prompt], how)) as items:
+            async for said in items:
                 able = gr.update(interactive=said["running"] and bool(said["sides"]))
                 yield [said, able]
-        finally:  # also of a visitor who has gone
-            writers.discard(request.session_hash)
-            work.close()
-
-    def stop_writing(request: gr.Request) -> None:
-        if request.session_hash in writers:
-            answering.stop()
 
     given = {race, at.prompt, at.temperature, at.length, at.seed}
     gr.on(
         [at.write.click, at.prompt.submit], write, given, [at.view, at.stop],
         **{**asking, "show_progress": "hidden"},
     )  # fmt: skip
-    at.stop.click(stop_writing, None, None, queue=False, show_progress="hidden", api_visibility="private")
+    at.stop.click(streams.stop_own, None, None, **QUIET)
     at.prompt.focus(get_ready, race, None, **{**asking, "show_progress": "hidden"})

@@ -20,7 +20,8 @@ from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
-from cdvft_app.ui.factors.tab import Questions, _catching_errors
+from cdvft_app.ui.factors.tab import Questions
+from cdvft_app.ui.shared.server_functions import refusing
 
 
 def percent(part: float) -> str:
@@ -347,5 +348,5 @@ def test_images_and_written_answers(tmp_path, others, monkeypatch) -> None:
 )
 def test_what_is_not_there_is_a_sentence(store, question, run) -> None:
     asked = {"run": run, "module": "encoder.layer.0.output.dense", "first": 0, "beside": "x", "text": "good"}
-    said = _catching_errors(getattr(Questions(store), question))(asked)
+    said = refusing(getattr(Questions(store), question))(asked)
     assert said["error"].endswith((".", "?")) and not said["busy"]

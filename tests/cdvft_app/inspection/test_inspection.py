@@ -17,7 +17,8 @@ from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
 from cdvft_app.training.children import Conversation
-from cdvft_app.ui.factors.tab import Questions, _catching_errors
+from cdvft_app.ui.factors.tab import Questions
+from cdvft_app.ui.shared.server_functions import refusing
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
 CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
@@ -182,14 +183,14 @@ HOSTILE = ["", "../..", "recorded-../cdvft", "x" * 10**5]
 @pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "images", "inputs"])
 @pytest.mark.parametrize("run", HOSTILE)
 def test_an_unknown_run_is_a_sentence(store, name, run):
-    said = _catching_errors(getattr(Questions(store), name))({"run": run, "module": run, "first": 0})
+    said = refusing(getattr(Questions(store), name))({"run": run, "module": run, "first": 0})
     assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
 
 
 @pytest.mark.parametrize("name", ["layer", "singular", "inputs"])
 @pytest.mark.parametrize("module", ["", "../layer", "encoder.layer.0", "x" * 10**5])
 def test_an_unknown_layer_is_a_sentence(store, name, module):
-    said = _catching_errors(getattr(Questions(store), name))({"run": "recorded-cdvft", "module": module})
+    said = refusing(getattr(Questions(store), name))({"run": "recorded-cdvft", "module": module})
     assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
 
 
@@ -200,7 +201,7 @@ def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypat
     questions = Questions(store)
     asked = {"run": run.id, "module": NAMES[0], "first": 0}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
-    ask = _catching_errors(getattr(questions, name))
+    ask = refusing(getattr(questions, name))
     with questions.inspector.turn.taken(0.0):
         assert "computes for somebody else" in ask(asked)["error"]
         assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
@@ -211,7 +212,7 @@ def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
     settings = settings_of("cdvft")
     run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
     questions = Questions(store)
-    ask, asked = _catching_errors(questions.singular), {"run": run.id, "module": NAMES[0]}
+    ask, asked = refusing(questions.singular), {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr(numbers, "singular", None)  # in this one
     first = ask(asked)
     assert first["count"] > 0

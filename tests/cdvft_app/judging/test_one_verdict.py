@@ -16,7 +16,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import results
 from cdvft_app.ui.compare.outcomes import outcomes
 from cdvft_app.ui.train.run_view import verdict
-from cdvft_app.ui.use import example_tables
+from cdvft_app.ui.use import held_out_tables
 
 ROWS = 1000
 RIGHT = {"cdvft": 900, "lora": 840, "fourierft": 896}
@@ -61,7 +61,7 @@ def test_every_reader_gives_the_same_verdict(tmp_path):
         assert sentences[1].startswith(shown[1])
     race = judged_race(store.group(store.get(ids[0]).group_id), store)
     kept = [(name, name, predictions.read(store.folder(one))) for name, one in zip(RIGHT, ids, strict=True)]
-    in_use = example_tables.judged(kept[:2], race.between(ids[0], ids[1]))
+    in_use = held_out_tables.judged(kept[:2], race.between(ids[0], ids[1]))
     told = [said["text"] for section in in_use for said in section.get("said", [])]
     assert told[:2] == ["cdvft alone is right on 60 of 1,000 rows, lora alone on 0.", shown[0]]
     assert [verdict_text.result(one) for one in race.about(ids[0])] == shown[:2], "on the model card"

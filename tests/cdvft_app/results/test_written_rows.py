@@ -14,7 +14,7 @@ from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
-from cdvft_app.ui.use import written_tables
+from cdvft_app.ui.use import held_out_tables
 
 FIELDS = ("n", "kind")
 RIGHT = ("n: 1", "n: 2\nkind: even", "n: 1", "n: 2\nkind: even")
@@ -67,7 +67,7 @@ def texts(sheet):
 
 def test_mistakes_are_counted_by_field():
     assert held_out.mistakes_by_field(FIRST, FIELDS) == {"n": 1, "kind": 1}
-    sections = written_tables.of_answers([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
+    sections = held_out_tables.of_written([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
     right, by_field = (texts(section["sheet"]) for section in sections if "sheet" in section)
     assert right[0][:3] == ["A", "2 of 4 (50.0\u00a0%)", "0.667"]  # (1 + 2/3 + 0 + 1) / 4
     assert ["kind", "1", "0"] in by_field
@@ -81,7 +81,7 @@ def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answe
         {"text": "n: 2", "correct": False, "wrong": ["kind"]},
         {"text": "n: 2\nkind: even", "correct": True, "wrong": []},
     ]
-    (section,) = written_tables.of_rows({"rows": rows}, ["A", "B"], FIELDS)
+    (section,) = held_out_tables.of_written_rows({"rows": rows}, ["A", "B"], FIELDS)
     (*_, of_first, _), (*_, chat, of_second) = section["sheet"]["rows"]
     assert of_first["lines"] == [{"text": "n: 2"}, {"text": "kind:", "strong": True, "wrong": "missing"}]
     assert of_second["lines"][0] == {"text": "n: 4", "strong": True, "wrong": "wrong"}

@@ -17,8 +17,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared import form
-from cdvft_app.ui.train.feed import Feed
-from cdvft_app.ui.train.run_view import poll
+from cdvft_app.ui.train.run_view import Feed, poll
 
 KEPT = Path(__file__).parent / "kept_histories"
 QUERY = "encoder.layer.0.attention.self.query"

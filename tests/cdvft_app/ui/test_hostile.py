@@ -11,12 +11,12 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import anyio.to_thread
-import gradio as gr
 import pytest
 from served import Served
 from typing_extensions import NotRequired, is_typeddict
 
 from cdvft_app.catalog import libraries
+from cdvft_app.errors import UserError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import inference_service
@@ -27,6 +27,7 @@ from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.pool import Pool, in_threads
+from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.state import AppState
 
 LONE = "\ud800"
@@ -246,7 +247,7 @@ def test_endpoints_refuse_with_a_sentence_that_can_be_sent(studio: Studio, value
         lambda: api.stop(studio.app, studio.run.id, value),
     ]
     for call in calls if value != {"a": []} else calls[:1]:
-        with pytest.raises(gr.Error) as refused:
+        with pytest.raises(UserError) as refused:
             call()
         assert 0 < len(str(refused.value).encode()) < 4096
 
@@ -274,7 +275,7 @@ def test_sixty_who_wait_for_a_measurement_take_no_thread_of_the_polls() -> None:
         return f"measured {argument}"
 
     async def ask() -> tuple[list[Any], int]:
-        measuring = Pool(1, 4, "Others are measuring.", share=(1, 4)).answering(measure)
+        measuring = refusing(Pool(1, 4, "Others are measuring.", share=(1, 4)).running(measure))
         asked = [asyncio.create_task(measuring(number)) for number in range(60)]
         await anyio.to_thread.run_sync(going.wait)  # a poll's own thread
         taken = anyio.to_thread.current_default_thread_limiter().borrowed_tokens

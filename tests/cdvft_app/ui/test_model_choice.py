@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdvft_app.catalog.hub import HubModelInfo
-from cdvft_app.ui.train import model_choice, model_finder
+from cdvft_app.ui.train import model_choice
 from cdvft_app.ui.train.model_choice import said
 
 TYPED = "FacebookAI/roberta-base"
@@ -69,7 +69,7 @@ def test_a_public_server_reads_no_typed_model(monkeypatch: pytest.MonkeyPatch) -
 def test_a_search_that_finds_nothing_says_so_beside_why_the_hub_was_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_finder, "search_models", lambda text, kind: ([], "The hub is away."))
-    listed, message = model_finder.find("convnext", "sentiment")
+    monkeypatch.setattr(model_choice, "search_models", lambda text, kind: ([], "The hub is away."))
+    listed, message = model_choice.find("convnext", "sentiment")
     assert listed["visible"] is False
     assert "No model of this kind has that in its name." in message and "The hub is away." in message

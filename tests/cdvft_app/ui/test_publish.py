@@ -9,6 +9,7 @@ import pytest
 from hub_stub import TOKEN
 
 from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.ui.shared import hub_token
 from cdvft_app.ui.use import publish
 
 
@@ -25,7 +26,7 @@ def page(write=write):
     parts = {part.elem_id: part for part in blocks.blocks.values() if getattr(part, "elem_id", None)}
     state = next(part for part in blocks.blocks.values() if isinstance(part, gr.State))
     calls = {one.name: one.fn for one in blocks.fns.values()}
-    return calls["write_it"], calls["upload"], parts, state
+    return calls["written"], calls["uploaded"], parts, state
 
 
 def push(name, *user, token="", replace=False, write=write):
@@ -85,7 +86,8 @@ def test_a_run_that_cannot_be_written_is_a_sentence(stub):
 
 def test_on_a_space_one_signs_in(stub, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "ada/studio")
-    monkeypatch.setattr(publish, "has_login", lambda: True)
+    for module in (publish, hub_token):
+        monkeypatch.setattr(module, "has_login", lambda: True)
     monkeypatch.setattr("gradio.routes.attach_oauth", lambda app: None)  # what only a Space has installed
     assert "Sign in first" in push("ada/films", None)
     user = gr.OAuthToken(token=TOKEN, scope="contribute-repos", expires_at=0)

@@ -16,8 +16,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train import history
-from cdvft_app.ui.train.feed import Feed
-from cdvft_app.ui.train.run_view import poll
+from cdvft_app.ui.train.run_view import Feed, poll
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from types import SimpleNamespace
 
-import gradio as gr
 import pytest
 from gradio.context import LocalContext
 
+from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import token_hash, viewer_key
@@ -20,10 +20,9 @@ from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.header import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
-from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import races
-from cdvft_app.ui.train.run_view import poll
+from cdvft_app.ui.train.run_view import Feed, poll
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def run(app: AppState):
 def shows(app: AppState, run) -> list[bool]:
     try:
         known = api.state(app, run.id)["run_id"] == run.id
-    except gr.Error as refused:
+    except UserError as refused:
         assert "there is no run" in str(refused)
         known = False
     return [

@@ -1,4 +1,4 @@
-"""The held-out rows: who is right how often, the scores of each class, and the rows themselves."""
+"""The held-out rows as tables: how often each run is right, by class or field, and the rows themselves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ import numpy as np
 
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.payloads.use import Section, Sheet, SheetCell
+from cdvft_app.metrics import METRICS, metric_title
+from cdvft_app.metrics.fields import read_fields
+from cdvft_app.payloads.use import Line, Section, Sheet, SheetCell
 from cdvft_app.results import held_out
 from cdvft_app.results.table_score import in_digits
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.predictions import Predictions, WrittenAnswers
+from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.sheets import cell, line, quiet, sheet
 
 MAX_CLASSES = 20  # that are drawn as a matrix
 MAX_CONFUSED = 20  # pairs of classes, where there are more
+MAX_POINTS = 2000  # of a scatter plot
+MAX_OF_TEXT = 600  # characters
 RunAnswers = tuple[str, str, Predictions]
-"""Of a run: what it is called, its method's key, and what it answered."""
+"""A run's title, its method's key, and what it answered."""
+RunWritten = tuple[str, str, WrittenAnswers]
+"""The same of a run that writes."""
 
 
 def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdict | None) -> list[Section]:
@@ -119,9 +126,6 @@ def of_numbers(runs: Sequence[RunAnswers]) -> list[Section]:
     return [{"sheet": sheet("errors", "Errors", heads, rows)}, *map(_scatter, runs)]
 
 
-MAX_POINTS = 2000
-
-
 def _scatter(run: RunAnswers) -> Section:
     title, method, answers = run
     labels, outputs = answers.labels[:MAX_POINTS], answers.outputs[:MAX_POINTS, 0]
@@ -141,7 +145,7 @@ def _scatter(run: RunAnswers) -> Section:
     }
 
 
-def of_rows(found: Mapping[str, Any], titles: Sequence[str], labels: Sequence[str]) -> list[Section]:
+def of_labelled_rows(found: Mapping[str, Any], titles: Sequence[str], labels: Sequence[str]) -> list[Section]:
     """Rows with what was given, the label and each run's answer; see `held_out.table_rows`."""
     if not found["rows"]:
         return [quiet("There is no such row.")]
@@ -176,3 +180,78 @@ def _answer(label: float, answer: Mapping[str, Any], labels: Sequence[str]) -> S
     if answer["class"] != label:
         said["wrong"] = "wrong"
     return {"lines": [said], "quiet": f"{100 * answer['sure']:.1f}\u00a0%"}
+
+
+def of_written(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdict | None) -> list[Section]:
+    """How many answers of each run are right, the judge's verdict, and the mistakes by field."""
+    names = _graded(runs[0][2])
+    heads = ("Method", "Right", *(f"{metric_title(name, short=True)}, mean of the rows" for name in names))
+    right = sheet("errors", "Right answers", heads, [[cell(title), *_counts(one)] for title, _, one in runs])
+    tested = judged(runs, verdict) if len(runs) > 1 else []
+    return [*tested, {"sheet": right}, *_by_field(runs, fields)]
+
+
+def _counts(answers: WrittenAnswers) -> list[SheetCell]:
+    right, count = int(answers.correct.sum()), len(answers.entries)
+    share = f" ({100 * right / count:.1f}\u00a0%)" if count else ""
+    means = (cell(f"{answers.scores(name).mean():.3f}") for name in _graded(answers))
+    return [cell(f"{right:,} of {count:,}{share}"), *means]
+
+
+def _graded(answers: WrittenAnswers) -> list[str]:
+    """The metrics of its rows that are more than right or wrong."""
+    scores = answers.entries[0].scores if answers.entries else {}
+    return [key for key, metric in METRICS.items() if key in scores and not metric.percent]
+
+
+def _by_field(runs: Sequence[RunWritten], fields: Sequence[str]) -> list[Section]:
+    if not fields:
+        return []
+    counted = [held_out.mistakes_by_field(answers, fields) for _, _, answers in runs]
+    rows = [[cell(name), *(cell(f"{one[name]:,}") for one in counted)] for name in fields]
+    heads = ("Field", *(title for title, _, _ in runs))
+    return [
+        {
+            "title": "Mistakes of each field",
+            "folded": True,
+            "quiet": "In so many rows the field has another value, is missing, or is too many.",
+            "sheet": sheet("errors", "Mistakes of each field", heads, rows),
+        }
+    ]
+
+
+def of_written_rows(found: Mapping[str, Any], titles: Sequence[str], fields: Sequence[str]) -> list[Section]:
+    """Prompts with the right answer and each run's; see `held_out.prompt_rows`."""
+    if not found["rows"]:
+        return [quiet("There is no such row.")]
+    rows = [
+        [
+            cell(f"{row['row'] + 1:,}"),
+            cell(shortened(row["prompt"], MAX_OF_TEXT)),
+            cell(shortened(row["expected"], MAX_OF_TEXT)),
+            *(_written_answer(one, row["expected"], fields) for one in row["answers"]),
+        ]
+        for row in found["rows"]
+    ]
+    heads = ("Row", "Prompt", "Right answer", *titles)
+    return [{"sheet": sheet("examples", "Held-out rows", heads, rows)}]
+
+
+def _written_answer(one: Mapping[str, Any], expected: str, fields: Sequence[str]) -> SheetCell:
+    written = cell(shortened(one["text"], MAX_OF_TEXT))
+    if one["correct"]:
+        return written
+    said = read_fields(one["text"], fields) if fields else {}
+    if not said:
+        written["lines"][-1]["wrong"] = "wrong"
+        return written
+    wanted = {**dict.fromkeys(said), **read_fields(expected, fields)}
+    return {
+        "lines": [_field(name, said.get(name), name in one["wrong"]) for name in fields if name in wanted]
+    }
+
+
+def _field(name: str, value: str | None, wrong: bool) -> Line:
+    if value is None:
+        return line(f"{name}:", strong=True, wrong="missing")
+    return line(f"{name}: {value}", strong=True, wrong="wrong") if wrong else line(f"{name}: {value}")

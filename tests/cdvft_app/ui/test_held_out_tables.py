@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cdvft_app.store.predictions import Predictions
-from cdvft_app.ui.use.example_tables import of_numbers
+from cdvft_app.ui.use.held_out_tables import of_numbers
 
 
 def test_the_ends_of_the_axes_are_read_at_a_glance():
