@@ -40,13 +40,12 @@ from cdvft_app.cluster.transfer import (
     store_checkpoint,
     unpack,
 )
-from cdvft_app.events import Done, Event, Halt, Note, Preparing, TrainingPaused
+from cdvft_app.events import ADAPTER, Done, Event, Halt, Note, Preparing, TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.store.folders import files_below
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import checkpoints, children, data_parallel

@@ -29,12 +29,11 @@ from typing import ClassVar, Literal, Protocol
 import psutil
 
 from cdvft_app.errors import UserError
-from cdvft_app.events import Done, Event, Note, Preparing
+from cdvft_app.events import ADAPTER, Done, Event, Note, Preparing
 from cdvft_app.search import study
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.leases import PROGRAM_ENDED, interruption
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import checkpoints
