@@ -29,31 +29,6 @@ export interface Done {
   error: string | null;
 }
 
-/** `first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text. */
-export interface Verdict {
-  first: string;
-  second: string;
-  word: "ahead" | "behind" | "as good" | "not shown";
-  about: "runs" | "methods";
-  metric_name: string;
-  size: number;
-  low: number | null;
-  high: number | null;
-  confidence: number;
-  p: number | null;
-  rows: number | null;
-  seeds: number[];
-  paired: boolean;
-  family: number;
-  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
-  alone: number[] | null;
-  more_rows: number | null;
-  more_seeds: number | null;
-  result: string;
-  settled_by: string;
-  basis: string;
-}
-
 /** `viewer` is the cookie by which this browser's own runs are found; empty before they can be. */
 export interface HeaderView {
   viewer: string;
@@ -219,7 +194,6 @@ export interface RunNow {
   trainable_parameters: number | null;
   head_parameters: number | null;
   base_parameters: number | null;
-  evaluation_examples: number | null;
   metric_name: string | null;
   metric_title: string | null;
   metric: number | null;
@@ -297,7 +271,6 @@ export interface VerdictRequest extends TokenRequest {
 /** What the judge says of a race; `leaders` are runs that are ahead of another and behind none. */
 export interface RaceVerdict {
   sentences: string[];
-  verdicts: Verdict[];
   leaders: string[];
 }
 
@@ -718,7 +691,6 @@ export interface Comparison {
   axes: Axis[];
   figures: Record<string, Figure | null>;
   sentences: Record<string, string[]>;
-  verdicts: Verdict[];
   methods: string[];
   columns: string[];
   rows: OutcomeRow[];
@@ -814,7 +786,6 @@ export interface SweepResults {
   lines: SweepLines[];
   answer: string;
   sentences: string[];
-  verdicts: Verdict[];
 }
 
 /** A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970. */
@@ -984,12 +955,6 @@ export interface Writing {
   status: string;
   problem: string;
   running: boolean;
-}
-
-/** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */
-export interface FactorsFixed {
-  lines: Styles;
-  factors: Record<string, string>;
 }
 
 /** Why a question was not answered; `busy`: asking again later helps. */

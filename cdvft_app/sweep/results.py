@@ -10,7 +10,7 @@ from statistics import mean
 from typing import cast
 
 from cdvft_app import catalog
-from cdvft_app.judging import row_scores, verdict_text
+from cdvft_app.judging import row_scores
 from cdvft_app.judging.comparison_sets import answer, comparison_set, sentences
 from cdvft_app.judging.sweep_results import (
     RATES,
@@ -126,7 +126,6 @@ def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | N
         ],
         "answer": answer(family),
         "sentences": sentences(settings, family),
-        "verdicts": verdict_text.payload([*family.between.values(), *family.along.values()]),
     }
 
 
