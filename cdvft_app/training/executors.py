@@ -44,6 +44,7 @@ from cdvft_app.training.run import (
     RESUME,
     TRAINER,
     StateAndReason,
+    end_run,
     out_of_time,
     patience,
     renewing,
@@ -398,8 +399,7 @@ class RemoteExecution:
             self._refusals += 1
             if self._refusals < MAX_REFUSALS:
                 return False
-            with suppress(LeaseLost):
-                self._store.set_state(self._run.id, "interrupted", str(refused), epoch=self._run.epoch)
+            end_run(self._store, self._run, "interrupted", str(refused))
             return True
 
     def _look(self) -> bool:
