@@ -1,13 +1,22 @@
-"""What `train()` tells the world while it works. Each event becomes one row of the store."""
+"""What `train()` tells the world while it works, and how an event is kept as JSON.
+
+Each event becomes one row of the store, or one line in the log of a Job of the hub.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from cdvft_app.errors import UserError
+
+ADAPTER = "adapter"  # the folder in the run's folder that holds what the run learned
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,46 @@ class Done:
 
 
 Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Sent | Placed | Done
+KINDS: dict[str, Any] = {event.__name__.lower(): event for event in Event.__args__}
+"""The classes of events by the kind of their rows."""
+_VALIDATORS: dict[str, TypeAdapter[Event]] = {kind: TypeAdapter(event) for kind, event in KINDS.items()}
+
+
+def encode(event: Event) -> dict[str, Any]:
+    """Return an event's fields as JSON can hold them.
+
+    A number that is not finite becomes None (browsers refuse NaN in JSON), and the adapter's folder its name
+    in the run's folder. A note's own `kind` is called `level`, since a row's `kind` is "note".
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Path):
+            value = ADAPTER
+        elif isinstance(value, float) and not math.isfinite(value):
+            value = None
+        values["level" if isinstance(event, Note) and field.name == "kind" else field.name] = value
+    return values
+
+
+def decode(kind: str, values: dict[str, Any], folder: Path) -> Event:
+    """Return the event of this kind that `encode` made `values` of, as one of the run in `folder`.
+
+    What names a file names that of this folder, whatever `values` say.
+
+    Raises:
+        AttributeError, KeyError, OverflowError, TypeError, ValueError: the values are no such event's.
+    """
+    known = {field.name: field.type for field in dataclasses.fields(KINDS[kind])}
+    given = {name: value for name, value in values.items() if name in known}
+    given |= {name: math.nan for name, value in given.items() if value is None and known[name] == "float"}
+    if kind == "note":
+        given["kind"] = values.get("level", "info")  # "info": in the log of a Job that an older version sent
+    if kind == "done":
+        given["adapter_folder"] = folder / ADAPTER
+    if kind == "snapshot":
+        given["file"] = f"snapshots/step-{int(values['step']):06d}.safetensors"
+    return _VALIDATORS[kind].validate_python(given)
 
 
 class Halt(IntEnum):

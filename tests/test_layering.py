@@ -84,10 +84,11 @@ APP = {
         "settings",
         "methods",
         "payloads",
+        "events",
         "cdvft",
     },
     "lessons": {"data.csv_file", "payloads", "approximate", "cdvft"},
-    "results": CHOICES | {"tasks", "training", "judging", "costs", "store", "data"},
+    "results": CHOICES | {"events", "tasks", "training", "judging", "costs", "store", "data"},
     "cluster": {"catalog", "settings", "store", "events", "public", "training", "hub_jobs.job"} | {"cdvft"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES

@@ -35,31 +35,6 @@ export interface Refused {
   busy: boolean;
 }
 
-/** `first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text. */
-export interface Verdict {
-  first: string;
-  second: string;
-  word: "ahead" | "behind" | "as good" | "not shown";
-  about: "runs" | "methods";
-  metric_name: string;
-  size: number;
-  low: number | null;
-  high: number | null;
-  confidence: number;
-  p: number | null;
-  rows: number | null;
-  seeds: number[];
-  paired: boolean;
-  family: number;
-  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
-  alone: number[] | null;
-  more_rows: number | null;
-  more_seeds: number | null;
-  result: string;
-  settled_by: string;
-  basis: string;
-}
-
 /** `viewer` is the cookie by which this browser's own runs are found; empty before they can be. */
 export interface HeaderView {
   viewer: string;
@@ -225,7 +200,6 @@ export interface RunNow {
   trainable_parameters: number | null;
   head_parameters: number | null;
   base_parameters: number | null;
-  evaluation_examples: number | null;
   metric_name: string | null;
   metric_title: string | null;
   metric: number | null;
@@ -303,7 +277,6 @@ export interface VerdictRequest extends TokenRequest {
 /** What the judge says of a race; `leaders` are runs that are ahead of another and behind none. */
 export interface RaceVerdict {
   sentences: string[];
-  verdicts: Verdict[];
   leaders: string[];
 }
 
@@ -724,7 +697,6 @@ export interface Comparison {
   axes: Axis[];
   figures: Record<string, Figure | null>;
   sentences: Record<string, string[]>;
-  verdicts: Verdict[];
   methods: string[];
   columns: string[];
   rows: OutcomeRow[];
@@ -820,7 +792,6 @@ export interface SweepResults {
   lines: SweepLines[];
   answer: string;
   sentences: string[];
-  verdicts: Verdict[];
 }
 
 /** A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970. */
@@ -990,12 +961,6 @@ export interface Writing {
   status: string;
   problem: string;
   running: boolean;
-}
-
-/** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */
-export interface FactorsFixed {
-  lines: Styles;
-  factors: Record<string, string>;
 }
 
 /** `run`: its id, or that of a recorded one. */

@@ -11,10 +11,10 @@ from typing import Literal
 
 from cdvft_app.cluster.connection import HEAD_SECONDS, ClusterNode, Connection, Pull, fits, require_ray
 from cdvft_app.cluster.transfer import Order, needed, newest_step
-from cdvft_app.events import Done, Event, Note, Placed
+from cdvft_app.events import Done, Event, Note, Placed, decode
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
-from cdvft_app.store import rows, snapshots
+from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
@@ -176,7 +176,7 @@ class ClusterRun:
             events.append(Placed(self._order.attempt, update.node))
         for row in update.rows:
             with suppress(KeyError, TypeError, ValueError):  # it is none of those that are known here
-                events.append(rows.event(row["kind"], row, into.parent))
+                events.append(decode(row["kind"], row, into.parent))
         self._is_done |= any(isinstance(event, Done) for event in events)
         self._checkpoint = update.checkpoint or self._checkpoint
         ended = ENDS[update.state] if update.state else None

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -40,13 +40,11 @@ from cdvft_app.cluster.transfer import (
     store_checkpoint,
     unpack,
 )
-from cdvft_app.events import Done, Event, Halt, Note, Preparing, TrainingPaused
+from cdvft_app.events import ADAPTER, Done, Halt, Note, Preparing, TrainingPaused
 from cdvft_app.files import folder_bytes
-from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import checkpoints, children, data_parallel
@@ -58,7 +56,16 @@ from cdvft_app.training.executors import (
     LocalProcesses,
     train_to_end,
 )
-from cdvft_app.training.run import ERROR_FILE, NOT_BEGUN, OTHER_ENDED, StopConditions, reason, train_run
+from cdvft_app.training.run import (
+    ERROR_FILE,
+    NOT_BEGUN,
+    OTHER_ENDED,
+    StopConditions,
+    end_run,
+    join_run,
+    reason,
+    train_run,
+)
 
 MAX_ROWS = 300  # at a time
 LOOK_SECONDS = 0.05  # between two looks for something new
@@ -313,8 +320,7 @@ class SharedRun:
         except Exception as error:  # whatever Ray Train makes of what its processes raise
             self._why = f"{ONE_LOST} {cause(error)}"
         if self._store.state(self._run.id) not in FINAL:
-            with suppress(LeaseLost):
-                self._store.set_state(self._run.id, "interrupted", self._why, epoch=self._run.epoch)
+            end_run(self._store, self._run, "interrupted", self._why)
         return True
 
     def _wait(self) -> bool:
@@ -322,13 +328,13 @@ class SharedRun:
         now, known = time.monotonic(), self._store.get(self._run.id)
         if known is None or known.process != self._run.process:  # the first process has joined
             return False
-        with suppress(LeaseLost):
-            if known.state == "stopping":
-                self.stop()
-                self._store.set_state(self._run.id, "stopped", NOT_BEGUN, epoch=self._run.epoch)
-                return True
-            if now - self._said > STATUS_SECONDS:
-                self._said = now
+        if known.state == "stopping":
+            self.stop()
+            end_run(self._store, self._run, "stopped", NOT_BEGUN)
+            return True
+        if now - self._said > STATUS_SECONDS:
+            self._said = now
+            with suppress(LeaseLost):
                 self._store.append(self._run.id, Preparing(self._waits), self._run.epoch)
         return False
 
@@ -372,10 +378,7 @@ def _fit(
 def _work(config: dict[str, Any]) -> None:
     """What each process does, in a thread of Ray Train's."""
     if data_parallel.rank() == 0:
-        os.environ["RUNS_DIR"] = config["root"]  # uploaded datasets lie there
-        store = RunStore(config["root"])
-        run = store.require(config["run_id"])
-        store.leases.join(run.id, run.epoch, this_process())
+        store, run = join_run(config["root"], config["run_id"])
         train_run(store, run, _paused_alone(config["trainer"]), StopConditions(config["limit"]))
         return
     root = own_folder(f"{config['name']}-{data_parallel.rank()}")
@@ -393,15 +396,9 @@ def _work(config: dict[str, Any]) -> None:
 def _paused_alone(trainer: str) -> Any:
     """The trainer of this name, which pauses the run where another of its processes is lost."""
 
-    def train(
-        settings: RunSettings,
-        emit: Callable[[Event], None],
-        should_stop: Callable[[], Halt],
-        folder: Path,
-        resume: bool = False,
-    ) -> Done:
+    def train(*given: Any, **options: Any) -> Done:
         try:
-            done: Done = pkgutil.resolve_name(trainer)(settings, emit, should_stop, folder, resume)
+            done: Done = pkgutil.resolve_name(trainer)(*given, **options)
             return done
         except Exception as error:
             if reason(error) == OTHER_ENDED:

@@ -223,7 +223,7 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
             "group_id": runs[0].group_id,
             "metric_name": metric_name,
             "sentences": result_sentences,
-            "verdicts": verdict_text.payload([*compared.between.values(), *compared.along.values()]),
+            "verdicts": verdict_text.as_dicts([*compared.between.values(), *compared.along.values()]),
         }
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cdvft.cost import Convention
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings import MAX_COMPETITORS, Name, explain, require_distinct
+from cdvft_app.settings import MAX_COMPETITORS, Name, parse_request, require_distinct
 
 HERE: Literal["here"] = "here"
 
@@ -159,23 +159,12 @@ class CostRequest(BaseModel):
 
 
 def parse_cost(values: object) -> CostRequest:
-    """A `CostRequest` from JSON-like values.
-
-    Raises:
-        InvalidChoice: with a sentence for each problem.
-    """
-    if not isinstance(values, dict):
-        raise InvalidChoice(
-            f'Give one object such as {{"model": "roberta-base"}}; got {type(values).__name__}.'
-        )
+    """Return a `CostRequest`; see `parse_request`."""
     known = (*CostRequest.model_fields, *flat.FLAT, "learning_rates")
-    unknown = [str(name) for name in values if name not in known]
+    unknown = [str(name) for name in values if name not in known] if isinstance(values, dict) else []
     if unknown:
         allowed = ", ".join(CostRequest.model_fields)
         raise InvalidChoice(
             f"{unknown[0][:80]} is not a setting of a cost table. The settings are: {allowed}."
         )
-    try:
-        return CostRequest.model_validate(values)
-    except ValidationError as error:
-        raise InvalidChoice(explain(error, CostRequest)) from None
+    return parse_request(CostRequest, values, 'Give one object such as {"model": "roberta-base"}')

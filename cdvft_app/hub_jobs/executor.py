@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog import Plan
-from cdvft_app.events import Event, Note, Sent
+from cdvft_app.events import ADAPTER, Event, Note, Sent
 from cdvft_app.hub_jobs.hardware import check_minutes
 from cdvft_app.hub_jobs.job import CODE, EVENT_PREFIX, SCRIPT, read_event, write_job
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import JOB, RunRecord
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import (
     Executor,
@@ -130,7 +129,9 @@ class HubJob:
             stage = str(self._api.inspect_job(**self._named).status.stage)
             lines = [line.rstrip("\n") for line in self._api.fetch_job_logs(**self._named)]
         words = [line.strip() for line in lines if line.strip() and EVENT_PREFIX not in line]
-        events: list[Event] = [event for line in lines[after:] if (event := read_event(line)) is not None]
+        events: list[Event] = [
+            event for line in lines[after:] if (event := read_event(line, into.parent)) is not None
+        ]
         ended, files = ENDS.get(stage), list[str]()
         if ended == "completed":
             with self._asking():

@@ -14,16 +14,25 @@ import re
 import sys
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from cdvft_app import ASSETS, catalog, events
+from cdvft_app import ASSETS, catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.events import Event, Snapshot
+from cdvft_app.events import (
+    ADAPTER,
+    Answers,
+    Done,
+    Evaluation,
+    Event,
+    Note,
+    Preparing,
+    Started,
+    Step,
+    decode,
+    encode,
+)
 from cdvft_app.results.escaping import docstring
 from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
@@ -73,19 +82,10 @@ from cdvft_app.hub_jobs.job import main
 if __name__ == "__main__":  # processes that share the run import this file again
     sys.exit(main(SETTINGS, REPOSITORY))
 '''
-ADAPTER, RUNS = "adapter", "studio-runs"
+RUNS = "studio-runs"
 EVENT_PREFIX = "cdvft-event "
-SENT_EVENTS = (
-    events.Preparing,
-    events.Started,
-    events.Step,
-    events.Evaluation,
-    events.Answers,
-    events.Note,
-    events.Done,
-)
+SENT_EVENTS = (Preparing, Started, Step, Evaluation, Answers, Note, Done)
 MAX_CHARACTERS = 200_000
-_BY_NAME: dict[str, TypeAdapter[Event]] = {kind.__name__: TypeAdapter(kind) for kind in SENT_EVENTS}
 _LINE = re.compile(rf"(?:^|\s){EVENT_PREFIX}(?P<event>\{{.*\}})\s*$")
 
 
@@ -164,17 +164,22 @@ def tell(event: Event) -> None:
 
 def event_line(event: Event) -> str | None:
     """An event as a line of the log; None for a snapshot, whose file stays where it was made."""
-    if isinstance(event, Snapshot) or type(event) not in SENT_EVENTS:
+    if not isinstance(event, SENT_EVENTS):
         return None
-    return EVENT_PREFIX + json.dumps({"event": type(event).__name__, "fields": asdict(event)}, default=str)
+    return EVENT_PREFIX + json.dumps({"event": type(event).__name__, "fields": encode(event)})
 
 
-def read_event(line: str) -> Event | None:
-    """The event of a line, which may begin with a time; None for any other line."""
+def read_event(line: str, folder: Path) -> Event | None:
+    """Return the event of a line, which may begin with a time, as one of the run in `folder`.
+
+    Any other line gives None.
+    """
     found = _LINE.search(line) if len(line) <= MAX_CHARACTERS else None
     if found is None:
         return None
-    with suppress(ValueError, KeyError, TypeError):  # what is no event has been written by something else
+    # What is no event has been written by something else.
+    with suppress(AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
         told = json.loads(found["event"])
-        return _BY_NAME[told["event"]].validate_python(told["fields"])
+        event = decode(told["event"].lower(), told["fields"], folder)
+        return event if isinstance(event, SENT_EVENTS) else None
     return None

@@ -19,7 +19,7 @@ ENDED = "The process that computes has ended, most likely for want of memory. Tr
 
 
 class Inspector(InferenceService):
-    """Asks one of `QUESTIONS` about a run at a time."""
+    """Asks one of the `questions` about a run at a time."""
 
     def __init__(
         self, root: Path, counted: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -39,14 +39,14 @@ class Inspector(InferenceService):
 
 
 def _start(root: Path, _: Callable[[], bool]) -> Handler:
-    store = RunStore(root)
+    store, answers = RunStore(root), questions()
 
     def answer(question: str, arguments: dict[str, Any]) -> Any:
         find = sources.find_with_weights if question in OF_WEIGHTS else sources.find
         source = find(store, arguments.pop("run_id"))
         if arguments.get("beside") is not None:
             arguments["beside"] = find(store, arguments["beside"])
-        return QUESTIONS[question](source, **arguments)
+        return answers[question](source, **arguments)
 
     return answer
 
@@ -57,101 +57,56 @@ def _explain(error: Exception) -> Exception:
     return Unavailable(ENDED if isinstance(error, EOFError) else unexpected(error))
 
 
-def _dense(source: Source, module: str) -> Any:
-    from cdvft_app.inspection import numbers
-
-    return numbers.dense_payload(source, layers.find_layer(source, module))
-
-
-def _singular(source: Source, module: str) -> Any:
-    from cdvft_app.inspection import numbers
-
-    return numbers.singular(source, layers.find_layer(source, module))
-
-
-def _overview(source: Source, first: int) -> Any:
-    from cdvft_app.inspection import numbers
-
-    return numbers.overview(source, first)
-
-
-def _most_changed(source: Source) -> str:
-    from cdvft_app.inspection import effects, examples, numbers
-
-    if isinstance(source, LiveRun) and (known := effects.kept(source)):
-        return sources.largest_effect(known)
-    return layers.most_changed(numbers.last_norms(source), examples.weight_norms(source))
-
-
-def _weights(source: Source) -> Any:
-    from cdvft_app.inspection import frozen
-
-    return frozen.weight_norms(source, [layer.module for layer in layers.layers(source)])
-
-
-def _images(source: Source) -> Any:
-    from cdvft_app.inspection import frozen
-
-    return frozen.images(source)
-
-
-def _patches(source: Source, module: str, image: object) -> Any:
-    from cdvft_app.inspection import frozen
-
-    return frozen.patch_inputs(source, module, image)
-
-
-def _typed(source: Source, module: str, text: object) -> Any:
-    from cdvft_app.inspection import frozen
-
-    return frozen.text_inputs(source, module, text)
-
-
-def _effects(source: Source, first: int) -> Any:
-    from cdvft_app.inspection import effects
-
-    run = effects.require_finished(source)
-    if first == 0 and (known := effects.kept(run)):
-        return known
-    opened = effects.opened(run)
-    found = effects.effects(opened, first)
-    if found["next"] is None:
-        effects.keep(run, effects.effects(opened, seconds=math.inf))
-    return found
-
-
-def _seeds(source: Source, first: int) -> Any:
-    from cdvft_app.inspection import effects
-
-    return effects.seeds(effects.require_finished(source), first)
-
-
-def _together(source: Source, module: str, beside: Source | None) -> Any:
-    from cdvft_app.inspection import effects
-
-    return effects.together(effects.opened(source, *([beside] if beside else [])), module)
-
-
-def _walk(source: Source, module: str, text: object, image: object) -> Any:
-    from cdvft_app.inspection import effects, frozen
-
-    given = frozen.image(source, image) if text is None else frozen.checked_text(text)
-    return effects.walk(effects.opened(source), module, given)
-
-
 OF_WEIGHTS = ("effects", "seeds", "together", "walk")
 """What is asked of weights after the last step, and of no snapshots."""
-QUESTIONS: dict[str, Callable[..., Any]] = {
-    "dense": _dense,
-    "singular": _singular,
-    "overview": _overview,
-    "most_changed": _most_changed,
-    "weights": _weights,
-    "images": _images,
-    "patches": _patches,
-    "typed": _typed,
-    "effects": _effects,
-    "seeds": _seeds,
-    "together": _together,
-    "walk": _walk,
-}
+
+
+def questions() -> dict[str, Callable[..., Any]]:
+    """Return the functions that answer, by the question's name. Imports torch and transformers."""
+    from cdvft_app.inspection import effects, examples, frozen, numbers
+
+    def of_layer(answer: Callable[[Source, layers.Layer], Any]) -> Callable[..., Any]:
+        return lambda source, module: answer(source, layers.find_layer(source, module))
+
+    def most_changed(source: Source) -> str:
+        if isinstance(source, LiveRun) and (known := effects.kept(source)):
+            return sources.largest_effect(known)
+        return layers.most_changed(numbers.last_norms(source), examples.weight_norms(source))
+
+    def weights(source: Source) -> dict[str, float]:
+        return frozen.weight_norms(source, [layer.module for layer in layers.layers(source)])
+
+    def kept_effects(source: Source, first: int) -> Any:
+        run = effects.require_finished(source)
+        if first == 0 and (known := effects.kept(run)):
+            return known
+        opened = effects.opened(run)
+        found = effects.effects(opened, first)
+        if found["next"] is None:
+            effects.keep(run, effects.effects(opened, seconds=math.inf))
+        return found
+
+    def seeds(source: Source, first: int) -> Any:
+        return effects.seeds(effects.require_finished(source), first)
+
+    def together(source: Source, module: str, beside: Source | None) -> Any:
+        return effects.together(effects.opened(source, *([beside] if beside else [])), module)
+
+    def walk(source: Source, module: str, text: object, image: object) -> Any:
+        given = frozen.image(source, image) if text is None else frozen.checked_text(text)
+        return effects.walk(effects.opened(source), module, given)
+
+    return {
+        "dense": of_layer(numbers.dense_payload),
+        "singular": of_layer(numbers.singular),
+        "overview": numbers.overview,
+        "most_changed": most_changed,
+        "weights": weights,
+        "images": frozen.images,
+        "patches": frozen.patch_inputs,
+        "typed": frozen.text_inputs,
+        "effects": kept_effects,
+        "seeds": seeds,
+        "together": together,
+        "walk": walk,
+    }

@@ -27,6 +27,7 @@ from transformers.pytorch_utils import Conv1D
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.errors import UserError
+from cdvft_app.events import ADAPTER
 from cdvft_app.files import replacing
 from cdvft_app.format import percent
 from cdvft_app.inspection.layers import block_positions
@@ -45,7 +46,6 @@ from cdvft_app.payloads.factors import (
 from cdvft_app.results import finished_run, held_out
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inference import SideBySide, load_side_by_side
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks.base import LabelledTask, Prediction
 

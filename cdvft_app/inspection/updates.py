@@ -11,9 +11,9 @@ from safetensors import safe_open
 
 from cdvft.blocks import matches
 from cdvft_app import catalog
+from cdvft_app.events import ADAPTER
 from cdvft_app.inspection import layers, sources
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
-from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
 WEIGHTS = "model.safetensors"  # what full fine-tuning keeps, in the run's adapter folder
@@ -109,8 +109,7 @@ def _weights(source: Source) -> Any:
 
 def _file(source: Source) -> Path:
     assert isinstance(source, LiveRun)
-    record: RunRecord = source.record
-    return source.folder / str(record.result.get("adapter_folder") or "adapter") / WEIGHTS
+    return source.folder / ADAPTER / WEIGHTS
 
 
 def _title(depth: int | None, kind: str) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import cast
+from typing import Any
 
 from cdvft_app.costs.sentences import joined
 from cdvft_app.format import counted
 from cdvft_app.judging.judge import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
-from cdvft_app.payloads import shared as payloads
 
 SENTENCES = {
     "ahead": "{first} is ahead of {second} by {size} ({low} to {high}).",
@@ -196,19 +195,16 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
     )
 
 
-def payload(verdicts: Sequence[Verdict]) -> list[payloads.Verdict]:
-    """The verdicts as the page's scripts and exported files get them."""
+def as_dicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """The verdicts' fields as JSON can hold them, each with its three texts."""
     return [
-        cast(
-            payloads.Verdict,
-            asdict(one)
-            | {
-                "seeds": list(one.seeds),
-                "alone": None if one.alone is None else list(one.alone),
-                "result": result(one),
-                "settled_by": settled_by(one),
-                "basis": " ".join(basis(one)),
-            },
-        )
+        asdict(one)
+        | {
+            "seeds": list(one.seeds),
+            "alone": None if one.alone is None else list(one.alone),
+            "result": result(one),
+            "settled_by": settled_by(one),
+            "basis": " ".join(basis(one)),
+        }
         for one in verdicts
     ]

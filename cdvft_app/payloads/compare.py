@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, TokenRequest, Unit, Verdict
+from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, TokenRequest, Unit
 
 Option = tuple[str, str]  # key and title
 
@@ -204,7 +204,6 @@ class Comparison(TypedDict):
     axes: list[Axis]
     figures: dict[str, Figure | None]
     sentences: dict[str, list[str]]
-    verdicts: list[Verdict]
     methods: list[Method]
     columns: list[str]
     rows: list[OutcomeRow]
@@ -306,7 +305,6 @@ class SweepResults(TypedDict):
     lines: list[SweepLines]
     answer: str
     sentences: list[str]
-    verdicts: list[Verdict]
 
 
 class SweepShown(SweepResults):

@@ -6,14 +6,7 @@ from typing import Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Method, Styles
-
-
-class FactorsFixed(TypedDict):
-    """`factors`: the tints of the input diagonal, the circulant and the output diagonal."""
-
-    lines: Styles
-    factors: dict[str, str]
+from cdvft_app.payloads.shared import Method
 
 
 class FactorsRequest(TypedDict):

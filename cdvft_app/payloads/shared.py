@@ -1,4 +1,4 @@
-"""Payloads of more than one tab, and of the judge, whose verdicts are shown on several."""
+"""Payloads of more than one tab."""
 
 from __future__ import annotations
 
@@ -51,29 +51,3 @@ class Refused(TypedDict):
 
     error: str
     busy: bool
-
-
-class Verdict(TypedDict):
-    """`first` is `word` of or as `second`; see cdvft_app/judging/judge.py. The last three are its text."""
-
-    first: str
-    second: str
-    word: Literal["ahead", "behind", "as good", "not shown"]
-    about: Literal["runs", "methods"]
-    metric_name: str
-    size: float
-    low: float | None
-    high: float | None
-    confidence: float
-    p: float | None
-    rows: int | None
-    seeds: list[int]
-    paired: bool
-    family: int
-    chosen: Literal["other seeds and rows", "other seeds", "other rows", "all"] | None
-    alone: list[int] | None
-    more_rows: int | None
-    more_seeds: int | None
-    result: str
-    settled_by: str
-    basis: str

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, GroupRequest, Method, Styled, TokenRequest, Verdict
+from cdvft_app.payloads.shared import Charted, Figure, GroupRequest, Method, Styled, TokenRequest
 from cdvft_app.store.states import RunState
 
 
@@ -77,7 +77,6 @@ class RunNow(TypedDict):
     trainable_parameters: int | None
     head_parameters: int | None
     base_parameters: int | None
-    evaluation_examples: int | None
     metric_name: str | None
     metric_title: str | None
     metric: float | None
@@ -174,7 +173,6 @@ class RaceVerdict(TypedDict):
     """What the judge says of a race; `leaders` are runs that are ahead of another and behind none."""
 
     sentences: list[str]
-    verdicts: list[Verdict]
     leaders: list[str]
 
 

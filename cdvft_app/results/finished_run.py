@@ -15,9 +15,9 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, never, silent
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.errors import UserError
+from cdvft_app.events import ADAPTER
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, label_in
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import USABLE
 from cdvft_app.training.inference_service import message_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from cdvft_app.methods import InvalidChoice, Method
-from cdvft_app.settings import Name, RunSettings, explain, parse_run
+from cdvft_app.methods import Method
+from cdvft_app.settings import Name, RunSettings, parse_request, parse_run
 from cdvft_app.sweep import MAX_VALUES, Multiple, VariedRace, distinct, rounded
 
 if TYPE_CHECKING:
@@ -120,13 +120,7 @@ class SearchRequest(VariedRace):
 
 
 def parse_search(values: object) -> SearchRequest:
-    """A `SearchRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
-    if not isinstance(values, dict):
-        raise InvalidChoice(
-            f'A search must be one object such as {{"base": {{"recipe": "sentiment"}}}}; '
-            f"got {type(values).__name__}."
-        )
-    try:
-        return SearchRequest.model_validate(values)
-    except ValidationError as error:
-        raise InvalidChoice(explain(error, SearchRequest)) from None
+    """Return a `SearchRequest`; see `parse_request`."""
+    return parse_request(
+        SearchRequest, values, 'A search must be one object such as {"base": {"recipe": "sentiment"}}'
+    )

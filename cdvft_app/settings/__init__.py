@@ -11,7 +11,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.config import JsonDict
@@ -38,6 +38,7 @@ __all__ = [
     "UploadedDataset",
     "explain",
     "parse_race",
+    "parse_request",
     "parse_run",
     "relabelled",
     "require_distinct",
@@ -386,6 +387,7 @@ def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
     return methods
 
 
+Request = TypeVar("Request", bound=BaseModel)
 MAX_LISTED = 3  # problems with a sentence of their own
 
 
@@ -521,13 +523,25 @@ def parse_run(values: Mapping[str, Any]) -> RunSettings:
         raise InvalidChoice(explain(error)) from None
 
 
-def parse_race(values: object) -> RaceRequest:
-    """A `RaceRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
+def parse_request(model: type[Request], values: object, expected: str) -> Request:
+    """Return the request that JSON-like values describe.
+
+    Args:
+        model: of the request.
+        values: of any type.
+        expected: what they must be, a sentence without its full stop.
+
+    Raises:
+        InvalidChoice: with a sentence for each problem.
+    """
     if not isinstance(values, dict):
-        raise InvalidChoice(
-            f'Settings must be one object such as {{"recipe": "sentiment"}}; got {type(values).__name__}.'
-        )
+        raise InvalidChoice(f"{expected}; got {type(values).__name__}.")
     try:
-        return RaceRequest.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidChoice(explain(error, RaceRequest)) from None
+        raise InvalidChoice(explain(error, model)) from None
+
+
+def parse_race(values: object) -> RaceRequest:
+    """Return a `RaceRequest`; see `parse_request`."""
+    return parse_request(RaceRequest, values, 'Settings must be one object such as {"recipe": "sentiment"}')

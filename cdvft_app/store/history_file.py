@@ -26,15 +26,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cdvft_app.events import Sent
+from cdvft_app.events import ADAPTER, Sent, decode, encode
 from cdvft_app.files import folder_bytes, replacing
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store import predictions, recorded, rows, states
+from cdvft_app.store import predictions, recorded, states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 
 
@@ -457,16 +456,15 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
 
 def _rows(unpacked: _Unpacked, member: zipfile.ZipInfo, run_id: str) -> Iterator[dict[str, Any]]:
     """The run's rows, each an event that can be; others are left out."""
-    folder = Path("/", run_id)  # of no disk: paths in it become relative to it
     for line in islice(unpacked.lines(member), unpacked.limits.rows):
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             row = json.loads(line.decode("utf-8", "replace"))
             if row["kind"] == "sent" and not unpacked.limits.by_operator:
                 continue
-            event = rows.event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
+            event = decode(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, Path(run_id))
             if isinstance(event, Sent) and event.job_address and not _ADDRESS.fullmatch(event.job_address):
                 continue  # a link that no page may show
-            values = rows.json_fields(event, folder)
+            values = encode(event)
             step, data = values.pop("step", None), json.dumps(values)
             if is_row(row["kind"], step, data):
                 yield {"kind": row["kind"], "step": step, "data": data}

@@ -145,7 +145,7 @@ Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 
 
 def _fields(event: Any) -> dict[str, Any]:
-    """An event's fields as `rows.json_fields` has them, each with type and default, for `create_model`."""
+    """An event's fields as `events.encode` gives them, each with type and default, for `create_model`."""
     hints, wanted = get_type_hints(event), {}
     for field in dataclasses.fields(event):
         hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])
@@ -160,19 +160,17 @@ def _schema(name: str, fields: dict[str, Any]) -> type[BaseModel]:
     return create_model(name, __config__=config, **fields)
 
 
-EVENTS: dict[str, Any] = {event.__name__.lower(): event for event in events.Event.__args__}
-"""By the kind of their rows."""
 IN_RESULT = ("started", "lent", "sent", "placed", "done")
 """The events whose values are in the run's result."""
-_AT_STEP = {kind for kind, event in EVENTS.items() if "step" in _fields(event)}
+_AT_STEP = {kind for kind, event in events.KINDS.items() if "step" in _fields(event)}
 _DATA = {
     kind: _schema(kind, {name: of for name, of in _fields(event).items() if name != "step"})
-    for kind, event in EVENTS.items()
+    for kind, event in events.KINDS.items()
 }
 # What a run's result has of its events, as far as they have come.
 _RESULT = _schema(
     "result",
-    {name: (of, None) for kind in IN_RESULT for name, (of, _) in _fields(EVENTS[kind]).items()},
+    {name: (of, None) for kind in IN_RESULT for name, (of, _) in _fields(events.KINDS[kind]).items()},
 )
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from cdvft_app.events import Done, Event, Note, Started, Step
+from cdvft_app.events import Done, Event, Started, Step, encode
 from cdvft_app.store import leases
-from cdvft_app.store.records import EVENTS, IN_RESULT, is_row, json_object
+from cdvft_app.store.records import IN_RESULT, is_row, json_object
 
 MAX_CURSOR = 2**63 - 1
-ADAPTER = "adapter"  # in the run's folder
-_READ: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in EVENTS.items()}
 
 # The run's columns that a row of this kind brings up to date, beside its state and result.
 COLUMNS_OF: dict[str, tuple[str, ...]] = {
@@ -37,47 +30,10 @@ def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
     return changed
 
 
-def json_fields(event: Event, folder: Path) -> dict[str, Any]:
-    """Return an event's fields as JSON can hold them.
-
-    A number that is not finite becomes None (browsers refuse NaN in JSON); a path inside the run's folder
-    becomes relative to it; a note's own `kind` is called `level`, since a row's `kind` is "note".
-    """
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(event):
-        value = getattr(event, field.name)
-        if isinstance(value, Path):
-            value = str(value.relative_to(folder) if value.is_relative_to(folder) else value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            value = None
-        values["level" if isinstance(event, Note) and field.name == "kind" else field.name] = value
-    return values
-
-
-def event(kind: str, values: dict[str, Any], folder: Path) -> Event:
-    """Return the event that `json_fields` made `values` of, its step among them, for a run's folder.
-
-    Paths name files of this folder, whatever `values` say.
-
-    Raises:
-        KeyError, TypeError, ValueError: the values are of no event.
-    """
-    known = {field.name: field.type for field in dataclasses.fields(EVENTS[kind])}
-    if kind == "note":
-        values = values | {"kind": values.get("level")}
-    given = {name: value for name, value in values.items() if name in known}
-    given |= {name: math.nan for name, value in given.items() if value is None and known[name] == "float"}
-    if kind == "done":
-        given["adapter_folder"] = folder / ADAPTER
-    if kind == "snapshot":
-        given["file"] = f"snapshots/step-{int(values['step']):06d}.safetensors"
-    return _READ[kind].validate_python(given)
-
-
-def append(connection: sqlite3.Connection, number: int, event: Event, folders: Path) -> sqlite3.Row:
+def append(connection: sqlite3.Connection, number: int, event: Event) -> sqlite3.Row:
     """Keep an event of the run inside the caller's transaction; return the new row."""
     run = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
-    values = json_fields(event, folders / run["folder"])
+    values = encode(event)
     if isinstance(event, Step) and event.step <= run["step"]:
         connection.execute("DELETE FROM rows WHERE run_id = ? AND step >= ?", (run["id"], event.step))
     if isinstance(event, Started) and run["state"] == "preparing":

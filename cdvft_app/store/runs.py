@@ -269,7 +269,7 @@ class RunStore:
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
             run = records.require_run(connection, run_id)
-            row = dict(rows.append(connection, run["number"], event, self.folders.path))
+            row = dict(rows.append(connection, run["number"], event))
         cursor = row.pop("cursor")
         self.folders.keep_row(run["folder"], row)
         if isinstance(event, Started | Done):

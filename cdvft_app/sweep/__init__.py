@@ -11,11 +11,11 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cdvft_app import catalog
-from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
-from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, explain, parse_run
+from cdvft_app.methods import METHODS, Method, flat
+from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, parse_request, parse_run
 
 MAX_VALUES = 12
 MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
@@ -138,16 +138,10 @@ def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 
 def parse_sweep(values: object) -> SweepRequest:
-    """A `SweepRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
-    if not isinstance(values, dict):
-        raise InvalidChoice(
-            'A sweep must be one object such as {"vary": {"cdvft": {"m": [2, 3]}}}; '
-            f"got {type(values).__name__}."
-        )
-    try:
-        return SweepRequest.model_validate(values)
-    except ValidationError as error:
-        raise InvalidChoice(explain(error, SweepRequest)) from None
+    """Return a `SweepRequest`; see `parse_request`."""
+    return parse_request(
+        SweepRequest, values, 'A sweep must be one object such as {"vary": {"cdvft": {"m": [2, 3]}}}'
+    )
 
 
 def numbers(typed: str) -> list[Any]:

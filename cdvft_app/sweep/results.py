@@ -10,7 +10,6 @@ from statistics import mean
 from typing import cast
 
 from cdvft_app import catalog
-from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import (
     RATES,
     ComparedRun,
@@ -113,7 +112,6 @@ def payload(runs: Sequence[ComparedRun], metric_name: str | None, family: int | 
         ],
         "answer": answer(compared),
         "sentences": sentences(settings, compared),
-        "verdicts": verdict_text.payload([*compared.between.values(), *compared.along.values()]),
     }
 
 

@@ -29,12 +29,11 @@ from typing import ClassVar, Literal, Protocol
 import psutil
 
 from cdvft_app.errors import UserError
-from cdvft_app.events import Done, Event, Note, Preparing
+from cdvft_app.events import ADAPTER, Done, Event, Note, Preparing
 from cdvft_app.search import study
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.leases import PROGRAM_ENDED, interruption
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import checkpoints
@@ -45,6 +44,7 @@ from cdvft_app.training.run import (
     RESUME,
     TRAINER,
     StateAndReason,
+    end_run,
     out_of_time,
     patience,
     renewing,
@@ -399,8 +399,7 @@ class RemoteExecution:
             self._refusals += 1
             if self._refusals < MAX_REFUSALS:
                 return False
-            with suppress(LeaseLost):
-                self._store.set_state(self._run.id, "interrupted", str(refused), epoch=self._run.epoch)
+            end_run(self._store, self._run, "interrupted", str(refused))
             return True
 
     def _look(self) -> bool:

@@ -16,12 +16,12 @@ from typing import Any
 
 from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError
-from cdvft_app.events import Event, Sent
+from cdvft_app.events import Event, Sent, decode
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import SearchRequest, study
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store import replication, rows
+from cdvft_app.store import replication
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -422,7 +422,7 @@ class _There:
         self.is_training = self._thread.is_alive()
         told, self._cursor = self._store.rows(self._run.id, self._cursor)
         for row in told:
-            listen(self._run, rows.event(row["kind"], row, self._store.folder(self._run.id)))
+            listen(self._run, decode(row["kind"], row, self._store.folder(self._run.id)))
         if stop and self._store.state(self._run.id) in STOPPABLE:
             self._store.ask_to_stop(self._run.id)
 

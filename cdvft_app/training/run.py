@@ -183,10 +183,6 @@ def train_run(
         asked = pruning.is_pruned or store.state(run.id) == "stopping"
         return stop() or (Halt.STOP if asked else Halt.NO)
 
-    def end(state: RunState, why: str) -> None:
-        with suppress(LeaseLost):  # whoever ended the lease has said why
-            store.set_state(run.id, state, why, epoch=run.epoch)
-
     data_parallel.lead(run, folder)
     try:
         store.make_folder(run.id)
@@ -194,22 +190,28 @@ def train_run(
         work = pkgutil.resolve_name(train) if isinstance(train, str) else train
         work(run.settings, emit, should_stop, folder, resume=run.step > 0)
     except TrainingStopped:
-        end("stopped", NOT_BEGUN)
+        end_run(store, run, "stopped", NOT_BEGUN)
     except TrainingPaused:
         if stop.outcome is not None:
-            end(*stop.outcome)
+            end_run(store, run, *stop.outcome)
         elif not lost:
             return False
     except KeyboardInterrupt:
-        end("interrupted", "Interrupted before it could end properly.")
+        end_run(store, run, "interrupted", "Interrupted before it could end properly.")
         raise
     except BaseException as error:
         # Also SystemExit: a library that wants to leave must not take the run's end along.
         with suppress(OSError):  # the reason matters more
             (folder / ERROR_FILE).write_text("".join(traceback.format_exception(error)))
-        end("failed", reason(error))
+        end_run(store, run, "failed", reason(error))
     data_parallel.disconnect()
     return True
+
+
+def end_run(store: RunStore, run: RunRecord, state: RunState, why: str) -> None:
+    """Keep the end of a run, unless its lease has ended: whoever ended that has said why."""
+    with suppress(LeaseLost):
+        store.set_state(run.id, state, why, epoch=run.epoch)
 
 
 def reason(error: BaseException) -> str:
@@ -343,11 +345,17 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
     Raises:
         StoreError: the outcome cannot be kept.
     """
+    store, run = join_run(root, run_id)
+    train_run(store, run, trainer, ChildStopConditions(store, run, limit))
+
+
+def join_run(root: str, run_id: str) -> tuple[RunStore, RunRecord]:
+    """Open the store in the folder `root`, and have this process hold the lease of a claimed run."""
     os.environ["RUNS_DIR"] = root  # uploaded datasets lie there
     store = RunStore(root)
     run = store.require(run_id)
     store.leases.join(run.id, run.epoch, this_process())
-    train_run(store, run, trainer, ChildStopConditions(store, run, limit))
+    return store, run
 
 
 def main(root: str, run_id: str, limit: float | None, trainer: str) -> None:

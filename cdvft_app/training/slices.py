@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 from typing_extensions import TypedDict
 
@@ -35,6 +35,7 @@ from cdvft_app.training.run import (
     TRAINER,
     StopConditions,
     Train,
+    end_run,
     out_of_time,
     train_run,
 )
@@ -182,13 +183,7 @@ class _Slice(StopConditions):
         """Trains as one run, in which nothing is said again that an earlier slice has said."""
         from cdvft_app.training.checkpoints import RESUMED_FROM
 
-        def part(
-            settings: RunSettings,
-            emit: Callable[[Event], None],
-            should_stop: Callable[[], Halt],
-            folder: Path,
-            resume: bool = False,
-        ) -> Done:
+        def part(settings: RunSettings, emit: Callable[[Event], None], *others: Any, **options: Any) -> Done:
             def say(event: Event) -> None:
                 if isinstance(event, Note):
                     if event.text in self._told or event.text.startswith(RESUMED_FROM):
@@ -199,7 +194,7 @@ class _Slice(StopConditions):
                 emit(event)
 
             try:
-                return train(settings, say, should_stop, folder, resume)
+                return train(settings, say, *others, **options)
             except Exception:
                 emit(Lent(self._lent_seconds()))
                 raise
@@ -406,8 +401,7 @@ class SlicedRun:
 
     def _pause(self, reason: str) -> None:
         state: RunState = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
-        with suppress(LeaseLost):
-            self._store.set_state(self._run.id, state, reason, epoch=self._run.epoch)
+        end_run(self._store, self._run, state, reason)
 
     def poll(self, seconds: float) -> bool:
         with suppress(queue.Empty):

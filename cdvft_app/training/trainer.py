@@ -28,6 +28,7 @@ from cdvft_app.catalog.download import DownloadFailed, DownloadStopped, Progress
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry
 from cdvft_app.catalog.uploaded import MIN_TRAIN_ROWS
 from cdvft_app.events import (
+    ADAPTER,
     Answers,
     Done,
     Evaluation,
@@ -46,7 +47,6 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import predictions, snapshots
 from cdvft_app.store.predictions import WrittenRow
-from cdvft_app.store.rows import ADAPTER
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import GenerativeTask, InvalidInput, LabelledTask, Prepared, Task, WatchedPrompts
 from cdvft_app.tasks.generation import IGNORED, GenerationTask

@@ -93,7 +93,7 @@ def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     def here(
         inspector: background.Inspector, question: str, *, run_id: str, patience: float, **about: Any
     ) -> Any:
-        return background.QUESTIONS[question](sources.find(RunStore(inspector._root), run_id), **about)
+        return background.questions()[question](sources.find(RunStore(inspector._root), run_id), **about)
 
     monkeypatch.setattr(background.Inspector, "ask", here)  # where the drawn model is
     frozen._read_examples.cache_clear()

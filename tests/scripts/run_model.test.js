@@ -304,7 +304,6 @@ const scored = (id, method, metric, parameters) =>
     metric,
     metric_name: "accuracy",
     trainable_parameters: parameters,
-    evaluation_examples: 1024,
   });
 
 test("a race that is over shows the verdict as it came, and doubts a gap too wide for methods", () => {

@@ -19,7 +19,7 @@ import { saveButtons, saveVectors } from "./saving.js";
 import { Views } from "./views.js";
 import { GONE, layerCaption, originCaption, payloadCaption } from "./captions.js";
 
-/** @import { FactorsFixed, OpenedRun, Overview as Numbers } from "../payloads.js" */
+/** @import { OpenedRun, Overview as Numbers, Styled } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 /** @import { Place } from "../shared/heatmap.js" */
 /** @import { Questions } from "./answers.js" */
@@ -35,7 +35,7 @@ const inAddress = () => ({
   part: asked("show"),
 });
 
-/** @param {Part<null, FactorsFixed, Questions>} part */
+/** @param {Part<null, Styled, Questions>} part */
 export function mount({ element, props, server, life }) {
   return new FactorsTab(find(element, ".mount"), props, server, life).begin();
 }
@@ -56,7 +56,7 @@ class FactorsTab {
 
   /**
    * @param {HTMLElement} place
-   * @param {FactorsFixed} props
+   * @param {Styled} props
    * @param {Questions} server
    * @param {AbortSignal} life
    */

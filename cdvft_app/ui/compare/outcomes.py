@@ -11,7 +11,6 @@ import gradio as gr
 
 from cdvft_app.figures import palette, pareto
 from cdvft_app.format import amount
-from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import ComparedRun, Spread, compared_run, is_scored, with_answers
 from cdvft_app.judging.outcomes import (
     AXES,
@@ -106,7 +105,6 @@ def _view(comparison: Comparison) -> Compared:
         "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
         "figures": {axis.key: _figure(comparison, all_points, axis, fronts[axis.key]) for axis in AXES},
         "sentences": {axis.key: sentences(all_points, axis, compared) for axis in AXES},
-        "verdicts": verdict_text.payload([*compared.between.values(), *compared.along.values()]),
         "methods": list(dict.fromkeys(point.method for point in all_points)),
         "columns": [
             "Setting",

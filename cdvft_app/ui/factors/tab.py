@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from cdvft_app.figures import palette
-from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
 from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import RecordedRun, Source
@@ -76,7 +75,6 @@ def build(app: AppState) -> None:
         slow_functions={ask.__name__: refusing(ask) for ask in read}
         | {ask.__name__: refusing(pool.running(ask)) for ask in computed},
         lines=palette.lines(),
-        factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",
     )
 

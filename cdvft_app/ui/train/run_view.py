@@ -20,7 +20,7 @@ from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import SHORT_SHA256
 from cdvft_app.figures import palette
-from cdvft_app.judging import more_rows, verdict_text
+from cdvft_app.judging import more_rows
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.methods import flat
 from cdvft_app.metrics import get_metric, metric_title
@@ -121,7 +121,6 @@ def current(run: RunRecord) -> RunNow:
         "trainable_parameters": run.trainable_parameters,
         "head_parameters": run.result.get("head_parameters"),
         "base_parameters": run.result.get("base_parameters"),
-        "evaluation_examples": run.result.get("evaluation_examples"),
         "metric_name": run.metric_name,
         "metric_title": metric_title(run.metric_name, short=True) if run.metric_name else None,
         "metric": run.metric,
@@ -232,7 +231,7 @@ def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
     between = list(judged.comparison_set.between.values()) if judged else []
     rows = more_rows.sentences(runs, between, store)
     if judged is None:
-        return {"sentences": rows, "verdicts": [], "leaders": []}
+        return {"sentences": rows, "leaders": []}
     beaten = {
         one.second if one.word == "ahead" else one.first for one in between if one.word in ("ahead", "behind")
     }
@@ -241,7 +240,7 @@ def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
     }
     leaders = [run for run, point in judged.points.items() if point.label in ahead - beaten]
     sentences = [*judged.sentences, *filter(None, [judged.advice]), *rows]
-    return {"sentences": sentences, "verdicts": verdict_text.payload(between), "leaders": leaders}
+    return {"sentences": sentences, "leaders": leaders}
 
 
 def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:

@@ -14,7 +14,7 @@ import torch
 from listening import finished
 
 from cdvft_app.inspection import effects, sources
-from cdvft_app.inspection.background import QUESTIONS
+from cdvft_app.inspection.background import questions
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import FinishedRun
@@ -255,18 +255,18 @@ def test_a_run_opens_on_the_layer_of_its_largest_effect_once_that_is_known(train
     for at, layer in enumerate(found["layers"]):
         layer["ratio"] = [0.1, 0.5 if at == place else 0.2, 0.9]
     effects.keep(live, found)
-    assert QUESTIONS["most_changed"](live) == found["layers"][place]["module"]
+    assert questions()["most_changed"](live) == found["layers"][place]["module"]
     (live.folder / effects.FILE).unlink()
 
 
 def test_what_was_computed_is_kept_with_the_run_until_its_weights_change(trained, monkeypatch) -> None:
     store, runs = trained
     live = sources.LiveRun.of(store, runs[0].record)
-    found = QUESTIONS["effects"](live, first=0)
+    found = questions()["effects"](live, first=0)
     while found["next"] is not None:
-        found = QUESTIONS["effects"](live, first=found["next"])
+        found = questions()["effects"](live, first=found["next"])
     monkeypatch.setattr(effects, "OpenedRuns", lambda _: pytest.fail("is computed anew"))
-    again = QUESTIONS["effects"](live, first=0)
+    again = questions()["effects"](live, first=0)
     assert again["sentence"] == found["sentence"] and len(again["layers"]) == 4 and again["next"] is None
     file = live.folder / effects.FILE
     assert effects.kept(live) == again

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +49,17 @@ def finished_race(folder: Path, *, sweep: bool) -> tuple[RunStore, list[str]]:
 
 def test_every_reader_gives_the_same_verdict(tmp_path):
     store, ids = finished_race(tmp_path, sweep=False)
-    on_train = verdict(store, {"runs": ids})
-    compared = outcomes(App(store), {})
-    assert [one["word"] for one in on_train["verdicts"]] == ["ahead", "not shown", "behind"]
-    assert json.dumps(compared["verdicts"]) == json.dumps(on_train["verdicts"])
-    shown = [one["result"] for one in on_train["verdicts"]]
-    assert on_train["leaders"] == [ids[0], ids[2]]
-    for sentences in (on_train["sentences"], compared["sentences"]["parameters"][1:]):
-        assert sentences[0] == shown[0]
-        assert sentences[1].startswith(shown[1])
     race = judged_race(store.group(store.get(ids[0]).group_id), store)
+    verdicts = list(race.comparison_set.between.values())
+    assert [one.word for one in verdicts] == ["ahead", "not shown", "behind"]
+    shown = [verdict_text.result(one) for one in verdicts]
+    on_train = verdict(store, {"runs": ids})
+    assert on_train["leaders"] == [ids[0], ids[2]]
+    *on_train_sentences, advice = on_train["sentences"]
+    assert advice.startswith("Take CDVFT")
+    assert outcomes(App(store), {})["sentences"]["parameters"][1:] == on_train_sentences
+    assert on_train_sentences[0] == shown[0]
+    assert on_train_sentences[1].startswith(shown[1])
     kept = [(name, name, predictions.read(store.folder(one))) for name, one in zip(RIGHT, ids, strict=True)]
     in_use = held_out_tables.judged(kept[:2], race.between(ids[0], ids[1]))
     told = [said["text"] for section in in_use for said in section.get("said", [])]
@@ -72,30 +72,31 @@ def test_every_reader_gives_the_same_verdict(tmp_path):
 
 def test_a_sweep_of_the_same_runs_says_the_same_in_its_own_view_and_among_the_results(tmp_path):
     store, ids = finished_race(tmp_path, sweep=True)
-    shown = results.results([store.get(one) for one in ids], store)["verdicts"]
-    compared = outcomes(App(store), {})["verdicts"]
-    told = ("word", "size", "low", "high", "p", "family", "rows", "seeds", "more_rows", "more_seeds")
-    assert [[one[name] for name in told] for one in shown] == [
-        [one[name] for name in told] for one in compared
-    ]
+    shown = results.results([store.get(one) for one in ids], store)["sentences"]
+    compared = outcomes(App(store), {})["sentences"]["parameters"][1:]
+    rate = ", learning\u00a0rate\u00a0×\u00a01"  # which a sweep names in every setting
+    assert rate in shown[0]
+    assert [sentence.replace(rate, "") for sentence in shown] == compared
 
 
 def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(tmp_path):
     store, ids = finished_race(tmp_path, sweep=False)
-    before = verdict(store, {"runs": ids})["verdicts"]
+    before = verdict(store, {"runs": ids})["sentences"]
     assert store.get(ids[0]).family == 3
     store.remove(ids[2])
-    (after,) = verdict(store, {"runs": ids[:2]})["verdicts"]
-    assert after["family"] == 3
-    assert (after["word"], after["size"]) == (before[0]["word"], before[0]["size"])
+    after = verdict(store, {"runs": ids[:2]})["sentences"]
+    assert after[0] == before[0]
+    assert "3 pairs are corrected together" in after[1]
 
 
 def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(tmp_path):
     store = RunStore(tmp_path)
-    on_train = verdict(store, {"runs": [run.id for run in store.recorded()]})
-    compared = outcomes(App(RunStore(tmp_path)), {})
-    assert json.dumps(on_train["verdicts"]) == json.dumps(compared["verdicts"])
-    assert {one["word"] for one in on_train["verdicts"]} == {"not shown"}
-    assert all(one["paired"] and one["rows"] == 1024 for one in on_train["verdicts"])
-    assert verdict(RunStore(tmp_path), {"runs": ["no such run"]})["verdicts"] == []
-    assert verdict(RunStore(tmp_path), {"runs": []})["sentences"] == []
+    recorded = store.recorded()
+    between = judged_race(recorded, store).comparison_set.between.values()
+    assert {one.word for one in between} == {"not shown"}
+    assert all(one.paired and one.rows == 1024 for one in between)
+    *on_train, advice = verdict(store, {"runs": [run.id for run in recorded]})["sentences"]
+    assert advice.startswith("Take FourierFT")
+    assert outcomes(App(RunStore(tmp_path)), {})["sentences"]["parameters"][1:] == on_train
+    assert verdict(store, {"runs": ["no such run"]})["sentences"] == []
+    assert verdict(store, {"runs": []})["sentences"] == []

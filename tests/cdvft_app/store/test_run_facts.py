@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cdvft_app.events import Started
-from cdvft_app.store import rows
+from cdvft_app.events import Started, decode
 from cdvft_app.store.records import RunFacts, is_row
 
 FACTS = {"id": "a" * 32, "group_id": "b" * 32, "name": "Sentiment", "settings": "{}", "method": "cdvft",
@@ -73,7 +72,7 @@ def test_a_row_of_an_earlier_version_is_read_without_what_is_no_longer_told(tmp_
     told = {"total_steps": 4, "trainable_parameters": 10, "head_parameters": 5, "base_parameters": 100,
             "device": "CPU", "precision": "float32", "train_examples": 8, "evaluation_examples": 8,
             "metric_name": "accuracy"}  # fmt: skip
-    assert rows.event("started", told | {"higher_is_better": True}, tmp_path) == Started(**told)
+    assert decode("started", told | {"higher_is_better": True}, tmp_path) == Started(**told)
 
 
 def test_the_counts_of_a_started_run_have_bounds() -> None:
