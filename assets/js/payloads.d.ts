@@ -986,10 +986,9 @@ export interface Writing {
   running: boolean;
 }
 
-/** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */
+/** What the tab knows before a run is opened: each method's line. */
 export interface FactorsFixed {
   lines: Styles;
-  factors: Record<string, string>;
 }
 
 /** Why a question was not answered; `busy`: asking again later helps. */

@@ -10,10 +10,9 @@ from cdvft_app.payloads.shared import Method, Styles
 
 
 class FactorsFixed(TypedDict):
-    """`factors`: the tints of the input diagonal, the circulant and the output diagonal."""
+    """What the tab knows before a run is opened: each method's line."""
 
     lines: Styles
-    factors: dict[str, str]
 
 
 class Refused(TypedDict):

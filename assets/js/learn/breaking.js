@@ -57,7 +57,7 @@ export function mount({ element, life }) {
           width: 1.4,
           dash: [3, 3],
         },
-        { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 },
+        { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--factor-circulant)", width: 2 },
       ],
       { log: true, low: 1e-9, high: 30 },
     );
@@ -213,7 +213,7 @@ export function mount({ element, life }) {
       h("h3", { class: "half" }, "Too few digits"),
       digits,
       panel(
-        "Error of 64 numbers of circ(c) x, logarithmic: by FFT (blue), row by row (dashed); their true size is grey",
+        "Error of 64 numbers of circ(c) x, logarithmic: by FFT (magenta), row by row (dashed); their true size is grey",
         product.node,
       ).node,
       readout.node,

@@ -63,7 +63,7 @@ class WaveView extends CanvasView {
     for (const value of [-most, -1, 0, 1, most])
       context.fillText(String(value).replace("-", "−"), SIDE - 8, y(value));
     this.#wave(context, wave.in, x, y, "var(--ink-soft)", 1.6, [5, 4]);
-    this.#wave(context, wave.out, x, y, "var(--method-cdvft)", 2.4, []);
+    this.#wave(context, wave.out, x, y, "var(--factor-circulant)", 2.4, []);
   }
 
   /**
@@ -163,7 +163,7 @@ export function wavePlayer(id) {
     node: h(
       "figure",
       { class: "panel wave" },
-      h("figcaption", {}, "A wave goes in (grey, dashed) and comes out of circ(c) (blue)"),
+      h("figcaption", {}, "A wave goes in (grey, dashed) and comes out of circ(c) (magenta)"),
       h("div", { class: "act-row" }, choices, button),
       view.node,
       words,

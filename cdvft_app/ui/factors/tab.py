@@ -15,7 +15,6 @@ from typing import Any, cast
 
 from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
-from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
 from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import RecordedRun, Source
@@ -81,7 +80,6 @@ def build(app: AppState) -> None:
         slow_functions={ask.__name__: _catching_errors(ask) for ask in read}
         | {ask.__name__: pool.answering(_catching_errors(ask)) for ask in computed},
         lines=palette.lines(),
-        factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",
     )
 
