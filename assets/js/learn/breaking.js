@@ -1,7 +1,7 @@
 // A learning rate that is too high, and a product with too few digits, both computed in the browser.
 
 import { find, h, segmented, setText } from "../shared/dom.js";
-import { short } from "../shared/format.js";
+import { percent, short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
@@ -46,7 +46,7 @@ export function mount({ element, life }) {
       found = roundedProduct(c, x, bits),
       rows = roundedRows(c, x, bits);
     const error = (/** @type {number[]} */ way) =>
-      `${short((100 * Math.hypot(...truth.map((value, i) => value - way[i]))) / size)} %`;
+      percent(Math.hypot(...truth.map((value, i) => value - way[i])) / size);
     const seen = Array.from(truth.slice(0, 64));
     product.show(
       [

@@ -2,7 +2,7 @@
 // length doubles, and what they cost, counted and timed.
 
 import { h, setText } from "../shared/dom.js";
-import { count, short } from "../shared/format.js";
+import { count, percent } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { outcomeOf } from "../shared/request.js";
 import { multiplications, work } from "./by_hand.js";
@@ -76,7 +76,7 @@ export function mount({ element, props, server }) {
     readout.set([
       [count(work.dense(d)), "FLOPs row by row"],
       [count(Math.round(work.fft(d))), "FLOPs by FFT"],
-      [`${short((100 * work.fft(d)) / work.dense(d))} %`, "of the work row by row"],
+      [percent(work.fft(d) / work.dense(d)), "of the work row by row"],
     ]);
   };
 

@@ -1,9 +1,8 @@
 // One wave through the circulant, what goes in and what comes out, moving: which wave, and a button that stops it.
 
-import { h, segmented, setText } from "../shared/dom.js";
+import { h, prefersStill, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { D, HALF, waves, throughCirculant } from "./machine.js";
-import { prefersStill } from "./tween.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { dot, stroke } from "../shared/line_drawing.js";
 import { onView } from "../shared/shown.js";
