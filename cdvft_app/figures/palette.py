@@ -15,11 +15,12 @@ from typing import Any
 
 from cdvft_app.methods import METHODS
 
-# The factors, in the order in which they are applied: tints of CDVFT's blue, on white and on black.
-FACTOR_STYLES = {
-    "input": ("#56A5D3", "#8CCBF0"),
-    "circulant": ("#0072B2", "#4DA9E0"),
-    "output": ("#00466E", "#2B86BC"),
+# Of CDVFT's factors, on white and on black. Their hues are no method's and no end of a scale: a circulant is
+# also C3A's, and a diagonal VeRA's.
+FACTOR_COLOURS = {
+    "input": ("#6F8A00", "#BEDD3E"),
+    "circulant": ("#A62BA6", "#E97FEE"),
+    "output": ("#004E58", "#23889A"),
 }
 
 # Never rainbow: signed numbers diverge from the paper, magnitudes deepen one hue, phases go round. No
@@ -42,7 +43,7 @@ def css() -> str:
     for name, stops in SCALES.items():
         # In both, since a variable inside is looked up where the scale is declared.
         light[f"--scale-{name}"] = dark[f"--scale-{name}"] = ", ".join(str(color) for _, color in stops)
-    for name, (on_white, on_black) in FACTOR_STYLES.items():
+    for name, (on_white, on_black) in FACTOR_COLOURS.items():
         light[f"--factor-{name}"], dark[f"--factor-{name}"] = on_white, on_black
 
     def block(selector: str, variables: dict[str, str]) -> str:

@@ -4,10 +4,12 @@ import { test } from "node:test";
 import { csv } from "../../assets/js/shared/table.js";
 import {
   aligned,
+  alignedPercent,
   amount,
   clock,
   count,
   metricText,
+  percent,
   powerOfTen,
   short,
   subscript,
@@ -91,7 +93,27 @@ const TABLES = [
       [0, "₀"],
     ],
   ],
-  [unbroken, [["0.8 % with m = 2", "0.8\u00a0% with m\u00a0=\u00a02"]]],
+  [
+    unbroken,
+    [
+      ["0.8 % with m = 2", "0.8\u00a0% with m\u00a0=\u00a02"],
+      ["113 GB, 2 methods, 30 s", "113\u00a0GB, 2 methods, 30\u00a0s"],
+    ],
+  ],
+  [
+    percent,
+    [
+      [0.5, "50\u00a0%"],
+      [0.12345, "12.3\u00a0%"],
+    ],
+  ],
+  [
+    alignedPercent,
+    [
+      [0.125, "12.5 %"],
+      [0.1204, "12.0 %"],
+    ],
+  ],
 ];
 
 for (const [write, pairs] of TABLES)

@@ -1,7 +1,8 @@
 // The answer to which method to take: one sentence, one table, and folded below what stands behind them.
 
 import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
-import { exports, table, unbrokenAmounts } from "../shared/table.js";
+import { unbroken } from "../shared/format.js";
+import { exports, table } from "../shared/table.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { BarChart } from "./bars.js";
 import { Engines } from "./engines.js";
@@ -124,7 +125,7 @@ export function mount({ element, props, server, life }) {
         cells: [
           { text: name, title: hint },
           ...texts.map((text, at) => ({
-            text: unbrokenAmounts(text ?? "–"),
+            text: unbroken(text ?? "–"),
             class: best[at] ? "best" : null,
           })),
         ],
@@ -178,7 +179,7 @@ export function mount({ element, props, server, life }) {
 }
 
 /** @param {string[]} cells */
-const amounts = (cells) => cells.map(unbrokenAmounts);
+const amounts = (cells) => cells.map(unbroken);
 
 /**
  * @param {string} summary

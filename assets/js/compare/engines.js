@@ -1,9 +1,10 @@
 // One layer by engine: what it moves and multiplies, its limit, and beside it what was measured.
 
 import { h, setText } from "../shared/dom.js";
+import { unbroken } from "../shared/format.js";
 import { newest } from "../shared/part.js";
 import { unanswered } from "../shared/request.js";
-import { table, unbrokenAmounts } from "../shared/table.js";
+import { table } from "../shared/table.js";
 
 /** @import { Roofline, Servers } from "../payloads.js" */
 
@@ -45,7 +46,7 @@ export class Engines {
     if (!shown) return;
     this.table.fill(
       shown.columns,
-      shown.engines.map(({ texts }) => texts.map(unbrokenAmounts)),
+      shown.engines.map(({ texts }) => texts.map(unbroken)),
     );
     setText(this.rates, shown.rates);
   }

@@ -1,6 +1,6 @@
 // The sentence on how much a run changed which layers.
 
-import { aligned, count, short } from "../shared/format.js";
+import { alignedPercent, count, short } from "../shared/format.js";
 
 /** @import { Effects, Layer, OpenedRun } from "../payloads.js" */
 
@@ -9,9 +9,6 @@ import { aligned, count, short } from "../shared/format.js";
  * and its effective rank.
  * @typedef {Layer & {norm: number | null, ratio: number | null, rank: number | null}} Changed
  */
-
-/** @param {number} part of one */
-export const percent = (part) => `${aligned(100 * part)} %`;
 
 /**
  * The middle value; of an even number of values the mean of the two in the middle.
@@ -39,9 +36,11 @@ export function meaning(ratios, other) {
     theirs = other && middle(other.ratios);
   if (!own) return ""; // unknown, or nothing has changed
   const rival =
-    other && typeof theirs === "number" ? ` (${other.label} of the same race: ${percent(theirs)})` : "";
+    other && typeof theirs === "number"
+      ? ` (${other.label} of the same race: ${alignedPercent(theirs)})`
+      : "";
   return (
-    `In the median layer ‖ΔW‖ is ${percent(own)} of ‖W‖${rival}, Frobenius norms. How far that moves what the layer ` +
+    `In the median layer ‖ΔW‖ is ${alignedPercent(own)} of ‖W‖${rival}, Frobenius norms. How far that moves what the layer ` +
     "puts out depends on its inputs."
   );
 }
@@ -73,7 +72,7 @@ export function changes(run, layers, relative) {
   const sorted = [...layers].sort((one, other) => size(other) - size(one)),
     most = sorted[0],
     least = sorted[sorted.length - 1],
-    by = relative ? `${percent(size(most))} of their norm` : `a norm of ${short(most.norm)}`;
+    by = relative ? `${alignedPercent(size(most))} of their norm` : `a norm of ${short(most.norm)}`;
   const made = run.steps.at(-1) ?? 0,
     after = `${count(made)} ${made === 1 ? "step" : "steps"}`;
   if (size(most) === 0) return `Nothing has changed yet, after ${after} of ${run.label}.`;
@@ -88,7 +87,7 @@ export function changes(run, layers, relative) {
     const medians = kinds
       .map((kind) => ({ kind, value: median(layers.filter((layer) => layer.kind === kind).map(size)) }))
       .sort((one, other) => other.value - one.value)
-      .map(({ kind, value }) => `${relative ? percent(value) : short(value)} for its ${kind} weights`);
+      .map(({ kind, value }) => `${relative ? alignedPercent(value) : short(value)} for its ${kind} weights`);
     parts.push(`The median change of a layer is ${medians.join(" and ")}`);
   }
   const ranks = layers.map(({ rank }) => rank).filter((rank) => rank !== null);

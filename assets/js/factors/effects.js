@@ -2,12 +2,11 @@
 // direction can be switched off, and an example's answer changes with it.
 
 import { h, segmented, setText } from "../shared/dom.js";
-import { count, short, unbroken } from "../shared/format.js";
+import { alignedPercent, count, short, unbroken } from "../shared/format.js";
 import { newest } from "../shared/part.js";
 import { onView } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 import { Message } from "./answers.js";
-import { percent } from "./changes.js";
 
 /** @import { Direction, Effects, ExampleAnswers, LayerEffect, Together } from "../payloads.js" */
 /** @import { Styles } from "../shared/plotly_types.js" */
@@ -39,8 +38,8 @@ export function effectSentence(effect, common, { tokens, unit, label }) {
   if (!effect) return "";
   const [low, middle, high] = effect.ratio;
   return (
-    `On ${count(tokens)} held-out ${unit} ${label} moves what this layer gives by ${percent(middle)} ` +
-    `(the middle half by ${percent(low)} to ${percent(high)}). ${percent(common)} of its energy is one shift common to all of them, ` +
+    `On ${count(tokens)} held-out ${unit} ${label} moves what this layer gives by ${alignedPercent(middle)} ` +
+    `(the middle half by ${alignedPercent(low)} to ${alignedPercent(high)}). ${alignedPercent(common)} of its energy is one shift common to all of them, ` +
     `which a bias could do as well.`
   );
 }
@@ -56,8 +55,8 @@ export function pairSentence({ updates, effects, centred, alone, common }, [own,
     `${own} and ${other}: the updates have cosine ${short(round(updates))}, what they do to real inputs ${short(round(effects))}` +
     (centred === null
       ? ". "
-      : `, and ${short(round(centred))} without the shift common to all (${percent(common[0])} of ${own}'s effect, ${percent(common[1])} of ${other}'s). `) +
-    `${percent(alone[0])} of ${own}'s effect and ${percent(alone[1])} of ${other}'s lie outside the other's eight leading directions.`
+      : `, and ${short(round(centred))} without the shift common to all (${alignedPercent(common[0])} of ${own}'s effect, ${alignedPercent(common[1])} of ${other}'s). `) +
+    `${alignedPercent(alone[0])} of ${own}'s effect and ${alignedPercent(alone[1])} of ${other}'s lie outside the other's eight leading directions.`
   );
 }
 
@@ -75,7 +74,7 @@ export function answerText({ labels, answers }, run, set) {
   return {
     text: labels[place],
     sure,
-    shown: sure === null ? labels[place] : `${labels[place]} ${percent(sure)}`,
+    shown: sure === null ? labels[place] : `${labels[place]} ${alignedPercent(sure)}`,
   };
 }
 
@@ -237,7 +236,7 @@ export class EffectsPanel {
       h(
         "p",
         {},
-        `90 % of what the inputs are lies along ${count(own.directions)} of ${count(own.width)} directions; ${percent(own.used)} of ‖ΔW‖² meets these, where a change without preference would have ${percent(own.directions / own.width)} there.`,
+        `90 % of what the inputs are lies along ${count(own.directions)} of ${count(own.width)} directions; ${alignedPercent(own.used)} of ‖ΔW‖² meets these, where a change without preference would have ${alignedPercent(own.directions / own.width)} there.`,
       ),
       h(
         "p",
@@ -314,7 +313,7 @@ export class EffectsPanel {
           this.#bar(
             share,
             run,
-            `${labels[run]} ${share < 0.001 ? "under 0.1 %" : percent(share)} of its effect`,
+            `${labels[run]} ${share < 0.001 ? "under 0.1 %" : alignedPercent(share)} of its effect`,
           ),
         ),
       ),
@@ -381,8 +380,8 @@ export class EffectsPanel {
     const labels = this.runs.map(({ label }) => label);
     const rows = (this.found?.directions ?? []).map((direction, k) => [
       String(k + 1),
-      ...direction.shares.map((share) => percent(share)),
-      ...direction.common.map((part) => percent(part)),
+      ...direction.shares.map((share) => alignedPercent(share)),
+      ...direction.common.map((part) => alignedPercent(part)),
       ...(labels.length > 1 ? [direction.cosine === null ? "" : short(round(direction.cosine))] : []),
       direction.tokens.join(" "),
     ]);

@@ -6,7 +6,7 @@ import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { symbol } from "./data.js";
 import { panel } from "./panels.js";
-import { TINTS } from "./vector_views.js";
+import { COLORS } from "./vector_views.js";
 
 /** @import { BlockCirculant } from "../shared/circulant.js" */
 
@@ -59,8 +59,8 @@ export class EigenViews {
       blocks = spectra.length > 1 ? each : null,
       xTitle = blocks ? "frequency, block after block" : "frequency";
     this.#spectrum = { y, phases, each };
-    this.moduli.view.show([{ y, phases, color: TINTS.circulant }], { low: 0, high, blocks, xTitle });
-    this.phases.view.show([{ y: phases, phases, dots: true, color: TINTS.circulant }], {
+    this.moduli.view.show([{ y, phases, color: COLORS.circulant }], { low: 0, high, blocks, xTitle });
+    this.phases.view.show([{ y: phases, phases, dots: true, color: COLORS.circulant }], {
       low: -Math.PI,
       high: Math.PI,
       blocks,

@@ -1,12 +1,11 @@
 // Follow one token or patch through the layer: stage by stage, with its real numbers.
 
 import { h, legend, setText } from "../shared/dom.js";
-import { short } from "../shared/format.js";
+import { alignedPercent, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { newest } from "../shared/part.js";
 import { tableUnder } from "../shared/table.js";
 import { Message } from "./answers.js";
-import { percent } from "./changes.js";
 import { PatchChoice, TextChoice } from "./example_choice.js";
 import { difference, stages } from "./stages.js";
 
@@ -269,7 +268,7 @@ export class Forward {
       this.answer.replaceChildren(
         ...answers.flatMap(([text, sure], way) => [
           h("dt", {}, ANSWERED[way]),
-          h("dd", {}, sure === null ? text : `${text} ${percent(sure)}`),
+          h("dd", {}, sure === null ? text : `${text} ${alignedPercent(sure)}`),
         ]),
       );
       this.answer.hidden = false;

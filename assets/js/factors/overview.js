@@ -1,9 +1,9 @@
 // The overview of a run's layers: one cell a layer, to click on, and a sentence.
 
 import { h, segmented, setText } from "../shared/dom.js";
-import { short, unbroken } from "../shared/format.js";
+import { alignedPercent, short, unbroken } from "../shared/format.js";
 import { tableUnder } from "../shared/table.js";
-import { changes, meaning, percent, shiftSentence } from "./changes.js";
+import { changes, meaning, shiftSentence } from "./changes.js";
 import { symbol } from "./data.js";
 
 /** @import { Effects, Layer, LayerEffect, LayerNumbers, OpenedRun } from "../payloads.js" */
@@ -267,7 +267,7 @@ export class Overview {
             ? "–"
             : "…"
           : relative
-            ? percent(number)
+            ? alignedPercent(number)
             : short(number),
       );
       one.cell.style.setProperty("--part", number === null ? "0" : (number / largest).toFixed(3));
@@ -318,14 +318,14 @@ export class Overview {
           ...(this.effect
             ? [
                 ...(effect?.ratio ?? ["", "", ""]).map((part) =>
-                  typeof part === "number" ? percent(part) : part,
+                  typeof part === "number" ? alignedPercent(part) : part,
                 ),
-                effect ? percent(effect.common) : "",
+                effect ? alignedPercent(effect.common) : "",
                 effect?.without.right ?? "",
               ]
             : []),
           norm,
-          ratio === null ? "unknown" : percent(ratio),
+          ratio === null ? "unknown" : alignedPercent(ratio),
           rank ?? "not computed",
           ...moved,
         ],

@@ -1,6 +1,6 @@
 // Plays a run's snapshots: the loss curve with a cursor, a slider over the snapshots under it, and Play.
 
-import { h, setText } from "../shared/dom.js";
+import { h, prefersStill, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { smoothed } from "../shared/smoothing.js";
@@ -117,7 +117,7 @@ export class Player {
   play() {
     const last = this.steps.length - 1;
     const each = Math.min(EACH[1], Math.max(EACH[0], WHOLE / Math.max(1, last))),
-      still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      still = prefersStill();
     let before = this.t >= last ? 0 : this.t,
       began = performance.now() - each * before;
     const draw = (/** @type {number} */ now) => {

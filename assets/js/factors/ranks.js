@@ -1,7 +1,7 @@
 // Singular values of the update, beside those of the other methods on the same layer, and the numbers in a table.
 
 import { dashes, h, legend } from "../shared/dom.js";
-import { count, short } from "../shared/format.js";
+import { count, percent, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { decode } from "./data.js";
 import { table } from "../shared/table.js";
@@ -187,7 +187,7 @@ export class Ranks {
         step ?? "",
         count(parameters),
         norm === null ? "" : short(norm),
-        norm !== null && weight ? `${short((100 * norm) / weight)} %` : "unknown",
+        norm !== null && weight ? percent(norm / weight) : "unknown",
         rank === null ? "not computed" : `${short(rank)} of ${Math.min(layer.d_out, layer.d_in)}`,
       ]),
     );

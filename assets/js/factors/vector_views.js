@@ -15,7 +15,7 @@ import { waveOf } from "./waves.js";
  * @typedef {Panel<LinePlot> & {vector: string, color: string, low: number, high: number, blocks: number | null,
  *   places: Uint32Array | null}} Curve `places` of the numbers in the order in which they stand, where that is another */
 
-export const TINTS = {
+export const COLORS = {
   first: "var(--factor-input)",
   circulant: "var(--factor-circulant)",
   last: "var(--factor-output)",
@@ -112,7 +112,7 @@ export class VectorViews {
     const one = panel(symbol(place), new LinePlot({ label: symbol(place), height: 70, onmove }), {
       name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`),
     });
-    const color = circulant ? TINTS.circulant : place === 0 ? TINTS.first : TINTS.last;
+    const color = circulant ? COLORS.circulant : place === 0 ? COLORS.first : COLORS.last;
     return { ...one, ...range([]), vector, color, blocks: null, places: null };
   }
 

@@ -1,7 +1,7 @@
 // One column becomes a matrix: it slides right, a place down at each step, and leaves itself behind. Its numbers are
 // dragged, and the matrix and its product with x follow.
 
-import { h, setText } from "../shared/dom.js";
+import { h, prefersStill, setText } from "../shared/dom.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
@@ -10,7 +10,7 @@ import { keptState } from "./kept_state.js";
 import { twoDigits } from "./machine_bars.js";
 import { renderLesson, signs, stage } from "./parts.js";
 import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
-import { prefersStill, tween } from "./tween.js";
+import { tween } from "./tween.js";
 import { vectorBars } from "./vector_bars.js";
 
 /** @import { Part } from "../shared/part.js" */

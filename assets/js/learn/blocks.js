@@ -1,7 +1,7 @@
 // Rectangles are made of p x p circulant blocks; what p costs, what it reaches, and what the diagonals add.
 
 import { h, legend, segmented } from "../shared/dom.js";
-import { count, short } from "../shared/format.js";
+import { count, percent } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
@@ -186,7 +186,7 @@ export function mount({ element }) {
       return [
         String(p),
         ...[blocks, each, blocks * each].map(count),
-        `${short((100 * work.blocks(rows, cols, p)) / (2 * rows * cols))}\u00a0%`,
+        percent(work.blocks(rows, cols, p) / (2 * rows * cols)),
       ];
     }),
     `A layer ${REAL.cols} → ${count(REAL.rows)}: p / 2 + 1 products in each block, so a quarter of p is 16 times the blocks, with about a quarter of the products in each`,
@@ -207,7 +207,7 @@ export function mount({ element }) {
         ...BOUGHT.map(({ p, way }) => {
           const error = errors.get(keyOf(change, p))?.[way];
           if (error === undefined) return "…";
-          return error < 0.1 ? h("b", {}, "under 0.1\u00a0%") : `${short(error)}\u00a0%`;
+          return error < 0.1 ? h("b", {}, "under 0.1\u00a0%") : percent(error / 100);
         }),
       ]),
       "What the diagonals buy: what is left of two changes",
@@ -234,7 +234,7 @@ export function mount({ element }) {
     curve.point(parameters(p));
     readout.set([
       [count(parameters(p)), `numbers: ${IN} + ${OUT} on the diagonals, ${q1} · ${q2} · ${p} in the blocks`],
-      [`${short((100 * parameters(p)) / (IN * OUT))} %`, `of the ${count(IN * OUT)} entries`],
+      [percent(parameters(p) / (IN * OUT)), `of the ${count(IN * OUT)} entries`],
       [
         count(REAL.cols + REAL.rows + (REAL.rows / 384) * 384),
         `numbers in a layer ${REAL.cols} → ${count(REAL.rows)} with p = 384, of its ${count(REAL.rows * REAL.cols)}`,

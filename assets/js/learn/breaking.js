@@ -1,7 +1,7 @@
 // A learning rate that is too high, and a product with too few digits, both computed in the browser.
 
 import { find, h, segmented, setText } from "../shared/dom.js";
-import { short } from "../shared/format.js";
+import { percent, short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
@@ -46,7 +46,7 @@ export function mount({ element, life }) {
       found = roundedProduct(c, x, bits),
       rows = roundedRows(c, x, bits);
     const error = (/** @type {number[]} */ way) =>
-      `${short((100 * Math.hypot(...truth.map((value, i) => value - way[i]))) / size)} %`;
+      percent(Math.hypot(...truth.map((value, i) => value - way[i])) / size);
     const seen = Array.from(truth.slice(0, 64));
     product.show(
       [
@@ -57,7 +57,7 @@ export function mount({ element, life }) {
           width: 1.4,
           dash: [3, 3],
         },
-        { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 },
+        { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--factor-circulant)", width: 2 },
       ],
       { log: true, low: 1e-9, high: 30 },
     );
@@ -213,7 +213,7 @@ export function mount({ element, life }) {
       h("h3", { class: "half" }, "Too few digits"),
       digits,
       panel(
-        "Error of 64 numbers of circ(c) x, logarithmic: by FFT (blue), row by row (dashed); their true size is grey",
+        "Error of 64 numbers of circ(c) x, logarithmic: by FFT (magenta), row by row (dashed); their true size is grey",
         product.node,
       ).node,
       readout.node,

@@ -1,10 +1,9 @@
 // Multiply by hand: two ways to the same eight numbers, multiplication by multiplication, with a counter each.
 
-import { h, setText } from "../shared/dom.js";
+import { h, prefersStill, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { byFft, byRows } from "./by_hand.js";
 import { slider } from "./parts.js";
-import { prefersStill } from "./tween.js";
 
 const C = [1, 0.6, 0.2, -0.4, 0, 0.3, -0.2, 0.5];
 const X = [0.4, -1, 0.3, 0.8, -0.6, 0.2, 0.9, -0.1];

@@ -2,7 +2,7 @@
 
 import { find, h, legend, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
-import { count, short, unbroken } from "../shared/format.js";
+import { count, percent, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { link } from "../shared/heatmap_controls.js";
@@ -27,7 +27,7 @@ const FAMILIES = {
 };
 
 /** @param {number} error */
-const percent = (error) => (error < 1e-6 ? "0 %" : `${short(100 * error)} %`);
+const leftOver = (error) => (error < 1e-6 ? "0\u00a0%" : percent(error));
 
 /**
  * Signed bytes in base64 as the matrix that they stand for.
@@ -161,7 +161,7 @@ export function mount({ element, props, life }) {
       node.hidden = !(key in seen);
       if (node.hidden) continue;
       const fit = fits.findLast(({ family }) => family === key);
-      if (fit) retitle(unbroken(`${title}: ${percent(fit.error)}, ${count(fit.parameters)} numbers`));
+      if (fit) retitle(unbroken(`${title}: ${leftOver(fit.error)}, ${count(fit.parameters)} numbers`));
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };

@@ -2,7 +2,7 @@
 // length doubles, and what they cost, counted and timed.
 
 import { h, setText } from "../shared/dom.js";
-import { count, short } from "../shared/format.js";
+import { count, percent } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { outcomeOf } from "../shared/request.js";
 import { multiplications, work } from "./by_hand.js";
@@ -65,7 +65,7 @@ export function mount({ element, props, server }) {
         {
           x: SIZES,
           y: SIZES.map(work.fft),
-          color: "var(--method-cdvft)",
+          color: "var(--factor-circulant)",
           width: 2.4,
           name: "by FFT, 5 d log₂ d + 3 d + 6",
         },
@@ -76,7 +76,7 @@ export function mount({ element, props, server }) {
     readout.set([
       [count(work.dense(d)), "FLOPs row by row"],
       [count(Math.round(work.fft(d))), "FLOPs by FFT"],
-      [`${short((100 * work.fft(d)) / work.dense(d))} %`, "of the work row by row"],
+      [percent(work.fft(d) / work.dense(d)), "of the work row by row"],
     ]);
   };
 
@@ -99,7 +99,7 @@ export function mount({ element, props, server }) {
         points: true,
         name: "matrix product",
       },
-      { x: lengths, y: fft, color: "var(--method-cdvft)", width: 2.4, points: true, name: "by FFT" },
+      { x: lengths, y: fft, color: "var(--factor-circulant)", width: 2.4, points: true, name: "by FFT" },
     ]);
   }
 
@@ -207,7 +207,7 @@ function doubling() {
     h(
       "p",
       { class: "caption" },
-      "Multiplications, row by row (grey) and through the waves (blue), as the length doubles",
+      "Multiplications, row by row (grey) and through the waves (magenta), as the length doubles",
     ),
     list,
     button,

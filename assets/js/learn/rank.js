@@ -1,10 +1,9 @@
 // The rank machine: three vectors of 8 numbers and c's waves to drag, and what becomes of the matrix and its rank.
 
-import { h, setText } from "../shared/dom.js";
+import { h, prefersStill, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantEntry } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
-import { fly } from "./flight.js";
 import { keptState } from "./kept_state.js";
 import { D, matrixOf, measure, onlyWaves, wavesLeft } from "./machine.js";
 import { CAPTIONS, machineBars, NAMES, twoDigits } from "./machine_bars.js";
@@ -18,6 +17,7 @@ import { wavePlayer } from "./wave_player.js";
 /** @import { Vectors } from "./machine.js" */
 /** @import { Part } from "../shared/part.js" */
 
+const FLIGHT = 450; // milliseconds
 const COLORS = { a1: "var(--factor-input)", c: "var(--factor-circulant)", a3: "var(--factor-output)" };
 
 /** @param {Part<null>} part */
@@ -187,4 +187,45 @@ export function mount({ element }) {
     rest,
   );
   show();
+}
+
+/**
+ * Let a number of a vector fly to the entries of the matrix that it scales.
+ * @param {HTMLElement} around in which it flies
+ * @param {Element} bar
+ * @param {Heatmap} picture
+ * @param {{i: number, j: number}[]} entries
+ * @param {string} color
+ */
+function fly(around, bar, picture, entries, color) {
+  if (prefersStill()) return;
+  const from = bar.getBoundingClientRect(),
+    canvas = picture.canvas.getBoundingClientRect(),
+    { x, y, unit } = picture.frame;
+  for (const { i, j } of entries) {
+    const left = canvas.left + x + j * unit,
+      top = canvas.top + y + i * unit;
+    const piece = h("span", { class: "flying", "aria-hidden": "true" });
+    Object.assign(piece.style, {
+      left: `${left}px`,
+      top: `${top}px`,
+      width: `${unit}px`,
+      height: `${unit}px`,
+      background: color,
+    });
+    around.append(piece);
+    const begin = `translate(${from.left - left}px, ${from.top - top}px) scale(${from.width / unit}, ${from.height / unit})`;
+    const flight = piece.animate(
+      [
+        { transform: begin, opacity: 0.9 },
+        { transform: "none", opacity: 0.75, offset: 0.8 },
+        { transform: "none", opacity: 0 },
+      ],
+      { duration: FLIGHT, easing: "ease-in-out" },
+    );
+    flight.finished.then(
+      () => piece.remove(),
+      () => piece.remove(),
+    );
+  }
 }

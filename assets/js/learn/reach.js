@@ -2,7 +2,7 @@
 // as many numbers.
 
 import { h, legend, segmented } from "../shared/dom.js";
-import { short } from "../shared/format.js";
+import { percent } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
@@ -97,7 +97,7 @@ export function mount({ element, props }) {
         cells: [
           String(one.m),
           String((2 * one.m - 1) * n),
-          ...[one.error, low.errors[rankOfLora(one.m)], low.errors[one.m]].map(percent),
+          ...[one.error, low.errors[rankOfLora(one.m)], low.errors[one.m]].map(leftOver),
         ],
       })),
       `${target.title}: what is left of it, by m`,
@@ -185,7 +185,7 @@ export function mount({ element, props }) {
         h(
           "p",
           { class: "quiet source" },
-          `Enough dimensions are not enough for a search: with m = ${least} it still ends up to ${short(100 * worst(least))} % off. ` +
+          `Enough dimensions are not enough for a search: with m = ${least} it still ends up to ${percent(worst(least))} off. ` +
             `The theorem promises m = ${enough}, for complex factors. LoRA has the largest r whose 2rn numbers CDVFT has, ` +
             `too. ${n} × ${n}, real factors, recorded ${props.recorded.date}.`,
         ),
@@ -216,4 +216,4 @@ function dense(vectors, n) {
 }
 
 /** @param {number} error */
-const percent = (error) => (error < 1e-6 ? h("b", {}, "0\u00a0%") : `${short(100 * error)}\u00a0%`);
+const leftOver = (error) => (error < 1e-6 ? h("b", {}, "0\u00a0%") : percent(error));

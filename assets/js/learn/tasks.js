@@ -1,7 +1,7 @@
 // Which of four methods comes near a given change with a given budget: the change = its fit + what is left.
 
 import { h, segmented } from "../shared/dom.js";
-import { short } from "../shared/format.js";
+import { percent } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { table } from "../shared/table.js";
@@ -70,7 +70,7 @@ export function taskFits({ id, methods, places }) {
           ...methods.map(([by]) => {
             const one = known.get(keyOf(change, by));
             if (!one) return "…";
-            return one.error < 1e-5 ? h("b", {}, "0\u00a0%") : `${short(100 * one.error)}\u00a0%`;
+            return one.error < 1e-5 ? h("b", {}, "0\u00a0%") : percent(one.error);
           }),
         ],
       })),

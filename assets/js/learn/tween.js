@@ -1,6 +1,6 @@
 // From one state to another in half a second, or at once for who prefers reduced motion.
 
-export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+import { prefersStill } from "../shared/dom.js";
 
 const SECONDS = 0.5;
 

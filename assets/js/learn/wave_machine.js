@@ -95,7 +95,7 @@ export function waveMachine({ x, c, onchange, onsettle }) {
   });
   const after = new WaveStack({
     label: "circ(c) x and its waves",
-    color: "var(--method-cdvft)",
+    color: "var(--factor-circulant)",
     interactive: false,
   });
   const spectrum = waves(c),

@@ -1,9 +1,8 @@
 // One wave through the circulant, what goes in and what comes out, moving: which wave, and a button that stops it.
 
-import { h, segmented, setText } from "../shared/dom.js";
+import { h, prefersStill, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { D, HALF, waves, throughCirculant } from "./machine.js";
-import { prefersStill } from "./tween.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { dot, stroke } from "../shared/line_drawing.js";
 import { onView } from "../shared/shown.js";
@@ -63,7 +62,7 @@ class WaveView extends CanvasView {
     for (const value of [-most, -1, 0, 1, most])
       context.fillText(String(value).replace("-", "−"), SIDE - 8, y(value));
     this.#wave(context, wave.in, x, y, "var(--ink-soft)", 1.6, [5, 4]);
-    this.#wave(context, wave.out, x, y, "var(--method-cdvft)", 2.4, []);
+    this.#wave(context, wave.out, x, y, "var(--factor-circulant)", 2.4, []);
   }
 
   /**
@@ -163,7 +162,7 @@ export function wavePlayer(id) {
     node: h(
       "figure",
       { class: "panel wave" },
-      h("figcaption", {}, "A wave goes in (grey, dashed) and comes out of circ(c) (blue)"),
+      h("figcaption", {}, "A wave goes in (grey, dashed) and comes out of circ(c) (magenta)"),
       h("div", { class: "act-row" }, choices, button),
       view.node,
       words,

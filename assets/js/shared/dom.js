@@ -1,5 +1,7 @@
 // Building and updating the page without innerHTML, since names and messages come from visitors.
 
+import { unbroken } from "./format.js";
+
 /** @typedef {Event & {target: HTMLInputElement}} InputChange an event of one's own input */
 
 /**
@@ -135,14 +137,16 @@ export function setOptions(list, choices, chosen) {
   if (choices.some(([value]) => value === chosen)) list.value = String(chosen);
 }
 
+/** Whether the visitor prefers reduced motion. */
+export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
 /**
  * Scroll up to an element whose top is above the window; smoothly, unless the visitor prefers reduced motion.
  * @param {Element} element
  */
 export function scrollUpTo(element) {
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (element.getBoundingClientRect().top < 0)
-    element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+    element.scrollIntoView({ behavior: prefersStill() ? "auto" : "smooth" });
 }
 
 /**
@@ -286,7 +290,4 @@ export function progressBar(label) {
  * Sentences as paragraphs, in which no line ends between an amount and its unit.
  * @param {string[]} sentences
  */
-export const paragraphs = (sentences) =>
-  sentences.map((sentence) =>
-    h("p", {}, sentence.replace(/(\d) (?=(%|[kMGTPE]?(B|FLOP)|ms|s|min|hours?|days?)(?!\w))/g, "$1\u00a0")),
-  );
+export const paragraphs = (sentences) => sentences.map((sentence) => h("p", {}, unbroken(sentence)));

@@ -42,6 +42,18 @@ export function aligned(value) {
 }
 
 /**
+ * A part of one as a percentage of three digits.
+ * @param {number} part
+ */
+export const percent = (part) => `${short(100 * part)}\u00a0%`;
+
+/**
+ * As `percent`, for a column: 12.0 % and 0.720 % keep their zeros. A line may end within it; see `unbroken`.
+ * @param {number} part of one
+ */
+export const alignedPercent = (part) => `${aligned(100 * part)} %`;
+
+/**
  * Seconds as 0:38 or 1:02:09.
  * @param {number} seconds
  */
@@ -116,8 +128,10 @@ export const times = (ratio) =>
 export const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]);
 
 /**
- * Words in which no line ends before a percent sign or within "m = 2".
+ * Words in which no line ends between an amount and its unit or within "m = 2".
  * @param {string} text
  */
 export const unbroken = (text) =>
-  text.replace(/(\d) %/g, "$1\u00a0%").replace(/\b([a-z]) = (?=\d)/g, "$1\u00a0=\u00a0");
+  text
+    .replace(/(\d) (?=(%|[kMGTPE]?(B|FLOP)|ms|s|min|hours?|days?)(?!\w))/g, "$1\u00a0")
+    .replace(/\b([a-z]) = (?=\d)/g, "$1\u00a0=\u00a0");

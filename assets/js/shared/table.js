@@ -98,12 +98,6 @@ export function table({ label, class: style = "numbers", tall = true }) {
   };
 }
 
-/**
- * Text in which no line ends between an amount and its unit.
- * @param {string} text
- */
-export const unbrokenAmounts = (text) => text.replace(/(\d) /g, "$1\u00a0");
-
 const MAX_ROWS = 200;
 
 /** @typedef {{columns: string[], rows: unknown[][], values?: unknown[][]}} Numbers */

@@ -2,7 +2,7 @@
 // folded under one sentence.
 
 import { find, h, setText } from "../shared/dom.js";
-import { unanswered } from "../shared/request.js";
+import { polling } from "../shared/polling.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { RecipeCard, RecipesFixed, Servers, WhatIsLearned } from "../payloads.js" */
@@ -34,7 +34,7 @@ function picture(key) {
 }
 
 /** @param {Part<WhatIsLearned, RecipesFixed, Servers["train/recipes"]>} part */
-export function mount({ element, props, server, trigger }) {
+export function mount({ element, props, server, trigger, life }) {
   const name = `recipe-${element.id}`;
   /** @type {Map<string, HTMLInputElement>} */
   const inputs = new Map();
@@ -106,17 +106,20 @@ export function mount({ element, props, server, trigger }) {
     if (fold.contains(input)) fold.open = true;
   };
   let reachable = true;
-  const ask = async () => {
-    const answer = await server.hub({}).catch(unanswered);
-    setText(reach, answer?.text ?? "The server did not say whether the hub can be reached.");
-    if (answer) {
+  const poll = polling({
+    life,
+    place: element,
+    ask: () => server.hub({}),
+    take: (answer) => {
+      setText(reach, answer.text);
       reach.classList.toggle("unreachable", !answer.reachable);
       if (answer.reachable !== reachable) trigger("hub_changed", {});
       reachable = answer.reachable;
-    }
-    if (!reachable && element.isConnected) setTimeout(ask, AGAIN);
-  };
+      return reachable ? null : AGAIN;
+    },
+    lost: (away) => away && setText(reach, "The server did not say whether the hub can be reached."),
+  });
   choose();
-  ask();
+  void poll.now();
   return { update: choose };
 }

@@ -4,10 +4,10 @@ import { USABLE } from "../shared/constants.js";
 import { find, h, progressBar, scrollUpTo, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { when } from "../shared/format.js";
-import { drawn } from "../shared/part.js";
+import { drawn, newest } from "../shared/part.js";
 import { AWAY, polling } from "../shared/polling.js";
+import { unanswered } from "../shared/request.js";
 import { asked, keep, linkTo } from "../shared/router.js";
-import { Judged } from "./judged.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
 import { AnswerStrip } from "./answer_strip.js";
@@ -18,7 +18,7 @@ import { isActive, isFinal, progress, RunModel, shownRace, statusText, titleOfAl
 import { Scoreboard } from "./scoreboard.js";
 
 /** @import { Part } from "../shared/part.js" */
-/** @import { RunView, RunViewFixed, Servers } from "../payloads.js" */
+/** @import { RaceVerdict, RunView, RunViewFixed, Servers } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
@@ -31,6 +31,36 @@ const AT_REST = 10_000; // all runs are over, but another page may resume or ren
 const hasFinished = (run) => run.state === "finished";
 /** @param {Run} run */
 const keepsWeights = (run) => USABLE.includes(run.state) && (hasFinished(run) || run.step > 0);
+
+/** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
+const NONE = { leaders: [], sentences: [] };
+
+/** The verdict on a race that is over, asked once; until then there is none. */
+class Judged {
+  /** of which runs the verdict is shown, or asked for */
+  over = "";
+
+  /**
+   * @param {Servers["train/run_view"]["verdict"]} ask
+   * @param {(verdict: typeof NONE) => void} show
+   */
+  constructor(ask, show) {
+    this.ask = ask;
+    this.show = show;
+    this.latest = newest();
+  }
+
+  /** @param {Run[]} race */
+  async see(race) {
+    const over = race.length > 1 && race.every(isFinal) ? race.map((run) => run.id).join() : "";
+    if (over === this.over) return;
+    this.over = over;
+    this.show(NONE);
+    const verdict = await this.latest(over ? this.ask({ runs: over.split(",") }).catch(unanswered) : NONE);
+    if (!verdict) this.over = ""; // asked again when something changes
+    this.show(verdict ?? NONE);
+  }
+}
 
 /**
  * @param {Part<RunView, RunViewFixed, Servers["train/run_view"]>} part
