@@ -8,7 +8,7 @@ import { outcomeOf } from "../shared/request.js";
 import { asked, forget, linkTo } from "../shared/router.js";
 import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
 
-/** @import { ClassFixed, ClassSeen, Refused, ClassRequest, Servers } from "../payloads.js" */
+/** @import { ClassFixed, ClassSeen, ClassRequest, Servers } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const EVERY = 2000; // milliseconds between questions to the server
@@ -46,7 +46,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
    * @template {object} Answer
    * @param {Ask<ClassRequest, Answer>} ask
    * @param {object} more
-   * @returns {Promise<Exclude<Answer, Refused> | null>}
+   * @returns {Promise<Exclude<Answer, {error: string}> | null>}
    */
   const request = async (ask, more) => {
     const { code, key } = membership() ?? {};
@@ -152,7 +152,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     join({ ...member, followed: address });
     if (address !== location.search) location.assign(address);
   };
-  /** @param {ClassSeen | Refused} answer */
+  /** @param {ClassSeen | {error: string}} answer */
   const take = (answer) => {
     if ("error" in answer) {
       setText(said, answer.error);

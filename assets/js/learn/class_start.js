@@ -17,7 +17,7 @@ export function mount({ element, server, life }) {
   /**
    * @template {object} Answer
    * @param {Promise<Answer>} asked
-   * @returns {Promise<Exclude<Answer, Refused> | null>}
+   * @returns {Promise<Exclude<Answer, {error: string}> | null>}
    */
   const answered = async (asked) => {
     const { answer, problem } = await outcomeOf(asked);
