@@ -1,7 +1,8 @@
-"""Amounts, times and shares as text; assets/js/shared/format.js is its like for scripts."""
+"""Amounts, times, shares and lists as text; assets/js/shared/format.js is its like for scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 Unit = Literal["count", "bytes", "flops", "seconds"]
@@ -53,6 +54,11 @@ def counted(number: float, noun: str) -> str:
     """0 rows, 1 row, 1,024 rows, 1.5 epochs."""
     written = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return f"{written} {noun}{'' if number == 1 else 's'}"
+
+
+def joined(parts: Sequence[str]) -> str:
+    """The texts as one list in a sentence: a, b and c."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def times(ratio: float) -> str:

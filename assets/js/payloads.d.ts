@@ -1352,7 +1352,7 @@ export interface RecordedTarget {
   fits: RecordedFit[];
 }
 
-/** Matrices of n × n fitted by products. `dimensions` are those of the sets of matrices that products of m diagonals reach, from m = 1; `factors_needed` is `cdvft_app.approximate.factors_needed`: the least m by counting, and the proven one. */
+/** Matrices of n × n fitted by products. `dimensions` are those of the sets of matrices that products of m diagonals reach, from m = 1; `factors_needed`: the least m by counting, and the one that is proven to suffice. */
 export interface RecordedFits {
   n: number;
   targets: RecordedTarget[];

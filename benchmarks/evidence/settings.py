@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y
-from cdvft_app.costs.sentences import joined
+from cdvft_app.format import joined
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import Setting, line, settings_of, symbol, tick_label, varied
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_sweep

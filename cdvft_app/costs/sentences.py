@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cdvft_app.costs.quantities import Row, added_memory, frozen_flops
-from cdvft_app.format import amount, percent, times
+from cdvft_app.format import amount, joined, percent, times
 from cdvft_app.methods import ADAPTERS, METHODS, flat
 
 _SMALL = 0.05  # of the frozen model's FLOPs
@@ -128,8 +128,3 @@ def _multiple(ratio: float) -> str:
     if abs(ratio - 1) < TOLERANCE:
         return "about as much"
     return f"{times(ratio)} times that"
-
-
-def joined(parts: Sequence[str]) -> str:
-    """The texts as one list in a sentence: a, b and c."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -16,9 +16,9 @@ from cdvft_app import ASSETS, catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.costs.quantities import QUANTITIES, Row
 from cdvft_app.costs.request import HERE, Aim, CostRequest, Device, device
-from cdvft_app.costs.sentences import joined, label, least
+from cdvft_app.costs.sentences import label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
-from cdvft_app.format import amount, counted, duration, times
+from cdvft_app.format import amount, counted, duration, joined, times
 from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows

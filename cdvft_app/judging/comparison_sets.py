@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from cdvft_app.costs.sentences import joined
+from cdvft_app.format import joined
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import (
     RATES,

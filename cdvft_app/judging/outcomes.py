@@ -12,9 +12,9 @@ from functools import cached_property, lru_cache
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS, find_known_model
 from cdvft_app.costs.request import CostRequest
-from cdvft_app.costs.sentences import joined, label
+from cdvft_app.costs.sentences import label
 from cdvft_app.costs.table import cost_table
-from cdvft_app.format import Unit, amount, counted
+from cdvft_app.format import Unit, amount, counted, joined
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import (
     ComparedRun,
@@ -86,18 +86,18 @@ def conditions(run: ComparedRun) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Outcomes that may be compared, the latest first."""
+    """Runs that may be compared, the latest first."""
 
-    outcomes: tuple[ComparedRun, ...]
+    runs: tuple[ComparedRun, ...]
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(repr(conditions(self.outcomes[0])).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(conditions(self.runs[0])).encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
         """The data, the model and the budget, in one line."""
-        first = self.outcomes[0]
+        first = self.runs[0]
         settings = first.settings
         dataset, model = (
             catalog.DATASETS.get(settings.dataset or ""),
@@ -106,16 +106,16 @@ class Comparison:
         data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
         text = f"{data} with {model.title if model else settings.model}"
         examples = f"{settings.train_examples:,} examples, " if settings.train_examples else ""
-        runs = counted(len(self.outcomes), "run")
+        count = counted(len(self.runs), "run")
         start = "Recorded: " if first.recorded else ""
-        return f"{start}{text} · {examples}{first.steps:,} steps · {runs}"
+        return f"{start}{text} · {examples}{first.steps:,} steps · {count}"
 
 
-def comparisons(outcomes: Iterable[ComparedRun]) -> list[Comparison]:
-    """Outcomes grouped by their conditions, in the order in which they come."""
+def comparisons(runs: Iterable[ComparedRun]) -> list[Comparison]:
+    """Runs grouped by their conditions, in the order in which they come."""
     found: dict[tuple[object, ...], list[ComparedRun]] = {}
-    for outcome in outcomes:
-        found.setdefault(conditions(outcome), []).append(outcome)
+    for run in runs:
+        found.setdefault(conditions(run), []).append(run)
     return [Comparison(tuple(members)) for members in found.values()]
 
 
@@ -134,30 +134,30 @@ class Point:
     method: str
     label: str
     size: tuple[object, ...]
-    outcomes: tuple[ComparedRun, ...]
+    runs: tuple[ComparedRun, ...]
     metric: Spread
     amounts: Mapping[str, Spread | None]
 
     @cached_property
     def band(self) -> tuple[float, float]:
         """The judge's 95 % interval of its score; from the lowest to the highest where that is not known."""
-        side = contestant(self.label, self.outcomes)
-        return band(side, self.outcomes[0].metric_name) or (self.metric.low, self.metric.high)
+        side = contestant(self.label, self.runs)
+        return band(side, self.runs[0].metric_name) or (self.metric.low, self.metric.high)
 
     def answers_of(self, run_id: str) -> RowScores | None:
-        return next((one.answers for one in self.outcomes if one.id == run_id), None)
+        return next((one.answers for one in self.runs if one.id == run_id), None)
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(sorted({outcome.settings.seed for outcome in self.outcomes}))
+        return tuple(sorted({run.settings.seed for run in self.runs}))
 
 
 def points(comparison: Comparison) -> list[Point]:
     """One point for each setting, sorted by method and then by parameters."""
     settings: dict[tuple[object, ...], list[ComparedRun]] = {}
-    for outcome in comparison.outcomes:
-        settings.setdefault(setting_key(outcome.settings), []).append(outcome)
-    varied = _varied(comparison.outcomes)
+    for run in comparison.runs:
+        settings.setdefault(setting_key(run.settings), []).append(run)
+    varied = _varied(comparison.runs)
     all_points = [_point(own, varied) for own in settings.values()]
     return sorted(
         all_points, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
@@ -178,22 +178,22 @@ def front(placed: Sequence[Point], axis: str) -> list[Point]:
     return kept
 
 
-def _varied(outcomes: Sequence[ComparedRun]) -> dict[str, set[str]]:
+def _varied(runs: Sequence[ComparedRun]) -> dict[str, set[str]]:
     """For each method the names of the settings, besides its size, that differ between its runs."""
     seen: dict[str, dict[str, set[object]]] = {}
     sizes: dict[str, set[str]] = {}
-    for outcome in outcomes:
-        sizes.setdefault(outcome.method, set()).update(outcome.settings.method.sizes())
-        for name, value in setting_values(outcome.settings).items():
-            seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
+    for run in runs:
+        sizes.setdefault(run.method, set()).update(run.settings.method.sizes())
+        for name, value in setting_values(run.settings).items():
+            seen.setdefault(run.method, {}).setdefault(name, set()).add(value)
     return {
         key: {name for name, values in own.items() if len(values) > 1} - sizes[key]
         for key, own in seen.items()
     }
 
 
-def _point(outcomes: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> Point:
-    first = outcomes[0]
+def _point(runs: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> Point:
+    first = runs[0]
     method = first.settings.method
     sizes = method.sizes()
     extra = [
@@ -201,14 +201,14 @@ def _point(outcomes: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> P
         for name, value in setting_values(first.settings).items()
         if name in varied[first.method]
     ]
-    metric = spread_over_seeds((outcome.settings.seed, outcome.metric) for outcome in outcomes)
+    metric = spread_over_seeds((run.settings.seed, run.metric) for run in runs)
     assert metric is not None  # each has a score
-    amounts = {axis.key: [getattr(outcome, axis.key) for outcome in outcomes] for axis in AXES}
+    amounts = {axis.key: [getattr(run, axis.key) for run in runs] for axis in AXES}
     return Point(
         method=first.method,
         label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
         size=(*sizes.values(), first.settings.target_modules),
-        outcomes=tuple(outcomes),
+        runs=tuple(runs),
         metric=metric,
         amounts={
             key: Spread.of(known) if (known := [value for value in values if value is not None]) else None
@@ -240,15 +240,15 @@ _MAX_NAMED = 3
 
 def judge_points(placed: Sequence[Point]) -> ComparisonSet:
     """The verdicts on all runs that are drawn together; of one race or sweep alone, those of its family."""
-    outcomes = [outcome for point in placed for outcome in point.outcomes]
-    labels = {outcome.id: point.label for point in placed for outcome in point.outcomes}
-    whole = len({outcome.group_id for outcome in outcomes}) == 1
+    runs = [run for point in placed for run in point.runs]
+    labels = {run.id: point.label for point in placed for run in point.runs}
+    whole = len({run.group_id for run in runs}) == 1
     return judge_runs(
-        outcomes,
-        outcomes[0].metric_name,
+        runs,
+        runs[0].metric_name,
         lambda run: labels[run.id],
-        sweep=whole and outcomes[0].sweep,
-        family=outcomes[0].family if whole else None,
+        sweep=whole and runs[0].sweep,
+        family=runs[0].family if whole else None,
     )
 
 
@@ -270,7 +270,7 @@ def sentences(placed: Sequence[Point], axis: Axis, compared: ComparisonSet) -> l
 
 def _front(placed: Sequence[Point], axis: Axis) -> str:
     members = front(placed, axis.key)
-    metric_name = members[0].outcomes[0].metric_name
+    metric_name = members[0].runs[0].metric_name
     what = METRICS[metric_name].title if metric_name in METRICS else "score"
     few = len(members) <= _MAX_NAMED
     texts = [_text(member, axis) for member in members]
@@ -289,24 +289,24 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
 def _text(point: Point, axis: Axis) -> str:
     span = point.amounts[axis.key]
     assert span is not None
-    reached = get_metric(point.outcomes[0].metric_name).format(point.metric.mean)
+    reached = get_metric(point.runs[0].metric_name).format(point.metric.mean)
     unit = f" {axis.noun}" if axis.kind == "count" else ""
     needs = f"{amount(axis.kind, span.mean)}{unit}" if span.mean else f"no {axis.noun}"
     return f"{point.label} ({reached}, {needs})"
 
 
-def with_flops(outcomes: Iterable[ComparedRun]) -> list[ComparedRun]:
-    """The same outcomes with `flops` of all steps; None for a model whose shapes are not known here."""
-    return [replace(one, flops=extra_flops(one)) for one in outcomes]
+def with_flops(runs: Iterable[ComparedRun]) -> list[ComparedRun]:
+    """The same runs with `flops` of all steps; None for a model whose shapes are not known here."""
+    return [replace(one, flops=extra_flops(one)) for one in runs]
 
 
-def extra_flops(outcome: ComparedRun) -> int | None:
+def extra_flops(run: ComparedRun) -> int | None:
     """FLOPs that the method added to all training steps, counting every text as `max_length` tokens.
 
     The head's own FLOPs are never counted. None for a model whose shapes are not known here.
     """
-    settings = outcome.settings
-    if outcome.method == "head":
+    settings = run.settings
+    if run.method == "head":
         return 0
     if settings.model is None or settings.batch_size is None or find_known_model(settings.model) is None:
         return None  # asking the hub for its shapes is not worth one number
@@ -320,7 +320,7 @@ def extra_flops(outcome: ComparedRun) -> int | None:
             image_size=settings.image_size,
         )
     )
-    return None if of_a_step is None else outcome.steps * of_a_step
+    return None if of_a_step is None else run.steps * of_a_step
 
 
 @lru_cache(maxsize=1024)
@@ -415,16 +415,16 @@ def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | N
     None unless two of its settings have finished.
     """
     whole, _ = whole_and_fewer(records)
-    return judged_outcomes([compared_run(run, store) for run in whole if is_scored(run)])
+    return judged_runs([compared_run(run, store) for run in whole if is_scored(run)])
 
 
-def judged_outcomes(outcomes: Sequence[ComparedRun]) -> JudgedRace | None:
+def judged_runs(runs: Sequence[ComparedRun]) -> JudgedRace | None:
     """The verdicts on finished runs with their answers.
 
     None unless two settings have a score by the same metric.
     """
-    placed = points(Comparison(tuple(outcomes)))
-    if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
+    placed = points(Comparison(tuple(runs)))
+    if len(placed) < 2 or len({run.metric_name for run in runs}) > 1:
         return None
-    by_run = {outcome.id: point for point in placed for outcome in point.outcomes}
+    by_run = {run.id: point for point in placed for run in point.runs}
     return JudgedRace(judge_points(placed), by_run)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cdvft_app.costs.sentences import joined
-from cdvft_app.format import counted
+from cdvft_app.format import counted, joined
 from cdvft_app.judging.judge import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
 

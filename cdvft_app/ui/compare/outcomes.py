@@ -65,8 +65,8 @@ def _shown(
     count_flops: bool = False,
 ) -> Outcomes:
     """One of the comparisons that are offered."""
-    first = chosen.outcomes[0]
-    known = with_answers(chosen.outcomes, store)
+    first = chosen.runs[0]
+    known = with_answers(chosen.runs, store)
     counted = Comparison(tuple(with_flops(known) if count_flops else known))
     return {
         "choices": [(one.key, one.title) for one in offered],
@@ -97,7 +97,7 @@ def _view(comparison: Comparison) -> Compared:
     all_points = points(comparison)
     compared = judge_points(all_points)
     fronts = {axis.key: front(all_points, axis.key) for axis in AXES}
-    first = comparison.outcomes[0]
+    first = comparison.runs[0]
     what = metric_title(first.metric_name)
     rows = f"{first.rows:,} rows" if first.rows else "rows"
     return {
@@ -121,14 +121,14 @@ def _view(comparison: Comparison) -> Compared:
             }
             for point in all_points
         ],
-        "runs": [_exported(point, outcome) for point in all_points for outcome in point.outcomes],
+        "runs": [_exported(point, run) for point in all_points for run in point.runs],
     }
 
 
 def _figure(
     comparison: Comparison, all_points: Sequence[Point], axis: Axis, members: Sequence[Point]
 ) -> dict[str, Any] | None:
-    name = comparison.outcomes[0].metric_name
+    name = comparison.runs[0].metric_name
     scale = 100 if get_metric(name).percent else 1
     best: dict[tuple[object, ...], Point] = {}  # of those that differ in tuning alone
     for point in all_points:
@@ -157,7 +157,7 @@ def _figure(
 
 
 def _hover(point: Point) -> str:
-    metric = get_metric(point.outcomes[0].metric_name)
+    metric = get_metric(point.runs[0].metric_name)
     low, high = (metric.format(end) for end in point.band)
     band = f", 95 % interval {low} to {high}" if low != high else ""
     known = [(axis, span) for axis in AXES if (span := point.amounts.get(axis.key))]
@@ -176,21 +176,21 @@ def _range(metric: Metric, span: Spread) -> str:
 
 
 def _seeds(point: Point) -> str:
-    seeds, count = point.seeds, len(point.outcomes)
+    seeds, count = point.seeds, len(point.runs)
     listed = ", ".join(map(str, seeds[:5])) + (" …" if len(seeds) > 5 else "")
     runs = f", {count} runs" if count > len(seeds) else ""
     return f"seed{'s' if len(seeds) > 1 else ''} {listed}{runs}"
 
 
 def _cells(point: Point) -> list[str]:
-    metric = get_metric(point.outcomes[0].metric_name)
+    metric = get_metric(point.runs[0].metric_name)
     spans = [(axis, point.amounts.get(axis.key)) for axis in AXES]
     return [
         point.label,
         f"{len(point.seeds)} ({_seeds(point)})",
         metric.format(point.metric.mean),
         f"{metric.format(point.metric.low)} to {metric.format(point.metric.high)}"
-        if len(point.outcomes) > 1
+        if len(point.runs) > 1
         else "–",
         *(amount(axis.kind, span.mean) if span else "–" for axis, span in spans),
     ]
@@ -204,21 +204,21 @@ def _numbers(point: Point) -> list[Any]:
     return [point.label.replace("\u00a0", " "), seeds, point.metric.mean, spread, *amounts]
 
 
-def _exported(point: Point, outcome: ComparedRun) -> dict[str, Any]:
+def _exported(point: Point, run: ComparedRun) -> dict[str, Any]:
     """One run for a file, with its settings beside its numbers."""
     return {
-        "run": outcome.id,
-        "name": outcome.name,
-        "recorded": outcome.recorded,
+        "run": run.id,
+        "name": run.name,
+        "recorded": run.recorded,
         "setting": point.label.replace("\u00a0", " "),
-        "metric_name": outcome.metric_name,
-        "metric": outcome.metric,
-        "evaluation_examples": outcome.rows,
-        "steps": outcome.steps,
-        "device": outcome.device,
-        "trainable_parameters": outcome.parameters,
-        "extra_flops": outcome.flops,
-        "training_seconds": outcome.seconds,
-        "peak_memory_bytes": outcome.memory,
-        **outcome.settings.model_dump(mode="json", exclude_none=True),
+        "metric_name": run.metric_name,
+        "metric": run.metric,
+        "evaluation_examples": run.rows,
+        "steps": run.steps,
+        "device": run.device,
+        "trainable_parameters": run.parameters,
+        "extra_flops": run.flops,
+        "training_seconds": run.seconds,
+        "peak_memory_bytes": run.memory,
+        **run.settings.model_dump(mode="json", exclude_none=True),
     }

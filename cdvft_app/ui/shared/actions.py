@@ -118,7 +118,7 @@ def ask_for_rows(app: AppState, ids: Sequence[str], token: str) -> tuple[list[st
         app.store.require_owner(first.id, token)
         whole, fewer = whole_and_fewer(app.store.group(first.group_id))
         judged = judged_race(whole, app.store)
-        advised = judged and judged.advised and judged.advised.outcomes[0].id
+        advised = judged and judged.advised and judged.advised.runs[0].id
         finished = [run for run in whole if run.state == "finished"]
         run = next((run for run in finished if run.id == advised), next(iter(finished), whole[0]))
         wanted = [one for one in on_fewer_rows(run) if not is_there(one, fewer)]

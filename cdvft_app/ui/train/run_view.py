@@ -17,9 +17,9 @@ from cdvft_app import catalog
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
-from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import SHORT_SHA256
 from cdvft_app.figures import palette
+from cdvft_app.format import joined
 from cdvft_app.judging import more_rows
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.methods import flat

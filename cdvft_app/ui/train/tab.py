@@ -15,8 +15,8 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.catalog.uploaded import starting_values, suited_model
-from cdvft_app.costs.sentences import joined
 from cdvft_app.data.library import is_own
+from cdvft_app.format import joined
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address

@@ -58,8 +58,8 @@ def ran(
     )
 
 
-def placed(*outcomes: ComparedRun) -> list[Any]:
-    (one,) = comparisons(outcomes)
+def placed(*runs: ComparedRun) -> list[Any]:
+    (one,) = comparisons(runs)
     return points(one)
 
 
@@ -71,7 +71,7 @@ def test_only_runs_of_the_same_data_model_and_budget_are_compared():
     first, second = ran("cdvft", 0.8, 13_824), ran("lora", 0.7, 73_728)
     other, smaller = ran("lora", 0.9, 9, dataset="sst2"), ran("lora", 0.9, 9, train_examples=64)
     found = comparisons([first, other, second, smaller])
-    assert [one.outcomes for one in found] == [(first, second), (other,), (smaller,)]
+    assert [one.runs for one in found] == [(first, second), (other,), (smaller,)]
     assert found[0].title == "Rotten Tomatoes with MiniLM (6 layers) · 2,048 examples, 128 steps · 2 runs"
     assert len({one.key for one in found}) == 3
 
@@ -153,14 +153,14 @@ def test_the_front_is_what_nothing_else_beats():
     )
     worse, twin = ran("c3a", 0.79, 13_824), ran("cdvft", 0.80, 13_824, alpha=2.0)
     members = front(placed(small, beaten, large, worse, twin), "parameters")
-    assert [point.outcomes for point in members] == [(small,), (large,), (twin,)]
+    assert [point.runs for point in members] == [(small,), (large,), (twin,)]
     assert front(placed(small), "memory") == []
 
 
 def test_who_costs_more_and_scores_the_same_is_not_on_the_front():
     cheap, dear, best = ran("lora", 0.75, 6_000), ran("cdvft", 0.75, 13_824), ran("c3a", 0.75, 13_823)
     members = front(placed(cheap, dear, best), "parameters")
-    assert [point.outcomes for point in members] == [(cheap,)]
+    assert [point.runs for point in members] == [(cheap,)]
 
 
 def test_standard_errors():

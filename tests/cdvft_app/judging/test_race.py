@@ -14,7 +14,7 @@ from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import ComparedRun
 from cdvft_app.judging.comparison_sets import judge_runs
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.outcomes import judged_outcomes
+from cdvft_app.judging.outcomes import judged_runs
 from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.settings import RunSettings
 
@@ -23,7 +23,7 @@ METHODS = ("cdvft", "lora", "fourierft")
 WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30, "head": 40}
 
 
-def outcome(method, **changed):
+def race_run(method, **changed):
     """A run over 100 rows."""
     found = ComparedRun(
         id=f"id of {method}", group_id="g", name="A race", state="finished",
@@ -37,7 +37,7 @@ def outcome(method, **changed):
 
 @pytest.fixture(scope="module")
 def race():
-    return judged_outcomes([outcome(method) for method in METHODS])
+    return judged_runs([race_run(method) for method in METHODS])
 
 
 def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
@@ -64,16 +64,16 @@ def test_a_run_is_told_of_from_its_own_side(race):
 
 
 def test_a_race_without_cdvft_tells_of_all_pairs():
-    race = judged_outcomes([outcome(method) for method in ("fourierft", "lora")])
+    race = judged_runs([race_run(method) for method in ("fourierft", "lora")])
     (said, _) = race.sentences
     assert said.startswith("LoRA r\u00a0=\u00a08 is ahead of FourierFT")
 
 
 def priced(wrong, **numbers):
     """A race in which each method has so many rows of 100 wrong, and trains so many numbers."""
-    return judged_outcomes(
+    return judged_runs(
         [
-            outcome(
+            race_run(
                 method,
                 metric=1 - wrong[method] / 100,
                 answers=of_wrong(100, range(wrong[method])),
@@ -101,9 +101,9 @@ def test_what_trains_the_fewest_numbers_is_enough_where_no_method_is_shown_to_be
 def test_where_a_run_kept_no_answers_it_is_not_said_how_far_another_may_be_ahead():
     """Of chrF nothing is known but by rows, and the cheapest method's run has none."""
     scores = np.random.default_rng(0).random(100)
-    race = judged_outcomes(
+    race = judged_runs(
         [
-            outcome(
+            race_run(
                 method,
                 metric_name="chrf",
                 metric=float(scores.mean()),
@@ -134,15 +134,15 @@ def test_what_is_behind_is_not_taken_however_cheap_it_is():
 
 def test_nothing_is_advised_where_nothing_is_known_of_chance():
     unknown = {"answers": None, "rows": None}
-    race = judged_outcomes([outcome(method, **unknown) for method in ("cdvft", "lora")])
+    race = judged_runs([race_run(method, **unknown) for method in ("cdvft", "lora")])
     assert race.advice == ""
 
 
 def test_what_cannot_be_compared_is_no_race():
-    one, other = (outcome(method) for method in ("cdvft", "lora"))
-    assert judged_outcomes([]) is None
-    assert judged_outcomes([one]) is None
-    assert judged_outcomes([one, replace(other, metric_name="matthews")]) is None
+    one, other = (race_run(method) for method in ("cdvft", "lora"))
+    assert judged_runs([]) is None
+    assert judged_runs([one]) is None
+    assert judged_runs([one, replace(other, metric_name="matthews")]) is None
 
 
 def runs(**metrics):

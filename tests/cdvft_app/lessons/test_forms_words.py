@@ -16,12 +16,12 @@ from test_low_rank_words import (
 )
 from torch import Tensor
 
+from benchmarks.fit_matrix import factors_needed
 from cdvft import cost
 from cdvft.blocks import parameter_count, partition
 from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant
 from cdvft.cost import flops
 from cdvft_app.approximate import (
-    factors_needed,
     fit_block_circulant,
     fit_diagonal_blocks,
     fit_low_rank,
