@@ -13,10 +13,8 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +24,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cdvft_app.archives import DAMAGE, require_safe
 from cdvft_app.events import Sent
 from cdvft_app.files import folder_bytes, replacing
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -62,7 +61,6 @@ MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
 LEFT_SECONDS = 3600.0  # longer than any import takes
 IMPORTED = "given"  # a file in the folder of a run that was imported
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
     r"|snapshots/step-\d{6,9}\.safetensors|adapter/[\w-][\w.-]*\.(?:safetensors|json|txt|md|jinja))",
@@ -332,7 +330,10 @@ class _Unpacked:
     def _count(self, read: bytes) -> None:
         self.size += len(read)
         if self.size > self.limits.unpacked_bytes:
-            raise StoreError(_unpacks_to("more than there is room for", self.limits))
+            raise StoreError(
+                "The file unpacks to more than it says; at most "
+                f"{self.limits.unpacked_bytes / 1e6:,.0f} MB are taken."
+            )
 
 
 @contextmanager
@@ -340,7 +341,7 @@ def _damage() -> Iterator[None]:
     """Turn what zipfile and zlib raise, who trust what an archive says of itself, into a sentence."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except DAMAGE as error:
         raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
 
 
@@ -353,34 +354,17 @@ def _opened(file: Path, limits: Limits) -> zipfile.ZipFile:
         )
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
+    except DAMAGE:
         raise StoreError("This is not the file of a history, as it is made here.") from None
-
-
-def _unpacks_to(size: str, limits: Limits) -> str:
-    return f"The file unpacks to {size}; at most {limits.unpacked_bytes / 1e6:,.0f} MB are taken."
 
 
 def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, list[zipfile.ZipInfo]]:
     """Return the members of the archive that are taken, by the id of their run; refuse the archive as a whole
     with `StoreError`."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
-    infos = archive.infolist()
-    if len(infos) > limits.members:
-        raise StoreError(f"The file holds {len(infos):,} files; at most {limits.members:,} are taken.")
-    if (size := sum(info.file_size for info in infos)) > limits.unpacked_bytes:
-        raise StoreError(_unpacks_to(f"{size / 1e6:,.0f} MB", limits))
-    for info in infos:
+    require_safe(archive, members=limits.members, unpacked_bytes=limits.unpacked_bytes, refused=StoreError)
+    for info in archive.infolist():
         name = _FILE.fullmatch(info.filename)
-        if stat.S_ISLNK(info.external_attr >> 16) or info.filename.startswith("/") or ".." in info.filename:
-            raise StoreError(
-                f"The file holds {info.filename[:80]!r}, which leads elsewhere: nothing is taken."
-            )
-        if info.compress_type not in PACKED or info.flag_bits & 1:
-            raise StoreError(
-                f"{info.filename[:80]!r} in the file is packed in a way that the page's own export does not "
-                "use: nothing is taken. Give the file as it was made."
-            )
         if name and ID.fullmatch(name["run"]):
             found.setdefault(name["run"], []).append(info)
     if not found:
