@@ -64,7 +64,7 @@ def show(looked: Inspection) -> None:
 
 
 def lines(looked: Inspection) -> list[str]:
-    """The findings, a sentence or two each."""
+    """Return the findings, a sentence or two each."""
     found = [*looked.notes, *(f"cleaned: {one}" for one in looked.cleaned)]
     if looked.problem:
         return [

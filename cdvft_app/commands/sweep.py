@@ -104,7 +104,7 @@ def sweep(
 
 
 def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
-    """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
+    """Return the runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
     for runs in store.groups(MAX_SWEEPS, sweeps=True):
         busy = any(run.state in UNFINISHED for run in runs)
         if not busy and {run.settings for run in runs} <= set(wanted):
@@ -188,7 +188,7 @@ def _take(
     group_id: str,
     family: int,
 ) -> RunRecord:
-    """The earlier run, claimed again, or a new one."""
+    """Return the earlier run, claimed again, or a new one."""
     process = this_process()
     if earlier_run:
         store.set_visitor(earlier_run.id, None)

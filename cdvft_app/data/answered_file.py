@@ -308,7 +308,7 @@ def _writer_of(out: Path) -> type[_Writer]:
 
 
 def _as_given(path: Path, folder: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """The rows as the file has them, in the order and number in which they lie in the folder."""
+    """Return the rows as the file has them, in the order and number in which they lie in the folder."""
     if path.is_dir() or path.name.lower().endswith(PICTURES):
         return _of_pictures(folder)
     source = read_file(path, work, limits, progress, labelled=False)

@@ -38,7 +38,7 @@ Row = tuple[int, list[str | None], Sequence[Any]]
 
 
 def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
-    """The first sheet that holds a table, or else rows.
+    """Read the first sheet that holds a table, or else rows.
 
     Its columns are named by the first row that is half as wide as the widest; a name above several columns
     names all of them.

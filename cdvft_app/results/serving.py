@@ -48,7 +48,7 @@ class SharedModel:
 
     @torch.no_grad()
     def predict(self, asked: Sequence[tuple[Served, Any]]) -> list[Prediction]:
-        """The answers of classifiers and regressions, all of them in one batch.
+        """Return the answers of classifiers and regressions, all of them in one batch.
 
         Raises:
             InvalidInput: one of the inputs is none.
@@ -107,7 +107,7 @@ class Written:
     reason: str | None = None
 
     def take(self, token: int, share: float, pieces: Pieces, end: int) -> str | None:
-        """The text that one more token gives."""
+        """Take one more token; return the text that it adds, None where it adds none."""
         if self.reason:
             return None
         if token == end:
@@ -127,7 +127,7 @@ class Written:
 
 
 def serve_runs(runs: Sequence[FinishedRun], progress: Progress = silent) -> list[SharedModel]:
-    """The runs in as few copies of their base models as can be.
+    """Load the runs in as few copies of their base models as can be.
 
     Raises:
         ResultsError: one of them cannot be loaded.
@@ -187,7 +187,7 @@ def _merged(model: nn.Module) -> nn.Module:
 
 
 def named(models: Sequence[SharedModel], name: str) -> tuple[SharedModel, Served]:
-    """The model and run that a request calls `name`: as listed, by its id, or by the beginning of that.
+    """Return the model and run that a request calls `name`: as listed, or by the beginning of its id.
 
     Raises:
         KeyError: none is called so.

@@ -49,7 +49,7 @@ class Folders:
         self._database = database
 
     def make(self, name: str) -> Path:
-        """The folder, made if it is missing; only a run that is kept may have one."""
+        """Return the folder, made if it is missing; only a run that is kept may have one."""
         folder = self.path / name
         with store_errors(Path(name)):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -78,8 +78,11 @@ class Folders:
             _write(self.path / name / ROWS, "".join(lines))
 
     def difference(self, run_id: str) -> int:
-        """0 if both files agree with the history; -1 if they have less, 1 if they have more: then the history
-        is damaged, or has lost its latest transactions, as with a deleted write-ahead log."""
+        """Return 0 if both files agree with the history, -1 if they have less, 1 if they have more.
+
+        In the last case the history is damaged, or has lost its latest transactions, as with a deleted
+        write-ahead log.
+        """
         with self._database.reading() as connection:
             run = dict(connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone())
             kept = _kept(connection, run_id)
@@ -267,7 +270,7 @@ def _insert(
 
 
 def _kept(connection: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
-    """The run's rows in the history, damaged ones too."""
+    """Return the run's rows in the history, damaged ones too."""
     query = "SELECT kind, step, data FROM rows WHERE run_id = ? ORDER BY cursor"
     return [dict(row) for row in connection.execute(query, (run_id,))]
 
@@ -335,5 +338,5 @@ def _write(file: Path, text: str) -> None:
 
 
 def private(path: str, flags: int) -> int:
-    """An opener of files that nobody else on this machine reads."""
+    """Open a file that nobody else on this machine can read: an opener for `open`."""
     return os.open(path, flags, 0o600)

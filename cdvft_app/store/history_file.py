@@ -32,7 +32,7 @@ from cdvft_app.store import predictions, recorded, rows, states
 from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
+from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, visible_name
 from cdvft_app.store.rows import ADAPTER
 from cdvft_app.store.runs import RunStore
 
@@ -82,7 +82,7 @@ def export_history(
     max_bytes: float = math.inf,
     only: Collection[str] | None = None,
 ) -> tuple[int, int]:
-    """All ended runs as one zip, a folder each; with `token`, its owner's, with `only`, those of these ids.
+    """Write all ended runs into one zip, a folder each; with `token` its owner's, with `only` these ids.
 
     It has what `import_untrusted` takes: no checkpoints, nor the traceback of an error.
 
@@ -117,7 +117,7 @@ def export_history(
 
 
 def _without_owner(file: Path) -> str:
-    """A run's facts without who made it: neither the owner's hash nor a visitor's address leaves."""
+    """Return a run's facts without who made it: neither the owner's hash nor a visitor's address leaves."""
     with suppress(OSError, ValueError):
         facts = json.loads(file.read_text(encoding="utf-8"))
         return json.dumps(
@@ -415,12 +415,12 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
             f"{wrong['msg'][:100]})."
         ) from None
     if facts.id != run_id:
-        raise InvalidChoice(f"“{one_line(facts.name)}” lies in the folder of another run.")
+        raise InvalidChoice(f"“{visible_name(facts.name)}” lies in the folder of another run.")
     of_the_run: dict[str, Any] = {
         "id": run_id,
         "group_id": facts.group_id,
         "position": facts.position,
-        "name": one_line(facts.name) or settings.recipe,
+        "name": visible_name(facts.name) or settings.recipe,
         "settings": settings.model_dump_json(),
         "method": settings.method.key,
         "state": facts.state if facts.state in states.FINAL else "interrupted",
