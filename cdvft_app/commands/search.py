@@ -21,6 +21,7 @@ from cdvft_app.commands.options import (
     Cluster,
     EvaluationFile,
     File,
+    Json,
     Label,
     Prompt,
     Text,
@@ -82,7 +83,7 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the trials' runs and of what is proposed.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was searched before.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+    as_json: Json = False,
     cluster: Cluster = None,
 ) -> None:
     """Find rates and sizes for a recipe, or for --data of your own, by the loss on held-out training rows.

@@ -24,6 +24,7 @@ from cdvft_app.commands.options import (
     Cluster,
     EvaluationFile,
     File,
+    Json,
     Label,
     Prompt,
     Text,
@@ -76,7 +77,7 @@ def sweep(
     train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
     evaluation_examples: Annotated[int | None, typer.Option(help=OPTIONS["evaluation_examples"][1])] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+    as_json: Json = False,
     cluster: Cluster = None,
 ) -> None:
     """Vary the methods' sizes, learning rates and seeds around one recipe, or on --data of your own.
