@@ -327,17 +327,3 @@ def store_errors(path: Path) -> Iterator[None]:
         else:
             advice = "Set RUNS_DIR to a folder that can be written."
         raise StoreError(f"The history {path} cannot be used ({message}). {advice}") from error
-
-
-@contextmanager
-def output_errors(out: Path) -> Iterator[None]:
-    """Turn errors of the file system on `out`, an export of the history, into a `StoreError` with advice."""
-    try:
-        yield
-    except OSError as error:
-        advice = (
-            "The disk is full: free some space, or choose another place."
-            if is_full(error)
-            else "Choose a folder that is there and can be written."
-        )
-        raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error

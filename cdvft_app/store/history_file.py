@@ -26,10 +26,10 @@ from pydantic import ValidationError
 
 from cdvft_app.archives import DAMAGE, require_safe
 from cdvft_app.events import Sent
-from cdvft_app.files import folder_bytes, replacing
+from cdvft_app.files import folder_bytes, is_full, replacing
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, rows, states
-from cdvft_app.store.database import output_errors, store_errors
+from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, visible_name
@@ -100,19 +100,24 @@ def export_history(
     runs = [run for run in runs if only is None or run.id in only]
     sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]
-    with (
-        output_errors(out),
-        replacing(out) as unfinished,
-        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for run in fitting:
-            folder = store.folder(run.id)
-            for path in _files(store, run.id):
-                name = Path(run.id, path.relative_to(folder))
-                if path == folder / FACTS:
-                    archive.writestr(str(name), _without_owner(path))
-                else:
-                    archive.write(path, name)
+    try:
+        with (
+            replacing(out) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for run in fitting:
+                folder = store.folder(run.id)
+                for path in _files(store, run.id):
+                    name = Path(run.id, path.relative_to(folder))
+                    if path == folder / FACTS:
+                        archive.writestr(str(name), _without_owner(path))
+                    else:
+                        archive.write(path, name)
+    except OSError as error:
+        advice = "Choose a folder that is there and can be written."
+        if is_full(error):
+            advice = "The disk is full: free some space, or choose another place."
+        raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error
     return len(fitting), len(runs) - len(fitting)
 
 
