@@ -36,7 +36,7 @@ class CleanedColumns:
 
 
 @dataclass(frozen=True)
-class Done:
+class StepEffect:
     """The effect of a step: rows and different labels before and after it, and how many values it changed."""
 
     step: str
@@ -292,7 +292,7 @@ def _require_valid(step: str) -> None:
 
 def clean(
     rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], spared: Sequence[bool] | None = None
-) -> tuple[pa.Table, tuple[Done, ...]]:
+) -> tuple[pa.Table, tuple[StepEffect, ...]]:
     """Return the rows after the steps, and what each of them did.
 
     Args:
@@ -319,7 +319,7 @@ def clean(
             rows = rows.filter(fits)
             kept_apart = [apart for one, apart in zip(fits, kept_apart, strict=True) if one]
         labels = len({*filter(None, before)}), len({*filter(None, _labels(rows, columns))})
-        done.append(Done(step, (count, rows.num_rows), labels, changed))
+        done.append(StepEffect(step, (count, rows.num_rows), labels, changed))
     return rows, tuple(done)
 
 

@@ -54,7 +54,7 @@ def split_conversation(value: Any) -> tuple[str, str]:
     Raises:
         ValueError: it is none, has an unknown role, or no answer to what a user said.
     """
-    said = _said(value)
+    said = _messages(value)
     last = max((place for place, one in enumerate(said) if one["role"] == "assistant"), default=0)
     if not last or said[last - 1]["role"] != "user":
         raise ValueError("it has no answer of the assistant to a message of the user")
@@ -66,13 +66,13 @@ def asked_in(value: Any) -> tuple[str, str | None]:
 
     Where an answer stands after that it is given, too. Raises as `split_conversation` does.
     """
-    said = _said(value)
+    said = _messages(value)
     if not said or said[-1]["role"] != "user":
         return split_conversation(value)
     return prompt_of(said), None
 
 
-def _said(value: Any) -> list[dict[str, str]]:
+def _messages(value: Any) -> list[dict[str, str]]:
     """Return the messages that are not empty, in one layout; ValueError for what is none."""
     if not is_conversation(value):
         raise ValueError("it is no list of messages with role and content")

@@ -160,11 +160,12 @@ def cleaned_file(uploaded: UploadedDataset, sha256: str) -> Path:
     return place
 
 
-def steps_done(rows: pa.Table) -> tuple[cleaning.Done, ...]:
+def steps_done(rows: pa.Table) -> tuple[cleaning.StepEffect, ...]:
     """Return the effects of the cleaning steps that made these rows."""
     kept = json.loads((rows.schema.metadata or {}).get(DONE, b"[]"))
     return tuple(
-        cleaning.Done(one["step"], tuple(one["rows"]), tuple(one["labels"]), one["changed"]) for one in kept
+        cleaning.StepEffect(one["step"], tuple(one["rows"]), tuple(one["labels"]), one["changed"])
+        for one in kept
     )
 
 

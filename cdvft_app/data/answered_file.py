@@ -118,12 +118,12 @@ class Answers:
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self._path, self.about = path, about
-        self.count = self._found()
+        self.count = self._count_answers()
         if not self.count:
             path.write_text(json.dumps(about) + "\n", encoding="utf-8")
             path.chmod(0o600)
 
-    def _found(self) -> int:
+    def _count_answers(self) -> int:
         """Return the number of whole lines of answers, and cut off what a killed program left of another."""
         with suppress(OSError, ValueError):
             with self._path.open("rb") as file:

@@ -135,7 +135,7 @@ def serve_runs(runs: Sequence[FinishedRun], progress: Progress = silent) -> list
     names = _names(runs)
     groups: dict[object, list[tuple[str, FinishedRun]]] = {}
     for place, (name, run) in enumerate(zip(names, runs, strict=True)):
-        groups.setdefault(_shares(run) or place, []).append((name, run))
+        groups.setdefault(_sharing_key(run) or place, []).append((name, run))
     return [shared for group in groups.values() for shared in _loaded(group, progress)]
 
 
@@ -148,7 +148,7 @@ def _names(runs: Sequence[FinishedRun]) -> list[str]:
     ]
 
 
-def _shares(run: FinishedRun) -> object:
+def _sharing_key(run: FinishedRun) -> object:
     """Return a key that is equal for runs that can share a model; None for a run that cannot."""
     method = run.record.method
     if method not in MIXING:
