@@ -47,7 +47,7 @@ class ImageBackbone:
 def load_text_backbone(
     entry: ModelEntry, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> TextBackbone:
-    """The entry's transformers model in float32, without a pooler, and its tokenizer.
+    """Load the entry's transformers model in float32, without a pooler, and its tokenizer.
 
     Raises:
         DownloadFailed: it could not be had or loaded; says why and what to do.
@@ -85,7 +85,7 @@ def load_text_backbone(
 def load_image_backbone(
     entry: ModelEntry, image_size: int, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> ImageBackbone:
-    """The entry's timm model for square images of `image_size` pixels, its position table resampled to them.
+    """Load the entry's timm model for square images of `image_size` pixels; its position table is resampled.
 
     Raises:
         DownloadFailed: it could not be had or loaded; says why and what to do.
@@ -169,7 +169,7 @@ def open_language_model(
     progress: Progress = silent,
     should_stop: ShouldStop = never,
 ) -> OpenedLanguageModel:
-    """The entry's settings and tokenizer, its files fetched first where they are not here.
+    """Load the entry's settings and tokenizer; its files are fetched first where they are not here.
 
     Raises:
         DownloadFailed: it could not be had or read, is no causal language model, has no end, or takes fewer

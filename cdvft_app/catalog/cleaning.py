@@ -36,7 +36,7 @@ class CleanedColumns:
 
 
 @dataclass(frozen=True)
-class Done:
+class StepEffect:
     """The effect of a step: rows and different labels before and after it, and how many values it changed."""
 
     step: str
@@ -112,7 +112,7 @@ def _joined(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def _as_numbers(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
-    """Each number as programs write it: 1.234,50 € as 1234.50; other labels stay."""
+    """Return each number as programs write it: 1.234,50 € as 1234.50; other labels stay."""
     read = number_reader(NUMBER_MARKS[argument])
     return {label: found for label in counts if (found := read(label)) is not None}
 
@@ -155,7 +155,7 @@ HIDDEN = "…"
 
 
 def _without_labels(_: str, classes: Sequence[str]) -> MapText:
-    """The names of all classes go: of its own alone, what is left would tell."""
+    """Return a map that removes all classes' names: were only its own removed, those left would tell it."""
     by_first_word: dict[str, list[str]] = {}
     for name in sorted((one.lower() for one in classes if len(one) >= MIN_NAME), key=len, reverse=True):
         if first := _WORD.match(name):
@@ -212,7 +212,7 @@ def _undisputed(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
 
 
 def _of_the_majority(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
-    """Rows with the commonest label of their input; none where two are as common."""
+    """Return which rows have the commonest label of their input; none has where two are as common."""
     wanted: dict[int, str | None] = {}
     for number, counts in _labels_of_inputs(inputs, labels).items():
         first, *others = counts.most_common(2)
@@ -292,8 +292,8 @@ def _require_valid(step: str) -> None:
 
 def clean(
     rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], spared: Sequence[bool] | None = None
-) -> tuple[pa.Table, tuple[Done, ...]]:
-    """The rows after the steps, and what each of them did.
+) -> tuple[pa.Table, tuple[StepEffect, ...]]:
+    """Return the rows after the steps, and what each of them did.
 
     Args:
         rows: with the columns that `columns` names as text.
@@ -319,12 +319,12 @@ def clean(
             rows = rows.filter(fits)
             kept_apart = [apart for one, apart in zip(fits, kept_apart, strict=True) if one]
         labels = len({*filter(None, before)}), len({*filter(None, _labels(rows, columns))})
-        done.append(Done(step, (count, rows.num_rows), labels, changed))
+        done.append(StepEffect(step, (count, rows.num_rows), labels, changed))
     return rows, tuple(done)
 
 
 def mend_texts(texts: Sequence[str], steps: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Texts of new rows after the steps that change texts."""
+    """Return texts of new rows after the steps that change texts."""
     found = list(texts)
     for kind, argument in map(_kind_of, steps):
         if kind.texts:
@@ -333,7 +333,7 @@ def mend_texts(texts: Sequence[str], steps: Sequence[str], classes: Sequence[str
 
 
 def mend_label(label: str, steps: Sequence[str], classes: Sequence[str]) -> str:
-    """The label of a new row after the steps that change labels, where the classes are known by now.
+    """Return the label of a new row after the steps that change labels, where the classes are known by now.
 
     One that the steps cannot tell stays as it is.
     """
@@ -402,7 +402,7 @@ def _in_messages(text: str, map_text: MapText) -> str:
 
 
 def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
-    """A hash of each row's inputs, spaces around them aside."""
+    """Return a hash of each row's inputs, spaces around them aside."""
     from cdvft_app.catalog.columns import connect, quoted  # not in a run's export, which mends texts alone
 
     names = [quoted(name) for name in columns.inputs]

@@ -131,7 +131,7 @@ _of_thread = threading.local()
 
 
 def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
-    """A connection that sees these Arrow tables alone, and reads no file.
+    """Return a connection that sees these Arrow tables alone, and reads no file.
 
     Opening a database takes 17 ms of processor time, a cursor of an open one 0.2: each thread keeps its own
     in memory, so that the limit of memory is one question's.
@@ -148,7 +148,7 @@ def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
 
 
 def quoted(name: str) -> str:
-    """An identifier in SQL."""
+    """Return an identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -313,7 +313,7 @@ def _key(name: str) -> str:
 
 
 def _named(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
-    """The columns of these names, in the order of the names."""
+    """Return the columns of these names, in the order of the names."""
     by_key: dict[str, Column] = {}
     for column in columns:
         by_key.setdefault(_key(column.name), column)
@@ -321,7 +321,7 @@ def _named(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
 
 
 def _partly_named(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
-    """The columns with one of these names as one of their words, such as “Ticket Description”."""
+    """Return the columns with one of these names as one of their words, such as “Ticket Description”."""
     places = {}
     for column in columns:
         words = [names.index(word) for word in _key(column.name).split("_") if word in names]
@@ -345,7 +345,7 @@ def _is_categorical(column: Column, rows: int) -> bool:
 
 
 def _likely_labels(columns: Sequence[Column], rows: int) -> list[Column]:
-    """The likeliest columns, all as likely as each other; none where no column looks like a label."""
+    """Return the likeliest columns, all as likely as each other; none where no column looks like a label."""
     said = next((one for one in _named(columns, LABEL_NAMES) if one.distinct > 1), None)
     if said:
         return [said]
@@ -372,7 +372,7 @@ def _is_number(column: Column) -> bool:
 
 
 def _label(columns: Sequence[Column], rows: int) -> tuple[str | None, str | None]:
-    """The label; or a question where several are as likely."""
+    """Return the label; or a question where several are as likely."""
     likely = _likely_labels(columns, rows)
     if len(likely) > 1:
         return None, _either(likely, "label")
@@ -383,7 +383,7 @@ def _label(columns: Sequence[Column], rows: int) -> tuple[str | None, str | None
 
 
 def _inputs(texts: Sequence[Column]) -> tuple[tuple[str, ...], str | None]:
-    """The text, or the two of a pair; or a question where several are as likely."""
+    """Return the text, or the two of a pair; or a question where several are as likely."""
     by_key = {_key(one.name): one.name for one in reversed(texts)}
     for key, first in by_key.items():
         for one, two in PAIR_ENDINGS:
@@ -464,7 +464,7 @@ def _writes(
 def _prompt_and_answer(
     columns: Sequence[Column], texts: Sequence[Column]
 ) -> tuple[tuple[str, ...], str | None]:
-    """The columns of the prompt's parts and of the answer: by name, else the first text and the last."""
+    """Return the columns of the prompt and of the answer: by name, else the first text and the last."""
     prompt = next(iter(_named(texts, (*PROMPTS, *TEXT_NAMES))), None)
     there = [one for one in columns if one.type != "nothing"]
     answer = next((one for one in _named(there, ANSWERS) if one != prompt), None)

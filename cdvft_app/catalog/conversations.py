@@ -49,12 +49,12 @@ def is_conversation(value: Any) -> bool:
 
 
 def split_conversation(value: Any) -> tuple[str, str]:
-    """The prompt and the last answer of a conversation.
+    """Return the prompt and the last answer of a conversation.
 
     Raises:
         ValueError: it is none, has an unknown role, or no answer to what a user said.
     """
-    said = _said(value)
+    said = _messages(value)
     last = max((place for place, one in enumerate(said) if one["role"] == "assistant"), default=0)
     if not last or said[last - 1]["role"] != "user":
         raise ValueError("it has no answer of the assistant to a message of the user")
@@ -62,18 +62,18 @@ def split_conversation(value: Any) -> tuple[str, str]:
 
 
 def asked_in(value: Any) -> tuple[str, str | None]:
-    """The prompt of a conversation that is to be answered: what the user said last, with all before it.
+    """Return the prompt of a conversation to answer: what the user said last, with all before it.
 
     Where an answer stands after that it is given, too. Raises as `split_conversation` does.
     """
-    said = _said(value)
+    said = _messages(value)
     if not said or said[-1]["role"] != "user":
         return split_conversation(value)
     return prompt_of(said), None
 
 
-def _said(value: Any) -> list[dict[str, str]]:
-    """The messages that are not empty, in one layout; ValueError for what is none."""
+def _messages(value: Any) -> list[dict[str, str]]:
+    """Return the messages that are not empty, in one layout; ValueError for what is none."""
     if not is_conversation(value):
         raise ValueError("it is no list of messages with role and content")
     messages = json.loads(value) if isinstance(value, str) else value
@@ -90,7 +90,7 @@ def _said(value: Any) -> list[dict[str, str]]:
 
 
 def join_conversations(parts: Sequence[Any]) -> list[Message]:
-    """The messages of all of them, one after the other.
+    """Return the messages of all of them, one after the other.
 
     Raises:
         ValueError: one of them is no conversation.
@@ -101,7 +101,7 @@ def join_conversations(parts: Sequence[Any]) -> list[Message]:
 
 
 def prompt_of(messages: Sequence[Message]) -> str:
-    """The text that `messages_of` reads as these messages."""
+    """Return the text that `messages_of` reads as these messages."""
     alone = messages[0]["content"] if len(messages) == 1 and messages[0]["role"] == "user" else None
     if alone is not None and not is_conversation(alone):
         return alone
@@ -109,7 +109,7 @@ def prompt_of(messages: Sequence[Message]) -> str:
 
 
 def messages_of(prompt: str) -> list[dict[str, str]]:
-    """The messages that a prompt stands for: one of the user, unless it is a conversation itself."""
+    """Return the messages that a prompt stands for: one of the user, unless it is a conversation itself."""
     if is_conversation(prompt):
         messages = json.loads(prompt)
         if all({"role", "content"} <= {*one} and str(one["role"]) in ROLES for one in messages):
@@ -121,7 +121,7 @@ _TURN = re.compile(r"(?:^|\n\n)(System|User|Assistant): ")
 
 
 def transcript(prompt: str) -> str:
-    """A prompt as a person reads it: of several messages "User: ..." and so on, an empty line between."""
+    """Return a prompt as a person reads it: several messages as "User: ...", an empty line between."""
     messages = messages_of(prompt)
     if messages[0]["content"] == prompt:
         return prompt
@@ -129,7 +129,7 @@ def transcript(prompt: str) -> str:
 
 
 def prompt_in(text: str) -> str:
-    """The prompt that a person wrote: a transcript stands for its messages, other text for itself.
+    """Return the prompt that a person wrote: a transcript stands for its messages, other text for itself.
 
     A transcript begins with a turn, ends with one of the user, and has a turn besides.
     """

@@ -75,7 +75,7 @@ def load_rows(
     progress: Progress = silent,
     should_stop: ShouldStop = never,
 ) -> Rows:
-    """Rows of a dataset, drawn at random: training ones by `seed`, evaluation ones always the same.
+    """Return rows of a dataset, drawn at random: training ones by `seed`, evaluation ones always the same.
 
     Where there are fewer rows than asked for, all are taken. Data without an evaluation split gives one row
     in `ONE_HELD_OUT_IN` to evaluation, always the same ones, and none of them is trained on. With
@@ -127,7 +127,7 @@ class DatasetSplit:
     labels: np.ndarray
 
     def of(self, places: np.ndarray) -> Split:
-        """The rows at these places."""
+        """Return the rows at these places."""
         return Split(self.select(places), self.labels[places])
 
 
@@ -145,7 +145,7 @@ class DatasetSplits:
 
 
 def read_dataset(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop) -> DatasetSplits:
-    """All labelled rows of a dataset.
+    """Return all labelled rows of a dataset.
 
     Raises:
         DownloadFailed: it could not be had or read; says why and what to do.
@@ -224,7 +224,7 @@ MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], DatasetSplits]] = {
 
 
 def read_uploaded(uploaded: UploadedDataset) -> DatasetSplits:
-    """Rows to train and to evaluate on. ValueError says what is not as it must be."""
+    """Return rows to train and to evaluate on. ValueError says what is not as it must be."""
     division = divide(uploaded)
     if not len(division.train) or not len(division.evaluation):
         raise ValueError("no rows are left to train on or to evaluate on.")
@@ -241,7 +241,7 @@ def read_uploaded(uploaded: UploadedDataset) -> DatasetSplits:
 
 
 def _uploaded_answers(uploaded: UploadedDataset, sha256: str, places: np.ndarray) -> np.ndarray:
-    """The answers in these rows, as text."""
+    """Return the answers in these rows, as text."""
     column = cleaned_table(uploaded, sha256).column(uploaded.label).to_pylist()
     return np.array([column[place].strip() for place in places], dtype=object)
 
@@ -258,7 +258,7 @@ def _select_uploaded(uploaded: UploadedDataset, sha256: str, places: np.ndarray)
 
 
 def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> DatasetSplits:
-    """Rows of the files in a folder. ValueError says what is not as it must be."""
+    """Return rows of the files in a folder. ValueError says what is not as it must be."""
     train, evaluation = _splits(entry, folder)
     if entry.kind == "generation":
         return DatasetSplits(
@@ -300,7 +300,7 @@ def _answers(entry: DatasetEntry, split: Dataset) -> DatasetSplit:
 
 
 def _roles(entry: DatasetEntry, split: Dataset) -> Roles:
-    """The columns that the entry names; those that it does not name are guessed.
+    """Return the columns that the entry names; those that it does not name are guessed.
 
     Raises:
         ValueError: which columns there are, and what is lacking.
@@ -333,7 +333,7 @@ _NEEDED: dict[Kind, str] = {
 
 
 def _splits(entry: DatasetEntry, folder: Path) -> tuple[Dataset, Dataset | None]:
-    """The rows to train on, and those to evaluate on where there are any."""
+    """Return the rows to train on, and those to evaluate on where there are any."""
     import datasets
     import datasets.exceptions
 
@@ -359,7 +359,7 @@ def _splits(entry: DatasetEntry, folder: Path) -> tuple[Dataset, Dataset | None]
 def _labels(
     entry: DatasetEntry, split: Dataset, column: str
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
-    """Names of the classes, and a function from a column's values to class numbers (or targets)."""
+    """Return names of the classes, and a function from a column's values to class numbers (or targets)."""
     import datasets
 
     if get_metric(entry.metric).regression:

@@ -39,7 +39,7 @@ def silent(fraction: float | None, text: str) -> None:
 
 
 def never() -> bool:
-    """The `should_stop` of a caller who never stops."""
+    """Return False: the `should_stop` of a caller who never stops."""
     return False
 
 

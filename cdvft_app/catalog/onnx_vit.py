@@ -53,7 +53,7 @@ def join_query_key_value(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndar
 
 
 def read_backbone(onnx_bytes: bytes) -> dict[str, np.ndarray]:
-    """The backbone's parameters in timm's names and layout, float32. KeyError if the graph is another one."""
+    """Return the parameters in timm's names and layout, float32; KeyError if the graph is another one."""
     import numpy as np
     import onnx
     from onnx import numpy_helper

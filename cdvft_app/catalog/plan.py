@@ -83,7 +83,7 @@ class Plan:
 
 
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
-    """A model by its key, or as `entries.model_entry` knows it; InvalidChoice if it is neither."""
+    """Return a model by its key, or as `entries.model_entry` knows it; InvalidChoice if it is neither."""
     if not isinstance(key, str) or (key not in MODELS and "/" not in key):
         fitting = {name: entry for name, entry in MODELS.items() if entry.kind == kind}
         return _look_up("model", key, fitting, entries.HUB_ID_EXAMPLES[kind])
@@ -93,14 +93,14 @@ def get_model(key: str, kind: Kind = "text") -> ModelEntry:
 
 
 def get_dataset(key: str, kind: Kind = "text") -> DatasetEntry:
-    """A dataset by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
+    """Return a dataset by its key, or by a hub id, of which nothing else is known; else InvalidChoice."""
     if not isinstance(key, str) or "/" not in key:
         return _look_up("dataset", key, DATASETS)
     return entries.dataset_entry(key, kind)
 
 
 def get_recipe(key: str) -> Recipe:
-    """A recipe by its key; InvalidChoice if there is none."""
+    """Return a recipe by its key; InvalidChoice if there is none."""
     return _look_up("recipe", key, RECIPES)
 
 
@@ -110,7 +110,7 @@ def fits(method: str, kind: Kind) -> bool:
 
 
 def resolve(settings: RunSettings) -> Plan:
-    """The plan of a run, or InvalidChoice with a sentence on what cannot be and what can.
+    """Return the plan of a run; InvalidChoice says in a sentence what cannot be, and what can.
 
     Numbers of examples are cut to what the dataset has.
     """
@@ -206,7 +206,7 @@ def _held_out(dataset: DatasetEntry) -> int | None:
 
 
 def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, ...]:
-    """The layers that the targets select, each once; empty where the model's layers are unknown."""
+    """Return the layers that the targets select, each once; empty where the model's layers are unknown."""
     if not model.layers:
         return ()
     for target in targets:

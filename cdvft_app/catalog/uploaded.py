@@ -38,12 +38,12 @@ def is_kept(uploaded: UploadedDataset) -> bool:
 
 
 def gone(title: str) -> str:
-    """The sentence for a dataset that was deleted."""
+    """Return the sentence for a dataset that was deleted."""
     return f"“{title}” has been deleted here, so nothing can be trained on it. Give it again."
 
 
 def entry(uploaded: UploadedDataset) -> DatasetEntry:
-    """The catalogue entry of an uploaded dataset."""
+    """Return the catalogue entry of an uploaded dataset."""
     return DatasetEntry(
         key=f"own-{uploaded.sha256[:12]}",
         title=uploaded.title,
@@ -85,7 +85,7 @@ MULTILINGUAL = {"minilm": "e5_small"}
 
 
 def suited_model(uploaded: UploadedDataset, recipe: Recipe) -> str:
-    """The recipe's model, or one that reads the language of the texts, by its key."""
+    """Return the recipe's model, or one that reads the language of the texts, by its key."""
     if uploaded.kind != "text" or uploaded.language in (None, "en"):
         return recipe.model
     return MULTILINGUAL.get(recipe.model, recipe.model)
@@ -129,14 +129,14 @@ class Division:
 
 
 def kept_table(sha256: str) -> pa.Table:
-    """The kept rows, mapped into memory and not read. FileNotFoundError where they are gone."""
+    """Return the kept rows, mapped into memory and not read. FileNotFoundError where they are gone."""
     import pyarrow as pa
 
     return pa.ipc.open_stream(pa.memory_map(str(data_folder() / sha256 / ROWS))).read_all()
 
 
 def cleaned_file(uploaded: UploadedDataset, sha256: str) -> Path:
-    """The rows of one of its files as they are learned from: those that were kept, or mended by its steps.
+    """Return the file of rows as they are learned from: those that were kept, or cleaned by its steps.
 
     Mended rows lie beside the others, the latest few of them, and are made where they are not there.
     """
@@ -160,11 +160,12 @@ def cleaned_file(uploaded: UploadedDataset, sha256: str) -> Path:
     return place
 
 
-def steps_done(rows: pa.Table) -> tuple[cleaning.Done, ...]:
+def steps_done(rows: pa.Table) -> tuple[cleaning.StepEffect, ...]:
     """Return the effects of the cleaning steps that made these rows."""
     kept = json.loads((rows.schema.metadata or {}).get(DONE, b"[]"))
     return tuple(
-        cleaning.Done(one["step"], tuple(one["rows"]), tuple(one["labels"]), one["changed"]) for one in kept
+        cleaning.StepEffect(one["step"], tuple(one["rows"]), tuple(one["labels"]), one["changed"])
+        for one in kept
     )
 
 
@@ -285,7 +286,7 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
 
 
 def _held_out(places: np.ndarray, labels: np.ndarray, uploaded: UploadedDataset) -> np.ndarray:
-    """The share `uploaded.held_out` of these places, of each class by itself; of two at least one."""
+    """Return the share `uploaded.held_out` of these places, of each class by itself; of two at least one."""
     import numpy as np
 
     random = np.random.default_rng(uploaded.split_seed)

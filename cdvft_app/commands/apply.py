@@ -98,7 +98,7 @@ def apply(
         print(f"{(written.rows - before) / seconds:,.0f} rows a second")
     for sentence in faults.sentences():
         print(f"not in it: {sentence}")
-    if said := applying.said_of_score(score, columns.label):
+    if said := applying.score_sentence(score, columns.label):
         print(said)
     for one in written.wrong[:5] if score else ():
         print(f"  row {one.row}: {one.answer[:60]}, not {one.expected[:60]}: {one.read[:80]}")

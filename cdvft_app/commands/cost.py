@@ -52,7 +52,7 @@ def cost(
 
 
 def _here(request: CostRequest) -> int | None:
-    """This device's memory where it is asked about: a GPU's is known to torch alone, which takes seconds."""
+    """Return this device's memory where it is asked about; a GPU's takes seconds, as torch alone knows it."""
     return total_bytes(device_kind()) if request.device == HERE else None
 
 

@@ -36,7 +36,7 @@ from cdvft_app.store.runs import RunStore
 
 
 def print_progress(fraction: float | None, text: str) -> None:
-    """Progress on standard error."""
+    """Print a progress on standard error."""
     typer.echo(f"{text}{'' if fraction is None else f' ({100 * fraction:.0f} %)'}", err=True)
 
 
@@ -64,7 +64,7 @@ def show(looked: Inspection) -> None:
 
 
 def lines(looked: Inspection) -> list[str]:
-    """The findings, a sentence or two each."""
+    """Return the findings, a sentence or two each."""
     found = [*looked.notes, *(f"cleaned: {one}" for one in looked.cleaned)]
     if looked.problem:
         return [

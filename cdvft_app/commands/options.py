@@ -56,7 +56,7 @@ EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of r
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> Table:
-    """Rows under their headings, none broken; with `numbers` all columns but the first end at the right."""
+    """Return a table without broken rows; with `numbers` all columns but the first are aligned right."""
     made = Table(box=None, header_style="bold")
     for place, heading in enumerate(headings):
         made.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
@@ -84,7 +84,7 @@ MIN_SHORT_ID = 4  # characters
 
 
 def full_run_id(given: str) -> str:
-    """The id of the one run whose id begins so, else what was given.
+    """Return the id of the one run whose id begins so, else what was given.
 
     Raises:
         UnknownRun: the ids of several runs do.
@@ -205,7 +205,7 @@ def with_sizes(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
-    """All but the first."""
+    """Return the command's parameters without the first."""
     _, *rest = inspect.signature(command, eval_str=True).parameters.values()
     return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
 

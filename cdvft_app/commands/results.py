@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import Json, RunId, hub_token
 from cdvft_app.results import inputs
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
@@ -90,15 +91,11 @@ def export(
     """Write a finished run so that others can load it, with a model card."""
     store = RunStore.default()
     wanted = Export(store, find(store, run_id), rank)
-
-    def progress(fraction: float | None, text: str) -> None:
-        typer.echo(text, err=True)
-
     if to.value == ZIP:
-        AS_TRAINED.write_zip(wanted, out, progress)
+        AS_TRAINED.write_zip(wanted, out, print_progress)
     else:
         by_option = {one.option: one for one in EXPORTERS.values()}
-        by_option[to.value].write_folder(wanted, out, progress)
+        by_option[to.value].write_folder(wanted, out, print_progress)
     print(out)
 
 

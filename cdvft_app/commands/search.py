@@ -21,6 +21,7 @@ from cdvft_app.commands.options import (
     Cluster,
     EvaluationFile,
     File,
+    Json,
     Label,
     Prompt,
     Text,
@@ -82,7 +83,7 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the trials' runs and of what is proposed.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was searched before.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+    as_json: Json = False,
     cluster: Cluster = None,
 ) -> None:
     """Find rates and sizes for a recipe, or for --data of your own, by the loss on held-out training rows.
@@ -120,7 +121,7 @@ def search(
 
 
 def _begun(store: RunStore, request: SearchRequest) -> str | None:
-    """The latest search for the same that nobody is at, if there is one."""
+    """Return the latest search for the same that nobody is at, if there is one."""
     for runs in store.groups(MAX_SEARCHES, sweeps=True):
         found = study.load(store, runs[0].group_id)
         if found and found.request == request and not any(run.state in UNFINISHED for run in runs):
@@ -155,7 +156,7 @@ def _run_all(
 
 
 def _next_run(store: RunStore, request: SearchRequest, group_id: str | None, title: str) -> RunRecord | None:
-    """The run that was cut off, taken again, or the next one; None where the search has ended."""
+    """Return the run that was cut off, taken again, or the next one; None where the search has ended."""
     process = this_process()
     if group_id is None:
         return study.begin(store, request, None, title, process=process)

@@ -206,7 +206,7 @@ class Batches:
 
 
 def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
-    """The HTTP application; with a `key` requests must bring it, as OpenAI's clients bring theirs."""
+    """Return the HTTP application; with a `key` requests must bring it, as OpenAI's clients bring theirs."""
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse
     from starlette.routing import Route
@@ -427,7 +427,7 @@ def _usage(asked: Writing) -> dict[str, int]:
 
 
 def _writing(models: Sequence[SharedModel], body: dict[str, Any]) -> Writing:
-    """The request, checked."""
+    """Return the request, checked."""
     from cdvft_app.results.serving import Sampling, Written
 
     shared, served = _model(models, body)
@@ -475,7 +475,7 @@ def _number(body: dict[str, Any], name: str, least: float, most: float, usual: f
 
 
 def _prompt_ids(shared: SharedModel, served: Served, messages: Any) -> list[int]:
-    """The tokens of the messages in the model's chat template, under the instruction that the run learned."""
+    """Return the tokens of the messages in the model's chat template, after the run's instruction."""
     from jinja2 import TemplateError
 
     if not isinstance(messages, list) or not messages:

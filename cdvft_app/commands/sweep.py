@@ -24,6 +24,7 @@ from cdvft_app.commands.options import (
     Cluster,
     EvaluationFile,
     File,
+    Json,
     Label,
     Prompt,
     Text,
@@ -76,7 +77,7 @@ def sweep(
     train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
     evaluation_examples: Annotated[int | None, typer.Option(help=OPTIONS["evaluation_examples"][1])] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+    as_json: Json = False,
     cluster: Cluster = None,
 ) -> None:
     """Vary the methods' sizes, learning rates and seeds around one recipe, or on --data of your own.
@@ -104,7 +105,7 @@ def sweep(
 
 
 def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
-    """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
+    """Return the runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
     for runs in store.groups(MAX_SWEEPS, sweeps=True):
         busy = any(run.state in UNFINISHED for run in runs)
         if not busy and {run.settings for run in runs} <= set(wanted):
@@ -188,7 +189,7 @@ def _take(
     group_id: str,
     family: int,
 ) -> RunRecord:
-    """The earlier run, claimed again, or a new one."""
+    """Return the earlier run, claimed again, or a new one."""
     process = this_process()
     if earlier_run:
         store.set_visitor(earlier_run.id, None)

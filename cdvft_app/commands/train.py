@@ -294,7 +294,7 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
 
 
 def _adapter(store: RunStore, run: RunRecord) -> str | None:
-    """The folder of what was trained; None where nothing is kept."""
+    """Return the folder of what was trained; None where nothing is kept."""
     kept = run.result.get("adapter_folder")
     return str(store.folder(run.id) / kept) if kept else None
 

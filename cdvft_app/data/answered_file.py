@@ -118,12 +118,12 @@ class Answers:
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self._path, self.about = path, about
-        self.count = self._found()
+        self.count = self._count_answers()
         if not self.count:
             path.write_text(json.dumps(about) + "\n", encoding="utf-8")
             path.chmod(0o600)
 
-    def _found(self) -> int:
+    def _count_answers(self) -> int:
         """Return the number of whole lines of answers, and cut off what a killed program left of another."""
         with suppress(OSError, ValueError):
             with self._path.open("rb") as file:
@@ -308,7 +308,7 @@ def _writer_of(out: Path) -> type[_Writer]:
 
 
 def _as_given(path: Path, folder: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """The rows as the file has them, in the order and number in which they lie in the folder."""
+    """Return the rows as the file has them, in the order and number in which they lie in the folder."""
     if path.is_dir() or path.name.lower().endswith(PICTURES):
         return _of_pictures(folder)
     source = read_file(path, work, limits, progress, labelled=False)

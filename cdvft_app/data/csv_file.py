@@ -56,8 +56,11 @@ class Record:
         self._lines = 0
 
     def take(self, line: str) -> State:
-        """The record after one more line. It is doubtful where a value beside one of several lines has a
-        quotation mark: most likely one that should open a value closed one that was opened by mistake."""
+        """Take one more line and return the record's state.
+
+        It is doubtful where a value beside one of several lines has a quotation mark: most likely one that
+        should open a value closed one that was opened by mistake.
+        """
         doubtful, place = False, 0
         self._lines += 1
         while place <= len(line):
@@ -238,7 +241,7 @@ class _Dialect:
 
 
 def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """A CSV or TSV file, checked; `work` is a folder for the part of it that DuckDB looks at."""
+    """Read and check a CSV or TSV file; `work` is a folder for the part of it that DuckDB looks at."""
     lines = Lines(path, limits, progress, RowErrors())
     given = dropwhile(_is_blank, lines)
     sample = list(_sample(given))
@@ -262,7 +265,7 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
 
 
 def escaped_formula(cell: str) -> str:
-    """A cell that is written into a CSV, with an apostrophe before what a spreadsheet would calculate.
+    """Return a cell for a CSV, with an apostrophe before what a spreadsheet would calculate.
 
     A number stays as it is, its sign included: a spreadsheet reads it as the same number.
     """
@@ -301,7 +304,7 @@ def _dialect(sample: Sequence[Line], said: str | None, file: Path, limits: Limit
 def column_names(
     first: Sequence[str], others: Sequence[Sequence[str | None]], has_head: bool, limits: Limits
 ) -> tuple[tuple[str, ...], bool]:
-    """Names of the columns, each another one, and whether the first row gives them.
+    """Return names of the columns, each another one, and whether the first row gives them.
 
     Raises:
         DataRefused: there are too many.

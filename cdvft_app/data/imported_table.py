@@ -207,14 +207,14 @@ def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
 
 
 def preview(imported: ImportedTable, places: Sequence[int]) -> list[dict[str, Any]]:
-    """The rows at these places, which ascend, without pictures."""
+    """Return the rows at these places, which ascend, without pictures."""
     pictures = [IMAGE] if imported.kind == "image" else []
     rows = _rows_at(kept_table(imported.sha256).drop_columns(pictures), places).to_pylist()
     return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]
 
 
 def some_of_each(imported: ImportedTable, column: str, count: int) -> list[int]:
-    """Places of so many rows, ascending: of each value of the column the first ones, as many as of others."""
+    """Return places of `count` rows, ascending: the first ones of each value of the column, by turns."""
     places: dict[Any, list[int]] = {}
     for place, value in enumerate(kept_table(imported.sha256).column(column).to_pylist()):
         if len(of_value := places.setdefault(value, [])) < count:
@@ -230,7 +230,7 @@ def _rows_at(rows: pa.Table, places: Sequence[int]) -> pa.Table:
 
 
 def thumbnails(imported: ImportedTable, places: Sequence[int], side: int) -> list[str]:
-    """The pictures at these places, which ascend, as PNGs of at most `side` pixels, in base64.
+    """Return the pictures at these places, which ascend, as PNGs of at most `side` pixels, in base64.
 
     They are decoded in a child with limits.
 

@@ -33,7 +33,7 @@ LOOKED_AT = 100  # lines from which the names are taken
 
 
 def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
-    """A file with a JSON object in each line; its columns are the names in the first ones."""
+    """Read a file with a JSON object in each line; its columns are the names in the first lines."""
     faults = RowErrors()
     lines = Lines(path, limits, progress, faults)
     columns: dict[str, None] = {}

@@ -48,5 +48,5 @@ def language_of(texts: Iterable[str]) -> str | None:
 
 
 def named(language: str) -> str:
-    """The language's name in English."""
+    """Return the language's name in English."""
     return NAMES.get(language, f"the language “{language}”")

@@ -116,7 +116,7 @@ def _require_room(store: RunStore, token: str | None, size: int, limits: Limits)
 
 
 def owned(store: RunStore, token: str | None) -> list[DataRecord]:
-    """The owner's data that has not expired, the latest first."""
+    """Return the owner's data that has not expired, the latest first."""
     expire(store, limits_now())
     return store.datasets.of(token)
 
@@ -284,7 +284,7 @@ def forget_unowned(store: RunStore, read: Iterable[ImportedTable]) -> None:
 
 
 def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:
-    """The names of one's runs that cannot be resumed, nor show examples, once the data is deleted."""
+    """Return the names of one's runs that cannot be resumed, nor show examples, once the data is deleted."""
     record = store.datasets.get(data_id, token)
     every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
     runs = filter(None, map(every.get, store.datasets.runs_on(record.sha256, token)))

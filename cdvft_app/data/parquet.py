@@ -178,7 +178,7 @@ def _as_json(column: pa.Array) -> pa.Array:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """Names of the classes of columns that the datasets library wrote as numbers."""
+    """Return names of the classes of columns that the datasets library wrote as numbers."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {

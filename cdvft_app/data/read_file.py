@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from cdvft_app.archives import DAMAGE, short
 from cdvft_app.catalog.columns import refuses_preferences
 from cdvft_app.catalog.conversations import (
     asked_in,
@@ -28,7 +29,7 @@ from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import read_pictures
 from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
 from cdvft_app.data.spreadsheets import ODS_MEMBER, XLSX_MEMBER, read_spreadsheet
-from cdvft_app.data.zip_file import DAMAGE, PICTURES, members_of, short
+from cdvft_app.data.zip_file import PICTURES, members_of
 from cdvft_app.data.zip_file import ROWS as FILES_OF_ROWS
 
 if TYPE_CHECKING:

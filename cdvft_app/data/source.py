@@ -185,7 +185,7 @@ class Source:
 
 
 def distinct_names(given: Iterable[str]) -> tuple[str, ...]:
-    """Names of columns as SQL tells them apart, to which “Text” is “text”: such a one gets its place, too.
+    """Return names of columns that differ in SQL, to which “Text” is “text”: a second one gets its place.
 
     One without a name gets it alone.
     """

@@ -38,7 +38,7 @@ Row = tuple[int, list[str | None], Sequence[Any]]
 
 
 def read_spreadsheet(path: Path, limits: Limits, progress: Progress) -> Source:
-    """The first sheet that holds a table, or else rows.
+    """Read the first sheet that holds a table, or else rows.
 
     Its columns are named by the first row that is half as wide as the widest; a name above several columns
     names all of them.
@@ -231,7 +231,7 @@ def _ods_value(cell: Any) -> tuple[str | None, Any]:
                 return text, typed(text)
             except ValueError:
                 return text, text
-    text = "\n".join(_said(one) for one in cell.findall(f"{_TEXT}p")) or None
+    text = "\n".join(_paragraph_text(one) for one in cell.findall(f"{_TEXT}p")) or None
     return text, text
 
 
@@ -254,14 +254,16 @@ _ODS_TYPES: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _said(paragraph: Any) -> str:
+def _paragraph_text(paragraph: Any) -> str:
     """Return a paragraph's text; spaces, tabs and line breaks may be elements of their own."""
     parts = [paragraph.text or ""]
     for one in paragraph:
         if one.tag == f"{_TEXT}s":
             parts.append(" " * min(int(one.get(f"{_TEXT}c", "1")), 100))
         else:
-            parts.append({f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}.get(one.tag) or _said(one))
+            parts.append(
+                {f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}.get(one.tag) or _paragraph_text(one)
+            )
         parts.append(one.tail or "")
     return "".join(parts)
 
@@ -323,9 +325,9 @@ def _ods_cell(value: Any) -> str:
     else:
         typed = "string"
     lines = re.split("\r\n|\r|\n", _NOT_IN_XML.sub("", _as_text(value) or ""))
-    text = "".join(f"<text:p>{_COLLAPSED.sub(_kept, escape(line))}</text:p>" for line in lines)
+    text = "".join(f"<text:p>{_COLLAPSED.sub(_space_element, escape(line))}</text:p>" for line in lines)
     return f'<table:table-cell office:value-type="{typed}">{text}</table:table-cell>'
 
 
-def _kept(space: re.Match[str]) -> str:
+def _space_element(space: re.Match[str]) -> str:
     return "<text:tab/>" if space[0] == "\t" else f'<text:s text:c="{len(space[0])}"/>'

@@ -5,22 +5,18 @@ So several files, and a folder's, are read, checked and found again as any one f
 
 from __future__ import annotations
 
-import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from cdvft_app.archives import require_safe, short
 from cdvft_app.data.source import DataRefused, Limits, RowErrors
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 TABLES = (".csv", ".tsv")
 ROWS = (*TABLES, ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".xlsx", ".ods")
-# What zipfile and zlib raise, who trust what an archive says of itself.
-DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".jar")
 LONGEST_PATH = 400
 SMALL = 1_000_000  # bytes, below which no file is a bomb
@@ -32,32 +28,14 @@ def require_bounded(archive: zipfile.ZipFile, limits: Limits) -> None:
     Raises:
         DataRefused: why.
     """
-    every = archive.infolist()
-    if len(every) > limits.members:
-        raise DataRefused(f"The zip has {len(every):,} files; at most {limits.members:,} are taken.")
-    unpacked = sum(one.file_size for one in every)
-    if unpacked > limits.unpacked_bytes:
-        raise DataRefused(
-            f"The zip unpacks to {unpacked / 1e9:.1f} GB; at most {limits.unpacked_bytes / 1e9:.1f} GB are "
-            "taken."
-        )
-    for one in every:
-        name = one.filename
-        _check_name(name)
-        if stat.S_ISLNK(one.external_attr >> 16):
-            raise DataRefused(f"The zip has a symbolic link, {short(name)}. Pack the files themselves.")
-        if one.flag_bits & 1:
-            raise DataRefused(f"{short(name)} in the zip is encrypted. Pack it without a password.")
-        if one.compress_type not in PACKED:
-            raise DataRefused(
-                f"{short(name)} in the zip is packed in a way that is not read here. Pack it as a usual "
-                "zip, by “Deflate”."
-            )
+    require_safe(archive, members=limits.members, unpacked_bytes=limits.unpacked_bytes, refused=DataRefused)
+    for one in archive.infolist():
+        _check_name(one.filename)
         if one.file_size > SMALL and one.file_size > limits.ratio * max(one.compress_size, 1):
             times = one.file_size / max(one.compress_size, 1)
             raise DataRefused(
-                f"{short(name)} in the zip unpacks to {times:,.0f} times its size; at most {limits.ratio} "
-                "times is taken."
+                f"{short(one.filename)} in the zip unpacks to {times:,.0f} times its size; at most "
+                f"{limits.ratio} times is taken."
             )
 
 
@@ -84,15 +62,9 @@ def members_of(
 
 
 def _check_name(name: str) -> None:
-    path = PurePosixPath(name)
     odd = not name.isprintable() or "\\" in name or ":" in name or len(name) > LONGEST_PATH
-    if odd or path.is_absolute() or ".." in path.parts or not path.parts:
+    if odd or not PurePosixPath(name).parts:
         raise DataRefused(f"{short(name)} is no name that a file in a zip may have. Pack the folder anew.")
-
-
-def short(name: str) -> str:
-    printable = "".join(one if one.isprintable() else "?" for one in name)
-    return f"“{printable if len(printable) <= 80 else printable[:77] + '...'}”"
 
 
 def bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:

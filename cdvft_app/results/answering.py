@@ -42,7 +42,7 @@ class Answering(InferenceService):
         self._store = store
 
     def ask(self, question: str, **arguments: Any) -> Any:
-        """The answer.
+        """Return the answer.
 
         Raises:
             UserError: with a sentence.
@@ -90,7 +90,7 @@ class Questions:
     def answer(
         self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
     ) -> dict[str, Any]:
-        """Every run's answer for every input, and the frozen model's under the first one's head."""
+        """Return every run's answer for every input, and the frozen model's under the first one's head."""
         from cdvft_app.results.inference import FROZEN
 
         runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]

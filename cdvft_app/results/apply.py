@@ -57,7 +57,7 @@ def columns_for(
         raise ResultsError(f"This file has {have}, and {run.label} was trained on {takes}.")
     for name in (*inputs, *([label] if label else [])):
         if name not in names:
-            raise ResultsError(f"There is no column “{name[:80]}”. {_are(names)}")
+            raise ResultsError(f"There is no column “{name[:80]}”. {_columns_sentence(names)}")
     uploaded = dataset.uploaded
     wanted = uploaded.inputs if uploaded else dataset.text_columns
     label = label or _named(names, (uploaded.label if uploaded else dataset.label_column) or "label")
@@ -76,7 +76,7 @@ def columns_for(
     lacking = [name for name, one in zip(wanted, found, strict=True) if not one]
     raise ResultsError(
         f"{run.label} was trained on the column “{'” and “'.join(lacking or ['text'])}”, which this file "
-        f"does not have. {_are(names)} Say what is to be read: --text NAME, for a pair twice."
+        f"does not have. {_columns_sentence(names)} Say what is to be read: --text NAME, for a pair twice."
     )
 
 
@@ -87,7 +87,7 @@ def _named(names: Sequence[str], wanted: str) -> str | None:
     return next((name for name in names if name.strip().casefold() == wanted.strip().casefold()), None)
 
 
-def _are(names: Sequence[str]) -> str:
+def _columns_sentence(names: Sequence[str]) -> str:
     return f"Its columns are {', '.join(f'“{name}”' for name in names[:30])}."
 
 
@@ -161,7 +161,7 @@ def _answers_to(
     else:
         checks = {place: _check(found[place], expected[place]) for place in places}
     return [
-        Answer(*_said(found[place]), checks.get(place), expected[place])
+        Answer(*_answer_and_confidence(found[place]), checks.get(place), expected[place])
         if place in found
         else Answer(None, expected=expected[place])
         for place in range(len(rows))
@@ -217,7 +217,7 @@ def _expected(run: FinishedRun, task: Task, row: dict[str, Any], name: str | Non
     return task.labels[int(text)] if own else None  # datasets of the catalogue write classes as numbers
 
 
-def _said(one: Prediction) -> tuple[str | float, float | None]:
+def _answer_and_confidence(one: Prediction) -> tuple[str | float, float | None]:
     """Return the answer and its probability, for a text the geometric mean over its tokens."""
     if one.text is not None:
         logs = [math.log(max(share, 1e-9)) for _, share in one.tokens]
@@ -321,7 +321,7 @@ def score_of(
     return Score(key, found.score, interval, rows, wrong, seen, *off)
 
 
-def said_of_score(score: Score | None, label: str | None) -> str | None:
+def score_sentence(score: Score | None, label: str | None) -> str | None:
     """Return the score as a sentence, or why there is none although a column of labels was read."""
     if score:
         return score.sentence

@@ -101,7 +101,7 @@ def card(
     written: WrittenAnswers | None = None,
     race: JudgedRace | None = None,
 ) -> ModelCard:
-    """The card of what was exported.
+    """Return the card of what was exported.
 
     `curve`: whether the loss lies beside it as a picture; `written`: what it wrote to the held-out prompts;
     `race`: what it ran in, as it is judged, None where it ran alone.
@@ -261,7 +261,7 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
 
 
 def _written_answers(written: WrittenAnswers) -> str:
-    """The first of the held-out rows, which were drawn at random: no row is chosen for its answer."""
+    """Return the first held-out rows, which were drawn at random: no row is chosen for its answer."""
     rows = [
         f"| {' | '.join(map(_cell, (transcript(one.prompt), one.expected, one.written)))} "
         f"| {'yes' if right else 'no'} |"
@@ -273,7 +273,7 @@ def _written_answers(written: WrittenAnswers) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text of several lines inside a table of Markdown."""
+    """Return a text of several lines for a cell of a Markdown table."""
     return "<br>".join(map(markdown, shortened(text, MAX_CHARACTERS).splitlines()))
 
 
@@ -294,7 +294,7 @@ def _sources(run: FinishedRun, task: TaskRecord) -> str:
 
 
 def _mended(run: FinishedRun) -> str:
-    """The steps by which data of one's own was mended before."""
+    """Return the sentence on the cleaning steps of uploaded data."""
     uploaded = run.plan.dataset.uploaded
     if not uploaded or not uploaded.clean:
         return ""
@@ -477,7 +477,7 @@ def _points(rows: Sequence[Mapping[str, Any]], kind: str) -> list[tuple[int, flo
 
 
 def _smoothed(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The mean of the last twentieth, which never looks ahead."""
+    """Return the running mean over the last twentieth, which never looks ahead."""
     window = max(1, round(SMOOTHED_OVER * len(points)))
     means = []
     for place, (step, _) in enumerate(points):

@@ -247,7 +247,7 @@ def file_name(run: FinishedRun, key: str) -> str:
 
 
 def exporter(key: object) -> Exporter:
-    """The one of this key.
+    """Return the exporter with this key.
 
     Raises:
         ResultsError: there is none.

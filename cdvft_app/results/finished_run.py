@@ -109,7 +109,7 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
 
 
 def losses(store: RunStore, run: FinishedRun) -> list[dict[str, Any]]:
-    """The rows of its steps and evaluations."""
+    """Return the rows of the run's steps and evaluations."""
     return store.rows(run.record.id, kinds=("step", "evaluation"), limit=MAX_ROWS)[0]
 
 

@@ -123,7 +123,7 @@ def _write_apply(run: FinishedRun, task: saved.TaskRecord, folder: Path) -> None
 
 
 def script_text(run: FinishedRun, rows: Rows, base: str, revision: str | None, is_sized: bool) -> str:
-    """The script.
+    """Return the script.
 
     Args:
         run: to be trained again; its folder has PEFT's config.
@@ -192,7 +192,7 @@ def _of_writers(plan: Plan) -> dict[str, Any]:
 
 
 def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> dict[str, Any]:
-    """The constants that stand at the top of every script."""
+    """Return the constants that stand at the top of every script."""
     own = run.plan.settings
     steps = run.record.total_steps or schedule.total_steps(own, len(rows.train))
     return {
@@ -276,7 +276,7 @@ def _of_a_classifier(
     method: str,
     settings: Mapping[str, Any],
 ) -> str:
-    """The whole script of a model that gives labels.
+    """Return the whole script of a model that gives labels.
 
     Args:
         about: the docstring, as it stands in the source.
@@ -341,7 +341,7 @@ def _imports(kind: Kind, pooling: str, metric: LabelledMetric, method: str) -> s
 
 
 def _metric_import(metric: LabelledMetric, beginning: str) -> list[str]:
-    """The metric's import, where it begins so: isort puts `import` and `from` in different places."""
+    """Return the metric's import, where it begins so: isort puts `import` and `from` in different places."""
     line = metric.script_import or ""
     return [line] if line.startswith(beginning) else []
 
@@ -569,7 +569,7 @@ def writer_text(
     settings: Mapping[str, Any],
     bits: int | None,
 ) -> str:
-    """The whole script.
+    """Return the whole script.
 
     Args:
         about: the docstring, as it stands in the source.

@@ -48,7 +48,7 @@ class SharedModel:
 
     @torch.no_grad()
     def predict(self, asked: Sequence[tuple[Served, Any]]) -> list[Prediction]:
-        """The answers of classifiers and regressions, all of them in one batch.
+        """Return the answers of classifiers and regressions, all of them in one batch.
 
         Raises:
             InvalidInput: one of the inputs is none.
@@ -107,7 +107,7 @@ class Written:
     reason: str | None = None
 
     def take(self, token: int, share: float, pieces: Pieces, end: int) -> str | None:
-        """The text that one more token gives."""
+        """Take one more token; return the text that it adds, None where it adds none."""
         if self.reason:
             return None
         if token == end:
@@ -127,7 +127,7 @@ class Written:
 
 
 def serve_runs(runs: Sequence[FinishedRun], progress: Progress = silent) -> list[SharedModel]:
-    """The runs in as few copies of their base models as can be.
+    """Load the runs in as few copies of their base models as can be.
 
     Raises:
         ResultsError: one of them cannot be loaded.
@@ -135,7 +135,7 @@ def serve_runs(runs: Sequence[FinishedRun], progress: Progress = silent) -> list
     names = _names(runs)
     groups: dict[object, list[tuple[str, FinishedRun]]] = {}
     for place, (name, run) in enumerate(zip(names, runs, strict=True)):
-        groups.setdefault(_shares(run) or place, []).append((name, run))
+        groups.setdefault(_sharing_key(run) or place, []).append((name, run))
     return [shared for group in groups.values() for shared in _loaded(group, progress)]
 
 
@@ -148,7 +148,7 @@ def _names(runs: Sequence[FinishedRun]) -> list[str]:
     ]
 
 
-def _shares(run: FinishedRun) -> object:
+def _sharing_key(run: FinishedRun) -> object:
     """Return a key that is equal for runs that can share a model; None for a run that cannot."""
     method = run.record.method
     if method not in MIXING:
@@ -187,7 +187,7 @@ def _merged(model: nn.Module) -> nn.Module:
 
 
 def named(models: Sequence[SharedModel], name: str) -> tuple[SharedModel, Served]:
-    """The model and run that a request calls `name`: as listed, by its id, or by the beginning of that.
+    """Return the model and run that a request calls `name`: as listed, or by the beginning of its id.
 
     Raises:
         KeyError: none is called so.

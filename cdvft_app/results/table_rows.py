@@ -80,7 +80,7 @@ def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tu
 
 
 def _module(name: str, path: Path) -> Any:
-    """A package that only this kind of file needs."""
+    """Import a package that only this kind of file needs."""
     try:
         return import_module(name)
     except ImportError:
@@ -89,7 +89,7 @@ def _module(name: str, path: Path) -> Any:
 
 
 def separator_of(sample: str) -> str:
-    """The separator that comes most often in the first line."""
+    """Return the separator that comes most often in the first line."""
     first = sample.partition("\n")[0]
     return max(SEPARATORS, key=first.count)
 

@@ -22,6 +22,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import (
@@ -38,7 +39,6 @@ from cdvft_app.tasks.saved import TaskRecord
 
 BASE = "base"
 """The folder beside an adapter that holds its base model, where nobody else has that."""
-WEIGHTS = "model.safetensors"
 OF_A_MODEL = (".safetensors", ".json", ".txt", ".jinja", ".model")
 PREFIX = "base_model.model."
 
@@ -92,7 +92,7 @@ def _write_sentence_encoder(model: Any, record: TaskRecord, folder: Path) -> Non
     tensors = {
         f"linear.{name}": tensor.contiguous() for name, tensor in model.classifier.state_dict().items()
     }
-    save_file(tensors, str(folder / "2_Dense" / WEIGHTS), metadata={"format": "pt"})
+    save_file(tensors, str(folder / "2_Dense" / SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
     _write(
         folder / "sentence_bert_config.json", {"max_seq_length": record.max_length, "do_lower_case": False}
     )
@@ -108,7 +108,7 @@ def write_base(plan: Plan, folder: Path, progress: Progress) -> None:
     """The pretrained model by itself, for who cannot get it elsewhere: its own files where it has such."""
     folder.mkdir()
     given = files_of(plan.model, progress, never).folder if plan.model.kind != "image" else None
-    if given and (given / WEIGHTS).is_file() and (given / "config.json").is_file():
+    if given and (given / SAFE_WEIGHTS_NAME).is_file() and (given / "config.json").is_file():
         for file in given.iterdir():
             if file.suffix in OF_A_MODEL:
                 shutil.copyfile(file, folder / file.name)
@@ -143,7 +143,7 @@ def write_base(plan: Plan, folder: Path, progress: Progress) -> None:
 
 def _save(model: nn.Module, folder: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
+    save_file(tensors, str(folder / SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
 
 
 def _write(file: Path, value: Any) -> None:

@@ -16,7 +16,7 @@ __all__ = ["ALL_LINEAR", "ModelShapes", "model_shapes"]
 
 @lru_cache(maxsize=64)
 def model_shapes(name: str, image_size: int | None = None) -> ModelShapes:
-    """The shapes of a model by its full, short or timm name, of a local folder, or of a hub id.
+    """Return the shapes of a model by its full, short or timm name, of a local folder, or of a hub id.
 
     The first call imports torch and transformers, which have the architectures.
 

@@ -71,7 +71,7 @@ class Architecture:
 
 
 def build(name: str, image_size: int | None = None) -> Architecture:
-    """The architecture of a known model, of a timm name, of a local folder, or of a hub id.
+    """Return the architecture of a known model, of a timm name, of a local folder, or of a hub id.
 
     Of the hub only config.json is read, never weights or code.
 
@@ -247,7 +247,7 @@ def _parse(name: str, content: bytes) -> dict[str, object]:
 
 
 def _suggestions(name: str) -> str:
-    """A sentence with the nearest known models, and where all are listed."""
+    """Return a sentence with the nearest known models, and where all are listed."""
     near = nearest_known_models(name)
     nearest = f"The nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}. " if near else ""
     return f"{nearest}The list of models on the Compare tab has all {len(KNOWN_MODELS)} known ones."

@@ -26,7 +26,7 @@ _TIMM_TARGETS = (("attn.qkv",), ("qkv",), ("attn.q", "attn.kv"), ("q_proj", "v_p
 
 
 def describe_model(key: str, kind: Kind) -> ModelEntry:
-    """The entry with its layers, default targets and size; `entries.model_entry` gives it from now on.
+    """Return the entry with its layers, default targets and size; `entries.model_entry` gives it from now on.
 
     Raises:
         InvalidChoice: ids are not accepted here, there is no such model, or it is not supported.
@@ -77,7 +77,7 @@ def groups(shapes: ModelShapes) -> tuple[LinearGroup, ...]:
 
 
 def _timm_entry(entry: ModelEntry, architecture: str) -> ModelEntry:
-    """The entry with what timm knows of the architecture, built without weights.
+    """Return the entry with what timm knows of the architecture, built without weights.
 
     It may be any of timm's: ConvNeXt, Swin and MLP-Mixer too, whose layers see different numbers of tokens.
 
@@ -139,7 +139,7 @@ def _usual_targets(layers: Sequence[LinearGroup]) -> tuple[str, ...]:
 
 
 def _patch(convolutions: tuple[Shape, ...]) -> int | None:
-    """The side of a patch, of which the one convolution makes a token."""
+    """Return the side of a patch, of which the one convolution makes a token."""
     return math.isqrt(convolutions[0].d_in // RGB) if convolutions else None
 
 

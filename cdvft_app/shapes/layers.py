@@ -75,7 +75,7 @@ class ModelShapes:
         return self.total_parameters - sum(shape.weights + shape.bias * shape.d_out for shape in trained)
 
     def select(self, targets: tuple[str, ...]) -> tuple[Shape, ...]:
-        """The layers that PEFT would adapt: those whose name is, or ends in a dot and, one of the targets.
+        """Return the layers that PEFT would adapt: whose name is, or ends in a dot and, one of the targets.
 
         The first of them, and those that read the same tensor, pass no gradient on: what precedes is frozen.
 
@@ -112,7 +112,7 @@ class ModelShapes:
         return width
 
     def target_names(self) -> tuple[str, ...]:
-        """The names within a block that can be targeted, each once."""
+        """Return the names within a block that can be targeted, each once."""
         return tuple(dict.fromkeys(name_in_block(shape) for shape in self.layers))
 
     def forward_flops_per_token(self, sequence: int) -> float:
@@ -180,12 +180,12 @@ def _reads_same_tensor(one: Shape, other: Shape) -> bool:
 
 
 def blocks(layers: tuple[Shape, ...]) -> list[str]:
-    """The numbered blocks that the layers are in, in order."""
+    """Return the numbered blocks that the layers are in, in order."""
     return [*_by_block(layers)]
 
 
 def in_blocks(layers: tuple[Shape, ...]) -> list[list[Shape]]:
-    """The layers of each numbered block."""
+    """Return the layers of each numbered block."""
     return [*_by_block(layers).values()]
 
 
@@ -202,6 +202,6 @@ def _parent(shape: Shape) -> str:
 
 
 def _block(name: str) -> str:
-    """The numbered block that a layer is in, such as encoder.layer.0; empty for none."""
+    """Return the numbered block that a layer is in, such as encoder.layer.0; empty for none."""
     found = re.match(r"(.*\.\d+)\.", name)
     return found.group(1) if found else ""

@@ -115,7 +115,7 @@ UPDATE datasets SET token_hash = upgraded_hash(token_hash);
 
 
 def lacking(connection: sqlite3.Connection) -> str | None:
-    """A table or a column that a history of this format has and this file has not, such as by damage."""
+    """Return a table or column of this format that the file lacks, such as by damage; None without any."""
     if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
         return None  # a migration makes it, or refuses
     with closing(sqlite3.connect(":memory:")) as empty:
@@ -188,7 +188,7 @@ def require_readable(path: Path) -> None:
 
 
 def format_of(path: Path) -> int:
-    """The format of the history's file; 0 where it says none, or there is no file."""
+    """Return the format of the history's file; 0 where it says none, or there is no file."""
     if 0 < (early := _format_in_header(path)) < OLDEST:
         return early
     if not path.is_file():
@@ -327,17 +327,3 @@ def store_errors(path: Path) -> Iterator[None]:
         else:
             advice = "Set RUNS_DIR to a folder that can be written."
         raise StoreError(f"The history {path} cannot be used ({message}). {advice}") from error
-
-
-@contextmanager
-def output_errors(out: Path) -> Iterator[None]:
-    """Turn errors of the file system on `out`, an export of the history, into a `StoreError` with advice."""
-    try:
-        yield
-    except OSError as error:
-        advice = (
-            "The disk is full: free some space, or choose another place."
-            if is_full(error)
-            else "Choose a folder that is there and can be written."
-        )
-        raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error

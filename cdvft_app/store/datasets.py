@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app.store import owners, states
 from cdvft_app.store.database import Database
-from cdvft_app.store.records import StoreError, one_line, possible_id
+from cdvft_app.store.records import StoreError, possible_id, require_name, visible_name
 
 
 class UnknownData(StoreError):
@@ -57,7 +57,7 @@ class Datasets:
         self, token: str | None, name: str, *, sha256: str, format: str, kind: str, bytes: int, rows: int
     ) -> DataRecord:
         """Keep a name for the bytes; the one that the owner has already, with the new name, if any."""
-        now, name = time.time(), one_line(name) or "data"
+        now, name = time.time(), visible_name(name) or "data"
         with self._database.writing() as connection:
             owner = "token_hash IS ? AND sha256 = ?"
             query = f"UPDATE datasets SET name = ?, used = ? WHERE {owner} RETURNING id"
@@ -73,14 +73,14 @@ class Datasets:
             return _require_data(connection, data_id, token)
 
     def of(self, token: str | None) -> list[DataRecord]:
-        """The owner's, the latest first."""
+        """Return the owner's data, the latest first."""
         query = f"SELECT {COLUMNS} FROM datasets WHERE token_hash IS ? ORDER BY number DESC"
         with self._database.reading() as connection:
             found = [_record(row) for row in connection.execute(query, (_hash(token),))]
         return [one for one in found if one is not None]
 
     def get(self, data_id: object, token: str | None) -> DataRecord:
-        """The owner's data with this id, or `UnknownData`; another's is as unknown as none."""
+        """Return the owner's data with this id; raise `UnknownData` for none, and for another's."""
         with self._database.reading() as connection:
             return _require_data(connection, data_id, token)
 
@@ -110,11 +110,10 @@ class Datasets:
             return connection.execute(query, (_hash(token),)).fetchone()[0]
 
     def rename(self, data_id: object, name: str, token: str | None) -> None:
-        if not one_line(name):
-            raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
+        visible = require_name(name)
         with self._database.writing() as connection:
             found = _require_data(connection, data_id, token)
-            connection.execute("UPDATE datasets SET name = ? WHERE id = ?", (one_line(name), found.id))
+            connection.execute("UPDATE datasets SET name = ? WHERE id = ?", (visible, found.id))
 
     def delete(self, data_id: object, token: str | None) -> str | None:
         """Forget it; the SHA-256 of bytes that now nobody has, to be removed."""

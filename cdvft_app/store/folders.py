@@ -49,7 +49,7 @@ class Folders:
         self._database = database
 
     def make(self, name: str) -> Path:
-        """The folder, made if it is missing; only a run that is kept may have one."""
+        """Return the folder, made if it is missing; only a run that is kept may have one."""
         folder = self.path / name
         with store_errors(Path(name)):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -73,16 +73,19 @@ class Folders:
         self.keep_facts(run_id)
         with self._database.reading() as connection:
             name = connection.execute("SELECT folder FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
-            lines = [json.dumps(row) + "\n" for row in _kept(connection, run_id)]
+            lines = [json.dumps(row) + "\n" for row in _rows_in_history(connection, run_id)]
         with suppress(OSError):
             _write(self.path / name / ROWS, "".join(lines))
 
     def difference(self, run_id: str) -> int:
-        """0 if both files agree with the history; -1 if they have less, 1 if they have more: then the history
-        is damaged, or has lost its latest transactions, as with a deleted write-ahead log."""
+        """Return 0 if both files agree with the history, -1 if they have less, 1 if they have more.
+
+        In the last case the history is damaged, or has lost its latest transactions, as with a deleted
+        write-ahead log.
+        """
         with self._database.reading() as connection:
             run = dict(connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone())
-            kept = _kept(connection, run_id)
+            kept = _rows_in_history(connection, run_id)
         sound = [row for row in kept if is_row(**row)]
         facts, written = _read(self.path / run["folder"]), _rows(self.path / run["folder"])
         if facts is not None and facts.id != run_id:
@@ -105,7 +108,7 @@ class Folders:
             self._replace(connection, number, name, facts)
 
     def _replace(self, connection: sqlite3.Connection, number: int, name: str, facts: RunFacts) -> None:
-        sound = [row for row in _kept(connection, facts.id) if is_row(**row)]
+        sound = [row for row in _rows_in_history(connection, facts.id) if is_row(**row)]
         query = "DELETE FROM runs WHERE number = ? RETURNING CAST(epoch AS INTEGER)"
         epoch = connection.execute(query, (number,)).fetchone()[0]
         connection.execute("DELETE FROM rows WHERE run_id = ?", (facts.id,))
@@ -158,7 +161,7 @@ class Folders:
                 try:
                     found.append((_checked(path), path))
                 except (OSError, ValueError) as error:
-                    refused.append((path, _why(error)))
+                    refused.append((path, _refusal(error)))
             for facts, path in sorted(found, key=lambda one: (one[0].created, one[0].position)):
                 if self._belongs_to_a_run(connection, facts.id, path.name):
                     continue
@@ -168,7 +171,7 @@ class Folders:
                     adopted.append(facts.id)
                 except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError) as error:
                     connection.execute("ROLLBACK TO adopted")
-                    refused.append((path, _why(error)))
+                    refused.append((path, _refusal(error)))
                 connection.execute("RELEASE adopted")
             for path, why in refused:
                 self._put_away(path, why)
@@ -266,8 +269,8 @@ def _insert(
     )
 
 
-def _kept(connection: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
-    """The run's rows in the history, damaged ones too."""
+def _rows_in_history(connection: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
+    """Return the run's rows in the history, damaged ones too."""
     query = "SELECT kind, step, data FROM rows WHERE run_id = ? ORDER BY cursor"
     return [dict(row) for row in connection.execute(query, (run_id,))]
 
@@ -295,7 +298,7 @@ def _read(folder: Path) -> RunFacts | None:
         return None
 
 
-def _why(error: Exception) -> str:
+def _refusal(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return explain(error, RunFacts)
     if isinstance(error, sqlite3.IntegrityError):
@@ -335,5 +338,5 @@ def _write(file: Path, text: str) -> None:
 
 
 def private(path: str, flags: int) -> int:
-    """An opener of files that nobody else on this machine reads."""
+    """Open a file that nobody else on this machine can read: an opener for `open`."""
     return os.open(path, flags, 0o600)

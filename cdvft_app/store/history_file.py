@@ -13,10 +13,8 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -26,14 +24,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cdvft_app.archives import DAMAGE, require_safe
 from cdvft_app.events import ADAPTER, Sent, decode, encode
-from cdvft_app.files import folder_bytes, replacing
+from cdvft_app.files import folder_bytes, is_full, replacing
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, states
-from cdvft_app.store.database import output_errors, store_errors
+from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, one_line
+from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, visible_name
 from cdvft_app.store.runs import RunStore
 
 
@@ -61,7 +60,6 @@ MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
 LEFT_SECONDS = 3600.0  # longer than any import takes
 IMPORTED = "given"  # a file in the folder of a run that was imported
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
     r"|snapshots/step-\d{6,9}\.safetensors|adapter/[\w-][\w.-]*\.(?:safetensors|json|txt|md|jinja))",
@@ -83,7 +81,7 @@ def export_history(
     max_bytes: float = math.inf,
     only: Collection[str] | None = None,
 ) -> tuple[int, int]:
-    """All ended runs as one zip, a folder each; with `token`, its owner's, with `only`, those of these ids.
+    """Write all ended runs into one zip, a folder each; with `token` its owner's, with `only` these ids.
 
     It has what `import_untrusted` takes: no checkpoints, nor the traceback of an error.
 
@@ -101,24 +99,29 @@ def export_history(
     runs = [run for run in runs if only is None or run.id in only]
     sizes = accumulate(sum(path.stat().st_size for path in _files(store, run.id)) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= max_bytes]
-    with (
-        output_errors(out),
-        replacing(out) as unfinished,
-        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for run in fitting:
-            folder = store.folder(run.id)
-            for path in _files(store, run.id):
-                name = Path(run.id, path.relative_to(folder))
-                if path == folder / FACTS:
-                    archive.writestr(str(name), _without_owner(path))
-                else:
-                    archive.write(path, name)
+    try:
+        with (
+            replacing(out) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for run in fitting:
+                folder = store.folder(run.id)
+                for path in _files(store, run.id):
+                    name = Path(run.id, path.relative_to(folder))
+                    if path == folder / FACTS:
+                        archive.writestr(str(name), _without_owner(path))
+                    else:
+                        archive.write(path, name)
+    except OSError as error:
+        advice = "Choose a folder that is there and can be written."
+        if is_full(error):
+            advice = "The disk is full: free some space, or choose another place."
+        raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error
     return len(fitting), len(runs) - len(fitting)
 
 
 def _without_owner(file: Path) -> str:
-    """A run's facts without who made it: neither the owner's hash nor a visitor's address leaves."""
+    """Return a run's facts without who made it: neither the owner's hash nor a visitor's address leaves."""
     with suppress(OSError, ValueError):
         facts = json.loads(file.read_text(encoding="utf-8"))
         return json.dumps(
@@ -331,7 +334,10 @@ class _Unpacked:
     def _count(self, read: bytes) -> None:
         self.size += len(read)
         if self.size > self.limits.unpacked_bytes:
-            raise StoreError(_unpacks_to("more than there is room for", self.limits))
+            raise StoreError(
+                "The file unpacks to more than it says; at most "
+                f"{self.limits.unpacked_bytes / 1e6:,.0f} MB are taken."
+            )
 
 
 @contextmanager
@@ -339,7 +345,7 @@ def _damage() -> Iterator[None]:
     """Turn what zipfile and zlib raise, who trust what an archive says of itself, into a sentence."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except DAMAGE as error:
         raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
 
 
@@ -352,34 +358,17 @@ def _opened(file: Path, limits: Limits) -> zipfile.ZipFile:
         )
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
+    except DAMAGE:
         raise StoreError("This is not the file of a history, as it is made here.") from None
-
-
-def _unpacks_to(size: str, limits: Limits) -> str:
-    return f"The file unpacks to {size}; at most {limits.unpacked_bytes / 1e6:,.0f} MB are taken."
 
 
 def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, list[zipfile.ZipInfo]]:
     """Return the members of the archive that are taken, by the id of their run; refuse the archive as a whole
     with `StoreError`."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
-    infos = archive.infolist()
-    if len(infos) > limits.members:
-        raise StoreError(f"The file holds {len(infos):,} files; at most {limits.members:,} are taken.")
-    if (size := sum(info.file_size for info in infos)) > limits.unpacked_bytes:
-        raise StoreError(_unpacks_to(f"{size / 1e6:,.0f} MB", limits))
-    for info in infos:
+    require_safe(archive, members=limits.members, unpacked_bytes=limits.unpacked_bytes, refused=StoreError)
+    for info in archive.infolist():
         name = _FILE.fullmatch(info.filename)
-        if stat.S_ISLNK(info.external_attr >> 16) or info.filename.startswith("/") or ".." in info.filename:
-            raise StoreError(
-                f"The file holds {info.filename[:80]!r}, which leads elsewhere: nothing is taken."
-            )
-        if info.compress_type not in PACKED or info.flag_bits & 1:
-            raise StoreError(
-                f"{info.filename[:80]!r} in the file is packed in a way that the page's own export does not "
-                "use: nothing is taken. Give the file as it was made."
-            )
         if name and ID.fullmatch(name["run"]):
             found.setdefault(name["run"], []).append(info)
     if not found:
@@ -430,12 +419,12 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
             f"{wrong['msg'][:100]})."
         ) from None
     if facts.id != run_id:
-        raise InvalidChoice(f"“{one_line(facts.name)}” lies in the folder of another run.")
+        raise InvalidChoice(f"“{visible_name(facts.name)}” lies in the folder of another run.")
     of_the_run: dict[str, Any] = {
         "id": run_id,
         "group_id": facts.group_id,
         "position": facts.position,
-        "name": one_line(facts.name) or settings.recipe,
+        "name": visible_name(facts.name) or settings.recipe,
         "settings": settings.model_dump_json(),
         "method": settings.method.key,
         "state": facts.state if facts.state in states.FINAL else "interrupted",

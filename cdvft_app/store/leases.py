@@ -186,7 +186,7 @@ def move(
 
 
 def lease_end() -> dict[str, object]:
-    """The columns of a lease that is given or renewed now: when it ends, unless it is renewed."""
+    """Return the columns of a lease that is given or renewed now: when it ends, unless it is renewed."""
     return {"lease_until": time.time() + LEASE_SECONDS, "leased": moment(LEASE_SECONDS)}
 
 

@@ -39,7 +39,7 @@ class Measurements:
         sequence: int,
         device: str,
     ) -> dict[str, Any] | None:
-        """The kept result, or None; the names are those of a cost table's row and of the result."""
+        """Return the kept result, or None; the names are those of a cost table's row and of the result."""
         what = _key({"model": model, "method": method, "setting": setting, "targets": targets,
                       "batch": batch, "sequence": sequence})  # fmt: skip
         with self._database.reading() as connection:
@@ -48,7 +48,7 @@ class Measurements:
         return row and json.loads(row["result"])
 
     def all(self, limit: int = 200) -> list[dict[str, Any]]:
-        """The kept results, latest first."""
+        """Return the kept results, latest first."""
         with self._database.reading() as connection:
             query = "SELECT result FROM measurements ORDER BY time DESC LIMIT ?"
             rows = connection.execute(query, (limit,)).fetchall()

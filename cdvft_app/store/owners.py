@@ -88,7 +88,7 @@ class Viewer:
         return f"(private = 0 AND hidden = 0 OR {mine})", values
 
     def select(self, connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
-        """The runs it sees of those that `rest` finds: a condition, and what follows one in a SELECT."""
+        """Return the runs it sees among those of `rest`: a condition, and what follows one in a SELECT."""
         seen, owner = self.condition()
         query = f"SELECT {COLUMNS}, token_hash FROM runs WHERE {seen} AND {rest}"
         return [self._record(row) for row in connection.execute(query, (*owner, *values))]
@@ -96,7 +96,7 @@ class Viewer:
     def rows(
         self, connection: sqlite3.Connection, run_id: str, found: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """The rows of a run; where names are hidden, so is what its owner typed, with the answers to it."""
+        """Return the rows of a run; where names are hidden, so is what its owner typed, with its answers."""
         if not any(row.get("own") for row in found):
             return found
         row = connection.execute("SELECT token_hash FROM runs WHERE id = ?", (run_id,)).fetchone()

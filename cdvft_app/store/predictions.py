@@ -152,5 +152,5 @@ def read(folder: Path) -> Predictions | None:
 
 
 def read_either(folder: Path) -> Predictions | WrittenAnswers | None:
-    """The predictions of a run, or the answers of one that writes: both have rows, labels and correct."""
+    """Return a run's predictions, or the answers of one that writes; both have rows, labels and correct."""
     return read(folder) or read_answers(folder)

@@ -86,7 +86,7 @@ def charge(
 
 
 def taken(run: sqlite3.Row, now: float) -> tuple[float, float]:
-    """Seconds since an active run was taken from the queue, and for how many of them it is charged.
+    """Return the seconds since an active run was taken from the queue, and how many of them it is charged.
 
     The latter are 0 for a run that does not keep this machine busy: as a Job, between two slices, or while it
     waits for a node of a cluster; `training/slices.py` and `cluster/executor.py` charge what such runs take.
@@ -137,7 +137,7 @@ class Spending:
             return [(row["ended"], row["seconds"]) for row in connection.execute(query, (visitor, begin))]
 
     def running(self, visitor: str) -> float:
-        """Seconds that the visitor's runs which train now have taken; they are charged when these end."""
+        """Return the seconds of the visitor's runs that train now; they are charged when these end."""
         query = (
             "SELECT began, leased, result, CAST(started AS REAL) AS started,"
             " CAST(lease_until AS REAL) AS lease_until FROM runs WHERE visitor = ?"
@@ -148,7 +148,7 @@ class Spending:
         return sum(taken(run, time.time())[1] for run in runs)
 
     def promised(self, visitor: str) -> float:
-        """Seconds that the visitor's waiting and training runs take by their forecasts."""
+        """Return the seconds that the visitor's waiting and training runs take by their forecasts."""
         query = (
             "SELECT coalesce(sum(CASE WHEN json_valid(forecast)"
             " THEN json_extract(forecast, '$.whole_seconds.value') END), 0) FROM runs"

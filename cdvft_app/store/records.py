@@ -60,12 +60,12 @@ def compared_pairs(runs: Sequence[RunSettings], sweep: bool) -> int:
 
 
 def described(methods: Sequence[str]) -> list[str]:
-    """The methods whose dimensions are judged: CDVFT alone where it took part."""
+    """Return the methods whose dimensions are judged: CDVFT alone where it took part."""
     return ["cdvft"] if "cdvft" in methods else list(methods)
 
 
 def _along(runs: Sequence[RunSettings], method: str) -> int:
-    """The pairs of values of a method's sizes, and of neighbouring learning rates."""
+    """Return the number of pairs of values of a method's sizes, and of neighbouring learning rates."""
     own = [run.method for run in runs if run.method.key == method]
     counts = {
         name: len({getattr(one, name) for one in own}) for name in ([*own[0].sizes(), RATE] if own else [])
@@ -108,10 +108,17 @@ def no_run(run_id: object) -> str:
     return f"There is no run {str(run_id)[:40]!r}; it may have been deleted."
 
 
-def one_line(name: str) -> str:
+def visible_name(name: str) -> str:
     """Return the name in one line without control characters, of at most `NAME_LIMIT` characters."""
     printable = "".join(character if character.isprintable() else " " for character in name[:1000])
     return " ".join(printable.split())[:NAME_LIMIT]
+
+
+def require_name(name: str) -> str:
+    """Return the name as `visible_name`; raise `StoreError` where nothing of it is visible."""
+    if not (visible := visible_name(name)):
+        raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
+    return visible
 
 
 def shortened(text: str, length: int) -> str:
@@ -145,7 +152,7 @@ Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 
 
 def _fields(event: Any) -> dict[str, Any]:
-    """An event's fields as `events.encode` gives them, each with type and default, for `create_model`."""
+    """Return an event's fields as `events.encode` gives them, each with type and default, for `create_model`."""
     hints, wanted = get_type_hints(event), {}
     for field in dataclasses.fields(event):
         hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])
@@ -208,7 +215,7 @@ def _require_result(text: str) -> str:
 
 
 def _sound_forecast(text: Any, check: Callable[[Any], Any]) -> str | None:
-    """A forecast that cannot be read is none: it was a promise, and the run goes on without."""
+    """Return the forecast; None where it cannot be read: it was a promise, and the run goes on without."""
     try:
         found: str | None = check(text)
         if found is not None:
@@ -425,7 +432,7 @@ _UNREADABLE = {
 
 
 def record(columns: Mapping[str, Any]) -> RunRecord:
-    """The record of a row of `runs`, whatever the row holds. Equal rows share one, so nobody changes it."""
+    """Return the record of a row of `runs`, whatever it holds. Equal rows share one, so nobody changes it."""
     is_usual = sum(len(one) for one in columns.values() if isinstance(one, str | bytes)) <= MAX_REMEMBERED
     read = _record if is_usual else _record.__wrapped__
     return read(tuple(columns), *columns.values())
@@ -468,7 +475,7 @@ def _facts(columns: Mapping[str, Any]) -> tuple[RunFacts, str | None]:
 
 @lru_cache(maxsize=4096)
 def _settings(text: str) -> tuple[RunSettings | None, str | None]:
-    """The settings as far as this version knows them, and what is wrong with them."""
+    """Return the settings as far as this version knows them, and what is wrong with them."""
     try:
         settings = RunSettings.model_validate_json(text)
         if "keep" not in settings.model_fields_set:  # of a version that always kept the last step, of all
@@ -498,7 +505,7 @@ def _remove(values: Any, path: tuple[int | str, ...]) -> None:
 
 
 def json_object(text: object) -> dict[str, Any]:
-    """A column that holds a JSON object; empty where it is damaged."""
+    """Return the JSON object in a column; an empty one where it is damaged."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -507,12 +514,12 @@ def json_object(text: object) -> dict[str, Any]:
 
 
 def select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
-    """The runs of a SELECT whose clauses after FROM are `rest`."""
+    """Return the runs of a SELECT whose clauses after FROM are `rest`."""
     return [record(dict(row)) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
 
 
 def require_run(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
-    """The `number` and the `folder` of the run that has this id, or `UnknownRun`."""
+    """Return the `number` and the `folder` of the run with this id; raise `UnknownRun` without one."""
     query = "SELECT number, folder FROM runs WHERE id = ?"
     row = connection.execute(query, (possible_id(run_id),)).fetchone()
     if row is None:

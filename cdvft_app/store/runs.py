@@ -38,9 +38,10 @@ from cdvft_app.store.records import (
     UnknownRun,
     compared_pairs,
     no_run,
-    one_line,
     possible_id,
+    require_name,
     select,
+    visible_name,
 )
 from cdvft_app.store.states import RunState
 
@@ -74,7 +75,7 @@ class RunStore:
 
     @classmethod
     def default(cls) -> RunStore:
-        """The store in RUNS_DIR, else in the user's cache folder."""
+        """Return the store in RUNS_DIR, else in the user's cache folder."""
         return cls(runs_folder())
 
     def close(self) -> None:
@@ -119,7 +120,7 @@ class RunStore:
                     connection,
                     one,
                     position=position,
-                    name=one_line(name),
+                    name=visible_name(name),
                     forecast=forecast,
                     shared=shared,
                     process=process,
@@ -159,53 +160,53 @@ class RunStore:
         return run
 
     def get(self, run_id: object) -> RunRecord | None:
-        """The run, or None for anything that is not the id of one."""
+        """Return the run, or None for anything that is not the id of one."""
         finds = self._recorded if recorded.has_run(run_id) else self._seen
         found = finds("id = ?", possible_id(run_id))
         return found[0] if found else None
 
     def require(self, run_id: object) -> RunRecord:
-        """The run, or `UnknownRun`."""
+        """Return the run; raise `UnknownRun` where there is none."""
         found = self.get(run_id)
         if found is None:
             raise UnknownRun(no_run(run_id))
         return found
 
     def ids_beginning(self, short_id: str) -> list[str]:
-        """The ids of up to two runs that begin with this: one is found, or there are several."""
+        """Return the ids of up to two runs that begin with this: one is found, or there are several."""
         shipped = [run_id for run_id in recorded.ids() if run_id.startswith(short_id)]
         own = self._seen("substr(id, 1, ?) = ? LIMIT 2", len(short_id), short_id)
         return [*(run.id for run in own), *shipped][:2]
 
     def history(self, limit: int | None = 100, token: str | None = None) -> list[RunRecord]:
-        """The latest runs first, or all with None; with `token`, its owner's only."""
+        """Return the latest runs, the newest first, or all with None; with `token`, its owner's only."""
         mine, values = queue.conditions(token and owners.token_hash(token), None)
         most = -1 if limit is None else max(limit, 0)  # to SQLite -1 is no limit
         return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, most)
 
     def finished(self, limit: int = 100) -> list[RunRecord]:
-        """The runs that ended as they should, the latest first."""
+        """Return the runs that ended as they should, the latest first."""
         return self._seen("state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
     def interrupted(self) -> list[RunRecord]:
-        """The runs that ended with the program that trained or followed them, the latest first."""
+        """Return the runs that ended with the program that trained or followed them, the latest first."""
         return self._seen("state = 'interrupted' ORDER BY number DESC")
 
     def group(self, group_id: object) -> list[RunRecord]:
-        """The runs of one race, in the order they were asked for; one whose group is damaged is alone."""
+        """Return the runs of one race, in their order; one whose group is damaged is alone."""
         wanted = possible_id(group_id)
         finds = self._recorded if recorded.has_group(wanted) else self._seen
         found = finds("group_id = ? ORDER BY position, number", wanted)
         return found or [run for run in self._seen("id = ?", wanted) if run.group_id == run.id]
 
     def recorded(self) -> list[RunRecord]:
-        """The race that ships with the program, in its order; no other list of runs has it."""
+        """Return the race that ships with the program, in its order; no other list of runs has it."""
         return self._recorded("TRUE ORDER BY position, number") if recorded.ids() else []
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None
     ) -> list[list[RunRecord]]:
-        """The latest groups, each in its order; with `token`, its owner's; with `sweeps`, those or races."""
+        """Return the latest groups, each in its order; with `token` its owner's, with `sweeps` its kind."""
         seen, viewer = self._viewer().condition()
         conditions, values = queue.conditions(token and owners.token_hash(token), sweeps)
         order = "GROUP BY group_id ORDER BY latest DESC LIMIT ?"
@@ -234,7 +235,7 @@ class RunStore:
             return recorded.database()
 
     def _history_of(self, run_id: object) -> Database:
-        """The history that has the run: this one, or that of the runs that ship with the program."""
+        """Return the history that has the run: this one, or that of the runs that ship with the program."""
         return self._history_of_recorded() if recorded.has_run(run_id) else self._database
 
     def _with_end(self, run: RunRecord) -> RunRecord:
@@ -251,7 +252,7 @@ class RunStore:
             return self.folders.path / records.require_run(connection, run_id)["folder"]
 
     def make_folder(self, run_id: str) -> Path:
-        """The run's folder, made if it is missing. Only a run that is in the history has one."""
+        """Return the run's folder, made if it is missing. Only a run that is in the history has one."""
         with self._database.reading() as connection:
             name = records.require_run(connection, run_id)["folder"]
         return self.folders.make(name)
@@ -289,14 +290,14 @@ class RunStore:
             return self._viewer().rows(connection, possible_id(run_id), found), cursor
 
     def last_row(self, run_id: object) -> int:
-        """The cursor of the run's latest row; 0 where it has none."""
+        """Return the cursor of the run's latest row; 0 where it has none."""
         with self._history_of(run_id).reading() as connection:
             return rows.last(connection, possible_id(run_id))
 
     # States
 
     def state(self, run_id: object) -> RunState | None:
-        """The run's state alone: cheap enough to ask at every step."""
+        """Return the run's state alone: cheap enough to ask at every step."""
         with self._history_of(run_id).reading() as connection:
             row = connection.execute("SELECT state FROM runs WHERE id = ?", (possible_id(run_id),)).fetchone()
         return row and row["state"]
@@ -338,8 +339,8 @@ class RunStore:
         self.folders.keep_facts(run_id)
 
     def queued(self, token: str | None = None, sweep: bool | None = None, visitor: str | None = None) -> int:
-        """How many runs wait; with `token`, its owner's only, with `visitor`, those that are counted for it;
-        with `sweep`, those of sweeps, or of races."""
+        """Return how many runs wait; with `token` its owner's only, with `visitor` those counted for it, and
+        with `sweep` those of sweeps, or of races."""
         with self._database.reading() as connection:
             return queue.count(connection, token and owners.token_hash(token), sweep, visitor)
 
@@ -349,7 +350,7 @@ class RunStore:
             return dict(connection.execute("SELECT state, COUNT(*) FROM runs GROUP BY state").fetchall())
 
     def queue_place(self, run_id: object) -> int | None:
-        """1 for the run that is taken next; None for a run that does not wait."""
+        """Return the run's place in the queue, 1 for the next one; None for a run that does not wait."""
         with self._database.reading() as connection:
             return queue.place(connection, possible_id(run_id))
 
@@ -363,7 +364,7 @@ class RunStore:
         return row is not None and owners.owns(token, row["token_hash"])
 
     def require_owner(self, run_id: object, token: object) -> RunRecord:
-        """The run, if `token` owns it; else `UnknownRun` or `NotOwner`."""
+        """Return the run, if `token` owns it; else raise `UnknownRun` or `NotOwner`."""
         found = self.require(run_id)
         _require_changeable(run_id)
         if not self.owner(run_id, token):
@@ -372,9 +373,7 @@ class RunStore:
 
     def rename(self, run_id: str, name: str, token: str) -> None:
         self.require_owner(run_id, token)
-        if not one_line(name):
-            raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
-        self._update(run_id, name=one_line(name))
+        self._update(run_id, name=require_name(name))
 
     def set_private(self, run_id: str, private: bool, token: str) -> None:
         """Set whether only its owner sees the run; a run on uploaded data, whose rows it shows, always is."""

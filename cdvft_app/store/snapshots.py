@@ -27,7 +27,7 @@ FILE = re.compile(r"step-(\d{6,})\.safetensors")
 
 
 def planned(steps: int, bytes_each: int) -> set[int]:
-    """The steps after which a run of so many keeps its vectors: 0, and then about every 2 % of the run.
+    """Return the steps after which a run of so many keeps its vectors: 0, and then about every 2 %.
 
     Where 50 snapshots take more than 80 MiB there are fewer, down to one for every 5 %.
     """
@@ -56,7 +56,7 @@ def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
 
 
 def read(folder: Path, step: int, prefix: str = "") -> dict[str, np.ndarray]:
-    """The vectors of `step` whose keys begin with `prefix`, keyed without it.
+    """Return the vectors of `step` whose keys begin with `prefix`, keyed without it.
 
     Raises:
         StoreError: there are none, or they cannot be read.
@@ -90,12 +90,12 @@ def _opened(folder: Path, step: int) -> Iterator[Any]:
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a complete snapshot, in order: a truncated file costs its step alone."""
+    """Return the steps that have a complete snapshot, in order: a truncated file costs its step alone."""
     return [step for step in _kept(folder) if _whole(folder / _file(step))]
 
 
 def damaged(folder: Path) -> list[int]:
-    """The steps whose snapshot cannot be read."""
+    """Return the steps whose snapshot cannot be read."""
     return [step for step in _kept(folder) if not _whole(folder / _file(step))]
 
 

@@ -28,7 +28,7 @@ from cdvft_app.errors import UserError
 from cdvft_app.format import exact_duration
 from cdvft_app.public import intake
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.apply import Columns, added_columns, columns_for, said_of_score, time_left
+from cdvft_app.results.apply import Columns, added_columns, columns_for, score_sentence, time_left
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared import files
@@ -179,7 +179,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
                 )
 
         made = files.export(name, write)
-        yield _summary(written[0], said_of_score(score, columns.label)), made
+        yield _summary(written[0], score_sentence(score, columns.label)), made
 
     async def answer(  # noqa: PLR0917 - Gradio hands arguments over by their places
         given: object, run_id: object, wanted: list[str], of_labels: str, to: str, request: gr.Request
