@@ -10,6 +10,7 @@ from cdvft_app.metrics import METRICS, metric_title
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.payloads.use import Line, Section, SheetCell
 from cdvft_app.results.held_out import mistakes_by_field
+from cdvft_app.results.table_score import per_cent
 from cdvft_app.store.predictions import WrittenAnswers
 from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.example_tables import judged
@@ -31,7 +32,7 @@ def of_answers(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdi
 
 def _counts(answers: WrittenAnswers) -> list[SheetCell]:
     right, count = int(answers.correct.sum()), len(answers.entries)
-    share = f" ({100 * right / count:.1f}\u00a0%)" if count else ""
+    share = f" ({per_cent(right / count)})" if count else ""
     means = (cell(f"{answers.scores(name).mean():.3f}") for name in _graded(answers))
     return [cell(f"{right:,} of {count:,}{share}"), *means]
 
