@@ -291,7 +291,7 @@ class RunQueue:
                     self._changed.wait(POLL_SECONDS)
 
     def runs_at_once(self) -> int:
-        """As many train at the same time."""
+        """Return how many runs train at the same time."""
         return self._workers or self.executor.runs_at_once()
 
     def _train(self, run: RunRecord) -> None:
@@ -431,7 +431,7 @@ class _There:
 
 
 class RemoteRuns:
-    """Those on other machines that are followed now, by their owner; the caller has a lock."""
+    """The runs on other machines that are followed now, with their owners; the caller holds a lock."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
@@ -467,5 +467,5 @@ def warm_up(calibrate: bool = False) -> threading.Thread:
 
 
 def _whole_seconds(forecast: Mapping[str, Any] | None) -> float:
-    """That a run is to take; 0 where nobody can know: the clock ends it then."""
+    """Return the seconds that a run is to take; 0 where nobody can know: the clock ends it then."""
     return float(((forecast or {}).get("whole_seconds") or {}).get("value", 0))
