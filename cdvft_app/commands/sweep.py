@@ -45,7 +45,7 @@ from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep, results
-from cdvft_app.training.queue import run_there
+from cdvft_app.training.queue import run_elsewhere
 from cdvft_app.training.run import run_here
 from cdvft_app.training.schedule import processes
 
@@ -146,7 +146,7 @@ def _run_all(
         typer.echo(f"{ended} of {len(wanted)}: {setting}: {_outcome(run)}", err=True)
 
     try:
-        stopped = _run_there(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
+        stopped = _run_elsewhere(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
     except KeyboardInterrupt:
         typer.echo("Interrupted; the same command goes on.", err=True)
         raise typer.Exit(STOPPED) from None
@@ -168,14 +168,14 @@ def _run_here(
     return False
 
 
-def _run_there(
+def _run_elsewhere(
     store: RunStore,
     takes: Sequence[Callable[[RunStore], RunRecord]],
     cluster: str,
     tell: Callable[[RunRecord], None],
 ) -> bool:
     """As many at a time as the cluster has room for; whether somebody stopped it."""
-    runs = run_there(store, takes, on_cluster(cluster), ended=tell)
+    runs = run_elsewhere(store, takes, on_cluster(cluster), ended=tell)
     return len(runs) < len(takes) or any(run.state == "stopped" for run in runs)
 
 

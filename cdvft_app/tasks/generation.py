@@ -40,7 +40,7 @@ from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Predict
 from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
 
 
-def give_states_in_one_piece(model: PreTrainedModel) -> None:
+def make_states_contiguous(model: PreTrainedModel) -> None:
     """Have the model's output layer get its input contiguous in memory.
 
     Of states (B, T, d) whose last places are asked for, PyTorch multiplies a slice that is not in one
@@ -195,7 +195,7 @@ class GenerationTask(GenerativeTask):
         model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
         self.model = cast(PreTrainedModel, model)
         attend_in_float32(self.model)
-        give_states_in_one_piece(self.model)
+        make_states_contiguous(self.model)
         self.written_batch = rows_at_once(self.model.config, self.max_length)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
@@ -374,7 +374,9 @@ class GenerationTask(GenerativeTask):
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
         return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
 
-    def fitting(self, prompt: str, shots: Sequence[tuple[str, str]], most: int) -> Sequence[tuple[str, str]]:
+    def fitting_examples(
+        self, prompt: str, shots: Sequence[tuple[str, str]], most: int
+    ) -> Sequence[tuple[str, str]]:
         """Return as many of these examples as fit before a prompt whose answer may have `most` tokens.
 
         Raises:

@@ -38,7 +38,7 @@ NO_SWEEPS = (
     "run. Start races here, and those on a machine of your own."
 )
 log = logging.getLogger(__name__)
-LOOK_SECONDS = 0.1  # between two looks of `run_there`
+LOOK_SECONDS = 0.1  # between two looks of `run_elsewhere`
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 
 
@@ -365,7 +365,7 @@ class RunQueue:
         return min(limits, default=None)
 
 
-def run_there(
+def run_elsewhere(
     store: RunStore,
     takes: Sequence[Callable[[RunStore], RunRecord]],
     executor: Executor,
@@ -386,7 +386,7 @@ def run_there(
     Returns:
         Those that were begun, as they ended.
     """
-    limit, waiting, begun = environment().max_run_seconds, deque(takes), list[_There]()
+    limit, waiting, begun = environment().max_run_seconds, deque(takes), list[_RunElsewhere]()
     with stop_signals() as asked:
         while waiting or any(one.is_training for one in begun):
             stop = bool(asked())
@@ -398,14 +398,14 @@ def run_there(
             if stop:
                 waiting.clear()
             elif waiting and len(training) < executor.runs_at_once():
-                begun.append(_There(store, waiting.popleft()(store), executor, limit))
+                begun.append(_RunElsewhere(store, waiting.popleft()(store), executor, limit))
             else:
                 time.sleep(LOOK_SECONDS)
     return [one.record() for one in begun]
 
 
-class _There:
-    """A run that `run_there` has trained, in a thread of its own."""
+class _RunElsewhere:
+    """A run that `run_elsewhere` has trained, in a thread of its own."""
 
     def __init__(self, store: RunStore, run: RunRecord, executor: Executor, limit: float | None) -> None:
         self._store, self._run, self._cursor = store, run, 0

@@ -110,7 +110,7 @@ def train_plan(
     send = emit if data_parallel.rank() == 0 else _ignore
     with user_facing_errors(plan.settings, should_stop):
         prepared = _prepare(plan, rows, send, should_stop, resume)
-        kernels.by_onednn(prepared.task.model)
+        kernels.use_onednn(prepared.task.model)
         set_seed(plan.settings.seed)  # the method's start
         model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
         trainable.name_base(model, *plan.model.base(prepared.task.commit))
