@@ -65,7 +65,10 @@ def run(recipe: str, is_faster: bool) -> float:
     settings = RunSettings.model_validate(
         {"recipe": recipe, "method": "cdvft", "precision": "float32", **RUNS[recipe]}
     )
-    with mock.patch.object(kernels, "is_faster", lambda: is_faster), tempfile.TemporaryDirectory() as folder:
+    with (
+        mock.patch.object(kernels, "onednn_is_faster", lambda: is_faster),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         return trainer.train(settings, lambda event: None, lambda: Halt.NO, Path(folder)).seconds
 
 
@@ -75,7 +78,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="of both ways of every run")
     arguments = parser.parse_args()
     schedule.EVALUATIONS = 1
-    found: dict[str, Any] = {"machine": machine(), "is_taken": kernels.is_faster(), "layers": [], "runs": {}}
+    found: dict[str, Any] = {
+        "machine": machine(),
+        "is_taken": kernels.onednn_is_faster(),
+        "layers": [],
+        "runs": {},
+    }
     for d_in, d_out in LAYERS:
         for tokens in TOKENS:
             found["layers"].append(layer(tokens, d_in, d_out, arguments.seconds))

@@ -108,7 +108,7 @@ def _train_there(wanted: Sequence[RunSettings], ended: Callable[[Trained], None]
     from cdvft_app.store.processes import this_process
     from cdvft_app.store.records import NODE
     from cdvft_app.store.runs import RunStore
-    from cdvft_app.training.queue import run_there
+    from cdvft_app.training.queue import run_elsewhere
 
     begun: dict[str, Trained] = {}
 
@@ -131,7 +131,7 @@ def _train_there(wanted: Sequence[RunSettings], ended: Callable[[Trained], None]
         store, executor = RunStore(folder), on_cluster(cluster)
         takes = [partial(take, settings=settings) for settings in wanted]
         try:
-            run_there(store, takes, executor, lambda run, event: begun[run.id].hear(event), keep)
+            run_elsewhere(store, takes, executor, lambda run, event: begun[run.id].hear(event), keep)
         finally:
             executor.close()
             store.close()

@@ -14,12 +14,12 @@ export interface Styled {
   lines: Styles;
 }
 
-/** Whose browser asks; without the token nothing is its own. */
+/** A request with the token of the browser that asks; without it nothing is its own. */
 export interface TokenRequest {
   token?: string;
 }
 
-/** About a race, a sweep or a search, by its group. */
+/** A request about a race, a sweep or a search, by its group. */
 export interface GroupRequest extends TokenRequest {
   group: string | null;
 }
@@ -117,7 +117,7 @@ export interface StudioLink {
   label: string;
 }
 
-/** What is mounted in the element of that `id`; `tab` is where it stands. */
+/** A part that is mounted in the element of that `id`; `tab` is where it stands. */
 export interface StaticPart {
   id: string;
   tab: string;
@@ -168,7 +168,7 @@ export interface Forecast {
   evaluating?: Evaluating | null;
 }
 
-/** What does not change while a run is watched; `created` is in seconds since 1970. */
+/** The facts of a run that do not change while it is watched; `created` is in seconds since 1970. */
 export interface RunLasting {
   group: string;
   method: string;
@@ -189,7 +189,7 @@ export interface Job {
   repository_address: string;
 }
 
-/** What may change from one second to the next. `best_step`: the one that is kept, where one was chosen; `last_metric` is of the last one, where that is another. */
+/** The facts of a run that may change from one second to the next. `best_step`: the one that is kept, where one was chosen; `last_metric` is of the last one, where that is another. */
 export interface RunNow {
   id: string;
   name: string;
@@ -221,13 +221,13 @@ export interface Note {
   level: string;
 }
 
-/** What is being loaded, and how much of it is there, 0..1. */
+/** The loading before the first step; `fraction` in 0..1, None where it is not known. */
 export interface Preparing {
   text: string;
   fraction: number | null;
 }
 
-/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of the three. */
+/** The answers that a model writes after so many steps; a prompt and its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of the three. */
 export interface Answers {
   step: number;
   prompts: string[];
@@ -262,7 +262,7 @@ export interface PollRequest extends TokenRequest {
   cursors: Record<string, number>;
 }
 
-/** What is new of the runs that a page watches; the token that asked may stop them where `stoppable`. `slice`: the run of which this page is to have the next slice trained. */
+/** The news of the runs that a page watches; the token that asked may stop them where `stoppable`. `slice`: the run of which this page is to have the next slice trained. */
 export interface RunsPoll {
   runs: (RunNews | WholeRun)[];
   missing: string[];
@@ -274,7 +274,7 @@ export interface VerdictRequest extends TokenRequest {
   runs: string[];
 }
 
-/** What the judge says of a race; `leaders` are runs that are ahead of another and behind none. */
+/** The judge's sentences on a race; `leaders` are runs that are ahead of another and behind none. */
 export interface RaceVerdict {
   sentences: string[];
   leaders: string[];
@@ -285,7 +285,7 @@ export interface RunViewFixed extends Charted {
   invitation: string;
 }
 
-/** Which runs are shown, and why. `recorded`: when and where, of those that ship; their `rows` come along. */
+/** The runs that are shown, and why. `serial` differs from that of the view before, so that the same runs can be shown anew. `recorded`: when and where those were trained that ship; their `rows` come along. */
 export interface RunView {
   runs: string[];
   kind: "linked" | "new" | "chosen" | "last" | "best" | "waiting";
@@ -403,7 +403,7 @@ export interface HubReach {
   text: string;
 }
 
-/** Which columns are read, and which is told: a "label", or an "answer" that is written; `clean` are the steps that mend the rows before. */
+/** The columns that are read, and the one that is learned: a "label", or an "answer" that is written. `clean` are the steps that mend the rows before. */
 export interface Roles {
   task: "label" | "answer";
   inputs: string[];
@@ -441,7 +441,7 @@ export interface Picture {
   label: string;
 }
 
-/** What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`: what each step did, and last which rows were mended. `automatic` steps are done without being asked for. */
+/** The content of an uploaded table, and what would be learned from it; `problem` says why nothing can be. `read` says how the file was read, `sides` which rows are for what, `settings` where those are from. `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`: what each step did, and last which rows were mended. `automatic` steps are done without being asked for. */
 export interface UploadedLook {
   name: string;
   read: string;
@@ -503,7 +503,7 @@ export interface SearchViewRequest extends GroupRequest {
   known?: string | null;
 }
 
-/** What is shown of a search, unless the page has it as of `known` already; or `missing`. */
+/** A search as it is shown, unless the page has it as of `known` already; or `missing`. */
 export interface SearchAnswer {
   missing?: boolean;
   mine?: boolean;
@@ -549,7 +549,7 @@ export interface Answer {
   best: boolean[];
 }
 
-/** What part of a step's bytes hold, for each available method. */
+/** A part of a step's bytes, for each available method. */
 export interface MemoryTerm {
   title: string;
   formula: string;
@@ -563,7 +563,7 @@ export interface Device {
   source: string;
 }
 
-/** Where and when (seconds since 1970) steps were measured; `others`: other programs' largest share. */
+/** Where and when steps were measured: on which `device`, between which seconds since 1970. `others`: the largest share of the processor that other programs took. */
 export interface Circumstances {
   device: string;
   first: number;
@@ -642,7 +642,7 @@ export interface CostsFixed extends Styled {
   first: CostsView;
 }
 
-/** How costs grow along each axis, on a model; `quantities` are those that can be drawn. */
+/** The growth of costs along each axis, on a model; `quantities` are those that can be drawn. */
 export interface GrowthCurves {
   title: string;
   quantities: Quantity[];
@@ -803,7 +803,7 @@ export interface SweepShown extends SweepResults {
   recorded?: string;
 }
 
-/** How many runs are in which state; `seconds_left` is None until one has finished. */
+/** The number of runs in each state; `seconds_left` is None until one has finished. */
 export interface SweepProgress {
   runs: number;
   states: Record<string, number>;
@@ -868,7 +868,7 @@ export interface Seen {
   said: string;
 }
 
-/** What one model answers: a label or a number in words. `method` None: it was not trained. `likeliest` labels with their probabilities; `differs` from what the others answer. */
+/** The answer of one model: a label or a number in words. `method` None: it was not trained. `likeliest` labels with their probabilities; `differs` from what the others answer. */
 export interface ModelAnswer {
   title: string;
   note: string;
@@ -890,7 +890,7 @@ export interface AnsweredInputs {
   problem: string;
 }
 
-/** Of a cell; `wrong` is a word that is read aloud beside its cross: "wrong", "missing", "differs". */
+/** A line of a cell; `wrong` is read aloud beside its cross: "wrong", "missing", "differs". */
 export interface Line {
   text: string;
   strong?: boolean;
@@ -941,7 +941,7 @@ export interface Sections {
   sections: Section[];
 }
 
-/** What one model writes: pieces with their probabilities; `method` None: it was not trained. `fields` and their `json` come with the end, where the answers of the data have fields. */
+/** The text that one model writes: pieces with their probabilities; `method` None: it was not trained. `fields` and their `json` come with the end, where the answers of the data have fields. */
 export interface WrittenSide {
   title: string;
   note: string;
@@ -968,7 +968,7 @@ export interface FactorsRequest {
   run: string;
 }
 
-/** From the layer of this index on. */
+/** A request about a run's layers from the one of index `first` on. */
 export interface FromLayerRequest extends FactorsRequest {
   first: number;
 }
@@ -1118,7 +1118,7 @@ export interface LayerInputs {
   output_norms: number[];
 }
 
-/** How many held-out rows are right (None: they are numbers) and the loss; `lost` and `gained` are those that the whole change alone gets right, or wrong. */
+/** The answers to held-out rows. `right`: how many are; None: they are numbers. `lost` and `gained`: the rows that the whole change alone gets right, or wrong. */
 export interface Answered {
   right: number | null;
   loss: number;
@@ -1126,7 +1126,7 @@ export interface Answered {
   gained: number;
 }
 
-/** What a change does to a layer's real inputs. `ratio` are quartiles of ||dW x|| / ||W x|| over tokens, `common` is the part of the effect that all of them have in common, `used` the part of ||dW||^2 along the `directions`, of `width`, where inputs lie. */
+/** The effect of a change on a layer's real inputs. `ratio` are quartiles of ||dW x|| / ||W x|| over tokens, `common` is the part of the effect that all of them have in common, `used` the part of ||dW||^2 along the `directions`, of `width`, where inputs lie. */
 export interface LayerEffect {
   module: string;
   ratio: number[];
@@ -1137,7 +1137,7 @@ export interface LayerEffect {
   without: Answered;
 }
 
-/** Of some layers; `next` is the index of the first that is left, and `sentence` comes with the last. `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change. `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it. */
+/** The effects of some layers; `next` is the index of the first that is left; `sentence` comes at the end. `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change. `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it. */
 export interface Effects {
   layers: LayerEffect[];
   next: number | null;
@@ -1166,7 +1166,7 @@ export interface SeedEffects {
   sentence: string;
 }
 
-/** By run: the share of its effect along a direction, and the part of that which is common to all tokens; `cosine` is between the two runs' effects along it, `tokens` are those that it moves most. */
+/** A direction of the effects of one run, or of two. `shares`: of each run's effect along it; `common`: the part of that which all tokens have in common. `cosine` is between the two runs' effects along it, `tokens` are those that it moves most. */
 export interface Direction {
   shares: number[];
   common: number[];
@@ -1249,7 +1249,7 @@ export interface ContentsFixed {
   formerly: Record<string, string>;
 }
 
-/** What stands beside the votes of a question: `labels` of its answers, or numbers that begin at `low`. */
+/** The texts beside the votes of a question: `labels` of its answers, or numbers that begin at `low`. */
 export interface ClassQuestion {
   prompt: string;
   labels: string[];
@@ -1262,7 +1262,7 @@ export interface ClassFixed {
   questions: Record<string, ClassQuestion>;
 }
 
-/** What a class is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `you` is the asking pupil's code in the table. */
+/** A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `you` is the asking pupil's code in the table. */
 export interface ClassSeen {
   address: string;
   revealed: string[];

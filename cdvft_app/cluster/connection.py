@@ -48,7 +48,7 @@ NO_RAY = "CDVFT_CLUSTER needs Ray, which is not installed here: pip install 'cdv
 
 @dataclass(frozen=True)
 class Pull:
-    """What is asked of a run.
+    """A question for the news of a run.
 
     Args:
         order: its attempt.
@@ -101,7 +101,7 @@ class Connection:
         """Why the cluster did not take this program at the last try, in a sentence."""
 
     def pull(self, pull: Pull) -> Update:
-        """What the run has reported since, and its files are there. Raises NoNews."""
+        """Return what the run has reported since; its files are there. Raises NoNews."""
         found: Update = self._ask("pull", pull)
         return found
 
@@ -116,7 +116,7 @@ class Connection:
             time.sleep(0.02)
 
     def nodes(self) -> list[ClusterNode]:
-        """Those that are alive, as they were a few seconds ago. Raises NoNews."""
+        """Return the nodes that are alive, as they were a few seconds ago. Raises NoNews."""
         found: list[ClusterNode] = self._ask("nodes")
         return found
 
@@ -517,7 +517,7 @@ def _installed_versions() -> Any:
 
 
 def mismatch(node: str, there: Mapping[str, str]) -> str | None:
-    """Why a node with these versions cannot train for this program, in a sentence; None if it can.
+    """Return why a node with these versions cannot train for this program, in a sentence; None if it can.
 
     Builds of torch for other devices are the same version.
     """
@@ -537,7 +537,7 @@ def _without_build(version: str) -> str:
 
 
 def fits(resources: Mapping[str, float], node: ClusterNode) -> int:
-    """How many runs that ask for these resources the node can train at the same time."""
+    """Return how many runs that ask for these resources the node can train at the same time."""
     return min(
         (int(node.resources.get(name, 0) / amount + 1e-9) for name, amount in resources.items() if amount),
         default=0,

@@ -67,13 +67,13 @@ class RayCluster(Executor):
         return [run for run in store.interrupted() if run.is_left_on_cluster]
 
     def runs_at_once(self) -> int:
-        """Those for which there is room; one at least, for which a cluster that grows makes room."""
+        """Return how many runs there is room for; one at least, for which a cluster that grows makes room."""
         asked = self.resources()
         places = sum(fits(asked, node) for node in self._alive() if node.problem is None)
         return max(1, places // (environment().processes or 1))
 
     def nodes(self) -> list[Node]:
-        """All that are alive; none where the cluster does not answer."""
+        """Return all nodes that are alive; none where the cluster does not answer."""
         return [Node(node.name, _in_words(node.resources), node.problem) for node in self._alive()]
 
     def asks(self) -> str:
@@ -85,7 +85,7 @@ class RayCluster(Executor):
         return []
 
     def resources(self, all_gpus: bool = False) -> Mapping[str, float]:
-        """What a run asks of a node, also one that shares its batches among `all_gpus` of one."""
+        """Return what a run asks of a node, also one that shares its batches among `all_gpus` of one."""
         known = environment()
         largest = max((node.resources.get("GPU", 0.0) for node in self._alive()), default=0.0)
         gpus = min(largest, 1.0) if known.run_gpus is None else known.run_gpus

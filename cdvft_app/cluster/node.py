@@ -108,7 +108,7 @@ class NodeRun:
         self._asked = time.monotonic()
 
     def status(self) -> dict[str, Any]:
-        """Where it is, and whether it has begun."""
+        """Return where it is, and whether it has begun."""
         return {"node": platform.node(), "begun": self._store is not None}
 
     def write(self, name: str, offset: int, piece: bytes) -> None:
@@ -193,7 +193,7 @@ class NodeRun:
         return self._root / "outgoing" / f"{checkpoint}{PACKED}"
 
     def _say(self, text: str, kind: str = "info") -> None:
-        """Once."""
+        """Tell the run's owner something once."""
         if text not in self._said and self._store is not None:
             self._said.add(text)
             with suppress(LeaseLost):
@@ -206,7 +206,8 @@ class NodeRun:
                 self._store.ask_to_stop(self._id)
 
     def update(self, after: int, checkpoint: str, wait: float) -> Update:
-        """What is new after the row of number `after`, and beside the checkpoint that the follower has.
+        """Return what is new after the row of number `after`, and beside the checkpoint that the follower
+        has.
 
         Waits up to so many seconds for something.
         """
@@ -252,7 +253,8 @@ class NodeRun:
         return None
 
     def remove(self) -> None:
-        """What it learned has been taken: nothing stays on the node, nor in the storage once it finished."""
+        """Remove the run from the node, as what it learned has been taken, and from the storage once it has
+        finished."""
         if self._stored and self._store is not None and self._store.state(self._id) == "finished":
             remove_stored(self._stored)
         shutil.rmtree(self._root, ignore_errors=True)
@@ -376,7 +378,7 @@ def _fit(
 
 
 def _work(config: dict[str, Any]) -> None:
-    """What each process does, in a thread of Ray Train's."""
+    """Do one process's share, in a thread of Ray Train's."""
     if data_parallel.rank() == 0:
         store, run = join_run(config["root"], config["run_id"])
         train_run(store, run, _paused_alone(config["trainer"]), StopConditions(config["limit"]))

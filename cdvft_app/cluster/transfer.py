@@ -67,13 +67,13 @@ class Order:
 
     @property
     def name(self) -> str:
-        """Of its actor."""
+        """The actor's name."""
         return f"{self.run_id}-{self.attempt}"
 
 
 @dataclass
 class Update:
-    """What a run has reported after a row of a number.
+    """The report of a run: all that is new after the row of a given number.
 
     Args:
         rows: of the node's store, in order.
@@ -114,7 +114,8 @@ def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
 
 
 def newest_step(folder: Path) -> int:
-    """Of the newest checkpoint that the page has of a run, or knows to be stored; 0 where there is none."""
+    """Return the step of the newest checkpoint that the page has of a run, or knows to be stored; 0 where
+    there is none."""
     kept, stored = checkpoints.newest(folder / CHECKPOINTS)[0], stored_checkpoint(folder)
     return max(checkpoints.step(kept) if kept else 0, stored["step"] if stored else 0)
 
@@ -176,7 +177,7 @@ def fetch_stored(folder: Path) -> None:
 
 
 def pack(source: Path, packed: Path, of: Sequence[str] = (".",)) -> None:
-    """A folder as a zip, or what lies in these of its folders."""
+    """Write a folder as a zip, or what lies in these of its folders."""
     packed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(path for one in of for path in (source / one).rglob("*")):
@@ -185,7 +186,7 @@ def pack(source: Path, packed: Path, of: Sequence[str] = (".",)) -> None:
 
 
 def unpack(packed: Path) -> None:
-    """The folder that was packed, in the place of the zip; whole as soon as it is there."""
+    """Put the folder that was packed in the place of the zip; it is whole as soon as it is there."""
     folder = packed.with_suffix("")
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -198,7 +199,7 @@ def unpack(packed: Path) -> None:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The place of a file by its name in the folder.
+    """Return the place of a file by its name in the folder.
 
     Raises:
         ValueError: it leads out of it.
@@ -210,7 +211,8 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def own_folder(name: str) -> Path:
-    """A new folder for this process alone; those of processes that were killed go, with what is in them."""
+    """Make a folder for this process alone, and remove those of processes that were killed, with what is in
+    them."""
     home = Path(tempfile.gettempdir(), f"cdvft-cluster-{os.getuid() if hasattr(os, 'getuid') else ''}")
     home.mkdir(mode=0o700, exist_ok=True)
     if hasattr(os, "getuid") and home.lstat().st_uid != os.getuid():
@@ -225,6 +227,6 @@ def own_folder(name: str) -> Path:
 
 
 def cause(error: Exception) -> str:
-    """The last line of what Ray says of an error, which names its cause."""
+    """Return the last line of what Ray says of an error, which names its cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -20,7 +20,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import run_there
+from cdvft_app.training.queue import run_elsewhere
 
 Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
 Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]
@@ -69,7 +69,7 @@ def follow_again(run_id: RunId) -> None:
 
 
 def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
-    (ended,) = run_there(store, [lambda store: run], jobs)
+    (ended,) = run_elsewhere(store, [lambda store: run], jobs)
     print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
     raise typer.Exit(FINISHED if ended.state == "finished" else FAILED)
 

@@ -46,7 +46,7 @@ from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep
-from cdvft_app.training.queue import run_there
+from cdvft_app.training.queue import run_elsewhere
 from cdvft_app.training.run import run_here
 from cdvft_app.training.schedule import processes
 
@@ -147,7 +147,7 @@ def _run_all(
         typer.echo(f"{ended} of {len(wanted)}: {setting}: {_outcome(run)}", err=True)
 
     try:
-        stopped = _run_there(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
+        stopped = _run_elsewhere(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
     except KeyboardInterrupt:
         typer.echo("Interrupted; the same command goes on.", err=True)
         raise typer.Exit(STOPPED) from None
@@ -169,14 +169,14 @@ def _run_here(
     return False
 
 
-def _run_there(
+def _run_elsewhere(
     store: RunStore,
     takes: Sequence[Callable[[RunStore], RunRecord]],
     cluster: str,
     tell: Callable[[RunRecord], None],
 ) -> bool:
     """Train as many runs at a time as the cluster has room for; return whether somebody stopped it."""
-    runs = run_there(store, takes, on_cluster(cluster), ended=tell)
+    runs = run_elsewhere(store, takes, on_cluster(cluster), ended=tell)
     return len(runs) < len(takes) or any(run.state == "stopped" for run in runs)
 
 

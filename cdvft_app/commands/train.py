@@ -55,7 +55,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
-from cdvft_app.training.queue import run_there
+from cdvft_app.training.queue import run_elsewhere
 from cdvft_app.training.run import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
 
@@ -257,7 +257,7 @@ def trainer(store: RunStore, cluster: str | None) -> Callable[[ClaimRun, Callabl
     executor = on_cluster(cluster)
 
     def train_there(claim: ClaimRun, listen: Callable[[Event], None]) -> RunRecord:
-        ended = run_there(store, [claim], executor, lambda run, event: listen(event))
+        ended = run_elsewhere(store, [claim], executor, lambda run, event: listen(event))
         if not ended:
             raise KeyboardInterrupt
         return ended[0]

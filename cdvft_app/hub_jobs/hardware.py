@@ -28,14 +28,14 @@ class Hardware:
     dollars: float
 
     def most(self, minutes: int, jobs: int = 1) -> str:
-        """What so many Jobs of so many minutes cost at most, in words."""
+        """Return what so many Jobs of so many minutes cost at most, in words."""
         hour, most = 60 * self.dollars, jobs * minutes * self.dollars
         each = "" if jobs == 1 else f" of each of {jobs} Jobs"
         return f"{self.title}: {hour:.2f} dollars an hour, at most {most:.2f} for {minutes} minutes{each}"
 
 
 def offers(api: Any) -> list[Hardware]:
-    """All flavors, the cheapest first."""
+    """Return all flavors, the cheapest first."""
     found = [
         Hardware(one.name, one.pretty_name, one.unit_cost_usd / (60 if one.unit_label == "hour" else 1))
         for one in api.list_jobs_hardware()
@@ -68,12 +68,12 @@ def known_offers() -> list[Hardware]:
 
 
 def prices_are_known() -> bool:
-    """Whether somebody has asked for them here."""
+    """Return whether the hub has been asked for its prices here."""
     return bool(_known)
 
 
 def hardware(among: list[Hardware], flavor: str) -> Hardware:
-    """The one of this name.
+    """Return the hardware of this name.
 
     Raises:
         InvalidChoice: there is none.
@@ -85,7 +85,8 @@ def hardware(among: list[Hardware], flavor: str) -> Hardware:
 
 
 def check_minutes(minutes: object) -> None:
-    """
+    """Refuse a time that no Job may take.
+
     Raises:
         InvalidChoice: no Job may take so long.
     """

@@ -117,7 +117,7 @@ def _version(name: str) -> str:
 
 
 def pack_code(file: Path) -> None:
-    """What of this program a Job needs, as a zip."""
+    """Write what a Job needs of this program as a zip."""
     root = ASSETS.parent if (ASSETS.parent / FOLDERS[0]).is_dir() else ASSETS.parents[1]
     found = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

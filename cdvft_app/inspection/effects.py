@@ -62,7 +62,7 @@ WRITTEN_DIRECTIONS, WRITTEN_EXAMPLES = 2, 1  # where an answer is written, which
 
 
 class OnInputs(NamedTuple):
-    """What one change does to inputs; see `on_inputs`."""
+    """The effect of one change on inputs; see `on_inputs`."""
 
     quartiles: tuple[float, float, float]
     common: float
@@ -71,7 +71,8 @@ class OnInputs(NamedTuple):
 
 
 def on_inputs(delta: Tensor, weight: Tensor, x: Tensor) -> OnInputs:
-    """How large a change is on inputs, how much of it is one shift, and how much of it meets the inputs.
+    """Return how large a change is on inputs, how much of it is one shift, and how much of it meets the
+    inputs.
 
     `quartiles`: of ||dW x_t|| / ||W x_t|| over the tokens t, without unit. `common`: the part of the effect
     that is the same for every token, ||mean_t dW x_t||^2 / mean_t ||dW x_t||^2, 0 to 1: a bias could do it.
@@ -131,8 +132,8 @@ def directions(changes: Sequence[Tensor], count: int) -> Tensor:
 
 
 def sign_test(lost: int, gained: int) -> float:
-    """p of the two-sided sign test: how likely a split at least as uneven is where a row falls to either side
-    with the same chance."""
+    """Return p of the two-sided sign test: how likely a split at least as uneven is where a row falls to
+    either side with the same chance."""
     n = lost + gained
     return min(1.0, 2 * sum(comb(n, k) for k in range(min(lost, gained) + 1)) / 2**n)
 
@@ -252,7 +253,7 @@ class OpenedRuns:
 
     @torch.no_grad()
     def right(self, changed: Mapping[str, Tensor]) -> tuple[Tensor | None, float]:
-        """Which rows are answered rightly, (rows) of bool, and the loss; None for a regression.
+        """Return which rows are answered rightly, (rows) of bool, and the loss; None for a regression.
 
         A written answer is right if each of its tokens is the most probable after the right ones before it:
         then it would be written so.
@@ -266,11 +267,12 @@ class OpenedRuns:
 
     @cached_property
     def trained(self) -> tuple[Tensor | None, float]:
-        """As `right`, of the first run with all that it changed."""
+        """The result of `right` for the first run with all that it changed."""
         return self.right(self.changes(0))
 
     def answered(self, changed: Mapping[str, Tensor]) -> Answered:
-        """How the rows are answered, and how many the first run's whole change alone gets right, or wrong."""
+        """Return how the rows are answered, and how many the first run's whole change alone gets right, or
+        wrong."""
         whole, (right, loss) = self.trained[0], self.right(changed)
         if right is None or whole is None:
             return {"right": None, "loss": loss, "lost": 0, "gained": 0}
@@ -279,18 +281,19 @@ class OpenedRuns:
 
     @cached_property
     def on(self) -> Answered:
-        """With all of the first run's changes."""
+        """The answers with all of the first run's changes."""
         right, loss = self.trained
         return {"right": None if right is None else int(right.sum()), "loss": loss, "lost": 0, "gained": 0}
 
     @cached_property
     def off(self) -> Answered:
-        """Without any of the first run's changes of weights."""
+        """The answers without any of the first run's changes of weights."""
         return self.answered(self.without(0, self.modules))
 
     @cached_property
     def shifts(self) -> Answered:
-        """With each dW x of the first run replaced by its mean over the tokens: one shift a layer."""
+        """The answers with each dW x of the first run replaced by its mean over the tokens: one shift a
+        layer."""
         with ExitStack() as hooks:
             for module, x in self.x.items():
                 shift = (x @ self.delta(0, module).T).mean(0)
@@ -302,14 +305,14 @@ class OpenedRuns:
             return self.answered(self.without(0, self.modules))
 
     def measure(self, run: int, module: str) -> OnInputs:
-        """What a run's change of one module does to inputs."""
+        """Return what a run's change of one module does to inputs."""
         if (run, module) not in self._on_inputs:
             found = on_inputs(self.delta(run, module), self.weight(module), self.x[module])
             self._on_inputs[run, module] = found
         return self._on_inputs[run, module]
 
     def effect(self, module: str) -> LayerEffect:
-        """What the first run's change of one module does, to inputs and to answers."""
+        """Return what the first run's change of one module does, to inputs and to answers."""
         if module not in self._effects:
             found = self.measure(0, module)
             self._effects[module] = {
@@ -334,7 +337,7 @@ class OpenedRuns:
         ]
 
     def summary(self) -> EffectSummary:
-        """Of the first run, all layers together."""
+        """Return the summary of the first run, over all its layers."""
         every = [self.measure(0, module) for module in self.measured]
         right = self.on["right"]
         return {
@@ -358,7 +361,8 @@ class OpenedRuns:
 
     @torch.no_grad()
     def _certainty(self, changed: Mapping[str, Tensor]) -> Tensor:
-        """Of some rows the right class's probability, a number itself, or 1 for a right written answer."""
+        """Return for some rows the right class's probability, a number itself, or 1 for a right written
+        answer."""
         task, few = self.models.task, CHOSEN_FROM
         batch, labels = self._batch(self.rows[:few], self.expected[:few])
         kept = task.kept(functional_call(self.model, dict(changed), args=(), kwargs=batch), labels)
@@ -369,7 +373,7 @@ class OpenedRuns:
 
     @torch.no_grad()
     def answers(self, run: int, inputs: Sequence[Any], instead: Mapping[str, Tensor]) -> list[Prediction]:
-        """What a run answers, with another dW for the modules of `instead`."""
+        """Return what a run answers, with another dW for the modules of `instead`."""
         forward = partial(_called, self.model, self.changes(run, instead))
         return self.models.task.predict(inputs, forward)
 
@@ -431,7 +435,7 @@ def keep(run: LiveRun, found: Effects) -> None:
 
 
 def effects(runs: OpenedRuns, first: int = 0, seconds: float = 2.0) -> Effects:
-    """What the run changed, from its layer of index `first` on, for as many as `seconds` allow."""
+    """Return what the run changed, from its layer of index `first` on, for as many as `seconds` allow."""
     deadline, every = time.monotonic() + seconds, runs.measured
     found: list[LayerEffect] = []
     for module in every[first:]:
@@ -455,7 +459,7 @@ def effects(runs: OpenedRuns, first: int = 0, seconds: float = 2.0) -> Effects:
 
 
 def sentence(runs: OpenedRuns) -> str:
-    """What the run changed, where, and what of it matters for the held-out rows, in one sentence."""
+    """Return one sentence on what the run changed, where, and what of it matters for the held-out rows."""
     every = [runs.effect(module) for module in runs.measured]
     summary, rows = runs.summary(), len(runs.rows)
     if not any(one["ratio"][2] for one in every):
@@ -512,7 +516,7 @@ def _percents(parts: Sequence[float]) -> str:
 
 @lru_cache(maxsize=64)
 def _summary(store: RunStore, run_id: str) -> EffectSummary | None:
-    """None for a run that has lost its weights: the others still count."""
+    """Return the run's summary; None where it has lost its weights: the others still count."""
     try:
         return OpenedRuns([finished_run.find(store, run_id)]).summary()
     except UserError:
@@ -538,7 +542,7 @@ def seeds(source: LiveRun, first: int = 0) -> SeedEffects:
 
 
 def together(runs: OpenedRuns, module: str) -> Together:
-    """One layer of one run, or of two: cosines, directions, and answers without some of these.
+    """Return one layer of one run, or of two: cosines, directions, and answers without some of these.
 
     Raises:
         Unavailable: the layer is not one of both runs', or does not work on tokens.
@@ -581,7 +585,8 @@ def _direction(runs: OpenedRuns, changes: Sequence[Tensor], axis: Tensor) -> Dir
 def _examples(
     runs: OpenedRuns, module: str, deltas: Sequence[Tensor], axes: Tensor, count: int
 ) -> list[ExampleAnswers]:
-    """Of the rows whose answer this layer changes most, each run's answers without sets of directions."""
+    """Return each run's answers without sets of directions, for the rows whose answer this layer changes
+    most."""
     rows = runs.most_changed(module)[:count]
     inputs = [runs.rows[row] for row in rows]
     every: list[list[list[Prediction]]] = []
@@ -630,7 +635,8 @@ def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
 
 
 def walk(runs: OpenedRuns, module: str, given: Any) -> WalkAnswers:
-    """What the run answers for one example: as trained, without its change of one layer, and without any.
+    """Return what the run answers for one example: as trained, without its change of one layer, and without
+    any.
 
     Raises:
         Unavailable: the run has no such layer.

@@ -63,7 +63,7 @@ def text_inputs(source: Source, module: str, text: object) -> LayerInputs:
 
 
 def checked_text(text: object) -> str:
-    """What somebody typed, without space around it.
+    """Return what somebody typed, without space around it.
 
     Raises:
         Unavailable: it is no text, empty or too long.
@@ -102,7 +102,7 @@ def weight(source: Source, module: str) -> Tensor:
 
 @torch.no_grad()
 def run(model: nn.Module, modules: list[str], inputs: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-    """One forward of the frozen model: each module's input and output (T, d) for a single example.
+    """Run the frozen model once: return each module's input and output (T, d) for a single example.
 
     Raises:
         Unavailable: the model has no such module.
@@ -217,7 +217,7 @@ def patch_inputs(source: Source, module: str, index: object) -> LayerInputs:
 
 
 def image(source: Source, index: object) -> np.ndarray:
-    """One of `images` by its index, (size, size, 3) uint8.
+    """Return one of `images` by its index, (size, size, 3) uint8.
 
     Raises:
         Unavailable: there is no such image.

@@ -39,7 +39,7 @@ def update(source: Source, layer: Layer, step: int) -> Tensor:
 
 
 def dense_payload(source: Source, layer: Layer) -> KeptVectors:
-    """As `layers.payload`, with the whole update in place of the vectors, of fewer snapshots."""
+    """Return what `layers.payload` does, with whole updates in place of the vectors, of fewer snapshots."""
     return payload(source, layer, read=lambda step: {"update": update(source, layer, step).numpy()})
 
 
@@ -48,7 +48,7 @@ def tensors(vectors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
-    """By snapshot: {"steps", "count", "values", "effective_rank", "norm"} of the update.
+    """Return {"steps", "count", "values", "effective_rank", "norm"} of the update, by snapshot.
 
     `values` is base64 of its singular values in float32 (steps, count), in descending order. For layers that
     are too large there is {"reason"} instead.
@@ -81,7 +81,7 @@ def last_norms(source: Source, seconds: float = 0.5) -> dict[str, float]:
 
 
 def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
-    """How far the layers from index `first` on changed, for as many as `seconds` allow, at least one.
+    """Return how far the layers from index `first` on changed, for as many as `seconds` allow, at least one.
 
     {"layers": [{"module", "steps", "norm", "moved", "effective_rank"}], "next": index or None}: Frobenius
     norms of the update by step (None where not computed), root mean squares of each vector's change since
@@ -98,7 +98,7 @@ def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
 
 
 def numbers(source: Source, layer: Layer, *, all_norms: bool) -> LayerNumbers:
-    """One layer's entry of an `overview`."""
+    """Return one layer's entry of an `overview`."""
     steps = source.steps()
     norms: list[float | None] = [None] * len(steps)
     moved: dict[str, list[float]] = {}

@@ -77,7 +77,7 @@ class LiveRun:
 
     @classmethod
     def of(cls, store: RunStore, record: RunRecord) -> LiveRun:
-        """By its record."""
+        """Make it of the run's record."""
         label = label_in(record, store.group(record.group_id))
         return cls(store, record, store.folder(record.id), label)
 
@@ -163,11 +163,11 @@ class RecordedRun:
         return None
 
     def overview(self) -> Overview:
-        """What `numbers.overview` computed when the run was recorded."""
+        """Return what `numbers.overview` computed when the run was recorded."""
         return {"layers": self.recording["numbers"], "next": None}
 
     def singular(self, module: str) -> SingularValues:
-        """What `numbers.singular` computed when the run was recorded, rounded to float16."""
+        """Return what `numbers.singular` computed when the run was recorded, rounded to float16."""
         with self._vectors() as tensors:
             values = tensors.get_tensor(f"singular/{module}").astype("<f4")
         return {
@@ -179,7 +179,7 @@ class RecordedRun:
         }
 
     def effects(self) -> Effects | None:
-        """What `effects.effects` computed; None where it is not recorded."""
+        """Return what `effects.effects` computed; None where it is not recorded."""
         known: dict[str, Any] | None = _effects()["effects"].get(self.key)
         seeds = _effects()["seeds"].get(self.key, {"sentence": ""})
         return cast(Effects, known | {"seeds": seeds["sentence"]}) if known else None
@@ -190,7 +190,7 @@ class RecordedRun:
         return largest_effect(known) if known else None
 
     def together(self, module: str, other: Source | None) -> Together | None:
-        """What `effects.together` computed; None where it is not recorded."""
+        """Return what `effects.together` computed; None where it is not recorded."""
         if other is None:
             return _effects()["together"].get(self.key, {}).get(module)
         if not isinstance(other, RecordedRun):
@@ -202,7 +202,7 @@ class RecordedRun:
         return turned and _turned(turned)
 
     def walk(self, module: str, text: object, image: object = None) -> WalkAnswers | None:
-        """What `effects.walk` computed for a sentence, or an image by its number; None where it is not
+        """Return what `effects.walk` computed for a sentence, or an image by its number; None where it is not
         recorded."""
         known = _effects()["walk"].get(self.key, {}).get(module, {})
         if isinstance(text, str):
@@ -230,7 +230,7 @@ def _effects() -> dict[str, Any]:
 
 
 def _turned(found: Together) -> Together:
-    """With the two runs in the other order."""
+    """Return it with the two runs in the other order."""
     return {
         **found,
         "alone": found["alone"][::-1],
@@ -272,7 +272,8 @@ def find(store: RunStore, run_id: object) -> Source:
 
 
 def find_with_weights(store: RunStore, run_id: object) -> Source:
-    """As `find`; a recorded run whose weights ship with the program is the store's own of that race.
+    """Return the run that `find` does; for a recorded one whose weights ship with the program, the store's
+    own of that race.
 
     Raises:
         Unavailable: there is none, or it kept no factors.

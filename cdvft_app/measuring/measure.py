@@ -101,7 +101,7 @@ def step_time(
     memory = PeakMemory(where)
     torch.manual_seed(0)
     task = _Task(build(request.model, request.image_size), shapes, request.labels).to(where)
-    kernels.by_onednn(task)
+    kernels.use_onednn(task)
     inputs = task.inputs(row["batch"], row["sequence"], where)
     if forward is None:
         forward = statistics.median(_step_times(lambda: task.forward_only(inputs), seconds / 3, where))

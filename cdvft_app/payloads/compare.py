@@ -43,7 +43,7 @@ class Answer(TypedDict):
 
 
 class MemoryTerm(TypedDict):
-    """What part of a step's bytes hold, for each available method."""
+    """A part of a step's bytes, for each available method."""
 
     title: str
     formula: str
@@ -58,7 +58,10 @@ class Device(TypedDict):
 
 
 class Circumstances(TypedDict):
-    """Where and when (seconds since 1970) steps were measured; `others`: other programs' largest share."""
+    """Where and when steps were measured: on which `device`, between which seconds since 1970.
+
+    `others`: the largest share of the processor that other programs took.
+    """
 
     device: str
     first: float
@@ -145,7 +148,7 @@ class CostsFixed(Styled):
 
 
 class GrowthCurves(TypedDict):
-    """How costs grow along each axis, on a model; `quantities` are those that can be drawn."""
+    """The growth of costs along each axis, on a model; `quantities` are those that can be drawn."""
 
     title: str
     quantities: list[Quantity]
@@ -318,7 +321,7 @@ class SweepShown(SweepResults):
 
 
 class SweepProgress(TypedDict):
-    """How many runs are in which state; `seconds_left` is None until one has finished."""
+    """The number of runs in each state; `seconds_left` is None until one has finished."""
 
     runs: int
     states: dict[str, int]

@@ -16,7 +16,7 @@ class FactorsRequest(TypedDict):
 
 
 class FromLayerRequest(FactorsRequest):
-    """From the layer of this index on."""
+    """A request about a run's layers from the one of index `first` on."""
 
     first: int
 
@@ -188,8 +188,11 @@ class LayerInputs(TypedDict):
 
 
 class Answered(TypedDict):
-    """How many held-out rows are right (None: they are numbers) and the loss; `lost` and `gained` are those
-    that the whole change alone gets right, or wrong."""
+    """The answers to held-out rows.
+
+    `right`: how many are; None: they are numbers. `lost` and `gained`: the rows that the whole change alone
+    gets right, or wrong.
+    """
 
     right: int | None
     loss: float
@@ -198,7 +201,7 @@ class Answered(TypedDict):
 
 
 class LayerEffect(TypedDict):
-    """What a change does to a layer's real inputs.
+    """The effect of a change on a layer's real inputs.
 
     `ratio` are quartiles of ||dW x|| / ||W x|| over tokens, `common` is the part of the effect that all of
     them have in common, `used` the part of ||dW||^2 along the `directions`, of `width`, where inputs lie.
@@ -214,7 +217,7 @@ class LayerEffect(TypedDict):
 
 
 class Effects(TypedDict):
-    """Of some layers; `next` is the index of the first that is left, and `sentence` comes with the last.
+    """The effects of some layers; `next` is the index of the first that is left; `sentence` comes at the end.
 
     `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change.
     `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it.
@@ -250,8 +253,11 @@ class SeedEffects(TypedDict):
 
 
 class Direction(TypedDict):
-    """By run: the share of its effect along a direction, and the part of that which is common to all tokens;
-    `cosine` is between the two runs' effects along it, `tokens` are those that it moves most."""
+    """A direction of the effects of one run, or of two.
+
+    `shares`: of each run's effect along it; `common`: the part of that which all tokens have in common.
+    `cosine` is between the two runs' effects along it, `tokens` are those that it moves most.
+    """
 
     shares: list[float]
     common: list[float]

@@ -64,7 +64,7 @@ class ContentsFixed(TypedDict):
 
 
 class ClassQuestion(TypedDict):
-    """What stands beside the votes of a question: `labels` of its answers, or numbers that begin at `low`."""
+    """The texts beside the votes of a question: `labels` of its answers, or numbers that begin at `low`."""
 
     prompt: str
     labels: list[str]
@@ -79,7 +79,7 @@ class ClassFixed(TypedDict):
 
 
 class ClassSeen(TypedDict):
-    """What a class is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on.
+    """A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on.
 
     `you` is the asking pupil's code in the table.
     """

@@ -101,7 +101,7 @@ class StudioLink(TypedDict):
 
 
 class StaticPart(TypedDict):
-    """What is mounted in the element of that `id`; `tab` is where it stands."""
+    """A part that is mounted in the element of that `id`; `tab` is where it stands."""
 
     id: str
     tab: str

@@ -29,13 +29,13 @@ class Styled(TypedDict):
 
 
 class TokenRequest(TypedDict):
-    """Whose browser asks; without the token nothing is its own."""
+    """A request with the token of the browser that asks; without it nothing is its own."""
 
     token: NotRequired[str]
 
 
 class GroupRequest(TokenRequest):
-    """About a race, a sweep or a search, by its group."""
+    """A request about a race, a sweep or a search, by its group."""
 
     group: str | None
 

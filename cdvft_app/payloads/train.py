@@ -39,7 +39,7 @@ class Forecast(TypedDict):
 
 
 class RunLasting(TypedDict):
-    """What does not change while a run is watched; `created` is in seconds since 1970."""
+    """The facts of a run that do not change while it is watched; `created` is in seconds since 1970."""
 
     group: str
     method: Method
@@ -62,7 +62,7 @@ class Job(TypedDict):
 
 
 class RunNow(TypedDict):
-    """What may change from one second to the next.
+    """The facts of a run that may change from one second to the next.
 
     `best_step`: the one that is kept, where one was chosen; `last_metric` is of the last one, where that is
     another.
@@ -99,14 +99,14 @@ class Note(TypedDict):
 
 
 class Preparing(TypedDict):
-    """What is being loaded, and how much of it is there, 0..1."""
+    """The loading before the first step; `fraction` in 0..1, None where it is not known."""
 
     text: str
     fraction: float | None
 
 
 class Answers(TypedDict):
-    """What a model writes after so many steps; a prompt and all of its answer have the same place.
+    """The answers that a model writes after so many steps; a prompt and its answer have the same place.
 
     `right`: the answer that is, where it is known; `wrong`: the fields that differ from it, "" for all of
     it. `tokens`: pieces of the answer, each with its probability. Runs of earlier histories have none of
@@ -154,7 +154,7 @@ class PollRequest(TokenRequest):
 
 
 class RunsPoll(TypedDict):
-    """What is new of the runs that a page watches; the token that asked may stop them where `stoppable`.
+    """The news of the runs that a page watches; the token that asked may stop them where `stoppable`.
 
     `slice`: the run of which this page is to have the next slice trained.
     """
@@ -170,7 +170,7 @@ class VerdictRequest(TokenRequest):
 
 
 class RaceVerdict(TypedDict):
-    """What the judge says of a race; `leaders` are runs that are ahead of another and behind none."""
+    """The judge's sentences on a race; `leaders` are runs that are ahead of another and behind none."""
 
     sentences: list[str]
     leaders: list[str]
@@ -187,8 +187,11 @@ Why = Literal["linked", "new", "chosen", "last", "best", "waiting"]
 
 
 class RunView(TypedDict):
-    """Which runs are shown, and why. `recorded`: when and where, of those that ship; their `rows` come
-    along."""
+    """The runs that are shown, and why.
+
+    `serial` differs from that of the view before, so that the same runs can be shown anew. `recorded`: when
+    and where those were trained that ship; their `rows` come along.
+    """
 
     runs: list[str]
     kind: Why
@@ -318,8 +321,10 @@ class HubReach(TypedDict):
 
 
 class Roles(TypedDict):
-    """Which columns are read, and which is told: a "label", or an "answer" that is written; `clean` are the
-    steps that mend the rows before."""
+    """The columns that are read, and the one that is learned: a "label", or an "answer" that is written.
+
+    `clean` are the steps that mend the rows before.
+    """
 
     task: Literal["label", "answer"]
     inputs: list[str]
@@ -362,7 +367,7 @@ class Picture(TypedDict):
 
 
 class UploadedLook(TypedDict):
-    """What is in an uploaded table, and what would be learned from it; `problem` says why nothing can be.
+    """The content of an uploaded table, and what would be learned from it; `problem` says why nothing can be.
 
     `read` says how the file was read, `sides` which rows are for what, `settings` where those are from.
     `rows` are the numbers or names of the rows that are shown. `findings` are about no column. `cleaned`:
@@ -437,7 +442,7 @@ class SearchViewRequest(GroupRequest):
 
 
 class SearchAnswer(TypedDict, total=False):
-    """What is shown of a search, unless the page has it as of `known` already; or `missing`."""
+    """A search as it is shown, unless the page has it as of `known` already; or `missing`."""
 
     missing: bool
     mine: bool

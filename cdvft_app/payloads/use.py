@@ -27,7 +27,7 @@ class Seen(TypedDict):
 
 
 class ModelAnswer(TypedDict):
-    """What one model answers: a label or a number in words. `method` None: it was not trained.
+    """The answer of one model: a label or a number in words. `method` None: it was not trained.
 
     `likeliest` labels with their probabilities; `differs` from what the others answer.
     """
@@ -55,7 +55,7 @@ class AnsweredInputs(TypedDict):
 
 
 class Line(TypedDict):
-    """Of a cell; `wrong` is a word that is read aloud beside its cross: "wrong", "missing", "differs"."""
+    """A line of a cell; `wrong` is read aloud beside its cross: "wrong", "missing", "differs"."""
 
     text: str
     strong: NotRequired[bool]
@@ -112,7 +112,7 @@ class Sections(TypedDict):
 
 
 class WrittenSide(TypedDict):
-    """What one model writes: pieces with their probabilities; `method` None: it was not trained.
+    """The text that one model writes: pieces with their probabilities; `method` None: it was not trained.
 
     `fields` and their `json` come with the end, where the answers of the data have fields.
     """

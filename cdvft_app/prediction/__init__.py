@@ -66,7 +66,8 @@ class Counted:
 
 
 def count(plan: Plan, processes: int | None = None) -> Counted | None:
-    """None for a model whose layers are unknown until it is loaded, or see different numbers of tokens.
+    """Count what a run needs; None for a model whose layers are unknown until it is loaded, or see different
+    numbers of tokens.
 
     So many processes share each batch; None: as many as a launcher started.
 
@@ -109,7 +110,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
 
 
 def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
-    """One step's row of the cost table, with texts of so many tokens."""
+    """Return one step's row of the cost table, with texts of so many tokens."""
     settings = plan.settings
     longest = settings.max_length
     writes = plan.model.kind == "generation"  # others are neither held in fewer bits nor checkpointed
@@ -130,7 +131,8 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
 
 
 def _outputs(plan: Plan) -> int | None:
-    """Of the head: a regression has one, classes are as many as their names."""
+    """Return the number of the head's outputs: 1 for a regression, else that of the classes' names, if they
+    are known."""
     return 1 if get_metric(plan.dataset.metric).regression else len(plan.dataset.labels) or None
 
 
@@ -215,12 +217,12 @@ class Prediction:
 
     @property
     def step_bytes(self) -> Estimate:
-        """Of one step, beside the program itself."""
+        """The bytes of one step, beside the program itself."""
         step, factor = self.counted.step_bytes, MEMORY_FACTOR
         return Estimate(factor.value * step, factor.low * step, factor.high * step, factor.how)
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON holds it, for the store."""
+        """Return it as JSON holds it, for the store."""
         return asdict(self)
 
 
@@ -230,7 +232,7 @@ def predict(
     measured: Iterable[Mapping[str, Any]] = (),
     processes: int | None = None,
 ) -> Prediction | None:
-    """What a run will take here; None for a model whose layers are unknown until it is loaded.
+    """Return what a run will take here; None for a model whose layers are unknown until it is loaded.
 
     Args:
         plan: the run.
@@ -317,7 +319,8 @@ def _exact(value: float, how: str) -> Estimate:
 
 
 def _rough_pace(threads: int) -> Estimate:
-    """On a CPU; the pace of a GPU of one's own is unknown until something has run or been measured on it."""
+    """Return the seconds a FLOP on a CPU; those of a GPU of one's own are unknown until something has run or
+    been measured on it."""
     if calibrated := calibration.measured_pace():
         return Estimate(calibrated, calibrated / _LAYER_AWAY, calibrated * _LAYER_AWAY, _CALIBRATED)
     pace = 1 / (_RATE * threads)
@@ -325,7 +328,7 @@ def _rough_pace(threads: int) -> Estimate:
 
 
 def _pace_of_lent_gpu() -> Estimate | None:
-    """None for any other GPU, which costs nobody a quota."""
+    """Return the seconds a FLOP on a GPU that is lent; None for any other GPU, which costs nobody a quota."""
     if not knows_lent_gpu():
         return None
     middle = 1 / math.sqrt(_SHEET * _TWO_THREADS)
@@ -455,7 +458,8 @@ def _least_bytes(prediction: Prediction, kind: str) -> float:
 
 
 def _share(prediction: Prediction, kind: str) -> float:
-    """On a GPU each process has its own memory and may need half of the bytes; on a CPU all share one."""
+    """Return the factor on the least bytes: on a GPU each process has its own memory and may need half of
+    them; on a CPU all share one."""
     return HALF_PRECISION if kind == "cuda" else prediction.counted.processes
 
 

@@ -182,7 +182,7 @@ def settings_of(row: Mapping[str, Any]) -> RunSettings:
 
 
 def same_magnitude(one: float, other: float) -> bool:
-    """Whether two positive numbers are at most `SAME_MAGNITUDE` times apart."""
+    """Return whether two positive numbers are at most `SAME_MAGNITUDE` times apart."""
     return 1 / SAME_MAGNITUDE <= one / other <= SAME_MAGNITUDE
 
 
@@ -221,7 +221,7 @@ def estimate(
 
 
 def _sources(observed: Iterable[Observation]) -> str:
-    """One run, the last 3 runs, one measured step, one run and 2 measured steps."""
+    """Return where an estimate comes from: "one run", "the last 3 runs", "one run and 2 measured steps"."""
     measured = [one.measured for one in observed]
     runs, steps = measured.count(False), measured.count(True)
     parts = [

@@ -36,7 +36,7 @@ class Budget:
         self._busy: set[tuple[str, str]] = set()  # its add and discard are atomic
 
     def balance(self, visitor: str) -> Balance:
-        """With what the visitor's runs that train now have taken so far."""
+        """Return the visitor's balance, with what its runs that train now have taken so far."""
         return self._balance(visitor, self._store.spending.running(visitor))
 
     def _balance(self, visitor: str, running: float) -> Balance:
@@ -48,7 +48,7 @@ class Budget:
         )
 
     def exhausted(self, visitor: str | None) -> str | None:
-        """Why a run of the visitor does not begin now, in a sentence; None where it may.
+        """Return why a run of the visitor does not begin now, in a sentence; None where it may.
 
         On a public server a run without a visitor, as of a time before, is nobody's to pay for.
         """

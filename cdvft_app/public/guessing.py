@@ -34,7 +34,8 @@ class TooManyGuesses(UserError):
 
 
 class Guesses:
-    """Of one kind of secret, named `what` in the plural; limits are in the notation of package `limits`."""
+    """Counts wrong guesses at one kind of secret, named `what` in the plural; limits are in the notation of
+    package `limits`."""
 
     def __init__(self, what: str, by_visitor: str = RATE_OF_ONE, together: str = RATE_OF_ALL) -> None:
         self._what = what
@@ -46,7 +47,7 @@ class Guesses:
         self._lock = threading.Lock()  # many guesses at once would all be compared before one is counted
 
     def judge(self, visitor: str, guess: str, is_right: Callable[[], bool]) -> bool:
-        """What `is_right` says.
+        """Return what `is_right` says.
 
         Raises:
             TooManyGuesses: it was not asked, as this visitor, or all together, guessed wrong too often.

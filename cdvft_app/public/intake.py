@@ -63,7 +63,7 @@ WALL_CLOCK_FACTOR = 6  # a child ends after so many times its processor seconds,
 
 
 def child_limits() -> ChildLimits:
-    """Those of a public server; on a person's own machine a child takes what it needs."""
+    """Return the limits of a public server; on a person's own machine a child takes what it needs."""
     return PUBLIC if environment().public else ChildLimits()
 
 
@@ -79,7 +79,8 @@ class Crowded(StoreError):
 
 
 class Turns:
-    """At most `children` visitors at a time, each once; next is whoever came first and has no turn now."""
+    """Gives turns to at most `children` visitors at a time, one each; next is whoever came first and has no
+    turn now."""
 
     def __init__(self, children: int, waiting: int, waiting_each: int) -> None:
         self._children, self._most, self._most_each = children, waiting, waiting_each
@@ -261,7 +262,7 @@ _fork_server = _ForkServer()
 
 
 def _start(control: int | None, stdin: int, stdout: int | None) -> subprocess.Popen[str]:
-    """This module as a process: a fork server if `control` is a socket's descriptor."""
+    """Start this module as a process: a fork server if `control` is a socket's descriptor."""
     return subprocess.Popen(
         [sys.executable, "-m", "cdvft_app.public.intake", *([] if control is None else [str(control)])],
         stdin=stdin,
@@ -295,7 +296,7 @@ def _answer(line: str) -> dict[str, Any]:
 
 
 def _sentence(code: int, limits: ChildLimits) -> str:
-    """Why a child ended without an answer, from its exit code as Python gives it."""
+    """Return why a child ended without an answer, from its exit code as Python gives it."""
     ended_by_time = {-getattr(signal, name, 0) for name in ("SIGXCPU", "SIGALRM")}
     if limits.seconds is not None and code in ended_by_time:
         return (

@@ -22,7 +22,7 @@ _guesses = Guesses("keys")
 
 
 def is_operator(key: object, address: str) -> bool:
-    """Whether this is CDVFT_OPERATOR_KEY; never without one. Compares in constant time.
+    """Return whether this is CDVFT_OPERATOR_KEY; never without one. Compares in constant time.
 
     Raises:
         TooManyGuesses: too many wrong ones came from this address, or from all.
@@ -45,29 +45,29 @@ class Operator:
         return cls(store.seen_by(lambda: EVERYTHING))
 
     def visitors(self) -> list[Spent]:
-        """Who took time of this server within the hours of a budget, who took most first."""
+        """Return who took time of this server within the hours of a budget, who took most first."""
         return self.store.spending.visitors(time.time() - 3600 * environment().budget_hours)
 
     def runs(self) -> list[RunRecord]:
-        """All that wait or train, and the latest of the others, the latest first."""
+        """Return all runs that wait or train, and the latest of the others, the latest first."""
         runs = self.store.history(None)
         ended = [run for run in runs if not _goes_on(run)][:LATEST]
         return [run for run in runs if _goes_on(run) or run in ended]
 
     def stop(self, run_id: str) -> None:
-        """As its owner would: one that trains ends within two steps and keeps its adapter."""
+        """Stop a run, as its owner would: one that trains ends within two steps and keeps its adapter."""
         self.store.ask_to_stop(run_id)
 
     def delete(self, run_id: str) -> None:
-        """With its rows and its folder; one that trains must be stopped before."""
+        """Delete a run with its rows and its folder; one that trains must be stopped before."""
         self.store.remove(run_id)
 
     def hide(self, run_id: str, hidden: bool = True) -> None:
-        """From everybody but its owner."""
+        """Hide a run from everybody but its owner, or show it again."""
         self.store.hide(run_id, hidden)
 
     def clear(self) -> int:
-        """Stop all that waits; how many runs that were. What trains goes on."""
+        """Stop all that waits, and return how many runs that were. What trains goes on."""
         waiting = [run.id for run in self.store.history(None) if run.state == "queued"]
         stopped = 0
         for run_id in waiting:

@@ -28,7 +28,7 @@ MAX_QUOTED = 80
 
 
 def allowed(name: str, known: Environment, shared_by: str | None = None) -> bool:
-    """Whether a Host header may hold this.
+    """Return whether a Host header may hold this.
 
     Args:
         name: the header, with or without a port.
@@ -131,7 +131,7 @@ class SameOrigin:
 
 
 def refusal(scope: Scope, known: Environment, shared_by: str | None = None) -> str | None:
-    """Why this request is not answered; None where it is."""
+    """Return why this request is not answered; None where it is."""
     headers = Headers(scope=scope)
     if origins := headers.getlist("origin"):
         if all(_is_own(origin, scope, headers, known, shared_by) for origin in origins):
@@ -147,13 +147,13 @@ def refusal(scope: Scope, known: Environment, shared_by: str | None = None) -> s
 
 
 def page_token(known: Environment) -> str:
-    """What the page's own script sends along on a Space; only who can read the page knows it."""
+    """Return what the page's own script sends along on a Space; only who can read the page knows it."""
     key = known.oauth_secret.get_secret_value().encode() or _process_key
     return hmac.digest(key, b"cdvft page", "sha256").hex()
 
 
 def _is_own(origin: str, scope: Scope, headers: Headers, known: Environment, shared_by: str | None) -> bool:
-    """Whether the origin, "https://example.org:8443", is what was asked: its scheme, name and port."""
+    """Return whether the origin, "https://example.org:8443", is what was asked: its scheme, name and port."""
     found = _place(origin)
     secure = scope["scheme"] in ("https", "wss")  # else a proxy may have taken TLS away without saying so
     if found is None or (secure and not origin.startswith("https:")):
@@ -180,7 +180,8 @@ def _place(origin: str) -> tuple[str, int] | None:
 
 
 def _asks(scope: Scope) -> bool:
-    """Whether it changes something, or reads what may be a visitor's own; else it is the page or a file."""
+    """Return whether it changes something, or reads what may be a visitor's own; else it is the page or a
+    file."""
     last = scope["path"].rstrip("/").rpartition("/")[2]
     return (
         scope["type"] == "websocket"

@@ -11,7 +11,8 @@ from cdvft_app.settings.environment import data_folder, environment
 
 
 def sweep(folder: Path) -> int:
-    """Delete files in `folder` that are older than CDVFT_UPLOAD_HOURS; the bytes of those that stay."""
+    """Delete files in `folder` that are older than CDVFT_UPLOAD_HOURS, and return the bytes of those that
+    stay."""
     expired = time.time() - 3600 * environment().upload_hours
     left = 0
     for file, known in files_below(folder):
@@ -24,7 +25,8 @@ def sweep(folder: Path) -> int:
 
 
 def refusal(folder: Path | None, wanted: int) -> str | None:
-    """Why so many bytes more are not taken now; None where they are, as on any server that is not public.
+    """Return why so many bytes more are not taken now; None where they are, as on any server that is not
+    public.
 
     What lies in `folder`, if there is one, and the rows of visitors' own data share one room.
     """

@@ -19,7 +19,7 @@ _guesses = Guesses("codes")
 
 
 def visitor(known: Environment, account: str | None, code: str, address: str) -> str:
-    """Who it is, as the operator reads it: "account ada", "code blue-7", "address 192.0.2.1"."""
+    """Return the visitor as the operator reads it: "account ada", "code blue-7", "address 192.0.2.1"."""
     if account:
         return f"account {account}"
     try:
@@ -31,7 +31,7 @@ def visitor(known: Environment, account: str | None, code: str, address: str) ->
 
 
 def is_code(known: Environment, code: str, address: str) -> bool:
-    """Whether the operator gave this code out.
+    """Return whether the operator gave this code out.
 
     Raises:
         TooManyGuesses: too many wrong ones came from this address, or from all.
@@ -45,7 +45,7 @@ def is_code(known: Environment, code: str, address: str) -> bool:
 
 
 def network(address: str) -> str:
-    """An address as it counts: of IPv6 the /64 that one line has."""
+    """Return an address as it is counted: of IPv6 the /64 that one line has."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

@@ -171,7 +171,7 @@ def stream_answers(
         InvalidInput: the prompt is too long for the model.
     """
     task = cast(GenerationTask, models.task)
-    few_shot = task.fitting(prompt, examples, max_tokens)
+    few_shot = task.fitting_examples(prompt, examples, max_tokens)
     note = f"with {counted(len(few_shot), 'example')} in its prompt" if few_shot else TOO_LONG
     sides = [Side("Base", "given the same prompt", None), Side("Base", note, None, ended=not few_shot)]
     sides += [Side(run.label, "", run.record.method) for run in runs]

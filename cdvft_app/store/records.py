@@ -152,7 +152,7 @@ Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 
 
 def _fields(event: Any) -> dict[str, Any]:
-    """Return an event's fields as `events.encode` gives them, each with type and default, for `create_model`."""
+    """Return an event's fields as `events.encode` does, each with type and default, for `create_model`."""
     hints, wanted = get_type_hints(event), {}
     for field in dataclasses.fields(event):
         hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])

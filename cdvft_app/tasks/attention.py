@@ -20,7 +20,7 @@ NAME = "sdpa_float32"
 
 
 def attend_in_float32(model: PreTrainedModel) -> None:
-    """On a CPU, a model that takes PyTorch's attention ("sdpa") takes that in float32 from now on."""
+    """Have a model that takes PyTorch's attention ("sdpa") take it in float32 from now on, on a CPU."""
     if not torch.accelerator.is_available() and getattr(model.config, "_attn_implementation", None) == "sdpa":
         model.set_attn_implementation(NAME)
 

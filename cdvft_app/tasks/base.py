@@ -116,7 +116,7 @@ class Task(ABC):
 
     @abstractmethod
     def lengths(self, examples: Examples) -> list[int]:
-        """Of each example, for batches of similar length: tokens of a text, 1 for an image."""
+        """Return each example's length, for batches of similar length: tokens of a text, 1 for an image."""
 
     @abstractmethod
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ class Task(ABC):
         """
 
     def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
-        """What `model`, which is the task's own with a method, gives for a batch without its labels."""
+        """Return the outputs of `model`, the task's own with a method, for a batch without its labels."""
         return model(**inputs)
 
     @abstractmethod
@@ -142,7 +142,7 @@ class Task(ABC):
 
     @abstractmethod
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
-        """What an evaluation keeps of the model's outputs, one row an example, for `measure`."""
+        """Return what an evaluation keeps of the model's outputs, one row an example, for `measure`."""
 
     @abstractmethod
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
@@ -223,7 +223,7 @@ class GenerativeTask(Task):
 
     @abstractmethod
     def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
-        """What `write` gave in an evaluation, row by row."""
+        """Return what `write` gave in an evaluation, row by row."""
 
 
 # Tasks with labels
@@ -266,7 +266,8 @@ class LabelledTask(Task):
         return _logits(outputs)
 
     def outputs(self, kept: Tensor) -> Tensor:
-        """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1)."""
+        """Return what an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N,
+        1)."""
         return kept.float() if self.regression else kept.float().softmax(-1)
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
@@ -291,7 +292,7 @@ class LabelledTask(Task):
         return torch.cat(found) if found else torch.empty(0, len(self.labels) or 1)
 
     def predictions(self, logits: Tensor) -> list[Prediction]:
-        """What logits (N, outputs) say."""
+        """Return the predictions that logits (N, outputs) stand for."""
         if self.regression:
             return [Prediction(None, (), float(value)) for value in logits.reshape(-1)]
         return [

@@ -40,8 +40,8 @@ from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Predict
 from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
 
 
-def give_states_in_one_piece(model: PreTrainedModel) -> None:
-    """From now on the model's output layer gets its input contiguous in memory.
+def make_states_contiguous(model: PreTrainedModel) -> None:
+    """Have the model's output layer get its input contiguous in memory.
 
     Of states (B, T, d) whose last places are asked for, PyTorch multiplies a slice that is not in one
     piece; without gradients its linear layer then expands the weight to (B, d, vocabulary), which in
@@ -59,7 +59,7 @@ def _contiguous(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class MixedPrecision:
-    """Of a model's products.
+    """The dtypes of a model's products and weights.
 
     Attributes:
         autocast_dtype: they are made in, by autocast; None: in that of the weights.
@@ -135,7 +135,8 @@ def _rounded(model: nn.Module, dtype: torch.dtype | None) -> Iterator[None]:
 
 
 def _float32_layers(model: nn.Module) -> list[nn.Linear]:
-    """Those whose weight is a plain tensor: other packages keep theirs in their own ways."""
+    """Return the linear layers whose weight is a plain float32 tensor: other packages keep theirs in their
+    own ways."""
     linear = [one for one in model.modules() if isinstance(one, nn.Linear)]
     return [one for one in linear if type(one.weight.data) is Tensor and one.weight.dtype == torch.float32]
 
@@ -194,7 +195,7 @@ class GenerationTask(GenerativeTask):
         model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
         self.model = cast(PreTrainedModel, model)
         attend_in_float32(self.model)
-        give_states_in_one_piece(self.model)
+        make_states_contiguous(self.model)
         self.written_batch = rows_at_once(self.model.config, self.max_length)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
@@ -281,7 +282,7 @@ class GenerationTask(GenerativeTask):
         self._precision = round_frozen(self.model, autocast_dtype)
 
     def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
-        """Where it pays, what all prompts begin with is read once."""
+        """Run the model on a batch, and read what all prompts begin with once, where that pays."""
         pays = inputs["input_ids"].device.type == "cpu" and self._precision.autocast_dtype is None
         if pays and model.training:
             pays = not shared_prefix.must_read_whole(self.model, self._checkpointing)
@@ -373,8 +374,10 @@ class GenerationTask(GenerativeTask):
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
         return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
 
-    def fitting(self, prompt: str, shots: Sequence[tuple[str, str]], most: int) -> Sequence[tuple[str, str]]:
-        """As many of these examples as fit before a prompt whose answer may have `most` tokens.
+    def fitting_examples(
+        self, prompt: str, shots: Sequence[tuple[str, str]], most: int
+    ) -> Sequence[tuple[str, str]]:
+        """Return as many of these examples as fit before a prompt whose answer may have `most` tokens.
 
         Raises:
             InvalidInput: not even the prompt alone does.

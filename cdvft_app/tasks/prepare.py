@@ -129,7 +129,7 @@ def _watched(task: Task, rows: Rows, places: Sequence[int], own_prompt: str | No
 
 
 def _baseline(rows: Rows, trained: Sequence[int], evaluated: Sequence[int]) -> str | None:
-    """What always answering with the commonest class gives, of the rows that the run takes."""
+    """Return what always answering with the commonest class gives, of the rows that the run takes."""
     if not rows.labels:
         return None
     train, evaluation = (

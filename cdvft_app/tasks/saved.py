@@ -19,7 +19,7 @@ MEAN_POOLED = {
 
 
 class TaskRecord(BaseModel):
-    """What the outputs mean, and on which model.
+    """The meaning of the outputs, and the model that they are of.
 
     `task` is as the hub names it. `labels` are in the order of the outputs, empty for a regression.
     `base_model` and `revision` say where the pretrained weights come from, None where nobody else can fetch
@@ -51,7 +51,7 @@ class TaskRecord(BaseModel):
 
 
 def describe(task: Task, plan: Plan) -> TaskRecord:
-    """What is to be known of a run's task."""
+    """Return the record of a run's task."""
     base_model, revision = plan.model.base(task.commit)
     mean, deviation = plan.label_scale
     return TaskRecord(
@@ -94,6 +94,6 @@ def name_base_class(record: TaskRecord, folder: Path) -> None:
 
 
 def read(folder: Path) -> TaskRecord | None:
-    """What `save` wrote; None in a folder from before there was such a file."""
+    """Return what `save` wrote; None in a folder from before there was such a file."""
     file = folder / FILE
     return TaskRecord.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None

@@ -94,7 +94,7 @@ def cache_argument(base: PreTrainedModel | type[PreTrainedModel]) -> str:
 
 
 def must_read_whole(model: PreTrainedModel, checkpointing: bool) -> bool:
-    """Whether training needs one pass over whole rows.
+    """Return whether training needs one pass over whole rows.
 
     With dropout, the model's own or an adapter's, rows that share a pass would share what is drawn;
     activations that are computed twice keep no cache; and several processes count one pass a step.

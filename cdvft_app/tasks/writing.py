@@ -26,7 +26,8 @@ CACHE_BYTES = 600 * 2**20
 
 
 def rows_at_once(config: Any, length: int) -> int:
-    """How many rows of up to `length` tokens are written together by a model of this `PretrainedConfig`."""
+    """Return how many rows of up to `length` tokens are written together by a model of this
+    `PretrainedConfig`."""
     of_text = config.get_text_config(decoder=True)
     layers, heads, width = (
         getattr(of_text, name, 0) for name in ("num_hidden_layers", "num_attention_heads", "hidden_size")
@@ -42,7 +43,7 @@ def rows_at_once(config: Any, length: int) -> int:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen: at temperature 0 the most probable one, else drawn by `seed`."""
+    """The choice of the next token: at temperature 0 the most probable one, else drawn by `seed`."""
 
     temperature: float = 0.0
     seed: int = 0

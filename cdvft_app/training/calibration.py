@@ -38,7 +38,7 @@ def measure() -> float:
         layer = nn.TransformerEncoderLayer(_WIDTH, _HEADS, _INNER, dropout=0.0, batch_first=True)
         x = torch.randn(_BATCH, _TOKENS, _WIDTH, requires_grad=True)
     layer.requires_grad_(False)
-    kernels.by_onednn(layer)
+    kernels.use_onednn(layer)
     taken: list[float] = []
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(taken) < _MIN_STEPS:

@@ -87,7 +87,7 @@ class LossWatch:
             )
 
     def advice(self) -> str:
-        """What to try instead, in a sentence or two."""
+        """Return what to try instead, in a sentence or two."""
         rate = self.learning_rate
         lower = f", or lower alpha ({self.alpha:g})" if self.alpha > 1 else ""
         sentence = (
@@ -338,7 +338,7 @@ class FailSafe(TrainerCallback):
         self._call("on_log", *args, **kwargs)
 
     def end(self, *args: Any, **kwargs: Any) -> None:
-        """After the final evaluation, which follows the end of training."""
+        """Tell the tracker that training has ended; called after the final evaluation, which follows it."""
         self._call("on_train_end", *args, **kwargs)
 
     def _call(self, event: str, *args: Any, **kwargs: Any) -> None:

@@ -39,7 +39,7 @@ class BestStep:
     loss: float
 
     def is_before(self, other: BestStep | None) -> bool:
-        """Whether it is to be kept in the place of `other`."""
+        """Return whether it is to be kept in the place of `other`."""
         return other is None or (self.metric, -self.loss, -self.step) > (
             other.metric,
             -other.loss,
@@ -67,7 +67,8 @@ def copy_best(source: Path, folder: Path) -> None:
 
 
 def best_in(folder: Path) -> BestStep | None:
-    """None where nothing was chosen yet, or what is there is cut off or damaged."""
+    """Return the best step that is kept in `folder`; None where nothing was chosen yet, or what is there is
+    cut off or damaged."""
     best = folder / BEST
     try:
         sound = json.loads((best / CHECKSUMS).read_bytes()) == _checksums(best)
@@ -93,7 +94,7 @@ def in_order(folder: Path) -> list[Path]:
 
 
 def step(checkpoint: Path) -> int:
-    """After which it was written."""
+    """Return the number of the step after which it was written."""
     return int(checkpoint.name.rpartition("-")[2])
 
 

@@ -58,7 +58,7 @@ class Child:
         connection.close()
 
     def poll(self, seconds: float) -> bool:
-        """Whether it has ended, after waiting up to so many seconds."""
+        """Return whether it has ended, after waiting up to so many seconds."""
         self._process.join(seconds)
         return self._process.exitcode is not None
 
@@ -68,7 +68,7 @@ class Child:
         self._process.join()
 
     def reason(self) -> str:
-        """Why it ended early, in a sentence for the run's owner."""
+        """Return why it ended early, in a sentence for the run's owner."""
         with suppress(EOFError, OSError):
             if self._errors.poll():
                 return self._errors.recv()
@@ -76,7 +76,7 @@ class Child:
 
 
 def exit_sentence(code: int) -> str:
-    """Why a process ended, from its exit code as Python gives it: negative for a signal."""
+    """Return why a process ended, from its exit code as Python gives it: negative for a signal."""
     if code == -signal.SIGKILL:
         return KILLED
     if code < 0:
@@ -192,7 +192,7 @@ class Conversation:
 
     @property
     def process(self) -> int | None:
-        """Its id."""
+        """The process's id."""
         return self._process.pid
 
     def alive(self) -> bool:
@@ -202,7 +202,7 @@ class Conversation:
         self._connection.send(message)
 
     def has_message(self) -> bool:
-        """Whether one can be received at once."""
+        """Return whether one can be received at once."""
         return self._connection.poll()
 
     def receive(self, seconds: float) -> Any:

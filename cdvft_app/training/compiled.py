@@ -37,7 +37,7 @@ COMPILED = (
 
 
 def compiled_steps(plan: Plan, prepared: Prepared, emit: Callable[[Event], None]) -> CompiledSteps | None:
-    """What whole batches of training go through, where the settings ask for it."""
+    """Return the callback that compiles the steps of whole batches; None unless the settings ask for it."""
     if not plan.settings.torch_compile:
         return None
     return CompiledSteps(prepared, schedule.examples_at_once(plan.settings), emit)
@@ -62,7 +62,8 @@ class CompiledSteps(TrainerCallback):
         self.model: nn.Module | None = None
 
     def in_place_of(self, model: nn.Module, examples: int) -> nn.Module:
-        """What a batch of so many goes through in training."""
+        """Return the model that a training batch of so many examples goes through: the compiled one, or
+        `model`."""
         return self.model if self.model is not None and examples == self.size else model
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class CompiledSteps(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """What graphs hold of the memory, the last evaluation may need."""
+        """Free the memory that CUDA graphs hold: the last evaluation may need it."""
         self.model = None
         torch.compiler.reset()
 

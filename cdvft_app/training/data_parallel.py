@@ -17,7 +17,7 @@ from cdvft_app.training.schedule import processes
 
 
 def rank() -> int:
-    """This process's number among those that were started together; the first one tells the store."""
+    """Return this process's number among those that were started together; 0, the first, tells the store."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -27,7 +27,8 @@ def is_single_process_launch() -> bool:
 
 
 def launcher(count: int) -> list[str]:
-    """What begins a command so that as many processes run what follows; on the CPU where there is no GPU."""
+    """Return the beginning of a command that has so many processes run what follows it; on the CPU where
+    there is no GPU."""
     return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count),
             "--main_process_port", "0", "-m"]  # fmt: skip
 

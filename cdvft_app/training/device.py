@@ -20,22 +20,22 @@ _ON_CPU = "ACCELERATE_USE_CPU"  # accelerate reads it, too
 
 
 def is_zero_gpu() -> bool:
-    """Whether this is a Space with ZeroGPU hardware."""
+    """Return whether this is a Space with ZeroGPU hardware."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def knows_lent_gpu() -> bool:
-    """Whether torch tells name and memory of the GPU that is lent, without touching it."""
+    """Return whether torch tells name and memory of the GPU that is lent, without touching it."""
     return is_zero_gpu() and "spaces" in sys.modules
 
 
 def stay_on_cpu() -> None:
-    """This process and its children, until `take_gpu`."""
+    """Keep this process and its children on the CPU, until `take_gpu`."""
     os.environ[_ON_CPU] = "true"
 
 
 def take_gpu() -> None:
-    """In a fork that was lent a GPU: what is built from now on goes there."""
+    """In a fork that was lent a GPU, have all that is built from now on go there."""
     import torch
     from accelerate.state import AcceleratorState
 
@@ -67,7 +67,8 @@ def kind_of_measured_steps() -> str:
 
 
 def device_name(kind: str, many: int | None = None) -> str:
-    """For a person: "CPU, 2 threads", or a GPU's name; with the number of processes if there are several.
+    """Return the device as a person reads it: "CPU, 2 threads", or a GPU's name; with the number of processes
+    if there are several.
 
     `many` processes; None: as many as a launcher started.
     """
@@ -83,12 +84,12 @@ def device_name(kind: str, many: int | None = None) -> str:
 
 
 def cpu_capabilities() -> dict[str, Any]:
-    """What the processor has, as torch tells it; nothing before torch 2.11."""
+    """Return what the processor has, as torch tells it; an empty dict before torch 2.11."""
     return getattr(_torch().cpu, "get_capabilities", dict)()
 
 
 def cpu_threads(many: int | None = None) -> int:
-    """Of all processes of a run on a CPU, as many as they are for `device_name`."""
+    """Return the threads that all processes of a run have on a CPU; `many` as for `device_name`."""
     return _torch().get_num_threads() * (many or processes())
 
 

@@ -69,7 +69,7 @@ class Execution(Protocol):
     """Work on one run, somewhere."""
 
     def poll(self, seconds: float) -> bool:
-        """Whether it has ended, after waiting up to so many seconds."""
+        """Return whether it has ended, after waiting up to so many seconds."""
         ...
 
     def stop(self) -> None:
@@ -77,7 +77,7 @@ class Execution(Protocol):
         ...
 
     def reason(self) -> str:
-        """Why it ended without an outcome in the store, in a sentence for the run's owner."""
+        """Return why it ended without an outcome in the store, in a sentence for the run's owner."""
         ...
 
 
@@ -97,7 +97,7 @@ class Node:
 
 
 class Executor(ABC):
-    """Where runs train."""
+    """A place where runs train."""
 
     is_remote: ClassVar[bool] = False
     """It is another machine: a run may be silent there for as long as it likes, and goes on when the program
@@ -117,19 +117,20 @@ class Executor(ABC):
         """
 
     def runs_at_once(self) -> int:
-        """As many as train at the same time now, unless CDVFT_WORKERS says otherwise."""
+        """Return how many runs train at the same time now, unless CDVFT_WORKERS says otherwise."""
         return 1
 
     def nodes(self) -> list[Node]:
-        """The machines that it has now beside this one."""
+        """Return the machines that it has now beside this one."""
         return []
 
     def asks(self) -> str:
-        """What each run asks of a node: 1 GPU."""
+        """Return what each run asks of a node, in words: "1 GPU"."""
         return ""
 
     def left(self, store: RunStore) -> list[RunRecord]:
-        """Runs that may have gone on there when the program ended that followed them: `start` does again."""
+        """Return runs that may have gone on there when the program ended that followed them: `start` follows
+        them again."""
         return []
 
     def require_resumable(self, run: RunRecord) -> None:
@@ -215,7 +216,7 @@ def settle(
 
 
 class _Watch:
-    """When a run last wrote an event, and since when it has been asked to stop."""
+    """Knows when a run last wrote an event, and since when it has been asked to stop."""
 
     def __init__(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
         self._store, self._id, self._limit = store, run.id, limit
@@ -226,7 +227,7 @@ class _Watch:
         self._closing_since: float | None = None  # time.monotonic()
 
     def overdue(self, closing: bool) -> StateAndReason | None:
-        """Why the run has to be ended now, and in what state; None while it may go on."""
+        """Return why the run has to be ended now, and in what state; None while it may go on."""
         now, state = time.monotonic(), self._store.state(self._id)
         if closing and self._closing_since is None:
             self._closing_since = now
@@ -315,7 +316,7 @@ class Launched:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a run on another machine has told since the event that was asked for.
+    """The news of a run on another machine since the event that was asked for.
 
     Args:
         events: in the order in which they were told.
@@ -355,7 +356,8 @@ class RemoteRun(Protocol):
     """Between two pulls."""
 
     def pull(self, after: int, into: Path) -> Pulled:
-        """What it has told after the event of this number; its files are put `into` that folder, whole.
+        """Return what it has told after the event of this number, and put its files `into` that folder,
+        whole.
 
         A file or folder that the caller did not take out of there comes again.
 
@@ -369,7 +371,7 @@ class RemoteRun(Protocol):
         ...
 
     def release(self) -> None:
-        """Its end is kept: what is spooled there can go."""
+        """Let go of what is spooled there, as the end of the run is kept here."""
         ...
 
 
@@ -450,7 +452,7 @@ class RemoteExecution:
         self._last = pulled.last
 
     def _say(self, saying: str) -> None:
-        """Now and then, so that a run which waits for its machine is not taken to hang."""
+        """Tell what the machine says, now and then, so that a run which waits for it is not taken to hang."""
         if time.monotonic() - self._said > STATUS_SECONDS:
             self._said = time.monotonic()
             self._append(Preparing(saying))

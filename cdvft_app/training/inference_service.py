@@ -141,5 +141,6 @@ def unexpected(error: Exception) -> str:
 
 
 def message_of(error: BaseException, length: int) -> str:
-    """Its text on one line for a reader who is to know no folders of this machine: files by name."""
+    """Return an error's text on one line, for a reader who is to know no folders of this machine: files by
+    name."""
     return _FOLDERS.sub("", " ".join(str(error).split()))[:length] or "no message"

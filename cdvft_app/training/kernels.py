@@ -93,19 +93,19 @@ does beforehand (it lays the weight out anew at each call) costs as much as it s
 MAX_FROZEN_WEIGHT = 1 << 23
 
 
-def is_faster() -> bool:
-    """Whether this processor is one of those."""
+def onednn_is_faster() -> bool:
+    """Return whether oneDNN is faster here: on an AMD processor with AVX-512."""
     has = cpu_capabilities()
     both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
     return both and bool(has.get("avx512_f")) and "AMD" in has.get("cpu_name", "")
 
 
-def by_onednn(model: nn.Module) -> None:
-    """Where that is faster, linear layers of a model that is to be trained multiply by oneDNN from now on.
+def use_onednn(model: nn.Module) -> None:
+    """Have the linear layers of a model that is to be trained multiply by oneDNN, where that is faster.
 
     Adapters come around them afterwards, so that no method of a race is faster for it than another.
     """
-    if is_faster():
+    if onednn_is_faster():
         for layer in model.modules():
             # Subclasses of layers and of tensors are other packages', with products of their own.
             if type(layer) is nn.Linear and type(layer.weight.data) is Tensor:
@@ -116,7 +116,7 @@ class ConvolvedLinear(nn.Linear):
     """nn.Linear, and the same product as a convolution where tokens are many and float32 on a CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Of (..., d_in) (..., d_out)."""
+        """Map (..., d_in) to (..., d_out)."""
         x, weight = input, self.weight
         is_frozen = not (weight.requires_grad and torch.is_grad_enabled())
         min_tokens = MIN_TOKENS if is_frozen and weight.numel() <= MAX_FROZEN_WEIGHT else MIN_TOKENS_OTHERWISE

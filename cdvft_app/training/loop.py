@@ -35,7 +35,7 @@ _LARGEST = 2**31 - 1
 
 
 def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch: int) -> TrainingArguments:
-    """What the Trainer needs to know.
+    """Return the Trainer's arguments for a plan.
 
     Args:
         plan: its batch size is that of all processes together.
@@ -94,7 +94,7 @@ def _checkpointing(is_on: bool) -> dict[str, Any]:
 
 
 def bf16_on_cpu(plan: Plan) -> bool:
-    """Whether steps multiply in bfloat16 on a CPU: for language models, where the processor has it.
+    """Return whether steps multiply in bfloat16 on a CPU: for language models, where the processor has it.
 
     The small classifiers stay in float32, in which their records were made.
     """
@@ -116,12 +116,13 @@ def precision(arguments: TrainingArguments) -> str:
 
 
 def autocast_dtype(arguments: TrainingArguments) -> torch.dtype | None:
-    """In which the Trainer has products made while trained parameters are float32; None: in float32."""
+    """Return the dtype in which the Trainer makes products while trained parameters are float32; None: in
+    float32."""
     return torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else None
 
 
 def keep_freed_memory() -> bool:
-    """From now on this process keeps what it frees until it ends; whether its C library can.
+    """Have this process keep what it frees until it ends, and return whether its C library can.
 
     glibc gives large blocks back to the system as soon as they are free, and the next step fetches the same
     memory anew, page by page. One step of SmolLM2-135M touched 97,000 new pages for that reason; without, it
@@ -202,7 +203,7 @@ class RaceTrainer(Trainer):
         self._process = psutil.Process()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Where steps are compiled, of batches that have one shape."""
+        """Return the batches of training; where steps are compiled, they have one shape."""
         if self.compiled is None:
             return super().get_train_dataloader()
         self.data_collator = self.compiled.collate
@@ -279,14 +280,14 @@ class RaceTrainer(Trainer):
         return (loss, {"logits": self.task.kept(outputs, labels)}) if return_outputs else loss
 
     def write_answers(self) -> None:
-        """From now on evaluations have answers written, of more rows at once than logits have room for."""
+        """Have evaluations write answers from now on, of more rows at once than logits have room for."""
         assert isinstance(self.task, GenerativeTask)
         self.answers_are_written = True
         most = max(self.task.written_batch, self.args.per_device_eval_batch_size)
         self.args.per_device_eval_batch_size = most
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """With `answers_are_written`, what the task writes stands in place of what it keeps."""
+        """With `answers_are_written`, return what the task writes in place of what it keeps."""
         if not self.answers_are_written:
             return super().prediction_step(model, inputs, *args, **kwargs)
         assert isinstance(self.task, GenerativeTask)
@@ -304,7 +305,8 @@ class RaceTrainer(Trainer):
         return loss, self.task.write(inputs), inputs["labels"]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Leaves the random numbers as they were, so that how often one evaluates changes no history."""
+        """Evaluate, and leave the random numbers as they were, so that how often one evaluates changes no
+        history."""
         with torch.random.fork_rng(devices=[]):
             return super().evaluate(*args, **kwargs)
 

@@ -38,7 +38,7 @@ NO_SWEEPS = (
     "run. Start races here, and those on a machine of your own."
 )
 log = logging.getLogger(__name__)
-LOOK_SECONDS = 0.1  # between two looks of `run_there`
+LOOK_SECONDS = 0.1  # between two looks of `run_elsewhere`
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 
 
@@ -291,7 +291,7 @@ class RunQueue:
                     self._changed.wait(POLL_SECONDS)
 
     def runs_at_once(self) -> int:
-        """As many train at the same time."""
+        """Return how many runs train at the same time."""
         return self._workers or self.executor.runs_at_once()
 
     def _train(self, run: RunRecord) -> None:
@@ -365,7 +365,7 @@ class RunQueue:
         return min(limits, default=None)
 
 
-def run_there(
+def run_elsewhere(
     store: RunStore,
     takes: Sequence[Callable[[RunStore], RunRecord]],
     executor: Executor,
@@ -386,7 +386,7 @@ def run_there(
     Returns:
         Those that were begun, as they ended.
     """
-    limit, waiting, begun = environment().max_run_seconds, deque(takes), list[_There]()
+    limit, waiting, begun = environment().max_run_seconds, deque(takes), list[_RunElsewhere]()
     with stop_signals() as asked:
         while waiting or any(one.is_training for one in begun):
             stop = bool(asked())
@@ -398,14 +398,14 @@ def run_there(
             if stop:
                 waiting.clear()
             elif waiting and len(training) < executor.runs_at_once():
-                begun.append(_There(store, waiting.popleft()(store), executor, limit))
+                begun.append(_RunElsewhere(store, waiting.popleft()(store), executor, limit))
             else:
                 time.sleep(LOOK_SECONDS)
     return [one.record() for one in begun]
 
 
-class _There:
-    """A run that `run_there` has trained, in a thread of its own."""
+class _RunElsewhere:
+    """A run that `run_elsewhere` has trained, in a thread of its own."""
 
     def __init__(self, store: RunStore, run: RunRecord, executor: Executor, limit: float | None) -> None:
         self._store, self._run, self._cursor = store, run, 0
@@ -431,7 +431,7 @@ class _There:
 
 
 class RemoteRuns:
-    """Those on other machines that are followed now, by their owner; the caller has a lock."""
+    """The runs on other machines that are followed now, with their owners; the caller holds a lock."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
@@ -467,5 +467,5 @@ def warm_up(calibrate: bool = False) -> threading.Thread:
 
 
 def _whole_seconds(forecast: Mapping[str, Any] | None) -> float:
-    """That a run is to take; 0 where nobody can know: the clock ends it then."""
+    """Return the seconds that a run is to take; 0 where nobody can know: the clock ends it then."""
     return float(((forecast or {}).get("whole_seconds") or {}).get("value", 0))

@@ -79,7 +79,7 @@ class Train(Protocol):
 
 
 class StopConditions:
-    """Why a run stops or pauses, beside a stop that the store was asked for; asked at every step.
+    """Decides at every step whether a run stops or pauses, beside a stop that the store was asked for.
 
     Args:
         limit: seconds after which the run fails, with a checkpoint; None: it may take as long as it needs.
@@ -102,7 +102,8 @@ class StopConditions:
 
 
 class ChildStopConditions(StopConditions):
-    """Of a process that somebody supervises: also SIGTERM, the supervisor's death, and the visitor's budget.
+    """The conditions of a process that is supervised: also SIGTERM, the supervisor's death, and the visitor's
+    budget.
 
     A process that does not ask for too long hangs, perhaps in native code where no signal handler of Python's
     runs, and perhaps with nobody left who watches: the system ends it.
@@ -129,7 +130,8 @@ class ChildStopConditions(StopConditions):
         return Halt.NO
 
     def _over_budget(self) -> str | None:
-        """Why its visitor's runs, which share what is left if they train at the same time, may not go on."""
+        """Return why its visitor's runs, which share what is left if they train at the same time, may not go
+        on."""
         now = time.monotonic()
         if self._visitor is None or now < self._next_look:
             return None
@@ -215,7 +217,7 @@ def end_run(store: RunStore, run: RunRecord, state: RunState, why: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """What a run's end by this error is called, in a sentence for its owner."""
+    """Return the reason of a run's end by this error, in a sentence for its owner."""
     if isinstance(error, UserError):
         return str(error)
     if is_full(error):

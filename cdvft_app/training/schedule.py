@@ -15,17 +15,17 @@ DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 def processes() -> int:
-    """How many processes a launcher such as `accelerate launch` started for this run."""
+    """Return how many processes a launcher such as `accelerate launch` started for this run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def planned_processes(settings: RunSettings) -> int:
-    """How many processes the page starts for a run: CDVFT_PROCESSES, else one, or one a visible GPU."""
+    """Return how many processes the page starts for a run: CDVFT_PROCESSES, else one, or one a GPU."""
     return environment().processes or (max(1, visible_gpus()) if settings.all_gpus else 1)
 
 
 def gpus_to_choose() -> int:
-    """How many GPUs a visitor may ask for together; 0 where there is no choice."""
+    """Return how many GPUs a visitor may ask for together; 0 where there is no choice."""
     return 0 if environment().processes or visible_gpus() < 2 else visible_gpus()
 
 
@@ -64,5 +64,5 @@ def evaluation_every(steps: int) -> int:
 
 
 def evaluations(steps: int) -> int:
-    """How often a run of so many steps is evaluated."""
+    """Return how often a run of so many steps is evaluated."""
     return math.ceil(steps / evaluation_every(steps))

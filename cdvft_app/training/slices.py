@@ -83,7 +83,7 @@ def _load(send: Callable[[Preparing], None], root: str, settings: RunSettings) -
 
 @dataclass(frozen=True)
 class SliceOrder:
-    """What a slice is to do; it can be pickled.
+    """The order for one slice; it can be pickled.
 
     Args:
         root: the store's folder.
@@ -101,8 +101,11 @@ class SliceOrder:
 
 
 class SliceNews(TypedDict):
-    """Of a slice that goes on: seconds that the run has had of the hardware, in all its slices; of these in
-    this one before its first step, None before that; whether the run has ended."""
+    """The news of a slice that goes on.
+
+    `lent_seconds`: that the run has had of the hardware, in all its slices. `loading_seconds`: of these in
+    this slice, before its first step; None until that is made. `ended`: whether the run has ended.
+    """
 
     lent_seconds: float
     loading_seconds: float | None
@@ -272,7 +275,7 @@ class Slices(Executor):
             yield from sliced.drive()
 
     def fetch(self, root: str, run: RunRecord) -> Generator[Preparing | None]:
-        """What is told while all that the run needs is loaded for the first time here."""
+        """Yield what is told while all that the run needs is loaded for the first time here."""
         chosen = run.settings
         what = (chosen.recipe, chosen.model, chosen.dataset, chosen.dataset_revision, chosen.data)
         if self._fetch is None or what in self._fetched:
@@ -308,7 +311,8 @@ class Slices(Executor):
 
 
 def seconds_left(run: RunRecord) -> float:
-    """Of training: at the run's own pace, else by its forecast, else without end."""
+    """Return the seconds of training that are left: at the run's own pace, else by its forecast, else
+    infinity."""
     if run.seconds and run.step and run.total_steps:
         return run.seconds / run.step * (run.total_steps - run.step)
     promised = (run.forecast or {}).get("seconds")
@@ -385,7 +389,7 @@ class SlicedRun:
         self._charged = self.lent_seconds
 
     def _goes_on(self, refused: NotLent) -> bool:
-        """Whether a slice of the run may be tried again; else it is paused."""
+        """Return whether a slice of the run may be tried again; else it is paused."""
         with suppress(LeaseLost):
             self._store.append(self._run.id, Lent(self.lent_seconds), self._run.epoch)
         if refused.again and not self._taken_away:

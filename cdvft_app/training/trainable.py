@@ -96,7 +96,7 @@ def _targets(model: nn.Module, targets: Sequence[str]) -> list[Shape]:
 
 
 def is_head(parameter: str, head: str | None) -> bool:
-    """Whether a parameter's name, inside PEFT or outside, lies in the head."""
+    """Return whether a parameter's name, inside PEFT or outside, lies in the head."""
     return head is not None and parameter.removeprefix("base_model.model.").startswith(f"{head}.")
 
 
@@ -151,7 +151,7 @@ def load(model: nn.Module, folder: Path) -> None:
 
 
 def kept_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """What `save` wrote of a model without an adapter, by the names in the model."""
+    """Return the tensors that `save` wrote of a model without an adapter, by their names in the model."""
     return load_file(str(folder / WEIGHTS))
 
 
@@ -164,7 +164,7 @@ def _trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def vectors(model: nn.Module, method: Method) -> dict[str, torch.Tensor]:
-    """What an adapter has learned, keyed "<module>/<vector>", detached copies on the CPU.
+    """Return what an adapter has learned, keyed "<module>/<vector>", as detached copies on the CPU.
 
     Vectors are named by the method, modules by the backbone. Empty without an adapter.
     """

@@ -110,7 +110,7 @@ def train_plan(
     send = emit if data_parallel.rank() == 0 else _ignore
     with user_facing_errors(plan.settings, should_stop):
         prepared = _prepare(plan, rows, send, should_stop, resume)
-        kernels.by_onednn(prepared.task.model)
+        kernels.use_onednn(prepared.task.model)
         set_seed(plan.settings.seed)  # the method's start
         model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
         trainable.name_base(model, *plan.model.base(prepared.task.commit))
@@ -159,7 +159,7 @@ def _prepare(
 
 
 def nothing_chosen(plan: Plan) -> str | None:
-    """Why the last step is kept where nobody asked for it; else None."""
+    """Return why the last step is kept where nobody asked for it; else None."""
     if plan.chooses_step:
         return (
             f"The last step is kept: fewer than {MIN_VALIDATION} training rows are left over to choose a "
@@ -236,7 +236,7 @@ class _Run:
         self.step = 0
 
     def _answer(self) -> Answers | None:
-        """What the model writes to the watched prompts now; None for a task that does not write."""
+        """Return what the model writes to the watched prompts now; None for a task that does not write."""
         step, seconds = self.trainer.state.global_step, self.clock.seconds
         return sample_generations(self.task, self.watched, self.plan.dataset, step, seconds)
 
@@ -359,7 +359,7 @@ class _Run:
                 broadcast(parameter.data)
 
     def _evaluate(self) -> Evaluation:
-        """On the evaluation rows."""
+        """Evaluate on the evaluation rows."""
         self.trainer.evaluate(self.evaluation)  # type: ignore[arg-type]
         assert self.reporter.last_evaluation is not None
         return self.reporter.last_evaluation
@@ -394,7 +394,7 @@ class _Run:
 
 
 def halt_exception(should_stop: Callable[[], Halt]) -> Exception:
-    """What ends a run that is asked to stop or pause before its first step."""
+    """Return the exception that ends a run which is asked to stop or pause before its first step."""
     return TrainingPaused() if should_stop() is Halt.PAUSE else TrainingStopped()
 
 
@@ -469,7 +469,7 @@ class HeldOut:
 def sample_generations(
     task: Task, watched: WatchedPrompts, dataset: DatasetEntry, step: int, seconds: float
 ) -> Answers | None:
-    """What a model writes to the watched prompts, all at once; None where there are none."""
+    """Return what a model writes to the watched prompts, all at once; None where there are none."""
     if not watched.prompts:
         return None
     predictions = task.predict(watched.prompts)
@@ -542,7 +542,7 @@ def _padded(rows: list[list[int]]) -> np.ndarray:
 
 
 def _digest(plan: Plan, task: GenerationTask) -> str:
-    """Of all that the score depends on."""
+    """Return a digest of all that the score depends on."""
     settings = plan.settings
     given = (
         plan.model.key, plan.model.location, task.commit, settings.max_length, settings.evaluation_examples,

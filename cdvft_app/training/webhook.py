@@ -54,7 +54,8 @@ def notify(run: RunRecord) -> None:
 
 
 def payload(run: RunRecord) -> dict[str, Any]:
-    """What is posted: `label` is the method with its settings; times are seconds since 1970."""
+    """Return the facts that are posted: `label` is the method with its settings; times are seconds since
+    1970."""
     return {
         "event": "run_ended",
         "run_id": run.id,

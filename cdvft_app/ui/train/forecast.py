@@ -9,7 +9,7 @@ from html import escape
 from cdvft.blocks import partitions
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.figures import block_layout
-from cdvft_app.format import duration
+from cdvft_app.format import duration, percent
 from cdvft_app.methods import Method, labels
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import GUESS_OF_GPU, Prediction
@@ -62,8 +62,7 @@ def _sentence(one: _Counted, model: str, whole: int) -> str:
         return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
     if method.key == "full":
         return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
-    percent = 100 * parameters / whole
-    share = f"{percent:.2g}\u00a0%" if percent < 99.5 else f"{percent:,.0f}\u00a0%"
+    share = percent(parameters / whole).replace(" ", "\u00a0")
     hint = f"{share} of the {whole:,} numbers in the adapted layers of {escape(model)}, which stay frozen."
     return (
         f'<p class="promise" title="{hint}">{escape(one.name)} trains <b>{parameters:,}</b> '

@@ -101,7 +101,7 @@ def test_other_lines_and_strangers_events_are_none(tmp_path):
         'cdvft-event {"event": "Note", "fields": []}',
         'cdvft-event {"event": "Sent", "fields": {"job_id": "1", "account": "a", "repository": "r", '
         '"job_address": "https://somewhere"}}',
-        f"cdvft-event {{{'[' * 100_000}}}",
+        'cdvft-event {"event": ' + "[" * 100_000 + "}",
         event_line(Note("x", "info")).replace('"x"', "[1]"),
         event_line(Note("x" * 300_000, "info")),
     ):

@@ -11,13 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.training import kernels
-from cdvft_app.training.kernels import ConvolvedLinear, Frozen, by_onednn, convolved
+from cdvft_app.training.kernels import ConvolvedLinear, Frozen, convolved, use_onednn
 
 
 @pytest.fixture
 def faster(monkeypatch):
     """A processor where oneDNN is taken, whatever this one is."""
-    monkeypatch.setattr(kernels, "is_faster", lambda: True)
+    monkeypatch.setattr(kernels, "onednn_is_faster", lambda: True)
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def test_only_amd_processors_with_avx_512_take_it(told, is_so, monkeypatch):
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
-    assert kernels.is_faster() == (is_so and torch.backends.mkl.is_available())
+    assert kernels.onednn_is_faster() == (is_so and torch.backends.mkl.is_available())
     model = nn.Sequential(nn.Linear(4, 4))
-    by_onednn(model)
-    assert (type(model[0]) is ConvolvedLinear) == kernels.is_faster()
+    use_onednn(model)
+    assert (type(model[0]) is ConvolvedLinear) == kernels.onednn_is_faster()
 
 
 def test_layers_of_other_packages_stay_as_they_are_and_a_copy_is_a_layer_of_its_own(faster):
@@ -95,7 +95,7 @@ def test_layers_of_other_packages_stay_as_they_are_and_a_copy_is_a_layer_of_its_
     model = nn.ModuleDict({"mlp": nn.Linear(4, 4), "rounded": Rounded(4, 4), "packed": nn.Linear(4, 4)})
     model["packed"].weight = nn.Parameter(torch.ones(4, 4).as_subclass(Packed), requires_grad=False)
     keys = list(model.state_dict())
-    by_onednn(model)
+    use_onednn(model)
     assert [type(one) for one in model.values()] == [ConvolvedLinear, Rounded, nn.Linear]
     assert list(model.state_dict()) == keys
     other = copy.deepcopy(model["mlp"])
@@ -148,7 +148,7 @@ def test_a_run_learns_the_same(method, planned, tmp_path, convolutions, monkeypa
     )  # the tiny models' batches are small
     losses = []
     for is_faster in (False, True):
-        monkeypatch.setattr(kernels, "is_faster", lambda is_faster=is_faster: is_faster)
+        monkeypatch.setattr(kernels, "onednn_is_faster", lambda is_faster=is_faster: is_faster)
         del convolutions[:]
         heard, _ = run(*planned(method), tmp_path / str(is_faster))
         assert bool(convolutions) == is_faster

@@ -173,7 +173,9 @@ def test_as_many_rows_are_written_together_as_600_mb_of_keys_and_values_allow(sh
 def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
     answer_plan, answer_rows, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "is_faster", lambda: False)  # many rows would be rounded otherwise than few
+    monkeypatch.setattr(
+        kernels, "onednn_is_faster", lambda: False
+    )  # many rows would be rounded otherwise than few
     plan = answer_plan("lora", max_steps=3, learning_rate=0.05, precision="float32")
     found = []
     for size in (2, 8):
