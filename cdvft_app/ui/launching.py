@@ -1,4 +1,4 @@
-"""How the page is served: its theme, its limits, and what stands between a request and Gradio."""
+"""Arguments of the page's launch: its theme, its limits, and the middleware before Gradio."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ OWN_REQUESTS = """{
 
 @dataclass(frozen=True)
 class PageFiles:
-    """What stands in the files, by their names, and which sources it is from."""
+    """The texts of the files by their names, and the sources that they are made of."""
 
     script: str
     style: str

@@ -45,7 +45,7 @@ PLAIN: dict[Any, str] = {
 
 
 def page_functions() -> dict[str, ServerFunction]:
-    """What the page's scripts may ask, by "part/function"."""
+    """Return the functions that the page's scripts may ask, by "part/function"."""
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder))
         try:

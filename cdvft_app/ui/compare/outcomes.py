@@ -83,7 +83,7 @@ def _shown(
 
 
 def _of_recorded_race(store: RunStore) -> Outcomes | None:
-    """What the page shows until it has read the runs of this server."""
+    """Return the comparison that the page shows until it has read the runs of this server."""
     offered = comparisons(_outcomes(store.recorded()))
     return _shown(store, offered, offered[0]) if offered else None
 

@@ -188,7 +188,7 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
 
 
 def _promise(app: AppState, values: Mapping[str, Any]) -> str:
-    """How many runs, and how long they take one after the other; `InvalidChoice` if the hub is missing."""
+    """Return the number of runs and their seconds in all, as HTML; `InvalidChoice` if the hub is missing."""
     plans = _plans(app, values)
     durations = [prediction and prediction.whole_seconds for prediction in app.predict(plans)]
     away = out_of_reach([plans[0].model, plans[0].dataset])

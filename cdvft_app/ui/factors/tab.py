@@ -82,7 +82,7 @@ def build(app: AppState) -> None:
 
 
 class Questions:
-    """What the page may ask. Every argument is untrusted: ids and names are looked up, never used."""
+    """The questions of the page. Every argument is untrusted: ids and names are looked up, never used."""
 
     def __init__(
         self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -172,7 +172,7 @@ class Questions:
         return self._computed("typed", source, module=module, text=text)
 
     def effects(self, request: FromLayerRequest) -> Effects:
-        """What it does to inputs of its layers, from that index on, and to its answers."""
+        """Return its effect on inputs of its layers, from that index on, and on its answers."""
         source = self._source(request)
         if isinstance(source, RecordedRun) and (recorded := source.effects()):
             return recorded
@@ -193,7 +193,7 @@ class Questions:
         return self._computed("together", source, module=module, beside=other and other.id)
 
     def walk(self, request: ExampleRequest) -> WalkAnswers:
-        """What the whole model answers for that example."""
+        """Return the answers of the whole model to that example."""
         source = self._source(request)
         module = layers.find_layer(source, request["module"]).module
         text, image = request.get("text"), request.get("image")

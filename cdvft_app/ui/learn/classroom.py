@@ -39,7 +39,7 @@ MAX_ADDRESS = 500  # characters of the address that the QR code holds
 
 
 def answers(question: Question) -> int:
-    """How many answers a question has, as scripts count them from 1."""
+    """Return the number of answers of a question, which scripts count from 1."""
     if isinstance(question, Choice):
         return len(question.answers)
     return question.high - question.low + 1 if isinstance(question, Estimate) else 2

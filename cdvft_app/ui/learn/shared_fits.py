@@ -35,7 +35,7 @@ class _Fit:
 
 
 class Viewer:
-    """Who looks at a fit; one that nobody looks at any more ends, or never begins."""
+    """A viewer of a fit. A fit without viewers ends, or never begins."""
 
     def __init__(self, fit: _Fit, changed: Condition, leave: Callable[[], None]) -> None:
         self._fit, self._changed, self._leave = fit, changed, leave

@@ -38,7 +38,7 @@ def new_file(name: str, whose: str = "") -> Path:
 
 
 def export(name: str, write: Callable[[Path], object]) -> Path:
-    """What `write` puts into a place of this name. On a public server it replaces the one before.
+    """Return the file of this name that `write` makes. On a public server it replaces the visitor's last one.
 
     Raises:
         ResultsError: the disk takes nothing more, or what visitors may keep there is full; or of `write`.
@@ -103,7 +103,7 @@ def _refuse_if_full() -> None:
 
 
 def _remove(folder: Path) -> None:
-    """With the copies that Gradio made, which lie in folders named by what is in them."""
+    """Remove a folder with the copies of its files that Gradio made, in folders named by their hashes."""
     for file in folder.glob("*"):
         with suppress(OSError):  # a folder is served to nobody
             (Path(get_upload_folder()) / hash_file(file) / file.name).unlink(missing_ok=True)

@@ -29,7 +29,7 @@ METHOD_SETTINGS = {name: METHODS[key].settings()[own] for name, (key, own) in FL
 """The methods' settings by the names of their controls, which are flat ones."""
 SIZES = tuple(name for name, one in METHOD_SETTINGS.items() if one.size)
 OF_RACE = words(RaceRequest)
-"""What all methods of a race share; its fields are the one place where they are named and explained."""
+"""The settings that all methods of a race share, with the titles and hints of their fields."""
 NUMBERS = (
     *(name for name, one in METHOD_SETTINGS.items() if not one.choices),
     *(name for name, one in OF_RACE.items() if one.kind in (int, float)),
@@ -44,7 +44,7 @@ FIELDS = (
     *SWITCHES, *TYPED, *HUB,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in METHOD_SETTINGS), *RATES)
-"""Where several values, with commas between them, race a method several times."""
+"""The fields in which several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "seed": 0}
 START |= {name: RaceRequest.model_fields[name].default for name in (*SWITCHES, *LISTS)}
@@ -69,7 +69,7 @@ OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "m
 
 
 def left_out(values: Mapping[str, Any]) -> list[str]:
-    """Of the chosen methods those that the recipe's model cannot be trained by, where others can."""
+    """Return those of the chosen methods that cannot train the recipe's model; none where no other can."""
     recipe = catalog.RECIPES.get(str(values.get("recipe")))
     chosen = [key for key in values.get("methods") or () if key in METHODS]
     unfit = [key for key in chosen if recipe and not catalog.fits(key, recipe.kind)]
@@ -77,7 +77,7 @@ def left_out(values: Mapping[str, Any]) -> list[str]:
 
 
 def race(values: Mapping[str, Any]) -> RaceRequest:
-    """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
+    """Return the race that the controls ask for, or `InvalidChoice`. Empty fields are the recipe's."""
     empty: tuple[Any, ...] = (None, "", [], {})
     filled = {name: value for name, value in values.items() if name in FIELDS and value not in empty}
     if "data" in filled:
@@ -228,7 +228,7 @@ def _is_runnable(values: Mapping[str, Any]) -> bool:
 
 
 def stands_for(name: str) -> str:
-    """What an empty field means, where no recipe says otherwise."""
+    """Return the value that an empty field stands for, where no recipe says otherwise."""
     value = (
         METHOD_SETTINGS[name].default if name in METHOD_SETTINGS else RaceRequest.model_fields[name].default
     )
@@ -257,5 +257,5 @@ def summary(settings: RunSettings) -> str:
 
 
 def _title(key: str, known: Mapping[str, Any]) -> str:
-    """That of the catalogue, or the hub id itself."""
+    """Return the title in the catalogue, or the hub id itself."""
     return known[key].title if key in known else key

@@ -72,7 +72,7 @@ class Pool:
                 del self._visitors[who]
 
     async def run(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """What the call returns. Who waits for a thread holds none.
+        """Return what the call returns. A call that waits for a thread holds none.
 
         Raises:
             Busy: the pool is full, or the visitor's share of it.
@@ -103,7 +103,7 @@ class Pool:
 
 
 class Closable(Iterator[Item]):
-    """What a generator yields, to be closed by any thread: at once, or after the item now computed."""
+    """An iterator over a generator, which any thread may close: at once, or after the item being computed."""
 
     def __init__(self, work: Generator[Item, None, None]) -> None:
         self._work = work
@@ -128,7 +128,7 @@ class Closable(Iterator[Item]):
 
 
 async def in_threads(work: Iterator[Item], threads: anyio.CapacityLimiter) -> AsyncIterator[Item]:
-    """What `work` yields, each item computed in one of these threads."""
+    """Yield the items of `work`, each computed in one of these threads."""
     end: Any = object()
     while (item := await anyio.to_thread.run_sync(next, work, end, limiter=threads)) is not end:
         yield item
@@ -147,7 +147,7 @@ class SessionStreams:
 
     @contextmanager
     def of(self, request: gr.Request, work: Generator[Item, None, None]) -> Iterator[AsyncIterator[Item]]:
-        """What `work` yields, which is closed at the end: also where the visitor has gone."""
+        """Enter with the items of `work`, which is closed at the end, also where the visitor has gone."""
         closable = Closable(work)
         self._sessions.add(request.session_hash)
         try:

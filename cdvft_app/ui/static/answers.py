@@ -1,4 +1,4 @@
-"""What a server would answer to the parts of the page, computed when the page is made: an answer a file."""
+"""The answers of a server to the parts of the page, computed when the page is made: an answer a file."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _recorded(
 def _walks(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
-    """What is answered at the end of the way of a recorded sentence, or of the recorded picture."""
+    """Yield the model's answers to each recorded sentence and to the recorded picture."""
     for asked, layer, source in _recorded(store, vectors):
         for text in layer["texts"]:
             if found := source.walk(layer["module"], text):
@@ -150,7 +150,7 @@ def _walks(
 def _inputs(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
-    """Of the layers that one can step through, for the recorded sentences and the recorded picture."""
+    """Yield the inputs of layers that one can step through, of the recorded sentences and picture."""
     for asked, layer, source in _recorded(store, vectors):
         if source.settings.method.key not in ("cdvft", "lora"):
             continue

@@ -127,7 +127,7 @@ def _row(run: RunRecord, race: list[RunRecord], mine: bool) -> HistoryRun:
 
 
 def _data(run: RunRecord) -> str:
-    """What it learned from, by its title."""
+    """Return the title of the data that it learned from."""
     settings, recipe = run.settings, catalog.RECIPES.get(run.settings.recipe)
     if settings.data:
         return settings.data.title

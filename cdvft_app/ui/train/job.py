@@ -297,7 +297,7 @@ def _flavors() -> Any:
 
 
 def _price(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, Any]:
-    """What the Jobs cost at most, or why none can be sent; and whether they can."""
+    """Return the most that the Jobs cost, or why none can be sent, as HTML; and the update of Send."""
     try:
         offers = known_offers()
         jobs = len(form.race(values).runs())

@@ -61,7 +61,7 @@ MAX_KEPT = 64
 
 
 def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
-    """What the page shows of a run and will not change while it is watched.
+    """Return the facts of a run that do not change while it is watched.
 
     `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
     """
@@ -86,7 +86,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
 
 
 def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
-    """What stands for the recipe before the settings that differ: its title, or on own data its model's."""
+    """Return the name that stands for the recipe: its title, or on own data the title of its model."""
     if recipe is None or run.name == recipe.title:
         return []
     if run.settings.data is None:
@@ -96,7 +96,7 @@ def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
 
 
 def untrained(run: RunRecord) -> str | None:
-    """How the recipe's model does on the same rows before any training; None where nobody measured it."""
+    """Return the score of the recipe's model without training, in a sentence; None where it is not known."""
     recipe, settings = catalog.RECIPES.get(run.settings.recipe), run.settings
     if recipe is None or settings.data or not recipe.expected.untrained:
         return None
@@ -110,7 +110,7 @@ def untrained(run: RunRecord) -> str | None:
 
 
 def current(run: RunRecord) -> RunNow:
-    """What may change from one second to the next."""
+    """Return the facts of a run that may change from one second to the next."""
     return {
         "id": run.id,
         "name": run.name,
@@ -140,7 +140,7 @@ def current(run: RunRecord) -> RunNow:
 
 
 def _job(run: RunRecord) -> Job | None:
-    """Where it is on the hub; None for a run that trains here."""
+    """Return the addresses of its Job on the hub; None for a run that trains here."""
     if not run.is_job:
         return None
     repository = run.result.get("repository") or ""
@@ -200,7 +200,7 @@ def _answers(row: dict[str, Any]) -> Answers:
 def poll(
     store: RunStore, feed: Feed, request: PollRequest, slices: Slices | None = None
 ) -> Encoded[RunsPoll]:
-    """What is new since the cursors of the request, and whether its token may stop what is shown.
+    """Return all that is new since the cursors of the request, and whether its token may stop the runs.
 
     With `slices`, pages drive what they show.
     """
@@ -225,7 +225,7 @@ def poll(
 
 
 def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
-    """What the judge says of these runs' race once they have ended; several races are not compared here."""
+    """Return the judge's verdict on the ended race of these runs. Several races are not compared here."""
     first = store.get(request["runs"][0]) if request["runs"] else None
     runs = store.group(first.group_id) if first and not first.sweep else []
     judged = judged_race(runs, store)

@@ -1,4 +1,4 @@
-"""What the Use tab shows of a question: answers side by side, and the checks of an adapter."""
+"""Answers side by side and the checks of an adapter, as payloads of the Use tab."""
 
 from __future__ import annotations
 

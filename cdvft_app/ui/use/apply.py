@@ -135,7 +135,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
     def answering_of(
         given: dict[str, Any], run_id: object, wanted: Sequence[str], of_labels: str, to: str
     ) -> Generator[tuple[str, Path | None], None, None]:
-        """What to say, again and again, and at the end the file."""
+        """Yield sentences on the progress, and at the end a summary with the file."""
         found = find(app.store, run_id)
         inputs = [one for one in wanted if one != IMAGE] if isinstance(wanted, list) else []
         columns = columns_for(found, given["columns"], inputs=inputs, label=of_labels or None)
