@@ -17,6 +17,7 @@ import anyio.to_thread
 import gradio as gr
 
 from cdvft_app.inspection.turns import Busy
+from cdvft_app.results.answering import Answering
 from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.viewing import asker, is_public
 
@@ -24,6 +25,7 @@ Item = TypeVar("Item")
 WAITING_OF_ONE = 128
 """Calls of one visitor that may wait in a pool; who waits holds no thread. A visitor may be a class of thirty
 behind one address, and each of its browsers asks for several things at once."""
+STREAMING = 8  # threads of `SessionStreams`; visitors who wait for their turn hold none of them
 PRIVATE_SHARES = 4  # of those of a public server, where those who ask know one another
 
 
@@ -135,14 +137,11 @@ async def in_threads(work: Iterator[Item], threads: anyio.CapacityLimiter) -> As
 
 
 class SessionStreams:
-    """Answers that come bit by bit, of a few threads, each of which the session that asked for it can stop.
+    """Answers of `answering` that come bit by bit, which each session can stop for itself alone."""
 
-    `stop` has whatever computes them end the one under way.
-    """
-
-    def __init__(self, threads: int, stop: Callable[[], object]) -> None:
-        self._threads = anyio.CapacityLimiter(threads)
-        self._stop = stop
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._threads = anyio.CapacityLimiter(STREAMING)
         self._sessions: set[str | None] = set()
 
     @contextmanager
@@ -157,6 +156,6 @@ class SessionStreams:
             closable.close()
 
     def stop_own(self, request: gr.Request) -> None:
-        """Stop what this session waits for; nothing where it waits for none."""
+        """Stop the answer under way, if it is this session's."""
         if request.session_hash in self._sessions:
-            self._stop()
+            self._answering.stop()

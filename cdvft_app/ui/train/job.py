@@ -140,14 +140,11 @@ def connect(
     def send_race(fields: dict[Any, Any], secret: str, ends: float | None) -> dict[Any, Any]:
         if has_login() and not secret:
             return {job.message: problem(SIGN_IN)}
-        typed = form.number(fields[job.minutes])
-        if ends is not None and isinstance(typed, int) and ends - time.time() < 60 * typed + TO_BEGIN:
+        flavor, minutes = fields[job.flavor], fields[job.minutes]
+        limit = form.number(minutes)
+        if ends is not None and isinstance(limit, int) and ends - time.time() < 60 * limit + TO_BEGIN:
             return {job.message: problem(SIGNED_OUT_BEFORE)}
-        values, flavor, minutes = (
-            values_of(tuple(fields[one] for one in inputs)),
-            fields[job.flavor],
-            fields[job.minutes],
-        )
+        values = values_of(tuple(fields[one] for one in inputs))
         cost, button = _price(flavor, minutes, values)
         if fields[job.send] != button["value"]:
             return {job.message: problem(CHANGED), job.cost: cost, job.send: button}
@@ -165,12 +162,8 @@ def connect(
         return {job.message: "", job.token: "", **sent(token_of(fields[token]), ids)}
 
     asked = {token, job.token, job.repository, job.flavor, job.minutes, job.send, *inputs}
-    job.send.click(
-        with_token(send_race, job.token),
-        asked,
-        [job.message, job.token, job.cost, job.send, *outputs],
-        **CLICKED,
-    )
+    changed = [job.message, job.token, job.cost, job.send, *outputs]
+    job.send.click(with_token(send_race, job.token), asked, changed, **CLICKED)
 
 
 def connect_again(

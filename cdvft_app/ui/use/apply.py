@@ -41,7 +41,6 @@ from cdvft_app.ui.shared.viewing import visitor
 
 ENDINGS = (*TABLES, ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", *SPREADSHEETS, *PICTURES)
 UPDATE_SECONDS = 0.25
-THREADS = 8  # visitors who wait for their turn hold none of them
 SPENT = "answering of files"
 ONE_FILE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "apply"}
 NO_TIME = "Your time on this server is used up. What was answered is kept for an hour: go on then."
@@ -68,7 +67,7 @@ def within_budget(app: AppState, answers: Generator[Any, None, None]) -> Iterato
 
 def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
     """Lay the part out: `run` says which one answers."""
-    streams = SessionStreams(THREADS, answering.stop)
+    streams = SessionStreams(answering)
 
     html(
         "<h3>Apply to a file</h3><p class='hint'>Its rows come back answered; with labels, scored.</p>",
