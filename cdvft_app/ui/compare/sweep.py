@@ -108,7 +108,7 @@ def section(app: AppState) -> None:
 
     def update_promise(own_token: str, data_id: object, *inputs: Any) -> tuple[Any, Any]:
         try:
-            promised = _promise(app, values_of(token_of(own_token), data_id, inputs))
+            promised = promise_of(app, values_of(token_of(own_token), data_id, inputs))
             return promised, gr.Button(interactive=True)
         except UserError as error:
             return problem(with_titles(str(error), LABELS)), gr.Button(interactive=False)
@@ -187,7 +187,7 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     return [catalog.resolve(settings) for settings in runs]
 
 
-def _promise(app: AppState, values: Mapping[str, Any]) -> str:
+def promise_of(app: AppState, values: Mapping[str, Any]) -> str:
     """Return the number of runs and their seconds in all, as HTML; `InvalidChoice` if the hub is missing."""
     plans = _plans(app, values)
     durations = [prediction and prediction.whole_seconds for prediction in app.predict(plans)]

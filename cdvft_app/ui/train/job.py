@@ -127,14 +127,14 @@ def connect(
     def priced(flavor: Any, minutes: Any, *given: Any) -> tuple[Any, Any]:
         if flavor is None and not prices_are_known():
             return gr.skip(), gr.skip()  # nobody has opened the fold
-        return _price(flavor, minutes, values_of(given))
+        return price_of(flavor, minutes, values_of(given))
 
     price: dict[str, Any] = {
         "fn": priced,
         "inputs": [job.flavor, job.minutes, *inputs],
         "outputs": [job.cost, job.send],
     }
-    job.fold.expand(_flavors, None, job.flavor, **LATEST).then(**price, **LATEST)
+    job.fold.expand(machines, None, job.flavor, **LATEST).then(**price, **LATEST)
     gr.on([job.flavor.input, job.minutes.change, *counted], **price, **LATEST)
 
     def send_race(fields: dict[Any, Any], secret: str, ends: float | None) -> dict[Any, Any]:
@@ -145,7 +145,7 @@ def connect(
         if ends is not None and isinstance(limit, int) and ends - time.time() < 60 * limit + TO_BEGIN:
             return {job.message: problem(SIGNED_OUT_BEFORE)}
         values = values_of(tuple(fields[one] for one in inputs))
-        cost, button = _price(flavor, minutes, values)
+        cost, button = price_of(flavor, minutes, values)
         if fields[job.send] != button["value"]:
             return {job.message: problem(CHANGED), job.cost: cost, job.send: button}
         ids, refused = send(
@@ -278,7 +278,7 @@ def _minutes(given: Any) -> int:
     return int(minutes)
 
 
-def _flavors() -> Any:
+def machines() -> Any:
     """The machines with their prices, as the dropdown's choices."""
     try:
         found = known_offers()
@@ -289,7 +289,7 @@ def _flavors() -> Any:
     return gr.update(choices=choices, value=usual)
 
 
-def _price(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, Any]:
+def price_of(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, Any]:
     """Return the most that the Jobs cost, or why none can be sent, as HTML; and the update of Send."""
     try:
         offers = known_offers()
