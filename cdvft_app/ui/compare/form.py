@@ -136,7 +136,7 @@ def _looked_up(model: str) -> dict[str, Any]:
 
 
 def model_entry(shapes: ModelShapes) -> dict[str, Any]:
-    """A model whose dimensions are known, with what its controls offer."""
+    """Return a model whose dimensions are known, with the choices of its controls."""
     return {
         "id": shapes.name,
         "kind": shapes.kind,

@@ -68,7 +68,7 @@ def _shown(
     *,
     count_flops: bool = False,
 ) -> Outcomes:
-    """One of the comparisons that are offered."""
+    """Return the payload of one of the comparisons that are offered."""
     first = chosen.outcomes[0]
     known = with_answers(chosen.outcomes, store)
     counted = Comparison(tuple(with_flops(known) if count_flops else known))
@@ -210,7 +210,7 @@ def _numbers(point: Point) -> list[Any]:
 
 
 def _exported(point: Point, outcome: Outcome) -> dict[str, Any]:
-    """One run for a file, with its settings beside its numbers."""
+    """Return a run for a file, with its settings beside its numbers."""
     return {
         "run": outcome.id,
         "name": outcome.name,

@@ -177,7 +177,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
 
 
 def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
-    """Every run that the controls ask for, or `InvalidChoice` where they cannot be."""
+    """Return a plan of every run that the controls ask for, or raise `InvalidChoice`."""
     runs = sweep_request(values).runs()
     most = app.queue.max_sweep_runs
     if len(runs) > most:
@@ -237,7 +237,7 @@ def _controls(controls: dict[str, Any]) -> gr.Dropdown:
 
 
 def sweep(app: AppState, request: SweepViewRequest) -> SweepAnswer:
-    """A sweep's progress, and its results unless the page has them; or a recorded one's results."""
+    """Return a sweep's progress, and its results unless the page has them; or a recorded one's results."""
     if "recorded" in request:
         return {"shown": recorded.shown(request["recorded"])}
     runs = runs_of_group(app, request.get("group"))

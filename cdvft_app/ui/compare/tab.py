@@ -137,7 +137,7 @@ def build(app: AppState) -> OnVisit | None:
 
 
 def engines(request: object) -> RooflineView:
-    """One layer of a request by engine, for who opens that part of the page."""
+    """Return the roofline of one layer of a request, by engine."""
     try:
         return {"shown": roofline(parse_cost(request)), "problem": None}
     except InvalidChoice as error:

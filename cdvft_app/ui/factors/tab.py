@@ -91,11 +91,11 @@ class Questions:
         self.inspector = Inspector(store.root, counted)
 
     def runs(self, _: object) -> InspectedRuns:
-        """Every run that has snapshots, the latest first, recorded ones last."""
+        """Return every run that has snapshots, the latest first, recorded ones last."""
         return {"runs": [_facts(source) for source in sources.list_sources(self.store)]}
 
     def open(self, request: FactorsRequest) -> OpenedRun:
-        """Its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
+        """Return a run's losses, snapshots, layers, and the recorded norms of its frozen weights."""
         source = self._source(request)
         found = layers.layers(source)
         return {
@@ -112,7 +112,7 @@ class Questions:
         }
 
     def layer(self, request: LayerRequest) -> LayerVectors:
-        """A layer's vectors at every snapshot."""
+        """Return a layer's vectors at every snapshot."""
         source = self._source(request)
         found = layers.find_layer(source, request["module"])
         texts = examples.texts(source, found.module)
@@ -131,7 +131,7 @@ class Questions:
         return {"module": self._computed("most_changed", source)}
 
     def singular(self, request: LayerRequest) -> SingularValues | NoSingularValues:
-        """A layer's update's singular values at every snapshot."""
+        """Return the singular values of a layer's update at every snapshot."""
         source = self._source(request)
         found = layers.find_layer(source, request["module"])
         if isinstance(source, RecordedRun):
@@ -184,7 +184,7 @@ class Questions:
         return self._computed("seeds", source, first=max(0, request["first"]))
 
     def together(self, request: TogetherRequest) -> Together:
-        """One layer's effect, direction by direction."""
+        """Return one layer's effect, direction by direction."""
         source = self._source(request)
         module, beside = layers.find_layer(source, request["module"]).module, request["beside"]
         other = None if beside is None else sources.find(self.store, beside)

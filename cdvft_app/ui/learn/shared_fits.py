@@ -43,7 +43,7 @@ class Viewer:
         self._has_left = False
 
     async def views(self) -> AsyncIterator[LabView]:
-        """From the latest on, each as it comes, and none once it has left; raises what the work raised."""
+        """Yield the latest view and each later one, until the viewer leaves; raise what the work raised."""
         while self._has_news() or self._fit.state != "ended":
             async with self._changed:
                 await self._changed.wait_for(lambda: self._has_news() or self._fit.state == "ended")

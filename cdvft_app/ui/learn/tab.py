@@ -157,7 +157,7 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
     last: tuple[float, Crossover] | None = None
 
     async def crossover(request: object) -> Crossover:
-        """Thirty pupils who ask at once wait for the same one."""
+        """Return the last measurement, or a new one, for which all who ask meanwhile wait."""
         nonlocal last
         async with one_at_a_time:
             if last is None or time.monotonic() - last[0] > SHARED_SECONDS:

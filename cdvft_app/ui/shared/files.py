@@ -25,7 +25,7 @@ MAX_EXPORTS_OF_ONE = 4  # of one visitor, who may be a class behind one address;
 
 
 def new_file(name: str, whose: str = "") -> Path:
-    """A place of its own for one file, after those of an hour ago, of any process here, have been removed.
+    """Return a path in a new folder for one file; folders of an hour ago, of any process, are removed.
 
     Raises:
         ResultsError: the disk takes nothing more.
@@ -51,7 +51,7 @@ def export(name: str, write: Callable[[Path], object]) -> Path:
 
 
 def rows_folder(read: Callable[[Path], object]) -> Path:
-    """A folder that `read` fills with a file's rows. On a public server it replaces the visitor's one before.
+    """Return a folder that `read` fills with rows. On a public server it replaces the visitor's last one.
 
     Raises:
         ResultsError: as `export`.
@@ -95,7 +95,7 @@ def sweep() -> None:
 
 
 def _refuse_if_full() -> None:
-    """A file counts twice, as Gradio serves a copy of it."""
+    """Raise `ResultsError` where the disk has no room; a file counts twice, as Gradio serves a copy."""
     folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
     made = sum(known.st_size for folder in folders for _, known in files_below(folder))
     if full := uploads.refusal(Path(get_upload_folder()), made):

@@ -97,7 +97,7 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
 
 
 def _competitors(key: str, typed: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A method once, or as often as the longest list of its fields has values: the n-th takes each n-th."""
+    """Return a method as often as its longest list has values; the n-th takes the n-th value of each."""
     names = {flat: own for flat, (user, own) in FLAT.items() if user == key} | {RATE + key: "learning_rate"}
     lists = {own: _listed(typed[flat]) for flat, own in names.items() if flat in typed}
     many = max(map(len, lists.values()), default=1)
@@ -140,7 +140,7 @@ def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
 
 
 def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
-    """A refusal in the page's words: fields by their labels, models, data and recipes by their titles."""
+    """Return a refusal with labels for fields, and with titles for keys of models, data and recipes."""
 
     def titles(listed: re.Match[str]) -> str:
         keys = listed[0].split(", ")
@@ -166,7 +166,7 @@ def number(typed: Any) -> Any:
 
 
 def text(value: object) -> str:
-    """A number as one would type it; nothing for None."""
+    """Return a number as one would type it; nothing for None."""
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -186,14 +186,14 @@ def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
 
 
 def _joined(found: list[Any]) -> Any:
-    """One value where all are alike, else a list as one would type it."""
+    """Return one value where all are alike, else a list as one would type it."""
     if not found or found.count(found[0]) == len(found):
         return found[0] if found else None
     return ", ".join(AUTOMATIC if value is None else text(value) for value in found)
 
 
 def remembered(kept: object) -> dict[str, Any]:
-    """A form that the browser kept, as far as it still fits; it may be anybody's or an older version's.
+    """Return the values of a form that a browser kept, as far as they still fit; they are untrusted.
 
     A model, data or layers that cannot be run together are replaced by the recipe's own.
     """
@@ -238,7 +238,7 @@ def stands_for(name: str) -> str:
 
 
 def summary(settings: RunSettings) -> str:
-    """A race's settings in half a line; what is its recipe's own is left out."""
+    """Return a race's settings in half a line, without those of its recipe."""
     recipe = catalog.RECIPES.get(settings.recipe)
     parts = []
     if settings.model and recipe and settings.model != recipe.model:

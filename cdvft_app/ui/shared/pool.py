@@ -51,7 +51,7 @@ class Pool:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """A place inside, once one of those that the visitor may hold at a time is free.
+        """Wait for one of the places that the visitor may hold at a time, and hold it.
 
         Raises:
             Busy: the pool is full, or the visitor's share of it.

@@ -135,7 +135,7 @@ def register(part: str, functions: Mapping[str, ServerFunction], slow: Mapping[s
 
 
 def known(page: gr.Blocks) -> Mapping[str, Endpoint]:
-    """All that the scripts of this page may ask, by "part/function"."""
+    """Return all that the scripts of this page may ask, by "part/function"."""
     return _pages[page].known if page in _pages else {}
 
 

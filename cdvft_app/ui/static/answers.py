@@ -63,7 +63,7 @@ def spelled(argument: Argument) -> str:
 
 
 def compute(app: AppState) -> Kept:
-    """All answers; `app` is over a store without runs, so that recorded ones are all there is."""
+    """Compute all answers; `app` is over a store without runs, so that only recorded ones are there."""
     kept = Kept()
     _factors(kept, app.store)
     judged: VerdictRequest = {"runs": [run.id for run in app.store.recorded()]}
@@ -116,7 +116,7 @@ def _factors(kept: Kept, store: RunStore) -> None:
 
 
 def _together(store: RunStore, layers: Iterable[Argument]) -> Iterator[tuple[Argument, Any]]:
-    """Each recorded layer by itself, and beside each other run's whose effect is recorded with it."""
+    """Yield the effect of each recorded layer, alone and beside each run with which it was recorded."""
     runs = [RecordedRun(key) for key in sources.recorded_keys()]
     for asked in layers:
         source = sources.find(store, asked["run"])

@@ -145,7 +145,7 @@ def names(plans: Sequence[Plan]) -> list[str]:
 
 
 def resource_estimate(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
-    """HTML; empty where nothing is known of the model yet."""
+    """Return time and memory as HTML; empty where nothing is known of the model yet."""
     known = [
         _Promised(name, plan, made)
         for name, plan, made in zip(names(plans), plans, promised, strict=True)

@@ -261,7 +261,7 @@ def send(
 
 
 def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
-    """One for each run: the name itself for one alone, else with what the run is called."""
+    """Return a name for each run: `name` itself for one alone, else with the label of its method."""
     if len(plans) == 1:
         return [name]
     called = labels([plan.settings.method for plan in plans])

@@ -159,7 +159,7 @@ class Feed:
         self._cached_rows = lru_cache(maxsize=MAX_KEPT)(self._write)
 
     def after(self, run_id: str, cursor: int, own: bool) -> tuple[RunRows, int, bool]:
-        """At most `MAX_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
+        """Return at most `MAX_ROWS` rows as JSON for orjson, the next cursor, and whether more wait.
 
         `own`: whether who asks now is told the prompt that the run's owner typed.
         """
@@ -192,7 +192,7 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
 
 
 def _answers(row: dict[str, Any]) -> Answers:
-    """As the page takes them; those of a version before have less."""
+    """Return a row of answers as the page takes it; those of older versions have fewer fields."""
     found = {"step": row["step"]} | {name: row[name] for name in ANSWER_FIELDS if row.get(name)}
     return cast(Answers, found | {"prompts": [*map(transcript, row["prompts"])]})
 
@@ -271,12 +271,12 @@ def _options(settings: RunSettings) -> dict[str, Any]:
 
 
 def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
-    """A `run_view`'s value: these runs. `kind` says why."""
+    """Return the value of a `run_view` that shows these runs; `kind` says why."""
     return {"runs": runs, "kind": kind, "token": token, "serial": serial, "recorded": None, "rows": None}
 
 
 def shown_recorded(store: RunStore, token: str) -> RunView | None:
-    """A `run_view`'s value: the race that ships with the program, with its rows; None where it does not."""
+    """Return the value of a `run_view` for the race that ships with the program; None where none does."""
     race = store.recorded()
     if not race:
         return None

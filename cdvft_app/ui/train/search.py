@@ -225,7 +225,7 @@ def _in_words(error: Exception) -> str:
 
 
 def search(app: AppState, request: SearchViewRequest) -> SearchAnswer:
-    """A search as it is now, unless the page has it so."""
+    """Return a search as it is now, unless the page has it so."""
     runs = runs_of_group(app, request["group"])
     if not runs or study.path(app.store, runs[0].group_id) is None:
         return {"missing": True}

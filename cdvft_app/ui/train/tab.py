@@ -356,7 +356,7 @@ def _left_out(values: dict[str, Any], plan: Plan) -> str:
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:
-    """A control's update with a remembered value, where there is one."""
+    """Return a control's update with a remembered value, where there is one."""
     if update is None:
         return value
     return gr.update(**{**update, "value": value}) if value else update

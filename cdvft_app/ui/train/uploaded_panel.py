@@ -78,7 +78,7 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
 
 
 def how_long_kept() -> str:
-    """On this machine, or on a public server."""
+    """Return how long own data is kept, in a sentence."""
     hours = limits().keep_hours
     return KEPT if hours is None else KEPT_PUBLIC.format(hours=counted(hours, "hour"))
 
@@ -232,7 +232,7 @@ class UploadedPanel:
             return [hidden, None, *[gr.skip()] * (len(section) - 2)]
 
         def opened(data_id: object, said: Sequence[Any], owner: str) -> tuple[Inspection, list[Any]]:
-            """All that the section shows of a piece of data, with its columns as said or guessed."""
+            """Return the inspection of a piece of data, and the updates of the section that shows it."""
             looked = look(app, [data_id, *said], owner)
             record = app.store.datasets.get(data_id, owner)
             others = [(one.name, one.id) for one in app.store.datasets.of(owner) if one.kind == record.kind]

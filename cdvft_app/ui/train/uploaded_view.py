@@ -132,7 +132,7 @@ def _cell(value: object) -> str:
 
 
 def _pictures(looked: Inspection) -> tuple[list[Picture], str | None]:
-    """Small ones, of each class some; and why there are none."""
+    """Return thumbnails of some pictures of each class, or none and why."""
     if looked.kept.kind != "image":
         return [], None
     label = looked.roles.label

@@ -47,7 +47,7 @@ NO_TIME = "Your time on this server is used up. What was answered is kept for an
 
 
 def answering_of_files(app: AppState) -> Answering:
-    """In a process of its own, so that nobody's question waits for a file."""
+    """Return what answers files, in a process of its own, so that no question waits for a file."""
     return Answering(app.store, lambda: app.queue.budget.spending(visitor(), SPENT))
 
 

@@ -113,7 +113,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     race.change(open_race, race, [first, second, *about, rows, pages], **QUIET)
 
     def look(at: int, *choice: Any) -> list[Any]:
-        """A page of rows, where it begins, and whether there are others."""
+        """Return a page of rows, the row at which it begins, and updates of the buttons that turn pages."""
         group_id, one, other, which, of = choice
         runs = _chosen(app, group_id, (one, other))
         if not (runs and which):

@@ -29,7 +29,7 @@ RunWritten = tuple[str, str, WrittenAnswers]
 
 
 def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdict | None) -> list[Section]:
-    """A confusion matrix a run, the scores of each class, and the judge's verdict on the first two."""
+    """Return a confusion matrix a run, the scores of each class, and the verdict on the first two runs."""
     counted = [held_out.confusion(answers) for _, _, answers in runs]
     matrices = [_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True)]
     tested = judged(runs, verdict) if len(runs) > 1 else []

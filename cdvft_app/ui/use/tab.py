@@ -194,7 +194,7 @@ def build(app: AppState) -> OnVisit:
         return [answers.answers(shown, found), ""]
 
     def fill_in(group_id: object) -> list[Any]:
-        """A held-out row of the race for the fields, and its label in a sentence."""
+        """Fill the fields with a held-out row of the race, and say its label in a sentence."""
         try:
             first = races.require(app.store, group_id)[0]
             row = answering.ask("example", run_id=first.record.id)
