@@ -244,7 +244,7 @@ def delete_dataset(app: AppState, id: str, token: str) -> dict[str, Any]:
 
 
 def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
-    """What would be learned from data as it is described in a request."""
+    """Inspect data as it is described in a request."""
     steps = data.get("clean") or []
     steps = [steps] if isinstance(steps, str) else steps
     if not isinstance(steps, list) or not all(isinstance(one, str) for one in steps):

@@ -74,7 +74,7 @@ def header(app: AppState) -> gr.HTML:
         return cpu if kind == "cpu" else device_name(kind)
 
     async def where(_: object) -> str:
-        """Of all who ask while torch is imported, the first one's answer is everybody's."""
+        """Return the device's name, found once for all who ask while torch is imported."""
         nonlocal device
         async with one_at_a_time:
             device = device or await anyio.to_thread.run_sync(found)
@@ -113,7 +113,7 @@ OF_A_TERMINAL = "a terminal, or before this server was public"
 
 
 def standing(budget: Budget, _: object) -> Standing | None:
-    """Of whoever asks; None on a server that is not public."""
+    """Return the training time that the visitor has left; None on a server that is not public."""
     who = visitor()
     if who is None:
         return None
@@ -129,7 +129,7 @@ def standing(budget: Budget, _: object) -> Standing | None:
 
 
 def _of_code() -> str:
-    """What is to be said of the class code that came, if there is anything."""
+    """Return a sentence on the class code that came, if it is not known; else nothing."""
     try:
         return "" if is_known_code() else UNKNOWN_CODE
     except TooManyGuesses as guessed:

@@ -1,4 +1,4 @@
-"""How the page is served: its theme, its limits, and what stands between a request and Gradio."""
+"""Arguments of the page's launch: its theme, its limits, and the middleware before Gradio."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POLL_SECONDS = 0.05
 
 
 def launch_arguments() -> dict[str, Any]:
-    """For `Blocks.launch`; makes the assets readable for the page."""
+    """Return the arguments of `Blocks.launch`, and make the assets readable for the page."""
     gr.set_static_paths([ASSETS])
     return {
         "theme": theme(),
@@ -104,9 +104,9 @@ class PatientServer(http_server.Server):
 
 
 def be_patient() -> dict[str, bool]:
-    """For `Blocks.launch`, which has no argument for the server's class.
+    """Have Gradio start a `PatientServer`; return the arguments of `Blocks.launch` that go with it.
 
-    It need not ask for the page, as before that it waits for the server's start events without limit.
+    Gradio need not ask for the page, as before that it waits for the server's start events without limit.
     """
     http_server.Server = PatientServer  # type: ignore[misc]
     return {"_frontend": False}

@@ -48,7 +48,7 @@ def asked_seconds(order: SliceOrder) -> int:
 
 
 def refused(error: Any) -> NotLent:
-    """What the package's error means for a run's owner; its title tells which one it is."""
+    """Return the package's error as one for the run's owner; its title tells which it is."""
     title, message = str(getattr(error, "title", "")), str(error.message)
     if title == "ZeroGPU quota exceeded":
         found = _QUOTA.search(message)
@@ -64,7 +64,7 @@ def refused(error: Any) -> NotLent:
 
 
 def _quota(found: re.Match[str] | None) -> str:
-    """How much of the day's quota is left, when there is more, and what else helps."""
+    """Return a sentence on how much of the day's quota is left, when there is more, and what else helps."""
     had, when = "your GPU time of today is used up", "within a day"
     if found is not None:
         asked = f"the next slice asks for {found['asked']}"
@@ -74,7 +74,7 @@ def _quota(found: re.Match[str] | None) -> str:
 
 
 def _duration(wait: str) -> str:
-    """Of a `timedelta` as text, such as 3:21:09, or 1 day, 0:00:05."""
+    """Return a `timedelta` that is text, such as 3:21:09 or 1 day, 0:00:05, in words."""
     days, _, clock = wait.rpartition("day")
     hours, minutes, seconds = (float(part) for part in clock.strip("s, ").split(":"))
     return exact_duration(86_400 * float(days or 0) + 3600 * hours + 60 * minutes + seconds)

@@ -1,4 +1,4 @@
-"""Who may open the page: Gradio's own login, by a file of names and passwords."""
+"""Gradio's own login to the page, by a file of names and passwords."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _asking: ContextVar[str] = ContextVar("asking", default="")  # from which networ
 
 
 def logins() -> Callable[[str, str], bool] | None:
-    """What `launch(auth=...)` takes: whether a name and password are a line of the file in CDVFT_LOGINS.
+    """Return the `auth` of `launch`: whether a name and password are a line of the file in CDVFT_LOGINS.
 
     Each line is `name:password`. The file is read at every login, so that a class can grow while it lasts.
 

@@ -39,7 +39,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up() -> None:
-    """For the whole process, before anything is logged.
+    """Set up the log of the whole process; call it before anything is logged.
 
     Raises:
         InvalidChoice: a variable of the environment means nothing.
@@ -74,5 +74,5 @@ def _one_line(given: str, most: int) -> str:
 
 
 def visitor_hash(visitor: str | None) -> str | None:
-    """A visitor's name as the log tells it."""
+    """Return a visitor's name as a hash for the log."""
     return visitor and hmac.digest(_key, visitor.encode("utf-8", "surrogatepass"), "sha256").hex()[:12]

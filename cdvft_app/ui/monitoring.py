@@ -1,4 +1,4 @@
-"""What a proxy and an operator's tools ask: /healthz, /readyz, and /metrics in Prometheus's format.
+"""Addresses for a proxy and an operator's tools: /healthz, /readyz, and /metrics in Prometheus's format.
 
 Metrics count; no id, address, name or text of anybody is in them.
 """
@@ -124,7 +124,7 @@ class Monitoring:
 
 
 class _Stored:
-    """What the store counts, read when it is asked for."""
+    """A collector of the store's counts, which are read when they are asked for."""
 
     def __init__(self, studio: AppState) -> None:
         self._studio = studio

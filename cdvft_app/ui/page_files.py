@@ -56,7 +56,7 @@ OWN_REQUESTS = """{
 
 @dataclass(frozen=True)
 class PageFiles:
-    """What stands in the files, by their names, and which sources it is from."""
+    """The texts of the files by their names, and the sources that they are made of."""
 
     script: str
     style: str
@@ -133,13 +133,13 @@ class PageHead:
 
 
 def scripts() -> list[Path]:
-    """Every module but those of the page of plain files."""
+    """Return every module but those of the page of plain files."""
     folder = ASSETS / "js"
     return sorted(file for file in folder.rglob("*.js") if file.relative_to(folder).parts[0] != "static")
 
 
 def stylesheets() -> list[Path]:
-    """In the order in which they hold: the page's, the shared ones, each tab's, contrast themes' last."""
+    """Return the page's stylesheets, then the shared ones, each tab's, and that of contrast themes."""
     styles = ASSETS / "css"
     rooms = [room for room in styles.iterdir() if room.is_dir() and room.name != "static"]
     rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))

@@ -1,4 +1,4 @@
-"""What Gradio keeps of each open page: little, so that many have room, and nobody evicts another."""
+"""Sessions of open pages, which Gradio keeps small, so that many have room and nobody evicts another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's theme brought to paper and ink."""
+"""The page's Gradio theme: paper and ink."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ PLAIN: dict[Any, str] = {
 
 
 def page_functions() -> dict[str, ServerFunction]:
-    """What the page's scripts may ask, by "part/function"."""
+    """Return the functions that the page's scripts may ask, by "part/function"."""
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder))
         try:
@@ -56,7 +56,7 @@ def page_functions() -> dict[str, ServerFunction]:
 
 
 def declarations(functions: Mapping[str, ServerFunction]) -> str:
-    """Every TypedDict of the payloads as an interface, in the order of their modules, and `Servers`."""
+    """Return every TypedDict of the payloads as an interface, by module, and the interface `Servers`."""
     named = [(found, module) for module in MODULES for found in vars(module).values() if is_typeddict(found)]
     own = dict.fromkeys(one for one, module in named if one.__module__ == module.__name__)
     names = [one.__name__ for one in own]
@@ -96,7 +96,7 @@ def constants() -> str:
 
 
 def interface(payload: Any) -> str:
-    """A TypedDict as an interface, with the fields that its bases have not."""
+    """Return a TypedDict as an interface, with the fields that its bases have not."""
     bases = [base.__name__ for base in get_original_bases(payload) if is_typeddict(base)]
     extends = f" extends {', '.join(bases)}" if bases else ""
     lines = [f"export interface {payload.__name__}{extends} {{", *_fields(payload), "}\n"]
@@ -115,7 +115,7 @@ def _fields(payload: Any) -> Iterator[str]:
 
 
 def script_type(hint: Any) -> str:
-    """A Python type in TypeScript's words.
+    """Return a Python type as one of TypeScript.
 
     Raises:
         TypeError: the type has no counterpart here.

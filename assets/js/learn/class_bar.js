@@ -46,7 +46,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
    * @template {object} Answer
    * @param {Ask<ClassRequest, Answer>} ask
    * @param {object} more
-   * @returns {Promise<Exclude<Answer, {error: string}> | null>}
+   * @returns {Promise<Exclude<Answer, { error: string }> | null>}
    */
   const request = async (ask, more) => {
     const { code, key } = membership() ?? {};

@@ -7,7 +7,7 @@ import { outcomeOf } from "../shared/request.js";
 import { linkTo } from "../shared/router.js";
 import { join, membership } from "./class_state.js";
 
-/** @import { Refused, Servers } from "../payloads.js" */
+/** @import { Servers } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 /** @param {Part<null, object, Servers["learn/class_start"]>} part */
@@ -17,7 +17,7 @@ export function mount({ element, server, life }) {
   /**
    * @template {object} Answer
    * @param {Promise<Answer>} asked
-   * @returns {Promise<Exclude<Answer, {error: string}> | null>}
+   * @returns {Promise<Exclude<Answer, { error: string }> | null>}
    */
   const answered = async (asked) => {
     const { answer, problem } = await outcomeOf(asked);

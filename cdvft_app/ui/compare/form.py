@@ -41,7 +41,7 @@ START: dict[str, Any] = {
 
 
 def _hint(name: str) -> str:
-    """Whose setting it is, what an empty field stands for, and how a text is written."""
+    """Return the hint of a setting: its method, the value of an empty field, and how a text is written."""
     one, title = METHOD_SETTINGS[name], METHODS[FLAT[name][0]].title
     if one.is_text:
         return f"{title}. {one.hint} Empty: {one.empty}."
@@ -107,7 +107,7 @@ def model_choices() -> list[tuple[str, str]]:
 
 
 def fields_of(model: str) -> dict[str, dict[str, Any]]:
-    """What the controls that depend on the model offer, show and hold: layers, length, size of images.
+    """Return the updates of the controls that depend on the model: layers, length, size of images.
 
     None of those that are shown is empty. A model that is not among the known ones is looked up; where that
     fails, which the answer says, all linear layers and the usual length stand there.
@@ -136,7 +136,7 @@ def _looked_up(model: str) -> dict[str, Any]:
 
 
 def model_entry(shapes: ModelShapes) -> dict[str, Any]:
-    """A model whose dimensions are known, with what its controls offer."""
+    """Return a model whose dimensions are known, with the choices of its controls."""
     return {
         "id": shapes.name,
         "kind": shapes.kind,

@@ -81,7 +81,7 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
 
 
 def known_here(app: AppState, request: CostRequest) -> dict[str, Any]:
-    """What a decision asks of this machine: its memory, the kept measurement of a row, and a forecast."""
+    """Return the facts of this machine for a decision: memory, measurement of a row, forecast of its step."""
     device = device_here()
     store = app.store
     finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()

@@ -64,7 +64,7 @@ def _shown(
     *,
     count_flops: bool = False,
 ) -> Outcomes:
-    """One of the comparisons that are offered."""
+    """Return the payload of one of the comparisons that are offered."""
     first = chosen.runs[0]
     known = with_answers(chosen.runs, store)
     counted = Comparison(tuple(with_flops(known) if count_flops else known))
@@ -79,7 +79,7 @@ def _shown(
 
 
 def _of_recorded_race(store: RunStore) -> Outcomes | None:
-    """What the page shows until it has read the runs of this server."""
+    """Return the comparison that the page shows until it has read the runs of this server."""
     offered = comparisons(_outcomes(store.recorded()))
     return _shown(store, offered, offered[0]) if offered else None
 
@@ -205,7 +205,7 @@ def _numbers(point: Point) -> list[Any]:
 
 
 def _exported(point: Point, run: ComparedRun) -> dict[str, Any]:
-    """One run for a file, with its settings beside its numbers."""
+    """Return a run for a file, with its settings beside its numbers."""
     return {
         "run": run.id,
         "name": run.name,

@@ -108,7 +108,7 @@ def section(app: AppState) -> None:
 
     def update_promise(own_token: str, data_id: object, *inputs: Any) -> tuple[Any, Any]:
         try:
-            promised = _promise(app, values_of(token_of(own_token), data_id, inputs))
+            promised = promise_of(app, values_of(token_of(own_token), data_id, inputs))
             return promised, gr.Button(interactive=True)
         except UserError as error:
             return problem(with_titles(str(error), LABELS)), gr.Button(interactive=False)
@@ -177,7 +177,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
 
 
 def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
-    """Every run that the controls ask for, or `InvalidChoice` where they cannot be."""
+    """Return a plan of every run that the controls ask for, or raise `InvalidChoice`."""
     runs = sweep_request(values).runs()
     most = app.queue.max_sweep_runs
     if len(runs) > most:
@@ -187,8 +187,8 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     return [catalog.resolve(settings) for settings in runs]
 
 
-def _promise(app: AppState, values: Mapping[str, Any]) -> str:
-    """How many runs, and how long they take one after the other; `InvalidChoice` if the hub is missing."""
+def promise_of(app: AppState, values: Mapping[str, Any]) -> str:
+    """Return the number of runs and their seconds in all, as HTML; `InvalidChoice` if the hub is missing."""
     plans = _plans(app, values)
     durations = [prediction and prediction.whole_seconds for prediction in app.predict(plans)]
     away = out_of_reach([plans[0].model, plans[0].dataset])
@@ -237,7 +237,7 @@ def _controls(controls: dict[str, Any]) -> gr.Dropdown:
 
 
 def sweep(app: AppState, request: SweepViewRequest) -> SweepAnswer:
-    """A sweep's progress, and its results unless the page has them; or a recorded one's results."""
+    """Return a sweep's progress, and its results unless the page has them; or a recorded one's results."""
     if "recorded" in request:
         return {"shown": recorded.shown(request["recorded"])}
     runs = runs_of_group(app, request.get("group"))

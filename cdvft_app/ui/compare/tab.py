@@ -92,7 +92,7 @@ def build(app: AppState) -> OnVisit | None:
         return cost_request(without_stale_layers(dict(zip(FIELDS, of_fields, strict=True)), filled))
 
     def compared(*inputs: Any) -> list[Any]:
-        """What the page shows that is looked at."""
+        """Return the value of the page that is looked at; the other is skipped."""
         *of_fields, page = inputs
         try:
             request = parse_cost(values(*of_fields))
@@ -137,7 +137,7 @@ def build(app: AppState) -> OnVisit | None:
 
 
 def engines(request: object) -> RooflineView:
-    """One layer of a request by engine, for who opens that part of the page."""
+    """Return the roofline of one layer of a request, by engine."""
     try:
         return {"shown": roofline(parse_cost(request)), "problem": None}
     except InvalidChoice as error:

@@ -80,7 +80,7 @@ def build(app: AppState) -> None:
 
 
 class Questions:
-    """What the page may ask. Every argument is untrusted: ids and names are looked up, never used."""
+    """The questions of the page. Every argument is untrusted: ids and names are looked up, never used."""
 
     def __init__(
         self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -89,11 +89,11 @@ class Questions:
         self.inspector = Inspector(store.root, counted)
 
     def runs(self, _: object) -> InspectedRuns:
-        """Every run that has snapshots, the latest first, recorded ones last."""
+        """Return every run that has snapshots, the latest first, recorded ones last."""
         return {"runs": [_facts(source) for source in sources.list_sources(self.store)]}
 
     def open(self, request: FactorsRequest) -> OpenedRun:
-        """Its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
+        """Return a run's losses, snapshots, layers, and the recorded norms of its frozen weights."""
         source = self._source(request)
         found = layers.layers(source)
         return {
@@ -110,7 +110,7 @@ class Questions:
         }
 
     def layer(self, request: LayerRequest) -> LayerVectors:
-        """A layer's vectors at every snapshot."""
+        """Return a layer's vectors at every snapshot."""
         source = self._source(request)
         found = layers.find_layer(source, request["module"])
         texts = examples.texts(source, found.module)
@@ -129,7 +129,7 @@ class Questions:
         return {"module": self._computed("most_changed", source)}
 
     def singular(self, request: LayerRequest) -> SingularValues | NoSingularValues:
-        """A layer's update's singular values at every snapshot."""
+        """Return the singular values of a layer's update at every snapshot."""
         source = self._source(request)
         found = layers.find_layer(source, request["module"])
         if isinstance(source, RecordedRun):
@@ -170,7 +170,7 @@ class Questions:
         return self._computed("typed", source, module=module, text=text)
 
     def effects(self, request: FromLayerRequest) -> Effects:
-        """What it does to inputs of its layers, from that index on, and to its answers."""
+        """Return its effect on inputs of its layers, from that index on, and on its answers."""
         source = self._source(request)
         if isinstance(source, RecordedRun) and (recorded := source.effects()):
             return recorded
@@ -182,7 +182,7 @@ class Questions:
         return self._computed("seeds", source, first=max(0, request["first"]))
 
     def together(self, request: TogetherRequest) -> Together:
-        """One layer's effect, direction by direction."""
+        """Return one layer's effect, direction by direction."""
         source = self._source(request)
         module, beside = layers.find_layer(source, request["module"]).module, request["beside"]
         other = None if beside is None else sources.find(self.store, beside)
@@ -191,7 +191,7 @@ class Questions:
         return self._computed("together", source, module=module, beside=other and other.id)
 
     def walk(self, request: ExampleRequest) -> WalkAnswers:
-        """What the whole model answers for that example."""
+        """Return the answers of the whole model to that example."""
         source = self._source(request)
         module = layers.find_layer(source, request["module"]).module
         text, image = request.get("text"), request.get("image")

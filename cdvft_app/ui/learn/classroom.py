@@ -39,14 +39,14 @@ MAX_ADDRESS = 500  # characters of the address that the QR code holds
 
 
 def answers(question: Question) -> int:
-    """How many answers a question has, as scripts count them from 1."""
+    """Return the number of answers of a question, which scripts count from 1."""
     if isinstance(question, Choice):
         return len(question.answers)
     return question.high - question.low + 1 if isinstance(question, Estimate) else 2
 
 
 def lay_out_bar(calls: Calls) -> None:
-    """Above the lessons: who follows a class sees it there, and its teacher what is asked."""
+    """Lay out the line above the lessons, for those who follow a class and for its teacher."""
     fixed: ClassFixed = {
         "kinds": [(kind, title) for kind, title in TITLES.items()],
         "questions": {question.key: _shown(question) for lesson in LESSONS for question in lesson.questions},
@@ -61,7 +61,7 @@ def lay_out_bar(calls: Calls) -> None:
 
 
 def lay_out_start(calls: Calls) -> None:
-    """For teachers: the start of a class, its table, and receipts."""
+    """Lay out for teachers the start of a class, its table, and receipts."""
     own = ("start", "code", "table", "check")
     component(
         "learn/class_start.js",
@@ -101,7 +101,7 @@ def _printed(question: Question) -> WorksheetQuestion:
 
 
 def server_functions(folder: Path) -> Calls:
-    """All of a class, which lies in this folder: quick, and nothing that thirty pupils could make slow."""
+    """Return the functions of classes, which are kept in this folder; all of them are quick."""
     key = environment().class_key.get_secret_value()
     questions = {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}
     classes = Classes(questions, key, folder)

@@ -21,7 +21,7 @@ from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
-from cdvft_app.ui.shared.controls import html
+from cdvft_app.ui.shared.controls import LATEX, html
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.problem import without_paths
 from cdvft_app.ui.shared.state import AppState, OnVisit
@@ -42,7 +42,6 @@ the target), random ones as FourierFT has them, and the best circulant blocks. U
 seconds; larger ones stop after a minute with the best found by then. Whoever asks for the same fit shares
 it; others come by turns.
 """
-LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 
 
 def lab(app: AppState) -> OnVisit:
@@ -109,7 +108,7 @@ def lab(app: AppState) -> OnVisit:
         return gr.update(choices=found, value=found[0][1] if found else None)
 
     def asked(inputs: dict[Any, Any], who: str | None) -> tuple[str, Work]:
-        """What is asked for, as a key, and the work that answers it."""
+        """Return a key of the fit that is asked for, and the work that computes it."""
         libraries.load()
         from cdvft_app.lessons.fitting import fitted_on_one_thread
 

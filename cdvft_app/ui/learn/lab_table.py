@@ -23,7 +23,7 @@ Errors = Mapping[str, float]
 
 
 def recorded_table() -> str:
-    """HTML; empty where nothing was recorded."""
+    """Return the table as HTML; empty where nothing was recorded."""
     if not FILE.is_file():
         return ""
     recorded = json.loads(FILE.read_text(encoding="utf-8"))

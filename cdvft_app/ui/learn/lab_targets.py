@@ -28,8 +28,7 @@ TARGETS = (
 )
 OWN = ("run", "drawing", "file")
 SIZES = (16, 32, 64, 128, 256)
-SIDE = 64
-"""Of a drawing."""
+SIDE = 64  # of a drawing
 
 
 def run_choices(store: RunStore) -> list[tuple[str, str]]:

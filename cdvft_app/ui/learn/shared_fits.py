@@ -35,7 +35,7 @@ class _Fit:
 
 
 class Viewer:
-    """Who looks at a fit; one that nobody looks at any more ends, or never begins."""
+    """A viewer of a fit. A fit without viewers ends, or never begins."""
 
     def __init__(self, fit: _Fit, changed: Condition, leave: Callable[[], None]) -> None:
         self._fit, self._changed, self._leave = fit, changed, leave
@@ -43,7 +43,7 @@ class Viewer:
         self._has_left = False
 
     async def views(self) -> AsyncIterator[LabView]:
-        """From the latest on, each as it comes, and none once it has left; raises what the work raised."""
+        """Yield the latest view and each later one, until the viewer leaves; raise what the work raised."""
         while self._has_news() or self._fit.state != "ended":
             async with self._changed:
                 await self._changed.wait_for(lambda: self._has_news() or self._fit.state == "ended")

@@ -21,7 +21,7 @@ from cdvft_app.ui.learn import classroom
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.controls import html
+from cdvft_app.ui.shared.controls import LATEX, html
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.state import AppState, OnVisit
@@ -31,11 +31,6 @@ TITLE = "Learn"
 _PUNCTUATED = re.compile(r"(?<!\$)\$(?!\$)([^$]+)\$(?!\$)([.,;:])")
 MAX_WAITING = 4  # measurements, of a few seconds each
 SHARED_SECONDS = 600  # in which a measurement answers everybody
-
-LATEX: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "$", "right": "$", "display": False},
-]
 
 
 def build(app: AppState) -> OnVisit:
@@ -115,7 +110,7 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
 
 
 def _unbroken(text: str) -> str:
-    """With what follows a formula inside it: a browser would begin a line with it."""
+    """Return the text with punctuation inside the formula before it, else browsers begin a line with it."""
     return _PUNCTUATED.sub(r"$\1\\text{\2}$", text)
 
 
@@ -162,7 +157,7 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
     last: tuple[float, Crossover] | None = None
 
     async def crossover(request: object) -> Crossover:
-        """Thirty pupils who ask at once wait for the same one."""
+        """Return the last measurement, or a new one, for which all who ask meanwhile wait."""
         nonlocal last
         async with one_at_a_time:
             if last is None or time.monotonic() - last[0] > SHARED_SECONDS:

@@ -1,4 +1,4 @@
-"""What the buttons do, and which of them can do it now. A refusal is a sentence, never an exception."""
+"""The actions of buttons, and which are possible now. A refusal is a sentence, not an exception."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def plans_of_runs(app: AppState, base: RaceRequest, runs: Sequence[RunSettings],
 
 
 def forecasts_of(app: AppState, plans: Sequence[Plan]) -> list[dict[str, Any] | None]:
-    """What each plan will take, as far as it can be told.
+    """Return the forecast of each plan, as far as it can be made.
 
     Raises:
         InvalidChoice: it does not fit here; with a sentence.
@@ -194,7 +194,7 @@ def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Execut
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
-    """Which buttons can act on the shown runs, what they do, and why none can where one would expect it."""
+    """Return which buttons can act on the shown runs, and a sentence on what they do or why none can."""
     runs = _acted_on(store, ids, token)
     if not runs:
         return Buttons(False, False, "")
@@ -237,7 +237,7 @@ def _known(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
 
 
 def _acted_on(store: RunStore, ids: Sequence[str], token: str) -> list[RunRecord]:
-    """Of the shown runs the visitor's own; where none is, all of them, which are then refused.
+    """Return the visitor's own of the shown runs; where none is, all of them, which are then refused.
 
     A race of somebody else's that is laid over one's own is neither stopped nor resumed with it.
     """

@@ -33,7 +33,7 @@ import("{runtime}").then(
 
 @dataclass(frozen=True)
 class Part:
-    """What a component was made of: its script, value, unchanging props, and the markup around `.mount`."""
+    """The arguments of a component: script, value, unchanging props, and the markup around `.mount`."""
 
     module: str
     value: Any
@@ -45,7 +45,7 @@ _parts: WeakKeyDictionary[gr.HTML, Part] = WeakKeyDictionary()
 
 
 def file_address(file: Path) -> str:
-    """Where the page finds a static file, relative to the page, so that any root path works."""
+    """Return the address of a static file relative to the page, so that any root path works."""
     return f"gradio_api/file={file}"
 
 
@@ -102,5 +102,5 @@ def telling(event: str) -> str:
 
 
 def part_of(made: gr.HTML) -> Part | None:
-    """What `component` made it of; None for other HTML."""
+    """Return the arguments that `component` made it of; None for other HTML."""
     return _parts.get(made)

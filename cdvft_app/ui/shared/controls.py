@@ -13,6 +13,12 @@ from cdvft_app.methods.flat import FLAT
 from cdvft_app.ui.shared.form import MAX_TYPED
 from cdvft_app.ui.shared.listeners import QUIET
 
+LATEX: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+]
+"""Where Markdown holds formulas, as `gr.Markdown` takes it."""
+
 
 def html(value: str = "", **more: Any) -> gr.HTML:
     """HTML of the page's own, without Gradio's styles for it; `more` as for `gr.HTML`."""

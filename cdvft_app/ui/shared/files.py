@@ -25,7 +25,7 @@ MAX_EXPORTS_OF_ONE = 4  # of one visitor, who may be a class behind one address;
 
 
 def new_file(name: str, whose: str = "") -> Path:
-    """A place of its own for one file, after those of an hour ago, of any process here, have been removed.
+    """Return a path in a new folder for one file; folders of an hour ago, of any process, are removed.
 
     Raises:
         ResultsError: the disk takes nothing more.
@@ -38,7 +38,7 @@ def new_file(name: str, whose: str = "") -> Path:
 
 
 def export(name: str, write: Callable[[Path], object]) -> Path:
-    """What `write` puts into a place of this name. On a public server it replaces the one before.
+    """Return the file of this name that `write` makes. On a public server it replaces the visitor's last one.
 
     Raises:
         ResultsError: the disk takes nothing more, or what visitors may keep there is full; or of `write`.
@@ -51,7 +51,7 @@ def export(name: str, write: Callable[[Path], object]) -> Path:
 
 
 def rows_folder(read: Callable[[Path], object]) -> Path:
-    """A folder that `read` fills with a file's rows. On a public server it replaces the visitor's one before.
+    """Return a folder that `read` fills with rows. On a public server it replaces the visitor's last one.
 
     Raises:
         ResultsError: as `export`.
@@ -95,7 +95,7 @@ def sweep() -> None:
 
 
 def _refuse_if_full() -> None:
-    """A file counts twice, as Gradio serves a copy of it."""
+    """Raise `ResultsError` where the disk has no room; a file counts twice, as Gradio serves a copy."""
     folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
     made = sum(map(folder_bytes, folders))
     if full := uploads.refusal(Path(get_upload_folder()), made):
@@ -103,7 +103,7 @@ def _refuse_if_full() -> None:
 
 
 def _remove(folder: Path) -> None:
-    """With the copies that Gradio made, which lie in folders named by what is in them."""
+    """Remove a folder with the copies of its files that Gradio made, in folders named by their hashes."""
     for file in folder.glob("*"):
         with suppress(OSError):  # a folder is served to nobody
             (Path(get_upload_folder()) / hash_file(file) / file.name).unlink(missing_ok=True)

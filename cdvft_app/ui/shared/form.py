@@ -29,7 +29,7 @@ METHOD_SETTINGS = {name: METHODS[key].settings()[own] for name, (key, own) in FL
 """The methods' settings by the names of their controls, which are flat ones."""
 SIZES = tuple(name for name, one in METHOD_SETTINGS.items() if one.size)
 OF_RACE = words(RaceRequest)
-"""What all methods of a race share; its fields are the one place where they are named and explained."""
+"""The settings that all methods of a race share, with the titles and hints of their fields."""
 NUMBERS = (
     *(name for name, one in METHOD_SETTINGS.items() if not one.choices),
     *(name for name, one in OF_RACE.items() if one.kind in (int, float)),
@@ -44,7 +44,7 @@ FIELDS = (
     *SWITCHES, *TYPED, *HUB,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in METHOD_SETTINGS), *RATES)
-"""Where several values, with commas between them, race a method several times."""
+"""The fields in which several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "seed": 0}
 START |= {name: RaceRequest.model_fields[name].default for name in (*SWITCHES, *LISTS)}
@@ -69,7 +69,7 @@ OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "m
 
 
 def left_out(values: Mapping[str, Any]) -> list[str]:
-    """Of the chosen methods those that the recipe's model cannot be trained by, where others can."""
+    """Return those of the chosen methods that cannot train the recipe's model; none where no other can."""
     recipe = catalog.RECIPES.get(str(values.get("recipe")))
     chosen = [key for key in values.get("methods") or () if key in METHODS]
     unfit = [key for key in chosen if recipe and not catalog.fits(key, recipe.kind)]
@@ -77,7 +77,7 @@ def left_out(values: Mapping[str, Any]) -> list[str]:
 
 
 def race(values: Mapping[str, Any]) -> RaceRequest:
-    """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
+    """Return the race that the controls ask for, or `InvalidChoice`. Empty fields are the recipe's."""
     empty: tuple[Any, ...] = (None, "", [], {})
     filled = {name: value for name, value in values.items() if name in FIELDS and value not in empty}
     if "data" in filled:
@@ -97,7 +97,7 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
 
 
 def _competitors(key: str, typed: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A method once, or as often as the longest list of its fields has values: the n-th takes each n-th."""
+    """Return a method as often as its longest list has values; the n-th takes the n-th value of each."""
     names = {flat: own for flat, (user, own) in FLAT.items() if user == key} | {RATE + key: "learning_rate"}
     lists = {own: _listed(typed[flat]) for flat, own in names.items() if flat in typed}
     many = max(map(len, lists.values()), default=1)
@@ -140,7 +140,7 @@ def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
 
 
 def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
-    """A refusal in the page's words: fields by their labels, models, data and recipes by their titles."""
+    """Return a refusal with labels for fields, and with titles for keys of models, data and recipes."""
 
     def titles(listed: re.Match[str]) -> str:
         keys = listed[0].split(", ")
@@ -166,7 +166,7 @@ def number(typed: Any) -> Any:
 
 
 def text(value: object) -> str:
-    """A number as one would type it; nothing for None."""
+    """Return a number as one would type it; nothing for None."""
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -186,14 +186,14 @@ def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
 
 
 def _joined(found: list[Any]) -> Any:
-    """One value where all are alike, else a list as one would type it."""
+    """Return one value where all are alike, else a list as one would type it."""
     if not found or found.count(found[0]) == len(found):
         return found[0] if found else None
     return ", ".join(AUTOMATIC if value is None else text(value) for value in found)
 
 
 def remembered(kept: object) -> dict[str, Any]:
-    """A form that the browser kept, as far as it still fits; it may be anybody's or an older version's.
+    """Return the values of a form that a browser kept, as far as they still fit; they are untrusted.
 
     A model, data or layers that cannot be run together are replaced by the recipe's own.
     """
@@ -228,7 +228,7 @@ def _is_runnable(values: Mapping[str, Any]) -> bool:
 
 
 def stands_for(name: str) -> str:
-    """What an empty field means, where no recipe says otherwise."""
+    """Return the value that an empty field stands for, where no recipe says otherwise."""
     value = (
         METHOD_SETTINGS[name].default if name in METHOD_SETTINGS else RaceRequest.model_fields[name].default
     )
@@ -238,7 +238,7 @@ def stands_for(name: str) -> str:
 
 
 def summary(settings: RunSettings) -> str:
-    """A race's settings in half a line; what is its recipe's own is left out."""
+    """Return a race's settings in half a line, without those of its recipe."""
     recipe = catalog.RECIPES.get(settings.recipe)
     parts = []
     if settings.model and recipe and settings.model != recipe.model:
@@ -257,5 +257,5 @@ def summary(settings: RunSettings) -> str:
 
 
 def _title(key: str, known: Mapping[str, Any]) -> str:
-    """That of the catalogue, or the hub id itself."""
+    """Return the title in the catalogue, or the hub id itself."""
     return known[key].title if key in known else key

@@ -35,14 +35,14 @@ def query(runs: Iterable[RunSettings]) -> str:
 
 
 def _unset(name: str) -> Any:
-    """What an empty field stands for in any recipe."""
+    """Return the value that an empty field stands for in any recipe."""
     if name in form.METHOD_SETTINGS:
         return form.METHOD_SETTINGS[name].default
     return RaceRequest.model_fields[name].default if name in RaceRequest.model_fields else None
 
 
 def values(asked: Mapping[str, str]) -> dict[str, Any] | None:
-    """What an address asks the form to hold, not yet checked; None where it names no recipe."""
+    """Return the form's values that an address names, not yet checked; None where it names no recipe."""
     if "recipe" not in asked:
         return None
     found: dict[str, Any] = {name: asked[name] for name in NAMES if name in asked}

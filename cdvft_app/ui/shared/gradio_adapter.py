@@ -1,4 +1,4 @@
-"""What this page needs of Gradio's insides, each with the reason; only here submodules of it are imported.
+"""The parts of Gradio that are not public, each with the reason; only here submodules of it are imported.
 
 Any release may change one: `tests/cdvft_app/ui/test_gradio_adapter.py` tells which is gone.
 """

@@ -1,4 +1,4 @@
-"""How listeners are connected that answer while one types."""
+"""Options of listeners that no queue holds back, and answers while somebody types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER = "newest request"
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Nobody's API, and no spinner over a field."""
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
-"""What comes last while an answer is under way is asked then, which Gradio's mode once would drop."""
+"""`QUIET`, and the last event that comes while an answer is under way is answered after it."""
 
 
 class DropStaleAnswers:

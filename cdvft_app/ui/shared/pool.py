@@ -17,6 +17,7 @@ import anyio.to_thread
 import gradio as gr
 
 from cdvft_app.inspection.turns import Busy
+from cdvft_app.results.answering import Answering
 from cdvft_app.ui.shared.problem import refusal
 from cdvft_app.ui.shared.viewing import asker, is_public
 
@@ -24,6 +25,7 @@ Item = TypeVar("Item")
 WAITING_OF_ONE = 128
 """Calls of one visitor that may wait in a pool; who waits holds no thread. A visitor may be a class of thirty
 behind one address, and each of its browsers asks for several things at once."""
+STREAMING = 8  # threads of `SessionStreams`; visitors who wait for their turn hold none of them
 PRIVATE_SHARES = 4  # of those of a public server, where those who ask know one another
 
 
@@ -49,7 +51,7 @@ class Pool:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """A place inside, once one of those that the visitor may hold at a time is free.
+        """Wait for one of the places that the visitor may hold at a time, and hold it.
 
         Raises:
             Busy: the pool is full, or the visitor's share of it.
@@ -72,7 +74,7 @@ class Pool:
                 del self._visitors[who]
 
     async def run(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """What the call returns. Who waits for a thread holds none.
+        """Return what the call returns. A call that waits for a thread holds none.
 
         Raises:
             Busy: the pool is full, or the visitor's share of it.
@@ -103,7 +105,7 @@ class Pool:
 
 
 class Closable(Iterator[Item]):
-    """What a generator yields, to be closed by any thread: at once, or after the item now computed."""
+    """An iterator over a generator, which any thread may close: at once, or after the item being computed."""
 
     def __init__(self, work: Generator[Item, None, None]) -> None:
         self._work = work
@@ -128,26 +130,23 @@ class Closable(Iterator[Item]):
 
 
 async def in_threads(work: Iterator[Item], threads: anyio.CapacityLimiter) -> AsyncIterator[Item]:
-    """What `work` yields, each item computed in one of these threads."""
+    """Yield the items of `work`, each computed in one of these threads."""
     end: Any = object()
     while (item := await anyio.to_thread.run_sync(next, work, end, limiter=threads)) is not end:
         yield item
 
 
 class SessionStreams:
-    """Answers that come bit by bit, of a few threads, each of which the session that asked for it can stop.
+    """Answers of `answering` that come bit by bit, which each session can stop for itself alone."""
 
-    `stop` has whatever computes them end the one under way.
-    """
-
-    def __init__(self, threads: int, stop: Callable[[], object]) -> None:
-        self._threads = anyio.CapacityLimiter(threads)
-        self._stop = stop
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._threads = anyio.CapacityLimiter(STREAMING)
         self._sessions: set[str | None] = set()
 
     @contextmanager
     def of(self, request: gr.Request, work: Generator[Item, None, None]) -> Iterator[AsyncIterator[Item]]:
-        """What `work` yields, which is closed at the end: also where the visitor has gone."""
+        """Enter with the items of `work`, which is closed at the end, also where the visitor has gone."""
         closable = Closable(work)
         self._sessions.add(request.session_hash)
         try:
@@ -157,6 +156,6 @@ class SessionStreams:
             closable.close()
 
     def stop_own(self, request: gr.Request) -> None:
-        """Stop what this session waits for; nothing where it waits for none."""
+        """Stop the answer under way, if it is this session's."""
         if request.session_hash in self._sessions:
-            self._stop()
+            self._answering.stop()

@@ -1,4 +1,4 @@
-"""What strangers are told of problems; where something lies on the server is the operator's to know."""
+"""Sentences for visitors, as HTML and as Gradio's errors, without paths of a public server."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def status(sentence: str) -> str:
 
 
 def refusal(sentence: str) -> gr.Error:
-    """What the client gets as its error; the server's log stays quiet, since nothing went wrong here."""
+    """Return the error for the client. The server's log does not have it, since nothing went wrong here."""
     return gr.Error(without_paths(sentence), print_exception=False)

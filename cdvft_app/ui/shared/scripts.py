@@ -66,7 +66,7 @@ def bundle(
 
 
 def named(name: str, source: str) -> str:
-    """A module whose imports are by name: "../shared/dom.js" becomes "cdvft/shared/dom.js"."""
+    """Return a module with imports by name: "../shared/dom.js" becomes "cdvft/shared/dom.js"."""
     return _IMPORT.sub(lambda found: PREFIX + normpath(join(dirname(name), found[0])), source)
 
 

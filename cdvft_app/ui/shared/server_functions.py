@@ -1,4 +1,4 @@
-"""What the page's scripts ask the server: POST /cdvft/<part>/<function>, JSON in, JSON out.
+"""The functions that the page's scripts call on the server: POST /cdvft/<part>/<function>, JSON in, JSON out.
 
 POST /cdvft asks up to MAX_TOGETHER of them, so that parts that poll are one request a tick. Its body is
 [{"function": "<part>/<function>", "argument": ...}], its answer [{"status": 200, "answer": ...}] in order.
@@ -111,7 +111,7 @@ def refusing(call: ServerFunction) -> ServerFunction:
 
 @dataclass
 class _OfPage:
-    """What one page's scripts may ask, by part and name, and the threads that answer."""
+    """The functions that one page's scripts may ask, by part and name, and the threads that answer."""
 
     known: dict[str, Endpoint] = field(default_factory=dict)
     # Polls and what else takes milliseconds: nothing that takes longer may hold one of these threads.
@@ -135,7 +135,7 @@ def register(part: str, functions: Mapping[str, ServerFunction], slow: Mapping[s
 
 
 def known(page: gr.Blocks) -> Mapping[str, Endpoint]:
-    """All that the scripts of this page may ask, by "part/function"."""
+    """Return all that the scripts of this page may ask, by "part/function"."""
     return _pages[page].known if page in _pages else {}
 
 
@@ -150,14 +150,14 @@ _QUESTIONS = TypeAdapter(Annotated[list[Question], Field(max_length=MAX_TOGETHER
 
 
 async def _answer(request: Request) -> Response:
-    """Of the function that the address names."""
+    """Answer with the function that the address names."""
     if (refused := _not_allowed(request)) is not None:
         return refused
     return await _ask(request, request.path_params["function"], await request.body())
 
 
 async def _answer_together(request: Request) -> Response:
-    """Of all functions that the body names; each is answered or refused as if it were asked alone."""
+    """Answer with all functions that the body names, each as if it were asked alone."""
     if (refused := _not_allowed(request)) is not None:
         return refused
     try:
@@ -170,7 +170,7 @@ async def _answer_together(request: Request) -> Response:
 
 
 async def _one_of_several(request: Request, question: Question) -> Response:
-    """What fails leaves the others their answers."""
+    """Answer one question; where it fails, with a 500 of its own, so that the others keep their answers."""
     try:
         return await _ask(request, question["function"], json.dumps(question["argument"]).encode())
     except Exception:

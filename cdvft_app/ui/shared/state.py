@@ -1,4 +1,4 @@
-"""What every tab is built from: the store, the queue, and the browser's token, by which it owns its runs."""
+"""The state of every tab: store, queue, and the browser's token, by which it owns its runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AppState:
         return cls(store.seen_by(viewer), queue, _load_secret(store.root))
 
     def predict(self, plans: Sequence[Plan]) -> list[Prediction | None]:
-        """What is promised of each run, by what the latest ones, and measured steps, took here.
+        """Return a prediction of each run, made from the latest runs and the steps measured here.
 
         It is made once for runs that differ in seed and rate alone, as theirs is the same.
         """
@@ -59,7 +59,7 @@ class AppState:
 
 @dataclass(frozen=True)
 class OnVisit:
-    """What a tab does when it is first seen: `call(*inputs)` fills `outputs`; `then` gets the event."""
+    """The listener of a tab that is first seen: `call(*inputs)` fills `outputs`; `then` gets the event."""
 
     call: Callable[..., Any]
     inputs: Sequence[Any]

@@ -1,4 +1,4 @@
-"""Who looks at the history now: the owner of a token that came with the request, or of the page's cookie.
+"""The viewer of the history: the owner of a token that came with the request, or of the page's cookie.
 
 The cookie is the token's `viewer_key`: it finds the owner's runs and can change none.
 """
@@ -41,18 +41,18 @@ def looking(token: object) -> Iterator[None]:
 
 
 def viewer() -> Viewer:
-    """Who looks now, by the token that came with the request, or by the cookie."""
+    """Return the current viewer, by the token that came with the request, or by the cookie."""
     owner = _owner.get() or _cookie(current_request())
     return Viewer(owner, name=_title if environment().public else None)
 
 
 def visitor() -> str | None:
-    """Whose time is counted for what is asked now; None where nobody's is: on a server that is not public."""
+    """Return the visitor whose time the current request spends; None on a server that is not public."""
     return visitor_of(current_request())
 
 
 def asker() -> str:
-    """Whose share what is asked now is part of: the visitor's, or where none is counted the address's."""
+    """Return the visitor of the current request or, on a server that is not public, its network address."""
     return asker_of(current_request())
 
 
@@ -133,7 +133,7 @@ def _cookie(request: Any) -> str | None:
 
 
 def _title(run: RunRecord) -> str:
-    """What a stranger's run is called: a name is for its owner."""
+    """Return the title of a stranger's run: only its owner reads its name."""
     recipe = catalog.RECIPES.get(run.settings.recipe)
     return recipe.title if recipe else run.settings.recipe
 

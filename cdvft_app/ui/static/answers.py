@@ -1,4 +1,4 @@
-"""What a server would answer to the parts of the page, computed when the page is made: an answer a file."""
+"""The answers of a server to the parts of the page, computed when the page is made: an answer a file."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def spelled(argument: Argument) -> str:
 
 
 def compute(app: AppState) -> Kept:
-    """All answers; `app` is over a store without runs, so that recorded ones are all there is."""
+    """Compute all answers; `app` is over a store without runs, so that only recorded ones are there."""
     kept = Kept()
     _factors(kept, app.store)
     judged: VerdictRequest = {"runs": [run.id for run in app.store.recorded()]}
@@ -116,7 +116,7 @@ def _factors(kept: Kept, store: RunStore) -> None:
 
 
 def _together(store: RunStore, layers: Iterable[Argument]) -> Iterator[tuple[Argument, Any]]:
-    """Each recorded layer by itself, and beside each other run's whose effect is recorded with it."""
+    """Yield the effect of each recorded layer, alone and beside each run with which it was recorded."""
     runs = [RecordedRun(key) for key in sources.recorded_keys()]
     for asked in layers:
         source = sources.find(store, asked["run"])
@@ -138,7 +138,7 @@ def _recorded(
 def _walks(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
-    """What is answered at the end of the way of a recorded sentence, or of the recorded picture."""
+    """Yield the model's answers to each recorded sentence and to the recorded picture."""
     for asked, layer, source in _recorded(store, vectors):
         for text in layer["texts"]:
             if found := source.walk(layer["module"], text):
@@ -150,7 +150,7 @@ def _walks(
 def _inputs(
     store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
 ) -> Iterator[tuple[Argument, Any]]:
-    """Of the layers that one can step through, for the recorded sentences and the recorded picture."""
+    """Yield the inputs of layers that one can step through, of the recorded sentences and picture."""
     for asked, layer, source in _recorded(store, vectors):
         if source.settings.method.key not in ("cdvft", "lora"):
             continue

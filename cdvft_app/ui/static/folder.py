@@ -84,7 +84,7 @@ def _kept(name: str, answer: Any) -> str:
 
 
 def style() -> str:
-    """All of it as one stylesheet, in the order in which the app's hold, what is of plain files last."""
+    """Return all styles as one stylesheet, in the app's order, with those of plain files last."""
     own = sorted((ASSETS / "css" / "static").glob("*.css"))
     sheets = [sheet for sheet in stylesheets() if sheet.parent.name in (*ROOMS, "css")]
     fonts = f":root {{ --font: {_family(SANS)}; --font-mono: {_family(MONO)}; }}"

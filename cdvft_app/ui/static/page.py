@@ -1,4 +1,4 @@
-"""The one page of the folder: head, tabs and texts as HTML, and what its script needs to mount the parts."""
+"""The one page of the folder: head, tabs and texts as HTML, and the data by which its script mounts parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of plain files shows of the studio's tabs, laid out by the same functions."""
+"""The tabs of the page of plain files, laid out by the same functions as the studio's."""
 
 from __future__ import annotations
 

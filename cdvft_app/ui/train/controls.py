@@ -211,7 +211,7 @@ def choices(name: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
-    """What an empty field stands for; `m` is what was typed into that field."""
+    """Return the value that an empty field stands for; `m` is the text in the field of that name."""
     if name in RATES:
         key = name.removeprefix(RATE)
         method = METHODS[key].model_validate({})

@@ -1,4 +1,4 @@
-"""Which runs the Train tab shows to a visitor at first."""
+"""The runs that the Train tab shows to a visitor at first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
 
 
 def before_any_answer(store: RunStore) -> RunView:
-    """What stands on the page as it comes, for a visitor of whom nothing is known yet."""
+    """Return the view of the page as it comes, for a visitor of whom nothing is known yet."""
     return {**(shown_recorded(store, "") or shown([], "waiting", "")), "kind": "waiting"}
 
 
@@ -42,7 +42,7 @@ def _default_view(app: AppState, token: str) -> RunView:
 
 
 def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:
-    """Of the races that finished the latest of those with the most methods, or a better one on its data.
+    """Return the latest finished race of those with the most methods, or a better one on its data.
 
     Scores of other data, or of another metric, are not compared with its own. Empty where none finished.
     """

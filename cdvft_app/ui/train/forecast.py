@@ -29,7 +29,7 @@ class ForecastHtml:
 
 
 def forecast_html(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> ForecastHtml:
-    """Of a race's runs, with what is promised of each."""
+    """Return the forecast of a race's runs, with the prediction of each."""
     shapes = plans[0].target_shapes
     if not shapes:
         text = "The layers of this model are counted once it is loaded."
@@ -126,7 +126,7 @@ UNKNOWN = "Time and memory are not known beforehand: the layers of {} see differ
 
 @dataclass(frozen=True)
 class _Promised:
-    """What is promised of a run; `name` tells it from the others of its race."""
+    """The prediction of a run; `name` tells it from the others of its race."""
 
     name: str
     plan: Plan
@@ -134,7 +134,7 @@ class _Promised:
 
 
 def names(plans: Sequence[Plan]) -> list[str]:
-    """Of each its method's title; where a method races several times, its label with what differs."""
+    """Return the title of each run's method; where one races several times, its label with what differs."""
     methods = [plan.settings.method for plan in plans]
     keys = [method.key for method in methods]
     return [
@@ -144,7 +144,7 @@ def names(plans: Sequence[Plan]) -> list[str]:
 
 
 def resource_estimate(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
-    """HTML; empty where nothing is known of the model yet."""
+    """Return time and memory as HTML; empty where nothing is known of the model yet."""
     known = [
         _Promised(name, plan, made)
         for name, plan, made in zip(names(plans), plans, promised, strict=True)
@@ -188,7 +188,7 @@ def _time(known: Sequence[_Promised]) -> str:
 
 
 def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:
-    """What of a visitor's daily GPU time a race takes."""
+    """Return the part of a visitor's daily GPU time that a race takes, as HTML."""
     quota = (
         f"of your {ANONYMOUS_SECONDS} a day, {ACCOUNT_SECONDS} with an account of huggingface.co, in slices "
         f"of up to {environment().slice_seconds} s while this page is open"

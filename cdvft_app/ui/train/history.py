@@ -87,7 +87,7 @@ def _run(run: RunRecord, race: list[RunRecord]) -> RaceRun:
 
 
 def _counted(runs: list[RunRecord]) -> str:
-    """A sweep's many runs in half a line."""
+    """Return the number of a sweep's runs by state, in half a line."""
     states = Counter(run.state for run in runs)
     counts = [f"{states[state]} {state}" for state in STATES if state in states]
     return " · ".join([f"{len(runs)} runs", *reversed(counts)])
@@ -127,7 +127,7 @@ def _row(run: RunRecord, race: list[RunRecord], mine: bool) -> HistoryRun:
 
 
 def _data(run: RunRecord) -> str:
-    """What it learned from, by its title."""
+    """Return the title of the data that it learned from."""
     settings, recipe = run.settings, catalog.RECIPES.get(run.settings.recipe)
     if settings.data:
         return settings.data.title
@@ -137,7 +137,7 @@ def _data(run: RunRecord) -> str:
 
 
 def rename(store: RunStore, request: RenameRequest) -> Done:
-    """A new name for each run, if the token owns it."""
+    """Give each run of the race a new name, if the token owns it."""
 
     def change(runs: list[RunRecord], token: str) -> None:
         for run in runs:
@@ -208,7 +208,7 @@ def _changed(
 
 
 def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
-    """Its value is {"token": the browser's own}. It reads the address to know which races are shown.
+    """Lay out the history, whose value is {"token": the browser's}. It reads the shown races in the address.
 
     Sends `export_runs` with the ids of runs that are to be taken along as a file.
     """

@@ -127,28 +127,25 @@ def connect(
     def priced(flavor: Any, minutes: Any, *given: Any) -> tuple[Any, Any]:
         if flavor is None and not prices_are_known():
             return gr.skip(), gr.skip()  # nobody has opened the fold
-        return _price(flavor, minutes, values_of(given))
+        return price_of(flavor, minutes, values_of(given))
 
     price: dict[str, Any] = {
         "fn": priced,
         "inputs": [job.flavor, job.minutes, *inputs],
         "outputs": [job.cost, job.send],
     }
-    job.fold.expand(_flavors, None, job.flavor, **LATEST).then(**price, **LATEST)
+    job.fold.expand(machines, None, job.flavor, **LATEST).then(**price, **LATEST)
     gr.on([job.flavor.input, job.minutes.change, *counted], **price, **LATEST)
 
     def send_race(fields: dict[Any, Any], secret: str, ends: float | None) -> dict[Any, Any]:
         if has_login() and not secret:
             return {job.message: problem(SIGN_IN)}
-        typed = form.number(fields[job.minutes])
-        if ends is not None and isinstance(typed, int) and ends - time.time() < 60 * typed + TO_BEGIN:
+        flavor, minutes = fields[job.flavor], fields[job.minutes]
+        limit = form.number(minutes)
+        if ends is not None and isinstance(limit, int) and ends - time.time() < 60 * limit + TO_BEGIN:
             return {job.message: problem(SIGNED_OUT_BEFORE)}
-        values, flavor, minutes = (
-            values_of(tuple(fields[one] for one in inputs)),
-            fields[job.flavor],
-            fields[job.minutes],
-        )
-        cost, button = _price(flavor, minutes, values)
+        values = values_of(tuple(fields[one] for one in inputs))
+        cost, button = price_of(flavor, minutes, values)
         if fields[job.send] != button["value"]:
             return {job.message: problem(CHANGED), job.cost: cost, job.send: button}
         ids, refused = send(
@@ -165,12 +162,8 @@ def connect(
         return {job.message: "", job.token: "", **sent(token_of(fields[token]), ids)}
 
     asked = {token, job.token, job.repository, job.flavor, job.minutes, job.send, *inputs}
-    job.send.click(
-        with_token(send_race, job.token),
-        asked,
-        [job.message, job.token, job.cost, job.send, *outputs],
-        **CLICKED,
-    )
+    changed = [job.message, job.token, job.cost, job.send, *outputs]
+    job.send.click(with_token(send_race, job.token), asked, changed, **CLICKED)
 
 
 def connect_again(
@@ -268,7 +261,7 @@ def send(
 
 
 def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
-    """One for each run: the name itself for one alone, else with what the run is called."""
+    """Return a name for each run: `name` itself for one alone, else with the label of its method."""
     if len(plans) == 1:
         return [name]
     called = labels([plan.settings.method for plan in plans])
@@ -285,7 +278,7 @@ def _minutes(given: Any) -> int:
     return int(minutes)
 
 
-def _flavors() -> Any:
+def machines() -> Any:
     """The machines with their prices, as the dropdown's choices."""
     try:
         found = known_offers()
@@ -296,8 +289,8 @@ def _flavors() -> Any:
     return gr.update(choices=choices, value=usual)
 
 
-def _price(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, Any]:
-    """What the Jobs cost at most, or why none can be sent; and whether they can."""
+def price_of(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the most that the Jobs cost, or why none can be sent, as HTML; and the update of Send."""
     try:
         offers = known_offers()
         jobs = len(form.race(values).runs())

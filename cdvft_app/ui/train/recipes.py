@@ -28,7 +28,7 @@ def recipe_key(chosen: object) -> str | None:
 
 
 def card(recipe: Recipe) -> RecipeCard:
-    """What one card says."""
+    """Return the texts of one card."""
     model, data = catalog.get_model(recipe.model), catalog.get_dataset(recipe.dataset)
     return {
         "key": recipe.key,
@@ -58,7 +58,7 @@ def _expect(recipe: Recipe) -> str:
 
 
 def _source(recipe: Recipe) -> str:
-    """Where the numbers are from, and what a run took there: what it takes here is said in one place."""
+    """Return the source of the numbers, and the seconds that a run took there, not here."""
     expected = recipe.expected
     about = "at most about" if expected.at_most else "about"
     taken = [

@@ -61,7 +61,7 @@ MAX_KEPT = 64
 
 
 def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
-    """What the page shows of a run and will not change while it is watched.
+    """Return the facts of a run that do not change while it is watched.
 
     `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
     """
@@ -86,7 +86,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
 
 
 def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
-    """What stands for the recipe before the settings that differ: its title, or on own data its model's."""
+    """Return the name that stands for the recipe: its title, or on own data the title of its model."""
     if recipe is None or run.name == recipe.title:
         return []
     if run.settings.data is None:
@@ -96,7 +96,7 @@ def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
 
 
 def untrained(run: RunRecord) -> str | None:
-    """How the recipe's model does on the same rows before any training; None where nobody measured it."""
+    """Return the score of the recipe's model without training, in a sentence; None where it is not known."""
     recipe, settings = catalog.RECIPES.get(run.settings.recipe), run.settings
     if recipe is None or settings.data or not recipe.expected.untrained:
         return None
@@ -110,7 +110,7 @@ def untrained(run: RunRecord) -> str | None:
 
 
 def current(run: RunRecord) -> RunNow:
-    """What may change from one second to the next."""
+    """Return the facts of a run that may change from one second to the next."""
     return {
         "id": run.id,
         "name": run.name,
@@ -139,7 +139,7 @@ def current(run: RunRecord) -> RunNow:
 
 
 def _job(run: RunRecord) -> Job | None:
-    """Where it is on the hub; None for a run that trains here."""
+    """Return the addresses of its Job on the hub; None for a run that trains here."""
     if not run.is_job:
         return None
     repository = run.result.get("repository") or ""
@@ -158,7 +158,7 @@ class Feed:
         self._cached_rows = lru_cache(maxsize=MAX_KEPT)(self._write)
 
     def after(self, run_id: str, cursor: int, own: bool) -> tuple[RunRows, int, bool]:
-        """At most `MAX_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
+        """Return at most `MAX_ROWS` rows as JSON for orjson, the next cursor, and whether more wait.
 
         `own`: whether who asks now is told the prompt that the run's owner typed.
         """
@@ -191,7 +191,7 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
 
 
 def _answers(row: dict[str, Any]) -> Answers:
-    """As the page takes them; those of a version before have less."""
+    """Return a row of answers as the page takes it; those of older versions have fewer fields."""
     found = {"step": row["step"]} | {name: row[name] for name in ANSWER_FIELDS if row.get(name)}
     return cast(Answers, found | {"prompts": [*map(transcript, row["prompts"])]})
 
@@ -199,7 +199,7 @@ def _answers(row: dict[str, Any]) -> Answers:
 def poll(
     store: RunStore, feed: Feed, request: PollRequest, slices: Slices | None = None
 ) -> Encoded[RunsPoll]:
-    """What is new since the cursors of the request, and whether its token may stop what is shown.
+    """Return all that is new since the cursors of the request, and whether its token may stop the runs.
 
     With `slices`, pages drive what they show.
     """
@@ -224,7 +224,7 @@ def poll(
 
 
 def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
-    """What the judge says of these runs' race once they have ended; several races are not compared here."""
+    """Return the judge's verdict on the ended race of these runs. Several races are not compared here."""
     first = store.get(request["runs"][0]) if request["runs"] else None
     runs = store.group(first.group_id) if first and not first.sweep else []
     judged = judged_race(runs, store)
@@ -270,12 +270,12 @@ def _options(settings: RunSettings) -> dict[str, Any]:
 
 
 def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
-    """A `run_view`'s value: these runs. `kind` says why."""
+    """Return the value of a `run_view` that shows these runs; `kind` says why."""
     return {"runs": runs, "kind": kind, "token": token, "serial": serial, "recorded": None, "rows": None}
 
 
 def shown_recorded(store: RunStore, token: str) -> RunView | None:
-    """A `run_view`'s value: the race that ships with the program, with its rows; None where it does not."""
+    """Return the value of a `run_view` for the race that ships with the program; None where none does."""
     race = store.recorded()
     if not race:
         return None

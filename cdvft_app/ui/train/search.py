@@ -204,7 +204,7 @@ def _require_values(asked: SearchRequest) -> None:
 
 
 def _promise(app: AppState, asked: SearchRequest) -> str:
-    """How many trials, and how long all of them take at most."""
+    """Return how many trials there are, and the most seconds that all take, as HTML."""
     _require_values(asked)
     plans = [catalog.resolve(settings) for settings in asked.middle()]
     predictions: list[Prediction | None] = app.predict(plans)
@@ -225,7 +225,7 @@ def _in_words(error: Exception) -> str:
 
 
 def search(app: AppState, request: SearchViewRequest) -> SearchAnswer:
-    """A search as it is now, unless the page has it so."""
+    """Return a search as it is now, unless the page has it so."""
     runs = runs_of_group(app, request["group"])
     if not runs or study.path(app.store, runs[0].group_id) is None:
         return {"missing": True}
@@ -271,7 +271,7 @@ def go_on(app: AppState, request: GroupRequest) -> Done:
 
 
 def _cut_off(app: AppState, runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Those that were stopped or interrupted, and not given up by the search itself."""
+    """Return the runs that were stopped or interrupted, and not given up by the search itself."""
     found = study.load(app.store, runs[0].group_id) if runs else None
     if found is None:
         return []

@@ -20,7 +20,7 @@ from cdvft_app.format import joined
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address
-from cdvft_app.ui.shared.controls import html, settings_fold
+from cdvft_app.ui.shared.controls import LATEX, html, settings_fold
 from cdvft_app.ui.shared.listeners import LATEST, DropStaleAnswers
 from cdvft_app.ui.shared.problem import problem, status
 from cdvft_app.ui.shared.state import AppState, OnVisit, token_of, visitor_token
@@ -67,7 +67,7 @@ def build(app: AppState) -> OnVisit:
             controls.folded()
             controls.others_fold()
             with gr.Accordion("The method", open=False, elem_classes=["fold"]):
-                gr.Markdown(METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+                gr.Markdown(METHOD, latex_delimiters=LATEX)
                 blocks = html(at_first.blocks, elem_classes=["blocks"], elem_id="blocks")
             searched = search.search_form()
             as_job = job.job_form()
@@ -330,7 +330,7 @@ def build(app: AppState) -> OnVisit:
 
 
 def _counted_at_first() -> ForecastHtml:
-    """Of the form as the page comes; without times, which need this machine's runs, and torch."""
+    """Return the forecast of the form as the page comes, without times, which need past runs and torch."""
     plans = [catalog.resolve(settings) for settings in form.race({**form.START}).runs()]
     return forecast_html(plans, [None] * len(plans))
 
@@ -348,7 +348,7 @@ def _start_label(plan: Plan) -> str:
 
 
 def _left_out(values: dict[str, Any], plan: Plan) -> str:
-    """Which of the chosen methods do not race, as HTML."""
+    """Return which of the chosen methods do not race, as HTML; empty where all do."""
     names = [METHODS[key].title for key in form.left_out(values)]
     if not names:
         return ""
@@ -356,7 +356,7 @@ def _left_out(values: dict[str, Any], plan: Plan) -> str:
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:
-    """A control's update with a remembered value, where there is one."""
+    """Return a control's update with a remembered value, where there is one."""
     if update is None:
         return value
     return gr.update(**{**update, "value": value}) if value else update

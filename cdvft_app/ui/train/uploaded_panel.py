@@ -58,7 +58,7 @@ OfRecipe = Callable[[object, Any, "UploadedDataset | None"], list[Any]]
 
 
 def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
-    """What would be learned from what the panel's fields say. DataRefused, StoreError: with a sentence."""
+    """Return what the data is with the panel's fields. DataRefused, StoreError: with a sentence."""
     data_id, roles, evaluation, share, seed = chosen
     said = roles if isinstance(roles, dict) else {}
     inputs, label = said.get("inputs"), said.get("label")
@@ -78,7 +78,7 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
 
 
 def how_long_kept() -> str:
-    """On this machine, or on a public server."""
+    """Return how long own data is kept, in a sentence."""
     hours = limits().keep_hours
     return KEPT if hours is None else KEPT_PUBLIC.format(hours=counted(hours, "hour"))
 
@@ -110,7 +110,7 @@ class UploadedPanel:
         self.private = catalog.hub_ids_allowed()
 
     def give(self) -> None:
-        """Where a file is dropped, rows are pasted, or what was given before is chosen."""
+        """Lay out the fields to drop a file, to paste rows, and to choose data that was given before."""
         self.file = gr.File(
             label="Your file, or several",
             show_label=False,
@@ -154,7 +154,7 @@ class UploadedPanel:
             self.read = gr.Button("Read the rows", elem_id="own-read")
 
     def look_and_say(self) -> None:
-        """What is in it, as wide as the page, and the fields that say what is what."""
+        """Lay out the view of the data, as wide as the page, and the fields that say how it is read."""
         with gr.Column(visible=False, elem_id="own-shown") as self.shown:
             self.found = component("train/uploaded.js", None, events=("input",), elem_id="own-found")
             self.roles = gr.JSON(None, visible=False)
@@ -190,7 +190,7 @@ class UploadedPanel:
 
     @property
     def fields(self) -> list[Any]:
-        """What says how the chosen data is read."""
+        """The components that say how the chosen data is read."""
         return [self.mine, self.roles, self.evaluation, self.share, self.seed]
 
     def offer(self, mine_token: str, value: str | None = None) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class UploadedPanel:
             return [hidden, None, *[gr.skip()] * (len(section) - 2)]
 
         def opened(data_id: object, said: Sequence[Any], owner: str) -> tuple[Inspection, list[Any]]:
-            """All that the section shows of a piece of data, with its columns as said or guessed."""
+            """Return the inspection of a piece of data, and the updates of the section that shows it."""
             looked = look(app, [data_id, *said], owner)
             record = app.store.datasets.get(data_id, owner)
             others = [(one.name, one.id) for one in app.store.datasets.of(owner) if one.kind == record.kind]
@@ -427,7 +427,7 @@ class UploadedPanel:
         )
 
         def held(data: Any, mine_token: object, refused: dict[str, Any], number: object) -> list[Any]:
-            """What the form holds; what somebody gives while it is looked for stays."""
+            """Show the form's data, unless somebody gives other data while it is looked for."""
             found = looked_for(data, mine_token)
             given_before = number if isinstance(number, (int, float)) else 0
             return [gr.skip()] * len(found) if refused["newest"] > given_before else found

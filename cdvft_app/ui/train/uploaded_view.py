@@ -1,4 +1,4 @@
-"""What the panel of one's own data shows: its columns and first rows, classes, lengths, and what to know."""
+"""The view of own data as payload: its columns and first rows, classes, lengths, faults and warnings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _many(rows: int, kind: str) -> str:
 
 
 def look_of(looked: Inspection, name: str) -> UploadedLook:
-    """What the page shows of it."""
+    """Return the payload of data that was looked at, under this name."""
     kept, roles = looked.kept, looked.roles
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
     used = [*roles.inputs, *([roles.label] if roles.label else [])]
@@ -90,7 +90,7 @@ def look_of(looked: Inspection, name: str) -> UploadedLook:
 
 
 def losses(runs: list[str]) -> str:
-    """What deleting the data costs, as HTML."""
+    """Return a question as HTML that names the runs which deleting the data costs."""
     if not runs:
         return '<p role="alert">Delete it? No run of yours learned from it.</p>'
     more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
@@ -132,7 +132,7 @@ def _cell(value: object) -> str:
 
 
 def _pictures(looked: Inspection) -> tuple[list[Picture], str | None]:
-    """Small ones, of each class some; and why there are none."""
+    """Return thumbnails of some pictures of each class, or none and why."""
     if looked.kept.kind != "image":
         return [], None
     label = looked.roles.label

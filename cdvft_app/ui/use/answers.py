@@ -1,4 +1,4 @@
-"""What the Use tab shows of a question: answers side by side, and the checks of an adapter."""
+"""Answers side by side and the checks of an adapter, as payloads of the Use tab."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_OF_INPUT = 160  # characters that head an answer
 
 
 def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> AnsweredInputs:
-    """Every method's answer to each input, with the likeliest classes.
+    """Return every method's answer to each input, with the likeliest classes.
 
     Args:
         inputs: as they were given, or what stands for them.

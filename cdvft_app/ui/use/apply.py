@@ -41,14 +41,13 @@ from cdvft_app.ui.shared.viewing import visitor
 
 ENDINGS = (*TABLES, ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", *SPREADSHEETS, *PICTURES)
 UPDATE_SECONDS = 0.25
-THREADS = 8  # visitors who wait for their turn hold none of them
 SPENT = "answering of files"
 ONE_FILE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "apply"}
 NO_TIME = "Your time on this server is used up. What was answered is kept for an hour: go on then."
 
 
 def answering_of_files(app: AppState) -> Answering:
-    """In a process of its own, so that nobody's question waits for a file."""
+    """Return what answers files, in a process of its own, so that no question waits for a file."""
     return Answering(app.store, lambda: app.queue.budget.spending(visitor(), SPENT))
 
 
@@ -68,7 +67,7 @@ def within_budget(app: AppState, answers: Generator[Any, None, None]) -> Iterato
 
 def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
     """Lay the part out: `run` says which one answers."""
-    streams = SessionStreams(THREADS, answering.stop)
+    streams = SessionStreams(answering)
 
     html(
         "<h3>Apply to a file</h3><p class='hint'>Its rows come back answered; with labels, scored.</p>",
@@ -135,7 +134,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
     def answering_of(
         given: dict[str, Any], run_id: object, wanted: Sequence[str], of_labels: str, to: str
     ) -> Generator[tuple[str, Path | None], None, None]:
-        """What to say, again and again, and at the end the file."""
+        """Yield sentences on the progress, and at the end a summary with the file."""
         found = find(app.store, run_id)
         inputs = [one for one in wanted if one != IMAGE] if isinstance(wanted, list) else []
         columns = columns_for(found, given["columns"], inputs=inputs, label=of_labels or None)

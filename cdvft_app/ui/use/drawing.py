@@ -38,13 +38,13 @@ def opened(run: FinishedRun) -> Any:
 
 
 def picture(value: object, dataset: str) -> bytes | None:
-    """What is drawn, as the dataset's images are; None where nothing is."""
+    """Return the drawing as an image of the dataset; None where nothing is drawn."""
     drawn = value.get("drawing") if isinstance(value, dict) else None
     return inputs.drawn_digit(drawn, dataset) if drawn and dataset in inputs.DRAWN_SIDES else None
 
 
 def seen(request: Drawing) -> Seen | None:
-    """What a model gets of the drawing; None for what is no drawing."""
+    """Return the drawing as a model gets it; None for a value that is no drawing."""
     key, side = request["dataset"], request["side"]
     if key not in inputs.DRAWN_SIDES or not 1 <= side <= MAX_PIXELS:
         return None

@@ -164,7 +164,7 @@ def _image(given: object) -> bytes | None:
 
 
 def own_picture(data: bytes) -> bytes:
-    """A picture that somebody gave, as one made here of its pixels.
+    """Return a picture that somebody gave as a PNG made here of its pixels.
 
     Raises:
         ResultsError: why it cannot be used.

@@ -15,7 +15,7 @@ from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
-from cdvft_app.ui.shared.controls import html
+from cdvft_app.ui.shared.controls import LATEX, html
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import held_out_tables, races, sheets
@@ -65,9 +65,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         second = gr.Dropdown([], label="Beside", elem_id="use-second-run")
     scores = sheets.sections("use-scores")
     with gr.Accordion("How two methods are compared", open=False, elem_classes=["fold"]) as explained:
-        gr.Markdown(TEST, latex_delimiters=[
-            {"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}
-        ])  # fmt: skip
+        gr.Markdown(TEST, latex_delimiters=LATEX)
     evaluate = gr.Button("Answer the held-out rows", visible=False, elem_id="use-evaluate")
     with gr.Column(visible=False) as listed:
         show = gr.Radio(list(SHOWN), label="Rows", elem_id="use-show")
@@ -115,7 +113,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     race.change(open_race, race, [first, second, *about, rows, pages], **QUIET)
 
     def look(at: int, *choice: Any) -> list[Any]:
-        """A page of rows, where it begins, and whether there are others."""
+        """Return a page of rows, the row at which it begins, and updates of the buttons that turn pages."""
         group_id, one, other, which, of = choice
         runs = _chosen(app, group_id, (one, other))
         if not (runs and which):
@@ -195,7 +193,7 @@ def _rows(found: dict[str, Any], runs: Sequence[FinishedRun]) -> list[Section]:
 
 
 def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[FinishedRun]:
-    """Those runs of the race, each once."""
+    """Return the runs of the race with these ids, each once."""
     runs = {run.record.id: run for run in races.opened(app.store, group_id)}
     return [runs[run_id] for run_id in dict.fromkeys(run_ids) if isinstance(run_id, str) and run_id in runs]
 

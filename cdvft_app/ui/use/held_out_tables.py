@@ -29,7 +29,7 @@ RunWritten = tuple[str, str, WrittenAnswers]
 
 
 def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdict | None) -> list[Section]:
-    """A confusion matrix a run, the scores of each class, and the judge's verdict on the first two."""
+    """Return a confusion matrix a run, the scores of each class, and the verdict on the first two runs."""
     counted = [held_out.confusion(answers) for _, _, answers in runs]
     matrices = [_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True)]
     tested = judged(runs, verdict) if len(runs) > 1 else []
@@ -37,7 +37,7 @@ def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdi
 
 
 def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> list[Section]:
-    """How often each of two alone is right, and what the judge of their race says of them."""
+    """Return how often each of two runs alone is right, and the verdict of the judge of their race."""
     (first, _, one), (second, _, other) = runs[:2]
     parts: list[Section] = []
     if np.array_equal(one.rows, other.rows) and np.array_equal(one.labels, other.labels):
@@ -183,7 +183,7 @@ def _answer(label: float, answer: Mapping[str, Any], labels: Sequence[str]) -> S
 
 
 def of_written(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdict | None) -> list[Section]:
-    """How many answers of each run are right, the judge's verdict, and the mistakes by field."""
+    """Return the number of right answers of each run, the judge's verdict, and the mistakes by field."""
     names = _graded(runs[0][2])
     heads = ("Method", "Right", *(f"{metric_title(name, short=True)}, mean of the rows" for name in names))
     right = sheet("errors", "Right answers", heads, [[cell(title), *_counts(one)] for title, _, one in runs])

@@ -1,4 +1,4 @@
-"""Which races can be used, and how the tab names them and their runs."""
+"""The races that can be used, and the names of them and their runs on the tab."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
 
 
 def require(store: RunStore, group_id: object) -> list[FinishedRun]:
-    """The same runs.
+    """Return the runs of a race that can be used.
 
     Raises:
         ResultsError: there is no such race any more.
@@ -32,7 +32,7 @@ def require(store: RunStore, group_id: object) -> list[FinishedRun]:
 
 
 def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
-    """Those of a race's runs that keep what they learned, at most as many as are asked at once.
+    """Return a race's runs that kept an adapter, at most as many as are asked at once.
 
     Without those that were trained on fewer rows, to see whether more would help.
     """
@@ -59,7 +59,7 @@ def _title(runs: list[FinishedRun]) -> str:
 
 
 def first_needs(run: FinishedRun) -> str:
-    """What the first question has to wait for, in a sentence; empty where all is here."""
+    """Return a sentence on what the first question has to wait for; empty where all is here."""
     what = to_fetch(run.plan.model)
     return f"The first question fetches {what}, once." if what else ""
 

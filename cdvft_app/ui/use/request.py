@@ -1,4 +1,4 @@
-"""How programs ask a run that `python -m cdvft_app serve` serves: as curl and as Python."""
+"""Requests, as curl and as Python, to a run that `python -m cdvft_app serve` serves."""
 
 from __future__ import annotations
 

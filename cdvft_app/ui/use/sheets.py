@@ -20,12 +20,12 @@ def sections(elem_id: str) -> gr.HTML:
 
 
 def refused(sentence: str) -> Sections:
-    """A refusal in their place."""
+    """Return a refusal in place of sections."""
     return {"sections": [{"problem": without_paths(sentence)}]}
 
 
 def cell(text: object, **more: Any) -> SheetCell:
-    """A cell of one text, whose lines stand one under the other; `more` as in `SheetCell`."""
+    """Return a cell of one text, whose lines stand one under the other; `more` as in `SheetCell`."""
     return cast("SheetCell", {"lines": [line(one) for one in str(text).splitlines() or [""]], **more})
 
 
@@ -35,7 +35,7 @@ def line(text: str, **more: Any) -> Line:
 
 
 def sheet(kind: str, label: str, heads: Iterable[str], rows: Iterable[list[SheetCell]], **more: Any) -> Sheet:
-    """A table; `more` as in `Sheet`."""
+    """Return a table; `more` as in `Sheet`."""
     made = {"kind": kind, "label": label, "above": [], "heads": list(heads), "rows": list(rows), **more}
     return cast("Sheet", made)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from cdvft_app.catalog.conversations import transcript
 from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import AnsweredInputs, Sections
 from cdvft_app.results import inputs
@@ -29,7 +31,6 @@ from cdvft_app.ui.use import (
     drawing,
     endpoints,
     examples,
-    one_example,
     publish,
     races,
     request,
@@ -90,9 +91,7 @@ def build(app: AppState) -> OnVisit:
             with gr.Row():
                 ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
                 example = gr.Button("Take an example", elem_id="use-example")
-            example_message = one_example.build(
-                app, answering, race, fields=(texts, second, image, at.prompt), take=example, asking=ASKING
-            )
+            example_message = html(elem_id="use-example-said")
             answered = component("use/answers.js", NOT_ASKED, elem_id="use-answers")
             examples.section(app, answering, race, ASKING)
             html("<h2>One of them</h2>")
@@ -171,7 +170,7 @@ def build(app: AppState) -> OnVisit:
     given = {texts, second, pad, image, at.prompt}
 
     def about(finished: FinishedRun, fields: dict[Any, Any]) -> dict[str, Any]:
-        """What is in the fields, as the race of a run takes it; a chosen file counts before a drawing."""
+        """Return the question in the fields for the race of a run; a chosen file counts before a drawing."""
         if finished.plan.model.kind == "generation":
             return {"texts": [inputs.prompt(finished, fields[at.prompt])], "second": [], "image": None}
         if finished.plan.model.kind != "image":
@@ -193,6 +192,25 @@ def build(app: AppState) -> OnVisit:
             return [{**NOT_ASKED, "problem": without_paths(str(error))}, ""]
         shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
         return [answers.answers(shown, found), ""]
+
+    def fill_in(group_id: object) -> list[Any]:
+        """Fill the fields with a held-out row of the race, and say its label in a sentence."""
+        try:
+            first = races.require(app.store, group_id)[0]
+            row = answering.ask("example", run_id=first.record.id)
+            text, own = row["text"], None
+            if text and first.plan.model.kind == "generation":
+                text = transcript(text)
+            if row["image"]:
+                own = files.new_file(f"row_{row['row']}.png")
+                own.write_bytes(row["image"])
+        except UserError as error:
+            return [*[gr.skip()] * 4, problem(str(error))]
+        sentence = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
+        return [text, row["second"], own and str(own), text, f'<p class="quiet">{sentence}</p>']
+
+    filled = [texts, second, image, at.prompt, example_message]
+    example.click(fill_in, race, filled, show_progress_on=example_message, **ASKING)
 
     def get_ready(group_id: object) -> None:
         """Load the models while a text is written, so that the first answer is soon there."""

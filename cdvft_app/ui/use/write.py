@@ -19,7 +19,6 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import races
 
 EMPTY: Writing = {"prompt": "", "sides": [], "status": "", "problem": "", "running": False}
-THREADS = 8  # visitors who wait for their turn hold none of them
 
 
 class Prompt:
@@ -80,7 +79,7 @@ def connect(
     asking: dict[str, Any],
 ) -> None:
     """`get_ready` loads a race's models; `asking`: how a listener waits its turn."""
-    streams = SessionStreams(THREADS, answering.stop)
+    streams = SessionStreams(answering)
 
     def writing(group_id: object, prompt: object, how: dict[str, Any]) -> Generator[Writing, None, None]:
         said: Writing = {**EMPTY, "prompt": str(prompt), "running": True}

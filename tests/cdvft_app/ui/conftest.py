@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from served import Served
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
+from cdvft_app.ui.build import build
 from cdvft_app.ui.shared.state import AppState
 
 
@@ -21,4 +23,16 @@ def private_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def app(tmp_path: Path) -> Iterator[AppState]:
     store = RunStore(tmp_path)
     yield AppState.make(store, RunQueue(store))
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def shared_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One served page over an empty store for all tests of a module that change neither."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("SPACE_ID", raising=False)
+        store = RunStore(tmp_path_factory.mktemp("shared"))
+        served = Served(build(AppState.make(store, RunQueue(store))))
+    with served.first:
+        yield served
     store.close()

@@ -40,21 +40,21 @@ def send(app, *, values=RACE, repository="ada/films", token=TOKEN, flavor="t4-sm
 
 @pytest.mark.usefixtures("jobs")
 def test_the_price_is_said_before_anything_is_sent(stub):
-    cost, button = job._price("t4-small", "30", RACE)
+    cost, button = job.price_of("t4-small", "30", RACE)
     assert "At most <b>0.40 dollars</b>" in cost and "0.40 dollars an hour" in cost
     assert button["value"] == "Send 2 Jobs" and button["interactive"]
-    cost, button = job._price("a10g-large", "60", {**RACE, "methods": ["cdvft"]})
+    cost, button = job.price_of("a10g-large", "60", {**RACE, "methods": ["cdvft"]})
     assert "At most <b>1.50 dollars</b>" in cost and button["value"] == "Send the Job"
-    cost, button = job._price("t4-small", "0.5", RACE)
+    cost, button = job.price_of("t4-small", "0.5", RACE)
     assert "got 0.5; a Job may take 1 to 1440" in cost and not button["interactive"]
-    assert [key for _, key in job._flavors()["choices"]] == ["t4-small", "a10g-large"]
+    assert [key for _, key in job.machines()["choices"]] == ["t4-small", "a10g-large"]
     assert not stub.repositories and stub.tokens == {None}
 
 
 def test_a_hub_out_of_reach_is_a_sentence(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    cost, button = job._price("t4-small", "30", RACE)
+    cost, button = job.price_of("t4-small", "30", RACE)
     assert "no Job can be sent" in cost and not button["interactive"]
 
 

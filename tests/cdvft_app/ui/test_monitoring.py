@@ -16,11 +16,15 @@ from cdvft_app.ui.shared.state import AppState
 KEY = "open, sesame seed"
 
 
-@pytest.fixture
-def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+@pytest.fixture(autouse=True)
+def public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_OPERATOR_KEY", KEY)
     monkeypatch.setattr(operator, "_guesses", Guesses("keys"))
+
+
+@pytest.fixture
+def served(app: AppState) -> Iterator[Served]:
     served = Served(build(app))
     with served.first:
         yield served
@@ -74,19 +78,21 @@ def test_metrics_count_and_name_nobody(app: AppState, served: Served) -> None:
         ("203.0.113.7", {"authorization": f"Basic {KEY}"}, 401),
     ],
 )
-def test_metrics_of_a_public_server_are_for_its_operator(served: Served, address, headers, status) -> None:
-    answer = served.client(address).get("/metrics", headers=headers)
+def test_metrics_of_a_public_server_are_for_its_operator(
+    shared_page: Served, address, headers, status
+) -> None:
+    answer = shared_page.client(address).get("/metrics", headers=headers)
     assert answer.status_code == status
     assert (status == 200) == ("cdvft_runs" in answer.text)
 
 
-def test_the_key_is_not_guessed_here_either(served: Served) -> None:
-    asked = served.client("203.0.113.8")
+def test_the_key_is_not_guessed_here_either(shared_page: Served) -> None:
+    asked = shared_page.client("203.0.113.8")
     told = [asked.get("/metrics", headers={"authorization": f"Bearer {n}"}).status_code for n in range(30)]
     assert told == [401] * 10 + [429] * 20
 
 
-def test_metrics_of_a_private_server_are_for_its_names(served: Served, monkeypatch) -> None:
+def test_metrics_of_a_private_server_are_for_its_names(shared_page: Served, monkeypatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "0")
-    assert served.first.get("/metrics").status_code == 200
-    assert served.first.get("/metrics", headers={"host": "rebound.example.com"}).status_code == 401
+    assert shared_page.first.get("/metrics").status_code == 200
+    assert shared_page.first.get("/metrics", headers={"host": "rebound.example.com"}).status_code == 401

@@ -125,8 +125,8 @@ def test_one_that_fails_leaves_the_others_their_answers(
         ("[" + ",".join(['{"function": "", "argument": 0}'] * 9) + "]", "application/json", 400),
     ],
 )
-def test_at_most_eight_well_formed_questions_are_taken_at_once(studio, content, kind, status) -> None:
-    answer = studio.first.post("/cdvft", content=content, headers={"content-type": kind})
+def test_at_most_eight_well_formed_questions_are_taken_at_once(shared_page, content, kind, status) -> None:
+    answer = shared_page.first.post("/cdvft", content=content, headers={"content-type": kind})
     assert answer.status_code == status
     assert status == 200 or len(answer.json()["error"]) > 20
 
@@ -144,8 +144,8 @@ def test_at_most_eight_well_formed_questions_are_taken_at_once(studio, content, 
         ("", "{}", "application/json", 404),
     ],
 )
-def test_what_cannot_be_answered_is_refused_with_a_sentence(studio, path, content, kind, status) -> None:
-    answer = studio.first.post(f"/cdvft/{path}", content=content, headers={"content-type": kind})
+def test_what_cannot_be_answered_is_refused_with_a_sentence(shared_page, path, content, kind, status) -> None:
+    answer = shared_page.first.post(f"/cdvft/{path}", content=content, headers={"content-type": kind})
     assert answer.status_code == status
     assert status == 200 or len(answer.json()["error"]) > 20
 
@@ -159,14 +159,18 @@ def test_what_cannot_be_answered_is_refused_with_a_sentence(studio, path, conten
         ([], "request"),
     ],
 )
-def test_what_is_of_another_type_is_refused_by_its_name(studio: Served, asked: object, named: str) -> None:
-    answer = studio.first.post(f"/cdvft/{POLL}", json=asked)
+def test_what_is_of_another_type_is_refused_by_its_name(
+    shared_page: Served, asked: object, named: str
+) -> None:
+    answer = shared_page.first.post(f"/cdvft/{POLL}", json=asked)
     assert answer.status_code == 400 and named in answer.json()["error"]
 
 
-def test_they_pass_the_same_gates_as_gradios_own_routes(studio: Served) -> None:
-    other = studio.first.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers={"host": "rebound.example.com"})
-    large = studio.first.post(f"/cdvft/{POLL}", json={"token": "x" * 1_100_000})
+def test_they_pass_the_same_gates_as_gradios_own_routes(shared_page: Served) -> None:
+    other = shared_page.first.post(
+        f"/cdvft/{POLL}", json={"cursors": {}}, headers={"host": "rebound.example.com"}
+    )
+    large = shared_page.first.post(f"/cdvft/{POLL}", json={"token": "x" * 1_100_000})
     assert (other.status_code, large.status_code) == (403, 413)
 
 

@@ -10,12 +10,12 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
 from cdvft_app.sweep.results import progress
 from cdvft_app.training.queue import QueueFull
-from cdvft_app.ui.compare.sweep import START, _promise, go_on, start_sweep, stop, sweep, sweep_request
+from cdvft_app.ui.compare.sweep import START, go_on, promise_of, start_sweep, stop, sweep, sweep_request
 
 
 def test_the_form_starts_with_a_sweep_that_can_be(app):
     assert len(sweep_request(START).runs()) == 27
-    assert re.search(r"<b>27 runs</b>, one after the other: about \d+ min, between", _promise(app, START))
+    assert re.search(r"<b>27 runs</b>, one after the other: about \d+ min, between", promise_of(app, START))
 
 
 BAD = [
@@ -32,11 +32,11 @@ BAD = [
 @pytest.mark.parametrize(("changed", "sentence"), BAD)
 def test_what_cannot_be_is_a_sentence(app, changed, sentence):
     with pytest.raises(InvalidChoice) as refused:
-        _promise(app, START | changed)
+        promise_of(app, START | changed)
     assert sentence in str(refused.value)
 
 
-@pytest.mark.parametrize("asked", [_promise, lambda app, values: start_sweep(app, values, "mine")])
+@pytest.mark.parametrize("asked", [promise_of, lambda app, values: start_sweep(app, values, "mine")])
 def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(asked, app, tmp_path, monkeypatch):
     import huggingface_hub.constants
 

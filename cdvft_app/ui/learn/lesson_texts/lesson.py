@@ -1,4 +1,4 @@
-"""What a lesson says and asks."""
+"""Types of lessons: their texts and questions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Task(Question):
 
 @dataclass(frozen=True)
 class RealLayer:
-    """Where Factors shows it in a trained model: a recorded run by its key, the part, and what to look at."""
+    """A place of the Factors tab: a recorded run by its key, the part, and what to look at."""
 
     run: str
     part: Literal["overview", "vectors", "ranks", "forward"]
