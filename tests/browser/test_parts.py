@@ -373,6 +373,35 @@ def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server,
     expect(page.locator("#sweep .status")).to_contain_text("Reading the recorded sweep")
     page.get_by_role("link", name="Evidence").click()
     expect(page.locator("#evidence [role=status]")).to_contain_text("Reading the figures")
+
+
+NOTE_MOTION = """
+window.moved = [];
+for (const kind of ["animationstart", "animationend"])
+  addEventListener(kind, (event) => event.target.closest("#run .chart") && moved.push(kind), true);
+"""
+
+
+@pytest.mark.parametrize(
+    ("motion", "moves"), [("no-preference", ["animationstart", "animationend"]), ("reduce", [])]
+)
+def test_the_recorded_race_plays_once_for_who_likes_motion(
+    visit: Visit, server: Server, motion: str, moves: list[str]
+) -> None:
+    page = visit("theme.css", ready="body", viewport={"width": 1440, "height": 900}, reduced_motion=motion)
+    page.route(NO_ANSWERS, lambda route: None)
+    page.add_init_script(NOTE_MOTION)
+    page.goto(server.url)
+    page.locator("#run .scatterlayer path").first.wait_for()
+    page.wait_for_function("(count) => window.moved.length === count", arg=len(moves))
+    page.locator("#run .segmented label", has_text="Seconds").click()  # draws the curves anew
+    expect(page.locator("#run .chart .xtitle")).to_have_text("Seconds of training")
+    two_frames(page)
+    assert page.evaluate("() => window.moved") == moves
+    clipped = page.locator("#run .scatterlayer").first.evaluate(
+        "(curves) => getComputedStyle(curves).clipPath"
+    )
+    assert clipped == "none"
     page.get_by_role("tab", name="Use").click()
     expect(page.get_by_text("Reading the finished races …")).to_be_visible()
     page.get_by_role("tab", name="Factors").click()

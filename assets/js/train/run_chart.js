@@ -126,6 +126,15 @@ export class RunChart {
   }
 
   /**
+   * Let the curves that are drawn next come from left to right, once, unless the visitor prefers reduced motion.
+   * @param {boolean} plays or stand there at once
+   */
+  play(plays) {
+    this.chart.classList.toggle("plays", plays);
+    if (plays) this.chart.addEventListener("animationend", () => this.play(false), { once: true });
+  }
+
+  /**
    * @param {Run[]} runs
    * @param {string} emptyText
    */

@@ -267,6 +267,7 @@ export function mount({ element, props, server, trigger, life }) {
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
     const same = begun && runs.join() === [...model.runs.keys()].join();
     if (!same || recorded || waits) {
+      if (!begun || !recorded) chart.play(Boolean(recorded) && !waits);
       begun = true;
       model = new RunModel(waits ? [] : runs);
       known = "";
