@@ -129,7 +129,7 @@ def load_image_backbone(
 
 
 def refuse_gaps(lacking: Iterable[str]) -> None:
-    """ValueError for parameters without weights: both libraries would start them at random and only warn."""
+    """Raise ValueError for parameters without weights: both libraries only warn and start at random."""
     names = sorted(lacking)
     if names:
         raise ValueError(f"its weights lack {', '.join(names[:5])}")
@@ -242,7 +242,7 @@ def load_language_model(
 
 
 def _keep_trainable(model: nn.Module) -> None:
-    """Weights of 4 bits that an evaluation on a CPU does not pack.
+    """Keep weights of 4 bits from being packed by an evaluation on a CPU.
 
     From packed ones bitsandbytes brings no gradient back (it is 0 from then on), and says nothing.
     """

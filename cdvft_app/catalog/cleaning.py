@@ -89,7 +89,7 @@ class Step:
 
 
 def _one_spelling(_: str, counts: Mapping[str, int]) -> dict[str, str]:
-    """Labels that differ in capitals and spaces alone become the commonest of them."""
+    """Return the commonest label for each of those that differ in capitals and spaces alone."""
     commonest: dict[str, str] = {}
     for label in sorted(counts, key=lambda one: (-counts[one], one)):
         commonest.setdefault(spelling(label), label)
@@ -253,7 +253,7 @@ _COMMA_BEFORE_STEP = re.compile(rf",(?=\s*(?:{'|'.join([*STEPS, *RENAMED])})(?:[
 
 
 def parse_steps(given: Iterable[str]) -> tuple[str, ...]:
-    """Steps out of texts such as "merge-case,drop:n/a"; a comma within a class's name stays.
+    """Return steps from texts such as "merge-case,drop:n/a"; a comma within a class's name stays.
 
     Raises:
         InvalidStep: one of them is none; says which there are.
@@ -350,7 +350,7 @@ def mend_label(label: str, steps: Sequence[str], classes: Sequence[str]) -> str:
 
 
 def mend(rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], classes: Sequence[str]) -> pa.Table:
-    """New rows, of a file that is evaluated on, after the steps that change values; none is left out."""
+    """Return new rows, of a file to evaluate on, after the steps that change values; none is left out."""
     for kind, argument in map(_kind_of, steps):
         if kind.texts and columns.kind != "image":
             rows, _ = _with_texts(rows, columns, kind.texts(argument, classes))
@@ -378,7 +378,7 @@ def _with_labels(rows: pa.Table, columns: CleanedColumns, to: Mapping[str, str])
 
 
 def _with_texts(rows: pa.Table, columns: CleanedColumns, map_text: MapText) -> tuple[pa.Table, int]:
-    """Batch by batch; how many values changed."""
+    """Map the texts batch by batch; return the table, and how many values changed."""
     import pyarrow as pa
 
     changed = 0

@@ -172,7 +172,7 @@ _TYPES = (
 
 
 def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None) -> tuple[Column, ...]:
-    """Types, missing and different values of these columns; `pictures` is the one of pictures."""
+    """Return columns with types, missing and different values; `pictures` is the one of pictures."""
     import pyarrow as pa
 
     found = []
@@ -236,7 +236,7 @@ def written_numbers(rows: pa.Table, name: str) -> WrittenNumbers | None:
 
 
 def _written(connection: duckdb.DuckDBPyConnection, name: str) -> WrittenNumbers | None:
-    """As `written_numbers`, for a column of the connection's table `r`."""
+    """Return `written_numbers` for a column of the connection's table `r`."""
     plain = "try_cast(v AS DOUBLE) IS NOT NULL"
     odd = f"NOT ({_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER} OR {plain})"
     query = f"""
@@ -306,7 +306,7 @@ def guess_roles(
 
 
 def _key(name: str) -> str:
-    """“Kategorie ”, “catégorie” and “reviewText” as kategorie, categorie and review_text."""
+    """Return a name in plain form: kategorie for “Kategorie ”, review_text for “reviewText”."""
     plain = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip()))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return re.sub(r"[\W_]+", "_", plain.casefold()).strip("_")

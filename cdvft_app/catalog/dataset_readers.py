@@ -278,7 +278,7 @@ def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> Dat
 
 
 def _answers(entry: DatasetEntry, split: Dataset) -> DatasetSplit:
-    """Prompts and their answers; prompts are read when they are asked for, answers all at once."""
+    """Return prompts and their answers; prompts are read when they are asked for, answers all at once."""
     talks = next((name for name, value in split[0].items() if is_conversation(value)), None)
     if talks and not entry.text_columns:
 

@@ -272,8 +272,8 @@ _BLOCKS = {"bert": _BERT, "roberta": _BERT, "llama": _LLAMA, "qwen2": _LLAMA, "m
 
 
 def linear_layers(configuration: Mapping[str, Any]) -> tuple[LinearGroup, ...]:
-    """Linear layers of the blocks that transformers builds from a configuration, or timm's ViT without a
-    `model_type`. Other architectures are built on torch's meta device instead (`cdvft_app.shapes`)."""
+    """Return the linear layers of the blocks that transformers builds from a configuration, or timm's ViT of
+    one without a `model_type`. Others are built on torch's meta device (`cdvft_app.shapes`)."""
     hidden, depth = configuration["hidden_size"], configuration["num_hidden_layers"]
     heads = configuration.get("num_attention_heads", 1)
     sizes = {
@@ -347,7 +347,7 @@ def find_known_model(name: str) -> KnownModel | None:
 
 
 def nearest_known_models(name: str) -> list[str]:
-    """Short names of up to three known models that are spelled most like this one, the nearest first."""
+    """Return the short names of up to three known models that are spelled most like this one."""
     by_name = {
         known.split("/")[-1].casefold(): model.id.split("/")[-1]
         for model in KNOWN_MODELS

@@ -215,7 +215,7 @@ def _dataset_commit(dataset: str, revision: str | None) -> str | None:
 
 
 def search_hub(text: str, kind: Kind, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-    """Models as {"id", "downloads"}, the most downloaded first; or none, and a sentence that says why."""
+    """Return models as {"id", "downloads"}, the most downloaded first; or none, and a sentence on why."""
     status = hub_status()
     if not status.reachable:
         return [], status.sentence

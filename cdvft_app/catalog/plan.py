@@ -70,7 +70,7 @@ class Plan:
         return found if found >= MIN_VALIDATION else 0
 
     def trainable_parameters(self) -> int | None:
-        """Parameters that the method trains, without the head's; None where the layers are unknown."""
+        """Return the number of parameters that the method trains, without the head's; None where unknown."""
         settings = self.settings
         if settings.method.key == "head":
             return 0
@@ -228,7 +228,7 @@ def _memory_settings(settings: RunSettings, recipe: Recipe) -> dict[str, object]
 
 
 def _check_memory_settings(settings: RunSettings, model: ModelEntry, batch_size: int) -> None:
-    """InvalidChoice for ways to save memory that do not go with what is trained."""
+    """Raise InvalidChoice for ways to save memory that do not go with what is trained."""
     for name in ("bits", "gradient_checkpointing"):
         if getattr(settings, name) and model.kind != "generation":
             raise InvalidChoice(f"{name} is for models that write; {model.title} needs none. Leave it out.")
@@ -247,7 +247,7 @@ def _check_memory_settings(settings: RunSettings, model: ModelEntry, batch_size:
 
 
 def _check_compiling(settings: RunSettings) -> None:
-    """InvalidChoice for what CUDA graphs of a step do not go with, or were not tried with."""
+    """Raise InvalidChoice for what CUDA graphs of a step do not go with, or were not tried with."""
     one_part = "steps are compiled for a batch in one part. Give 1"  # pytorch/pytorch#169545
     for name, refused, sentence in (
         ("gradient_accumulation", (settings.gradient_accumulation or 1) > 1, one_part),

@@ -65,7 +65,7 @@ def entry(uploaded: UploadedDataset) -> DatasetEntry:
 
 
 def starting_values(uploaded: UploadedDataset, recipe: Recipe) -> dict[str, float | int]:
-    """Values of empty fields: the recipe's, with as many steps as it was measured with.
+    """Return values of empty fields: the recipe's, with as many steps as it was measured with.
 
     19 of 20 texts fit into its `max_length`, a multiple of 16.
     """
@@ -197,7 +197,7 @@ def cleaned_table(uploaded: UploadedDataset, sha256: str) -> pa.Table:
 
 
 def require_columns(uploaded: UploadedDataset, rows: pa.Table) -> None:
-    """ValueError where the rows lack one of its columns."""
+    """Raise ValueError where the rows lack one of the dataset's columns."""
     wanted = {*uploaded.inputs, uploaded.label, *([uploaded.split] if uploaded.split else [])}
     if lacking := wanted - {*rows.column_names}:
         raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")

@@ -36,7 +36,7 @@ def visitors() -> None:
 
 @admin.command()
 def runs() -> None:
-    """All that wait or train, and the latest of the others."""
+    """List all runs that wait or train, and the latest of the others."""
     table = Table("run", "visitor", "name", "method", "state", "seen by", box=None, header_style="bold")
     for run in _operator().runs():
         seen = "owner, operator" if run.private or run.hidden else "all"

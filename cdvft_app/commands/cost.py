@@ -41,7 +41,7 @@ def cost(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object, with all numbers.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all numbers, a line a method.")] = False,
 ) -> None:
-    """Which method to take for a model, in a sentence and a table. Nothing is downloaded."""
+    """Say which method to take for a model, in a sentence and a table. Nothing is downloaded."""
     made = decide(request.model_copy(update={"gradient_checkpointing": checkpointing}), _here(request))
     if as_json:
         print(json.dumps(made.as_json()))

@@ -79,7 +79,7 @@ def main(name: str = "python -m cdvft_app") -> None:
 
 
 def _option(field: str) -> str | None:
-    """--learning-rates of "learning_rates.0", --methods of "base.methods.0"; None if there is no such one."""
+    """Return the option of a field: --learning-rates for "learning_rates.0"; None where there is none."""
     name = field.removeprefix("base.").split(".")[0]
     commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
     options = {option.name: option.opts[0] for command in commands for option in command.params}

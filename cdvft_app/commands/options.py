@@ -66,14 +66,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bo
 
 
 def console(width: int) -> Console:
-    """Standard output, at least as wide as a table needs so that nothing of it is cut."""
+    """Return standard output, at least as wide as a table needs so that nothing of it is cut."""
     found = Console()
     found.width = max(found.width, width)
     return found
 
 
 def hub_token() -> str:
-    """HF_TOKEN, or that of `hf auth login`; "" without either."""
+    """Return HF_TOKEN, or the token of `hf auth login`; "" without either."""
     from huggingface_hub import get_token
 
     return os.environ.get("HF_TOKEN") or get_token() or ""
@@ -105,7 +105,7 @@ RunIds = Annotated[list[str], typer.Argument(callback=_full_run_ids, help=_ID_HE
 
 
 def help_of(key: str, name: str) -> str:
-    """CDVFT: diagonal vectors (m)."""
+    """Return the help of a method's option: "CDVFT: diagonal vectors (m)", for one."""
     one = METHODS[key].settings()[name]
     of = f" One of {', '.join(value for _, value in one.choices)}." if one.choices else ""
     return f"{METHODS[key].title}: {one.long}.{of}"
@@ -213,7 +213,7 @@ def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
 def _with_signature(
     with_options: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
-    """`with_options` with the name and words of `command`, and these parameters for typer to read."""
+    """Give `with_options` the name and words of `command`, and these parameters for typer to read."""
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
     return with_options

@@ -66,7 +66,7 @@ def read_unlabelled(
 def read_unlabelled_in_child(
     path: Path, folder: Path, limits: Limits, progress: Progress = lambda fraction, text: None
 ) -> ImportedTable:
-    """`read_unlabelled` in a child with limits: for files of people whom nobody knows.
+    """Call `read_unlabelled` in a child with limits, for untrusted files.
 
     Raises:
         DataRefused, intake.TooMuch: why it cannot be read, and what to do.
@@ -265,7 +265,7 @@ def write_answered_in_child(
     limits: Limits,
     escaped: bool = False,
 ) -> Written:
-    """`write_answered` in a child with limits, which reads the file once more, and the folder's answers."""
+    """Call `write_answered` in a child with limits, which reads the file and the folder's answers again."""
     columns = [(one.field, one.name, one.type.__name__) for one in added]
     found = intake.read_in_child(
         _write, str(path), str(out), str(folder), list(inputs), columns, asdict(limits), escaped,
@@ -294,7 +294,7 @@ def _write(  # noqa: PLR0917 - a child's arguments have no names
 
 
 def require_writable(out: Path) -> None:
-    """`DataRefused` where no format is known by the ending of `out`."""
+    """Raise `DataRefused` where no format is known by the ending of `out`."""
     _writer_of(out)
 
 

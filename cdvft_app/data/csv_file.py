@@ -115,7 +115,7 @@ class Records:
         self._marks = Marks(self.separators)
 
     def of(self, lines: Iterable[Line]) -> Iterator[tuple[list[Line], list[str]]]:
-        """Each record that can be read: its lines, and its values."""
+        """Yield each record that can be read: its lines, and its values."""
         waiting, columns, most = _Waiting(iter(lines)), len(self.names), self.limits.cell_characters
         for line in waiting:
             _, text = line

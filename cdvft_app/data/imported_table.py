@@ -87,7 +87,7 @@ def import_file(
 
 
 def require_size(path: Path, limits: Limits) -> None:
-    """`DataRefused` where the file has more bytes than are taken."""
+    """Raise `DataRefused` where the file has more bytes than are taken."""
     size = path.stat().st_size
     if size > limits.file_bytes:
         raise DataRefused(
@@ -98,7 +98,7 @@ def require_size(path: Path, limits: Limits) -> None:
 def import_in_child(
     path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
 ) -> ImportedTable:
-    """`import_file` in a child with limits: for files of people whom nobody knows.
+    """Call `import_file` in a child with limits, for untrusted files.
 
     Raises:
         DataRefused, intake.TooMuch: why it cannot be taken, and what to do.
@@ -202,7 +202,7 @@ def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None) -> tu
 
 
 def columns_of(imported: ImportedTable) -> tuple[Column, ...]:
-    """Types, missing and different values of each column."""
+    """Return each column with its type and its numbers of missing and different values."""
     return _columns_of(imported.sha256, imported.columns, IMAGE if imported.kind == "image" else None)
 
 

@@ -101,12 +101,12 @@ def given_before(store: RunStore, name: str) -> DataRecord | None:
 
 
 def _changing_owners(store: RunStore) -> FileLock:
-    """Held so that rows without an owner get none until they are removed, in whatever process."""
+    """Return a lock: rows without an owner get none, in any process, until they are removed."""
     return FileLock(store.root / "data.lock")
 
 
 def _require_room(store: RunStore, token: str | None, size: int, limits: Limits) -> None:
-    """`DataRefused` where so many bytes more are too many for their owner."""
+    """Raise `DataRefused` where so many bytes more are too many for their owner."""
     taken = store.datasets.total_bytes(token)
     if limits.total_bytes is not None and taken + size > limits.total_bytes:
         raise DataRefused(
@@ -167,7 +167,7 @@ def _looked(
     split_seed: int,
     clean: tuple[str, ...],
 ) -> Inspection:
-    """`look` at files by name and SHA-256; of a large one it takes half a minute, and is asked for again."""
+    """Inspect files as `look`, by name and SHA-256, and cache it: a large one takes half a minute."""
     (name, kept), *others = [(name, _found(sha256, name)) for name, sha256 in files]
     other_name, other = others[0] if others else ("", None)
     return inspect(
@@ -185,7 +185,7 @@ def _looked(
 
 
 def read_steps(given: Iterable[str]) -> tuple[str, ...]:
-    """`clean` of `look`, out of texts such as "merge-case,drop:n/a".
+    """Return `clean` for `look`, from texts such as "merge-case,drop:n/a".
 
     Raises:
         DataRefused: one of the steps is none; says which there are.
@@ -199,7 +199,7 @@ def read_steps(given: Iterable[str]) -> tuple[str, ...]:
 def read_roles(
     text: Sequence[str], label: str | None, prompt: Sequence[str], answer: str | None
 ) -> dict[str, Any]:
-    """`inputs`, `label` and `is_generative` of `look`; with a prompt or an answer it is generative.
+    """Return `inputs`, `label` and `is_generative` for `look`; a prompt or an answer makes it generative.
 
     Raises:
         DataRefused: both were given.
@@ -212,7 +212,7 @@ def read_roles(
 
 
 def read_split(share: object, seed: object) -> dict[str, Any]:
-    """`held_out` and `split_seed` of `look`, as they were typed, the share in per cent; empty: as usual.
+    """Return `held_out` and `split_seed` for `look` as typed, the share in per cent; empty means the default.
 
     Raises:
         DataRefused: which ranges there are.

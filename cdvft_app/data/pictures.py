@@ -94,7 +94,7 @@ class PictureReader:
 
 
 def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool = True) -> Source:
-    """Pictures of a zip that is safe to read; nothing of it is unpacked to disk.
+    """Read pictures from a zip after checks of it; nothing of it is unpacked to disk.
 
     Unless they are to be learned from (`labelled`), they need no labels.
     """

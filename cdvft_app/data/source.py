@@ -98,7 +98,7 @@ class RowErrors:
             named.append(row)
 
     def add_counted(self, rows: Sequence[Any], count: int, what: str, advice: str, column: str) -> None:
-        """So many rows of one kind at once, of which some are named."""
+        """Add `count` rows with one kind of fault at once, of which `rows` are named."""
         for row in rows:
             self.add(row, what, advice, column)
         if (what, advice, column) in self.counts:
@@ -109,7 +109,10 @@ class RowErrors:
         return sum(self.counts.values())
 
     def sentences(self, title: str = "") -> list[Finding]:
-        """“reviews”, row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value."""
+        """Return a sentence for each kind of fault, with its rows.
+
+        “reviews”, row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value.
+        """
         lines = []
         for kind, count in self.counts.items():
             what, advice, column = kind

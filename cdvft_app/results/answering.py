@@ -124,7 +124,7 @@ class Questions:
     def stream(
         self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
     ) -> Iterator[list[dict[str, Any]]]:
-        """Every run's answer to a prompt, and the untrained model's, as they are written."""
+        """Yield every run's answer to a prompt, and the untrained model's, as they are written."""
         from cdvft_app.results.inference import stream_answers
         from cdvft_app.tasks.writing import Sampling
 
@@ -177,7 +177,7 @@ class Questions:
         return out
 
     def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
-        """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
+        """Return {"count", "rows"}: from `start` a page of held-out rows beside the runs' answers."""
         runs = [find(self._store, run_id) for run_id in run_ids[:2]]
         folders = [self._store.folder(run.record.id) for run in runs]
         kept = [found for folder in folders if (found := predictions.read_either(folder))]
@@ -193,7 +193,7 @@ class Questions:
         return {"count": len(places), "rows": held_out.table_rows(self._held_out(runs[0]), answers, page)}
 
     def example(self, run_id: str) -> dict[str, Any]:
-        """Any of the held-out rows; see `held_out.example`."""
+        """Return a random held-out row; see `held_out.example`."""
         run = find(self._store, run_id)
         rows = self._held_out(run)
         return held_out.example(rows, run.labels, random.randrange(len(rows)))

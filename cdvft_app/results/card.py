@@ -76,7 +76,7 @@ class Exported:
 
     @property
     def needs_library(self) -> bool:
-        """For the adapter itself, or for the head on the mean."""
+        """Whether the adapter, or the head on the mean, needs this library."""
         return not self.is_merged and (self.is_cdvft or self.task.pooling == "mean")
 
     @property
@@ -309,7 +309,7 @@ def loading_lines(exported: Exported) -> tuple[list[str], list[str]]:
 
 
 def python_lines(exported: Exported) -> str:
-    """Python that loads what was exported as `model` and prints its answer for one input."""
+    """Return Python code that loads the export as `model` and prints its answer for one input."""
     imports, model, predict = _lines(exported)
     return "\n".join([*imports, "", *model, "", *predict, _print_line(exported.task)])
 
@@ -408,7 +408,7 @@ def _generation(record: TaskRecord, weights: Weights) -> tuple[list[str], list[s
 
 
 def _load_weights(base: str, weights: Weights, imports: list[str]) -> tuple[list[str], list[str]]:
-    """Lines that put a run's weights onto its base, and the imports with theirs."""
+    """Return the lines that put a run's weights onto its base model, and the imports with theirs."""
     if weights == "adapter":
         model = [f"base = {base}", 'model = PeftModel.from_pretrained(base, ".").eval()']
         return model, [*imports, "from peft import PeftModel"]
@@ -487,7 +487,7 @@ def _smoothed(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _axis(lowest: float, highest: float) -> tuple[float, float, float]:
-    """Round ends around all values, and the distance of about four ticks between."""
+    """Return round ends around all values, and the distance of about four ticks between."""
     span = highest - lowest or abs(highest) or 1.0
     power = 10 ** math.floor(math.log10(span / 4))
     every = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= span / 4)

@@ -240,7 +240,7 @@ AS_TRAINED = EXPORTERS["adapter"]
 
 
 def file_name(run: FinishedRun, key: str) -> str:
-    """tickets_cdvft_adapter.zip: race, method and format; with the settings where the race has it twice."""
+    """Return tickets_cdvft_adapter.zip: race, method and format; with settings where a method comes twice."""
     twice = sum(one.method == run.record.method for one in run.race) > 1
     parts = (run.record.name, run.label if twice else run.record.method, key)
     return f"{'_'.join(filter(None, map(slug, parts)))}.zip"
@@ -259,7 +259,7 @@ def exporter(key: object) -> Exporter:
 
 @contextmanager
 def appearing(out: Path) -> Iterator[Path]:
-    """A place for a file or folder that becomes `out` when it is whole; sentences for what a disk refuses."""
+    """Give a path for a file or folder that becomes `out` at the end; raise `ResultsError` for the disk's."""
     if out.exists():
         raise ResultsError(f"{out} is already there; choose another place, or remove it first.")
     try:

@@ -163,7 +163,7 @@ def stream_answers(
     sampling: Sampling,
     stopped: Callable[[], bool],
 ) -> Iterator[list[dict[str, Any]]]:
-    """All sides as they are, ten times a second at most, and once more at the end.
+    """Yield all sides as they are, ten times a second at most, and once more at the end.
 
     Every side draws by the same seed. Once `stopped()`, nothing more is written.
 
@@ -209,7 +209,7 @@ def _write_token(side: Side, stream: Iterator[tuple[str, float] | None]) -> None
 
 
 def _with_fields(side: Side, names: Sequence[str]) -> Side:
-    """With the fields of what it wrote."""
+    """Return the side with the fields in the text that it wrote."""
     if not names or not side.pieces:
         return side
     found = read_fields("".join(piece for piece, _ in side.pieces), names)

@@ -39,7 +39,7 @@ def write_requirements(
     training: bool = False,
     more: tuple[str, ...] = (),
 ) -> None:
-    """`requirements.txt` for what is in the folder; `with_library`: also this library's wheel.
+    """Write `requirements.txt` for the folder's content; `with_library` adds this library's wheel.
 
     `more` are further packages that it needs.
     """

@@ -107,7 +107,7 @@ def write_script(
 
 
 def _write_apply(run: FinishedRun, task: saved.TaskRecord, folder: Path) -> None:
-    """apply.py for what the script will have trained; pictures need what only the app keeps beside them."""
+    """Write apply.py for what the script will train; not for pictures, which need what only the app keeps."""
     whole = run.weights == "whole" and task.head is None
     weights = "adapter" if run.weights == "adapter" else "whole" if whole else "head"
     revision = f", revision={literal(task.revision)}" if task.revision else ""
@@ -248,7 +248,7 @@ def _write_rows(split: Split, file: Path) -> None:
 
 
 def notebook(text: str, run: FinishedRun) -> dict[str, Any]:
-    """Jupyter's format 4: the script's docstring as Markdown, then a cell for each of its parts."""
+    """Return a notebook (format 4): the script's docstring as Markdown, then a cell for each of its parts."""
     end_of_docstring = ast.parse(text).body[0].end_lineno
     start, *parts = "\n".join(text.split("\n")[end_of_docstring:]).split(f"\n{CELL}")
     about = f"{markdown(_title(run))}, {ABOUT}"

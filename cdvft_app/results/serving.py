@@ -140,7 +140,7 @@ def serve_runs(runs: Sequence[FinishedRun], progress: Progress = silent) -> list
 
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
-    """tickets-cdvft of each; where two would be called so, with the beginning of the run's id."""
+    """Return a name such as tickets-cdvft for each run; equal ones get the beginning of the run's id."""
     short = ["-".join(filter(None, map(slug, (run.record.name, run.record.method)))) for run in runs]
     return [
         name if short.count(name) == 1 else f"{name}-{run.record.id[:6]}"

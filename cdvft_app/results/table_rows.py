@@ -56,7 +56,7 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
 
 
 def _kind(path: Path) -> str:
-    """ ".csv" of rows.csv and of rows.csv.gz."""
+    """Return the ending without that of gzip: ".csv" for rows.csv and for rows.csv.gz."""
     return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
 
 
@@ -95,7 +95,7 @@ def separator_of(sample: str) -> str:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 or UTF-16, by what the file holds, else Windows-1252."""
+    """Return UTF-8 or UTF-16, by what the file holds, else Windows-1252."""
     with _unpacked(path) as file:
         start = file.read(SAMPLE)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -199,7 +199,7 @@ def write_lora(model: nn.Module, rank: int, folder: Path) -> Conversion:
 
 @torch.no_grad()
 def _updates(model: nn.Module) -> dict[str, torch.Tensor]:
-    """dW of each adapted layer, as its weight is laid out, in float32."""
+    """Return dW of each adapted layer, in the layout of its weight, in float32."""
     found: dict[str, torch.Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, BaseTunerLayer):

@@ -195,7 +195,7 @@ def _local_config(name: str) -> dict[str, object] | None:
 
 
 def _hub_config(name: str) -> dict[str, object]:
-    """config.json from the cache, else from the hub, if it answers, in one try: its usual ones take long."""
+    """Return config.json from the cache, else from the hub in one try, since the usual ones take long."""
     from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import build_hf_headers
@@ -254,7 +254,7 @@ def _suggestions(name: str) -> str:
 
 
 def read_shapes(name: str, image_size: int | None) -> ModelShapes:
-    """`cdvft_app.shapes.model_shapes` without its cache."""
+    """Return `cdvft_app.shapes.model_shapes` without its cache."""
     architecture = build(name, image_size)
     config = architecture.configuration
     layers = tuple(

@@ -71,7 +71,7 @@ def describe_chosen_model(model: str | None, recipe: str) -> None:
 
 
 def groups(shapes: ModelShapes) -> tuple[LinearGroup, ...]:
-    """Layers of one name within their blocks and of one shape together; a writer's output layer apart."""
+    """Return layers grouped by name within their blocks and by shape; a writer's output layer is apart."""
     inner = [shape for shape in shapes.layers if shape.name != shapes.output_layer]
     return grouped((shape.name, shape.d_out, shape.d_in) for shape in inner)
 
@@ -131,7 +131,7 @@ def _timm_entry(entry: ModelEntry, architecture: str) -> ModelEntry:
 
 
 def _usual_targets(layers: Sequence[LinearGroup]) -> tuple[str, ...]:
-    """Suffixes of the layers to adapt by default, as PEFT matches them."""
+    """Return the suffixes of the layers to adapt by default, as PEFT matches them."""
     for names in _TIMM_TARGETS:
         if all(any(layer.matches(name) for layer in layers) for name in names):
             return names
@@ -163,7 +163,7 @@ class FoundModel:
 
 
 def search_models(text: str, kind: Kind) -> tuple[list[FoundModel], str | None]:
-    """Models of a kind that have all these words in their names, those that are here first.
+    """Return models of a kind that have all these words in their names, those that are here first.
 
     Returns:
         The models, and a sentence where the hub was to be asked and did not answer.

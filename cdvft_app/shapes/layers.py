@@ -146,7 +146,7 @@ class ModelShapes:
         return 4.0 * sequence * self.attention_width * self.attention_layers
 
     def _attention_layers_above(self, first: int) -> int:
-        """Attention layers that the gradient passes: one a block, fed by the block's first layers."""
+        """Return how many attention layers the gradient passes: one a block, fed by its first layers."""
         numbered = blocks(self.layers)
         block = _block(self.layers[first].name)
         if block not in numbered:
@@ -160,7 +160,7 @@ class ModelShapes:
 
 
 def name_in_block(shape: Shape) -> str:
-    """Such as attention.self.query."""
+    """Return the layer's name within its block, such as attention.self.query."""
     return _in_block(shape.name)
 
 
@@ -169,7 +169,7 @@ def _in_block(name: str) -> str:
 
 
 def grouped(layers: Iterable[tuple[str, int, int]]) -> tuple[LinearGroup, ...]:
-    """Layers, (name, d_out, d_in), of one name within their blocks and of one shape together."""
+    """Return layers, (name, d_out, d_in), grouped by name within their blocks and by shape."""
     counted = Counter((_in_block(name), d_out, d_in) for name, d_out, d_in in layers)
     return tuple(LinearGroup(*group, count) for group, count in counted.items())
 

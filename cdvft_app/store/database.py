@@ -165,7 +165,7 @@ def migrate(path: Path) -> None:
 
 
 def require_readable(path: Path) -> None:
-    """`StoreError` unless the file is a history of a format that is read here, or there is none yet.
+    """Raise `StoreError` unless the file is a history of a format that is read here, or is missing.
 
     Nothing of an early one is changed: SQLite, which may write a log back into it, does not open it.
     """
@@ -220,7 +220,7 @@ def _holds_tables(path: Path) -> bool:
 
 
 def require_exclusive(path: Path, why: str) -> None:
-    """`StoreError` if any program has the file open; its changes since the last checkpoint go into it."""
+    """Raise `StoreError` if a program has the file open; changes since the last checkpoint go into it."""
     with closing(_connect(path)) as connection, suppress(sqlite3.OperationalError):
         # SQLite leaves write-ahead logging only for the one connection that has the file open.
         if connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",):

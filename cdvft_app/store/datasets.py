@@ -124,7 +124,7 @@ class Datasets:
             return None if connection.execute(query, (found.sha256,)).fetchone() else found.sha256
 
     def use(self, sha256: str, token: str | None) -> None:
-        """Begin anew to count how long the owner has not used it."""
+        """Record that the owner uses the dataset now."""
         query = "UPDATE datasets SET used = ? WHERE token_hash IS ? AND sha256 = ?"
         with self._database.writing() as connection:
             connection.execute(query, (time.time(), _hash(token), sha256))
@@ -148,7 +148,7 @@ class Datasets:
         return sorted(gone - kept)
 
     def runs_on(self, sha256: str, token: str | None) -> list[str]:
-        """Ids of the owner's runs that learned from these bytes, the latest first."""
+        """Return the ids of the owner's runs that learned from this file, the latest first."""
         query = (
             f"SELECT id FROM runs WHERE token_hash IS ? AND ? IN ({', '.join(_FILES)}) ORDER BY number DESC"
         )

@@ -138,7 +138,7 @@ class Folders:
                     connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))
 
     def orphans(self, among: Sequence[Path] | None = None) -> list[Path]:
-        """Folders that belong neither to a run nor to a deleted one; those `among` these, or of all."""
+        """Return the folders, `among` these or of all, that belong neither to a run nor to a deleted one."""
         with self._database.reading() as connection:
             query = "SELECT folder FROM runs UNION SELECT folder FROM deleted"
             owned = {row["folder"] for row in connection.execute(query)}
@@ -307,7 +307,7 @@ def _refusal(error: Exception) -> str:
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
-    """`rows.jsonl` of a folder, without the rows that a resumed run has replaced by later ones."""
+    """Read `rows.jsonl` of a folder without the rows that a resumed run has replaced by later ones."""
     written_rows: list[dict[str, Any]] = []
     step = 0
     for row in _lines(folder / ROWS):

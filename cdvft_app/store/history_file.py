@@ -263,7 +263,7 @@ def imported_bytes(store: RunStore) -> int:
 
 
 def unpack_here(file: Path, place: Path, here: list[str], limits: Limits) -> dict[str, Any]:
-    """`unpack` in this process."""
+    """Call `unpack` in this process."""
     return unpack(str(file), str(place), here, asdict(limits))
 
 

@@ -68,7 +68,7 @@ class Leases:
             return select(connection, "WHERE number = ?", number)[0]
 
     def next(self, holder: str, one_each: bool = False) -> RunRecord | None:
-        """`acquire` the run whose turn it is; no two holders get the same one.
+        """Acquire, as `acquire`, the run whose turn it is; no two holders get the same one.
 
         With `one_each` an owner has one at a time. One that cannot be read, or is of a newer version, ends.
         """
@@ -113,7 +113,7 @@ class Leases:
 
 
 def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> None:
-    """`LeaseLost` unless the run's lease has this epoch; None: the caller needs no lease."""
+    """Raise `LeaseLost` unless the run's lease has this epoch; with None the caller needs no lease."""
     if epoch is None:
         return
     query = f"SELECT 1 FROM runs WHERE number = ? AND epoch = ? AND state IN {states.sql(states.ACTIVE)}"
@@ -123,8 +123,11 @@ def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> N
 
 
 def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    """Active runs whose holders have died: on this machine by the operating system, since sleep or a full
-    disk may delay a living holder's renewals; on other machines by the lease alone."""
+    """Return the active runs whose holders have died.
+
+    On this machine the operating system tells, since sleep or a full disk may delay a living holder's
+    renewals; on other machines the lease alone.
+    """
     active = connection.execute(
         "SELECT number, id, CAST(epoch AS INTEGER) AS epoch, CAST(process AS TEXT) AS process,"
         " CAST(lease_until AS REAL) AS lease_until, result FROM runs"

@@ -81,7 +81,7 @@ class Viewer:
     name: Callable[[RunRecord], str] | None = None
 
     def condition(self) -> tuple[str, tuple[object, ...]]:
-        """SQL for the runs it sees, and its values."""
+        """Return SQL and its values for the runs that the viewer sees."""
         if self.everything:
             return "TRUE", ()
         mine, values = owned_by(self.owner)
@@ -124,7 +124,7 @@ class Viewer:
 
 
 def owned_by(owner: str | None) -> tuple[str, tuple[object, ...]]:
-    """SQL for the runs of the owner with this token's hash, and its values."""
+    """Return SQL and its values for the runs of the owner with this token's hash."""
     unowned = "token_hash IS NULL OR " if owns_unowned() else ""
     return f"({unowned}token_hash = ?)", (owner,)
 

@@ -52,7 +52,7 @@ class WrittenAnswers:
 
     @property
     def rows(self) -> np.ndarray:
-        """(N) ascending."""
+        """(N) the rows' indices, ascending."""
         return np.array([one.row for one in self.entries], dtype=np.int64)
 
     @property
@@ -66,7 +66,7 @@ class WrittenAnswers:
         return self.scores("exact_match") == 1
 
     def scores(self, name: str) -> np.ndarray:
-        """(N) the score of each row.
+        """Return (N) the score of each row.
 
         Raises:
             KeyError: the rows have no score of that name.
@@ -120,7 +120,7 @@ class Predictions:
 
     @property
     def correct(self) -> np.ndarray:
-        """(N) whether that is the label."""
+        """(N) whether the most probable class is the label."""
         return self.classes == self.labels
 
 

@@ -128,7 +128,7 @@ class Spending:
             charge(connection, visitor, what, seconds, time.time())
 
     def since(self, visitor: str, begin: float) -> list[tuple[float, float]]:
-        """(when it ended, seconds) of all that was counted after `begin`, the oldest first."""
+        """Return (end, seconds) of all that was counted after `begin`, the oldest first."""
         query = (
             "SELECT ended, seconds FROM spent WHERE visitor = ? AND ended > ? AND typeof(ended) = 'real'"
             " AND typeof(seconds) = 'real' ORDER BY ended"
@@ -158,7 +158,7 @@ class Spending:
             return connection.execute(query, (visitor,)).fetchone()[0]
 
     def visitors(self, begin: float) -> list[Spent]:
-        """Visitors who took time after `begin` or have runs that wait or train, by seconds, descending."""
+        """Return visitors who took time after `begin` or have unfinished runs, by seconds, descending."""
         query = f"""
             WITH known AS (
                 SELECT visitor, seconds, what = 'training' AS trained, 0 AS run FROM spent WHERE ended > ?

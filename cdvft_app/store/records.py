@@ -346,7 +346,7 @@ class RunRecord:
 
     @property
     def whole_seconds(self) -> float | None:
-        """From the first loading to the end; None before it, and for a resumed run."""
+        """Seconds from the first loading to the end; None before it, and for a resumed run."""
         if self.ended is None or self.started is None or self.queued != self.created:
             return None
         return self.ended - self.started
@@ -382,7 +382,7 @@ class RunRecord:
         return self.state == "interrupted" and bool(self.result.get("job_id")) and not self.defect
 
     def require_resumable(self) -> None:
-        """`IllegalTransition` unless it can go on; why."""
+        """Raise `IllegalTransition`, with the reason, unless the run can go on."""
         if self.defect:
             raise IllegalTransition(self.defect)
         if self.is_job:
@@ -396,7 +396,7 @@ class RunRecord:
             )
 
     def require_left_job(self) -> None:
-        """`IllegalTransition` unless it can be followed again."""
+        """Raise `IllegalTransition` unless the Job can be followed again."""
         if not self.is_left_job:
             raise IllegalTransition(
                 f"“{self.name}” is no Job that is left to be followed; it is {self.state}."
@@ -528,7 +528,7 @@ def require_run(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
 
 
 def label_in(run: RunRecord, race: Sequence[RunRecord]) -> str:
-    """LoRA r = 8: the run's method, with all that tells it from others of its race."""
+    """Return "LoRA r = 8": the run's method with all that tells it from others of its race."""
     if run.damaged:
         return "Damaged entry"
     label, rows = labels([one.settings.method for one in (run, *race)])[0], run.settings.train_examples

@@ -217,7 +217,7 @@ class RunStore:
         return [group for row in found if (group := self._seen(same, row["latest"]))]
 
     def label_of(self, run: RunRecord) -> str:
-        """LoRA r = 8: as it is called in its race; of a sweep's many runs, by itself."""
+        """Return "LoRA r = 8": the run's label in its race; of a sweep's many runs that of the run alone."""
         return records.label_in(run, [] if run.sweep else self.group(run.group_id))
 
     def _seen(self, rest: str, *values: object) -> list[RunRecord]:
@@ -383,11 +383,11 @@ class RunStore:
         self._update(run_id, private=private)
 
     def hide(self, run_id: str, hidden: bool) -> None:
-        """For the operator: whether nobody but its owner sees the run, whatever the owner wishes."""
+        """Set, for the operator, whether only its owner sees the run, whatever the owner chose."""
         self._update(run_id, hidden=hidden)
 
     def set_visitor(self, run_id: str, visitor: str | None) -> None:
-        """Whose seconds the run spends from now on; None: nobody's, as on a server that is not public."""
+        """Set the visitor whose seconds the run spends from now on; None on a server that is not public."""
         self._update(run_id, visitor=visitor)
 
     def _update(self, run_id: str, **changed: object) -> None:
@@ -397,7 +397,7 @@ class RunStore:
         self.folders.keep_facts(run_id)
 
     def delete(self, run_id: str, token: str) -> None:
-        """`remove` for its owner alone."""
+        """Remove the run, for its owner alone."""
         self.require_owner(run_id, token)
         self.remove(run_id)
 
@@ -417,7 +417,7 @@ class RunStore:
 
 
 def _require_changeable(run_id: object) -> None:
-    """`NotOwner` for a run that ships with the program."""
+    """Raise `NotOwner` for a run that ships with the program."""
     if recorded.has_run(run_id):
         raise NotOwner(f"Run {run_id} was recorded and ships with the program; nobody may change it.")
 

@@ -70,7 +70,7 @@ def read(folder: Path, step: int, prefix: str = "") -> dict[str, np.ndarray]:
 
 
 def written(folder: Path, step: int) -> int:
-    """When the snapshot of `step` was written, in nanoseconds since 1970; 0 where there is none."""
+    """Return when the snapshot of `step` was written, in nanoseconds since 1970; 0 where there is none."""
     try:
         return (folder / _file(step)).stat().st_mtime_ns
     except FileNotFoundError:
