@@ -141,7 +141,7 @@ class Connection:
                 raise NoNews from None
 
     def _connected(self) -> Conversation:
-        """The child once it has reached the cluster; `NoNews` before."""
+        """Return the child once it has reached the cluster; `NoNews` before."""
         now = time.monotonic()
         if self._child is not None and not self._is_connected:
             with suppress(EOFError, OSError):
@@ -309,7 +309,7 @@ class _Followed:
             self.actor.stop.remote()
 
     def take(self) -> Update:
-        """All that is new; files that the page has left where they were put are named again."""
+        """Return all that is new; files that the page has left where they were put are named again."""
         update, self._update = self._update, replace(self._update, rows=[], files=[])
         left = [name for name in self._taken_files if (self._into / name).exists()]
         update.files = list(dict.fromkeys([*left, *update.files]))
@@ -493,7 +493,7 @@ def _kill(actor: Any) -> None:
 
 
 def _installed_versions() -> Any:
-    """A function that Ray sends by its code, as the node may not have this package."""
+    """Return a function that Ray sends by its code, as the node may not have this package."""
 
     def versions(packages: tuple[str, ...]) -> dict[str, str]:
         import platform

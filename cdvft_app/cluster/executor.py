@@ -94,7 +94,7 @@ class RayCluster(Executor):
         return {"CPU": known.run_cpus, **({"GPU": gpus} if gpus else {}), **dict(known.run_resources)}
 
     def order(self, store: RunStore, run: RunRecord, attempt: int, limit: float | None) -> Order:
-        """All that a node needs to go on with the run."""
+        """Return all that a node needs to go on with the run."""
         store.folders.keep_facts(run.id)
         processes = environment().processes or 1
         return Order(
@@ -110,7 +110,7 @@ class RayCluster(Executor):
         )
 
     def close(self) -> None:
-        """The runs go on."""
+        """Close the connection; the runs go on."""
         self.connection.close()
 
 

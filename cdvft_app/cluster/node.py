@@ -112,7 +112,7 @@ class NodeRun:
         return {"node": platform.node(), "begun": self._store is not None}
 
     def write(self, name: str, offset: int, piece: bytes) -> None:
-        """A piece of a file that the run needs, by its name in this node's RUNS_DIR."""
+        """Write a piece of a file that the run needs, by its name in this node's RUNS_DIR."""
         place = inside(self._root, name)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
@@ -235,7 +235,7 @@ class NodeRun:
         return [STORED] if (self._folder / STORED).is_file() else []
 
     def read(self, name: str, offset: int) -> bytes | None:
-        """A piece of a file of the run, or of a folder as a zip; empty at its end. None: it is gone.
+        """Return a piece of a file of the run, or of a folder as a zip; empty at its end. None: it is gone.
 
         So is a checkpoint in whose place newer ones have come.
         """
@@ -350,7 +350,7 @@ class SharedRun:
 
 
 def _packed(root: Path) -> bytes:
-    """The run's files and its data, which each process but the first one has of its own."""
+    """Return the run's files and its data, which each process but the first one has of its own."""
     with tempfile.TemporaryDirectory() as folder:
         packed = Path(folder, "files.zip")
         pack(root, packed, of=("runs", "data"))
@@ -396,7 +396,7 @@ def _work(config: dict[str, Any]) -> None:
 
 
 def _paused_alone(trainer: str) -> Any:
-    """The trainer of this name, which pauses the run where another of its processes is lost."""
+    """Return the trainer of this name, which pauses the run where another of its processes is lost."""
 
     def train(*given: Any, **options: Any) -> Done:
         try:

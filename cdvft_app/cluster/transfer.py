@@ -97,7 +97,8 @@ class Update:
 
 
 def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
-    """The files that a node needs to go on with a run, by their names in its RUNS_DIR; a text is one, too.
+    """Yield the files that a node needs to go on with a run, by their names in its RUNS_DIR; a text is one,
+    too.
 
     A checkpoint is a folder, which is sent packed. Whose the run is stays here.
     """
@@ -121,7 +122,7 @@ def newest_step(folder: Path) -> int:
 
 
 def stored_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """{"step", "address"} of the run's checkpoint that is stored elsewhere, if there is one."""
+    """Return {"step", "address"} of the run's checkpoint that is stored elsewhere, if there is one."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         found = json.loads((folder / STORED).read_text(encoding="utf-8"))
         return {"step": int(found["step"]), "address": str(found["address"])}

@@ -108,7 +108,7 @@ class HubJobs(Executor):
 
     @staticmethod
     def _sent(run: RunRecord) -> Sent | None:
-        """The Job that the run already is."""
+        """Return the Job that the run already is."""
         return (
             Sent(**{one.name: run.result[one.name] for one in fields(Sent)}) if run.result.get(JOB) else None
         )

@@ -44,7 +44,7 @@ def offers(api: Any) -> list[Hardware]:
 
 
 def known_offers() -> list[Hardware]:
-    """`offers` of the hub, asked once an hour at most; without a token.
+    """Return the `offers` of the hub, asked once an hour at most; without a token.
 
     Raises:
         ResultsError: it cannot be asked.

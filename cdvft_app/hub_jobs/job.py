@@ -99,7 +99,7 @@ def write_job(folder: Path, plan: Plan, repository: str | None = None) -> str:
 
 
 def script_text(settings: RunSettings, title: str, repository: str | None = None) -> str:
-    """The script; the settings are a plan's, and so complete."""
+    """Return the script; the settings are a plan's, and so complete."""
     names = [*PACKAGES, *([OF_BITS] if settings.bits in (4, 8) else [])]
     return _TEXT.format(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -163,7 +163,7 @@ def tell(event: Event) -> None:
 
 
 def event_line(event: Event) -> str | None:
-    """An event as a line of the log; None for a snapshot, whose file stays where it was made."""
+    """Return an event as a line of the log; None for a snapshot, whose file stays where it was made."""
     if not isinstance(event, SENT_EVENTS):
         return None
     return EVENT_PREFIX + json.dumps({"event": type(event).__name__, "fields": encode(event)})

@@ -28,7 +28,7 @@ class Inspector(InferenceService):
         self.turn = Turn("The server computes for somebody else; try again in a moment.")
 
     def ask(self, question: str, *, patience: float = 0.0, **arguments: Any) -> Any:
-        """The answer about the run `run_id`, waiting up to `patience` seconds for other callers.
+        """Return the answer about the run `run_id`, waiting up to `patience` seconds for other callers.
 
         Raises:
             Busy: others were still waiting for their answers.

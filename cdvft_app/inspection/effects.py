@@ -106,7 +106,8 @@ def cosine(one: Tensor, other: Tensor) -> float | None:
 
 
 def alone(change: Tensor, other: Tensor) -> float:
-    """The part of ||change||_F^2 outside the first `LEADING` right singular vectors of `other`, 0 to 1.
+    """Return the part of ||change||_F^2 outside the first `LEADING` right singular vectors of `other`, 0 to
+    1.
 
     Of an effect of lower rank fewer count: what stands beyond its rank is arbitrary.
 
@@ -120,7 +121,8 @@ def alone(change: Tensor, other: Tensor) -> float:
 
 
 def directions(changes: Sequence[Tensor], count: int) -> Tensor:
-    """(count, d_out): perpendicular directions of length 1 along which the runs move what a layer gives.
+    """Return (count, d_out): perpendicular directions of length 1 along which the runs move what a layer
+    gives.
 
     They are the first right singular vectors of all runs' effects, each scaled to norm 1, stacked.
 
@@ -235,14 +237,15 @@ class OpenedRuns:
         )
 
     def changes(self, run: int, instead: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """All that a run changed, by parameters' names, with another dW for the modules of `instead`."""
+        """Return all that a run changed, by parameters' names, with another dW for the modules of
+        `instead`."""
         own = dict(self.models.changes[self.runs[run].record.id])
         for module, delta in (instead or {}).items():
             own[self.modules[module]] = self._turned(module, self.weight(module) + delta)
         return own
 
     def without(self, run: int, modules: Iterable[str]) -> dict[str, Tensor]:
-        """All that a run changed but for these modules; the head stays as it was trained."""
+        """Return all that a run changed but for these modules; the head stays as it was trained."""
         return self.changes(run, {module: torch.zeros_like(self.weight(module)) for module in modules})
 
     def _layer(self, module: str) -> nn.Module:
@@ -384,12 +387,12 @@ def _called(model: nn.Module, changed: dict[str, Tensor], **inputs: Any) -> Any:
 
 @lru_cache(maxsize=2)
 def _opened(store: RunStore, run_ids: tuple[str, ...], _: tuple[int, ...]) -> OpenedRuns:
-    """The last argument tells a run that was resumed from what it was before."""
+    """Return the loaded runs; the last argument tells a run that was resumed from what it was before."""
     return OpenedRuns([finished_run.find(store, run_id) for run_id in run_ids])
 
 
 def require_finished(source: Source) -> LiveRun:
-    """The run, which is one of the store.
+    """Return the run, which is one of the store.
 
     Raises:
         Unavailable: it is a recorded one, of which no model is kept.
@@ -400,7 +403,7 @@ def require_finished(source: Source) -> LiveRun:
 
 
 def opened(*sources: Source) -> OpenedRuns:
-    """Runs of the store, loaded.
+    """Return runs of the store, loaded.
 
     Raises:
         UserError: they have not finished, or something of theirs is not on this machine; says why.
@@ -414,7 +417,8 @@ def _trained_at(run: LiveRun) -> int:
 
 
 def kept(run: LiveRun) -> Effects | None:
-    """The effects that `keep` wrote, if they are of the run's weights; a stranger's file is checked."""
+    """Return the effects that `keep` wrote, if they are of the run's weights; a stranger's file is
+    checked."""
     file = run.folder / FILE
     try:
         status = file.stat()
@@ -496,7 +500,7 @@ def layer_name(runs: OpenedRuns, module: str) -> str:
 
 
 def over_seeds(summaries: Sequence[EffectSummary]) -> str:
-    """The same numbers of runs that differ in their seed alone, from the least to the most, as a sentence."""
+    """Return a sentence on runs that differ in their seed alone: the same numbers, from least to most."""
     if len(summaries) < 2:
         return ""
     ratios = [one["ratio"] for one in summaries]
@@ -524,7 +528,8 @@ def _summary(store: RunStore, run_id: str) -> EffectSummary | None:
 
 
 def seeds(source: LiveRun, first: int = 0) -> SeedEffects:
-    """A run and those of its race that differ from it in the seed alone, up to the one of index `first`."""
+    """Return the summaries of a run and of those of its race that differ from it in the seed alone, up to the
+    one of index `first`."""
     own = source.record
     alike = [
         one.id
@@ -617,14 +622,14 @@ def _examples(
 
 
 def said(one: Prediction) -> tuple[str, float | None]:
-    """An answer as a text, and its probability where it is a class."""
+    """Return an answer as a text, and its probability where it is a class."""
     if one.label is not None:
         return one.label, round(max(one.probabilities), 4)
     return (f"{one.value:.6g}" if one.value is not None else one.text or ""), None
 
 
 def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
-    """A row's text, its picture as a data address, and its right answer."""
+    """Return a row's text, its picture as a data address, and its right answer."""
     given, label = runs.rows[row], runs.expected[row]
     names = runs.models.task.labels
     expected = names[int(label)] if names else str(label)

@@ -31,12 +31,12 @@ def weight_norms(source: Source) -> dict[str, float]:
 
 
 def texts(source: Source, module: str) -> list[str]:
-    """The recorded sentences for which this module's input is recorded."""
+    """Return the recorded sentences for which this module's input is recorded."""
     return [example["text"] for example in _recording(source)["examples"] if module in example["inputs"]]
 
 
 def inputs(source: Source, module: str, text: object) -> LayerInputs:
-    """The module's input for a recorded sentence, in the form of `frozen.text_inputs`.
+    """Return the module's input for a recorded sentence, in the form of `frozen.text_inputs`.
 
     Raises:
         Unavailable: that sentence is not recorded for that module.
@@ -49,12 +49,12 @@ def inputs(source: Source, module: str, text: object) -> LayerInputs:
 
 
 def images(source: RecordedRun) -> Images | None:
-    """The recorded image of a recorded run, in the form of `frozen.images`; None for a run on text."""
+    """Return the recorded image of a recorded run, in the form of `frozen.images`; None for a run on text."""
     return _recording(source).get("images")
 
 
 def patches(source: RecordedRun, module: str, index: object) -> LayerInputs | None:
-    """The module's input for that image, in the form of `frozen.patch_inputs`; None if that is not
+    """Return the module's input for that image, in the form of `frozen.patch_inputs`; None if that is not
     recorded."""
     recording = _recording(source).get("patches")
     if recording is None or type(index) is not int or index != 0 or module not in recording["outputs"]:
@@ -63,7 +63,8 @@ def patches(source: RecordedRun, module: str, index: object) -> LayerInputs | No
 
 
 def layer_inputs(tokens: list[str], x: np.ndarray, output_norms: list[float]) -> LayerInputs:
-    """{"tokens", "width", "data": base64 of float32 (tokens, width), "output_norms": of W x + b by token}."""
+    """Return {"tokens", "width", "data": base64 of float32 (tokens, width), "output_norms": of W x + b by
+    token}."""
     return {
         "tokens": tokens,
         "width": x.shape[1],

@@ -34,7 +34,7 @@ _TURN = Turn("The server is busy with somebody else's example; try again in a mo
 
 @contextmanager
 def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
-    """The run's frozen model, for one caller at a time: one's hooks must not record another's example.
+    """Give the run's frozen model to one caller at a time: one's hooks must not record another's example.
 
     Raises:
         Unavailable: the model is not on this machine.
@@ -46,7 +46,7 @@ def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
 
 
 def text_inputs(source: Source, module: str, text: object) -> LayerInputs:
-    """The vectors x that reach a module of the frozen model, one for each token of `text`.
+    """Return the vectors x that reach a module of the frozen model, one for each token of `text`.
 
     Raises:
         Unavailable: the text cannot be used, or the model is not on this machine; says why.
@@ -87,7 +87,7 @@ def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:
 
 
 def weight(source: Source, module: str) -> Tensor:
-    """The pretrained weight of one layer, (d_out, d_in) in float32.
+    """Return the pretrained weight of one layer, (d_out, d_in) in float32.
 
     Raises:
         Unavailable: the model is not on this machine, or has no such layer.
@@ -128,7 +128,8 @@ def run(model: nn.Module, modules: list[str], inputs: dict[str, Tensor]) -> dict
 
 
 def find_submodule(model: nn.Module, module: str) -> Any:
-    """`model.get_submodule`, also for a name with wrappers' names in front; None where there is none."""
+    """Return what `model.get_submodule` does, also for a name with wrappers' names in front; None where there
+    is none."""
     parts = module.split(".")
     for first in range(len(parts)):
         try:
@@ -180,7 +181,8 @@ class Grid:
 
 
 def images(source: Source) -> Images:
-    """{"images": [{"label", "picture": a PNG as a data address}], "before", "rows", "columns"} for the page.
+    """Return {"images": [{"label", "picture": a PNG as a data address}], "before", "rows", "columns"} for the
+    page.
 
     Raises:
         Unavailable: this run has no patches, or its model or images are not on this machine; says why.
@@ -200,7 +202,7 @@ def images(source: Source) -> Images:
 
 
 def patch_inputs(source: Source, module: str, index: object) -> LayerInputs:
-    """The vectors x that reach a module for one of `images` by its index, one for each token.
+    """Return the vectors x that reach a module for one of `images` by its index, one for each token.
 
     Raises:
         Unavailable: there is no such image, or the layer does not work patch by patch; says why.
@@ -252,7 +254,7 @@ def _examples(source: Source) -> tuple[Example, ...]:
 
 @lru_cache(maxsize=2)
 def _read_examples(dataset: DatasetEntry, size: int) -> tuple[Example, ...]:
-    """The first images that every run on this data is evaluated on."""
+    """Return the first images that every run on this data is evaluated on."""
     try:
         rows = load_rows(
             dataset, train_examples=1, evaluation_examples=MAX_IMAGES, seed=0, should_stop=lambda: True

@@ -33,7 +33,7 @@ class Layer:
 
 
 def layers(source: Source) -> list[Layer]:
-    """The layers of a run's snapshots, by depth, those of one block in the order of their names."""
+    """Return the layers of a run's snapshots, by depth, those of one block in the order of their names."""
     vectors: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for key, vector in source.read(source.steps()[-1]).items():
         module, _, name = key.rpartition("/")
@@ -45,14 +45,14 @@ def layers(source: Source) -> list[Layer]:
 
 
 def block_positions(modules: Iterable[str]) -> dict[str, tuple[int | None, str]]:
-    """(number of its block, short name in it) of every module, in the model's order."""
+    """Return (number of its block, short name in it) of every module, in the model's order."""
     ordered = sorted(modules, key=natural_order)
     kinds = short_names([_split(module)[1] for module in ordered])
     return {module: (_split(module)[0], kinds[_split(module)[1]]) for module in ordered}
 
 
 def find_layer(source: Source, module: object) -> Layer:
-    """The layer of that name; the name is compared with the snapshot's own and used for nothing else.
+    """Return the layer of that name; the name is compared with the snapshot's own and used for nothing else.
 
     Raises:
         Unavailable: the snapshots have no such layer.
@@ -64,18 +64,18 @@ def find_layer(source: Source, module: object) -> Layer:
 
 
 def most_changed(norms: Mapping[str, float], weights: Mapping[str, float]) -> str:
-    """The module with the largest norm, relative to its weights' norm where those of all are known."""
+    """Return the module with the largest norm, relative to its weights' norm where those of all are known."""
     relative = all(weights.get(module) for module in norms)
     return max(norms, key=lambda module: norms[module] / weights[module] if relative else norms[module])
 
 
 def natural_order(name: str) -> list[tuple[bool, int, str]]:
-    """A key that sorts numbers inside names by value."""
+    """Return a key that sorts numbers inside names by value."""
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    """(d_out, d_in) of a layer: from its vectors' shapes, else from the catalogue.
+    """Return (d_out, d_in) of a layer: from its vectors' shapes, else from the catalogue.
 
     Raises:
         Unavailable: neither has it.
@@ -94,7 +94,8 @@ def payload(
     layer: Layer,
     read: Callable[[int], Mapping[str, np.ndarray]] | None = None,
 ) -> KeptVectors:
-    """A layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}}, "bytes"}.
+    """Return a layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}},
+    "bytes"}.
 
     `data` is base64 of little-endian float32, or int32 for FourierFT's frequencies, (steps, *shape). Vectors
     that never change are sent once, as (1, *shape). `read` replaces a step's vectors by other arrays.
@@ -128,7 +129,8 @@ def payload(
 
 
 def _split(module: str) -> tuple[int | None, str]:
-    """Number of the block and the rest of the name: "encoder.layer.3.output.dense" -> (3, "output.dense")."""
+    """Return the number of the block and the rest of the name: "encoder.layer.3.output.dense" -> (3,
+    "output.dense")."""
     parts = module.split(".")
     numbers = [index for index, part in enumerate(parts) if part.isdigit()]
     if not numbers:
@@ -137,7 +139,7 @@ def _split(module: str) -> tuple[int | None, str]:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The shortest common number of last parts of dotted names by which they all still differ."""
+    """Return the shortest common number of last parts of dotted names by which they all still differ."""
     every = dict.fromkeys(names)
     for count in range(1, 9):
         short = {name: ".".join(name.split(".")[-count:]) for name in every}

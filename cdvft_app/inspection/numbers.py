@@ -70,7 +70,8 @@ def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
 
 
 def last_norms(source: Source, seconds: float = 0.5) -> dict[str, float]:
-    """The Frobenius norm of the update after the last step by module, for as many as `seconds` allow."""
+    """Return the Frobenius norm of the update after the last step by module, for as many as `seconds`
+    allow."""
     deadline, step = time.monotonic() + seconds, source.steps()[-1]
     norms: dict[str, float] = {}
     for layer in layers(source):

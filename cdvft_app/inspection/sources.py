@@ -185,7 +185,7 @@ class RecordedRun:
         return cast(Effects, known | {"seeds": seeds["sentence"]}) if known else None
 
     def first(self) -> str | None:
-        """The layer whose change has the largest effect; None where that is not recorded."""
+        """Return the layer whose change has the largest effect; None where that is not recorded."""
         known = self.effects()
         return largest_effect(known) if known else None
 
@@ -214,7 +214,7 @@ class RecordedRun:
 
 
 def largest_effect(found: Effects) -> str:
-    """The layer that moves what it gives most, in the median over the inputs."""
+    """Return the layer that moves what it gives most, in the median over the inputs."""
     return max(found["layers"], key=lambda one: one["ratio"][1])["module"]
 
 
@@ -225,7 +225,8 @@ def _recording(key: str) -> dict[str, Any]:
 
 @lru_cache
 def _effects() -> dict[str, Any]:
-    """{"effects", "seeds", "together": {key, or two: {module}}, "walk": {key: {module: {example}}}}."""
+    """Return {"effects", "seeds", "together": {key, or two: {module}}, "walk": {key: {module:
+    {example}}}}."""
     return json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
 
 
@@ -245,13 +246,13 @@ def _turned(found: Together) -> Together:
 
 @lru_cache
 def recorded_keys() -> tuple[str, ...]:
-    """The recorded runs, the one that the tab shows first at the front."""
+    """Return the recorded runs, the one that the tab shows first at the front."""
     order = json.loads((RECORDED / "index.json").read_text()) if (RECORDED / "index.json").is_file() else []
     return tuple(order)
 
 
 def find(store: RunStore, run_id: object) -> Source:
-    """The run of that id, recorded or of the store.
+    """Return the run of that id, recorded or of the store.
 
     Raises:
         Unavailable: there is none, or it kept no factors.
@@ -286,7 +287,8 @@ def find_with_weights(store: RunStore, run_id: object) -> Source:
 
 
 def latest_runs(store: RunStore) -> Iterator[LiveRun]:
-    """Runs of races, the latest first, then those of the last sweep: its many runs would crowd races out."""
+    """Yield runs of races, the latest first, then those of the last sweep: its many runs would crowd races
+    out."""
     for group in (*store.groups(MAX_RACES, sweeps=False), *store.groups(1, sweeps=True)):
         named = labels([record.settings.method for record in group])
         for record, label in reversed([*zip(group, named, strict=True)]):
@@ -294,7 +296,7 @@ def latest_runs(store: RunStore) -> Iterator[LiveRun]:
 
 
 def list_sources(store: RunStore) -> Iterator[Source]:
-    """Runs with factors, the latest first, and the recorded ones after them."""
+    """Yield runs with factors, the latest first, and the recorded ones after them."""
     for run in latest_runs(store):
         if run.record.method in ADAPTERS and run.steps():
             yield run

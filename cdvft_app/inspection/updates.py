@@ -40,7 +40,7 @@ def list_sources(store: RunStore) -> Iterator[Source]:
 
 
 def find(store: RunStore, run_id: object) -> Source:
-    """The finished run of that id.
+    """Return the finished run of that id.
 
     Raises:
         Unavailable: there is none, or its weight changes are not kept.
@@ -58,7 +58,7 @@ def find(store: RunStore, run_id: object) -> Source:
 
 
 def changed(source: Source) -> list[ChangedLayer]:
-    """The layers that a run changed and that the catalogue or the run's snapshots list as linear."""
+    """Return the layers that a run changed and that the catalogue or the run's snapshots list as linear."""
     if source.settings.method.key != "full":
         found = layers.layers(source)
         return [ChangedLayer(one.module, _title(one.depth, one.kind), one.d_out, one.d_in) for one in found]
@@ -72,7 +72,7 @@ def changed(source: Source) -> list[ChangedLayer]:
 
 
 def weight_change(source: Source, module: object) -> tuple[Any, ChangedLayer]:
-    """The change after the last step as a tensor (d_out, d_in), and the layer it belongs to.
+    """Return the change after the last step as a tensor (d_out, d_in), and the layer it belongs to.
 
     For an adapter it is its update; for full fine-tuning the trained weights less the pretrained ones.
 

@@ -137,7 +137,7 @@ def _outputs(plan: Plan) -> int | None:
 
 
 def _head(plan: Plan) -> tuple[cost.Shape, ...]:
-    """The head's layers under their full names; empty while the number of classes is unknown."""
+    """Return the head's layers under their full names; empty while the number of classes is unknown."""
     outputs, width = _outputs(plan), plan.model.hidden_size
     if outputs is None or width is None:
         return ()
@@ -151,7 +151,7 @@ def _head(plan: Plan) -> tuple[cost.Shape, ...]:
 
 
 def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -> int:
-    """The size of what is kept of the run, the safetensors header included."""
+    """Return the size of what is kept of the run, the safetensors header included."""
     settings = plan.settings
     if settings.method.key == "head":
         return cost.estimate("head", head, batch=1, sequence=1).adapter_bytes if head else 0
@@ -277,7 +277,8 @@ def predict(
 def step_seconds(
     row: Mapping[str, Any], finished: Iterable[RunRecord], measured: Iterable[Mapping[str, Any]]
 ) -> Estimate | None:
-    """The seconds of a step of a cost table's row here; None where nothing like it ran or was measured.
+    """Return the seconds of a step of a cost table's row here; None where nothing like it ran or was
+    measured.
 
     As if its memory were there; see `predict`.
     """
@@ -300,7 +301,8 @@ def _pace(
     steps: int,
     rough: Estimate | None,
 ) -> Estimate | None:
-    """Seconds a FLOP; `rough` where nothing is known, or only runs so unlike this one that it is closer."""
+    """Return the seconds a FLOP; `rough` where nothing is known, or only runs so unlike this one that it is
+    closer."""
 
     def same_pace(other: Observation) -> bool:
         many = min(steps, other.steps) >= MANY_STEPS
@@ -441,7 +443,8 @@ def admit(
 
 
 def admitted(plan: Plan, store: RunStore, most_seconds: float | None = None) -> dict[str, Any] | None:
-    """A run's prediction from the store's runs and measurements, as JSON to keep; raises as `admit` does."""
+    """Return a run's prediction from the store's runs and measurements, as JSON to keep; raises as `admit`
+    does."""
     prediction = predict(plan, store.finished(), store.measurements.all())
     admit([(plan, prediction)], most_seconds)
     return prediction.as_json() if prediction else None
@@ -478,7 +481,7 @@ def _too_large(plan: Plan, prediction: Prediction, kind: str, memory: int) -> st
 
 
 def _largest_batch(plan: Plan, prediction: Prediction, kind: str, memory: int) -> int:
-    """The largest half, quarter, ... of the batch that fits; 0 where not even one example does."""
+    """Return the largest half, quarter, ... of the batch that fits; 0 where not even one example does."""
     batch = plan.settings.batch_size or 1
     while batch := batch // 2:
         smaller_plan = replace(plan, settings=plan.settings.model_copy(update={"batch_size": batch}))

@@ -68,7 +68,8 @@ class Observation:
     others: float = 0.0
 
     def seconds_per_flop(self) -> Range:
-        """Seconds a FLOP of training; those of a short run may be its first steps' for the most part.
+        """Return the seconds a FLOP of training; those of a short run may be its first steps' for the most
+        part.
 
         Without other programs a measured step could have been as much shorter.
         """
@@ -76,7 +77,7 @@ class Observation:
         return Range(pace * min(self.steps / MANY_STEPS, 1.0) * (1.0 - self.others), pace, pace)
 
     def overhead(self, evaluation_flops: float) -> Range | None:
-        """Seconds beside training of a run with evaluations of so many FLOPs.
+        """Return the seconds beside training of a run with evaluations of so many FLOPs.
 
         Of this run's, evaluations are what they would be at training's pace, or all there are: with the same
         evaluations it is what was measured. All could have been either, which the range leaves open.
@@ -93,7 +94,7 @@ class Observation:
         )
 
     def program_memory(self) -> Range | None:
-        """Bytes beside a step's."""
+        """Return the bytes beside a step's."""
         size = self.program_bytes
         return None if size is None else Range(size, size, size)
 
@@ -123,7 +124,8 @@ SIMILARITIES = (
 
 
 def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list[Observation]:
-    """Observations of the finished runs that had a forecast and trained on this device, latest first.
+    """Return the observations of the finished runs that had a forecast and trained on this device, latest
+    first.
 
     Args:
         runs: finished ones.
@@ -152,7 +154,7 @@ def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list
 
 
 def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
-    """Observations of step times that were measured on this device, in their order.
+    """Return the observations of step times that were measured on this device, in their order.
 
     They are taken after warming up, and so count as those of a long run.
     """
@@ -174,7 +176,7 @@ def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
 
 
 def settings_of(row: Mapping[str, Any]) -> RunSettings:
-    """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
+    """Return method, setting and model of a cost table's row or a measurement, as a run would have them."""
     named = find_known_model(row["model"])
     key = next((key for key in catalog.MODELS if named and find_known_model(key) is named), row["model"])
     method = flat.method_of(row["method"], row["setting"])
@@ -192,7 +194,8 @@ def estimate(
     value: Callable[[Observation], Range | None],
     alike: Callable[[Observation], bool],
 ) -> Estimate | None:
-    """The median of the most similar observations, in a range that holds all of theirs; None without any.
+    """Return the median of the most similar observations, in a range that holds all of theirs; None without
+    any.
 
     Args:
         settings: of the run to estimate for.

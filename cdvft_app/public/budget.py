@@ -58,11 +58,14 @@ class Budget:
         return None if balance.left > 0 else _refusal(balance, 0, 0)
 
     def left(self, visitor: str | None) -> float | None:
-        """Seconds that all runs of the visitor together may take from now on; None: as many as they need."""
+        """Return the seconds that all runs of the visitor together may take from now on; None: as many as
+        they
+        need."""
         return None if visitor is None else self.balance(visitor).left
 
     def require(self, visitor: str | None, seconds: float) -> None:
-        """`OverBudget` unless so many seconds are left beside what the visitor's other runs will take."""
+        """Raise `OverBudget` unless so many seconds are left beside what the visitor's other runs will
+        take."""
         if visitor is None:
             return
         balance = self._balance(visitor, running=0)  # what runs take is among what was promised of them
@@ -101,7 +104,7 @@ class Budget:
 
 
 def _refusal(balance: Balance, promised: float, seconds: float) -> str:
-    """The time asked for, what is left, what waits already, and what helps."""
+    """Return sentences on the time asked for, what is left, what waits already, and what helps."""
     sentences = [
         f"{exact_duration(balance.left)} of your {exact_duration(balance.whole)} of this server are left."
     ]

@@ -71,7 +71,7 @@ class Guesses:
             return right
 
     def _wait(self, limit: RateLimitItem, counted_for: str) -> int:
-        """Seconds until one more guess is taken; 0: now."""
+        """Return the seconds until one more guess is taken; 0: now."""
         if self._counts.test(limit, counted_for):
             return 0
         return max(1, math.ceil(self._counts.get_window_stats(limit, counted_for).reset_time - time.time()))

@@ -133,7 +133,7 @@ _turns = Turns(MAX_CHILDREN, MAX_WAITING, MAX_WAITING_EACH)
 
 @contextmanager
 def turn(budget: Budget, visitor: str | None) -> Iterator[None]:
-    """The visitor's turn to have a file read; what it takes, without the wait, is charged.
+    """Hold the visitor's turn to have a file read; what it takes, without the wait, is charged.
 
     Raises:
         Crowded, OverBudget: why not now.
@@ -154,7 +154,8 @@ def read_in_child(
     refusals: Sequence[type[Exception]] = (),
     progress: Progress = lambda fraction, text: None,
 ) -> Any:
-    """`reader(*arguments, progress)` in a child of its own; arguments and answer are what JSON can hold.
+    """Return `reader(*arguments, progress)` of a child of its own; arguments and answer are what JSON can
+    hold.
 
     Args:
         reader: a function of a module's top level.
@@ -203,7 +204,7 @@ class _Child:
 
 @contextmanager
 def _new_process(request: dict[str, Any]) -> Iterator[_Child]:
-    """A child that imports everything itself, in about 0.7 s; it is killed at the end."""
+    """Give a child that imports everything itself, in about 0.7 s; it is killed at the end."""
     with _start(None, subprocess.PIPE, subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         try:
@@ -227,7 +228,7 @@ class _ForkServer:
 
     @contextmanager
     def child(self, request: dict[str, Any]) -> Iterator[_Child]:
-        """A child; it is killed at the end, when its connection is closed."""
+        """Give a child; it is killed at the end, when its connection is closed."""
         ours, theirs = socket.socketpair()
         with ours, ours.makefile("r", encoding="utf-8") as answers:
             with theirs:
@@ -428,7 +429,7 @@ def _limit(limits: ChildLimits) -> None:
 
 
 def _mapped() -> int:
-    """Bytes of addresses that this process has now; 0 where the system does not say."""
+    """Return the bytes of addresses that this process has now; 0 where the system does not say."""
     with suppress(OSError, ValueError):
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     return 0

@@ -92,7 +92,7 @@ class Task(ABC):
 
     @classmethod
     def load(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
-        """The plan's model with a freshly drawn head (from torch's global generator).
+        """Return the plan's model with a freshly drawn head (from torch's global generator).
 
         Raises:
             DownloadFailed: the model could not be had or read; says why and what to do.
@@ -105,7 +105,7 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def open(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
-        """The same as far as `examples` need it; a task may leave large weights to `load_weights`."""
+        """Return the task as far as `examples` need it; it may leave large weights to `load_weights`."""
 
     def load_weights(self, plan: Plan, progress: Progress) -> None:  # noqa: B027 - most have theirs by then
         """Read what `open` left; raises as `load` does."""
@@ -124,10 +124,10 @@ class Task(ABC):
 
     @abstractmethod
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Tokens or images in a batch of inputs, as `throughput_unit` counts them."""
+        """Return the number of tokens or images in a batch of inputs, as `throughput_unit` counts them."""
 
     def train_in(self, autocast_dtype: torch.dtype | None) -> None:  # noqa: B027 - most need not know
-        """The Trainer has products made in that dtype from now on, by autocast; None: in the weights' own.
+        """Have the Trainer make products in that dtype from now on, by autocast; None: in the weights' own.
 
         Called when a method has said what of the model is trained.
         """
@@ -138,7 +138,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
-        """The training loss: a batch's mean, of the model's outputs."""
+        """Return the training loss: a batch's mean, of the model's outputs."""
 
     @abstractmethod
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
@@ -146,11 +146,12 @@ class Task(ABC):
 
     @abstractmethod
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
-        """`{metric_name: value}` of all that was kept in an evaluation, and what else there is to say."""
+        """Return `{metric_name: value}` of all that was kept in an evaluation, and what else there is to
+        say."""
 
     @abstractmethod
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
-        """The answer for each input, in order.
+        """Return the answer for each input, in order.
 
         Args:
             inputs: texts, pairs of texts or images, by the task.
@@ -216,7 +217,7 @@ class GenerativeTask(Task):
 
     @abstractmethod
     def write(self, inputs: dict[str, Tensor], most: int | None = None) -> Tensor:
-        """(B, T) tokens of the answers to a batch of inputs, for `measure` in place of what was kept.
+        """Return (B, T) tokens of the answers to a batch of inputs, for `measure` in place of what was kept.
 
         Each goes on until its end, or `most` tokens, or the longest that is allowed.
         """
@@ -259,7 +260,7 @@ class LabelledTask(Task):
         return F.cross_entropy(_logits(outputs), labels)
 
     def kept(self, outputs: Any, labels: Tensor | None = None) -> Tensor:
-        """The logits (B, outputs), or numbers (B, 1) in the labels' unit, in float32."""
+        """Return the logits (B, outputs), or numbers (B, 1) in the labels' unit, in float32."""
         if self.regression:
             mean, deviation = self.label_scale
             return _logits(outputs) * deviation + mean
@@ -278,7 +279,7 @@ class LabelledTask(Task):
 
     @torch.no_grad()
     def logits(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> Tensor:
-        """(N, outputs) logits of inputs, or numbers in the labels' unit, without dropout."""
+        """Return (N, outputs) logits of inputs, or numbers in the labels' unit, without dropout."""
         examples = self.examples(inputs)
         device = next(self.model.parameters()).device
         trained = self.model.training
@@ -302,5 +303,5 @@ class LabelledTask(Task):
 
 
 def _logits(outputs: Any) -> Tensor:
-    """(B, outputs) in float32."""
+    """Return the logits (B, outputs) in float32."""
     return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()

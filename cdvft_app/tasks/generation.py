@@ -86,14 +86,15 @@ def round_frozen(model: nn.Module, autocast_dtype: torch.dtype | None) -> MixedP
 
 @contextmanager
 def ready_to_write(model: nn.Module, precision: MixedPrecision) -> Iterator[None]:
-    """A token meanwhile costs as little as it can, in the precision in which the model was trained."""
+    """Have a token cost as little as it can meanwhile, in the precision in which the model was trained."""
     with merged(model, precision), _rounded(model, precision.autocast_dtype):
         yield
 
 
 @contextmanager
 def merged(model: nn.Module, precision: MixedPrecision) -> Iterator[None]:
-    """Adapters' updates stand in the weights meanwhile, so that a token costs what it costs without adapter.
+    """Have adapters' updates stand in the weights meanwhile, so that a token costs what it does without
+    adapter.
 
     Afterwards the very same weights are back, not those from which the update was taken out again. Sums are
     float32. A model that came in less than float32 stays as it is: rounded, the sum would be another model.
@@ -251,7 +252,7 @@ class GenerationTask(GenerativeTask):
         return [len(row["input_ids"]) + len(row.get("labels", ())) for row in rows]
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """Rows that end together: padding stands in front, so that the answers are the last places.
+        """Return rows that end together: padding stands in front, so that the answers are the last places.
 
         "labels" (B, K) are those of the last K places, K the longest answer, `IGNORED` before shorter ones.
         """
@@ -275,7 +276,7 @@ class GenerationTask(GenerativeTask):
         return self.tokenizer.pad_token_id
 
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Tokens without padding."""
+        """Return the number of tokens without padding."""
         return inputs["attention_mask"].sum()
 
     def train_in(self, autocast_dtype: torch.dtype | None) -> None:
@@ -295,13 +296,13 @@ class GenerationTask(GenerativeTask):
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
-        """(B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
+        """Return (B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
         predicted = self.answer_logits(outputs, labels).argmax(-1)
         return torch.where(labels == IGNORED, labels, predicted)
 
     @staticmethod
     def answer_logits(outputs: Any, labels: Tensor) -> Tensor:
-        """(B, K, vocabulary): the logits that predict each token of the answers."""
+        """Return (B, K, vocabulary): the logits that predict each token of the answers."""
         return outputs.logits[:, -labels.shape[1] - 1 : -1]
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
@@ -314,7 +315,7 @@ class GenerationTask(GenerativeTask):
         return [WrittenAnswer(*row) for row in zip(predicted, expected, scores, strict=True)]
 
     def _texts(self, evaluation: EvalPrediction) -> tuple[list[str], list[str]]:
-        """The predicted answers, and the right ones."""
+        """Return the predicted answers, and the right ones."""
         sides = (np.asarray(evaluation.predictions), np.asarray(evaluation.label_ids))
         predicted, expected = ([self._text(row) for row in side] for side in sides)
         return predicted, expected
@@ -327,7 +328,7 @@ class GenerationTask(GenerativeTask):
         return self._decode(kept) + "…"
 
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
-        """The answer to each text, by the most probable token each time."""
+        """Return the answer to each text, by the most probable token each time."""
         examples = self.examples(inputs)
         order = sorted(range(len(examples)), key=lambda place: len(examples[place]["input_ids"]))
         found: dict[int, Prediction] = {}
@@ -344,7 +345,7 @@ class GenerationTask(GenerativeTask):
         return [found[place] for place in range(len(examples))]
 
     def _pieces(self, ids: Sequence[int], shares: Sequence[float]) -> tuple[tuple[str, float], ...]:
-        """The tokens up to the end as text, each with its probability."""
+        """Return the tokens up to the end as text, each with its probability."""
         pieces = Pieces(self._decode)
         last = ids.index(self.end) if self.end in ids else len(ids)
         added = (pieces.add(*one) for one in zip(ids[:last], shares, strict=False))
@@ -354,7 +355,8 @@ class GenerationTask(GenerativeTask):
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def write(self, inputs: dict[str, Tensor], most: int | None = None) -> Tensor:
-        """(B, T) tokens of the answers, greedily, each until its end, or `most`, or the longest allowed.
+        """Return (B, T) tokens of the answers, greedily, each until its end, or `most`, or the longest
+        allowed.
 
         A batch with "labels" has the right answers in its inputs, which are taken out first.
         """
@@ -370,7 +372,7 @@ class GenerationTask(GenerativeTask):
         forward: Callable[..., Any] | None = None,
         sampling: Sampling = GREEDY,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Next tokens and their probabilities, again and again; `most` None: while there is room."""
+        """Return next tokens and their probabilities, again and again; `most` None: while there is room."""
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
         return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
 
@@ -400,7 +402,7 @@ class GenerationTask(GenerativeTask):
         forward: Callable[..., Any] | None = None,
         shots: Sequence[tuple[str, str]] = (),
     ) -> Iterator[tuple[str, float] | None]:
-        """The answer as it is written: for each token the piece of text that it completes, or None."""
+        """Yield the answer as it is written: for each token the piece of text that it completes, or None."""
         pieces = Pieces(self._decode)
         inputs = self.collate([{"input_ids": self._prompt(prompt, shots)}])
         for token, share in self._tokens(inputs, most, forward, sampling):
@@ -409,7 +411,7 @@ class GenerationTask(GenerativeTask):
             yield pieces.add(int(token), float(share))
 
     def save_config(self, folder: Path, whole: bool) -> None:
-        """The tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.
+        """Write the tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.
 
         Beside an adapter that config would keep transformers from looking for the base model.
         """
@@ -424,8 +426,8 @@ SHOWN = 3
 
 
 def worked_examples(train: Split) -> list[tuple[str, str]]:
-    """`SHOWN` prompts with their answers: first one for each number of lines, so that it is seen what may be
-    missing; then others, in their order."""
+    """Return `SHOWN` prompts with their answers: first one for each number of lines, so that it is seen what
+    may be missing; then others, in their order."""
     pairs = list(zip(train.inputs, train.labels, strict=True))
     by_lines = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
     return [*by_lines.values(), *(pair for pair in pairs if pair not in by_lines.values())][:SHOWN]

@@ -47,21 +47,21 @@ class ImageTask(LabelledTask):
         return cls(plan, labels, loaded)
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
-        """Images: PIL ones of any mode, or uint8 arrays (H, W) or (H, W, 3)."""
+        """Take images: PIL ones of any mode, or uint8 arrays (H, W) or (H, W, 3)."""
         return _Images(inputs, labels, self.transform)
 
     def lengths(self, examples: Examples) -> list[int]:
         return [1] * len(examples)
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """A batch: "x" (B, 3, H, W), and "labels" (B)."""
+        """Return a batch: "x" (B, 3, H, W), and "labels" (B)."""
         batch = {"x": torch.stack([example["x"] for example in examples])}
         if "labels" in examples[0]:
             batch["labels"] = torch.tensor([example["labels"] for example in examples])
         return batch
 
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Images."""
+        """Return the number of images."""
         return torch.tensor(len(inputs["x"]), device=inputs["x"].device)
 
     def save_config(self, folder: Path, whole: bool) -> None:
@@ -119,11 +119,11 @@ def _checked_image(image: Any) -> Image | np.ndarray:
 
 
 def squared(size: int) -> v2.Transform:
-    """An image of any shape and kind to (3, size, size) uint8: resized, and its middle cut out."""
+    """Return what makes an image of any shape and kind (3, size, size) uint8: resized, its middle cut out."""
     resize = v2.Resize(size, InterpolationMode.BICUBIC, antialias=True)
     return v2.Compose([v2.ToImage(), v2.RGB(), resize, v2.CenterCrop(size)])
 
 
 def normalized(mean: Sequence[float], std: Sequence[float]) -> v2.Transform:
-    """(3, H, W) uint8 to what a model takes: float32, each channel less `mean` and divided by `std`."""
+    """Return what turns (3, H, W) uint8 into float32, each channel less `mean` and divided by `std`."""
     return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))])

@@ -100,7 +100,7 @@ def _subset(examples: Examples, places: list[int]) -> Examples:
 
 
 def _usable(task: Task, split: Split, purpose: str) -> tuple[Examples, Sequence[int]]:
-    """The rows as examples, and their places; without those that are too long, which is noted."""
+    """Return the rows as examples, and their places; without those that are too long, which is noted."""
     with suppress(TooLong):
         return task.examples(split.inputs, split.labels), range(len(split))
     found: dict[int, dict[str, Any]] = {}

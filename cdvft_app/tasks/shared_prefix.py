@@ -40,7 +40,8 @@ def common_prefix(inputs: dict[str, Tensor], answers: Tensor | None = None) -> i
 
 
 def split(inputs: dict[str, Tensor], prefix: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The model's inputs for the first `prefix` tokens, of one row, and for what follows in all rows."""
+    """Return the model's inputs for the first `prefix` tokens, of one row, and for what follows in all
+    rows."""
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     columns = torch.arange(ids.shape[1], device=ids.device)
     begins = (mask == 0).sum(1, keepdim=True)  # rows end together: padding stands in front
@@ -63,7 +64,7 @@ def split(inputs: dict[str, Tensor], prefix: int) -> tuple[dict[str, Tensor], di
 def read(
     call: Callable[..., Any], base: PreTrainedModel, shared: dict[str, Tensor], rows: int
 ) -> DynamicCache:
-    """Keys and values of the shared beginning, for so many rows.
+    """Return keys and values of the shared beginning, for so many rows.
 
     Args:
         call: takes the inputs of `base` by name: the model itself, or what was made of it.
@@ -79,7 +80,7 @@ def read(
 
 
 def forward(model: nn.Module, base: PreTrainedModel, inputs: dict[str, Any], prefix: int) -> Any:
-    """`model(**inputs)`, its logits without those of the `prefix` that all rows share; see `read`."""
+    """Return `model(**inputs)`, its logits without those of the `prefix` that all rows share; see `read`."""
     shared, following = split(inputs, prefix)
     cache = read(model, base, shared, len(inputs["input_ids"]))
     return model(**{**inputs, **following, cache_argument(base): cache, "use_cache": True})

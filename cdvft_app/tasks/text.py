@@ -85,11 +85,12 @@ class TextTask(LabelledTask):
         return dict(self.pad(list(examples)))
 
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Tokens without padding."""
+        """Return the number of tokens without padding."""
         return inputs["attention_mask"].sum()
 
     def save_config(self, folder: Path, whole: bool) -> None:
-        """The tokenizer; of a whole model its config with the labels, for AutoModelForSequenceClassification.
+        """Write the tokenizer; of a whole model its config with the labels, for
+        AutoModelForSequenceClassification.
 
         Beside an adapter that config would keep transformers from looking for the base model.
         """

@@ -63,7 +63,8 @@ def tokens(
     sampling: Sampling = GREEDY,
     adapter_names: Sequence[str] | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The next tokens (B,) of a batch, and the probability (B,) that the model gave each at temperature 1.
+    """Yield the next tokens (B,) of a batch, and the probability (B,) that the model gave each at temperature
+    1.
 
     Keys and values of what was read are kept, so that each token costs one step of the model. A row that has
     ended goes on with `end`; once a quarter of the rows have, the others go on without them.
@@ -133,7 +134,7 @@ def _probability(logits: Tensor, token: Tensor) -> Tensor:
 
 
 def prompts_of(batch: dict[str, Tensor]) -> list[list[int]]:
-    """The rows of a batch without padding, and without the answers that "labels" has."""
+    """Return the rows of a batch without padding, and without the answers that "labels" has."""
     found = []
     for ids, mask, labels in zip(batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True):
         row = ids[mask.bool()].tolist()
@@ -154,7 +155,7 @@ class Pieces:
         self.text = ""
 
     def add(self, token: int, share: float) -> tuple[str, float] | None:
-        """The piece that is whole now; None within a character, and of a token that is no text."""
+        """Return the piece that is whole now; None within a character, and of a token that is no text."""
         self._ids.append(token)
         self._share *= share
         text = self._decode(self._ids)

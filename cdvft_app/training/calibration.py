@@ -18,7 +18,7 @@ _found: list[float] = []
 
 
 def measured_pace() -> float | None:
-    """Seconds a FLOP, all threads together; None until `measure` was called in this program."""
+    """Return the seconds a FLOP, all threads together; None until `measure` was called in this program."""
     return _found[-1] if _found else None
 
 
@@ -51,6 +51,7 @@ def measure() -> float:
 
 
 def _flops() -> float:
-    """2 a weight and token forward and as many backward; attention 4 T w a token, backward 2.5 times that."""
+    """Return the FLOPs of a step: 2 a weight and token forward and as many backward; attention 4 T w a token,
+    backward 2.5 times that."""
     tokens, weights = _BATCH * _TOKENS, 4 * _WIDTH * _WIDTH + 2 * _WIDTH * _INNER
     return tokens * (4.0 * weights + 3.5 * 4.0 * _TOKENS * _WIDTH)

@@ -99,7 +99,7 @@ class LossWatch:
 
 
 def _non_finite_name(value: float) -> str | None:
-    """ "not a number" or "infinite"; None for a finite value."""
+    """Return "not a number" or "infinite"; None for a finite value."""
     return "not a number" if math.isnan(value) else "infinite" if math.isinf(value) else None
 
 
@@ -299,7 +299,7 @@ class Reporter(TrainerCallback):
 
     @staticmethod
     def _strongest_halt(args: TrainingArguments, halt: Halt) -> Halt:
-        """The strongest `Halt` of all data-parallel processes, so that all leave at the same step."""
+        """Return the strongest `Halt` of all data-parallel processes, so that all leave at the same step."""
         if args.world_size == 1:
             return halt
         halt_value = torch.tensor(int(halt), device=args.device)

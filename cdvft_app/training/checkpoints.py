@@ -88,7 +88,7 @@ def restore_best(checkpoint: Path | None, folder: Path) -> BestStep | None:
 
 
 def in_order(folder: Path) -> list[Path]:
-    """All in `folder`, that of the latest step last."""
+    """Return all checkpoints in `folder`, that of the latest step last."""
     found = [path for path in folder.glob("checkpoint-*") if path.is_dir() and NAME.fullmatch(path.name)]
     return sorted(found, key=step)
 
@@ -99,7 +99,7 @@ def step(checkpoint: Path) -> int:
 
 
 def newest(folder: Path) -> tuple[Path | None, list[Path]]:
-    """The newest whole checkpoint in `folder`, and the damaged ones that are newer than it."""
+    """Return the newest whole checkpoint in `folder`, and the damaged ones that are newer than it."""
     damaged: list[Path] = []
     for checkpoint in reversed(in_order(folder)):
         if not (checkpoint / LAST_WRITTEN).is_file():

@@ -100,7 +100,7 @@ class ChildEnded(UserError):
 
 
 def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[Item, None, None]:
-    """The items of `work(*arguments)`, made in a child, which ends when the iterator is closed.
+    """Yield the items of `work(*arguments)`, made in a child, which ends when the iterator is closed.
 
     Function, arguments and items must be picklable; none is None.
 
@@ -206,7 +206,7 @@ class Conversation:
         return self._connection.poll()
 
     def receive(self, seconds: float) -> Any:
-        """The next message from the process, which is ended where none comes in time.
+        """Return the next message from the process, which is ended where none comes in time.
 
         Raises:
             EOFError, OSError: the process has ended, or was ended here.

@@ -67,7 +67,7 @@ class CompiledSteps(TrainerCallback):
         return self.model if self.model is not None and examples == self.size else model
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """A batch of training; a whole one in the shape that was compiled."""
+        """Return a batch of training; a whole one in the shape that was compiled."""
         whole = self.model is not None and len(examples) == self.size
         return self._padded(examples) if whole else self.task.collate(examples)
 
@@ -103,7 +103,7 @@ class CompiledSteps(TrainerCallback):
 
 
 def _compiled(model: nn.Module, task: Task, batch: dict[str, Any], device: torch.device) -> nn.Module:
-    """The model for batches of this one's shape, and its way back; raises whatever a compiler raises.
+    """Return the model for batches of this one's shape, and its way back; raises whatever a compiler raises.
 
     Nothing of the run changes: neither random numbers nor gradients nor running means.
     """
@@ -125,7 +125,8 @@ def _compiled(model: nn.Module, task: Task, batch: dict[str, Any], device: torch
 
 
 def _longest(prepared: Prepared) -> list[dict[str, Any]]:
-    """The training example with most tokens; where the task writes, also the one with the longest answer."""
+    """Return the training example with most tokens; where the task writes, also the one with the longest
+    answer."""
     lengths, train = prepared.lengths, prepared.train
     places = {max(range(len(lengths)), key=lengths.__getitem__)}
     if isinstance(prepared.task, GenerativeTask):

@@ -59,7 +59,7 @@ def disconnect() -> None:
 
 
 def broadcast(value: Any) -> Any:
-    """The first process's `value`, in every process."""
+    """Return the first process's `value`, in every process."""
     if processes() == 1:
         return value
     import torch

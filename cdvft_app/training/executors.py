@@ -142,7 +142,7 @@ class Executor(ABC):
         run.require_resumable()
 
     def close(self) -> None:  # noqa: B027 (most have nothing to do)
-        """The program ends: nothing further begins."""
+        """Begin nothing further, as the program ends."""
 
 
 def supervise(
@@ -294,7 +294,7 @@ class Launched:
         return False
 
     def _see(self) -> None:
-        """The processes that there are now, which outlive a launcher that was killed."""
+        """See which processes there are now: they outlive a launcher that was killed."""
         with suppress(psutil.Error):
             self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
 

@@ -43,7 +43,7 @@ class InferenceService:
         self._conversation: Conversation | None = None
 
     def ask(self, question: str, **arguments: Any) -> Any:
-        """The answer; what refuses it is raised, as `explain` has it."""
+        """Return the answer; what refuses it is raised, as `explain` has it."""
         with self._counted():
             return self._answer(question, arguments)
 
@@ -55,7 +55,7 @@ class InferenceService:
         return answer
 
     def stream(self, question: str, **arguments: Any) -> Generator[Any, None, None]:
-        """The items of a streamed answer, as they come; closing it ends that. Else as for `ask`."""
+        """Yield the items of a streamed answer, as they come; closing it ends that. Else as for `ask`."""
         with self._counted():
             self._send((question, arguments))
             kind = ""
@@ -118,7 +118,7 @@ def serve(connection: Connection, start: Start, root: Path, explain: Explain, id
 def _handle(
     connection: Connection, handler: Handler, explain: Explain, question: str, arguments: dict[str, Any]
 ) -> tuple[str, Any]:
-    """The last message for a question."""
+    """Return the last message for a question."""
     try:
         answer = handler(question, arguments)
         if isinstance(answer, Iterator):
@@ -136,7 +136,7 @@ def _handle(
 
 
 def unexpected(error: Exception) -> str:
-    """A sentence on an error that nobody foresaw."""
+    """Return a sentence on an error that nobody foresaw."""
     return f"It failed unexpectedly with {type(error).__name__}: {message_of(error, 300)}"
 
 

@@ -69,7 +69,7 @@ def time_engines(model: nn.Module, task: Task, batch: dict[str, Any], dtype: tor
 
 
 def _tokens(model: nn.Module, task: Task, batch: dict[str, Any]) -> int:
-    """The most rows that an adapted layer is given."""
+    """Return the most rows that an adapted layer is given."""
     seen = [0]
     hooks = [
         layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[:-1].numel()))
@@ -154,5 +154,5 @@ class Frozen(torch.autograd.Function):
 
 
 def _as_image(rows: Tensor) -> Tensor:
-    """(..., d) as (1, d, 1, tokens), in memory "channels last"."""
+    """Return (..., d) as (1, d, 1, tokens), in memory "channels last"."""
     return rows.reshape(1, 1, -1, rows.shape[-1]).permute(0, 3, 1, 2)

@@ -103,14 +103,16 @@ def bf16_on_cpu(plan: Plan) -> bool:
 
 
 def head_learning_rate(plan: Plan) -> float:
-    """The head's rate: the recipe's for `head`, whatever the method, but where the head alone is trained."""
+    """Return the head's rate: the recipe's for `head`, whatever the method, but where the head alone is
+    trained."""
     method = plan.settings.method
     own = method.learning_rate if method.key == "head" else None
     return own or plan.recipe.learning_rates["head"]
 
 
 def precision(arguments: TrainingArguments) -> str:
-    """The precision of the arithmetic, as pages show it; trained parameters are float32 in every case."""
+    """Return the precision of the arithmetic, as pages show it; trained parameters are float32 in every
+    case."""
     mixed = autocast_dtype(arguments)
     return f"{str(mixed).removeprefix('torch.')} mixed with float32" if mixed else "float32"
 
@@ -266,7 +268,7 @@ class RaceTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """The task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
+        """Return the task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
         called = model

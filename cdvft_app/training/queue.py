@@ -185,7 +185,8 @@ class RunQueue:
         repositories: Sequence[str],
         visitor: str | None = None,
     ) -> list[str]:
-        """A race that trains on other machines, on somebody's account there: at once, and seen by its owner.
+        """Begin a race that trains on other machines, on somebody's account there: at once, and seen by its
+        owner.
 
         `repositories` take what each run learns. Returns the ids in order.
 
@@ -217,7 +218,7 @@ class RunQueue:
         self._follow(run, executor)
 
     def stop(self, run_id: str, token: str) -> None:
-        """A waiting run stops at once; one that trains within two steps, and keeps its adapter."""
+        """Stop a run: one that waits at once; one that trains within two steps, and it keeps its adapter."""
         self._store.require_owner(run_id, token)
         self._store.ask_to_stop(run_id)
 
@@ -339,7 +340,7 @@ class RunQueue:
         self._notify_webhook(run.id)
 
     def _advance(self, group_id: str) -> None:
-        """The next trial of a search, if the group is one whose latest has ended."""
+        """Begin the next trial of a search, if the group is one whose latest has ended."""
         if self._closing.is_set():
             return
         try:
@@ -352,7 +353,7 @@ class RunQueue:
                 self._changed.notify_all()
 
     def _notify_webhook(self, run_id: str) -> None:
-        """The operator's webhook, beside the next run."""
+        """Tell the operator's webhook of the end, beside the next run."""
         if not webhook.is_configured():
             return
         with suppress(StoreError):
@@ -360,7 +361,8 @@ class RunQueue:
             threading.Thread(target=webhook.notify, args=(ended,), name="webhook", daemon=True).start()
 
     def _limit(self, run: RunRecord) -> float | None:
-        """Seconds that the run may take: by the server's limit, and by what its visitor has left."""
+        """Return the seconds that the run may take: by the server's limit, and by what its visitor has
+        left."""
         limits = [one for one in (self.max_seconds, self.budget.left(run.visitor)) if one is not None]
         return min(limits, default=None)
 
@@ -438,7 +440,7 @@ class RemoteRuns:
         self._owners: dict[str, str] = {}  # by the run's id
 
     def require_room(self, wanted: int, owner: str) -> None:
-        """`QueueFull` where so many more of the owner cannot be followed."""
+        """Raise `QueueFull` where so many more of the owner cannot be followed."""
         self._owners = {one: of for one, of in self._owners.items() if self._store.state(one) in ACTIVE}
         mine = list(self._owners.values()).count(owner)
         for limit, there, whose in (

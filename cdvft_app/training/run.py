@@ -239,7 +239,7 @@ def out_of_time(limit: float) -> str:
 
 
 def patience(forecast: Mapping[str, Any] | None) -> float:
-    """Seconds without an event after which a run is taken to hang.
+    """Return the seconds without an event after which a run is taken to hang.
 
     Ten steps, or three evaluations, each as slow as the forecast allows; at least two minutes.
     """
@@ -309,7 +309,7 @@ def run_here(
 
 
 def run_as_worker() -> None:
-    """`run_here` of a process that is not the first."""
+    """Do what `run_here` does in a process that is not the first."""
     with stop_signals() as asked:
         data_parallel.follow(asked, TRAINER)
 

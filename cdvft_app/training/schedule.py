@@ -30,7 +30,7 @@ def gpus_to_choose() -> int:
 
 
 def visible_gpus() -> int:
-    """The GPUs that CUDA would find, as NVIDIA's driver lists them."""
+    """Return how many GPUs CUDA would find, as NVIDIA's driver lists them."""
     listed = len(list(DRIVER.iterdir())) if DRIVER.is_dir() else 0
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     return listed if chosen is None else min(listed, len([one for one in chosen.split(",") if one.strip()]))
@@ -59,7 +59,7 @@ def total_steps(settings: RunSettings, examples: int, many: int | None = None) -
 
 
 def evaluation_every(steps: int) -> int:
-    """Steps from one evaluation to the next; one more follows the last step."""
+    """Return the number of steps from one evaluation to the next; one more follows the last step."""
     return math.ceil(steps / EVALUATIONS)
 
 

@@ -255,7 +255,8 @@ class Slices(Executor):
         self.closing = True
 
     def due(self, run_ids: Iterable[str]) -> str | None:
-        """The first of these runs that waits for a slice. Whoever asks is a page that could drive them."""
+        """Return the first of these runs that waits for a slice. Whoever asks is a page that could drive
+        them."""
         found = None
         for run_id in run_ids:
             sliced = self._runs.get(run_id)
@@ -264,7 +265,7 @@ class Slices(Executor):
         return found
 
     def lent_seconds(self, run_id: str) -> float | None:
-        """Seconds that a run which trains has had of the hardware; None for any other one."""
+        """Return the seconds that a run which trains has had of the hardware; None for any other one."""
         sliced = self._runs.get(run_id)
         return sliced.lent_seconds if sliced is not None else None
 
@@ -285,7 +286,7 @@ class Slices(Executor):
         self._fetched.add(what)
 
     def order(self, run: RunRecord, more: float = 1.0, most: float = math.inf) -> SliceOrder:
-        """The next slice of a run, with the hardware for `more` times as long as it seems to need.
+        """Return the next slice of a run, with the hardware for `more` times as long as it seems to need.
 
         `most` seconds of it can be had; the slice is then as short as it must.
         """
@@ -373,7 +374,7 @@ class SlicedRun:
             (self._ended if ended else self._free).put(None)
 
     def _left(self) -> float:
-        """Seconds that the run may still have of the hardware."""
+        """Return the seconds that the run may still have of the hardware."""
         own = math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
         of_visitor = Budget(self._store).left(self._run.visitor)
         return own if of_visitor is None else min(own, of_visitor)

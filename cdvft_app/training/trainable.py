@@ -46,7 +46,7 @@ def peft_config(settings: RunSettings, head: str | None, **more: Any) -> PeftCon
 
 
 def build(settings: RunSettings, model: nn.Module, head: str | None) -> nn.Module:
-    """`model` with what `settings.method` trains set to require gradients, and the rest frozen.
+    """Return `model` with what `settings.method` trains set to require gradients, and the rest frozen.
 
     Args:
         settings: complete settings, as a plan holds them.
@@ -87,7 +87,7 @@ def name_base(model: nn.Module, base: str | None, revision: str | None) -> None:
 
 
 def _targets(model: nn.Module, targets: Sequence[str]) -> list[Shape]:
-    """The linear layers of the model that the names select."""
+    """Return the linear layers of the model that the names select."""
     return [
         Shape(name, layer.out_features, layer.in_features)
         for name, layer in model.named_modules()
@@ -101,7 +101,7 @@ def is_head(parameter: str, head: str | None) -> bool:
 
 
 def count_parameters(model: nn.Module, head: str | None) -> tuple[int, int, int]:
-    """Numbers trained outside the head, trained in the head, and of the model without an adapter.
+    """Return how many numbers are trained outside the head and in it, and how many the model itself has.
 
     The frozen copy of the head that PEFT keeps beside the trained one is not counted.
     """
@@ -178,7 +178,7 @@ def vectors(model: nn.Module, method: Method) -> dict[str, torch.Tensor]:
 
 
 def load_trained(plan: Plan, folder: Path, progress: Progress = silent) -> tuple[Task, nn.Module]:
-    """The task of a run that has ended, ready to predict, and its model as the method built it.
+    """Return the task of a run that has ended, ready to predict, and its model as the method built it.
 
     Args:
         plan: of the run's settings.
@@ -199,7 +199,7 @@ def load_trained(plan: Plan, folder: Path, progress: Progress = silent) -> tuple
 
 
 def load_base(plan: Plan, folder: Path, progress: Progress = silent) -> Task:
-    """The task of a run, its model without what the run trained: pretrained, under a fresh head.
+    """Return the task of a run, its model without what the run trained: pretrained, under a fresh head.
 
     Weights that were rounded for training are whole here.
     """
@@ -212,7 +212,7 @@ def load_base(plan: Plan, folder: Path, progress: Progress = silent) -> Task:
 
 
 def _labels(plan: Plan, progress: Progress) -> tuple[str, ...]:
-    """The classes' names as the data has them, for runs that did not keep them."""
+    """Return the classes' names as the data has them, for runs that did not keep them."""
     if plan.dataset.labels or get_metric(plan.dataset.metric).regression:
         return plan.dataset.labels
     return load_rows(

@@ -106,7 +106,7 @@ def train_plan(
     *,
     rows: Rows | None = None,
 ) -> Done:
-    """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
+    """Train a plan that is already made, on `rows` in place of its dataset's where they are given."""
     send = emit if data_parallel.rank() == 0 else _ignore
     with user_facing_errors(plan.settings, should_stop):
         prepared = _prepare(plan, rows, send, should_stop, resume)
@@ -295,7 +295,7 @@ class _Run:
             self.trainer.state.global_step = self.step
 
     def finish(self) -> Done:
-        """The final evaluation, the adapter, and `Done`; after PAUSE nothing of that."""
+        """Evaluate, write the adapter, and return `Done`; after PAUSE nothing of that."""
         if self.reporter.halted is Halt.PAUSE:
             raise TrainingPaused
         best, last_metric = self._best(), None
@@ -339,7 +339,7 @@ class _Run:
         return done
 
     def _best(self) -> BestStep | None:
-        """The best step on the validation rows; evaluations are on the evaluation rows from now on."""
+        """Return the best step on the validation rows; evaluations are on the evaluation rows from now on."""
         self.reporter.chooses = False
         best = self.reporter.best
         is_there = data_parallel.broadcast(checkpoints.best_in(self.folder / CHECKPOINTS) == best)
@@ -351,7 +351,7 @@ class _Run:
         return best
 
     def _load_best(self) -> None:
-        """The first process has it on its disk, which others may not share."""
+        """Load the best step, which the first process has on its disk, in all processes."""
         if self.args.should_save:
             trainable.load(self.model, self.folder / CHECKPOINTS / checkpoints.BEST)
         for parameter in self.model.parameters():
@@ -387,7 +387,8 @@ class _Run:
         return epochs * examples + min(rest * self.batch_size, examples)
 
     def _peak_memory(self) -> int | None:
-        """Bytes that torch had allocated on a CUDA device, else the largest size of the whole process."""
+        """Return the bytes that torch had allocated on a CUDA device, else the largest size of the whole
+        process."""
         if self.args.device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         return self.trainer.peak_resident_bytes or None
@@ -421,7 +422,7 @@ def user_facing_errors(settings: RunSettings, should_stop: Callable[[], Halt]) -
 
 
 def _ignore(event: Event) -> None:
-    """The `emit` of every process but the first."""
+    """Do nothing: the `emit` of every process but the first."""
 
 
 def _never() -> Halt:
@@ -494,7 +495,8 @@ QUANTIZED_BITS = (4, 8)  # bits of weights that are on their device already
 
 
 def base_model_baseline(plan: Plan, prepared: Prepared, progress: Progress) -> str:
-    """A sentence with the metric of the model's answers to the first `MAX_ROWS` evaluation rows, untrained.
+    """Return a sentence with the metric of the model's answers to the first `MAX_ROWS` evaluation rows,
+    untrained.
 
     It is what a score on an uploaded dataset is to be held against. Asking takes about as long as an
     evaluation, so the score is kept beside the rows, and each further run of a race finds it there.
