@@ -11,6 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from served import Served
 
 from cdvft_app.ui.build import TABS, build
 from cdvft_app.ui.shared import server_functions
@@ -19,9 +20,10 @@ from cdvft_app.ui.shared.state import AppState
 ROOT = Path(__file__).parents[3]
 
 
-def test_public_endpoints(app: AppState) -> None:
-    page = build(app)
-    public = {call.api_name: call for call in page.fns.values() if call.api_visibility == "public"}
+def test_public_endpoints(shared_page: Served) -> None:
+    public = {
+        call.api_name: call for call in shared_page.page.fns.values() if call.api_visibility == "public"
+    }
     assert public.keys() - {"cost"} == {"recipes", "start", "state", "stop", "predict", "apply", "export"} | {
         "datasets", "upload_dataset", "describe_dataset", "delete_dataset", "search_models",
     }  # fmt: skip
@@ -32,8 +34,8 @@ def test_public_endpoints(app: AppState) -> None:
 
 
 @pytest.mark.parametrize("request_", [{}, {"model": "nothing of that name"}, {"model": 3}, [], None])
-def test_a_refused_cost_is_no_fault_in_the_log(app: AppState, request_: object) -> None:
-    (cost,) = (call for call in build(app).fns.values() if call.api_name == "cost")
+def test_a_refused_cost_is_no_fault_in_the_log(shared_page: Served, request_: object) -> None:
+    (cost,) = (call for call in shared_page.page.fns.values() if call.api_name == "cost")
     with pytest.raises(gr.Error) as refused:
         cost.fn(request_)
     assert not refused.value.print_exception
@@ -70,9 +72,9 @@ def test_tabs_name_themselves() -> None:
     assert all(callable(tab.build) for tab in TABS)
 
 
-def test_only_the_first_tab_is_filled_when_the_page_opens(app: AppState) -> None:
+def test_only_the_first_tab_is_filled_when_the_page_opens(shared_page: Served) -> None:
     """Each event costs the browser time for every field that one before it has filled."""
-    events = [(event, call) for call in build(app).fns.values() for _, event in call.targets]
+    events = [(event, call) for call in shared_page.page.fns.values() for _, event in call.targets]
     opening = {call.fn.__module__ for event, call in events if event == "load" and call.fn}
     assert opening == {"cdvft_app.ui.train.tab"}
     later = [call.fn.__module__ for event, call in events if call.fn and call.fn.__name__ == "visited"]
