@@ -10,7 +10,7 @@ import pytest
 
 from cdvft_app.format import counted
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import basis, facts, result, sentences, settled_by
+from cdvft_app.judging.verdict_text import as_dicts, basis, result, sentences, settled_by
 
 VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
@@ -162,7 +162,7 @@ def test_what_is_unknown_has_nothing_behind_it():
 
 
 def test_the_page_gets_a_verdict_with_its_sentences():
-    told, unpaired = facts([replace(VERDICT, more_seeds=4), replace(VERDICT, alone=None)])
+    told, unpaired = as_dicts([replace(VERDICT, more_seeds=4), replace(VERDICT, alone=None)])
     assert (told["alone"], told["seeds"], unpaired["alone"]) == ([80, 50], [1, 1], None)
     assert (told["result"], told["settled_by"]) == (
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
