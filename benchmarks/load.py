@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -221,11 +221,14 @@ def _spread(seconds: list[float]) -> dict[str, float]:
 
 @contextmanager
 def served(
-    folder: Path, threads: int = 1, settings: Mapping[str, str] | None = None
+    folder: Path,
+    threads: int = 1,
+    settings: Mapping[str, str] | None = None,
+    command: Iterable[str] = ("app.py",),
 ) -> Iterator[tuple[str, psutil.Process]]:
     """The page as `python app.py` serves it, with `threads` for whatever computes; address and process.
 
-    `settings` are further environment variables.
+    `settings` are further environment variables; `command` is what Python is started with.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -233,7 +236,7 @@ def served(
     environment = {"RUNS_DIR": str(folder), "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": str(threads)}
     environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "CDVFT_PUBLIC": "0"} | (settings or {})
     root = Path(__file__).resolve().parents[1]
-    server = subprocess.Popen([sys.executable, "app.py"], cwd=root, env={**os.environ, **environment})
+    server = subprocess.Popen([sys.executable, *command], cwd=root, env={**os.environ, **environment})
     address = f"http://127.0.0.1:{port}"
     try:
         wait(lambda: _answers(port) or server.poll() is not None)

@@ -7,6 +7,7 @@ import { polling } from "../shared/polling.js";
 import { outcomeOf } from "../shared/request.js";
 import { asked, forget, linkTo } from "../shared/router.js";
 import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
+import { trackBar } from "./parts.js";
 
 /** @import { ClassFixed, ClassSeen, ClassRequest, Servers } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -136,10 +137,10 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     const many = Object.values(counts).reduce((sum, count) => sum + count, 0),
       most = Math.max(...Object.values(counts));
     const bars = Object.entries(counts).map(([value, count]) => {
-      const fill = h("span", { class: "bar-fill" });
-      fill.style.setProperty("--long", `${(100 * count) / most}%`);
+      const bar = trackBar();
+      bar.fill(count / most);
       const name = question.labels[Number(value) - 1] ?? String(Number(value) - 1 + question.low);
-      return h("li", {}, h("span", {}, name), h("span", { class: "bar-track" }, fill), h("b", {}, count));
+      return h("li", {}, h("span", {}, name), bar.node, h("b", {}, count));
     });
     votes.append(
       h("p", { class: "quiet" }, `${many} ${many === 1 ? "vote" : "votes"}: ${question.prompt}`),

@@ -19,6 +19,15 @@ export const renderLesson = (element, ...picture) =>
  */
 export const stage = (...picture) => h("div", { class: "stage" }, ...picture);
 
+/** A bar in its track; `fill(part)` makes it as long as a part of that, 0 to 1. */
+export function trackBar() {
+  const bar = h("span", { class: "bar-fill" });
+  return {
+    node: h("span", { class: "bar-track" }, bar),
+    fill: (/** @type {number} */ part) => bar.style.setProperty("--long", `${100 * part}%`),
+  };
+}
+
 /**
  * A slider with its name and value; `valueText(value)` gives the value in words, for eyes and for screen readers.
  * @param {{label: string, min: number, max: number, step?: number, value: number, valueText: (value: number) => string,

@@ -3,14 +3,14 @@
 import { h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { D } from "./machine.js";
-import { panel, slider } from "./parts.js";
+import { panel, slider, trackBar } from "./parts.js";
 
 /** A bar for each value, and the ellipse of the largest and one that a slider chooses. */
 export function singularView() {
   const bars = Array.from({ length: D }, () => {
-    const fill = h("span", { class: "bar-fill" }),
+    const bar = trackBar(),
       text = h("span", {});
-    return { fill, text, node: h("div", { class: "sigma" }, h("span", { class: "bar-track" }, fill), text) };
+    return { fill: bar.fill, text, node: h("div", { class: "sigma" }, bar.node, text) };
   });
   const circle = ellipse();
   let second = D - 1;
@@ -18,7 +18,7 @@ export function singularView() {
   let shown = new Float64Array(D);
   const draw = () => {
     shown.forEach((value, k) => {
-      bars[k].fill.style.setProperty("--long", `${(100 * value) / (shown[0] || 1)}%`);
+      bars[k].fill(value / (shown[0] || 1));
       setText(bars[k].text, value > 1e-9 * shown[0] ? short(value) : "0");
     });
     circle.show(shown, second);

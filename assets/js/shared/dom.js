@@ -150,6 +150,13 @@ export function scrollUpTo(element) {
 }
 
 /**
+ * A bar as long as a share of its place, 0 to 1; the number itself stands beside it.
+ * @param {number} share
+ */
+export const shareBar = (share) =>
+  h("span", { class: "bar", style: `--share:${share.toFixed(4)}`, "aria-hidden": "true" });
+
+/**
  * A button that looks like text.
  * @param {Child | Child[]} text
  * @param {(event: PointerEvent) => unknown} onclick

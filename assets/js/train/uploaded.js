@@ -1,7 +1,7 @@
 // Data of one's own: its first rows under what each column is for, holds, and is to be known of; what is found in it,
 // with a button for each step that mends it, and the steps that were done.
 
-import { find, h, segmented, textButton } from "../shared/dom.js";
+import { find, h, segmented, shareBar, textButton } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { table } from "../shared/table.js";
 
@@ -24,13 +24,7 @@ const bars = ({ title, bars: rows, more }) =>
       "ul",
       { role: "list", "aria-label": title },
       rows.map(([name, share, text]) =>
-        h(
-          "li",
-          {},
-          h("span", {}, name),
-          h("span", { class: "bar", style: `--share:${share.toFixed(3)}`, "aria-hidden": "true" }),
-          h("span", {}, text),
-        ),
+        h("li", {}, h("span", {}, name), shareBar(share), h("span", {}, text)),
       ),
     ),
     more ? h("p", { class: "quiet" }, more) : null,

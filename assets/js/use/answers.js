@@ -1,6 +1,6 @@
 // What each model of a race answers to an input: a column a model, in its method's colour.
 
-import { find, h } from "../shared/dom.js";
+import { find, h, shareBar } from "../shared/dom.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { AnsweredInputs, ModelAnswer } from "../payloads.js" */
@@ -26,12 +26,7 @@ const column = ({ title, note, method, said, differs, likeliest }) =>
       "ul",
       { role: "list" },
       likeliest.map(([label, share]) =>
-        h(
-          "li",
-          {},
-          h("span", { class: "bar", style: `--share:${share.toFixed(4)}`, "aria-hidden": "true" }),
-          h("span", {}, `${label} ${(100 * share).toFixed(1)}\u00a0%`),
-        ),
+        h("li", {}, shareBar(share), h("span", {}, `${label} ${(100 * share).toFixed(1)}\u00a0%`)),
       ),
     ),
   );

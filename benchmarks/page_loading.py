@@ -1,0 +1,257 @@
+"""How soon the page can be used by how its scripts come: as served today, as files of their own, in a bundle.
+
+    python -m benchmarks.page_loading [--turns 9] [--latency 50] [--bundler PATH_OF_ESBUILD] [--note TEXT]
+
+One server serves every way, which a header chooses. In turns Chromium opens the page of each in a context of
+its own, so with an empty cache, and every answer takes `--latency` milliseconds longer. What counts: requests
+over the network and their bytes as they travel, milliseconds until the first card of Train, which the page's
+scripts draw, is there to be pressed, and until Start is, which waits for the server's forecast. A first turn,
+by which the server loads its libraries, does not count. Writes results/page_loading.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+from contextvars import ContextVar
+from pathlib import Path
+from posixpath import dirname, join, normpath
+from typing import Any
+
+from playwright.sync_api import Browser, sync_playwright
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from benchmarks.frames import PATIENCE, chromium
+from benchmarks.load import RESULTS, served
+from benchmarks.machine import machine
+from cdvft_app import ASSETS
+from cdvft_app.public.origins import PAGE_HEADER
+from cdvft_app.ui import launching, page_files, serving
+from cdvft_app.ui.shared import scripts
+from cdvft_app.ui.shared.gradio_parts import GradioParts
+
+WAY_HEADER = "x-way"
+FOLDER = "page-loading"
+SIZE = {"width": 1440, "height": 900}
+# Each way's own scripts, and whether Gradio's parts come with them or as Gradio fetches them, file by file.
+WAYS = {
+    "as served: data addresses": ("served", True),
+    "modules with modulepreload": ("modules", True),
+    "one bundle": ("bundle", True),
+    "data addresses, Gradio's parts by Gradio": ("served", False),
+    "modules with modulepreload, Gradio's parts by Gradio": ("modules", False),
+    "one bundle, Gradio's parts by Gradio": ("bundle", False),
+}
+FIRST_ROOMS = ("train", "page")  # whose parts are mounted as the page opens
+CONTROLS = {"card": "#recipes .recipe:not([hidden])", "start": "#start:not([disabled])"}
+WATCH = """(controls) => {
+  const seen = window.firstSeen = {};
+  const look = () => {
+    for (const [name, selector] of Object.entries(controls))
+      if (!seen[name] && document.querySelector(selector)?.getClientRects().length)
+        seen[name] = performance.now();
+    if (Object.keys(seen).length < Object.keys(controls).length) requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument(
+        "--latency", type=float, default=50, help="milliseconds that each answer takes longer"
+    )
+    parser.add_argument("--bundler", type=Path, help="esbuild; without it no bundle is measured")
+    parser.add_argument("--note", default="", help="how the machine was, for the record")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve()
+        return
+    ways = {name: way for name, way in WAYS.items() if arguments.bundler or way[0] != "bundle"}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        settings = {"PAGE_LOADING_BUNDLE": str(bundled(arguments.bundler, Path(folder)))}
+        command = ["-m", "benchmarks.page_loading", "--serve"]
+        with served(Path(folder), settings=settings, command=command) as (address, _):
+            browser = chromium(playwright)
+            for turn in range(1 + arguments.turns):
+                for name in ways:
+                    one = opened(browser, address, name, arguments.latency)
+                    print(turn, name, one, flush=True)
+                    if turn:
+                        found[name].append(one)
+            browser.close()
+    record = {
+        "machine": machine(),
+        "note": arguments.note,
+        "load": os.getloadavg()[0],
+        "latency_ms": arguments.latency,
+        "turns": arguments.turns,
+        "ways": {name: summary(each) for name, each in found.items()},
+    }
+    print(json.dumps(record, indent=1))
+    (RESULTS / "page_loading.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def opened(browser: Browser, address: str, way: str, latency: float) -> dict[str, float]:
+    """Open the page once: requests, kilobytes, and milliseconds to each of `CONTROLS`."""
+    context = browser.new_context(viewport=SIZE, extra_http_headers={WAY_HEADER: str([*WAYS].index(way))})
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": latency, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+    addresses: list[str] = []
+    sizes: list[float] = []
+    network.on("Network.requestWillBeSent", lambda event: addresses.append(event["request"]["url"]))
+    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.add_init_script(f"({WATCH})({json.dumps(CONTROLS)})")
+    page.goto(f"{address}/?run=nothing", timeout=PATIENCE)
+    enough = f"Object.keys(window.firstSeen ?? {{}}).length === {len(CONTROLS)}"
+    page.wait_for_function(enough, timeout=PATIENCE)
+    page.wait_for_timeout(2000)
+    seen: dict[str, float] = page.evaluate("window.firstSeen")
+    context.close()
+    over_network = [one for one in addresses if not one.startswith("data:")]
+    return {
+        "requests": len(over_network),
+        "kilobytes": round(sum(sizes) / 1000),
+        **{f"{name}_ms": round(at) for name, at in seen.items()},
+    }
+
+
+def summary(each: list[dict[str, float]]) -> dict[str, Any]:
+    """Median, smallest and largest of every number."""
+    columns = {name: [one[name] for one in each] for name in each[0]}
+    return {
+        name: {"median": statistics.median(column), "least": min(column), "most": max(column)}
+        for name, column in columns.items()
+    }
+
+
+def imports(name: str) -> set[str]:
+    """The modules of assets/js that this one imports."""
+    source = (ASSETS / "js" / name).read_text(encoding="utf-8")
+    found = re.findall(
+        r"""^(?:import|export|\}).* from "(\.{1,2}/[^"]+)";|^import "(\.[^"]+)";""", source, re.MULTILINE
+    )
+    return {normpath(join(dirname(name), one or other)) for one, other in found}
+
+
+def closure(names: list[str]) -> list[str]:
+    """These modules and all that they import."""
+    known: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        if name not in known:
+            known.add(name)
+            waiting += imports(name)
+    return sorted(known)
+
+
+def modules() -> list[str]:
+    return [file.relative_to(ASSETS / "js").as_posix() for file in page_files.scripts()]
+
+
+def bundled(bundler: Path | None, folder: Path) -> Path:
+    """The page's modules as one by esbuild, which hands each over by its name."""
+    if bundler is None:
+        return folder / "none"
+    names = modules()
+    entry, made = folder / "entry.js", folder / "bundle.js"
+    imported = (f'import * as m{at} from "{ASSETS / "js" / name}";' for at, name in enumerate(names))
+    by_name = ", ".join(f"{json.dumps(name)}: m{at}" for at, name in enumerate(names))
+    entry.write_text("\n".join([*imported, f"globalThis.bundled = {{{by_name}}};"]))
+    options = ["--bundle", "--format=esm", "--minify", f"--outfile={made}"]
+    subprocess.run([bundler, entry, *options], check=True)
+    return made
+
+
+# Of each module of the bundle a small one with its names, under its own name in the page's import map.
+_BY_NAME = """{
+  const exported = %s, file = JSON.stringify(new URL("%s", document.baseURI).href);
+  const source = ([name, names]) =>
+    `import ${file}; export const {${names}} = globalThis.bundled[${JSON.stringify(name)}];`;
+  const address = (each) => [`cdvft/${each[0]}`, "data:text/javascript," + encodeURIComponent(source(each))];
+  const map = document.createElement("script");
+  map.type = "importmap";
+  map.textContent = JSON.stringify({ imports: Object.fromEntries(Object.entries(exported).map(address)) });
+  document.head.append(map);
+}
+"""
+_EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class) (\w+)", re.MULTILINE)
+_way: ContextVar[tuple[str, bool]] = ContextVar("_way")
+
+
+class EveryWay(page_files.PageHead):
+    """The page's files in the way that a request's header names."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app)
+        made = Path(os.environ["PAGE_LOADING_BUNDLE"])
+        self._bundle = {"bundle.js": made.read_bytes()} if made.exists() else {}
+        self._own = {name: (ASSETS / "js" / name).read_bytes() for name in modules()}
+        self._first = {
+            f"first-{at}.js": self._first_script(own, handed_over).encode()
+            for at, (own, handed_over) in enumerate(WAYS.values())
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            _way.set([*WAYS.values()][int(headers.get(WAY_HEADER.encode(), b"0"))])
+            _, inside, name = scope["path"].partition(f"/{FOLDER}/")
+            if inside:
+                text = (self._bundle | self._own | self._first)[name]
+                await Response(text, media_type="text/javascript")(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    def _first_script(self, own: str, handed_over: bool) -> str:
+        text = page_files.OWN_REQUESTS % PAGE_HEADER + page_files.OPEN_TAB_IN_ADDRESS
+        own_modules = self._own if own == "served" else {}
+        if own == "bundle":
+            names = {name: ", ".join(_EXPORT.findall(source.decode())) for name, source in self._own.items()}
+            text += _BY_NAME % (json.dumps(names), f"{FOLDER}/bundle.js")
+        return text + scripts.bundle(own_modules, gradio=GradioParts.read() if handed_over else None)
+
+    def _files_named(self, page: bytes) -> bytes:
+        named = super()._files_named(page)
+        own, handed_over = _way.get()
+        if (own, handed_over) == ("served", True):
+            return named
+        first = ["bundle.js"] if own == "bundle" else []
+        head = ""
+        if own == "modules":
+            rooms = [name for name in self._own if name.partition("/")[0] in FIRST_ROOMS]
+            first = closure([*rooms, "shared/part.js", "shared/router.js"])
+            by_name = json.dumps({"imports": {"cdvft/": f"./{FOLDER}/"}})
+            head = f'<script type="importmap">{by_name}</script>'
+        preloads = "".join(f'<link rel="modulepreload" href="./{FOLDER}/{name}">' for name in first)
+        place = [*WAYS.values()].index(_way.get())
+        script = f'<script src="{FOLDER}/first-{place}.js"></script>'
+        served_script = f'<script src="{self._files.script}"></script>'
+        return named.replace(served_script.encode(), f"{head}{preloads}{script}".encode(), 1)
+
+
+def serve() -> None:
+    """The page in every way, for `main`."""
+    launching.PageHead = EveryWay  # type: ignore[misc]
+    serving.main()
+
+
+if __name__ == "__main__":
+    main()
