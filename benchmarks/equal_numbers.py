@@ -280,45 +280,51 @@ def front(of: Sequence[Point]) -> list[Point]:
     return found
 
 
-def at_equal_numbers(of: Sequence[Point], metric_name: str) -> list[tuple[Point, Point, Verdict]]:
-    """Each setting of CDVFT against every rival with about as many numbers; all are judged together."""
+def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[tuple[Point, Point, Verdict]]:
+    """Return a verdict on each setting of CDVFT against every rival with about as many numbers or fewer.
+
+    All are judged together. A head alone, which trains no weight change, is no rival.
+    """
     pairs = [
         (own, rival)
         for own in of
         if own.method == "cdvft"
         for rival in of
-        if rival.method != "cdvft" and own.numbers and rival.numbers
-        if max(own.numbers, rival.numbers) <= SIMILAR * min(own.numbers, rival.numbers)
+        if rival.method != "cdvft" and own.numbers and 0 < rival.numbers <= SIMILAR * own.numbers
     ]
     verdicts = judge([Pair((own.contestant,), (rival.contestant,)) for own, rival in pairs], metric_name)
     return [(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
 
 
 def answer(of: Sequence[Point], metric_name: str) -> str:
-    """A short sentence on what all pairs at equal numbers show."""
-    words = [verdict.word for _, _, verdict in at_equal_numbers(of, metric_name)]
+    """Return a short sentence on what all of these pairs show."""
+    words = [verdict.word for _, _, verdict in against_no_more_numbers(of, metric_name)]
     ahead, behind = words.count("ahead"), words.count("behind")
+    if not words:
+        return "No rival has as many numbers or fewer."
     if not ahead and not behind:
-        return "No difference is shown at equal numbers." if words else "No rival has as many numbers."
-    return f"Ahead in {ahead} and behind in {behind} of {len(words)} pairs with as many numbers."
+        return "No difference is shown."
+    return f"Ahead in {ahead}, behind in {behind} of {len(words)} pairs with as many numbers or fewer."
 
 
 def sentence(of: Sequence[Point], metric_name: str) -> str:
-    """A sentence on the surest pair: at which number of trained values who is ahead, and by how much."""
+    """Return a sentence on the surest pair: with which numbers who is ahead, and by how much."""
     from cdvft_app.judging.verdict_text import result
 
-    judged = at_equal_numbers(of, metric_name)
+    judged = against_no_more_numbers(of, metric_name)
     if not judged:
-        return "No rival was recorded with as many numbers as CDVFT."
+        return "No rival was recorded with as many numbers as CDVFT or fewer."
     shown = [one for one in judged if one[2].word in ("ahead", "behind")]
     own, rival, verdict = min(shown or judged, key=lambda one: 1.0 if one[2].p is None else one[2].p)
     numbers = f"{own.numbers:,} and {rival.numbers:,} trained numbers, over {METHODS_FROM} seeds"
     told = f"{result(verdict).removesuffix('.')}, with {numbers}.".replace("\u00a0", " ")
     if len(judged) == 1:
         return told
-    against = sum(one[2].word == "behind" for one in judged)
-    ahead = sum(one[2].word == "ahead" for one in judged)
-    return f"{told} Of {len(judged)} such pairs CDVFT is ahead in {ahead} and behind in {against}."
+    words = [one[2].word for one in judged]
+    return (
+        f"{told} Of {len(judged)} pairs in which the rival trains as many numbers or fewer, CDVFT is ahead "
+        f"in {words.count('ahead')} and behind in {words.count('behind')}."
+    )
 
 
 def main() -> None:

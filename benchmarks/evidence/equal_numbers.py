@@ -57,7 +57,8 @@ def equal_numbers() -> EvidenceFigure | None:
         "command": record["command"],
         "again": [
             (form_address.query([own.settings, rival.settings]), f"{own.label} against {rival.label}")
-            for own, rival, _ in recorded.at_equal_numbers(found[drawn], metrics[drawn])
+            for own, rival, verdict in recorded.against_no_more_numbers(found[drawn], metrics[drawn])
+            if verdict.word in ("ahead", "behind") or own.numbers <= recorded.SIMILAR * rival.numbers
         ],
     }  # fmt: skip
 

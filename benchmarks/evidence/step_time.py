@@ -6,10 +6,12 @@ from math import log10
 from statistics import mean
 from typing import Any
 
+from benchmarks import equal_numbers
 from benchmarks.evidence import races
 from benchmarks.evidence.drawing import at_line, axis, figure, name_of_y, of_method, read, thin_line
 from benchmarks.tables import _name as name_of_case
 from cdvft import cost
+from cdvft_app import catalog
 from cdvft_app.format import counted
 from cdvft_app.judging import verdict_text
 from cdvft_app.methods import METHODS
@@ -187,6 +189,15 @@ def lost_elsewhere() -> list[str]:
                 found.append(
                     f"Scores, recipe {recipe}, {counted(seeds, 'seed')}: {verdict_text.result(ours)}"
                 )
+    for recipe, recorded in (equal_numbers.record().get("recipes") or {}).items():
+        metric_name = catalog.get_dataset(catalog.get_recipe(recipe).dataset).metric
+        points = equal_numbers.points(recorded, metric_name)
+        found += [
+            f"Scores against rivals with as many numbers or fewer, recipe {recipe}: "
+            f"{verdict_text.result(verdict)}"
+            for _, _, verdict in equal_numbers.against_no_more_numbers(points, metric_name)
+            if verdict.word == "behind"
+        ]
     fits = [row for row in read("fit_matrix.json")["rows"] if row["n"] == 64 and "low_rank" in row["fits"]]
     errors: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for row in fits:

@@ -168,21 +168,22 @@ def test_the_front_is_of_those_that_nobody_beats():
     assert all(one.low < one.mean < one.high for one in points)
 
 
-def test_only_about_as_many_numbers_are_compared():
+def test_rivals_with_about_as_many_numbers_or_fewer_are_compared():
     points = subject.points(WORLD, "accuracy")
-    judged = subject.at_equal_numbers(points, "accuracy")
+    judged = subject.against_no_more_numbers(points, "accuracy")
     assert {(own.name, rival.name) for own, rival, _ in judged} == {
         ("cdvft-m-2", "lora-1"),
         ("cdvft-m-2", "lora-2"),
+        ("cdvft-m-3", "lora-1"),
         ("cdvft-m-3", "lora-2"),
     }
-    assert {verdict.family for _, _, verdict in judged} == {3} and {
+    assert {verdict.family for _, _, verdict in judged} == {4} and {
         verdict.about for _, _, verdict in judged
     } == {"methods"}
     said = subject.sentence(points, "accuracy")
     assert said.startswith("CDVFT is ahead of LoRA r = 1 by ")
     assert "), with 13,824 and 9,216 trained numbers, over 5 seeds. " in said
-    assert said.endswith("Of 3 such pairs CDVFT is ahead in 3 and behind in 0.")
+    assert said.endswith("the rival trains as many numbers or fewer, CDVFT is ahead in 4 and behind in 0.")
 
 
 def test_who_is_behind_is_told_as_well():
@@ -191,8 +192,15 @@ def test_who_is_behind_is_told_as_well():
     said = subject.sentence(subject.points(worse, "accuracy"), "accuracy")
     assert "CDVFT m = 3 is behind LoRA r = 1" in said or "CDVFT is behind LoRA" in said
     assert subject.answer(subject.points(worse, "accuracy"), "accuracy") == (
-        "Ahead in 0 and behind in 1 of 1 pairs with as many numbers."
+        "Ahead in 0, behind in 2 of 2 pairs with as many numbers or fewer."
     )
+
+
+def test_a_rival_that_does_better_with_fewer_numbers_is_told():
+    frugal = [WORLD[0], recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)]
+    said = subject.sentence(subject.points(frugal, "accuracy"), "accuracy")
+    assert said.startswith("CDVFT is behind VeRA r = 64 by ")
+    assert "with 13,824 and 1,000 trained numbers" in said
 
 
 def test_a_setting_of_which_a_run_failed_is_no_point():
@@ -221,7 +229,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     drawn = figure()
     assert drawn is not None
-    assert drawn["answer"] == "Ahead in 3 and behind in 0 of 3 pairs with as many numbers."
+    assert drawn["answer"] == "Ahead in 4, behind in 0 of 4 pairs with as many numbers or fewer."
     assert any(
         subject.sentence(subject.points(WORLD, "accuracy"), "accuracy") in text for text in drawn["behind"]
     )
