@@ -296,15 +296,15 @@ def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[tuple
     return [(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
 
 
-def answer(of: Sequence[Point], metric_name: str) -> str:
-    """Return a short sentence on what all of these pairs show."""
+def answer(of: Sequence[Point], recipe: str, metric_name: str) -> str:
+    """Return a short sentence on what all of these pairs of a recipe show."""
     words = [verdict.word for _, _, verdict in against_no_more_numbers(of, metric_name)]
     ahead, behind = words.count("ahead"), words.count("behind")
     if not words:
-        return "No rival has as many numbers or fewer."
+        return f"On {recipe} no rival has as many numbers or fewer."
     if not ahead and not behind:
-        return "No difference is shown."
-    return f"Ahead in {ahead}, behind in {behind} of {len(words)} pairs with as many numbers or fewer."
+        return f"On {recipe} no difference is shown."
+    return f"On {recipe} ahead in {ahead}, behind in {behind} of {len(words)} pairs."
 
 
 def sentence(of: Sequence[Point], metric_name: str) -> str:

@@ -34,14 +34,15 @@ def equal_numbers() -> EvidenceFigure | None:
     return {
         "key": "equal_numbers",
         "doubt": "Better at equal numbers?",
-        "answer": recorded.answer(found[drawn], metrics[drawn]),
+        "answer": recorded.answer(found[drawn], drawn, metrics[drawn]),
         "figure": _drawn(found[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
         "line is Pareto's front",
         "methods": [key for key in METHODS if any(point.method == key for point in found[drawn])],
         "behind": [
             "Every setting stands at its own best learning rate of the same multiples of its method's usual "
-            "one, found on validation rows.",
+            "one, found on validation rows. A rival's numbers count as no more up to "
+            f"{recorded.SIMILAR} times CDVFT's.",
             *([f"Best at an end of these rates: {', '.join(at_an_end)}."] if at_an_end else []),
             *(f"{titles[recipe]}: {text}" for recipe, text in told.items()),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),

@@ -191,8 +191,8 @@ def test_who_is_behind_is_told_as_well():
              for one in WORLD[:3]]  # fmt: skip
     said = subject.sentence(subject.points(worse, "accuracy"), "accuracy")
     assert "CDVFT m = 3 is behind LoRA r = 1" in said or "CDVFT is behind LoRA" in said
-    assert subject.answer(subject.points(worse, "accuracy"), "accuracy") == (
-        "Ahead in 0, behind in 2 of 2 pairs with as many numbers or fewer."
+    assert subject.answer(subject.points(worse, "accuracy"), "mnist", "accuracy") == (
+        "On mnist ahead in 0, behind in 2 of 2 pairs."
     )
 
 
@@ -229,7 +229,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     drawn = figure()
     assert drawn is not None
-    assert drawn["answer"] == "Ahead in 4, behind in 0 of 4 pairs with as many numbers or fewer."
+    assert drawn["answer"] == "On mnist ahead in 4, behind in 0 of 4 pairs."
     assert any(
         subject.sentence(subject.points(WORLD, "accuracy"), "accuracy") in text for text in drawn["behind"]
     )
