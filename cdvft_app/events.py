@@ -200,7 +200,7 @@ def decode(kind: str, values: dict[str, Any], folder: Path) -> Event:
     given = {name: value for name, value in values.items() if name in known}
     given |= {name: math.nan for name, value in given.items() if value is None and known[name] == "float"}
     if kind == "note":
-        given["kind"] = values.get("level", "info")  # "info": in the log of a Job that an older version sent
+        given["kind"] = values["level"]
     if kind == "done":
         given["adapter_folder"] = folder / ADAPTER
     if kind == "snapshot":

@@ -88,7 +88,7 @@ APP = {
         "events",
         "cdvft",
     },
-    "lessons": {"data.csv_file", "payloads", "approximate", "cdvft"},
+    "lessons": {"data.csv_file", "format", "payloads", "approximate", "cdvft"},
     "results": CHOICES | {"events", "tasks", "training", "judging", "costs", "store", "data"},
     "cluster": {"catalog", "settings", "store", "events", "public", "training", "hub_jobs.job"} | {"cdvft"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},

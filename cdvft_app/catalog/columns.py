@@ -139,8 +139,9 @@ def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     if not hasattr(_of_thread, "database"):
-        _of_thread.database = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
-        _of_thread.database.execute("SET enable_external_access = false")
+        database = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
+        database.execute("SET enable_external_access = false")
+        _of_thread.database = database  # which is kept only once it reads no file
     connection: duckdb.DuckDBPyConnection = _of_thread.database.cursor()
     for name, rows in tables.items():
         connection.register(name, rows)

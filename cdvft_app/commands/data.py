@@ -36,8 +36,9 @@ from cdvft_app.store.runs import RunStore
 
 
 def print_progress(fraction: float | None, text: str) -> None:
-    """Print a progress on standard error."""
-    typer.echo(f"{text}{'' if fraction is None else f' ({100 * fraction:.0f} %)'}", err=True)
+    """Print a progress on standard error; a text that ends with its own share gets none."""
+    share = "" if fraction is None or text.endswith("%") else f" ({100 * fraction:.0f} %)"
+    typer.echo(text + share, err=True)
 
 
 def show(looked: Inspection) -> None:

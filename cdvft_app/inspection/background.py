@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -39,14 +40,14 @@ class Inspector(InferenceService):
 
 
 def _start(root: Path, _: Callable[[], bool]) -> Handler:
-    store, answers = RunStore(root), questions()
+    store = RunStore(root)
 
     def answer(question: str, arguments: dict[str, Any]) -> Any:
         find = sources.find_with_weights if question in OF_WEIGHTS else sources.find
         source = find(store, arguments.pop("run_id"))
         if arguments.get("beside") is not None:
             arguments["beside"] = find(store, arguments["beside"])
-        return answers[question](source, **arguments)
+        return questions()[question](source, **arguments)
 
     return answer
 
@@ -61,6 +62,7 @@ OF_WEIGHTS = ("effects", "seeds", "together", "walk")
 """What is asked of weights after the last step, and of no snapshots."""
 
 
+@functools.cache
 def questions() -> dict[str, Callable[..., Any]]:
     """Return the functions that answer, by the question's name. Imports torch and transformers."""
     from cdvft_app.inspection import effects, examples, frozen, numbers

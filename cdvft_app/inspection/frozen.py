@@ -201,15 +201,15 @@ def images(source: Source) -> Images:
     }
 
 
-def patch_inputs(source: Source, module: str, index: object) -> LayerInputs:
-    """Return the vectors x that reach a module for one of `images` by its index, one for each token.
+def patch_inputs(source: Source, module: str, image: object) -> LayerInputs:
+    """Return the vectors x that reach a module, one for each token, of `images` that with the index `image`.
 
     Raises:
         Unavailable: there is no such image, or the layer does not work patch by patch; says why.
         Busy: others use the model.
     """
     with backbone(source) as loaded:
-        grid, example = _grid(loaded), _example(source, index)
+        grid, example = _grid(loaded), _example(source, image)
         assert isinstance(loaded, ImageBackbone)
         pixels = normalized(loaded.mean, loaded.std)(example.pixels)
         x, y = run(loaded.model, [module], {"x": pixels[None]})[module]

@@ -150,7 +150,7 @@ def at_the_edge(runs: Sequence[ComparedRun], method: str, dimension: str) -> lis
 
 _MAX_NAMED = 4
 _CDVFT_WITH = "CDVFT with "
-"""Begins the name of each of its settings in a verdict; see `sweep_labels`."""
+"""Begins the name of each of its settings in a verdict; see `setting_label`."""
 
 
 def judge_sweep(runs: Sequence[ComparedRun], metric_name: str, family: int | None = None) -> ComparisonSet:

@@ -69,7 +69,7 @@ def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: Run
     for run in whole:
         alike = [one for one in fewer if _what(one) == _what(run) and one.metric is not None]
         alike = sorted(alike, key=lambda one: one.settings.train_examples or 0)
-        if run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
+        if run.state != "finished" or run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
             continue
         every, *parts = (
             contestant(f"{_rows(one):,} rows", [compared_run(one, store)])

@@ -19,6 +19,7 @@ from cdvft_app.approximate import (
     fit_diagonal_blocks,
     fit_rivals,
 )
+from cdvft_app.format import joined
 from cdvft_app.payloads.learn import LabView
 
 SECONDS = 60.0
@@ -142,7 +143,7 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     if len(equal) > 1:
         names = [NAMES[fit.family] for fit in equal]
         found = (
-            f"{', '.join(names[:-1])} and {names[-1]} come equally close, with {_percent(first)}; "
+            f"{joined(names)} come equally close, with {_percent(first)}; "
             f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"
         )
     elif ends := _undecided_ends(rivals[0] if equal == [factors] else factors, first):

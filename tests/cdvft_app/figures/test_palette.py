@@ -99,7 +99,7 @@ def nearest(ones: Iterable[str], others: Iterable[str]) -> float:
 
 
 def test_a_factor_has_a_hue_of_its_own(scheme: str, factors: list[str]) -> None:
-    methods = [getattr(style, scheme) for style in palette.METHOD_STYLES.values()]
+    methods = [getattr(style, scheme) for style in METHODS.values()]
     ends = [palette.NEGATIVE, palette.POSITIVE]
     assert nearest(factors, [*methods, *ends]) > 10
 
