@@ -25,7 +25,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option, contestant
+from cdvft_app.format import counted, joined
 from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Verdict, band, judge
+from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -250,6 +252,8 @@ class Point:
     contestant: Contestant
     at_an_end: bool
     """Whether a rate beyond those that were tried may be better."""
+    losses: Mapping[float, float]
+    """On validation rows, by learning rate."""
 
 
 def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
@@ -264,10 +268,9 @@ def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
         mean = statistics.fmean(of["metric"] for of in one["runs"])
         low, high = band(side, metric_name) or (mean, mean)
         numbers = one["runs"][0]["trainable_parameters"]
-        at_an_end = is_at_an_end(one["search"])
-        found.append(
-            Point(one["name"], one["method"], label, numbers, mean, low, high, settings, side, at_an_end)
-        )
+        tried = one["search"]
+        own = (numbers, mean, low, high, settings, side, is_at_an_end(tried), losses(tried))
+        found.append(Point(one["name"], one["method"], label, *own))
     return sorted(found, key=lambda point: point.numbers)
 
 
@@ -280,7 +283,21 @@ def front(of: Sequence[Point]) -> list[Point]:
     return found
 
 
-def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[tuple[Point, Point, Verdict]]:
+@dataclass(frozen=True)
+class Judged:
+    """CDVFT's setting against a rival that trains at most `SIMILAR` times as many numbers."""
+
+    own: Point
+    rival: Point
+    verdict: Verdict
+
+    @property
+    def is_at_equal_numbers(self) -> bool:
+        """Whether the rival does not train far fewer either."""
+        return self.own.numbers <= SIMILAR * self.rival.numbers
+
+
+def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[Judged]:
     """Return a verdict on each setting of CDVFT against every rival with about as many numbers or fewer.
 
     All are judged together. A head alone, which trains no weight change, is no rival.
@@ -293,38 +310,64 @@ def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[tuple
         if rival.method != "cdvft" and own.numbers and 0 < rival.numbers <= SIMILAR * own.numbers
     ]
     verdicts = judge([Pair((own.contestant,), (rival.contestant,)) for own, rival in pairs], metric_name)
-    return [(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
+    return [Judged(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
 
 
 def answer(of: Sequence[Point], recipe: str, metric_name: str) -> str:
-    """Return a short sentence on what all of these pairs of a recipe show."""
-    words = [verdict.word for _, _, verdict in against_no_more_numbers(of, metric_name)]
+    """Return a short sentence on what a recipe's pairs show at equal numbers, and who is ahead with fewer."""
+    judged = against_no_more_numbers(of, metric_name)
+    words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
     ahead, behind = words.count("ahead"), words.count("behind")
+    better = [
+        METHODS[one.rival.method].title
+        for one in judged
+        if not one.is_at_equal_numbers and one.verdict.word == "behind"
+    ]
     if not words:
-        return f"On {recipe} no rival has as many numbers or fewer."
-    if not ahead and not behind:
-        return f"On {recipe} no difference is shown."
-    return f"On {recipe} ahead in {ahead}, behind in {behind} of {len(words)} pairs."
+        told = f"No rival on {recipe} has as many"
+    elif ahead or behind:
+        told = f"On {recipe} ahead in {ahead}, behind in {behind} of {len(words)} pairs"
+    else:
+        told = f"Not shown on {recipe}"
+    return told + (f"; behind {joined([*dict.fromkeys(better)])} with fewer." if better else ".")
 
 
-def sentence(of: Sequence[Point], metric_name: str) -> str:
-    """Return a sentence on the surest pair: with which numbers who is ahead, and by how much."""
-    from cdvft_app.judging.verdict_text import result
-
+def sentences(of: Sequence[Point], metric_name: str) -> list[str]:
+    """Return what a recipe's pairs show at equal numbers, then against fewer, every shown difference told."""
     judged = against_no_more_numbers(of, metric_name)
     if not judged:
-        return "No rival was recorded with as many numbers as CDVFT or fewer."
-    shown = [one for one in judged if one[2].word in ("ahead", "behind")]
-    own, rival, verdict = min(shown or judged, key=lambda one: 1.0 if one[2].p is None else one[2].p)
-    numbers = f"{own.numbers:,} and {rival.numbers:,} trained numbers, over {METHODS_FROM} seeds"
-    told = f"{result(verdict).removesuffix('.')}, with {numbers}.".replace("\u00a0", " ")
-    if len(judged) == 1:
-        return told
-    words = [one[2].word for one in judged]
-    return (
-        f"{told} Of {len(judged)} pairs in which the rival trains as many numbers or fewer, CDVFT is ahead "
-        f"in {words.count('ahead')} and behind in {words.count('behind')}."
-    )
+        return ["No rival was recorded with as many numbers as CDVFT or fewer."]
+    equal = [one for one in judged if one.is_at_equal_numbers]
+    fewer = [one for one in judged if not one.is_at_equal_numbers]
+    return [
+        *_told(f"Of {{}} with about as many numbers, within {SIMILAR} times,", equal),
+        *_told("Of {} in which the rival trains fewer,", fewer),
+        f"All {len(judged)} are corrected together, over {METHODS_FROM} seeds; the chance in choosing rates "
+        "is in no interval.",
+    ]
+
+
+def _told(which: str, judged: Sequence[Judged]) -> list[str]:
+    from cdvft_app.judging.verdict_text import result
+
+    words = [one.verdict.word for one in judged]
+    shown = [one for one in judged if one.verdict.word in ("ahead", "behind")]
+    counts = f"CDVFT is ahead in {words.count('ahead')} and behind in {words.count('behind')}."
+    return [
+        *([f"{which.format(counted(len(judged), 'pair'))} {counts}"] if judged else []),
+        *(
+            f"{result(one.verdict).removesuffix('.')}, with {one.own.numbers:,} and {one.rival.numbers:,} "
+            f"trained numbers; {chosen(one.own)}; {chosen(one.rival)}.".replace("\u00a0", " ")
+            for one in shown
+        ),
+    ]
+
+
+def chosen(point: Point) -> str:
+    """Return the rate that a setting trains at, and the next best, with their validation losses."""
+    best, *others = sorted(point.losses.items(), key=lambda one: one[1])
+    told = f"{point.label}'s rate {best[0]:g} had a validation loss of {best[1]:.3f}"
+    return told + (f", the next best, {others[0][0]:g}, {others[0][1]:.3f}" if others else "")
 
 
 def main() -> None:

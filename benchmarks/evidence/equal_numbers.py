@@ -24,7 +24,7 @@ def equal_numbers() -> EvidenceFigure | None:
     found = {recipe: recorded.points(own, metrics[recipe]) for recipe, own in record["recipes"].items()}
     drawn = max(found, key=lambda recipe: len(found[recipe]))
     titles = {recipe: catalog.RECIPES[recipe].title for recipe in found}
-    told = {recipe: recorded.sentence(own, metrics[recipe]) for recipe, own in found.items()}
+    told = {recipe: recorded.sentences(own, metrics[recipe]) for recipe, own in found.items()}
     at_an_end = [point.label for point in found[drawn] if point.at_an_end]
     lacking = Counter(name.partition(" ")[0] for name in record["not_recorded"])
     left_out = [
@@ -37,14 +37,14 @@ def equal_numbers() -> EvidenceFigure | None:
         "answer": recorded.answer(found[drawn], drawn, metrics[drawn]),
         "figure": _drawn(found[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
-        "line is Pareto's front",
+        "line joins the best means seen",
         "methods": [key for key in METHODS if any(point.method == key for point in found[drawn])],
         "behind": [
             "Every setting stands at its own best learning rate of the same multiples of its method's usual "
-            "one, found on validation rows. A rival's numbers count as no more up to "
-            f"{recorded.SIMILAR} times CDVFT's.",
+            "one, found on validation rows. The line joins the best means; which are best is not shown. A "
+            "head's numbers, the same for all, are not among the trained ones.",
             *([f"Best at an end of these rates: {', '.join(at_an_end)}."] if at_an_end else []),
-            *(f"{titles[recipe]}: {text}" for recipe, text in told.items()),
+            *(f"{titles[recipe]}: {' '.join(texts)}" for recipe, texts in told.items()),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
         ],
         "columns": ["Recipe", "Setting", "Trained numbers", "Mean", "Low", "High", "Learning rate"],
@@ -57,9 +57,12 @@ def equal_numbers() -> EvidenceFigure | None:
         "source": " and ".join(dict.fromkeys(of_machine(one) for one in record["machines"])),
         "command": record["command"],
         "again": [
-            (form_address.query([own.settings, rival.settings]), f"{own.label} against {rival.label}")
-            for own, rival, verdict in recorded.against_no_more_numbers(found[drawn], metrics[drawn])
-            if verdict.word in ("ahead", "behind") or own.numbers <= recorded.SIMILAR * rival.numbers
+            (
+                form_address.query([one.own.settings, one.rival.settings]),
+                f"{one.own.label} against {one.rival.label}",
+            )
+            for one in recorded.against_no_more_numbers(found[drawn], metrics[drawn])
+            if one.is_at_equal_numbers or one.verdict.word in ("ahead", "behind")
         ],
     }  # fmt: skip
 

@@ -171,36 +171,49 @@ def test_the_front_is_of_those_that_nobody_beats():
 def test_rivals_with_about_as_many_numbers_or_fewer_are_compared():
     points = subject.points(WORLD, "accuracy")
     judged = subject.against_no_more_numbers(points, "accuracy")
-    assert {(own.name, rival.name) for own, rival, _ in judged} == {
-        ("cdvft-m-2", "lora-1"),
-        ("cdvft-m-2", "lora-2"),
-        ("cdvft-m-3", "lora-1"),
-        ("cdvft-m-3", "lora-2"),
+    assert {(one.own.name, one.rival.name): one.is_at_equal_numbers for one in judged} == {
+        ("cdvft-m-2", "lora-1"): True,
+        ("cdvft-m-2", "lora-2"): True,
+        ("cdvft-m-3", "lora-1"): False,  # 23,040 numbers against 9,216
+        ("cdvft-m-3", "lora-2"): True,
     }
-    assert {verdict.family for _, _, verdict in judged} == {4} and {
-        verdict.about for _, _, verdict in judged
-    } == {"methods"}
-    said = subject.sentence(points, "accuracy")
-    assert said.startswith("CDVFT is ahead of LoRA r = 1 by ")
-    assert "), with 13,824 and 9,216 trained numbers, over 5 seeds. " in said
-    assert said.endswith("the rival trains as many numbers or fewer, CDVFT is ahead in 4 and behind in 0.")
+    assert {one.verdict.family for one in judged} == {4}
+    assert {one.verdict.about for one in judged} == {"methods"}
+    equal, *_, fewer, told, all_of_them = subject.sentences(points, "accuracy")
+    assert (
+        equal
+        == "Of 3 pairs with about as many numbers, within 1.5 times, CDVFT is ahead in 3 and behind in 0."
+    )
+    assert fewer == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 1 and behind in 0."
+    assert told.startswith("CDVFT m = 3 is ahead of LoRA r = 1 by ")
+    assert (
+        "), with 23,040 and 9,216 trained numbers; CDVFT m = 3's rate 0.01 had a validation loss of" in told
+    )
+    assert all_of_them.startswith("All 4 are corrected together, over 5 seeds;")
 
 
 def test_who_is_behind_is_told_as_well():
     worse = [one if one["method"] != "lora" else recorded("lora-1", "lora", {"lora_r": 1}, 13_824, 0.97)
              for one in WORLD[:3]]  # fmt: skip
-    said = subject.sentence(subject.points(worse, "accuracy"), "accuracy")
-    assert "CDVFT m = 3 is behind LoRA r = 1" in said or "CDVFT is behind LoRA" in said
-    assert subject.answer(subject.points(worse, "accuracy"), "mnist", "accuracy") == (
-        "On mnist ahead in 0, behind in 2 of 2 pairs."
+    points = subject.points(worse, "accuracy")
+    said = " ".join(subject.sentences(points, "accuracy"))
+    assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
+    assert subject.answer(points, "mnist", "accuracy") == (
+        "On mnist ahead in 0, behind in 1 of 1 pairs; behind LoRA with fewer."
     )
 
 
 def test_a_rival_that_does_better_with_fewer_numbers_is_told():
     frugal = [WORLD[0], recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)]
-    said = subject.sentence(subject.points(frugal, "accuracy"), "accuracy")
-    assert said.startswith("CDVFT is behind VeRA r = 64 by ")
-    assert "with 13,824 and 1,000 trained numbers" in said
+    points = subject.points(frugal, "accuracy")
+    assert (
+        subject.answer(points, "mnist", "accuracy")
+        == "No rival on mnist has as many; behind VeRA with fewer."
+    )
+    counts, told, _ = subject.sentences(points, "accuracy")
+    assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."
+    assert told.startswith("CDVFT is behind VeRA r = 64 by ")
+    assert "with 13,824 and 1,000 trained numbers" in told
 
 
 def test_a_setting_of_which_a_run_failed_is_no_point():
@@ -229,9 +242,10 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     drawn = figure()
     assert drawn is not None
-    assert drawn["answer"] == "On mnist ahead in 4, behind in 0 of 4 pairs."
+    assert drawn["answer"] == "On mnist ahead in 3, behind in 0 of 3 pairs."
     assert any(
-        subject.sentence(subject.points(WORLD, "accuracy"), "accuracy") in text for text in drawn["behind"]
+        " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "accuracy")) in text
+        for text in drawn["behind"]
     )
     assert drawn["figure"]["layout"]["xaxis"]["ticktext"] == ["1", "10", "100", "1,000", "10,000", "100,000"]
     assert [row[2] for row in drawn["rows"]] == sorted(

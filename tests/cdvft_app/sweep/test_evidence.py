@@ -139,7 +139,7 @@ def test_low_rank_comes_closer_where_the_mean_over_seeds_does() -> None:
         for m in (2, 3, 4, 5)
     }
     for m, (ours, theirs) in errors.items():
-        assert (f"low rank, m = {m} (" in said) == (ours > theirs), m
+        assert (f"low rank, m = {m}, low rank (" in said) == (ours > theirs), m
 
 
 def test_every_link_into_train_asks_for_runs_that_can_be() -> None:
