@@ -46,7 +46,9 @@ FAULTS = {
     ),
     "page": Fault("assets/js/train/history.js", "name: field.value, token", "name: race.name, token"),
     "style": Fault(
-        "assets/css/train/layout.css", "minmax(0, 1fr); gap: 24px", "minmax(600px, 1fr); gap: 24px"
+        "assets/css/train/layout.css",
+        ".train { grid-template-columns: minmax(0, 1fr)",
+        ".train { grid-template-columns: minmax(600px, 1fr)",
     ),
 }
 

@@ -21,7 +21,7 @@ DATA = [
     (bombs.nested_json, "holds a JSON object"),
 ]
 HISTORY = [
-    (bombs.history_by_bz2, "nothing is taken"),
+    (bombs.history_by_bz2, "packed in a way that is not read"),
     (bombs.history_of_one_line, "1 run taken"),
 ]
 

@@ -16,7 +16,7 @@ from cdvft_app.ui.shared import gradio_adapter
 
 PACKAGE = Path(cdvft_app.__file__).parent
 ASSETS = PACKAGE.parent / "assets"
-PLOTLY = {"modebar", "modebar-btn", "modebar-group"}  # of the charts' toolbar
+PLOTLY = {"modebar", "modebar-btn", "modebar-group", "scatterlayer"}  # of the charts' toolbar and lines
 COMPUTED = ("on-", "role-")  # beginnings of classes whose end is a value: `role-${chosen}`
 
 
