@@ -136,7 +136,7 @@ def where_it_loses() -> EvidenceFigure:
             hovertemplate=f"d = {width}, %{{x}} tokens: %{{y:.2f}} × LoRA's<extra></extra>",
         )
         trace["line"] |= {"width": thickness}
-        trace["marker"] |= {"size": 4 + 2 * thickness}
+        trace["marker"] |= {"size": 5 + thickness}
         data.append(trace)
         start = line[0]
         place = log10(start["tokens"]), over_lora(start)
