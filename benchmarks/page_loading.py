@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import statistics
@@ -24,6 +25,7 @@ from posixpath import dirname, join, normpath
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
+from scipy.stats import t
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -97,7 +99,20 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "latency_ms": arguments.latency,
         "turns": arguments.turns,
-        "ways": {name: summary(each) for name, each in found.items()},
+        "ways": {
+            name: summary(each)
+            | {
+                "each": [[one[f"{control}_ms"] for control in CONTROLS] for one in each],
+                "over_served": {
+                    control: paired(
+                        [one[f"{control}_ms"] for one in each],
+                        [one[f"{control}_ms"] for one in found[next(iter(ways))]],
+                    )
+                    for control in CONTROLS
+                },
+            }
+            for name, each in found.items()
+        },
     }
     print(json.dumps(record, indent=1))
     (RESULTS / "page_loading.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -139,6 +154,15 @@ def summary(each: list[dict[str, float]]) -> dict[str, Any]:
         name: {"median": statistics.median(column), "least": min(column), "most": max(column)}
         for name, column in columns.items()
     }
+
+
+def paired(times: list[float], served: list[float]) -> dict[str, float]:
+    """Geometric mean of a way's times over those of the same turns as served, with its 95 % interval (t)."""
+    logs = [math.log(one / other) for one, other in zip(times, served, strict=True)]
+    center, spread = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
+    reach = float(t.ppf(0.975, len(logs) - 1)) * spread
+    low, ratio, high = (round(math.exp(one), 3) for one in (center - reach, center, center + reach))
+    return {"ratio": ratio, "low": low, "high": high}
 
 
 def imports(name: str) -> set[str]:
