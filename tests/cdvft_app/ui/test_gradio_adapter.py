@@ -60,8 +60,7 @@ def test_a_page_is_known_while_it_is_built_and_a_request_while_it_is_answered() 
 @pytest.fixture(scope="module")
 def front_end() -> str:
     """Gradio's stylesheets and scripts."""
-    folder = Path(gr.__file__).parent / "templates/frontend"
-    files = [file for file in folder.rglob("*") if file.suffix in (".css", ".js")]
+    files = [file for file in gradio_adapter.frontend_assets().rglob("*") if file.suffix in (".css", ".js")]
     return "\n".join(file.read_text(encoding="utf-8", errors="ignore") for file in files)
 
 
