@@ -35,21 +35,12 @@ from benchmarks.machine import machine
 from cdvft_app import ASSETS
 from cdvft_app.public.origins import PAGE_HEADER
 from cdvft_app.ui import launching, page_files, serving
-from cdvft_app.ui.shared import scripts
-from cdvft_app.ui.shared.gradio_parts import GradioParts
 
 WAY_HEADER = "x-way"
 FOLDER = "page-loading"
 SIZE = {"width": 1440, "height": 900}
-# Each way's own scripts, and whether Gradio's parts come with them or as Gradio fetches them, file by file.
-WAYS = {
-    "as served: data addresses": ("served", True),
-    "modules with modulepreload": ("modules", True),
-    "one bundle": ("bundle", True),
-    "data addresses, Gradio's parts by Gradio": ("served", False),
-    "modules with modulepreload, Gradio's parts by Gradio": ("modules", False),
-    "one bundle, Gradio's parts by Gradio": ("bundle", False),
-}
+WAYS = ("as served: data addresses", "modules with modulepreload", "one bundle")
+SERVED, MODULES, BUNDLE = WAYS
 FIRST_ROOMS = ("train", "page")  # whose parts are mounted as the page opens
 CONTROLS = {"card": "#recipes .recipe:not([hidden])", "start": "#start:not([disabled])"}
 WATCH = """(controls) => {
@@ -79,19 +70,20 @@ def main() -> None:
     if arguments.serve:
         serve()
         return
-    ways = {name: way for name, way in WAYS.items() if arguments.bundler or way[0] != "bundle"}
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    found: dict[str, list[dict[str, float]]] = {
+        name: [] for name in WAYS if arguments.bundler or name != BUNDLE
+    }
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         settings = {"PAGE_LOADING_BUNDLE": str(bundled(arguments.bundler, Path(folder)))}
         command = ["-m", "benchmarks.page_loading", "--serve"]
         with served(Path(folder), settings=settings, command=command) as (address, _):
             browser = chromium(playwright)
             for turn in range(1 + arguments.turns):
-                for name in ways:
+                for name, each in found.items():
                     one = opened(browser, address, name, arguments.latency)
                     print(turn, name, one, flush=True)
                     if turn:
-                        found[name].append(one)
+                        each.append(one)
             browser.close()
     record = {
         "machine": machine(),
@@ -106,7 +98,7 @@ def main() -> None:
                 "over_served": {
                     control: paired(
                         [one[f"{control}_ms"] for one in each],
-                        [one[f"{control}_ms"] for one in found[next(iter(ways))]],
+                        [one[f"{control}_ms"] for one in found[SERVED]],
                     )
                     for control in CONTROLS
                 },
@@ -120,7 +112,7 @@ def main() -> None:
 
 def opened(browser: Browser, address: str, way: str, latency: float) -> dict[str, float]:
     """Open the page once: requests, kilobytes, and milliseconds to each of `CONTROLS`."""
-    context = browser.new_context(viewport=SIZE, extra_http_headers={WAY_HEADER: str([*WAYS].index(way))})
+    context = browser.new_context(viewport=SIZE, extra_http_headers={WAY_HEADER: str(WAYS.index(way))})
     page = context.new_page()
     network = context.new_cdp_session(page)
     network.send("Network.enable")
@@ -217,7 +209,7 @@ _BY_NAME = """{
 }
 """
 _EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class) (\w+)", re.MULTILINE)
-_way: ContextVar[tuple[str, bool]] = ContextVar("_way")
+_way: ContextVar[str] = ContextVar("_way")
 
 
 class EveryWay(page_files.PageHead):
@@ -229,14 +221,13 @@ class EveryWay(page_files.PageHead):
         self._bundle = {"bundle.js": made.read_bytes()} if made.exists() else {}
         self._own = {name: (ASSETS / "js" / name).read_bytes() for name in modules()}
         self._first = {
-            f"first-{at}.js": self._first_script(own, handed_over).encode()
-            for at, (own, handed_over) in enumerate(WAYS.values())
+            f"first-{WAYS.index(way)}.js": self._first_script(way).encode() for way in (MODULES, BUNDLE)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = dict(scope["headers"])
-            _way.set([*WAYS.values()][int(headers.get(WAY_HEADER.encode(), b"0"))])
+            _way.set(WAYS[int(headers.get(WAY_HEADER.encode(), b"0"))])
             _, inside, name = scope["path"].partition(f"/{FOLDER}/")
             if inside:
                 text = (self._bundle | self._own | self._first)[name]
@@ -244,29 +235,27 @@ class EveryWay(page_files.PageHead):
                 return
         await super().__call__(scope, receive, send)
 
-    def _first_script(self, own: str, handed_over: bool) -> str:
+    def _first_script(self, way: str) -> str:
         text = page_files.OWN_REQUESTS % PAGE_HEADER + page_files.OPEN_TAB_IN_ADDRESS
-        own_modules = self._own if own == "served" else {}
-        if own == "bundle":
+        if way == BUNDLE:
             names = {name: ", ".join(_EXPORT.findall(source.decode())) for name, source in self._own.items()}
             text += _BY_NAME % (json.dumps(names), f"{FOLDER}/bundle.js")
-        return text + scripts.bundle(own_modules, gradio=GradioParts.read() if handed_over else None)
+        return text
 
     def _files_named(self, page: bytes) -> bytes:
         named = super()._files_named(page)
-        own, handed_over = _way.get()
-        if (own, handed_over) == ("served", True):
+        way = _way.get()
+        if way == SERVED:
             return named
-        first = ["bundle.js"] if own == "bundle" else []
+        first = ["bundle.js"] if way == BUNDLE else []
         head = ""
-        if own == "modules":
+        if way == MODULES:
             rooms = [name for name in self._own if name.partition("/")[0] in FIRST_ROOMS]
             first = closure([*rooms, "shared/part.js", "shared/router.js"])
             by_name = json.dumps({"imports": {"cdvft/": f"./{FOLDER}/"}})
             head = f'<script type="importmap">{by_name}</script>'
         preloads = "".join(f'<link rel="modulepreload" href="./{FOLDER}/{name}">' for name in first)
-        place = [*WAYS.values()].index(_way.get())
-        script = f'<script src="{FOLDER}/first-{place}.js"></script>'
+        script = f'<script src="{FOLDER}/first-{WAYS.index(way)}.js"></script>'
         served_script = f'<script src="{self._files.script}"></script>'
         return named.replace(served_script.encode(), f"{head}{preloads}{script}".encode(), 1)
 

@@ -17,7 +17,6 @@ from cdvft_app.figures import palette
 from cdvft_app.public.origins import PAGE_HEADER, page_token
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared.component import PLOTLY, file_address
-from cdvft_app.ui.shared.gradio_parts import GradioParts
 from cdvft_app.ui.shared.scripts import bundle
 
 _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}  # their names change with what they hold
@@ -69,9 +68,8 @@ class PageFiles:
         modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
         fonts = file_address(ASSETS / "fonts")
         sheets = [file.read_text(encoding="utf-8").replace(FONTS, fonts) for file in stylesheets()]
-        gradio = GradioParts.read()
-        script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)).encode()
-        style = "\n".join([palette.css(), *sheets, *gradio.styles.values()]).encode()
+        script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + bundle(modules)).encode()
+        style = "\n".join([palette.css(), *sheets]).encode()
         names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
         return cls(*names, dict(zip(names, (script, style), strict=True)), sources)
 

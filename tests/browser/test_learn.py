@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from studio import Visit, axe_violations, fetched_megabytes, requests, server_calls, spot
+from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
 
 from cdvft_app import ASSETS
 from cdvft_app.inspection.sources import recorded_keys
@@ -16,7 +16,6 @@ from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Lesson, Q
 
 pytestmark = pytest.mark.browser
 
-OF_AN_EMPTY_PAGE = 28  # requests of Gradio 6.31 without its icon, see benchmarks/opening.py
 
 LESSON = {lesson.key: lesson for lesson in LESSONS}
 KEYS = [*LESSON]
@@ -114,8 +113,8 @@ def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit) 
     for lesson in LESSONS:
         answer_all(page, turn_to(page, lesson), lesson)
         if lesson is LESSONS[0]:
-            addresses = {*requests(page)}  # how often each is asked depends on the pace
-            assert len(addresses) <= OF_AN_EMPTY_PAGE + 12 and fetched_megabytes(page) < 1.2
+            addresses = {*own_requests(page)}  # how often each is asked depends on the pace
+            assert len(addresses) <= 12 and fetched_megabytes(page) < 1.2, addresses
     assert not asked  # all of it is computed in the browser
 
 

@@ -56,10 +56,7 @@ NAMES = {
     "gradio.processing_utils:hash_file": "the folder of Gradio's copy of a file, which goes with it",
     "gradio.utils:get_upload_folder": "where that folder is",
 }
-"""As "module:path"; a number is that of a public issue or pull request of gradio-app/gradio.
-
-How Gradio's own scripts are packed is `gradio_parts.py`'s to know.
-"""
+"""As "module:path"; a number is that of a public issue or pull request of gradio-app/gradio."""
 SELECTORS = {
     "main": "the page's width and margins", "fillable": "the same", "tabitem": "the same, of a tab",
     "tab-wrapper": "the row of tabs", "tab-container": "the same",

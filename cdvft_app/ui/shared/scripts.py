@@ -14,44 +14,26 @@ from collections.abc import Iterable, Mapping
 from posixpath import dirname, join, normpath
 
 from cdvft_app import ASSETS
-from cdvft_app.ui.shared.gradio_parts import GradioParts
 
 PREFIX = "cdvft/"
 _IMPORT = re.compile(r"""(?<=from ")\.{1,2}/[^"]+(?=")|(?<=import ")\.{1,2}/[^"]+(?=")""")
 _HAND_OVER = """{
-  const sources = %s, assets = %s, styles = %s;
-  const here = new URL("assets/", document.baseURI).href;
-  const found = (source) => source.replaceAll("%%ASSETS%%/", here);
+  const sources = %s;
   const address = (source) => `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`;
   const map = document.createElement("script");
   map.type = "importmap";
   map.textContent = JSON.stringify({
-    imports: Object.fromEntries([
-      ...Object.entries(sources).map(([name, source]) => [name, address(source)]),
-      ...Object.entries(assets).map(([name, source]) => [here + name, address(found(source))]),
-    ]),
+    imports: Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, address(source)])),
   });
   document.head.append(map);
-  for (const name of [...Object.keys(assets), ...styles]) {
-    const link = document.createElement("link");
-    link.rel = name.endsWith(".css") ? "stylesheet" : "bundled";
-    link.setAttribute("disabled", "");
-    link.href = here + name;
-    document.head.append(link);
-  }
 }
 """
 
 
-def bundle(
-    modules: Iterable[str],
-    others: Mapping[str, str] | None = None,
-    gradio: GradioParts | None = None,
-) -> str:
+def bundle(modules: Iterable[str], others: Mapping[str, str] | None = None) -> str:
     """The script that makes these modules, and all that they import, known to the browser.
 
-    `others` are sources by the names under which they are to be known, too. `gradio` is handed over as well,
-    and links stand for its files, so that Gradio fetches none of them.
+    `others` are sources by the names under which they are to be known, too.
     """
     sources: dict[str, str] = {}
     waiting = [*modules]
@@ -63,8 +45,7 @@ def bundle(
         sources[name] = f"{named(name, source)}//# sourceURL=assets/js/{name}\n"  # its name in a debugger
         waiting += _imported(name, source)
     known = {f"{PREFIX}{name}": source for name, source in sorted(sources.items())}
-    assets, styles = (gradio.modules, [*gradio.styles]) if gradio else ({}, [])
-    return _HAND_OVER % (json.dumps({**known, **(others or {})}), json.dumps(assets), json.dumps(styles))
+    return _HAND_OVER % json.dumps({**known, **(others or {})})
 
 
 def named(name: str, source: str) -> str:
