@@ -559,7 +559,11 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
         metric = get_metric(found.between(cheap["method"], rival).metric_name)
         doubt = f" It may be up to {metric.format_distance(deficit)} behind {METHODS[rival].title}"
         doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
-    because = f"none is shown to be better {found.where}, so the smaller file decides"
+    if len(raced) == len(rows):
+        because = f"none is shown to be better {found.where}, so the smaller file decides"
+    else:
+        because = f"of the {len(raced)} raced none is shown to be better {found.where}"
+        because += ", so the smallest file of these decides"
     return Recommendation(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
 
 

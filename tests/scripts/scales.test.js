@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { decades, ends, powers, scale, ticks } from "../../assets/js/shared/scales.js";
+import { decades, ends, powers, scale, thinned, ticks } from "../../assets/js/shared/scales.js";
 import { assertClose } from "./numbers.js";
 
 for (const [low, high] of [
@@ -131,3 +131,13 @@ test("on a logarithmic scale ten times as much is always as far", () => {
   const x = scale([1, 1000], true, 0, 300);
   assertClose([1, 10, 100, 1000].map(x), [0, 100, 200, 300], 1e-9);
 });
+
+for (const [values, most, left] of [
+  [[0.2, 0.4, 0.6], 3, [0.2, 0.4, 0.6]],
+  [[-0.4, -0.2, 0, 0.2, 0.4], 4, [-0.4, 0, 0.4]],
+  [[-2, -1, 0, 1], 3, [-2, 0]],
+  [[1, 2, 3, 4, 5], 2, [1, 5]],
+  [[-1, 0, 1], 2, [-1, 1]],
+])
+  test(`of ${values} at most ${most} are written, zero among them where it may be`, () =>
+    assert.deepEqual(thinned(values, most), left));

@@ -5,7 +5,7 @@ import { CanvasView } from "./canvas_view.js";
 import { phaseColor, ramp } from "./colors.js";
 import { powerOfTen, short } from "./format.js";
 import { dot, drawBars, drawLegend, drawLine, stroke } from "./line_drawing.js";
-import { decades, ends, powers, scale, ticks } from "./scales.js";
+import { decades, ends, powers, scale, thinned, ticks } from "./scales.js";
 
 /** @import { Places, Series } from "./line_drawing.js" */
 /** @import { Axis } from "./scales.js" */
@@ -35,6 +35,7 @@ import { decades, ends, powers, scale, ticks } from "./scales.js";
 
 const INDEX = { left: 46, right: 8, top: 8 };
 const NUMERIC = { left: 52, right: 14, top: 26 };
+const ROW = 13; // pixels that a number beside the lines needs
 
 export class LinePlot extends CanvasView {
   /** @type {Series[]} */
@@ -153,9 +154,9 @@ export class LinePlot extends CanvasView {
           log && (value >= 1e4 || value < 1e-2) ? power(value) : short(value),
       };
     const values = log ? powers(low, high) : (yTicks ?? ticks(low, high, this.tall > 150 ? 4 : 3));
-    const all = this.tall >= 70 || values.length < 3;
+    const rows = Math.floor((this.floor - this.margin.top) / ROW);
     return {
-      values: all ? values : [values[0], values[values.length - 1]],
+      values: thinned(values, Math.max(2, 1 + rows)),
       text: yText ?? (log ? power : short),
     };
   }

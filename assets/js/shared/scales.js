@@ -25,6 +25,19 @@ export function ticks(low, high, count = 4) {
 }
 
 /**
+ * At most `most` (2 or more) of evenly spaced numbers, evenly spaced again; zero stays where it is among them.
+ * @param {number[]} values
+ * @param {number} most
+ * @returns {number[]}
+ */
+export function thinned(values, most) {
+  if (values.length <= most) return values;
+  const zero = values.indexOf(0);
+  const kept = values.filter((_, place) => place % 2 === (zero < 0 ? 0 : zero % 2));
+  return kept.length < 2 ? [values[0], values[values.length - 1]] : thinned(kept, most);
+}
+
+/**
  * A few of the powers of ten between low and high.
  * @param {number} low
  * @param {number} high
