@@ -23,28 +23,26 @@ FACTOR_COLOURS = {
     "output": ("#004E58", "#23889A"),
 }
 
-# Never rainbow: signed numbers diverge from the paper, magnitudes deepen one hue, phases go round. No
-# hue of them is a method's or a factor's.
-NEGATIVE, POSITIVE = "#A8611B", "#7559B5"
-DIVERGING = [[0, NEGATIVE], [0.25, "#D8B182"], [0.5, "var(--plot-zero)"], [0.75, "#B3A3DA"], [1, POSITIVE]]
-SEQUENTIAL = [[0, "var(--plot-zero)"], [0.5, "#B3A3DA"], [1, POSITIVE]]
-# All of middling lightness: a phase is the colour of thin bars on white and on black.
-CYCLIC = [[0, "#6E5E86"], [0.25, "#3F8CC0"], [0.5, "#8C9070"], [0.75, "#C2704F"], [1, "#6E5E86"]]
-
-# The same scales for what the page draws on a canvas: equally spaced stops in --scale-<name>.
-SCALES = {"diverging": DIVERGING, "sequential": SEQUENTIAL, "cyclic": CYCLIC}
+# Signed numbers, on white and on black: from zero, which is nearly the paper, each sign goes ever further
+# from it in lightness. Their hues are no method's and no factor's.
+NEGATIVE, POSITIVE = ("#A8611B", "#D8B182"), ("#7559B5", "#B3A3DA")
+DIVERGING = tuple(
+    (NEGATIVE[end], NEGATIVE[1 - end], "var(--plot-zero)", POSITIVE[1 - end], POSITIVE[end]) for end in (0, 1)
+)
+# Phases go round. All of middling lightness: a phase is the colour of thin bars on white and on black.
+CYCLIC = ("#6E5E86", "#3F8CC0", "#8C9070", "#C2704F", "#6E5E86")
 
 
 def css() -> str:
     """The palette as CSS variables, for light and for dark, and the dots of chips and lists in it."""
     light = {f"--method-{key}": method.light for key, method in METHODS.items()}
     dark = {f"--method-{key}": method.dark for key, method in METHODS.items()}
-    light |= {"--negative": NEGATIVE, "--positive": POSITIVE}
-    for name, stops in SCALES.items():
-        # In both, since a variable inside is looked up where the scale is declared.
-        light[f"--scale-{name}"] = dark[f"--scale-{name}"] = ", ".join(str(color) for _, color in stops)
-    for name, (on_white, on_black) in FACTOR_COLOURS.items():
-        light[f"--factor-{name}"], dark[f"--factor-{name}"] = on_white, on_black
+    both = {f"--factor-{name}": colours for name, colours in FACTOR_COLOURS.items()}
+    both |= {"--negative": NEGATIVE, "--positive": POSITIVE}
+    both["--scale-diverging"] = tuple(", ".join(stops) for stops in DIVERGING)  # equally spaced
+    for name, (on_white, on_black) in both.items():
+        light[name], dark[name] = on_white, on_black
+    light["--scale-cyclic"] = ", ".join(CYCLIC)
 
     def block(selector: str, variables: dict[str, str]) -> str:
         return f"{selector} {{ " + " ".join(f"{name}: {value};" for name, value in variables.items()) + " }"

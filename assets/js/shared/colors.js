@@ -25,7 +25,7 @@ function rgb(color) {
 const SIZE = 513; // odd: the middle of a diverging scale is a colour of its own
 
 /**
- * A scale ("diverging", "sequential" or "cyclic") as SIZE colours, each a 32-bit pixel of an ImageData.
+ * A scale ("diverging" or "cyclic") as SIZE colours, each a 32-bit pixel of an ImageData.
  * Its stops are equally spaced in the variable --scale-<name>.
  * @param {Element} element
  * @param {string} name

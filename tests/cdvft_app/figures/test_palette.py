@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +100,7 @@ def nearest(ones: Iterable[str], others: Iterable[str]) -> float:
 
 def test_a_factor_has_a_hue_of_its_own(scheme: str, factors: list[str]) -> None:
     methods = [getattr(style, scheme) for style in METHODS.values()]
-    ends = [palette.NEGATIVE, palette.POSITIVE]
+    ends = [colours[scheme == "dark"] for colours in (palette.NEGATIVE, palette.POSITIVE)]
     assert nearest(factors, [*methods, *ends]) > 10
 
     def hue(colour: str) -> float:
@@ -110,6 +110,16 @@ def test_a_factor_has_a_hue_of_its_own(scheme: str, factors: list[str]) -> None:
     coloured = [colour for colour in [*methods, *ends] if np.hypot(*oklab(colour)[1:]) > 0.03]  # not the grey
     for one, other in product(factors, coloured):
         assert abs((hue(one) - hue(other) + 180) % 360 - 180) > 15, (one, other)
+
+
+def test_the_larger_a_number_the_further_is_its_colour_from_the_papers_lightness(scheme: str) -> None:
+    dark = scheme == "dark"
+    zero = re.findall(r"--plot-zero: (#\w+);", STYLESHEET.read_text(encoding="utf-8"))[dark]
+    stops = [zero if stop.startswith("var") else stop for stop in palette.DIVERGING[dark]]
+    lightness = [float(oklab(stop)[0]) for stop in stops]
+    for side in (lightness[2:], lightness[2::-1]):  # from zero to each end
+        steps = [(after - before) * (1 if dark else -1) for before, after in pairwise(side)]
+        assert min(steps) > 0.1, side
 
 
 @pytest.mark.parametrize("eye", EYES)
