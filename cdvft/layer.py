@@ -177,7 +177,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
             return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
         may_be_fast = supports_input(x) and not (args or kwargs) and adapter_names is None
-        if may_be_fast and self._fast_path and (y := self._fast_path.forward(self, x)) is not None:
+        fast = self._fast_path if may_be_fast else None  # once: another thread may replace it
+        if fast and (y := fast.forward(self, x)) is not None:
             return y
         if adapter_names is not None:
             self._check_mixed_batch(x, adapter_names)
@@ -197,8 +198,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             weight = base.weight.T if self.weight_is_transposed else base.weight
             first, scale = active.pop(0)
             if may_be_fast and not active:
-                self._fast_path = FastPath.create(self, x, first)
-                if self._fast_path and (y := self._fast_path.forward(self, x)) is not None:
+                self._fast_path = fast = FastPath.create(self, x, first)
+                if fast and (y := fast.forward(self, x)) is not None:
                     return y
             factors, backend = self.factors(first, scale), self.cdvft_backend[first]
             result = adapted_linear(x, weight, base.bias, factors, backend)

@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 NAMES = {
-    "torch:Tensor._version": "cached values are valid until a tensor is written to",
+    "torch:Tensor._version": "a measured ratio is valid until a tensor is written to",
     "torch.nn:Module._parameters": "a look-up faster than ParameterList's, in calls of microseconds",
     "torch.nn:Module._modules": "a look-up of a layer's base, faster than by attribute",
     "transformers:GenerationMixin._expand_inputs_for_generation": "where `generate` repeats its inputs",

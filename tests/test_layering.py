@@ -29,7 +29,7 @@ LIBRARY = {
     | {"targets", "weighted_adapters"},
     "registration": set(),
     "cost": {"blocks"},
-    "factors": {"circulant", "blocks", "layer", "config"},
+    "factors": {"circulant", "blocks", "layer", "config", "targets"},
     "mean_pooled": set(),
     "optimizers": {"layer"},
 }

@@ -7,14 +7,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import peft  # noqa: F401 - whole, before its parts: another thread may still be importing it
 import torch
 from peft.tuners.fourierft import FourierFTLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
-from peft.utils.other import get_pattern_key
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from cdvft.blocks import partition
 from cdvft.circulant import cd_product
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLayer, Factors
+from cdvft.targets import layer_config
 
 _WRAPPER = "base_model.model."
 _VECTOR = re.compile(r"(?P<layer>.+)\.cdvft_(?P<kind>diagonals|circulants)\.(?P<place>\d+)")
@@ -34,7 +34,8 @@ _STACKED = {"diagonals": 2, "circulants": 4}
 class WeightUpdate(NamedTuple):
     """One adapted layer: its name in the base model, alpha dW and the frozen W, both (d_out, d_in).
 
-    W is no copy where the base model stores it in float32 on the CPU.
+    Of a convolution d_in counts the entries of its kernels, too; a quantized W is dequantized. W is no copy
+    where the base model stores it in float32 on the CPU.
     """
 
     layer: str
@@ -43,9 +44,10 @@ class WeightUpdate(NamedTuple):
 
 
 def factors(model: nn.Module, adapter: str = "default") -> dict[str, Factors]:
-    """Copies of the vectors of a CDVFT adapter on the CPU, by layer name in the base model, in model order.
+    """Copies of the vectors of a CDVFT adapter, by layer name in the base model, in model order.
 
-    Layers alone: the stacks of experts, see `cdvft.experts`, are left out here and below.
+    On the CPU, in float32 or wider. Layers alone: the stacks of experts, see `cdvft.experts`, are left out
+    here and below.
 
     Raises:
         ValueError: if no layer has such a CDVFT adapter.
@@ -67,7 +69,8 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
     """The vectors of an adapter that `save_pretrained` wrote, by layer name, without its base model.
 
     Only adapter_config.json and adapter_model.safetensors are read. d_in, d_out and the blocks follow from
-    the vectors' shapes, alpha from the configuration. Layers are sorted by name, numbers in it by value.
+    the vectors' shapes, m and alpha from the configuration. In float32 or wider. Layers are sorted by name,
+    numbers in it by value.
 
     Raises:
         ValueError: if the folder lacks one of the two files, or they do not hold a CDVFT adapter.
@@ -97,7 +100,7 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
     for name, tensor in tensors.items():
         match = _VECTOR.fullmatch(name.removeprefix(_WRAPPER))
         if match and tensor.dim() != _STACKED[match["kind"]]:
-            vectors[match["layer"]][match["kind"]][int(match["place"])] = tensor
+            vectors[match["layer"]][match["kind"]][int(match["place"])] = _widened(tensor)
     if not vectors:
         raise ValueError(f"The adapter in {str(folder)!r} holds no vectors of CDVFT. Save it again.")
     return {
@@ -118,6 +121,7 @@ def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[Weigh
     Raises:
         ValueError: if no layer has a dW for that adapter, or if adapters are merged, so that W is not the
             frozen one.
+        NotImplementedError: if W is quantized in a way that PEFT cannot undo, as by GPTQ.
     """
     found = False
     for name, layer in model.named_modules():
@@ -132,13 +136,12 @@ def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[Weigh
         found = True
         with torch.no_grad():
             delta = layer.get_delta_weight(adapter).float().cpu()
-        base: Any = layer.get_base_layer()
-        weight = base.weight.detach().float().cpu()
-        if isinstance(base, Conv1D):
+            weight = layer.get_base_weight().float().cpu()
+        if isinstance(layer.get_base_layer(), Conv1D):
             weight = weight.T
             # FourierFT's matrix is (d_out, d_in) already, the others' is laid out as the base weight.
             delta = delta if isinstance(layer, FourierFTLayer) else delta.T
-        yield WeightUpdate(name.removeprefix(_WRAPPER), delta, weight)
+        yield WeightUpdate(name.removeprefix(_WRAPPER), delta.flatten(1), weight.flatten(1))
     if not found:
         raise ValueError(
             f"No layer of this model has an adapter named {adapter!r} with a weight update. Name one that "
@@ -152,31 +155,35 @@ def _numbers_by_value(name: str) -> list[str | int]:
 
 def _copied(layer: Factors) -> Factors:
     diagonals, circulants = (
-        [vector.detach().to("cpu", copy=True) for vector in vectors]
+        [_widened(vector.detach().to("cpu", copy=True)) for vector in vectors]
         for vectors in (layer.diagonals, layer.circulants)
     )
     return Factors(diagonals, circulants, layer.alpha)
 
 
+def _widened(vector: Tensor) -> Tensor:
+    """In float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
+    return vector.to(torch.promote_types(vector.dtype, torch.float32))
+
+
 def _assembled(layer: str, vectors: dict[str, dict[int, Tensor]], config: CDVFTConfig) -> Factors:
     """One layer's vectors in order, once their number and shapes are known to make a product."""
-    diagonals, circulants = (
-        [vectors[kind][place] for place in range(count) if place in vectors[kind]]
-        for kind, count in (("diagonals", config.m), ("circulants", config.m - 1))
-    )
-    if (len(diagonals), len(circulants)) != (config.m, config.m - 1) or not all(
+    own = layer_config(config, layer)
+    places = {kind: sorted(vectors[kind]) for kind in ("diagonals", "circulants")}
+    diagonals, circulants = ([vectors[kind][place] for place in found] for kind, found in places.items())
+    numbered = {"diagonals": list(range(own.m)), "circulants": list(range(own.m - 1))}
+    if places != numbered or not all(
         c.dim() == 3 and c.shape == _expected_shape(c, before, after)
         for c, before, after in zip(circulants, diagonals[:-1], diagonals[1:], strict=True)
     ):
         shapes = {
-            kind: {place: tuple(v.shape) for place, v in sorted(vectors[kind].items())} for kind in vectors
+            kind: {place: tuple(vectors[kind][place].shape) for place in places[kind]} for kind in places
         }
         raise ValueError(
-            f"The vectors of layer {layer!r} do not make a product of m = {config.m} diagonals around "
-            f"{config.m - 1} block circulants. Their shapes are {shapes}. Save the adapter again."
+            f"The vectors of layer {layer!r} do not make a product of m = {own.m} diagonals around "
+            f"{own.m - 1} block circulants. Their shapes are {shapes}. Save the adapter again."
         )
-    alpha = config.alpha_pattern.get(get_pattern_key(list(config.alpha_pattern), layer), config.alpha)
-    return Factors(diagonals, circulants, float(alpha))
+    return Factors(diagonals, circulants, float(own.alpha))
 
 
 def _expected_shape(c: Tensor, before: Tensor, after: Tensor) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cdvft.circulant import Factors
 from cdvft.kernels import native
-from cdvft.kernels.autograd_ops import HALF, autocast_dtype, product_dtype
+from cdvft.kernels.autograd_ops import HALF, autocast_dtype, is_autocast_on, product_dtype
 from cdvft.kernels.engine_choice import (
     ENGINES,
     WRONG,
@@ -78,7 +78,7 @@ def calibrate(
     if not layers:
         raise ValueError(
             "The model has no CDVFT adapter on a linear layer whose weight is of floating point: call "
-            "get_peft_model first. Convolutions and layers of quantized weights are not calibrated."
+            "get_peft_model first. Convolutions, experts and layers of quantized weights are not calibrated."
         )
     if missing_only:
         layers = {c: one for c, one in layers.items() if measured_times(c, one[0].weight.device) is None}
@@ -95,7 +95,8 @@ def random_problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tenso
     scale: of the update, 0 for one that rounding loses in a weight of half precision
     """
     base, factors = layer.get_base_layer(), layer.factors(next(iter(layer.cdvft_circulants)))
-    weight = base.weight.T if layer.weight_is_transposed else base.weight
+    weight = _plain_weight(layer)
+    assert weight is not None
     dtype = autocast_dtype(weight) or weight.dtype
     x = torch.randn(tokens, layer.in_features, device=weight.device, dtype=torch.float32).to(dtype)
 
@@ -110,10 +111,20 @@ def random_problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tenso
 def _layers(model: nn.Module) -> Iterator[Any]:
     layer: Any
     for layer in model.modules():
-        if getattr(layer, "cdvft_circulants", None):
-            weight = layer.weight
-            if weight.dtype.is_floating_point and weight.dim() == 2:
-                yield layer
+        if getattr(layer, "cdvft_circulants", None) and _plain_weight(layer) is not None:
+            yield layer
+
+
+def _plain_weight(layer: Any) -> Tensor | None:
+    """The weight (d_out, d_in) that an update may be merged into for a pass.
+
+    None for convolutions and quantized weights, beside which updates are computed by themselves, and for
+    parameters that are adapted without a layer.
+    """
+    weight = getattr(layer.get_base_layer(), "weight", None) if layer.parameter_name == "weight" else None
+    if type(weight) not in (nn.Parameter, Tensor) or weight.dim() != 2 or not weight.is_floating_point():
+        return None
+    return weight.T if layer.weight_is_transposed else weight
 
 
 def _case(layer: Any, tokens: int, scale: float) -> Case:
@@ -256,7 +267,8 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
         adapter: its name; None for the first
 
     Raises:
-        ValueError: if the layer has no such adapter.
+        ValueError: if the layer has no such adapter, or adapts a parameter (`target_parameters`), for which
+            nothing is chosen.
     """
     names = list(getattr(layer, "cdvft_circulants", ()))
     adapter = names[0] if names and adapter is None else adapter
@@ -265,24 +277,32 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
             f"Got {type(layer).__name__} and adapter {adapter!r}, but a layer with a CDVFT adapter is "
             f"needed; this one has {names or 'none'}."
         )
+    if layer.parameter_name != "weight":
+        raise ValueError(
+            f"No engine is chosen for parameter {layer.parameter_name!r}: W + alpha dW is built by torch in "
+            "every forward pass. Give a layer that target_modules names."
+        )
     backend = layer.cdvft_backend[adapter]
     if backend == "reference":
         return Explanation("reference", False, False, False, {}, {}, _CONFIGURED.format(backend))
-    factors, base = layer.factors(adapter), layer.get_base_layer()
-    weight = base.weight.T if layer.weight_is_transposed else base.weight.flatten(1)  # of a convolution
-    dtype = weight.dtype if weight.dtype.is_floating_point else torch.float32  # unknown for quantized layers
-    if autocast := autocast_dtype(weight):
-        weight, dtype = weight.to(autocast), autocast
-    x = torch.empty(1, layer.in_features, dtype=dtype, device=weight.device).expand(tokens, -1)
+    factors, base, weight = layer.factors(adapter), layer.get_base_layer(), _plain_weight(layer)
+    dtype = base.weight.dtype if layer.quantization_backend is None else torch.float32  # else unknown
+    x = torch.empty(1, layer.in_features, dtype=dtype, device=factors.diagonals[0].device)
+    if autocast := autocast_dtype(x):
+        x, weight, dtype = x.to(autocast), None if weight is None else weight.to(autocast), autocast
+    elif is_autocast_on(x.device.type):
+        weight = None  # W x in half precision, beside an update that is not
+    x = x.expand(tokens, -1)
     vectors = factors.diagonals, factors.circulants
-    separate = is_separate_update(x, weight, base.bias, factors)
+    separate = weight is None or is_separate_update(x, weight, base.bias, factors)
     selection = select(x, *vectors, separate=separate, backend=backend)
     case = case_of(x, *vectors, separate=separate)
     seconds = dict(measured_times(case, x.device) or {}) if backend == "auto" else {}
     seconds = seconds if selection.key in seconds else {}
     reason = _reason(backend, seconds, x.device, tokens)
-    in_half = dtype in HALF and product_dtype(x, torch.float32) == dtype and not weight.requires_grad
-    if separate and in_half and selection.plan.merged_forward:
+    in_half = dtype in HALF and product_dtype(x, torch.float32) == dtype
+    frozen = weight is not None and not weight.requires_grad
+    if separate and in_half and frozen and selection.plan.merged_forward:
         reason += _LOST
     return Explanation(
         engine=selection.engine,

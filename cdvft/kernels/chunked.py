@@ -12,15 +12,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from cdvft.circulant import Factors, block_spectrum
-from cdvft.kernels.spectra import invalidate, spectrum
 
 DEFAULT_CACHE_BYTES = 1 << 20
 """Assumed second-level cache of a core where the system does not report it, as outside Linux."""
 
 ACCELERATOR_BYTES = 64 << 20
 """Working set off the CPU: enough to fill a GPU, little beside a model's activations."""
+
+_spectra = WeakTensorKeyDictionary()  # circulant on the CPU -> (copy of its values, its spectrum)
 
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
@@ -41,8 +43,6 @@ def backward(
     """
     diagonals, circulants, alpha = factors
     spectra = [spectrum(c) for c in circulants]
-    for c in circulants:
-        invalidate(c)
     diagonal_sums = [torch.zeros_like(a) for a in diagonals]
     spectrum_sums = [torch.zeros_like(s) for s in spectra]
     for rows in _chunks(x, factors):
@@ -59,6 +59,23 @@ def backward(
             grad_x[rows] += g * diagonals[0]
     sums = zip(spectrum_sums, circulants, strict=True)
     return diagonal_sums, [torch.fft.irfft(s, n=c.shape[2]) for s, c in sums]
+
+
+@torch.no_grad()
+def spectrum(c: Tensor) -> Tensor:
+    """Half spectra FFT(c) of blocks (q1, q2, p): (q1, q2, p // 2 + 1), complex.
+
+    On the CPU the last one is kept, with a copy of the values, and returned while the values are the same,
+    so that every way of writing to them is noticed. Elsewhere it is computed at every call: to compare would
+    wait for the device, and torch's version counters miss fused optimizers and writes through `.data`.
+    """
+    values = c.detach()
+    if values.device.type != "cpu" or type(values) is not Tensor:  # fake tensors cannot be compared
+        return torch.fft.rfft(values)
+    kept = _spectra.get(c)
+    if kept is None or kept[0].dtype != values.dtype or not torch.equal(values, kept[0]):
+        kept = _spectra[c] = values.clone(), torch.fft.rfft(values)
+    return kept[1]
 
 
 def _walk(x: Tensor, factors: Factors, spectra: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

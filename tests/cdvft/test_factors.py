@@ -79,6 +79,31 @@ def test_a_folder_knows_the_alpha_of_each_layer(bert, tmp_path: Path) -> None:
     assert [layer.alpha for name, layer in layers.items() if "query" in name] == [3.0, 0.25]
 
 
+def test_a_folder_knows_the_m_and_blocks_of_each_layer(bert, tmp_path: Path) -> None:
+    model = adapted(bert, m_pattern={"query": 4}, block_size_pattern={r".*layer\.1\..*": 5})
+    model.save_pretrained(tmp_path)
+    layers = factors_from_folder(tmp_path)
+    assert_same(layers, factors(model))
+    assert {name.rsplit(".", 1)[-1]: len(layer.diagonals) for name, layer in layers.items()} == {
+        "query": 4,
+        "value": 2,
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_vectors_in_another_dtype_are_read_in_float32_or_wider(
+    dtype: torch.dtype, bert, tmp_path: Path
+) -> None:
+    model = adapted(bert).to(dtype)
+    model.save_pretrained(tmp_path)
+    for layers in (factors(model), factors_from_folder(tmp_path)):
+        for name, layer in layers.items():
+            delta = delta_weight(layer)
+            assert delta.dtype == torch.promote_types(dtype, torch.float32)
+            torch.testing.assert_close(delta, pefts_updates(model)[name])
+            assert singular_values(delta).isfinite().all()
+
+
 def test_layers_of_a_folder_are_in_the_order_of_their_numbers(folder: Path) -> None:
     def rename(tensors: dict[str, Tensor]) -> None:
         for name in [name for name in tensors if "layer.1." in name]:
@@ -147,6 +172,16 @@ def check_updates_against_merging(method: str, tiny) -> None:
         assert norm_ratio(delta, weight) > 0
 
 
+@pytest.mark.parametrize("method", ["cdvft", "lora"])
+def test_weight_updates_of_convolutions_are_matrices(method: str) -> None:
+    model = peft.get_peft_model(nn.Sequential(nn.Conv2d(8, 12, 1)), METHODS[method](["0"]))
+    (update,) = weight_updates(model)
+    assert update.delta.shape == update.weight.shape == (12, 8)
+    assert norm_ratio(update.delta, update.weight) > 0
+    expected = update.weight + update.delta
+    torch.testing.assert_close(model.merge_and_unload()[0].weight.flatten(1), expected)
+
+
 def test_the_effective_rank_of_lora_is_at_most_r_and_that_of_cdvft_is_not(bert) -> None:
     ranks = {}
     for method in ("lora", "cdvft"):
@@ -179,6 +214,15 @@ def shorten_a_circulant(tensors: dict[str, Tensor]) -> None:
     tensors[name] = tensors[name][..., :-1].contiguous()
 
 
+def add_a_vector(folder: Path) -> None:
+    edit_vectors(
+        folder,
+        lambda tensors: tensors.update(
+            {name[:-1] + "2": tensor.clone() for name, tensor in tensors.items() if "diagonals.1" in name}
+        ),
+    )
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "no folder": (shutil.rmtree, ["adapter_config.json", "save_pretrained"]),
     "no vectors": (lambda at: (at / "adapter_model.safetensors").unlink(), ["adapter_model.safetensors"]),
@@ -188,6 +232,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "another method": (lambda at: edit_config(at, peft_type="LORA"), ["'LORA'", "weight_updates"]),
     "bad setting": (lambda at: edit_config(at, m=1), ["m is 1"]),
     "m too large": (lambda at: edit_config(at, m=3), ["m = 3", "(24,)"]),
+    "m too small": (add_a_vector, ["m = 2", "2: (24,)"]),
     "a missing vector": (lambda at: edit_vectors(at, lambda t: t.pop(next(iter(t)))), ["(24,)"]),
     "a wrong shape": (lambda at: edit_vectors(at, shorten_a_circulant), ["(1, 1, 23)"]),
     "no CDVFT vectors": (

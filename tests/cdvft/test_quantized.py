@@ -17,6 +17,7 @@ from peft.utils.quantization_utils import ForwardOnlyQuantizationBackend, Quanti
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, CDVFTLinear, quantized
+from cdvft.factors import weight_updates
 
 D = 24
 
@@ -163,6 +164,14 @@ def test_a_broken_adapter_is_refused_before_anything_is_rounded(backend: Quantiz
     with pytest.raises(ValueError, match="NaNs detected in the merged weights"):
         model.merge_adapter(safe_merge=True)
     assert torch.equal(layer.base_layer.dequantized(), before)
+
+
+def test_weight_updates_come_with_the_dequantized_weight(backend: QuantizationBackend) -> None:
+    model = adapted()
+    layer = model.base_model.model.query
+    (update,) = weight_updates(model)
+    torch.testing.assert_close(update.weight, layer.base_layer.dequantized())
+    torch.testing.assert_close(update.delta, layer.get_delta_weight("default").detach())
 
 
 @pytest.mark.parametrize("name", ["gptq", "awq"])

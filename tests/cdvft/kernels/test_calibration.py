@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from peft import get_peft_model
+from peft.utils.quantization_utils import ForwardOnlyQuantizationBackend
 from torch import nn
 
-from cdvft import CDVFTConfig
+from cdvft import CDVFTConfig, quantized
 from cdvft.kernels import autograd_ops, calibrate, engine_choice, explain, native
 from cdvft.kernels.cost_model import PLANS
 from cdvft.kernels.engine_choice import Selection, select, selections
@@ -150,6 +151,55 @@ def test_explain_says_which_engine_and_why() -> None:
     )
     assert "native, merged forward 1 ms, " in said
     assert "Not by the fused Triton kernel: it runs on CUDA devices alone." in said
+
+
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Parameter(torch.randn(2, 24, 24))
+        self.shared = nn.Parameter(torch.randn(24, 24))
+
+
+def test_beside_linear_layers_experts_and_convolutions_are_not_timed() -> None:
+    bare = nn.Sequential(nn.Linear(24, 24), Experts(), nn.Conv2d(24, 24, 1))
+    config = CDVFTConfig(target_modules=["0", "2"], target_parameters=["1.up", "1.shared"])
+    adapted = get_peft_model(bare, config).base_model.model
+    (case,) = calibrate(adapted, 64, seconds=0.01)
+    assert case.sizes == (24, 24)
+    for of_experts in (adapted[1], adapted[1].base_layer):
+        with pytest.raises(ValueError, match=r"No engine is chosen for parameter '(up|shared)'"):
+            explain(of_experts, 64)
+
+
+def test_explain_knows_that_a_convolution_has_its_update_beside_it() -> None:
+    bare = nn.Sequential(nn.Conv2d(768, 768, 1), nn.Linear(768, 768))
+    adapted = get_peft_model(bare, CDVFTConfig(target_modules=["0", "1"])).base_model.model
+    convolution, linear = (explain(layer, 4096) for layer in adapted)
+    assert linear.merged_forward and not convolution.merged_forward
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not explain(adapted[1], 4096).merged_forward
+
+
+def test_explain_knows_a_layer_whose_weight_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As GPTQ's and HQQ's do, whose layers are no nn.Linear."""
+
+    class Quantized(nn.Module):
+        in_features = out_features = 768
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.qweight, self.bias = torch.zeros(768, 96, dtype=torch.int32), None
+
+    monkeypatch.setattr(
+        quantized,
+        "resolve_quantization_backend",
+        lambda base, **_: ForwardOnlyQuantizationBackend("gptq") if isinstance(base, Quantized) else None,
+    )
+    bare = nn.Sequential(Quantized(), nn.Linear(768, 768))
+    adapted = get_peft_model(bare, CDVFTConfig(target_modules=["0", "1"])).base_model.model
+    found = explain(adapted[0], 4096)
+    assert found.engine in ("native", "chunked") and not found.merged_forward
+    assert len(calibrate(adapted, 8, seconds=0.01)) == 1
 
 
 @pytest.mark.parametrize(

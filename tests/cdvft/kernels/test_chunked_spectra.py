@@ -1,4 +1,4 @@
-"""Spectra are computed once while the circulant's values do not change, and anew however they do."""
+"""On the CPU spectra are computed once while a circulant's values do not change, and anew however they do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from cdvft.kernels.spectra import spectrum
+from cdvft.circulant import Factors
+from cdvft.kernels import cd_linear
+from cdvft.kernels.chunked import spectrum
+from cdvft.kernels.cost_model import PLANS
+from cdvft.kernels.engine_choice import Selection
 
 
 @pytest.fixture
@@ -76,15 +81,28 @@ def test_is_computed_anew_after_any_change(
     assert len(transforms) == 2
 
 
-def test_off_the_cpu_storage_and_version_tell(transforms: list[Tensor]) -> None:
+@pytest.mark.parametrize("change", [None, write_through_data])
+def test_off_the_cpu_nothing_is_kept(
+    change: Callable[[nn.Parameter], None] | None, transforms: list[Tensor]
+) -> None:
+    """A device is not asked for values, and torch counts neither fused optimizers' writes nor these."""
     c = nn.Parameter(torch.empty(1, 1, 6, device="meta"))
     spectrum(c)
-    spectrum(c)
-    assert len(transforms) == 1
-    with torch.no_grad():
-        c.mul_(2)
+    if change is not None:
+        change(c)
     spectrum(c)
     assert len(transforms) == 2
+
+
+def test_a_pass_over_fake_tensors_leaves_nothing_behind() -> None:
+    """As a tool makes it that estimates the memory of a step before training."""
+    factors = Factors([torch.ones(11)] * 2, [nn.Parameter(torch.randn(1, 1, 11))], 1.0)
+    x, way = torch.randn(3, 11), Selection("chunked", PLANS["transforms"])
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        for _ in range(2):
+            assert cd_linear(torch.randn(3, 11), *factors, way).shape == x.shape  # type: ignore[arg-type]
+    found = cd_linear(x, *factors, way)  # type: ignore[arg-type]
+    torch.testing.assert_close(found, cd_linear(x, *factors, "reference"))
 
 
 def test_inference_mode_shares_and_leaves_usable_spectra(transforms: list[Tensor]) -> None:
