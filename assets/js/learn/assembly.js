@@ -2,6 +2,7 @@
 // dragged, and the matrix and its product with x follow.
 
 import { h, prefersStill, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
@@ -9,7 +10,7 @@ import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { twoDigits } from "./machine_bars.js";
 import { renderLesson, signs, stage } from "./parts.js";
-import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
+import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { tween } from "./tween.js";
 import { vectorBars } from "./vector_bars.js";
 
@@ -166,7 +167,7 @@ class Assembly extends CanvasView {
 }
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values");
   const given = kept
     .at(0)
@@ -181,7 +182,7 @@ export function mount({ element }) {
     picture.c = c;
     picture.redraw();
     setText(said, `circ(c) x is ${Array.from(circulantTimes(c, X), twoDigits).join(", ")}`);
-    if (isShift(c)) reached(element, "circulant-shift");
+    if (isShift(c)) tell("task-reached", "circulant-shift");
   };
   const keep = () => kept.set(0, Array.from(c, (value) => Math.round(100 * value)).join("."));
   const bars = vectorBars({
@@ -260,7 +261,7 @@ export function mount({ element }) {
       if (part === 1) keep();
     });
   };
-  onPrediction(element, (key) => {
+  onPrediction(element, life, (key) => {
     if (key === "circulant-shift") go(unit(SHIFT));
     if (key !== "circulant-entry") return;
     picture.marked = 3;

@@ -76,7 +76,7 @@ const LOOKS = {
 };
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     usual = kept.number(0, SIZES.indexOf(16), 0, SIZES.length - 1);
   const readout = numbers();
@@ -250,7 +250,7 @@ export function mount({ element }) {
     oninput: follow,
     onchange: (at) => kept.set(0, at),
   });
-  onPrediction(element, () => {
+  onPrediction(element, life, () => {
     const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
     input.value = String(SIZES.indexOf(8)); // what the question asks about
     input.dispatchEvent(new Event("input"));

@@ -2,6 +2,7 @@
 // length doubles, and what they cost, counted and timed.
 
 import { h, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
 import { count, percent } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { outcomeOf } from "../shared/request.js";
@@ -10,7 +11,7 @@ import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
 import { D, fromWaves } from "./machine.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
-import { afterwards, onPrediction, reached } from "./revealing.js";
+import { afterwards, onPrediction } from "./revealing.js";
 import { FIRST, waveMachine } from "./wave_machine.js";
 
 /** @import { Part } from "../shared/part.js" */
@@ -19,7 +20,7 @@ import { FIRST, waveMachine } from "./wave_machine.js";
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
 /** @param {Part<null, ProductsFixed, Servers["learn/products"]>} part */
-export function mount({ element, props, server }) {
+export function mount({ element, props, server, life }) {
   const readout = numbers(),
     kept = keptState(element, "values");
   const costs = new LinePlot({
@@ -110,13 +111,13 @@ export function mount({ element, props, server }) {
     x: Float64Array.from(FIRST.x),
     c,
     onchange: () => {
-      if (c.every((value, k) => Math.abs(value - (k ? 0 : 1)) < 1e-9)) reached(element, "fft-one");
+      if (c.every((value, k) => Math.abs(value - (k ? 0 : 1)) < 1e-9)) tell("task-reached", "fft-one");
     },
     onsettle: () => {},
   });
   /** @param {number} place */
   const unit = (place) => Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
-  onPrediction(element, (key) => key === "fft-one" && machine.go(unit(0)));
+  onPrediction(element, life, (key) => key === "fft-one" && machine.go(unit(0)));
   /**
    * @param {string} text
    * @param {ArrayLike<number>} to

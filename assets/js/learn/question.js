@@ -2,7 +2,7 @@
 // to which the machine is brought. Then it gets its reply, and the machine shows what happens.
 
 import { find, h, setText } from "../shared/dom.js";
-import { heard } from "../shared/events.js";
+import { heard, tell } from "../shared/events.js";
 import { whenShown } from "../shared/shown.js";
 import { ask, isHeld, membership, vote } from "./class_state.js";
 import { keptState } from "./kept_state.js";
@@ -115,12 +115,6 @@ export function mount({ element, props: { questions }, life }) {
     },
     "Show me without a guess",
   );
-  /**
-   * @param {string} key
-   * @param {number | null} given
-   */
-  const tell = (key, given) =>
-    lesson.dispatchEvent(new CustomEvent("lesson-answer", { detail: { key, given } }));
   /** The reasons answer all questions, so they come after the last. */
   const finish = () => {
     lesson.dataset.finished = "";
@@ -167,16 +161,15 @@ export function mount({ element, props: { questions }, life }) {
       }
       if (reply(given)) remember(key);
       kept.set(index, given);
-      if (kind !== "task" || given === SHOWN) tell(key, given);
+      if (kind !== "task" || given === SHOWN) tell("question-predicted", { key, given }, lesson);
     };
     heard("class-revealed", life, (revealed) => {
       if (revealed === key && held !== null) predict(held);
     });
     const { nodes, set } = controls(predict);
     if (kind === "task")
-      lesson.addEventListener("task-reached", (event) => {
-        const { detail } = /** @type {CustomEvent<string>} */ (event);
-        if (detail === key && at === index && !answered && held === null) predict(DONE);
+      heard("task-reached", life, (reached) => {
+        if (reached === key && at === index && !answered && held === null) predict(DONE);
       });
     const before = kept.number(index, 0, 1, most);
     if (before) {
@@ -197,7 +190,8 @@ export function mount({ element, props: { questions }, life }) {
     return {
       node,
       isAnswered: () => answered,
-      show: () => (kind === "task" ? predict(SHOWN) : tell(key, null)),
+      show: () =>
+        kind === "task" ? predict(SHOWN) : tell("question-predicted", { key, given: null }, lesson),
     };
   });
 

@@ -21,7 +21,7 @@ const FLIGHT = 450; // milliseconds
 const COLORS = { a1: "var(--factor-input)", c: "var(--factor-circulant)", a3: "var(--factor-output)" };
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     vectors = decoded([0, 1, 2].map(kept.at)) ?? generic();
   const ones = () => new Float64Array(D).fill(1);
@@ -119,7 +119,7 @@ export function mount({ element }) {
       if (part === 1) keep();
     });
   };
-  onPrediction(element, (key) => {
+  onPrediction(element, life, (key) => {
     const about = ABOUT[key]?.();
     if (!about) return;
     go(about);

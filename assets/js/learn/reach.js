@@ -38,7 +38,7 @@ const minus = (one, other) =>
   );
 
 /** @param {Part<null, ReachFixed>} part */
-export function mount({ element, props }) {
+export function mount({ element, props, life }) {
   const {
     n,
     targets,
@@ -162,7 +162,7 @@ export function mount({ element, props }) {
     },
     onchange: (value) => kept.set(0, value),
   });
-  onPrediction(element, (key) => {
+  onPrediction(element, life, (key) => {
     if (key !== ABOUT_RANDOM) return;
     /** @type {HTMLInputElement | null} */ (choice.querySelector("[value=gaussian]"))?.click();
     const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));

@@ -92,7 +92,7 @@ const METHODS = [
 ];
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     usual = kept.number(0, 0, 0, BUDGETS.length - 1);
   const cards = METHODS.map(([key, title]) => {
@@ -120,7 +120,7 @@ export function mount({ element }) {
     methods: METHODS.map(([key, title]) => [key, title]),
     places: placesOfWaves,
   });
-  onPrediction(element, (key) => key === "shapes-fit" && tasks.choose("scaled"));
+  onPrediction(element, life, (key) => key === "shapes-fit" && tasks.choose("scaled"));
   let current = BUDGETS[usual],
     fitting = false; // once it is seen
   whenRevealed(
