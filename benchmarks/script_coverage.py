@@ -1,11 +1,12 @@
 """Which of the page's scripts no browser test uses, by Chromium's own counts.
 
-    python -m benchmarks.script_coverage [tests/browser/test_learn.py ...] [--lines] [--anew]
+    python -m benchmarks.script_coverage [tests/browser/test_learn.py ...] [--lines] [--anew] [--kept]
 
 Runs files of tests/browser and keeps in build/script_coverage what the pages of each used, as soon as it
 ends; one that is kept there for the scripts of today is not run again, unless `--anew` asks for it, so a run
-may be broken off and continued. Without files it runs all and writes results/script_coverage.json; `--lines`
-prints the lines that nothing used, too.
+may be broken off and continued; with `--kept` nothing is run. Without files it takes all of them and writes
+results/script_coverage.json, which names the files that are not measured yet: while there is one, what is
+unused is an upper bound. `--lines` prints the lines that nothing used, too.
 
 V8 counts blocks (`detailed`), from before a page's first script on, in every page of every test; a block is
 used where any page ran it. Bytes are those of the modules as they are handed over, every module of assets/js,
@@ -101,7 +102,7 @@ class Coverage:
     def _watch(self, page: playwright.Page) -> None:
         session = self._sessions[page] = page.context.new_cdp_session(page)
         session.send("Profiler.enable")
-        session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": True})
+        session.send("Profiler.startPreciseCoverage", {"callCount": False, "detailed": True})
         page.on("popup", self._watch)
 
     def _take(self, pages: list[playwright.Page]) -> None:
@@ -117,14 +118,20 @@ class Coverage:
                     self._add(script["url"].removeprefix(SOURCE_URL), script["functions"])
 
     def _add(self, name: str, functions: list[dict[str, Any]]) -> None:
-        counted = bytearray(len(self._texts[name]))
-        ranges = [one for function in functions for one in function["ranges"]]
-        # An inner range says more than the one around it.
-        for one in sorted(ranges, key=lambda one: (one["startOffset"], -one["endOffset"])):
-            start, end = one["startOffset"], min(one["endOffset"], len(counted))
-            counted[start:end] = bytes([one["count"] > 0]) * (end - start)
-        both = int.from_bytes(self._used.get(name, b"")) | int.from_bytes(counted)
-        self._used[name] = bytearray(both.to_bytes(len(counted)))
+        now = counted(len(self._texts[name]), functions)
+        both = int.from_bytes(self._used.get(name, b"")) | int.from_bytes(now)
+        self._used[name] = bytearray(both.to_bytes(len(now)))
+
+
+def counted(length: int, functions: list[dict[str, Any]]) -> bytearray:
+    """1 for each character of a module of that length that ran, by what `takePreciseCoverage` tells."""
+    flags = bytearray(length)
+    ranges = [one for function in functions for one in function["ranges"]]
+    # An inner range says more than the one around it.
+    for one in sorted(ranges, key=lambda one: (one["startOffset"], -one["endOffset"])):
+        start, end = one["startOffset"], min(one["endOffset"], length)
+        flags[start:end] = bytes([one["count"] > 0]) * (end - start)
+    return flags
 
 
 def kept(file: Path, digest: str) -> dict[str, Any] | None:
@@ -201,12 +208,13 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="of tests/browser; all, if left out")
     parser.add_argument("--lines", action="store_true", help="print what is unused, line by line")
     parser.add_argument("--anew", action="store_true", help="run again what is kept of an earlier run")
+    parser.add_argument("--kept", action="store_true", help="run nothing")
     arguments = parser.parse_args()
     texts = sources()
     digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
     files = arguments.files or sorted((ROOT / "tests" / "browser").glob("test_*.py"))
     missing = [str(file) for file in files if arguments.anew or not kept(file, digest)]
-    if missing:
+    if missing and not arguments.kept:
         pytest.main(["-p", "no:xdist", *missing], plugins=[Coverage(digest)])
     measured = {file.stem: found for file in files if (found := kept(file, digest))}
     left = unused([*measured.values()], texts)
@@ -217,11 +225,13 @@ def main() -> None:
     for name, one in found["modules"].items():
         print(f"{one['unused']:7,} of {one['code']:7,}  {name}")
     print(f"{found['unused']:,} of {found['code']:,} bytes of code are unused, {found['shipped']:,} shipped")
-    if not arguments.files and len(measured) == len(files):
-        failed = {name: one["failed"] for name, one in measured.items() if one["failed"]}
-        (RESULTS / "script_coverage.json").write_text(
-            json.dumps({"failed": failed, **found}, indent=1) + "\n"
-        )
+    if not arguments.files:
+        record = {
+            "unmeasured": [file.stem for file in files if file.stem not in measured],
+            "failed": {name: one["failed"] for name, one in measured.items() if one["failed"]},
+            **found,
+        }
+        (RESULTS / "script_coverage.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

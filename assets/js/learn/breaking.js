@@ -8,7 +8,7 @@ import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, setSlider, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { roundedProduct, roundedRows } from "./rounding.js";
@@ -180,10 +180,8 @@ export function mount({ element, life }) {
     onchange: () => kept.set(1, place, m),
   });
   onPrediction(element, life, (key) => {
-    const [dial, value] = key === "breaking-rate" ? [rate, RATES.indexOf(0.15)] : [digits, BITS - 7];
-    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
-    input.value = String(value);
-    input.dispatchEvent(new Event("input"));
+    if (key === "breaking-rate") setSlider(rate, RATES.indexOf(0.15));
+    else setSlider(digits, BITS - 7);
   });
   const digits = slider({
     label: "bits after the point",

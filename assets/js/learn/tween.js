@@ -36,6 +36,30 @@ export function tween(draw) {
 }
 
 /**
+ * Move vectors to other numbers, in place; `drawn(ended)` follows each frame. A press or a key in `node`, and a next
+ * move, take the end of one that goes on.
+ * @param {HTMLElement} node
+ */
+export function gliding(node) {
+  let arrive = () => {};
+  // Before it is acted on, or the move would undo it.
+  for (const act of ["pointerdown", "keydown"]) node.addEventListener(act, () => arrive(), true);
+  return (
+    /** @type {[vector: Float64Array, to: ArrayLike<number>][]} */ moves,
+    /** @type {(ended: boolean) => void} */ drawn,
+  ) => {
+    arrive();
+    const starts = moves.map(([vector]) => vector.slice());
+    arrive = tween((part) => {
+      moves.forEach(([vector, to], at) =>
+        vector.set(starts[at].map((from, k) => (part < 1 ? from + part * (to[k] - from) : to[k]))),
+      );
+      drawn(part === 1);
+    });
+  };
+}
+
+/**
  * Act on one after the other, one a frame, so that dragging stays smooth; where `act` gives false, it ends.
  * @template T
  * @param {T[]} all

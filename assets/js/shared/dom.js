@@ -166,6 +166,23 @@ export const textButton = (text, onclick, more = {}) =>
   h("button", { type: "button", class: "text-button", onclick, ...more }, text);
 
 /**
+ * A button in a frame.
+ * @param {string} text
+ * @param {(event: PointerEvent) => unknown} onclick
+ * @param {Attributes} more
+ */
+export const actButton = (text, onclick, more = {}) =>
+  h("button", { type: "button", class: "act", onclick, ...more }, text);
+
+/**
+ * What is seen once its summary is pressed.
+ * @param {string} summary
+ * @param {...Child} children
+ */
+export const fold = (summary, ...children) =>
+  h("details", { class: "as-table" }, h("summary", {}, summary), children);
+
+/**
  * Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint].
  * @template {string | number} Key
  * @param {string} legend
