@@ -5,6 +5,7 @@ import { count } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { ofRank } from "./fits.js";
 import { keptState } from "./kept_state.js";
 import { panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
@@ -20,13 +21,8 @@ import { effectiveRank, rank, singularValues } from "./singular.js";
 
 /** @param {number} budget */
 function lora(budget) {
-  const r = Math.floor(budget / (2 * D)),
-    b = normals(D * r, 51),
-    a = normals(D * r, 52),
-    values = new Float32Array(D * D);
-  for (let i = 0; i < D; i++)
-    for (let j = 0; j < D; j++) for (let k = 0; k < r; k++) values[i * D + j] += b[i * r + k] * a[k * D + j];
-  return { matrix: new Dense(values, D, D), used: 2 * D * r, knob: `B A, r = ${r}` };
+  const r = Math.floor(budget / (2 * D));
+  return { matrix: ofRank(r, [51, 52]), used: 2 * D * r, knob: `B A, r = ${r}` };
 }
 
 /**

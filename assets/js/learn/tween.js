@@ -8,7 +8,7 @@ const SECONDS = 0.5;
  * Call `draw` with 0 to 1, eased, once a frame; the last call has 1 exactly. Returns what takes the end at once.
  * @param {(part: number) => void} draw
  */
-export function tween(draw) {
+function tween(draw) {
   let over = false;
   const end = () => {
     if (!over) {
