@@ -18,7 +18,7 @@ SCRIPTS = ROOT / "assets" / "js"
 # What one script alone does, for all: how it is seen in a source, and which script that is.
 ALONE = {
     r"history\.(push|replace)State\(|\"(popstate|hashchange)\"": "shared/router.js",  # the address
-    r"document\.dispatchEvent\(": "shared/events.js",  # what parts tell each other
+    r"dispatchEvent\(new CustomEvent\(": "shared/events.js",  # what parts tell each other
     r"\"visibilitychange\"": "shared/polling.js",  # asking the server again and again
     r"attributeFilter: \[\"class\"\]": "shared/theme.js",  # light and dark
     r"new IntersectionObserver\(": "shared/shown.js",

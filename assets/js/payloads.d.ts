@@ -1388,6 +1388,11 @@ export interface Fit {
   spread: number[];
 }
 
+/** `families`: the titles of the families by their keys. */
+export interface LabFixed {
+  families: Record<string, string>;
+}
+
 /** A fit of a matrix by families: pictures are n × n bytes in base64, over -limit to limit. */
 export interface LabView {
   running?: boolean;

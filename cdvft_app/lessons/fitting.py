@@ -20,6 +20,7 @@ from cdvft_app.approximate import (
     fit_rivals,
 )
 from cdvft_app.format import joined
+from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.learn import LabView
 
 SECONDS = 60.0
@@ -31,14 +32,6 @@ EQUAL_ERROR = 1e-6
 """Errors that differ by less count as equal."""
 FAR_ERROR = 0.5
 """Relative error from which on no family has come close."""
-NAMES = {
-    "circulant_diagonal": "circulant-diagonal factors",
-    "diagonal_blocks": "blocks between diagonals",
-    "low_rank": "low rank",
-    "fourier": "chosen Fourier entries",
-    "fourierft": "random Fourier entries",
-    "block_circulant": "circulant blocks",
-}
 
 
 def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) -> Iterator[LabView]:
@@ -139,9 +132,9 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     equal = sorted(
         (f for f in last.values() if f.error - first < EQUAL_ERROR), key=lambda fit: fit.parameters
     )
-    rival, rival_error = NAMES[rivals[0].family], _percent(rivals[0].error)
+    rival, rival_error = FAMILIES[rivals[0].family], _percent(rivals[0].error)
     if len(equal) > 1:
-        names = [NAMES[fit.family] for fit in equal]
+        names = [FAMILIES[fit.family] for fit in equal]
         found = (
             f"{joined(names)} come equally close, with {_percent(first)}; "
             f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"

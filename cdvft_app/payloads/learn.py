@@ -214,6 +214,12 @@ class Fit(TypedDict):
     spread: list[float]
 
 
+class LabFixed(TypedDict):
+    """`families`: the titles of the families by their keys."""
+
+    families: dict[str, str]
+
+
 class LabView(TypedDict, total=False):
     """A fit of a matrix by families: pictures are n × n bytes in base64, over -limit to limit."""
 

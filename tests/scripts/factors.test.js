@@ -9,7 +9,7 @@ import { partsOfEntry } from "../../assets/js/factors/entries.js";
 import { ordered } from "../../assets/js/factors/overview.js";
 import { difference, stages } from "../../assets/js/factors/stages.js";
 import { waveOf } from "../../assets/js/factors/waves.js";
-import { BlockKernel, lowRank, pairSizes, sparseSpectrum, turned } from "../../assets/js/factors/updates.js";
+import { blockKernel, lowRank, pairSizes, sparseSpectrum, turned } from "../../assets/js/factors/updates.js";
 import { BlockCirculant, Dense } from "../../assets/js/shared/circulant.js";
 import { Piecewise } from "../../assets/js/shared/piecewise.js";
 import { assertClose, entries, irregular, product } from "./numbers.js";
@@ -44,7 +44,7 @@ for (const [rows, cols] of [
 
 test("C3A's blocks have the kernel as first row, each next row a place further right", () => {
   const kernel = [1, 2, 3, 10, 20, 30],
-    matrix = new BlockKernel(kernel, 3, 3, 6, 0.5);
+    matrix = blockKernel(kernel, 3, 3, 6, 0.5);
   assert.deepEqual(
     entries(matrix).map((value) => 2 * value),
     [1, 2, 3, 10, 20, 30, 3, 1, 2, 30, 10, 20, 2, 3, 1, 20, 30, 10],

@@ -1,6 +1,6 @@
 // The answer to which method to take: one sentence, one table, and folded below what stands behind them.
 
-import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
+import { find, fold, h, paragraphs, setText, swatch } from "../shared/dom.js";
 import { unbroken } from "../shared/format.js";
 import { exports, table } from "../shared/table.js";
 import { isShown, whenShown } from "../shared/shown.js";
@@ -180,10 +180,3 @@ export function mount({ element, props, server, life }) {
 
 /** @param {string[]} cells */
 const amounts = (cells) => cells.map(unbroken);
-
-/**
- * @param {string} summary
- * @param {...Node} children
- */
-const fold = (summary, ...children) =>
-  h("details", { class: "as-table" }, h("summary", {}, summary), children);

@@ -1,6 +1,6 @@
 // Measure step times on this machine: the button, progress, Cancel.
 
-import { find, h, progressBar, setText } from "../shared/dom.js";
+import { button, find, h, progressBar, setText } from "../shared/dom.js";
 
 /** @import { Measuring } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -9,12 +9,8 @@ import { find, h, progressBar, setText } from "../shared/dom.js";
 export function mount({ element, props, trigger }) {
   const hint =
     "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
-  const start = h(
-    "button",
-    { type: "button", class: "primary", title: hint, onclick: begin },
-    "Measure on this machine",
-  );
-  const cancel = h("button", { type: "button", class: "secondary", disabled: true, onclick: stop }, "Cancel");
+  const start = button("Measure on this machine", begin, { class: "primary", title: hint });
+  const cancel = button("Cancel", stop, { class: "secondary", disabled: true });
   const text = h("p", { class: "quiet", role: "status" });
   const bar = progressBar("Measurement");
   find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar.node, text);

@@ -1,6 +1,6 @@
 // The scores of finished runs against their costs, with a switch over the costs.
 
-import { find, h, legend, paragraphs, segmented, setOptions, setText } from "../shared/dom.js";
+import { find, fold, h, legend, paragraphs, segmented, setOptions, setText } from "../shared/dom.js";
 import { drawChart } from "../shared/chart.js";
 import { heard } from "../shared/events.js";
 import { exports, tableUnder } from "../shared/table.js";
@@ -37,7 +37,7 @@ export function mount({ element, props, server, life }) {
   const methods = legend("Methods");
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const others = h("div", { class: "seen" });
-  const more = h("details", { class: "as-table" }, h("summary", {}, "In words"), others);
+  const more = fold("In words", others);
   const table = tableUnder(() => {
     const { columns, rows } = shown ?? { columns: [], rows: [] };
     const onFront = (/** @type {string[]} */ front) => (front.includes(axis) ? "yes" : "no");

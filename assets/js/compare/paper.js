@@ -1,6 +1,6 @@
 // The paper's figures beside ours, each with its verdict.
 
-import { find, h } from "../shared/dom.js";
+import { find, fold, h } from "../shared/dom.js";
 import { exports, table } from "../shared/table.js";
 import { aligned, count } from "../shared/format.js";
 import { whenShown } from "../shared/shown.js";
@@ -76,16 +76,9 @@ function draw(element, rows) {
     h("h2", {}, "The paper's figures beside ours"),
     h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had.`),
     figures("The paper's figures beside ours", both),
-    h(
-      "details",
-      { class: "as-table" },
-      h("summary", {}, "Why equal, why different"),
-      h("div", { class: "seen" }, reasons(both)),
-    ),
-    h(
-      "details",
-      { class: "as-table" },
-      h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
+    fold("Why equal, why different", h("div", { class: "seen" }, reasons(both))),
+    fold(
+      `Without a known figure of the paper: ${one.length} more rows`,
       figures("Rows without a known figure of the paper", one),
       h("div", { class: "seen" }, reasons(one)),
     ),

@@ -4,7 +4,7 @@ import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js
 import { subscript } from "../shared/format.js";
 import { Piecewise } from "../shared/piecewise.js";
 import { every } from "../shared/sampling.js";
-import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
+import { blockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Layer, LayerVectors, OpenedRun } from "../payloads.js" */
@@ -22,7 +22,7 @@ function bytes(base64) {
 /** @param {string} base64 of float32 */
 export const decode = (base64) => new Float32Array(bytes(base64));
 
-/** @typedef {CirculantDiagonal | Dense | BlockKernel} Update */
+/** @typedef {CirculantDiagonal | Dense | BlockCirculant} Update */
 /** @typedef {{shape: number[], size: number, stack: Float32Array | Int32Array}} Stack a vector at all snapshots */
 
 /**
@@ -204,7 +204,7 @@ export class LayerData {
     if (method === "lora")
       return yield* lowRank(this.at("A", t), this.at("B", t), d_out, d_in, this.vectors.A.shape[0], scale);
     if (method === "c3a")
-      return new BlockKernel(this.floats("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
+      return blockKernel(this.floats("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
     return yield* sparseSpectrum(this.at("spectrum", t), this.at("indices", t), d_out, d_in, scale);
   }
 

@@ -1,7 +1,7 @@
 // What a layer's change does to real inputs: how much, along which directions, shared with another run or not. Each
 // direction can be switched off, and an example's answer changes with it.
 
-import { h, segmented, setText } from "../shared/dom.js";
+import { button, fold, h, segmented, setText } from "../shared/dom.js";
 import { alignedPercent, count, short, unbroken } from "../shared/format.js";
 import { newest } from "../shared/part.js";
 import { onView } from "../shared/shown.js";
@@ -119,13 +119,8 @@ export class EffectsPanel {
       h("div", {}, this.switch, this.list),
       this.shown,
     );
-    this.why = h(
-      "details",
-      { class: "as-table", hidden: true },
-      h("summary", {}, "How this is measured"),
-      this.behind,
-      this.table.details,
-    );
+    this.why = fold("How this is measured", this.behind, this.table.details);
+    this.why.hidden = true;
     this.node = h(
       "section",
       { class: "effects", "aria-labelledby": "effects-title" },
@@ -360,17 +355,13 @@ export class EffectsPanel {
         );
       }),
       examples.length > 1
-        ? h(
-            "button",
-            {
-              type: "button",
-              class: "small",
-              onclick: () => {
-                this.example = (this.example + 1) % examples.length;
-                if (this.found) this.#drawExample(this.found);
-              },
-            },
+        ? button(
             "Another row",
+            () => {
+              this.example = (this.example + 1) % examples.length;
+              if (this.found) this.#drawExample(this.found);
+            },
+            { class: "small" },
           )
         : h("span", {}),
     );

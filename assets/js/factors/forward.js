@@ -1,6 +1,6 @@
 // Follow one token or patch through the layer: stage by stage, with its real numbers.
 
-import { h, legend, setText } from "../shared/dom.js";
+import { button, h, legend, setText } from "../shared/dom.js";
 import { alignedPercent, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { newest } from "../shared/part.js";
@@ -97,16 +97,8 @@ export class Forward {
     };
     this.choices = { text: new TextChoice(ask, take), image: new PatchChoice(ask, images, take) };
     this.trail = h("ol", { class: "trail" });
-    this.back = h(
-      "button",
-      { type: "button", class: "small", onclick: () => this.go(this.place - 1) },
-      "Back",
-    );
-    this.next = h(
-      "button",
-      { type: "button", class: "small strong", onclick: () => this.go(this.place + 1) },
-      "Next",
-    );
+    this.back = button("Back", () => this.go(this.place - 1), { class: "small" });
+    this.next = button("Next", () => this.go(this.place + 1), { class: "small strong" });
     this.formula = h("p", { class: "stage-formula" });
     this.text = h("p", { class: "stage-text", "aria-live": "polite" });
     this.shape = h("p", { class: "stage-shape" });

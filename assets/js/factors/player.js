@@ -1,6 +1,6 @@
 // Plays a run's snapshots: the loss curve with a cursor, a slider over the snapshots under it, and Play.
 
-import { h, prefersStill, setText } from "../shared/dom.js";
+import { button, h, prefersStill, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { smoothed } from "../shared/smoothing.js";
@@ -44,11 +44,7 @@ export class Player {
       oninput: () => this.set(nearestIndex(this.steps, Number(this.slider.value))),
       onkeydown: (event) => this.#key(event),
     });
-    this.button = h(
-      "button",
-      { type: "button", class: "play", onclick: () => (this.playing ? this.pause() : this.play()) },
-      "Play",
-    );
+    this.button = button("Play", () => (this.playing ? this.pause() : this.play()), { class: "play" });
     this.track = h("div", { class: "player-slider" }, this.slider);
     this.readout = h("p", { class: "readout" });
     this.node = h(

@@ -1,7 +1,7 @@
 // The weight updates of the other methods, from what each of them trains.
 
 import { ifft } from "../shared/fft.js";
-import { Dense, modulo } from "../shared/circulant.js";
+import { BlockCirculant, Dense, modulo } from "../shared/circulant.js";
 
 // What takes long is a generator, which pauses between its pieces: see shared/piecewise.js.
 
@@ -106,40 +106,15 @@ export function* sparseSpectrum(spectrum, indices, rows, cols, scale) {
   return new Dense(values, rows, cols);
 }
 
-/** C3A: blocks with first ROW kernel[i, j], times scale; kernel is (rows / b, cols / b, b). */
-export class BlockKernel {
-  /**
-   * @param {Numbers} kernel
-   * @param {number} b
-   * @param {number} rows
-   * @param {number} cols
-   * @param {number} scale
-   */
-  constructor(kernel, b, rows, cols, scale) {
-    this.kernel = kernel;
-    this.b = b;
-    this.rows = rows;
-    this.cols = cols;
-    this.scale = scale;
-  }
-
-  /**
-   * @param {number} i
-   * @param {number} j
-   */
-  entry(i, j) {
-    const { b, cols } = this,
-      block = Math.floor(i / b) * (cols / b) + Math.floor(j / b);
-    return this.scale * this.kernel[block * b + modulo((j % b) - (i % b), b)];
-  }
-
-  /**
-   * @param {Int32Array} is
-   * @param {Int32Array} js
-   * @param {Float32Array} out
-   */
-  sample(is, js, out) {
-    let at = 0;
-    for (const i of is) for (const j of js) out[at++] = this.entry(i, j);
-  }
+/**
+ * C3A: blocks with first ROW kernel[i, j], times scale; kernel is (rows / b, cols / b, b).
+ * @param {Numbers} kernel
+ * @param {number} b
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} scale
+ */
+export function blockKernel(kernel, b, rows, cols, scale) {
+  const columns = Float64Array.from(kernel, (_, at) => scale * kernel[at - (at % b) + modulo(-at, b)]);
+  return new BlockCirculant(columns, rows / b, cols / b, b, rows, cols);
 }

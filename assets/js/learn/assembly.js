@@ -1,22 +1,23 @@
 // One column becomes a matrix: it slides right, a place down at each step, and leaves itself behind. Its numbers are
 // dragged, and the matrix and its product with x follow.
 
-import { h, prefersStill, setText } from "../shared/dom.js";
+import { actButton, h, prefersStill, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
+import { D, unit } from "./machine.js";
 import { twoDigits } from "./machine_bars.js";
 import { renderLesson, signs, stage } from "./parts.js";
-import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
-import { tween } from "./tween.js";
+import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
+import { gliding } from "./tween.js";
 import { vectorBars } from "./vector_bars.js";
 
 /** @import { Part } from "../shared/part.js" */
 
-const D = 8,
-  LAST = D - 1;
+const LAST = D - 1;
 const X = [0.3, 0.9, 1, 0.5, -0.2, -0.8, -0.6, 0.1];
 const FIRST = [1, 0.7, 0.3, 0, -0.3, -0.7, -0.4, 0.2];
 const SHIFT = 2; // places that the task asks for
@@ -27,9 +28,6 @@ const WIDE = 11.4,
   RIGHT = 8.4,
   TOP = 1.7;
 const MAX_Y = 3; // what fills half of y's room
-
-/** @param {number} place */
-const unit = (place) => Float64Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
 
 /** @param {ArrayLike<number>} c */
 const isShift = (c) => unit(SHIFT).every((value, k) => Math.abs(c[k] - value) < 1e-9);
@@ -166,7 +164,7 @@ class Assembly extends CanvasView {
 }
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values");
   const given = kept
     .at(0)
@@ -181,7 +179,7 @@ export function mount({ element }) {
     picture.c = c;
     picture.redraw();
     setText(said, `circ(c) x is ${Array.from(circulantTimes(c, X), twoDigits).join(", ")}`);
-    if (isShift(c)) reached(element, "circulant-shift");
+    if (isShift(c)) tell("task-reached", "circulant-shift");
   };
   const keep = () => kept.set(0, Array.from(c, (value) => Math.round(100 * value)).join("."));
   const bars = vectorBars({
@@ -245,22 +243,14 @@ export function mount({ element }) {
     event.preventDefault();
   });
 
-  let arrive = () => {};
-  for (const act of ["pointerdown", "keydown"]) element.addEventListener(act, () => arrive(), true); // before it is acted on, or the move would undo it
-  /** @param {ArrayLike<number>} to */
-  const go = (to) => {
-    arrive();
-    const from = c.slice();
-    arrive = tween((part) => {
-      c.forEach((_, k) => {
-        c[k] = part < 1 ? from[k] + part * (to[k] - from[k]) : to[k];
-      });
+  const glide = gliding(element);
+  const go = (/** @type {ArrayLike<number>} */ to) =>
+    glide([[c, to]], (ended) => {
       bars.draw();
       show();
-      if (part === 1) keep();
+      if (ended) keep();
     });
-  };
-  onPrediction(element, (key) => {
+  onPrediction(element, life, (key) => {
     if (key === "circulant-shift") go(unit(SHIFT));
     if (key !== "circulant-entry") return;
     picture.marked = 3;
@@ -278,18 +268,14 @@ export function mount({ element }) {
    * @param {string} text
    * @param {ArrayLike<number>} to
    */
-  const preset = (text, to) => h("button", { type: "button", class: "act", onclick: () => go(to) }, text);
+  const preset = (text, to) => actButton(text, () => go(to));
   const frame = h("div", { class: "assembly" }, bars.node, node);
   renderLesson(
     element,
     stage(frame),
     signs(goal),
     said,
-    h(
-      "div",
-      { class: "act-row presets" },
-      h("button", { type: "button", class: "act", onclick: play }, "Slide again"),
-    ),
+    h("div", { class: "act-row presets" }, actButton("Slide again", play)),
     afterwards(element, [
       h(
         "div",

@@ -9,7 +9,7 @@ import { table } from "../shared/table.js";
 import { work } from "./by_hand.js";
 import { entriesOf, nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, setSlider, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals } from "./random.js";
 import { oneAFrame } from "./tween.js";
@@ -76,7 +76,7 @@ const LOOKS = {
 };
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     usual = kept.number(0, SIZES.indexOf(16), 0, SIZES.length - 1);
   const readout = numbers();
@@ -250,11 +250,7 @@ export function mount({ element }) {
     oninput: follow,
     onchange: (at) => kept.set(0, at),
   });
-  onPrediction(element, () => {
-    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
-    input.value = String(SIZES.indexOf(8)); // what the question asks about
-    input.dispatchEvent(new Event("input"));
-  });
+  onPrediction(element, life, () => setSlider(dial, SIZES.indexOf(8))); // what the question asks about
   renderLesson(
     element,
     dial,

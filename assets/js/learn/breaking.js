@@ -1,15 +1,16 @@
 // A learning rate that is too high, and a product with too few digits, both computed in the browser.
 
 import { find, h, segmented, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
 import { percent, short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, setSlider, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
-import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
+import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { roundedProduct, roundedRows } from "./rounding.js";
 import { goingWrong, LOSSES, STEPS, training } from "./trial.js";
 
@@ -152,7 +153,7 @@ export function mount({ element, life }) {
             ? `Broken at step ${steps}: ${failed}.`
             : `All ${STEPS} steps done: loss ${short(seen[0])} → ${short(seen[steps - 1])}.`,
         );
-        if (failed) reached(element, "breaking-rate");
+        if (failed) tell("task-reached", "breaking-rate");
       },
     );
   };
@@ -178,11 +179,9 @@ export function mount({ element, life }) {
     },
     onchange: () => kept.set(1, place, m),
   });
-  onPrediction(element, (key) => {
-    const [dial, value] = key === "breaking-rate" ? [rate, RATES.indexOf(0.15)] : [digits, BITS - 7];
-    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
-    input.value = String(value);
-    input.dispatchEvent(new Event("input"));
+  onPrediction(element, life, (key) => {
+    if (key === "breaking-rate") setSlider(rate, RATES.indexOf(0.15));
+    else setSlider(digits, BITS - 7);
   });
   const digits = slider({
     label: "bits after the point",

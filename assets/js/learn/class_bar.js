@@ -1,7 +1,7 @@
 // The class that this tab is in, above the lessons: who follows votes, hands in and answers sealed questions; its teacher
 // shows a state to all, sees the votes, and reveals.
 
-import { find, h, setText, textButton } from "../shared/dom.js";
+import { actButton, find, h, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { polling } from "../shared/polling.js";
 import { outcomeOf } from "../shared/request.js";
@@ -55,13 +55,6 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     if (problem) setText(said, problem);
     return answer;
   };
-  /**
-   * @param {string} text
-   * @param {() => unknown} onclick
-   * @param {Record<string, string>} [more]
-   */
-  const act = (text, onclick, more) => h("button", { type: "button", class: "act", onclick, ...more }, text);
-
   const drawSealed = async (/** @type {string} */ kind) => {
     const drawn = await request(server.draw, { kind });
     if (!drawn) return;
@@ -77,7 +70,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       setText(reply, graded.right ? "Yes." : `Not quite. It is ${graded.answer.toLocaleString("en-US")}.`);
       button.disabled = true;
     };
-    const button = act("Answer", send);
+    const button = actButton("Answer", send);
     work.replaceChildren(h("p", {}, drawn.prompt), h("div", { class: "act-row" }, field, button), reply);
     field.focus();
   };
@@ -101,11 +94,14 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     sealed.replaceChildren();
     if (member?.key !== undefined)
       acts.replaceChildren(
-        act("Show this to all", async () => {
+        actButton("Show this to all", async () => {
           if (await request(server.show, { address: location.search }))
             setText(said, "Everybody who follows is taken here.");
         }),
-        act("Reveal this question", () => askedNow() && request(server.reveal, { question: askedNow() })),
+        actButton(
+          "Reveal this question",
+          () => askedNow() && request(server.reveal, { question: askedNow() }),
+        ),
         textButton("Leave", leave),
       );
     else {
@@ -118,13 +114,13 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       });
       acts.replaceChildren(
         h("label", { class: "zero" }, follow, h("span", {}, "Follow along")),
-        act("Hand in this state", handIn),
+        actButton("Hand in this state", handIn),
         textButton("Leave", leave),
       );
       sealed.replaceChildren(
         h("span", { "aria-hidden": true }, "Sealed question:"),
         ...kinds.map(([key, title]) =>
-          act(title, () => drawSealed(key), { "aria-label": `Sealed question: ${title}` }),
+          actButton(title, () => drawSealed(key), { "aria-label": `Sealed question: ${title}` }),
         ),
       );
     }

@@ -1,6 +1,6 @@
 // For teachers: a class is started here; its code, the address that pupils open, its table, and receipts of homework.
 
-import { find, h, setText } from "../shared/dom.js";
+import { actButton, find, h, setText } from "../shared/dom.js";
 import { download } from "../shared/download.js";
 import { heard, tell } from "../shared/events.js";
 import { outcomeOf } from "../shared/request.js";
@@ -28,7 +28,7 @@ export function mount({ element, server, life }) {
     const member = membership();
     if (member?.key === undefined) {
       started.replaceChildren(
-        h("button", { type: "button", class: "act", onclick: start }, "Start a class"),
+        actButton("Start a class", start),
         h("p", { class: "quiet" }, "A code for today, without names; all is forgotten after a day."),
       );
       return;
@@ -45,7 +45,7 @@ export function mount({ element, server, life }) {
         { class: "quiet" },
         "Above every lesson you can now show everybody what you see, watch the votes, and reveal them.",
       ),
-      h("button", { type: "button", class: "act", onclick: table }, "Table as CSV"),
+      actButton("Table as CSV", table),
     );
     const made = await answered(server.code({ address: address.href }));
     if (made) picture.src = made.image;
@@ -77,7 +77,7 @@ export function mount({ element, server, life }) {
       {},
       h("summary", {}, "Check a receipt of homework"),
       receipt,
-      h("button", { type: "button", class: "act", onclick: check }, "Check"),
+      actButton("Check", check),
       proof,
     ),
   );

@@ -204,14 +204,18 @@ export function scaledExample(rows, cols, p, seed) {
 export const TASKS = {
   scaled: { title: "Scaled circulant", matrix: scaledExample(D, D, D, 82) },
   circulant: { title: "Circulant", matrix: circulant(81) },
-  low: { title: "Rank 2", matrix: ofRank(2) },
+  low: { title: "Rank 2", matrix: ofRank(2, [86, 87]) },
   wave: { title: "One plane wave", matrix: planeWave() },
   random: { title: "Random", matrix: new Dense(Float32Array.from(normals(D * D, 85)), D, D) },
 };
 
-/** @param {number} r */
-function ofRank(r) {
-  const [b, a] = [86, 87].map((seed) => normals(D * r, seed)),
+/**
+ * B A with random numbers.
+ * @param {number} r columns of B, rows of A
+ * @param {[number, number]} seeds of B and of A
+ */
+export function ofRank(r, seeds) {
+  const [b, a] = seeds.map((seed) => normals(D * r, seed)),
     values = new Float32Array(D * D);
   for (let i = 0; i < D; i++)
     for (let j = 0; j < D; j++) for (let k = 0; k < r; k++) values[i * D + j] += b[i * r + k] * a[k * D + j];

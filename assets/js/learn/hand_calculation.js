@@ -1,9 +1,9 @@
 // Multiply by hand: two ways to the same eight numbers, multiplication by multiplication, with a counter each.
 
-import { h, prefersStill, setText } from "../shared/dom.js";
+import { actButton, h, prefersStill, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { byFft, byRows } from "./by_hand.js";
-import { slider } from "./parts.js";
+import { setSlider, slider } from "./parts.js";
 
 const C = [1, 0.6, 0.2, -0.4, 0, 0.3, -0.2, 0.5];
 const X = [0.4, -1, 0.3, 0.8, -0.6, 0.2, 0.9, -0.1];
@@ -72,8 +72,7 @@ export function handCalculation({ value, onsettle }) {
   /** @param {number} done */
   const put = (done) => {
     const mine = playing;
-    input.value = String(done);
-    input.dispatchEvent(new Event("input"));
+    setSlider(control, done);
     playing = mine;
   };
   const play = () => {
@@ -100,12 +99,7 @@ export function handCalculation({ value, onsettle }) {
   return h(
     "div",
     { class: "by-hand" },
-    h(
-      "div",
-      { class: "act-row" },
-      h("button", { type: "button", class: "act", onclick: play }, "Multiply"),
-      control,
-    ),
+    h("div", { class: "act-row" }, actButton("Multiply", play), control),
     h(
       "div",
       { class: "two" },

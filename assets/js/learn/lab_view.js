@@ -10,20 +10,20 @@ import { LinePlot } from "../shared/line_plot.js";
 import { tableUnder } from "../shared/table.js";
 import { panel } from "./parts.js";
 
-/** @import { LabView } from "../payloads.js" */
+/** @import { LabFixed, LabView } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 const LEAST = 1e-4; // errors below are drawn here
 const BAND = 12; // pixels wide
 const BAND_COLOR = "color-mix(in srgb, var(--method-cdvft) 30%, transparent)";
-/** @type {Record<string, [name: string, color: string, dash: number[]]>} */
-const FAMILIES = {
-  circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", []],
-  diagonal_blocks: ["blocks between diagonals", "var(--method-cdvft)", [5, 4]],
-  low_rank: ["low rank", "var(--method-lora)", [8, 4]],
-  fourier: ["Fourier, chosen places", "var(--method-head)", []],
-  fourierft: ["Fourier, random places", "var(--method-fourierft)", [2, 3]],
-  block_circulant: ["circulant blocks", "var(--method-c3a)", [8, 3, 2, 3]],
+/** @type {Record<string, {color: string, dash: number[]}>} each family's line */
+const LINES = {
+  circulant_diagonal: { color: "var(--method-cdvft)", dash: [] },
+  diagonal_blocks: { color: "var(--method-cdvft)", dash: [5, 4] },
+  low_rank: { color: "var(--method-lora)", dash: [8, 4] },
+  fourier: { color: "var(--method-head)", dash: [] },
+  fourierft: { color: "var(--method-fourierft)", dash: [2, 3] },
+  block_circulant: { color: "var(--method-c3a)", dash: [8, 3, 2, 3] },
 };
 
 /** @param {number} error */
@@ -54,14 +54,15 @@ function bands(fits = []) {
     .map(({ family, parameters, spread: [lowest, , highest] }) => ({
       x: [parameters, parameters],
       y: [lowest, highest].map((error) => 100 * Math.max(LEAST, error)),
-      color: FAMILIES[family][1],
+      color: LINES[family].color,
       width: BAND,
       opacity: 0.3,
     }));
 }
 
-/** @param {Part<LabView | null>} part */
+/** @param {Part<LabView | null, LabFixed>} part */
 export function mount({ element, props, life }) {
+  const { families } = props;
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
   const chart = new LinePlot({
@@ -76,7 +77,7 @@ export function mount({ element, props, life }) {
     () => ({
       columns: ["family", "size", "numbers", "error, %", "random starts, lowest, %", "highest, %"],
       rows: (props.value?.fits ?? []).map((fit) => [
-        FAMILIES[fit.family][0],
+        families[fit.family],
         fit.size,
         fit.parameters,
         100 * fit.error,
@@ -87,8 +88,8 @@ export function mount({ element, props, life }) {
     "Fits of the matrix",
   );
   const pictures = new Map(
-    ["target", ...Object.keys(FAMILIES)].map((key) => {
-      const title = key === "target" ? "The target" : `left by ${FAMILIES[key][0]}`,
+    ["target", ...Object.keys(families)].map((key) => {
+      const title = key === "target" ? "The target" : `left by ${families[key]}`,
         picture = new Heatmap({ label: title });
       const frame = panel(title, picture.node);
       frame.node.hidden = true;
@@ -98,8 +99,8 @@ export function mount({ element, props, life }) {
   link(...Array.from(pictures.values(), ({ picture }) => picture));
   const keys = legend("Families");
   keys.show([
-    ...Object.values(FAMILIES).map(([text, color, dash]) => ({
-      style: { line: { color, width: 2, dash } },
+    ...Object.entries(families).map(([family, text]) => ({
+      style: { line: { ...LINES[family], width: 2 } },
       text,
     })),
     { style: { line: { color: BAND_COLOR, width: BAND } }, text: "where random starts ended" },
@@ -141,15 +142,14 @@ export function mount({ element, props, life }) {
     chart.show(
       [
         ...bands(fits),
-        ...Object.entries(FAMILIES).map(([family, [, color, dash]]) => {
+        ...Object.keys(families).map((family) => {
           const mine = fits
             .filter((fit) => fit.family === family)
             .sort((a, b) => a.parameters - b.parameters);
           return {
             x: mine.map((fit) => fit.parameters),
             y: mine.map((fit) => 100 * Math.max(LEAST, fit.error)),
-            color,
-            dash,
+            ...LINES[family],
             points: true,
             width: family === "circulant_diagonal" ? 2.6 : 1.6,
           };

@@ -9,6 +9,8 @@ import { rank, singularValues } from "./singular.js";
 export const D = 8;
 /** Numbers of the half spectrum: c is real, so FFT(c)[D - k] is the conjugate of FFT(c)[k]. */
 export const HALF = D / 2 + 1;
+/** @param {number} place of the one among zeros */
+export const unit = (place) => Float64Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
 const ZERO = 1e-9; // of the largest: what rounding leaves of a zero
 
 /** @typedef {{a1: Float64Array, c: Float64Array, a3: Float64Array}} Vectors */

@@ -1,6 +1,6 @@
 // A matrix to draw: 64 x 64 entries of -1, 0 and 1, or a few shapes.
 
-import { find, h, segmented, setText } from "../shared/dom.js";
+import { actButton, find, h, segmented, setText } from "../shared/dom.js";
 import { Pad, SIDE } from "../shared/pad.js";
 
 /** @import { Part } from "../shared/part.js" */
@@ -35,12 +35,6 @@ export function mount({ element, props }) {
     );
   };
   const pad = new Pad({ label: `A drawing of ${SIDE} × ${SIDE} entries.`, reach: PEN, onchange });
-  /**
-   * @param {string} text
-   * @param {Shape} shape
-   */
-  const button = (text, shape) =>
-    h("button", { type: "button", class: "act", onclick: () => pad.fill(shape) }, text);
   find(element, ".mount").replaceChildren(
     h(
       "div",
@@ -60,8 +54,8 @@ export function mount({ element, props }) {
         h(
           "div",
           { class: "act-row" },
-          Object.entries(SHAPES).map(([name, shape]) => button(name, shape)),
-          button("Clear", () => 0),
+          Object.entries(SHAPES).map(([name, shape]) => actButton(name, () => pad.fill(shape))),
+          actButton("Clear", () => pad.fill(() => 0)),
         ),
         said,
       ),

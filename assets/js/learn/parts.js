@@ -59,6 +59,17 @@ export function slider({ label, min, max, step = 1, value, valueText, oninput, o
 }
 
 /**
+ * Move a slider to a value, as if somebody had dragged it there.
+ * @param {HTMLElement} dial
+ * @param {number} value
+ */
+export function setSlider(dial, value) {
+  const input = /** @type {HTMLInputElement} */ (find(dial, "input"));
+  input.value = String(value);
+  input.dispatchEvent(new Event("input"));
+}
+
+/**
  * Numbers under a picture: `set([[value, meaning], ...])`, the values large. Those that answer the question of the lesson
  * in which `answering` stands are question marks until somebody has predicted.
  * @param {Element} [answering]

@@ -1,16 +1,17 @@
 // The product with a circulant through the waves of x; then the multiplications of both ways, by hand for 8 numbers and as the
 // length doubles, and what they cost, counted and timed.
 
-import { h, setText } from "../shared/dom.js";
+import { actButton, h, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
 import { count, percent } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { outcomeOf } from "../shared/request.js";
 import { multiplications, work } from "./by_hand.js";
 import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
-import { D, fromWaves } from "./machine.js";
+import { D, fromWaves, unit } from "./machine.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
-import { afterwards, onPrediction, reached } from "./revealing.js";
+import { afterwards, onPrediction } from "./revealing.js";
 import { FIRST, waveMachine } from "./wave_machine.js";
 
 /** @import { Part } from "../shared/part.js" */
@@ -19,7 +20,7 @@ import { FIRST, waveMachine } from "./wave_machine.js";
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
 /** @param {Part<null, ProductsFixed, Servers["learn/products"]>} part */
-export function mount({ element, props, server }) {
+export function mount({ element, props, server, life }) {
   const readout = numbers(),
     kept = keptState(element, "values");
   const costs = new LinePlot({
@@ -43,11 +44,7 @@ export function mount({ element, props, server }) {
     { class: "quiet", role: "status" },
     "Fewer operations need not mean less time: multiplying matrices is what processors do best. So measure it.",
   );
-  const button = h(
-    "button",
-    { type: "button", class: "act", onclick: measure },
-    `Measure ${props.where}, about 2 s`,
-  );
+  const button = actButton(`Measure ${props.where}, about 2 s`, measure);
   const measured = h("div", { class: "measured" }, h("div", { class: "act-row" }, button, said));
 
   const follow = (/** @type {number} */ place) => {
@@ -110,19 +107,16 @@ export function mount({ element, props, server }) {
     x: Float64Array.from(FIRST.x),
     c,
     onchange: () => {
-      if (c.every((value, k) => Math.abs(value - (k ? 0 : 1)) < 1e-9)) reached(element, "fft-one");
+      if (c.every((value, k) => Math.abs(value - (k ? 0 : 1)) < 1e-9)) tell("task-reached", "fft-one");
     },
     onsettle: () => {},
   });
-  /** @param {number} place */
-  const unit = (place) => Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
-  onPrediction(element, (key) => key === "fft-one" && machine.go(unit(0)));
+  onPrediction(element, life, (key) => key === "fft-one" && machine.go(unit(0)));
   /**
    * @param {string} text
    * @param {ArrayLike<number>} to
    */
-  const preset = (text, to) =>
-    h("button", { type: "button", class: "act", onclick: () => machine.go(to) }, text);
+  const preset = (text, to) => actButton(text, () => machine.go(to));
   renderLesson(
     element,
     stage(machine.node),
@@ -175,7 +169,7 @@ export function mount({ element, props, server }) {
 function doubling() {
   const MAX = 1024;
   const list = h("ol", { class: "doubling", role: "list", "aria-label": "Multiplications as d doubles" });
-  const button = h("button", { type: "button", class: "act", onclick: () => add() }, "Double d");
+  const button = actButton("Double d", () => add());
   /** @type {[string, (d: number) => number][]} */
   const ways = [
     ["rows", multiplications.rows],

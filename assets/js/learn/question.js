@@ -1,12 +1,12 @@
 // A lesson's questions, one after the other. Each is answered by a prediction: a choice, a number on a scale, or a state
 // to which the machine is brought. Then it gets its reply, and the machine shows what happens.
 
-import { find, h, setText } from "../shared/dom.js";
-import { heard } from "../shared/events.js";
+import { actButton, find, h, setText } from "../shared/dom.js";
+import { heard, tell } from "../shared/events.js";
 import { whenShown } from "../shared/shown.js";
 import { ask, isHeld, membership, vote } from "./class_state.js";
 import { keptState } from "./kept_state.js";
-import { slider } from "./parts.js";
+import { setSlider, slider } from "./parts.js";
 import { remember, remembered } from "./progress.js";
 import { afterwards, lessonOf, reveal, whenRevealed } from "./revealing.js";
 
@@ -66,11 +66,8 @@ const estimate = ({ label, low, high, step, start, right, off, reply }) => ({
     const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
     const see = () => predict(Number(input.value) - low + 1);
     return {
-      nodes: [dial, h("button", { type: "button", class: "act see", onclick: see }, "See")],
-      set: (given) => {
-        input.value = String(given - 1 + low);
-        input.dispatchEvent(new Event("input"));
-      },
+      nodes: [dial, actButton("See", see, { class: "act see" })],
+      set: (given) => setSlider(dial, given - 1 + low),
     };
   },
 });
@@ -98,11 +95,7 @@ export function mount({ element, props: { questions }, life }) {
   const lesson = lessonOf(element),
     kept = keptState(element, "answer");
   const place = h("p", { class: "quiet place-of-question" });
-  const next = h(
-    "button",
-    { type: "button", class: "act next-question", onclick: () => show(at + 1) },
-    "Next",
-  );
+  const next = actButton("Next", () => show(at + 1), { class: "act next-question" });
   const skip = h(
     "button",
     {
@@ -115,12 +108,6 @@ export function mount({ element, props: { questions }, life }) {
     },
     "Show me without a guess",
   );
-  /**
-   * @param {string} key
-   * @param {number | null} given
-   */
-  const tell = (key, given) =>
-    lesson.dispatchEvent(new CustomEvent("lesson-answer", { detail: { key, given } }));
   /** The reasons answer all questions, so they come after the last. */
   const finish = () => {
     lesson.dataset.finished = "";
@@ -167,16 +154,15 @@ export function mount({ element, props: { questions }, life }) {
       }
       if (reply(given)) remember(key);
       kept.set(index, given);
-      if (kind !== "task" || given === SHOWN) tell(key, given);
+      if (kind !== "task" || given === SHOWN) tell("question-predicted", { key, given }, lesson);
     };
     heard("class-revealed", life, (revealed) => {
       if (revealed === key && held !== null) predict(held);
     });
     const { nodes, set } = controls(predict);
     if (kind === "task")
-      lesson.addEventListener("task-reached", (event) => {
-        const { detail } = /** @type {CustomEvent<string>} */ (event);
-        if (detail === key && at === index && !answered && held === null) predict(DONE);
+      heard("task-reached", life, (reached) => {
+        if (reached === key && at === index && !answered && held === null) predict(DONE);
       });
     const before = kept.number(index, 0, 1, most);
     if (before) {
@@ -197,7 +183,8 @@ export function mount({ element, props: { questions }, life }) {
     return {
       node,
       isAnswered: () => answered,
-      show: () => (kind === "task" ? predict(SHOWN) : tell(key, null)),
+      show: () =>
+        kind === "task" ? predict(SHOWN) : tell("question-predicted", { key, given: null }, lesson),
     };
   });
 

@@ -1,17 +1,17 @@
 // The rank machine: three vectors of 8 numbers and c's waves to drag, and what becomes of the matrix and its rank.
 
-import { h, prefersStill, setText } from "../shared/dom.js";
+import { actButton, h, prefersStill, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantEntry } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { keptState } from "./kept_state.js";
-import { D, matrixOf, measure, onlyWaves, wavesLeft } from "./machine.js";
+import { D, matrixOf, measure, onlyWaves, unit, wavesLeft } from "./machine.js";
 import { CAPTIONS, machineBars, NAMES, twoDigits } from "./machine_bars.js";
 import { ABOUT, decoded, encoded, generic, ORDER } from "./machine_states.js";
 import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, lessonOf, onPrediction } from "./revealing.js";
 import { singularView } from "./singular_view.js";
-import { tween } from "./tween.js";
+import { gliding } from "./tween.js";
 import { wavePlayer } from "./wave_player.js";
 
 /** @import { Vectors } from "./machine.js" */
@@ -21,12 +21,10 @@ const FLIGHT = 450; // milliseconds
 const COLORS = { a1: "var(--factor-input)", c: "var(--factor-circulant)", a3: "var(--factor-output)" };
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     vectors = decoded([0, 1, 2].map(kept.at)) ?? generic();
   const ones = () => new Float64Array(D).fill(1);
-  /** @param {number} place */
-  const only = (place) => Float64Array.from({ length: D }, (_, k) => (k === place ? 1 : 0));
   const readout = numbers(element),
     counts = numbers(),
     formula = h("p", { class: "quiet entry-formula" }),
@@ -95,31 +93,21 @@ export function mount({ element }) {
     );
   }
 
-  let arrive = () => {};
-  for (const act of ["pointerdown", "keydown"]) {
-    element.addEventListener(act, () => arrive(), true); // before it is acted on, or the move would undo it
-  }
+  const glide = gliding(element);
   /**
    * Move to other vectors.
    * @param {Partial<Vectors>} to
    */
-  const go = (to) => {
-    arrive();
-    const from = { a1: vectors.a1.slice(), c: vectors.c.slice(), a3: vectors.a3.slice() };
-    arrive = tween((part) => {
-      for (const name of ORDER) {
-        const goal = to[name];
-        if (goal)
-          vectors[name].set(
-            from[name].map((value, k) => (part < 1 ? value + part * (goal[k] - value) : goal[k])),
-          );
-      }
-      draw();
-      show();
-      if (part === 1) keep();
-    });
-  };
-  onPrediction(element, (key) => {
+  const go = (to) =>
+    glide(
+      ORDER.filter((name) => to[name]).map((name) => [vectors[name], to[name] ?? []]),
+      (ended) => {
+        draw();
+        show();
+        if (ended) keep();
+      },
+    );
+  onPrediction(element, life, (key) => {
     const about = ABOUT[key]?.();
     if (!about) return;
     go(about);
@@ -132,7 +120,7 @@ export function mount({ element }) {
    * @param {string} text
    * @param {() => Partial<Vectors>} to
    */
-  const preset = (text, to) => h("button", { type: "button", class: "act", onclick: () => go(to()) }, text);
+  const preset = (text, to) => actButton(text, () => go(to()));
 
   const rest = afterwards(element, [
     h(
@@ -141,7 +129,7 @@ export function mount({ element }) {
       preset("As at first", generic),
       preset("c all ones: rank 1", () => ({ c: ones() })),
       preset("Diagonals all ones", () => ({ a1: ones(), a3: ones() })),
-      preset("One entry alone", () => ({ a1: only(2), a3: only(5) })),
+      preset("One entry alone", () => ({ a1: unit(2), a3: unit(5) })),
     ),
     formula,
     counts.node,

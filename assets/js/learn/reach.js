@@ -8,7 +8,7 @@ import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, setSlider, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction } from "./revealing.js";
 import { bestOfRank } from "./singular.js";
 
@@ -38,7 +38,7 @@ const minus = (one, other) =>
   );
 
 /** @param {Part<null, ReachFixed>} part */
-export function mount({ element, props }) {
+export function mount({ element, props, life }) {
   const {
     n,
     targets,
@@ -162,12 +162,10 @@ export function mount({ element, props }) {
     },
     onchange: (value) => kept.set(0, value),
   });
-  onPrediction(element, (key) => {
+  onPrediction(element, life, (key) => {
     if (key !== ABOUT_RANDOM) return;
     /** @type {HTMLInputElement | null} */ (choice.querySelector("[value=gaussian]"))?.click();
-    const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));
-    input.value = "2";
-    input.dispatchEvent(new Event("input"));
+    setSlider(dial, 2);
   });
   renderLesson(
     element,

@@ -2,6 +2,7 @@
 // predicted, or asked to see.
 
 import { h } from "../shared/dom.js";
+import { heard, tell } from "../shared/events.js";
 
 /** @import { Child } from "../shared/dom.js" */
 
@@ -13,16 +14,6 @@ export function lessonOf(element) {
 }
 
 /**
- * Whether somebody has predicted: the answer to this question, or any.
- * @param {Element} element in the lesson
- * @param {string} [key] of the question
- */
-function isRevealed(element, key) {
-  const { revealed } = lessonOf(element).dataset;
-  return key === undefined ? revealed !== undefined : (revealed?.split(" ").includes(key) ?? false);
-}
-
-/**
  * @param {Element} element in the lesson
  * @param {...string} keys of the questions whose answers may be shown now
  */
@@ -30,7 +21,7 @@ export function reveal(element, ...keys) {
   const lesson = lessonOf(element),
     before = lesson.dataset.revealed?.split(" ") ?? [];
   lesson.dataset.revealed = [...new Set([...before, ...keys])].join(" ");
-  lesson.dispatchEvent(new Event("revealed"));
+  tell("lesson-revealed", null, lesson);
 }
 
 /**
@@ -40,14 +31,16 @@ export function reveal(element, ...keys) {
  * @param {string} [key]
  */
 export function whenRevealed(element, act, key) {
-  const lesson = lessonOf(element);
+  const lesson = lessonOf(element),
+    waiting = new AbortController();
   const look = () => {
-    if (!isRevealed(element, key)) return false;
-    lesson.removeEventListener("revealed", look);
+    const { revealed } = lesson.dataset;
+    if (revealed === undefined || (key && !revealed.split(" ").includes(key))) return;
+    waiting.abort();
     act();
-    return true;
   };
-  if (!look()) lesson.addEventListener("revealed", look);
+  heard("lesson-revealed", waiting.signal, look, lesson);
+  look();
 }
 
 /**
@@ -62,24 +55,11 @@ export function afterwards(element, children, key) {
   return node;
 }
 
-/** @typedef {CustomEvent<{key: string, given: number | null}>} Predicted dispatched on the lesson as "lesson-answer" */
-
 /**
  * Call with a question's key once its answer is to be shown, and with what was predicted: null for nothing.
  * @param {Element} element in the lesson
+ * @param {AbortSignal} life
  * @param {(key: string, given: number | null) => void} act
  */
-export function onPrediction(element, act) {
-  lessonOf(element).addEventListener("lesson-answer", (event) => {
-    const { key, given } = /** @type {Predicted} */ (event).detail;
-    act(key, given);
-  });
-}
-
-/**
- * Tell the lesson's questions that the machine is in the state that a task asks for.
- * @param {Element} element in the lesson
- * @param {string} key of the task
- */
-export const reached = (element, key) =>
-  lessonOf(element).dispatchEvent(new CustomEvent("task-reached", { detail: key }));
+export const onPrediction = (element, life, act) =>
+  heard("question-predicted", life, ({ key, given }) => act(key, given), lessonOf(element));

@@ -5,6 +5,7 @@ import { count } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { ofRank } from "./fits.js";
 import { keptState } from "./kept_state.js";
 import { panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
@@ -20,13 +21,8 @@ import { effectiveRank, rank, singularValues } from "./singular.js";
 
 /** @param {number} budget */
 function lora(budget) {
-  const r = Math.floor(budget / (2 * D)),
-    b = normals(D * r, 51),
-    a = normals(D * r, 52),
-    values = new Float32Array(D * D);
-  for (let i = 0; i < D; i++)
-    for (let j = 0; j < D; j++) for (let k = 0; k < r; k++) values[i * D + j] += b[i * r + k] * a[k * D + j];
-  return { matrix: new Dense(values, D, D), used: 2 * D * r, knob: `B A, r = ${r}` };
+  const r = Math.floor(budget / (2 * D));
+  return { matrix: ofRank(r, [51, 52]), used: 2 * D * r, knob: `B A, r = ${r}` };
 }
 
 /**
@@ -92,7 +88,7 @@ const METHODS = [
 ];
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     usual = kept.number(0, 0, 0, BUDGETS.length - 1);
   const cards = METHODS.map(([key, title]) => {
@@ -120,7 +116,7 @@ export function mount({ element }) {
     methods: METHODS.map(([key, title]) => [key, title]),
     places: placesOfWaves,
   });
-  onPrediction(element, (key) => key === "shapes-fit" && tasks.choose("scaled"));
+  onPrediction(element, life, (key) => key === "shapes-fit" && tasks.choose("scaled"));
   let current = BUDGETS[usual],
     fitting = false; // once it is seen
   whenRevealed(

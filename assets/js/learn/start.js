@@ -1,13 +1,14 @@
 // What starts at zero. Gradient descent on a small layer, run in the browser.
 
 import { h, legend, segmented, setText } from "../shared/dom.js";
+import { tell } from "../shared/events.js";
 import { Dense } from "../shared/circulant.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, stage } from "./parts.js";
-import { afterwards, onPrediction, reached, whenRevealed } from "./revealing.js";
+import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { bestOfRank, rank, singularValues } from "./singular.js";
 import { D, descend, FORMS, lossOfNothing, STEPS, targetChange } from "./start_descent.js";
 
@@ -68,7 +69,7 @@ const reachOf = (key, target) => {
 };
 
 /** @param {Part<null>} part */
-export function mount({ element }) {
+export function mount({ element, life }) {
   const kept = keptState(element, "values"),
     target = targetChange(41);
   let form = kept.number(1, 0, 0, TITLES.length - 1);
@@ -114,7 +115,7 @@ export function mount({ element }) {
       ],
       [`${short(run.losses[0])} → ${short(run.losses.at(-1))}`, `loss, from start to step ${STEPS}`],
     ]);
-    if (zeros.length === 1) reached(element, "start-zero");
+    if (zeros.length === 1) tell("task-reached", "start-zero");
   };
   const keep = () =>
     kept.set(
@@ -149,7 +150,7 @@ export function mount({ element }) {
     choose();
     follow();
   });
-  onPrediction(element, (key) => {
+  onPrediction(element, life, (key) => {
     form = 0;
     /** @type {HTMLInputElement} */ (forms.querySelector("input")).checked = true;
     zeros = key === "start" ? [1, 2] : [2]; // what each question asks about

@@ -8,7 +8,7 @@ const SECONDS = 0.5;
  * Call `draw` with 0 to 1, eased, once a frame; the last call has 1 exactly. Returns what takes the end at once.
  * @param {(part: number) => void} draw
  */
-export function tween(draw) {
+function tween(draw) {
   let over = false;
   const end = () => {
     if (!over) {
@@ -33,6 +33,30 @@ export function tween(draw) {
   };
   requestAnimationFrame(step);
   return end;
+}
+
+/**
+ * Move vectors to other numbers, in place; `drawn(ended)` follows each frame. A press or a key in `node`, and a next
+ * move, take the end of one that goes on.
+ * @param {HTMLElement} node
+ */
+export function gliding(node) {
+  let arrive = () => {};
+  // Before it is acted on, or the move would undo it.
+  for (const act of ["pointerdown", "keydown"]) node.addEventListener(act, () => arrive(), true);
+  return (
+    /** @type {[vector: Float64Array, to: ArrayLike<number>][]} */ moves,
+    /** @type {(ended: boolean) => void} */ drawn,
+  ) => {
+    arrive();
+    const starts = moves.map(([vector]) => vector.slice());
+    arrive = tween((part) => {
+      moves.forEach(([vector, to], at) =>
+        vector.set(starts[at].map((from, k) => (part < 1 ? from + part * (to[k] - from) : to[k]))),
+      );
+      drawn(part === 1);
+    });
+  };
 }
 
 /**

@@ -7,7 +7,7 @@ import { CanvasView } from "../shared/canvas_view.js";
 import { dot, stroke } from "../shared/line_drawing.js";
 import { D, fromWaves, HALF, members, waves } from "./machine.js";
 import { twoDigits, WAVES } from "./machine_bars.js";
-import { tween } from "./tween.js";
+import { gliding } from "./tween.js";
 import { vectorBars } from "./vector_bars.js";
 
 /** @import { Complex, Numbers } from "../shared/fft.js" */
@@ -235,22 +235,6 @@ export function waveMachine({ x, c, onchange, onsettle }) {
     event.preventDefault();
   });
 
-  let arrive = () => {};
-  /**
-   * Move c to other numbers.
-   * @param {ArrayLike<number>} to
-   */
-  const go = (to) => {
-    arrive();
-    const began = c.slice();
-    arrive = tween((share) => {
-      c.forEach((_, k) => {
-        c[k] = share < 1 ? began[k] + share * (to[k] - began[k]) : to[k];
-      });
-      fromColumn();
-      if (share === 1) onsettle();
-    });
-  };
   const frame = h(
     "div",
     { class: "wave-machine" },
@@ -262,7 +246,12 @@ export function waveMachine({ x, c, onchange, onsettle }) {
     after.node,
     said,
   );
-  for (const act of ["pointerdown", "keydown"]) frame.addEventListener(act, () => arrive(), true);
+  const glide = gliding(frame);
+  const go = (/** @type {ArrayLike<number>} */ to) =>
+    glide([[c, to]], (ended) => {
+      fromColumn();
+      if (ended) onsettle();
+    });
   draw();
   return { node: frame, column: column.node, angle: angle.node, go };
 }

@@ -1,6 +1,6 @@
 // One wave through the circulant, what goes in and what comes out, moving: which wave, and a button that stops it.
 
-import { h, prefersStill, segmented, setText } from "../shared/dom.js";
+import { actButton, h, prefersStill, segmented, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { D, HALF, waves, throughCirculant } from "./machine.js";
 import { CanvasView } from "../shared/canvas_view.js";
@@ -98,7 +98,7 @@ export function wavePlayer(id) {
   /** @type {Numbers} */
   let c = new Float64Array(D);
   const words = h("p", { class: "quiet", role: "status" });
-  const button = h("button", { type: "button", class: "act", onclick: () => play(!playing) });
+  const button = actButton("", () => play(!playing));
   const choices = segmented(
     "Wave",
     `wave-${id}`,

@@ -1,6 +1,6 @@
 // For teachers: all questions of a lesson on a sheet, without answers or with them.
 
-import { find, h } from "../shared/dom.js";
+import { actButton, find, h } from "../shared/dom.js";
 
 /** @import { WorksheetsFixed } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -50,7 +50,7 @@ export function mount({ element, props: { lessons } }) {
       { class: "act-row presets worksheet-form" },
       chosen,
       h("label", { class: "zero" }, solved, h("span", {}, "with answers")),
-      h("button", { type: "button", class: "act", onclick: print }, "Print"),
+      actButton("Print", print),
     ),
     sheet,
   );

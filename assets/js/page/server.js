@@ -1,6 +1,6 @@
 // The dialog about this server: a visitor's remaining time, the code of a class, and the operator's panel.
 
-import { h } from "../shared/dom.js";
+import { button, h, textButton } from "../shared/dom.js";
 import { drawn, newest } from "../shared/part.js";
 import { polling } from "../shared/polling.js";
 import { unanswered } from "../shared/request.js";
@@ -32,7 +32,14 @@ export function setCookie(name, value) {
 export function showServerMode(place, mode, server, life) {
   if (!mode.public && !mode.operator) return;
   const word = mode.public ? "Public" : "Private";
-  const button = h("button", { type: "button", class: "chip", "aria-haspopup": "dialog" }, word);
+  const open = button(
+    word,
+    () => {
+      void ask();
+      dialog.showModal();
+    },
+    { class: "chip", "aria-haspopup": "dialog" },
+  );
   const left = h("p", {}, mode.public ? "" : "This server is private: nothing is limited.");
   const dialog = h(
     "dialog",
@@ -42,14 +49,10 @@ export function showServerMode(place, mode, server, life) {
     mode.public ? h("p", { class: "quiet" }, NAMES) : null,
     mode.codes ? codeForm(ask) : null,
     mode.operator ? operatorPart(server, life) : null,
-    h("button", { type: "button", class: "close", onclick: () => dialog.close() }, "Close"),
+    button("Close", () => void dialog.close(), { class: "close" }),
   );
-  place.replaceChildren(button);
+  place.replaceChildren(open);
   document.querySelector(".gradio-container")?.append(dialog);
-  button.addEventListener("click", () => {
-    void ask();
-    dialog.showModal();
-  });
 
   const poll = polling({
     life,
@@ -57,7 +60,7 @@ export function showServerMode(place, mode, server, life) {
     ask: () => server.standing({}),
     take: (standing) => {
       if (standing) {
-        button.textContent = `${word} · ${standing.short}`;
+        open.textContent = `${word} · ${standing.short}`;
         left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
       }
       return REFRESH_MILLISECONDS;
@@ -149,11 +152,7 @@ function overview(found, operate) {
         actionButtons(run, operate),
       ]),
     ),
-    h(
-      "button",
-      { type: "button", disabled: !waiting, onclick: () => operate({ act: "clear" }) },
-      `Clear the queue (${waiting})`,
-    ),
+    button(`Clear the queue (${waiting})`, () => operate({ act: "clear" }), { disabled: !waiting }),
   ];
 }
 
@@ -169,15 +168,15 @@ function actionButtons(run, operate) {
   const able = [run.goes_on ? "stop" : "delete", run.hidden ? "show" : "hide"];
   const buttons = able.map((act) => {
     const name = `${act} ${run.name}, ${run.method}`;
-    const button = h("button", { type: "button", class: "text-button", "aria-label": name }, act);
     let sure = act !== "delete"; // which cannot be undone, so it takes a second press
-    button.addEventListener("click", () => {
+    const press = () => {
       if (sure) return operate({ act, run: run.id });
       sure = true;
-      button.textContent = "delete for good";
-      button.setAttribute("aria-label", `${name} for good`);
-    });
-    return button;
+      made.textContent = "delete for good";
+      made.setAttribute("aria-label", `${name} for good`);
+    };
+    const made = textButton(act, press, { "aria-label": name });
+    return made;
   });
   return h("span", { class: "acts" }, ...buttons);
 }

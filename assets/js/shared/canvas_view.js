@@ -6,6 +6,9 @@ import { variable } from "./colors.js";
 import { onView } from "./shown.js";
 import { isDark, onTheme } from "./theme.js";
 
+/** @type {Record<string, [down: number, right: number] | undefined>} where arrow keys move a place */
+export const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
 export class CanvasView {
   /**
    * `height`: in CSS pixels, or a function of the width. `label` says in words what is drawn.

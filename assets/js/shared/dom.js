@@ -157,13 +157,26 @@ export const shareBar = (share) =>
   h("span", { class: "bar", style: `--share:${share.toFixed(4)}`, "aria-hidden": "true" });
 
 /**
- * A button that looks like text.
+ * A button, which looks as its class in `more` says.
  * @param {Child | Child[]} text
  * @param {(event: PointerEvent) => unknown} onclick
  * @param {Attributes} more
  */
-export const textButton = (text, onclick, more = {}) =>
-  h("button", { type: "button", class: "text-button", onclick, ...more }, text);
+export const button = (text, onclick, more = {}) => h("button", { type: "button", onclick, ...more }, text);
+
+/** @type {typeof button} that looks like text */
+export const textButton = (text, onclick, more) => button(text, onclick, { class: "text-button", ...more });
+
+/** @type {typeof button} in a frame */
+export const actButton = (text, onclick, more) => button(text, onclick, { class: "act", ...more });
+
+/**
+ * What is seen once its summary is pressed.
+ * @param {string} summary
+ * @param {...Child} children
+ */
+export const fold = (summary, ...children) =>
+  h("details", { class: "as-table" }, h("summary", {}, summary), children);
 
 /**
  * Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint].

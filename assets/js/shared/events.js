@@ -12,6 +12,9 @@
  *   "lesson-answered": string,
  *   "lesson-asked": null,
  *   "lesson-predicted": null,
+ *   "lesson-revealed": null,
+ *   "question-predicted": {key: string, given: number | null},
+ *   "task-reached": string,
  *   "class-changed": null,
  *   "class-revealed": string,
  *   "lab-started": null,
@@ -23,7 +26,9 @@
  * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
  * were read from a file. slice-ended: of a race that the page drives. show-runs: their ids. lesson-answered:
  * the question's key. lesson-asked: another question is looked at; lesson-predicted: a vote waits to be sent, both for
- * learn/class_state.js; class-changed: this tab is in another class, or in none;
+ * learn/class_state.js; lesson-revealed and question-predicted are heard at the lesson itself: more of its answers may be
+ * shown; what was predicted of a question, null for nothing. task-reached: the key of the task in whose state a machine
+ * is. class-changed: this tab is in another class, or in none;
  * class-revealed: the key of a question that its teacher has revealed. lab-stopped: somebody pressed Stop. fill-part: a part of the page of plain files gets a value.
  */
 
@@ -31,9 +36,10 @@
  * @template {keyof Events} Name
  * @param {Name} name
  * @param {Events[Name]} detail
+ * @param {EventTarget} where the whole page, or the lesson that alone is to hear it
  */
-export function tell(name, detail) {
-  document.dispatchEvent(new CustomEvent(name, { detail }));
+export function tell(name, detail, where = document) {
+  where.dispatchEvent(new CustomEvent(name, { detail }));
 }
 
 /**
@@ -42,9 +48,10 @@ export function tell(name, detail) {
  * @param {Name} name
  * @param {AbortSignal} life
  * @param {(detail: Events[Name]) => void} act
+ * @param {EventTarget} where
  */
-export function heard(name, life, act) {
-  document.addEventListener(name, (event) => act(/** @type {CustomEvent<Events[Name]>} */ (event).detail), {
+export function heard(name, life, act, where = document) {
+  where.addEventListener(name, (event) => act(/** @type {CustomEvent<Events[Name]>} */ (event).detail), {
     signal: life,
   });
 }

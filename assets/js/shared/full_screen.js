@@ -1,21 +1,16 @@
 // A button that shows a part of the page on the whole screen, and back.
 
-import { h, setText } from "./dom.js";
+import { setText, textButton } from "./dom.js";
 
 /**
  * The button; hidden where the browser shows nothing on the whole screen.
  * @param {() => HTMLElement} part
  */
 export function fullScreenButton(part) {
-  const button = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button full-screen-button",
-      hidden: !document.fullscreenEnabled,
-      onclick: () => (document.fullscreenElement ? document.exitFullscreen() : part().requestFullscreen()),
-    },
+  const button = textButton(
     "Full screen",
+    () => (document.fullscreenElement ? document.exitFullscreen() : part().requestFullscreen()),
+    { class: "text-button full-screen-button", hidden: !document.fullscreenEnabled },
   );
   document.addEventListener("fullscreenchange", () =>
     setText(button, document.fullscreenElement ? "Leave full screen" : "Full screen"),

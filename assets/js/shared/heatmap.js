@@ -4,7 +4,7 @@
 // Mouse: drag to pan, double click to zoom in, Ctrl and wheel (or pinch). Keys: arrows, + - 0, Escape.
 
 import { context2d } from "./dom.js";
-import { CanvasView } from "./canvas_view.js";
+import { ARROWS, CanvasView } from "./canvas_view.js";
 import { paint, ramp } from "./colors.js";
 import { every } from "./sampling.js";
 
@@ -14,9 +14,6 @@ import { every } from "./sampling.js";
 /** @typedef {Place & {rows: number, cols: number}} Part of a matrix, in entries */
 
 const MAX_ENTRIES = 1024; // entries drawn along a side; beyond that every n-th, which `stride` tells
-
-/** @type {Record<string, [number, number] | undefined>} */
-const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /**
  * @param {number} value
@@ -275,7 +272,7 @@ export class Heatmap extends CanvasView {
     );
     node.addEventListener("keydown", (event) => {
       if (!this.matrix) return;
-      const move = MOVES[event.key];
+      const move = ARROWS[event.key];
       if (move) {
         const stride = event.shiftKey ? Math.max(1, Math.round(this.view.rows / 12)) : 1,
           { view } = this;

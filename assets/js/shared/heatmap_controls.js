@@ -1,6 +1,6 @@
 // Controls of heatmaps: zoom buttons, and linking several to one view and cursor.
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 
 /** @import { Heatmap } from "./heatmap.js" */
 
@@ -14,24 +14,14 @@ export function zoomButtons(heatmap) {
    * @param {string} label
    * @param {() => void} act
    */
-  const button = (text, label, act) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "zoom",
-        "aria-label": label,
-        title: label,
-        onclick: () => heatmap.matrix && act(),
-      },
-      text,
-    );
+  const zoom = (text, label, act) =>
+    button(text, () => heatmap.matrix && act(), { class: "zoom", "aria-label": label, title: label });
   return h(
     "span",
     { class: "zoom-buttons", role: "group", "aria-label": "Zoom" },
-    button("+", "Zoom in (+)", () => heatmap.zoom(0.5)),
-    button("−", "Zoom out (-)", () => heatmap.zoom(2)),
-    button("whole", "Whole matrix (0)", () => heatmap.setView(heatmap.whole())),
+    zoom("+", "Zoom in (+)", () => heatmap.zoom(0.5)),
+    zoom("−", "Zoom out (-)", () => heatmap.zoom(2)),
+    zoom("whole", "Whole matrix (0)", () => heatmap.setView(heatmap.whole())),
   );
 }
 

@@ -1,13 +1,11 @@
 // A square to draw on: 64 x 64 entries of -1, 0 and 1, by mouse, finger or keys.
 
-import { CanvasView } from "./canvas_view.js";
+import { ARROWS, CanvasView } from "./canvas_view.js";
 import { at, ramp } from "./colors.js";
 
 export const SIDE = 64;
 /** @typedef {(i: number, j: number) => number} Shape the entry at (i, j) */
 /** @typedef {{i: number, j: number}} Place in entries, which need not be whole */
-/** @type {Record<string, [number, number] | undefined>} */
-const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 export class Pad extends CanvasView {
   cells = new Int8Array(SIDE * SIDE);
@@ -139,7 +137,7 @@ export class Pad extends CanvasView {
       }
     });
     this.node.addEventListener("keydown", (event) => {
-      const move = MOVES[event.key];
+      const move = ARROWS[event.key];
       if (!move && event.key !== " ") return;
       event.preventDefault();
       const from = this.pen ?? { i: SIDE / 2, j: SIDE / 2 },

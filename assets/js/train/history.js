@@ -20,7 +20,7 @@ import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/constants.js";
 import { isShown } from "../shared/shown.js";
 import { count, metricText, when } from "../shared/format.js";
-import { historyTable } from "./history_table.js";
+import { historyTable, wordForm } from "./history_table.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { Done, Race, Races, Servers, Styled, RaceRun } from "../payloads.js" */
@@ -111,21 +111,13 @@ export function mount({ element, props, server, trigger, life }) {
    * @param {Element} place
    */
   function renaming(race, place) {
-    const field = h("input", { type: "text", value: race.name, maxlength: 120, "aria-label": "New name" });
-    const form = h(
-      "form",
-      {
-        class: "rename",
-        onsubmit: (event) => {
-          event.preventDefault();
-          act(server.rename({ group: race.group, name: field.value, token: props.value.token })).then(() =>
-            tell("race-renamed", null),
-          );
-        },
-      },
-      field,
-      h("button", { type: "submit", class: "text-button" }, "Save"),
-      textButton("Cancel", quit),
+    const { form, field } = wordForm(
+      { value: race.name, maxlength: 120, "aria-label": "New name" },
+      (name) =>
+        act(server.rename({ group: race.group, name, token: props.value.token })).then(() =>
+          tell("race-renamed", null),
+        ),
+      quit,
     );
     place.replaceChildren(form);
     field.select();
@@ -136,22 +128,15 @@ export function mount({ element, props, server, trigger, life }) {
    * @param {Element} place
    */
   function deleting(race, place) {
-    const yes = h(
-      "button",
-      {
-        type: "button",
-        class: "text-button danger",
-        onclick: async () => {
-          const gone = ids(race);
-          await act(server.remove({ group: race.group, token: props.value.token }));
-          if (message.textContent || !selected().some((id) => gone.includes(id))) return;
-          const rest = selected().filter((id) => !gone.includes(id));
-          const other = races.find(({ group, sweep }) => group !== race.group && !sweep) ?? { runs: [] };
-          open(rest.length ? rest : ids(other)); // else the page would say that there is no race yet
-        },
-      },
-      "Delete for good",
-    );
+    const remove = async () => {
+      const gone = ids(race);
+      await act(server.remove({ group: race.group, token: props.value.token }));
+      if (message.textContent || !selected().some((id) => gone.includes(id))) return;
+      const rest = selected().filter((id) => !gone.includes(id));
+      const other = races.find(({ group, sweep }) => group !== race.group && !sweep) ?? { runs: [] };
+      open(rest.length ? rest : ids(other)); // else the page would say that there is no race yet
+    };
+    const yes = textButton("Delete for good", remove, { class: "text-button danger" });
     place.replaceChildren(
       h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `),
       yes,

@@ -79,6 +79,28 @@ export function found(runs, searched, filters) {
 }
 
 /**
+ * A field for a word, Save and Cancel.
+ * @param {import("../shared/dom.js").Attributes} attributes of the field
+ * @param {(word: string) => void} save
+ * @param {() => void} quit
+ */
+export function wordForm(attributes, save, quit) {
+  const field = h("input", { type: "text", ...attributes });
+  const onsubmit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    save(field.value);
+  };
+  const form = h(
+    "form",
+    { class: "rename", onsubmit },
+    field,
+    h("button", { type: "submit", class: "text-button" }, "Save"),
+    textButton("Cancel", quit),
+  );
+  return { form, field };
+}
+
+/**
  * @param {object} given
  * @param {Servers["train/history"]} given.server
  * @param {() => string} given.token
@@ -297,19 +319,10 @@ export function historyTable({ server, token, lines, life, compare, take, change
   function tagging(ids) {
     asking = true;
     setText(refused, "");
-    const field = h("input", { type: "text", maxlength: 30, "aria-label": "Tag for the chosen runs" });
-    const form = h(
-      "form",
-      {
-        class: "rename",
-        onsubmit: (event) => {
-          event.preventDefault();
-          void act(server.tag({ runs: ids, tag: field.value, token: token() }));
-        },
-      },
-      field,
-      h("button", { type: "submit", class: "text-button" }, "Save"),
-      textButton("Cancel", idle),
+    const { form, field } = wordForm(
+      { maxlength: 30, "aria-label": "Tag for the chosen runs" },
+      (tag) => void act(server.tag({ runs: ids, tag, token: token() })),
+      idle,
     );
     actions.replaceChildren(form);
     field.focus();

@@ -87,19 +87,13 @@ export function mount({ element, props, server, trigger, life }) {
   );
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
-  const stop = h(
-    "button",
-    {
-      type: "button",
-      class: "text-button stop-here",
-      hidden: true,
-      "aria-label": "Stop this race",
-      onclick: () => {
-        stop.hidden = true;
-        trigger("stop_runs", {});
-      },
-    },
+  const stop = textButton(
     "Stop",
+    () => {
+      stop.hidden = true;
+      trigger("stop_runs", {});
+    },
+    { class: "text-button stop-here", hidden: true, "aria-label": "Stop this race" },
   );
   const refused = h("p", { class: "problem", role: "status", hidden: true });
   const bar = progressBar("Race");

@@ -1,6 +1,6 @@
 // The search for settings: the best so far of each method, its trials and Optuna's figures, polled while it runs.
 
-import { find, h, paragraphs, setText, swatch, textButton } from "../shared/dom.js";
+import { find, fold, h, paragraphs, setText, swatch, textButton } from "../shared/dom.js";
 import { drawChart } from "../shared/chart.js";
 import { heard } from "../shared/events.js";
 import { drawn } from "../shared/part.js";
@@ -157,7 +157,7 @@ function methodView(first, style) {
     h("h3", {}, style ? swatch(style) : null, first.label),
     said,
     charts,
-    h("details", { class: "as-table" }, h("summary", {}, "All trials"), numbers.node),
+    fold("All trials", numbers.node),
   );
   /** @param {SearchFigure} one */
   function chart({ title, figure }) {

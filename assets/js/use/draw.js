@@ -1,6 +1,6 @@
 // A digit to draw, and beside it the picture that the models get of it.
 
-import { find, h, setText } from "../shared/dom.js";
+import { actButton, find, h, setText } from "../shared/dom.js";
 import { newest } from "../shared/part.js";
 import { Pad } from "../shared/pad.js";
 import { unanswered } from "../shared/request.js";
@@ -28,7 +28,7 @@ export function mount({ element, props, server, life }) {
     setText(caption, answer ? answer.said : "What the models will see stands here.");
   };
   const pad = new Pad({ label: "A digit to draw.", reach: PEN, onchange });
-  const clear = h("button", { type: "button", class: "act", onclick: () => pad.fill(() => 0) }, "Clear");
+  const clear = actButton("Clear", () => pad.fill(() => 0));
   find(element, ".mount").replaceChildren(
     h("p", { class: "draw-head" }, "Draw a digit by mouse, finger, or arrow keys and space bar."),
     h("div", { class: "draw-place" }, pad.node, h("div", { class: "draw-seen" }, seen, caption, clear)),

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
+from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.learn import LabView
 from cdvft_app.public import intake
 from cdvft_app.public.budget import OverBudget
@@ -87,7 +88,13 @@ def lab(app: AppState) -> OnVisit:
             elem_id="lab-file",
             height=120,
         )
-        view = component("learn/lab_view.js", _recorded(), elem_id="lab-view", elem_classes=("lab-view",))
+        view = component(
+            "learn/lab_view.js",
+            _recorded(),
+            elem_id="lab-view",
+            elem_classes=("lab-view",),
+            families=FAMILIES,
+        )
         html(recorded_table(), elem_classes=["lab-recorded"])
 
     def size_of(chosen: object, path: object) -> Any:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from cdvft_app import ASSETS
+from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.ui.learn.lab_targets import TARGETS
 
 FILE = ASSETS / "fit_table.json"  # written by benchmarks/fit_matrix.py
-FAMILIES = {
-    "circulant_diagonal": "circulant-diagonal",
-    "low_rank": "low rank",
-    "fourier": "Fourier, chosen",
-    "fourierft": "Fourier, random",
-    "block_circulant": "circulant blocks",
-}
 TITLES = {key: title for title, key in TARGETS}
 
 Errors = Mapping[str, float]
@@ -46,22 +40,23 @@ def recorded_table() -> str:
 
 
 def _table(targets: Mapping[str, Errors], m: int, side: int) -> str:
-    head = "".join(f'<th scope="col">{title}</th>' for title in FAMILIES.values())
-    body = "".join(_row(target, errors) for target, errors in targets.items())
+    fitted = [family for family in FAMILIES if any(family in errors for errors in targets.values())]
+    head = "".join(f'<th scope="col">{FAMILIES[family]}</th>' for family in fitted)
+    body = "".join(_row(target, errors, fitted) for target, errors in targets.items())
     return (
         f"<table class='numbers'><caption>m = {m}: {(2 * m - 1) * side:,} of {side**2:,} numbers</caption>"
         f"<thead><tr><th scope='col'>target</th>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
-def _row(target: str, errors: Errors) -> str:
+def _row(target: str, errors: Errors, families: Iterable[str]) -> str:
     best = min(errors.values())
     cells = (
         "<td></td>"
         if family not in errors
         else f"<td>{'<b>' if errors[family] <= best + 1e-9 else ''}{_percent(errors[family])}"
         f"{'</b>' if errors[family] <= best + 1e-9 else ''}</td>"
-        for family in FAMILIES
+        for family in families
     )
     return f'<tr><th scope="row">{escape(TITLES[target])}</th>{"".join(cells)}</tr>'
 

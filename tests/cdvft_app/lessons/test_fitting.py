@@ -16,7 +16,7 @@ from cdvft_app.approximate import (
     fit_low_rank,
     make_target,
 )
-from cdvft_app.lessons import fitting
+from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.lessons.fitting import fitted, verdict
 from cdvft_app.ui.learn import lab_targets
 
@@ -27,7 +27,7 @@ def test_progress_ends_with_all_families_and_their_rests():
     assert not last["running"]
     assert last["status"].startswith("Done in")
     larger = {"diagonal_blocks"}  # two blocks a side need 4 n numbers
-    assert {fit["family"] for fit in last["fits"]} == set(fitting.NAMES) - larger
+    assert {fit["family"] for fit in last["fits"]} == set(FAMILIES) - larger
     assert [fit["error"] for fit in last["fits"] if fit["family"] == "circulant_diagonal"][-1] < 1e-6
     assert "come closest: no error for m = 2" in last["sentence"]
     assert last["sentence"].endswith("It was one.")

@@ -8,7 +8,12 @@ from cdvft_app.ui.learn import lab_table
 
 def test_shows_each_target_with_its_smallest_error_bold(tmp_path, monkeypatch):
     recorded = {
-        "tables": {"2": {"smooth_kernel": {"circulant_diagonal": 0.5, "low_rank": 0.25}}},
+        "tables": {
+            "2": {
+                "smooth_kernel": {"circulant_diagonal": 0.5, "low_rank": 0.25},
+                "toeplitz": {"circulant_diagonal": 0.5, "low_rank": 0.75, "fourier": 0.6},
+            }
+        },
         "bound": {"side": 10, "factors_needed": [6, 10], "errors": {"2": 0.5}},
         "side": 64,
         "date": "today",

@@ -1,6 +1,6 @@
 // The sweep's section: progress, sentences, heatmap, lines and table, polled from the server while the sweep runs.
 
-import { find, h, paragraphs, progressBar, segmented, setText, textButton } from "../../shared/dom.js";
+import { find, fold, h, paragraphs, progressBar, segmented, setText, textButton } from "../../shared/dom.js";
 import { heard } from "../../shared/events.js";
 import { clock } from "../../shared/format.js";
 import { drawn, newest } from "../../shared/part.js";
@@ -91,7 +91,7 @@ export function mount({ element, props, server, life }) {
     bar.node,
     h("p", { class: "sweep-actions" }, stop, goOn, back),
     pictures,
-    h("details", { class: "as-table" }, h("summary", {}, "In words"), seen),
+    fold("In words", seen),
     origin,
   );
 
