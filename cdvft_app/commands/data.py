@@ -17,7 +17,7 @@ from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Json, table
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason
+from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason, roles_of
 from cdvft_app.data.inspect import inspect as inspected
 from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import Finding
@@ -145,7 +145,7 @@ def inspect(
         looked = inspected(
             kept,
             without_gz(file).stem,
-            **library.read_roles(text or [], label, prompt or [], answer),
+            roles_of(kept, **library.read_roles(text or [], label, prompt or [], answer)),
             **library.read_split(None if held_out is None else 100 * held_out, split_seed),
             evaluation=other,
             evaluation_title=without_gz(evaluation).stem if evaluation else "",
