@@ -11,13 +11,14 @@ def main(name: str = "cdvft") -> None:
     """Run the command line; `name` is what its help calls it."""
     try:
         from cdvft_app.commands.main import main as commands
+
+        commands(name)  # imports what the command needs
     except ModuleNotFoundError as error:  # without the extra `app`
         print(
             f"The commands need {error.name}, which is missing: pip install 'cdvft-studio[app]'",
             file=sys.stderr,
         )
         sys.exit(INVALID)
-    commands(name)
 
 
 if __name__ == "__main__":

@@ -49,3 +49,33 @@ def test_nothing_heavy_is_imported(program: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (ended.stdout.strip(), ended.stderr.strip()[-300:]) == ("", "")
+
+
+# Of a command, what only others need; of its own part that needs models, histories or files, what its help
+# does not.
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        ("cost", {"catalog", "cluster", "data", "decision", "hub_jobs", "judging", "results", "store"}),
+        ("measure", {"catalog", "cluster", "data", "decision", "hub_jobs", "judging", "results", "store"}),
+        ("models", {"cluster", "data", "hub_jobs", "judging", "results", "store", "training"}),
+        ("runs", {"catalog", "cluster", "data", "hub_jobs", "judging", "results", "training"}),
+        ("train", {"cluster", "hub_jobs", "judging", "results"}),
+        ("sweep", {"cluster", "hub_jobs", "results"}),
+    ],
+)
+def test_the_help_of_a_command_imports_nothing_for_the_others(command: str, unneeded: set[str]) -> None:
+    code = f"""
+import sys
+from contextlib import suppress
+from cdvft_app.commands.main import app
+with suppress(SystemExit):
+    app([{command!r}, "--help"])
+print("imported:", *sorted({{name.split(".")[1] for name in sys.modules if name.startswith("cdvft_app.")}}))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
+    )
+    shown, _, rooms = ended.stdout.rpartition("imported: ")
+    assert "--help" in shown and "commands" in rooms.split(), ended.stderr
+    assert not unneeded & set(rooms.split())

@@ -11,7 +11,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog.written_numbers import NUMBER_MARKS, written_number
@@ -476,9 +476,3 @@ def _prompt_and_answer(
     if prompt and _key(prompt.name) in INSTRUCTIONS:
         parts += [one for one in _named(there, MORE_OF_PROMPT) if one not in (prompt, answer)][:1]
     return tuple(one.name for one in parts), answer.name if answer else None
-
-
-def with_roles(found: Roles, inputs: Sequence[str], label: str | None) -> Roles:
-    """Return the roles with those that a person gave; the question goes where both are known."""
-    known = replace(found, inputs=tuple(inputs) or found.inputs, label=label or found.label)
-    return replace(known, question=None) if known.inputs and known.label else known

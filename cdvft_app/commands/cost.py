@@ -8,28 +8,23 @@ import csv
 import json
 import sys
 from contextlib import closing
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from cdvft_app.commands.options import console, table, with_cost_request
-from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest
-from cdvft_app.costs.sentences import label
-from cdvft_app.decision.decide import Decision, decide
+from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest, PrecisionKey
 from cdvft_app.format import amount
-from cdvft_app.measuring.background import WaitingLine, device_here, measuring
-from cdvft_app.measuring.comparison_times import file_row, timed_rows
-from cdvft_app.store.measurements import KEY
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.device import device_kind, total_bytes
+
+if TYPE_CHECKING:
+    from cdvft_app.decision.decide import Decision
 
 TABLE_WIDTH = 120
 
 
 @with_cost_request(
     device=f"Where it should train: {', '.join(DEVICE_KEYS)}.",
-    precision=f"Of the frozen weights: {', '.join(PRECISIONS)}.",
+    precision=f"Of the frozen weights: {', '.join(get_args(PrecisionKey))}.",
     aim="What matters most: file, memory, time, many (adapters at once), or quality.",
     match="Set each size to equal CDVFT's trainable_parameters or flops_per_step.",
     convention="real_fft, or asymptotic as in papers.",
@@ -42,6 +37,8 @@ def cost(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all numbers, a line a method.")] = False,
 ) -> None:
     """Say which method to take for a model, in a sentence and a table. Nothing is downloaded."""
+    from cdvft_app.decision.decide import decide
+
     made = decide(request.model_copy(update={"gradient_checkpointing": checkpointing}), _here(request))
     if as_json:
         print(json.dumps(made.as_json()))
@@ -53,7 +50,11 @@ def cost(
 
 def _here(request: CostRequest) -> int | None:
     """Return this device's memory where it is asked about; a GPU's takes seconds, as torch alone knows it."""
-    return total_bytes(device_kind()) if request.device == HERE else None
+    if request.device != HERE:
+        return None
+    from cdvft_app.training.device import device_kind, total_bytes
+
+    return total_bytes(device_kind())
 
 
 def _write_csv(rows: list[dict[str, Any]]) -> None:
@@ -77,6 +78,8 @@ def setting_text(setting: dict[str, int | None]) -> str:
 
 
 def _show(made: Decision) -> None:
+    from cdvft_app.costs.sentences import label
+
     wide = console(TABLE_WIDTH)
     wide.print(made.sentence, highlight=False, markup=False)
     rows = [
@@ -100,6 +103,11 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
+    from cdvft_app.measuring.background import WaitingLine, device_here, measuring
+    from cdvft_app.measuring.comparison_times import file_row, timed_rows
+    from cdvft_app.store.measurements import KEY
+    from cdvft_app.store.runs import RunStore
+
     store = RunStore.default()
     with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:
         for update in lines:

@@ -6,33 +6,51 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cdvft_app.catalog.cleaning import title
+from cdvft_app.catalog.cleaning import STEPS, title
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import (
-    Answer,
-    Clean,
-    EvaluationFile,
-    HeldOut,
-    Json,
-    Label,
-    Prompt,
-    SplitSeed,
-    Text,
-    table,
-)
+from cdvft_app.commands.options import Json, table
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason
+from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason, roles_of
 from cdvft_app.data.inspect import inspect as inspected
 from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import Finding
 from cdvft_app.format import amount
 from cdvft_app.store.runs import RunStore
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data of your own: a CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods file; a zip of pictures."
+    ),
+]
+Text = Annotated[
+    list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
+]
+Label = Annotated[str | None, typer.Option(help="Column of the label.")]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(help="Column of the prompt, for answers that are written; give it twice for two parts."),
+]
+Answer = Annotated[str | None, typer.Option(help="Column of the answer that is to be written.")]
+HeldOut = Annotated[
+    float | None,
+    typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
+]
+SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
+CLEAN_HELP = (
+    "Steps that mend the rows before: "
+    + ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
+    + ". Several with commas, or given several times; `data inspect` says which would help."
+)
+Clean = Annotated[list[str] | None, typer.Option(help=CLEAN_HELP)]
+EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
 
 
 def print_progress(fraction: float | None, text: str) -> None:
@@ -127,7 +145,7 @@ def inspect(
         looked = inspected(
             kept,
             without_gz(file).stem,
-            **library.read_roles(text or [], label, prompt or [], answer),
+            roles_of(kept, **library.read_roles(text or [], label, prompt or [], answer)),
             **library.read_split(None if held_out is None else 100 * held_out, split_seed),
             evaluation=other,
             evaluation_title=without_gz(evaluation).stem if evaluation else "",

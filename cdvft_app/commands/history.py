@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Json, RunIds, console, table
-from cdvft_app.commands.train import run_summary
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import history_file
@@ -24,6 +23,19 @@ from cdvft_app.store.runs import RunStore
 
 TABLE_WIDTH = 200  # room for any row, so that no number is cut
 MAX_OF_NAME = 23  # characters of a run's name in the list; --json has all of it
+
+
+def run_summary(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "state": run.state,
+        "metric_name": run.metric_name,
+        "metric": run.metric,
+        "best_step": run.result.get("best_step"),
+        "last_metric": run.result.get("last_metric"),
+        "trainable_parameters": run.trainable_parameters,
+        "seconds": run.seconds,
+    }
 
 
 def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:

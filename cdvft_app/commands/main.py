@@ -9,33 +9,44 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import Annotated
+from collections import UserDict
+from pkgutil import resolve_name
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cdvft_app.commands import FAILED, INVALID
-from cdvft_app.commands import data as data_commands
-from cdvft_app.commands.admin import admin
-from cdvft_app.commands.apply import apply
-from cdvft_app.commands.cost import cost, measure
-from cdvft_app.commands.history import delete, doctor, history, runs
-from cdvft_app.commands.models import models
 from cdvft_app.commands.options import Cluster
-from cdvft_app.commands.results import export, predict, push
-from cdvft_app.commands.search import search
-from cdvft_app.commands.send import follow_again, script, send
-from cdvft_app.commands.serve import serve
-from cdvft_app.commands.sweep import sweep
-from cdvft_app.commands.train import more_rows, resume, train
 from cdvft_app.errors import UserError
 from cdvft_app.settings import InvalidChoice, relabelled
 
-app = typer.Typer(
-    help="Fine-tune with CDVFT and its rivals.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+COMMANDS = {
+    "cost": "cdvft_app.commands.cost:cost",
+    "measure": "cdvft_app.commands.cost:measure",
+    "models": "cdvft_app.commands.models:models",
+    "search": "cdvft_app.commands.search:search",
+    "sweep": "cdvft_app.commands.sweep:sweep",
+    "train": "cdvft_app.commands.train:train",
+    "send": "cdvft_app.commands.send:send",
+    "script": "cdvft_app.commands.send:script",
+    "resume": "cdvft_app.commands.train:resume",
+    "more-rows": "cdvft_app.commands.train:more_rows",
+    "runs": "cdvft_app.commands.history:runs",
+    "predict": "cdvft_app.commands.results:predict",
+    "apply": "cdvft_app.commands.apply:apply",
+    "serve": "cdvft_app.commands.serve:serve",
+    "export": "cdvft_app.commands.results:export",
+    "push": "cdvft_app.commands.results:push",
+    "delete": "cdvft_app.commands.history:delete",
+    "doctor": "cdvft_app.commands.history:doctor",
+    "app": "cdvft_app.commands.main:serve_page",
+    "follow": "cdvft_app.commands.send:follow_again",
+    "admin": "cdvft_app.commands.admin:admin",
+    "history": "cdvft_app.commands.history:history",
+    "data": "cdvft_app.commands.data:app",
+}
+"""What each command calls, or the group of commands that it is."""
 PORT = "Otherwise GRADIO_SERVER_PORT, or the first that is free from 7860."
 HOST = "Otherwise GRADIO_SERVER_NAME, or this machine alone; 0.0.0.0 is everybody."
 
@@ -54,16 +65,33 @@ def serve_page(
     main()
 
 
-for command in (
-    cost, measure, models, search, sweep, train, send, script, resume, more_rows, runs, predict, apply, serve,
-    export, push, delete, doctor,
-):  # fmt: skip
-    app.command()(command)
-app.command("app")(serve_page)
-app.command("follow")(follow_again)
-app.add_typer(admin, name="admin")
-app.add_typer(history, name="history")
-app.add_typer(data_commands.app, name="data")
+class _Commands(UserDict[str, Any]):
+    """The commands by name. Each is imported when it is asked for, as what the others need takes longer."""
+
+    def __getitem__(self, name: str) -> Any:
+        called = resolve_name(super().__getitem__(name))
+        if isinstance(called, typer.Typer):
+            command: Any = typer.main.get_group(called)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command()(called)
+            command = typer.main.get_command(alone)
+        command.name = name
+        return command
+
+
+class _Group(TyperGroup):
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = _Commands(COMMANDS)
+
+
+app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def group() -> None:
+    """Fine-tune with CDVFT and its rivals."""
 
 
 def main(name: str = "python -m cdvft_app") -> None:

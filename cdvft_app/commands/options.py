@@ -5,54 +5,23 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cdvft_app.catalog.cleaning import STEPS
 from cdvft_app.costs.request import CostRequest, parse_cost
 from cdvft_app.methods import METHODS, flat
 from cdvft_app.settings import FieldWords, RunSettings, parse_run, words
-from cdvft_app.store.records import UnknownRun
-from cdvft_app.store.runs import RunStore
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
-File = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data of your own: a CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods file; a zip of pictures."
-    ),
-]
-Text = Annotated[
-    list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
-]
-Label = Annotated[str | None, typer.Option(help="Column of the label.")]
-Prompt = Annotated[
-    list[str] | None,
-    typer.Option(help="Column of the prompt, for answers that are written; give it twice for two parts."),
-]
-Answer = Annotated[str | None, typer.Option(help="Column of the answer that is to be written.")]
-HeldOut = Annotated[
-    float | None,
-    typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
-]
-SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
 Cluster = Annotated[
     str | None,
     typer.Option(
         envvar="CDVFT_CLUSTER", help="Train on this Ray cluster: ray://host:10001, host:6379 or auto."
     ),
 ]
-CLEAN_HELP = (
-    "Steps that mend the rows before: "
-    + ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
-    + ". Several with commas, or given several times; `data inspect` says which would help."
-)
-Clean = Annotated[list[str] | None, typer.Option(help=CLEAN_HELP)]
-EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> Table:
@@ -89,6 +58,9 @@ def full_run_id(given: str) -> str:
     Raises:
         UnknownRun: the ids of several runs do.
     """
+    from cdvft_app.store.records import UnknownRun
+    from cdvft_app.store.runs import RunStore
+
     found = RunStore.default().ids_beginning(given) if len(given) >= MIN_SHORT_ID else []
     if len(found) > 1:
         raise UnknownRun(f"The ids of several runs begin with {given[:40]!r}; give more of it.")
@@ -145,6 +117,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
 }
 SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)
 """Options that decide how many numbers a method trains."""
+
 # Those of what is counted and measured; its ranges are checked by CostRequest.
 COST_OPTIONS: dict[str, tuple[Any, str]] = {
     **{

@@ -14,19 +14,8 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import FINISHED, STOPPED
-from cdvft_app.commands.options import (
-    OPTIONS,
-    Answer,
-    Clean,
-    Cluster,
-    EvaluationFile,
-    File,
-    Json,
-    Label,
-    Prompt,
-    Text,
-    with_sizes,
-)
+from cdvft_app.commands.data import Answer, Clean, EvaluationFile, File, Label, Prompt, Text
+from cdvft_app.commands.options import OPTIONS, Cluster, Json, with_sizes
 from cdvft_app.commands.train import ProgressBar, race_base, trainer
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import write_run

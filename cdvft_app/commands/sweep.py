@@ -17,21 +17,8 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import FINISHED, STOPPED
-from cdvft_app.commands.options import (
-    OPTIONS,
-    Answer,
-    Clean,
-    Cluster,
-    EvaluationFile,
-    File,
-    Json,
-    Label,
-    Prompt,
-    Text,
-    console,
-    table,
-    with_sizes,
-)
+from cdvft_app.commands.data import Answer, Clean, EvaluationFile, File, Label, Prompt, Text
+from cdvft_app.commands.options import OPTIONS, Cluster, Json, console, table, with_sizes
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import Setting, compared_run, setting_label, settings_of

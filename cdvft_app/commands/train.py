@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -23,29 +23,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
-from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
-from cdvft_app.commands.data import lines, print_progress
-from cdvft_app.commands.options import (
+from cdvft_app.commands.data import (
     Answer,
     Clean,
-    Cluster,
     EvaluationFile,
     File,
     HeldOut,
-    Json,
     Label,
     Prompt,
-    RunId,
     SplitSeed,
     Text,
-    with_settings,
+    lines,
+    print_progress,
 )
+from cdvft_app.commands.options import Cluster, Json, RunId, with_settings
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.events import Evaluation, Event, Note, Preparing, Started, Step
-from cdvft_app.judging.more_rows import is_there, on_fewer_rows, sentences, whole_and_fewer
-from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
 from cdvft_app.settings.environment import environment
@@ -55,9 +50,11 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
-from cdvft_app.training.queue import run_elsewhere
 from cdvft_app.training.run import run_as_worker, run_here
 from cdvft_app.training.schedule import processes, visible_gpus
+
+if TYPE_CHECKING:
+    from cdvft_app.cluster.executor import RayCluster
 
 
 class ProgressBar:
@@ -202,6 +199,9 @@ def _known(store: RunStore, run_id: str) -> RunRecord:
 
 def more_rows(run_id: RunId, as_json: Json = False) -> None:
     """Say whether more rows would help: train a run twice more, on a third and on two thirds of its rows."""
+    from cdvft_app.judging.more_rows import is_there, on_fewer_rows, sentences, whole_and_fewer
+    from cdvft_app.judging.outcomes import judged_race
+
     store = RunStore.default()
     run = _known(store, run_id)
     _, fewer = whole_and_fewer(store.group(run.group_id))
@@ -237,6 +237,8 @@ def more_rows(run_id: RunId, as_json: Json = False) -> None:
 
 def on_cluster(address: str) -> RayCluster:
     """Raises InvalidChoice where Ray is not installed, or this is no address."""
+    from cdvft_app.cluster.executor import RayCluster
+
     os.environ["CDVFT_CLUSTER"] = address
     try:
         return RayCluster(environment().cluster)
@@ -254,6 +256,8 @@ def trainer(store: RunStore, cluster: str | None) -> Callable[[ClaimRun, Callabl
     """
     if not cluster:
         return partial(run_here, store)
+    from cdvft_app.training.queue import run_elsewhere
+
     executor = on_cluster(cluster)
 
     def train_there(claim: ClaimRun, listen: Callable[[Event], None]) -> RunRecord:
@@ -285,6 +289,8 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
     if run.reason:
         typer.echo(run.reason, err=True)
     if as_json:
+        from cdvft_app.commands.history import run_summary
+
         print(json.dumps(run_summary(run) | {"forecast": run.forecast, "adapter": _adapter(store, run)}))
     elif run.metric is not None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
@@ -297,16 +303,3 @@ def _adapter(store: RunStore, run: RunRecord) -> str | None:
     """Return the folder of what was trained; None where nothing is kept."""
     kept = run.result.get("adapter_folder")
     return str(store.folder(run.id) / kept) if kept else None
-
-
-def run_summary(run: RunRecord) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "state": run.state,
-        "metric_name": run.metric_name,
-        "metric": run.metric,
-        "best_step": run.result.get("best_step"),
-        "last_metric": run.result.get("last_metric"),
-        "trainable_parameters": run.trainable_parameters,
-        "seconds": run.seconds,
-    }

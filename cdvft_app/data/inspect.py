@@ -26,7 +26,6 @@ from cdvft_app.catalog.columns import (
     connect,
     guess_roles,
     quoted,
-    with_roles,
     written_numbers,
 )
 from cdvft_app.catalog.columns import (
@@ -94,28 +93,25 @@ class Inspection:
 def inspect(
     kept: ImportedTable,
     title: str,
+    roles: Roles | None = None,
     *,
-    inputs: Sequence[str] = (),
-    label: str | None = None,
-    is_generative: bool | None = None,
     evaluation: ImportedTable | None = None,
     evaluation_title: str = "",
     held_out: float = HELD_OUT,
     split_seed: int = 0,
     clean: Sequence[str] = (),
 ) -> Inspection:
-    """What would be learned from it, with `inputs`, `label` and `is_generative` as said, else as guessed.
+    """Return what would be learned from it by the columns' `roles`, those of `roles_of`; None: as guessed.
 
-    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words. `clean`
-    are steps by which the rows are mended before; labels such as 1.234,50 € are read as numbers by a further
-    one, where the column leaves no doubt how.
-    Errors of rows are named with the title of the file they are in.
+    `clean` are steps by which the rows are mended before; labels such as 1.234,50 € are read as numbers by a
+    further one, where the column leaves no doubt how. Errors of rows are named with the title of the file
+    they are in.
 
     Raises:
-        DataRefused: a column that was said is not there.
+        DataRefused: the rows to evaluate on lack a column.
     """
     columns = columns_of(kept)
-    roles = roles_of(kept, inputs, label, is_generative)
+    roles = roles or roles_of(kept)
     files = [(title, kept, row_errors_of(kept))]
     if evaluation:
         files.append((evaluation_title, evaluation, row_errors_of(evaluation)))
@@ -306,9 +302,18 @@ def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[F
 
 
 def roles_of(
-    kept: ImportedTable, inputs: Sequence[str], label: str | None, is_generative: bool | None = None
+    kept: ImportedTable,
+    inputs: Sequence[str] = (),
+    label: str | None = None,
+    is_generative: bool | None = None,
 ) -> Roles:
-    """Which columns are what, as said or guessed; `DataRefused` where one that was said is not there."""
+    """Return which columns are what, as said or guessed.
+
+    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words.
+
+    Raises:
+        DataRefused: a column that was said is not there, or cannot be what it was said to be.
+    """
     if is_generative and kept.kind == "image":
         raise DataRefused("Pictures have no prompts; their classes can be learned.")
     columns = columns_of(kept)
@@ -338,7 +343,8 @@ def roles_of(
         found = dataclasses.replace(
             found, label=rest.label, question=rest.question if not rest.label else None
         )
-    return with_roles(found, inputs, label)
+    found = dataclasses.replace(found, inputs=tuple(inputs) or found.inputs, label=label or found.label)
+    return dataclasses.replace(found, question=None) if found.inputs and found.label else found
 
 
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:

@@ -143,7 +143,7 @@ def look(
     split_seed: int = 0,
     clean: Sequence[str] = (),
 ) -> Inspection:
-    """Inspect an uploaded dataset: return what a run would learn from it; see `inspect`.
+    """Inspect an uploaded dataset: return what a run would learn from it; see `roles_of` and `inspect`.
 
     Raises:
         UnknownData: the asker has none with this id.
@@ -153,9 +153,10 @@ def look(
     other = store.datasets.get(evaluation, token) if evaluation else None
     if other and other.kind != record.kind:
         raise DataRefused("The rows to evaluate on must be of the same kind as those to train on.")
-    files = tuple((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
-    kept = _found(record.sha256, record.name)
-    roles = roles_of(kept, inputs, label, is_generative)  # said or guessed, it is one answer
+    records = [one for one in (record, other) if one]
+    kept, *_ = [_found(one.sha256, one.name) for one in records]  # also what `_looked` remembers may be gone
+    roles = roles_of(kept, inputs, label, is_generative)
+    files = tuple((one.name, one.sha256) for one in records)
     return _looked(files, roles, held_out, split_seed, tuple(clean))
 
 
@@ -173,9 +174,7 @@ def _looked(
     return inspect(
         kept,
         name,
-        inputs=roles.inputs,
-        label=roles.label,
-        is_generative=roles.is_generative,
+        roles,
         evaluation=other,
         evaluation_title=other_name,
         held_out=held_out,

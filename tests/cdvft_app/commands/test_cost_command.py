@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 
-from cdvft_app.commands import cost as cost_commands
 from cdvft_app.measuring.background import MeasuringFailed, device_here
 from cdvft_app.store.runs import RunStore
 
@@ -121,7 +120,7 @@ def measure(monkeypatch, command_line, tmp_path):
                 yield one
 
         monkeypatch.setenv("RUNS_DIR", str(tmp_path))
-        monkeypatch.setattr(cost_commands, "measuring", measuring)
+        monkeypatch.setattr("cdvft_app.measuring.background.measuring", measuring)
         return command_line("measure", "--model", "roberta-base", "--methods", "cdvft,lora", *options)
 
     return run

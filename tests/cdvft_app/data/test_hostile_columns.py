@@ -14,7 +14,7 @@ import pytest
 from cdvft_app.catalog.columns import connect
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import inspect
+from cdvft_app.data.inspect import inspect, roles_of
 from cdvft_app.data.source import DataRefused
 
 NAMES = (
@@ -51,7 +51,8 @@ def written(tmp_path, kind, columns):
 
 def learned(path, text, label):
     """(text, label) of all rows that are learned from or evaluated on, mended."""
-    found = inspect(import_file(path), "rows", inputs=[text], label=label, clean=STEPS)
+    kept = import_file(path)
+    found = inspect(kept, "rows", roles_of(kept, [text], label), clean=STEPS)
     assert found.problem is None, found.problem
     splits = read_uploaded(found.data)
     rows = []

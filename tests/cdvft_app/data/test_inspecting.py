@@ -15,14 +15,16 @@ from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.uploaded import divide, kept_table
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
-from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.inspect import as_dict, inspect, roles_of
 from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.prepare import prepare
 
 
-def looked(path, **said):
-    return inspect(import_file(path), path.stem, **said)
+def looked(path, evaluation=None, evaluation_title="", **said):
+    kept = import_file(path)
+    roles = roles_of(kept, **said)
+    return inspect(kept, path.stem, roles, evaluation=evaluation, evaluation_title=evaluation_title)
 
 
 def table_of(tmp_path, head, rows, name="rows.csv"):

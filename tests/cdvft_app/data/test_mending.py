@@ -11,7 +11,7 @@ from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, divide
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.inspect import as_dict, inspect, roles_of
 from cdvft_app.data.library import read_steps
 from cdvft_app.data.source import DataRefused
 
@@ -150,7 +150,8 @@ def test_numbers_that_can_be_read_in_two_ways_are_asked_about(tmp_path, written,
 def test_numbers_that_are_written_in_several_ways_or_units_are_refused_in_words(tmp_path):
     mixed = inspect(prices(tmp_path, lambda place: f"{place}{',.'[place % 2]}5"), "flats")
     assert "with a decimal comma and others with a decimal point" in mixed.problem
-    units = inspect(prices(tmp_path, lambda place: f"{place},50 {'€$'[place % 2]}"), "flats", label="price")
+    kept = prices(tmp_path, lambda place: f"{place},50 {'€$'[place % 2]}")
+    units = inspect(kept, "flats", roles_of(kept, label="price"))
     assert "in different units: $, €" in units.problem
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
+from cdvft_app.store.runs import RunStore
 
 FILES = Path(__file__).parent / "roles"
 LEARNED = [
@@ -120,6 +122,9 @@ def test_a_person_is_asked_where_nothing_or_several_columns_fit(name, problem):
     found = inspect(import_file(FILES / name), name)
     assert found.data is None
     assert problem in found.problem
+    store = RunStore.default()
+    given = library.give(store, FILES / name, "me")
+    assert library.look(store, given.id, "me").problem == found.problem  # as the page and `train` ask
 
 
 def test_every_file_is_a_case():

@@ -14,14 +14,15 @@ from cdvft_app.catalog import mirror, resolve
 from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.inspect import as_dict, inspect, roles_of
 from cdvft_app.data.library import read_roles
 from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import RunSettings
 
 
 def looked(path, **said):
-    return inspect(import_file(path), path.stem, **said)
+    kept = import_file(path)
+    return inspect(kept, path.stem, roles_of(kept, **said))
 
 
 def table_of(tmp_path, head, rows):

@@ -11,7 +11,7 @@ from listening import run
 
 from cdvft_app import catalog
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import inspect
+from cdvft_app.data.inspect import inspect, roles_of
 from cdvft_app.events import Note, Preparing
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import trainer
@@ -23,7 +23,8 @@ def own_plan(tmp_path, monkeypatch, llama_folder):
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "home"))
 
     def make(path):
-        data = inspect(import_file(path), path.stem, is_generative=True).data
+        kept = import_file(path)
+        data = inspect(kept, path.stem, roles_of(kept, is_generative=True)).data
         chosen = RunSettings(recipe="addresses", method="lora", data=data, max_steps=2, max_length=200)
         plan = catalog.resolve(chosen)
         model = dataclasses.replace(plan.model, source="local", location=str(llama_folder))
