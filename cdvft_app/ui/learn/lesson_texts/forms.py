@@ -56,7 +56,8 @@ $$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2
 Huhtanen and Perämäki (2015) proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex
 $n \times n$ matrix. Counting tells what is too few: $2m-1$ factors fill at most $(2m-1)(n-1)+1$
 dimensions of $n^2$: each further one brings $n$ numbers, and a scale can be moved from one to another.
-For the small $m$ that one trains, **we know of no useful bound on the error**. So it has to be measured.
+To a complex matrix of rank $k$, where $k$ divides $n$, $4k + 1$ factors come as close as one likes (Araujo
+and others, 2020). For fewer, **we know of no useful bound on the error**. So it has to be measured.
 
 LoRA's numbers are multiples of $2n$, and CDVFT's are odd multiples of $n$: at each $m$ LoRA has $n$ fewer,
 or, with one more rank, $n$ more. LoRA is exact as soon as its $r$ reaches a target's rank: for Low rank, of
