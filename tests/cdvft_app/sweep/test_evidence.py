@@ -108,6 +108,13 @@ def test_time_and_flops_are_those_of_the_speed_record() -> None:
     assert f"{added['lora'] / added['cdvft']:.2f} × (64)" in FIGURES["time"]["answer"]
 
 
+def test_the_docs_count_the_figures_and_the_architectures() -> None:
+    said = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    drawn = sum(one["figure"] is not None for one in FIGURES.values())
+    assert (drawn, len(FIGURES) - drawn) == (8, 1) and "eight figures and a table on one page" in said
+    assert f"the {len(FIGURES['reach']['rows'])} architectures that were wrapped, trained and merged" in said
+
+
 def test_cases_without_added_time_are_said_to_be_left_out() -> None:
     ratios = [
         one["ratios"][f"{method} / base"]["median"]
