@@ -65,9 +65,11 @@ def few_factors() -> EvidenceFigure:
         "behind": [
             "m = n, that is 2n − 1 factors, reaches a generic complex n × n matrix (Huhtanen and Perämäki, "
             "2015); counting says that fewer than (n + 2) / 2 cannot: the dotted line, "
-            f"m = {least} of {enough} at n = {side}. No useful bound on the error is known in between.",
-            "With m = 2 every matrix of rank 1, every circulant and every diagonal is exact, and generic "
-            "vectors give full rank with 3n numbers, but not freely chosen entries.",
+            f"m = {least} of {enough} at n = {side}. To a complex matrix of rank k, where k divides "
+            "n, 4k + 1 factors come as close as one likes (Araujo and others, 2020). For fewer we know of no "
+            "useful bound on the error.",
+            "With m = 2 every square matrix of rank 1, every circulant and every diagonal is exact, and "
+            "generic vectors give full rank with 3n numbers, but not freely chosen entries.",
             "The answer is of the norm of random 64 × 64 matrices, LoRA with no more numbers. The points "
             "are errors of fits found by search, LoRA's of the best change of the rank that no more "
             "numbers buy, means over the targets' seeds with lowest and highest. What training needs is not "

@@ -59,7 +59,8 @@ def settings_that_matter() -> EvidenceFigure:
     compared, data, rows, again = {}, [], [], []
     behind = [
         "Drawn are points of score between the best and the worst value of a setting, each at its own best "
-        "of the other settings; of seeds between their means."
+        "of the other settings; of seeds between their means. The best are chosen by the scores that are "
+        "drawn, so chance makes these distances too large; the verdicts choose on other rows."
     ]
     for recipe, title in recorded.recipes():
         sweep = recorded.sweeps()[recipe]

@@ -22,7 +22,8 @@ _OF_METHOD: Mapping[str, tuple[str, ...]] = {
     "cdvft": ("CDVFT keeps only its input and walks the factors again in the backward pass (its FFT path).",),
     "lora": ("LoRA runs without dropout, bias and DoRA.",),
     "dora": (
-        "DoRA is LoRA with trained magnitudes; PEFT builds B A every step for its norms.",
+        "DoRA is LoRA with trained magnitudes; PEFT builds B A every step for its norms. W + B A and the "
+        "norms themselves, 4 d_in d_out FLOPs a step, are not counted.",
         "DoRA runs without dropout, which would apply the frozen weights twice.",
     ),
     "vera": ("VeRA's A and B are frozen and shared by all layers; its file holds them, as PEFT saves them.",),

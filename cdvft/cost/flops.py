@@ -6,8 +6,10 @@
   them 8 k, for a complex addition is 2 and torch counts a sum of k terms as k additions;
 - an FFT of real input, or to real output, of length n: 2.5 n log2 n; a complex one 5 n log2 n; a complex
   two-dimensional one of n1 x n2: 5 n1 n2 log2(n1 n2);
-- not counted, as every method pays it alike: scaling by a constant, adding the branch to the frozen output
-  and its input gradient to the frozen one, copies, casts, the optimizer.
+- not counted, for any method: scaling by a constant, adding the branch to the frozen output and its input
+  gradient to the frozen one, copies, casts, the optimizer. All methods pay these alike but the optimizer's,
+  which grow with the trained numbers; DoRA's W + B A and its norms, 4 d_in d_out a step, are not counted
+  either.
 
 `asymptotic` is the style of papers: an FFT of N entries is N log2 N, products of spectra are dropped, the FFT
 of the circulant is charged to every token, and backward is twice forward. On RoBERTa-base with 256 tokens

@@ -30,7 +30,7 @@ _MODEL_ASSUMPTIONS = (
     "adapted layer; attention looks at all tokens, and its backward counts 2.5 times its forward.",
     "The memory of a whole step is the model's weights, what the method adds, and the outputs that its "
     "layers keep for the backward pass; the program itself comes on top. For SmolLM2-135M the formula gives "
-    "0.94 to 1.02 of what torch's profiler counted, in 8 bits 0.82 to 0.89.",
+    "0.94 to 1.02 of what torch's profiler counted, in 8 bits 0.81 to 0.89.",
     "A classification head is trained by every method, and counted by none but head only.",
 )
 

@@ -190,7 +190,7 @@ _TERMS = {
         "Activations of the model",
         "outputs of its layers, from the first adapted one on",
     ),
-    "logit_bytes": ("Logits and their loss", "tokens times the vocabulary"),
+    "logit_bytes": ("Logits and their loss", "12 bytes, times tokens and vocabulary"),
     "step_bytes": ("In all", "without the program itself"),
 }
 

@@ -34,9 +34,11 @@ SENTENCES = {
     "other seeds": "Each stands at its own best of the other settings, chosen for each seed by the others.",
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
-    "more rows": "At 80\u00a0% power about {more_rows} would settle it.",
-    "more rows of runs": "At 80\u00a0% power about {more_rows} would settle it for these runs.",
-    "more seeds": "At 80\u00a0% power about {more_seeds} of each would settle it.",
+    "more rows": "If the difference is as seen, about {more_rows} would settle it at 80\u00a0% power.",
+    "more rows of runs": "If the difference is as seen, about {more_rows} would settle it for these runs at "
+    "80\u00a0% power.",
+    "more seeds": "If the difference is as seen, about {more_seeds} of each would settle it at "
+    "80\u00a0% power.",
     "front of one": "{who} has the highest {what} with {least}.",
     "front": "On the front of {what} against {noun}: {who}.",
     "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
@@ -54,19 +56,19 @@ SENTENCES = {
     "that is cannot be told of all.",
     "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
     "take only": "Take {who}: {behind} {are} behind.",
-    "rows help": "More rows would help: {who} trained on all {rows} is ahead of itself on {two_thirds} by "
-    "{size} ({low} to {high}){than}; of one seed.",
-    "rows help most": "More rows would help most: {who} trained on all {rows} is ahead of itself on "
+    "rows help": "More rows would probably help: {who} trained on all {rows} is ahead of itself on "
+    "{two_thirds} by {size} ({low} to {high}){than}; of one seed.",
+    "rows help most": "More rows would probably help most: {who} trained on all {rows} is ahead of itself on "
     "{two_thirds} by {size} ({low} to {high}), and no method of another by as much; of one seed.",
     "rows may help": "More rows may help: {who} trained on all {rows} is ahead of itself on {third} by "
     "{size} ({low} to {high}), and not shown to be ahead of itself on {two_thirds}; of one seed.",
-    "rows hardly help": "More rows would hardly help: {who} trained on {third} of {rows} is as good within "
-    "{margin} ({low} to {high}); of one seed.",
+    "rows hardly help": "More rows would probably help little: {who} trained on {third} of {rows} is as good "
+    "within {margin} ({low} to {high}); of one seed.",
     "rows not shown": "It is not shown that more rows would help: {who} has {size} {more} trained on all "
     "{rows} than on {third} ({low} to {high}); of one seed.",
     "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
-    "more of both": "At 80\u00a0% power about {more_rows} would settle it for these runs, {more_seeds} of "
-    "each for the methods.",
+    "more of both": "If the difference is as seen, about {more_rows} would settle it for these runs, "
+    "{more_seeds} of each for the methods, at 80\u00a0% power.",
 }
 
 

@@ -151,7 +151,11 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     else:
         wins = "wins" if rivals[0].family == "low_rank" else "win"
         found = f"{rival} {wins}: {rival_error}, against {own} circulant-diagonal factors"
-    far = "" if first < FAR_ERROR else " All are far off: so few numbers cannot say much of this matrix."
+    far = (
+        ""
+        if first < FAR_ERROR
+        else " All are far off: with so few numbers none of these forms says much of this matrix."
+    )
     return f"{intro}{found}. {_reason(target, equal[0])}{far} {about}"
 
 
@@ -164,9 +168,10 @@ def _undecided_ends(searched: Fit, first: float) -> tuple[float, ...]:
 def _reason(target: Tensor, winner: Fit) -> str:
     """A sentence on why this family came closest, from shares of the target's sum of squares."""
     size, share = winner.size, f"{_share(winner.error)} of its sum of squares"
+    is_far = winner.error >= FAR_ERROR
     if winner.family == "low_rank":
         values = "largest singular value holds" if size == 1 else f"{size} largest singular values hold"
-        return f"Its {values} {share}, so few directions matter."
+        return f"Its {values} {share}{'' if is_far else ', so few directions matter'}."
     if winner.family == "fourier":
         return f"{size:,} of its {target.numel():,} Fourier entries hold {share}."
     if winner.family == "fourierft":
@@ -175,7 +180,7 @@ def _reason(target: Tensor, winner: Fit) -> str:
         return f"Circulant blocks of {size} × {size} between two diagonals hold {share}."
     if winner.family == "block_circulant":
         where = "its wrapped diagonals" if size == len(target) else f"those of its {size} × {size} blocks"
-        return f"The means along {where} hold {share}: its entries repeat there."
+        return f"The means along {where} hold {share}{'' if is_far else ': its entries repeat there'}."
     if size == 1:
         return f"Its diagonal holds {share}."
     alone = _share(fit_block_circulant(target, len(target)).error)

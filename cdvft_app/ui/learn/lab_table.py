@@ -31,8 +31,9 @@ def recorded_table() -> str:
         "<p>Theory beside it: Huhtanen and Perämäki (2015) prove that m\u00a0=\u00a0n is enough for a "
         f"generic complex matrix, and counting says that m under (n + 2) / 2 is not. At n\u00a0=\u00a0"
         f"{bound['side']} these are {enough} and {least}, and a random matrix, fitted with real factors, "
-        f"gave {_bound(bound['errors'])}. We know of no useful bound on the error at small m: "
-        "these are measurements, found by search, and no proof.</p>"
+        f"gave {_bound(bound['errors'])}. To a complex matrix of rank k, where k divides n, 4k + 1 factors "
+        "come as close as one likes (Araujo and others, 2020); for fewer we know of no useful bound on the "
+        "error: these are measurements, found by search, and no proof.</p>"
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="Recorded fits">{tables}</div>'
         f'<p class="quiet source">Recorded {escape(recorded["date"])}, {escape(recorded["cpu"])}. '
         f"Again: <code>{escape(recorded['command'])}</code></p>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,17 @@ def test_formula_and_profiler_agree(
 ) -> None:
     by_formula, counted = kept(config, architecture, tmp_path)
     assert by_formula == pytest.approx(counted, rel=off)
+
+
+def test_the_page_says_how_far_the_formula_was_off() -> None:
+    file = Path(__file__).parents[3] / "benchmarks" / "results" / "step_memory.json"
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for step in json.loads(file.read_text(encoding="utf-8"))["steps"]:
+        shares[step["precision"] == "8bit"].append(step["formula_by_tensors"])
+    (row,) = cost_table(parse_cost({"model": "roberta-base", "methods": ["cdvft"]}))
+    said = " ".join(row["assumptions"])
+    ends = re.search(r"gives (\S+) to (\S+) of what .* counted, in 8 bits (\S+) to (\S+)\.", said)
+    assert ends
+    least, most, least_8, most_8 = map(float, ends.groups())
+    assert (min(shares[False]), max(shares[False])) == pytest.approx((least, most), abs=0.0055)
+    assert (min(shares[True]), max(shares[True])) == pytest.approx((least_8, most_8), abs=0.0055)

@@ -95,11 +95,19 @@ def test_what_has_not_finished_or_has_few_rows_is_not_asked(store: RunStore) -> 
         (
             700,
             780,
-            "More rows would help most: CDVFT trained on all 900 is ahead of itself on 600 by 12.0 points",
+            "More rows would probably help most: CDVFT trained on all 900 is ahead of itself on 600 by 12.0",
         ),
-        (700, 870, "More rows would help: CDVFT trained on all 900 is ahead of itself on 600 by 3.0 points"),
+        (
+            700,
+            870,
+            "More rows would probably help: CDVFT trained on all 900 is ahead of itself on 600 by 3.0 points",
+        ),
         (800, 899, "More rows may help: CDVFT trained on all 900 is ahead of itself on 300 by 10.0 points"),
-        (900, 900, "More rows would hardly help: CDVFT trained on 300 of 900 is as good within 1 point"),
+        (
+            900,
+            900,
+            "More rows would probably help little: CDVFT trained on 300 of 900 is as good within 1 point",
+        ),
         (895, 899, "It is not shown that more rows would help: CDVFT has 0.5 points more trained on all 900"),
         (905, 899, "It is not shown that more rows would help: CDVFT has 0.5 points less trained on all 900"),
     ],
@@ -127,7 +135,9 @@ def test_a_run_without_rivals_is_asked_too(store: RunStore) -> None:
     assert verdict(store, {"runs": ids})["sentences"] == []
     trained_on_fewer(store, ids[0], 700, 780)
     (only,) = verdict(store, {"runs": ids})["sentences"]
-    assert only.startswith("More rows would help: CDVFT trained on all 900 is ahead of itself on 600 by 12.0")
+    assert only.startswith(
+        "More rows would probably help: CDVFT trained on all 900 is ahead of itself on 600 by 12.0"
+    )
     assert only.endswith("; of one seed.") and "method" not in only
 
 

@@ -69,7 +69,8 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         (
             {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
             "No difference is shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
-            "At 80\u00a0% power about 3,100 more rows would settle it for these runs.",
+            "If the difference is as seen, about 3,100 more rows would settle it for these runs at "
+            "80\u00a0% power.",
         ),
         (
             {"word": "not shown", "size": 0.0, "low": -0.03, "high": 0.05},
@@ -135,12 +136,19 @@ def test_what_stands_behind_verdicts_is_said_once():
     ("more", "said"),
     [
         ((None, None), ""),
-        ((1, None), "At 80\u00a0% power about 1 more row would settle it for these runs."),
-        ((None, 3), "At 80\u00a0% power about 3 more seeds of each would settle it."),
+        (
+            (1, None),
+            "If the difference is as seen, about 1 more row would settle it for these runs at "
+            "80\u00a0% power.",
+        ),
+        (
+            (None, 3),
+            "If the difference is as seen, about 3 more seeds of each would settle it at 80\u00a0% power.",
+        ),
         (
             (1200, 1),
-            "At 80\u00a0% power about 1,200 more rows would settle it for these runs, 1 more seed of each "
-            "for the methods.",
+            "If the difference is as seen, about 1,200 more rows would settle it for these runs, 1 more "
+            "seed of each for the methods, at 80\u00a0% power.",
         ),
     ],
 )
@@ -150,7 +158,9 @@ def test_what_would_settle_it(more, said):
 
 def test_more_rows_settle_it_for_methods_where_no_number_of_seeds_does():
     of_methods = replace(VERDICT, about="methods", seeds=(5, 5), more_rows=40)
-    assert settled_by(of_methods) == "At 80\u00a0% power about 40 more rows would settle it."
+    assert settled_by(of_methods) == (
+        "If the difference is as seen, about 40 more rows would settle it at 80\u00a0% power."
+    )
 
 
 def test_what_is_unknown_has_nothing_behind_it():
@@ -166,7 +176,7 @@ def test_the_page_gets_a_verdict_with_its_sentences():
     assert (told["alone"], told["seeds"], unpaired["alone"]) == ([80, 50], [1, 1], None)
     assert (told["result"], told["settled_by"]) == (
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
-        "At 80\u00a0% power about 4 more seeds of each would settle it.",
+        "If the difference is as seen, about 4 more seeds of each would settle it at 80\u00a0% power.",
     )
     assert told["basis"].startswith("Each comparison is of 2 runs, not of methods")
     assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)

@@ -48,6 +48,9 @@ HOLD = {
     "circulant": {
         "Copied to the right, one place lower each time, the column $c$ fills a **circulant** matrix,"
         " $\\mathrm{circ}(c)$.": slides_down_by_one,
+        "What falls off below comes in above.": lambda: all(
+            int(PLACES[0, j]) == int(PLACES[D - 1, j - 1]) for j in range(1, D)
+        ),
         "Only c[2] = 1 is left, and it moves x by two places.": lambda: torch.equal(
             circulant(unit(2)) @ X, X.roll(2)
         ),

@@ -142,9 +142,8 @@ HOLD = {
         ),
         "A fast Fourier transform of an even number $d$ of values is two of $d/2$, and about $d$ steps that "
         "join them, sums and products: "
-        "twice the length, twice the work and one more round. That makes $\\log_2 d$ rounds.": lambda: (
-            is_two_of_half_the_length() and fft_grows_as_d_log_d()
-        ),
+        "twice the length, twice the work and one more round. For $d$ a power of two that makes "
+        "$\\log_2 d$ rounds.": lambda: is_two_of_half_the_length() and fft_grows_as_d_log_d(),
         "Counted in multiplications, the waves win at every power of two.": lambda: all(
             2 * multiplications(2**k)[0] + multiplications(2**k)[1] < 4**k for k in range(1, 13)
         ),

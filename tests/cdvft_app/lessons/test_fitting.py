@@ -120,6 +120,18 @@ def test_says_why_from_what_the_target_holds(name, winner, why):
     assert why in said and f"hold {100 * (1 - best.error**2):.3g} % of its sum of squares" in said
 
 
+@pytest.mark.parametrize("winner", [fit_low_rank, fit_block_circulant])
+def test_of_a_matrix_that_none_comes_near_it_claims_no_structure(winner):
+    target = make_target("gaussian", 16)
+    best, ours = (
+        winner(target, 1 if winner is fit_low_rank else 16),
+        Fit("circulant_diagonal", 5, 144, 0.999, (), target),
+    )
+    said = verdict(target, [ours, best], "")
+    assert best.error > 0.5 and "All are far off: with so few numbers none of these forms says much" in said
+    assert "so few directions matter" not in said and "repeat there" not in said
+
+
 def test_says_how_much_a_circulant_alone_holds():
     target = make_target("diagonal_circulant", 12)
     *_, last = fitted(target, 2, "")

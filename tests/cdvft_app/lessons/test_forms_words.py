@@ -68,6 +68,34 @@ def scales_move_between_factors() -> bool:
     return torch.allclose(torch.diag(2 * a3) @ circulant(c2 / 6) @ torch.diag(3 * a1), written)
 
 
+def rank_two_is_met_by_seven_factors() -> bool:
+    """Four diagonals around three circulants, of real numbers; the theorem allows nine factors.
+
+    U V^T of rank 2 is P circ(1, 0, 1, 0, ...) Q: row i of P holds row i of U at its places i and i - 1,
+    column j of Q row j of V at j and j + 1. P and Q have two wrapped diagonals, which one circulant makes
+    between two diagonals. Source of the theorem: A. Araujo, B. Negrevergne, Y. Chevaleyre, J. Atif,
+    Understanding and Training Deep Diagonal Circulant Neural Networks, ECAI 2020 (arXiv 1901.10255).
+    """
+    n = 10
+    u, v = random(n, 2).abs(), random(n, 2, seed=1).abs()  # of positive numbers all factors are real
+    places = torch.arange(n)
+    parity = places % 2
+
+    def two_diagonals(on: Tensor, below: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """a, c, b with diag(a) circ(c) diag(b) = diag(on) + diag(below) S; S moves down by one place."""
+        ratios = on / below
+        step = ratios.prod() ** (-1 / n)
+        b = torch.cumprod(step * ratios, 0)
+        c = torch.zeros(n, dtype=on.dtype)
+        c[0], c[1] = 1, step
+        return on / b, c, b
+
+    a7, c6, a5 = two_diagonals(u[places, parity], u[places, 1 - parity])
+    a3, c2, a1 = two_diagonals(v[places, parity], v[places - 1, parity])
+    built = cd_product([a1, a3, a5, a7], [c2, 1.0 - parity.double(), c6])
+    return 7 <= 4 * 2 + 1 and rank(built) == 2 and torch.allclose(built, u @ v.T)
+
+
 def longer_products_reach_more() -> bool:
     errors = [[round(fit["error"], 6) for fit in one["fits"]] for one in RECORDED.values()]
     return dimension(7, 2) < dimension(7, 3) and all(one == sorted(one, reverse=True) for one in errors)
@@ -202,6 +230,8 @@ HOLD = {
         "$2m-1$ factors fill at most $(2m-1)(n-1)+1$ dimensions of $n^2$: each further one brings $n$ "
         "numbers, and a "
         "scale can be moved from one to another.": lambda: counting_holds() and scales_move_between_factors(),
+        "To a complex matrix of rank $k$, where $k$ divides $n$, $4k + 1$ factors come as close as one "
+        "likes": rank_two_is_met_by_seven_factors,
         "LoRA's numbers are multiples of $2n$, and CDVFT's are odd multiples of $n$: at each $m$ LoRA"
         " has $n$ fewer, or, with one more rank, $n$ more.": lambda: all(
             parameter_count(10, 10, m=m) - parameters_of_lora(10, m - 1) == 10
@@ -300,7 +330,7 @@ SAY_NOTHING = {
     "reach": {
         "Where a search ends far off, something closer may still exist.",
         "Counting tells what is too few:",
-        "For the small $m$ that one trains, **we know of no useful bound on the error**.",
+        "For fewer, **we know of no useful bound on the error**.",
         "So it has to be measured.",
         "Only experiments can tell whether a task needs just those.",
     },

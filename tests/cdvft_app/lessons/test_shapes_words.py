@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from lesson_words import word_tests
 from test_forms_words import blocks, cdvft_scales_rows_and_columns, lora_is_exact_from_the_rank_on
@@ -34,6 +36,23 @@ def waves_are_spread() -> bool:
     """Half of a wave's entries at least are not zero."""
     places = [(u, v) for u in range(0, D, 4) for v in range(0, D, 3)]
     return all(int((wave(u, v).abs() > 1e-9).sum()) >= D * D // 2 for u, v in places)
+
+
+def turns() -> Tensor:
+    """2 pi (3 i + 5 j) / 32 at each entry."""
+    i, j = torch.arange(D)[:, None], torch.arange(D)
+    return 2 * math.pi * (3 * i + 5 * j).double() / D
+
+
+def waves_are_cosines() -> bool:
+    return torch.allclose(wave(3, 5), turns().cos())
+
+
+def sines_are_left_whole() -> bool:
+    """Though all 1,024 waves are drawn."""
+    return (
+        fit_fourierft(turns().sin(), D * D).error > 1 - 1e-9 > 1e-9 > fit_fourierft(wave(3, 5), D * D).error
+    )
 
 
 def is_a_sum_of_waves() -> bool:
@@ -131,9 +150,11 @@ HOLD = {
             rank(fit_low_rank(random(D, D), 3).dense) == 3
         ),
         "a sum of $n$ plane waves": is_a_sum_of_waves,
-        "each spread over the whole matrix": waves_are_spread,
-        "Which ones is drawn at random before training, and of a wave that was not drawn nothing can "
-        "be fitted.": (a_wave_that_was_not_drawn_is_left_whole),
+        "each a cosine spread over the whole matrix": lambda: waves_are_spread() and waves_are_cosines(),
+        "Which ones is drawn at random before training, and of a wave that was not drawn, or of a sine, "
+        "nothing can be fitted.": lambda: (
+            a_wave_that_was_not_drawn_is_left_whole() and sines_are_left_whole()
+        ),
         "A circulant costs it 32 numbers.": lambda: (
             fit_block_circulant(circulant(random(D)), D).error < 1e-12
             and fit_block_circulant(circulant(random(D)), D).parameters == 32
@@ -148,7 +169,7 @@ HOLD = {
             and all(fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32))
         ),
         "Which one fits depends on the change that a task needs.": each_method_has_its_change,
-        "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, "
+        "Equal budgets are not equal cost either: LoRA, C3A and CDVFT can do with the vector $x$, "
         "FourierFT builds a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
         "96 numbers cannot give all 1,024 entries independently. No method can.": lambda: (
             BUDGET < D * D == 1024

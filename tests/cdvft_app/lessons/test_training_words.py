@@ -9,8 +9,10 @@ from lesson_words import word_tests
 from peft import LoraConfig, PeftConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft.circulant import cd_product, circulant
+from cdvft.circulant import Factors, cd_product, circulant
 from cdvft.config import CDVFTConfig
+from cdvft.kernels.cost_model import choose_plan
+from cdvft.kernels.linear import _is_merged_in_half
 from cdvft.layer import CDVFTLinear
 
 D, NAMES = 12, ("a3", "c", "a1")
@@ -199,6 +201,20 @@ def is_made_in_float32_and_cast_back() -> bool:
     return came.dtype == torch.bfloat16 and bool(((came.double() - truth).abs() <= half_a_bit).all())
 
 
+def a_gpu_merges_a_large_change() -> bool:
+    """By the cost model with 8,192 tokens, and by the size of dW; no GPU is at hand, so x is on "meta"."""
+    plan = choose_plan(
+        ((1, 1, 768),), (768, 768), tokens=8192, separate=False, engine="chunked", device="cuda"
+    )
+    weight, c = random(64, 64).to(torch.bfloat16), random(64, seed=1).float()[None, None]
+    x = torch.empty(8, 64, dtype=torch.bfloat16, device="meta")
+
+    def is_merged(alpha: float) -> bool:
+        return _is_merged_in_half(x, weight, Factors([torch.ones(64), torch.ones(64)], [c], alpha))
+
+    return plan.merged_forward and is_merged(1.0) and not is_merged(1e-3)
+
+
 def doubled() -> float:
     vectors = random(3, D)
     return float(product(*(2 * vectors)).norm() / product(*vectors).norm())
@@ -321,7 +337,11 @@ HOLD = {
         "Too high a rate: ΔW, a product, grows faster than any of its vectors.": lambda: (
             grown(4) > grown(2) > GROWN
         ),
-        "Adapters calculate in float32, whatever the model's precision.": vectors_stay_float32,
+        "Adapters make their FFT in float32, whatever the model's precision.": lambda: (
+            vectors_stay_float32() and is_made_in_float32_and_cast_back()
+        ),
+        "On a GPU many tokens may go through $W + \\Delta W$ as one matrix in the model's precision, without "
+        "an FFT, once $\\Delta W$ is large enough not to be lost in rounding.": a_gpu_merges_a_large_change,
         "There is no such FFT. Its 7 bits would cost accuracy, though no more than row by row.": (
             lambda: (
                 fft_is_refused(torch.bfloat16)
@@ -329,7 +349,7 @@ HOLD = {
                 and rounded_fft_error(7) > 1000 * rounded_fft_error(23)
             )
         ),
-        "The input is cast up, the product made in float32, and the result cast back.": (
+        "The input is cast up, the FFT made in float32, and the result cast back.": (
             is_made_in_float32_and_cast_back
         ),
         "Drag the bits to 7 and look at the error.": lambda: (

@@ -108,6 +108,26 @@ def test_time_and_flops_are_those_of_the_speed_record() -> None:
     assert f"{added['lora'] / added['cdvft']:.2f} × (64)" in FIGURES["time"]["answer"]
 
 
+def test_the_docs_count_the_figures_and_the_architectures() -> None:
+    said = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    drawn = sum(one["figure"] is not None for one in FIGURES.values())
+    assert (drawn, len(FIGURES) - drawn) == (8, 1) and "eight figures and a table on one page" in said
+    assert f"the {len(FIGURES['reach']['rows'])} architectures that were wrapped, trained and merged" in said
+
+
+def test_cases_without_added_time_are_said_to_be_left_out() -> None:
+    ratios = [
+        one["ratios"][f"{method} / base"]["median"]
+        for name in ("speed_intel_xeon.json", "speed_amd_epyc.json")
+        for one in record(name)["layers"]
+        if one["threads"] == 2
+        for method in ("cdvft", "lora", "fourierft", "c3a")
+    ]
+    left_out = sum(ratio <= 1 for ratio in ratios)
+    assert len(FIGURES["time"]["rows"]) == len(ratios) - left_out
+    assert f"Of {len(ratios)} cases {left_out} are left out" in " ".join(FIGURES["time"]["behind"])
+
+
 def test_a_random_matrix_is_left_beside_its_best_change_of_low_rank() -> None:
     """By Eckart and Young the best change of rank 1 leaves √(1 − s₁² / Σ s²) of a matrix's norm."""
     rows = [row for row in record("fit_matrix.json")["rows"] if (row["target"], row["n"]) == ("gaussian", 64)]

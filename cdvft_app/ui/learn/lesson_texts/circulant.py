@@ -8,7 +8,7 @@ CIRCULANT = Lesson(
     "assembly",
     r"""
 Copied to the right, one place lower each time, the column $c$ fills a **circulant** matrix,
-$\mathrm{circ}(c)$.
+$\mathrm{circ}(c)$. What falls off below comes in above.
 """,
     (
         Task(

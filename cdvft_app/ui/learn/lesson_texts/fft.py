@@ -55,8 +55,8 @@ is a **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues.
 
 **Why $d \log d$?** Row by row takes $d$ multiplications for each of $d$ rows: twice the length, four times
 the work. A fast Fourier transform of an even number $d$ of values is two of $d/2$, and about $d$ steps
-that join them, sums and products: twice the length, twice the work and one more round. That makes
-$\log_2 d$ rounds.
+that join them, sums and products: twice the length, twice the work and one more round. For $d$ a power of
+two that makes $\log_2 d$ rounds.
 
 **From which length on?** Counted in multiplications, the waves win at every power of two. In time they may
 not: multiplying matrices is what processors do best. *Measure* says from which length on the waves win here.

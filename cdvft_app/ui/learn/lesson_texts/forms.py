@@ -56,7 +56,8 @@ $$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2
 Huhtanen and Perämäki (2015) proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex
 $n \times n$ matrix. Counting tells what is too few: $2m-1$ factors fill at most $(2m-1)(n-1)+1$
 dimensions of $n^2$: each further one brings $n$ numbers, and a scale can be moved from one to another.
-For the small $m$ that one trains, **we know of no useful bound on the error**. So it has to be measured.
+To a complex matrix of rank $k$, where $k$ divides $n$, $4k + 1$ factors come as close as one likes (Araujo
+and others, 2020). For fewer, **we know of no useful bound on the error**. So it has to be measured.
 
 LoRA's numbers are multiples of $2n$, and CDVFT's are odd multiples of $n$: at each $m$ LoRA has $n$ fewer,
 or, with one more rank, $n$ more. LoRA is exact as soon as its $r$ reaches a target's rank: for Low rank, of
@@ -192,14 +193,14 @@ express with them.
 - **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank at most $r$.
 - **CDVFT**: circulant blocks whose rows and columns each have a scale. The diagonals buy those scales: a
   circulant scaled by them is fitted exactly, where blocks alone leave most of it.
-- **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix. Which ones is drawn at random
-  before training, and of a wave that was not drawn nothing can be fitted.
+- **FourierFT**: a sum of $n$ plane waves, each a cosine spread over the whole matrix. Which ones is drawn at
+  random before training, and of a wave that was not drawn, or of a sine, nothing can be fitted.
 - **C3A**, circular convolution: circulant blocks without diagonals, the same pattern all along a diagonal.
   A circulant costs it 32 numbers. Drawn at random, 64 of its numbers spread a change over more directions
   than 96 of CDVFT: its effective rank is higher.
 
 Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA, C3A
-and CDVFT work on the vector $x$, FourierFT builds a $d \times d$ matrix every step.
+and CDVFT can do with the vector $x$, FourierFT builds a $d \times d$ matrix every step.
 """,
     RealLayer("lora", "ranks", "the same layer changed by LoRA, FourierFT, C3A and CDVFT, in numbers"),
     (

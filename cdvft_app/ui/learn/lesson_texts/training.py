@@ -86,15 +86,15 @@ another such product.
             "breaking",
             "A model runs in bfloat16. In which precision does its CDVFT adapter calculate the FFT, unless "
             "asked otherwise?",
-            "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The "
-            "fused kernel for GPUs, which is used only on request, takes float16 with a scale.",
-            "Adapters calculate in float32, whatever the model's precision.",
+            "Unless asked otherwise, the FFT is made in float32, whatever the model's precision. The fused "
+            "kernel for GPUs, which is used only on request, takes float16 with a scale.",
+            "Adapters make their FFT in float32, whatever the model's precision.",
             (
                 (
                     "bfloat16, like the model",
                     "There is no such FFT. Its 7 bits would cost accuracy, though no more than row by row.",
                 ),
-                ("float32", "The input is cast up, the product made in float32, and the result cast back."),
+                ("float32", "The input is cast up, the FFT made in float32, and the result cast back."),
                 ("It makes no difference", "Drag the bits to 7 and look at the error."),
             ),
             1,
@@ -105,7 +105,9 @@ another such product.
 all $d$ numbers up in $\log_2 d$ rounds, and each round adds rounding errors. A product row by row whose sums
 are rounded, too, errs as much or more; with sums in float32, as in matrix units, it errs less.
 There is no bfloat16 FFT in PyTorch at all, and a float16 one only for some lengths on some GPUs. So the
-adapter's vectors stay in float32 whatever the model's precision, and only the result is cast back.
+adapter's vectors stay in float32 whatever the model's precision, and only the result is cast back. On a GPU
+many tokens may go through $W + \Delta W$ as one matrix in the model's precision, without an FFT, once
+$\Delta W$ is large enough not to be lost in rounding.
 
 **Too high a rate.** When each vector grows by a tenth, $\Delta W$ grows by a third with $m = 2$, $1.1^3$, and
 nearly doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks $m = 4$.
