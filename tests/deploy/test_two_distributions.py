@@ -23,9 +23,18 @@ LOAD = """
 import sys
 import torch
 from torch import nn
-{imports}
+import peft
+
+def load():
+    return peft.PeftModel.from_pretrained(nn.Sequential(nn.Linear(6, 6)), sys.argv[1])
+
+try:
+    load()
+except KeyError as error:
+    print(error)
+import cdvft
 assert "cdvft_app" not in sys.modules
-model = peft.PeftModel.from_pretrained(nn.Sequential(nn.Linear(6, 6)), sys.argv[1])
+model = load()
 print(type(model.base_model).__name__, float(model.base_model.model[0].cdvft_diagonals["default"][0][0]))
 """
 
@@ -92,11 +101,8 @@ def test_a_saved_adapter_loads_after_the_import_and_peft_names_the_method_withou
     torch.manual_seed(0)
     config = cdvft.CDVFTConfig(target_modules=["0"], init_weights="zero_output")
     get_peft_model(nn.Sequential(nn.Linear(6, 6)), config).save_pretrained(tmp_path)
-    for imports in ("import cdvft, peft", "import peft, cdvft"):
-        ended = run(library_alone, "-c", LOAD.format(imports=imports), tmp_path)
-        assert ended.stdout.split() == ["CDVFTModel", "1.0"], ended.stderr[-2000:]
-    ended = run(library_alone, "-c", LOAD.format(imports="import peft"), tmp_path)
-    assert ended.returncode != 0 and "KeyError: 'CDVFT'" in ended.stderr
+    ended = run(library_alone, "-c", LOAD, tmp_path)
+    assert ended.stdout.split() == ["'CDVFT'", "CDVFTModel", "1.0"], ended.stderr[-2000:]
     card = (tmp_path / "README.md").read_text()
     assert "import cdvft" in card and "KeyError: 'CDVFT'" in card
 

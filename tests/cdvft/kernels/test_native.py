@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ from cdvft.kernels.native import build, compiler
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """No library in memory, and an empty cache."""
+    """No library in memory, an empty cache, and a compiler that optimizes less, in a third of the time."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O1"))
     monkeypatch.delenv("CDVFT_NATIVE", raising=False)
     build.library.cache_clear()
     yield tmp_path
@@ -54,8 +56,20 @@ def test_is_compiled_once_into_the_cache_and_loaded_from_there(
 
 @needs_compiler
 def test_other_flags_or_sources_make_another_library(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "compile_to", lambda target, _: target.touch())  # its name is the subject
     first = build.compiled()
-    monkeypatch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O2"))
+    assert build.compiled() == first
+    with monkeypatch.context() as patch:
+        patch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O2"))
+        assert build.compiled() != first
+    changed = fresh / "sources"
+    changed.mkdir()
+    for name in compiler.SOURCES:
+        shutil.copy(compiler.FOLDER / name, changed)
+    monkeypatch.setattr(compiler, "FOLDER", changed)
+    assert build.compiled() == first
+    with (changed / compiler.SOURCES[-1]).open("a") as file:
+        file.write("/* changed */\n")
     assert build.compiled() != first
 
 

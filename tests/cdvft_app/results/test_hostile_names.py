@@ -31,6 +31,7 @@ from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.tasks.saved import TaskRecord
 
 HARMLESS = "films"
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 FRONT = re.compile(r"(?<=\n)---[ \t]*\r?\n")  # ends a card's front matter, as the hub reads it
 ATTACK = '"""\nopen("run_by_an_export", "w").close()\n"""'
 NAMES = [
@@ -147,16 +148,16 @@ def visible(text: str) -> str:
 def skeleton(code: str) -> str:
     """The syntax of code, without the texts in it."""
     tree = ast.parse(code)
-    compile(code, "train.py", "exec")
+    compile(tree, "train.py", "exec")
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = ""
     return ast.dump(tree)
 
 
-def constants(code: str) -> dict:
+def constants(tree: ast.Module) -> dict:
     found = {}
-    for node in ast.parse(code).body:
+    for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             with contextlib.suppress(ValueError):
                 found[node.targets[0].id] = ast.literal_eval(node.value)
@@ -170,7 +171,7 @@ def texts(code: str) -> list[str]:
 def markup(text: str) -> list[object]:
     """What Markdown makes of it, without the texts themselves; a line break in a cell is none of it."""
     found: list[object] = []
-    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+    for token in MARKDOWN.parse(text):
         found.append((token.type, token.level, token.info))
         for child in token.children or []:
             if child.type not in ("text", "softbreak") and (child.type, child.content) != (
@@ -179,6 +180,12 @@ def markup(text: str) -> list[object]:
             ):
                 found.append((child.type, child.attrs))
     return found
+
+
+def code_of(text: str, language: str) -> str:
+    """The one block of code of that language."""
+    (code,) = [one.content for one in MARKDOWN.parse(text) if (one.type, one.info) == ("fence", language)]
+    return code
 
 
 def keys(value: object) -> object:
@@ -195,18 +202,23 @@ def test_a_script_and_its_notebook_hold_names_as_text(make, kind):
         text = script_text(run, rows, name, name, is_sized=True)
         return text, json.loads(json.dumps(notebook(text, run)))
 
-    of_harmless = [written(HARMLESS[: 4 + odd]) for odd in (0, 1)]  # the two kinds of written answers
+    def harmless(name: str) -> tuple[str, int, list[object]]:
+        text, made = written(name)
+        return skeleton(text), len(made["cells"]), markup(made["cells"][0]["source"])
+
+    of_harmless = [harmless(HARMLESS[: 4 + odd]) for odd in (0, 1)]  # the two kinds of written answers
 
     @on_hostile_names
     def check(name: str) -> None:
         text, made = written(name)
-        harmless, harmless_notebook = of_harmless[len(name) % 2]
-        assert skeleton(text) == skeleton(harmless)
-        held = constants(text)
+        syntax, cells, of_markup = of_harmless[len(name) % 2]
+        assert skeleton(text) == syntax
+        tree = ast.parse(text)
+        held = constants(tree)
         assert (held["BASE"], held["REVISION"]) == (name, name)
-        assert f" on {name}: {name}, trained again" in ast.get_docstring(ast.parse(text), clean=False)
+        assert f" on {name}: {name}, trained again" in ast.get_docstring(tree, clean=False)
         assert [name] in [
-            ast.literal_eval(one.value) for one in ast.walk(ast.parse(text)) if isinstance(one, ast.keyword)
+            ast.literal_eval(one.value) for one in ast.walk(tree) if isinstance(one, ast.keyword)
             and one.arg == "target_modules"
         ]  # fmt: skip
         if kind == "answer":
@@ -218,10 +230,10 @@ def test_a_script_and_its_notebook_hold_names_as_text(make, kind):
             [cell["source"] for cell in made["cells"] if cell["cell_type"] == wanted]
             for wanted in ("code", "markdown")
         )
-        assert len(made["cells"]) == len(harmless_notebook["cells"])
+        assert len(made["cells"]) == cells
         whole = "\n\n".join(code)
-        assert skeleton(f'""\n{whole}') == skeleton(text)
-        assert markup(prose[0]) == markup(harmless_notebook["cells"][0]["source"])
+        assert skeleton(f'""\n{whole}') == syntax
+        assert markup(prose[0]) == of_markup
 
     check()
 
@@ -243,32 +255,24 @@ def test_a_card_holds_names_as_text(make, kind, form):
 
     harmless = written(HARMLESS)
     harmless_front, harmless_body = FRONT.split(harmless, 1)
-    harmless_markup = markup(harmless_body)
+    harmless_keys, harmless_markup = keys(yaml.safe_load(harmless_front)), markup(harmless_body)
+    harmless_syntax = skeleton(code_of(harmless_body, "python"))
 
     @on_hostile_names
     def check(name: str) -> None:
         text = written(name)
         front, body = FRONT.split(text, 1)
         data = yaml.safe_load(front)
-        assert keys(data) == keys(yaml.safe_load(harmless_front)) or not visible(name)
+        assert keys(data) == harmless_keys or not visible(name)
         assert (
             visible(data.get("base_model") or "")
             == visible(ModelCard(text).data.base_model or "")
             == visible(name)
         )
         assert markup(body) == harmless_markup
-        blocks = [
-            token for token in MarkdownIt("commonmark").enable("table").parse(body) if token.type == "fence"
-        ]
-        (code,) = [token.content for token in blocks if token.info == "python"]
-        (dumped,) = [token.content for token in blocks if token.info == "json"]
-        (harmless_code,) = [
-            token.content
-            for token in MarkdownIt("commonmark").enable("table").parse(harmless_body)
-            if token.info == "python"
-        ]
-        assert skeleton(code) == skeleton(harmless_code)
-        assert json.loads(dumped)["own_prompt"] == name
+        code = code_of(body, "python")
+        assert skeleton(code) == harmless_syntax
+        assert json.loads(code_of(body, "json"))["own_prompt"] == name
         if form != "merged":
             assert any(isinstance(one, str) and name in one for one in texts(code))
 
@@ -283,15 +287,17 @@ def test_a_job_holds_names_as_text():
         return job_script(own, name, name)
 
     harmless = written(HARMLESS)
+    syntax = skeleton(harmless)
 
     @on_hostile_names
     def check(name: str) -> None:
         text = written(name)
-        assert skeleton(text) == skeleton(harmless)
-        held = constants(text)
+        assert skeleton(text) == syntax
+        tree = ast.parse(text)
+        held = constants(tree)
         assert held["REPOSITORY"] == name
         assert (held["SETTINGS"]["dataset"], held["SETTINGS"]["target_modules"]) == (name, [name])
-        assert ast.get_docstring(ast.parse(text), clean=False).startswith(f"{name}, as a Job")
+        assert ast.get_docstring(tree, clean=False).startswith(f"{name}, as a Job")
         head, of_harmless = (one.partition('\n"""')[0] for one in (text, harmless))
         assert head == of_harmless  # what uv installs
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -161,23 +161,33 @@ class Ten(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         control.should_training_stop = state.global_step == 10
 
-def losses(code):
-    names = {"__name__": "__main__", "Ten": Ten}
-    exec(code.replace("trainer.train()", "trainer.add_callback(Ten()); trainer.train()"), names)
-    assert names["STEPS"] == 128
-    return names["losses"]
-
-script = losses(Path("train.py").read_text())
-cells = json.loads(Path("train.ipynb").read_text())["cells"]
-notebook = losses("\\n\\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code"))
+names = {"__name__": "__main__", "Ten": Ten}
+code = Path("train.py").read_text()
+exec(code.replace("trainer.train()", "trainer.add_callback(Ten()); trainer.train()"), names)
+assert names["STEPS"] == 128
 assert "cdvft_app" not in sys.modules and "cdvft" in sys.modules
-print(json.dumps([script, notebook]))
+print(json.dumps(names["losses"]))
 """
+
+
+def statements(code: str) -> list[str]:
+    """What Python runs of it: each statement, without comments; a text of its own does nothing."""
+    tree = ast.parse(code)
+    texts = [one for one in tree.body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)]
+    return [ast.dump(one) for one in tree.body if one not in texts]
+
+
+def code_of(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "\n\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code")
 
 
 @pytest.mark.mirror
 def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_path):
-    """The recipe `sentiment` with its own schedule, in another process, as far as its tenth step."""
+    """The recipe `sentiment` with its own schedule, in another process, as far as its tenth step.
+
+    The script is run; the notebook has each of its statements, in its order, and no other.
+    """
     plan = resolve(RunSettings(recipe="sentiment", method="cdvft", evaluation_examples=64))
     (made,) = store.create([plan.settings], None, "Films")
     folder = store.make_folder(made.id)
@@ -187,7 +197,8 @@ def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_pat
     run = FinishedRun(store.get(made.id), plan, folder / "adapter")
     write_script(run, tmp_path / "out")
     write_script(run, tmp_path / "notebook", as_notebook=True)
-    shutil.copy(tmp_path / "notebook" / "train.ipynb", tmp_path / "out")
+    script = (tmp_path / "out" / "train.py").read_text()
+    assert statements(code_of(tmp_path / "notebook" / "train.ipynb")) == statements(script)
     names = {"HF_HUB_CACHE": str(hub_cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-c", TEN_STEPS],
@@ -200,8 +211,7 @@ def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_pat
     assert ended.returncode == 0, ended.stderr[-1500:]
     expected = [heard.losses()[step] for step in range(1, 11)]
     assert len({round(loss, 4) for loss in expected}) > 6
-    for said in json.loads(ended.stdout.splitlines()[-1]):
-        assert said[:10] == pytest.approx(expected, abs=1e-5)
+    assert json.loads(ended.stdout.splitlines()[-1])[:10] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_notebook_is_the_script_in_cells(trained, text_plan, text_rows, store, tmp_path):

@@ -162,13 +162,14 @@ def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch
 
 
 SERVER = """
-import signal, sys
+import multiprocessing, signal, sys
 sys.path[:0] = {paths!r}
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import LocalProcesses
 from cdvft_app.training.queue import RunQueue
 if __name__ == "__main__":
+    multiprocessing.set_forkserver_preload(["cdvft_app.training.run", "fake_trainers"])  # which need no torch
     queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
     queue.start()
     queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
@@ -194,7 +195,7 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
 
 
 SHARED_BUDGET = """
-import signal, sys
+import multiprocessing, signal, sys
 sys.path[:0] = {paths!r}
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
@@ -202,6 +203,7 @@ from cdvft_app.training.children import Child
 from cdvft_app.training.executors import LocalProcesses
 from cdvft_app.training.queue import RunQueue
 if __name__ == "__main__":
+    multiprocessing.set_forkserver_preload(["cdvft_app.training.run", "fake_trainers"])  # which need no torch
     assert Child(int).poll(90)  # from now on a process starts at once
     queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
     queue.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import threading
 from collections.abc import Iterator
@@ -218,10 +219,13 @@ def test_server_functions_answer_anything(studio: Studio, no_process_left) -> No
 
 
 def test_handlers_answer_anything(studio: Studio) -> None:
+    """A function that several events call with the same components is asked by one of them."""
     sent, ended = 0, {}
-    for number, handler in studio.page.fns.items():
-        if handler.fn is None or handler.queue:
-            continue
+    for number, handler in {
+        (inspect.unwrap(one.fn), *(block._id for block in one.inputs)): (number, one)
+        for number, one in studio.page.fns.items()
+        if one.fn is not None and not one.queue
+    }.values():
         start = [block.value for block in handler.inputs if hasattr(block, "value")]
         if len(start) < len(handler.inputs):
             continue
