@@ -39,7 +39,8 @@ def css() -> str:
     dark = {f"--method-{key}": method.dark for key, method in METHODS.items()}
     both = {f"--factor-{name}": colours for name, colours in FACTOR_COLOURS.items()}
     both |= {"--negative": NEGATIVE, "--positive": POSITIVE}
-    both["--scale-diverging"] = tuple(", ".join(stops) for stops in DIVERGING)  # equally spaced
+    on_paper, on_dark = (", ".join(stops) for stops in DIVERGING)  # equally spaced
+    both["--scale-diverging"] = on_paper, on_dark
     for name, (on_white, on_black) in both.items():
         light[name], dark[name] = on_white, on_black
     light["--scale-cyclic"] = ", ".join(CYCLIC)
