@@ -36,6 +36,8 @@ from cdvft_app.ui.shared.scripts import named
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "build" / "script_coverage"
+# Else what V8 has counted of a page is gone as soon as a link or a script has led to the next.
+ONE_DOCUMENT_HOST = "--disable-features=RenderDocument"
 SOURCE_URL = "assets/js/"  # at the end of each module, see `bundle`
 COMMENT = re.compile(r"\s*(//|/\*|\*)|\s*$")
 
@@ -59,6 +61,12 @@ class Coverage:
         self._patch = pytest.MonkeyPatch()
 
     def pytest_sessionstart(self) -> None:
+        launch = playwright.BrowserType.launch
+
+        def launched(self: Any, *values: Any, args: list[str], **options: Any) -> Any:
+            return launch(self, *values, args=[*args, ONE_DOCUMENT_HOST], **options)
+
+        self._patch.setattr(playwright.BrowserType, "launch", launched)
         for method in ("goto", "reload", "close"):  # after which V8 may have forgotten the page's scripts
             self._wrap(playwright.Page, method, before=lambda page: self._take([page]))
         self._wrap(playwright.BrowserContext, "new_page", after=self._watch)
