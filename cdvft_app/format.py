@@ -57,12 +57,12 @@ def counted(number: float, noun: str) -> str:
 
 
 def joined(parts: Sequence[str]) -> str:
-    """The texts as one list in a sentence: a, b and c."""
+    """Return the texts as one list in a sentence: a, b and c."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def times(ratio: float) -> str:
-    """A ratio with three digits: 5.33, 0.434, 29.0; a whole one as it is."""
+    """Return a ratio with three digits: 5.33, 0.434, 29.0; a whole one as it is."""
     return f"{ratio:,.0f}" if ratio == int(ratio) else _digits(ratio)
 
 

@@ -113,7 +113,8 @@ def step_memory(
 
 
 def checkpointed(activation_bytes: int, shapes: ModelShapes) -> int:
-    """The bytes that adapters' inputs take with checkpointing: those of one block, which stand at once."""
+    """Return the bytes that adapters' inputs take with checkpointing: those of one block, which stand at
+    once."""
     return round(activation_bytes / (len(blocks(shapes.layers)) or 1))
 
 
@@ -154,7 +155,7 @@ def available_bytes() -> int:
 
 
 def _container() -> Iterator[tuple[int, int]]:
-    """The limit of this process's container, if it has any, and how much of that is used."""
+    """Yield the limit of this process's container, if it has any, and how much of that is used."""
     for limit, used in zip(_LIMITS, _USED, strict=True):
         try:
             most, now = Path(limit).read_text().strip(), int(Path(used).read_text())

@@ -32,7 +32,7 @@ def added_memory(row: Row) -> int:
 
 
 def frozen_flops(row: Row) -> int:
-    """The frozen model's forward pass, and its backward pass where the method needs one."""
+    """Return the FLOPs of the frozen model, forward, and backward where the method needs that."""
     return row["frozen_forward_flops_per_step"] + row["frozen_backward_flops_per_step"]
 
 

@@ -62,14 +62,16 @@ DEVICE_KEYS = (HERE, *(gpu.key for gpu in GPUS))
 
 
 def device(key: str, here_bytes: int | None = None) -> Device:
-    """The device of this key, one of `DEVICE_KEYS`; `here_bytes`: the memory of this one, None: not known."""
+    """Return the device of this key, one of `DEVICE_KEYS`; `here_bytes`: the memory of this one, None: not
+    known."""
     if key == HERE:
         return Device(HERE, "this machine", here_bytes)
     return next(gpu for gpu in GPUS if gpu.key == key)
 
 
 def named(name: str) -> Device | None:
-    """The GPU that a driver calls so, of several by the memory in the name; None: none that is known."""
+    """Return the GPU that a driver calls so, of several by the memory in the name; None: none that is
+    known."""
     found = [gpu for gpu in GPUS if re.search(rf"\b{gpu.title.partition(' (')[0]}\b", name)]
     return max(found, key=lambda gpu: f"{(gpu.bytes or 0) // 10**9}GB" in name, default=None)
 

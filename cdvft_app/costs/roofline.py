@@ -25,7 +25,7 @@ _KEYS = {"frozen": "base", "fused": "cdvft, fused, transforms", "merged": "cdvft
 
 
 def roofline(request: CostRequest) -> Roofline:
-    """The kind of adapted layer that holds most of the model's weights, in half precision.
+    """Return the kind of adapted layer that holds most of the model's weights, in half precision.
 
     Raises:
         InvalidChoice: the model or its targets cannot be.
@@ -64,7 +64,8 @@ _RATES = (
 
 
 def _fused(request: CostRequest, layer: Shape, tokens: int, on: Device) -> Work | None:
-    """The work of the fused kernel; None where it takes no such circulants, or the device is too old."""
+    """Return the work of the fused kernel; None where it takes no such circulants, or the device is too
+    old."""
     from cdvft.kernels.fused import MAX_WASTE
     from cdvft.kernels.fused.plan import plan_for
 

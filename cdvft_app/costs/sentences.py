@@ -13,7 +13,7 @@ TOLERANCE = 0.015  # relative; closer than this, two amounts are called alike
 
 
 def label(row: Row) -> str:
-    """The method with its setting: LoRA r = 8."""
+    """Return the method with its setting: LoRA r = 8."""
     if row["setting"] is None:
         return METHODS[row["method"]].title
     method = flat.method_of(row["method"], row["setting"])
@@ -40,7 +40,7 @@ def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
-    """The row with the least, and those level with it."""
+    """Return the row with the least, and those level with it."""
     best = min(rows, key=value)
     return [best, *(row for row in rows if row is not best and value(row) < (1 + TOLERANCE) * value(best))]
 
@@ -118,7 +118,8 @@ def measured_time(rows: Sequence[Row]) -> str | None:
 
 
 def _as_multiples(verb: str, others: Sequence[Row], value: Callable[[Row], float], of_cdvft: float) -> str:
-    """Each of the others as a multiple of CDVFT's: LoRA trains 5.33 times that and FourierFT 0.434 times."""
+    """Return each of the others as a multiple of CDVFT's: LoRA trains 5.33 times that and FourierFT 0.434
+    times."""
     first, *rest = (f"{label(row)} {_multiple(value(row) / of_cdvft)}" for row in others)
     name = label(others[0])
     return joined([f"{name} {verb}{first.removeprefix(name)}", *rest])

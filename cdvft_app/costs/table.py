@@ -91,7 +91,7 @@ class _Unavailable(Exception):
 
 
 def cost_table(request: CostRequest, precision: StoragePrecision | None = None) -> list[dict[str, Any]]:
-    """One `CostRow` a method, as a JSON-serialisable object, in the order asked for.
+    """Return one `CostRow` a method, as a JSON-serialisable object, in the order asked for.
 
     `precision`: one that has no name in a request; None: the request's.
 
@@ -153,7 +153,7 @@ class _Table:
         return replace(row, **asdict(memory), step_bytes=memory.total)
 
     def _cost(self, method: Method) -> tuple[Method, cost.Cost]:
-        """The method with its sizes filled in, and what it costs."""
+        """Return the method with its sizes filled in, and what it costs."""
         if method.key == "full":
             everything = (*self.shapes.layers, *self.shapes.convolutions)
             return method, self._estimate(method, everything, self.shapes.other_parameters)
@@ -195,7 +195,7 @@ class _Table:
         )
 
     def _frozen_flops(self, method: Method, adapted: tuple[Shape, ...]) -> tuple[int, int]:
-        """The frozen model's FLOPs of a step, forward and backward."""
+        """Return the frozen model's FLOPs of a step, forward and backward."""
         tokens = self.request.batch * self.sequence
         forward = round(tokens * self.shapes.forward_flops_per_token(self.sequence))
         if method.key == "head":
@@ -209,7 +209,7 @@ class _Table:
 
 
 def usual_sequence(shapes: ModelShapes) -> int:
-    """The number of tokens in one input of the model where no other is asked for."""
+    """Return the number of tokens in one input of the model where no other is asked for."""
     if shapes.tokens is not None:
         return shapes.tokens
     usual = DEFAULT_TOKENS[shapes.kind]

@@ -83,7 +83,7 @@ def _read(path: str, folder: str, limits: dict[str, Any], progress: Progress) ->
 
 
 def rows_of(folder: Path, start: int = 0) -> Iterator[pa.RecordBatch]:
-    """The rows that were read into the folder from the place `start` on, a batch at a time."""
+    """Yield the rows that were read into the folder from the place `start` on, a batch at a time."""
     import pyarrow as pa
 
     with pa.OSFile(str(folder / ROWS)) as file, pa.ipc.open_stream(file) as reader:

@@ -217,12 +217,12 @@ def inspect(
 
 
 def _written(kept: ImportedTable, label: str) -> WrittenNumbers | None:
-    """How the labels are written, where these are numbers of texts."""
+    """Return how the labels are written, where these are numbers of texts."""
     return written_numbers(kept_table(kept.sha256), label) if kept.kind == "text" else None
 
 
 def _read_by(written: WrittenNumbers | None) -> tuple[str, ...]:
-    """The step that reads such labels as numbers, where there is no doubt."""
+    """Return the step that reads such labels as numbers, where there is no doubt."""
     if written is None or not written.is_amount or written.mark is None or len(written.units) > 1:
         return ()
     return (f"numbers:{written.mark}",)
@@ -243,7 +243,7 @@ def _said_of_numbers(looked: Inspection, written: WrittenNumbers | None) -> Iter
 
 
 def _scale(task: Task, division: Division) -> dict[str, float]:
-    """Mean and standard deviation of the numbers to train on, by which they are learned."""
+    """Return the mean and standard deviation of the numbers to train on, by which they are learned."""
     numbers = division.train_labels.astype(np.float64)
     if task != "regression" or not (deviation := float(numbers.std())):
         return {}
@@ -251,7 +251,7 @@ def _scale(task: Task, division: Division) -> dict[str, float]:
 
 
 def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
-    """What the steps did, and what of it is done to the rows to evaluate on."""
+    """Return what the steps did, and what of it is done to the rows to evaluate on."""
     if data.evaluation_sha256 or data.split:
         of_evaluation = (
             "Texts and labels of the rows to evaluate on are mended by the same steps; of those rows none is "
@@ -263,7 +263,7 @@ def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
 
 
 def _mendable(rows: pa.Table, columns: Sequence[Column], roles: Roles) -> Iterator[Finding]:
-    """What stands in the way of learning, where a step takes it away."""
+    """Yield what stands in the way of learning, where a step takes it away."""
     column = next(one for one in columns if one.name == roles.label)
     written = written_numbers(rows, column.name)
     if written and written.is_amount and written.mark is None and not written.is_mixed:
@@ -282,7 +282,7 @@ def _mendable(rows: pa.Table, columns: Sequence[Column], roles: Roles) -> Iterat
 
 
 def _among_numbers(rows: pa.Table, column: Column) -> list[tuple[str, int]]:
-    """The few values that are no numbers, and how often each is there; none where they are not few."""
+    """Return the few values that are no numbers, and how often each is there; none where they are not few."""
     if column.type != "text":
         return []
     label = f"trim(r.{quoted(column.name)})"
@@ -364,8 +364,8 @@ def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> N
 
 
 def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], str, str, str]]:
-    """What makes a row useless, as SQL on the table r: a condition and its values, what is wrong, what to do,
-    the column."""
+    """Yield what makes a row useless, as SQL on the table r: a condition and its values, what is wrong, what
+    to do, the column."""
     values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
     none: dict[str, Any] = {}
     empty = none, "it is empty", "give it a value, or drop the row"
@@ -399,7 +399,7 @@ def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int,
 
 
 def no_roles(columns: Sequence[Column], roles: Roles) -> str:
-    """Why these columns have no input or no label."""
+    """Return why these columns have no input or no label."""
     if roles.question:
         return roles.question
     if roles.is_generative:
@@ -420,7 +420,7 @@ def _nothing_to_tell(column: Column) -> str:
 def task_of(
     rows: pa.Table, kind: Literal["text", "image"], columns: Sequence[Column], roles: Roles
 ) -> tuple[tuple[str, ...], str, str | None]:
-    """The classes, none for a regression; why; and why nothing can be learned, if so."""
+    """Return the classes, none for a regression; why; and why nothing can be learned, if so."""
     column = next(one for one in columns if one.name == roles.label)
     name = f"“{column.name}”"
     many = f"{column.distinct:,} different values"
@@ -458,7 +458,7 @@ def task_of(
 
 
 def _doubt(written: WrittenNumbers, column: Column) -> str | None:
-    """Why numbers as people write them cannot be read, beginning with how they are written."""
+    """Return why numbers as people write them cannot be read, beginning with how they are written."""
     if len(written.units) > 1 and column.distinct <= MAX_NUMBERS:
         return None  # 1,5 kg and 2 l may be classes
     if len(written.units) > 1:
@@ -485,7 +485,8 @@ Scored = Literal["exact_match", "chrf"]
 
 
 def choose_metric(rows: pa.Table, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
-    """The metric of the answers, and why: short ones in one line are right or wrong, others more or less."""
+    """Return the metric of the answers, and why: short ones in one line are right or wrong, others more or
+    less."""
     column = next(one for one in columns if one.name == roles.label)
     with connect(r=rows) as connection:
         query = (
@@ -530,7 +531,7 @@ class Lengths:
     tokens: tuple[int, ...]
 
     def share_over(self, length: int) -> float:
-        """The share of rows that are cut at so many tokens."""
+        """Return the share of rows that are cut at so many tokens."""
         return sum(one > length for one in self.tokens) / len(self.tokens)
 
 
@@ -565,14 +566,15 @@ def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
 
 
 def _tokenizer(folder: Path) -> Any:
-    """The tokenizer of a prepared model, which cuts nothing; None where it has none."""
+    """Return the tokenizer of a prepared model, which cuts nothing; None where it has none."""
     file = folder / "tokenizer.json"
     return _read_tokenizer(file, file.stat().st_mtime_ns) if file.is_file() else None
 
 
 @functools.lru_cache(maxsize=2)
 def _read_tokenizer(file: Path, changed: int) -> Any:
-    """The tokenizer in a file as it was when `changed`, in nanoseconds; reading it takes a quarter second."""
+    """Return the tokenizer in a file as it was when `changed`, in nanoseconds; reading it takes a quarter
+    second."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
@@ -723,7 +725,7 @@ def _alike(data: UploadedDataset) -> Iterator[Finding]:
 
 
 def _thousands(data: UploadedDataset) -> Iterator[Finding]:
-    """Whether numbers such as 1.234, read as they are, may have been meant as thousands."""
+    """Yield a warning where numbers such as 1.234, read as they are, may have been meant as thousands."""
     label = f"trim(r.{quoted(data.label)})"
     query = (
         f"SELECT bool_and(regexp_full_match({label}, '[+-]?[1-9][0-9]{{0,2}}([.][0-9]{{3}})*')),"
@@ -753,7 +755,7 @@ def _no_answers(data: UploadedDataset, classes: Sequence[tuple[str, int, int]]) 
 
 
 def _markup(data: UploadedDataset) -> Iterator[Finding]:
-    """Whether texts have HTML in them, by the first ones."""
+    """Yield a warning where texts have HTML in them, by the first ones."""
     rows = cleaned_table(data, data.sha256).slice(0, LETTERS_OF)
     texts = [one for name in data.inputs for one in rows.column(name).to_pylist() if one]
     having = sum(map(cleaning.has_markup, texts))
@@ -767,7 +769,7 @@ def _markup(data: UploadedDataset) -> Iterator[Finding]:
 
 
 def _leak(data: UploadedDataset) -> Iterator[Finding]:
-    """Whether the text has its own label's name in it, and other labels' far less often."""
+    """Yield a warning where the text has its own label's name in it, and other labels' far less often."""
     if not data.labels:
         return
     text = " || ' ' || ".join(f"lower(coalesce(r.{quoted(name)}, ''))" for name in data.inputs)
@@ -810,7 +812,7 @@ def _said_of_language(data: UploadedDataset) -> str:
 
 
 def _other_language(data: UploadedDataset) -> Iterator[Finding]:
-    """Whether letters such as é or и are too many for English, by the first texts."""
+    """Yield a warning where letters such as é or и are too many for English, by the first texts."""
     text = " || ' ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in data.inputs)
     query = (
         "SELECT sum(length(regexp_replace(t, '[\\P{L}a-zA-Z]', '', 'g'))),"
@@ -867,7 +869,7 @@ def nearest_recipe(kind: Kind) -> Recipe:
 
 
 def recipe_reason(recipe: Recipe) -> str:
-    """Where the settings come from."""
+    """Return where the settings come from."""
     return (
         f"Model, batch size and learning rates are those of “{recipe.title}”, the nearest recipe that was "
         f"measured ({recipe.train_examples:,} examples); epochs and length are made for your rows."
@@ -875,7 +877,7 @@ def recipe_reason(recipe: Recipe) -> str:
 
 
 def as_dict(looked: Inspection) -> dict[str, Any]:
-    """An inspection for the command line, the API and the page.
+    """Return an inspection for the command line, the API and the page.
 
     Lengths are in tokens; `cut` is the share of the rows that are longer than `max_length`: texts are cut
     there, prompts with answers left out."""

@@ -191,7 +191,7 @@ def _ods_sheets(path: Path, limits: Limits) -> Iterator[tuple[str, Iterator[Row]
 
 
 def _ods_rows(events: Iterator[tuple[str, Any]], sheet: Any, limits: Limits) -> Iterator[Row]:
-    """The rows up to the sheet's end; each element is forgotten once it was read."""
+    """Yield the rows up to the sheet's end; each element is forgotten once it was read."""
     number = 0
     for event, element in events:
         if event == "end" and element is sheet:

@@ -44,7 +44,7 @@ class _Axis:
 
 
 def growth(rows: Sequence[Row], shapes: ModelShapes, targets: tuple[str, ...]) -> list[Growth]:
-    """The curves of the growth chart, one entry an axis.
+    """Return the curves of the growth chart, one entry an axis.
 
     Only adapters are drawn: head-only and full training have none of these settings. On an axis that is one
     method's own setting the others stay level.
@@ -151,7 +151,7 @@ def _growth_along(axis: _Axis, rows: Sequence[Row], model: ModelShapes) -> Growt
 
 
 def _as_row(found: Cost, row: Row, model: ModelShapes) -> dict[str, Any]:
-    """A cost with the fields of a cost table's row that the drawn quantities are read from."""
+    """Return a cost with the fields of a cost table's row that the drawn quantities are read from."""
     kept = found.activation_bytes
     return asdict(found) | {
         "flops_per_step": found.flops_per_step,
@@ -165,7 +165,7 @@ def _method(row: Row, **change: int) -> Method:
 
 
 def _cost(row: Row, method: Method, shapes: Sequence[Shape], tokens: int) -> Cost | None:
-    """The method's cost on these layers; None where its setting does not fit them."""
+    """Return the method's cost on these layers; None where its setting does not fit them."""
     try:
         # A step's cost depends on its tokens alone, for adapted layers see every one.
         return method.with_layer_defaults(shapes).estimate(
@@ -198,7 +198,8 @@ _TERMS = {
 def compare(
     request: CostRequest, too_large: Callable[[Row], str | None] = lambda row: None, **here: Any
 ) -> Costs:
-    """The page's view of a request; `too_large`: why a row cannot be measured here. `here`: see `decide`."""
+    """Return the page's view of a request; `too_large`: why a row cannot be measured here. `here`: see
+    `decide`."""
     made = decide(request, **here)
     # What Measure would measure is what is asked, not what is answered where that does not fit.
     measurable = cost_table(request.as_measured) if request.match != "seconds_per_step" else made.asked_rows
@@ -232,7 +233,7 @@ def compare(
 
 
 def grown(request: CostRequest, lookup: Lookup = lambda row: None) -> GrowthCurves:
-    """How the costs of a request's methods grow; `lookup` and errors as of `decide`."""
+    """Return how the costs of a request's methods grow; `lookup` and errors as of `decide`."""
     rows, _ = timed_rows(request, lookup)
     shapes = model_shapes(request.model, request.image_size)
     return {
@@ -256,7 +257,7 @@ def _asked(row: Row, refused: str | None) -> AskedMethod:
 
 
 def _terms(rows: Sequence[Row]) -> list[MemoryTerm]:
-    """The bytes of a step by what they hold, and their sum."""
+    """Return the bytes of a step by what they hold, and their sum."""
     return [
         {"title": title, "formula": formula, "texts": [amount("bytes", row[key]) for row in rows]}
         for key, (title, formula) in _TERMS.items()
@@ -273,7 +274,7 @@ def _device(one: Device) -> ShownDevice:
 
 
 def _hint(quantity: Quantity, row: Row) -> str:
-    """A bar's tooltip: the share of the frozen model's amount, or how a time was measured."""
+    """Return a bar's tooltip: the share of the frozen model's amount, or how a time was measured."""
     if quantity.key in MEASURED and not row["measured"]:
         return "Not measured on this machine yet."
     if quantity.key == "seconds":
@@ -286,7 +287,7 @@ def _hint(quantity: Quantity, row: Row) -> str:
 
 
 def _bars(quantity: Quantity, rows: Sequence[Row]) -> list[cost_bars.Bar]:
-    """The methods in order, then the baseline; a method without a value is left out."""
+    """Return the methods in order, then the baseline; a method without a value is left out."""
     bars = [
         cost_bars.Bar(
             row["method"],

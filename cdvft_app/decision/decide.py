@@ -35,28 +35,29 @@ Verdicts = Mapping[tuple[str, str], Verdict]
 
 
 def race_verdicts(recipe: str) -> Verdicts:
-    """The verdicts on the recipe's recorded race, judged together; empty where none is recorded."""
+    """Return the verdicts on the recipe's recorded race, judged together; empty where none is recorded."""
     return read_verdicts("races").get(recipe, {})
 
 
 def pooled_verdicts(kind: str) -> list[Verdicts]:
-    """The verdicts over all recorded races with models of this kind, one mapping for each metric."""
+    """Return the verdicts over all recorded races with models of this kind, one mapping for each metric."""
     return [verdicts for key, verdicts in read_verdicts("pooled").items() if key.partition(" ")[0] == kind]
 
 
 def raced_recipes() -> list[str]:
-    """The keys of the recipes that have a recorded race."""
+    """Return the keys of the recipes that have a recorded race."""
     return [*read_verdicts("races")]
 
 
 def written(verdicts: Verdicts) -> list[dict[str, Any]]:
-    """The verdicts as `RECORDED_VERDICTS` holds them; `read_verdicts` reads them again."""
+    """Return the verdicts as `RECORDED_VERDICTS` holds them; `read_verdicts` reads them again."""
     return [{"methods": list(methods), **asdict(verdict)} for methods, verdict in verdicts.items()]
 
 
 @cache
 def read_verdicts(part: str) -> dict[str, Verdicts]:
-    """The verdicts of `RECORDED_VERDICTS`: its "races" by recipe, or its "pooled" by kind and metric."""
+    """Return the verdicts of `RECORDED_VERDICTS`: its "races" by recipe, or its "pooled" by kind and
+    metric."""
     found = json.loads(RECORDED_VERDICTS.read_text(encoding="utf-8"))[part]
     return {key: {tuple(one.pop("methods")): _read_verdict(one) for one in own} for key, own in found.items()}
 
@@ -108,17 +109,19 @@ class Quality:
         return f"in {self.races} recorded races like it" if self.races > 1 else "in the recorded race like it"
 
     def between(self, first: str, second: str) -> Verdict:
-        """The pooled verdict on two raced methods, from the first one's side."""
+        """Return the pooled verdict on two raced methods, from the first one's side."""
         found = self.pooled.get((first, second))
         return found or self.pooled[second, first].turned
 
     def lost_comparison(self, method: str, winner: str | None = None) -> LostComparison | None:
-        """A comparison that the method lost, to the given winner where there is one; None without any."""
+        """Return a comparison that the method lost, to the given winner where there is one; None without
+        any."""
         found = self.behind.get(method, [])
         return next((one for one in found if one.winner == winner), found[0] if found else None)
 
     def possible_deficit(self, method: str, others: Iterable[str]) -> tuple[float, str | None]:
-        """By how much the method may be behind another one at most, by the intervals, and behind which one.
+        """Return by how much the method may be behind another one at most, by the intervals, and behind which
+        one.
 
         (0, None) where no interval leaves room for that.
         """
@@ -127,7 +130,7 @@ class Quality:
         return most if most[0] > 0 else (0.0, None)
 
     def safest(self, rows: Sequence[Row]) -> Row:
-        """The row to take where the file does not matter.
+        """Return the row to take where the file does not matter.
 
         Of raced methods the one that may lose least by the intervals. Where no such race is recorded, one
         that was raced with other models and lost to none; else the one that trains the most numbers.
@@ -141,7 +144,7 @@ class Quality:
 
 
 def quality(shapes: ModelShapes, methods: Sequence[str]) -> Quality:
-    """What the recorded races with models of this one's kind say of these adapters."""
+    """Return what the recorded races with models of this one's kind say of these adapters."""
     races = [one for one in _raced() if one.kind == shapes.kind and len(_taking_part(one, methods)) > 1]
     races_behind = _races_behind(_raced())
     if not races:
@@ -175,7 +178,8 @@ def _between(verdicts: Verdicts, methods: Sequence[str]) -> Verdicts:
 
 
 def _shown(verdicts: Verdicts) -> list[tuple[str, str, Verdict]]:
-    """The loser, the winner and the verdict, from the loser's side, of each pair with a method ahead."""
+    """Return the loser, the winner and the verdict, from the loser's side, of each pair with a method
+    ahead."""
     return [
         (first, second, one) if one.word == "behind" else (second, first, one.turned)
         for (first, second), one in verdicts.items()
@@ -184,7 +188,8 @@ def _shown(verdicts: Verdicts) -> list[tuple[str, str, Verdict]]:
 
 
 def _behind(verdicts: Mapping[str, Verdicts]) -> dict[str, list[LostComparison]]:
-    """The methods that are behind another somewhere and ahead of it nowhere, in the order of the verdicts."""
+    """Return the methods that are behind another somewhere and ahead of it nowhere, in the order of the
+    verdicts."""
     shown = [(where, *one) for where, found in verdicts.items() for one in _shown(found)]
     pairs = {(loser, winner) for _, loser, winner, _ in shown}
     found: dict[str, list[LostComparison]] = {}
@@ -281,7 +286,8 @@ class Known:
     quality: Quality
 
     def candidates(self, adapters: Sequence[Row], aim: Aim) -> list[Row]:
-        """The adapters to choose from: where quality matters most, none that is behind another of them."""
+        """Return the adapters to choose from: where quality matters most, none that is behind another of
+        them."""
         if aim != "quality":
             return [*adapters]
         return [row for row in adapters if row["method"] not in self.quality.behind]
@@ -314,7 +320,7 @@ class Decision:
         return f"{self.headline} {self.evidence}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
-        """The decision as the command line and the API give it."""
+        """Return the decision as the command line and the API give it."""
         return {
             "sentence": self.sentence,
             "request": self.request.model_dump(mode="json", exclude_none=True),
@@ -330,7 +336,7 @@ def decide(
     lookup: Lookup = lambda row: None,
     step_seconds: StepSeconds = lambda row: None,
 ) -> Decision:
-    """The sentence and the table for a request.
+    """Return the sentence and the table for a request.
 
     Args:
         request: the model, the step, the methods, the device, and what matters most.
@@ -393,7 +399,7 @@ def _short(shapes: ModelShapes) -> str:
 def _known_seconds(
     rows: Sequence[Row], request: CostRequest, step_seconds: StepSeconds
 ) -> dict[str, StepTime]:
-    """The step times by method, for this machine in float32 alone: elsewhere nothing was measured."""
+    """Return the step times by method, for this machine in float32 alone: elsewhere nothing was measured."""
     if request.device != HERE or request != request.as_measured:
         return {}
     found = {}
@@ -423,7 +429,7 @@ def _nothing_fits(
 
 
 def _smaller(request: CostRequest, method: Method, shapes: ModelShapes, on: Device) -> str:
-    """A sentence on a smaller model that fits, where no other change helps."""
+    """Return a sentence on a smaller model that fits, where no other change helps."""
     found = smaller_model(request, method, shapes, on)
     start = "Nor does it in 4 bit with checkpointing, one short text at a time: take a smaller model"
     return f"{start}, such as {found}." if found else f"{start}, or another device."
@@ -432,7 +438,7 @@ def _smaller(request: CostRequest, method: Method, shapes: ModelShapes, on: Devi
 def _answer(
     adapters: Sequence[Row], known: Known, request: CostRequest, shapes: ModelShapes, on: Device
 ) -> tuple[str, str]:
-    """The headline and its evidence."""
+    """Return the headline and its evidence."""
     fitting = known.fitting(known.candidates(adapters, request.aim))
     choice = _BY_AIM[request.aim](fitting, known)
     step = _time(choice.row, known)
@@ -450,7 +456,8 @@ def _answer(
 
 
 def _loss(choice: Recommendation, known: Known) -> str:
-    """A sentence on the comparison that the chosen method lost, where something else decided; else empty."""
+    """Return a sentence on the comparison that the chosen method lost, where something else decided; else
+    empty."""
     lost = known.quality.lost_comparison(choice.row["method"])
     return f" But {result(lost.verdict).removesuffix('.')} {lost.where}." if lost else ""
 
@@ -470,13 +477,15 @@ def _fit(adapters: Sequence[Row], known: Known) -> str:
 
 
 def _time(row: Row, known: Known) -> str:
-    """A clause with the step's time as measured or learned here, never from FLOPs; empty where unknown."""
+    """Return a clause with the step's time as measured or learned here, never from FLOPs; empty where
+    unknown."""
     found = known.seconds.get(row["method"])
     return "" if found is None else f"its step takes {found.text} here"
 
 
 def _rival(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The row that the chosen one is compared with: CDVFT's, or LoRA's for CDVFT, or the next; else None."""
+    """Return the row that the chosen one is compared with: CDVFT's, or LoRA's for CDVFT, or the next; else
+    None."""
     others = [one for one in rows if one is not row]
     wanted = [key for key in ("cdvft", "lora") if key != row["method"]]
     ranked = sorted(others, key=lambda one: wanted.index(one["method"]) if one["method"] in wanted else 9)
@@ -484,7 +493,7 @@ def _rival(row: Row, rows: Sequence[Row]) -> Row | None:
 
 
 def _times_smaller(row: Row, other: Row) -> str:
-    """A phrase that compares the row's file with the other row's: 5.33 times larger."""
+    """Return a phrase that compares the row's file with the other row's: 5.33 times larger."""
     ratio = other["adapter_bytes"] / row["adapter_bytes"]
     if 0.985 < ratio < 1.015:
         return "as large"
@@ -532,12 +541,13 @@ def _by_many(rows: Sequence[Row], known: Known) -> Recommendation:
 
 
 def _builds_dense(row: Row) -> bool:
-    """Whether a step computes something as large as the layers for each adapter, as FourierFT and DoRA do."""
+    """Return whether a step computes something as large as the layers for each adapter, as FourierFT and DoRA
+    do."""
     return row["forward_flops_fixed"] > row["adapted_weights"]
 
 
 def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
-    """The one method that is not behind another; else of several that were raced the smallest file.
+    """Return the one method that is not behind another; else of several that were raced the smallest file.
 
     Where no race like it is recorded, the safe one, beside which the cheap one is named.
     """
@@ -583,7 +593,7 @@ def _losers(method: str, found: Quality) -> str:
 
 
 def _distance(verdict: Verdict) -> str:
-    """The size of a difference with its interval: 5.9 points (1.4 to 10.4)."""
+    """Return the size of a difference with its interval: 5.9 points (1.4 to 10.4)."""
     metric = get_metric(verdict.metric_name)
     low, high = (metric.format_difference(end or 0.0) for end in (verdict.low, verdict.high))
     return f"{metric.format_distance(verdict.size)} ({low} to {high})"

@@ -40,7 +40,7 @@ class Fit:
 
 
 def fit(row: Mapping[str, Any], device: Device) -> Fit:
-    """How an available row's step fits: surely if it does even at the largest measured excess."""
+    """Return how an available row's step fits: surely if it does even at the largest measured excess."""
     total: int = row["step_bytes"]
     if device.bytes is None:
         return Fit(total, None, "unknown")
@@ -62,7 +62,7 @@ class Remedy:
 
 
 def remedy(request: CostRequest, method: Method, device: Device) -> Remedy | None:
-    """The request that fits on the device for this method, and costs least; None where none does.
+    """Return the request that fits on the device for this method, and costs least; None where none does.
 
     What costs least is tried first: smaller batches, whose gradients are summed to the same step; then
     checkpointing, which computes the forward pass twice; then fewer bits for the frozen weights; shorter
@@ -83,7 +83,8 @@ def remedy(request: CostRequest, method: Method, device: Device) -> Remedy | Non
 
 
 def smaller_model(request: CostRequest, method: Method, shapes: ModelShapes, device: Device) -> str | None:
-    """The largest known model of the same kind whose step surely fits, and how; None where none does."""
+    """Return the largest known model of the same kind whose step surely fits, and how; None where none
+    does."""
     known = [model_shapes(model.id) for model in KNOWN_MODELS]
     alike = [one for one in known if one.kind == shapes.kind]
     smaller = [one for one in alike if one.total_parameters < shapes.total_parameters]
@@ -110,7 +111,8 @@ def _row(request: CostRequest, method: Method) -> dict[str, Any]:
 
 
 def _variants(request: CostRequest, method: Method) -> Iterator[CostRequest]:
-    """The request in ways that need less memory, the one that costs least first; batches are left alone.
+    """Yield the request in ways that need less memory, the one that costs least first; batches are left
+    alone.
 
     Checkpointing comes before fewer bits, and both before shorter texts.
     """

@@ -11,7 +11,8 @@ MAX_BLOCKS = 16  # along an edge; more are drawn as this many, and said in words
 
 
 def svg(partition: Partition) -> str:
-    """The q1 x q2 blocks of `partition` with the output diagonal at the left and the input diagonal on top.
+    """Return the q1 x q2 blocks of `partition` with the output diagonal at the left and the input diagonal on
+    top.
 
     Every block is hatched along its diagonals, on which a circulant repeats its entries. Rows and columns
     beyond the matrix (padding) are drawn dashed.

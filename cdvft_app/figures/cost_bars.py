@@ -31,7 +31,8 @@ class Bar:
 
 
 def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
-    """The bars from top to bottom, the baseline's as a dashed line too; None where there is nothing to draw.
+    """Return the bars from top to bottom, the baseline's as a dashed line too; None where there is nothing to
+    draw.
 
     A bar of zero has no place on a logarithmic axis and is left out.
     """
@@ -95,7 +96,7 @@ def _trace(bar: Bar) -> dict[str, Any]:
 
 
 def _beyond_whisker(bar: Bar) -> dict[str, Any]:
-    """The bar's text, where plotly's own place for it is taken."""
+    """Return the bar's text, where plotly's own place for it is taken."""
     assert bar.high is not None
     return {
         "x": math.log10(bar.high),
@@ -109,7 +110,8 @@ def _beyond_whisker(bar: Bar) -> dict[str, Any]:
 
 
 def _x_range(bars: Sequence[Bar]) -> list[float]:
-    """The axis' ends as powers of ten: from one below the smallest bar, which then shows, to the largest."""
+    """Return the axis' ends as powers of ten: from one below the smallest bar, which then shows, to the
+    largest."""
     exponents = [math.log10(max(bar.value, bar.high or 0)) for bar in bars]
     return [math.floor(min(exponents) - 0.3), max(exponents) + 0.05]
 

@@ -34,7 +34,7 @@ CYCLIC = ("#6E5E86", "#3F8CC0", "#8C9070", "#C2704F", "#6E5E86")
 
 
 def css() -> str:
-    """The palette as CSS variables, for light and for dark, and the dots of chips and lists in it."""
+    """Return the palette as CSS variables, for light and for dark, and the dots of chips and lists in it."""
     light = {f"--method-{key}": method.light for key, method in METHODS.items()}
     dark = {f"--method-{key}": method.dark for key, method in METHODS.items()}
     both = {f"--factor-{name}": colours for name, colours in FACTOR_COLOURS.items()}
@@ -55,7 +55,7 @@ def css() -> str:
 
 
 def layout() -> dict[str, Any]:
-    """A quiet plotly layout for lines over steps or seconds. Colours are CSS variables."""
+    """Return a quiet plotly layout for lines over steps or seconds. Colours are CSS variables."""
     axis = {
         "gridcolor": "var(--plot-grid)",
         "linecolor": "var(--plot-axis)",
@@ -92,12 +92,12 @@ def layout() -> dict[str, Any]:
 
 
 def line(key: str) -> dict[str, Any]:
-    """The line of the method with this key, as plotly takes it."""
+    """Return the line of the method with this key, as plotly takes it."""
     return {"color": f"var(--method-{key})", "dash": METHODS[key].dash, "width": METHODS[key].width}
 
 
 def lines() -> dict[str, dict[str, Any]]:
-    """Each method's title, line and marker, as plotly takes them."""
+    """Return each method's title, line and marker, as plotly takes them."""
     return {
         key: {
             "label": method.title,

@@ -80,7 +80,7 @@ def _line(method: str, marks: Sequence[Mark]) -> dict[str, Any]:
 
 
 def _path(name: str, marks: Sequence[Mark], line: dict[str, Any]) -> dict[str, Any]:
-    """A line through the marks, from the cheapest to the dearest."""
+    """Return a line through the marks, from the cheapest to the dearest."""
     marks = sorted(marks, key=lambda mark: mark.x[0])
     return {
         "type": "scatter",
@@ -132,7 +132,7 @@ def _ranges(spans: Sequence[tuple[float, float, float]], color: str) -> dict[str
 
 
 def _x_range(marks: Sequence[Mark]) -> tuple[float, float]:
-    """The axis' start and end as powers of ten, with a little room around the marks."""
+    """Return the axis' start and end as powers of ten, with a little room around the marks."""
     low, high = math.log10(min(mark.x[1] for mark in marks)), math.log10(max(mark.x[2] for mark in marks))
     air = max(0.08 * (high - low), 0.02)
     return low - air, high + air
@@ -146,7 +146,7 @@ def _ticks(decades: float) -> dict[str, Any]:
 
 
 def _y_range(marks: Sequence[Mark]) -> list[float]:
-    """The axis' start and end, with a little room around all ranges and level lines."""
+    """Return the axis' start and end, with a little room around all ranges and level lines."""
     low, high = min(mark.y[1] for mark in marks), max(mark.y[2] for mark in marks)
     air = 0.08 * (high - low) or 0.02 * abs(high) or 1.0
     return [low - air, high + 1.5 * air]

@@ -33,7 +33,7 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _on_this_page(figure: dict[str, Any]) -> dict[str, Any]:
-    """The figure with the page's fonts and colours in place of plotly's template and title."""
+    """Return the figure with the page's fonts and colours in place of plotly's template and title."""
     ours, theirs = layout(), figure["layout"]
     for name in ("template", "title", "width"):  # as wide as its place
         theirs.pop(name, None)

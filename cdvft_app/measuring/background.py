@@ -62,7 +62,8 @@ def measuring(
     measure: str = MEASURE,
     limit: float = LIMIT_SECONDS,
 ) -> Generator[dict[str, Any], None, None]:
-    """The reports of `cdvft_app.measuring.measure`, as they come; closing the iterator ends its process.
+    """Yield the reports of `cdvft_app.measuring.measure`, as they come; closing the iterator ends its
+    process.
 
     Between them come, several times a second, {"kind": "waiting", "place"} while others measure, and then
     {"kind": "on"}, so that the reader can stop at any moment.
@@ -112,7 +113,7 @@ def _measure(tell: Callable[[Any], None], measure: str, request: CostRequest, li
 
 
 def too_large(row: Mapping[str, Any]) -> str | None:
-    """Why a step of this row of a cost table, of `as_measured`, cannot be measured here, or None."""
+    """Return why a step of this row of a cost table, of `as_measured`, cannot be measured here, or None."""
     need, free = row["step_bytes"], free_bytes(kind_of_measured_steps())
     if need < SHARE_OF_MEMORY * free:
         return None
@@ -124,7 +125,7 @@ def too_large(row: Mapping[str, Any]) -> str | None:
 
 
 def device_here() -> str:
-    """The device that a measurement here would name."""
+    """Return the device that a measurement here would name."""
     return device_name(kind_of_measured_steps())
 
 

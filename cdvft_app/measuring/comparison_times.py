@@ -21,7 +21,7 @@ from cdvft_app.shapes import model_shapes
 
 
 def next_value(values: Sequence[int], seconds: Mapping[int, float], wanted: float) -> int | None:
-    """The value to measure next to come closest to `wanted` seconds, None where enough is known.
+    """Return the value to measure next to come closest to `wanted` seconds, None where enough is known.
 
     Args:
         values: a ladder, quickest first.
@@ -41,12 +41,12 @@ def next_value(values: Sequence[int], seconds: Mapping[int, float], wanted: floa
 
 
 def tries(values: Sequence[int]) -> int:
-    """The most values that are measured."""
+    """Return the most values that are measured."""
     return 1 + math.ceil(math.log2(len(values))) if values else 0
 
 
 def closest(seconds: Mapping[int, float], wanted: float) -> int:
-    """The measured value whose step time is closest to the wanted one as a ratio."""
+    """Return the measured value whose step time is closest to the wanted one as a ratio."""
     return min(seconds, key=lambda value: abs(math.log(seconds[value] / wanted)))
 
 
@@ -60,7 +60,7 @@ _TOLERANCE = 0.02  # a step that much longer or shorter still counts as matched
 
 
 def measurement_text(measured: Mapping[str, Any]) -> str:
-    """A sentence on how a step time was measured, for a tooltip."""
+    """Return a sentence on how a step time was measured, for a tooltip."""
     low, high = (amount("seconds", measured[end]) for end in ("low", "high"))
     return (
         f"Median of {measured['steps']} steps, half of which took {low} to {high}; measured on "
@@ -69,7 +69,7 @@ def measurement_text(measured: Mapping[str, Any]) -> str:
 
 
 def file_row(row: Row) -> dict[str, Any]:
-    """A row for CSV or JSON, with its measurement as columns of its own."""
+    """Return a row for CSV or JSON, with its measurement as columns of its own."""
     measured = row["measured"] or {}
     kept = ("seconds", "low", "high", "steps", "forward_seconds", "peak_bytes", "others", "device", "time")
     counted = {name: value for name, value in row.items() if name != "measured"}
@@ -92,7 +92,7 @@ def circumstances(rows: Iterable[Row]) -> Circumstances | None:
 
 
 def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of a cost table, each with what was measured of it, and sentences about matched times.
+    """Return the rows of a cost table, each with what was measured of it, and sentences about matched times.
 
     Raises:
         InvalidChoice: with a sentence.
@@ -126,7 +126,8 @@ def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any
 def _closest(
     row: Row, tried: Mapping[int, dict[str, Any]], reference: Row
 ) -> tuple[dict[str, Any], str | None]:
-    """The row whose time comes closest to the reference's, and a sentence; or why there is none yet."""
+    """Return the row whose time comes closest to the reference's, and a sentence; or why there is none
+    yet."""
     seconds = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
     wanted = (reference["measured"] or {}).get("seconds")
     if wanted is None or next_value([*tried], seconds, wanted) is not None:

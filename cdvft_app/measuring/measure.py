@@ -66,7 +66,7 @@ HEAD = "head"
 
 
 def measuring_device() -> torch.device:
-    """The device on which steps are measured."""
+    """Return the device on which steps are measured."""
     return torch.device(kind_of_measured_steps())
 
 
@@ -222,7 +222,7 @@ class _OtherPrograms:
         self.before = self._times()
 
     def share(self) -> float:
-        """The other programs' share of all cores' time, from 0 to 1."""
+        """Return the other programs' share of all cores' time, from 0 to 1."""
         total, busy, own = (now - then for now, then in zip(self._times(), self.before, strict=True))
         return min(max((busy - own) / total, 0.0), 1.0) if total > 0 else 0.0
 
@@ -268,7 +268,7 @@ class _Bench:
         self.forward: float | None = None
 
     def row(self, method: Method, **changes: Any) -> dict[str, Any]:
-        """The method's row of a cost table."""
+        """Return the method's row of a cost table."""
         request = self.request.model_copy(update={"methods": (method,), "match": None, **changes})
         return cost_table(request)[0]
 
@@ -297,7 +297,7 @@ class _Bench:
         return result["seconds"]
 
     def _flops(self, row: dict[str, Any]) -> int:
-        """The step's FLOPs as executed (real FFTs), whatever convention the request has."""
+        """Return the step's FLOPs as executed (real FFTs), whatever convention the request has."""
         if row["convention"] != "real_fft":
             row = self.row(flat.method_of(row["method"], row["setting"]), convention="real_fft")
         return row["total_flops_per_step"]

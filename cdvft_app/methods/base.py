@@ -65,7 +65,7 @@ class Setting:
         return self.long[:1].upper() + self.long[1:]
 
     def text(self, value: object) -> str:
-        """The setting with a value, such as r = 8 or α = 0.5; a choice has its title."""
+        """Return the setting with a value, such as r = 8 or α = 0.5; a choice has its title."""
         value_text = dict((key, title) for title, key in self.choices).get(str(value)) or (
             self.empty if value is None else f"{value:,}" if isinstance(value, int)
             else value if isinstance(value, str) else f"{value:g}"
@@ -85,7 +85,8 @@ def setting(
     choices: Sequence[tuple[str, str]] = (),
     **limits: Any,
 ) -> Any:
-    """A pydantic field of a method: its default, its labels, and pydantic's limits (ge, le, gt, ...)."""
+    """Return a pydantic field of a method: its default, its labels, and pydantic's limits (ge, le, gt,
+    ...)."""
     extra: dict[str, Any] = {"symbol": symbol, "size": size, "empty": empty, "in_label": in_label}
     extra["choices"] = tuple(choices)
     if not choices:
@@ -96,7 +97,7 @@ def setting(
 
 
 def type_of_one(annotation: Any) -> Any:
-    """The type that a field holds beside None: float of `float | None`, str of `tuple[str, ...]`."""
+    """Return the type that a field holds beside None: float of `float | None`, str of `tuple[str, ...]`."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(one for one in get_args(annotation) if one is not NoneType)
     while get_origin(annotation) in (Annotated, tuple):
@@ -176,7 +177,7 @@ class Method(BaseModel):
 
     @classmethod
     def settings(cls) -> dict[str, Setting]:
-        """The method's own settings by name, in their order."""
+        """Return the method's own settings by name, in their order."""
         own = [
             (name, field, field.json_schema_extra)
             for name, field in cls.model_fields.items()
@@ -192,25 +193,26 @@ class Method(BaseModel):
 
     @classmethod
     def flat_name(cls, name: str) -> str:
-        """A setting's name where those of all methods stand side by side: lora_r."""
+        """Return a setting's name where those of all methods stand side by side: lora_r."""
         prefix = f"{cls.model_fields['method'].default}_" if cls.option_prefix is None else cls.option_prefix
         return f"{prefix}{name}"
 
     @classmethod
     def label_of(cls, one: Setting) -> str:
-        """A setting's label among those of all methods: "LoRA rank (r)"; CDVFT's go without its title."""
+        """Return a setting's label among those of all methods: "LoRA rank (r)"; CDVFT's go without its
+        title."""
         return one.label if cls.option_prefix == "" else f"{cls.title} {one.long}"
 
     def matched(self, value: int) -> Self:
-        """The method with another value of `matched_by`."""
+        """Return the method with another value of `matched_by`."""
         return self.model_copy(update={str(self.matched_by): value})
 
     def setting_values(self) -> dict[str, Any]:
-        """The values of the method's own settings by name."""
+        """Return the values of the method's own settings by name."""
         return {name: getattr(self, name) for name in self.settings()}
 
     def sizes(self) -> dict[str, Any]:
-        """The values of the settings that decide how many numbers are trained, by name."""
+        """Return the values of the settings that decide how many numbers are trained, by name."""
         return {name: getattr(self, name) for name, one in self.settings().items() if one.size}
 
     def label(self, more: Sequence[str] = ()) -> str:
@@ -228,7 +230,7 @@ class Method(BaseModel):
         return " ".join([self.title, ", ".join(parts)]).strip()
 
     def changed(self) -> list[str]:
-        """The settings that are not their start values."""
+        """Return the settings that are not their start values."""
         return [
             one.text(value)
             for name, one in self.settings().items()
@@ -236,14 +238,15 @@ class Method(BaseModel):
         ]
 
     def learning_rate_of(self, found: float) -> float:
-        """The recipe's rate, which was `found` with the default settings, adjusted to these settings."""
+        """Return the recipe's rate, which was `found` with the default settings, adjusted to these
+        settings."""
         return found
 
     # Which layers it fits
 
     @classmethod
     def unsupported_reason(cls, layers: Sequence[Any]) -> str | None:
-        """Why it cannot adapt layers of this type, whatever its settings; None where it can."""
+        """Return why it cannot adapt layers of this type, whatever its settings; None where it can."""
         return None
 
     def require_fitting(self, layers: Sequence[Layer]) -> None:
@@ -253,17 +256,19 @@ class Method(BaseModel):
         """Raise InvalidChoice where a setting is possible, but a waste of training time on these layers."""
 
     def with_layer_defaults(self, layers: Sequence[Layer]) -> Self:
-        """The method with settings filled in that default to something of the layers, as C3A's block size."""
+        """Return the method with settings filled in that default to something of the layers, as C3A's block
+        size."""
         return self
 
     def without_layer_defaults(self) -> Self:
-        """The method without what `with_layer_defaults` filled in, before it is asked about other layers."""
+        """Return the method without what `with_layer_defaults` filled in, before it is asked about other
+        layers."""
         return self
 
     # What it costs
 
     def estimate(self, shapes: Sequence[Shape], **step: Any) -> Cost:
-        """The method's cost on these layers, by `cdvft.cost.estimate`."""
+        """Return the method's cost on these layers, by `cdvft.cost.estimate`."""
         from cdvft import cost
 
         return cost.estimate(self.key, shapes, **self.sizes(), **step)  # type: ignore[arg-type]
@@ -275,7 +280,7 @@ class Method(BaseModel):
 
     @classmethod
     def growth_axes(cls, shapes: Sequence[Shape]) -> Iterator[GrowthAxis]:
-        """The settings along which its cost is drawn."""
+        """Yield the settings along which its cost is drawn."""
         yield from ()
 
     # What is trained
@@ -285,17 +290,18 @@ class Method(BaseModel):
         raise ValueError(f"{self.title} has no adapter.")
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
-        """The trained tensors of its adapter on one PEFT layer, by the names that snapshots have for them."""
+        """Yield the trained tensors of its adapter on one PEFT layer, by the names that snapshots have for
+        them."""
         yield from ()
 
     # Its update, from the vectors of one layer
 
     def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int] | None:
-        """The layer's (d_out, d_in) where it follows from the vectors' shapes; else None."""
+        """Return the layer's (d_out, d_in) where it follows from the vectors' shapes; else None."""
         return None
 
     def scale(self, d_in: int) -> float:
-        """The constant that multiplies the update which the page rebuilds from the vectors."""
+        """Return the constant that multiplies the update which the page rebuilds from the vectors."""
         return 1.0
 
     def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
@@ -304,7 +310,7 @@ class Method(BaseModel):
 
 
 def labels(methods: Sequence[Method]) -> list[str]:
-    """A label for each; methods of the same kind also name every setting in which they differ."""
+    """Return a label for each; methods of the same kind also name every setting in which they differ."""
     seen: dict[str, dict[str, set[object]]] = {}
     for method in methods:
         for name in ("learning_rate", *method.settings()):
@@ -316,7 +322,7 @@ def labels(methods: Sequence[Method]) -> list[str]:
 
 
 def invalid_setting(method: Method, name: str, sentence: str) -> InvalidChoice:
-    """The error to raise about one setting, which it calls by its flat name."""
+    """Return the error to raise about one setting, which it calls by its flat name."""
     return InvalidChoice(f"{method.flat_name(name)}: got {getattr(method, name)}; {sentence}")
 
 
@@ -325,7 +331,7 @@ def shape_text(layer: Layer) -> str:
 
 
 def common_divisor(layers: Sequence[Layer]) -> int:
-    """The largest size that divides all of the layers; 0 where there is none."""
+    """Return the largest size that divides all of the layers; 0 where there is none."""
     return math.gcd(*(size for layer in layers for size in (layer.d_out, layer.d_in)))
 
 

@@ -67,7 +67,7 @@ class Cdvft(Method):
     )  # fmt: skip
 
     def learning_rate_of(self, found: float) -> float:
-        """The found rate, lowered for more factors, which move further at the same rate.
+        """Return the found rate, lowered for more factors, which move further at the same rate.
 
         On both offline recipes m = 4 does best at 0.3 of what was found with m = 2, and m = 3 at the whole
         (assets/recorded_sweep.json).
@@ -114,7 +114,7 @@ class Cdvft(Method):
         return self.alpha
 
     def factors(self, vectors: Mapping[str, Tensor]) -> Factors:
-        """The vectors of one layer, in the order in which they are applied."""
+        """Return the vectors of one layer, in the order in which they are applied."""
         from cdvft.layer import Factors
 
         def numbered(kind: str) -> list[Tensor]:

@@ -20,13 +20,14 @@ FLAT: Mapping[str, tuple[str, str]] = {
 
 
 def nested(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A method object as JSON: its key, and those of the flat values that are its own."""
+    """Return a method object as JSON: its key, and those of the flat values that are its own."""
     own = {name: values[flat] for flat, (user, name) in FLAT.items() if user == key and flat in values}
     return {"method": key, **own}
 
 
 def read_run(values: Any) -> Any:
-    """A run's JSON with its method as an object; what is no dict, or has a method object, stays as it is."""
+    """Return a run's JSON with its method as an object; what is no dict, or has a method object, stays as it
+    is."""
     if not isinstance(values, dict) or not isinstance(values.get("method"), str):
         return values
     rest = {name: value for name, value in values.items() if name not in (*FLAT, "learning_rate")}
@@ -35,7 +36,8 @@ def read_run(values: Any) -> Any:
 
 
 def write_run(settings: BaseModel) -> dict[str, Any]:
-    """A run's settings by flat names, as options of a command have them; the opposite of `read_run`."""
+    """Return a run's settings by flat names, as options of a command have them; the opposite of
+    `read_run`."""
     values = settings.model_dump(mode="json", exclude_none=True)
     own = values.pop("method")
     kind = METHODS[own.pop("method")]
@@ -46,7 +48,7 @@ def write_run(settings: BaseModel) -> dict[str, Any]:
 
 
 def read_race(values: Any, methods: tuple[str, ...]) -> Any:
-    """A race's JSON with its methods as objects; `methods` is the default where it names none.
+    """Return a race's JSON with its methods as objects; `methods` is the default where it names none.
 
     Flat values go to the methods that are named by their key alone.
     """
@@ -67,7 +69,7 @@ def _read(method: Any, values: Mapping[str, Any], rates: Mapping[str, Any]) -> A
 
 
 def read_sweep(values: Any) -> Any:
-    """A sweep's JSON with its flat lists under `vary`, by method."""
+    """Return a sweep's JSON with its flat lists under `vary`, by method."""
     if not isinstance(values, dict) or not any(name in FLAT for name in values):
         return values
     vary: dict[str, Any] = {}
@@ -78,7 +80,8 @@ def read_sweep(values: Any) -> Any:
 
 
 def method_of(key: str, setting: Mapping[str, Any]) -> Method:
-    """The method object of a cost table's row or a measurement; `setting` has flat names or its own."""
+    """Return the method object of a cost table's row or a measurement; `setting` has flat names or its
+    own."""
     kind = METHODS[key]
     known = {
         FLAT[name][1] if name in FLAT and FLAT[name][0] == key else name: value
@@ -88,5 +91,5 @@ def method_of(key: str, setting: Mapping[str, Any]) -> Method:
 
 
 def flat_values(method: Method, names: Mapping[str, Any]) -> dict[str, Any]:
-    """The given settings of the method, under their flat names."""
+    """Return the given settings of the method, under their flat names."""
     return {method.flat_name(name): value for name, value in names.items()}

@@ -57,7 +57,8 @@ class Vera(Method):
         return VeraConfig(r=self.r, **more)
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
-        """The vectors d and b, the widths of the shared matrices, which are drawn again, and the layer's."""
+        """Yield the vectors d and b, the widths of the shared matrices, which are drawn again, and the
+        layer's."""
         import torch
 
         yield "b", layer.vera_lambda_b[adapter]

@@ -21,12 +21,13 @@ METRICS: Mapping[str, Metric] = {
 
 
 def get_metric(name: str | None) -> Metric:
-    """The metric of this name; one that only has a title where it is not known here."""
+    """Return the metric of this name; one that only has a title where it is not known here."""
     return METRICS.get(name or "") or UnknownMetric(name or "score")
 
 
 def metric_title(name: str | None, short: bool = False) -> str:
-    """The metric's title as a heading, such as Accuracy; the name itself where it is not known here."""
+    """Return the metric's title as a heading, such as Accuracy; the name itself where it is not known
+    here."""
     metric = get_metric(name)
     title = (short and metric.short_title) or metric.title
     return title.capitalize() if title.islower() else title
@@ -42,7 +43,7 @@ def measure_texts(
 def measure_each_text(
     predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat
 ) -> list[dict[str, float]]:
-    """The same metrics of each answer by itself."""
+    """Return the same metrics of each answer by itself."""
     scores = {one.key: one.per_row(predicted, expected, answers) for one in _applying(answers)}
     return [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
 

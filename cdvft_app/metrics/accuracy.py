@@ -48,7 +48,7 @@ class CommonestClass:
 def commonest_class(
     labels: Sequence[str], train: Sequence[int], evaluation: Sequence[int]
 ) -> CommonestClass | None:
-    """The commonest class of the rows to train on; the first of several that are as common.
+    """Return the commonest class of the rows to train on; the first of several that are as common.
 
     Args:
         labels: the classes in the order of the outputs.

@@ -53,29 +53,30 @@ class Metric:
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
-        """The metric g from the sums; as for most metrics, the mean of one score a row."""
+        """Return the metric g from the sums; as for most metrics, the mean of one score a row."""
         return sums[..., 0] / count
 
     # As text
 
     def format(self, value: float) -> str:
-        """The value as text: 79.7 % or 0.812."""
+        """Return the value as text: 79.7 % or 0.812."""
         return f"{100 * value:.1f}\u00a0%" if self.percent else f"{value:.3f}"
 
     def format_difference(self, value: float) -> str:
-        """A difference with its sign: −1.6, in points, or −0.016."""
+        """Return a difference with its sign: −1.6, in points, or −0.016."""
         text = f"{100 * value:.1f}" if self.percent else f"{value:.3f}"
         return text.replace("-", "" if float(text) == 0 else "−")
 
     def format_distance(self, value: float) -> str:
-        """A difference without its sign, with its unit: 1.6 points or 0.016."""
+        """Return a difference without its sign, with its unit: 1.6 points or 0.016."""
         text = self.format_difference(abs(value))
         return f"{text} {'point' if text == '1.0' else 'points'}" if self.percent else text
 
     # How sure a value is
 
     def standard_error(self, score: float, rows: int) -> float | None:
-        """The standard error of a score over two `rows` or more; None where no formula is known for it."""
+        """Return the standard error of a score over two `rows` or more; None where no formula is known for
+        it."""
         return None
 
 
@@ -89,11 +90,12 @@ class LabelledMetric(Metric, ABC):
 
     @abstractmethod
     def compute(self, logits: Any, labels: Any) -> float:
-        """The metric of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels (N)."""
+        """Return the metric of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels
+        (N)."""
 
     @abstractmethod
     def row_terms(self, outputs: Numbers, labels: NDArray) -> Numbers:
-        """The terms (N, k) of each row whose sums `statistic` takes; arguments as of `compute`."""
+        """Return the terms (N, k) of each row whose sums `statistic` takes; arguments as of `compute`."""
 
 
 class TextMetric(Metric, ABC):
@@ -101,16 +103,16 @@ class TextMetric(Metric, ABC):
 
     @abstractmethod
     def applies_to(self, answers: AnswerFormat) -> bool:
-        """Whether this metric is measured on answers of this dataset."""
+        """Return whether this metric is measured on answers of this dataset."""
 
     @abstractmethod
     def per_row(
         self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat
     ) -> Sequence[float]:
-        """Each answer's own score."""
+        """Return each answer's own score."""
 
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
-        """The metric of all answers together; by default the mean of the rows' scores."""
+        """Return the metric of all answers together; by default the mean of the rows' scores."""
         scores = self.per_row(predicted, expected, answers)
         return sum(scores) / len(scores)
 
@@ -126,12 +128,12 @@ class UnknownMetric(Metric):
 
 
 def correlation_error(score: float, rows: int) -> float:
-    """The standard error of a correlation r over N rows, about (1 − r²) / √(N − 1)."""
+    """Return the standard error of a correlation r over N rows, about (1 − r²) / √(N − 1)."""
     return (1 - score**2) / math.sqrt(rows - 1)
 
 
 def share_error(score: float, rows: int) -> float:
-    """The standard error of a share k / N: √(q (1 − q) / (N + 4)) with q = (k + 2) / (N + 4).
+    """Return the standard error of a share k / N: √(q (1 − q) / (N + 4)) with q = (k + 2) / (N + 4).
 
     It is not 0 where all are right. Source: A. Agresti, B. A. Coull, The American Statistician 52 (1998), 119
     to 126.
@@ -141,7 +143,7 @@ def share_error(score: float, rows: int) -> float:
 
 
 def ratio_to_root(numerator: Numbers, variance: Numbers) -> Numbers:
-    """The ratio numerator / √variance; 0 where rounding leaves the variance of a constant near 0."""
+    """Return the ratio numerator / √variance; 0 where rounding leaves the variance of a constant near 0."""
     import numpy as np
 
     return np.where(variance > _MIN_VARIANCE, numerator / np.sqrt(np.maximum(variance, _MIN_VARIANCE)), 0.0)

@@ -23,7 +23,7 @@ class ChrF(TextMetric):
         return [scorer.sentence_score(one, [other]).score / 100 for one, other in rows]
 
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
-        """The score of the n-grams of all rows together."""
+        """Return the score of the n-grams of all rows together."""
         return _scorer().corpus_score(list(predicted), [list(expected)]).score / 100
 
 

@@ -38,7 +38,7 @@ class ExactMatch(TextMetric):
 
 
 def _final(text: str, mark: str) -> str:
-    """The text after the last mark, or all of it without one; full stops at the end are ignored."""
+    """Return the text after the last mark, or all of it without one; full stops at the end are ignored."""
     return text.rpartition(mark)[2].strip().rstrip(".") if mark else text.strip()
 
 
@@ -46,7 +46,8 @@ METRIC = ExactMatch()
 
 
 def wrong_parts(predicted: str, expected: str, answers: AnswerFormat) -> tuple[str, ...]:
-    """The parts of an answer to mark as wrong: its fields, or `WHOLE` for a text that is right or wrong.
+    """Return the parts of an answer to mark as wrong: its fields, or `WHOLE` for a text that is right or
+    wrong.
 
     Nothing of free text, whose answers are more or less alike.
     """

@@ -22,7 +22,7 @@ class FieldF1(TextMetric):
         return [_f1(*pair) for pair in count_pairs(predicted, expected, answers.fields)]
 
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
-        """The F1 over the pairs of all rows together; 0 where there are none."""
+        """Return the F1 over the pairs of all rows together; 0 where there are none."""
         pairs = count_pairs(predicted, expected, answers.fields)
         return _f1(sum(shared for shared, _ in pairs), sum(total for _, total in pairs))
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 
 
 def answer_lines(values: Mapping[str, str], names: Sequence[str]) -> str:
-    """The fields that there are, in the order of their names."""
+    """Return the fields that there are, in the order of their names."""
     return "\n".join(f"{name}: {values[name]}" for name in names if values.get(name))
 
 
 def read_fields(text: str, names: Sequence[str]) -> dict[str, str]:
-    """The values of the fields in a text: of its lines, or of the first JSON object in it.
+    """Return the values of the fields in a text: of its lines, or of the first JSON object in it.
 
     Bullets, bold, case and order of the names are forgiven; of a name that comes twice the first counts.
     """
@@ -46,12 +46,13 @@ def _json_fields(text: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def same(value: str) -> str:
-    """The value in the form in which equal values are equal: case and commas or stops at its ends removed."""
+    """Return the value in the form in which equal values are equal: case and commas or stops at its ends
+    removed."""
     return value.lower().strip(" ,.")
 
 
 def wrong_fields(predicted: str, expected: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The fields that differ from the right answer: with another value, missing, or not expected."""
+    """Return the fields that differ from the right answer: with another value, missing, or not expected."""
     found, right = read_fields(predicted, names), read_fields(expected, names)
     return tuple(name for name in names if same(found.get(name, "")) != same(right.get(name, "")))
 

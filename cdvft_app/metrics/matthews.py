@@ -24,7 +24,8 @@ class Matthews(LabelledMetric):
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
-        """The metric from sums (..., 2 K + 1) of one-hot label, one-hot prediction, and their equality."""
+        """Return the metric from sums (..., 2 K + 1) of one-hot label, one-hot prediction, and their
+        equality."""
         classes = (sums.shape[-1] - 1) // 2
         true, predicted, right = sums[..., :classes], sums[..., classes:-1], sums[..., -1]
         variance = (count**2 - (true**2).sum(-1)) * (count**2 - (predicted**2).sum(-1))

@@ -18,7 +18,7 @@ class Pearson(LabelledMetric):
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
-        """The metric from sums (..., 5) of x, y, x^2, y^2 and x y."""
+        """Return the metric from sums (..., 5) of x, y, x^2, y^2 and x y."""
         import numpy as np
 
         x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)

@@ -65,13 +65,14 @@ class SearchRequest(VariedRace):
         return self
 
     def budgets(self) -> list[int]:
-        """The most trials that each method has; for a grid the number of its points."""
+        """Return the most trials that each method has; for a grid the number of its points."""
         if not self.grid:
             return [self.trials] * len(self.base.methods)
         return [math.prod(map(len, self.space(place).values())) for place in range(len(self.base.methods))]
 
     def space(self, place: int) -> dict[str, list[Any]]:
-        """The values of each searched setting of the method at this place; of the rate its two ends."""
+        """Return the values of each searched setting of the method at this place; of the rate its two
+        ends."""
         method = self.base.methods[place]
         around = method.learning_rate or method.usual_learning_rate
         lists = self.vary.get(method.key, {})
@@ -82,7 +83,7 @@ class SearchRequest(VariedRace):
         return found | ({TARGETS: layers} if layers else {})
 
     def propose(self, place: int, trial: Trial) -> RunSettings:
-        """The run of a trial of the method at this place, with what Optuna suggests for it."""
+        """Return the run of a trial of the method at this place, with what Optuna suggests for it."""
         chosen: dict[str, Any] = {}
         for name, values in self.space(place).items():
             if name == RATE and not self.grid:
@@ -92,7 +93,8 @@ class SearchRequest(VariedRace):
         return self._run(place, chosen)
 
     def middle(self) -> tuple[RunSettings, ...]:
-        """One run for each method in the middle of its searched ranges, from which the search is forecast."""
+        """Return one run for each method in the middle of its searched ranges, from which the search is
+        forecast."""
         return tuple(self._run(place, self._middle(place)) for place in range(len(self.base.methods)))
 
     def every_value(self) -> tuple[RunSettings, ...]:
@@ -110,7 +112,7 @@ class SearchRequest(VariedRace):
         return found | {RATE: rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
 
     def _run(self, place: int, chosen: dict[str, Any]) -> RunSettings:
-        """The run with the chosen values; `InvalidChoice` where one is out of its range."""
+        """Return the run with the chosen values; `InvalidChoice` where one is out of its range."""
         method: Method = self.base.methods[place]
         own = {name: value for name, value in chosen.items() if name not in (EPOCHS, TARGETS)}
         shared = self.base.model_dump(exclude={"methods"}) | {"evaluate_on": "validation"}

@@ -25,7 +25,7 @@ EDGE = 0.05
 
 
 def methods(store: RunStore, search: Search) -> list[SearchedMethod]:
-    """Each method's trials and what they show, without figures."""
+    """Return each method's trials and what they show, without figures."""
     runs = {run.id: run for run in store.group(search.group_id)}
     return [_method(store, search, runs, place) for place in range(len(search.studies))]
 
@@ -102,7 +102,7 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
 
 
 def at_the_edge(search: Search, place: int, best: FrozenTrial) -> str | None:
-    """A sentence where the best rate is next to an end of the searched range."""
+    """Return a sentence where the best rate is next to an end of the searched range."""
     rates = search.request.space(place)[RATE]
     low, high = rates[0], rates[-1]
     if search.request.grid:

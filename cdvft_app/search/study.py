@@ -54,16 +54,16 @@ class Search:
     storage: JournalStorage
 
     def trials(self, place: int) -> list[FrozenTrial]:
-        """The trials of the method at this place, in the order in which they were proposed."""
+        """Return the trials of the method at this place, in the order in which they were proposed."""
         return self.studies[place].get_trials(deepcopy=False)
 
     def trial_id(self, place: int, number: int) -> int:
-        """The id by which Optuna's storage knows a trial, whichever process asked for it."""
+        """Return the id by which Optuna's storage knows a trial, whichever process asked for it."""
         study_id = self.storage.get_study_id_from_name(str(place))
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def best(self, place: int) -> FrozenTrial | None:
-        """The completed trial with the lowest validation loss; None before there is one."""
+        """Return the completed trial with the lowest validation loss; None before there is one."""
         from optuna.trial import TrialState
 
         done = [one for one in self.trials(place) if one.state == TrialState.COMPLETE]
@@ -71,19 +71,19 @@ class Search:
 
 
 def path(store: RunStore, group_id: object) -> Path | None:
-    """The journal of a group's search; None where the group is none."""
+    """Return the journal of a group's search; None where the group is none."""
     known = possible_id(group_id)
     found = store.root / FOLDER / f"{known}.journal"
     return found if known and found.is_file() else None
 
 
 def groups(store: RunStore) -> list[str]:
-    """The groups of all searches in the store."""
+    """Return the groups of all searches in the store."""
     return sorted(file.stem for file in (store.root / FOLDER).glob("*.journal"))
 
 
 def load(store: RunStore, group_id: object) -> Search | None:
-    """The search of a group as it is now; None where the group is none.
+    """Return the search of a group as it is now; None where the group is none.
 
     Raises:
         StoreError: its journal cannot be read.
@@ -216,13 +216,13 @@ def _tell(study: Study, number: int, loss: float | None = None, **how: Any) -> N
 
 
 def final_loss(store: RunStore, run: RunRecord) -> float | None:
-    """The loss on the validation rows at a run's end."""
+    """Return the loss on the validation rows at a run's end."""
     rows, _ = store.rows(run.id, kinds=["evaluation"])
     return next((row["loss"] for row in reversed(rows) if row.get("final")), None)
 
 
 def _next_place(search: Search, runs: Mapping[str, RunRecord]) -> int | None:
-    """The method with the fewest trials of those that have budget left; None where none has."""
+    """Return the method with the fewest trials of those that have budget left; None where none has."""
     tried = {}
     for place, most in enumerate(search.request.budgets()):
         trials = search.trials(place)
@@ -234,7 +234,7 @@ def _next_place(search: Search, runs: Mapping[str, RunRecord]) -> int | None:
 
 
 def is_given_up(search: Search, run_id: str) -> bool:
-    """Whether the pruner stopped this run."""
+    """Return whether the pruner stopped this run."""
     trials = (one for place in range(len(search.studies)) for one in search.trials(place))
     return any(PRUNED in one.user_attrs and one.user_attrs.get(RUN) == run_id for one in trials)
 
@@ -306,7 +306,7 @@ def _study(storage: JournalStorage, request: SearchRequest, place: int) -> Study
 
 
 def _ask(search: Search, place: int) -> Trial:
-    """The next trial of the method at this place."""
+    """Return the next trial of the method at this place."""
     study = search.studies[place]
     study.sampler = _sampler(search.request, place, len(search.trials(place)))
     return study.ask()
@@ -335,7 +335,8 @@ def _pruner(request: SearchRequest) -> BasePruner:
 
 
 def best_runs(store: RunStore, search: Search) -> list[RunSettings]:
-    """The settings for a race of each method's best trial: trained on all rows, scored on evaluation rows."""
+    """Return the settings for a race of each method's best trial: trained on all rows, scored on evaluation
+    rows."""
     runs = {run.id: run for run in store.group(search.group_id)}
     found = (search.best(place) for place in range(len(search.studies)))
     kept = [runs[one.user_attrs[RUN]] for one in found if one is not None and one.user_attrs[RUN] in runs]

@@ -128,8 +128,8 @@ def _setting(
     kinds: tuple[Kind, ...] = ("text", "image", "generation"),
     **limits: Any,
 ) -> Any:
-    """A field with the words that forms and commands have for it, the part of a form that it stands in, the
-    kinds of models that read it, and pydantic's limits."""
+    """Return a field with the words that forms and commands have for it, the part of a form that it stands
+    in, the kinds of models that read it, and pydantic's limits."""
     extra: JsonDict = {"group": group, "kinds": [*kinds]}
     return Field(default, title=title, description=hint, json_schema_extra=extra, **limits)
 
@@ -334,7 +334,7 @@ class RaceRequest(_Choices):
         return require_distinct(methods)
 
     def runs(self) -> tuple[RunSettings, ...]:
-        """One `RunSettings` for each competitor, in their order."""
+        """Return one `RunSettings` for each competitor, in their order."""
         shared = {name: getattr(self, name) for name in _Choices.model_fields}
         if len(self.methods) > 1:
             shared |= NO_EARLY_STOPPING
@@ -358,7 +358,7 @@ class FieldWords:
 
 
 def words(model_type: type[BaseModel]) -> dict[str, FieldWords]:
-    """The words of each field of a request that has a title, in their order."""
+    """Return the words of each field of a request that has a title, in their order."""
     return {name: _words(field) for name, field in model_type.model_fields.items() if field.title}
 
 
@@ -376,7 +376,7 @@ _TWICE = "named_twice"  # an error whose sentence has said what came
 
 
 def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
-    """The same methods; a ValueError where one is among them twice."""
+    """Return the same methods; a ValueError where one is among them twice."""
     for index, method in enumerate(methods):
         if method in methods[:index]:
             raise PydanticCustomError(
@@ -392,7 +392,8 @@ MAX_LISTED = 3  # problems with a sentence of their own
 
 
 def explain(error: ValidationError, model_type: type[BaseModel] | None = None) -> str:
-    """A sentence for each of the first problems: the field, its value, what is allowed; and how many more.
+    """Return a sentence for each of the first problems: the field, its value, what is allowed; and how many
+    more.
 
     `model_type` is the model that was validated. The work is linear in the number of problems, which
     untrusted input decides.
@@ -413,7 +414,7 @@ _FIELD = re.compile(r"(?:^|(?<=\. ))[a-z][\w.]*(?=: )")
 
 
 def relabelled(sentences: str, label: Callable[[str], str | None]) -> str:
-    """A refusal with each field, such as "methods.0", replaced by its `label`; None leaves it."""
+    """Return a refusal with each field, such as "methods.0", replaced by its `label`; None leaves it."""
     return _FIELD.sub(lambda field: label(field[0]) or field[0], sentences)
 
 
@@ -433,7 +434,8 @@ def _sentence(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
 
 
 def _method_in(loc: tuple[int | str, ...]) -> tuple[type[Method], str] | None:
-    """The method and the setting that a problem inside a method is about: ("methods", 1, "lora", "r")."""
+    """Return the method and the setting that a problem inside a method is about: ("methods", 1, "lora",
+    "r")."""
     for index, part in enumerate(loc[1:-1], 1):
         if part in METHODS and loc[0] in ("method", "methods", "base", "vary"):
             return METHODS[str(part)], str(loc[index + 1])
@@ -441,7 +443,7 @@ def _method_in(loc: tuple[int | str, ...]) -> tuple[type[Method], str] | None:
 
 
 def _of_method(problem: ErrorDetails, kind: type[Method], name: str) -> str:
-    """The sentence of `_sentence` with the setting's flat name: lora_r, or learning_rates.lora."""
+    """Return the sentence of `_sentence` with the setting's flat name: lora_r, or learning_rates.lora."""
     loc = problem["loc"]
     if problem["type"] == "extra_forbidden":
         known = ", ".join((*kind.settings(), "learning_rate"))
@@ -493,7 +495,7 @@ _ALLOWED = {
 
 
 def _range(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
-    """The bounds of a field that has both, where its value is no number."""
+    """Return the bounds of a field that has both, where its value is no number."""
     field = (
         model_type.model_fields.get(str(problem["loc"][0]))
         if model_type and len(problem["loc"]) == 1

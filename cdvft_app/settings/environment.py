@@ -261,7 +261,7 @@ _KEYS = tuple(map(os.environ.encodekey, NAMES))
 
 
 def environment() -> Environment:
-    """The settings that the environment's variables have now.
+    """Return the settings that the environment's variables have now.
 
     Raises:
         InvalidChoice: a variable means nothing; which, what it holds, and what it may.
@@ -271,12 +271,13 @@ def environment() -> Environment:
 
 
 def cache_folder() -> Path:
-    """The folder for what can be made again: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
+    """Return the folder for what can be made again: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
     return environment().cache or _users_cache()
 
 
 def runs_folder() -> Path:
-    """The folder of the history, runs and uploaded datasets: RUNS_DIR, else one in the user's cache."""
+    """Return the folder of the history, runs and uploaded datasets: RUNS_DIR, else one in the user's
+    cache."""
     return environment().runs_dir or (_users_cache() / "runs").resolve()
 
 
@@ -285,7 +286,7 @@ def _users_cache() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder of uploaded datasets' rows, each in a folder named by the SHA-256 of its file."""
+    """Return the folder of uploaded datasets' rows, each in a folder named by the SHA-256 of its file."""
     return runs_folder() / "data"
 
 
@@ -298,7 +299,7 @@ def _read(values: tuple[object, ...]) -> Environment:
 
 
 def table() -> Iterator[str]:
-    """The variables as Markdown."""
+    """Yield the variables as Markdown."""
     yield "| variable | what | default |"
     yield "|---|---|---|"
     for field in Environment.model_fields.values():

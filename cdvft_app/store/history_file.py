@@ -444,7 +444,7 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
 
 
 def _rows(unpacked: _Unpacked, member: zipfile.ZipInfo, run_id: str) -> Iterator[dict[str, Any]]:
-    """The run's rows, each an event that can be; others are left out."""
+    """Yield the run's rows, each an event that can be; others are left out."""
     for line in islice(unpacked.lines(member), unpacked.limits.rows):
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             row = json.loads(line.decode("utf-8", "replace"))

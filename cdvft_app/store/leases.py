@@ -97,8 +97,9 @@ class Leases:
 
     def expire(self) -> list[str]:
         """End the runs whose holders have died as `interrupted`; their ids."""
-        if not self._orphaned():
-            return []  # the usual case, without waiting for the write lock
+        with self._database.reading() as connection:
+            if not _orphaned(connection):
+                return []  # the usual case, without waiting for the write lock
         with self._database.writing() as connection:
             orphaned = _orphaned(connection)
             for row in orphaned:
@@ -106,10 +107,6 @@ class Leases:
                 move(connection, row["number"], "interrupted", why)
                 update(connection, row["number"], {"epoch": row["epoch"] + 1})
         return [row["id"] for row in orphaned]
-
-    def _orphaned(self) -> list[sqlite3.Row]:
-        with self._database.reading() as connection:
-            return _orphaned(connection)
 
 
 def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> None:

@@ -93,7 +93,7 @@ class SweepRequest(VariedRace):
         return self
 
     def count(self) -> int:
-        """The number of runs in the grid."""
+        """Return the number of runs in the grid."""
         per_seed = sum(
             prod(map(len, self._varied(method).values())) * (len(self.learning_rates) or 1)
             for method in self.base.methods
@@ -101,7 +101,8 @@ class SweepRequest(VariedRace):
         return per_seed * (len(self.seeds) or 1)
 
     def runs(self) -> tuple[RunSettings, ...]:
-        """All runs, the first seed's first, so that a sweep that is stopped early is a complete smaller one.
+        """Return all runs, the first seed's first, so that a sweep that is stopped early is a complete
+        smaller one.
 
         Raises:
             InvalidChoice: there is no such recipe, or a value is out of its range.
@@ -131,7 +132,7 @@ class SweepRequest(VariedRace):
 
 
 def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The same values; a ValueError where one is among them twice."""
+    """Return the same values; a ValueError where one is among them twice."""
     if len(set(values)) < len(values):
         raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
     return values
@@ -160,5 +161,6 @@ def _number(text: str) -> int | float | str:
 
 
 def rounded(rate: float) -> float:
-    """The rate with three significant digits, so that 0.1 times 3 is 0.3 and one run is not made twice."""
+    """Return the rate with three significant digits, so that 0.1 times 3 is 0.3 and one run is not made
+    twice."""
     return float(f"{rate:.3g}")

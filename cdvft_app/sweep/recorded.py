@@ -18,7 +18,7 @@ FILE = ASSETS / "recorded_sweep.json"
 
 @lru_cache(maxsize=1)
 def sweeps() -> dict[str, Any]:
-    """The file's sweeps by recipe."""
+    """Return the file's sweeps by recipe."""
     return json.loads(FILE.read_text(encoding="utf-8"))["sweeps"]
 
 
@@ -28,7 +28,7 @@ def recipes() -> list[tuple[str, str]]:
 
 
 def runs(recipe: str) -> list[ComparedRun]:
-    """The runs of one recorded sweep, as the judge takes them."""
+    """Return the runs of one recorded sweep, as the judge takes them."""
     one = sweeps()[recipe]
     return [
         ComparedRun(
@@ -55,5 +55,5 @@ def _shown(recipe: str) -> SweepShown:
 
 
 def shown(recipe: object) -> SweepShown | None:
-    """A recorded sweep as the page shows it; None where there is none of this recipe."""
+    """Return a recorded sweep as the page shows it; None where there is none of this recipe."""
     return _shown(recipe) if isinstance(recipe, str) and recipe in sweeps() else None

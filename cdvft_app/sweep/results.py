@@ -47,7 +47,7 @@ from cdvft_app.store.states import FINAL, UNFINISHED
 
 
 def results(runs: Sequence[RunRecord], store: RunStore) -> SweepShown:
-    """The results of one sweep's runs as the page shows them."""
+    """Return the results of one sweep's runs as the page shows them."""
     first = next((run for run in runs if run.state == "finished"), runs[0])
     return {
         **payload([compared_run(run, store) for run in runs], first.metric_name, first.family),
@@ -59,7 +59,7 @@ def results(runs: Sequence[RunRecord], store: RunStore) -> SweepShown:
 
 
 def origin(run: RunRecord) -> str:
-    """The budget that all runs of the sweep share."""
+    """Return the budget that all runs of the sweep share."""
     settings = run.settings
     recipe = catalog.RECIPES.get(settings.recipe)
     parts = [recipe.title if recipe else settings.recipe]
@@ -172,7 +172,7 @@ def _lines(method: str, settings: Sequence[Setting]) -> list[SweepLines]:
 
 
 def _rate_lines(by_method: dict[str, list[Setting]]) -> list[SweepLines]:
-    """All methods along the one dimension they share."""
+    """Return all methods along the one dimension they share."""
     shared = {method: ones for method, ones in by_method.items() if RATES in varied(ones)}
     if len(shared) < 2:
         return []

@@ -77,14 +77,13 @@ def best_in(folder: Path) -> BestStep | None:
         return None
 
 
-def restore_best(checkpoint: Path | None, folder: Path) -> BestStep | None:
+def restore_best(checkpoint: Path | None, folder: Path) -> None:
     """Have in `folder`, which holds the checkpoints, what was the best when one of them was written."""
     beside = best_in(folder)
     if checkpoint and best_in(checkpoint):
         copy_best(checkpoint, folder)
     elif not (checkpoint and beside and beside.step <= step(checkpoint)):
         shutil.rmtree(folder / BEST, ignore_errors=True)
-    return best_in(folder)
 
 
 def in_order(folder: Path) -> list[Path]:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Note, Preparing
 from cdvft_app.tasks.base import GenerativeTask, Prepared, Task
 from cdvft_app.training import schedule
@@ -34,13 +33,6 @@ FAILED = (
 COMPILED = (
     "Steps were compiled in {:.0f} s before the clock started; batches are as long as the longest example."
 )
-
-
-def compiled_steps(plan: Plan, prepared: Prepared, emit: Callable[[Event], None]) -> CompiledSteps | None:
-    """Return the callback that compiles the steps of whole batches; None unless the settings ask for it."""
-    if not plan.settings.torch_compile:
-        return None
-    return CompiledSteps(prepared, schedule.examples_at_once(plan.settings), emit)
 
 
 class CompiledSteps(TrainerCallback):

@@ -37,7 +37,7 @@ def visible_gpus() -> int:
 
 
 def batch_per_process(settings: RunSettings, many: int | None = None) -> int:
-    """Examples that each process takes of a step; the settings' batch is that of all together.
+    """Return how many examples each process takes of a step; the settings' batch is that of all together.
 
     `many` processes; None: as many as a launcher started.
     """
@@ -46,7 +46,8 @@ def batch_per_process(settings: RunSettings, many: int | None = None) -> int:
 
 
 def examples_at_once(settings: RunSettings, many: int | None = None) -> int:
-    """Examples that each process reads together: a step's batch comes in `gradient_accumulation` parts."""
+    """Return how many examples each process reads together: a step's batch comes in `gradient_accumulation`
+    parts."""
     return max(1, batch_per_process(settings, many) // (settings.gradient_accumulation or 1))
 
 

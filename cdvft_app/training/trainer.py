@@ -54,7 +54,7 @@ from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, data_parallel, kernels, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
 from cdvft_app.training.checkpoints import CHECKPOINTS, BestStep
-from cdvft_app.training.compiled import compiled_steps
+from cdvft_app.training.compiled import CompiledSteps
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.loop import RaceTrainer, head_learning_rate, precision, training_arguments
 
@@ -229,7 +229,9 @@ class _Run:
             head_learning_rate=head_learning_rate(plan),
             input_ratio=getattr(method, "input_diagonal_lr_ratio", 1.0),
             clock=self.clock,
-            compiled=compiled_steps(plan, prepared, emit),
+            compiled=CompiledSteps(prepared, schedule.examples_at_once(plan.settings), emit)
+            if plan.settings.torch_compile
+            else None,
         )
         self.trainer.remove_callback(PrinterCallback)  # it prints every row
         self.args = self.trainer.args
