@@ -53,7 +53,7 @@ class Cdvft(Method):
     )  # fmt: skip
     init_weights: Literal["zero_output", "zero_circulant", "zero_input"] = setting(
         "zero_output", symbol="zero at first", title="zero at first",
-        hint="Exactly one factor begins at zero: nothing changes at first, and the others can learn.",
+        hint="Exactly one factor begins at zero: the model starts unchanged, and this factor learns first.",
         choices=(
             ("output diagonal", "zero_output"),
             ("circulant", "zero_circulant"),

@@ -37,7 +37,9 @@ class Lora(Method):
     dash, marker = "6px,3px", "square"
     usual_learning_rate = 1e-3
     matched_by = "r"
-    growth_note: ClassVar[str] = "Everything LoRA pays is proportional to its rank."
+    growth_note: ClassVar[str] = (
+        "LoRA's numbers and FLOPs are proportional to its rank; the inputs that its layers keep are not."
+    )
 
     method: Literal["lora"] = "lora"
     r: int = setting(

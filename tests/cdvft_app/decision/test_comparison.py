@@ -117,6 +117,28 @@ def test_growth_passes_through_the_table():
                 assert series["costs"]["parameters"][at] == rows[method]["trainable_parameters"]
 
 
+def test_the_notes_of_the_axes_say_what_grows():
+    """A part of LoRA's memory does not grow with its rank, and FourierFT's FLOPs do not with its n."""
+    axes = {
+        axis["key"]: axis for axis in grown(parse_cost({"model": "roberta-base", "methods": FOUR}))["growth"]
+    }
+
+    def over_first(key: str, quantity: str) -> list[float]:
+        method = key.partition("_")[0]
+        (series,) = [one for one in axes[key]["series"] if one["method"] == method]
+        return [value / series["costs"][quantity][0] for value in series["costs"][quantity]]
+
+    ranks = [r / axes["lora_r"]["x"][0] for r in axes["lora_r"]["x"]]
+    assert "numbers and FLOPs are proportional to its rank" in axes["lora_r"]["note"]
+    assert over_first("lora_r", "parameters") == pytest.approx(ranks)
+    assert over_first("lora_r", "flops") == pytest.approx(ranks)
+    assert over_first("lora_r", "memory")[-1] < ranks[-1] / 2
+    counts = [n / axes["fourierft_n"]["x"][0] for n in axes["fourierft_n"]["x"]]
+    assert "FLOPs are the same whatever n is" in axes["fourierft_n"]["note"]
+    assert over_first("fourierft_n", "parameters") == pytest.approx(counts)
+    assert set(over_first("fourierft_n", "flops")) == {1.0}
+
+
 @pytest.mark.parametrize("model", ["roberta-base", "meta-llama/Meta-Llama-3-8B"])
 @pytest.mark.parametrize("method", FOUR)
 def test_layers_counted_together_cost_the_same(model, method):
