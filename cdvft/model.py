@@ -298,9 +298,9 @@ class CDVFTModel(BaseTuner):
             )
         check_adapters_exist(self, adapter_names)
         check_trainable(self, adapter_names)
-        self._trains_by_row = True
+        before, self._trains_by_row = self._trains_by_row, True
         try:
             with only_trainable(self, adapter_names):
                 yield
         finally:
-            self._trains_by_row = False
+            self._trains_by_row = before

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partition
-from cdvft.circulant import cd_product
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLayer, Factors
 from cdvft.targets import layer_config
@@ -106,11 +105,6 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
     return {
         layer: _assembled(layer, vectors[layer], config) for layer in sorted(vectors, key=_numbers_by_value)
     }
-
-
-def delta_weight(layer: Factors) -> Tensor:
-    """alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1), (d_out, d_in)."""
-    return layer.alpha * cd_product(layer.diagonals, layer.circulants)
 
 
 def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:

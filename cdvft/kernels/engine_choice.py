@@ -169,12 +169,6 @@ def keep_times(case: Case, device: torch.device, seconds: Seconds) -> Path:
     return path
 
 
-def forget_times(device: torch.device) -> None:
-    """Delete the measurements of a device, in memory and in the cache."""
-    _path(device).unlink(missing_ok=True)
-    _table.cache_clear()
-
-
 def machine(device: torch.device) -> dict[str, Any]:
     """The machine that times are valid for."""
     versions = {"torch": torch.__version__, "kernels": _version()}
