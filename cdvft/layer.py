@@ -172,10 +172,14 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         Raises:
             ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
         """
-        if x.is_nested:  # the values of a ragged batch are its rows, concatenated
+        if x.is_nested and x.layout == torch.jagged:  # its values are its rows, concatenated
             ragged: Any = x
             rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
             return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
+        if x.is_nested:
+            parts = x.unbind()
+            rows = self(torch.cat(parts), *args, adapter_names=adapter_names, **kwargs)
+            return torch.nested.as_nested_tensor(list(rows.split([len(part) for part in parts])))
         may_be_fast = supports_input(x) and not (args or kwargs) and adapter_names is None
         fast = self._fast_path if may_be_fast else None  # once: another thread may replace it
         if fast and (y := fast.forward(self, x)) is not None:
