@@ -10,6 +10,7 @@ import torch
 from peft.utils import quantization_extra_repr
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partitions
@@ -39,6 +40,8 @@ class CDVFTLayer(MergeableLayer):
     batch_shape: Sequence[int] = ()
     """Leading dimensions of every vector: the number of matrices that a parameter consists of."""
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
+    hook_of_parent: RemovableHandle | None = None
+    """Keeps an nn.TransformerEncoderLayer from reading the weight instead of calling this layer."""
     other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_weighted_adapters")
 
     def __init__(

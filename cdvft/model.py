@@ -130,7 +130,7 @@ class CDVFTModel(BaseTuner):
             wrapped.requires_grad_(False)
         self._replace_module(parent, target_name, wrapped, target)
 
-    def _replace_module(self, parent: nn.Module, child_name: str, new_module: nn.Module, child: Any) -> None:
+    def _replace_module(self, parent: nn.Module, child_name: str, new_module: Any, child: Any) -> None:
         """Wrap a layer as PEFT does; unwrap it unchanged.
 
         PEFT's own copies weight and bias when it unwraps, which a trained head of several layers does not

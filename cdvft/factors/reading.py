@@ -156,7 +156,7 @@ def _copied(layer: Factors) -> Factors:
 
 
 def _widened(vector: Tensor) -> Tensor:
-    """In float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
+    """The vector in float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
     return vector.to(torch.promote_types(vector.dtype, torch.float32))
 
 

@@ -121,7 +121,7 @@ def exclusion_reason(engine: str, x: Tensor, circulants: Sequence[Tensor]) -> st
 SOURCES = (".py", ".c", ".h")
 
 Seconds = Mapping[str, float]
-"""Of a forward and backward pass, by "engine, plan", such as "native, merged forward"."""
+"""The seconds of a forward and backward pass, by "engine, plan", such as "native, merged forward"."""
 WRONG = math.inf
 """Instead of seconds, for an engine and plan whose results were wrong."""
 
