@@ -131,3 +131,18 @@ def cd_product(diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> Ten
         product = after[:, None] * product
     assert product is not None
     return product
+
+
+def delta_weight(factors: Factors) -> Tensor:
+    """alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1), without transforms.
+
+    Args:
+        factors: as `cd_product` takes the vectors, with the scale
+
+    Returns:
+        (d_out, d_in)
+
+    Raises:
+        ValueError: as `cd_product` does.
+    """
+    return factors.alpha * cd_product(factors.diagonals, factors.circulants)

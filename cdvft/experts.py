@@ -7,7 +7,10 @@ as matrices in every forward pass, which takes the time of a merge and the memor
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +18,9 @@ from torch.func import functional_call
 
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLayer
+
+_locks = WeakKeyDictionary[nn.Module, Any]()
+"""One per module with adapted parameters: a call exchanges them in the module that all threads call."""
 
 
 class ParamWrapper(nn.Module, CDVFTLayer):
@@ -59,15 +65,16 @@ class ParamWrapper(nn.Module, CDVFTLayer):
                 f"Parameter {self.parameter_name!r} is adapted as a whole, for all rows of a batch alike. "
                 "Call the model without `adapter_names`, once for each adapter by model.set_adapter."
             )
-        shifted: dict[str, Tensor] = {}
-        module: Any = self
-        while isinstance(module, ParamWrapper):
-            if module.disable_adapters and module.merged:
-                module.unmerge()
-            if (weight := module._shifted_parameter()) is not None:
-                shifted[module.parameter_name] = weight
-            module = module.base_layer
-        return functional_call(module, shifted, args, kwargs) if shifted else module(*args, **kwargs)
+        with self._one_call_at_a_time():
+            shifted: dict[str, Tensor] = {}
+            module: Any = self
+            while isinstance(module, ParamWrapper):
+                if module.disable_adapters and module.merged:
+                    module.unmerge()
+                if (weight := module._shifted_parameter()) is not None:
+                    shifted[module.parameter_name] = weight
+                module = module.base_layer
+            return functional_call(module, shifted, args, kwargs) if shifted else module(*args, **kwargs)
 
     def get_base_weight(self) -> Tensor:
         """The parameter's values."""
@@ -111,6 +118,12 @@ class ParamWrapper(nn.Module, CDVFTLayer):
         *self.batch_shape, rows, columns = parameter.shape
         sizes = (rows, columns) if self.weight_is_transposed else (columns, rows)
         self.in_features, self.out_features = sizes
+
+    def _one_call_at_a_time(self) -> AbstractContextManager[object]:
+        """The module's lock; torch.compile, which traces in one thread, would not trace it."""
+        if torch.compiler.is_compiling():
+            return nullcontext()
+        return _locks.setdefault(self.get_base_layer(), RLock())
 
     def _device(self) -> torch.device:
         return self._parameter().device

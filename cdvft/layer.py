@@ -10,6 +10,7 @@ import torch
 from peft.utils import quantization_extra_repr
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partitions
@@ -39,6 +40,8 @@ class CDVFTLayer(MergeableLayer):
     batch_shape: Sequence[int] = ()
     """Leading dimensions of every vector: the number of matrices that a parameter consists of."""
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
+    hook_of_parent: RemovableHandle | None = None
+    """Keeps an nn.TransformerEncoderLayer from reading the weight instead of calling this layer."""
     other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_weighted_adapters")
 
     def __init__(
@@ -172,10 +175,14 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         Raises:
             ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
         """
-        if x.is_nested:  # the values of a ragged batch are its rows, concatenated
+        if x.is_nested and x.layout == torch.jagged:  # its values are its rows, concatenated
             ragged: Any = x
             rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
             return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
+        if x.is_nested:
+            parts = x.unbind()
+            rows = self(torch.cat(parts), *args, adapter_names=adapter_names, **kwargs)
+            return torch.nested.as_nested_tensor(list(rows.split([len(part) for part in parts])))
         may_be_fast = supports_input(x) and not (args or kwargs) and adapter_names is None
         fast = self._fast_path if may_be_fast else None  # once: another thread may replace it
         if fast and (y := fast.forward(self, x)) is not None:

@@ -130,16 +130,21 @@ class CDVFTModel(BaseTuner):
             wrapped.requires_grad_(False)
         self._replace_module(parent, target_name, wrapped, target)
 
-    def _replace_module(self, parent: nn.Module, child_name: str, new_module: nn.Module, child: Any) -> None:
+    def _replace_module(self, parent: nn.Module, child_name: str, new_module: Any, child: Any) -> None:
         """Wrap a layer as PEFT does; unwrap it unchanged.
 
         PEFT's own copies weight and bias when it unwraps, which a trained head of several layers does not
-        have.
+        have. In evaluation nn.TransformerEncoderLayer gives its layers' weights to a kernel and calls none
+        of them, unless it has a hook: adapted ones get it one for as long as they are wrapped.
         """
         if isinstance(new_module, CDVFTLayer):
             super()._replace_module(parent, child_name, new_module, child)
+            if isinstance(parent, nn.TransformerEncoderLayer):
+                new_module.hook_of_parent = parent.register_forward_pre_hook(_call_layers)
         else:
             setattr(parent, child_name, new_module)
+            if hook := getattr(child, "hook_of_parent", None):
+                hook.remove()
 
     def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
         """As PEFT, with a warning where the base's dtype is asked for: the vectors stay float32."""
@@ -298,9 +303,13 @@ class CDVFTModel(BaseTuner):
             )
         check_adapters_exist(self, adapter_names)
         check_trainable(self, adapter_names)
-        self._trains_by_row = True
+        before, self._trains_by_row = self._trains_by_row, True
         try:
             with only_trainable(self, adapter_names):
                 yield
         finally:
-            self._trains_by_row = False
+            self._trains_by_row = before
+
+
+def _call_layers(module: nn.Module, inputs: Any) -> None:
+    """A hook that changes nothing: with any hook a TransformerEncoderLayer calls its layers."""

@@ -124,7 +124,7 @@ def check_expressions(config: CDVFTConfig, names: Collection[str]) -> None:
 
 
 def _expressions(config: CDVFTConfig) -> Iterator[tuple[str, str, str]]:
-    """What each is called in a sentence, the expression, and how PEFT matches it."""
+    """The configuration's expressions: each one's name for a message, itself, and as PEFT matches it."""
     for field in ("target_modules", "exclude_modules"):
         if isinstance(value := getattr(config, field), str):
             yield f"{field} {value!r}", value, rf"(?:{value})\Z"

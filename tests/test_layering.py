@@ -132,6 +132,7 @@ LOCKS = (  # they start no thread
     "cdvft_app.lessons.classes",
     "cdvft_app.public.intake",
     "cdvft.mixed_batches",
+    "cdvft.experts",
     "cdvft_app.ui.shared.pool",
 )
 # Modules of other packages, each with the places that may import it.

@@ -7,6 +7,7 @@
 `weight_updates` gives the same view of the other methods: LoRA, FourierFT, C3A and whatever else has a dW.
 """
 
+from cdvft.circulant import delta_weight
 from cdvft.factors.measures import (
     LARGEST_SIDE,
     Spectrum,
@@ -18,7 +19,7 @@ from cdvft.factors.measures import (
     singular_values,
     spectrum,
 )
-from cdvft.factors.reading import WeightUpdate, delta_weight, factors, factors_from_folder, weight_updates
+from cdvft.factors.reading import WeightUpdate, factors, factors_from_folder, weight_updates
 
 __all__ = [
     "LARGEST_SIDE",

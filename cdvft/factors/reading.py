@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partition
-from cdvft.circulant import cd_product
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLayer, Factors
 from cdvft.targets import layer_config
@@ -108,11 +107,6 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
     }
 
 
-def delta_weight(layer: Factors) -> Tensor:
-    """alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1), (d_out, d_in)."""
-    return layer.alpha * cd_product(layer.diagonals, layer.circulants)
-
-
 def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:
     """Every layer's dW for an adapter of any method, one at a time, in float32 on the CPU.
 
@@ -162,7 +156,7 @@ def _copied(layer: Factors) -> Factors:
 
 
 def _widened(vector: Tensor) -> Tensor:
-    """In float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
+    """The vector in float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
     return vector.to(torch.promote_types(vector.dtype, torch.float32))
 
 

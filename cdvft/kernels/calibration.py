@@ -121,12 +121,12 @@ def _plain_weight(layer: Any) -> Tensor | None:
     None for convolutions and quantized weights, beside which updates are computed by themselves, and for
     parameters that are adapted without a layer.
     """
-    weight: Any = (
-        getattr(layer.get_base_layer(), "weight", None) if layer.parameter_name == "weight" else None
-    )
+    base = layer.get_base_layer()
+    weight: Any = getattr(base, "weight", None) if layer.parameter_name == "weight" else None
     if type(weight) not in (nn.Parameter, Tensor) or weight.dim() != 2 or not weight.is_floating_point():
         return None
-    return weight.T if layer.weight_is_transposed else weight
+    plain: Tensor = weight.T if layer.weight_is_transposed else weight
+    return plain
 
 
 def _case(layer: Any, tokens: int, scale: float) -> Case:

@@ -46,7 +46,7 @@ MEASURED = {
     "native": Rates(transform=0.035, product=0.065, build=0.3, build_large=1.8, gradient=8, multiply=0.012),
     "chunked": Rates(transform=0.11, product=0.22, build=0.5, build_large=2, gradient=8, multiply=0.012),
 }
-"""On the CPU, by engine."""
+"""The rates on the CPU, by engine."""
 
 ESTIMATED = {
     "chunked": Rates(
@@ -56,9 +56,11 @@ ESTIMATED = {
         transform=1e-4, product=0, build=1.4e-3, build_large=1.4e-3, gradient=1.1e-3, multiply=3.3e-6
     ),
 }
-"""On a GPU with tensor cores, by engine. Not measured: from an H100's published rates. A linear layer of
-width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16, unfused transforms 7 times as
-long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270 TFLOP/s in fp16.
+"""The rates on a GPU with tensor cores, by engine. Not measured: from an H100's published rates.
+
+A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16, unfused
+transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270 TFLOP/s
+in fp16.
 
 "fused" `build` and `gradient` are bytes at 2.85 TB/s, too, as `fused.dense` moves them in bfloat16: an entry
 of the weight read and one written, 4; one of the dense gradient read, and partial sums written and read, 2.3

@@ -121,7 +121,7 @@ def exclusion_reason(engine: str, x: Tensor, circulants: Sequence[Tensor]) -> st
 SOURCES = (".py", ".c", ".h")
 
 Seconds = Mapping[str, float]
-"""Of a forward and backward pass, by "engine, plan", such as "native, merged forward"."""
+"""The seconds of a forward and backward pass, by "engine, plan", such as "native, merged forward"."""
 WRONG = math.inf
 """Instead of seconds, for an engine and plan whose results were wrong."""
 
@@ -167,12 +167,6 @@ def keep_times(case: Case, device: torch.device, seconds: Seconds) -> Path:
     fresh.replace(path)  # atomic: processes that start together all find a whole file
     _table.cache_clear()
     return path
-
-
-def forget_times(device: torch.device) -> None:
-    """Delete the measurements of a device, in memory and in the cache."""
-    _path(device).unlink(missing_ok=True)
-    _table.cache_clear()
 
 
 def machine(device: torch.device) -> dict[str, Any]:

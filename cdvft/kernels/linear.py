@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cdvft.circulant import Factors, cd_product
+from cdvft.circulant import Factors, delta_weight
 from cdvft.kernels import fused
 from cdvft.kernels.allowed_engines import is_allowed, requested_engines
 from cdvft.kernels.autograd_ops import (
@@ -139,7 +139,7 @@ def _apply(
             update = fused.update(x.reshape(-1, x.shape[-1]), vectors).view(*x.shape[:-1], -1).to(dtype)
             return add_to_base_output(update, x, weight, bias)
         if is_exported():
-            return add_to_base_output(F.linear(x.to(dtype), dense(vectors)), x, weight, bias)
+            return add_to_base_output(F.linear(x.to(dtype), delta_weight(vectors)), x, weight, bias)
         return reference(x, weight, bias, vectors)
     merges = weight is not None and (weight.dtype not in HALF or _is_merged_in_half(x, weight, factors))
     selection = (
@@ -208,11 +208,6 @@ def is_exported() -> bool:
     if torch.compiler.is_compiling():  # first, so that torch.compile traces no further
         return torch.compiler.is_exporting()
     return is_traced()
-
-
-def dense(factors: Factors) -> Tensor:
-    """alpha dW without transforms: (d_out, d_in)."""
-    return factors.alpha * cd_product(factors.diagonals, factors.circulants)
 
 
 def arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:

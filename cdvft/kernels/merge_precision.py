@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cdvft.circulant import Factors, block_circulant_matmul, cd_product
+from cdvft.circulant import Factors, block_circulant_matmul, delta_weight
 from cdvft.private_names import is_in_backward
 
 MIN_RATIO = 2
@@ -119,7 +119,7 @@ def _norm(factors: Factors) -> Tensor:
     """|alpha dW|, a scalar. For m = 2 without dW: |dW|^2 = a_3^2 . circ(c^2) a_1^2."""
     diagonals, circulants, alpha = factors
     if len(circulants) > 1:
-        return abs(alpha) * torch.linalg.matrix_norm(cd_product(diagonals, circulants))
+        return torch.linalg.matrix_norm(delta_weight(factors))
     (first, last), (c,) = diagonals, circulants
     rows = block_circulant_matmul(first.square(), c.square(), last.numel())
     return abs(alpha) * (last.square() @ rows).clamp(min=0).sqrt()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cdvft.circulant import Factors, cd_product
+from cdvft.circulant import Factors, cd_product, delta_weight
 from cdvft.kernels import native
 from cdvft.kernels.allowed_engines import is_allowed
 from cdvft.kernels.fused import dense
@@ -39,7 +39,7 @@ def _in_full(weight: Tensor | None, factors: Factors) -> Tensor:
         return native.merged_weight(weight, factors)
     in_strips = len(circulants) == 1 and circulants[0].shape[2] >= MIN_STRIP_BLOCK
     if weight is None or weight.dtype != last.dtype or weight.device.type != "cpu" or not in_strips:
-        update = alpha * cd_product(factors.diagonals, circulants)
+        update = delta_weight(factors)
         return update if weight is None else weight + update
     return _added_in_strips(weight, first, circulants[0], alpha * last)
 

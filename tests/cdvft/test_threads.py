@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from peft import get_peft_model
 from torch import Tensor
 
@@ -43,6 +44,18 @@ def test_each_row_gets_the_adapter_that_its_own_call_names(model: Any) -> None:
         return model(input_ids=ids, **({} if names is None else {"adapter_names": names})).logits
 
     in_threads(run)
+
+
+def test_experts_are_those_with_the_update_in_every_thread() -> None:
+    """Each call exchanges parameters of a module that all threads share."""
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes |= {"num_key_value_heads": 2, "num_local_experts": 4, "intermediate_size": 48}
+    experts = {"target_parameters": ["experts.gate_up_proj", "experts.down_proj"], "target_modules": []}
+    config = CDVFTConfig(**experts, init_weights=False)
+    mixture = transformers.MixtralForCausalLM(transformers.MixtralConfig(**sizes))
+    adapted, ids = get_peft_model(mixture, config).eval(), torch.randint(1, 50, (3, 7))
+    in_threads(torch.no_grad()(lambda _: adapted(input_ids=ids).logits))
 
 
 def test_so_do_generated_rows_with_beams(model: Any) -> None:

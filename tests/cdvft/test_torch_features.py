@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -154,3 +155,42 @@ def test_hooks_see_the_base_layer(watch: Callable[..., object]) -> None:
     finally:
         handle.remove()
     assert calls == [1]
+
+
+def encoder(layers: int = 2) -> nn.Module:
+    torch.manual_seed(0)
+    one = nn.TransformerEncoderLayer(32, 2, 64, dropout=0.0, batch_first=True)
+    return nn.TransformerEncoder(one, layers)
+
+
+def test_in_evaluation_a_transformer_encoder_layer_does_not_pass_its_adapters_by() -> None:
+    config = CDVFTConfig(target_modules=["linear1", "linear2"], init_weights=False)
+    model, x = get_peft_model(encoder(), config), torch.randn(2, 5, 32)
+    expected = model.train()(x)
+    bare = model.base_model.model
+    with model.disable_adapter():
+        without = model(x)
+    assert (expected - without).abs().max() > 0.1
+    torch.testing.assert_close(model.eval()(x), expected)
+    padding = torch.tensor([[False, False, False, True, True], [False] * 5])
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), expected)
+        # With padding torch makes ragged batches of the strided layout.
+        torch.testing.assert_close(model(x, src_key_padding_mask=padding)[0, :3], model(x[:1, :3])[0])
+        merged = copy.deepcopy(model).merge_and_unload()
+        torch.testing.assert_close(merged(x), expected)
+    assert not any(module._forward_pre_hooks for module in merged.modules())
+    assert any(module._forward_pre_hooks for module in bare.modules())
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_ragged_rows_of_the_strided_layout_are_as_by_themselves(grad: bool) -> None:
+    model = adapted(nn.Linear(64, 64))
+    rows = [torch.randn(n, 64) for n in (3, 1, 5)]
+    with torch.set_grad_enabled(grad):
+        out = model(torch.nested.nested_tensor(rows, requires_grad=grad))
+        for found, row in zip(out.unbind(), rows, strict=True):
+            torch.testing.assert_close(found, model(row))
+    if grad:
+        sum(found.sum() for found in out.unbind()).backward()
+        assert model.base_model.model[0].cdvft_circulants["default"][0].grad.any()

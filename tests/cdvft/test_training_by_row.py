@@ -79,6 +79,15 @@ def test_what_trained_before_trains_again_afterwards(bert, two) -> None:
         bert.outputs(two.train(), adapter_names=ROWS)
 
 
+def test_after_a_block_within_a_block_the_outer_one_still_holds(bert, two) -> None:
+    with two.base_model.training_by_row(["a"]):
+        outer = {name for name, p in two.named_parameters() if p.requires_grad}
+        with two.base_model.training_by_row(["b"]):
+            bert.outputs(two.train(), adapter_names=ROWS)
+        assert {name for name, p in two.named_parameters() if p.requires_grad} == outer
+        bert.outputs(two, adapter_names=ROWS)
+
+
 def test_refusals(bert, two) -> None:
     with (
         pytest.raises(ValueError, match=r"non-existing adapter\(s\): c\. Name any of \['a', 'b', 'idle'\]"),

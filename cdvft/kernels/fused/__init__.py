@@ -25,7 +25,7 @@ from cdvft.kernels.fused.plan import plan_for
 from cdvft.private_names import is_watched
 
 OLDEST_TRITON = (3, 7)
-"""That of torch 2.12."""
+"""The version that torch 2.12 brings."""
 MAX_WASTE = 0.5
 """Masked part of the tiles where there are several blocks: with smaller blocks a dense update is faster."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -128,7 +128,10 @@ def gradients(
 def _gradients(
     x: Tensor, grad: Tensor, factors: Factors, grad_x: Tensor | None, needs_x: bool
 ) -> tuple[Tensor | None, tuple[list[Tensor], list[Tensor]]]:
-    """From the last circulant to the first; the inputs of the later ones are computed again."""
+    """`gradients`, or with that by x added to `grad_x`: from the last circulant to the first.
+
+    The inputs of the later circulants are computed again.
+    """
     from cdvft.kernels.fused import operators
 
     steps = stages(factors)

@@ -21,9 +21,9 @@ from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
 from cdvft.private_names import is_watched
 
 FEW_TOKENS = 4
-"""Up to so many, `cdvft_few`, whose registers hold neighbouring entries of one token, is faster."""
+"""The most tokens for which `cdvft_few`, whose registers hold neighbouring entries of one, is faster."""
 _FIELDS = 12
-"""Of the C struct `stage`, 8 bytes each."""
+"""The number of fields of the C struct `stage`, of 8 bytes each."""
 MAX_ENTRIES = 1 << 20
 """Most entries of one circulant: a thread sums its gradient in 8 bytes an entry, 16 with empty lanes."""
 

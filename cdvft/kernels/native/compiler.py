@@ -83,7 +83,7 @@ def compile_all(folder: Path) -> list[Path]:
 
 
 def file_name(capability: str) -> str:
-    """Of the library for processors of a capability, within a wheel."""
+    """The file name, within a wheel, of the library for processors of a capability."""
     return f"chain-{capability.lower()}{SUFFIX}"
 
 

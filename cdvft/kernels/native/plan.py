@@ -13,7 +13,7 @@ RADIXES = (7, 5, 3, 8, 4, 2)
 REAL_RADIXES = (7, 5, 3, 8, 4)
 """Odd ones first, so that complex transforms of all that follows have lengths of powers of two."""
 FIRST_RADIXES = (7, 8, 5, 3, 4)
-"""Those of the first pass: one of 8 leaves more that stays in the cache than one of 3 or 5."""
+"""The radixes that a first pass may have: one of 8 leaves more that stays in the cache than one of 3 or 5."""
 WINDOW = 16
 """Columns loaded together; the first pass can follow at once where what it combines is a multiple apart."""
 
@@ -30,7 +30,7 @@ def radixes_of(p: int) -> tuple[int, ...] | None:
 
 
 def real_radixes_of(p: int) -> tuple[int, ...]:
-    """Those of a real one, of which a pass of even radix r leaves 2 p / r entries, of odd r p / r."""
+    """The radix of each pass of a real transform: of even r it leaves 2 p / r entries, of odd r p / r."""
     radixes: list[int] = []
     while p > 2:
         order = REAL_RADIXES if radixes else FIRST_RADIXES

@@ -103,9 +103,6 @@ def test_times_are_kept_for_later_processes_of_the_same_machine_alone(
             patch.setattr(engine_choice, "machine", lambda _, change=change: machine | change)
             engine_choice._table.cache_clear()
             assert not explain(layer, 64).measured
-    engine_choice._table.cache_clear()
-    engine_choice.forget_times(CPU)
-    assert not explain(layer, 64).measured
 
 
 def test_an_engine_that_cannot_serve_any_more_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
