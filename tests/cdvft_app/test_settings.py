@@ -27,13 +27,11 @@ HOSTILE: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("values", "told"), HOSTILE, ids=[told for _, told in HOSTILE])
 def test_an_answer_is_short_whatever_came(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(InvalidChoice) as refused:
-        parse_race(values)
-    assert told in str(refused.value)
     for parse, asked in ((parse_race, values), (parse_sweep, {"base": values}), (parse_cost, values)):
         with pytest.raises(InvalidChoice) as refused:
             parse(asked)
         assert len(str(refused.value).encode()) < 4096
+        assert parse is not parse_race or told in str(refused.value)
 
 
 def test_few_problems_are_all_told() -> None:

@@ -23,9 +23,30 @@ def operators() -> Iterator[ModuleType]:
             interpreter._patch_lang(function.fn)
         return function.rewrite()(*arguments, **named)
 
+    make_type, types = tl.block_type.__init__, {}
+
+    def known_type(self: tl.block_type, element: tl.dtype, shape: Any) -> None:
+        """As Triton makes it, several times for each operation."""
+        key = element.name, *(getattr(size, "value", size) for size in shape)
+        if key not in types:
+            make_type(self, element, shape)
+            types[key] = vars(self)
+        vars(self).update(types[key])
+
+    numpy_types: dict[str, Any] = {}
+    find_numpy_type = interpreter._get_np_dtype
+
+    def known_numpy_type(of: tl.dtype) -> Any:
+        """As Triton finds it, in a table that it writes anew for each operation."""
+        if of.name not in numpy_types:
+            numpy_types[of.name] = find_numpy_type(of)
+        return numpy_types[of.name]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "TRITON_INTERPRET", "1")
         patch.setattr(InterpretedFunction, "__call__", call)
+        patch.setattr(tl.block_type, "__init__", known_type)
+        patch.setattr(interpreter, "_get_np_dtype", known_numpy_type)
         for reduction in ("max", "sum"):
             patch.setattr(tl, reduction, InterpretedFunction(getattr(tl, reduction).fn))
         from cdvft.kernels.fused import operators
