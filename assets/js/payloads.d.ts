@@ -35,9 +35,9 @@ export interface Refused {
   busy: boolean;
 }
 
-/** `viewer` is the cookie by which this browser's own runs are found; empty before they can be. */
+/** The header's value: the browser's token; empty before it is known. */
 export interface HeaderView {
-  viewer: string;
+  token: string;
 }
 
 /** Fixed props of the header: whether the server is public, takes codes, and has an operator's key. */
@@ -1457,6 +1457,7 @@ export interface Servers {
     failed: Ask<ScriptError, null>;
     operate: Ask<OperatorRequest, ServerOverview>;
     standing: Ask<object, Standing | null>;
+    viewer: Ask<HeaderView, string>;
     where: Ask<object, string>;
   };
   "train/history": {

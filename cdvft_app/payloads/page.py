@@ -8,9 +8,9 @@ from typing_extensions import NotRequired, TypedDict
 
 
 class HeaderView(TypedDict):
-    """`viewer` is the cookie by which this browser's own runs are found; empty before they can be."""
+    """The header's value: the browser's token; empty before it is known."""
 
-    viewer: str
+    token: str
 
 
 class ServerMode(TypedDict):

@@ -82,7 +82,7 @@ def header(app: AppState) -> gr.HTML:
 
     head = component(
         "page/header.js",
-        {"viewer": ""},
+        {"token": ""},
         html=masthead(
             file_address(ASSETS / "logo.svg"),
             f'<span class="chip" title="Where training runs">{cpu}</span>'
@@ -90,6 +90,7 @@ def header(app: AppState) -> gr.HTML:
         ),
         server_functions={
             "where": where,
+            "viewer": viewer_of,
             "standing": partial(standing, app.queue.budget),
             "operate": partial(operate, app.store, executor=app.queue.executor),
             "failed": logs.script_error,
@@ -98,13 +99,13 @@ def header(app: AppState) -> gr.HTML:
         elem_id="header",
     )
     token = visitor_token(app)
-    token.change(known, token, head, **QUIET)
+    token.change(None, token, head, js="(token) => ({ token })", **QUIET)
     return head
 
 
-def known(token: object) -> HeaderView:
-    """The header's value for the browser that has this token."""
-    return {"viewer": viewer_key(token) if isinstance(token, str) and token else ""}
+def viewer_of(request: HeaderView) -> str:
+    """Return the cookie by which the runs of the browser that has this token are found."""
+    return viewer_key(request["token"])
 
 
 WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."

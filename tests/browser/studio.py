@@ -129,7 +129,7 @@ def server_calls(page: Page) -> list[str]:
     asked: list[str] = []
 
     def keep(request: Request) -> None:
-        late = request.url.endswith(("/where", "/verdict", "/races", "/hub"))
+        late = request.url.endswith(("/where", "/viewer", "/verdict", "/races", "/hub"))
         if re.search(r"/cdvft(/|$)", request.url) and not late:
             asked.append(f"{request.url} {request.post_data}")
 

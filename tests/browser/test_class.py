@@ -6,9 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 from studio import Server, Visit, axe_violations
 
 pytestmark = pytest.mark.browser
@@ -141,9 +142,13 @@ def test_a_class_goes_on_after_the_server_has_begun_anew(visit: Visit, server: S
     before = pupil.locator("#class-bar p").first.inner_text()
     pupil.get_by_role("button", name="Hand in this state").click()
     expect(pupil.locator("#class-bar").get_by_label("Receipt")).to_have_value(re.compile(r"\w"))
+    for page in (teacher, pupil):
+        page.evaluate("() => { window.ofTheServerBefore = true; }")
     server.restart()
     for page in (teacher, pupil):
-        page.reload()
+        with suppress(Error):  # where it just loads itself anew, for it has found the server again
+            page.reload()
+        page.wait_for_function("() => !window.ofTheServerBefore")
     expect(pupil.locator("#class-bar p").first).to_have_text(before)
     expect(teacher.locator("#class-bar")).to_contain_text(f"Class {code}: 1 follows")
     assert [row["what"] for row in table(teacher)] == ["homework"]

@@ -1,12 +1,30 @@
-"""The settings of a race before Start: what is refused, what fields say, what the buttons leave in sight."""
+"""The settings of a race before Start: what a visit asks, what is refused, what fields and buttons say."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import expect
-from studio import Visit, fill_in, setting
+from studio import Server, Visit, fill_in, setting, without_app
 
 pytestmark = pytest.mark.browser
+
+
+def test_a_visit_asks_for_no_event_of_what_is_as_it_was_built(visit: Visit, server: Server) -> None:
+    """An event costs the browser time for every field of the page."""
+    page = without_app(visit)
+    bodies: list[str] = []
+    page.on("request", lambda asked: "/run/predict" in asked.url and bodies.append(asked.post_data or ""))
+    page.goto(page.url.replace("theme.css", ""))
+    page.locator("#start:enabled").wait_for()
+    page.wait_for_function("() => document.cookie.includes('cdvft-viewer=')")
+    page.wait_for_function(  # which is asked last
+        "() => performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/where'))"
+    )
+    asked = [server.page.fns[json.loads(body)["fn_index"]].fn.__name__ for body in bodies]
+    assert {*asked} == {"visited", "answered", "held"}  # the visit, the count of the form, data of one's own
+    assert len(asked) <= 4  # the form is counted again where the hub is out of reach
 
 
 def test_a_chosen_layer_is_removed_by_name(visit: Visit) -> None:

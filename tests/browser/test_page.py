@@ -234,7 +234,7 @@ def test_asks_once_a_second_seldom_while_hidden_and_tells_there_of_the_end(visit
     page.locator("#start").click()
     expect(page.locator("#run .status")).to_contain_text("step 5")
     note_waits(page)
-    now_and_then = ("/where", "/verdict", "/races", "/hub")
+    now_and_then = ("/where", "/viewer", "/verdict", "/races", "/hub")
     assert [one for one in asked_between_turns(page) if not one.endswith(now_and_then)] == [POLL]
     page.get_by_role("button", name="Tell me when it is done").click()
     expect(page.get_by_role("button", name="You will be told")).to_have_attribute("aria-pressed", "true")

@@ -12,7 +12,18 @@ import { improveDropdowns, labelForScreenReaders } from "./gradio_parts.js";
 
 /** @param {Part<HeaderView, ServerMode, Servers["page/header"]>} part */
 export function mount({ element, props, server, life }) {
-  const rememberViewer = () => props.value.viewer && setCookie("cdvft-viewer", props.value.viewer);
+  let asked = "";
+  const rememberViewer = () => {
+    const { token } = props.value;
+    if (!token || token === asked) return;
+    asked = token;
+    server.viewer({ token }).then(
+      (key) => setCookie("cdvft-viewer", key),
+      () => {
+        asked = "";
+      },
+    );
+  };
   rememberViewer();
   find(element, ".theme-place").replaceChildren(appearance());
   showServerMode(find(element, ".mode-place"), props, server, life);

@@ -140,6 +140,7 @@ export function mount({ element, props, server, trigger, life }) {
   let begun = false;
   let waits = false; // for the server to say what the runs of the address are
   let known = "";
+  let heardOf = "{}"; // the states that the buttons have heard of: they begin as they are for no run
   let ended = 0; // how many of these runs are over: what they took teaches the next forecast
   let announced = false; // that these runs are what one came for: settings fold once, not at every change of state
 
@@ -164,7 +165,9 @@ export function mount({ element, props, server, trigger, life }) {
     const busy = runs.some((run) => !isFinal(run));
     if (props.value.kind === "linked" || busy) announce();
     setText(aloud, runs.length && !props.value.recorded ? statusText(shownRace(runs)) : "");
-    trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
+    const states = Object.fromEntries(runs.map((run) => [run.id, run.state]));
+    if (JSON.stringify(states) !== heardOf) trigger("run_state", { states });
+    heardOf = JSON.stringify(states);
     tell("runs-changed", null);
   }
 

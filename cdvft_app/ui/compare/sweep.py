@@ -30,7 +30,7 @@ from cdvft_app.ui.shared.actions import act_on_group, forecasts_of, resume_one, 
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import html, method_chips, show_used, text_field
 from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
-from cdvft_app.ui.shared.listeners import LATEST, QUIET
+from cdvft_app.ui.shared.listeners import LATEST, OF_THE_ADDRESS, QUIET
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of, visitor_token
 from cdvft_app.ui.shared.viewing import visitor
@@ -156,7 +156,7 @@ def section(app: AppState) -> None:
         concurrency_limit=8,
         **(QUIET | {"queue": True}),
     )
-    token.change(lambda own_token: chosen(None, str(own_token)), token, view, **QUIET)
+    token.change(None, token, view, js=OF_THE_ADDRESS, **QUIET)
 
 
 def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:

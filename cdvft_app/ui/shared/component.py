@@ -24,7 +24,7 @@ const fixed = {fixed};
 const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
 import("{runtime}").then(
   ({{ start, serverFunctions }}) => {{
-    const server = serverFunctions("{part}", {quick}, {slow});
+    const server = serverFunctions("{part}", ...JSON.parse({functions}));
     start({{name: "{part}", element, props: both, server, trigger, watch}});
   }},
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
@@ -84,8 +84,9 @@ def component(
             events=" ".join(f"'{name}'" for name in events),
             runtime=PREFIX + RUNTIME,
             part=part,
-            quick=json.dumps([*quick]),
-            slow=json.dumps([*slow]),
+            # JSON in a string has no name in quotes: Gradio took the function "inputs" for an event, which is
+            # HTML's argument `inputs` then, and copied it, which leads to the whole app, at every visit.
+            functions=json.dumps(json.dumps([[*quick], [*slow]])),
             fixed=json.dumps(fixed),
         ),
         apply_default_css=False,

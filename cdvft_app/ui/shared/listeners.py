@@ -15,6 +15,8 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 """Nobody's API, and no spinner over a field."""
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 """`QUIET`, and the last event that comes while an answer is under way is answered after it."""
+OF_THE_ADDRESS = "(token) => ({ group: null, token })"
+"""JavaScript: the value of a view that shows the sweep or search in the address, for this token."""
 
 
 class DropStaleAnswers:

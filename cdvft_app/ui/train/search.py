@@ -36,7 +36,7 @@ from cdvft_app.ui.shared.actions import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import html, show_used, text_field
-from cdvft_app.ui.shared.listeners import LATEST
+from cdvft_app.ui.shared.listeners import LATEST, OF_THE_ADDRESS, QUIET
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of
 from cdvft_app.ui.shared.viewing import visitor
@@ -152,7 +152,7 @@ def connect(
 
     clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
-    token.change(lambda own_token: shown(None, str(own_token)), token, view, **LATEST)
+    token.change(None, token, view, js=OF_THE_ADDRESS, **QUIET)
 
 
 def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:

@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.components.state import default_delete_callback
 from served import Served
 
 from cdvft_app.ui.build import TABS, build
@@ -80,6 +82,20 @@ def test_only_the_first_tab_is_filled_when_the_page_opens(shared_page: Served) -
     later = [call.fn.__module__ for event, call in events if call.fn and call.fn.__name__ == "visited"]
     filled = ("compare.tab", "learn.lab", "train.tab", "use.tab")
     assert sorted({*later}) == [f"cdvft_app.ui.{place}" for place in filled]
+
+
+def test_what_a_visit_is_sent_leads_to_nothing_of_the_server(shared_page: Served) -> None:
+    """Gradio copies it for each; with a function of the app it copied the app, a third of a second long."""
+
+    def functions(props: object) -> Iterator[object]:
+        if isinstance(props, dict | list | tuple):
+            for one in props.values() if isinstance(props, dict) else props:
+                yield from functions(one)
+        elif callable(props):
+            yield props
+
+    components = shared_page.page.config["components"]
+    assert {*functions(components)} == {default_delete_callback}  # of every gr.State: it does nothing
 
 
 def test_gradio_writes_no_stubs_into_the_source() -> None:
