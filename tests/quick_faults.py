@@ -44,7 +44,11 @@ FAULTS = {
     "script": Fault(
         "assets/js/shared/format.js", 'split("e");\n    return minus(', 'split("e");\n    return ('
     ),
-    "page": Fault("assets/js/train/history.js", "name: field.value, token", "name: race.name, token"),
+    "page": Fault(
+        "assets/js/train/history.js",
+        "group: race.group, name, token",
+        "group: race.group, name: race.name, token",
+    ),
     "style": Fault(
         "assets/css/train/layout.css",
         ".train { grid-template-columns: minmax(0, 1fr)",
