@@ -12,10 +12,10 @@ import { whenShown } from "../shared/shown.js";
 const MARKS = { "nothing to compare": "no figure known" };
 const HEADS = [
   ["Figure", ""],
-  ["Paper", "As the paper prints it", "value"],
+  ["Paper", "As its abstract or a summary of it prints it", "value"],
   ["Ours", "Recomputed here from the shapes of the layers", "value"],
   ["Unit", ""],
-  ["Verdict", "Ours, rounded as the paper rounds, against what it prints"],
+  ["Verdict", "Ours, rounded as the paper's is, against it"],
 ];
 
 /** @param {number | null} value */

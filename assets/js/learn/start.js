@@ -64,7 +64,7 @@ const reachOf = (key, target) => {
   const least = bestOfRank(wanted, 1).error ** 2 * lossOfNothing(target);
   return key === "lora"
     ? `LoRA has r = 1 here. The wanted change, a product of three vectors, has rank ${rank(singularValues(wanted))}: so no ` +
-        `LoRA comes below a loss of ${short(least)}.`
+        `LoRA of r = 1 comes below a loss of ${short(least)}.`
     : "The wanted change, a product of three vectors, is also one of five: let c₄ be (1, 0, …, 0), and all of a₅ 1.";
 };
 
