@@ -508,7 +508,7 @@ def what_the_start_says_of_a_form_is_of_that_form(part: Locator) -> None:
     place = (np.arange(12)[:, None] - np.arange(12)) % 12
     values = np.linalg.svd(a3[:, None] * c[place] * a1, compute_uv=False)
     least = float((values[1:] ** 2).sum() / 24)
-    expect(part).to_contain_text(f"has rank 12: so no LoRA comes below a loss of {least:.3g}.")
+    expect(part).to_contain_text(f"has rank 12: so no LoRA of r = 1 comes below a loss of {least:.3g}.")
 
 
 SAID_IN_NUMBERS = {
