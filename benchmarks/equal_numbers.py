@@ -25,6 +25,7 @@ import math
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,11 +260,13 @@ class Point:
 def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
     """The points of one recipe, the fewest numbers first; without settings of which a run failed."""
     found = []
-    for one in recorded:
-        if any(of.get("metric") is None for of in one["runs"]):
-            continue
-        settings = RunSettings.model_validate(one["search"]["race"][0])
-        label = settings.method.label().replace("\u00a0", " ")
+    whole = [one for one in recorded if not any(of.get("metric") is None for of in one["runs"])]
+    chosen = [RunSettings.model_validate(one["search"]["race"][0]) for one in whole]
+    labels = Counter(settings.method.label() for settings in chosen)
+    for one, settings in zip(whole, chosen, strict=True):
+        size = settings.method.matched_by
+        needed = [size] if size and labels[settings.method.label()] > 1 else []  # tells C3A from C3A
+        label = settings.method.label(needed).replace("\u00a0", " ")
         side = contestant(label, one["runs"])
         mean = statistics.fmean(of["metric"] for of in one["runs"])
         low, high = band(side, metric_name) or (mean, mean)

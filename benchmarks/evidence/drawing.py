@@ -58,6 +58,11 @@ def at_line(text: str, x: float, y: float, method: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def at_level(text: str, x: float, y: float, method: str) -> dict[str, Any]:
+    """A name on a level line's left end, in its method's colour; on log axes x and y are logarithms."""
+    return at_line(text, x, y, method) | {"xanchor": "left", "yanchor": "bottom", "xshift": 4}
+
+
 def of_method(method: str, x: Sequence[Any], y: Sequence[Any], mode: str, **more: Any) -> dict[str, Any]:
     """A trace in the method's colour, dash and marker."""
     return {

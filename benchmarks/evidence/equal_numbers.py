@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import equal_numbers as recorded
-from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, thin_line
+from benchmarks.evidence.drawing import at_level, axis, figure, name_of_y, of_machine, of_method, thin_line
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.ui.shared import form_address
+
+NO_ADAPTERS = ("head", "full")
 
 
 def equal_numbers() -> EvidenceFigure | None:
@@ -37,12 +40,14 @@ def equal_numbers() -> EvidenceFigure | None:
         "answer": recorded.answer(found[drawn], drawn, metrics[drawn]),
         "figure": _drawn(found[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
-        "line joins the best means seen",
+        "dotted line joins the adapters with the best means seen, level lines are the head alone and full "
+        "fine-tuning",
         "methods": [key for key in METHODS if any(point.method == key for point in found[drawn])],
         "behind": [
             "Every setting stands at its own best learning rate of the same multiples of its method's usual "
-            "one, found on validation rows. The line joins the best means; which are best is not shown. A "
-            "head's numbers, the same for all, are not among the trained ones.",
+            "one, found on validation rows. The dotted line joins the best means; which are best is not "
+            "shown. A head's numbers, the same for all, are not among the trained ones. The head alone "
+            "trains no others, full fine-tuning all, so each is a level line.",
             *([f"Best at an end of these rates: {', '.join(at_an_end)}."] if at_an_end else []),
             *(f"{titles[recipe]}: {' '.join(texts)}" for recipe, texts in told.items()),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
@@ -68,23 +73,31 @@ def equal_numbers() -> EvidenceFigure | None:
 
 
 def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
-    front = recorded.front(points)
-    line = thin_line([one.numbers or 1 for one in front], [100 * one.mean for one in front])
-    traces = []
-    for method in dict.fromkeys(point.method for point in points):
-        own = [point for point in points if point.method == method]
+    adapters = [point for point in points if point.method not in NO_ADAPTERS]
+    front = recorded.front(adapters)
+    line = thin_line([one.numbers for one in front], [100 * one.mean for one in front])
+    least, most = adapters[0].numbers, adapters[-1].numbers
+    ends = [least / 4, most * 1.5]  # room on the left for the names of level lines
+    traces, names = [], []
+    for one in points:
+        if one.method in NO_ADAPTERS:
+            traces.append(of_method(one.method, ends, [100 * one.mean] * 2, "lines", text=[one.label] * 2))
+            names.append(at_level(one.label, math.log10(ends[0]), 100 * one.mean, one.method))
+    for method in dict.fromkeys(point.method for point in adapters):
+        own = [point for point in adapters if point.method == method]
         spans = {
             "type": "data", "symmetric": False, "thickness": 1,
             "array": [100 * (one.high - one.mean) for one in own],
             "arrayminus": [100 * (one.mean - one.low) for one in own],
         }  # fmt: skip
         traces.append(
-            of_method(method, [one.numbers or 1 for one in own], [100 * one.mean for one in own], "markers",
+            of_method(method, [one.numbers for one in own], [100 * one.mean for one in own], "markers",
                       error_y=spans, text=[one.label for one in own])
         )  # fmt: skip
-    ticks = _ticks([one.numbers or 1 for one in points])
+    ticks = _ticks([one.numbers for one in adapters])
     along = axis("trained numbers", log=True, tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks])
-    return figure([line, *traces], along, {}, annotations=[name_of_y("right, %")])
+    along["range"] = [math.log10(end) for end in ends]
+    return figure([line, *traces], along, {}, annotations=[name_of_y("right, %"), *names])
 
 
 def _ticks(numbers: Sequence[int]) -> list[int]:

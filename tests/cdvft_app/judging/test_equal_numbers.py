@@ -6,6 +6,7 @@ import json
 import math
 import random
 import shutil
+import statistics
 import sys
 from collections.abc import Sequence
 
@@ -192,6 +193,12 @@ def test_rivals_with_about_as_many_numbers_or_fewer_are_compared():
     assert all_of_them.startswith("All 4 are corrected together, over 5 seeds;")
 
 
+def test_settings_of_one_method_are_told_apart():
+    blocks = [recorded(f"c3a-{b}", "c3a", {"c3a_block_size": b}, 49_152 // b, 0.9) for b in (128, 384)]
+    found = {one.label for one in subject.points([*WORLD, *blocks], "accuracy")}
+    assert {"C3A b = 128", "C3A b = 384", "CDVFT", "CDVFT m = 3", "LoRA r = 16", "Head only"} <= found
+
+
 def test_who_is_behind_is_told_as_well():
     worse = [one if one["method"] != "lora" else recorded("lora-1", "lora", {"lora_r": 1}, 13_824, 0.97)
              for one in WORLD[:3]]  # fmt: skip
@@ -247,7 +254,9 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
         " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "accuracy")) in text
         for text in drawn["behind"]
     )
-    assert drawn["figure"]["layout"]["xaxis"]["ticktext"] == ["1", "10", "100", "1,000", "10,000", "100,000"]
+    axis = drawn["figure"]["layout"]["xaxis"]
+    assert axis["ticktext"] == ["10,000", "20,000", "50,000", "100,000"]
+    assert axis["range"] == pytest.approx([math.log10(9_216 / 4), math.log10(147_456 * 1.5)])
     assert [row[2] for row in drawn["rows"]] == sorted(
         one["runs"][0]["trainable_parameters"] for one in WORLD
     )
@@ -255,5 +264,8 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     missing = f"Not recorded: {writes} (1 of 1 settings), {digits} (1 of 7 settings)."
     assert missing in drawn["behind"] and "Best at an end of these rates: LoRA r = 1." in drawn["behind"]
     assert all(title and "methods=" in query for query, title in drawn["again"])
-    front, *methods = drawn["figure"]["data"]
-    assert len(front["x"]) == 4 and {one["name"] for one in methods} == {"CDVFT", "LoRA", "Head only"}
+    front, head, *methods = drawn["figure"]["data"]
+    assert front["x"] == [9_216, 13_824, 147_456] and {one["name"] for one in methods} == {"CDVFT", "LoRA"}
+    level = 100 * statistics.fmean(run["metric"] for run in WORLD[-1]["runs"])
+    assert (head["name"], head["y"]) == ("Head only", pytest.approx([level, level]))
+    assert [name["y"] for name in drawn["figure"]["layout"]["annotations"][1:]] == pytest.approx([level])
