@@ -77,7 +77,7 @@ def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
     front = recorded.front(adapters)
     line = thin_line([one.numbers for one in front], [100 * one.mean for one in front])
     least, most = adapters[0].numbers, adapters[-1].numbers
-    ends = [least / 4, most * 1.5]  # room on the left for the names of level lines
+    ends = [least / 8, most * 1.5]  # room on the left for the names of level lines
     traces, names = [], []
     for one in points:
         if one.method in NO_ADAPTERS:

@@ -256,7 +256,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     axis = drawn["figure"]["layout"]["xaxis"]
     assert axis["ticktext"] == ["10,000", "20,000", "50,000", "100,000"]
-    assert axis["range"] == pytest.approx([math.log10(9_216 / 4), math.log10(147_456 * 1.5)])
+    assert axis["range"] == pytest.approx([math.log10(9_216 / 8), math.log10(147_456 * 1.5)])
     assert [row[2] for row in drawn["rows"]] == sorted(
         one["runs"][0]["trainable_parameters"] for one in WORLD
     )
