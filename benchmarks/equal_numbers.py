@@ -332,7 +332,7 @@ def answer(of: Sequence[Point], recipe: str, metric_name: str) -> str:
         told = f"On {recipe} ahead in {ahead}, behind in {behind} of {len(words)} pairs"
     else:
         told = f"Not shown on {recipe}"
-    return told + (f"; behind {joined([*dict.fromkeys(better)])} with fewer numbers." if better else ".")
+    return told + (f"; behind {joined([*dict.fromkeys(better)])} with fewer." if better else ".")
 
 
 def sentences(of: Sequence[Point], metric_name: str) -> list[str]:

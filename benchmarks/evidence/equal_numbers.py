@@ -14,7 +14,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import EvidenceFigure
 from cdvft_app.ui.shared import form_address
 
-NO_ADAPTERS = ("head", "full")
+NO_ADAPTERS = {"head": "Head", "full": "Full"}  # with the names of their lines
 
 
 def equal_numbers() -> EvidenceFigure | None:
@@ -42,7 +42,11 @@ def equal_numbers() -> EvidenceFigure | None:
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
         "dotted line joins the adapters with the best means seen, level lines are the head alone and full "
         "fine-tuning",
-        "methods": [key for key in METHODS if any(point.method == key for point in found[drawn])],
+        "methods": [
+            key
+            for key in METHODS
+            if key not in NO_ADAPTERS and any(point.method == key for point in found[drawn])
+        ],
         "behind": [
             "Every setting stands at its own best learning rate of the same multiples of its method's usual "
             "one, found on validation rows. The dotted line joins the best means; which are best is not "
@@ -82,7 +86,7 @@ def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
     for one in points:
         if one.method in NO_ADAPTERS:
             traces.append(of_method(one.method, ends, [100 * one.mean] * 2, "lines", text=[one.label] * 2))
-            names.append(at_level(one.label, math.log10(ends[0]), 100 * one.mean, one.method))
+            names.append(at_level(NO_ADAPTERS[one.method], math.log10(ends[0]), 100 * one.mean, one.method))
     for method in dict.fromkeys(point.method for point in adapters):
         own = [point for point in adapters if point.method == method]
         spans = {

@@ -90,7 +90,7 @@ def settings_that_matter() -> EvidenceFigure:
     sweeps = recorded.sweeps().values()
     return {
         "key": "settings",
-        "doubt": "Were settings varied?",
+        "doubt": "Settings varied?",
         "answer": shown(compared),
         "figure": figure(
             data,

@@ -572,8 +572,7 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
     if len(raced) == len(rows):
         because = f"none is shown to be better {found.where}, so the smaller file decides"
     else:
-        because = f"of the {len(raced)} raced none is shown to be better {found.where}"
-        because += ", so the smallest file of these decides"
+        because = f"none raced is shown to be better {found.where}; their smallest file decides"
     return Recommendation(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
 
 

@@ -34,11 +34,9 @@ SENTENCES = {
     "other seeds": "Each stands at its own best of the other settings, chosen for each seed by the others.",
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
-    "more rows": "If the difference is as seen, about {more_rows} would settle it at 80\u00a0% power.",
-    "more rows of runs": "If the difference is as seen, about {more_rows} would settle it for these runs at "
-    "80\u00a0% power.",
-    "more seeds": "If the difference is as seen, about {more_seeds} of each would settle it at "
-    "80\u00a0% power.",
+    "more rows": "If as seen, about {more_rows} would settle it at 80\u00a0% power.",
+    "more rows of runs": "If as seen, about {more_rows} would settle it for these runs at 80\u00a0% power.",
+    "more seeds": "If as seen, about {more_seeds} of each would settle it at 80\u00a0% power.",
     "front of one": "{who} has the highest {what} with {least}.",
     "front": "On the front of {what} against {noun}: {who}.",
     "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
@@ -67,7 +65,7 @@ SENTENCES = {
     "rows not shown": "It is not shown that more rows would help: {who} has {size} {more} trained on all "
     "{rows} than on {third} ({low} to {high}); of one seed.",
     "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
-    "more of both": "If the difference is as seen, about {more_rows} would settle it for these runs, "
+    "more of both": "If as seen, about {more_rows} would settle it for these runs, "
     "{more_seeds} of each for the methods, at 80\u00a0% power.",
 }
 

@@ -184,7 +184,7 @@ export function mount({ element, props, life }) {
           "p",
           { class: "quiet source" },
           `Enough dimensions are not enough for a search: with m = ${least} it still ends up to ${percent(worst(least))} off. ` +
-            `The theorem promises m = ${enough} for almost every matrix, with complex factors. LoRA has the largest r whose 2rn numbers CDVFT has, ` +
+            `The theorem promises m = ${enough}, complex, for almost every matrix. LoRA has the largest r whose 2rn numbers CDVFT has, ` +
             `too. ${n} × ${n}, real factors, recorded ${props.recorded.date}.`,
         ),
       ],

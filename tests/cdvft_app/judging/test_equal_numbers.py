@@ -206,7 +206,7 @@ def test_who_is_behind_is_told_as_well():
     said = " ".join(subject.sentences(points, "accuracy"))
     assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
     assert subject.answer(points, "mnist", "accuracy") == (
-        "On mnist ahead in 0, behind in 1 of 1 pairs; behind LoRA with fewer numbers."
+        "On mnist ahead in 0, behind in 1 of 1 pairs; behind LoRA with fewer."
     )
 
 
@@ -215,7 +215,7 @@ def test_a_rival_that_does_better_with_fewer_numbers_is_told():
     points = subject.points(frugal, "accuracy")
     assert (
         subject.answer(points, "mnist", "accuracy")
-        == "No rival on mnist has as many; behind VeRA with fewer numbers."
+        == "No rival on mnist has as many; behind VeRA with fewer."
     )
     counts, told, _ = subject.sentences(points, "accuracy")
     assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."

@@ -69,7 +69,7 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         (
             {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
             "No difference is shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
-            "If the difference is as seen, about 3,100 more rows would settle it for these runs at "
+            "If as seen, about 3,100 more rows would settle it for these runs at "
             "80\u00a0% power.",
         ),
         (
@@ -138,16 +138,15 @@ def test_what_stands_behind_verdicts_is_said_once():
         ((None, None), ""),
         (
             (1, None),
-            "If the difference is as seen, about 1 more row would settle it for these runs at "
-            "80\u00a0% power.",
+            "If as seen, about 1 more row would settle it for these runs at 80\u00a0% power.",
         ),
         (
             (None, 3),
-            "If the difference is as seen, about 3 more seeds of each would settle it at 80\u00a0% power.",
+            "If as seen, about 3 more seeds of each would settle it at 80\u00a0% power.",
         ),
         (
             (1200, 1),
-            "If the difference is as seen, about 1,200 more rows would settle it for these runs, 1 more "
+            "If as seen, about 1,200 more rows would settle it for these runs, 1 more "
             "seed of each for the methods, at 80\u00a0% power.",
         ),
     ],
@@ -158,9 +157,7 @@ def test_what_would_settle_it(more, said):
 
 def test_more_rows_settle_it_for_methods_where_no_number_of_seeds_does():
     of_methods = replace(VERDICT, about="methods", seeds=(5, 5), more_rows=40)
-    assert settled_by(of_methods) == (
-        "If the difference is as seen, about 40 more rows would settle it at 80\u00a0% power."
-    )
+    assert settled_by(of_methods) == ("If as seen, about 40 more rows would settle it at 80\u00a0% power.")
 
 
 def test_what_is_unknown_has_nothing_behind_it():
@@ -176,7 +173,7 @@ def test_the_page_gets_a_verdict_with_its_sentences():
     assert (told["alone"], told["seeds"], unpaired["alone"]) == ([80, 50], [1, 1], None)
     assert (told["result"], told["settled_by"]) == (
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
-        "If the difference is as seen, about 4 more seeds of each would settle it at 80\u00a0% power.",
+        "If as seen, about 4 more seeds of each would settle it at 80\u00a0% power.",
     )
     assert told["basis"].startswith("Each comparison is of 2 runs, not of methods")
     assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)

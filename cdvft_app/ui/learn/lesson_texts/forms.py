@@ -62,8 +62,8 @@ and others, 2020). For fewer, **we know of no useful bound on the error**. So it
 LoRA's numbers are multiples of $2n$, and CDVFT's are odd multiples of $n$: at each $m$ LoRA has $n$ fewer,
 or, with one more rank, $n$ more. LoRA is exact as soon as its $r$ reaches a target's rank: for Low rank, of
 rank 4, with $8n$.
-For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with $m = 7$.
-For the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$. From $m = 6$ on that is no
+For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with $m = 7$; for the
+permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$. From $m = 6$ on that is no
 gain: the factors hold 110 numbers and more, the matrix 100. Where a search ends far off, something closer
 may still exist.
 """,
