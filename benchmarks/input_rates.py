@@ -2,7 +2,7 @@
 
     python -m benchmarks.input_rates [--recipes mnist sentiment addresses sql]
 
-The input diagonal, which begins at ones, is trained at 1, 2, 4 ... 64 times the rate of the other factors
+The input diagonal, which begins at ones, is trained at 1, 2, 4 ... 256 times the rate of the other factors
 (`cdvft.create_optimizer`), each crossed with 0.3 and 1 times the recipe's rate: a larger ratio is not to win
 by a rate that was too low. Of each ratio the rate with the lowest validation loss is taken, the mean of two
 seeds; then the best ratio above 1 and ratio 1, each at its own rate, train with seeds 0 to 4, which chose
@@ -32,7 +32,7 @@ from cdvft_app.settings import RunSettings
 RESULTS = Path(__file__).parent / "results" / "input_rates.json"
 RACES = RESULTS.with_name("default_race.json")
 RECIPES = ("mnist", "sentiment", "addresses", "sql")
-RATIOS, MULTIPLES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), (0.3, 1.0)
+RATIOS, MULTIPLES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0), (0.3, 1.0)
 CHOOSING_SEEDS, SEEDS = (1234, 1235), (0, 1, 2, 3, 4)
 Record = dict[str, Any]
 

@@ -63,11 +63,11 @@ def test_it_chooses_on_validation_rows_and_confirms_with_seeds_that_chose_nothin
     input_rates.main()
     choosing = [one for one in done if one[3] == "validation"]
     confirming = [one for one in done if one[3] == "evaluation"]
-    assert len(choosing) == 7 * 2 * 2 - 5, "what had ended is not run again"
+    assert len(choosing) == 9 * 2 * 2 - 5, "what had ended is not run again"
     assert {one[2] for one in choosing} <= {1234, 1235} and {one[2] for one in confirming} == {0, 1, 2, 3, 4}
     assert {one[:2] for one in confirming} == {(4.0, 0.003), (1.0, 0.01)}
     record = json.loads(input_rates.RESULTS.read_text())
-    assert len(record["runs"]["mnist"]) == 28 + 10
+    assert len(record["runs"]["mnist"]) == 36 + 10
     assert record["verdicts"]["mnist"].startswith(
         "CDVFT with input diagonals at 4 times its rate is ahead of"
     )
