@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks import equal_numbers, found_rates
+from benchmarks import equal_numbers, found_rates, input_rates
 from benchmarks.trained import contestant
 from cdvft import cost
 from cdvft.circulant import cd_product, circulant
@@ -709,6 +709,56 @@ RESULTS = [
     lambda: found_rate("sentiment"),
     found_for_a_file,
 ]  # fmt: skip
+
+
+def validation_loss(runs: list[dict[str, Any]], ratio: float) -> float:
+    """The lowest mean over seeds of a ratio's losses on validation rows, over the rates it was tried at."""
+    by_rate: dict[float, list[float]] = {}
+    for one in runs:
+        if one["chooses"] and one["ratio"] == ratio:
+            by_rate.setdefault(one["multiple"], []).append(one["loss"])
+    return min(map(mean, by_rate.values()))
+
+
+def confirmed(runs: list[dict[str, Any]], ratio: float) -> Verdict:
+    """The judge's verdict on a ratio beside one rate for all, by the seeds that chose nothing."""
+    sides = [
+        contestant(str(of), (one for one in runs if not one["chooses"] and one["ratio"] == of))
+        for of in (ratio, 1.0)
+    ]
+    (found,) = judge([Pair((sides[0],), (sides[1],))], "accuracy")
+    assert found.seeds == (5, 5)
+    return found
+
+
+def input_rates_of_mnist() -> str:
+    runs = record("input_rates")["runs"]["mnist"]
+    (best, _), (one_rate, _) = input_rates.finalists(runs)
+    found, eight = confirmed(runs, best), confirmed(runs, 8.0)
+    assert (one_rate, found.word, eight.word) == (1.0, "behind", "not shown")
+    losses = {ratio: validation_loss(runs, ratio) for ratio in input_rates.RATIOS}
+    assert min((1.0, 2.0, 4.0, 8.0), key=losses.__getitem__) == 8.0
+    assert all(one["loss"] > 2 for one in runs if one["ratio"] == 256 and one["multiple"] == 1)
+    return (
+        f"On `mnist` {best:g} times had the lowest loss, {losses[best]:.3f} beside {losses[1.0]:.3f} with "
+        f"one rate, and is behind one rate by {size(found)} points {interval(found.turned)} on the "
+        f"evaluation rows; 8 times, the best of 1 to 8, has {size(eight)} points more "
+        f"{interval(eight)[:-1]}, no difference shown); 256 times diverges at the recipe's rate."
+    )
+
+
+def input_rates_of_sentiment() -> str:
+    runs = record("input_rates")["runs"]["sentiment"]
+    assert sum(one["chooses"] for one in runs) == len(runs) == 36
+    losses = {ratio: validation_loss(runs, ratio) for ratio in input_rates.RATIOS}
+    best, following = sorted(losses, key=losses.__getitem__)[:2]
+    assert (best, following) == (1.0, 2.0)
+    return (
+        f"On `sentiment` one rate has the lowest loss, {losses[1.0]:.3f} beside {losses[2.0]:.3f} with 2 "
+        "times, so no other was judged."
+    )
+
+
 METHOD = [how_far_factors_move]
 BENCHMARKS = [
     lambda: rounding_row("sentiment"),
