@@ -75,7 +75,7 @@ export class SweepHeatmap {
         ? "A cell is the mean over all else."
         : "A cell is its best setting of the others, as the mean over seeds."
       : "A cell is the mean over seeds.";
-    this.note.textContent = `${rest} Deeper is better.`;
+    this.note.textContent = `${rest} Stronger is better.`;
     this.note.title = "Only settings that all cells have count.";
   }
 }
