@@ -250,14 +250,14 @@ HOLD = {
         ),
         "for Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
         "For Low rank the search ends 0.1 % off with $m = 5$, 0.01 % with $m = 6$, and is exact with "
-        "$m = 7$.": (
+        "$m = 7$;": (
             lambda: (
                 round(100 * recorded_error("low_rank", 5), 1) == 0.1
                 and round(100 * recorded_error("low_rank", 6), 2) == 0.01
                 and recorded_error("low_rank", 7) < 1e-9
             )
         ),
-        "For the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$.": lambda: (
+        "for the permutation it ends 45 % off with $m = 5$, and is exact with $m = 8$.": lambda: (
             round(100 * recorded_error("permutation", 5)) == 45 and recorded_error("permutation", 8) < 1e-9
         ),
         "From $m = 6$ on that is no gain: the factors hold 110 numbers and more, the matrix 100.": lambda: (
