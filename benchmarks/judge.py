@@ -108,7 +108,7 @@ def verdict(first: Contestant, second: Contestant, metric: str) -> Verdict:
     return judge([Pair((first,), (second,))], metric)[0]
 
 
-def words(metric: str, times: int, **of_contest: float) -> dict[str, float]:
+def word_shares(metric: str, times: int, **of_contest: float) -> dict[str, float]:
     """The share of each word over `times` contests."""
     chance = np.random.default_rng(METRICS.index(metric))
     counted = Counter(verdict(*contest(chance, metric, **of_contest), metric).word for _ in range(times))
@@ -150,7 +150,7 @@ def cases(ties: int, gaps: int) -> Iterator[tuple[str, Callable[[], float]]]:
 
 def share(said: tuple[str, ...], metric: str, times: int, **of_contest: float) -> float:
     """How often one of these words is the judge's."""
-    found = words(metric, times, **of_contest)
+    found = word_shares(metric, times, **of_contest)
     return round(sum(found.get(word, 0.0) for word in said), 4)
 
 

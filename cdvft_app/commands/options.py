@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cdvft_app.costs.request import CostRequest, parse_cost
 from cdvft_app.methods import METHODS, flat
-from cdvft_app.settings import FieldWords, RunSettings, parse_run, words
+from cdvft_app.settings import FormField, RunSettings, form_fields, parse_run
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 Cluster = Annotated[
@@ -87,10 +87,10 @@ _OF_KINDS: dict[tuple[str, ...], str] = {
     ("generation",): " For models that write.",
     ("image",): " For images.",
 }
-_RUN = words(RunSettings)
+_RUN = form_fields(RunSettings)
 
 
-def _help(one: FieldWords) -> str:
+def _help(one: FormField) -> str:
     of = f" One of {', '.join(map(str, one.choices))}." if one.choices else ""
     return f"{one.hint}{of}{_OF_KINDS.get(one.kinds, '')}"
 
@@ -122,7 +122,7 @@ SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].set
 COST_OPTIONS: dict[str, tuple[Any, str]] = {
     **{
         name: (str if name in ("targets", "methods") else one.kind, one.hint)
-        for name, one in words(CostRequest).items()
+        for name, one in form_fields(CostRequest).items()
         if name in ("model", "targets", "methods", "batch", "sequence", "image_size")
     },
     **{name: (int, OPTIONS[name][1]) for name in SIZES},

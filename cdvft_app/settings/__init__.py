@@ -29,7 +29,7 @@ __all__ = [
     "MIN_HELD_OUT",
     "NO_EARLY_STOPPING",
     "USUAL_RACE",
-    "FieldWords",
+    "FormField",
     "InvalidChoice",
     "Kind",
     "Name",
@@ -37,12 +37,12 @@ __all__ = [
     "RunSettings",
     "UploadedDataset",
     "explain",
+    "form_fields",
     "parse_race",
     "parse_request",
     "parse_run",
     "relabelled",
     "require_distinct",
-    "words",
 ]
 
 Kind = Literal["text", "image", "generation"]
@@ -128,8 +128,7 @@ def _setting(
     kinds: tuple[Kind, ...] = ("text", "image", "generation"),
     **limits: Any,
 ) -> Any:
-    """Return a field with the words that forms and commands have for it, the part of a form that it stands
-    in, the kinds of models that read it, and pydantic's limits."""
+    """Return a field with pydantic's limits, and with what forms and commands show of it: see `FormField`."""
     extra: JsonDict = {"group": group, "kinds": [*kinds]}
     return Field(default, title=title, description=hint, json_schema_extra=extra, **limits)
 
@@ -342,11 +341,14 @@ class RaceRequest(_Choices):
 
 
 @dataclass(frozen=True)
-class FieldWords:
-    """What forms and commands know of a field of requests: its words, place, and values.
+class FormField:
+    """A field of a request as forms and commands show it.
 
-    `kind` is the type of one value; `choices` are all that there are, where they are few. `kinds` are those
-    of models that read it.
+    Attributes:
+        group: The part of a form in which it stands.
+        kinds: The kinds of models that read it.
+        kind: The type of one value.
+        choices: All its values, where they are few.
     """
 
     title: str
@@ -357,19 +359,19 @@ class FieldWords:
     choices: tuple[Any, ...]
 
 
-def words(model_type: type[BaseModel]) -> dict[str, FieldWords]:
-    """Return the words of each field of a request that has a title, in their order."""
-    return {name: _words(field) for name, field in model_type.model_fields.items() if field.title}
+def form_fields(model_type: type[BaseModel]) -> dict[str, FormField]:
+    """Return those fields of a request that have a title, in their order."""
+    return {name: _form_field(field) for name, field in model_type.model_fields.items() if field.title}
 
 
-def _words(field: FieldInfo) -> FieldWords:
+def _form_field(field: FieldInfo) -> FormField:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     values = type_of_one(field.annotation)
     choices = get_args(values) if get_origin(values) is Literal else ()
     kind: Any = type(choices[0]) if choices else values
     group: Any = extra.get("group")
     kinds: Any = extra.get("kinds", get_args(Kind))
-    return FieldWords(field.title or "", field.description or "", group, tuple(kinds), kind, choices)
+    return FormField(field.title or "", field.description or "", group, tuple(kinds), kind, choices)
 
 
 _TWICE = "named_twice"  # an error whose sentence has said what came

@@ -13,7 +13,7 @@ from cdvft_app.costs.table import usual_sequence
 from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import words
+from cdvft_app.settings import form_fields
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
 from cdvft_app.ui.shared.form import METHOD_SETTINGS, number
 
@@ -52,7 +52,7 @@ def _hint(name: str) -> str:
 WORDS: dict[str, tuple[str, str | None]] = {
     **{
         name: (one.title, one.hint if name in ("match", "convention") else None)
-        for name, one in words(CostRequest).items()
+        for name, one in form_fields(CostRequest).items()
     },
     **{name: (METHOD_SETTINGS[name].label, _hint(name)) for name in COUNTED},
 }

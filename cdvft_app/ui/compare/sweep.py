@@ -22,7 +22,7 @@ from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
 from cdvft_app.payloads.shared import Done, GroupRequest
-from cdvft_app.settings import RaceRequest, words
+from cdvft_app.settings import RaceRequest, form_fields
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, results
@@ -56,14 +56,14 @@ def _hint(name: str) -> str:
     return f"{title}. Values with commas. Empty: {one.empty if one.default is None else one.default}."
 
 
-_OF_RACE = words(RaceRequest)
+_OF_RACE = form_fields(RaceRequest)
 # Label and hint of each control; names are those of SweepRequest and RaceRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
     "recipe": ("Recipe", "Model and data that all runs share."),
     "data": ("Data", "The recipe's, or your own, read as in your latest race on it."),
     "methods": ("Methods", "Each is crossed with what it uses."),
     **{name: (METHOD_SETTINGS[name].label, _hint(name)) for name in SIZES},
-    **{name: (one.title, one.hint) for name, one in words(SweepRequest).items()},
+    **{name: (one.title, one.hint) for name, one in form_fields(SweepRequest).items()},
     **{name: (_OF_RACE[name].title, "Empty: the recipe's.") for name in BUDGET},
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}

@@ -16,9 +16,9 @@ from cdvft_app.settings import (
     USUAL_RACE,
     RaceRequest,
     RunSettings,
+    form_fields,
     parse_race,
     relabelled,
-    words,
 )
 from cdvft_app.ui.shared.problem import without_paths
 
@@ -28,7 +28,7 @@ RATES = tuple(RATE + method for method in METHODS)
 METHOD_SETTINGS = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
 """The methods' settings by the names of their controls, which are flat ones."""
 SIZES = tuple(name for name, one in METHOD_SETTINGS.items() if one.size)
-OF_RACE = words(RaceRequest)
+OF_RACE = form_fields(RaceRequest)
 """The settings that all methods of a race share, with the titles and hints of their fields."""
 NUMBERS = (
     *(name for name, one in METHOD_SETTINGS.items() if not one.choices),

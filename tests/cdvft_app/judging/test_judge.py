@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom, pearsonr
 from sklearn.metrics import matthews_corrcoef
 
-from benchmarks.judge import ALARMS, METRICS, contest, share, verdict, words
+from benchmarks.judge import ALARMS, METRICS, contest, share, verdict, word_shares
 from cdvft_app.judging.judge import Contestant, Pair, Run, half_of, holm, judge, mcnemar, over_rows
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
 from cdvft_app.store.predictions import Predictions
@@ -219,4 +219,4 @@ def test_tied_runs_by_mcnemar_by_its_exact_size():
 
 
 def test_a_gap_of_two_points_is_seen_by_five_seeds():
-    assert words("accuracy", 60, rows=4000, seeds=5, gap=0.02)["behind"] > 0.6
+    assert word_shares("accuracy", 60, rows=4000, seeds=5, gap=0.02)["behind"] > 0.6
