@@ -53,6 +53,8 @@ def axe_violations(page: Page, context: str | None = None) -> list[str]:
     Every rule is tried in the colours that the page has, and those about colours in the others, too.
     """
     dark = page.evaluate(DARK)
+    two_frames(page)
+    page.evaluate(TRANSITIONS_ENDED)
     found = _axe(page, context)
     for scheme in ("light", "dark") if dark else ("dark", "light"):
         page.emulate_media(color_scheme=scheme)

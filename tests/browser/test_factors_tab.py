@@ -25,6 +25,7 @@ from studio import (
     without_app,
 )
 from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
+from visitors import MOVING
 
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.background import Inspector
@@ -219,7 +220,7 @@ def each_method_is_drawn_as_what_it_trains(page: Page, runs: dict[str, Source]) 
 def test_a_run_in_blocks_is_saved_played_and_read_entry_by_entry(
     visit: Visit, runs: dict[str, Source]
 ) -> None:
-    page = opened(visit, runs["blocks"])
+    page = opened(visit, runs["blocks"], **MOVING)
     numbers_and_pictures_can_be_saved(page, runs["blocks"])
     play_runs_to_the_end_and_the_curve_moves_the_slider(page)
     scrub(page, 3)

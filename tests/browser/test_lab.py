@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 from studio import Visit, axe_violations, two_frames
+from visitors import MOVING
 from waiting import wait_for
 
 from cdvft_app.inspection.sources import Source
@@ -70,7 +71,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visit) -> None:
-    page = opened(visit)
+    page = opened(visit, **MOVING)
     expect(page.locator(STATUS)).to_contain_text(re.compile(r"^Recorded \d{4}-\d\d-\d\d on .*smooth kernel"))
     expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(7)
     choose(page, "Size n", "16")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
+from visitors import MOVING
 
 from cdvft_app import ASSETS
 from cdvft_app.inspection.sources import recorded_keys
@@ -88,7 +89,7 @@ WORDS = r"""(part) => {
 
 def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit) -> None:
     """Nothing is out of reach but the answer: the first handle changes the picture before any question."""
-    page, _ = opened(visit, KEYS[0], reduced_motion="reduce")
+    page, _ = opened(visit, KEYS[0])
     for lesson in LESSONS:
         part = turn_to(page, lesson)
         said = part.evaluate(WORDS)
@@ -108,7 +109,7 @@ def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit) -> N
 
 
 def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit) -> None:
-    page, _ = opened(visit, KEYS[0])
+    page, _ = opened(visit, KEYS[0], **MOVING)
     asked = server_calls(page)
     for lesson in LESSONS:
         answer_all(page, turn_to(page, lesson), lesson)
@@ -140,7 +141,7 @@ def answer_all(page: Page, part: Locator, lesson: Lesson) -> None:
 
 def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     """Each by keyboard; a link keeps that it was done."""
-    page, part = opened(visit, "circulant", reduced_motion="reduce")
+    page, part = opened(visit, "circulant")
     feedback = part.locator(".question:visible .feedback")
     for k in range(8):
         part.get_by_role("slider", name=f"c {k}", exact=True).press("End" if k == 2 else "0")
@@ -185,7 +186,7 @@ def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> N
 
 
 def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> None:
-    page, part = opened(visit, "rank", reduced_motion="reduce")
+    page, part = opened(visit, "rank")
     found, questions = part.locator(".found li:visible"), LESSON["rank"].questions
     expect(found).to_have_count(0)
     for place, question in enumerate(questions[:2], 1):
@@ -204,7 +205,7 @@ def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> 
 
 def test_the_question_stays_in_sight_beside_a_machine_that_is_longer_than_the_screen(visit: Visit) -> None:
     """Half of the window was empty beside what the answer had uncovered."""
-    _, part = opened(visit, "rank", viewport={"width": 1280, "height": 900})
+    _, part = opened(visit, "rank", viewport={"width": 1280, "height": 900}, **MOVING)
     predict(part, QUESTION["rank-zero"], right=True)
     part.get_by_text("A wave goes in").scroll_into_view_if_needed()
     expect(part.get_by_role("heading", name="The rank machine")).to_be_in_viewport()
@@ -218,7 +219,7 @@ def rank_shown(part: Locator) -> Locator:
 
 def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     """By pointer, keyboard and address: zeros of a diagonal, of FFT(c), and a state that a link keeps."""
-    page, part = opened(visit, "rank", reduced_motion="reduce")
+    page, part = opened(visit, "rank")
     expect(rank_shown(part)).to_have_text("?")
     predict(part, QUESTION["rank-zero"], right=False)
     expect(part.locator(".feedback").first).to_have_text(re.compile("^Not quite. It is 7."))
@@ -532,7 +533,7 @@ SAID_IN_NUMBERS = {
 
 
 def test_what_the_lessons_say_in_numbers(visit: Visit) -> None:
-    page, _ = opened(visit, KEYS[0], reduced_motion="reduce")
+    page, _ = opened(visit, KEYS[0])
     for key, stages in SAID_IN_NUMBERS.items():
         part = turn_to(page, LESSON[key])
         part.get_by_role("button", name="Show me without a guess").click()

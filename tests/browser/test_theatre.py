@@ -8,6 +8,7 @@ import run_events
 from playwright.sync_api import expect
 from studio import Server, Visit
 from synthetic_runs import QUERY, settings, vectors
+from visitors import MOVING
 
 from cdvft_app.store import leases, snapshots
 
@@ -24,7 +25,7 @@ def test_a_run_that_trains_is_followed_to_its_end(
     folder = server.store.folder(run.id)
     server.store.append(run.id, run_events.started(9))
     snapshots.write(folder, 0, found)
-    page = visit(f"?run=nothing&tab=factors&factors={run.id}", ready=".factors[data-layer]")
+    page = visit(f"?run=nothing&tab=factors&factors={run.id}", ready=".factors[data-layer]", **MOVING)
     expect(page.locator(".factors .origin")).to_contain_text("Training, followed live: step 0")
     for step in (3, 6):
         server.store.append(run.id, run_events.step(step))
