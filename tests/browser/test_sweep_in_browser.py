@@ -12,7 +12,10 @@ pytestmark = pytest.mark.browser
 
 
 def compare(visit: Visit) -> Page:
-    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td")
+    fold = "#sweep .as-table.part-of > summary"
+    page = visit("?tab=compare&page=settings", ready=fold)
+    assert page.locator(fold).inner_text().startswith("All "), "a fold is seen only once it has a title"
+    page.locator("#sweep table.heat tbody td").first.wait_for()
     page.locator("#sweep .chart svg").first.wait_for()
     return page
 

@@ -19,7 +19,7 @@ export class SettingsTable {
     this.summary = h("summary", {});
     this.node = h(
       "details",
-      { class: "as-table part-of" },
+      { class: "as-table part-of", hidden: true }, // until there are settings
       this.summary,
       this.table.node,
       exports("sweep", () => this.rows()),
@@ -64,6 +64,7 @@ export class SettingsTable {
       heads.map(([text, title, kind]) => ({ text, title, class: kind })),
       sorted.map(line),
     );
+    this.node.hidden = sorted.length === 0;
     setText(
       this.summary,
       sorted.length === 1 ? "The one setting" : `All ${sorted.length} settings, the best first`,
