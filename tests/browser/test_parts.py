@@ -54,9 +54,9 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
     factors = page.locator(".factors")
 
     def change(number: int) -> None:
-        """The run at every tenth change, else the layer; and the step."""
-        run = turns[number // 10 % len(turns)]
-        if number % 10 == 0:
+        """The run at every fifth change, else the layer; and the step."""
+        run = turns[number // 5 % len(turns)]
+        if number % 5 == 0:
             with page.expect_response(re.compile("/factors/tab/overview$")):  # once its layers are there
                 page.locator("#factors-run").select_option(run)
         inputs = page.locator(".cell input")
@@ -73,11 +73,11 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
         expect(factors).to_have_attribute("data-settled", turns[0])
         expect(page.locator(".effects > .quiet[role=status]")).to_be_hidden()
 
-    for number in (10, 20, 30, 0, 1, 0, 1):  # what the page makes once, at the first look at each run
+    for number in (5, 10, 15, 0, 1, 0, 1):  # what the page makes once, at the first look at each run
         change(number)
     settled()
     before = left_behind(page)
-    for number in (*range(2, 40), 0, 1, 0, 1):  # ten layers of every run: an object left by one is seen
+    for number in (*range(2, 20), 0, 1, 0, 1):  # five layers of every run: an object left by one is seen
         change(number)
     settled()
     assert left_behind(page) == before

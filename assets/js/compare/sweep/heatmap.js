@@ -14,7 +14,7 @@ const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast 
 export class SweepHeatmap {
   constructor() {
     /** @type {keyof SweepCells} */
-    this.reduction = "mean";
+    this.reduction = "best";
     /** @type {Heatmaps} */
     this.heatmaps = [];
     /** @type {string | null} */

@@ -21,7 +21,7 @@ export class SweepLines {
     this.styles = styles;
     this.base = layout;
     /** @type {keyof SweepPoints} */
-    this.reduction = "mean";
+    this.reduction = "best";
     /** @type {SweepResults["lines"]} */
     this.lines = [];
     /** @type {string | null} */

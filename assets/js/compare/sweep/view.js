@@ -61,10 +61,10 @@ export function mount({ element, props, server, life }) {
     "What stands for the settings that are not on an axis",
     "sweep-rest",
     /** @type {[keyof SweepCells, string][]} */ ([
-      ["mean", "Mean over the rest"],
       ["best", "Best of the rest"],
+      ["mean", "Mean over the rest"],
     ]),
-    "mean",
+    "best", // as the answer above it is judged
     (reduction) => {
       heatmap.reduction = lines.reduction = reduction;
       heatmap.redraw();
