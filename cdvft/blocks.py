@@ -51,7 +51,7 @@ class Partition:
 
 
 def default_block_size(d_out: int, d_in: int) -> int:
-    """The block size used when none is given (this library's choice, not the paper's).
+    """Return the block size used when none is given (this library's choice, not the paper's).
 
     d for a square matrix; otherwise gcd(d_out, d_in); if that is under 32, min(d_out, d_in) with padding.
     """

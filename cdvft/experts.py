@@ -55,7 +55,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
         super().update_layer(adapter_name, config)
 
     def forward(self, *args: Any, adapter_names: list[str] | None = None, **kwargs: Any) -> Any:
-        """What the module gives with W + the sum over active adapters of alpha dW for W.
+        """Return what the module gives with W + the sum over active adapters of alpha dW for W.
 
         Raises:
             ValueError: if `adapter_names` names adapters by row.
@@ -77,7 +77,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
             return functional_call(module, shifted, args, kwargs) if shifted else module(*args, **kwargs)
 
     def get_base_weight(self) -> Tensor:
-        """The parameter's values."""
+        """Return the parameter's values."""
         return self._parameter().data
 
     def set_base_weight(self, weight_data: Tensor) -> None:
@@ -87,7 +87,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
     def unload_and_optionally_merge_module(
         self, merge: bool, safe_merge: bool, adapter_names: list[str] | None
     ) -> nn.Module:
-        """The module itself, with the adapters of all its wrappers merged or left out."""
+        """Return the module itself, with the adapters of all its wrappers merged or left out."""
         module: Any = self
         while isinstance(module, ParamWrapper):
             if merge:
@@ -120,7 +120,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
         self.in_features, self.out_features = sizes
 
     def _one_call_at_a_time(self) -> AbstractContextManager[object]:
-        """The module's lock; torch.compile, which traces in one thread, would not trace it."""
+        """Return the module's lock; torch.compile, which traces in one thread, would not trace it."""
         if torch.compiler.is_compiling():
             return nullcontext()
         return _locks.setdefault(self.get_base_layer(), RLock())

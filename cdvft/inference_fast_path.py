@@ -60,7 +60,7 @@ class FastPath:
 
     @classmethod
     def create(cls, layer: Any, x: Tensor, adapter: str) -> FastPath | None:
-        """The fast path of an adapter, which is all that the layer currently adds to W x.
+        """Return the fast path of an adapter, which is all that the layer currently adds to W x.
 
         None where the compiled kernel does not support it, or where a change would not be noticed.
         """

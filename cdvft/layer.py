@@ -119,7 +119,7 @@ class CDVFTLayer(MergeableLayer):
         return device_of(self.get_base_layer())
 
     def has_adapter(self, adapter: str) -> bool:
-        """Whether this layer has an adapter of that name, or a part of a weighted sum of that name."""
+        """Return whether this layer has an adapter of that name, or a part of a weighted sum of that name."""
         return bool(self.resolve_adapter(adapter))
 
     def resolve_adapter(self, adapter: str) -> list[tuple[str, float]]:
@@ -129,7 +129,7 @@ class CDVFTLayer(MergeableLayer):
         return list(self.cdvft_weighted_adapters.get(adapter, {}).items())
 
     def factors(self, adapter: str, weight: float = 1.0) -> Factors:
-        """The vectors of an adapter, not copied, and alpha times a weight.
+        """Return the vectors of an adapter, not copied, and alpha times a weight.
 
         Raises:
             ValueError: if this layer has no such adapter.
@@ -220,7 +220,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         return result.to(dtype)
 
     def active_weighted_adapters(self) -> list[tuple[str, float]]:
-        """The adapters whose updates are currently added to W x + b, with their weights."""
+        """Return the adapters whose updates are currently added to W x + b, with their weights."""
         active = [] if self.disable_adapters or self.merged else self.active_adapters
         return [part for adapter in active for part in self.resolve_adapter(adapter)]
 
@@ -228,7 +228,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         return self.base_layer(x, *args, **kwargs)
 
     def _has_dropout(self, adapters: list[tuple[str, float]]) -> bool:
-        """Whether the input of an update differs from that of W."""
+        """Return whether the input of an update differs from that of W."""
         return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in adapters)
 
     def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
@@ -245,7 +245,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             )
 
     def _rows_by_adapter(self, adapter_names: list[str]) -> dict[float, list[AdapterRows]]:
-        """The rows of each adapter that this layer has, by the dropout that applies to it."""
+        """Return the rows of each adapter that this layer has, by the dropout that applies to it."""
         diagonals: Any = self.cdvft_diagonals
         circulants: Any = self.cdvft_circulants
         rows: dict[tuple[str, float], list[int]] = {}

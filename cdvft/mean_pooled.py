@@ -76,7 +76,7 @@ class MeanPooledForSequenceClassification(PreTrainedModel):
 
     @classmethod
     def on(cls, backbone: Any, **labels: Any) -> MeanPooledForSequenceClassification:
-        """A loaded encoder under a fresh head; `labels` are num_labels, or id2label and label2id."""
+        """Return a loaded encoder under a fresh head; `labels` are num_labels, or id2label and label2id."""
         return cls(MeanPooledConfig(backbone_config=backbone.config, **labels), backbone)
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -21,16 +21,16 @@ class MergeableLayer(BaseTunerLayer):
 
     @abstractmethod
     def has_adapter(self, adapter: str) -> bool:
-        """Whether this layer has that adapter."""
+        """Return whether this layer has that adapter."""
 
     def get_base_weight(self) -> Tensor:
-        """The base weight, dequantized where it is quantized."""
+        """Return the base weight, dequantized where it is quantized."""
         undo_cpu_packing(self.get_base_layer())
         return super().get_base_weight()
 
     @abstractmethod
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """An adapter's update, laid out as the base weight."""
+        """Return an adapter's update, laid out as the base weight."""
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add alpha dW of the named adapters (by default the active ones) to the base weight.
@@ -72,7 +72,7 @@ class MergeableLayer(BaseTunerLayer):
         self.merge_error = None
 
     def _weight_inference_mode(self) -> torch.inference_mode:
-        """The inference mode in which the weight was created: its replacement must be as trainable."""
+        """Return the inference mode in which the weight was created: its replacement must be as trainable."""
         weight = getattr(self.get_base_layer(), self.parameter_name, None)
         return torch.inference_mode(weight is not None and weight.is_inference())
 

@@ -44,7 +44,7 @@ All other private names are used in the functions below alone.
 
 
 def is_watched() -> bool:
-    """Whether torch.compile or a dispatch mode, such as a FLOP counter or fake tensors, is active.
+    """Return whether torch.compile or a dispatch mode, such as a FLOP counter or fake tensors, is active.
 
     They see registered operators only, and would miss a call of compiled code. torch.utils has no public
     function for this.
@@ -53,12 +53,12 @@ def is_watched() -> bool:
 
 
 def is_traced() -> bool:
-    """Whether torch.jit traces: `torch.jit.is_tracing` cannot be compiled."""
+    """Return whether torch.jit traces: `torch.jit.is_tracing` cannot be compiled."""
     return torch._C._is_tracing()
 
 
 def is_transformed() -> bool:
-    """Whether torch compiles, traces, vmaps or uses forward-mode AD: only its own operations can."""
+    """Return whether torch compiles, traces, vmaps or uses forward-mode AD: only its own operations can."""
     return (
         torch.compiler.is_compiling()
         or is_traced()
@@ -68,29 +68,29 @@ def is_transformed() -> bool:
 
 
 def is_batched(tensor: Tensor) -> bool:
-    """Whether it is a batch under `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
+    """Return whether it is a batch under `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
     functorch: Any = torch._C._functorch
     return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 
 
 def is_in_backward() -> bool:
-    """Whether a backward pass runs, in which a checkpoint must repeat what its forward pass did."""
+    """Return whether a backward pass runs, in which a checkpoint must repeat what its forward pass did."""
     return torch._C._current_graph_task_id() != -1
 
 
 def unsafe_view(y: Tensor, shape: list[int]) -> Tensor:
-    """A new tensor in another shape, which to autograd is no view, so that it can be written to."""
+    """Return a new tensor in another shape, which to autograd is no view, so that it can be written to."""
     return torch.ops.aten._unsafe_view(y, shape)
 
 
 def cuda_driver() -> int:
-    """The version of the CUDA driver, which only builds for CUDA can tell."""
+    """Return the version of the CUDA driver, which only builds for CUDA can tell."""
     built: Any = torch._C
     return built._cuda_getDriverVersion()
 
 
 def hooks_of(module: nn.Module) -> tuple[Sized, ...]:
-    """The containers of its hooks."""
+    """Return the containers of its hooks."""
     return (
         module._forward_hooks,
         module._forward_pre_hooks,
@@ -100,10 +100,10 @@ def hooks_of(module: nn.Module) -> tuple[Sized, ...]:
 
 
 def has_hooks(hooks: tuple[Sized, ...]) -> bool:
-    """Whether a module with these hooks does more than its `forward` when it is called."""
+    """Return whether a module with these hooks does more than its `forward` when it is called."""
     return any(hooks) or nn.modules.module._has_any_global_hook()
 
 
 def parameters_of(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
-    """The container of its own parameters, by name."""
+    """Return the container of its own parameters, by name."""
     return module._parameters

@@ -47,7 +47,7 @@ def quantization_of(
 
 
 def is_quantized_linear(module: nn.Module) -> bool:
-    """Whether a supported backend holds this module's weight."""
+    """Return whether a supported backend holds this module's weight."""
     try:
         return quantization_of(module) is not None
     except ValueError:
@@ -55,7 +55,7 @@ def is_quantized_linear(module: nn.Module) -> bool:
 
 
 def device_of(dense: Any) -> torch.device:
-    """The device of a layer's weight, under whatever name its backend stores it."""
+    """Return the device of a layer's weight, under whatever name its backend stores it."""
     held = (getattr(dense, name, None) for name in ("weight", "qweight", "W_q"))
     return next(weight.device for weight in held if weight is not None)
 
@@ -86,7 +86,7 @@ def undo_cpu_packing(dense: Any) -> None:
 
 
 def relative_error(stored: Tensor, wanted: Tensor, before: Tensor) -> float:
-    """The error of a rounded update: |stored - wanted| / |wanted - before|, in the Frobenius norm."""
+    """Return the error of a rounded update: |stored - wanted| / |wanted - before|, in the Frobenius norm."""
     return ((stored - wanted).float().norm() / (wanted - before).float().norm()).item()
 
 

@@ -19,7 +19,7 @@ IS_PURE = os.environ.get("CDVFT_PURE_WHEEL") == "1"
 
 
 def compiled(build_lib: str) -> list[Path]:
-    """The kernel's libraries within a build."""
+    """Return the kernel's libraries within a build."""
     return list(Path(build_lib, "cdvft", KERNEL).glob("chain-*"))
 
 

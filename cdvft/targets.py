@@ -195,7 +195,7 @@ def check_parameters(configurations: Mapping[str, Any], adapter_name: str, model
 
 
 def suggest_targets(model: nn.Module) -> str:
-    """The names that `target_modules` could hold, as a sentence."""
+    """Return the names that `target_modules` could hold, as a sentence."""
     layers = (
         name
         for name, module in model.named_modules()

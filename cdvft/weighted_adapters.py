@@ -117,7 +117,7 @@ def check_deletable(tuner: Any, adapter_name: str) -> None:
 
 
 def is_sum(model: Any, adapter_name: str) -> bool:
-    """Whether an adapter is a weighted sum, without vectors of its own."""
+    """Return whether an adapter is a weighted sum, without vectors of its own."""
     return bool(_describe_sum(model, adapter_name))
 
 
@@ -154,7 +154,7 @@ def check_trainable(model: Any, adapter_names: Sequence[str]) -> None:
 
 
 def _describe_sum(model: Any, adapter_name: str) -> str:
-    """The weights and names of a sum's adapters; empty for an adapter with vectors of its own."""
+    """Return the weights and names of a sum's adapters; empty for an adapter with vectors of its own."""
     parts: dict[str, float] = {}
     for layer in model.modules():
         if isinstance(layer, CDVFTLayer):

@@ -37,12 +37,12 @@ class Flops:
 
 
 def real_fft_flops(n: int) -> float:
-    """An FFT of length n with real input or output: 2.5 n log2 n."""
+    """Return an FFT of length n with real input or output: 2.5 n log2 n."""
     return 2.5 * n * math.log2(n)
 
 
 def complex_fft_flops(n: int) -> float:
-    """A complex FFT of n entries in all, in one dimension or two: 5 n log2 n."""
+    """Return a complex FFT of n entries in all, in one dimension or two: 5 n log2 n."""
     return 5.0 * n * math.log2(n)
 
 
@@ -118,7 +118,7 @@ def c3a(shape: Shape, block_size: int) -> Flops:
 
 
 def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
-    """The chain x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps only x, and computes it again.
+    """Return the chain x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps only x, and computes it again.
 
     For a square layer and m = 2 a token pays 2 real FFTs, d/2 + 1 complex products and 2 d real ones forward;
     backward 4 real FFTs: of a_1 x and the output gradient, and back to circ(c) a_1 x and the gradient of x.
@@ -145,7 +145,7 @@ def _circulant_gradient(part: Partition) -> float:
 
 
 def _unneeded(shape: Shape, flops: float) -> float:
-    """The `flops` of the gradient by the layer's input, where nothing needs that gradient."""
+    """Return the `flops` of the gradient by the layer's input, where nothing needs that gradient."""
     return 0.0 if shape.input_gradient else flops
 
 
@@ -171,7 +171,7 @@ def asymptotic_fourierft(shape: Shape) -> Flops:
 
 
 def asymptotic_circulant(parts: tuple[Partition, ...], diagonals: int) -> Flops:
-    """A token pays (q1 q2 + q1 + q2) p log2 p a circulant and one product an entry of each diagonal.
+    """Return a token pays (q1 q2 + q1 + q2) p log2 p a circulant and one product an entry of each diagonal.
 
     For CDVFT on a square layer with m = 2 that is 3 d log2 d + 2 d; C3A has no diagonals.
     """

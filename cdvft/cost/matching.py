@@ -35,7 +35,7 @@ class Match:
 def match(
     method: Method, reference: Cost, shapes: Sequence[Shape], quantity: Quantity = "trainable_parameters"
 ) -> Match:
-    """The size of a method whose cost on the shapes comes closest, as a ratio, to a reference.
+    """Return the size of a method whose cost on the shapes comes closest, as a ratio, to a reference.
 
     Raises:
         ValueError: if the method has no such setting, or the setting does not change the quantity.

@@ -24,7 +24,7 @@ def cdvft(shape: Shape, m: int, block_size: int | None) -> Tensors:
 
 
 def lora(shape: Shape, r: int) -> Tensors:
-    """A (r, d_in) and B (d_out, r)."""
+    """Return a (r, d_in) and B (d_out, r)."""
     return ("lora_A.weight", (r, shape.d_in)), ("lora_B.weight", (shape.d_out, r))
 
 
@@ -34,7 +34,7 @@ def dora(shape: Shape, r: int) -> Tensors:
 
 
 def vera(shape: Shape, r: int) -> Tensors:
-    """Two vectors: d of r entries and b of d_out; A and B are frozen and shared, see `vera_shared`."""
+    """Return two vectors: d of r entries and b of d_out; A and B are frozen and shared, see `vera_shared`."""
     return ("vera_lambda_b", (shape.d_out,)), ("vera_lambda_d", (r,))
 
 
@@ -50,18 +50,18 @@ def fourierft(n: int) -> Tensors:
 
 
 def c3a(shape: Shape, block_size: int) -> Tensors:
-    """One kernel (d_out / b, d_in / b, b): d_out d_in / b entries."""
+    """Return one kernel (d_out / b, d_in / b, b): d_out d_in / b entries."""
     return (("c3a_kernel", (shape.d_out // block_size, shape.d_in // block_size, block_size)),)
 
 
 def dense(shape: Shape) -> Tensors:
-    """The weight itself, and its bias."""
+    """Return the weight itself, and its bias."""
     size = (shape.d_in, shape.d_out) if shape.conv1d else (shape.d_out, shape.d_in)
     return (("weight", size), *([("bias", (shape.d_out,))] if shape.bias else []))
 
 
 def parameters(tensors: Tensors) -> int:
-    """Entries of all tensors."""
+    """Return entries of all tensors."""
     return sum(math.prod(size) for _, size in tensors)
 
 

@@ -65,7 +65,7 @@ def factors(model: nn.Module, adapter: str = "default") -> dict[str, Factors]:
 
 
 def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
-    """The vectors of an adapter that `save_pretrained` wrote, by layer name, without its base model.
+    """Return the vectors of an adapter that `save_pretrained` wrote, by layer name, without its base model.
 
     Only adapter_config.json and adapter_model.safetensors are read. d_in, d_out and the blocks follow from
     the vectors' shapes, m and alpha from the configuration. In float32 or wider. Layers are sorted by name,
@@ -156,12 +156,12 @@ def _copied(layer: Factors) -> Factors:
 
 
 def _widened(vector: Tensor) -> Tensor:
-    """The vector in float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
+    """Return the vector in float32 or wider: torch decomposes and transforms nothing narrower on the CPU."""
     return vector.to(torch.promote_types(vector.dtype, torch.float32))
 
 
 def _assembled(layer: str, vectors: dict[str, dict[int, Tensor]], config: CDVFTConfig) -> Factors:
-    """One layer's vectors in order, once their number and shapes are known to make a product."""
+    """Return one layer's vectors in order, once their number and shapes are known to make a product."""
     own = layer_config(config, layer)
     places = {kind: sorted(vectors[kind]) for kind in ("diagonals", "circulants")}
     diagonals, circulants = ([vectors[kind][place] for place in found] for kind, found in places.items())

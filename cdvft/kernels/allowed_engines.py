@@ -21,7 +21,7 @@ VERIFIED_DEVICES = Path(__file__).parent / "fused" / "verified_devices.json"
 
 
 def requested_engines() -> tuple[str, ...] | None:
-    """The engines that the environment asks for; None for "auto".
+    """Return the engines that the environment asks for; None for "auto".
 
     Raises:
         ValueError: if it names something else.
@@ -39,7 +39,7 @@ def requested_engines() -> tuple[str, ...] | None:
 
 @torch.compiler.assume_constant_result  # torch.compile need not trace how the environment is read
 def is_allowed(engine: str, device: torch.device) -> bool:
-    """Whether an engine may be chosen automatically on a device."""
+    """Return whether an engine may be chosen automatically on a device."""
     requested = requested_engines()
     if requested is not None:
         return engine in requested
@@ -49,7 +49,7 @@ def is_allowed(engine: str, device: torch.device) -> bool:
 
 
 def is_verified(device: str) -> bool:
-    """Whether the fused kernels, as they are now, were found right on a device of this name."""
+    """Return whether the fused kernels, as they are now, were found right on a device of this name."""
     return _verified_devices().get(device) == kernels_digest()
 
 

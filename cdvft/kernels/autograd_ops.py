@@ -116,7 +116,7 @@ class AdaptedLinearFunction(torch.autograd.Function):
 
 
 def product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:
-    """The dtype of dense products: off the CPU that of x, as GPUs multiply half precision fastest."""
+    """Return the dtype of dense products: off the CPU that of x, as GPUs multiply half precision fastest."""
     return arithmetic if x.device.type == "cpu" else x.dtype
 
 
@@ -140,12 +140,12 @@ def add_to_base_output(update: Tensor, x: Tensor, weight: Tensor | None, bias: T
 
 
 def is_autocast_on(kind: str) -> bool:
-    """Whether autocast chooses the dtypes of this type of device."""
+    """Return whether autocast chooses the dtypes of this type of device."""
     return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
-    """What autocast casts x to; None where it is off, and on the CPU, where updates keep float32."""
+    """Return what autocast casts x to; None where it is off, and on the CPU, where updates keep float32."""
     kind = x.device.type
     if kind == "cpu" or not is_autocast_on(kind):
         return None

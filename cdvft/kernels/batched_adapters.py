@@ -37,7 +37,7 @@ class AdapterRows(NamedTuple):
 
 
 def add_by_row(result: Tensor, x: Tensor, adapters: Sequence[AdapterRows], overwrite: bool = False) -> Tensor:
-    """The base layer's result plus alpha dW x in the rows of each adapter; rounded once.
+    """Return the base layer's result plus alpha dW x in the rows of each adapter; rounded once.
 
     Args:
         result: (rows, ..., d_out)
@@ -151,7 +151,7 @@ def _is_plain(vector: Tensor) -> bool:
 
 
 def _update(x: Tensor, group: Sequence[AdapterRows]) -> tuple[Sequence[int], Tensor]:
-    """The rows of a group of adapters, and their updates."""
+    """Return the rows of a group of adapters, and their updates."""
     if len(group) == 1:
         (adapter,) = group
         return adapter.rows, cd_linear(_rows(x, adapter.rows), *adapter.factors, adapter.backend)

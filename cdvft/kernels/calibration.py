@@ -90,7 +90,7 @@ def calibrate(
 
 
 def random_problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tensor, Tensor | None, Factors]:
-    """A random input and random vectors of the layer's shapes and dtypes, with its weight and bias.
+    """Return a random input and random vectors of the layer's shapes and dtypes, with its weight and bias.
 
     scale: of the update, 0 for one that rounding loses in a weight of half precision
     """
@@ -116,7 +116,7 @@ def _layers(model: nn.Module) -> Iterator[Any]:
 
 
 def _plain_weight(layer: Any) -> Tensor | None:
-    """The weight (d_out, d_in) that an update may be merged into for a pass.
+    """Return the weight (d_out, d_in) that an update may be merged into for a pass.
 
     None for convolutions and quantized weights, beside which updates are computed by themselves, and for
     parameters that are adapted without a layer.

@@ -103,7 +103,7 @@ def choose_plan(
     engine: str,
     device: str,
 ) -> Plan:
-    """The cheaper of transforms and dense update for each pass.
+    """Return the cheaper of transforms and dense update for each pass.
 
     Args:
         circulants: q1, q2, p of each

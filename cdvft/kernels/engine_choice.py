@@ -58,7 +58,7 @@ def select(
     separate: bool,
     backend: Literal["auto", "fft", "fused", "merged"],
 ) -> Selection:
-    """The engine and plan that "auto" chooses, or those of another backend.
+    """Return the engine and plan that "auto" chooses, or those of another backend.
 
     Args:
         x: (..., d_in)
@@ -89,7 +89,7 @@ def select(
 
 
 def selections(x: Tensor, circulants: Sequence[Tensor]) -> list[Selection]:
-    """Every plan of every available engine; "merged", which uses no transforms, only once."""
+    """Return every plan of every available engine; "merged", which uses no transforms, only once."""
     names = available_engines(x, circulants)
     with_transforms = [plan for name, plan in PLANS.items() if name != "merged"]
     return [
@@ -109,7 +109,7 @@ def available_engines(x: Tensor, circulants: Sequence[Tensor]) -> list[str]:
 
 
 def exclusion_reason(engine: str, x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Why an engine is not chosen automatically; None where it may be."""
+    """Return why an engine is not chosen automatically; None where it may be."""
     reason: str | None = ENGINES[engine].unsupported_reason(x, circulants)
     if reason or is_allowed(engine, x.device):
         return reason
@@ -144,7 +144,7 @@ class Case(NamedTuple):
 
 
 def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, separate: bool) -> Case:
-    """The case of an input (..., d_in) and an adapter's vectors."""
+    """Return the case of an input (..., d_in) and an adapter's vectors."""
     tokens = x.shape[:-1].numel()
     nearest = 1 << round(math.log2(tokens)) if tokens else 0
     shapes = tuple(tuple(c.shape) for c in circulants)
@@ -152,7 +152,7 @@ def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor]
 
 
 def measured_times(case: Case, device: torch.device) -> Seconds | None:
-    """Seconds by engine and plan on this machine; None where they were not measured."""
+    """Return seconds by engine and plan on this machine; None where they were not measured."""
     return _table(device, torch.get_num_threads()).get(case)
 
 
@@ -170,7 +170,7 @@ def keep_times(case: Case, device: torch.device, seconds: Seconds) -> Path:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """The machine that times are valid for."""
+    """Return the machine that times are valid for."""
     versions = {"torch": torch.__version__, "kernels": _version()}
     if device.type == "cuda":
         name, driver = torch.cuda.get_device_name(device), cuda_driver()

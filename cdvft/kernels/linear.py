@@ -94,7 +94,7 @@ def adapted_linear(
 def cd_linear_reference(
     x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], alpha: float
 ) -> Tensor:
-    """The reference for `cd_linear`: same arguments, same result, every operation left to autograd."""
+    """Return the reference for `cd_linear`: same arguments, same result, every operation left to autograd."""
     return cd_linear(x, diagonals, circulants, alpha, backend="reference")
 
 
@@ -111,7 +111,7 @@ def _in_one_step(x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factor
 
 
 def _is_merged_in_half(x: Tensor, weight: Tensor, factors: Factors) -> bool:
-    """Whether W + alpha dW is multiplied in half precision."""
+    """Return whether W + alpha dW is multiplied in half precision."""
     return product_dtype(x, torch.float32) in HALF and update_survives_rounding(weight, factors)
 
 
@@ -158,7 +158,7 @@ def _apply(
 
 
 def _is_fused(x: Tensor, circulants: Sequence[Tensor], backend: Backend | Selection) -> bool:
-    """Whether a compiled graph calls the fused kernel."""
+    """Return whether a compiled graph calls the fused kernel."""
     requested = backend == "fused" or (backend in ("auto", "fft") and is_allowed("fused", x.device))
     return requested and fused.supports(x, circulants)
 
@@ -199,12 +199,12 @@ def _check(x: Tensor, weight: Tensor | None, factors: Factors, backend: Backend 
 
 
 def _fits(shape: tuple[int, ...], d_in: int, d_out: int) -> bool:
-    """Whether a circulant (q1, q2, p) leads from d_in to d_out."""
+    """Return whether a circulant (q1, q2, p) leads from d_in to d_out."""
     return len(shape) == 3 and shape[2] > 0 and shape[:2] == (-(-d_out // shape[2]), -(-d_in // shape[2]))
 
 
 def is_exported() -> bool:
-    """Whether a graph is exported, for formats such as ONNX that have no complex numbers."""
+    """Return whether a graph is exported, for formats such as ONNX that have no complex numbers."""
     if torch.compiler.is_compiling():  # first, so that torch.compile traces no further
         return torch.compiler.is_exporting()
     return is_traced()

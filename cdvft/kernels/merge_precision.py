@@ -49,7 +49,7 @@ class _Decision:
     had_backward: bool = False
 
     def is_valid(self, key: tuple[float, ...], versions: tuple[int, ...]) -> bool:
-        """Whether the values are those that were measured, except for a few optimizer steps.
+        """Return whether the values are those that were measured, except for a few optimizer steps.
 
         A step follows a backward pass and writes as often as the one before (fused optimizers, which torch's
         counters do not see, not at all). Any other write, such as loading a checkpoint, ends the decision.

@@ -21,7 +21,7 @@ MIN_STRIP_BLOCK = 16
 
 
 def uses_triton(factors: Factors, dtype: torch.dtype) -> bool:
-    """Whether Triton kernels build the matrix and its gradients: where fused kernels are allowed."""
+    """Return whether Triton kernels build the matrix and its gradients: where fused kernels are allowed."""
     return dense.supports(factors, dtype) and is_allowed("fused", factors.circulants[0].device)
 
 

@@ -24,7 +24,7 @@ TOLERANCE = 2e-3
 @functools.cache
 @torch.no_grad()
 def is_correct(engine: ModuleType, device: torch.device) -> bool:
-    """Whether an engine's results on a device are correct; logs a warning where they are not."""
+    """Return whether an engine's results on a device are correct; logs a warning where they are not."""
     try:
         wrong = _wrong(engine, device)
     except Exception as error:  # anything that a compiler or a driver raises

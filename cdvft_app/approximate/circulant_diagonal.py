@@ -28,7 +28,7 @@ GAUGE = 1e-11
 
 
 def logarithmic_start(target: Tensor) -> Tensor:
-    """Vectors (a_1, c_2, a_3) whose product is the target, if it is such a product: a start for m = 2.
+    """Return vectors (a_1, c_2, a_3) whose product is the target, if it is such a product: a start for m = 2.
 
     Entry (i, j) is a_i c_{i-j} b_j, so that its logarithm is a sum of three unknowns, one of each vector,
     and its sign a product of three: least squares for the sizes, elimination over GF(2) for the signs.
@@ -66,7 +66,7 @@ def wrapped_diagonals(matrix: Tensor) -> Tensor:
 
 
 def _sums(matrix: Tensor) -> Tensor:
-    """The sums over columns, wrapped diagonals and rows: (3 n)."""
+    """Return the sums over columns, wrapped diagonals and rows: (3 n)."""
     return torch.cat([matrix.sum(0), wrapped_diagonals(matrix).sum(1), matrix.sum(1)])
 
 
@@ -154,7 +154,7 @@ def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """The entrywise ratio; zero where the denominator is, since nothing depends on that entry."""
+    """Return the entrywise ratio; zero where the denominator is, since nothing depends on that entry."""
     known = denominator > torch.finfo(denominator.dtype).tiny
     return torch.where(known, numerator / torch.where(known, denominator, 1.0), 0.0)
 
@@ -299,7 +299,7 @@ def _sides(vectors: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _row_images(vectors: Tensor) -> list[Tensor]:
-    """The unit vectors, as rows (n, n), before the first factor and after each one."""
+    """Return the unit vectors, as rows (n, n), before the first factor and after each one."""
     k, n = vectors.shape
     spectra = torch.fft.rfft(vectors, n=n)
     images = [torch.eye(n, dtype=vectors.dtype)]
@@ -313,12 +313,12 @@ def _row_images(vectors: Tensor) -> list[Tensor]:
 
 
 def _squared_error_by_fft(target: Tensor, vectors: Tensor) -> float:
-    """The squared error of the product by FFT: quick enough for every step of a descent."""
+    """Return the squared error of the product by FFT: quick enough for every step of a descent."""
     return float((target - product(vectors)).square().sum())
 
 
 def append_identity(vectors: Tensor, after: bool) -> Tensor:
-    """The same product with one more circulant and diagonal: (k, n) -> (k + 2, n)."""
+    """Return the same product with one more circulant and diagonal: (k, n) -> (k + 2, n)."""
     n = vectors.shape[1]
     ones = vectors.new_ones(1, n)
     identity = torch.eye(1, n, dtype=vectors.dtype)
@@ -517,7 +517,7 @@ class _Descents:
 
 
 def _squared_error(target: Tensor, vectors: Tensor) -> float:
-    """The squared error of the product entry by entry: exact enough to choose the best fit by."""
+    """Return the squared error of the product entry by entry: exact enough to choose the best fit by."""
     return float((target - _dense(vectors)).square().sum())
 
 
@@ -529,7 +529,7 @@ def _dense(vectors: Tensor) -> Tensor:
 
 
 def _scaled(vectors: Tensor, norm: Tensor) -> Tensor:
-    """Vectors of a product that is larger by the factor norm."""
+    """Return vectors of a product that is larger by the factor norm."""
     return vectors * norm ** (1 / len(vectors))
 
 

@@ -31,7 +31,7 @@ def fit_low_rank(target: Tensor, rank: int) -> Fit:
 
 
 def fit_fourier(target: Tensor, entries: int) -> Fit:
-    """Best n entries of the real two-dimensional Fourier basis, at positions chosen for the target.
+    """Return the best n entries of the real 2-D Fourier basis, at positions chosen for the target.
 
     The basis is orthonormal: of each pair of frequencies (k, l) and (-k, -l), the first in reading order
     carries the cosine and the other the sine, so the best n entries are the n largest.
@@ -66,7 +66,7 @@ def fit_fourier(target: Tensor, entries: int) -> Fit:
 
 
 def fit_fourierft(target: Tensor, entries: int, seed: int = 0) -> Fit:
-    """Best values at n random positions for dW = Re IFFT2(E), the form that FourierFT trains.
+    """Return the best values at n random positions for dW = Re IFFT2(E), the form that FourierFT trains.
 
     E is real, so dW is a sum of cosines and obeys dW[-i, -j] = dW[i, j] (indices modulo the size): the part
     of the target that is odd under this reflection stays out of reach for any n.

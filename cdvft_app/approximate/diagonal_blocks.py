@@ -77,7 +77,7 @@ def block_sizes(d_out: int, d_in: int, budget: int) -> list[int]:
 
 
 def _blocks(target: Tensor, place: Tensor, count: int, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """The best first columns (r, q1 q2 p) for each pair of diagonals, and the squared errors (r)."""
+    """Return the best first columns (r, q1 q2 p) for each pair of diagonals, and the squared errors (r)."""
     outer = a[:, :, None] * b[:, None, :]
     zeros = a.new_zeros(len(a), count)
     along = zeros.index_add(1, place, (target * outer).flatten(1))

@@ -45,7 +45,7 @@ def relative_error(target: Tensor, approximation: Tensor) -> float:
 
 
 def checked_target(target: Tensor) -> Tensor:
-    """The target in float64, once it is known to be a matrix that can be fitted.
+    """Return the target in float64, once it is known to be a matrix that can be fitted.
 
     Raises:
         ValueError: if it is not a real, finite, non-zero matrix with sides from 1 to 256, or if its largest

@@ -23,7 +23,7 @@ class Target:
 
 
 def make_target(name: str, n: int, seed: int = 0) -> Tensor:
-    """The n x n target of that name; the same name, size and seed give the same matrix.
+    """Return the n x n target of that name; the same name, size and seed give the same matrix.
 
     Raises:
         ValueError: if the name is unknown or n is not from 2 to 256.

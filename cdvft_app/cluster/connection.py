@@ -371,7 +371,7 @@ class _Followed:
             await _within(SILENT_SECONDS, self.actor.begin.remote(order.limit))
 
     async def _created(self) -> Any:
-        """The attempt's actor, where none of the nodes is chosen that may not train."""
+        """Return the attempt's actor, where none of the nodes is chosen that may not train."""
         import ray
 
         from cdvft_app.cluster.node import NodeRun
@@ -470,7 +470,7 @@ class _Followed:
 
 
 async def _within(seconds: float | None, *asked: Any) -> list[Any]:
-    """The answers to what Ray was asked, in order."""
+    """Return the answers to what Ray was asked, in order."""
     answers = asyncio.gather(*(asyncio.wrap_future(one.future()) for one in asked))
     return await asyncio.wait_for(answers, seconds)
 

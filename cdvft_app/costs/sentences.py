@@ -21,7 +21,7 @@ def label(row: Row) -> str:
 
 
 def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Sentences by quantity: parameters, FLOPs and their part that is paid per step, memory, time.
+    """Return sentences by quantity: parameters, FLOPs and their part that is paid per step, memory, time.
 
     They are about adapters and full fine-tuning; head-only training is left out.
     """

@@ -228,7 +228,7 @@ def _titles(races: Sequence[Recipe]) -> str:
 
 
 def _limits(races: Sequence[Recipe], shapes: ModelShapes, methods: Sequence[str]) -> list[str]:
-    """Sentences on what the races do not cover: larger models, and methods that took no part."""
+    """Return sentences on what the races do not cover: larger models, and methods that took no part."""
     found = []
     models = {race.model: catalog.MODELS[race.model] for race in races}
     largest = max(models.values(), key=lambda one: one.parameters or 0)

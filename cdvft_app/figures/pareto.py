@@ -30,7 +30,7 @@ class Mark:
 
 
 def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict[str, Any] | None:
-    """Points by method, joined by the method's line; the front as a step line, its points ringed.
+    """Return points by method, joined by the method's line; the front as a step line, its points ringed.
 
     A setting that costs nothing has no place on a logarithmic axis: it is a level line. None where no
     setting has a place. `view` stays the same while zoom shall stay.

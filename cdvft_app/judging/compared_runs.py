@@ -72,7 +72,7 @@ class ComparedRun:
 
 
 def compared_run(record: RunRecord, store: RunStore | None = None) -> ComparedRun:
-    """A run of a history; with what it answered row by row if the `store` that keeps it is given."""
+    """Return a run of a history; with what it answered row by row if the `store` that keeps it is given."""
     answers = store and record.metric_name and row_scores.of_run(store, record.id, record.metric_name)
     return ComparedRun(
         settings=record.settings,
@@ -96,18 +96,18 @@ def compared_run(record: RunRecord, store: RunStore | None = None) -> ComparedRu
 
 
 def with_answers(runs: Iterable[ComparedRun], store: RunStore) -> list[ComparedRun]:
-    """The same runs with what the store's runs answered row by row."""
+    """Return the same runs with what the store's runs answered row by row."""
     return [replace(one, answers=row_scores.of_run(store, one.id, one.metric_name)) for one in runs]
 
 
 def is_scored(record: RunRecord) -> bool:
-    """Whether a run has finished with a score on evaluation rows, not on validation rows."""
+    """Return whether a run has finished with a score on evaluation rows, not on validation rows."""
     known = record.metric is not None and record.metric_name is not None
     return record.state == "finished" and known and record.settings.evaluate_on != "validation"
 
 
 def contestant(label: str, runs: Iterable[ComparedRun]) -> Contestant:
-    """The finished ones of the runs as one side of what is judged."""
+    """Return the finished ones of the runs as one side of what is judged."""
     return Contestant(
         label,
         tuple(
@@ -180,12 +180,12 @@ def setting_values(settings: RunSettings) -> dict[str, object]:
 
 
 def setting_key(settings: RunSettings) -> tuple[object, ...]:
-    """A key that all seeds of one setting share."""
+    """Return a key that all seeds of one setting share."""
     return (settings.method.key, *setting_values(settings).values())
 
 
 def settings_of(runs: Sequence[ComparedRun]) -> list[Setting]:
-    """The settings of a sweep, method by method, each dimension's values ascending."""
+    """Return the settings of a sweep, method by method, each dimension's values ascending."""
     groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[ComparedRun]] = {}
     for one in runs:
         groups.setdefault((one.settings.method.key, tuple(one.values.items())), []).append(one)
@@ -194,7 +194,7 @@ def settings_of(runs: Sequence[ComparedRun]) -> list[Setting]:
 
 
 def spread_over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | None:
-    """The mean, lowest and highest of the seeds' mean scores, from pairs of a seed and a score.
+    """Return the mean, lowest and highest of the seeds' mean scores, from pairs of a seed and a score.
 
     None where there is no score.
     """
@@ -209,13 +209,13 @@ def spread_over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | No
 
 
 def best(settings: Sequence[Setting]) -> Setting | None:
-    """The setting with the highest mean; the one that comes first where two are equal."""
+    """Return the setting with the highest mean; the one that comes first where two are equal."""
     finished = [one for one in settings if one.spread]
     return max(finished, key=lambda one: one.spread.mean if one.spread else 0.0, default=None)
 
 
 def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
-    """Many settings as one number: their mean, or that of the best of them."""
+    """Return many settings as one number: their mean, or that of the best of them."""
     if reduction == "best":
         winner = best(settings)
         return winner.spread if winner else None
@@ -223,7 +223,7 @@ def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
 
 
 def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
-    """The dimensions that have several values in these settings of one method, with their values."""
+    """Return the dimensions that have several values in these settings of one method, with their values."""
     found: dict[str, list[Value]] = {}
     for name in dict.fromkeys(name for one in settings for name in one.values):
         values = {one.values[name] for one in settings if name in one.values}
@@ -253,7 +253,7 @@ def comparable(settings: Sequence[Setting], along: Sequence[str]) -> list[Settin
 def table(
     settings: Sequence[Setting], down: str, across: str, reduction: Reduction
 ) -> list[list[Spread | None]]:
-    """Rows are the values of `down`, columns those of `across`; cells are of comparable runs."""
+    """Return rows are the values of `down`, columns those of `across`; cells are of comparable runs."""
     values = varied(settings)
     cells: dict[tuple[Value, ...], list[Setting]] = {}
     for one in comparable(settings, (down, across)):
@@ -262,7 +262,7 @@ def table(
 
 
 def line(settings: Sequence[Setting], along: str, reduction: Reduction) -> list[tuple[Value, Spread | None]]:
-    """The metric at each value of one dimension, of comparable runs."""
+    """Return the metric at each value of one dimension, of comparable runs."""
     groups: dict[Value, list[Setting]] = {}
     for one in comparable(settings, (along,)):
         groups.setdefault(one.values[along], []).append(one)
@@ -293,17 +293,17 @@ def ascending(values: Iterable[Value]) -> list[Value]:
 
 
 def _ascending(value: Value) -> float:
-    """A sort key by which None, a layer's own block size, is the largest."""
+    """Return a sort key by which None, a layer's own block size, is the largest."""
     return float("inf") if value is None else float(value)
 
 
 def symbol(method: str, dimension: str) -> str:
-    """The name of a method's dimension in sentences."""
+    """Return the name of a method's dimension in sentences."""
     return "learning rate" if dimension == RATES else METHODS[method].settings()[dimension].symbol
 
 
 def value_label(method: str, dimension: str, value: Value) -> str:
-    """The name of one value in tables and sentences: m = 2, p = 384 or learning rate × 0.3."""
+    """Return the name of one value in tables and sentences: m = 2, p = 384 or learning rate × 0.3."""
     if dimension == RATES:
         return f"learning\u00a0rate\u00a0{tick_label(method, dimension, value)}"
     shown = "automatic" if value is None else f"{value:,}"
@@ -311,7 +311,7 @@ def value_label(method: str, dimension: str, value: Value) -> str:
 
 
 def tick_label(method: str, dimension: str, value: Value) -> str:
-    """The name of one value beside its axis: as `value_label`, but only × 0.3 for a learning rate."""
+    """Return the name of one value beside its axis: as `value_label`, but only × 0.3 for a learning rate."""
     return f"×\u00a0{value:g}" if dimension == RATES else value_label(method, dimension, value)
 
 

@@ -69,7 +69,7 @@ def judge_runs(
     sweep: bool = False,
     family: int | None = None,
 ) -> ComparisonSet:
-    """The verdicts on finished runs that may be compared.
+    """Return the verdicts on finished runs that may be compared.
 
     `family`: how many pairs were to be compared, kept with the race or sweep.
     """
@@ -92,7 +92,7 @@ def judge_runs(
 
 
 def pairs_between(runs: Sequence[ComparedRun], label: Label) -> dict[tuple[str, str], Pair]:
-    """The methods of finished runs, each with each other, or the settings of one."""
+    """Return the methods of finished runs, each with each other, or the settings of one."""
     by_setting: dict[tuple[object, ...], list[ComparedRun]] = {}
     for run in runs:
         by_setting.setdefault(setting_key(run.settings), []).append(run)
@@ -107,7 +107,7 @@ def pairs_between(runs: Sequence[ComparedRun], label: Label) -> dict[tuple[str, 
 
 
 def _along(runs: Sequence[ComparedRun]) -> dict[tuple[str, str, str], Pair]:
-    """The pairs of values of each dimension, each at its own best of the other dimensions.
+    """Return the pairs of values of each dimension, each at its own best of the other dimensions.
 
     Of learning rates only neighbours meet: the sentence is of what a wrong rate costs. Averages over the
     other dimensions are never judged: among them are rates at which one value diverges and another does not.
@@ -162,7 +162,7 @@ def judge_sweep(runs: Sequence[ComparedRun], metric_name: str, family: int | Non
 
 
 def answer(compared: ComparisonSet) -> str:
-    """One sentence on which of CDVFT's settings are shown to matter; empty where none was varied."""
+    """Return one sentence on which of CDVFT's settings are shown to matter; empty where none was varied."""
     along = {key: one for key, one in compared.along.items() if key[0] == "cdvft"}
     decided = {key: one for key, one in along.items() if one.word in ("ahead", "behind")}
     if not decided:

@@ -142,7 +142,7 @@ class Mean:
         return float(2 * stdtr(self.freedom, -abs(self.size) / np.sqrt(self.variance)))
 
     def half(self, confidence: float) -> float:
-        """Half the width of the interval at this confidence."""
+        """Return half the width of the interval at this confidence."""
         from scipy.special import stdtrit
 
         return float(stdtrit(self.freedom, (1 + confidence) / 2) * np.sqrt(self.variance))
@@ -152,7 +152,7 @@ class Mean:
         return self.size - half, self.size + half
 
     def with_seeds(self, seeds: int) -> Mean:
-        """The mean expected with so many seeds of the same size and spread, on the same rows."""
+        """Return the mean expected with so many seeds of the same size and spread, on the same rows."""
         part = self.seeds / seeds
         freedom = self.freedom_of_seeds * (seeds - 1) / (self.seeds - 1)
         return replace(
@@ -175,7 +175,7 @@ class Mean:
 
 
 def of_mean(values: Values) -> Mean:
-    """The mean of one side (S, N) with its errors: S seeds, which all answered the same N rows."""
+    """Return the mean of one side (S, N) with its errors: S seeds, which all answered the same N rows."""
     seeds, rows = values.shape
     return Mean(
         float(values.mean()),
@@ -189,7 +189,7 @@ def of_mean(values: Values) -> Mean:
 
 
 def of_difference(first: Values, second: Values, paired: bool) -> Mean:
-    """The mean difference of two sides (S, N) of the same rows, with its errors.
+    """Return the mean difference of two sides (S, N) of the same rows, with its errors.
 
     `paired` sides are subtracted seed by seed; else both variances over seeds are added, as Welch does.
     """
@@ -208,7 +208,7 @@ def of_difference(first: Values, second: Values, paired: bool) -> Mean:
 
 
 def pooled(means: Sequence[Mean]) -> Mean:
-    """The weighted mean over these very races of the same two methods; it says nothing of other tasks.
+    """Return the weighted mean over these very races of the same two methods; it says nothing of other tasks.
 
     Each race weighs 1 / (Vᵢ + τ²), where τ² is DerSimonian and Laird's estimate of how the true differences
     vary from race to race, 0 where the races differ no more than by chance. Degrees of freedom are
@@ -232,12 +232,12 @@ def pooled(means: Sequence[Mean]) -> Mean:
 
 
 def _variance(values: Values) -> float:
-    """The squared standard error of the values' mean; 0 for one value, whose spread is not known."""
+    """Return the squared standard error of the values' mean; 0 for one value, whose spread is not known."""
     return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 
 def _rest(values: Values) -> float:
-    """The part of the mean's variance that neither the seeds' means nor the rows' means explain."""
+    """Return the part of the mean's variance that neither the seeds' means nor the rows' means explain."""
     left = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
     seeds, rows = values.shape
     if min(seeds, rows) < 2:
@@ -265,7 +265,7 @@ class Evidence:
 
 
 def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Evidence:
-    """The evidence on these very runs: two sides with one run or several each, all of the same rows.
+    """Return the evidence on these very runs: two sides with one run or several each, all of the same rows.
 
     One run each that is right or wrong: exact McNemar. Else rows are exchanged between the sides for p, and
     drawn again for a BCa bootstrap interval; of many rows the jackknife gives both.
@@ -292,12 +292,12 @@ def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
 
 
 def _pseudo_values(side: Seeds[RowScores]) -> Numbers:
-    """The jackknife pseudo-values (S, N) of one side: for each seed the mean of its runs."""
+    """Return the jackknife pseudo-values (S, N) of one side: for each seed the mean of its runs."""
     return np.stack([np.mean([run.pseudo_values for run in runs], 0) for runs in side.values()])
 
 
 def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
-    """The exact McNemar test, and Clopper and Pearson's interval turned into one of the difference.
+    """Return the exact McNemar test, and Clopper and Pearson's interval turned into one of the difference.
 
     Of n = b + c rows that one run alone has right, b would follow Binomial(n, ½) were both equally good. With
     π the share b / n and s = n / N how often they differ, the difference is s (2π − 1): the interval goes
@@ -328,13 +328,13 @@ def _clopper_pearson(count: int, of: int, confidence: float) -> Interval:
 
 
 def _terms(side: Sequence[RowScores]) -> Numbers:
-    """The terms (N, runs, k) of one side; of a mean one run of the runs' means says the same."""
+    """Return the terms (N, runs, k) of one side; of a mean one run of the runs' means says the same."""
     terms = np.stack([run.terms for run in side], 1)
     return terms.mean(1, keepdims=True) if side[0].is_mean else terms
 
 
 def _resampled(statistic: Statistic, first: Numbers, second: Numbers) -> Evidence:
-    """The evidence by permutation test and bootstrap from the terms (N, runs, k) of two sides."""
+    """Return the evidence by permutation test and bootstrap from the terms (N, runs, k) of two sides."""
     from scipy import stats
 
     rows, runs, _ = first.shape
@@ -482,7 +482,7 @@ class _Judged:
 
 
 def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) -> list[Verdict]:
-    """The verdicts on pairs that are judged together, in their order.
+    """Return the verdicts on pairs that are judged together, in their order.
 
     Args:
         pairs: whose sides all have a finished run.
@@ -515,7 +515,7 @@ def _corrected(judged: Sequence[_Judged], metric_name: str, family: int) -> list
 
 
 def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
-    """The 95 % interval of a side's own score, as a chart draws it: two that overlap may well differ.
+    """Return the 95 % interval of a side's own score, as a chart draws it: two that overlap may well differ.
 
     Over seeds and rows from five seeds on, else over rows, and cut at the ends of the metric's range; None
     where its error is not known.
@@ -547,7 +547,7 @@ def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:
 
 
 def half_of(rows: np.ndarray) -> np.ndarray:
-    """A mask (N) of the rows on which the best setting is chosen; it is judged on the other rows.
+    """Return a mask (N) of the rows on which the best setting is chosen; it is judged on the other rows.
 
     By the highest bit of 64 of row × ⌊2⁶⁴ / φ⌋, the same for every run: half of any stretch of rows.
     Source: D. E. Knuth, The Art of Computer Programming 3, 6.4.
@@ -577,7 +577,7 @@ def _compare(pair: Pair, metric_name: str) -> _Judged:
 
 
 def _choose(pair: Pair) -> tuple[Contestant, Contestant, Chosen | None]:
-    """The contestants that are judged, with the rows on which they are; and how they were chosen."""
+    """Return the contestants that are judged, with the rows on which they are; and how they were chosen."""
     if pair.choices == 1:
         return pair.first[0], pair.second[0], None
     answers = _common((*pair.first, *pair.second))
@@ -608,7 +608,7 @@ def _choose(pair: Pair) -> tuple[Contestant, Contestant, Chosen | None]:
 
 
 def _score_without(one: Contestant, seed: int) -> float:
-    """The mean over its other seeds; minus infinity where it has no other seed, or not this one."""
+    """Return the mean over its other seeds; minus infinity where it has no other seed, or not this one."""
     others = tuple(run for run in one.runs if run.seed != seed)
     return replace(one, runs=others).mean if 0 < len(others) < len(one.runs) else -math.inf
 
@@ -620,7 +620,7 @@ def _at(one: Contestant, chosen: np.ndarray) -> Contestant:
 
 
 def _common(contestants: Sequence[Contestant]) -> dict[Run, RowScores] | None:
-    """The answers of each run; None unless all runs kept them and answered the same rows."""
+    """Return the answers of each run; None unless all runs kept them and answered the same rows."""
     answers = {run: run.answers for one in contestants for run in one.runs if run.answers is not None}
     first, *others = [run.answers for one in contestants for run in one.runs]
     same = first is not None and all(other is not None and first.same_rows(other) for other in others)
@@ -715,7 +715,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
 
 
 def _rounded(count: float) -> int:
-    """The count, rounded up to two significant digits: no more is known of it."""
+    """Return the count, rounded up to two significant digits: no more is known of it."""
     digits = 10 ** max(len(str(math.ceil(count))) - 2, 0)
     return max(1, math.ceil(count / digits) * digits)
 

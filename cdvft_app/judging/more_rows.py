@@ -21,7 +21,7 @@ MIN_ROWS = 24  # a third of them are as many as a run takes at least
 
 
 def on_fewer_rows(run: RunRecord) -> list[RunSettings]:
-    """The run's settings on a third and on two thirds of its rows.
+    """Return the run's settings on a third and on two thirds of its rows.
 
     Raises:
         InvalidChoice: it has not finished, or has too few rows.
@@ -38,7 +38,7 @@ def on_fewer_rows(run: RunRecord) -> list[RunSettings]:
 
 
 def whole_and_fewer(group: Sequence[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
-    """The runs of a race, and those of them that were asked for besides, on fewer rows."""
+    """Return the runs of a race, and those of them that were asked for besides, on fewer rows."""
     rows = group[0].settings.train_examples if group else None
     whole = [run for run in group if run.settings.train_examples == rows]
     return whole, [run for run in group if run.settings.train_examples != rows]
@@ -56,7 +56,7 @@ def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
 
 
 def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: RunStore) -> list[str]:
-    """Sentences on whether more rows would help, one for each run that was also trained on fewer rows.
+    """Return sentences on whether more rows would help, one for each run that was also trained on fewer rows.
 
     Args:
         group: the runs of a race, and those on fewer rows.

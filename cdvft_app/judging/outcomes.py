@@ -64,7 +64,7 @@ AXES = (
 
 
 def conditions(run: ComparedRun) -> tuple[object, ...]:
-    """The data, model, budget and device, which two runs must have in common to be compared."""
+    """Return the data, model, budget and device, which two runs must have in common to be compared."""
     settings = run.settings
     budget = (
         settings.train_examples,
@@ -112,7 +112,7 @@ class Comparison:
 
 
 def comparisons(runs: Iterable[ComparedRun]) -> list[Comparison]:
-    """Runs grouped by their conditions, in the order in which they come."""
+    """Return runs grouped by their conditions, in the order in which they come."""
     found: dict[tuple[object, ...], list[ComparedRun]] = {}
     for run in runs:
         found.setdefault(conditions(run), []).append(run)
@@ -153,7 +153,7 @@ class Point:
 
 
 def points(comparison: Comparison) -> list[Point]:
-    """One point for each setting, sorted by method and then by parameters."""
+    """Return one point for each setting, sorted by method and then by parameters."""
     settings: dict[tuple[object, ...], list[ComparedRun]] = {}
     for run in comparison.runs:
         settings.setdefault(setting_key(run.settings), []).append(run)
@@ -253,7 +253,7 @@ def judge_points(placed: Sequence[Point]) -> ComparisonSet:
 
 
 def sentences(placed: Sequence[Point], axis: Axis, compared: ComparisonSet) -> list[str]:
-    """The front on this axis, then the verdicts on CDVFT, or on the method with the highest score."""
+    """Return the front on this axis, then the verdicts on CDVFT, or on the method with the highest score."""
     drawn = [point for point in placed if point.amounts.get(axis.key)]
     if len(drawn) < 2:
         key = "one setting" if drawn else "nothing measured" if axis.kind == "bytes" else "nothing known"
@@ -296,7 +296,7 @@ def _text(point: Point, axis: Axis) -> str:
 
 
 def with_flops(runs: Iterable[ComparedRun]) -> list[ComparedRun]:
-    """The same runs with `flops` of all steps; None for a model whose shapes are not known here."""
+    """Return the same runs with `flops` of all steps; None for a model whose shapes are not known here."""
     return [replace(one, flops=extra_flops(one)) for one in runs]
 
 
@@ -347,7 +347,7 @@ class JudgedRace:
         return None
 
     def about(self, run: str) -> list[Verdict]:
-        """All verdicts on the run of this id, from its side."""
+        """Return all verdicts on the run of this id, from its side."""
         return self._about(self.points[run].label) if run in self.points else []
 
     def _about(self, label: str) -> list[Verdict]:
@@ -404,13 +404,13 @@ class JudgedRace:
 
 
 def _numbers(point: Point) -> float:
-    """The number of trained parameters besides the head's; infinite where it is not known."""
+    """Return the number of trained parameters besides the head's; infinite where it is not known."""
     span = point.amounts.get("parameters")
     return span.mean if span else math.inf
 
 
 def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | None:
-    """The verdicts on the runs of one group, without those on fewer rows.
+    """Return the verdicts on the runs of one group, without those on fewer rows.
 
     None unless two of its settings have finished.
     """
@@ -419,7 +419,7 @@ def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | N
 
 
 def judged_runs(runs: Sequence[ComparedRun]) -> JudgedRace | None:
-    """The verdicts on finished runs with their answers.
+    """Return the verdicts on finished runs with their answers.
 
     None unless two settings have a score by the same metric.
     """

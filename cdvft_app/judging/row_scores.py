@@ -63,14 +63,14 @@ class RowScores:
         return count * self.statistic(sums, np.asarray(count)) - (count - 1) * left_out
 
     def same_rows(self, other: RowScores) -> bool:
-        """Whether both answered the same rows of the same data for the same metric."""
+        """Return whether both answered the same rows of the same data for the same metric."""
         if self.statistic is not other.statistic or not np.array_equal(self.rows, other.rows):
             return False
         unknown = self.labels is None or other.labels is None
         return unknown or np.array_equal(self.labels, other.labels)  # type: ignore[arg-type]
 
     def at(self, chosen: NDArray[np.bool_]) -> RowScores:
-        """The scores of the chosen rows alone."""
+        """Return the scores of the chosen rows alone."""
         labels = None if self.labels is None else self.labels[chosen]
         return RowScores(self.rows[chosen], self.terms[chosen], self.statistic, labels)
 
@@ -88,7 +88,7 @@ def of_wrong(rows: int, wrong: Sequence[int]) -> RowScores:
 
 
 def of_predictions(kept: Predictions, metric_name: str) -> RowScores:
-    """The scores of a classifier's or a regression's predictions by its metric, else by accuracy."""
+    """Return the scores of a classifier's or a regression's predictions by its metric, else by accuracy."""
     metric = METRICS.get(metric_name)
     if not isinstance(metric, LabelledMetric):
         return of_scores(kept.correct, kept.rows, kept.labels)
@@ -99,7 +99,7 @@ MAX_KEPT = 512
 
 
 def of_run(store: RunStore, run_id: str, metric_name: str) -> RowScores | None:
-    """The scores of a run of the store, row by row.
+    """Return the scores of a run of the store, row by row.
 
     None for a run that kept no answers, as those of earlier versions, or that was deleted meanwhile.
     """

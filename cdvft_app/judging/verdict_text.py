@@ -71,7 +71,7 @@ SENTENCES = {
 
 
 def result(verdict: Verdict) -> str:
-    """A sentence on who is ahead and by how much; the interval is of the difference that it names."""
+    """Return a sentence on who is ahead and by how much; the interval is of the difference that it names."""
     metric, key = get_metric(verdict.metric_name), verdict.word
     is_level = key == "not shown" and float(metric.format_difference(abs(verdict.size))) == 0
     stated = verdict if verdict.size >= 0 or is_level or key == "as good" else verdict.turned
@@ -85,7 +85,7 @@ def result(verdict: Verdict) -> str:
 
 
 def _numbers(size: float, stated: Verdict) -> dict[str, str]:
-    """The words for a difference and its interval that are filled into `SENTENCES`."""
+    """Return the words for a difference and its interval that are filled into `SENTENCES`."""
     metric = get_metric(stated.metric_name)
     return {
         "size": metric.format_distance(size),
@@ -135,7 +135,7 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
 
 
 def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str | None) -> str:
-    """A sentence that names the method with the fewest trained numbers of those that are not behind.
+    """Return a sentence that names the method with the fewest trained numbers of those that are not behind.
 
     `most`: how far the others may be ahead of it, by their intervals; None where one is not known.
     """
@@ -152,7 +152,7 @@ def more_rows(
     of_two_thirds: Verdict,
     is_most: bool | None,
 ) -> str:
-    """A sentence on whether more rows would help.
+    """Return a sentence on whether more rows would help.
 
     Args:
         who: the method.
@@ -182,7 +182,7 @@ def more_rows(
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:
-    """One sentence for each verdict, then once the sentences on what they rest on."""
+    """Return one sentence for each verdict, then once the sentences on what they rest on."""
     known = list(verdicts)
     confidences = {verdict.confidence for verdict in known}
     least = min(confidences) if len(confidences) > 1 else None
@@ -195,7 +195,7 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def as_dicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """The verdicts' fields as JSON can hold them, each with its three texts."""
+    """Return the verdicts' fields as JSON can hold them, each with its three texts."""
     return [
         asdict(one)
         | {

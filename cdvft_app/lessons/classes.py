@@ -116,7 +116,7 @@ class Classes:
                 pass
 
     def start(self, starter: str) -> ClassStarted:
-        """A new class's code, which pupils get, and the teacher's key.
+        """Return a new class's code, which pupils get, and the teacher's key.
 
         Raises:
             ClassError: too many live, of all or of whoever asks.
@@ -187,7 +187,7 @@ class Classes:
             rows.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", (own, name, who, given))
 
     def draw(self, code: object, pupil: object, kind: object) -> SealedQuestion:
-        """A question with fresh numbers; its answer stays here."""
+        """Return a question with fresh numbers; its answer stays here."""
         with self._transaction() as rows:
             own, *_ = _found(rows, code)
             who = _pupil(rows, own, pupil)
@@ -243,7 +243,7 @@ class Classes:
             return str(receipt)
 
     def check(self, receipt: object) -> HomeworkProof:
-        """The contents of a receipt that this server signed, also after the class is forgotten.
+        """Return the contents of a receipt that this server signed, also after the class is forgotten.
 
         Raises:
             ClassError: it was not signed here, or changed since.
@@ -349,7 +349,7 @@ def _found(rows: sqlite3.Connection, code: object) -> tuple[str, str, str]:
 
 
 def _pupil(rows: sqlite3.Connection, own: str, made_up: object) -> str:
-    """The code of who comes with this id; one who comes first gets a new one."""
+    """Return the code of who comes with this id; one who comes first gets a new one."""
     name = _text(made_up, "id", MAX_ID)
     known = dict(rows.execute("SELECT id, pupil FROM pupils WHERE class = ?", (own,)))
     if name not in known:
@@ -369,7 +369,7 @@ def _is_key(given: object, key_hash: str) -> bool:
 
 
 def _ascii(given: object) -> str:
-    """The code or number that was sent; empty for anything that can be neither."""
+    """Return the code or number that was sent; empty for anything that can be neither."""
     return given if isinstance(given, str) and given.isascii() else ""
 
 
@@ -387,7 +387,7 @@ def _text(given: object, what: str, most: int) -> str:
 
 
 def _is_unicode(given: str) -> bool:
-    """Whether the text can be encoded: no half of a surrogate pair stands alone in it."""
+    """Return whether the text can be encoded: no half of a surrogate pair stands alone in it."""
     return given.encode("utf-8", "replace").decode() == given
 
 

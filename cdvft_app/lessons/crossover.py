@@ -18,7 +18,7 @@ SECONDS = 0.08
 
 
 def measured(lengths: tuple[int, ...] = LENGTHS, seconds: float = SECONDS) -> Crossover:
-    """Microseconds a vector of x circ(c)^T with 16 vectors x at once, as a dense product and by FFT.
+    """Return microseconds a vector of x circ(c)^T with 16 vectors x at once, as a dense product and by FFT.
 
     The dense circulant is built beforehand and not timed; the FFT of c is timed, as in a forward pass.
     """

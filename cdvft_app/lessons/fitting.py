@@ -166,7 +166,7 @@ def _undecided_ends(searched: Fit, first: float) -> tuple[float, ...]:
 
 
 def _reason(target: Tensor, winner: Fit) -> str:
-    """A sentence on why this family came closest, from shares of the target's sum of squares."""
+    """Return a sentence on why this family came closest, from shares of the target's sum of squares."""
     size, share = winner.size, f"{_share(winner.error)} of its sum of squares"
     is_far = winner.error >= FAR_ERROR
     if winner.family == "low_rank":
@@ -198,6 +198,6 @@ def _percent(error: float) -> str:
 
 
 def _picture(matrix: Tensor, limit: float) -> str:
-    """Entries from -limit to limit as signed bytes, row by row, in base64."""
+    """Return entries from -limit to limit as signed bytes, row by row, in base64."""
     levels = (matrix.double() / limit * 127).clamp(-127, 127).round().to(torch.int8)
     return base64.b64encode(levels.contiguous().numpy().tobytes()).decode()

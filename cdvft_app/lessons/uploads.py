@@ -43,7 +43,7 @@ def read_matrix(file: Path, n: int) -> np.ndarray:
 
 
 def _array(file: Path) -> np.ndarray:
-    """The array, read only after its header says that it is small: a header may claim any size."""
+    """Return the array, read only after its header says that it is small: a header may claim any size."""
     with file.open("rb") as opened:
         shape, dtype = _header(opened)
         if len(shape) != 2 or shape[0] != shape[1]:

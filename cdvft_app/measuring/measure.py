@@ -195,7 +195,7 @@ def _step_times(
     device: torch.device,
     pace: Callable[[float], None] | None = None,
 ) -> list[float]:
-    """Seconds of each step after the warm-up, until the budget is spent and the fewest steps are made.
+    """Return seconds of each step after the warm-up, until the budget is spent and the fewest steps are made.
 
     `pace` is called after the first step with about how many seconds are left.
     """

@@ -275,7 +275,7 @@ class Method(BaseModel):
 
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
-        """Values of `matched_by` to try for an equal time, from the quickest step to the slowest."""
+        """Return values of `matched_by` to try for an equal time, from the quickest step to the slowest."""
         return ()
 
     @classmethod

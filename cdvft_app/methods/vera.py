@@ -77,7 +77,7 @@ class Vera(Method):
 
 
 def shared(r: int, widest_out: int, widest_in: int) -> tuple[Tensor, Tensor]:
-    """A and B as PEFT draws them: uniform with Kaiming's bound, from its own seed 0."""
+    """Return a and B as PEFT draws them: uniform with Kaiming's bound, from its own seed 0."""
     import torch
 
     generator = torch.Generator().manual_seed(0)

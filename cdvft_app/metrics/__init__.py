@@ -36,7 +36,7 @@ def metric_title(name: str | None, short: bool = False) -> str:
 def measure_texts(
     predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat
 ) -> dict[str, float]:
-    """Every metric that applies to such answers, of all rows together, by its key."""
+    """Return every metric that applies to such answers, of all rows together, by its key."""
     return {one.key: one.compute(predicted, expected, answers) for one in _applying(answers)}
 
 

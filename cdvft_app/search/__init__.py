@@ -98,7 +98,7 @@ class SearchRequest(VariedRace):
         return tuple(self._run(place, self._middle(place)) for place in range(len(self.base.methods)))
 
     def every_value(self) -> tuple[RunSettings, ...]:
-        """Runs in which each value occurs that is searched: what is checked before it begins."""
+        """Return runs in which each value occurs that is searched: what is checked before it begins."""
         return tuple(
             self._run(place, self._middle(place) | {name: value})
             for place in range(len(self.base.methods))

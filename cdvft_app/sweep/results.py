@@ -75,7 +75,7 @@ def origin(run: RunRecord) -> str:
 
 
 def progress(runs: Sequence[RunRecord]) -> SweepProgress:
-    """Counts by state, and the seconds left: None until one run has finished.
+    """Return counts by state, and the seconds left: None until one run has finished.
 
     They are the finished runs' mean duration, preparation and evaluation included, times the number of runs
     that are left, as one worker takes them.

@@ -112,7 +112,7 @@ class Task(ABC):
 
     @abstractmethod
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
-        """Inputs, with "labels" where they are given, as what `collate` takes."""
+        """Return inputs, with "labels" where they are given, as what `collate` takes."""
 
     @abstractmethod
     def lengths(self, examples: Examples) -> list[int]:
@@ -120,7 +120,7 @@ class Task(ABC):
 
     @abstractmethod
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """Examples -> a batch of the model's inputs, and "labels" where the examples have them."""
+        """Return examples -> a batch of the model's inputs, and "labels" where the examples have them."""
 
     @abstractmethod
     def units(self, inputs: dict[str, Tensor]) -> Tensor:

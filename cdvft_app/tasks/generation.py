@@ -203,7 +203,7 @@ class GenerationTask(GenerativeTask):
         self._checkpointing = settings.gradient_checkpointing
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
-        """Token ids of prompts, and of their answers with the end as "labels".
+        """Return token ids of prompts, and of their answers with the end as "labels".
 
         Raises:
             InvalidInput: a prompt is no text, or an answer is empty.

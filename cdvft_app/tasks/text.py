@@ -63,7 +63,7 @@ class TextTask(LabelledTask):
         return cls(plan, labels, load_text_backbone(plan.model, progress, should_stop))
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
-        """Token ids of texts, or of pairs of texts; what is longer than the plan allows is cut."""
+        """Return token ids of texts, or of pairs of texts; what is longer than the plan allows is cut."""
         if isinstance(inputs, str):
             raise InvalidInput("Give a list of texts, also for a single one.")
         texts = [list(inputs)]
@@ -81,7 +81,7 @@ class TextTask(LabelledTask):
         return [len(ids) for ids in cast(Dataset, examples)["input_ids"]]
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """Token ids padded to the longest of the batch."""
+        """Return token ids padded to the longest of the batch."""
         return dict(self.pad(list(examples)))
 
     def units(self, inputs: dict[str, Tensor]) -> Tensor:

@@ -35,7 +35,7 @@ DATA_FIELDS = (
 
 
 def recipes() -> dict[str, Any]:
-    """Every recipe with its model, data, methods' learning rates and what to expect of it.
+    """Return every recipe with its model, data, methods' learning rates and what to expect of it.
 
     A race is started by a recipe's `key`. Start with these.
     """
@@ -69,7 +69,7 @@ def start(app: AppState, settings: dict[str, Any], private: bool = False) -> dic
 
 
 def state(app: AppState, run_id: str, cursor: int = 0, token: str = "") -> dict[str, Any]:
-    """A run's state, score and place in the queue, and its rows: steps, evaluations, notes.
+    """Return a run's state, score and place in the queue, and its rows: steps, evaluations, notes.
 
     Args:
         run_id: one that start gave.
@@ -186,7 +186,7 @@ def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
 
 
 def datasets(app: AppState, token: str) -> dict[str, Any]:
-    """The data that was uploaded with this token, with size and rows."""
+    """Return the data that was uploaded with this token, with size and rows."""
     return {"datasets": [vars(record) for record in library.owned(app.store, _token(token))]}
 
 

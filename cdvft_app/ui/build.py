@@ -32,7 +32,7 @@ _SELECTED = """
 
 
 def build(app: AppState) -> gr.Blocks:
-    """The page over this store and queue; `launch` it with `launching.launch_arguments()`."""
+    """Return the page over this store and queue; `launch` it with `launching.launch_arguments()`."""
     names = [_name(tab) for tab in TABS]
     with AnsweringBlocks(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)

@@ -149,7 +149,7 @@ class WellFormedText:
 
 
 def is_unreadable(body: bytes) -> bool:
-    """Whether the protocol's own reader of JSON would end in a 500 of this."""
+    """Return whether the protocol's own reader of JSON would end in a 500 of this."""
     try:
         json.loads(body)
     except (ValueError, RecursionError):
@@ -171,7 +171,7 @@ def _is_json(scope: Scope) -> bool:
 
 
 def serves_agents() -> bool:
-    """Whether the named endpoints are tools for agents, too.
+    """Return whether the named endpoints are tools for agents, too.
 
     Gradio makes them where the package `mcp` is: on a Space, elsewhere by `pip install ".[mcp]"`.
     """

@@ -21,7 +21,7 @@ _QUOTA = re.compile(
 
 
 def slices_on_lent_gpu() -> Slices | None:
-    """An executor; None where no GPU is lent. Call it before torch is loaded."""
+    """Return an executor; None where no GPU is lent. Call it before torch is loaded."""
     if not is_zero_gpu():
         return None
     import spaces

@@ -139,7 +139,7 @@ class _Stored:
 
 
 def _is_direct(client: str, headers: Headers) -> bool:
-    """Whether a program on this machine asks, and not a proxy on it for somebody."""
+    """Return whether a program on this machine asks, and not a proxy on it for somebody."""
     host = headers.get("host", "").lower()
     named = any(host == name or host.startswith((f"{name}:", f"[{name}]")) for name in LOOPBACK)
     return client in LOOPBACK and named and not any(name in headers for name in _FORWARDED)

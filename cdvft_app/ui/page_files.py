@@ -74,7 +74,7 @@ class PageFiles:
         return cls(*names, dict(zip(names, (script, style), strict=True)), sources)
 
     def is_current(self) -> bool:
-        """Whether no source was changed since: who works on one need only reload the page."""
+        """Return whether no source was changed since: who works on one need only reload the page."""
         return self.sources == _sources()
 
 

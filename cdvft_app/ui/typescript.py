@@ -66,7 +66,7 @@ def declarations(functions: Mapping[str, ServerFunction]) -> str:
 
 
 def servers(functions: Mapping[str, ServerFunction]) -> str:
-    """The functions as an interface, by the part that asks them."""
+    """Return the functions as an interface, by the part that asks them."""
     parts: dict[str, list[str]] = {}
     for key, function in sorted(functions.items()):
         part, _, name = key.rpartition("/")
@@ -79,7 +79,7 @@ def servers(functions: Mapping[str, ServerFunction]) -> str:
 
 
 def constants() -> str:
-    """The tables that scripts share with Python, as a module of theirs."""
+    """Return the tables that scripts share with Python, as a module of theirs."""
     named = {
         "FINAL": states.FINAL,
         "ACTIVE": states.ACTIVE,

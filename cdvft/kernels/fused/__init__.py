@@ -32,12 +32,12 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Whether the kernel supports them."""
+    """Return whether the kernel supports them."""
     return unsupported_reason(x, circulants) is None
 
 
 def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Why the kernel does not support them; None where it does.
+    """Return why the kernel does not support them; None where it does.
 
     It supports circulants whose width has a plan, on a CUDA device with tensor cores.
     """
@@ -57,7 +57,7 @@ def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
 
 
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:
-    """Whether the adapter's circulants fill the tiles of a plan well enough, whatever the device."""
+    """Return whether the adapter's circulants fill the tiles of a plan well enough, whatever the device."""
     return all(_fits(*c.shape) for c in circulants)
 
 
@@ -68,7 +68,7 @@ def _fits(q1: int, q2: int, p: int) -> bool:
 
 
 def _is_available() -> bool:
-    """Whether Triton is installed, in a version that the kernels were compiled with."""
+    """Return whether Triton is installed, in a version that the kernels were compiled with."""
     try:
         found = importlib.metadata.version("triton")
     except importlib.metadata.PackageNotFoundError:
@@ -83,7 +83,7 @@ AVAILABLE = _is_available()
 
 @torch.compiler.assume_constant_result
 def has_tensor_cores(device: torch.device) -> bool:
-    """Whether a CUDA device's compute capability is 8.0 or above."""
+    """Return whether a CUDA device's compute capability is 8.0 or above."""
     return torch.cuda.get_device_properties(device).major >= 8
 
 
@@ -160,7 +160,7 @@ Stage = tuple[Tensor, Tensor, Tensor, float]
 
 
 def stages(factors: Factors) -> list[Stage]:
-    """An update for each circulant: only the last of them has the last diagonal, and the scale."""
+    """Return an update for each circulant: only the last of them has the last diagonal, and the scale."""
     *before, last = (a.contiguous() for a in factors.diagonals)
     ones = torch.ones_like(last) if len(before) > 1 else last
     found = [(a, c.contiguous(), ones, 1.0) for a, c in zip(before, factors.circulants, strict=True)]

@@ -27,7 +27,7 @@ WARPS = 4
 
 
 def supports(factors: Factors, dtype: torch.dtype) -> bool:
-    """Whether the kernels can take them, and products in this dtype.
+    """Return whether the kernels can take them, and products in this dtype.
 
     One circulant and float32 vectors, on a CUDA device of compute capability 8.0 or later, with Triton; and
     not while a dispatch mode (a FLOP counter, fake tensors) is active, which would not see them.
@@ -116,7 +116,7 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
 
 
 def height_of(entries: int, p: int) -> int:
-    """Rows of a strip, which lies within a block, in a matrix of so many entries."""
+    """Return rows of a strip, which lies within a block, in a matrix of so many entries."""
     wanted = entries // (PIECE * PROGRAMS) // SHORTEST * SHORTEST
     return min(p, max(SHORTEST, min(LONGEST, wanted)))
 

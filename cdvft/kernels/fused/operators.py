@@ -103,7 +103,7 @@ def _product(
 
 
 def _correlate(x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
-    """The gradient by c."""
+    """Return the gradient by c."""
     (q1, q2, p), plan = c.shape, _plan(c)
     programs = _programs(x, plan, q1 * q2)
     partial_sums = c.new_empty(programs, q1, q2, plan.parts, 2, plan.tile_columns, SIDE)

@@ -29,12 +29,12 @@ MAX_ENTRIES = 1 << 20
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Whether this library supports them."""
+    """Return whether this library supports them."""
     return unsupported_reason(x, circulants) is None
 
 
 def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Why this library does not support them; None where it does.
+    """Return why this library does not support them; None where it does.
 
     It supports float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout. Not while a dispatch mode
     (a FLOP counter, fake tensors) is active, which would not see its operations.
@@ -56,7 +56,7 @@ def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
 
 
 def is_parallel() -> bool:
-    """Whether the library uses several threads: its compiler had OpenMP."""
+    """Return whether the library uses several threads: its compiler had OpenMP."""
     compiled = library()
     return compiled is not None and bool(compiled.cdvft_parallel())
 
@@ -117,7 +117,7 @@ def forward_by_row_(y: Tensor, x: Tensor, adapters: Sequence[tuple[Factors, Sequ
 
 
 def takes_few(tokens: int, circulants: Sequence[Tensor]) -> bool:
-    """Whether `cdvft_few` supports them; the library must be there."""
+    """Return whether `cdvft_few` supports them; the library must be there."""
     compiled = library()
     assert compiled is not None
     lanes = compiled.cdvft_lanes()
@@ -154,7 +154,7 @@ def merged_weight(weight: Tensor, factors: Factors) -> Tensor:
 
 
 def supports_merging(weight: Tensor, factors: Factors) -> bool:
-    """Whether `merged_weight` supports them: float32 on the CPU, contiguous rows, one circulant."""
+    """Return whether `merged_weight` supports them: float32 on the CPU, contiguous rows, one circulant."""
     return (
         weight.dtype == torch.float32
         and weight.stride(1) == 1

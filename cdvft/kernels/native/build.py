@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @functools.lru_cache
 def library() -> ctypes.CDLL | None:
-    """The compiled library; None without a C compiler, or where CDVFT_ENGINE leaves it out."""
+    """Return the compiled library; None without a C compiler, or where CDVFT_ENGINE leaves it out."""
     if not is_allowed("native", torch.device("cpu")):
         return None
     loaded = _shipped() or _compiled()
@@ -70,7 +70,7 @@ def _compiled() -> ctypes.CDLL | None:
 
 
 def compiled() -> Path:
-    """The library in the user's cache, compiled where it is missing.
+    """Return the library in the user's cache, compiled where it is missing.
 
     Its name contains a digest of sources, compiler and flags, so that machines may share the cache.
     """

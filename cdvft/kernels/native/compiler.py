@@ -36,12 +36,12 @@ INSTRUCTIONS = {
 
 
 def flags_for(capability: str) -> tuple[str, ...]:
-    """What is passed to the compiler besides files and OpenMP."""
+    """Return what is passed to the compiler besides files and OpenMP."""
     return (*FLAGS, *INSTRUCTIONS[capability])
 
 
 def compiler() -> list[str]:
-    """The compiler's command; Clang first on Windows, whose own compiler knows no vector types.
+    """Return the compiler's command; Clang first on Windows, whose own compiler knows no vector types.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -83,7 +83,7 @@ def compile_all(folder: Path) -> list[Path]:
 
 
 def file_name(capability: str) -> str:
-    """The file name, within a wheel, of the library for processors of a capability."""
+    """Return the file name, within a wheel, of the library for processors of a capability."""
     return f"chain-{capability.lower()}{SUFFIX}"
 
 

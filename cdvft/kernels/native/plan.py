@@ -61,7 +61,7 @@ class Plan(NamedTuple):
 
 @functools.lru_cache
 def plan_for(p: int) -> Plan:
-    """The plan of a length that `radixes_of` knows: on the CPU, whatever torch's default device is."""
+    """Return the plan of a length that `radixes_of` knows: on the CPU, whatever torch's default device is."""
     radixes = radixes_of(p)
     assert radixes is not None
     turns, length = [torch.empty(0, dtype=torch.float64, device="cpu")], p
@@ -94,7 +94,7 @@ class RealPlan(NamedTuple):
 
 @functools.lru_cache
 def real_plan_for(p: int) -> RealPlan:
-    """The plan of a length that `radixes_of` knows."""
+    """Return the plan of a length that `radixes_of` knows."""
     levels: list[tuple[int, ...]] = []
     kept: list[object] = []
     length = p
@@ -111,7 +111,7 @@ def real_plan_for(p: int) -> RealPlan:
 
 
 def _digit_reversed(p: int, radixes: tuple[int, ...]) -> Tensor:
-    """The frequencies in the order in which the passes leave them: (p)."""
+    """Return the frequencies in the order in which the passes leave them: (p)."""
     return _arange(p).view(radixes[::-1]).permute(tuple(reversed(range(len(radixes))))).flatten()
 
 

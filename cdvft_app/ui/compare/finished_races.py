@@ -32,7 +32,7 @@ _HINT = (
 
 
 def control() -> tuple[gr.Dropdown, gr.HTML]:
-    """The dropdown, and the place below it for the race's seconds and memory."""
+    """Return the dropdown, and the place below it for the race's seconds and memory."""
     race = gr.Dropdown(
         value=None,
         label="Or a finished race",
@@ -66,13 +66,13 @@ def connect(
 
 
 def offer(store: RunStore) -> dict[str, Any]:
-    """The dropdown's update: the races that have finished by now."""
+    """Return the dropdown's update: the races that have finished by now."""
     offered = choices(store)
     return gr.update(choices=offered, info=_FILLS if offered else _NONE)
 
 
 def choices(store: RunStore) -> list[tuple[str, str]]:
-    """The latest races of which a run has finished: name, date and methods, and the group's id."""
+    """Return the latest races of which a run has finished: name, date and methods, and the group's id."""
     races: dict[str, list[RunRecord]] = {}
     for run in store.history(_LOOKED_THROUGH):
         if run.state == "finished":
@@ -108,7 +108,7 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
 
 
 def measured(store: RunStore, group_id: object) -> str:
-    """Seconds and memory of the race's runs as HTML; empty where there is no such race."""
+    """Return seconds and memory of the race's runs as HTML; empty where there is no such race."""
     runs = [run for run in store.group(group_id) if run.state == "finished"]
     if not runs:
         return ""
@@ -133,7 +133,7 @@ def _item(run: RunRecord, race: list[RunRecord]) -> str:
 
 
 def _title(runs: list[RunRecord]) -> str:
-    """Runs are the latest first."""
+    """Return runs are the latest first."""
     began = datetime.fromtimestamp(runs[-1].created)
     methods = list(dict.fromkeys(reversed(labels([run.settings.method for run in runs]))))
     who = ", ".join(methods) if len(methods) <= 4 else f"{len(runs)} runs"

@@ -82,7 +82,7 @@ def recorded_costs() -> dict[str, Any]:
 
 
 def cost_request(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The controls' values as those of a `CostRequest`, which has defaults for empty fields."""
+    """Return the controls' values as those of a `CostRequest`, which has defaults for empty fields."""
     parsed = {name: number(value) if name in TYPED else value for name, value in values.items()}
     filled_in = {
         name: value for name, value in parsed.items() if value not in (None, "", []) and value is not False

@@ -34,7 +34,7 @@ CANCELLED: Measuring = {**IDLE, "text": "Cancelled; what was measured until then
 
 
 def panel() -> gr.HTML:
-    """The buttons and the progress. Sends `kept` whenever there is a new measurement."""
+    """Return the buttons and the progress. Sends `kept` whenever there is a new measurement."""
     return component("compare/measure.js", IDLE, events=("measure", "cancel", "kept"), elem_id="measure")
 
 
@@ -125,7 +125,7 @@ class Progress:
             self._refused.append(f"{label(message)}: {message['why']}")
 
     def text(self, bounded: bool = False) -> str:
-        """The current step, in a sentence; `bounded`: the seconds left are an upper bound."""
+        """Return the current step, in a sentence; `bounded`: the seconds left are an upper bound."""
         if not self._now:
             return "Loading torch and the model"
         if self._now["kind"] == "waiting":
@@ -142,7 +142,7 @@ class Progress:
         return f"{sentence}, {'at most ' if bounded else ''}about {max(left, 1):.0f} s left"
 
     def left(self) -> float | None:
-        """Seconds until all is measured; None as long as they cannot be estimated."""
+        """Return seconds until all is measured; None as long as they cannot be estimated."""
         if not self._until and not self._spent:
             return None
         usual = sum(self._spent) / len(self._spent) if self._spent else self._until - self._began
@@ -156,7 +156,7 @@ class Progress:
         return " ".join([*done, *(self._refused if len(self._refused) < 2 else [many])])
 
     def value(self, state: Literal["on", "done", "failed"], text: str) -> Measuring:
-        """The panel's value."""
+        """Return the panel's value."""
         spent, left = self._clock() - self._start, self.left() if self._now.get("kind") == "begin" else None
         fraction = 0.0 if left is None else spent / (spent + left + 1e-9)
         return {"state": state, "text": text, "fraction": round(fraction, 2), "kept": len(self._spent)}

@@ -37,7 +37,7 @@ _LOOKED_THROUGH = 1000  # of the history, which holds unfinished runs too
 
 
 def section(app: AppState) -> gr.HTML:
-    """The section, as the Compare tab shows it."""
+    """Return the section, as the Compare tab shows it."""
     return component(
         "compare/outcomes.js",
         None,
@@ -49,7 +49,7 @@ def section(app: AppState) -> gr.HTML:
 
 
 def outcomes(app: AppState, request: OutcomesRequest) -> Outcomes | NoOutcomes:
-    """The comparison that is chosen, or the latest one; counting its FLOPs needs torch."""
+    """Return the comparison that is chosen, or the latest one; counting its FLOPs needs torch."""
     offered = comparisons(_finished(app.store))
     if not offered:
         return {"choices": []}
@@ -85,7 +85,7 @@ def _of_recorded_race(store: RunStore) -> Outcomes | None:
 
 
 def _finished(store: RunStore) -> list[ComparedRun]:
-    """The latest finished runs, then those of the recorded race."""
+    """Return the latest finished runs, then those of the recorded race."""
     return [*_outcomes(store.history(_LOOKED_THROUGH))[:MAX_RUNS], *_outcomes(store.recorded())]
 
 
@@ -197,7 +197,7 @@ def _cells(point: Point) -> list[str]:
 
 
 def _numbers(point: Point) -> list[Any]:
-    """The cells for a file: numbers without units, bytes, seconds, shares of one."""
+    """Return the cells for a file: numbers without units, bytes, seconds, shares of one."""
     spans = [point.amounts.get(axis.key) for axis in AXES]
     seeds, spread = ", ".join(map(str, point.seeds)), f"{point.metric.low} to {point.metric.high}"
     amounts = [span.mean if span else None for span in spans]

@@ -22,7 +22,7 @@ PAGES = (
 
 
 def links() -> gr.HTML:
-    """The links; the value is the key of the page that is looked at, and `turned` tells of another."""
+    """Return the links; the value is the key of the page that is looked at, and `turned` tells of another."""
     return component(
         "compare/pages.js",
         PAGES[0][0],
@@ -33,7 +33,7 @@ def links() -> gr.HTML:
 
 
 def on(*keys: str) -> list[str]:
-    """The classes of what only these pages show."""
+    """Return the classes of what only these pages show."""
     return ["compare-page", *(f"on-{key}" for key in keys)]
 
 

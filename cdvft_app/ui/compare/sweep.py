@@ -72,7 +72,7 @@ LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one 
 
 
 def sweep_request(values: Mapping[str, Any]) -> SweepRequest:
-    """The `SweepRequest` of the controls' values, or `InvalidChoice`.
+    """Return the `SweepRequest` of the controls' values, or `InvalidChoice`.
 
     Empty fields mean the recipe's; "data" is one's own, as a run needs it.
     """
@@ -266,12 +266,12 @@ def _in_state(runs: Sequence[RunRecord], states: Collection[RunState]) -> list[R
 
 
 def chosen(group_id: str | None, token: str) -> SweepView:
-    """The view's value: a sweep of the store, or the one in the address where `group_id` is None."""
+    """Return the view's value: a sweep of the store, or the one in the address where `group_id` is None."""
     return {"group": group_id, "token": token}
 
 
 def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
-    """The section of the page that shows one sweep."""
+    """Return the section of the page that shows one sweep."""
     return component(
         "compare/sweep/view.js",
         chosen(None, ""),

@@ -164,7 +164,7 @@ _TYPED_ON_A_SPACE = "A timm name can be typed in."
 
 
 def _lay_out_controls(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown, gr.HTML]]:
-    """The controls by their fields' names, and the dropdown of finished races with what one took."""
+    """Return the controls by their fields' names, and the dropdown of finished races with what one took."""
     controls: dict[str, Any] = {}
     controls["model"] = gr.Dropdown(
         model_choices(),

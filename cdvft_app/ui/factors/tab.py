@@ -137,14 +137,14 @@ class Questions:
         return self._computed("singular", source, module=found.module)
 
     def overview(self, request: FromLayerRequest) -> Overview:
-        """Numbers about its layers from that index on."""
+        """Return numbers about its layers from that index on."""
         source = self._source(request)
         if isinstance(source, RecordedRun):
             return source.overview()
         return self._computed("overview", source, first=max(0, request["first"]))
 
     def weights(self, request: FactorsRequest) -> Weights:
-        """The norms of its frozen weights, from the model itself."""
+        """Return the norms of its frozen weights, from the model itself."""
         source = self._source(request)
         return {"weights": self._computed("weights", source)}
 
@@ -156,7 +156,7 @@ class Questions:
         return self._computed("images", source)
 
     def inputs(self, request: ExampleRequest) -> LayerInputs:
-        """The layer's input for that example."""
+        """Return the layer's input for that example."""
         source = self._source(request)
         module = layers.find_layer(source, request["module"]).module
         text = request.get("text")
@@ -177,7 +177,7 @@ class Questions:
         return self._computed("effects", source, first=max(0, request["first"]))
 
     def seeds(self, request: FromLayerRequest) -> SeedEffects:
-        """The same beside runs that differ in their seed alone, up to that index."""
+        """Return the same beside runs that differ in their seed alone, up to that index."""
         source = self._source(request)
         return self._computed("seeds", source, first=max(0, request["first"]))
 

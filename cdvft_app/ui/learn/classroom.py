@@ -110,7 +110,7 @@ def server_functions(folder: Path) -> Calls:
         return classes.start(asker())
 
     def code(asked: ClassRequest) -> ClassPicture:
-        """The QR code of an address, as the address of a picture."""
+        """Return the QR code of an address, as the address of a picture."""
         address = asked.get("address", "")
         if not (address.isascii() and address.startswith("http")):
             raise ClassError("A QR code is made of an address that begins with http, in ASCII.")

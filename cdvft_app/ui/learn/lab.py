@@ -212,5 +212,5 @@ def _not_fitted(error: Exception) -> LabView:
 
 
 def _recorded() -> dict[str, Any]:
-    """The recorded fit that the lab shows first."""
+    """Return the recorded fit that the lab shows first."""
     return json.loads(RECORDED.read_text(encoding="utf-8"))

@@ -46,7 +46,7 @@ def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
 
 
 def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
-    """The requested matrix, and a sentence about it.
+    """Return the requested matrix, and a sentence about it.
 
     `request` is untrusted: target and n, and what the target needs: path, drawing, or run and module.
 
@@ -98,7 +98,7 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
 
 
 def _corner(source: Source, module: object, n: int) -> tuple[Any, str]:
-    """The first rows and columns of a weight change: unlike pooling, this keeps single entries."""
+    """Return the first rows and columns of a weight change: unlike pooling, this keeps single entries."""
     change, layer = updates.weight_change(source, module)
     side = min(n, layer.d_out, layer.d_in)
     by = "full fine-tuning" if source.settings.method.key == "full" else source.label

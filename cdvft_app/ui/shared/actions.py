@@ -70,7 +70,7 @@ def submit(
 
 
 def plans_of(app: AppState, request: RaceRequest, token: str) -> list[Plan]:
-    """The plans of a race's runs, in the order of its methods, which can be had by the token's owner.
+    """Return the plans of a race's runs, in the order of its methods, which can be had by the token's owner.
 
     Raises:
         InvalidChoice, StoreError: with a sentence.
@@ -80,7 +80,7 @@ def plans_of(app: AppState, request: RaceRequest, token: str) -> list[Plan]:
 
 
 def plans_of_runs(app: AppState, base: RaceRequest, runs: Sequence[RunSettings], token: str) -> list[Plan]:
-    """The same for runs that vary the race `base`, whose dataset's commit is pinned."""
+    """Return the same for runs that vary the race `base`, whose dataset's commit is pinned."""
     if not base.target_modules:
         describe_chosen_model(base.model, base.recipe)
     plans = [catalog.resolve(settings) for settings in runs]
@@ -101,7 +101,7 @@ def forecasts_of(app: AppState, plans: Sequence[Plan]) -> list[dict[str, Any] | 
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:
-    """The new runs' ids, or none and why not."""
+    """Return the new runs' ids, or none and why not."""
     try:
         return submit(app, race(values), token), None
     except UserError as error:
@@ -164,7 +164,7 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
 
 
 def runs_of_group(app: AppState, group_id: object) -> list[RunRecord]:
-    """The runs of a sweep or a search; none where it is neither."""
+    """Return the runs of a sweep or a search; none where it is neither."""
     return [run for run in app.store.group(group_id) if run.sweep]
 
 

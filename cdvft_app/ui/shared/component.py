@@ -60,7 +60,7 @@ def component(
     elem_classes: tuple[str, ...] = (),
     **props: Any,
 ) -> gr.HTML:
-    """A `gr.HTML` drawn into `.mount` by `mount({element, props, server, trigger, life})`.
+    """Return a `gr.HTML` drawn into `.mount` by `mount({element, props, server, trigger, life})`.
 
     `mount` may return `update`, which is called when the value has changed, and `destroy`, at the part's end.
     `props` are the further keyword arguments, which never change, and `value`, any JSON.

@@ -28,7 +28,7 @@ def html(value: str = "", **more: Any) -> gr.HTML:
 def text_field(
     label: str, hint: str | None = None, *, max_length: int = MAX_TYPED, **more: Any
 ) -> gr.Textbox:
-    """A field of one line for a number, an id or a list of them; `more` as for `gr.Textbox`.
+    """Return a field of one line for a number, an id or a list of them; `more` as for `gr.Textbox`.
 
     Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
     """

@@ -218,7 +218,7 @@ def remembered(kept: object) -> dict[str, Any]:
 
 
 def _is_runnable(values: Mapping[str, Any]) -> bool:
-    """Whether recipe, model, data and layers can be run with each other, whatever the numbers are."""
+    """Return whether recipe, model, data and layers can be run with each other, whatever the numbers are."""
     chosen = {name: values[name] for name in ("recipe", *OF_ANOTHER)}
     try:
         catalog.resolve(race(chosen | {"methods": ["lora"]}).runs()[0])

@@ -76,17 +76,17 @@ SELECTORS = {
 
 
 def frontend_assets() -> Path:
-    """The folder of the scripts and styles of Gradio's own page."""
+    """Return the folder of the scripts and styles of Gradio's own page."""
     return Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 
 
 def page_being_built() -> gr.Blocks | None:
-    """The Blocks that components are being added to; None outside."""
+    """Return the Blocks that components are being added to; None outside."""
     return Context.root_block
 
 
 def current_request() -> Any:
-    """The request that is being answered; None outside of one. gr.Request is for arguments alone."""
+    """Return the request that is being answered; None outside of one. gr.Request is for arguments alone."""
     return LocalContext.request.get(None)
 
 

@@ -17,7 +17,7 @@ _PATH = rf"""(?:(?<![\w:/.~-])/[\w.@+ -]*[\w.@+-]/|\b[A-Za-z]:\\){_REST}"""
 
 
 def without_paths(sentence: str) -> str:
-    """The sentence without paths of this machine, on a public server; the log has it whole."""
+    """Return the sentence without paths of this machine, on a public server; the log has it whole."""
     if not environment().public:
         return sentence
     path = rf"(?:{re.escape(str(runs_folder()))}{_REST}|{_PATH})"
@@ -28,12 +28,12 @@ def without_paths(sentence: str) -> str:
 
 
 def problem(sentence: str) -> str:
-    """The sentence as HTML, which screen readers say at once."""
+    """Return the sentence as HTML, which screen readers say at once."""
     return f'<p class="problem" role="alert">{escape(without_paths(sentence))}</p>'
 
 
 def status(sentence: str) -> str:
-    """The sentence as small HTML, which screen readers say in its turn; empty without one."""
+    """Return the sentence as small HTML, which screen readers say in its turn; empty without one."""
     return f'<p class="quiet" role="status">{escape(sentence)}</p>' if sentence else ""
 
 

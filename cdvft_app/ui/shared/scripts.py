@@ -31,7 +31,7 @@ _HAND_OVER = """{
 
 
 def bundle(modules: Iterable[str], others: Mapping[str, str] | None = None) -> str:
-    """The script that makes these modules, and all that they import, known to the browser.
+    """Return the script that makes these modules, and all that they import, known to the browser.
 
     `others` are sources by the names under which they are to be known, too.
     """

@@ -76,7 +76,7 @@ class Endpoint:
 
 
 def types_of(function: ServerFunction) -> tuple[Any, Any]:
-    """The types of its argument and its answer; Any where it says nothing."""
+    """Return the types of its argument and its answer; Any where it says nothing."""
     signature = inspect.signature(function, eval_str=True)
     types = next(iter(signature.parameters.values())).annotation, signature.return_annotation
     asked, answer = (Any if one is inspect.Signature.empty else one for one in types)
@@ -179,7 +179,7 @@ async def _one_of_several(request: Request, question: Question) -> Response:
 
 
 def _not_allowed(request: Request) -> Response | None:
-    """The answer to a request that may ask nothing; None to all others."""
+    """Return the answer to a request that may ask nothing; None to all others."""
     if not is_logged_in(request):
         return _refused(401, _ERRORS[401])
     # Which a form of a foreign page cannot send without being asked for leave first.
@@ -208,7 +208,7 @@ async def _ask(request: Request, function: str, body: bytes) -> Response:
 
 
 def _problem(error: ValidationError) -> str:
-    """The first of what is wrong with a request, in a sentence."""
+    """Return the first of what is wrong with a request, in a sentence."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return _ERRORS[400]

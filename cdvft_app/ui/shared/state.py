@@ -82,7 +82,7 @@ def _load_secret(folder: Path) -> str:
 
 
 def visitor_token(app: AppState) -> gr.BrowserState:
-    """The page's one component with the browser's token; every tab that asks gets the same."""
+    """Return the page's one component with the browser's token; every tab that asks gets the same."""
     page = page_being_built()
     for block in page.blocks.values() if page else ():
         if isinstance(block, gr.BrowserState) and block.storage_key == _TOKEN_KEY:
@@ -91,5 +91,5 @@ def visitor_token(app: AppState) -> gr.BrowserState:
 
 
 def token_of(kept: object) -> str:
-    """The token that a browser kept, or a new one where it kept none."""
+    """Return the token that a browser kept, or a new one where it kept none."""
     return kept if isinstance(kept, str) and kept else secrets.token_urlsafe(32)

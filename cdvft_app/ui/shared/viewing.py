@@ -79,7 +79,7 @@ def visitor_of(request: Any) -> str | None:
 
 
 def is_known_code() -> bool:
-    """Whether the operator gave out the class code that came with the request, if one did.
+    """Return whether the operator gave out the class code that came with the request, if one did.
 
     Raises:
         TooManyGuesses: it was not compared.
@@ -90,7 +90,7 @@ def is_known_code() -> bool:
 
 
 def address() -> str:
-    """The network address of whoever asks now; empty where nobody does by network."""
+    """Return the network address of whoever asks now; empty where nobody does by network."""
     return address_of(current_request())
 
 
@@ -105,7 +105,7 @@ def _code(request: Any) -> str:
 
 
 def is_logged_in(request: Any) -> bool:
-    """Whether whoever asks a route of our own may: everybody, where the server has no login."""
+    """Return whether whoever asks a route of our own may: everybody, where the server has no login."""
     return request.app.auth is None or _login(request) is not None
 
 
@@ -119,7 +119,7 @@ def _account(request: Any) -> str | None:
 
 
 def _login(request: Any) -> str | None:
-    """The name of Gradio's own login, by its cookie."""
+    """Return the name of Gradio's own login, by its cookie."""
     app = request.app
     for cookie in (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"):
         if name := app.tokens.get(request.cookies.get(cookie)):
@@ -139,7 +139,7 @@ def _title(run: RunRecord) -> str:
 
 
 def signed(visitor: str) -> str:
-    """The value of `VISITOR_HEADER`, by which whoever is called for is counted.
+    """Return the value of `VISITOR_HEADER`, by which whoever is called for is counted.
 
     A tool that an agent calls asks its endpoint over loopback. The header is signed with a key of this
     program, and never sent to anybody.
@@ -149,7 +149,7 @@ def signed(visitor: str) -> str:
 
 
 def visitor_in(value: str | None) -> str | None:
-    """The visitor of a `VISITOR_HEADER` that this program wrote; None for anything else."""
+    """Return the visitor of a `VISITOR_HEADER` that this program wrote; None for anything else."""
     name, _, signature = (value or "").rpartition(".")
     sent = signature.encode("utf-8", "surrogatepass")
     return unquote(name) if name and hmac.compare_digest(sent, _signature(name).encode()) else None
@@ -160,5 +160,5 @@ def _signature(name: str) -> str:
 
 
 def has_login() -> bool:
-    """Whether people can sign in here by the hub, which gives a Space that asks for OAuth a secret."""
+    """Return whether people can sign in here by the hub, which gives a Space that asks for OAuth a secret."""
     return environment().hub_accounts and find_spec("authlib") is not None

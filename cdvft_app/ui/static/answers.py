@@ -58,7 +58,7 @@ class Kept:
 
 
 def spelled(argument: Argument) -> str:
-    """An argument as `assets/js/static/answers.js` spells it."""
+    """Return an argument as `assets/js/static/answers.js` spells it."""
     return json.dumps(sorted(argument.items()), separators=(",", ":"), ensure_ascii=False)
 
 

@@ -78,7 +78,7 @@ def write(folder: Path, studio: str | None = None) -> int:
 
 
 def _kept(name: str, answer: Any) -> str:
-    """An answer as the script that hands it over to `assets/js/static/answers.js`."""
+    """Return an answer as the script that hands it over to `assets/js/static/answers.js`."""
     packed = base64.b64encode(gzip.compress(orjson.dumps(answer), mtime=0)).decode()
     return f"keepAnswer({json.dumps(name)}, {json.dumps(packed)});\n"
 

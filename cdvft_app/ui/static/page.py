@@ -117,7 +117,7 @@ class Markup:
         self.parts: dict[str, Part] = {}
 
     def html(self, block: Block) -> str:
-        """The HTML of a block and all that it holds.
+        """Return the HTML of a block and all that it holds.
 
         Raises:
             TypeError: the block is a control or another component that needs Gradio.

@@ -191,12 +191,12 @@ def _label_and_hint(name: str) -> tuple[str, str | None]:
 
 
 def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
-    """Whether a race of these methods on this kind of data reads the control."""
+    """Return whether a race of these methods on this kind of data reads the control."""
     return name not in USED_BY or bool({*USED_BY[name]} & {*methods, kind})
 
 
 def choices(name: str, recipe: Recipe) -> dict[str, Any]:
-    """The models or datasets of the recipe's kind, the recipe's own first and chosen."""
+    """Return the models or datasets of the recipe's kind, the recipe's own first and chosen."""
     entries = (catalog.MODELS if name == "model" else catalog.DATASETS).values()
     own = recipe.model if name == "model" else recipe.dataset
     fitting = sorted(

@@ -42,7 +42,7 @@ TAG = re.compile(r"(?:^|(?<=\s))#([\w-]{1,30})(?!\S)")
 
 
 def races(store: RunStore, request: RacesRequest) -> Races:
-    """The latest races; `mine` says whether the token may change one.
+    """Return the latest races; `mine` says whether the token may change one.
 
     One of which a run is `training` cannot be deleted.
     """
@@ -94,7 +94,7 @@ def _counted(runs: list[RunRecord]) -> str:
 
 
 def runs(store: RunStore, request: TokenRequest) -> HistoryRuns:
-    """The latest runs, the newest first."""
+    """Return the latest runs, the newest first."""
     token = request.get("token")
     found = store.history(MAX_RUNS + 1)
     races: dict[str, list[RunRecord]] = {}
@@ -147,7 +147,7 @@ def rename(store: RunStore, request: RenameRequest) -> Done:
 
 
 def set_private(store: RunStore, request: PrivateRequest) -> Done:
-    """Whether nobody but the owner sees the race's runs."""
+    """Return whether nobody but the owner sees the race's runs."""
 
     def change(runs: list[RunRecord], token: str) -> None:
         for run in runs:
@@ -171,7 +171,7 @@ def remove(store: RunStore, request: RemoveRequest) -> Done:
 
 
 def tag(store: RunStore, request: TagRequest) -> Done:
-    """The races of these runs are found by the tag from now on, if the token owns them."""
+    """Return the races of these runs are found by the tag from now on, if the token owns them."""
 
     def change(chosen: list[RunRecord], token: str) -> None:
         word = re.sub(r"[^\w-]+", "-", request["tag"][:200]).strip("-")

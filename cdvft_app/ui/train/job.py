@@ -224,7 +224,7 @@ def send(
     flavor: Any,
     minutes: Any,
 ) -> tuple[list[str], str | None]:
-    """The new runs' ids, or none and why not.
+    """Return the new runs' ids, or none and why not.
 
     Args:
         app: whose queue follows them.
@@ -279,7 +279,7 @@ def _minutes(given: Any) -> int:
 
 
 def machines() -> Any:
-    """The machines with their prices, as the dropdown's choices."""
+    """Return the machines with their prices, as the dropdown's choices."""
     try:
         found = known_offers()
     except ResultsError:

@@ -97,7 +97,7 @@ class ModelFinder:
 
 
 def find(text: object, learned: object) -> list[Any]:
-    """The list's and the message's updates."""
+    """Return the list's and the message's updates."""
     try:
         recipe = catalog.get_recipe(str(recipe_key(learned)))
     except InvalidChoice as error:
@@ -116,7 +116,7 @@ def choice_label(one: FoundModel) -> str:
 
 
 def targets(model: str, recipe: Recipe) -> dict[str, Any]:
-    """The layers of a model that can carry an adapter, with its usual ones chosen."""
+    """Return the layers of a model that can carry an adapter, with its usual ones chosen."""
     entry = catalog.get_model(model, recipe.kind)
     usual = recipe.targets if model == recipe.model else entry.default_targets
     names = list(dict.fromkeys([*usual, *(layer.name for layer in entry.layers)]))

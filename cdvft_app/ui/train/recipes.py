@@ -22,7 +22,7 @@ NOT_MEASURED = (
 
 
 def recipe_key(chosen: object) -> str | None:
-    """The recipe's key in what the cards say is learned; what is no key is text, which is refused."""
+    """Return the recipe's key in what the cards say is learned; what is no key is text, which is refused."""
     key = chosen.get("recipe") if isinstance(chosen, dict) else chosen
     return key if key is None or isinstance(key, str) else str(key)
 

@@ -171,7 +171,7 @@ class Feed:
 
 
 def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
-    """Rows as the page takes them."""
+    """Return rows as the page takes them."""
     preparing = [row for row in rows if row["kind"] == "preparing"]
     found: RunRows = {
         "steps": [(row["step"], row["seconds"], row["loss"]) for row in rows if row["kind"] == "step"],

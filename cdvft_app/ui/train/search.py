@@ -92,7 +92,7 @@ def search_form() -> SearchForm:
 
 
 def search_view(app: AppState, **arguments: Any) -> gr.HTML:
-    """The part of the page that shows one search; nothing while there is none."""
+    """Return the part of the page that shows one search; nothing while there is none."""
     return component(
         "train/search.js",
         shown(None, ""),
@@ -108,7 +108,7 @@ def search_view(app: AppState, **arguments: Any) -> gr.HTML:
 
 
 def shown(group_id: str | None, token: str) -> SearchView:
-    """The view's value: a search, or the one in the address where `group_id` is None."""
+    """Return the view's value: a search, or the one in the address where `group_id` is None."""
     return {"group": group_id, "token": token}
 
 
@@ -156,7 +156,7 @@ def connect(
 
 
 def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:
-    """The search around a race with what is `given` in the fold, or `InvalidChoice`.
+    """Return the search around a race with what is `given` in the fold, or `InvalidChoice`.
 
     Sizes of methods that do not race are left out.
     """
@@ -280,7 +280,7 @@ def _cut_off(app: AppState, runs: Sequence[RunRecord]) -> list[RunRecord]:
 
 
 def best_of(app: AppState, view: object, token: str) -> dict[str, Any] | None:
-    """The form's values for a race of each method's best; None where there is none yet."""
+    """Return the form's values for a race of each method's best; None where there is none yet."""
     group_id = view.get("group") if isinstance(view, dict) else None
     runs = runs_of_group(app, group_id)
     found = study.load(app.store, runs[0].group_id) if runs else None

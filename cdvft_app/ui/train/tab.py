@@ -336,7 +336,7 @@ def _counted_at_first() -> ForecastHtml:
 
 
 def _recipe(chosen: object) -> Recipe | None:
-    """The recipe that the cards say; None for anything else, which `recount` refuses in words."""
+    """Return the recipe that the cards say; None for anything else, which `recount` refuses in words."""
     key = recipe_key(chosen)
     return catalog.RECIPES.get(key) if isinstance(key, str) else None
 

@@ -84,7 +84,7 @@ def how_long_kept() -> str:
 
 
 def readable(data: object) -> UploadedDataset | None:
-    """The form's data, as it is validated; `ValidationError` where it is none."""
+    """Return the form's data, as it is validated; `ValidationError` where it is none."""
     return UploadedDataset.model_validate(data) if data else None
 
 
@@ -194,7 +194,7 @@ class UploadedPanel:
         return [self.mine, self.roles, self.evaluation, self.share, self.seed]
 
     def offer(self, mine_token: str, value: str | None = None) -> dict[str, Any]:
-        """The visitor's data for the list."""
+        """Return the visitor's data for the list."""
         records = library.owned(self.app.store, mine_token)
         known = {record.id for record in records}
         return {
@@ -204,7 +204,7 @@ class UploadedPanel:
         }
 
     def id_of(self, data: UploadedDataset, mine_token: str) -> str | None:
-        """The visitor's record of what is learned from."""
+        """Return the visitor's record of what is learned from."""
         records = library.owned(self.app.store, mine_token)
         return next((record.id for record in records if record.sha256 == data.sha256), None)
 

@@ -99,7 +99,7 @@ def losses(runs: list[str]) -> str:
 
 
 def is_held_out(looked: Inspection) -> bool:
-    """Whether the rows to evaluate on are drawn out of the others."""
+    """Return whether the rows to evaluate on are drawn out of the others."""
     return bool(looked.data and not looked.data.split and not looked.data.evaluation_sha256)
 
 

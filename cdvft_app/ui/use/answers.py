@@ -56,7 +56,7 @@ def _answer(
 
 
 def proof(found: Mapping[str, Any], title: str) -> Sections:
-    """The promises with their differences, and what the file holds."""
+    """Return the promises with their differences, and what the file holds."""
     *promises, learned = found["checks"]
     checks = [
         [cell(check["promise"]), cell(_difference(check["difference"])), cell(_verdict(check))]

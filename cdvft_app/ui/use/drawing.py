@@ -28,7 +28,7 @@ def pad() -> gr.HTML:
 
 
 def opened(run: FinishedRun) -> Any:
-    """The pad for a race of this run: empty, or hidden where its data is no digits."""
+    """Return the pad for a race of this run: empty, or hidden where its data is no digits."""
     plan = run.plan
     if plan.dataset.key not in inputs.DRAWN_SIDES:
         return gr.update(visible=False)

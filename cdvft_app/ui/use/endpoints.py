@@ -42,7 +42,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         token: str = "",
         image: str | None = None,
     ) -> dict[str, Any]:
-        """What finished runs of one race answer, and the frozen model with the first head.
+        """Return what finished runs of one race answer, and the frozen model with the first head.
 
         Args:
             run_ids: of one race.
@@ -72,7 +72,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         rank: int = DEFAULT_RANK,
         token: str = "",
     ) -> FileData:
-        """A finished run as a zip, in one of several formats.
+        """Return a finished run as a zip, in one of several formats.
 
         Args:
             run_id: one that start gave.
@@ -99,7 +99,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         label: str = "",
         token: str = "",
     ) -> dict[str, Any]:
-        """What a finished run answers to each row of a file, and its score where the rows have labels.
+        """Return what a finished run answers to each row of a file, and its score where the rows have labels.
 
         Args:
             run_id: of a finished run.

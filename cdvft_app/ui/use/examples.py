@@ -77,7 +77,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
             further = gr.Button("Further", elem_id="use-further")
 
     def shown(group_id: object, chosen: Sequence[object], labels: bool) -> list[Any]:
-        """The scores of the chosen runs; `labels`: fill the choice of labels, too."""
+        """Return the scores of the chosen runs; `labels`: fill the choice of labels, too."""
         runs = _chosen(app, group_id, chosen)
         named = [(run.label, run.record.method, kept) for run in runs if (kept := _predictions(app, run))]
         writes = bool(runs) and runs[0].plan.model.kind == "generation"

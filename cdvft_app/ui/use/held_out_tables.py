@@ -116,7 +116,7 @@ def _scored(one: held_out.ClassScore) -> list[str]:
 
 
 def of_numbers(runs: Sequence[RunAnswers]) -> list[Section]:
-    """The errors of each run of a regression, and its answers against the labels."""
+    """Return the errors of each run of a regression, and its answers against the labels."""
     rows = []
     for title, _, answers in runs:
         found = held_out.errors(answers)
@@ -146,7 +146,7 @@ def _scatter(run: RunAnswers) -> Section:
 
 
 def of_labelled_rows(found: Mapping[str, Any], titles: Sequence[str], labels: Sequence[str]) -> list[Section]:
-    """Rows with what was given, the label and each run's answer; see `held_out.table_rows`."""
+    """Return rows with what was given, the label and each run's answer; see `held_out.table_rows`."""
     if not found["rows"]:
         return [quiet("There is no such row.")]
     rows = [
@@ -199,7 +199,7 @@ def _counts(answers: WrittenAnswers) -> list[SheetCell]:
 
 
 def _graded(answers: WrittenAnswers) -> list[str]:
-    """The metrics of its rows that are more than right or wrong."""
+    """Return the metrics of its rows that are more than right or wrong."""
     scores = answers.entries[0].scores if answers.entries else {}
     return [key for key, metric in METRICS.items() if key in scores and not metric.percent]
 

@@ -16,7 +16,7 @@ MAX_RACES = 30
 
 
 def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
-    """The runs of a race that can be used; none where there is no such race."""
+    """Return the runs of a race that can be used; none where there is no such race."""
     return usable(store, store.group(group_id))
 
 
@@ -65,7 +65,7 @@ def first_needs(run: FinishedRun) -> str:
 
 
 def race_of_run(store: RunStore, run_ids: str) -> str | None:
-    """The race of the first run in an address's `run`; None where there is none."""
+    """Return the race of the first run in an address's `run`; None where there is none."""
     first = run_ids.partition(",")[0]
     record = store.get(first)
     return record.group_id if record else None

@@ -43,7 +43,7 @@ def build(app: AppState, run: gr.Radio) -> None:
 
 
 def request_html(run: FinishedRun) -> str:
-    """The command that serves it, and one request in both forms."""
+    """Return the command that serves it, and one request in both forms."""
     id, kind = run.record.id, run.plan.model.kind
     body: dict[str, Any]
     if kind == "generation":

@@ -15,7 +15,7 @@ NOTHING: Sections = {"sections": []}
 
 
 def sections(elem_id: str) -> gr.HTML:
-    """The component whose value is a list of sections."""
+    """Return the component whose value is a list of sections."""
     return component("use/sections.js", NOTHING, elem_id=elem_id)
 
 

@@ -51,7 +51,7 @@ more entry? What does full rank not mean?
 
 
 def text(lessons: Sequence[Lesson]) -> str:
-    """The page as Markdown: an introduction, the plans, and the questions of these lessons."""
+    """Return the page as Markdown: an introduction, the plans, and the questions of these lessons."""
     plans = "\n".join(
         f"| {lesson.title} | " + " | ".join(_minutes(plan[lesson.key]) for plan in PLANS.values()) + " |"
         for lesson in lessons
@@ -73,7 +73,7 @@ def text(lessons: Sequence[Lesson]) -> str:
 
 
 def right(question: Question) -> str:
-    """The right answer in words."""
+    """Return the right answer in words."""
     if isinstance(question, Choice):
         return question.answers[question.right][0]
     return f"{question.right:,}" if isinstance(question, Estimate) else "done on the machine"
