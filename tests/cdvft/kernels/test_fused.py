@@ -50,7 +50,7 @@ def test_value_and_gradients_are_those_of_the_method(operators: ModuleType, widt
 def test_half_precision_is_off_by_products_in_fp16_and_its_own_rounding(
     operators: ModuleType, width: int, dtype: torch.dtype
 ) -> None:
-    given = tensors(width, 3, dtype)
+    given = tensors(width, 2, dtype)
     truth = expected(*given)
     x, grad = (t.to(dtype) for t in given[:2])
     first, c, last = (t.float() for t in given[2:])
@@ -69,7 +69,7 @@ def test_half_precision_is_off_by_products_in_fp16_and_its_own_rounding(
 def test_products_in_fp16_hold_inputs_and_gradients_of_any_size(
     operators: ModuleType, width: int, size: float
 ) -> None:
-    given = tensors(width, 3, torch.bfloat16)
+    given = tensors(width, 2, torch.bfloat16)
     given[:2] = [(size * t).bfloat16().double() for t in given[:2]]
     truth = expected(*given)
     x, grad = (t.bfloat16() for t in given[:2])
