@@ -174,8 +174,13 @@ def _forget_answered(app: Any, session_hash: str) -> None:
 
 
 def install(app: Any) -> None:
-    """Let Gradio's app keep its sessions so; call it before the first request."""
+    """Let Gradio's app keep its sessions so; call it before the first request.
+
+    Nor are statistics of all events calculated after each of them: they are for Gradio's monitoring, which is
+    off, and take longer than many an answer.
+    """
     page: gr.Blocks = app.get_blocks()
+    page._queue.compute_analytics_summary = lambda _: None  # type: ignore[method-assign]
     page.default_config.__class__ = _Page
     page.default_config.fns = _Functions(page.default_config.fns)
     sessions = Sessions()

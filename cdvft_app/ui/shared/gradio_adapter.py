@@ -47,6 +47,7 @@ NAMES = {
     "gradio.queueing:Queue.event_queue_per_concurrency_id": "events that wait",
     "gradio.queueing:Queue.pending_event_ids_session": "sessions whose events are all answered are forgotten",
     "gradio.queueing:Queue.pending_messages_per_session": "with their messages",
+    "gradio.queueing:Queue.compute_analytics_summary": "calculated after each event, of 10,000",
     "gradio.routes:App.state_holder": "where Gradio keeps sessions",
     "gradio.routes:App.tokens": "who is logged in, for a route of our own",
     "gradio.routes:App.cookie_id": "the login's cookie",

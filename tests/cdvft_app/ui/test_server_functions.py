@@ -16,6 +16,7 @@ import gradio as gr
 import pytest
 from served import Served
 from starlette.testclient import TestClient
+from waiting import wait_for
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.ui import sessions
@@ -280,6 +281,22 @@ def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Served) -> 
     finally:
         tracemalloc.stop()
     assert each < 100e6 / sessions.MAX_SESSIONS
+
+
+def test_no_statistics_are_calculated_after_an_answered_call() -> None:
+    """Gradio did of the last 10,000 calls, after each, for its monitoring, which is off."""
+    with gr.Blocks() as page:
+        text = gr.Textbox()
+        gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
+    served = Served(page, ADA)
+    with served.first as client:
+        client.get("/gradio_api/startup-events")
+        begun = client.post("/gradio_api/call/shout", json={"data": ["a"]})
+        told = client.get(f"/gradio_api/call/shout/{begun.json()['event_id']}")
+        assert 'data: ["A"]' in told.text
+        wait_for(lambda: not page._queue.event_ids_to_events)  # which Gradio forgets after the statistics
+        assert page._queue.event_analytics, "it was counted"
+        assert page._queue.cached_event_analytics_summary == {"functions": {}}
 
 
 def test_an_answered_call_leaves_no_queue_of_messages() -> None:
