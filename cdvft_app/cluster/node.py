@@ -12,7 +12,6 @@ copies of the run's files on their own disks.
 from __future__ import annotations
 
 import os
-import pkgutil
 import platform
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cdvft_app.catalog import libraries
 from cdvft_app.cluster.transfer import (
     MAX_CHECKPOINT,
     PACKED,
@@ -400,7 +400,7 @@ def _paused_alone(trainer: str) -> Any:
 
     def train(*given: Any, **options: Any) -> Done:
         try:
-            done: Done = pkgutil.resolve_name(trainer)(*given, **options)
+            done: Done = libraries.resolve(trainer)(*given, **options)
             return done
         except Exception as error:
             if reason(error) == OTHER_ENDED:

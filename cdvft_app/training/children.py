@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from cdvft_app.errors import UserError
 
-PRELOADED = ["cdvft_app.training.trainer"]
+PRELOADED = ["cdvft_app.training.preloaded"]
 OOM_SCORE = "500"  # who is killed first where memory runs out: a child, and never the page
 SILENCE_SECONDS = 120.0
 Item = TypeVar("Item")

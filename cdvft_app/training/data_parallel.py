@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import pkgutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cdvft_app.catalog import libraries
 from cdvft_app.events import Halt, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
@@ -44,7 +44,7 @@ def follow(should_stop: Callable[[], Halt], trainer: str, folder: Path | None = 
     `folder` is the run's for this process; None: it shares the first one's disk.
     """
     settings, shared, resume = broadcast(None)
-    train = pkgutil.resolve_name(trainer)
+    train = libraries.resolve(trainer)
     with suppress(TrainingStopped, TrainingPaused):
         train(RunSettings(**settings), lambda event: None, should_stop, folder or Path(shared), resume)
     disconnect()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import pkgutil
 import signal
 import sys
 import threading
@@ -23,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError
 from cdvft_app.events import Done, Event, Halt, TrainingPaused, TrainingStopped
 from cdvft_app.files import is_full
@@ -189,7 +189,7 @@ def train_run(
     try:
         store.make_folder(run.id)
         (folder / ERROR_FILE).unlink(missing_ok=True)
-        work = pkgutil.resolve_name(train) if isinstance(train, str) else train
+        work = libraries.resolve(train) if isinstance(train, str) else train
         work(run.settings, emit, should_stop, folder, resume=run.step > 0)
     except TrainingStopped:
         end_run(store, run, "stopped", NOT_BEGUN)

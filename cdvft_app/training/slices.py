@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import pkgutil
 import queue
 import threading
 import time
@@ -155,7 +154,7 @@ class _Slice(StopConditions):
         self.error: Exception | None = None
 
     def train(self) -> None:
-        train = pkgutil.resolve_name(self._order.trainer)
+        train = libraries.resolve(self._order.trainer)
         try:
             self._ended = train_run(self._store, self._run, self._as_part(train), self, self._hear)
         except Exception as error:
@@ -300,7 +299,7 @@ class Slices(Executor):
     def train(self, order: SliceOrder) -> Generator[SliceNews]:
         # The fork has what its parent has imported, and waits for ever for an import that was under way.
         libraries.load()
-        pkgutil.resolve_name(self._trainer)
+        libraries.resolve(self._trainer)
         with closing(self._train(order)) as news:
             for one in news:
                 if one["loading_seconds"] is not None:
