@@ -7,15 +7,17 @@ import json
 import sys
 from pathlib import Path
 
-import tiny_models
-from listening import run
-from peft.tuners.tuners_utils import BaseTunerLayer
-
-from cdvft_app.catalog import get_model, resolve
+from cdvft_app.catalog import get_model, libraries, resolve
 from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.events import Started
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import trainable
+
+with libraries.uncollected():
+    import tiny_models
+    from listening import run
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from cdvft_app.training import trainable
 
 
 def moved(plan, folder: Path) -> float:
