@@ -218,6 +218,8 @@ def start(ports: list[int]) -> None:
         "gcs_server_port": ports[0],
         "ray_client_server_port": ports[1],
         "include_dashboard": False,
+        "include_log_monitor": False,
+        "no_monitor": True,
         "_system_config": {**QUICKLY, "automatic_object_spilling_enabled": False},
     }
     cluster = Cluster(initialize_head=True, head_node_args=head)

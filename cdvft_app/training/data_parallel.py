@@ -62,6 +62,7 @@ def broadcast(value: Any) -> Any:
     """Return the first process's `value`, in every process."""
     if processes() == 1:
         return value
+    libraries.resolve("accelerate")
     import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
