@@ -1,4 +1,4 @@
-"""The page is up, and the command line answers, before the heavy libraries are there."""
+"""The page is up, and the command line answers, before the heavy libraries are there, and without Ray."""
 
 import subprocess
 import sys
@@ -17,6 +17,7 @@ HEAVY = {
     "plotly",
     "scipy.stats",
     "sklearn",
+    "ray",
 }
 PAGE = """
 import sys

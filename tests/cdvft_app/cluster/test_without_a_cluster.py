@@ -429,12 +429,6 @@ def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):
     assert not left.exists()
 
 
-def test_without_a_cluster_nothing_of_ray_is_imported():
-    code = "import sys, cdvft_app.ui.serving, cdvft_app.commands.main; print('ray' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
-
-
 def test_where_ray_is_not_installed_the_address_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setattr(connection, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'cdvft-studio\[app,cluster\]'"):
