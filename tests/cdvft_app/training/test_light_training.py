@@ -115,8 +115,8 @@ def test_a_forecast_counts_what_is_spared(answer_plan):
 def test_a_causal_model_trains_on_a_base_of_4_or_8_bits_on_a_cpu(package, cases, tmp_path):
     """In a process with the package, which PEFT would import in every other one as well."""
     packages = tmp_path / "packages"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages)]
-    subprocess.run([*install, package], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+    subprocess.run([*install, "--target", str(packages), package], check=True)
     here = Path(__file__).parent
     paths = [packages, ROOT, here, here.parent]
     done = subprocess.run(
