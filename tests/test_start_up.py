@@ -20,7 +20,8 @@ HEAVY = {
     "ray",
 }
 PAGE = """
-import sys
+import gc, sys
+gc.disable()  # as app.py does
 from cdvft_app.ui import serving as app
 from cdvft_app.store.runs import RunStore
 store = RunStore(sys.argv[1])
