@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -173,6 +174,42 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     part.get_by_role("slider", name="learning rate").press("End")
     expect(part.locator(".outcome")).to_contain_text("Broken at step")
     expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. When a step makes each")
+
+
+def test_machines_are_moved_by_hand_and_what_plays_comes_to_its_end(visit: Visit) -> None:
+    page, part = opened(visit, "circulant", **MOVING)
+    column = part.get_by_role("slider", name="The column that slides")
+    for key, place in (("Home", 1), ("ArrowRight", 2), ("End", 8), ("ArrowLeft", 7)):
+        column.press(key)
+        expect(column).to_have_attribute("aria-valuenow", str(place))
+    column.drag_to(column, source_position=spot(column, 0.9), target_position=spot(column, 0.02))
+    expect(column).to_have_attribute("aria-valuenow", "1")
+    part.get_by_role("button", name="Slide again").click()
+    expect(column).to_have_attribute("aria-valuenow", "8")
+
+    part = turn_to(page, LESSON["fft"])
+    waves, said = part.locator(".wave-stack").first, part.locator(".wave-machine [role=status]")
+
+    def changes(act: Callable[[], object]) -> None:
+        before = part.evaluate(PICTURES)
+        act()
+        page.wait_for_function(
+            f"([part, before]) => ({PICTURES})(part).join() !== before",
+            arg=[part.element_handle(), ",".join(before)],
+        )
+
+    waves.press("ArrowDown")
+    expect(said).to_have_text("The wave 1 turn")
+    for key in ("+", "ArrowRight", "-", "ArrowLeft"):
+        changes(lambda key=key: waves.press(key))
+    for start, end in (((0.4, 0.25), (0.6, 0.2)), ((0.4, 0.9), (0.4, 0.8))):  # a wave, and their sum
+        places = {"source_position": spot(waves, *start), "target_position": spot(waves, *end)}
+        changes(lambda places=places: waves.drag_to(waves, **places))
+    expect(said).to_have_text("Their sum, x")
+
+    part.get_by_role("button", name="Show me without a guess").click()
+    part.get_by_role("button", name="Multiply").click()
+    expect(part.locator(".hand-said")).to_contain_text("Both come to")
 
 
 def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import run_events
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
@@ -262,3 +263,34 @@ def test_the_latest_race_is_open_at_once(visit: Visit, race: str) -> None:
     page = visit("?tab=use", ready="#use-race")
     expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
     expect(page.locator("#use-texts textarea")).to_be_visible()
+
+
+@pytest.fixture
+def digits(server: Server) -> str:
+    """The address of a finished run on handwritten digits, whose weights nothing here reads."""
+    plan = resolve(RunSettings(recipe="mnist", method="cdvft", max_steps=1))
+    (record,) = server.store.create([plan.settings], "somebody", "Digits", "1:1")
+    adapter = server.store.make_folder(record.id) / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    for event in (run_events.started(1), run_events.step(1), run_events.done(1, adapter)):
+        server.store.append(record.id, event)
+    return f"?tab=use&run={record.id}"
+
+
+def test_a_digit_is_drawn_and_shown_as_the_models_see_it(visit: Visit, digits: str) -> None:
+    page = visit(digits, ready="#use-draw .pad")
+    pad, seen, said = (page.locator(f"#use-draw {one}") for one in (".pad", "img", "[role=status]"))
+    expect(said).to_have_text("What the models will see stands here.")
+    expect(seen).to_be_hidden()
+    pad.press("ArrowDown")
+    pad.press(" ")
+    expect(said).to_contain_text("centred and scaled to 28 × 28 pixels, as in MNIST")
+    expect(seen).to_have_attribute("src", re.compile("^data:image/png;base64,"))
+    by_keys = seen.get_attribute("src")
+    pad.drag_to(pad, source_position={"x": 20, "y": 20}, target_position={"x": 90, "y": 60}, steps=5)
+    expect(seen).not_to_have_attribute("src", str(by_keys))
+    expect(seen).to_be_visible()
+    page.locator("#use-draw").get_by_role("button", name="Clear").click()
+    expect(said).to_have_text("What the models will see stands here.")
+    expect(seen).to_be_hidden()
