@@ -84,7 +84,7 @@ def a_recorded_sweep_is_shown_as_it_was_chosen(page: Page) -> None:
     expect(chosen).to_have_text("CDVFT: p by learning rate")
     expect(page.locator("#sweep table.heat thead")).to_contain_text("×\u00a00.3")
     note = page.locator("#sweep .note")
-    expect(note).to_contain_text("its best setting of the others")  # as the answer is judged
+    expect(note).to_contain_text("the best of the rest")  # as the answer is judged
     page.locator("#sweep label", has_text="Mean over the rest").click()
     expect(note).to_contain_text("the mean over all else")
 
