@@ -14,6 +14,7 @@ import run_events
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
+from visitors import Visitors
 
 from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.dataset_readers import Rows
@@ -243,9 +244,21 @@ def test_where_a_race_ends_one_click_leads_here(visit: Visit, race: str) -> None
     expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
 
 
-def test_without_a_race_it_says_where_to_start(visit: Visit) -> None:
-    page = visit("?tab=use&run=nothing", ready="#use-race")
-    expect(page.locator("#use-texts")).to_be_hidden()
+def test_without_a_race_it_says_where_to_start(
+    libraries: None, visitors: Visitors, troubles: list[str], tmp_path: Path
+) -> None:
+    without = Server(tmp_path)
+    without.start()
+    try:
+        page = visitors.new(without.url)
+        page.goto(f"{without.url}?tab=use")
+        expect(page.locator("#use-race")).to_contain_text(
+            "No race has finished here yet: this one ran elsewhere. Start one on the Train tab"
+        )
+        expect(page.locator("#use-texts")).to_be_visible()
+        visitors.leave()
+    finally:
+        without.stop()
 
 
 def test_the_recorded_race_can_be_used_before_any_other(visit: Visit, race: str) -> None:
