@@ -73,7 +73,7 @@ export class SweepHeatmap {
     const rest = heat.over_others
       ? this.reduction === "mean"
         ? "A cell is the mean over all else."
-        : "A cell is the best of the rest."
+        : "A cell is the best of the rest, higher where more were tried."
       : "A cell is the mean over seeds.";
     this.note.textContent = `${rest} Stronger is better.`;
     this.note.title = "Only settings that all cells have count.";
