@@ -44,9 +44,11 @@ def uncollected() -> Iterator[None]:
     The libraries are a million objects that stay. Going through them takes a quarter of the time of their
     import, and stops everything for about half a second each time afterwards.
     """
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
     gc.freeze()

@@ -33,6 +33,13 @@ def test_the_collector_goes_on_after_a_failed_import():
     assert gc.isenabled()
 
 
+def test_a_collector_that_was_off_stays_off(heavy):
+    with libraries.uncollected():
+        assert libraries.resolve(heavy) is False
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
 def test_the_fork_server_has_the_trainer_and_collects_again():
     assert list(children.stream(_state)) == [(True, True)]
 

@@ -283,44 +283,46 @@ def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Served) -> 
     assert each < 100e6 / sessions.MAX_SESSIONS
 
 
-def test_no_statistics_are_calculated_after_an_answered_call() -> None:
-    """Gradio did of the last 10,000 calls, after each, for its monitoring, which is off."""
+def shouting() -> gr.Blocks:
+    """A page with one endpoint."""
     with gr.Blocks() as page:
         text = gr.Textbox()
         gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
+    return page
+
+
+def shout(client: TestClient, **session: str) -> None:
+    begun = client.post("/gradio_api/call/shout", json={"data": ["a"], **session})
+    told = client.get(f"/gradio_api/call/shout/{begun.json()['event_id']}")
+    assert 'data: ["A"]' in told.text
+
+
+def test_no_statistics_are_calculated_after_an_answered_call() -> None:
+    """Gradio did of the last 10,000 calls, after each, for its monitoring, which is off."""
+    page = shouting()
     served = Served(page, ADA)
     with served.first as client:
         client.get("/gradio_api/startup-events")
-        begun = client.post("/gradio_api/call/shout", json={"data": ["a"]})
-        told = client.get(f"/gradio_api/call/shout/{begun.json()['event_id']}")
-        assert 'data: ["A"]' in told.text
+        shout(client)
         wait_for(lambda: not page._queue.event_ids_to_events)  # which Gradio forgets after the statistics
         assert page._queue.event_analytics, "it was counted"
         assert page._queue.cached_event_analytics_summary == {"functions": {}}
 
 
 def test_an_answered_call_leaves_no_queue_of_messages() -> None:
-    with gr.Blocks() as page:
-        text = gr.Textbox()
-        gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
-    served = Served(page, ADA)
+    served = Served(shouting(), ADA)
     with served.first as client:
-
-        def call(session: dict[str, str]) -> None:
-            begun = client.post("/gradio_api/call/shout", json={"data": ["a"], **session})
-            told = client.get(f"/gradio_api/call/shout/{begun.json()['event_id']}")
-            assert 'data: ["A"]' in told.text
 
         def queues() -> int:
             gc.collect()
             return sum(isinstance(one, asyncio.Queue) for one in gc.get_objects())
 
         client.get("/gradio_api/startup-events")
-        call({})
+        shout(client)
         before = queues()
         for number in range(5):
-            call({})
-            call({"session_hash": f"page-{number}"})
+            shout(client)
+            shout(client, session_hash=f"page-{number}")
         assert queues() == before
 
 
@@ -424,9 +426,7 @@ def test_one_who_fills_gradios_queue_is_refused_and_another_is_not(monkeypatch) 
 
 def test_a_page_that_asks_for_its_messages_after_the_answer_is_told_the_next_one() -> None:
     """Its first answer came over a stream that was still open when it asked, so nothing waits for it."""
-    with gr.Blocks() as page:
-        text = gr.Textbox()
-        gr.on(None, lambda told: told.upper(), text, text, api_name="shout")
+    page = shouting()
     served = Served(page, ADA)
     opened, told = threading.Event(), []
 
