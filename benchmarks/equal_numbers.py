@@ -316,23 +316,27 @@ def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[Judge
     return [Judged(own, rival, verdict) for (own, rival), verdict in zip(pairs, verdicts, strict=True)]
 
 
-def answer(of: Sequence[Point], recipe: str, metric_name: str) -> str:
-    """Return a short sentence on what a recipe's pairs show at equal numbers, and who is ahead with fewer."""
-    judged = against_no_more_numbers(of, metric_name)
-    words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
-    ahead, behind = words.count("ahead"), words.count("behind")
-    better = [
-        METHODS[one.rival.method].title
-        for one in judged
-        if not one.is_at_equal_numbers and one.verdict.word == "behind"
-    ]
-    if not words:
-        told = f"No rival on {recipe} has as many"
-    elif ahead or behind:
-        told = f"On {recipe} ahead in {ahead}, behind in {behind} of {len(words)} pairs"
-    else:
-        told = f"Not shown on {recipe}"
-    return told + (f"; behind {joined([*dict.fromkeys(better)])} with fewer." if better else ".")
+def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -> str:
+    """Return a sentence on what each recipe shows at equal numbers, and who is ahead with fewer."""
+    not_shown, shown, fewer = [], [], []
+    for recipe, points_of_recipe in of.items():
+        judged = against_no_more_numbers(points_of_recipe, metric_names[recipe])
+        words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
+        ahead, behind = words.count("ahead"), words.count("behind")
+        better = [
+            METHODS[one.rival.method].title
+            for one in judged
+            if not one.is_at_equal_numbers and one.verdict.word == "behind"
+        ]
+        if ahead or behind:
+            shown.append(f"ahead in {ahead}, behind in {behind} of {counted(len(words), 'pair')} on {recipe}")
+        elif words:
+            not_shown.append(recipe)
+        if better:
+            fewer.append(f"behind {joined([*dict.fromkeys(better)])} with fewer on {recipe}")
+    parts = [*([f"not shown on {joined(not_shown)}"] if not_shown else []), *shown, *fewer]
+    told = "; ".join(parts or ["no rival has as many"])
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def sentences(of: Sequence[Point], metric_name: str) -> list[str]:

@@ -37,7 +37,7 @@ def equal_numbers() -> EvidenceFigure | None:
     return {
         "key": "equal_numbers",
         "doubt": "Better at equal numbers?",
-        "answer": recorded.answer(found[drawn], drawn, metrics[drawn]),
+        "answer": recorded.answer(found, metrics),
         "figure": _drawn(found[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
         "dotted line joins the adapters with the best means seen, level lines are the head alone and full "
@@ -68,9 +68,10 @@ def equal_numbers() -> EvidenceFigure | None:
         "again": [
             (
                 form_address.query([one.own.settings, one.rival.settings]),
-                f"{one.own.label} against {one.rival.label}",
+                f"{one.own.label} against {one.rival.label}" + ("" if recipe == drawn else f" on {recipe}"),
             )
-            for one in recorded.against_no_more_numbers(found[drawn], metrics[drawn])
+            for recipe, own in found.items()
+            for one in recorded.against_no_more_numbers(own, metrics[recipe])
             if one.is_at_equal_numbers or one.verdict.word in ("ahead", "behind")
         ],
     }  # fmt: skip

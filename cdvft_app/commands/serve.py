@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -77,7 +76,7 @@ def serve(
     Adapters of one base model share it, and a batch; "model" in a request names the run. A key that requests
     must bring is set in CDVFT_SERVE_KEY.
     """
-    key = os.environ.get(KEY, "")
+    key = environment().serve_key.get_secret_value()
     if host not in LOOPBACK and not key:
         raise InvalidChoice(
             f"host: got {host!r}; others reach it there, so set {KEY} to a key that they bring."

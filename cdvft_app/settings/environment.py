@@ -210,6 +210,12 @@ class Environment(BaseSettings):
         alias="CDVFT_OPERATOR_KEY",
         description=f"opens the operator's panel, {MIN_KEY_LENGTH} characters or more",
     )
+    serve_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
+        SecretStr(""),
+        alias="CDVFT_SERVE_KEY",
+        description=f"what requests to `serve` must bring, {MIN_KEY_LENGTH} characters or more; needed where "
+        "others reach it",
+    )
     upload_bytes: Count = Field(
         500_000_000,
         alias="CDVFT_UPLOAD_BYTES",

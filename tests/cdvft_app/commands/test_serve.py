@@ -326,3 +326,9 @@ def test_one_request_that_fails_leaves_the_next_alone(ask, monkeypatch):
 def test_others_reach_it_with_a_key_alone(command, home):
     code, _, error = command("serve", home[1]["text"], "--host", "0.0.0.0")
     assert code == INVALID and "CDVFT_SERVE_KEY" in error
+
+
+def test_a_key_that_is_soon_guessed_is_refused(command, home, monkeypatch):
+    monkeypatch.setenv("CDVFT_SERVE_KEY", "secret")
+    code, _, error = command("serve", home[1]["text"], "--host", "0.0.0.0")
+    assert code == INVALID and "CDVFT_SERVE_KEY" in error and "12 characters" in error

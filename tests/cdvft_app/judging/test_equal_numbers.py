@@ -205,22 +205,29 @@ def test_who_is_behind_is_told_as_well():
     points = subject.points(worse, "accuracy")
     said = " ".join(subject.sentences(points, "accuracy"))
     assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
-    assert subject.answer(points, "mnist", "accuracy") == (
-        "On mnist ahead in 0, behind in 1 of 1 pairs; behind LoRA with fewer."
+    assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == (
+        "Ahead in 0, behind in 1 of 1 pair on mnist; behind LoRA with fewer on mnist."
     )
 
 
 def test_a_rival_that_does_better_with_fewer_numbers_is_told():
     frugal = [WORLD[0], recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)]
     points = subject.points(frugal, "accuracy")
-    assert (
-        subject.answer(points, "mnist", "accuracy")
-        == "No rival on mnist has as many; behind VeRA with fewer."
-    )
+    assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == "Behind VeRA with fewer on mnist."
     counts, told, _ = subject.sentences(points, "accuracy")
     assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."
     assert told.startswith("CDVFT is behind VeRA r = 64 by ")
     assert "with 13,824 and 1,000 trained numbers" in told
+
+
+def test_the_answer_is_that_of_every_recipe():
+    alike = [WORLD[0], recorded("lora-1", "lora", {"lora_r": 1}, 9_216, 0.92)]
+    metrics = dict.fromkeys(("mnist", "sql", "sentiment"), "accuracy")
+    same, ahead = (subject.points(of, "accuracy") for of in (alike, WORLD))
+    assert subject.answer({"mnist": same, "sql": ahead, "sentiment": same}, metrics) == (
+        "Not shown on mnist and sentiment; ahead in 3, behind in 0 of 3 pairs on sql."
+    )
+    assert subject.answer({"mnist": same[:1]}, metrics) == "No rival has as many."
 
 
 def test_a_setting_of_which_a_run_failed_is_no_point():
@@ -249,7 +256,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     drawn = figure()
     assert drawn is not None
-    assert drawn["answer"] == "On mnist ahead in 3, behind in 0 of 3 pairs."
+    assert drawn["answer"] == "Ahead in 3, behind in 0 of 3 pairs on mnist."
     assert any(
         " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "accuracy")) in text
         for text in drawn["behind"]

@@ -239,7 +239,7 @@ HOLD = {
             for m in range(2, 9)
         ),
         "LoRA is exact as soon as its $r$ reaches a target's rank": lora_is_exact_from_the_rank_on,
-        "Random, m = 2: 30 numbers leave 63 %; LoRA leaves 84 % with 20, and 66 % with 40.": lambda: (
+        "This random matrix, m = 2: 30 numbers leave 63 %; LoRA leaves 84 % with 20, 66 % with 40.": lambda: (
             parameter_count(10, 10, m=2) == 30
             and round(100 * recorded_error("gaussian", 2)) == 63
             and [round(100 * error_of_lora("gaussian", r)) for r in (1, 2)] == [84, 66]

@@ -15,7 +15,7 @@ reach more of them.
             "reach-random",
             "Random, m = 2: how far off is the best product found?",
             "Three vectors come near few matrices: full rank is not full freedom.",
-            "Random, m = 2: 30 numbers leave 63 %; LoRA leaves 84 % with 20, and 66 % with 40.",
+            "This random matrix, m = 2: 30 numbers leave 63 %; LoRA leaves 84 % with 20, 66 % with 40.",
             "error, %",
             0,
             100,

@@ -110,7 +110,8 @@ many tokens may go through $W + \Delta W$ as one matrix in the model's precision
 $\Delta W$ is large enough not to be lost in rounding.
 
 **Too high a rate.** When each vector grows by a tenth, $\Delta W$ grows by a third with $m = 2$, $1.1^3$, and
-nearly doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks $m = 4$.
+nearly doubles with $m = 4$, $1.1^7$: so here a rate of 0.03, which serves $m = 2$
+well, breaks $m = 4$.
 """,
     RealLayer("cdvft", "overview", "the loss over the steps of a run whose rate was not too high"),
     (
