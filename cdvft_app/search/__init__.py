@@ -53,6 +53,9 @@ class SearchRequest(VariedRace):
     def _can_be_searched(self) -> Self:
         if not self.grid and (len(self.rates) != 2 or self.rates[0] >= self.rates[1]):
             raise ValueError("rates are the lowest and the highest multiple, such as 0.1 and 10")
+        by_method = (self.space(place)[RATE] for place in range(len(self.base.methods)))
+        if any(len(set(rates)) < len(rates) for rates in by_method):
+            raise ValueError("two of the rates are the same to three digits; choose rates further apart")
         if len(self.base.methods) > 1 and (self.epochs or self.target_modules):
             raise ValueError(
                 "a race has the same epochs and target modules for all of its methods; search them for one "
@@ -109,7 +112,7 @@ class SearchRequest(VariedRace):
     def _middle(self, place: int) -> dict[str, Any]:
         space = self.space(place)
         found = {name: values[len(values) // 2] for name, values in space.items()}
-        return found | {RATE: rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
+        return found | {RATE: rounded((min(space[RATE]) * max(space[RATE])) ** 0.5)}
 
     def _run(self, place: int, chosen: dict[str, Any]) -> RunSettings:
         """Return the run with the chosen values; `InvalidChoice` where one is out of its range."""

@@ -72,46 +72,50 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
 
     best, trials = search.best(place), search.trials(place)
     label = search.request.base.methods[place].label()
-    run = None if best is None else runs.get(best.user_attrs[RUN])
-    if best is None or run is None or run.metric is None or run.metric_name is None:
+    if best is None:
         return [f"{label}: no trial has ended yet."]
-    done = [one for one in trials if one.state == TrialState.COMPLETE]
     given_up = sum(PRUNED in one.user_attrs for one in trials)
+    best_text = (
+        f"{label}: the best of {counted(len(trials), 'trial')}"
+        + (f", {given_up} of them given up early," if given_up else "")
+        + f" is {described(best)}: validation loss {best.value:.4g}"
+    )
+    edge = at_the_edge(search, place, best)
+    run = runs.get(best.user_attrs[RUN])
+    if run is None or run.metric is None or run.metric_name is None:
+        return [f"{best_text}. Its run was deleted.", *edge]
+    done = [one for one in trials if one.state == TrialState.COMPLETE]
     metric = get_metric(run.metric_name)
     sides = {
         one.number: contestant(described(one), [compared_run(runs[one.user_attrs[RUN]], store)])
         for one in done
+        if one.user_attrs[RUN] in runs
     }
     doubt = band(sides[best.number], run.metric_name)
     between = f" ({metric.format(doubt[0])} to {metric.format(doubt[1])})" if doubt else ""
     rows = run.result.get("evaluation_examples") or 0
     found = [
-        f"{label}: the best of {counted(len(trials), 'trial')}"
-        + (f", {given_up} of them given up early," if given_up else "")
-        + f" is {described(best)}: validation loss {best.value:.4g}, {metric.title.lower()} "
-        f"{metric.format(run.metric)}{between} on the {counted(rows, 'validation row')} that chose it."
+        f"{best_text}, {metric.title.lower()} {metric.format(run.metric)}{between} on the "
+        f"{counted(rows, 'validation row')} that chose it."
     ]
-    others = sorted((one for one in done if one.number != best.number), key=lambda one: one.value or 0.0)
+    others = [one for one in done if one.number in sides and one.number != best.number]
     if others:
-        pair = Pair((sides[best.number],), (sides[others[0].number],))
-        (verdict,) = judge([pair], run.metric_name, family=len(others))
+        second = min(others, key=lambda one: one.value or 0.0)
+        pair = Pair((sides[best.number],), (sides[second.number],))
+        (verdict,) = judge([pair], run.metric_name, family=len(done) - 1)  # it was chosen from all of them
         found.append(result(verdict))
-    if edge := at_the_edge(search, place, best):
-        found.append(edge)
-    return found
+    return [*found, *edge]
 
 
-def at_the_edge(search: Search, place: int, best: FrozenTrial) -> str | None:
-    """Return a sentence where the best rate is next to an end of the searched range."""
-    rates = search.request.space(place)[RATE]
-    low, high = rates[0], rates[-1]
+def at_the_edge(search: Search, place: int, best: FrozenTrial) -> list[str]:
+    """Return a sentence where the best rate is next to an end of the searched range, else none."""
+    rates, chosen = search.request.space(place)[RATE], best.params[RATE]
+    low, high = min(rates), max(rates)
     if search.request.grid:
-        return None if low < best.params[RATE] < high or low == high else _beyond(low, high)
-    where = math.log(best.params[RATE] / low) / math.log(high / low)
-    return None if EDGE < where < 1 - EDGE else _beyond(low, high)
-
-
-def _beyond(low: float, high: float) -> str:
-    return (
+        at_edge = low < high and chosen in (low, high)
+    else:
+        at_edge = not EDGE < math.log(chosen / low) / math.log(high / low) < 1 - EDGE
+    beyond = (
         f"That rate is at the edge of what was searched ({low:g} to {high:g}): one beyond it may be better."
     )
+    return [beyond] if at_edge else []
