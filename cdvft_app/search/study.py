@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,6 +237,13 @@ def is_given_up(search: Search, run_id: str) -> bool:
     """Return whether the pruner stopped this run."""
     trials = (one for place in range(len(search.studies)) for one in search.trials(place))
     return any(PRUNED in one.user_attrs and one.user_attrs.get(RUN) == run_id for one in trials)
+
+
+def cut_off(search: Search, runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return the runs that were stopped or interrupted, and not given up by the search, which waits for
+    them."""
+    early = [run for run in runs if run.is_resumable and run.state != "failed"]
+    return [run for run in early if not is_given_up(search, run.id)]
 
 
 class Pruning:
