@@ -28,7 +28,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.machine import machine, write_whole
-from benchmarks.trained import Trained, add_option, train_each
+from benchmarks.trained import Trained, add_option, evaluated_once, train_each
 from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 
@@ -72,7 +72,6 @@ def train(
     can be compared by rows; `loss` is that of all of them. One that fails keeps its reason and has no metric.
     """
     from cdvft_app.events import Done, Evaluation, Started
-    from cdvft_app.training import schedule
 
     def keep(one: Trained) -> None:
         result: Run = {"settings": one.settings.model_dump(mode="json", exclude_defaults=True)}
@@ -83,7 +82,7 @@ def train(
         result["trainable_parameters"] = one.last(Started).trainable_parameters
         ended(one.settings, result | ({"node": one.node} if one.node else {}))
 
-    with mock.patch.object(schedule, "EVALUATIONS", 1):
+    with evaluated_once():
         train_each(wanted, keep, cluster)
 
 
