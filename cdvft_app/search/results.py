@@ -10,6 +10,7 @@ from cdvft_app.format import counted
 from cdvft_app.judging.compared_runs import compared_run, contestant
 from cdvft_app.judging.judge import Pair, band, judge
 from cdvft_app.judging.verdict_text import result
+from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import SearchedMethod, SearchTrial
 from cdvft_app.search import RATE
@@ -27,24 +28,24 @@ EDGE = 0.05
 def methods(store: RunStore, search: Search) -> list[SearchedMethod]:
     """Return each method's trials and what they show, without figures."""
     runs = {run.id: run for run in store.group(search.group_id)}
-    return [_method(store, search, runs, place) for place in range(len(search.studies))]
+    return [_method(store, search, runs, index) for index in range(len(search.studies))]
 
 
-def _method(store: RunStore, search: Search, runs: Mapping[str, RunRecord], place: int) -> SearchedMethod:
-    method, trials = search.request.base.methods[place], search.trials(place)
-    best = search.best(place)
+def _method(store: RunStore, search: Search, runs: Mapping[str, RunRecord], index: int) -> SearchedMethod:
+    method, trials = search.request.base.methods[index], search.trials(index)
+    best = search.best(index)
     return {
         "method": method.key,
         "label": method.label(),
-        "trials": [_trial(store, runs.get(one.user_attrs.get(RUN, "")), one) for one in trials],
-        "budget": search.request.budgets()[place],
+        "trials": [_trial(store, method, runs.get(one.user_attrs.get(RUN, "")), one) for one in trials],
+        "budget": search.request.budgets()[index],
         "best": None if best is None else best.number,
-        "sentences": _sentences(store, search, runs, place),
+        "sentences": _sentences(store, search, runs, index),
         "figures": [],
     }
 
 
-def _trial(store: RunStore, run: RunRecord | None, trial: FrozenTrial) -> SearchTrial:
+def _trial(store: RunStore, method: Method, run: RunRecord | None, trial: FrozenTrial) -> SearchTrial:
     metric = get_metric(run.metric_name) if run and run.metric_name else None
     given_up = trial.user_attrs.get(PRUNED)
     state = "deleted" if run is None else run.state
@@ -52,42 +53,48 @@ def _trial(store: RunStore, run: RunRecord | None, trial: FrozenTrial) -> Search
         "number": trial.number,
         "run": run.id if run else None,
         "state": state if given_up is None else f"given up at step {given_up}",
-        "settings": described(trial),
+        "settings": described(method, trial),
         "loss": final_loss(store, run) if run else None,
         "score": metric.format(run.metric) if metric and run and run.metric is not None else None,
     }
 
 
-def described(trial: FrozenTrial) -> str:
+def described(method: Method, trial: FrozenTrial) -> str:
     """Learning rate 0.0213, m = 3."""
+    sizes = method.settings()
     named = [
-        f"learning rate {value:.3g}" if name == RATE else f"{name.replace('_', ' ')} = {value}"
+        f"learning rate {value:.3g}"
+        if name == RATE
+        else sizes[name].text(value)
+        if name in sizes
+        else f"{name.replace('_', ' ')} = {value}"
         for name, value in trial.params.items()
     ]
     return ", ".join(named)
 
 
-def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], place: int) -> list[str]:
+def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], index: int) -> list[str]:
     from optuna.trial import TrialState
 
-    best, trials = search.best(place), search.trials(place)
-    label = search.request.base.methods[place].label()
+    best, trials = search.best(index), search.trials(index)
+    method = search.request.base.methods[index]
+    label = method.label()
     if best is None:
         return [f"{label}: no trial has ended yet."]
     given_up = sum(PRUNED in one.user_attrs for one in trials)
     best_text = (
         f"{label}: the best of {counted(len(trials), 'trial')}"
         + (f", {given_up} of them given up early," if given_up else "")
-        + f" is {described(best)}: validation loss {best.value:.4g}"
+        + f" is {described(method, best)}: validation loss {best.value:.4g}"
     )
-    edge = at_the_edge(search, place, best)
+    edge = at_the_edge(search, index, best)
     run = runs.get(best.user_attrs[RUN])
     if run is None or run.metric is None or run.metric_name is None:
         return [f"{best_text}. Its run was deleted.", *edge]
     done = [one for one in trials if one.state == TrialState.COMPLETE]
     metric = get_metric(run.metric_name)
     sides = {
-        one.number: contestant(described(one), [compared_run(runs[one.user_attrs[RUN]], store)])
+        one.number: contestant(described(method, one), [compared_run(runs[one.user_attrs[RUN]], store)])
         for one in done
         if one.user_attrs[RUN] in runs
     }
@@ -107,9 +114,9 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], p
     return [*found, *edge]
 
 
-def at_the_edge(search: Search, place: int, best: FrozenTrial) -> list[str]:
+def at_the_edge(search: Search, index: int, best: FrozenTrial) -> list[str]:
     """Return a sentence where the best rate is next to an end of the searched range, else none."""
-    rates, chosen = search.request.space(place)[RATE], best.params[RATE]
+    rates, chosen = search.request.space(index)[RATE], best.params[RATE]
     low, high = min(rates), max(rates)
     if search.request.grid:
         at_edge = low < high and chosen in (low, high)

@@ -55,7 +55,7 @@ def ended(store, group_id, trials):
 
     def told():
         found = study.load(store, group_id)
-        trials = [one for place in range(len(found.studies)) for one in found.trials(place)]
+        trials = [one for index in range(len(found.studies)) for one in found.trials(index)]
         return all(one.state.is_finished() for one in trials) and found
 
     wait_for(are, 30)
@@ -219,6 +219,15 @@ def test_a_grid_is_tried_whole(begin, store, trainer):
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
 
 
+def test_trials_are_told_by_the_symbols_of_their_settings(begin, store):
+    asked = {"grid": True, "rates": [1], "m": [3], "block_size": [48], "epochs": [0.5, 2], "pruner": "none"}
+    _, group_id = begin(SEARCH | asked)
+    (method,) = results.methods(store, ended(store, group_id, 2))
+    assert sorted(one["settings"].replace("\u00a0", " ") for one in method["trials"]) == [
+        f"learning rate 0.01, m = 3, p = 48, epochs = {epochs}" for epochs in (0.5, 2.0)
+    ]
+
+
 def test_of_a_grid_of_a_single_rate_it_is_said_what_it_gave(begin, store):
     _, group_id = begin(SEARCH | {"grid": True, "rates": [1], "pruner": "none"})
     (method,) = results.methods(store, ended(store, group_id, 1))
@@ -254,7 +263,8 @@ def test_verdicts_are_on_the_trials_whose_runs_were_not_deleted(begin, store):
     assert [one["state"] for one in method["trials"]].count("deleted") == 1
     best, verdict = method["sentences"][:2]
     assert best.startswith("CDVFT: the best of 4 trials is ") and "that chose it" in best
-    assert results.described(third) in verdict and results.described(second) not in verdict
+    second, third = (f"learning rate {one.params['learning_rate']:.3g}" for one in (second, third))
+    assert third in verdict and second not in verdict
 
 
 def test_of_a_best_trial_whose_run_was_deleted_its_settings_and_loss_are_told(begin, store):
