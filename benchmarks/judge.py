@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.machine import write_whole
 from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
 from cdvft_app.judging.row_scores import RowScores, of_predictions, of_scores
 from cdvft_app.store.predictions import Predictions
@@ -128,7 +129,7 @@ def main() -> None:
         if name not in record:
             record[name] = found()
             print(name, record[name], flush=True)
-            RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            write_whole(RESULTS, json.dumps(record, indent=1) + "\n")
 
 
 def cases(ties: int, gaps: int) -> Iterator[tuple[str, Callable[[], float]]]:

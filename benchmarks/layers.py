@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import statistics
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from cdvft.blocks import Partition, partitions
 from cdvft.kernels import cost_model, linear, native
 from cdvft.kernels.cost_model import Plan
 from cdvft.kernels.engine_choice import Selection, available_engines, selections
+from cdvft_app.measuring.measure import PeakMemory
 
 PLANS = {f"cdvft, {way}": cost_model.PLANS[way] for way in ("transforms", "merged forward", "merged")}
 
@@ -200,20 +200,12 @@ def saved_bytes_per_token(layer: nn.Module, x: Tensor) -> float:
 
 def peak_bytes(run: Callable[[], None]) -> int | None:
     """Most memory that the process held during the call beyond what it held before; Linux alone tells."""
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
+    if not Path("/proc/self/clear_refs").exists():
         return None
-
-    def field(name: str) -> int:
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith(name)]
-        return int(line.split()[1]) << 10
-
     run()
     peaks = []
     for _ in range(3):
-        ctypes.CDLL(None).malloc_trim(0)  # or freed memory at hand would hide what the call takes
-        reset.write_text("5")
-        before = field("VmRSS:")
+        memory = PeakMemory(torch.device("cpu"))
         run()
-        peaks.append(field("VmHWM:") - before)
+        peaks.append(memory.peak())
     return statistics.median(peaks)

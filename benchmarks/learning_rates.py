@@ -23,9 +23,7 @@ import argparse
 import dataclasses
 import json
 import math
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,6 +31,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.machine import Machine, machines, write_whole
+from benchmarks.trained import evaluated_once, train_here
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
 SEEDS = (1234, 1235)
@@ -166,19 +165,17 @@ def one_try(
 ) -> Try:
     """Train once as the recipe says and judge on rows that are neither trained nor evaluated on."""
     from cdvft_app.catalog import resolve
-    from cdvft_app.events import Evaluation, TrainingFailed
+    from cdvft_app.events import Done, Evaluation
     from cdvft_app.settings import RunSettings
-    from cdvft_app.training import schedule, trainable, trainer
+    from cdvft_app.training import trainable
 
-    schedule.EVALUATIONS = 1  # only the end counts here
     chosen = {"init_weights": start} if method == "cdvft" else {}
-    plan = resolve(RunSettings(recipe=recipe, method=method, learning_rate=rate, seed=seed, **chosen))
+    settings = RunSettings(recipe=recipe, method=method, learning_rate=rate, seed=seed, **chosen)
+    plan = resolve(settings)
     if head_rate is not None:
         rates = {**plan.recipe.learning_rates, "head": head_rate}
         plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, learning_rates=rates))
     rows = rows_to_judge_on(plan, VALIDATION_EXAMPLES[recipe], OWN_VALIDATION_SPLIT.get(recipe))
-    evaluations: list[Evaluation] = []
-    folder = Path(tempfile.mkdtemp())
     result: Try = {
         "recipe": recipe,
         "method": method,
@@ -198,21 +195,13 @@ def one_try(
         return built
 
     began = time.process_time()
-    try:
-        with mock.patch.object(trainable, "peft_config", config):
-            done = trainer.train_plan(
-                plan,
-                lambda event: evaluations.append(event) if isinstance(event, Evaluation) else None,
-                lambda: False,
-                folder,
-                rows=rows,
-            )
-    except TrainingFailed as error:
-        result["failed"] = str(error)
+    with evaluated_once(), mock.patch.object(trainable, "peft_config", config):
+        one = train_here(settings, plan, rows)
+    if one.failed:
+        result["failed"] = one.failed
     else:
-        result |= {"metric": done.metric, "loss": evaluations[-1].loss, "steps": done.step}
-    finally:
-        shutil.rmtree(folder)
+        done = one.last(Done)
+        result |= {"metric": done.metric, "loss": one.last(Evaluation).loss, "steps": done.step}
     return result | {"cpu_seconds": round(time.process_time() - began, 1)}
 
 

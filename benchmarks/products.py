@@ -22,9 +22,10 @@ from torch.nn import functional as F
 
 from benchmarks.machine import machine
 from benchmarks.rounds import interleave
+from benchmarks.trained import evaluated_once
 from cdvft_app.events import Halt
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import kernels, schedule, trainer
+from cdvft_app.training import kernels, trainer
 
 RESULTS = Path(__file__).parent / "results" / "products.json"
 WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -66,6 +67,7 @@ def run(recipe: str, is_faster: bool) -> float:
         {"recipe": recipe, "method": "cdvft", "precision": "float32", **RUNS[recipe]}
     )
     with (
+        evaluated_once(),
         mock.patch.object(kernels, "onednn_is_faster", lambda: is_faster),
         tempfile.TemporaryDirectory() as folder,
     ):
@@ -77,7 +79,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each layer and number of tokens")
     parser.add_argument("--rounds", type=int, default=2, help="of both ways of every run")
     arguments = parser.parse_args()
-    schedule.EVALUATIONS = 1
     found: dict[str, Any] = {
         "machine": machine(),
         "is_taken": kernels.onednn_is_faster(),

@@ -28,8 +28,8 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.machine import machine, write_whole
-from benchmarks.trained import Trained, add_option, train_each
-from cdvft_app.settings import RaceRequest, RunSettings
+from benchmarks.trained import Trained, add_option, evaluated_once, train_each
+from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 
 Run = dict[str, Any]
@@ -72,7 +72,6 @@ def train(
     can be compared by rows; `loss` is that of all of them. One that fails keeps its reason and has no metric.
     """
     from cdvft_app.events import Done, Evaluation, Started
-    from cdvft_app.training import schedule
 
     def keep(one: Trained) -> None:
         result: Run = {"settings": one.settings.model_dump(mode="json", exclude_defaults=True)}
@@ -83,7 +82,7 @@ def train(
         result["trainable_parameters"] = one.last(Started).trainable_parameters
         ended(one.settings, result | ({"node": one.node} if one.node else {}))
 
-    with mock.patch.object(schedule, "EVALUATIONS", 1):
+    with evaluated_once():
         train_each(wanted, keep, cluster)
 
 
@@ -126,7 +125,9 @@ def recorded(recipe: str) -> list[Run]:
 
 
 def _settings(recipe: str, one: Run) -> RunSettings:
-    return RunSettings.model_validate(one["settings"] | {"recipe": recipe})
+    """The settings of a recorded run; one of before there was a choice kept its last step."""
+    before = {"keep": "last", **NO_EARLY_STOPPING}
+    return RunSettings.model_validate(before | one["settings"] | {"recipe": recipe})
 
 
 def _whole(one: Run) -> bool:
@@ -152,9 +153,10 @@ def publish() -> None:
     """Write the page's file: the whole seeds of each recipe, or all runs while no seed is whole."""
     from cdvft_app.catalog import get_dataset, get_recipe
     from cdvft_app.sweep.recorded import FILE
+    from cdvft_app.sweep.results import budget
 
     sweeps = {}
-    for recipe, budget in BUDGETS.items():
+    for recipe, limits in BUDGETS.items():
         if not results(recipe).is_file():
             continue
         kept = json.loads(results(recipe).read_text())
@@ -164,10 +166,10 @@ def publish() -> None:
         for one in recorded(recipe):
             by_seed.setdefault(one["settings"].get("seed", 0), []).append(one)
         whole = [runs for runs in by_seed.values() if len(runs) == a_seed] or list(by_seed.values())
-        base = {"recipe": recipe, **budget}
+        base = {"recipe": recipe, **limits}
         sweeps[recipe] = {
             "title": get_recipe(recipe).title,
-            "origin": _origin(**budget),
+            "origin": budget(RunSettings.model_validate(base | {"method": METHODS[recipe][0]})),
             "recorded": f"on {kept['day']}, {kept['machine']['cpu']}",
             "metric_name": get_dataset(get_recipe(recipe).dataset).metric,
             "base": base,
@@ -184,11 +186,6 @@ def publish() -> None:
         }
     FILE.write_text(json.dumps({"sweeps": sweeps}, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
-
-
-def _origin(train_examples: int, evaluation_examples: int, epochs: float) -> str:
-    passes = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
-    return f"{train_examples} training examples · {passes} · {evaluation_examples} evaluation examples"
 
 
 def main() -> None:

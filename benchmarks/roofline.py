@@ -19,6 +19,7 @@ from benchmarks.tables import table
 from cdvft.blocks import Partition
 from cdvft.cost.roofline import Work, frozen, fused
 from cdvft.kernels.fused.plan import plan_for
+from cdvft_app.costs.request import device as published
 
 RESULT = Path(__file__).parent / "results" / "fused_roofline.md"
 WIDTHS = (256, 512, 768, 896, 1024, 1536, 2048, 3072, 4096)
@@ -45,10 +46,13 @@ class Device:
     share: float = 0.45
 
 
-DEVICES = (
-    Device("H100", 132, 0.85 * 3.35e12, 600e12),
-    Device("A100", 108, 0.85 * 2.0e12, 220e12),
-)
+def _reached(name: str, key: str, multiprocessors: int, half: float) -> Device:
+    bandwidth = published(key).bandwidth
+    assert bandwidth is not None
+    return Device(name, multiprocessors, 0.85 * bandwidth, half)
+
+
+DEVICES = (_reached("H100", "h100-sxm", 132, 600e12), _reached("A100", "a100-80", 108, 220e12))
 
 
 def update(width: int, tokens: int, device: Device) -> Work:

@@ -28,8 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.machine import machine
 from cdvft_app.catalog import get_model, resolve
 from cdvft_app.catalog.backbones import load_language_model, open_language_model
-from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import PRECISIONS, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring.measure import PeakMemory
 from cdvft_app.settings import RunSettings

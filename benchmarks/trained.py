@@ -8,13 +8,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 if TYPE_CHECKING:
+    from cdvft_app.catalog.dataset_readers import Rows
+    from cdvft_app.catalog.plan import Plan
     from cdvft_app.events import Event
     from cdvft_app.judging.judge import Contestant
     from cdvft_app.settings import RunSettings
@@ -78,20 +82,31 @@ def train_each(wanted: Sequence[RunSettings], ended: Callable[[Trained], None], 
     if cluster:
         _train_there(wanted, ended, cluster)
         return
-    for settings in wanted:
-        ended(_train_here(settings))
-
-
-def _train_here(settings: RunSettings) -> Trained:
     from cdvft_app.catalog import resolve
+
+    for settings in wanted:
+        ended(train_here(settings, resolve(settings)))
+
+
+@contextmanager
+def evaluated_once() -> Iterator[None]:
+    """Evaluate runs of this process at their end alone."""
+    from cdvft_app.training import schedule
+
+    with mock.patch.object(schedule, "EVALUATIONS", 1):
+        yield
+
+
+def train_here(settings: RunSettings, plan: Plan, rows: Rows | None = None) -> Trained:
+    """Train the settings' plan in this process, on `rows` in place of its dataset's where they are given."""
     from cdvft_app.events import TrainingFailed
     from cdvft_app.store import predictions
     from cdvft_app.training import trainer
 
-    plan, folder = resolve(settings), Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())
     one = Trained(settings)
     try:
-        trainer.train_plan(plan, one.hear, lambda: False, folder)
+        trainer.train_plan(plan, one.hear, lambda: False, folder, rows=rows)
         one.kept = predictions.read_either(folder)
     except TrainingFailed as error:
         one.failed = str(error)

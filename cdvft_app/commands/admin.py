@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from cdvft_app.commands.options import RunIds
+from cdvft_app.commands.options import RunIds, console, table
 from cdvft_app.format import exact_duration
 from cdvft_app.public.operator import Operator
 from cdvft_app.store.runs import RunStore
 
-TABLE_WIDTH = 160  # room for any row, so that no id is cut
+TABLE_WIDTH = 280  # room for any row, so that nothing of it is cut
 
 admin = typer.Typer(
     help="See who uses this server, and stop, hide or delete anybody's runs.", no_args_is_help=True
@@ -26,23 +24,23 @@ def _operator() -> Operator:
 @admin.command()
 def visitors() -> None:
     """List who took time of this server, or has runs that wait or train."""
-    table = Table("visitor", "time", "training", "runs", box=None, header_style="bold")
-    for one in _operator().visitors():
-        table.add_row(
-            escape(one.visitor), exact_duration(one.seconds), exact_duration(one.training), str(one.runs)
-        )
-    Console(width=TABLE_WIDTH).print(table)
+    rows = [
+        (escape(one.visitor), exact_duration(one.seconds), exact_duration(one.training), str(one.runs))
+        for one in _operator().visitors()
+    ]
+    console(TABLE_WIDTH).print(table(("visitor", "time", "training", "runs"), rows))
 
 
 @admin.command()
 def runs() -> None:
     """List all runs that wait or train, and the latest of the others."""
-    table = Table("run", "visitor", "name", "method", "state", "seen by", box=None, header_style="bold")
+    rows = []
     for run in _operator().runs():
         seen = "owner, operator" if run.private or run.hidden else "all"
         row = (run.id, run.visitor or "", run.name, run.method, run.state, seen)
-        table.add_row(*map(escape, row))
-    Console(width=TABLE_WIDTH).print(table)
+        rows.append([escape(cell) for cell in row])
+    headings = ("run", "visitor", "name", "method", "state", "seen by")
+    console(TABLE_WIDTH).print(table(headings, rows))
 
 
 @admin.command()

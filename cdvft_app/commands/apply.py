@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cdvft_app.commands import STOPPED
 from cdvft_app.commands.data import print_progress
-from cdvft_app.commands.options import Json, RunId
+from cdvft_app.commands.options import Json, RunId, progress_bar
 from cdvft_app.data.answered_file import ANSWERS, Answers, read_unlabelled, require_writable, write_answered
 from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.source import LIMITS
@@ -72,7 +70,7 @@ def apply(
         models = load_side_by_side([run], print_progress).to(device_kind())
         began, before = time.monotonic(), answers.count
         try:
-            with _bar(kept.rows) as bar:
+            with progress_bar("Answering", kept.rows) as bar:
                 for count in applying.answer_rows(run, models, folder, columns, answers):
                     bar.update(bar.task_ids[0], completed=count)
         except KeyboardInterrupt:
@@ -102,12 +100,3 @@ def apply(
         print(said)
     for one in written.wrong[:5] if score else ():
         print(f"  row {one.row}: {one.answer[:60]}, not {one.expected[:60]}: {one.read[:80]}")
-
-
-def _bar(total: int) -> Progress:
-    bar = Progress(
-        TextColumn("Answering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
-    )  # fmt: skip
-    bar.add_task("", total=total)
-    return bar

@@ -8,12 +8,12 @@ import csv
 import json
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cdvft_app.commands.options import console, table, with_cost_request
-from cdvft_app.costs.request import DEVICE_KEYS, HERE, CostRequest, PrecisionKey
+from cdvft_app.costs.request import DEVICE_KEYS, HERE, PRECISIONS, CostRequest
 from cdvft_app.format import amount
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ TABLE_WIDTH = 120
 
 @with_cost_request(
     device=f"Where it should train: {', '.join(DEVICE_KEYS)}.",
-    precision=f"Of the frozen weights: {', '.join(get_args(PrecisionKey))}.",
+    precision=f"Of the frozen weights: {', '.join(PRECISIONS)}.",
     aim="What matters most: file, memory, time, many (adapters at once), or quality.",
     match="Set each size to equal CDVFT's trainable_parameters or flops_per_step.",
     convention="real_fft, or asymptotic as in papers.",

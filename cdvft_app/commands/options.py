@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.table import Table
 from cdvft_app.costs.request import CostRequest, parse_cost
 from cdvft_app.methods import METHODS, flat
 from cdvft_app.settings import FormField, RunSettings, form_fields, parse_run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 Cluster = Annotated[
@@ -39,6 +42,22 @@ def console(width: int) -> Console:
     found = Console()
     found.width = max(found.width, width)
     return found
+
+
+def progress_bar(description: str, total: int | None = None) -> Progress:
+    """Return a bar of one task on standard error, which goes away when it has ended."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    made = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    made.add_task(description, total=total)
+    return made
 
 
 def hub_token() -> str:

@@ -151,10 +151,9 @@ def _next_run(store: RunStore, request: SearchRequest, group_id: str | None, tit
         return study.begin(store, request, None, title, process=process)
     found = study.load(store, group_id)
     assert found is not None
-    for run in store.group(group_id):
-        if run.is_resumable and run.state != "failed" and not study.is_given_up(found, run.id):
-            store.set_visitor(run.id, None)
-            return store.leases.acquire(run.id, process)
+    for run in study.cut_off(found, store.group(group_id)):
+        store.set_visitor(run.id, None)
+        return store.leases.acquire(run.id, process)
     return study.advance(store, group_id, process)
 
 

@@ -22,7 +22,6 @@ from cdvft_app.commands.options import OPTIONS, Cluster, Json, console, table, w
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import Setting, compared_run, setting_label, settings_of
-from cdvft_app.judging.comparison_sets import judge_sweep, sentences
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
@@ -33,6 +32,7 @@ from cdvft_app.store.records import RunRecord, compared_pairs
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep
+from cdvft_app.sweep.results import judged
 from cdvft_app.training.queue import run_elsewhere
 from cdvft_app.training.run import run_here
 from cdvft_app.training.schedule import processes
@@ -199,21 +199,17 @@ def _outcome(run: RunRecord) -> str:
 
 
 def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) -> None:
-    compared_runs = [compared_run(run, store) for run in runs]
-    settings = settings_of(compared_runs)
-    first = next((run for run in runs if run.state == "finished"), runs[0])
-    metric_name = first.metric_name or ""
-    metric = get_metric(metric_name)
-    compared = judge_sweep(compared_runs, metric_name, first.family)
-    result_sentences = sentences(settings, compared)
+    made = judged(runs, store)
+    metric = get_metric(made.metric_name or "")
     if as_json:
+        verdicts = [*made.compared.between.values(), *made.compared.along.values()]
         answer = {
             "group_id": runs[0].group_id,
-            "metric_name": metric_name,
-            "sentences": result_sentences,
-            "verdicts": verdict_text.as_dicts([*compared.between.values(), *compared.along.values()]),
+            "metric_name": made.metric_name or "",
+            "sentences": made.sentences,
+            "verdicts": verdict_text.as_dicts(verdicts),
         }
-        print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
+        print(json.dumps(answer | {"settings": [_facts(one) for one in made.settings]}))
         return
     rows = [
         (
@@ -224,13 +220,13 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",
         )
-        for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0)
+        for one in sorted(made.settings, key=lambda one: -one.spread.mean if one.spread else 1.0)
         for spread in (one.spread,)
     ]
     wide = console(TABLE_WIDTH)
     headings = ("setting", "mean", "lowest to highest", "seeds", "parameters", "seconds")
     wide.print(table(headings, rows, numbers=True))
-    for sentence in result_sentences:
+    for sentence in made.sentences:
         wide.print(sentence, markup=False, highlight=False)
 
 

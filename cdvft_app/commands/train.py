@@ -17,8 +17,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
@@ -37,7 +35,7 @@ from cdvft_app.commands.data import (
     lines,
     print_progress,
 )
-from cdvft_app.commands.options import Cluster, Json, RunId, with_settings
+from cdvft_app.commands.options import Cluster, Json, RunId, progress_bar, with_settings
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.events import Evaluation, Event, Note, Preparing, Started, Step
@@ -62,15 +60,8 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self._metric = ""
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._bar.add_task("Preparing", total=None)
+        self._bar = progress_bar("Preparing")
+        (self._task,) = self._bar.task_ids
 
     def __enter__(self) -> ProgressBar:
         self._bar.start()

@@ -5,37 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 
+from cdvft_app.costs.request import StoragePrecision
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.layers import blocks
 
 _FLOAT32 = 4
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
-
-
-@dataclass(frozen=True)
-class StoragePrecision:
-    """How a step's numbers are held: bits of a frozen linear layer's weight, and bytes of all others.
-
-    `half` is the arithmetic's: its activations and the weights that are not rounded have two bytes for four.
-    Adapters, their gradients and AdamW's moments stay float32, as PEFT and CDVFT's FFT have them.
-    """
-
-    bits: Literal[32, 16, 8, 4]
-    half: bool
-
-
-FLOAT32 = StoragePrecision(32, half=False)
-PRECISIONS: dict[str, StoragePrecision] = {
-    "float32": FLOAT32,
-    "bfloat16": StoragePrecision(16, half=True),
-    "8bit": StoragePrecision(8, half=True),
-    "4bit": StoragePrecision(4, half=True),
-}
 _LOGITS = 3
 """Tensors as large as a generator's logits that stand at once where its loss is differentiated."""
 _BYTES_OF_BITS = {8: 1.0, 4: 0.516}

@@ -1,6 +1,6 @@
-"""The request for a cost table, frozen and validated, and the devices that it may name. Needs no torch.
+"""The request for a cost table, frozen and validated, and the devices and precisions that it may name.
 
-Devices are this one, and GPUs from their makers' data sheets.
+Needs no torch. Devices are this one, and GPUs from their makers' data sheets.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Device:
     """`bytes` of memory, 10⁹ a GB; `bandwidth` of it in bytes a second; None where it is not known.
 
     `half`: FLOPs a second of dense products in half precision on tensor cores, with sums in float32.
+    `reported`: a regular expression of the names by which torch reports it.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Device:
     bfloat16: bool = True
     source: str = ""
     half: float | None = None
+    reported: str = ""
 
     @property
     def phrase(self) -> str:
@@ -43,20 +45,31 @@ class Device:
 
 
 GPUS: tuple[Device, ...] = (
-    Device("t4", "T4 (16 GB)", 16 * 10**9, 320e9, False, "NVIDIA T4 product brief PB-09256-001", 65e12),
-    Device("l4", "L4 (24 GB)", 24 * 10**9, 300e9, True, "NVIDIA L4 data sheet", 121e12),
+    Device(
+        "t4", "T4 (16 GB)", 16 * 10**9, 320e9, False, "NVIDIA T4 product brief PB-09256-001", 65e12,
+        r"\bT4\b",
+    ),
+    Device("l4", "L4 (24 GB)", 24 * 10**9, 300e9, True, "NVIDIA L4 data sheet", 121e12, r"\bL4\b"),
     Device(
         "rtx4090", "RTX 4090 (24 GB)", 24 * 10**9, 1008e9, True, "NVIDIA Ada architecture, appendix A",
-        165.2e12,
+        165.2e12, r"\bRTX 4090$",
     ),
     Device(
         "a100-40", "A100 (40 GB)", 40 * 10**9, 1555e9, True, "NVIDIA A100 data sheet, PCIe and SXM",
-        312e12,
+        312e12, r"\bA100\b.*\b40GB\b",
+    ),
+    Device(  # with PCIe 1,935 GB/s: what takes at least so long on an SXM does on both
+        "a100-80", "A100 (80 GB)", 80 * 10**9, 2039e9, True, "NVIDIA A100 data sheet, SXM", 312e12,
+        r"\bA100\b.*\b80GB\b",
     ),
     Device(
-        "a100-80", "A100 (80 GB)", 80 * 10**9, 1935e9, True, "NVIDIA A100 data sheet, PCIe", 312e12
+        "h100", "H100 PCIe (80 GB)", 80 * 10**9, 2000e9, True, "NVIDIA H100 data sheet, PCIe", 756e12,
+        r"\bH100 PCIe\b",
     ),
-    Device("h100", "H100 (80 GB)", 80 * 10**9, 2000e9, True, "NVIDIA H100 data sheet, PCIe", 756e12),
+    Device(
+        "h100-sxm", "H100 SXM (80 GB)", 80 * 10**9, 3350e9, True, "NVIDIA H100 data sheet, SXM", 989e12,
+        r"\bH100 80GB HBM3\b",
+    ),
 )  # fmt: skip
 DEVICE_KEYS = (HERE, *(gpu.key for gpu in GPUS))
 
@@ -70,15 +83,37 @@ def device(key: str, here_bytes: int | None = None) -> Device:
 
 
 def named(name: str) -> Device | None:
-    """Return the GPU that a driver calls so, of several by the memory in the name; None: none that is
-    known."""
-    found = [gpu for gpu in GPUS if re.search(rf"\b{gpu.title.partition(' (')[0]}\b", name)]
-    return max(found, key=lambda gpu: f"{(gpu.bytes or 0) // 10**9}GB" in name, default=None)
+    """Return the GPU that torch reports by this name; None where its rates are not known."""
+    return next((gpu for gpu in GPUS if re.search(gpu.reported, name)), None)
 
+
+@dataclass(frozen=True)
+class StoragePrecision:
+    """How a step's numbers are held: bits of a frozen linear layer's weight, and bytes of all others.
+
+    `half` is the arithmetic's: its activations and the weights that are not rounded have two bytes for four.
+    Adapters, their gradients and AdamW's moments stay float32, as PEFT and CDVFT's FFT have them.
+    """
+
+    bits: Literal[32, 16, 8, 4]
+    half: bool
+
+    @property
+    def title(self) -> str:
+        return {32: "float32", 16: "bfloat16"}.get(self.bits, f"{self.bits} bit")
+
+
+FLOAT32 = StoragePrecision(32, half=False)
+PRECISIONS: dict[str, StoragePrecision] = {
+    "float32": FLOAT32,
+    "bfloat16": StoragePrecision(16, half=True),
+    "8bit": StoragePrecision(8, half=True),
+    "4bit": StoragePrecision(4, half=True),
+}
 
 MatchBy = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
-DeviceKey = Literal["here", "t4", "l4", "rtx4090", "a100-40", "a100-80", "h100"]
-PrecisionKey = Literal["float32", "bfloat16", "8bit", "4bit"]
+DeviceKey = Literal[DEVICE_KEYS]  # type: ignore[valid-type]
+PrecisionKey = Literal[tuple(PRECISIONS)]  # type: ignore[valid-type]
 Aim = Literal["file", "memory", "time", "many", "quality"]
 
 

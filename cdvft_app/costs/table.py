@@ -14,8 +14,8 @@ from typing import Any
 
 from cdvft import cost
 from cdvft.cost import Shape
-from cdvft_app.costs.memory import PRECISIONS, StoragePrecision, step_memory
-from cdvft_app.costs.request import CostRequest
+from cdvft_app.costs.memory import step_memory
+from cdvft_app.costs.request import PRECISIONS, CostRequest, StoragePrecision
 from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.shapes import ModelShapes, model_shapes
 
@@ -100,6 +100,12 @@ def cost_table(request: CostRequest, precision: StoragePrecision | None = None) 
             is a row with its reason instead.
     """
     return [asdict(row) for row in _rows(request, precision or PRECISIONS[request.precision])]
+
+
+def cost_row(request: CostRequest, method: Method) -> dict[str, Any]:
+    """Return the row of one method alone, with its own sizes, whatever the request matches; see
+    `cost_table`."""
+    return cost_table(request.model_copy(update={"methods": (method,), "match": None}))[0]
 
 
 @lru_cache(maxsize=256)  # most visitors ask what the page begins with

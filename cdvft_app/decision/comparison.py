@@ -31,27 +31,41 @@ _TOKENS = tuple(2**power for power in range(17))
 
 @dataclass(frozen=True)
 class _Axis:
-    """An x-axis: its `values`, the current one (`at`), and a method's cost there, None where it has none."""
+    """An x-axis: its `values`, the current one (`at`), and a method's cost there, None where it has none.
+
+    `rows` are drawn along it, with the settings that they have there.
+    """
 
     key: str
     title: str
     at: float
     values: Sequence[int]
     note: str
+    rows: Sequence[Row]
     estimate: Callable[[Row, int], Cost | None]
     short: str
     name: str
 
 
-def growth(rows: Sequence[Row], shapes: ModelShapes, targets: tuple[str, ...]) -> list[Growth]:
-    """Return the curves of the growth chart, one entry an axis.
+def growth(request: CostRequest, rows: Sequence[Row], shapes: ModelShapes) -> list[Growth]:
+    """Return the curves of the growth chart, one entry an axis, of a request and its cost table's rows.
 
     Only adapters are drawn: head-only and full training have none of these settings. On an axis that is one
-    method's own setting the others stay level.
+    method's own setting the others stay level. Along the width a setting that was left to the layers, as
+    C3A's block size, follows them.
     """
-    adapted = merged(shapes.select(targets))
-    available = [row for row in rows if not row["unavailable"] and row["targets"]]
-    return [_growth_along(axis, available, shapes) for axis in _axes(available, adapted)]
+    adapted = merged(shapes.select(request.targets or shapes.default_targets))
+    drawn = [
+        (row, method)
+        for row, method in zip(rows, request.methods, strict=True)
+        if not row["unavailable"] and row["targets"]
+    ]
+    as_asked = [
+        row if request.match and method.matched_by else {**row, "setting": method.sizes()}
+        for row, method in drawn
+    ]
+    axes = _axes([row for row, _ in drawn], as_asked, adapted)
+    return [_growth_along(axis, shapes) for axis in axes]
 
 
 def merged(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
@@ -72,7 +86,7 @@ def _unnumbered(name: str) -> str:
     return re.sub(r"\.\d+\.", ".", name)
 
 
-def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
+def _axes(rows: Sequence[Row], as_asked: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
     if not rows:
         return
     tokens = rows[0]["batch"] * rows[0]["sequence"]
@@ -80,7 +94,7 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
 
     def at_width(row: Row, width: int) -> Cost | None:
         wide = [replace(shape, d_out=width, d_in=width) for shape in adapted]
-        return _cost(row, _method(row).without_layer_defaults(), wide, tokens)
+        return _cost(row, _method(row), wide, tokens)
 
     yield _Axis(
         "tokens",
@@ -88,6 +102,7 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
         tokens,
         _including(_TOKENS, tokens),
         "What is paid once a step stays level at few tokens and fades at many.",
+        rows,
         lambda row, value: _cost(row, _method(row), adapted, value),
         short="tokens",
         name="Tokens",
@@ -98,6 +113,7 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
         side,
         _including(_WIDTHS, side),
         "As if every adapted layer were d × d.",
+        as_asked,
         at_width,
         short="d",
         name="Width d",
@@ -115,6 +131,7 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
                 chosen,
                 _including(axis.values, chosen),
                 axis.note,
+                rows,
                 lambda row, value, key=key, name=axis.setting: _cost(  # type: ignore[misc]
                     row, _method(row, **({name: value} if row["method"] == key else {})), adapted, tokens
                 ),
@@ -127,9 +144,9 @@ def _including(values: Iterable[int], chosen: int) -> list[int]:
     return sorted({*values, chosen})
 
 
-def _growth_along(axis: _Axis, rows: Sequence[Row], model: ModelShapes) -> Growth:
+def _growth_along(axis: _Axis, model: ModelShapes) -> Growth:
     series: list[GrowthLine] = []
-    for row in rows:
+    for row in axis.rows:
         costs = [axis.estimate(row, value) for value in axis.values]
         lines = {
             quantity.key: [
@@ -239,7 +256,7 @@ def grown(request: CostRequest, lookup: Lookup = lambda row: None) -> GrowthCurv
     return {
         "title": shapes.name,
         "quantities": _described(GROWING),
-        "growth": growth(rows, shapes, request.targets or shapes.default_targets),
+        "growth": growth(request, rows, shapes),
     }
 
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cdvft_app.catalog.entries import KNOWN_MODELS
-from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import CostRequest, Device
-from cdvft_app.costs.table import cost_table
+from cdvft_app.costs.request import PRECISIONS, CostRequest, Device
+from cdvft_app.costs.table import cost_row
 from cdvft_app.format import amount
 from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.prediction import MEMORY_FACTOR
 from cdvft_app.shapes import ModelShapes, model_shapes
 
-PRECISION_TITLES = {"float32": "float32", "bfloat16": "bfloat16", "8bit": "8 bit", "4bit": "4 bit"}
 MIN_LENGTH = 64  # tokens; shorter texts are no answer
 
 
@@ -50,7 +48,7 @@ def fit(row: Mapping[str, Any], device: Device) -> Fit:
 
 
 def precision_phrase(precision: str, checkpointing: bool) -> str:
-    return PRECISION_TITLES[precision] + (" with checkpointing" if checkpointing else "")
+    return PRECISIONS[precision].title + (" with checkpointing" if checkpointing else "")
 
 
 @dataclass(frozen=True)
@@ -102,12 +100,8 @@ def smaller_model(request: CostRequest, method: Method, shapes: ModelShapes, dev
 
 
 def _word(request: CostRequest, batch: int, method: Method, device: Device) -> str:
-    row = _row(request.model_copy(update={"batch": batch}), method)
+    row = cost_row(request.model_copy(update={"batch": batch}), method)
     return "no" if row["unavailable"] else fit(row, device).word
-
-
-def _row(request: CostRequest, method: Method) -> dict[str, Any]:
-    return cost_table(request.model_copy(update={"methods": (method,), "match": None}))[0]
 
 
 def _variants(request: CostRequest, method: Method) -> Iterator[CostRequest]:
@@ -119,7 +113,7 @@ def _variants(request: CostRequest, method: Method) -> Iterator[CostRequest]:
     keys = [*PRECISIONS]
     lengths = [request.sequence]
     if model_shapes(request.model, request.image_size).tokens is None:
-        length = _row(request, method)["sequence"]
+        length = cost_row(request, method)["sequence"]
         while (length := length // 2) >= MIN_LENGTH:
             lengths.append(length)
     for length in lengths:
@@ -143,7 +137,7 @@ def _changes(asked: CostRequest, answered: CostRequest) -> list[str]:
     if answered.gradient_checkpointing != asked.gradient_checkpointing:
         found.append("checkpointing, which computes the forward pass twice")
     if answered.precision != asked.precision:
-        found.append(f"frozen weights in {PRECISION_TITLES[answered.precision]}")
+        found.append(f"frozen weights in {PRECISIONS[answered.precision].title}")
     if answered.sequence != asked.sequence:
         found.append(f"texts cut after {answered.sequence} tokens")
     return found

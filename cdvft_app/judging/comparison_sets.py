@@ -47,12 +47,13 @@ class ComparisonSet:
     along: Mapping[tuple[str, str, str], Verdict]
     edges: Sequence[str] = ()
 
-    def against(self, key: str) -> list[Verdict]:
-        """The verdicts in which a method, or the setting of this label, takes part, turned to its side."""
+    def against(self, side: str) -> list[Verdict]:
+        """Return the verdicts in which a method, or the setting of this label, takes part, turned to its
+        side."""
         return [
-            one if first == key else one.turned
+            one if side in (first, one.first) else one.turned
             for (first, second), one in self.between.items()
-            if key in (first, second)
+            if side in (first, second, one.first, one.second)
         ]
 
     @property

@@ -97,9 +97,9 @@ _MIN_VARIANCE = 1e-12  # of races in which no row differs
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over seeds and rows: `of_seeds` (V_s) falls with 1 / `seeds`, `of_rows` (V_r) does not.
+    """A mean over seeds and rows: `var_seeds` (V_s) falls with 1 / `seeds`, `var_rows` (V_r) does not.
 
-    `rest` (V_e) is in both.
+    `var_residual` (V_e) is in both.
 
     Every seed answers the same rows, so a value D of a seed s and a row n is crossed: D̄ errs by which
     seeds and by which rows were drawn. With V_s the variance of the seeds' means over S, V_r that of the
@@ -115,21 +115,21 @@ class Mean:
     """
 
     size: float
-    of_rows: float
-    freedom_of_rows: float
-    of_seeds: float = 0.0
-    rest: float = 0.0
+    var_rows: float
+    df_rows: float
+    var_seeds: float = 0.0
+    var_residual: float = 0.0
     seeds: int = 1
-    freedom_of_seeds: float = 0.0
+    df_seeds: float = 0.0
 
     @property
     def variance(self) -> float:
-        return max(self.of_seeds + self.of_rows - self.rest, self.of_seeds, self.of_rows)
+        return max(self.var_seeds + self.var_rows - self.var_residual, self.var_seeds, self.var_rows)
 
     @property
-    def freedom(self) -> float:
-        parts = ((self.of_seeds, self.freedom_of_seeds), (self.of_rows, self.freedom_of_rows))
-        below = sum(variance**2 / freedom for variance, freedom in parts if variance)
+    def df(self) -> float:
+        parts = ((self.var_seeds, self.df_seeds), (self.var_rows, self.df_rows))
+        below = sum(variance**2 / df for variance, df in parts if variance)
         return self.variance**2 / below if below else np.inf
 
     @property
@@ -139,38 +139,38 @@ class Mean:
 
         if not self.variance:
             return 1.0 if self.size == 0 else 0.0
-        return float(2 * stdtr(self.freedom, -abs(self.size) / np.sqrt(self.variance)))
+        return float(2 * stdtr(self.df, -abs(self.size) / np.sqrt(self.variance)))
 
-    def half(self, confidence: float) -> float:
+    def half_width(self, confidence: float) -> float:
         """Return half the width of the interval at this confidence."""
         from scipy.special import stdtrit
 
-        return float(stdtrit(self.freedom, (1 + confidence) / 2) * np.sqrt(self.variance))
+        return float(stdtrit(self.df, (1 + confidence) / 2) * np.sqrt(self.variance))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        half = self.half(confidence)
-        return self.size - half, self.size + half
+        half_width = self.half_width(confidence)
+        return self.size - half_width, self.size + half_width
 
     def with_seeds(self, seeds: int) -> Mean:
         """Return the mean expected with so many seeds of the same size and spread, on the same rows."""
         part = self.seeds / seeds
-        freedom = self.freedom_of_seeds * (seeds - 1) / (self.seeds - 1)
         return replace(
             self,
-            of_seeds=part * self.of_seeds,
-            of_rows=self.of_rows + (part - 1) * self.rest,
-            rest=part * self.rest,
+            var_seeds=part * self.var_seeds,
+            var_rows=self.var_rows + (part - 1) * self.var_residual,
+            var_residual=part * self.var_residual,
             seeds=seeds,
-            freedom_of_seeds=freedom,
+            df_seeds=self.df_seeds * (seeds - 1) / (self.seeds - 1),
         )
 
-    def seeds_for(self, half: float, confidence: float, least: int) -> int | None:
-        """The least number of seeds, `least` or more, that makes half the interval that narrow; else None."""
+    def seeds_for(self, half_width: float, confidence: float, least: int) -> int | None:
+        """Return the least number of seeds, `least` or more, that makes the interval that narrow; else
+        None."""
         from scipy.special import stdtrit
 
         tried = [self.with_seeds(seeds) for seeds in range(least, MAX_SEEDS + 1)]
-        quantiles = stdtrit([one.freedom for one in tried], (1 + confidence) / 2)  # one call
-        narrow = quantiles * np.sqrt([one.variance for one in tried]) <= half
+        quantiles = stdtrit([one.df for one in tried], (1 + confidence) / 2)  # one call
+        narrow = quantiles * np.sqrt([one.variance for one in tried]) <= half_width
         return least + int(narrow.argmax()) if narrow.any() else None
 
 
@@ -179,12 +179,12 @@ def of_mean(values: Values) -> Mean:
     seeds, rows = values.shape
     return Mean(
         float(values.mean()),
-        of_rows=_variance(values.mean(0)),
-        freedom_of_rows=rows - 1,
-        of_seeds=_variance(values.mean(1)),
-        rest=_rest(values),
+        var_rows=_variance(values.mean(0)),
+        df_rows=rows - 1,
+        var_seeds=_variance(values.mean(1)),
+        var_residual=_residual_variance(values),
         seeds=seeds,
-        freedom_of_seeds=seeds - 1,
+        df_seeds=seeds - 1,
     )
 
 
@@ -194,16 +194,16 @@ def of_difference(first: Values, second: Values, paired: bool) -> Mean:
     `paired` sides are subtracted seed by seed; else both variances over seeds are added, as Welch does.
     """
     sides = [of_mean(first - second)] if paired else [of_mean(first), of_mean(second)]
-    of_seeds = sum(side.of_seeds for side in sides)
-    below = sum(side.of_seeds**2 / side.freedom_of_seeds for side in sides if side.of_seeds)
+    var_seeds = sum(side.var_seeds for side in sides)
+    below = sum(side.var_seeds**2 / side.df_seeds for side in sides if side.var_seeds)
     return replace(
         sides[0],
         size=float(first.mean() - second.mean()),
-        of_rows=_variance(first.mean(0) - second.mean(0)),
-        of_seeds=of_seeds,
-        rest=sum(side.rest for side in sides),
+        var_rows=_variance(first.mean(0) - second.mean(0)),
+        var_seeds=var_seeds,
+        var_residual=sum(side.var_residual for side in sides),
         seeds=min(side.seeds for side in sides),
-        freedom_of_seeds=of_seeds**2 / below if below else 0.0,
+        df_seeds=var_seeds**2 / below if below else 0.0,
     )
 
 
@@ -225,10 +225,10 @@ def pooled(means: Sequence[Mean]) -> Mean:
     of_race = np.maximum(variances, _MIN_VARIANCE) + max(float(between), 0.0)
     shares = 1 / of_race / (1 / of_race).sum()
     variance = float(shares**2 @ of_race)
-    freedom = variance**2 / sum(
-        (share**2 * own) ** 2 / one.freedom for share, own, one in zip(shares, of_race, means, strict=True)
+    df = variance**2 / sum(
+        (share**2 * own) ** 2 / one.df for share, own, one in zip(shares, of_race, means, strict=True)
     )
-    return Mean(float(shares @ sizes), of_rows=variance, freedom_of_rows=float(freedom))
+    return Mean(float(shares @ sizes), var_rows=variance, df_rows=float(df))
 
 
 def _variance(values: Values) -> float:
@@ -236,7 +236,7 @@ def _variance(values: Values) -> float:
     return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 
-def _rest(values: Values) -> float:
+def _residual_variance(values: Values) -> float:
     """Return the part of the mean's variance that neither the seeds' means nor the rows' means explain."""
     left = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
     seeds, rows = values.shape
@@ -386,9 +386,9 @@ def of_score(
         error = standard_error(metric_name, float(values.mean()), rows)
         if error is None:
             return None
-        found = replace(of_mean(values[:, None]), of_rows=error**2, freedom_of_rows=rows - 1)
+        found = replace(of_mean(values[:, None]), var_rows=error**2, df_rows=rows - 1)
     found = replace(found, size=float(values.mean()))
-    return found if len(values) >= METHODS_FROM else replace(found, of_seeds=0.0, rest=0.0)
+    return found if len(values) >= METHODS_FROM else replace(found, var_seeds=0.0, var_residual=0.0)
 
 
 def unpaired(
@@ -403,14 +403,14 @@ def unpaired(
     errors = [standard_error(metric_name, float(side.mean()), rows) for side in sides]
     if rows is None or None in errors:
         return None
-    of_rows = float(sum(error**2 for error in errors if error is not None))
-    size, freedom = float(sides[0].mean() - sides[1].mean()), rows - 1
-    alone = Mean(size, of_rows=of_rows, freedom_of_rows=freedom)
+    var_rows = float(sum(error**2 for error in errors if error is not None))
+    size, df = float(sides[0].mean() - sides[1].mean()), rows - 1
+    alone = Mean(size, var_rows=var_rows, df_rows=df)
     if min(map(len, sides)) < 2:
         return alone, None
     same = first.keys() == second.keys()
     over = of_difference(sides[0][:, None], sides[1][:, None], same)
-    return alone, replace(over, of_rows=of_rows, freedom_of_rows=freedom)
+    return alone, replace(over, var_rows=var_rows, df_rows=df)
 
 
 MAX_MORE_ROWS = 50  # times the rows there are; more than that is no advice
@@ -702,14 +702,14 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
     apart = abs(size) * z / (z + ndtri(POWER))
     level = (MARGIN - abs(size)) * z / (z + ndtri((1 + POWER) / 2))  # either end may leave the margin
     room = float(max(apart, level))
-    half = max(below, above) if level > apart else below if size > 0 else above
+    half_width = max(below, above) if level > apart else below if size > 0 else above
     seeds = min(_seeds(one.first), _seeds(one.second))
     more_rows = more_seeds = None
     if one.spread is not None:
         enough = one.spread.seeds_for(room, confidence, max(seeds + 1, METHODS_FROM))
         more_seeds = None if enough is None else enough - seeds
     if one.rows and (one.about == "runs" or more_seeds is None):
-        factor = (half / room) ** 2
+        factor = (half_width / room) ** 2
         more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE_ROWS else None
     return more_rows, more_seeds
 

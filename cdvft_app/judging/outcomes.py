@@ -348,14 +348,7 @@ class JudgedRace:
 
     def about(self, run: str) -> list[Verdict]:
         """Return all verdicts on the run of this id, from its side."""
-        return self._about(self.points[run].label) if run in self.points else []
-
-    def _about(self, label: str) -> list[Verdict]:
-        return [
-            one if one.first == label else one.turned
-            for one in self.comparison_set.between.values()
-            if label in (one.first, one.second)
-        ]
+        return self.comparison_set.against(self.points[run].label) if run in self.points else []
 
     @property
     def sentences(self) -> list[str]:
@@ -392,7 +385,7 @@ class JudgedRace:
         taken, (left, behind) = self.advised, self._met
         if taken is None:
             return ""
-        about = self._about(taken.label)
+        about = self.comparison_set.against(taken.label)
         lows = [one.low for one in about if one.low is not None]
         is_known = len(lows) == len(about)
         return verdict_text.advice(

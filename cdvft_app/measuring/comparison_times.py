@@ -13,7 +13,7 @@ from typing import Any
 from cdvft_app.costs.quantities import Row
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
-from cdvft_app.costs.table import cost_table
+from cdvft_app.costs.table import cost_row, cost_table
 from cdvft_app.format import amount, times
 from cdvft_app.methods import Method
 from cdvft_app.payloads.compare import Circumstances
@@ -107,8 +107,7 @@ def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any
     adapted = shapes.select(request.targets or shapes.default_targets)
 
     def row_of(method: Method) -> dict[str, Any]:
-        wanted = {"methods": (method,), "match": None}
-        return timed(cost_table(request.model_copy(update=wanted))[0])
+        return timed(cost_row(request, method))
 
     reference = row_of(request.reference)
     rows, sentences = [], []

@@ -21,10 +21,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.costs.request import CostRequest
-from cdvft_app.costs.table import cost_table
+from cdvft_app.costs.table import cost_row, cost_table
 from cdvft_app.measuring import comparison_times
 from cdvft_app.measuring.background import too_large
-from cdvft_app.methods import Method, flat
+from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.shapes.architectures import Architecture, build
@@ -267,11 +267,6 @@ class _Bench:
         self.shapes = model_shapes(request.model, request.image_size)
         self.forward: float | None = None
 
-    def row(self, method: Method, **changes: Any) -> dict[str, Any]:
-        """Return the method's row of a cost table."""
-        request = self.request.model_copy(update={"methods": (method,), "match": None, **changes})
-        return cost_table(request)[0]
-
     def measured(self, row: dict[str, Any], number: int, total: int, more: int) -> float | None:
         """Measure and report the row's step: its seconds; None where it is refused."""
         about = {name: row[name] for name in ("method", "setting")}
@@ -299,7 +294,8 @@ class _Bench:
     def _flops(self, row: dict[str, Any]) -> int:
         """Return the step's FLOPs as executed (real FFTs), whatever convention the request has."""
         if row["convention"] != "real_fft":
-            row = self.row(flat.method_of(row["method"], row["setting"]), convention="real_fft")
+            request = self.request.model_copy(update={"convention": "real_fft"})
+            row = cost_row(request, flat.method_of(row["method"], row["setting"]))
         return row["total_flops_per_step"]
 
     def _pace(self, left: float) -> None:
@@ -315,18 +311,18 @@ def _match(bench: _Bench) -> None:
     def remaining(after: int) -> int:
         return sum(comparison_times.tries(values) or 1 for values in [*ladders.values()][after:])
 
-    target_seconds = bench.measured(bench.row(bench.request.reference), 1, total, remaining(0))
+    target_seconds = bench.measured(cost_row(bench.request, bench.request.reference), 1, total, remaining(0))
     for number, (method, values) in enumerate(ladders.items(), 2):
         after = remaining(number - 1)
         if not values:  # head and full have nothing to match by
-            bench.measured(bench.row(method), number, total, after)
+            bench.measured(cost_row(bench.request, method), number, total, after)
         seconds: dict[int, float] = {}
         while (
             target_seconds
             and (value := comparison_times.next_value(values, seconds, target_seconds)) is not None
         ):
             more = comparison_times.tries(values) - len(seconds) - 1 + after
-            result = bench.measured(bench.row(method.matched(value)), number, total, more)
+            result = bench.measured(cost_row(bench.request, method.matched(value)), number, total, more)
             if result is None:  # it does not fit, and what is slower would not either
                 break
             seconds[value] = result

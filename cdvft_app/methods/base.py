@@ -260,11 +260,6 @@ class Method(BaseModel):
         size."""
         return self
 
-    def without_layer_defaults(self) -> Self:
-        """Return the method without what `with_layer_defaults` filled in, before it is asked about other
-        layers."""
-        return self
-
     # What it costs
 
     def estimate(self, shapes: Sequence[Shape], **step: Any) -> Cost:

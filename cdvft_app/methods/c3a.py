@@ -52,9 +52,6 @@ class C3A(Method):
     def with_layer_defaults(self, layers: Sequence[Layer]) -> Self:
         return self.model_copy(update={"block_size": self.block_size or common_divisor(layers) or None})
 
-    def without_layer_defaults(self) -> Self:
-        return self.model_copy(update={"block_size": None})
-
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
         common = common_divisor(shapes)

@@ -13,8 +13,7 @@ from typing import Any
 from cdvft import cost
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import missing_package
-from cdvft_app.costs.memory import FLOAT32, StoragePrecision
-from cdvft_app.costs.request import CostRequest
+from cdvft_app.costs.request import FLOAT32, CostRequest, StoragePrecision
 from cdvft_app.costs.table import cost_table
 from cdvft_app.format import counted, duration
 from cdvft_app.metrics import get_metric

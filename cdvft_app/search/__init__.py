@@ -53,6 +53,9 @@ class SearchRequest(VariedRace):
     def _can_be_searched(self) -> Self:
         if not self.grid and (len(self.rates) != 2 or self.rates[0] >= self.rates[1]):
             raise ValueError("rates are the lowest and the highest multiple, such as 0.1 and 10")
+        by_method = (self.space(index)[RATE] for index in range(len(self.base.methods)))
+        if any(len(set(rates)) < len(rates) for rates in by_method):
+            raise ValueError("two of the rates are the same to three digits; choose rates further apart")
         if len(self.base.methods) > 1 and (self.epochs or self.target_modules):
             raise ValueError(
                 "a race has the same epochs and target modules for all of its methods; search them for one "
@@ -68,12 +71,12 @@ class SearchRequest(VariedRace):
         """Return the most trials that each method has; for a grid the number of its points."""
         if not self.grid:
             return [self.trials] * len(self.base.methods)
-        return [math.prod(map(len, self.space(place).values())) for place in range(len(self.base.methods))]
+        return [math.prod(map(len, self.space(index).values())) for index in range(len(self.base.methods))]
 
-    def space(self, place: int) -> dict[str, list[Any]]:
-        """Return the values of each searched setting of the method at this place; of the rate its two
+    def space(self, index: int) -> dict[str, list[Any]]:
+        """Return the values of each searched setting of the method at this index; of the rate its two
         ends."""
-        method = self.base.methods[place]
+        method = self.base.methods[index]
         around = method.learning_rate or method.usual_learning_rate
         lists = self.vary.get(method.key, {})
         found: dict[str, list[Any]] = {RATE: [rounded(around * multiple) for multiple in self.rates]}
@@ -82,38 +85,38 @@ class SearchRequest(VariedRace):
         layers = [",".join(names) for names in self.target_modules]
         return found | ({TARGETS: layers} if layers else {})
 
-    def propose(self, place: int, trial: Trial) -> RunSettings:
-        """Return the run of a trial of the method at this place, with what Optuna suggests for it."""
+    def propose(self, index: int, trial: Trial) -> RunSettings:
+        """Return the run of a trial of the method at this index, with what Optuna suggests for it."""
         chosen: dict[str, Any] = {}
-        for name, values in self.space(place).items():
+        for name, values in self.space(index).items():
             if name == RATE and not self.grid:
                 chosen[name] = rounded(trial.suggest_float(name, *values, log=True))
             else:
                 chosen[name] = trial.suggest_categorical(name, values)
-        return self._run(place, chosen)
+        return self._run(index, chosen)
 
     def middle(self) -> tuple[RunSettings, ...]:
         """Return one run for each method in the middle of its searched ranges, from which the search is
         forecast."""
-        return tuple(self._run(place, self._middle(place)) for place in range(len(self.base.methods)))
+        return tuple(self._run(index, self._middle(index)) for index in range(len(self.base.methods)))
 
     def every_value(self) -> tuple[RunSettings, ...]:
         """Return runs in which each value occurs that is searched: what is checked before it begins."""
         return tuple(
-            self._run(place, self._middle(place) | {name: value})
-            for place in range(len(self.base.methods))
-            for name, values in self.space(place).items()
+            self._run(index, self._middle(index) | {name: value})
+            for index in range(len(self.base.methods))
+            for name, values in self.space(index).items()
             for value in values
         )
 
-    def _middle(self, place: int) -> dict[str, Any]:
-        space = self.space(place)
+    def _middle(self, index: int) -> dict[str, Any]:
+        space = self.space(index)
         found = {name: values[len(values) // 2] for name, values in space.items()}
-        return found | {RATE: rounded((space[RATE][0] * space[RATE][-1]) ** 0.5)}
+        return found | {RATE: rounded((min(space[RATE]) * max(space[RATE])) ** 0.5)}
 
-    def _run(self, place: int, chosen: dict[str, Any]) -> RunSettings:
+    def _run(self, index: int, chosen: dict[str, Any]) -> RunSettings:
         """Return the run with the chosen values; `InvalidChoice` where one is out of its range."""
-        method: Method = self.base.methods[place]
+        method: Method = self.base.methods[index]
         own = {name: value for name, value in chosen.items() if name not in (EPOCHS, TARGETS)}
         shared = self.base.model_dump(exclude={"methods"}) | {"evaluate_on": "validation"}
         shared |= {EPOCHS: chosen[EPOCHS]} if EPOCHS in chosen else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,20 +53,20 @@ class Search:
     studies: Sequence[Study]
     storage: JournalStorage
 
-    def trials(self, place: int) -> list[FrozenTrial]:
-        """Return the trials of the method at this place, in the order in which they were proposed."""
-        return self.studies[place].get_trials(deepcopy=False)
+    def trials(self, index: int) -> list[FrozenTrial]:
+        """Return the trials of the method at this index, in the order in which they were proposed."""
+        return self.studies[index].get_trials(deepcopy=False)
 
-    def trial_id(self, place: int, number: int) -> int:
+    def trial_id(self, index: int, number: int) -> int:
         """Return the id by which Optuna's storage knows a trial, whichever process asked for it."""
-        study_id = self.storage.get_study_id_from_name(str(place))
+        study_id = self.storage.get_study_id_from_name(str(index))
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
-    def best(self, place: int) -> FrozenTrial | None:
+    def best(self, index: int) -> FrozenTrial | None:
         """Return the completed trial with the lowest validation loss; None before there is one."""
         from optuna.trial import TrialState
 
-        done = [one for one in self.trials(place) if one.state == TrialState.COMPLETE]
+        done = [one for one in self.trials(index) if one.state == TrialState.COMPLETE]
         return min(done, key=lambda one: one.value or 0.0, default=None)
 
 
@@ -95,7 +95,7 @@ def load(store: RunStore, group_id: object) -> Search | None:
         storage = _storage(file)
         noted = next(one.user_attrs for one in storage.get_all_studies() if one.study_name == "0")
         request = SearchRequest.model_validate(noted["request"])
-        studies = [_study(storage, request, place) for place in range(len(request.base.methods))]
+        studies = [_study(storage, request, index) for index in range(len(request.base.methods))]
     except (OSError, ValueError, KeyError, StopIteration) as error:
         raise StoreError(f"The search {file.name} cannot be read: {error or 'it is not whole'}.") from error
     return Search(file.stem, noted["title"], request, studies, storage)
@@ -124,8 +124,8 @@ def begin(
         first = _study(storage, request, 0)
         first.set_user_attr("title", title)
         first.set_user_attr("request", request.model_dump(mode="json"))
-        for place in range(1, len(request.base.methods)):
-            _study(storage, request, place)
+        for index in range(1, len(request.base.methods)):
+            _study(storage, request, index)
         search = load(store, group_id)
         assert search is not None
         trial = _ask(search, 0)
@@ -166,12 +166,12 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
         assert search is not None
         if not tell(store, search, runs):
             return None
-        place = _next_place(search, runs)
-        if place is None:
+        index = _next_index(search, runs)
+        if index is None:
             ended.touch()
             return None
-        trial = _ask(search, place)
-        settings = resolve(search.request.propose(place, trial)).settings
+        trial = _ask(search, index)
+        settings = resolve(search.request.propose(index, trial)).settings
         run = store.add_to_group(next(iter(runs)), settings, process)
         trial.set_user_attr(RUN, run.id)
         return run
@@ -193,8 +193,8 @@ def tell(store: RunStore, search: Search, runs: Mapping[str, RunRecord]) -> bool
     from optuna.trial import TrialState
 
     settled = True
-    for place, study in enumerate(search.studies):
-        for trial in search.trials(place):
+    for index, study in enumerate(search.studies):
+        for trial in search.trials(index):
             if trial.state != TrialState.RUNNING:
                 continue
             run = runs.get(trial.user_attrs.get(RUN, ""))
@@ -221,22 +221,29 @@ def final_loss(store: RunStore, run: RunRecord) -> float | None:
     return next((row["loss"] for row in reversed(rows) if row.get("final")), None)
 
 
-def _next_place(search: Search, runs: Mapping[str, RunRecord]) -> int | None:
+def _next_index(search: Search, runs: Mapping[str, RunRecord]) -> int | None:
     """Return the method with the fewest trials of those that have budget left; None where none has."""
     tried = {}
-    for place, most in enumerate(search.request.budgets()):
-        trials = search.trials(place)
+    for index, most in enumerate(search.request.budgets()):
+        trials = search.trials(index)
         mine = [runs[one.user_attrs[RUN]] for one in trials if one.user_attrs.get(RUN) in runs]
         seconds = sum(run.seconds or 0.0 for run in mine)
         if len(trials) < most and seconds < (search.request.seconds or float("inf")):
-            tried[place] = len(trials)
+            tried[index] = len(trials)
     return min(tried, key=tried.__getitem__, default=None)
 
 
 def is_given_up(search: Search, run_id: str) -> bool:
     """Return whether the pruner stopped this run."""
-    trials = (one for place in range(len(search.studies)) for one in search.trials(place))
+    trials = (one for index in range(len(search.studies)) for one in search.trials(index))
     return any(PRUNED in one.user_attrs and one.user_attrs.get(RUN) == run_id for one in trials)
+
+
+def cut_off(search: Search, runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return the runs that were stopped or interrupted, and not given up by the search, which waits for
+    them."""
+    early = [run for run in runs if run.is_resumable and run.state != "failed"]
+    return [run for run in early if not is_given_up(search, run.id)]
 
 
 class Pruning:
@@ -257,10 +264,10 @@ class Pruning:
             return
         from optuna.trial import Trial, TrialState
 
-        for place, study in enumerate(search.studies):
-            for one in search.trials(place):
+        for index, study in enumerate(search.studies):
+            for one in search.trials(index):
                 if one.user_attrs.get(RUN) == run.id and one.state == TrialState.RUNNING:
-                    self._trial = Trial(study, search.trial_id(place, one.number))
+                    self._trial = Trial(study, search.trial_id(index, one.number))
 
     def see(self, event: Event) -> Note | None:
         """Take an event; a note for the run's owner where it is given up by it."""
@@ -292,35 +299,35 @@ def _storage(file: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(file), lock))
 
 
-def _study(storage: JournalStorage, request: SearchRequest, place: int) -> Study:
+def _study(storage: JournalStorage, request: SearchRequest, index: int) -> Study:
     import optuna
 
     return optuna.create_study(
         storage=storage,
-        study_name=str(place),
+        study_name=str(index),
         direction="minimize",
         load_if_exists=True,
-        sampler=_sampler(request, place, 0),
+        sampler=_sampler(request, index, 0),
         pruner=_pruner(request),
     )
 
 
-def _ask(search: Search, place: int) -> Trial:
-    """Return the next trial of the method at this place."""
-    study = search.studies[place]
-    study.sampler = _sampler(search.request, place, len(search.trials(place)))
+def _ask(search: Search, index: int) -> Trial:
+    """Return the next trial of the method at this index."""
+    study = search.studies[index]
+    study.sampler = _sampler(search.request, index, len(search.trials(index)))
     return study.ask()
 
 
-def _sampler(request: SearchRequest, place: int, told: int) -> BaseSampler:
+def _sampler(request: SearchRequest, index: int, told: int) -> BaseSampler:
     """Seeded by the race's seed, the method and the number of trials: a process that takes the search up
     proposes what the one before would have."""
     from numpy.random import SeedSequence
     from optuna.samplers import GridSampler, TPESampler
 
     if request.grid:
-        return GridSampler(request.space(place), seed=request.base.seed)
-    (seed,) = SeedSequence((request.base.seed, place, told)).generate_state(1)
+        return GridSampler(request.space(index), seed=request.base.seed)
+    (seed,) = SeedSequence((request.base.seed, index, told)).generate_state(1)
     return TPESampler(n_startup_trials=request.random_trials, multivariate=True, seed=int(seed))
 
 
@@ -338,6 +345,6 @@ def best_runs(store: RunStore, search: Search) -> list[RunSettings]:
     """Return the settings for a race of each method's best trial: trained on all rows, scored on evaluation
     rows."""
     runs = {run.id: run for run in store.group(search.group_id)}
-    found = (search.best(place) for place in range(len(search.studies)))
+    found = (search.best(index) for index in range(len(search.studies)))
     kept = [runs[one.user_attrs[RUN]] for one in found if one is not None and one.user_attrs[RUN] in runs]
     return [run.settings.model_copy(update={"evaluate_on": "evaluation"}) for run in kept]

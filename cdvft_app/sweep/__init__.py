@@ -20,7 +20,7 @@ from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, pars
 MAX_VALUES = 12
 MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
 
-Whole = Annotated[int, Field(ge=1, strict=True)]
+Whole = Annotated[int, Field(strict=True)]  # each method has bounds of its own
 Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]

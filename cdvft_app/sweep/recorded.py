@@ -11,7 +11,7 @@ from cdvft_app.judging.compared_runs import ComparedRun
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.payloads.compare import SweepShown
 from cdvft_app.settings import RunSettings
-from cdvft_app.sweep.results import payload
+from cdvft_app.sweep.results import JudgedSweep, payload
 
 FILE = ASSETS / "recorded_sweep.json"
 
@@ -47,7 +47,7 @@ def runs(recipe: str) -> list[ComparedRun]:
 def _shown(recipe: str) -> SweepShown:
     one = sweeps()[recipe]
     return {
-        **payload(runs(recipe), one["metric_name"]),
+        **payload(JudgedSweep.of(runs(recipe), one["metric_name"])),
         "title": one["title"],
         "origin": one["origin"],
         "recorded": one["recorded"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import combinations
 from statistics import mean
 from typing import cast
@@ -29,7 +30,7 @@ from cdvft_app.judging.compared_runs import (
     value_label,
     varied,
 )
-from cdvft_app.judging.comparison_sets import answer, judge_sweep, sentences
+from cdvft_app.judging.comparison_sets import ComparisonSet, answer, judge_sweep, sentences
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import (
     SweepHeatmap,
@@ -41,28 +42,63 @@ from cdvft_app.payloads.compare import (
     SweepShown,
     SweepSpread,
 )
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL, UNFINISHED
 
 
+@dataclass(frozen=True)
+class JudgedSweep:
+    """A sweep's settings over seeds, and the verdicts on them; `metric_name` is None before it is known."""
+
+    metric_name: str | None
+    settings: list[Setting]
+    compared: ComparisonSet
+
+    @classmethod
+    def of(
+        cls, runs: Sequence[ComparedRun], metric_name: str | None, family: int | None = None
+    ) -> JudgedSweep:
+        """Return the verdicts on a sweep's runs; `family` as `RunRecord.family`."""
+        return cls(metric_name, settings_of(runs), judge_sweep(runs, metric_name or "", family))
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        return sentences(self.settings, self.compared)
+
+
+def judged(runs: Sequence[RunRecord], store: RunStore) -> JudgedSweep:
+    """Return the verdicts on the runs of one sweep of the store."""
+    first = _first_finished(runs)
+    return JudgedSweep.of([compared_run(run, store) for run in runs], first.metric_name, first.family)
+
+
 def results(runs: Sequence[RunRecord], store: RunStore) -> SweepShown:
     """Return the results of one sweep's runs as the page shows them."""
-    first = next((run for run in runs if run.state == "finished"), runs[0])
     return {
-        **payload([compared_run(run, store) for run in runs], first.metric_name, first.family),
+        **payload(judged(runs, store)),
         "title": runs[0].name,
-        "origin": origin(runs[0]),
-        "device": first.device,
+        "origin": origin(runs[0].settings),
+        "device": _first_finished(runs).device,
         "created": runs[0].created,
     }
 
 
-def origin(run: RunRecord) -> str:
-    """Return the budget that all runs of the sweep share."""
-    settings = run.settings
+def _first_finished(runs: Sequence[RunRecord]) -> RunRecord:
+    """Return the first run that has finished, else the first."""
+    return next((run for run in runs if run.state == "finished"), runs[0])
+
+
+def origin(settings: RunSettings) -> str:
+    """Return the recipe and the budget that all runs of a sweep share, by the settings of one."""
     recipe = catalog.RECIPES.get(settings.recipe)
-    parts = [recipe.title if recipe else settings.recipe]
+    return " · ".join(filter(None, [recipe.title if recipe else settings.recipe, budget(settings)]))
+
+
+def budget(settings: RunSettings) -> str:
+    """Return the examples and passes that all runs of a sweep have, by the settings of one."""
+    parts = []
     if settings.train_examples:
         parts.append(f"{settings.train_examples:,} training examples")
     if settings.max_steps:
@@ -96,22 +132,21 @@ def progress(runs: Sequence[RunRecord]) -> SweepProgress:
 Series = Mapping[str, tuple[str, Sequence[Setting]]]
 
 
-def payload(runs: Sequence[ComparedRun], metric_name: str | None, family: int | None = None) -> SweepResults:
-    """Everything that the page shows of these runs, except progress; `family` as `RunRecord.family`."""
-    settings = settings_of(runs)
-    compared = judge_sweep(runs, metric_name or "", family)
+def payload(sweep: JudgedSweep) -> SweepResults:
+    """Return everything that the page shows of a sweep, except progress."""
+    settings = sweep.settings
     methods = list(dict.fromkeys(one.method for one in settings))
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
-        "metric_name": metric_name,
+        "metric_name": sweep.metric_name,
         "settings": [_setting(one) for one in settings],
         "heatmaps": [heat for method in methods for heat in _heatmaps(method, by_method[method])],
         "lines": [
             *_rate_lines(by_method),
             *(one for method in methods for one in _lines(method, by_method[method])),
         ],
-        "answer": answer(compared),
-        "sentences": sentences(settings, compared),
+        "answer": answer(sweep.compared),
+        "sentences": sweep.sentences,
     }
 
 

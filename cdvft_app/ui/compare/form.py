@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from cdvft_app import ASSETS
-from cdvft_app.costs.request import GPUS, HERE, CostRequest
+from cdvft_app.costs.request import GPUS, HERE, PRECISIONS, CostRequest
 from cdvft_app.costs.table import usual_sequence
-from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import form_fields
@@ -64,7 +63,7 @@ MATCHES = [
     ("equal seconds", "seconds_per_step"),
 ]
 DEVICES = [("this one", HERE), *((gpu.title, gpu.key) for gpu in GPUS)]
-PRECISIONS = [(title, key) for key, title in PRECISION_TITLES.items()]
+PRECISION_CHOICES = [(one.title, key) for key, one in PRECISIONS.items()]
 AIMS = [
     ("quality", "quality"),
     ("a small file", "file"),

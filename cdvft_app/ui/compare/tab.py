@@ -27,7 +27,7 @@ from cdvft_app.ui.compare.form import (
     FIELDS,
     LABELS,
     MATCHES,
-    PRECISIONS,
+    PRECISION_CHOICES,
     START,
     TYPED,
     WORDS,
@@ -174,7 +174,7 @@ def _lay_out_controls(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown,
         allow_custom_value=True,
         elem_id="cost-model",
     )
-    for name, choices in (("device", DEVICES), ("precision", PRECISIONS)):
+    for name, choices in (("device", DEVICES), ("precision", PRECISION_CHOICES)):
         controls[name] = _dropdown(name, choices, pages.on("decide"))
     controls["gradient_checkpointing"] = gr.Checkbox(
         START["gradient_checkpointing"],

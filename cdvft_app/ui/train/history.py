@@ -57,7 +57,7 @@ def races(store: RunStore, request: RacesRequest) -> Races:
 def _race(store: RunStore, runs: list[RunRecord], token: object) -> Race:
     first = lasting(runs[0])
     if runs[0].sweep:
-        first["summary"] = " · ".join([_counted(runs), origin(runs[0])])
+        first["summary"] = " · ".join([_counted(runs), origin(runs[0].settings)])
     return {
         "name": runs[0].name,
         "summary": first["summary"],

@@ -248,7 +248,7 @@ def _shown(app: AppState, found: study.Search, runs: Sequence[RunRecord]) -> Sea
         method["figures"] = [{"title": title, "figure": figure} for title, figure in figures(one)]
     best = study.best_runs(app.store, found)
     running = any(run.state in UNFINISHED for run in runs)
-    waits = not running and bool(_cut_off(app, runs))
+    waits = not running and bool(study.cut_off(found, runs))
     return {
         "title": found.title,
         "methods": methods,
@@ -267,16 +267,12 @@ def stop(app: AppState, request: GroupRequest) -> Done:
 
 def go_on(app: AppState, request: GroupRequest) -> Done:
     """Resume the trial that was stopped or cut off; the search then goes on."""
-    return act_on_group(app, request, partial(_cut_off, app), partial(resume_one, app))
 
+    def cut_off(runs: Sequence[RunRecord]) -> list[RunRecord]:
+        found = study.load(app.store, runs[0].group_id)
+        return study.cut_off(found, runs) if found else []
 
-def _cut_off(app: AppState, runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return the runs that were stopped or interrupted, and not given up by the search itself."""
-    found = study.load(app.store, runs[0].group_id) if runs else None
-    if found is None:
-        return []
-    early = [run for run in runs if run.is_resumable and run.state != "failed"]
-    return [run for run in early if not study.is_given_up(found, run.id)]
+    return act_on_group(app, request, cut_off, partial(resume_one, app))
 
 
 def best_of(app: AppState, view: object, token: str) -> dict[str, Any] | None:

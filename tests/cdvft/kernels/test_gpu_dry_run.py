@@ -116,7 +116,7 @@ def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyP
     }
     layer = {"d_in": 768, "d_out": 768, "tokens": 2048, "dtype": "torch.bfloat16", "seconds": seconds}
     record = {
-        "device": {"name": "NVIDIA H100"}, "dry_run": False, "layers": [{**layer, "title": "768"}]
+        "device": {"name": "NVIDIA H100 PCIe"}, "dry_run": False, "layers": [{**layer, "title": "768"}]
     }  # fmt: skip
     page = tmp_path / "gpu.json"
     page.write_text(json.dumps(gpu.for_the_page(record)))
@@ -124,12 +124,12 @@ def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyP
     asked = {"model": "roberta-base", "methods": ["cdvft"], "batch": 16, "sequence": 128}
     shown = roofline.roofline(parse_cost(asked))
     assert [engine["measured"] for engine in shown["engines"]] == [30e-6, 60e-6, 50e-6]
-    assert shown["measured_on"].startswith("Measured on: NVIDIA H100, 20")
+    assert shown["measured_on"].startswith("Measured on: NVIDIA H100 PCIe, 20")
     elsewhere = roofline.roofline(
         parse_cost({**asked, "device": "l4"})
     )  # whose limit is no limit of an H100's times
     assert [engine["measured"] for engine in elsewhere["engines"]] == [None] * 3
-    assert elsewhere["unmeasured"] == "NVIDIA H100 was measured, and no L4 (24 GB)."
+    assert elsewhere["unmeasured"] == "NVIDIA H100 PCIe was measured, and no L4 (24 GB)."
     other = roofline.roofline(parse_cost({**asked, "sequence": 1}))
     assert [engine["measured"] for engine in other["engines"]] == [None] * 3
-    assert other["unmeasured"] == "NVIDIA H100 was measured, but not on 768 → 768 with 16 tokens."
+    assert other["unmeasured"] == "NVIDIA H100 PCIe was measured, but not on 768 → 768 with 16 tokens."

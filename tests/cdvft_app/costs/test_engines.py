@@ -10,7 +10,7 @@ from cdvft.blocks import Partition
 from cdvft.cost.roofline import Work, frozen, fused, merged
 from cdvft.kernels.fused.plan import plan_for
 from cdvft_app.costs import roofline
-from cdvft_app.costs.request import named, parse_cost
+from cdvft_app.costs.request import device, named, parse_cost
 
 TOKENS = 8192
 
@@ -56,12 +56,12 @@ def test_without_a_record_the_times_are_missing_and_the_reason_is_said(asked) ->
 
 
 def test_the_limit_is_the_chosen_devices(asked) -> None:
-    slow, fast = asked(device="l4"), asked(device="h100")
+    slow, fast = asked(device="l4"), asked(device="h100-sxm")
     assert "L4 (24 GB)" in slow["rates"] and "121\xa0TFLOP/s" in slow["rates"]
     for a, b in zip(slow["engines"], fast["engines"], strict=True):
         assert a["least"] > b["least"]
         assert a["texts"][1:3] == b["texts"][1:3]
-    assert fast["engines"][0]["least"] == pytest.approx(2 * 2 * TOKENS * 768**2 / 756e12, rel=0.6)
+    assert fast["engines"][0]["least"] == pytest.approx(2 * 2 * TOKENS * 768**2 / 989e12, rel=0.6)
 
 
 def blocks_of(p: int) -> dict:
@@ -84,10 +84,21 @@ def test_where_the_kernel_cannot_serve_it_says_so(asked, changes: dict) -> None:
         ("NVIDIA GeForce RTX 4090", "rtx4090"),
         ("NVIDIA A100-PCIE-40GB", "a100-40"),
         ("NVIDIA A100 80GB PCIe", "a100-80"),
-        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA A100-SXM4-80GB", "a100-80"),
+        ("NVIDIA H100 PCIe", "h100"),
+        ("NVIDIA H100 80GB HBM3", "h100-sxm"),
+        ("NVIDIA H100 NVL", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
         ("Apple MPS", None),
     ],
 )
 def test_a_gpu_is_known_by_what_its_driver_calls_it(name: str, key: str | None) -> None:
     found = named(name)
     assert (found and found.key) == key
+
+
+def test_an_sxm_is_not_held_to_the_rates_of_pcie() -> None:
+    """Else the least time is longer than what was measured: its memory is faster by two thirds."""
+    pcie, sxm = device("h100"), device("h100-sxm")
+    assert (pcie.bandwidth, pcie.half) == (2.0e12, 756e12)
+    assert (sxm.bandwidth, sxm.half) == (3.35e12, 989e12)

@@ -117,6 +117,26 @@ def test_growth_passes_through_the_table():
                 assert series["costs"]["parameters"][at] == rows[method]["trainable_parameters"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "name", "block_size"),
+    [
+        ({}, "C3A", None),
+        ({"c3a_block_size": 64}, "C3A b = 64", 64),
+        ({"match": "trainable_parameters"}, "C3A b = 256", 256),
+    ],
+)
+def test_along_the_width_a_block_size_that_was_chosen_or_matched_stays(asked, name, block_size):
+    """And one that was left to the layers is their width."""
+    shown = grown(parse_cost({"model": "roberta-base", "methods": ["cdvft", "c3a"]} | asked))
+    (axis,) = [one for one in shown["growth"] if one["key"] == "width"]
+    (c3a,) = [one for one in axis["series"] if one["method"] == "c3a"]
+    assert c3a["label"].replace("\u00a0", " ") == name
+    layers = 24
+    for width, parameters in zip(axis["x"], c3a["costs"]["parameters"], strict=True):
+        fits = block_size is None or width % block_size == 0
+        assert parameters == (layers * width**2 // (block_size or width) if fits else None), width
+
+
 def test_the_notes_of_the_axes_say_what_grows():
     """A part of LoRA's memory does not grow with its rank, and FourierFT's FLOPs do not with its n."""
     axes = {

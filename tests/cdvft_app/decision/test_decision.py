@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import DEVICE_KEYS, GPUS, parse_cost
+from cdvft_app.costs.request import DEVICE_KEYS, GPUS, PRECISIONS, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import _behind, decide, quality
 from cdvft_app.judging.judge import Verdict

@@ -9,8 +9,7 @@ import json
 import pytest
 
 from cdvft_app.commands import cost as command
-from cdvft_app.costs.memory import PRECISIONS
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import PRECISIONS, parse_cost
 from cdvft_app.decision.comparison import compare
 from cdvft_app.decision.decide import decide
 from cdvft_app.format import amount

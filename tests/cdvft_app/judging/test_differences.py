@@ -189,7 +189,7 @@ def test_rows_count_beside_the_seeds():
     level = {seed: [0.5] for seed in range(5)}
     alone, over = unpaired("accuracy", 96, level, level)
     for found in (alone, over):
-        assert found.half(0.95) == pytest.approx(stats.t(95).ppf(0.975) * sqrt(2 * 0.25 / 100))
+        assert found.half_width(0.95) == pytest.approx(stats.t(95).ppf(0.975) * sqrt(2 * 0.25 / 100))
 
 
 def test_welch_over_rows_and_seeds_at_once():
@@ -198,37 +198,37 @@ def test_welch_over_rows_and_seeds_at_once():
     found = of_difference(first, second[:2], paired=False)
     known = stats.ttest_ind(first.mean(1), second[:2].mean(1), equal_var=False)
     assert (found.size, found.seeds) == (pytest.approx(first.mean() - second[:2].mean()), 2)
-    assert (sqrt(found.of_seeds), found.freedom_of_seeds) == pytest.approx((known._standard_error, known.df))
-    assert found.rest == pytest.approx(of_mean(first).rest + of_mean(second[:2]).rest)
+    assert (sqrt(found.var_seeds), found.df_seeds) == pytest.approx((known._standard_error, known.df))
+    assert found.var_residual == pytest.approx(of_mean(first).var_residual + of_mean(second[:2]).var_residual)
     assert of_mean(first).size == pytest.approx(first.mean())
     by_row = first.mean(0) - second[:2].mean(0)
-    assert (found.of_rows, found.freedom_of_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
+    assert (found.var_rows, found.df_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
 
 
 def test_what_neither_seed_nor_row_explains():
     """Of 1, 0 / 0, 0 all means are 1/2 or 0, the mean 1/4, and what is left ± 1/4: 4 / 16 / 1 / 4."""
     found = of_difference(np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros((2, 2)), paired=True)
-    assert (found.of_seeds, found.of_rows, found.rest) == (1 / 16, 1 / 16, 1 / 16)
+    assert (found.var_seeds, found.var_rows, found.var_residual) == (1 / 16, 1 / 16, 1 / 16)
     assert found.variance == 1 / 16, "seeds and rows have it twice"
     alone = of_difference(np.array([[1.0, 0.0, 0.5]]), np.zeros((1, 3)), paired=True)
-    assert (alone.of_seeds, alone.rest) == (0, 0)
-    assert alone.of_rows == pytest.approx(1 / 12)
+    assert (alone.var_seeds, alone.var_residual) == (0, 0)
+    assert alone.var_rows == pytest.approx(1 / 12)
 
 
-MEAN = Mean(0.3, of_rows=2.0, freedom_of_rows=99, of_seeds=6.0, rest=1.0, seeds=5, freedom_of_seeds=4)
+MEAN = Mean(0.3, var_rows=2.0, df_rows=99, var_seeds=6.0, var_residual=1.0, seeds=5, df_seeds=4)
 
 
 def test_twice_the_seeds_halve_what_is_theirs():
-    """of_rows holds a whole rest, of which half goes; degrees of freedom grow as n − 1 does."""
+    """var_rows holds the whole residual variance, of which half goes; df grow as n − 1 does."""
     more = MEAN.with_seeds(10)
-    assert more == replace(MEAN, of_rows=1.5, of_seeds=3.0, rest=0.5, seeds=10, freedom_of_seeds=9)
+    assert more == replace(MEAN, var_rows=1.5, var_seeds=3.0, var_residual=0.5, seeds=10, df_seeds=9)
     assert more.variance == 4.0
 
 
 def test_as_many_seeds_are_named_as_an_interval_needs():
     for seeds in (7, MAX_SEEDS):
-        assert MEAN.seeds_for(MEAN.with_seeds(seeds).half(0.95), 0.95, 5) == seeds
-    assert MEAN.seeds_for(MEAN.with_seeds(MAX_SEEDS + 1).half(0.95), 0.95, 5) is None
+        assert MEAN.seeds_for(MEAN.with_seeds(seeds).half_width(0.95), 0.95, 5) == seeds
+    assert MEAN.seeds_for(MEAN.with_seeds(MAX_SEEDS + 1).half_width(0.95), 0.95, 5) is None
     assert MEAN.seeds_for(1e9, 0.95, 6) == 6
 
 
@@ -241,10 +241,10 @@ def test_a_score_over_seeds_is_the_mean_of_their_runs():
     means = [np.mean(own) for own in scores.values()]
     found = of_score("accuracy", rows, scores, runs)
     assert (found.size, found.seeds) == (pytest.approx(np.mean(means)), 5)
-    assert found.of_seeds == pytest.approx(stats.sem(means) ** 2)
+    assert found.var_seeds == pytest.approx(stats.sem(means) ** 2)
     four = of_score(
         "accuracy", rows, {seed: scores[seed] for seed in range(4)}, {seed: runs[seed] for seed in range(4)}
     )
-    assert (four.of_seeds, four.rest) == (0, 0)
+    assert (four.var_seeds, four.var_residual) == (0, 0)
     by_row = np.mean([np.mean([one.terms[:, 0] for one in runs[seed]], 0) for seed in range(4)], 0)
     assert four.variance == pytest.approx(stats.sem(by_row) ** 2)

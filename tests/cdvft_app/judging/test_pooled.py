@@ -26,7 +26,7 @@ def race(first, second, seed):
 
 
 def means(*sizes, variance=0.0004):
-    return [Mean(size, of_rows=variance, freedom_of_rows=1e9) for size in sizes]
+    return [Mean(size, var_rows=variance, df_rows=1e9) for size in sizes]
 
 
 def test_races_that_agree_are_surer_together():

@@ -55,7 +55,7 @@ def ended(store, group_id, trials):
 
     def told():
         found = study.load(store, group_id)
-        trials = [one for place in range(len(found.studies)) for one in found.trials(place)]
+        trials = [one for index in range(len(found.studies)) for one in found.trials(index)]
         return all(one.state.is_finished() for one in trials) and found
 
     wait_for(are, 30)
@@ -219,11 +219,62 @@ def test_a_grid_is_tried_whole(begin, store, trainer):
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
 
 
+def test_trials_are_told_by_the_symbols_of_their_settings(begin, store):
+    asked = {"grid": True, "rates": [1], "m": [3], "block_size": [48], "epochs": [0.5, 2], "pruner": "none"}
+    _, group_id = begin(SEARCH | asked)
+    (method,) = results.methods(store, ended(store, group_id, 2))
+    assert sorted(one["settings"].replace("\u00a0", " ") for one in method["trials"]) == [
+        f"learning rate 0.01, m = 3, p = 48, epochs = {epochs}" for epochs in (0.5, 2.0)
+    ]
+
+
 def test_of_a_grid_of_a_single_rate_it_is_said_what_it_gave(begin, store):
     _, group_id = begin(SEARCH | {"grid": True, "rates": [1], "pruner": "none"})
     (method,) = results.methods(store, ended(store, group_id, 1))
     (said,) = method["sentences"]
     assert said.startswith("CDVFT: the best of 1 trial is learning rate 0.01: validation loss 0.49")
+
+
+@pytest.mark.parametrize(
+    ("rates", "searched"), [([2, 0.3, 3], None), ([3, 1, 0.3, 2], None), ([1, 2, 0.3], "0.003 to 0.02")]
+)
+def test_a_grids_edges_are_its_lowest_and_highest_rate_in_whatever_order(begin, store, rates, searched):
+    asked = SEARCH | {"grid": True, "rates": rates, "pruner": "none"}
+    (middle,) = parse_search(asked).middle()
+    assert middle.method.learning_rate == pytest.approx((0.003 * 0.01 * max(rates)) ** 0.5, rel=0.01)
+    _, group_id = begin(asked)
+    found = ended(store, group_id, len(rates))
+    assert found.best(0).params["learning_rate"] == 0.02
+    (method,) = results.methods(store, found)
+    edges = [one for one in method["sentences"] if "at the edge" in one]
+    assert edges == (
+        []
+        if searched is None
+        else [f"That rate is at the edge of what was searched ({searched}): one beyond it may be better."]
+    )
+
+
+def test_verdicts_are_on_the_trials_whose_runs_were_not_deleted(begin, store):
+    _, group_id = begin(SEARCH | {"trials": 4, "pruner": "none"})
+    found = ended(store, group_id, 4)
+    _, second, third, _ = sorted(found.trials(0), key=lambda one: one.value)
+    store.remove(second.user_attrs[study.RUN])
+    (method,) = results.methods(store, found)
+    assert [one["state"] for one in method["trials"]].count("deleted") == 1
+    best, verdict = method["sentences"][:2]
+    assert best.startswith("CDVFT: the best of 4 trials is ") and "that chose it" in best
+    second, third = (f"learning rate {one.params['learning_rate']:.3g}" for one in (second, third))
+    assert third in verdict and second not in verdict
+
+
+def test_of_a_best_trial_whose_run_was_deleted_its_settings_and_loss_are_told(begin, store):
+    _, group_id = begin(SEARCH | {"grid": True, "rates": [0.3, 2, 3], "pruner": "none"})
+    found = ended(store, group_id, 3)
+    store.remove(found.best(0).user_attrs[study.RUN])
+    (method,) = results.methods(store, found)
+    assert method["sentences"] == [
+        "CDVFT: the best of 3 trials is learning rate 0.02: validation loss 0.4. Its run was deleted."
+    ]
 
 
 def test_figures_come_with_what_there_is_to_draw(begin, store):
@@ -313,6 +364,8 @@ def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store, tr
     [
         ({"rates": [1]}, "rates are the lowest and the highest multiple"),
         ({"rates": [3, 1]}, "rates are the lowest and the highest multiple"),
+        ({"rates": [1, 1.001]}, "two of the rates are the same"),
+        ({"rates": [1, 3, 1.0001], "grid": True}, "two of the rates are the same"),
         ({"trials": 0}, "trials: got 0"),
         ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can vary r"),
         ({"base": {"methods": ["cdvft", "lora"]}, "epochs": [1, 2]}, "same epochs and target modules"),
@@ -326,6 +379,10 @@ def test_what_cannot_be_searched_is_a_sentence(asked, sentence):
         parse_search(SEARCH | asked)
 
 
-def test_a_value_out_of_its_range_is_refused_before_anything_is_made(store):
-    with pytest.raises(InvalidChoice, match="m: got 99"):
-        parse_search(SEARCH | {"m": [2, 99]}).every_value()
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [([2, 99], "m: got 99; it must be 16 or less"), ([2, -3], "m: got -3; it must be 2 or more")],
+)
+def test_a_value_out_of_its_range_is_refused_before_anything_is_made(store, values, sentence):
+    with pytest.raises(InvalidChoice, match=sentence):
+        parse_search(SEARCH | {"m": values}).every_value()

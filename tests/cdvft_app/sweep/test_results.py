@@ -23,7 +23,7 @@ from cdvft_app.judging.compared_runs import (
 from cdvft_app.judging.comparison_sets import answer, judge_sweep, sentences
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
-from cdvft_app.sweep.results import payload
+from cdvft_app.sweep.results import JudgedSweep, payload
 
 
 def m_of(settings):
@@ -136,7 +136,8 @@ def test_what_has_not_ended_counts_nowhere():
 
 
 def test_the_page_gets_all_of_it_as_json():
-    made = payload(outcomes(by_m, methods=("cdvft", "lora"), lora_r=(2, 8), **GRID), "accuracy")
+    runs = outcomes(by_m, methods=("cdvft", "lora"), lora_r=(2, 8), **GRID)
+    made = payload(JudgedSweep.of(runs, "accuracy"))
     assert json.loads(json.dumps(made)) == made
     assert [heat["title"] for heat in made["heatmaps"]] == [
         "CDVFT: m by p",

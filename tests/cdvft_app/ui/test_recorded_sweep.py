@@ -16,7 +16,9 @@ from cdvft_app.sweep import SweepRequest, recorded
 def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepRequest:
     """A small grid: two settings with two seeds; the files lie in the test's own folder."""
     small = SweepRequest(
-        base=RaceRequest(recipe="sentiment", methods=("cdvft",), **record_sweep.BUDGETS["sentiment"]),
+        base=RaceRequest(
+            recipe="sentiment", methods=("cdvft",), keep="last", **record_sweep.BUDGETS["sentiment"]
+        ),
         m=(2, 3),
         seeds=(0, 1),
     )
@@ -45,6 +47,12 @@ def test_only_whole_seeds_are_published(recording: SweepRequest, ended: int, pub
     assert sum(one["spread"]["runs"] for one in shown["settings"]) == published
     assert shown["settings"][0]["spread"]["mean"] == 0.7123
     assert "512 training examples" in shown["origin"] and " 20" in shown["recorded"]
+
+
+@pytest.mark.parametrize(("recipe", "runs"), [("sentiment", 180), ("mnist", 180), ("addresses", 24)])
+def test_the_recorded_runs_are_those_of_the_grid(recipe: str, runs: int) -> None:
+    """Else the next publication leaves them out, and the next recording trains them all again."""
+    assert len(record_sweep.recorded(recipe)) == record_sweep.grid(recipe).count() == runs
 
 
 def test_rows_that_a_run_got_wrong_reach_the_judge(recording: SweepRequest) -> None:
