@@ -37,13 +37,13 @@ from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel, webhook
+from cdvft_app.training.checkpoints import RESUME
 from cdvft_app.training.inference_service import message_of
 from cdvft_app.training.schedule import evaluations, processes
 
 TRAINER = "cdvft_app.training.trainer:train"
 """A `Train` by its name, so that whoever hands it on need not import torch."""
 ERROR_FILE = "error.txt"  # in the run's folder: the traceback behind the reason
-RESUME = "Resume goes on from the last checkpoint."
 NOT_BEGUN = "Stopped before the first step."
 OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
