@@ -17,15 +17,8 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.data.lines import NAMES, Lines
-from cdvft_app.data.source import (
-    DataRefused,
-    Limits,
-    Progress,
-    RowErrors,
-    Source,
-    distinct_names,
-    row_batches,
-)
+from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source, distinct_names, row_batches
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,13 +17,13 @@ from cdvft_app.data.source import (
     DataRefused,
     Limits,
     NumberedRow,
-    Progress,
     RowErrors,
     Source,
     distinct_names,
     row_batches,
     short_values,
 )
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -72,7 +72,7 @@ def _load(send: Callable[[Preparing], None], root: str, settings: RunSettings) -
     os.environ["RUNS_DIR"] = root
 
     from cdvft_app.catalog import resolve
-    from cdvft_app.catalog.download import never
+    from cdvft_app.progress import never
     from cdvft_app.tasks.prepare import prepare
 
     prepare(resolve(settings), lambda fraction, text: send(Preparing(text, fraction)), never)
