@@ -19,8 +19,8 @@ from typing import Any, cast
 from benchmarks.machine import machine
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import load_rows
-from cdvft_app.catalog.download import never, silent
 from cdvft_app.metrics import measure_texts
+from cdvft_app.progress import never, silent
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.prepare import prepare

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,4 +63,23 @@ def replacing(file: Path, *, private: bool = False) -> Iterator[Path]:
     except BaseException:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing_folder(folder: Path, beside: Path | None = None) -> Iterator[Path]:
+    """Give an empty folder to write into, which replaces `folder` at the end, and is removed after an error.
+
+    So `folder` is whole, or as it was before. The new one is made in `beside`, on the same disk; None: next
+    to `folder`.
+    """
+    unfinished = (beside or folder.parent) / f".{folder.name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a program that was killed
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(unfinished, folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise

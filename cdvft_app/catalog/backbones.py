@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, first_line, never, silent
+from cdvft_app.catalog.download import DownloadFailed, first_line
 from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.catalog.sources import files_of
+from cdvft_app.progress import Progress, ShouldStop, never, silent
 
 if TYPE_CHECKING:
     from torch import nn

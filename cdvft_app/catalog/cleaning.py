@@ -403,10 +403,8 @@ def _in_messages(text: str, map_text: MapText) -> str:
 
 def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
     """Return a hash of each row's inputs, spaces around them aside."""
-    from cdvft_app.catalog.columns import connect, quoted  # not in a run's export, which mends texts alone
+    from cdvft_app.catalog.columns import connect, input_values  # not in an export, which mends texts alone
 
-    names = [quoted(name) for name in columns.inputs]
-    image = columns.kind == "image"
-    inputs = [f"r.{name}.bytes" if image else f"coalesce(trim(r.{name}), '')" for name in names]
+    inputs = input_values(columns.inputs, columns.kind)
     with connect(r=rows.select(columns.inputs)) as connection:
         return connection.execute(f"SELECT hash({', '.join(inputs)}) AS h FROM r").fetchnumpy()["h"]

@@ -153,6 +153,24 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def input_values(names: Sequence[str], kind: str) -> list[str]:
+    """Return SQL for what a row of the table r has in each column of inputs: the bytes of a picture, or the
+    text without spaces around it, empty where there is none."""
+    if kind == "image":
+        return [f"r.{quoted(name)}.bytes" for name in names]
+    return [f"coalesce(trim(r.{quoted(name)}), '')" for name in names]
+
+
+def lacks_input(names: Sequence[str], kind: str) -> str:
+    """Return an SQL condition for the rows of the table r that cannot be read, for one input or several.
+
+    A part of a prompt may be empty where another is not; elsewhere each input is needed.
+    """
+    blank = "coalesce(octet_length({}), 0) = 0" if kind == "image" else "{} = ''"
+    either = " AND " if kind == "generation" else " OR "
+    return f"({either.join(map(blank.format, input_values(names, kind)))})"
+
+
 _BY_COMMA, _BY_POINT = (
     f"regexp_full_match(v, '{written_number(mark)}')".replace("['’]", "[''’]")
     for mark in NUMBER_MARKS.values()

@@ -20,12 +20,13 @@ import numpy as np
 from cdvft_app import ASSETS
 from cdvft_app.catalog.columns import IMAGE_NAMES, MAX_CLASSES, Roles, columns_of, guess_roles
 from cdvft_app.catalog.conversations import is_conversation, joined, split_conversation
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop, first_line, never, silent
+from cdvft_app.catalog.download import DownloadFailed, first_line
 from cdvft_app.catalog.entries import MIN_VALIDATION, ONE_HELD_OUT_IN, DatasetEntry, Kind, wanted_validation
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, divide, gone, is_kept
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
+from cdvft_app.progress import Progress, ShouldStop, never, silent
 from cdvft_app.settings import UploadedDataset
 
 if TYPE_CHECKING:

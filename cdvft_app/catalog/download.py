@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cdvft_app.errors import UserError
-
-Progress = Callable[[float | None, str], None]
-ShouldStop = Callable[[], object]  # true: leave
+from cdvft_app.progress import ShouldStop
 
 POLL_SECONDS = 0.2
 STALL_SECONDS = 90.0  # several of a client's own retries fit in
@@ -32,15 +30,6 @@ class DownloadStopped(Exception):
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message; its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def silent(fraction: float | None, text: str) -> None:
-    """The progress of a caller who does not want to hear it."""
-
-
-def never() -> bool:
-    """Return False: the `should_stop` of a caller who never stops."""
-    return False
 
 
 def percent(title: str, total: int, fraction: float) -> str:

@@ -167,8 +167,8 @@ class DatasetEntry:
 class Expected:
     """The expected results of a recipe, as measured and recorded; None and {} mean not measured.
 
-    `seconds_cpu2` and `seconds_gpu` are for one CDVFT run on two CPU cores and on one GPU; `at_most` where
-    they count every text as long as the recipe lets it be. `paper` quotes the paper where it says something
+    `seconds_cpu2` are for one CDVFT run on two CPU cores; `at_most` where they count every text as long as
+    the recipe lets it be. `paper` quotes the paper where it says something
     about this case; `untrained` are scores of the model as it came, by what it was given;
     `source` says where the numbers are recorded.
     """
@@ -176,7 +176,6 @@ class Expected:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     seconds_cpu2: float | None = None
-    seconds_gpu: float | None = None
     at_most: bool = False
     metric: Mapping[str, float] = field(default_factory=dict)
     paper: str | None = None

@@ -21,19 +21,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import cdvft_app
-from cdvft_app.catalog.download import (
-    STALL_SECONDS,
-    DownloadFailed,
-    Progress,
-    ShouldStop,
-    first_line,
-    never,
-    percent,
-    run_watched,
-    silent,
-)
-from cdvft_app.catalog.entries import hub_ids_allowed
+from cdvft_app.catalog.download import STALL_SECONDS, DownloadFailed, first_line, percent, run_watched
+from cdvft_app.catalog.entries import RECIPES, hub_ids_allowed
 from cdvft_app.files import folder_bytes, is_full
+from cdvft_app.progress import Progress, ShouldStop, never, silent
 from cdvft_app.settings import InvalidChoice, Kind, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
@@ -43,7 +34,8 @@ DOWNLOAD_INFO_TIMEOUT = 10.0  # seconds, in the child
 SEARCH_TIMEOUT = 15.0  # seconds, of which loading the hub's client takes some
 MAX_DATASET_BYTES = 5_000_000_000  # bytes of a dataset whose files nobody chose beforehand
 MARK = "hub:"
-OFFLINE_RECIPES = "The recipes sentiment, mnist, digits, addresses and sql need no hub."
+_OFFLINE = [recipe.key for recipe in RECIPES.values() if recipe.offline]
+OFFLINE_RECIPES = f"The recipes {', '.join(_OFFLINE[:-1])} and {_OFFLINE[-1]} need no hub."
 NO_ANSWER = "The hub did not answer in time. Search again, or type a model's id, owner/name."
 
 # What is fetched: never pickles, never code. Of models, only files at the top: folders hold other formats.

@@ -25,18 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.catalog.download import (
-    STALL_SECONDS,
-    DownloadFailed,
-    DownloadStopped,
-    Progress,
-    ShouldStop,
-    never,
-    percent,
-    run_watched,
-    silent,
-)
+from cdvft_app.catalog.download import STALL_SECONDS, DownloadFailed, DownloadStopped, percent, run_watched
 from cdvft_app.files import folder_bytes, is_full, sha256_of
+from cdvft_app.progress import Progress, ShouldStop, never, silent
 from cdvft_app.settings.environment import cache_folder
 
 _NAME = "model.gguf"

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from cdvft_app.catalog import hub, mirror, uploaded
-from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
+from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.hub import hub_status, last_status
 from cdvft_app.catalog.mirror import WHEELS
+from cdvft_app.progress import Progress, ShouldStop
 from cdvft_app.settings import InvalidChoice
 
 

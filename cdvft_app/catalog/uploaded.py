@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdvft_app.catalog import cleaning
-from cdvft_app.catalog.columns import connect, quoted
+from cdvft_app.catalog.columns import connect, input_values, lacks_input, quoted
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -256,14 +256,8 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
 
     rows = cleaned_table(uploaded, sha256)
     require_columns(uploaded, rows)
-    names = [f"r.{quoted(name)}" for name in uploaded.inputs]
-    if uploaded.kind == "image":
-        inputs = [f"{name}.bytes" for name in names]
-        blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in inputs)
-    else:
-        inputs = [f"coalesce(trim({name}), '')" for name in names]
-        either = " AND " if uploaded.kind == "generation" else " OR "  # a part of a prompt may be empty
-        blank = either.join(f"{one} = ''" for one in inputs)
+    inputs = input_values(uploaded.inputs, uploaded.kind)
+    blank = lacks_input(uploaded.inputs, uploaded.kind)
     label = f"trim(r.{quoted(uploaded.label)})"
     value = f"try_cast({label} AS DOUBLE)"
     if uploaded.labels:

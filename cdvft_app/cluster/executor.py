@@ -18,8 +18,9 @@ from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
+from cdvft_app.training.checkpoints import RESUME
 from cdvft_app.training.executors import Executor, Node, NoNews, Pulled, RemoteExecution
-from cdvft_app.training.run import RESUME, TRAINER
+from cdvft_app.training.run import TRAINER
 
 MAX_LOSSES = 3  # of nodes, after which a run is left
 PULL_SECONDS = 0.3

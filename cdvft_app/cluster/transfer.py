@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.catalog.uploaded import ROWS
-from cdvft_app.files import replacing
+from cdvft_app.files import replacing, replacing_folder
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.store import processes
 from cdvft_app.store.folders import FACTS
@@ -188,14 +188,8 @@ def pack(source: Path, packed: Path, of: Sequence[str] = (".",)) -> None:
 
 def unpack(packed: Path) -> None:
     """Put the folder that was packed in the place of the zip; it is whole as soon as it is there."""
-    folder = packed.with_suffix("")
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()  # a folder may be empty
-    with zipfile.ZipFile(packed) as archive:
-        archive.extractall(unfinished)  # no member leads out of it: zipfile sees to that
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(unfinished, folder)
+    with replacing_folder(packed.with_suffix("")) as folder, zipfile.ZipFile(packed) as archive:
+        archive.extractall(folder)  # no member leads out of it: zipfile sees to that
     packed.unlink()
 
 

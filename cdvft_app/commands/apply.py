@@ -15,7 +15,6 @@ from cdvft_app.commands import STOPPED
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import Json, RunId, progress_bar
 from cdvft_app.data.answered_file import ANSWERS, Answers, read_unlabelled, require_writable, write_answered
-from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.source import LIMITS
 from cdvft_app.results.exporters import appearing
 from cdvft_app.results.finished_run import find
@@ -85,7 +84,7 @@ def apply(
         )  # fmt: skip
         score = applying.score_of(run, models.task.labels, answers, kept.sha256)
     answers.remove()
-    faults = row_errors_of(kept)
+    faults = kept.row_errors
     if as_json:
         found: dict[str, Any] = {**asdict(written), "out": str(out), "seconds": round(seconds, 3)}
         found |= {"inputs": columns.inputs, "label": columns.label, "not_read": faults.sentences()}

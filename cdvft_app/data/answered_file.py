@@ -25,10 +25,11 @@ from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file, unpacked
-from cdvft_app.data.source import DataRefused, Limits, Progress, Source
+from cdvft_app.data.source import DataRefused, Limits, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
 from cdvft_app.files import sha256_of
+from cdvft_app.progress import Progress, silent
 from cdvft_app.public import intake
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ PARQUET = "Parquet"  # as its reader calls it
 # Reading
 
 
-def read_unlabelled(
-    path: Path, folder: Path, limits: Limits, progress: Progress = lambda fraction, text: None
-) -> ImportedTable:
+def read_unlabelled(path: Path, folder: Path, limits: Limits, progress: Progress = silent) -> ImportedTable:
     """Read the rows that are to be answered into an empty folder; a folder of pictures, and one picture, too.
 
     Raises:
@@ -64,7 +63,7 @@ def read_unlabelled(
 
 
 def read_unlabelled_in_child(
-    path: Path, folder: Path, limits: Limits, progress: Progress = lambda fraction, text: None
+    path: Path, folder: Path, limits: Limits, progress: Progress = silent
 ) -> ImportedTable:
     """Call `read_unlabelled` in a child with limits, for untrusted files.
 
@@ -201,7 +200,7 @@ def write_answered(
     added: Sequence[Added],
     limits: Limits,
     escaped: bool = False,
-    progress: Progress = lambda fraction, text: None,
+    progress: Progress = silent,
 ) -> Written:
     """Write the file `out`: the rows of `path` with their answers.
 

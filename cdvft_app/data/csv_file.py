@@ -13,18 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, dropwhile, islice
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.data.lines import NAMES, Lines
-from cdvft_app.data.source import (
-    DataRefused,
-    Limits,
-    Progress,
-    RowErrors,
-    Source,
-    distinct_names,
-    row_batches,
-)
+from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source, distinct_names, row_batches
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -249,7 +243,7 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
     sample = list(dropwhile(_is_blank, sample[1:])) if said else sample
     if not sample:
         raise DataRefused(f"“{path.name}” is empty. Give a file with a head and rows.")
-    dialect = _dialect(sample, said[1] if said else None, work / "sample.csv", limits)
+    dialect = _dialect(sample, said[1] if said else None, work, limits)
     source = Source(
         "CSV",
         "text",
@@ -291,8 +285,8 @@ def _sample(lines: Iterable[Line]) -> Iterator[Line]:
             return
 
 
-def _dialect(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> _Dialect:
-    separator, has_head = _sniffed(sample, said, file, limits)
+def _dialect(sample: Sequence[Line], said: str | None, work: Path, limits: Limits) -> _Dialect:
+    separator, has_head = _sniffed(sample, said, work, limits)
     rows = list(islice(Records(separator, limits, RowErrors()).of(sample), HEAD_LINES))
     if not rows:
         raise DataRefused("No line of it can be read as a row. Give a CSV file with a head and rows.")
@@ -322,12 +316,13 @@ def column_names(
     return distinct_names(first if named else [""] * len(first)), named
 
 
-def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> tuple[str, bool]:
+def _sniffed(sample: Sequence[Line], said: str | None, work: Path, limits: Limits) -> tuple[str, bool]:
     """Return the separator, and whether there is a head, as DuckDB finds them."""
     import duckdb
 
     # Quotation marks that do not fit mislead DuckDB: it gets only what can be read, whatever separates.
     fitting = Records(said or "".join(SEPARATORS), limits, RowErrors()).of(sample)
+    file = Path(mkdtemp(dir=work)) / "sample.csv"  # the data themselves may lie in `work` under any name
     with file.open("w", encoding="utf-8", newline="\n") as opened:
         opened.writelines(text + "\n" for held, _ in fitting for _, text in held)
     query = (

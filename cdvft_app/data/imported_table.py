@@ -22,9 +22,10 @@ from cdvft_app.catalog.columns import Column
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
 from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import read_file, without_conversations
-from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress, RowErrors
+from cdvft_app.data.source import LIMITS, DataRefused, Limits, RowErrors
 from cdvft_app.data.zip_file import packed
 from cdvft_app.files import sha256_of
+from cdvft_app.progress import Progress, silent
 from cdvft_app.public import intake
 from cdvft_app.settings.environment import data_folder
 
@@ -61,10 +62,12 @@ class ImportedTable:
     def folder(self) -> Path:
         return data_folder() / self.sha256
 
+    @property
+    def row_errors(self) -> RowErrors:
+        return RowErrors.of(self.faults)
 
-def import_file(
-    path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
-) -> ImportedTable:
+
+def import_file(path: Path, limits: Limits = LIMITS, progress: Progress = silent) -> ImportedTable:
     """Read, check and keep a file; one with the same bytes that is kept already is not read again.
 
     A folder is kept as a zip of its pictures.
@@ -95,9 +98,7 @@ def require_size(path: Path, limits: Limits) -> None:
         )
 
 
-def import_in_child(
-    path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
-) -> ImportedTable:
+def import_in_child(path: Path, limits: Limits = LIMITS, progress: Progress = silent) -> ImportedTable:
     """Call `import_file` in a child with limits, for untrusted files.
 
     Raises:
@@ -253,7 +254,3 @@ def _thumbnails(sha256: str, places: Sequence[int], side: int, _progress: Progre
         small.thumbnail((side, side))
         found.append(base64.b64encode(as_png(small)).decode())
     return found
-
-
-def row_errors_of(kept: ImportedTable) -> RowErrors:
-    return RowErrors.of(kept.faults)

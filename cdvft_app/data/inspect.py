@@ -25,6 +25,8 @@ from cdvft_app.catalog.columns import (
     WrittenNumbers,
     connect,
     guess_roles,
+    input_values,
+    lacks_input,
     quoted,
     written_numbers,
 )
@@ -43,7 +45,7 @@ from cdvft_app.catalog.uploaded import (
     steps_done,
     suited_model,
 )
-from cdvft_app.data.imported_table import ImportedTable, columns_of, row_errors_of
+from cdvft_app.data.imported_table import ImportedTable, columns_of
 from cdvft_app.data.language import language_of, named
 from cdvft_app.data.source import DataRefused, Finding, RowErrors
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
@@ -112,9 +114,9 @@ def inspect(
     """
     columns = columns_of(kept)
     roles = roles or roles_of(kept)
-    files = [(title, kept, row_errors_of(kept))]
+    files = [(title, kept, kept.row_errors)]
     if evaluation:
-        files.append((evaluation_title, evaluation, row_errors_of(evaluation)))
+        files.append((evaluation_title, evaluation, evaluation.row_errors))
     unread = sum(faults.count for _, _, faults in files)
     looked = Inspection(
         kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), unread, clean=tuple(clean)
@@ -366,15 +368,14 @@ def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> N
 def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], str, str, str]]:
     """Yield what makes a row useless, as SQL on the table r: a condition and its values, what is wrong, what
     to do, the column."""
-    values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
     none: dict[str, Any] = {}
     empty = none, "it is empty", "give it a value, or drop the row"
-    if data.kind == "generation":  # a part of a prompt may be empty
-        yield " AND ".join(f"{values[name]} = ''" for name in data.inputs), *empty, data.inputs[0]
+    if data.kind == "generation":
+        yield lacks_input(data.inputs, data.kind), *empty, data.inputs[0]
     elif data.kind == "text":
         for name in data.inputs:
-            yield f"{values[name]} = ''", *empty, name
-    label = values[data.label]
+            yield lacks_input([name], data.kind), *empty, name
+    (label,) = input_values([data.label], "text")
     yield f"{label} = ''", *empty, data.label
     if data.labels:
         unknown = f"{label} <> '' AND NOT list_contains($labels, {label})"
@@ -834,15 +835,10 @@ def _other_language(data: UploadedDataset) -> Iterator[Finding]:
 def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
     """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
     label = f"trim(r.{quoted(data.label)})"
-    if data.kind == "image":
-        inputs, given = [f"r.{quoted(name)}.bytes" for name in data.inputs], "true"
-    else:
-        inputs = [f"coalesce(trim(r.{quoted(name)}), '')" for name in data.inputs]
-        all_or_any = " OR " if data.kind == "generation" else " AND "  # a part of a prompt may be empty
-        given = all_or_any.join(f"{one} <> ''" for one in inputs)
+    inputs = ", ".join(input_values(data.inputs, data.kind))
     query = (
-        "SELECT count(*) FROM (SELECT h FROM"
-        f" (SELECT hash({', '.join(inputs)}) AS h, {label} AS l FROM r WHERE {label} <> '' AND ({given}))"
+        f"SELECT count(*) FROM (SELECT h FROM (SELECT hash({inputs}) AS h, {label} AS l FROM r"
+        f" WHERE {label} <> '' AND NOT {lacks_input(data.inputs, data.kind)})"
         " GROUP BY h HAVING count(DISTINCT l) > 1)"
     )
     with connect(r=cleaned_table(data, data.sha256)) as connection:

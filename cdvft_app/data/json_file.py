@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import is_conversation
@@ -16,13 +17,13 @@ from cdvft_app.data.source import (
     DataRefused,
     Limits,
     NumberedRow,
-    Progress,
     RowErrors,
     Source,
     distinct_names,
     row_batches,
     short_values,
 )
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,7 +137,7 @@ def read_json_array(path: Path, work: Path, limits: Limits, progress: Progress) 
     import duckdb
 
     progress(None, "Taking the list apart")
-    lines = work / path.name
+    lines = Path(mkdtemp(dir=work)) / path.name  # `path` may lie in `work`, where it was unpacked
     encoding = encoding_of(path)
     asked = "SELECT json FROM read_json_objects(?, format = 'array', maximum_object_size = ?)"
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ from cdvft_app.catalog.columns import Roles
 from cdvft_app.data.imported_table import ATTEMPTS, ImportedTable, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.read_file import without_gz
-from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
+from cdvft_app.data.source import LIMITS, DataRefused, Limits
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.files import folder_bytes
+from cdvft_app.progress import Progress, silent
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.owners import EVERYTHING
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 
 LOOKED = 4  # inspections that are kept, of up to 50 MB each
@@ -36,7 +37,7 @@ def give(
     name: str = "",
     *,
     limits: Limits = LIMITS,
-    progress: Progress = lambda fraction, text: None,
+    progress: Progress = silent,
     read: Callable[[Path, Limits, Progress], ImportedTable] = import_file,
 ) -> DataRecord:
     """Read, check and keep a file for its owner; `read` is `import_in_child` for all that comes by the page.
@@ -55,23 +56,14 @@ def give(
         with _changing_owners(store):
             if find(kept.sha256) is None:
                 continue
-            taken = max(kept.bytes, folder_bytes(kept.folder))
             try:
                 if not store.datasets.has(token, kept.sha256):
-                    _require_room(store, token, taken, limits)
+                    _require_room(store, token, _taken(kept), limits)
             except DataRefused:
                 if not store.datasets.is_owned(kept.sha256):
                     forget(kept.sha256)
                 raise
-            return store.datasets.add(
-                token,
-                name or without_gz(path).stem,
-                sha256=kept.sha256,
-                format=kept.format,
-                kind=kept.kind,
-                bytes=taken,
-                rows=kept.rows,
-            )
+            return _add(store, token, name or without_gz(path).stem, kept)
     raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
 
 
@@ -88,16 +80,26 @@ def given_before(store: RunStore, name: str) -> DataRecord | None:
     with _changing_owners(store):
         for folder in sorted(data_folder().glob(f"{name}*")):
             if (kept := find(folder.name)) is not None:
-                return store.datasets.add(
-                    None,
-                    store.datasets.name_of(kept.sha256) or "data",
-                    sha256=kept.sha256,
-                    format=kept.format,
-                    kind=kept.kind,
-                    bytes=max(kept.bytes, folder_bytes(kept.folder)),
-                    rows=kept.rows,
-                )
+                return _add(store, None, store.datasets.name_of(kept.sha256) or "data", kept)
     return None
+
+
+def _taken(kept: ImportedTable) -> int:
+    """Return the bytes that a table counts for: those of the file that was given, or of its rows here."""
+    return max(kept.bytes, folder_bytes(kept.folder))
+
+
+def _add(store: RunStore, token: str | None, name: str, kept: ImportedTable) -> DataRecord:
+    """Make the token's owner an owner of a table that is kept here, by that name."""
+    return store.datasets.add(
+        token,
+        name,
+        sha256=kept.sha256,
+        format=kept.format,
+        kind=kept.kind,
+        bytes=_taken(kept),
+        rows=kept.rows,
+    )
 
 
 def _changing_owners(store: RunStore) -> FileLock:
@@ -243,8 +245,7 @@ def last_learned(store: RunStore, data_id: object, token: str | None) -> Uploade
         UnknownData, DataRefused: as `look` and `chosen`.
     """
     record = store.datasets.get(data_id, token)
-    every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
-    for run in filter(None, map(every.get, store.datasets.runs_on(record.sha256, token))):
+    for run in _runs_on(store, record, token):
         if run.settings.data and run.settings.data.sha256 == record.sha256:
             return run.settings.data
     return chosen(look(store, data_id, token))
@@ -284,10 +285,14 @@ def forget_unowned(store: RunStore, read: Iterable[ImportedTable]) -> None:
 
 def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:
     """Return the names of one's runs that cannot be resumed, nor show examples, once the data is deleted."""
-    record = store.datasets.get(data_id, token)
-    every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
-    runs = filter(None, map(every.get, store.datasets.runs_on(record.sha256, token)))
+    runs = _runs_on(store, store.datasets.get(data_id, token), token)
     return [f"{run.name}, {run.settings.method.label()}" for run in runs]
+
+
+def _runs_on(store: RunStore, record: DataRecord, token: str | None) -> Iterator[RunRecord]:
+    """Yield the owner's runs that learned from the data, the latest first."""
+    every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
+    return filter(None, map(every.get, store.datasets.runs_on(record.sha256, token)))
 
 
 def rename(store: RunStore, data_id: object, name: str, token: str | None) -> DataRecord:

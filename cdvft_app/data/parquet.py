@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cdvft_app.catalog.conversations import LAYOUTS
 from cdvft_app.catalog.uploaded import IMAGE, ROW
 from cdvft_app.data.pictures import PictureReader
-from cdvft_app.data.source import DataRefused, Limits, Progress, Source, distinct_names
+from cdvft_app.data.source import DataRefused, Limits, Source, distinct_names
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa

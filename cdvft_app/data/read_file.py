@@ -7,10 +7,11 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from cdvft_app.archives import DAMAGE, short
@@ -27,10 +28,11 @@ from cdvft_app.data.json_file import read_json_array, read_json_lines
 from cdvft_app.data.lines import first_letters
 from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import read_pictures
-from cdvft_app.data.source import DataRefused, Limits, Progress, RowErrors, Source
+from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source
 from cdvft_app.data.spreadsheets import ODS_MEMBER, XLSX_MEMBER, read_spreadsheet
 from cdvft_app.data.zip_file import PICTURES, members_of
 from cdvft_app.data.zip_file import ROWS as FILES_OF_ROWS
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,25 +179,30 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
     faults = RowErrors()
     parts: dict[str, Source] = {}
     with zipfile.ZipFile(path) as archive:
-        for place, member in enumerate(members_of(archive, limits, faults, (".gz",))):
+        for member in members_of(archive, limits, faults, (".gz",)):
             name = PurePosixPath(member.filename).name
             if not name.lower().endswith(FILES_OF_ROWS):
                 faults.add(member.filename, "it holds no rows", "leave it out")
                 continue
-            folder = work / str(place)
-            folder.mkdir()
+            folder = Path(mkdtemp(dir=work))
             target = folder / f"rows{''.join(PurePosixPath(name).suffixes[-2:])}"
             with archive.open(member) as packed_file, target.open("wb") as file:
                 shutil.copyfileobj(packed_file, file, CHUNK)
-            parts[name] = read_file(target, folder, limits, progress)
+            parts[member.filename] = part = read_file(target, folder, limits, progress)
+            if part.kind == "image":
+                raise DataRefused(
+                    f"{short(member.filename)} in the zip holds pictures. Give it alone, as it is."
+                )
+    if not parts:
+        raise DataRefused(f"“{path.name}” holds no files of rows that are not hidden. Pack them anew.")
     (first_name, first), *others = parts.items()
     for name, one in others:
-        if {*one.columns} != {*first.columns} or one.kind != "text":
+        if {*one.columns} != {*first.columns}:
             raise DataRefused(
                 f"{short(name)} has the columns {', '.join(one.columns[:10])}, and {short(first_name)} has "
                 f"{', '.join(first.columns[:10])}. Give files with the same columns."
             )
-    sides = {name: name.partition(".")[0].lower() for name in parts}
+    sides = {name: PurePosixPath(name).name.partition(".")[0].lower() for name in parts}
     is_split = SPLIT not in first.columns and {*sides.values()} <= {*TRAINING_NAMES, *EVALUATION_NAMES}
     is_split = is_split and len({side in EVALUATION_NAMES for side in sides.values()}) == 2
 
@@ -217,6 +224,7 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
             for fault in one.faults.kept():
                 rows = [f"{name}, row {row}" for row in fault["rows"]]
                 faults.add_counted(rows, fault["count"], fault["what"], fault["advice"], fault["column"])
+        source.notes[:0] = _notes_of(parts)  # a part may have some only now that it was read
 
     columns = (*first.columns, SPLIT) if is_split else first.columns
     formats = "”, “".join(dict.fromkeys(one.format for one in parts.values()))
@@ -225,13 +233,23 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
         "text",
         columns,
         read,
-        notes=[note for one in parts.values() for note in one.notes],
         faults=faults,
         rows_have_names=True,
     )
     if is_split:
         source.notes.append("What is trained and what is evaluated on is as the files are named.")
     return source
+
+
+def _notes_of(parts: Mapping[str, Source]) -> Iterator[str]:
+    """Yield each note of the parts once, with the first part of several that has it."""
+    named: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        for note in part.notes:
+            named.setdefault(note, []).append(name)
+    for note, names in named.items():
+        more = f" and {len(names) - 1:,} more" if names[1:] else ""
+        yield f"{short(names[0])}{more}: {note}" if len(parts) > 1 else note
 
 
 def without_gz(path: Path) -> Path:

@@ -150,8 +150,6 @@ class RowErrors:
 
 BATCH = 10_000  # rows
 
-Progress = Callable[[float | None, str], None]
-
 
 @dataclass
 class Source:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from cdvft_app.data.csv_file import HEAD_LINES, column_names
-from cdvft_app.data.source import DataRefused, Limits, Progress, Source, row_batches, short_values
+from cdvft_app.data.source import DataRefused, Limits, Source, row_batches, short_values
 from cdvft_app.data.zip_file import require_bounded
+from cdvft_app.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -26,6 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from cdvft_app.progress import Progress, silent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
@@ -44,8 +45,6 @@ MAX_ANSWER = 64 * 10**6  # characters of one line
 MAX_REQUEST_BYTES = 2**16  # bytes of the message with which a fork is asked for
 OOM_SCORE = "800"  # killed before a training, and long before the page
 NICE = 5  # page and training go first
-
-Progress = Callable[[float | None, str], None]
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def read_in_child(
     limits: ChildLimits,
     imports: Sequence[str] = (),
     refusals: Sequence[type[Exception]] = (),
-    progress: Progress = lambda fraction, text: None,
+    progress: Progress = silent,
 ) -> Any:
     """Return `reader(*arguments, progress)` of a child of its own; arguments and answer are what JSON can
     hold.

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.errors import UserError
 from cdvft_app.files import is_full
+from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
 from cdvft_app.store.runs import RunStore
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.download import Progress, never, silent
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.errors import UserError
 from cdvft_app.events import ADAPTER
+from cdvft_app.progress import Progress, never, silent
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore

@@ -26,9 +26,10 @@ from torch.func import functional_call
 
 from cdvft.layer import CDVFTLayer
 from cdvft_app.catalog.dataset_readers import load_rows
-from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.format import counted
 from cdvft_app.metrics.fields import read_fields
+from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
 from cdvft_app.tasks.base import LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask, worked_examples

@@ -24,9 +24,9 @@ from peft import PeftConfig
 
 from cdvft_app.catalog import Plan, conversations
 from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
-from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.entries import DatasetEntry, Kind
 from cdvft_app.metrics import LabelledMetric, fields, get_metric
+from cdvft_app.progress import Progress, silent
 from cdvft_app.results.apply_script import packages, write_apply
 from cdvft_app.results.card import Exported
 from cdvft_app.results.escaping import docstring, literal, markdown

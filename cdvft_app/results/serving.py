@@ -15,7 +15,7 @@ from peft import PeftModel
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
-from cdvft_app.catalog.download import Progress, silent
+from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, slug
 from cdvft_app.tasks.base import LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask

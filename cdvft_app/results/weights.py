@@ -31,8 +31,8 @@ from cdvft_app.catalog.backbones import (
     load_text_backbone,
     open_language_model,
 )
-from cdvft_app.catalog.download import Progress, never
 from cdvft_app.catalog.sources import files_of
+from cdvft_app.progress import Progress, never
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord

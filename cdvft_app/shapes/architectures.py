@@ -20,7 +20,7 @@ from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, near
 from cdvft_app.catalog.hub import OFFLINE_RECIPES, hub_status
 from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.layers import ALL_LINEAR, ModelShapes, NotPlain, blocks, in_blocks
+from cdvft_app.shapes.layers import ALL_LINEAR, WRITERS, ModelShapes, NotPlain, blocks, in_blocks
 
 _MAX_CONFIG_BYTES = 1_000_000
 _MAX_DEPTH = 512
@@ -144,7 +144,7 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
     _require_plain(name, config)
     if image_size is not None:
         _require_whole_patches(name, image_size, getattr(config, "patch_size", None))
-    generates = any(a.endswith(("ForCausalLM", "LMHeadModel")) for a in config.architectures or ())
+    generates = any(a.endswith(WRITERS) for a in config.architectures or ())
     automatic = AutoModelForCausalLM if generates else AutoModel
     try:
         with torch.device("meta"):

@@ -16,7 +16,7 @@ from cdvft_app.catalog.hub import search_hub
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ModelShapes, model_shapes
-from cdvft_app.shapes.layers import NotPlain, grouped
+from cdvft_app.shapes.layers import WRITERS, NotPlain, grouped
 
 RGB = 3
 _USUAL_REDUCTION = 32
@@ -145,7 +145,7 @@ def _patch(convolutions: tuple[Shape, ...]) -> int | None:
 
 MAX_RESULTS = 12
 MAX_SEARCH_LENGTH = 100  # characters
-WRITERS, IMAGES = ("ForCausalLM", "LMHeadModel"), "ViTModel"
+IMAGES = "ViTModel"
 
 
 @dataclass(frozen=True)

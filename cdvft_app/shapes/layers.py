@@ -14,6 +14,8 @@ from cdvft_app.settings import InvalidChoice
 
 ALL_LINEAR = "all-linear"
 """PEFT's word for every linear layer but the output layer."""
+WRITERS = ("ForCausalLM", "LMHeadModel")
+"""How transformers' classes of causal language models end."""
 
 
 class NotPlain(InvalidChoice):

@@ -14,8 +14,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from cdvft_app.store import owners, states
+from cdvft_app.store import states
 from cdvft_app.store.database import Database
+from cdvft_app.store.owners import owner_hash
 from cdvft_app.store.records import StoreError, possible_id, require_name, visible_name
 
 
@@ -61,10 +62,10 @@ class Datasets:
         with self._database.writing() as connection:
             owner = "token_hash IS ? AND sha256 = ?"
             query = f"UPDATE datasets SET name = ?, used = ? WHERE {owner} RETURNING id"
-            found = connection.execute(query, (name, now, _hash(token), sha256)).fetchone()
+            found = connection.execute(query, (name, now, owner_hash(token), sha256)).fetchone()
             data_id = found["id"] if found else secrets.token_hex(16)
             if not found:
-                values = (data_id, _hash(token), name, sha256, format, kind, bytes, rows, now, now)
+                values = (data_id, owner_hash(token), name, sha256, format, kind, bytes, rows, now, now)
                 connection.execute(
                     "INSERT INTO datasets (id, token_hash, name, sha256, format, kind, bytes, rows, created,"
                     " used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -76,7 +77,7 @@ class Datasets:
         """Return the owner's data, the latest first."""
         query = f"SELECT {COLUMNS} FROM datasets WHERE token_hash IS ? ORDER BY number DESC"
         with self._database.reading() as connection:
-            found = [_record(row) for row in connection.execute(query, (_hash(token),))]
+            found = [_record(row) for row in connection.execute(query, (owner_hash(token),))]
         return [one for one in found if one is not None]
 
     def get(self, data_id: object, token: str | None) -> DataRecord:
@@ -88,7 +89,7 @@ class Datasets:
         """Return whether the owner uploaded a file with this SHA-256."""
         query = "SELECT 1 FROM datasets WHERE token_hash IS ? AND sha256 = ?"
         with self._database.reading() as connection:
-            return connection.execute(query, (_hash(token), sha256)).fetchone() is not None
+            return connection.execute(query, (owner_hash(token), sha256)).fetchone() is not None
 
     def name_of(self, sha256: str) -> str | None:
         """Return the name that was given last to a file with this SHA-256; None where nobody has one."""
@@ -107,7 +108,7 @@ class Datasets:
         """Return the bytes on the disk of all the owner's datasets, whoever else uploaded the same."""
         query = "SELECT coalesce(sum(bytes), 0) FROM datasets WHERE token_hash IS ?"
         with self._database.reading() as connection:
-            return connection.execute(query, (_hash(token),)).fetchone()[0]
+            return connection.execute(query, (owner_hash(token),)).fetchone()[0]
 
     def rename(self, data_id: object, name: str, token: str | None) -> None:
         visible = require_name(name)
@@ -127,7 +128,7 @@ class Datasets:
         """Record that the owner uses the dataset now."""
         query = "UPDATE datasets SET used = ? WHERE token_hash IS ? AND sha256 = ?"
         with self._database.writing() as connection:
-            connection.execute(query, (time.time(), _hash(token), sha256))
+            connection.execute(query, (time.time(), owner_hash(token), sha256))
 
     def expire(self, hours: float) -> list[str]:
         """Forget what its owner has not used for so long; the SHA-256 of bytes that now nobody has.
@@ -153,16 +154,12 @@ class Datasets:
             f"SELECT id FROM runs WHERE token_hash IS ? AND ? IN ({', '.join(_FILES)}) ORDER BY number DESC"
         )
         with self._database.reading() as connection:
-            return [row["id"] for row in connection.execute(query, (_hash(token), sha256))]
-
-
-def _hash(token: str | None) -> str | None:
-    return None if token is None else owners.token_hash(token)
+            return [row["id"] for row in connection.execute(query, (owner_hash(token), sha256))]
 
 
 def _require_data(connection: sqlite3.Connection, data_id: object, token: str | None) -> DataRecord:
     query = f"SELECT {COLUMNS} FROM datasets WHERE id = ? AND token_hash IS ?"
-    row = connection.execute(query, (possible_id(data_id), _hash(token))).fetchone()
+    row = connection.execute(query, (possible_id(data_id), owner_hash(token))).fetchone()
     if row is None or (found := _record(row)) is None:
         raise UnknownData(f"You have no data {str(data_id)[:40]!r} here; it may have been deleted.")
     return found

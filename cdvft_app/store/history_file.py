@@ -27,11 +27,12 @@ from pydantic import ValidationError
 from cdvft_app.archives import DAMAGE, require_safe
 from cdvft_app.events import ADAPTER, Sent, decode, encode
 from cdvft_app.files import folder_bytes, is_full, replacing
+from cdvft_app.progress import Progress, silent
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, states
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
-from cdvft_app.store.owners import token_hash
+from cdvft_app.store.owners import owner_hash
 from cdvft_app.store.records import ID, RunFacts, StoreError, UnknownRun, is_row, visible_name
 from cdvft_app.store.runs import RunStore
 
@@ -197,7 +198,7 @@ def import_untrusted(
             for run_id in found["runs"]:
                 facts = json.loads((place / run_id / FACTS).read_text(encoding="utf-8"))
                 facts |= {
-                    "token_hash": None if token is None else token_hash(token),
+                    "token_hash": owner_hash(token),
                     "private": private or facts["private"],
                     "visitor": visitor,
                 }
@@ -272,7 +273,7 @@ def unpack(
     place: str,
     here: list[str],
     limits: Mapping[str, Any],
-    progress: Callable[[float | None, str], None] = lambda fraction, text: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the runs of `file` that are not `here` into `place`, a folder each.
 

@@ -39,21 +39,26 @@ def token_hash(token: str) -> str:
     return key_hash(viewer_key(token))
 
 
+def owner_hash(token: str | None) -> str | None:
+    """Return the hash of the owner with this token; None for the terminal, which has no token."""
+    return None if token is None else token_hash(token)
+
+
 def upgraded_hash(found: str | None) -> str | None:
     """Return an owner's hash in today's form; what format 11 kept, the key itself, is hashed."""
     return key_hash(found) if found and KEY.fullmatch(found) else found
 
 
-def owns(token: object, owner_hash: str | None) -> bool:
+def owns(token: object, owner: str | None) -> bool:
     """Return whether the token is of the owner with this hash, or of a run without one: see `owns_unowned`.
 
     The hashes are compared in constant time.
     """
     if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LIMIT:
         return False
-    if owner_hash is None:
+    if owner is None:
         return owns_unowned()
-    return hmac.compare_digest(token_hash(token), owner_hash)
+    return hmac.compare_digest(token_hash(token), owner)
 
 
 def owns_unowned() -> bool:

@@ -147,7 +147,8 @@ Line = Annotated[str, StringConstraints(max_length=200)]
 Time = Annotated[FiniteFloat, Field(ge=0, le=MAX_TIME)]
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=MAX_SECONDS)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-Positive = Annotated[FiniteFloat, Field(ge=0, le=1e30)]
+Positive = Annotated[FiniteFloat, Field(gt=0, le=1e30)]
+NonNegative = Annotated[FiniteFloat, Field(ge=0, le=1e30)]
 Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 
 
@@ -182,9 +183,9 @@ _RESULT = _schema(
 
 
 class _Range(BaseModel):
-    value: Positive
-    low: Positive
-    high: Positive
+    value: NonNegative
+    low: NonNegative
+    high: NonNegative
 
 
 class _Counted(BaseModel):
@@ -192,12 +193,12 @@ class _Counted(BaseModel):
     step_flops: Positive
     training_flops: Positive
     evaluation_flops: Positive
-    step_bytes: Positive
+    step_bytes: NonNegative
 
 
 class _Evaluating(BaseModel):
-    seconds: Positive
-    last_seconds: Positive
+    seconds: NonNegative
+    last_seconds: NonNegative
 
 
 class _Forecast(BaseModel):

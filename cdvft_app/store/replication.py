@@ -6,11 +6,11 @@ run's folder has all that is known of it, which `Folders.adopt` takes into a his
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from cdvft_app.files import replacing_folder
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import states
 from cdvft_app.store.database import store_errors
@@ -59,8 +59,5 @@ def restore_replicas(store: RunStore) -> list[str]:
 
 def _copy(source: Path, there: Path, beside: Path) -> None:
     """Copy a folder without its checkpoints, by way of one in `beside`: in its place it is whole."""
-    unfinished = beside / f".{there.name}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    shutil.rmtree(there, ignore_errors=True)
-    os.replace(unfinished, there)
+    with replacing_folder(there, beside) as new:
+        shutil.copytree(source, new, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)

@@ -106,7 +106,7 @@ class RunStore:
         """
         shared = {
             "group_id": group_id or secrets.token_hex(16),
-            "token_hash": None if token is None else owners.token_hash(token),
+            "token_hash": owners.owner_hash(token),
             "sweep": sweep,
             "visitor": visitor,
             "private": private,
@@ -180,7 +180,7 @@ class RunStore:
 
     def history(self, limit: int | None = 100, token: str | None = None) -> list[RunRecord]:
         """Return the latest runs, the newest first, or all with None; with `token`, its owner's only."""
-        mine, values = queue.conditions(token and owners.token_hash(token), None)
+        mine, values = queue.conditions(owners.owner_hash(token), None)
         most = -1 if limit is None else max(limit, 0)  # to SQLite -1 is no limit
         return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, most)
 
@@ -208,7 +208,7 @@ class RunStore:
     ) -> list[list[RunRecord]]:
         """Return the latest groups, each in its order; with `token` its owner's, with `sweeps` its kind."""
         seen, viewer = self._viewer().condition()
-        conditions, values = queue.conditions(token and owners.token_hash(token), sweeps)
+        conditions, values = queue.conditions(owners.owner_hash(token), sweeps)
         order = "GROUP BY group_id ORDER BY latest DESC LIMIT ?"
         query = f"SELECT max(number) AS latest FROM runs WHERE {seen} AND {conditions} {order}"
         with self._database.reading() as connection:
@@ -342,7 +342,7 @@ class RunStore:
         """Return how many runs wait; with `token` its owner's only, with `visitor` those counted for it, and
         with `sweep` those of sweeps, or of races."""
         with self._database.reading() as connection:
-            return queue.count(connection, token and owners.token_hash(token), sweep, visitor)
+            return queue.count(connection, owners.owner_hash(token), sweep, visitor)
 
     def counts(self) -> dict[str, int]:
         """Return the number of runs in each state; a state without any is left out."""

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from transformers import EvalPrediction
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.errors import UserError
 from cdvft_app.metrics import LabelledMetric, get_metric
+from cdvft_app.progress import Progress, ShouldStop
 
 
 class InvalidInput(UserError, ValueError):

@@ -31,9 +31,9 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.dataset_readers import Split
-from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
+from cdvft_app.progress import Progress, ShouldStop
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.attention import attend_in_float32
 from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Prediction, TooLong, WrittenAnswer

@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import ImageBackbone, load_image_backbone
-from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.progress import Progress, ShouldStop
 from cdvft_app.tasks.base import Examples, InvalidInput, LabelledTask
 
 

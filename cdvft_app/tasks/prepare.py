@@ -11,9 +11,9 @@ from torch.utils.data import Subset
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
-from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.metrics.accuracy import commonest_class
+from cdvft_app.progress import Progress, ShouldStop
 from cdvft_app.tasks.base import (
     Examples,
     GenerativeTask,

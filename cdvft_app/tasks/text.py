@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import TextBackbone, load_text_backbone
-from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.progress import Progress, ShouldStop
 from cdvft_app.tasks.base import Examples, InvalidInput, LabelledTask
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cdvft_app.files import replacing
+from cdvft_app.files import replacing, replacing_folder
 
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
+RESUME = "Resume goes on from the last checkpoint."
+"""What a reason ends with that tells why a run ended early."""
 RESUMED_FROM = "Went on from step "
 """How the note of a run begins that goes on from a checkpoint."""
 CHECKPOINTS = "checkpoints"  # in the run's folder
@@ -49,14 +51,10 @@ class BestStep:
 
 def keep_best(folder: Path, best: BestStep, write: Callable[[Path], object]) -> None:
     """Put what `write` writes into a folder in the place of what was the best before."""
-    unfinished = folder / f"{BEST}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    write(unfinished)
-    (unfinished / _SCORE).write_text(json.dumps(asdict(best)))
-    write_checksums(unfinished)
-    shutil.rmtree(folder / BEST, ignore_errors=True)
-    unfinished.rename(folder / BEST)
+    with replacing_folder(folder / BEST) as new:
+        write(new)
+        (new / _SCORE).write_text(json.dumps(asdict(best)))
+        write_checksums(new)
 
 
 def copy_best(source: Path, folder: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cdvft_app.errors import UserError
+from cdvft_app.training.checkpoints import RESUME
 
 PRELOADED = ["cdvft_app.training.preloaded"]
 OOM_SCORE = "500"  # who is killed first where memory runs out: a child, and never the page
@@ -26,7 +27,7 @@ SILENCE_SECONDS = 120.0
 Item = TypeVar("Item")
 KILLED = (
     "The training process was killed, most likely because memory ran out. Lower the batch size, or the "
-    "length or size of the inputs, or choose a smaller model; Resume goes on from the last checkpoint."
+    f"length or size of the inputs, or choose a smaller model; {RESUME}"
 )
 
 if sys.platform == "linux":
@@ -81,11 +82,13 @@ def exit_sentence(code: int) -> str:
         return KILLED
     if code < 0:
         with suppress(ValueError):
-            return (
-                f"The training process crashed ({signal.Signals(-code).name}). "
-                "Resume goes on from the last checkpoint."
-            )
-    return f"The training process ended early (exit code {code}). Resume goes on from the last checkpoint."
+            return f"The training process crashed ({signal.Signals(-code).name}). {RESUME}"
+    return f"The training process ended early (exit code {code}). {RESUME}"
+
+
+def silence_sentence(seconds: float) -> str:
+    """Return why a process was ended that said nothing for so long."""
+    return f"Ended because nothing was heard of it for {seconds:.0f} seconds."
 
 
 class ChildEnded(UserError):
@@ -110,7 +113,7 @@ def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[It
     """
     for item in messages(_send_items, work, *arguments, every=SILENCE_SECONDS):
         if item is None:
-            raise ChildEnded(f"Ended because nothing was heard of it for {SILENCE_SECONDS:.0f} seconds.")
+            raise ChildEnded(silence_sentence(SILENCE_SECONDS))
         yield item
 
 

@@ -13,6 +13,7 @@ from cdvft_app.catalog import libraries
 from cdvft_app.events import Halt, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
+from cdvft_app.training.device import is_on_cpu, stay_on_cpu
 from cdvft_app.training.schedule import processes
 
 
@@ -68,6 +69,6 @@ def broadcast(value: Any) -> Any:
     from accelerate.utils import broadcast_object_list
 
     if not torch.cuda.is_available():
-        os.environ["ACCELERATE_USE_CPU"] = "true"  # the Trainer reads it, too: gloo instead of lone processes
-    PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true")
+        stay_on_cpu()  # the Trainer reads it, too: gloo instead of lone processes
+    PartialState(cpu=is_on_cpu())
     return broadcast_object_list([value])[0]

@@ -34,6 +34,13 @@ def stay_on_cpu() -> None:
     os.environ[_ON_CPU] = "true"
 
 
+def is_on_cpu() -> bool:
+    """Return whether this process was told to stay on the CPU: "1", "true" and "yes" all say so."""
+    from accelerate.utils import parse_flag_from_env
+
+    return parse_flag_from_env(_ON_CPU)
+
+
 def take_gpu() -> None:
     """In a fork that was lent a GPU, have all that is built from now on go there."""
     import torch
@@ -47,9 +54,7 @@ def take_gpu() -> None:
 def device_kind() -> str:
     """cuda, mps or cpu, as transformers' Trainer chooses."""
     torch = _torch()
-    from accelerate.utils import parse_flag_from_env
-
-    if parse_flag_from_env(_ON_CPU):
+    if is_on_cpu():
         return "cpu"
     if torch.cuda.is_available():
         return "cuda"

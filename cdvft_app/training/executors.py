@@ -37,11 +37,10 @@ from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import checkpoints
-from cdvft_app.training.checkpoints import CHECKPOINTS
-from cdvft_app.training.children import KILLED, Child, exit_sentence
+from cdvft_app.training.checkpoints import CHECKPOINTS, RESUME
+from cdvft_app.training.children import KILLED, Child, exit_sentence, silence_sentence
 from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.run import (
-    RESUME,
     TRAINER,
     StateAndReason,
     end_run,
@@ -235,8 +234,7 @@ class _Watch:
                 self._store.ask_to_stop(self._id)
         if state == "stopping" and self._stopping_since is None:
             self._stopping_since = now
-        before = self._cursor
-        _, self._cursor = self._store.rows(self._id, before)
+        before, self._cursor = self._cursor, self._store.last_row(self._id)
         if self._cursor != before:
             self._last_event = now
         if self._closing_since is not None and now - self._closing_since > CLOSING_SECONDS:
@@ -246,8 +244,7 @@ class _Watch:
         if self._limit is not None and now - self._started > self._limit + self._patience:
             return "failed", out_of_time(self._limit)
         if now - self._last_event > self._patience:
-            silent = f"Ended because nothing was heard of it for {self._patience:.0f} seconds."
-            return "failed", f"{silent} {RESUME}"
+            return "failed", f"{silence_sentence(self._patience)} {RESUME}"
         return None
 
 
@@ -375,6 +372,19 @@ class RemoteRun(Protocol):
         ...
 
 
+class SaidNotes:
+    """The notes of a run that are kept, so that work which begins anew says none of them again."""
+
+    def __init__(self, store: RunStore, run: RunRecord) -> None:
+        self._texts = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
+
+    def is_first(self, note: Note) -> bool:
+        """Return whether nobody has said the note yet; from now on somebody has."""
+        is_first = note.text not in self._texts
+        self._texts.add(note.text)
+        return is_first
+
+
 class RemoteExecution:
     """Pulls a run's events from another machine into the store, and its files into the run's folder."""
 
@@ -382,7 +392,7 @@ class RemoteExecution:
         self._store, self._run, self._remote = store, run, remote
         self._last = self._events = self._refusals = 0
         self._looked = self._said = 0.0  # time.monotonic()
-        self._notes = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
+        self._notes = SaidNotes(store, run)
         self._pruning = study.Pruning(store, run)  # which knows the search's other trials
         self._done: Done | None = None
         self._cancelled = False
@@ -440,10 +450,8 @@ class RemoteExecution:
             if isinstance(event, Done):
                 self._done = event  # the run ends once its adapter is here
                 continue
-            if isinstance(event, Note):
-                if event.text in self._notes:
-                    continue
-                self._notes.add(event.text)
+            if isinstance(event, Note) and not self._notes.is_first(event):
+                continue
             self._events += 1
             if self._events <= MAX_EVENTS:
                 self._append(event)

@@ -58,7 +58,7 @@ class InferenceService:
         """Yield the items of a streamed answer, as they come; closing it ends that. Else as for `ask`."""
         with self._counted():
             self._send((question, arguments))
-            kind = ""
+            process, kind = self._conversation, ""
             try:
                 while (message := self._receive())[0] == "item":
                     yield message[1]
@@ -66,10 +66,11 @@ class InferenceService:
                 if kind == "refused":
                     raise answer
             finally:
-                if not kind and self._conversation is not None:  # closed early
-                    self._send(STOP)
-                    while self._receive()[0] == "item":
-                        pass
+                if not kind and process is not None:  # closed early
+                    with suppress(EOFError, OSError):  # it may have ended meanwhile
+                        process.send(STOP)
+                        while process.receive(TIMEOUT_SECONDS)[0] == "item":
+                            pass
 
     def stop(self) -> None:
         """Let what is streamed come to its end now; where nothing is, nothing happens."""
@@ -109,7 +110,7 @@ def serve(connection: Connection, start: Start, root: Path, explain: Explain, id
     """
     os.environ["RUNS_DIR"] = str(root)  # uploaded datasets lie there
     handler = start(root, connection.poll)
-    with suppress(EOFError):
+    with suppress(EOFError, ConnectionError):  # the other end is closed
         while connection.poll(idle):
             if (message := connection.recv()) != STOP:  # else it came too late
                 connection.send(_handle(connection, handler, explain, *message))

@@ -26,7 +26,8 @@ from cdvft.kernels import calibrate
 from cdvft.kernels.native.build import library
 from cdvft_app.catalog import Plan
 from cdvft_app.events import Event, Preparing
-from cdvft_app.tasks.base import Prepared, Progress, Task
+from cdvft_app.progress import Progress
+from cdvft_app.tasks.base import Prepared, Task
 from cdvft_app.training.device import cpu_capabilities, device_kind
 from cdvft_app.training.loop import RaceTrainer, autocast_dtype
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import torch
-from accelerate.utils import gather_object, parse_flag_from_env
+from accelerate.utils import gather_object
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
@@ -27,7 +27,7 @@ from cdvft_app.tasks.base import GenerativeTask, Task
 from cdvft_app.training import schedule, trainable
 from cdvft_app.training.callbacks import Clock
 from cdvft_app.training.compiled import CompiledSteps
-from cdvft_app.training.device import cpu_capabilities
+from cdvft_app.training.device import cpu_capabilities, is_on_cpu
 
 PROJECT = "cdvft"  # trackio's name for what belongs together
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h of glibc numbers them
@@ -46,7 +46,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
     settings = plan.settings
     assert settings.method.learning_rate  # a plan is complete
     total_steps = schedule.total_steps(settings, examples)
-    cuda = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
+    cuda = torch.cuda.is_available() and not is_on_cpu()
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bf16_on_cpu(plan)
     if settings.precision != "auto":
         bf16 = settings.precision == "bfloat16"

@@ -354,10 +354,10 @@ class RunQueue:
 
     def _notify_webhook(self, run_id: str) -> None:
         """Tell the operator's webhook of the end, beside the next run."""
-        if not webhook.is_configured():
-            return
+        ended = None
         with suppress(StoreError):
             ended = self._store.get(run_id)
+        if ended is not None:  # else it was deleted meanwhile
             threading.Thread(target=webhook.notify, args=(ended,), name="webhook", daemon=True).start()
 
     def _limit(self, run: RunRecord) -> float | None:

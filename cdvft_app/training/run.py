@@ -37,13 +37,13 @@ from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel, webhook
+from cdvft_app.training.checkpoints import RESUME
 from cdvft_app.training.inference_service import message_of
 from cdvft_app.training.schedule import evaluations, processes
 
 TRAINER = "cdvft_app.training.trainer:train"
 """A `Train` by its name, so that whoever hands it on need not import torch."""
 ERROR_FILE = "error.txt"  # in the run's folder: the traceback behind the reason
-RESUME = "Resume goes on from the last checkpoint."
 NOT_BEGUN = "Stopped before the first step."
 OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
@@ -58,6 +58,7 @@ OTHER_ENDED = (
 BUDGET_SECONDS = 1.0  # between two looks at what a visitor has left
 REPEATED_SIGNAL_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
 MIN_PATIENCE, UNKNOWN_PATIENCE = 120.0, 600.0  # seconds; of a run of which nothing was promised
+MAX_PATIENCE = 30 * 86_400.0  # seconds; whatever a forecast says, a system's alarm can wait so long
 PATIENT_STEPS, PATIENT_EVALUATIONS = 10, 3
 ALARM_SECONDS = 30  # beyond the patience of the supervisor, who can say why
 
@@ -241,17 +242,19 @@ def out_of_time(limit: float) -> str:
 def patience(forecast: Mapping[str, Any] | None) -> float:
     """Return the seconds without an event after which a run is taken to hang.
 
-    Ten steps, or three evaluations, each as slow as the forecast allows; at least two minutes.
+    Ten steps, or three evaluations, each as slow as the forecast allows; at least two minutes, and a month
+    at the most. Ten minutes for a run of which the forecast does not say that.
     """
-    if not forecast or not forecast.get("seconds"):
+    if not forecast or not forecast.get("seconds") or not forecast.get("counted"):
         return UNKNOWN_PATIENCE
     counted, slowest = forecast["counted"], forecast["seconds"]["high"]
     evaluating = slowest * counted["evaluation_flops"] / counted["training_flops"]
-    return max(
+    needed = max(
         MIN_PATIENCE,
         PATIENT_STEPS * slowest / counted["steps"],
         PATIENT_EVALUATIONS * evaluating / evaluations(counted["steps"]),
     )
+    return min(needed, MAX_PATIENCE)
 
 
 @contextmanager

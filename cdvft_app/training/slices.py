@@ -27,9 +27,10 @@ from cdvft_app.store.leases import PROGRAM_ENDED
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
+from cdvft_app.training.checkpoints import RESUME, RESUMED_FROM
 from cdvft_app.training.children import messages
 from cdvft_app.training.device import is_zero_gpu, take_gpu
-from cdvft_app.training.executors import Executor
+from cdvft_app.training.executors import Executor, SaidNotes
 from cdvft_app.training.run import (
     TRAINER,
     StopConditions,
@@ -45,10 +46,7 @@ RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
 SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
 MIN_SECONDS = 5.0  # of training, for which a slice is worth its loading
 FORECAST_TOLERANCE = 1.3  # so much longer than forecast a slice, or its loading, may be
-PAGE_CLOSED = (
-    "Paused, because the page that this run trained through was closed. "
-    "Resume goes on from the last checkpoint."
-)
+PAGE_CLOSED = f"Paused, because the page that this run trained through was closed. {RESUME}"
 
 
 Fetch = Callable[[str, RunSettings], Generator[Preparing | None]]
@@ -74,7 +72,7 @@ def _load(send: Callable[[Preparing], None], root: str, settings: RunSettings) -
     os.environ["RUNS_DIR"] = root
 
     from cdvft_app.catalog import resolve
-    from cdvft_app.catalog.download import never
+    from cdvft_app.progress import never
     from cdvft_app.tasks.prepare import prepare
 
     prepare(resolve(settings), lambda fraction, text: send(Preparing(text, fraction)), never)
@@ -148,7 +146,7 @@ class _Slice(StopConditions):
         self._store, self._run, self._order = store, run, order
         self._begun, self._end = time.monotonic(), float("inf")
         self._lent_before = run.result.get("lent_seconds", 0.0)
-        self._told = {row["text"] for row in store.rows(run.id, kinds=["note"])[0]}
+        self._notes = SaidNotes(store, run)
         self._loading: float | None = None
         self._ended = False
         self.error: Exception | None = None
@@ -183,14 +181,13 @@ class _Slice(StopConditions):
 
     def _as_part(self, train: Train) -> Train:
         """Trains as one run, in which nothing is said again that an earlier slice has said."""
-        from cdvft_app.training.checkpoints import RESUMED_FROM
 
         def part(settings: RunSettings, emit: Callable[[Event], None], *others: Any, **options: Any) -> Done:
             def say(event: Event) -> None:
-                if isinstance(event, Note):
-                    if event.text in self._told or event.text.startswith(RESUMED_FROM):
-                        return
-                    self._told.add(event.text)
+                if isinstance(event, Note) and (
+                    event.text.startswith(RESUMED_FROM) or not self._notes.is_first(event)
+                ):
+                    return
                 if isinstance(event, Done):
                     emit(Lent(self._lent_seconds()))
                 emit(event)

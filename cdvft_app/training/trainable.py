@@ -26,10 +26,10 @@ from cdvft.blocks import matches
 from cdvft.cost import Shape
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.dataset_readers import load_rows
-from cdvft_app.catalog.download import Progress, never, silent
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric
+from cdvft_app.progress import Progress, never, silent
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Task

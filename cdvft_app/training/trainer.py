@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve, uploaded
 from cdvft_app.catalog.dataset_readers import Rows
-from cdvft_app.catalog.download import DownloadFailed, DownloadStopped, Progress
+from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry
 from cdvft_app.catalog.uploaded import MIN_TRAIN_ROWS
 from cdvft_app.events import (
@@ -43,6 +43,7 @@ from cdvft_app.events import (
 )
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.exact_match import wrong_parts
+from cdvft_app.progress import Progress
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import predictions, snapshots

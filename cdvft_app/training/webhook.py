@@ -28,10 +28,6 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def is_configured() -> bool:
-    return bool(environment().webhook)
-
-
 def notify(run: RunRecord) -> None:
     """Post the run's facts, if the operator named an address; never raises."""
     address = environment().webhook

@@ -61,13 +61,13 @@ def _source(recipe: Recipe) -> str:
     """Return the source of the numbers, and the seconds that a run took there, not here."""
     expected = recipe.expected
     about = "at most about" if expected.at_most else "about"
-    taken = [
-        f"A run took {about} {duration(seconds)} on {where}."
-        for seconds, where in ((expected.seconds_cpu2, "2 CPU cores"), (expected.seconds_gpu, "a GPU"))
-        if seconds
+    parts = [
+        f"{recipe.train_examples:,} examples, {counted(recipe.epochs, 'epoch')}.",
+        f"Source: {expected.source}.",
     ]
-    length = f"{recipe.train_examples:,} examples, {counted(recipe.epochs, 'epoch')}."
-    return " ".join([length, f"Source: {expected.source}.", *taken])
+    if expected.seconds_cpu2:
+        parts.append(f"A run took {about} {duration(expected.seconds_cpu2)} on 2 CPU cores.")
+    return " ".join(parts)
 
 
 def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:

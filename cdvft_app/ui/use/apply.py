@@ -19,7 +19,6 @@ from cdvft_app.data.answered_file import (
     read_unlabelled_in_child,
     write_answered_in_child,
 )
-from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
@@ -113,7 +112,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         except UserError as error:
             return [None, hidden, *[gr.skip()] * 3, problem(str(error)), hidden]
         own = without_gz(path).suffix.lower()
-        faults = row_errors_of(kept).sentences()
+        faults = kept.row_errors.sentences()
         found = f"{kept.rows:,} rows." if not question else question.partition(" Say what")[0]
         return [
             {"path": str(path), "folder": str(folder), "sha256": kept.sha256, "rows": kept.rows,

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from gradio import FileData
 
 from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
-from cdvft_app.data.imported_table import row_errors_of
 from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import MAX_PASTED, limits
 from cdvft_app.errors import UserError
@@ -140,7 +139,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         return {
             "answers": answers,
             "score": score and {**asdict(score), "sentence": score.sentence},
-            "not_read": row_errors_of(kept).sentences(),
+            "not_read": kept.row_errors.sentences(),
         }
 
     assert export.__doc__ is not None

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog.download import DownloadStopped, never, percent, run_watched
+from cdvft_app.catalog.download import DownloadStopped, percent, run_watched
 from cdvft_app.files import folder_bytes
+from cdvft_app.progress import never
 
 
 def _run(code: str, folder: Path, **changes):

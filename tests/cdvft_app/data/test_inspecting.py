@@ -11,12 +11,12 @@ import pytest
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import load_rows, read_uploaded
-from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.uploaded import divide, kept_table
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
 from cdvft_app.data.inspect import as_dict, inspect, roles_of
 from cdvft_app.data.source import DataRefused
+from cdvft_app.progress import never, silent
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.prepare import prepare
 

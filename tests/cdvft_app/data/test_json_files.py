@@ -8,7 +8,7 @@ import made
 import pytest
 from kept_values import values
 
-from cdvft_app.data.imported_table import import_file, row_errors_of
+from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.source import Limits
 
 ALPACA = [
@@ -21,7 +21,7 @@ def test_json_lines_name_the_line_that_is_none(tmp_path):
     text = '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1]\n{"text": null, "label": 2.5}\n'
     kept = import_file(made.written(tmp_path, text, "rows.jsonl"))
     assert values(kept) == [("a", "1"), (None, "2.5")]
-    said = " ".join(row_errors_of(kept).sentences())
+    said = " ".join(kept.row_errors.sentences())
     assert "Row 2: it is no JSON" in said and "Row 3: it holds a list" in said
 
 
@@ -36,7 +36,7 @@ def test_half_a_character_costs_its_row_alone(tmp_path):
     rows += ['{"text": "c", "label": "\\udfff"}', '{"text": "d \\\\ud800", "label": "4"}']
     kept = import_file(made.written(tmp_path, "\n".join(rows), "rows.jsonl"))
     assert values(kept) == [("a \U0001f600", "1"), ("d \\ud800", "4")]
-    said = " ".join(row_errors_of(kept).sentences())
+    said = " ".join(kept.row_errors.sentences())
     assert "Row 2: it holds half of a character" in said and "1 row like it (3)" in said
 
 
@@ -83,6 +83,6 @@ def test_one_conversation_is_a_row(tmp_path):
 def test_a_line_that_is_too_long_is_counted_once(tmp_path):
     lines = [json.dumps({"text": "x" * length, "label": "a"}) for length in (3, 900, 4)]
     kept = import_file(made.written(tmp_path, "\n".join(lines), "rows.jsonl"), Limits(cell_characters=100))
-    assert kept.rows == 2 and row_errors_of(kept).sentences() == [
+    assert kept.rows == 2 and kept.row_errors.sentences() == [
         "Row 2: it is longer than 800 bytes. Shorten it."
     ]

@@ -13,7 +13,7 @@ from kept_values import values
 
 from cdvft_app.catalog.uploaded import kept_table
 from cdvft_app.data.csv_file import Records
-from cdvft_app.data.imported_table import import_file, row_errors_of
+from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.source import Limits, RowErrors
 
 FILMS = [f"film {place},{'good' if place % 2 else 'bad'}" for place in range(60)]
@@ -63,13 +63,13 @@ NEVER = "a quotation mark is opened and never closed; 1 row like it (31). Close 
 def test_two_rows_with_stray_marks_are_named_and_those_between_are_used(tmp_path, at_11, at_31, said):
     kept = films(tmp_path, at_11, at_31)
     assert [",".join(row) for row in values(kept)] == FILMS
-    assert row_errors_of(kept).sentences("films") == [f"“films”, row 11, column {said}"]
+    assert kept.row_errors.sentences("films") == [f"“films”, row 11, column {said}"]
 
 
 def test_lines_of_a_value_that_cannot_be_read_are_no_rows(tmp_path):
     kept = films(tmp_path, '"He said "yes" to it,\nand came, then\nand left",good')
     assert [",".join(row) for row in values(kept)] == FILMS
-    broken, others = row_errors_of(kept).sentences()
+    broken, others = kept.row_errors.sentences()
     assert "Row 11, column “text”: text follows a closing quotation mark." in broken
     assert "Row 12: it seems to go on with a value that begins in a row above and cannot be read" in others
     assert "1 row like it (13). Mend the quotation marks of that row." in others
@@ -92,7 +92,7 @@ def test_a_value_that_runs_over_rows_is_said(tmp_path):
         "rows, close the quotation mark in the first of them."
     ]
     prose = films(tmp_path, '"Two lines,\nof prose,\nand a last one",good', name="prose.csv")
-    assert prose.rows == 61 and not row_errors_of(prose).count
+    assert prose.rows == 61 and not prose.row_errors.count
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_each_row_of_a_file_is_used_or_counted_as_left_out(tmp_path, lines):
         more = sum(value.count("\n") for value in found if value)
         used += sum(bool(line.strip()) for line in lines[row - 1 : row + more])
     heads = 0 if any("first line is read as a row" in note for note in kept.notes) else 1
-    assert heads + used + row_errors_of(kept).count == sum(bool(line.strip()) for line in lines)
+    assert heads + used + kept.row_errors.count == sum(bool(line.strip()) for line in lines)
 
 
 STRAY = st.sampled_from(

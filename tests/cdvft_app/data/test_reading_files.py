@@ -11,7 +11,7 @@ import pytest
 from kept_values import values
 
 from cdvft_app.catalog.uploaded import kept_table
-from cdvft_app.data.imported_table import find, import_file, row_errors_of
+from cdvft_app.data.imported_table import find, import_file
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.settings.environment import data_folder
 
@@ -44,7 +44,7 @@ def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
     rows = made.sentences(60)
     kept = import_file(made.faulty_csv(tmp_path / "faulty.csv", rows))
     assert kept.rows == 6 + 59 and kept.encoding == "Windows-1252 (Western)"
-    said = " ".join(row_errors_of(kept).sentences())
+    said = " ".join(kept.row_errors.sentences())
     assert "Row 2: it has more values than the head has columns" in said
     assert "Row 3, column “verdict”: it has fewer values" in said
     assert "Row 4, column “review”: a quotation mark is opened and never closed" in said
@@ -78,7 +78,7 @@ def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
         "cat",
         "dog",
     ]
-    assert "extra" in kept.notes[0] and "Row 3" in row_errors_of(kept).sentences()[0]
+    assert "extra" in kept.notes[0] and "Row 3" in kept.row_errors.sentences()[0]
 
 
 def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
@@ -135,7 +135,7 @@ def test_limits_are_named(tmp_path):
     kept = import_file(
         made.clean_csv(tmp_path / "long.csv", [("x" * 90, "a"), ("y", "b")]), Limits(cell_characters=50)
     )
-    assert values(kept) == [("y", "b")] and "more than 50 characters" in row_errors_of(kept).sentences()[0]
+    assert values(kept) == [("y", "b")] and "more than 50 characters" in kept.row_errors.sentences()[0]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from kept_values import values
 from PIL import Image
 
-from cdvft_app.data.imported_table import import_file, row_errors_of, thumbnails
+from cdvft_app.data.imported_table import import_file, thumbnails
 from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.data.zip_file import packed_files
@@ -32,7 +32,7 @@ def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
     }
     kept = import_file(made.zipped(tmp_path, files))
     assert [row[1:] for row in values(kept)] == [("cat", "train"), ("dog", "train"), ("cat", "test")]
-    said = " ".join(row_errors_of(kept).sentences())
+    said = " ".join(kept.row_errors.sentences())
     assert "“set/test/dog/d.png”: it cannot be read" in said and "“set/notes.txt”: it is no picture" in said
 
 
@@ -79,7 +79,7 @@ def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
     with pytest.raises(DataRefused, match="2 files"):
         import_file(bomb, Limits(members=1))
     wide = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2, 64)}, "wide.zip")
-    assert "64 x 64 pixels" in row_errors_of(import_file(wide, Limits(pixels=32))).sentences()[0]
+    assert "64 x 64 pixels" in import_file(wide, Limits(pixels=32)).row_errors.sentences()[0]
 
 
 def test_pictures_without_classes_are_refused(tmp_path):

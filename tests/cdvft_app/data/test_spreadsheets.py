@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
+import json
 import zipfile
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from kept_values import values
 
@@ -248,3 +252,63 @@ def test_files_that_are_named_train_and_test_are_a_split(tmp_path):
 def test_files_with_other_columns_are_refused(tmp_path):
     with pytest.raises(DataRefused, match="Give files with the same columns"):
         several(tmp_path, one_csv=f"text,label\n{lines(12)}", two_csv=f"text,topic\n{lines(12)}")
+
+
+def zipped(path, **files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_packed_list_of_json_objects_is_read_as_the_list_alone(tmp_path):
+    text = json.dumps([{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(12)])
+    packed = tmp_path / "rows.json.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    assert import_file(packed).rows == 12
+    assert import_file(zipped(tmp_path / "a.zip", **{"rows.json": text, "more.json": text})).rows == 24
+
+
+def test_a_packed_file_may_have_any_name(tmp_path):
+    text = "text,label\n" + lines(100_000)  # more than the sample by which the separator is found
+    packed = tmp_path / "sample.csv.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    assert import_file(packed).rows == 100_000
+
+
+def test_files_of_one_name_in_several_folders_of_a_zip_are_all_read(tmp_path):
+    of = {"en/train.csv": f"text,label\n{lines(12)}", "de/train.csv": f"text,label\n{lines(9, 100)}broken\n"}
+    found = import_file(zipped(tmp_path / "a.zip", **of))
+    assert found.rows == 21
+    assert "de/train.csv, row 11" in str(inspect(found, "two").faults[0])
+
+
+def test_what_is_to_be_known_of_files_is_said_of_those_in_a_zip(tmp_path):
+    western = f"text,label\n{lines(12)}caf\xe9,a\n".encode("cp1252") + "Łódź,b\nŁuk,a\n".encode()
+    alone = import_file(zipped(tmp_path / "a.zip", **{"one.csv": western}))
+    assert "1 line (14) is not UTF-8" in alone.notes[0]
+    of = {"one.csv": western, "two.csv": f"text,label\n{lines(12)}"}
+    both = import_file(zipped(tmp_path / "b.zip", **of))
+    assert both.notes[0].startswith("“one.csv”: 1 line (14) is not UTF-8")
+
+
+def test_what_is_to_be_known_of_several_files_is_said_once(tmp_path):
+    found = several(tmp_path, **{f"{name}_csv": "1,2\n" * 12 for name in ("one", "two", "three")})
+    assert [note for note in found.notes if "read as a row" in note] == [
+        "“one.csv” and 2 more: The first line is read as a row: it does not look like names of columns."
+    ]
+
+
+def test_parquet_of_pictures_in_a_zip_is_refused_in_words(tmp_path):
+    picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    rows = pa.table({"image": pa.array([{"bytes": b"x", "path": "a.png"}], picture), "label": ["a"]})
+    parquet = io.BytesIO()
+    pq.write_table(rows, parquet)
+    with pytest.raises(DataRefused, match="in the zip holds pictures"):
+        import_file(zipped(tmp_path / "a.zip", **{"a.parquet": parquet.getvalue()}))
+
+
+def test_a_zip_of_hidden_files_alone_is_refused_in_words(tmp_path):
+    of = {".rows.csv": f"text,label\n{lines(12)}", "__MACOSX/rows.csv": "text,label\n"}
+    with pytest.raises(DataRefused, match="holds no files of rows"):
+        import_file(zipped(tmp_path / "a.zip", **of))

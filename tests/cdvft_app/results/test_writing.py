@@ -20,7 +20,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.generation import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
-from cdvft_app.training import trainable
+from cdvft_app.training import inference_service, trainable
 from cdvft_app.training.inference_service import serve
 
 PROMPT = "go go go 2"
@@ -176,3 +176,13 @@ def test_a_refusal_in_the_middle_is_a_sentence(talk):
     with pytest.raises(ResultsError, match="no more"):
         next(stream)
     assert asked.ask("say", **about) == "said"
+
+
+def test_closing_a_stream_whose_process_has_ended_starts_no_other(talk, monkeypatch):
+    asked, about = talk
+    stream = asked.stream("count", **about, to=1)
+    assert next(stream) == 0
+    asked._conversation.words.close()
+    asked._conversation.thread.join()
+    monkeypatch.setattr(inference_service, "Conversation", lambda *_: pytest.fail("Nobody asked."))
+    stream.close()

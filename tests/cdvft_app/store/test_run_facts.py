@@ -14,6 +14,7 @@ from cdvft_app.store.records import RunFacts, is_row
 FACTS = {"id": "a" * 32, "group_id": "b" * 32, "name": "Sentiment", "settings": "{}", "method": "cdvft",
          "state": "finished", "created": 1.0, "queued": 1.0}  # fmt: skip
 STEP = {"seconds": 1.0, "loss": 0.5, "learning_rate": 1e-3, "gradient_norm": None, "throughput": 10.0}
+COUNTED = {"steps": 3, "step_flops": 2, "training_flops": 6, "evaluation_flops": 4, "step_bytes": 0}
 NUMBERS = ("position", "step", "total_steps", "trainable_parameters", "family", "seconds", "created",
            "queued", "started", "ended", "sweep", "private", "hidden")  # fmt: skip
 
@@ -38,11 +39,14 @@ def test_no_text_is_of_another_kind(changed: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 100_000, "{", '{"seconds": {"value": 3}}', '{"counted": {"steps": "x"}}', 7]
+    "text",
+    ["[" * 100_000, "{", '{"seconds": {"value": 3}}', '{"counted": {"steps": "x"}}', 7]
+    + [json.dumps({"counted": COUNTED | {name: 0}}) for name in COUNTED if name != "step_bytes"],
 )
 def test_a_forecast_that_cannot_be_read_is_none(text: object) -> None:
     assert RunFacts.model_validate(FACTS | {"forecast": text}).forecast is None
-    assert RunFacts.model_validate(FACTS | {"forecast": '{"steps": 7}'}).forecast == '{"steps": 7}'
+    for sound in ('{"steps": 7}', json.dumps({"counted": COUNTED})):
+        assert RunFacts.model_validate(FACTS | {"forecast": sound}).forecast == sound
 
 
 def test_what_a_later_version_says_beside_it_is_left_out() -> None:

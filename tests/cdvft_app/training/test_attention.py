@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cdvft_app.catalog.download import never, silent
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks.attention import attention
 from cdvft_app.tasks.prepare import prepare
 

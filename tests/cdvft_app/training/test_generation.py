@@ -13,8 +13,9 @@ from listening import run
 
 from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.catalog.download import DownloadFailed, never, silent
+from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Answers, Evaluation, Note, TrainingFailed
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks import generation
 from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.prepare import prepare

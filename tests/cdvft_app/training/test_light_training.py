@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from listening import run
 
-from cdvft_app.catalog.download import DownloadFailed, never, silent
+from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Started
 from cdvft_app.prediction import count
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cdvft_app.catalog.download import never, silent
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
 
 PROMPTS = ["go 1", "go go go 1 2 3", "go go 2"]

@@ -17,6 +17,7 @@ from cdvft_app.training import executors
 from cdvft_app.training.children import Child
 from cdvft_app.training.executors import LocalProcesses
 from cdvft_app.training.queue import RunQueue
+from cdvft_app.training.run import patience
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 RUN = RunSettings(method="cdvft", max_steps=6)
@@ -235,3 +236,23 @@ def test_runs_of_one_visitor_that_train_together_share_what_is_left(tmp_path):
         assert run.state == "failed" and "0 s of your 6 s of this server are left" in run.reason
         assert "Resume goes on from the last checkpoint" in run.reason
         assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step > 0
+
+
+COUNTED = {"steps": 1000, "step_flops": 1, "training_flops": 1000, "evaluation_flops": 500, "step_bytes": 1}
+TEN_MINUTES, A_MONTH = 600.0, 30 * 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("forecast", "seconds"),
+    [
+        (None, TEN_MINUTES),
+        ({"steps": 3}, TEN_MINUTES),
+        ({"seconds": {"high": 9.0}}, TEN_MINUTES),  # as an earlier version kept it
+        ({"seconds": {"high": 9.0}, "counted": COUNTED}, 120.0),
+        ({"seconds": {"high": 50_000.0}, "counted": COUNTED}, 15_000.0),  # three of five evaluations
+        ({"seconds": {"high": 1e30}, "counted": COUNTED}, A_MONTH),
+        ({"seconds": {"high": 1e30}, "counted": COUNTED | {"training_flops": 1e-300}}, A_MONTH),
+    ],
+)
+def test_a_run_is_waited_for_as_long_as_its_forecast_explains(forecast, seconds):
+    assert patience(forecast) == pytest.approx(seconds)

@@ -9,7 +9,7 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.prediction import predict
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import schedule
+from cdvft_app.training import data_parallel, schedule
 
 ONE = RunSettings(method="cdvft")
 ALL = ONE.model_copy(update={"all_gpus": True})
@@ -58,3 +58,14 @@ def test_a_forecast_is_of_as_many_processes(monkeypatch):
     assert shared.counted.steps == alone.counted.steps  # each step takes the same examples
     assert shared.counted.step_bytes < alone.counted.step_bytes
     assert shared.seconds.value == pytest.approx(alone.seconds.value / 2)
+
+
+@pytest.mark.parametrize("value", ["1", "true", "Yes"])
+def test_processes_that_are_to_stay_on_the_cpu_meet_there(monkeypatch, value):
+    at = []
+    monkeypatch.setenv("ACCELERATE_USE_CPU", value)
+    monkeypatch.setattr(data_parallel, "processes", lambda: 2)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("accelerate.PartialState", lambda cpu: at.append("CPU" if cpu else "GPU"))
+    monkeypatch.setattr("accelerate.utils.broadcast_object_list", lambda values: values)
+    assert data_parallel.broadcast("settings") == "settings" and at == ["CPU"]

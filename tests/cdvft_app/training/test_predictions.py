@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.catalog.download import never, silent
+from cdvft_app.progress import never, silent
 from cdvft_app.store import predictions
 from cdvft_app.tasks.base import InvalidInput, LabelledTask
 from cdvft_app.tasks.prepare import prepare

@@ -6,7 +6,7 @@ import pytest
 import tiny_models
 import torch
 
-from cdvft_app.catalog.download import never, silent
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable

@@ -11,8 +11,8 @@ from transformers import AutoModel
 from transformers.models.roberta.modeling_roberta import RobertaClassificationHead
 
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.catalog.download import never, silent
 from cdvft_app.metrics import METRICS
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
 
 RANDOM = np.random.default_rng(0)

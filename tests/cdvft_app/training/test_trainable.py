@@ -9,9 +9,9 @@ from torch import nn
 
 import cdvft
 from cdvft.circulant import cd_product
-from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import METHODS
+from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
 

@@ -11,6 +11,7 @@ import pytest
 from queued_runs import RUN, FakeTrainer, wait_for
 
 from cdvft_app.settings import RunSettings
+from cdvft_app.store import replication
 from cdvft_app.training import webhook
 
 
@@ -90,4 +91,18 @@ def test_an_address_that_is_none_or_away_is_one_line(monkeypatch, ended, address
 def test_without_an_address_nobody_is_told(monkeypatch, ended, caplog):
     monkeypatch.delenv("CDVFT_WEBHOOK", raising=False)
     webhook.notify(ended)
-    assert not caplog.records and not webhook.is_configured()
+    assert not caplog.records
+
+
+def test_a_run_that_is_deleted_as_soon_as_it_ended_is_not_told_of(store, queue, hook, monkeypatch):
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    monkeypatch.setattr(replication, "replicate", lambda store, run_id: store.remove(run_id))
+    working = queue(FakeTrainer())
+    (run_id,) = working.submit([RUN], "a", "race")
+    wait_for(lambda: store.get(run_id) is None)
+    working.close()
+    for thread in threading.enumerate():
+        if thread.name == "webhook":
+            thread.join()
+    assert not failed and hook[0] == []

@@ -8,8 +8,8 @@ from listening import run
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import LlamaConfig, RwkvConfig
 
-from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import Evaluation
+from cdvft_app.progress import never, silent
 from cdvft_app.store import predictions
 from cdvft_app.tasks import generation, writing
 from cdvft_app.tasks.generation import GenerationTask, MixedPrecision, merged, ready_to_write, round_frozen
