@@ -71,6 +71,12 @@ export class AnswerStrip {
     this.draw();
   }
 
+  /** Point at the newest snapshot again, as it comes: what was scrubbed to is of another race. */
+  followNewest() {
+    this.pause();
+    this.follows = true;
+  }
+
   /** @param {number} place of a snapshot */
   set(place) {
     this.slider.value = String(place);
