@@ -787,6 +787,7 @@ export interface SweepLines {
 /** A sweep's settings with their scores, and how they are drawn and described. */
 export interface SweepResults {
   metric_name: string | null;
+  metric_title: string | null;
   settings: SweepSetting[];
   heatmaps: SweepHeatmap[];
   lines: SweepLines[];

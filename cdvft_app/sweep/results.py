@@ -31,6 +31,7 @@ from cdvft_app.judging.compared_runs import (
 )
 from cdvft_app.judging.comparison_sets import answer, judge_sweep, sentences
 from cdvft_app.methods import METHODS
+from cdvft_app.metrics import metric_title
 from cdvft_app.payloads.compare import (
     SweepHeatmap,
     SweepLines,
@@ -104,6 +105,7 @@ def payload(runs: Sequence[ComparedRun], metric_name: str | None, family: int | 
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
         "metric_name": metric_name,
+        "metric_title": metric_title(metric_name, short=True) if metric_name else None,
         "settings": [_setting(one) for one in settings],
         "heatmaps": [heat for method in methods for heat in _heatmaps(method, by_method[method])],
         "lines": [
