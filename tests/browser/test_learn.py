@@ -287,6 +287,7 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
 def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     page, _ = revealed(visit, "fft")
     expect(page.locator("#lesson-rank")).to_be_hidden()
+    expect(page.get_by_role("link", name=re.compile("^← "))).to_have_css("max-width", "none")
     page.get_by_role("link", name=re.compile(LESSONS[3].title + " →")).click()
     expect(page.locator("#lesson-reach h2")).to_be_visible()
     assert page.url.endswith("tab=learn&lesson=reach")
