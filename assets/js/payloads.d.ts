@@ -1363,7 +1363,7 @@ export interface RecordedFits {
   date: string;
 }
 
-export interface ReachFixed {
+export interface ReachFixed extends Styled {
   recorded: RecordedFits;
 }
 
@@ -1390,7 +1390,7 @@ export interface Fit {
 }
 
 /** `families`: the titles of the families by their keys. */
-export interface LabFixed {
+export interface LabFixed extends Styled {
   families: Record<string, string>;
 }
 
