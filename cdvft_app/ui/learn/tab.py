@@ -105,7 +105,7 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
             f"learn/{lesson.module}.js",
             server_functions=calls,
             elem_id=f"play-{lesson.key}",
-            elem_classes=("lesson-play",),
+            elem_classes=("lesson-play", "when-shown"),  # most lessons of a visit are not turned to
             **_fixed(lesson.module, measured_where),
         )
 
