@@ -52,15 +52,10 @@ const sized = (matrix) => ({ matrix, size: Math.hypot(...entriesOf(matrix)) / Ma
  * @type {Record<string, {title: string, matrix: Matrix, size: number}>}
  */
 const TARGETS = {
-  random: { title: "Random", ...sized(drawn(normals(OUT * IN, 21))) },
+  random: { title: "Random", ...sized(new Dense(Float32Array.from(normals(OUT * IN, 21)), OUT, IN)) },
   scaled: { title: "Scaled blocks", ...sized(scaledExample(OUT, IN, 16, 24)) },
 };
 const LIMIT = 1.6; // of the colours, against a target's size
-
-/** @param {Float64Array} values */
-function drawn(values) {
-  return new Dense(Float32Array.from(values), OUT, IN);
-}
 
 /** A layer of a transformer, from width 384 to four times that, and the p that divide both; of these some are counted out. */
 const REAL = { rows: 1536, cols: 384, sizes: [3, 6, 12, 24, 48, 96, 192, 384], counted: [384, 96, 24, 6] };

@@ -10,7 +10,7 @@ import { keptState } from "./kept_state.js";
 import { panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals, uniform } from "./random.js";
-import { BUDGETS, D, c3aBlock, c3aNumbers, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
+import { BUDGETS, D, blockNumbers, c3aBlock, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
 import { taskFits } from "./tasks.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
@@ -61,8 +61,8 @@ function c3a(budget) {
   const b = c3aBlock(budget),
     q = D / b;
   return {
-    matrix: new BlockCirculant(normals(c3aNumbers(b), 55), q, q, b, D, D),
-    used: c3aNumbers(b),
+    matrix: new BlockCirculant(normals(blockNumbers(b), 55), q, q, b, D, D),
+    used: blockNumbers(b),
     knob: `b = ${b}`,
   };
 }

@@ -26,7 +26,7 @@ export const answersAt = (run, step) => (run.answers ?? []).filter((one) => one.
 
 export class AnswerStrip {
   /** @param {(step: number | null) => void} onstep told which step is shown; null: the newest, as it comes */
-  constructor(onstep = () => {}) {
+  constructor(onstep) {
     this.onstep = onstep;
     /** @type {Run[]} */
     this.runs = [];
