@@ -787,6 +787,7 @@ export interface SweepLines {
 /** A sweep's settings with their scores, and how they are drawn and described. */
 export interface SweepResults {
   metric_name: string | null;
+  metric_title: string | null;
   settings: SweepSetting[];
   heatmaps: SweepHeatmap[];
   lines: SweepLines[];
@@ -1362,7 +1363,7 @@ export interface RecordedFits {
   date: string;
 }
 
-export interface ReachFixed {
+export interface ReachFixed extends Styled {
   recorded: RecordedFits;
 }
 
@@ -1389,7 +1390,7 @@ export interface Fit {
 }
 
 /** `families`: the titles of the families by their keys. */
-export interface LabFixed {
+export interface LabFixed extends Styled {
   families: Record<string, string>;
 }
 

@@ -303,6 +303,7 @@ class SweepResults(TypedDict):
     """A sweep's settings with their scores, and how they are drawn and described."""
 
     metric_name: str | None
+    metric_title: str | None
     settings: list[SweepSetting]
     heatmaps: list[SweepHeatmap]
     lines: list[SweepLines]

@@ -6,6 +6,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from cdvft_app.payloads.shared import Styled
+
 
 class Question(TypedDict):
     """A prediction that a lesson asks for, before its machine shows; `found`: what it has shown then."""
@@ -185,7 +187,7 @@ class RecordedFits(TypedDict):
     date: str
 
 
-class ReachFixed(TypedDict):
+class ReachFixed(Styled):
     recorded: RecordedFits
 
 
@@ -214,7 +216,7 @@ class Fit(TypedDict):
     spread: list[float]
 
 
-class LabFixed(TypedDict):
+class LabFixed(Styled):
     """`families`: the titles of the families by their keys."""
 
     families: dict[str, str]

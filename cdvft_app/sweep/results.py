@@ -32,6 +32,7 @@ from cdvft_app.judging.compared_runs import (
 )
 from cdvft_app.judging.comparison_sets import ComparisonSet, answer, judge_sweep, sentences
 from cdvft_app.methods import METHODS
+from cdvft_app.metrics import metric_title
 from cdvft_app.payloads.compare import (
     SweepHeatmap,
     SweepLines,
@@ -139,6 +140,7 @@ def payload(sweep: JudgedSweep) -> SweepResults:
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
         "metric_name": sweep.metric_name,
+        "metric_title": metric_title(sweep.metric_name, short=True) if sweep.metric_name else None,
         "settings": [_setting(one) for one in settings],
         "heatmaps": [heat for method in methods for heat in _heatmaps(method, by_method[method])],
         "lines": [

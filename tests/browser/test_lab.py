@@ -18,6 +18,8 @@ from visitors import MOVING
 from waiting import wait_for
 
 from cdvft_app.inspection.sources import Source
+from cdvft_app.lessons.families import FAMILIES
+from cdvft_app.methods import METHODS
 from cdvft_app.ui.learn import lab as laboratory
 
 pytestmark = pytest.mark.browser
@@ -74,6 +76,7 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
     page = opened(visit, **MOVING)
     expect(page.locator(STATUS)).to_contain_text(re.compile(r"^Recorded \d{4}-\d\d-\d\d on .*smooth kernel"))
     expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(7)
+    a_method_has_the_line_that_it_has_elsewhere(page)
     choose(page, "Size n", "16")
     fit(page, DONE)
     expect(page.locator(VERDICT)).to_contain_text("With at most 80 numbers, ")
@@ -82,6 +85,13 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
     expect(page.locator("#lab-view table.numbers tbody tr").first).to_be_visible()
     page.get_by_role("button", name="Switch to dark colours").click()  # drawings outside the page, too
     expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
+
+
+def a_method_has_the_line_that_it_has_elsewhere(page: Page) -> None:
+    for family, method in (("low_rank", "lora"), ("fourierft", "fourierft"), ("block_circulant", "c3a")):
+        key = page.locator("#lab-view .legend li", has_text=FAMILIES[family])
+        dash = re.sub(r"px,?", " ", METHODS[method].dash).strip()
+        expect(key.locator("line")).to_have_attribute("stroke-dasharray", dash)
 
 
 def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit, fits: list[str]) -> None:

@@ -287,8 +287,11 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
 def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     page, _ = revealed(visit, "fft")
     expect(page.locator("#lesson-rank")).to_be_hidden()
+    expect(page.get_by_role("link", name=re.compile("^← "))).to_have_css("max-width", "none")
+    expect(page.locator("#play-reach .mount > *")).to_have_count(0)  # not before somebody turns to it
     page.get_by_role("link", name=re.compile(LESSONS[3].title + " →")).click()
     expect(page.locator("#lesson-reach h2")).to_be_visible()
+    expect(page.locator("#play-reach .stage canvas").first).to_be_visible()
     assert page.url.endswith("tab=learn&lesson=reach")
     page.go_back()
     expect(page.locator("#lesson-fft h2")).to_be_visible()

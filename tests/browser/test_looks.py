@@ -56,7 +56,17 @@ PAGES = {
 }
 
 
-def test_a_page_has_at_most_five_sizes_of_text(visit: Visit) -> None:
+SHOWN_THOUGH_HIDDEN = """() => {
+  const nodes = [...document.querySelectorAll(".part *:not(svg, svg *)")];
+  const before = nodes.map(({ hidden }) => hidden);
+  for (const node of nodes) node.hidden = true;
+  const shown = nodes.filter((node) => getComputedStyle(node).display !== "none");
+  nodes.forEach((node, place) => (node.hidden = before[place]));
+  return [...new Set(shown.map(({ tagName, className }) => `${tagName} ${className}`))];
+}"""
+
+
+def test_a_page_has_at_most_five_sizes_of_text_and_shows_nothing_hidden(visit: Visit) -> None:
     page = visit("?run=nothing")
     for tab, ready in PAGES.items():
         page.get_by_role("tab", name=tab, exact=True).click()
@@ -65,6 +75,9 @@ def test_a_page_has_at_most_five_sizes_of_text(visit: Visit) -> None:
         for text, size in page.evaluate(SEEN, True):
             sizes.setdefault(size, text[:30])
         assert 0 < len(sizes) <= 5, (tab, sizes)
+    for width in (1280, 600):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(SHOWN_THOUGH_HIDDEN) == []
 
 
 def its_faces_come_with_it(page: Page) -> None:

@@ -8,6 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from studio import Hold, Visit, axe_violations, fill_in
 
+from cdvft_app.sweep import recorded
+from cdvft_app.sweep.results import payload
+
 pytestmark = pytest.mark.browser
 
 
@@ -94,6 +97,12 @@ def it_fits_a_phone(page: Page) -> None:
     page.get_by_role("button", name="Run your own sweep").click()
     page.get_by_role("button", name="Start the sweep").wait_for()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_the_axis_of_the_lines_names_the_metric(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, measured = recorded.shown, payload(recorded.runs("sentiment"), "exact_match")
+    monkeypatch.setattr(recorded, "shown", lambda recipe: {**(shown(recipe) or {}), **measured})
+    expect(compare(visit).locator("#sweep .ytitle")).to_have_text("Exact match, %")
 
 
 def test_a_sweep_runs_and_is_found_again(visit: Visit, hold: Hold) -> None:

@@ -162,6 +162,24 @@ def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> N
     expect(strip.get_by_role("button", name="Play")).to_be_visible()
 
 
+def test_another_race_begins_at_its_newest_answers(visit: Visit, race: str) -> None:
+    page = visit(f"?run={race}")
+    said, slider = page.locator(".answers-while-training output"), page.get_by_role("slider", name="Snapshot")
+    mark = page.locator("#run .chart .shapelayer path")
+    expect(said).to_have_text("After step 4")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(said).to_have_text("Before training")
+    expect(mark).to_have_count(1)
+    page.evaluate(
+        "(run) => document.dispatchEvent(new CustomEvent('show-runs', { detail: [run] }))",
+        race.split(",", maxsplit=1)[0],
+    )
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(1)
+    expect(said).to_have_text("After step 4")
+    expect(mark).to_have_count(0)
+
+
 def test_the_strip_reads_well_in_either_colour_and_on_a_phone(visit: Visit, race: str) -> None:
     page = visit(f"?run={race}", viewport={"width": 390, "height": 844})
     expect(page.locator(".answer-strip .token").first).to_be_visible()

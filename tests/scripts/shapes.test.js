@@ -7,7 +7,7 @@ import {
   BUDGETS,
   D,
   c3aBlock,
-  c3aNumbers,
+  blockNumbers,
   cdvftBlock,
   cdvftNumbers,
 } from "../../assets/js/learn/shape_budgets.js";
@@ -16,9 +16,9 @@ test("C3A's blocks divide both sides, as PEFT asks, and spend the most that fits
   for (const budget of BUDGETS) {
     const b = c3aBlock(budget);
     assert.equal(D % b, 0, `b = ${b}`);
-    assert.ok(c3aNumbers(b) <= budget && (b === 1 || c3aNumbers(b / 2) > budget), `${budget}: b = ${b}`);
+    assert.ok(blockNumbers(b) <= budget && (b === 1 || blockNumbers(b / 2) > budget), `${budget}: b = ${b}`);
   }
-  assert.equal(c3aNumbers(c3aBlock(1024)), 1024);
+  assert.equal(blockNumbers(c3aBlock(1024)), 1024);
 });
 
 test("CDVFT stays within the budget, and says why of 1,024 it spends 576", () => {

@@ -196,7 +196,11 @@ export class Forward {
       this.names = names.join();
       this.trail.replaceChildren(
         ...names.map((title, index) =>
-          h("li", {}, h("button", { type: "button", onclick: () => this.go(index) }, title)),
+          h(
+            "li",
+            {},
+            button(title, () => this.go(index)),
+          ),
         ),
       );
     }

@@ -124,7 +124,7 @@ class FactorsTab {
         { class: "factors-head" },
         h("h2", {}, "What each layer learned"),
         this.origin,
-        fullScreenButton(() => this.node),
+        fullScreenButton(() => this.node, life),
       ),
       this.gone,
       this.waiting,

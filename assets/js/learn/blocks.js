@@ -1,6 +1,6 @@
 // Rectangles are made of p x p circulant blocks; what p costs, what it reaches, and what the diagonals add.
 
-import { h, legend, segmented } from "../shared/dom.js";
+import { dashes, h, legend, segmented } from "../shared/dom.js";
 import { count, percent } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
@@ -16,6 +16,7 @@ import { oneAFrame } from "./tween.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Part } from "../shared/part.js" */
+/** @import { Styled } from "../payloads.js" */
 
 const OUT = 48,
   IN = 64,
@@ -51,15 +52,10 @@ const sized = (matrix) => ({ matrix, size: Math.hypot(...entriesOf(matrix)) / Ma
  * @type {Record<string, {title: string, matrix: Matrix, size: number}>}
  */
 const TARGETS = {
-  random: { title: "Random", ...sized(drawn(normals(OUT * IN, 21))) },
+  random: { title: "Random", ...sized(new Dense(Float32Array.from(normals(OUT * IN, 21)), OUT, IN)) },
   scaled: { title: "Scaled blocks", ...sized(scaledExample(OUT, IN, 16, 24)) },
 };
 const LIMIT = 1.6; // of the colours, against a target's size
-
-/** @param {Float64Array} values */
-function drawn(values) {
-  return new Dense(Float32Array.from(values), OUT, IN);
-}
 
 /** A layer of a transformer, from width 384 to four times that, and the p that divide both; of these some are counted out. */
 const REAL = { rows: 1536, cols: 384, sizes: [3, 6, 12, 24, 48, 96, 192, 384], counted: [384, 96, 24, 6] };
@@ -70,13 +66,14 @@ const BOUGHT = [
   { p: 8, way: "alone" },
 ];
 const LOOKS = {
-  alone: { color: "var(--method-c3a)", width: 1.6, dash: [8, 3, 2, 3] },
   between: { color: "var(--method-cdvft)", width: 2.4 },
   whole: { color: "var(--ink-soft)", width: 1.6, dash: [6, 4] },
 };
 
-/** @param {Part<null>} part */
-export function mount({ element, life }) {
+/** @param {Part<null, Styled>} part */
+export function mount({ element, props, life }) {
+  const { color, dash } = props.lines.c3a.line,
+    alone = { color, width: 1.6, dash: dashes(dash) };
   const kept = keptState(element, "values"),
     usual = kept.number(0, SIZES.indexOf(16), 0, SIZES.length - 1);
   const readout = numbers();
@@ -142,7 +139,7 @@ export function mount({ element, life }) {
           ...of(
             known.map(inBlocks),
             known.map((one) => errorsAt(one).alone),
-            LOOKS.alone,
+            alone,
           ),
           ...of(
             known.map(parameters),
@@ -173,7 +170,7 @@ export function mount({ element, life }) {
     { style: { line: LOOKS.whole }, text: "the whole matrix" },
   ]);
   byError.show([
-    { style: { line: LOOKS.alone }, text: "blocks alone" },
+    { style: { line: alone }, text: "blocks alone" },
     { style: { line: LOOKS.between }, text: "between diagonals" },
   ]);
   const products = table({ label: "Products of spectra by p", class: "numbers lesson-table" });

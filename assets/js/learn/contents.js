@@ -44,7 +44,7 @@ export function mount({ element, props, life }) {
         links.map((link) => h("li", {}, link)),
       ),
     ),
-    fullScreenButton(() => container),
+    fullScreenButton(() => container, life),
   );
 
   const before = h("a", { class: "before" }),

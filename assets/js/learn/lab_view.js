@@ -1,6 +1,6 @@
 // The lab's results: each family's error against its numbers, and heatmaps of the residuals.
 
-import { find, h, legend, setText } from "../shared/dom.js";
+import { dashes, find, h, legend, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
 import { count, percent, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
@@ -12,19 +12,29 @@ import { panel } from "./parts.js";
 
 /** @import { LabFixed, LabView } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
+/** @import { Styles } from "../shared/plotly_types.js" */
 
 const LEAST = 1e-4; // errors below are drawn here
 const BAND = 12; // pixels wide
 const BAND_COLOR = "color-mix(in srgb, var(--method-cdvft) 30%, transparent)";
-/** @type {Record<string, {color: string, dash: number[]}>} each family's line */
-const LINES = {
-  circulant_diagonal: { color: "var(--method-cdvft)", dash: [] },
-  diagonal_blocks: { color: "var(--method-cdvft)", dash: [5, 4] },
-  low_rank: { color: "var(--method-lora)", dash: [8, 4] },
-  fourier: { color: "var(--method-head)", dash: [] },
-  fourierft: { color: "var(--method-fourierft)", dash: [2, 3] },
-  block_circulant: { color: "var(--method-c3a)", dash: [8, 3, 2, 3] },
-};
+
+/**
+ * Each family's line: that of the method which it belongs to.
+ * @param {Styles} styles
+ * @returns {Record<string, {color: string, dash: number[]}>}
+ */
+function linesOf(styles) {
+  /** @param {string} method */
+  const of = (method, { color, dash } = styles[method].line) => ({ color, dash: dashes(dash) });
+  return {
+    circulant_diagonal: of("cdvft"),
+    diagonal_blocks: { ...of("cdvft"), dash: [5, 4] },
+    low_rank: of("lora"),
+    fourier: of("head"),
+    fourierft: of("fourierft"),
+    block_circulant: of("c3a"),
+  };
+}
 
 /** @param {number} error */
 const leftOver = (error) => (error < 1e-6 ? "0\u00a0%" : percent(error));
@@ -46,15 +56,16 @@ function decoded(text, n, limit) {
 
 /**
  * Where the random starts of each search ended, from the lowest error to the highest, behind its point.
+ * @param {ReturnType<typeof linesOf>} lines
  * @param {LabView["fits"]} fits
  */
-function bands(fits = []) {
+function bands(lines, fits = []) {
   return fits
     .filter(({ spread }) => spread.length)
     .map(({ family, parameters, spread: [lowest, , highest] }) => ({
       x: [parameters, parameters],
       y: [lowest, highest].map((error) => 100 * Math.max(LEAST, error)),
-      color: LINES[family].color,
+      color: lines[family].color,
       width: BAND,
       opacity: 0.3,
     }));
@@ -63,6 +74,7 @@ function bands(fits = []) {
 /** @param {Part<LabView | null, LabFixed>} part */
 export function mount({ element, props, life }) {
   const { families } = props;
+  const lines = linesOf(props.lines);
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
   const chart = new LinePlot({
@@ -100,7 +112,7 @@ export function mount({ element, props, life }) {
   const keys = legend("Families");
   keys.show([
     ...Object.entries(families).map(([family, text]) => ({
-      style: { line: { ...LINES[family], width: 2 } },
+      style: { line: { ...lines[family], width: 2 } },
       text,
     })),
     { style: { line: { color: BAND_COLOR, width: BAND } }, text: "where random starts ended" },
@@ -141,7 +153,7 @@ export function mount({ element, props, life }) {
     if (!fits?.length) return;
     chart.show(
       [
-        ...bands(fits),
+        ...bands(lines, fits),
         ...Object.keys(families).map((family) => {
           const mine = fits
             .filter((fit) => fit.family === family)
@@ -149,7 +161,7 @@ export function mount({ element, props, life }) {
           return {
             x: mine.map((fit) => fit.parameters),
             y: mine.map((fit) => 100 * Math.max(LEAST, fit.error)),
-            ...LINES[family],
+            ...lines[family],
             points: true,
             width: family === "circulant_diagonal" ? 2.6 : 1.6,
           };

@@ -1,7 +1,7 @@
 // A lesson's questions, one after the other. Each is answered by a prediction: a choice, a number on a scale, or a state
 // to which the machine is brought. Then it gets its reply, and the machine shows what happens.
 
-import { actButton, find, h, setText } from "../shared/dom.js";
+import { actButton, button, find, h, setText } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { whenShown } from "../shared/shown.js";
 import { ask, isHeld, membership, vote } from "./class_state.js";
@@ -95,18 +95,14 @@ export function mount({ element, props: { questions }, life }) {
   const lesson = lessonOf(element),
     kept = keptState(element, "answer");
   const place = h("p", { class: "quiet place-of-question" });
-  const next = actButton("Next", () => show(at + 1), { class: "act next-question" });
-  const skip = h(
-    "button",
-    {
-      type: "button",
-      class: "skip",
-      onclick: () => {
-        asked[at].show();
-        finish();
-      },
-    },
+  const next = actButton("Next", () => show(at + 1));
+  const skip = button(
     "Show me without a guess",
+    () => {
+      asked[at].show();
+      finish();
+    },
+    { class: "skip" },
   );
   /** The reasons answer all questions, so they come after the last. */
   const finish = () => {
@@ -123,11 +119,7 @@ export function mount({ element, props: { questions }, life }) {
     const feedback = h("p", { class: "feedback", role: "status" });
     let answered = false;
     // Before anything is revealed the button below does it.
-    const help = h(
-      "button",
-      { type: "button", class: "skip", hidden: true, onclick: () => predict(SHOWN) },
-      "Show me",
-    );
+    const help = button("Show me", () => predict(SHOWN), { class: "skip", hidden: true });
     if (kind === "task") whenRevealed(element, () => void (help.hidden = answered));
     /** @param {number} given */
     const reply = (given) => {

@@ -1,7 +1,7 @@
 // What m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py), beside LoRA with
 // as many numbers.
 
-import { h, legend, segmented } from "../shared/dom.js";
+import { dashes, h, legend, segmented } from "../shared/dom.js";
 import { percent } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
@@ -16,7 +16,7 @@ import { bestOfRank } from "./singular.js";
 /** @import { ReachFixed, RecordedTarget } from "../payloads.js" */
 
 /** @type {number[][]} */
-const DASHES = [[], [6, 3], [2, 3], [6, 3, 2, 3]]; // one a target
+const DASHES = [[], [10, 3], [2, 3], [10, 3, 2, 3]]; // one a target, none LoRA's
 
 const ABOUT_RANDOM = "reach-random"; // the question that is answered by numbers
 
@@ -106,7 +106,11 @@ export function mount({ element, props, life }) {
       one === target
         ? { color: "var(--method-cdvft)", width: 2.4 }
         : { color: "var(--ink-soft)", width: 1.3 };
-    const ofLora = { color: "var(--method-lora)", width: 1.8, dash: [8, 4] };
+    const ofLora = {
+      color: props.lines.lora.line.color,
+      width: 1.8,
+      dash: dashes(props.lines.lora.line.dash),
+    };
     keys.show([
       ...targets.map((one, place) => ({
         style: { line: { ...line(one), dash: DASHES[place] } },

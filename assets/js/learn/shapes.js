@@ -1,6 +1,6 @@
 // Four methods, one budget: what a change of weights looks like, and which rank it has.
 
-import { h } from "../shared/dom.js";
+import { dashes, h } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
@@ -10,7 +10,7 @@ import { keptState } from "./kept_state.js";
 import { panel, renderLesson, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals, uniform } from "./random.js";
-import { BUDGETS, D, c3aBlock, c3aNumbers, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
+import { BUDGETS, D, blockNumbers, c3aBlock, cdvftBlock, cdvftNumbers } from "./shape_budgets.js";
 import { taskFits } from "./tasks.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
@@ -18,6 +18,7 @@ import { effectiveRank, rank, singularValues } from "./singular.js";
 /** @import { Series } from "../shared/line_drawing.js" */
 
 /** @import { Part } from "../shared/part.js" */
+/** @import { Styled } from "../payloads.js" */
 
 /** @param {number} budget */
 function lora(budget) {
@@ -60,8 +61,8 @@ function c3a(budget) {
   const b = c3aBlock(budget),
     q = D / b;
   return {
-    matrix: new BlockCirculant(normals(c3aNumbers(b), 55), q, q, b, D, D),
-    used: c3aNumbers(b),
+    matrix: new BlockCirculant(normals(blockNumbers(b), 55), q, q, b, D, D),
+    used: blockNumbers(b),
     knob: `b = ${b}`,
   };
 }
@@ -79,19 +80,15 @@ function cdvft(budget) {
 }
 
 /** @typedef {{matrix: Matrix, used: number, knob: string}} Made a change, the numbers it takes, and its setting */
-/** @type {[string, string, (budget: number) => Made, number[]][]} */
-const METHODS = [
-  ["cdvft", "CDVFT", cdvft, []],
-  ["lora", "LoRA", lora, [8, 4]],
-  ["fourierft", "FourierFT", fourierft, [2, 3]],
-  ["c3a", "C3A", c3a, [8, 3, 2, 3]],
-];
+/** @type {Record<string, (budget: number) => Made>} by method */
+const MAKERS = { cdvft, lora, fourierft, c3a };
 
-/** @param {Part<null>} part */
-export function mount({ element, life }) {
+/** @param {Part<null, Styled>} part */
+export function mount({ element, props, life }) {
+  const methods = Object.entries(MAKERS).map(([key, make]) => ({ key, make, ...props.lines[key] }));
   const kept = keptState(element, "values"),
     usual = kept.number(0, 0, 0, BUDGETS.length - 1);
-  const cards = METHODS.map(([key, title]) => {
+  const cards = methods.map(({ key, label: title }) => {
     const picture = new Heatmap({ label: `ΔW of ${title}` });
     const said = { knob: h("span", {}), used: h("dd", {}), rank: h("dd", {}), even: h("dd", {}) };
     const facts = h(
@@ -113,7 +110,7 @@ export function mount({ element, life }) {
   });
   const tasks = taskFits({
     id: element.id,
-    methods: METHODS.map(([key, title]) => [key, title]),
+    methods: methods.map(({ key, label }) => [key, label]),
     places: placesOfWaves,
   });
   onPrediction(element, life, (key) => key === "shapes-fit" && tasks.choose("scaled"));
@@ -133,7 +130,7 @@ export function mount({ element, life }) {
     if (fitting) tasks.show(budget);
     /** @type {Series[]} */
     const lines = [];
-    METHODS.forEach(([key, title, make, dash], index) => {
+    methods.forEach(({ label: title, make, line }, index) => {
       const { matrix, used, knob } = make(budget),
         { picture, said } = cards[index],
         values = singularValues(matrix);
@@ -148,9 +145,9 @@ export function mount({ element, life }) {
       said.even.textContent = effectiveRank(values).toFixed(1);
       lines.push({
         y: values.map((value) => (value > 1e-6 * values[0] ? value / values[0] : 0)),
-        color: `var(--method-${key})`,
+        color: line.color,
         width: 2.2,
-        dash,
+        dash: dashes(line.dash),
       });
     });
     curves.show(lines, { low: 0, high: 1.05, first: 1, xTitle: "singular value, largest first" });

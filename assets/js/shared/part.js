@@ -1,7 +1,7 @@
 // How a part lives in the page: started by cdvft_app/ui/shared/component.py, over when Gradio takes it out. An error
 // is said where it happened, and the rest goes on.
 
-import { FAILED, h, setText } from "./dom.js";
+import { FAILED, find, h, setText } from "./dom.js";
 import { RequestError } from "./request.js";
 
 /**
@@ -29,7 +29,8 @@ import { RequestError } from "./request.js";
 /** @typedef {{update?: () => unknown, destroy?: () => void}} Mounted what `mount` returns, or nothing */
 
 /**
- * Mount the part of this name, such as "train/history"; `watch` tells of changes of its value.
+ * Mount the part of this name, such as "train/history"; `watch` tells of changes of its value. Its script is loaded at
+ * once, or in a place of the class "when-shown" when that is looked at for the first time.
  * @param {Omit<Part<unknown>, "life"> & {name: string, watch: (property: "value", changed: () => void) => void}} given
  */
 export async function start({ name, element, props, server, trigger, watch }) {
@@ -39,6 +40,7 @@ export async function start({ name, element, props, server, trigger, watch }) {
     event.stopPropagation();
     failed(element, /** @type {CustomEvent} */ (event).detail);
   });
+  if (element.closest(".when-shown")) await firstShown(find(element, ".mount"));
   /** @type {{mount: (part: Part<any, any, any>) => Mounted | void}} */
   let script;
   try {
@@ -52,6 +54,21 @@ export async function start({ name, element, props, server, trigger, watch }) {
     if (destroy) life.addEventListener("abort", destroy);
   });
 }
+
+/**
+ * Until the tab and page that an element lies on are looked at.
+ * @param {Element} element
+ * @returns {Promise<void>}
+ */
+const firstShown = (element) =>
+  new Promise((go) => {
+    const sizes = new ResizeObserver(() => {
+      if (!element.checkVisibility()) return;
+      sizes.disconnect();
+      go();
+    });
+    sizes.observe(element);
+  });
 
 /** @type {Map<Element, AbortController>} */
 const living = new Map();

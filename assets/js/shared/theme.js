@@ -1,6 +1,6 @@
 // How the page looks: light or dark, the system's until the visitor chooses, and alone or with its head.
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { asked } from "./router.js";
 
 const KEY = "cdvft-theme";
@@ -21,32 +21,28 @@ const embed = asked("embed") === "1";
 export function appearance() {
   document.documentElement.classList.toggle("embed", embed);
   const label = h("span", {}, "");
-  const button = h(
-    "button",
-    {
-      type: "button",
-      class: "theme-toggle",
-      onclick: () => {
-        try {
-          localStorage.setItem(KEY, theme() === "dark" ? "light" : "dark");
-        } catch {
-          /* private window */
-        }
-        apply();
-      },
-    },
+  const toggle = button(
     label,
+    () => {
+      try {
+        localStorage.setItem(KEY, theme() === "dark" ? "light" : "dark");
+      } catch {
+        /* private window */
+      }
+      apply();
+    },
+    { class: "theme-toggle" },
   );
   const apply = () => {
     const dark = theme() === "dark";
     document.body.classList.toggle("dark", dark);
     document.documentElement.style.colorScheme = dark ? "dark" : "light";
     label.textContent = dark ? "Light" : "Dark";
-    button.setAttribute("aria-label", dark ? "Switch to light colours" : "Switch to dark colours");
+    toggle.setAttribute("aria-label", dark ? "Switch to light colours" : "Switch to dark colours");
   };
   system.addEventListener("change", () => queueMicrotask(apply)); // after Gradio's own listener
   apply();
-  return button;
+  return toggle;
 }
 
 export const isDark = () => document.body.classList.contains("dark");

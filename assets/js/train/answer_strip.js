@@ -26,7 +26,7 @@ export const answersAt = (run, step) => (run.answers ?? []).filter((one) => one.
 
 export class AnswerStrip {
   /** @param {(step: number | null) => void} onstep told which step is shown; null: the newest, as it comes */
-  constructor(onstep = () => {}) {
+  constructor(onstep) {
     this.onstep = onstep;
     /** @type {Run[]} */
     this.runs = [];
@@ -69,6 +69,12 @@ export class AnswerStrip {
     this.slider.max = String(last);
     if (this.follows) this.slider.value = String(last);
     this.draw();
+  }
+
+  /** Point at the newest snapshot again, as it comes: what was scrubbed to is of another race. */
+  followNewest() {
+    this.pause();
+    this.follows = true;
   }
 
   /** @param {number} place of a snapshot */

@@ -44,7 +44,7 @@ export class RunChart {
    * @param {string} id tells the switches of several charts apart
    * @param {(step: number | null) => void} oncursor told the step under the pointer; null when it leaves
    */
-  constructor(styles, layout, id, oncursor = () => {}) {
+  constructor(styles, layout, id, oncursor) {
     this.styles = styles;
     this.layout = layout;
     /** @type {View} */

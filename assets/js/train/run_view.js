@@ -270,6 +270,8 @@ export function mount({ element, props, server, trigger, life }) {
       known = "";
       announced = false;
       chart.hidden.clear();
+      chart.marked = null;
+      strip.followNewest();
     }
     if (recorded && rows && !waits) model.take(rows);
     if (recorded || kind === "waiting") {

@@ -1,6 +1,6 @@
 // One row a run, filled in place as its numbers arrive.
 
-import { h, setText, swatch, styleOf } from "../shared/dom.js";
+import { button, h, setText, swatch, styleOf } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
 import { table } from "../shared/table.js";
 import { isActive, isFinal, sharedMetric, titleOf } from "./run_model.js";
@@ -74,19 +74,16 @@ export class Scoreboard {
     const cells = Object.fromEntries(COLUMNS.slice(1).map(([key]) => [key, h("td", { class: key })]));
     const label = h("span", { class: "label" });
     const state = h("span", { class: "state" });
-    const toggle = h(
-      "button",
-      {
-        type: "button",
-        class: "show-curve",
-        "aria-pressed": "true",
-        onclick: () => {
-          toggle.setAttribute("aria-pressed", String(toggle.getAttribute("aria-pressed") !== "true"));
-          this.ontoggle(run.id);
-        },
+    const toggle = button(
+      [
+        swatch(styleOf(this.styles, run)),
+        h("span", { class: "hidden-text" }, `Show the curve of ${titleOf(run)}`),
+      ],
+      () => {
+        toggle.setAttribute("aria-pressed", String(toggle.getAttribute("aria-pressed") !== "true"));
+        this.ontoggle(run.id);
       },
-      swatch(styleOf(this.styles, run)),
-      h("span", { class: "hidden-text" }, `Show the curve of ${titleOf(run)}`),
+      { class: "show-curve", "aria-pressed": "true" },
     );
     const line = h(
       "tr",

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
+from cdvft_app.figures import palette
 from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.learn import LabView
 from cdvft_app.public import intake
@@ -94,6 +95,7 @@ def lab(app: AppState) -> OnVisit:
             elem_id="lab-view",
             elem_classes=("lab-view",),
             families=FAMILIES,
+            lines=palette.lines(),
         )
         html(recorded_table(), elem_classes=["lab-recorded"])
 

@@ -16,6 +16,7 @@ import gradio as gr
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
+from cdvft_app.figures import palette
 from cdvft_app.payloads.learn import ContentsEntry, Crossover
 from cdvft_app.ui.learn import classroom
 from cdvft_app.ui.learn.lab import lab
@@ -104,7 +105,7 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
             f"learn/{lesson.module}.js",
             server_functions=calls,
             elem_id=f"play-{lesson.key}",
-            elem_classes=("lesson-play",),
+            elem_classes=("lesson-play", "when-shown"),  # most lessons of a visit are not turned to
             **_fixed(lesson.module, measured_where),
         )
 
@@ -134,10 +135,14 @@ def _answerable(lesson: Lesson) -> None:
 def _fixed(module: str, measured_where: str) -> dict[str, Any]:
     if module == "products":
         return {"where": measured_where}
-    if module != "reach":
+    if module not in ("reach", "blocks", "shapes"):
         return {}
+    styled = {"lines": palette.lines()}
+    if module != "reach":
+        return styled
     # Written by benchmarks/record_lesson_factors.py.
-    return {"recorded": json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))}
+    recorded = json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))
+    return {**styled, "recorded": recorded}
 
 
 def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], Any]]]:

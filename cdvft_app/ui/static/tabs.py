@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
+from cdvft_app.figures import palette
 from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.page import StudioLink
 from cdvft_app.store.runs import RunStore
@@ -107,7 +108,13 @@ def _lab() -> None:
             "other sizes and more factors are fitted in the studio.",
             elem_id="lab-form",
         )
-        component("learn/lab_view.js", elem_id="lab-view", elem_classes=("lab-view",), families=FAMILIES)
+        component(
+            "learn/lab_view.js",
+            elem_id="lab-view",
+            elem_classes=("lab-view",),
+            families=FAMILIES,
+            lines=palette.lines(),
+        )
         html(recorded_table(), elem_classes=["lab-recorded"])
 
 

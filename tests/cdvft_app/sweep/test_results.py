@@ -139,6 +139,7 @@ def test_the_page_gets_all_of_it_as_json():
     runs = outcomes(by_m, methods=("cdvft", "lora"), lora_r=(2, 8), **GRID)
     made = payload(JudgedSweep.of(runs, "accuracy"))
     assert json.loads(json.dumps(made)) == made
+    assert (made["metric_name"], made["metric_title"]) == ("accuracy", "Accuracy")
     assert [heat["title"] for heat in made["heatmaps"]] == [
         "CDVFT: m by p",
         "CDVFT: m by learning rate",

@@ -26,6 +26,7 @@ export class SweepLines {
     this.lines = [];
     /** @type {string | null} */
     this.metric = null;
+    this.metricTitle = "";
     this.choice = h("select", { "aria-label": "Dimensions of the lines", onchange: () => this.redraw() });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "The metric along one dimension" });
     this.table = tableUnder(() => this.numbers(), "Sweep lines");
@@ -41,10 +42,11 @@ export class SweepLines {
   }
 
   /** @param {SweepResults} results */
-  show({ lines, metric_name: metric }) {
+  show({ lines, metric_name: metric, metric_title: title }) {
     const before = this.choice.value;
     this.lines = lines;
     this.metric = metric;
+    this.metricTitle = title ?? "Score";
     const choices = lines.map(({ key, title }) => /** @type {const} */ ([key, title]));
     setOptions(this.choice, choices, before);
     this.node.hidden = lines.length === 0;
@@ -68,7 +70,9 @@ export class SweepLines {
       rangemode: "normal",
       title: { text: axis, standoff: 8 },
     });
-    Object.assign(layout.yaxis, { title: { text: scale === 100 ? "Accuracy, %" : "Metric", standoff: 6 } });
+    Object.assign(layout.yaxis, {
+      title: { text: scale === 100 ? `${this.metricTitle}, %` : this.metricTitle, standoff: 6 },
+    });
     Object.assign(layout, {
       uirevision: key,
       hovermode: "x",
