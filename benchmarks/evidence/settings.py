@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.evidence.drawing import axis, figure, name_of_y
 from cdvft_app.format import joined
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.compared_runs import Setting, line, settings_of, symbol, tick_label, varied
+from cdvft_app.judging.compared_runs import Configuration, configurations_of, line, symbol, tick_label, varied
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_sweep
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.compare import EvidenceFigure
@@ -23,14 +23,14 @@ KINDS = {
 }
 
 
-def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
+def effects(configurations: list[Configuration]) -> dict[str, list[tuple[str, float]]]:
     """For each dimension of CDVFT its values with their best setting's score; last the seeds, with means."""
     found = {}
-    for name in varied(settings):
-        spreads = line(settings, name, "best")
+    for name in varied(configurations):
+        spreads = line(configurations, name, "best")
         found[name] = [(tick_label("cdvft", name, value), one.mean) for value, one in spreads if one]
     seeds: dict[int, list[float]] = {}
-    for one in settings:
+    for one in configurations:
         for run in one.runs:
             if run.metric is not None:
                 seeds.setdefault(run.settings.seed, []).append(run.metric)
@@ -66,7 +66,7 @@ def settings_that_matter() -> EvidenceFigure:
         sweep = recorded.sweeps()[recipe]
         runs = recorded.runs(recipe)
         compared[recipe] = verdicts = judge_sweep(runs, sweep["metric_name"])
-        own = [one for one in settings_of(runs) if one.method == "cdvft"]
+        own = [one for one in configurations_of(runs) if one.method == "cdvft"]
         kind, mark = KINDS[recipe]
         found = effects(own)
         sizes = {name: spread_of(values) for name, values in found.items()}
@@ -138,7 +138,9 @@ def trace(kind: str, mark: str, metric: str, sizes: dict[str, float]) -> dict[st
     }
 
 
-def best_again(settings: list[Setting], title: str) -> tuple[str, str]:
+def best_again(configurations: list[Configuration], title: str) -> tuple[str, str]:
     """The form for the best setting's first seed."""
-    best = max((one for one in settings if one.spread), key=lambda one: one.spread.mean if one.spread else 0)
+    best = max(
+        (one for one in configurations if one.spread), key=lambda one: one.spread.mean if one.spread else 0
+    )
     return form_address.query([best.runs[0].settings]), f"{title}: the best of these settings"

@@ -21,7 +21,12 @@ from cdvft_app.commands.data import Answer, Clean, EvaluationFile, File, Label, 
 from cdvft_app.commands.options import OPTIONS, Cluster, Json, console, table, with_sizes
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
 from cdvft_app.judging import verdict_text
-from cdvft_app.judging.compared_runs import Setting, compared_run, setting_label, settings_of
+from cdvft_app.judging.compared_runs import (
+    Configuration,
+    compared_run,
+    configuration_label,
+    configurations_of,
+)
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
@@ -130,8 +135,9 @@ def _run_all(
     def tell(run: RunRecord) -> None:
         nonlocal ended
         ended += 1
-        setting = f"{setting_label(_setting_of(run))}, seed {run.settings.seed}"
-        typer.echo(f"{ended} of {len(wanted)}: {setting}: {_outcome(run)}", err=True)
+        label = configuration_label(configurations_of([compared_run(run)])[0])
+        seed = run.settings.seed
+        typer.echo(f"{ended} of {len(wanted)}: {label}, seed {seed}: {_outcome(run)}", err=True)
 
     try:
         stopped = _run_elsewhere(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
@@ -188,10 +194,6 @@ def _take(
     return run
 
 
-def _setting_of(run: RunRecord) -> Setting:
-    return settings_of([compared_run(run)])[0]
-
-
 def _outcome(run: RunRecord) -> str:
     if run.state != "finished" or run.metric is None:
         return f"{run.state}. {run.reason or ''}".strip()
@@ -209,18 +211,18 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
             "sentences": made.sentences,
             "verdicts": verdict_text.as_dicts(verdicts),
         }
-        print(json.dumps(answer | {"settings": [_facts(one) for one in made.settings]}))
+        print(json.dumps(answer | {"settings": [_facts(one) for one in made.configurations]}))
         return
     rows = [
         (
-            setting_label(one),
+            configuration_label(one),
             metric.format(spread.mean) if spread else "failed" if one.failed else "",
             f"{metric.format(spread.low)} to {metric.format(spread.high)}" if spread else "",
             f"{spread.runs if spread else 0} of {len(one.runs)}",
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",
         )
-        for one in sorted(made.settings, key=lambda one: -one.spread.mean if one.spread else 1.0)
+        for one in sorted(made.configurations, key=lambda one: -one.spread.mean if one.spread else 1.0)
         for spread in (one.spread,)
     ]
     wide = console(TABLE_WIDTH)
@@ -230,7 +232,7 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
         wide.print(sentence, markup=False, highlight=False)
 
 
-def _facts(one: Setting) -> dict[str, Any]:
+def _facts(one: Configuration) -> dict[str, Any]:
     spread = one.spread
     return {
         "method": one.method,

@@ -113,7 +113,8 @@ PRECISIONS: dict[str, StoragePrecision] = {
 
 MatchBy = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 DeviceKey = Literal[DEVICE_KEYS]  # type: ignore[valid-type]
-PrecisionKey = Literal[tuple(PRECISIONS)]  # type: ignore[valid-type]
+PRECISION_KEYS = tuple(PRECISIONS)
+PrecisionKey = Literal[PRECISION_KEYS]  # type: ignore[valid-type]
 Aim = Literal["file", "memory", "time", "many", "quality"]
 
 

@@ -1,4 +1,4 @@
-"""Runs as they are compared: each with its score and costs, by setting over seeds, and along dimensions.
+"""Runs as they are compared: each with its score and costs, by configuration, and along dimensions.
 
 All numbers here are means, extremes and counts of measured metrics; runs that have not ended are left out.
 The labels of settings, dimensions and values are those of tables and sentences.
@@ -26,7 +26,8 @@ Value = float | int | None
 RATES = "learning_rates"
 """The dimension that all methods share: multiples of each one's own rate."""
 Reduction = Literal["mean", "best"]
-"""How the dimensions that are not on an axis become one number: their mean, or their best setting."""
+"""How the dimensions that are not on an axis become one number: their mean, or the best
+configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +134,8 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """All seeds of one method with the same values."""
+class Configuration:
+    """All runs of one method with the same values, one or several a seed."""
 
     method: str
     values: Mapping[str, Value]
@@ -168,7 +169,7 @@ def rate_multiple(settings: RunSettings) -> float | None:
     return float(f"{method.learning_rate / recipe.learning_rates[method.key]:.3g}")
 
 
-def setting_values(settings: RunSettings) -> dict[str, object]:
+def configuration_values(settings: RunSettings) -> dict[str, object]:
     """The values that the run's method uses, by name: all that tells its settings apart, but the seed."""
     method = settings.method
     return {
@@ -179,17 +180,17 @@ def setting_values(settings: RunSettings) -> dict[str, object]:
     }
 
 
-def setting_key(settings: RunSettings) -> tuple[object, ...]:
-    """Return a key that all seeds of one setting share."""
-    return (settings.method.key, *setting_values(settings).values())
+def configuration_key(settings: RunSettings) -> tuple[object, ...]:
+    """Return a key that all seeds of one configuration share."""
+    return (settings.method.key, *configuration_values(settings).values())
 
 
-def settings_of(runs: Sequence[ComparedRun]) -> list[Setting]:
-    """Return the settings of a sweep, method by method, each dimension's values ascending."""
+def configurations_of(runs: Sequence[ComparedRun]) -> list[Configuration]:
+    """Return the configurations of a sweep, method by method, each dimension's values ascending."""
     groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[ComparedRun]] = {}
     for one in runs:
         groups.setdefault((one.settings.method.key, tuple(one.values.items())), []).append(one)
-    found = [Setting(method, dict(values), tuple(ones)) for (method, values), ones in groups.items()]
+    found = [Configuration(method, dict(values), tuple(ones)) for (method, values), ones in groups.items()]
     return sorted(found, key=lambda one: (ORDER.index(one.method), *map(_ascending, one.values.values())))
 
 
@@ -208,82 +209,85 @@ def spread_over_seeds(scores: Iterable[tuple[int, float | None]]) -> Spread | No
     return Spread(mean(means), min(means), max(means), sum(map(len, by_seed.values())))
 
 
-def best(settings: Sequence[Setting]) -> Setting | None:
-    """Return the setting with the highest mean; the one that comes first where two are equal."""
-    finished = [one for one in settings if one.spread]
+def best(configurations: Sequence[Configuration]) -> Configuration | None:
+    """Return the configuration with the highest mean; the first where two are equal."""
+    finished = [one for one in configurations if one.spread]
     return max(finished, key=lambda one: one.spread.mean if one.spread else 0.0, default=None)
 
 
-def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
-    """Return many settings as one number: their mean, or that of the best of them."""
+def reduce(configurations: Sequence[Configuration], reduction: Reduction) -> Spread | None:
+    """Return many configurations as one number: their mean, or that of the best of them."""
     if reduction == "best":
-        winner = best(settings)
+        winner = best(configurations)
         return winner.spread if winner else None
-    return spread_over_seeds((one.settings.seed, one.metric) for setting in settings for one in setting.runs)
+    return spread_over_seeds((one.settings.seed, one.metric) for own in configurations for one in own.runs)
 
 
-def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
-    """Return the dimensions that have several values in these settings of one method, with their values."""
+def varied(configurations: Sequence[Configuration]) -> dict[str, list[Value]]:
+    """Return the dimensions with several values in these configurations of one method, and their values."""
     found: dict[str, list[Value]] = {}
-    for name in dict.fromkeys(name for one in settings for name in one.values):
-        values = {one.values[name] for one in settings if name in one.values}
+    for name in dict.fromkeys(name for one in configurations for name in one.values):
+        values = {one.values[name] for one in configurations if name in one.values}
         if len(values) > 1:
             found[name] = ascending(values)
     return found
 
 
-def comparable(settings: Sequence[Setting], along: Sequence[str]) -> list[Setting]:
-    """The settings, each with only the runs whose other values and seed every value of `along` has, too.
+def comparable(configurations: Sequence[Configuration], along: Sequence[str]) -> list[Configuration]:
+    """Return the configurations with only the runs whose other values and seed all values of `along` have.
 
     A sweep that is still going has, say, the low learning rates of m = 3 but not yet the high ones; its mean
     could not be compared with that of m = 2. Values without any finished run are ignored in this.
     """
     rests: dict[tuple[Value, ...], set[tuple[object, ...]]] = {}
-    for one in settings:
+    for one in configurations:
         for run in one.runs:
             if run.metric is not None:
                 rests.setdefault(_values_along(one, along), set()).add(_other_values(one, along, run))
     common = set.intersection(*rests.values()) if rests else set()
     return [
         replace(one, runs=tuple(run for run in one.runs if _other_values(one, along, run) in common))
-        for one in settings
+        for one in configurations
     ]
 
 
 def table(
-    settings: Sequence[Setting], down: str, across: str, reduction: Reduction
+    configurations: Sequence[Configuration], down: str, across: str, reduction: Reduction
 ) -> list[list[Spread | None]]:
     """Return rows are the values of `down`, columns those of `across`; cells are of comparable runs."""
-    values = varied(settings)
-    cells: dict[tuple[Value, ...], list[Setting]] = {}
-    for one in comparable(settings, (down, across)):
+    values = varied(configurations)
+    cells: dict[tuple[Value, ...], list[Configuration]] = {}
+    for one in comparable(configurations, (down, across)):
         cells.setdefault(_values_along(one, (down, across)), []).append(one)
     return [[reduce(cells.get((d, a), ()), reduction) for a in values[across]] for d in values[down]]
 
 
-def line(settings: Sequence[Setting], along: str, reduction: Reduction) -> list[tuple[Value, Spread | None]]:
+def line(
+    configurations: Sequence[Configuration], along: str, reduction: Reduction
+) -> list[tuple[Value, Spread | None]]:
     """Return the metric at each value of one dimension, of comparable runs."""
-    groups: dict[Value, list[Setting]] = {}
-    for one in comparable(settings, (along,)):
+    groups: dict[Value, list[Configuration]] = {}
+    for one in comparable(configurations, (along,)):
         groups.setdefault(one.values[along], []).append(one)
     return [(value, reduce(groups[value], reduction)) for value in sorted(groups, key=_ascending)]
 
 
-def complete_seeds(settings: Sequence[Setting]) -> list[Setting]:
-    """The settings with only the seeds of which every run has ended; with all seeds where there is none."""
-    open_seeds = {run.settings.seed for one in settings for run in one.runs if not run.ended}
-    every = {run.settings.seed for one in settings for run in one.runs}
+def complete_seeds(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return the configurations with only the seeds whose runs have all ended; with all where none has."""
+    open_seeds = {run.settings.seed for one in configurations for run in one.runs if not run.ended}
+    every = {run.settings.seed for one in configurations for run in one.runs}
     kept = every - open_seeds or every
     return [
-        replace(one, runs=tuple(run for run in one.runs if run.settings.seed in kept)) for one in settings
+        replace(one, runs=tuple(run for run in one.runs if run.settings.seed in kept))
+        for one in configurations
     ]
 
 
-def _values_along(one: Setting, along: Sequence[str]) -> tuple[Value, ...]:
+def _values_along(one: Configuration, along: Sequence[str]) -> tuple[Value, ...]:
     return tuple(one.values[name] for name in along)
 
 
-def _other_values(one: Setting, along: Sequence[str], run: ComparedRun) -> tuple[object, ...]:
+def _other_values(one: Configuration, along: Sequence[str], run: ComparedRun) -> tuple[object, ...]:
     others = (value for name, value in one.values.items() if name not in along)
     return (*others, run.settings.seed)
 
@@ -315,11 +319,11 @@ def tick_label(method: str, dimension: str, value: Value) -> str:
     return f"×\u00a0{value:g}" if dimension == RATES else value_label(method, dimension, value)
 
 
-def setting_label(setting: Setting) -> str:
+def configuration_label(one: Configuration) -> str:
     """CDVFT m = 2, p = 384, learning rate × 1; what is left to each layer is not named."""
     named = [
-        value_label(setting.method, dimension, value)
-        for dimension, value in setting.values.items()
+        value_label(one.method, dimension, value)
+        for dimension, value in one.values.items()
         if value is not None
     ]
-    return " ".join([METHODS[setting.method].title, ", ".join(named)])
+    return " ".join([METHODS[one.method].title, ", ".join(named)])

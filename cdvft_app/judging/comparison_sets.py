@@ -16,16 +16,16 @@ from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import (
     RATES,
     ComparedRun,
-    Setting,
+    Configuration,
     Value,
     ascending,
     best,
     comparable,
     complete_seeds,
+    configuration_key,
+    configuration_label,
+    configurations_of,
     contestant,
-    setting_key,
-    setting_label,
-    settings_of,
     value_label,
     varied,
 )
@@ -94,11 +94,11 @@ def judge_runs(
 
 def pairs_between(runs: Sequence[ComparedRun], label: Label) -> dict[tuple[str, str], Pair]:
     """Return the methods of finished runs, each with each other, or the settings of one."""
-    by_setting: dict[tuple[object, ...], list[ComparedRun]] = {}
+    by_configuration: dict[tuple[object, ...], list[ComparedRun]] = {}
     for run in runs:
-        by_setting.setdefault(setting_key(run.settings), []).append(run)
+        by_configuration.setdefault(configuration_key(run.settings), []).append(run)
     by_method: dict[str, list[Contestant]] = {}
-    for own in sorted(by_setting.values(), key=lambda own: ORDER.index(own[0].settings.method.key)):
+    for own in sorted(by_configuration.values(), key=lambda own: ORDER.index(own[0].settings.method.key)):
         by_method.setdefault(own[0].settings.method.key, []).append(contestant(label(own[0]), own))
     sides = {method: tuple(own) for method, own in by_method.items()}
     if len(sides) == 1:
@@ -114,9 +114,9 @@ def _along(runs: Sequence[ComparedRun]) -> dict[tuple[str, str, str], Pair]:
     other dimensions are never judged: among them are rates at which one value diverges and another does not.
     """
     found = {}
-    settings = complete_seeds(settings_of(runs))
-    for method in described([one.method for one in settings]):
-        own = [one for one in settings if one.method == method and one.spread]
+    configurations = complete_seeds(configurations_of(runs))
+    for method in described([one.method for one in configurations]):
+        own = [one for one in configurations if one.method == method and one.spread]
         for dimension in varied(own):
             sides: dict[Value, list[Contestant]] = {}
             for one in comparable(own, (dimension,)):
@@ -134,7 +134,7 @@ def _along(runs: Sequence[ComparedRun]) -> dict[tuple[str, str, str], Pair]:
 
 def at_the_edge(runs: Sequence[ComparedRun], method: str, dimension: str) -> list[str]:
     """The values of a dimension whose best learning rate is the lowest or the highest that was tried."""
-    own = [one for one in settings_of(runs) if one.method == method and one.spread]
+    own = [one for one in configurations_of(runs) if one.method == method and one.spread]
     dimensions = varied(own)
     if dimension not in dimensions or RATES not in dimensions or dimension == RATES:
         return []
@@ -151,14 +151,18 @@ def at_the_edge(runs: Sequence[ComparedRun], method: str, dimension: str) -> lis
 
 _MAX_NAMED = 4
 _CDVFT_WITH = "CDVFT with "
-"""Begins the name of each of its settings in a verdict; see `setting_label`."""
+"""Begins the name of each of its settings in a verdict; see `configuration_label`."""
 
 
 def judge_sweep(runs: Sequence[ComparedRun], metric_name: str, family: int | None = None) -> ComparisonSet:
     """The verdicts on a sweep's runs, of seeds that have all ended; `family` as it is kept with them."""
-    whole = [run for one in complete_seeds(settings_of(runs)) for run in one.runs]
+    whole = [run for one in complete_seeds(configurations_of(runs)) for run in one.runs]
     return judge_runs(
-        whole, metric_name, lambda run: setting_label(settings_of([run])[0]), sweep=True, family=family
+        whole,
+        metric_name,
+        lambda run: configuration_label(configurations_of([run])[0]),
+        sweep=True,
+        family=family,
     )
 
 
@@ -179,9 +183,9 @@ def _listed(verdicts: Sequence[Verdict]) -> str:
     return "; ".join(parts) + "." if verdicts else ""
 
 
-def sentences(settings: Sequence[Setting], compared: ComparisonSet) -> list[str]:
-    """The verdicts on CDVFT, or all where it did not take part; empty until two settings have finished."""
-    failed = [setting_label(one) for one in settings if one.failed]
+def sentences(configurations: Sequence[Configuration], compared: ComparisonSet) -> list[str]:
+    """Return the verdicts on CDVFT, or all where it did not take part; none before two have ended."""
+    failed = [configuration_label(one) for one in configurations if one.failed]
     texts = verdict_text.sentences([*compared.shown, *compared.along.values()])
     if compared.edges:
         texts.append(verdict_text.SENTENCES["edge"].format(settings=joined(compared.edges)))

@@ -20,10 +20,10 @@ from cdvft_app.judging.compared_runs import (
     ComparedRun,
     Spread,
     compared_run,
+    configuration_key,
+    configuration_values,
     contestant,
     is_scored,
-    setting_key,
-    setting_values,
     spread_over_seeds,
 )
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
@@ -156,7 +156,7 @@ def points(comparison: Comparison) -> list[Point]:
     """Return one point for each setting, sorted by method and then by parameters."""
     settings: dict[tuple[object, ...], list[ComparedRun]] = {}
     for run in comparison.runs:
-        settings.setdefault(setting_key(run.settings), []).append(run)
+        settings.setdefault(configuration_key(run.settings), []).append(run)
     varied = _varied(comparison.runs)
     all_points = [_point(own, varied) for own in settings.values()]
     return sorted(
@@ -184,7 +184,7 @@ def _varied(runs: Sequence[ComparedRun]) -> dict[str, set[str]]:
     sizes: dict[str, set[str]] = {}
     for run in runs:
         sizes.setdefault(run.method, set()).update(run.settings.method.sizes())
-        for name, value in setting_values(run.settings).items():
+        for name, value in configuration_values(run.settings).items():
             seen.setdefault(run.method, {}).setdefault(name, set()).add(value)
     return {
         key: {name for name, values in own.items() if len(values) > 1} - sizes[key]
@@ -198,7 +198,7 @@ def _point(runs: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> Point
     sizes = method.sizes()
     extra = [
         _setting_text(method, name, value)
-        for name, value in setting_values(first.settings).items()
+        for name, value in configuration_values(first.settings).items()
         if name in varied[first.method]
     ]
     metric = spread_over_seeds((run.settings.seed, run.metric) for run in runs)

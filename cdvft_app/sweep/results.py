@@ -14,16 +14,16 @@ from cdvft_app import catalog
 from cdvft_app.judging.compared_runs import (
     RATES,
     ComparedRun,
+    Configuration,
     Reduction,
-    Setting,
     Spread,
     Value,
     ascending,
     comparable,
     compared_run,
+    configuration_label,
+    configurations_of,
     line,
-    setting_label,
-    settings_of,
     symbol,
     table,
     tick_label,
@@ -51,10 +51,10 @@ from cdvft_app.store.states import FINAL, UNFINISHED
 
 @dataclass(frozen=True)
 class JudgedSweep:
-    """A sweep's settings over seeds, and the verdicts on them; `metric_name` is None before it is known."""
+    """A sweep's configurations, and the verdicts on them; `metric_name` is None before it is known."""
 
     metric_name: str | None
-    settings: list[Setting]
+    configurations: list[Configuration]
     compared: ComparisonSet
 
     @classmethod
@@ -62,11 +62,11 @@ class JudgedSweep:
         cls, runs: Sequence[ComparedRun], metric_name: str | None, family: int | None = None
     ) -> JudgedSweep:
         """Return the verdicts on a sweep's runs; `family` as `RunRecord.family`."""
-        return cls(metric_name, settings_of(runs), judge_sweep(runs, metric_name or "", family))
+        return cls(metric_name, configurations_of(runs), judge_sweep(runs, metric_name or "", family))
 
     @cached_property
     def sentences(self) -> list[str]:
-        return sentences(self.settings, self.compared)
+        return sentences(self.configurations, self.compared)
 
 
 def judged(runs: Sequence[RunRecord], store: RunStore) -> JudgedSweep:
@@ -130,18 +130,18 @@ def progress(runs: Sequence[RunRecord]) -> SweepProgress:
     }
 
 
-Series = Mapping[str, tuple[str, Sequence[Setting]]]
+Series = Mapping[str, tuple[str, Sequence[Configuration]]]
 
 
 def payload(sweep: JudgedSweep) -> SweepResults:
     """Return everything that the page shows of a sweep, except progress."""
-    settings = sweep.settings
-    methods = list(dict.fromkeys(one.method for one in settings))
-    by_method = {method: [one for one in settings if one.method == method] for method in methods}
+    configurations = sweep.configurations
+    methods = list(dict.fromkeys(one.method for one in configurations))
+    by_method = {method: [one for one in configurations if one.method == method] for method in methods}
     return {
         "metric_name": sweep.metric_name,
         "metric_title": metric_title(sweep.metric_name, short=True) if sweep.metric_name else None,
-        "settings": [_setting(one) for one in settings],
+        "settings": [_setting(one) for one in configurations],
         "heatmaps": [heat for method in methods for heat in _heatmaps(method, by_method[method])],
         "lines": [
             *_rate_lines(by_method),
@@ -152,10 +152,10 @@ def payload(sweep: JudgedSweep) -> SweepResults:
     }
 
 
-def _setting(one: Setting) -> SweepSetting:
+def _setting(one: Configuration) -> SweepSetting:
     return {
         "method": one.method,
-        "name": setting_label(one),
+        "name": configuration_label(one),
         "values": {dimension: value for dimension, value in one.values.items() if value is not None},
         "spread": _spread(one.spread),
         "seeds": len(one.runs),
@@ -165,8 +165,8 @@ def _setting(one: Setting) -> SweepSetting:
     }
 
 
-def _heatmaps(method: str, settings: Sequence[Setting]) -> list[SweepHeatmap]:
-    values = varied(settings)
+def _heatmaps(method: str, configurations: Sequence[Configuration]) -> list[SweepHeatmap]:
+    values = varied(configurations)
     return [
         {
             "key": f"{method}:{down}:{across}",
@@ -176,26 +176,26 @@ def _heatmaps(method: str, settings: Sequence[Setting]) -> list[SweepHeatmap]:
             "columns": [value_label(method, across, value) for value in values[across]],
             "over_others": len(values) > 2,
             "cells": {
-                "mean": _cells(settings, down, across, "mean"),
-                "best": _cells(settings, down, across, "best"),
+                "mean": _cells(configurations, down, across, "mean"),
+                "best": _cells(configurations, down, across, "best"),
             },
         }
         for down, across in combinations(values, 2)
     ]
 
 
-def _lines(method: str, settings: Sequence[Setting]) -> list[SweepLines]:
+def _lines(method: str, configurations: Sequence[Configuration]) -> list[SweepLines]:
     """Along each dimension: one line, or one for each value of another dimension."""
-    values = varied(settings)
+    values = varied(configurations)
     label = METHODS[method].title
     charts = []
     for along in values:
         split = [other for other in values if other != along]
         if not split:
             charts.append(_chart(f"{method}:{along}", f"{label}: along {symbol(method, along)}", along,
-                                 values[along], {label: (method, settings)}))  # fmt: skip
+                                 values[along], {label: (method, configurations)}))  # fmt: skip
         for other in split:
-            fair = comparable(settings, (along, other))
+            fair = comparable(configurations, (along, other))
             series = {
                 value_label(method, other, value): (
                     method,
@@ -208,7 +208,7 @@ def _lines(method: str, settings: Sequence[Setting]) -> list[SweepLines]:
     return charts
 
 
-def _rate_lines(by_method: dict[str, list[Setting]]) -> list[SweepLines]:
+def _rate_lines(by_method: dict[str, list[Configuration]]) -> list[SweepLines]:
     """Return all methods along the one dimension they share."""
     shared = {method: ones for method, ones in by_method.items() if RATES in varied(ones)}
     if len(shared) < 2:
@@ -243,17 +243,19 @@ def _axis_title(method: str, along: str) -> str:
     return METHODS[method].settings()[along].long
 
 
-def _points(settings: Sequence[Setting], along: str, reduction: Reduction) -> list[SweepPoint]:
-    spreads = ((value, _spread(spread)) for value, spread in line(settings, along, reduction))
+def _points(configurations: Sequence[Configuration], along: str, reduction: Reduction) -> list[SweepPoint]:
+    spreads = ((value, _spread(spread)) for value, spread in line(configurations, along, reduction))
     return [
-        {"at": tick_label(settings[0].method, along, value), **spread} for value, spread in spreads if spread
+        {"at": tick_label(configurations[0].method, along, value), **spread}
+        for value, spread in spreads
+        if spread
     ]
 
 
 def _cells(
-    settings: Sequence[Setting], down: str, across: str, reduction: Reduction
+    configurations: Sequence[Configuration], down: str, across: str, reduction: Reduction
 ) -> list[list[SweepSpread | None]]:
-    return [[_spread(cell) for cell in row] for row in table(settings, down, across, reduction)]
+    return [[_spread(cell) for cell in row] for row in table(configurations, down, across, reduction)]
 
 
 def _spread(spread: Spread | None) -> SweepSpread | None:

@@ -11,10 +11,10 @@ from cdvft_app.judging.compared_runs import (
     ComparedRun,
     best,
     complete_seeds,
+    configuration_key,
+    configurations_of,
     line,
     rate_multiple,
-    setting_key,
-    settings_of,
     spread_over_seeds,
     table,
     value_label,
@@ -57,7 +57,7 @@ def by_m(settings):
 
 
 def test_a_setting_is_its_seeds():
-    settings = settings_of(outcomes(by_m, **GRID))
+    settings = configurations_of(outcomes(by_m, **GRID))
     assert len(settings) == 12
     first = settings[0]
     assert first.values == {"m": 2, "block_size": 48, "learning_rates": 0.3}
@@ -70,7 +70,7 @@ def test_a_setting_is_its_seeds():
 def test_a_layers_own_block_size_stands_last():
     """None is no number to be sorted, and is called automatic."""
     made = (RunSettings(method="cdvft", recipe="mnist", block_size=size) for size in (None, 48, 384))
-    settings = settings_of([ComparedRun(settings=one, state="finished", metric=0.5) for one in made])
+    settings = configurations_of([ComparedRun(settings=one, state="finished", metric=0.5) for one in made])
     assert varied(settings) == {"block_size": [48, 384, None]}
     assert [value for value, _ in line(settings, "block_size", "mean")] == [48, 384, None]
     assert value_label("cdvft", "block_size", None) == "p\u00a0=\u00a0automatic"
@@ -79,7 +79,7 @@ def test_a_layers_own_block_size_stands_last():
 @pytest.mark.parametrize(("method", "apart"), [("lora", True), ("head", False)])
 def test_where_an_adapter_stands_tells_settings_apart(method, apart):
     keys = {
-        setting_key(RunSettings(method=method, recipe="mnist", target_modules=(name,)))
+        configuration_key(RunSettings(method=method, recipe="mnist", target_modules=(name,)))
         for name in ("query", "key")
     }
     assert len(keys) == 1 + apart
@@ -94,7 +94,9 @@ def test_a_rate_is_a_multiple_of_its_recipes():
 
 
 def test_a_heatmap_is_the_mean_or_the_best_over_the_rest():
-    settings = settings_of(outcomes(lambda one: 0.5 + one.method.learning_rate + 0.1 * one.method.m, **GRID))
+    settings = configurations_of(
+        outcomes(lambda one: 0.5 + one.method.learning_rate + 0.1 * one.method.m, **GRID)
+    )
     cells = {
         rest: [cell.mean for row in table(settings, "m", "block_size", rest) for cell in row]
         for rest in ("mean", "best")
@@ -112,15 +114,15 @@ def test_means_of_an_unfinished_sweep_are_of_comparable_runs():
         return 0.2 if one.method.learning_rate > 0.01 else 0.8
 
     lists = {"m": (2, 3), "learning_rates": (0.3, 1, 3)}
-    settings = settings_of(outcomes(metric, ended=5, **lists))
+    settings = configurations_of(outcomes(metric, ended=5, **lists))
     assert [(m, spread.mean) for m, spread in line(settings, "m", "mean")] == [(2, 0.8), (3, 0.8)]
-    whole = settings_of(outcomes(metric, **lists))
+    whole = configurations_of(outcomes(metric, **lists))
     assert [spread.mean for _, spread in line(whole, "m", "mean")] == pytest.approx([0.6, 0.6])
     assert [spread.mean for _, spread in line(whole, "m", "best")] == pytest.approx([0.8, 0.8])
 
 
 def test_a_heatmap_is_empty_where_no_run_was_made():
-    settings = settings_of(outcomes(by_m, m=(2, 3), block_size=(48, 384)))[:3]
+    settings = configurations_of(outcomes(by_m, m=(2, 3), block_size=(48, 384)))[:3]
     for rest in ("mean", "best"):
         cells = [cell and cell.mean for row in table(settings, "m", "block_size", rest) for cell in row]
         assert cells == [0.7, 0.7, 0.8, None]
@@ -128,7 +130,7 @@ def test_a_heatmap_is_empty_where_no_run_was_made():
 
 def test_what_has_not_ended_counts_nowhere():
     assert spread_over_seeds([]) is None
-    settings = settings_of(outcomes(by_m, ended=0, m=(2, 3)))
+    settings = configurations_of(outcomes(by_m, ended=0, m=(2, 3)))
     assert [one.spread for one in settings] == [None, None]
     assert line(settings, "m", "mean") == [(2, None), (3, None)] and best(settings) is None
     assert line(settings, "m", "best") == [(2, None), (3, None)]
@@ -160,7 +162,7 @@ def test_the_page_gets_all_of_it_as_json():
 
 def say(metric, rows=4000, **lists):
     runs = [replace(run, rows=rows) for run in outcomes(metric, **lists)]
-    return "\n".join(sentences(settings_of(runs), judge_sweep(runs, "accuracy"))).replace("\u00a0", " ")
+    return "\n".join(sentences(configurations_of(runs), judge_sweep(runs, "accuracy"))).replace("\u00a0", " ")
 
 
 def test_the_answer_names_only_what_is_shown_to_matter():
@@ -194,7 +196,7 @@ def test_where_cdvft_loses_is_said():
 def test_of_several_methods_those_pairs_are_told_in_which_cdvft_is():
     runs = [replace(run, rows=100) for run in outcomes(by_m, methods=("cdvft", "lora", "fourierft"))]
     compared = judge_sweep(runs, "accuracy")
-    said = sentences(settings_of(runs), compared)
+    said = sentences(configurations_of(runs), compared)
     assert len(compared.between) == 3
     assert len(said) == 3 and all("CDVFT" in one for one in said[:2])
 
@@ -248,7 +250,7 @@ def test_only_whole_seeds_are_judged():
     runs = outcomes(lambda one: 0.5 + 0.4 * one.seed, ended=3, **lists)
     (verdict,) = judge_sweep(runs, "accuracy").along.values()
     assert (verdict.size, verdict.seeds) == (0, (1, 1))
-    kept = complete_seeds(settings_of(runs))
+    kept = complete_seeds(configurations_of(runs))
     assert [[run.settings.seed for run in one.runs] for one in kept] == [[0], [0]]
-    begun = settings_of(outcomes(by_m, ended=1, **lists))
+    begun = configurations_of(outcomes(by_m, ended=1, **lists))
     assert complete_seeds(begun) == begun, "with no seed complete, all that there is"
