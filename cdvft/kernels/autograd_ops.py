@@ -153,7 +153,7 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """Autocast off, since every dtype here is chosen deliberately."""
+    """Autocast off on the device of x, for operations whose dtypes are chosen deliberately."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if is_autocast_on(kind) else nullcontext()
 

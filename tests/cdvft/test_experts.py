@@ -205,3 +205,13 @@ def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once(base: Any) -> No
         model.merge_adapter()
         assert torch.equal(wrapper.get_base_weight(), expected)
         assert torch.equal(logits(model), apart)
+
+
+def test_experts_under_autocast_get_the_update_in_float32(base: Any) -> None:
+    model = adapted(base, m=3)
+    for wrapper in wrappers(model):
+        with torch.no_grad():
+            expected = wrapper.get_base_weight() + wrapper.get_delta_weight("default")
+            with torch.autocast("cpu", torch.bfloat16):
+                assert torch.equal(wrapper._shifted_parameter(), expected)
+    model.unload()
