@@ -129,7 +129,7 @@ def reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Fa
 
 
 def add_to_base_output(update: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """W x + b + update; in half precision as one sum, rounded once."""
+    """W x + b + update; in half precision as one sum that starts from update + b, rounded to it."""
     if weight is None:
         return update
     if not x.dtype == weight.dtype in HALF:
