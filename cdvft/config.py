@@ -134,7 +134,7 @@ class CDVFTConfig(peft.PeftConfig):
                 'such as {"layer.0.attention.self.query": 64}.'
             )
         for key, value in pattern.items():
-            _check_expression(f"{name} has the key {key!r}", f"({key})")
+            _check_expression(f"{name} has the key {key!r}", key_expression(key))
             check(f"{name}[{key!r}]", value)
 
     def _check_choices(self) -> None:
@@ -177,7 +177,7 @@ class CDVFTConfig(peft.PeftConfig):
         if not isinstance(pattern, str):
             _check_names("layers_pattern", pattern, "a list of names")
         for one in [pattern] if isinstance(pattern, str) else pattern or ():
-            _check_expression(f"layers_pattern is {one!r}", f"(?:{one})")
+            _check_expression(f"layers_pattern is {one!r}", layers_expression(one))
         if not isinstance(self.weighted_adapters, Mapping):
             raise ValueError(
                 f"weighted_adapters is {_short(self.weighted_adapters)}, but it must map adapters' names "
@@ -196,6 +196,16 @@ class CDVFTConfig(peft.PeftConfig):
                 f"layers_pattern is {self.layers_pattern!r}, but it only says what layers_to_transform "
                 "counts. When `layers_pattern` is specified, `layers_to_transform` must also be specified."
             )
+
+
+def key_expression(key: str) -> str:
+    """Return what PEFT matches with the name of a layer for a key of `m_pattern` and its like."""
+    return rf"(.*\.)?({key})$"
+
+
+def layers_expression(pattern: str) -> str:
+    """Return what PEFT matches with the name of a layer for one of `layers_pattern`."""
+    return rf"(?:^|.*?\.){pattern}\.(?P<idx>\d+)\."
 
 
 CARD = """## Loading
