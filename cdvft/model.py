@@ -294,6 +294,9 @@ class CDVFTModel(BaseTuner):
         Every adapter gets the gradients of its own rows, as if they were trained one after the other. PEFT's
         LoRA accepts `adapter_names` in inference only.
 
+        Backward has to be called within the block, too: after it, adapters that trained in the block alone
+        get no gradients, and torch says nothing of it.
+
         Raises:
             ValueError: if it is no list of names, or an adapter is unknown or a sum of others; in a forward
                 pass, if gradient checkpointing is on.
