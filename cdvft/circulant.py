@@ -99,7 +99,12 @@ def block_spectrum(x: Tensor, q: int, p: int) -> Tensor:
 
     Returns:
         (..., q, p // 2 + 1), complex
+
+    Raises:
+        ValueError: if x is wider.
     """
+    if x.shape[-1] > q * p:  # torch would cut off what is too much
+        raise ValueError(f"Got an input of width {x.shape[-1]}, but {q} blocks of length {p} take {q * p}.")
     if x.shape[-1] != q * p:  # torch pads by copying, even by nothing
         x = F.pad(x, (0, q * p - x.shape[-1]))
     return torch.fft.rfft(x.unflatten(-1, (q, p)), n=p)
@@ -137,12 +142,15 @@ def delta_weight(factors: Factors) -> Tensor:
     """alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1), without transforms.
 
     Args:
-        factors: as `cd_product` takes the vectors, with the scale
+        factors: as `cd_product` takes the vectors, with the scale; or stacks of E of each
 
     Returns:
-        (d_out, d_in)
+        (d_out, d_in), of stacks (E, d_out, d_in), in float32 or wider
 
     Raises:
         ValueError: as `cd_product` does.
     """
-    return factors.alpha * cd_product(factors.diagonals, factors.circulants)
+    diagonals, circulants, alpha = factors
+    dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
+    product = torch.vmap(cd_product) if diagonals[0].dim() > 1 else cd_product
+    return alpha * product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])

@@ -61,8 +61,8 @@ class CDVFTConfig(peft.PeftConfig):
             mixture, ["experts.gate_up_proj", "experts.down_proj"]. Every expert has vectors of its own.
         layers_to_transform: indexes of the layers to adapt, where `target_modules` is a list.
         layers_pattern: name of the list of layers that those indexes count.
-        fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
-            With None nothing is checked; a value that contradicts a layer causes a warning.
+        fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides:
+            None checks nothing, and a value that contradicts a layer causes a warning.
         needs: what a program must do before PEFT can load this; for those who read the saved file.
         weighted_adapters: for a sum that `add_weighted_adapter` made, its adapters and their weights. It is
             saved as these, and loaded into models that have adapters of these names.
@@ -115,14 +115,11 @@ class CDVFTConfig(peft.PeftConfig):
         return found
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
-        """PEFT's; names this package in the card beside it, which PEFT has written just before."""
+        """PEFT's; names this package in the card that PEFT has written just before, if it has."""
         super().save_pretrained(save_directory, **kwargs)
         folder = Path(save_directory)
-        for card in (
-            folder / "README.md",
-            folder.parent / "README.md",
-        ):  # an adapter's own folder, or one above
-            if card.is_file() and (card.parent == folder or _is_of_peft(card)):
+        for card in (folder / "README.md", folder.parent / "README.md"):  # an adapter's own folder, or above
+            if card.is_file() and _is_of_peft(card):
                 _name_in_card(card)
                 return
 
@@ -137,7 +134,7 @@ class CDVFTConfig(peft.PeftConfig):
                 'such as {"layer.0.attention.self.query": 64}.'
             )
         for key, value in pattern.items():
-            _check_expression(f"{name} has the key {key!r}", f"({key})")
+            _check_expression(f"{name} has the key {key!r}", key_expression(key))
             check(f"{name}[{key!r}]", value)
 
     def _check_choices(self) -> None:
@@ -180,7 +177,7 @@ class CDVFTConfig(peft.PeftConfig):
         if not isinstance(pattern, str):
             _check_names("layers_pattern", pattern, "a list of names")
         for one in [pattern] if isinstance(pattern, str) else pattern or ():
-            _check_expression(f"layers_pattern is {one!r}", f"(?:{one})")
+            _check_expression(f"layers_pattern is {one!r}", layers_expression(one))
         if not isinstance(self.weighted_adapters, Mapping):
             raise ValueError(
                 f"weighted_adapters is {_short(self.weighted_adapters)}, but it must map adapters' names "
@@ -201,9 +198,20 @@ class CDVFTConfig(peft.PeftConfig):
             )
 
 
+def key_expression(key: str) -> str:
+    """Return what PEFT matches with the name of a layer for a key of `m_pattern` and its like."""
+    return rf"(.*\.)?({key})$"
+
+
+def layers_expression(pattern: str) -> str:
+    """Return what PEFT matches with the name of a layer for one of `layers_pattern`."""
+    return rf"(?:^|.*?\.){pattern}\.(?P<idx>\d+)\."
+
+
 CARD = """## Loading
 
-This is a CDVFT adapter, which PEFT loads once `cdvft` is imported: `pip install cdvft`, and
+This is a CDVFT adapter, which PEFT loads once `cdvft` is imported: `pip install ./cdvft` in a checkout
+of its repository, as it is on no package index yet, and
 
     import cdvft
 
@@ -212,7 +220,9 @@ Without it PEFT raises `KeyError: 'CDVFT'`.
 
 
 def _is_of_peft(card: Path) -> bool:
-    return "library_name: peft" in card.read_text(encoding="utf-8")
+    """Return whether a card's metadata, between its first two lines of dashes, name PEFT as the library."""
+    before, _, rest = card.read_text(encoding="utf-8", errors="replace").partition("---")
+    return not before.strip() and "library_name: peft" in rest.partition("---")[0]
 
 
 def _name_in_card(path: Path) -> None:

@@ -133,9 +133,8 @@ class ParamWrapper(nn.Module, CDVFTLayer):
 
     def _shifted_parameter(self) -> Tensor | None:
         """W + alpha dW, summed in float32 or wider and rounded once; None where no adapter is active."""
-        active = [] if self.disable_adapters or self.merged else self.active_adapters
-        updates = [self.get_delta_weight(adapter) for adapter in active if self.has_adapter(adapter)]
-        if not updates:
+        active = self.active_weighted_adapters()
+        if not active:
             return None
         weight = self._parameter()
-        return (weight + sum(updates)).to(weight.dtype)
+        return (weight + self._delta_weight(active)).to(weight.dtype)

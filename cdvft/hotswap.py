@@ -1,6 +1,7 @@
-"""Replaces a loaded adapter by a saved one: the same parameters with other values, nothing recompiled.
+"""Replaces a loaded adapter by a saved one: the same parameters with other values.
 
-PEFT's `peft.utils.hotswap` supports LoRA only.
+A model that torch.compile compiled is compiled again where alpha is another one than before: it is a number
+in the graph, no tensor. PEFT's `peft.utils.hotswap` supports LoRA only.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def hotswap_adapter(
             "in adapter_name, or load the saved one by model.load_adapter."
         )
     check_loadable(base, adapter_name)
-    device = torch_device or str(next(model.parameters()).device)
+    vectors = (one.factors(adapter_name) for one in layers.values() if adapter_name in one.cdvft_circulants)
+    device = torch_device or str(next(vectors).circulants[0].device)
     saved = load_peft_weights(model_name_or_path, device=device, **kwargs)
     loaded = peft.get_peft_model_state_dict(model, adapter_name=adapter_name)
     _check_alike(

@@ -14,10 +14,10 @@ from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partitions
-from cdvft.circulant import Factors, cd_product
+from cdvft.circulant import Factors, delta_weight
 from cdvft.config import CDVFTConfig
 from cdvft.inference_fast_path import FastPath, is_plain, supports_input
-from cdvft.kernels import Backend, adapted_linear, autocast_dtype, cd_linear, is_autocast_on
+from cdvft.kernels import Backend, adapted_linear, autocast_dtype, cd_linear, is_autocast_on, without_autocast
 from cdvft.kernels.batched_adapters import AdapterRows, add_by_row
 from cdvft.merging import MergeableLayer
 from cdvft.private_names import parameters_of
@@ -128,6 +128,11 @@ class CDVFTLayer(MergeableLayer):
             return [(adapter, 1.0)]
         return list(self.cdvft_weighted_adapters.get(adapter, {}).items())
 
+    def active_weighted_adapters(self) -> list[tuple[str, float]]:
+        """Return the adapters whose updates are currently added to W x + b, with their weights."""
+        active = [] if self.disable_adapters or self.merged else self.active_adapters
+        return [part for adapter in active for part in self.resolve_adapter(adapter)]
+
     def factors(self, adapter: str, weight: float = 1.0) -> Factors:
         """Return the vectors of an adapter, not copied, and alpha times a weight.
 
@@ -145,7 +150,13 @@ class CDVFTLayer(MergeableLayer):
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
-        delta = sum(_dense(self.factors(*term)) for term in self.resolve_adapter(adapter) or [(adapter, 1.0)])
+        return self._delta_weight(self.resolve_adapter(adapter) or [(adapter, 1.0)])
+
+    def _delta_weight(self, terms: list[tuple[str, float]]) -> Tensor:
+        """Return the weighted sum of adapters' updates, at least one, as `get_delta_weight` lays them out."""
+        factors = [self.factors(adapter, weight) for adapter, weight in terms]
+        with without_autocast(factors[0].diagonals[0]):
+            delta = sum(map(delta_weight, factors))
         assert isinstance(delta, Tensor)
         return delta.mT if self.weight_is_transposed else delta
 
@@ -219,11 +230,6 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             result = result + cd_linear(dropped, *self.factors(adapter, scale), self.cdvft_backend[adapter])
         return result.to(dtype)
 
-    def active_weighted_adapters(self) -> list[tuple[str, float]]:
-        """Return the adapters whose updates are currently added to W x + b, with their weights."""
-        active = [] if self.disable_adapters or self.merged else self.active_adapters
-        return [part for adapter in active for part in self.resolve_adapter(adapter)]
-
     def _base_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.base_layer(x, *args, **kwargs)
 
@@ -274,14 +280,6 @@ def _tensors(vectors: nn.ParameterList) -> list[Tensor]:
         return [own[str(place)] for place in range(len(vectors))]  # type: ignore[misc]
     except KeyError:  # sharding replaces the parameters by plain tensors
         return list(vectors)
-
-
-def _dense(factors: Factors) -> Tensor:
-    """alpha dW in float32 or wider: (d_out, d_in), of stacked vectors (E, d_out, d_in)."""
-    diagonals, circulants, alpha = factors
-    dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
-    product = torch.vmap(cd_product) if diagonals[0].dim() > 1 else cd_product
-    return alpha * product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
 
 
 @torch.no_grad()

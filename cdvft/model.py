@@ -17,6 +17,7 @@ from peft.utils import get_quantization_kwargs
 from peft.utils.error import NoMatchingPeftModuleError
 from torch import nn
 
+from cdvft.config import key_expression
 from cdvft.conv2d import CDVFTConv2d
 from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer, CDVFTLinear
@@ -78,16 +79,17 @@ class CDVFTModel(BaseTuner):
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except NoMatchingPeftModuleError as error:
             raise NoMatchingPeftModuleError(f"{error} {suggest_targets(model)}") from None
-        for name in ("m_pattern", "block_size_pattern"):  # PEFT itself does so for alpha_pattern
+        targeted = sorted({*self.targeted_module_names, *self.targeted_parameter_names})
+        for field in ("m_pattern", "block_size_pattern"):  # PEFT itself does so for alpha_pattern
             unmatched = [
                 pattern
-                for pattern in getattr(config, name)
-                if not any(re.match(rf"(.*\.)?({pattern})$", module) for module in self.targeted_module_names)
+                for pattern in getattr(config, field)
+                if not any(re.match(key_expression(pattern), name) for name in targeted)
             ]
             if unmatched:
                 warnings.warn(
-                    f"The following {name} keys did not match any targeted module and were ignored: "
-                    f"{unmatched}. Targeted are {sorted(self.targeted_module_names)}.",
+                    f"The following {field} keys did not match any targeted module and were ignored: "
+                    f"{unmatched}. Targeted are {targeted}.",
                     RuntimeWarning,
                     stacklevel=2,
                 )
@@ -291,6 +293,9 @@ class CDVFTModel(BaseTuner):
 
         Every adapter gets the gradients of its own rows, as if they were trained one after the other. PEFT's
         LoRA accepts `adapter_names` in inference only.
+
+        Backward has to be called within the block, too: after it, adapters that trained in the block alone
+        get no gradients, and torch says nothing of it.
 
         Raises:
             ValueError: if it is no list of names, or an adapter is unknown or a sum of others; in a forward

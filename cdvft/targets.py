@@ -19,7 +19,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import matches
-from cdvft.config import CDVFTConfig
+from cdvft.config import CDVFTConfig, key_expression, layers_expression
 from cdvft.conv2d import is_pointwise
 from cdvft.quantized import SUPPORTED, is_quantized_linear, quantization_of
 
@@ -50,9 +50,9 @@ MAY_BE_SLOW = re.compile(r"\)[*+{]|([*+{].*){4}|([?|].*){16}", re.DOTALL)
 MATCH_ALL = """
 import json, re, sys
 expressions, names = json.load(sys.stdin)
-for expression in expressions:
+for how, expression in expressions:
     for name in names:
-        re.match(expression, name)
+        getattr(re, how)(expression, name)
 """
 
 
@@ -106,10 +106,10 @@ def check_expressions(config: CDVFTConfig, names: Collection[str]) -> None:
     Raises:
         ValueError: if it takes longer.
     """
-    slow = [(what, one) for what, own, one in _expressions(config) if MAY_BE_SLOW.search(own)]
+    slow = [(what, how, one) for what, own, how, one in _expressions(config) if MAY_BE_SLOW.search(own)]
     if not slow:
         return
-    given = json.dumps([[one for _, one in slow], sorted(names)])
+    given = json.dumps([[asked for _, *asked in slow], sorted(names)])
     command = [sys.executable, "-I", "-S", "-c", MATCH_ALL]
     try:
         subprocess.run(
@@ -117,23 +117,23 @@ def check_expressions(config: CDVFTConfig, names: Collection[str]) -> None:
         )
     except subprocess.TimeoutExpired:
         raise ValueError(
-            f"{' or '.join(what for what, _ in slow)} takes more than {MAX_MATCHING_SECONDS:g} seconds to "
+            f"{' or '.join(what for what, *_ in slow)} takes more than {MAX_MATCHING_SECONDS:g} seconds to "
             f"match with the names of {len(names)} modules. Repeat no group that repeats something itself, "
             "or give a list of names."
         ) from None
 
 
-def _expressions(config: CDVFTConfig) -> Iterator[tuple[str, str, str]]:
-    """The configuration's expressions: each one's name for a message, itself, and as PEFT matches it."""
+def _expressions(config: CDVFTConfig) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each expression's name for a message, itself, the function of `re` and what PEFT calls it with."""
     for field in ("target_modules", "exclude_modules"):
         if isinstance(value := getattr(config, field), str):
-            yield f"{field} {value!r}", value, rf"(?:{value})\Z"
+            yield f"{field} {value!r}", value, "fullmatch", value
     for field in ("m_pattern", "block_size_pattern", "alpha_pattern"):
         for key in getattr(config, field):
-            yield f"the key {key!r} of {field}", key, rf"(.*\.)?({key})$"
+            yield f"the key {key!r} of {field}", key, "match", key_expression(key)
     layers = config.layers_pattern or ()
     for pattern in [layers] if isinstance(layers, str) else layers:
-        yield f"layers_pattern {pattern!r}", pattern, rf"(?:^|.*?\.){pattern}\.(?P<idx>\d+)\."
+        yield f"layers_pattern {pattern!r}", pattern, "match", layers_expression(pattern)
 
 
 def check_matched(names: Collection[str], model: nn.Module) -> None:

@@ -13,7 +13,7 @@ of half precision. The engines:
     reference         plain torch operations and autograd, in `autograd_ops`: slow, to test the others
 """
 
-from cdvft.kernels.autograd_ops import autocast_dtype, is_autocast_on
+from cdvft.kernels.autograd_ops import autocast_dtype, is_autocast_on, without_autocast
 from cdvft.kernels.calibration import Explanation, calibrate, explain
 from cdvft.kernels.cost_model import BACKENDS, Backend
 from cdvft.kernels.linear import adapted_linear, cd_linear, cd_linear_reference
@@ -29,4 +29,5 @@ __all__ = [
     "cd_linear_reference",
     "explain",
     "is_autocast_on",
+    "without_autocast",
 ]

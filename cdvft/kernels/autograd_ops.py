@@ -129,7 +129,7 @@ def reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Fa
 
 
 def add_to_base_output(update: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """W x + b + update; in half precision as one sum, rounded once."""
+    """W x + b + update; in half precision as one sum that starts from update + b, rounded to it."""
     if weight is None:
         return update
     if not x.dtype == weight.dtype in HALF:
@@ -153,7 +153,7 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """Autocast off, since every dtype here is chosen deliberately."""
+    """Autocast off on the device of x, for operations whose dtypes are chosen deliberately."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if is_autocast_on(kind) else nullcontext()
 

@@ -53,6 +53,11 @@ def test_empty_batch() -> None:
     assert block_circulant_matmul(random(2, 0, 5), random(2, 1, 5), 7).shape == (2, 0, 7)
 
 
+def test_an_input_wider_than_the_blocks_is_refused() -> None:
+    with pytest.raises(ValueError, match="width 7, but 2 blocks of length 3 take 6"):
+        block_circulant_matmul(random(2, 7), random(1, 2, 3), 3)
+
+
 @pytest.mark.parametrize(
     ("d_out", "d_in", "m", "p"), [(5, 5, 2, None), (4, 6, 3, 4), (6, 4, 4, 1), (3, 3, 5, 2)]
 )

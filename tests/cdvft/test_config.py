@@ -34,9 +34,12 @@ def test_the_saved_card_says_what_to_import(bert, tmp_path, name: str) -> None:
 
 
 def test_a_readme_that_is_no_card_of_peft_is_left_alone(tmp_path) -> None:
-    (tmp_path / "README.md").write_text("A project.")
-    CDVFTConfig().save_pretrained(str(tmp_path / "adapter"))
-    assert (tmp_path / "README.md").read_text() == "A project."
+    readme = tmp_path / "README.md"
+    for content in (b"A project.", b"# On PEFT\n\n---\n\nlibrary_name: peft\n", b"Caf\xe9"):
+        readme.write_bytes(content)
+        CDVFTConfig().save_pretrained(str(tmp_path / "adapter"))
+        CDVFTConfig().save_pretrained(str(tmp_path))
+        assert readme.read_bytes() == content
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,19 @@ def test_several_adapters_are_named_switched_added_and_deleted(base: Any) -> Non
     model.unload()
 
 
+def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored(base: Any) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        patterns = {
+            "m_pattern": {"experts.down_proj": 3, "up_proj": 4},
+            "block_size_pattern": {"down_proj": 8},
+        }
+        adapted(base, **patterns).unload()
+    (ignored,) = [str(one.message) for one in caught if "were ignored" in str(one.message)]
+    assert "m_pattern" in ignored and "['up_proj']" in ignored
+    assert "model.layers.0.mlp.experts.down_proj" in ignored  # among those that are targeted
+
+
 def test_another_adapter_is_swapped_in_with_the_alpha_of_its_pattern(base: Any, tmp_path: Path) -> None:
     model = adapted(base, alpha_pattern={"experts.down_proj": 0.3}, init_weights=False)
     with torch.no_grad():
@@ -205,3 +219,13 @@ def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once(base: Any) -> No
         model.merge_adapter()
         assert torch.equal(wrapper.get_base_weight(), expected)
         assert torch.equal(logits(model), apart)
+
+
+def test_experts_under_autocast_get_the_update_in_float32(base: Any) -> None:
+    model = adapted(base, m=3)
+    for wrapper in wrappers(model):
+        with torch.no_grad():
+            expected = wrapper.get_base_weight() + wrapper.get_delta_weight("default")
+            with torch.autocast("cpu", torch.bfloat16):
+                assert torch.equal(wrapper._shifted_parameter(), expected)
+    model.unload()

@@ -133,6 +133,7 @@ def test_expressions_that_backtrack_without_end_are_refused(
         r".*(first|second)\.(0|1)$",
         r"(?:.*?(?:first|last).*?(?:0|1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16).*?)|(?:\bfirst\.[\d]{1,}\.(?:q|v))",
         r"(first\.)+(0|1)*",
+        r"(?i)(FIRST\.)+(0|1)*",
     ],
 )
 def test_expressions_that_people_write_are_taken(expression: str) -> None:
@@ -153,10 +154,14 @@ def test_expressions_that_people_write_are_taken(expression: str) -> None:
             {"layers_pattern": [3], "layers_to_transform": [0]},
             r"layers_pattern is \[3\], but it must be a list",
         ),
+        (
+            {"layers_pattern": "(?P<idx>x+)*", "layers_to_transform": [0]},
+            "layers_pattern is .*, but that is no regular expression: redefinition of group name 'idx'",
+        ),
         ({"target_modules": "(" * 5000 + ")" * 5000}, "but that is no regular expression"),
         ({"target_modules": "a{99999999999999999999}"}, "but that is no regular expression"),
     ],
-    ids=["no expression", "no name", "too deep", "too often"],
+    ids=["no expression", "no name", "name taken", "too deep", "too often"],
 )
 def test_what_is_no_expression_is_refused_in_a_sentence(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -40,6 +40,18 @@ def test_outputs_are_those_of_the_saved_adapter_and_parameters_stay(bert, saved)
     assert (config.alpha, config.alpha_pattern) == (2.5, pattern)
 
 
+def test_values_are_read_to_the_vectors_where_the_base_is_offloaded(bert, saved) -> None:
+    path, expected = saved(CDVFTConfig(**SETTINGS))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS)).eval()
+    embedding = model.get_input_embeddings()
+    offloaded = embedding.weight
+    embedding.weight = torch.nn.Parameter(offloaded.to("meta"))  # what accelerate leaves in its place
+    assert next(model.parameters()).is_meta
+    cdvft.hotswap_adapter(model, path)
+    embedding.weight = offloaded
+    torch.testing.assert_close(bert.outputs(model), expected)
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

@@ -59,9 +59,16 @@ class Plan(NamedTuple):
     addresses: tuple[int, int, int]
 
 
-@functools.lru_cache
+_plans: dict[int, Plan] = {}
+"""By length. Never dropped or replaced: C code gets their addresses, which prepared calls keep."""
+
+
 def plan_for(p: int) -> Plan:
     """Return the plan of a length that `radixes_of` knows: on the CPU, whatever torch's default device is."""
+    return _plans.get(p) or _plans.setdefault(p, _new_plan(p))  # of two threads' plans one alone is used
+
+
+def _new_plan(p: int) -> Plan:
     radixes = radixes_of(p)
     assert radixes is not None
     turns, length = [torch.empty(0, dtype=torch.float64, device="cpu")], p
@@ -92,9 +99,16 @@ class RealPlan(NamedTuple):
         return self.levels.data_ptr()
 
 
-@functools.lru_cache
+_real_plans: dict[int, RealPlan] = {}
+"""By length, kept as `_plans` are."""
+
+
 def real_plan_for(p: int) -> RealPlan:
     """Return the plan of a length that `radixes_of` knows."""
+    return _real_plans.get(p) or _real_plans.setdefault(p, _new_real_plan(p))
+
+
+def _new_real_plan(p: int) -> RealPlan:
     levels: list[tuple[int, ...]] = []
     kept: list[object] = []
     length = p

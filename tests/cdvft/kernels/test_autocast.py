@@ -109,3 +109,17 @@ def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(
 def test_on_a_real_cpu_the_update_keeps_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert autograd_ops.autocast_dtype(torch.randn(2, 3)) is None
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_a_dense_update_keeps_float32(m: int) -> None:
+    torch.manual_seed(0)
+    config = CDVFTConfig(target_modules=["0"], init_weights=False, m=m)
+    one: Any = get_peft_model(nn.Sequential(nn.Linear(WIDTH, WIDTH)), config).base_model.model[0]
+    expected = one.get_delta_weight("default")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(one.get_delta_weight("default"), expected)
+        one.merge()
+        merged = one.get_base_weight().clone()
+        one.unmerge()
+    torch.testing.assert_close(merged - one.get_base_weight(), expected)

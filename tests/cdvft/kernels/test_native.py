@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,34 @@ def test_other_flags_or_sources_make_another_library(fresh: Path, monkeypatch: p
     with (changed / compiler.SOURCES[-1]).open("a") as file:
         file.write("/* changed */\n")
     assert build.compiled() != first
+
+
+AFTER_MANY_LENGTHS = """
+import torch
+from cdvft.circulant import Factors, delta_weight
+from cdvft.kernels import native
+from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
+
+torch.manual_seed(0)
+x, factors = torch.randn(8, 256), Factors(list(torch.randn(2, 256)), [torch.randn(1, 1, 256)], 0.5)
+add = native.prepared_forward(factors)
+others = [2 * n for n in range(300, 1 << 16) if radixes_of(2 * n)][:300]
+kept = [(plan_for(n), real_plan_for(n)) for n in others]
+noise = [torch.full((size,), 1 << 30) for size in range(1, 1025) for _ in range(4)]  # in freed memory
+for tokens in (1, 8):
+    y = torch.zeros(tokens, 256)
+    add(y, x[:tokens].contiguous(), tokens, factors.alpha)
+    torch.testing.assert_close(y, x[:tokens] @ delta_weight(factors).T, atol=1e-3, rtol=1e-4)
+"""
+
+
+@needs_compiler
+def test_a_prepared_call_is_right_after_hundreds_of_other_lengths() -> None:
+    """In a process of its own, for it reads memory by addresses that it has kept."""
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_MANY_LENGTHS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr or f"ended by signal {-done.returncode}"
 
 
 @needs_compiler
