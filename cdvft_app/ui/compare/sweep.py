@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from html import escape
+from operator import add
 from typing import Any
 
 import gradio as gr
@@ -205,9 +206,9 @@ def promise_of(app: AppState, values: Mapping[str, Any]) -> str:
             "",
         )
     else:
-        low, middle, high = (sum(getattr(one, name) for one in known) for name in ("low", "value", "high"))
-        time = f"about {duration(middle)}, between {duration(low)} and {duration(high)}"
-        hint = f"The sum over all runs. {known[0].how} Races that are started meanwhile go first."
+        whole = reduce(add, known)
+        time = f"about {duration(whole.value)}, between {duration(whole.low)} and {duration(whole.high)}"
+        hint = f"The sum over all runs. {whole.how} Races that are started meanwhile go first."
     return f'<p class="promise" title="{escape(hint)}">{_count(len(plans))}: {time}</p>'
 
 
