@@ -50,6 +50,8 @@ class Metric:
     """Whether it is a share of the evaluation rows, and shown as per cent."""
     regression: ClassVar[bool] = False
     """Whether it is of one output and real labels; else of classes or texts."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The packages that it needs in an exported folder, beyond those that the model needs."""
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:
@@ -84,7 +86,7 @@ class LabelledMetric(Metric, ABC):
     """A metric of a model that answers with a class or a number."""
 
     script: ClassVar[str]
-    """The expression that computes it in an exported script, of `given`, a transformers.EvalPrediction."""
+    """The expression that computes it in an exported train.py, of `given`, a transformers.EvalPrediction."""
     script_import: ClassVar[str | None] = None
     """The import that `script` needs."""
 

@@ -11,6 +11,7 @@ from cdvft_app.metrics.base import AnswerFormat, TextMetric
 class ChrF(TextMetric):
     key = "chrf"
     title = "chrF"
+    packages = ("sacrebleu",)
 
     def applies_to(self, answers: AnswerFormat) -> bool:
         return answers.metric == self.key and not answers.fields

@@ -42,8 +42,8 @@ _BACKBONE_PREFIXES = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none"
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What is counted of a run.
+class ResourceCounts:
+    """The parameters, bytes and FLOPs of a run that follow from its plan by formula.
 
     `adapter_bytes` are the file's, with the classifier head, if there is one, where `head_in_file` (its size
     is unknown as long as the number of classes is). FLOPs are the model's and the method's together: of one
@@ -64,7 +64,7 @@ class Counted:
     processes: int
 
 
-def count(plan: Plan, processes: int | None = None) -> Counted | None:
+def count(plan: Plan, processes: int | None = None) -> ResourceCounts | None:
     """Count what a run needs; None for a model whose layers are unknown until it is loaded, or see different
     numbers of tokens.
 
@@ -93,7 +93,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
     if plan.validation_examples:  # what is kept and the last step are evaluated in the end
         times, evaluation, final = times + 1, plan.validation_examples * forward, 2 * final
     head = _head(plan)
-    return Counted(
+    return ResourceCounts(
         steps=steps,
         trainable_parameters=parameters,
         adapter_bytes=_file_bytes(plan, shapes, head),
@@ -206,7 +206,7 @@ class Prediction:
     """
 
     device: str
-    counted: Counted
+    counted: ResourceCounts
     trainable_parameters: Estimate
     adapter_bytes: Estimate
     seconds: Estimate | None
@@ -217,8 +217,7 @@ class Prediction:
     @property
     def step_bytes(self) -> Estimate:
         """The bytes of one step, beside the program itself."""
-        step, factor = self.counted.step_bytes, MEMORY_FACTOR
-        return Estimate(factor.value * step, factor.low * step, factor.high * step, factor.how)
+        return MEMORY_FACTOR.scaled(self.counted.step_bytes)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON holds it, for the store."""
@@ -239,37 +238,37 @@ def predict(
         measured: step times, as the store keeps them; those of this device count too.
         processes: how many will share the run; None: as many as a launcher started.
     """
-    counted = count(plan, processes)
-    if counted is None:
+    counts = count(plan, processes)
+    if counts is None:
         return None
     kind = kind_of_training()
     device = device_name(kind, processes)
     observations = observed_runs(finished, device, MEMORY_FACTOR.value)
     steps = _measured(measured, device)
     rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else _pace_of_lent_gpu()
-    pace = _pace(plan.settings, [*observations, *steps], counted.step_flops, counted.steps, rough)
+    pace = _pace(plan.settings, [*observations, *steps], counts.step_flops, counts.steps, rough)
     overhead = estimate(
         plan.settings,
         observations,
-        lambda other: other.overhead(counted.evaluation_flops),
-        lambda other: same_magnitude(counted.evaluation_flops, other.evaluation_flops),
+        lambda other: other.overhead(counts.evaluation_flops),
+        lambda other: same_magnitude(counts.evaluation_flops, other.evaluation_flops),
     )
     program = estimate(
         plan.settings,
         observations,
         Observation.program_memory,
-        lambda other: same_magnitude(counted.step_flops, other.step_flops),
+        lambda other: same_magnitude(counts.step_flops, other.step_flops),
     ) or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
-    seconds = pace and _seconds(counted, pace)
+    seconds = pace and _seconds(counts, pace)
     return Prediction(
         device=device,
-        counted=counted,
-        trainable_parameters=_exact(counted.trainable_parameters, "Counted by formula: exact."),
-        adapter_bytes=_file(plan, counted),
+        counted=counts,
+        trainable_parameters=_exact(counts.trainable_parameters, "Counted by formula: exact."),
+        adapter_bytes=_file(plan, counts),
         seconds=seconds,
-        whole_seconds=pace and seconds and _whole(seconds, overhead or _rough_overhead(counted, pace)),
-        peak_memory_bytes=_peak(counted, program),
-        evaluating=_evaluating(counted, pace) if pace else None,
+        whole_seconds=pace and seconds and _whole(seconds, overhead or _rough_overhead(counts, pace)),
+        peak_memory_bytes=_peak(counts, program),
+        evaluating=_evaluating(counts, pace) if pace else None,
     )
 
 
@@ -286,7 +285,7 @@ def step_seconds(
     observations = [*observed_runs(finished, device, MEMORY_FACTOR.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]
     pace = _pace(settings_of(row), observations, flops, MANY_STEPS, None)
-    return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
+    return pace and pace.scaled(flops)
 
 
 def _measured(results: Iterable[Mapping[str, Any]], device: str) -> list[Observation]:
@@ -336,9 +335,9 @@ def _pace_of_lent_gpu() -> Estimate | None:
     return Estimate(middle, 1 / _SHEET, 1 / _TWO_THREADS, GUESS_OF_GPU)
 
 
-def _file(plan: Plan, counted: Counted) -> Estimate:
-    size = counted.adapter_bytes
-    if not counted.head_in_file:
+def _file(plan: Plan, counts: ResourceCounts) -> Estimate:
+    size = counts.adapter_bytes
+    if not counts.head_in_file:
         return _exact(
             size, "The adapter's file, without the head: how many classes it has, the data will say."
         )
@@ -351,55 +350,38 @@ def _file(plan: Plan, counted: Counted) -> Estimate:
     )
 
 
-def _seconds(counted: Counted, pace: Estimate) -> Estimate:
-    flops = counted.training_flops
-    return Estimate(
-        flops * pace.value,
-        flops * pace.low,
-        flops * pace.high,
-        f"{_steps(counted)} of {_flops(counted.step_flops)}, model and method together, "
-        f"at {_flops(1 / pace.value)} a second: {pace.how}.",
+def _seconds(counts: ResourceCounts, pace: Estimate) -> Estimate:
+    how = (
+        f"{counted(counts.steps, 'step')} of {_flops(counts.step_flops)}, model and method together, "
+        f"at {_flops(1 / pace.value)} a second: {pace.how}."
     )
+    return replace(pace.scaled(counts.training_flops), how=how)
 
 
-def _rough_overhead(counted: Counted, pace: Estimate) -> Estimate:
-    """Evaluations at training's pace, and loading."""
-    flops = counted.evaluation_flops
-    low, value, high = (
-        flops * getattr(pace, name) + getattr(_LOADING, name) for name in ("low", "value", "high")
-    )
-    return Estimate(value, low, high, _LOADING.how)
+def _rough_overhead(counts: ResourceCounts, pace: Estimate) -> Estimate:
+    """Return the seconds of loading, and of evaluations at training's pace."""
+    return _LOADING + pace.scaled(counts.evaluation_flops)
 
 
-def _evaluating(counted: Counted, pace: Estimate) -> Evaluating:
-    """Evaluations at training's pace."""
-    times, last = counted.evaluations, counted.final_evaluation_flops
-    others = (counted.evaluation_flops - last) / max(times - 1, 1)
+def _evaluating(counts: ResourceCounts, pace: Estimate) -> Evaluating:
+    """Return how often the run is evaluated, and the seconds of it at training's pace."""
+    times, last = counts.evaluations, counts.final_evaluation_flops
+    others = (counts.evaluation_flops - last) / max(times - 1, 1)
     return Evaluating(times, others * pace.value, last * pace.value)
 
 
 def _whole(training: Estimate, overhead: Estimate) -> Estimate:
-    return Estimate(
-        training.value + overhead.value,
-        training.low + overhead.low,
-        training.high + overhead.high,
-        f"Training, and {overhead.value:.0f} s of loading and evaluations: {overhead.how}.",
-    )
+    how = f"Training, and {overhead.value:.0f} s of loading and evaluations: {overhead.how}."
+    return replace(training + overhead, how=how)
 
 
-def _peak(counted: Counted, program: Estimate) -> Estimate:
-    step = counted.step_bytes
-    return Estimate(
-        program.value + MEMORY_FACTOR.value * step,
-        program.low + MEMORY_FACTOR.low * step,
-        program.high + MEMORY_FACTOR.high * step,
+def _peak(counts: ResourceCounts, program: Estimate) -> Estimate:
+    step = counts.step_bytes
+    how = (
         f"Weights, gradients, moments and activations of a step, by formula {step / 1e6:,.0f} MB "
-        f"{MEMORY_FACTOR.how}, beside {program.value / 1e6:,.0f} MB of the program itself: {program.how}.",
+        f"{MEMORY_FACTOR.how}, beside {program.value / 1e6:,.0f} MB of the program itself: {program.how}."
     )
-
-
-def _steps(of: Counted) -> str:
-    return counted(of.steps, "step")
+    return replace(program + MEMORY_FACTOR.scaled(step), how=how)
 
 
 def _flops(value: float) -> str:
@@ -484,9 +466,9 @@ def _largest_batch(plan: Plan, prediction: Prediction, kind: str, memory: int) -
     batch = plan.settings.batch_size or 1
     while batch := batch // 2:
         smaller_plan = replace(plan, settings=plan.settings.model_copy(update={"batch_size": batch}))
-        counted = count(smaller_plan, prediction.counted.processes)
-        assert counted is not None
-        smaller = prediction.peak_memory_bytes.low - prediction.counted.step_bytes + counted.step_bytes
+        counts = count(smaller_plan, prediction.counted.processes)
+        assert counts is not None
+        smaller = prediction.peak_memory_bytes.low - prediction.counted.step_bytes + counts.step_bytes
         if smaller * _share(prediction, kind) <= memory:
             return batch
     return 0

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import find_known_model
@@ -36,15 +36,15 @@ class Estimate:
     value: float
     low: float
     high: float
-    how: str
+    how: str = ""
 
+    def __add__(self, other: Estimate) -> Estimate:
+        """Return the sum of both values and of both ends, with the sentence of the first."""
+        return Estimate(self.value + other.value, self.low + other.low, self.high + other.high, self.how)
 
-class Range(NamedTuple):
-    """One run's value of a number, and the bounds it leaves open."""
-
-    low: float
-    value: float
-    high: float
+    def scaled(self, factor: float) -> Estimate:
+        """Return the estimate of so many times the quantity."""
+        return Estimate(factor * self.value, factor * self.low, factor * self.high, self.how)
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,16 @@ class Observation:
     measured: bool = False
     others: float = 0.0
 
-    def seconds_per_flop(self) -> Range:
+    def seconds_per_flop(self) -> Estimate:
         """Return the seconds a FLOP of training; those of a short run may be its first steps' for the most
         part.
 
         Without other programs a measured step could have been as much shorter.
         """
         pace = self.training_seconds / (self.step_flops * self.steps)
-        return Range(pace * min(self.steps / MANY_STEPS, 1.0) * (1.0 - self.others), pace, pace)
+        return Estimate(pace, pace * min(self.steps / MANY_STEPS, 1.0) * (1.0 - self.others), pace)
 
-    def overhead(self, evaluation_flops: float) -> Range | None:
+    def overhead(self, evaluation_flops: float) -> Estimate | None:
         """Return the seconds beside training of a run with evaluations of so many FLOPs.
 
         Of this run's, evaluations are what they would be at training's pace, or all there are: with the same
@@ -87,16 +87,16 @@ class Observation:
         evaluating = min(self.seconds_per_flop().value * self.evaluation_flops, self.overhead_seconds)
         more = evaluation_flops / self.evaluation_flops
         slack = 1.0 if self.steps >= MANY_STEPS else SHORT_OVERHEAD
-        return Range(
-            self.overhead_seconds * min(more, 1.0) / slack,
+        return Estimate(
             self.overhead_seconds + evaluating * (more - 1),
+            self.overhead_seconds * min(more, 1.0) / slack,
             self.overhead_seconds * max(more, 1.0) * slack,
         )
 
-    def program_memory(self) -> Range | None:
+    def program_memory(self) -> Estimate | None:
         """Return the bytes beside a step's."""
         size = self.program_bytes
-        return None if size is None else Range(size, size, size)
+        return None if size is None else Estimate(size, size, size)
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list
     """
     found = []
     for run in runs:
-        counted = (run.forecast or {}).get("counted")
-        if not counted or run.device != device or not run.seconds or not run.step:
+        counts = (run.forecast or {}).get("counted")
+        if not counts or run.device != device or not run.seconds or not run.step:
             continue
         whole = run.result.get("lent_seconds") or run.whole_seconds or 0.0
         peak = run.result.get("peak_memory_bytes")
@@ -143,11 +143,11 @@ def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list
             Observation(
                 run.settings,
                 run.step,
-                counted["step_flops"],
-                counted["evaluation_flops"],
+                counts["step_flops"],
+                counts["evaluation_flops"],
                 run.seconds,
                 whole - run.seconds if whole > run.seconds else None,
-                max(peak - growth * counted["step_bytes"], 0.0) if peak else None,
+                max(peak - growth * counts["step_bytes"], 0.0) if peak else None,
             )
         )
     return found
@@ -191,7 +191,7 @@ def same_magnitude(one: float, other: float) -> bool:
 def estimate(
     settings: RunSettings,
     observations: Sequence[Observation],
-    value: Callable[[Observation], Range | None],
+    value: Callable[[Observation], Estimate | None],
     alike: Callable[[Observation], bool],
 ) -> Estimate | None:
     """Return the median of the most similar observations, in a range that holds all of theirs; None without
@@ -205,18 +205,18 @@ def estimate(
     """
     for similarity in SIMILARITIES:
         near = [
-            (one, range_)
+            (one, of_it)
             for one in observations
             if similarity.holds(settings, one.settings)
             and (alike(one) or not similarity.alike)
             and (similarity.same or one.steps >= MANY_STEPS)
-            if (range_ := value(one)) is not None
+            if (of_it := value(one)) is not None
         ][:LATEST]
         if near:
-            ranges = [range_ for _, range_ in near]
-            median, spread = statistics.median(one.value for one in ranges), similarity.spread
-            low = min(*(one.low for one in ranges), median / spread)
-            high = max(*(one.high for one in ranges), median * spread)
+            found = [of_it for _, of_it in near]
+            median, spread = statistics.median(one.value for one in found), similarity.spread
+            low = min(*(one.low for one in found), median / spread)
+            high = max(*(one.high for one in found), median * spread)
             return Estimate(
                 median, low, high, f"as {_sources(one for one, _ in near)} {similarity.words} here"
             )

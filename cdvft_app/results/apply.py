@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256  # rows that are sorted by length and answered before anybody is told
 CHUNK_OF_PICTURES, CHUNK_OF_PROMPTS = 128, 16
-ONE_HOT = 4096  # rows
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def added_columns(run: FinishedRun, columns: Columns) -> list[Added]:
     if metric.regression:
         return [Added("value", "answer", float), *([Added("check", "error", float)] if columns.label else [])]
     check = [] if not columns.label else [Added("check", "correct", bool)]
-    if check and kind == "generation" and metric.key != "exact_match":
+    if check and kind == "generation" and not metric.percent:
         check = [Added("check", metric.key, float)]
     return [Added("value", "answer", str), Added("confidence", "confidence", float), *check]
 
@@ -241,9 +240,9 @@ def _scores(
     if not places:
         return {}
     dataset = run.plan.dataset
+    right_or_wrong = get_metric(dataset.metric).percent
     texts = [found[place].text or "" for place in places], [str(expected[place]) for place in places]
     scores = [one[dataset.metric] for one in measure_each_text(*texts, dataset)]
-    right_or_wrong = dataset.metric == "exact_match"
     return {
         place: score == 1 if right_or_wrong else round(score, 4)
         for place, score in zip(places, scores, strict=True)
@@ -290,12 +289,15 @@ def score_of(
     if not isinstance(metric, LabelledMetric):
         scores = np.fromiter((float(one.check or 0) for one in known), np.float64)
         found = row_scores.of_scores(scores)
-        right: np.ndarray | None = scores == 1 if key == "exact_match" else None
+        right: np.ndarray | None = scores == 1 if metric.percent else None
     elif metric.regression:
         pairs = np.fromiter(
             ((float(one.value or 0), float(one.expected or 0)) for one in known), np.dtype((np.float64, 2))
         )
-        found = RowScores(np.arange(len(pairs)), _terms(metric, pairs[:, :1], pairs[:, 1]), metric.statistic)
+        if not len(pairs):
+            return None
+        terms = metric.row_terms(pairs[:, :1], pairs[:, 1])
+        found = RowScores(np.arange(len(pairs)), terms, metric.statistic)
         errors = np.abs(np.subtract(*pairs.T))
         right = None
     else:
@@ -303,11 +305,8 @@ def score_of(
         places = np.fromiter(
             ((number[str(one.value)], number[str(one.expected)]) for one in known), np.dtype((np.int64, 2))
         )
-        terms = [
-            _terms(metric, np.eye(len(labels))[some[:, 0]], some[:, 1])
-            for some in np.array_split(places, max(1, math.ceil(len(places) / ONE_HOT)))
-        ]
-        found = RowScores(np.arange(len(places)), np.concatenate(terms), metric.statistic)
+        terms = table_score.class_terms(metric, len(labels), places[:, 0], places[:, 1])
+        found = RowScores(np.arange(len(places)), terms, metric.statistic)
         right = places[:, 0] == places[:, 1]
     rows = len(found.rows)
     if not rows:
@@ -334,10 +333,6 @@ def _mean_of(errors: np.ndarray) -> tuple[float, tuple[float, float] | None]:
         return float(errors.mean()), None
     low, high = of_mean(errors[None]).interval(1 - SIGNIFICANCE_LEVEL)
     return float(errors.mean()), (max(low, 0.0), high)
-
-
-def _terms(metric: LabelledMetric, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return metric.row_terms(outputs, labels) if len(labels) else np.zeros((0, 1))
 
 
 def time_left(done: int, total: int, seconds: float, begun_with: int = 0) -> float | None:

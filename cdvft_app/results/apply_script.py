@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 
+from cdvft_app import metrics
 from cdvft_app.catalog import cleaning, conversations, written_numbers
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.metrics import fields, get_metric, metric_title
-from cdvft_app.metrics.matthews import Matthews
+from cdvft_app.metrics import get_metric
 from cdvft_app.results import table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
 from cdvft_app.results.escaping import docstring
-from cdvft_app.tasks.saved import TaskRecord
 
 APPLY = "apply.py"
 ABOUT = """{title}: each row of a file, given back with its answer.
@@ -50,6 +50,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         "LABEL": label,
         "LABELS": list(task.labels),
         "MAX_LENGTH": task.max_length,
+        "METRIC": metric.key,
     }
     if task.is_scaled:
         constants |= {"MEAN": task.mean, "DEVIATION": task.deviation}
@@ -57,33 +58,34 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     mended, expected = "", "text"
     if task.task == "text-generation":
         modules.append(conversations)
-        constants["INSTRUCTION"] = task.instruction
-        imports = [*imports, "from conversations import asked_in, is_conversation, joined, messages_of"]
-        if dataset.fields:
-            modules.append(fields)
-            constants["FIELDS"] = list(dataset.fields)
-            imports.append("from fields import count_pairs")
-        elif metric.key == "chrf":
-            imports.append("from sacrebleu.metrics.chrf import CHRF")
-        else:
-            constants["ANSWER_MARK"] = dataset.answer_mark
+        constants |= {"INSTRUCTION": task.instruction, **answer_format(dataset)}
+        imports = [
+            *imports,
+            "from conversations import asked_in, is_conversation, joined, messages_of",
+            "from types import SimpleNamespace",
+        ]
     if steps and task.task != "image-classification":
         modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
         constants["STEPS"] = list(steps)
         imports = [*imports, "from cleaning import mend_label, mend_texts"]
-        mended = "    texts = mend_texts(texts, STEPS, LABELS)\n"
+        mended = "    given = [tuple(mend_texts(row, STEPS, LABELS)) for row in given]\n"
         expected = "mend_label(text, STEPS, LABELS)"
     body = {"image-classification": IMAGES, "text-generation": WRITES}.get(task.task, TEXTS)
     logits = "model(**given).logits"
     if exported.library == "sentence-transformers":
         logits = MEAN_POOLED
-    if task.labels:
-        judged = "of_classes" if isinstance(metric, Matthews) else "of_right"
-    elif task.task == "text-generation":
-        judged = "of_right" if metric.percent else "of_scores"
+    if task.task == "text-generation":
+        judged, answers, answerable = "of_texts", RIGHT_TEXT if metric.percent else LIKE_TEXT, "any"
+    elif task.labels:
+        judged, answers, answerable = "of_classes", CLASSES, "all"
     else:
-        judged = "of_numbers"
-    imports = [*imports, "from table_rows import read, write", f"from table_score import {judged}"]
+        judged, answers, answerable = "of_numbers", NUMBERS, "all"
+    imports = [
+        *imports,
+        "from metrics import METRICS",
+        "from table_rows import read, write",
+        f"from table_score import {judged}",
+    ]
     quiet = task.task != "image-classification"
     imports += ["from transformers import logging"] if quiet else []
     plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else [])]
@@ -96,41 +98,33 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         "\n" + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
         QUIET if quiet else "",
         "\n".join(model),
-        body.replace("MENDED_LABEL", expected).replace("MENDED\n", mended).replace("LOGITS", logits),
-        _answers(task, dataset)
-        .replace("MENDED_LABEL", expected)
-        .replace("UNNAMED", "None" if uploaded else NUMBERED),
-        MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else ""),
+        body.replace("MENDED_LABEL", expected).replace("LOGITS", logits),
+        answers.replace("MENDED_LABEL", expected)
+        .replace("UNNAMED", "None" if uploaded else NUMBERED)
+        .replace("SCALED", "value * DEVIATION + MEAN" if task.is_scaled else "value"),
+        MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else "")
+        .replace("MENDED\n", mended)
+        .replace("ANSWERABLE", answerable),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
-    for module in modules:
-        source = inspect.getsource(module).replace("from cdvft_app.catalog.", "from ")
-        (folder / f"{module.__name__.rpartition('.')[2]}.py").write_text(source, encoding="utf-8")
+    write_modules(modules, folder)
 
 
-def packages(dataset: DatasetEntry) -> tuple[str, ...]:
-    """Return the packages that apply.py needs for the dataset's metric."""
-    return ("sacrebleu",) if dataset.metric == "chrf" else ()
+def write_modules(modules: Iterable[ModuleType], folder: Path) -> None:
+    """Write modules of the app into an exported folder, and beside them the metrics, as the package
+    `metrics`."""
+    (folder / "metrics").mkdir(exist_ok=True)
+    files = {folder / f"{one.__name__.rpartition('.')[2]}.py": inspect.getsource(one) for one in modules}
+    for file in Path(metrics.__path__[0]).glob("*.py"):
+        files[folder / "metrics" / file.name] = file.read_text(encoding="utf-8")
+    for file, source in files.items():
+        alone = source.replace("from cdvft_app.catalog.", "from ").replace("from cdvft_app.", "from ")
+        file.write_text(alone, encoding="utf-8")
 
 
-def _answers(task: TaskRecord, dataset: DatasetEntry) -> str:
-    """Return the code of apply.py that turns logits into answers and scores them against a file's labels."""
-    metric = get_metric(dataset.metric)
-    if task.labels:
-        of_matthews = isinstance(metric, Matthews)
-        score = SCORE_OF_CLASSES if of_matthews else SCORE_OF_RIGHT
-        title = metric_title("matthews" if of_matthews else "accuracy")
-        return CLASSES + RIGHT + score.replace("TITLE", title)
-    if task.task == "text-generation":
-        title = metric_title(metric.key)
-        if dataset.fields:
-            check = RIGHT_FIELDS if metric.percent else SHARED_FIELDS
-        else:
-            check = RIGHT_TEXT if metric.percent else LIKE_TEXT
-        score = SCORE_OF_RIGHT if metric.percent else SCORE_OF_SCORES
-        return check.replace("METRIC", metric.key) + score.replace("TITLE", title)
-    scale = " * DEVIATION + MEAN" if task.is_scaled else ""
-    return NUMBERS.replace("NUMBER", f"value{scale}")
+def answer_format(dataset: DatasetEntry) -> dict[str, object]:
+    """Return the constants of which an exported script makes a `metrics.base.AnswerFormat`."""
+    return {"FIELDS": list(dataset.fields), "ANSWER_MARK": dataset.answer_mark}
 
 
 QUIET = """\
@@ -146,10 +140,6 @@ TEXTS = """
 
 @torch.no_grad()
 def logits_of(rows):
-    width = len(rows[0])
-    texts = [text for row in rows for text in row]
-MENDED
-    rows = [texts[place : place + width] for place in range(0, len(texts), width)]
     order = sorted(range(len(rows)), key=lambda place: sum(map(len, rows[place])))
     found = {}
     for start in range(0, len(order), 64):
@@ -188,6 +178,17 @@ def answers(rows):
 def expected(text):
     text = MENDED_LABEL
     return text if text in LABELS else UNNAMED
+
+
+CHECK = "correct"
+
+
+def check(answer, label):
+    return answer.strip() == label
+
+
+def score(answered):
+    return of_classes(metric, LABELS, *zip(*answered))
 """
 
 NUMBERED = "LABELS[int(text)] if text.isdecimal() and int(text) < len(LABELS) else None"
@@ -199,7 +200,7 @@ ADDED = ["answer"]
 
 def answers(rows):
     for value in logits_of(rows).reshape(-1).tolist():
-        yield {"answer": float(f"{NUMBER:.6g}")}
+        yield {"answer": float(f"{SCALED:.6g}")}
 
 
 def expected(text):
@@ -218,16 +219,7 @@ def check(answer, label):
 
 
 def score(answered):
-    return of_numbers("Pearson correlation", *zip(*answered))
-"""
-
-RIGHT = """
-
-CHECK = "correct"
-
-
-def check(answer, label):
-    return answer.strip() == label
+    return of_numbers(metric, *zip(*answered))
 """
 
 RIGHT_TEXT = """
@@ -235,59 +227,25 @@ RIGHT_TEXT = """
 CHECK = "correct"
 
 
-def final(text):
-    return text.rpartition(ANSWER_MARK)[2].strip().rstrip(".") if ANSWER_MARK else text.strip()
-
-
 def check(answer, label):
-    return final(answer) == final(label)
+    return metric.per_row([answer], [label], FORMAT)[0] == 1
+
+
+def score(answered):
+    return of_texts(metric, [check(*one) for one in answered])
 """
 
 LIKE_TEXT = """
 
-CHECK = "METRIC"
+CHECK = METRIC
 
 
 def check(answer, label):
-    return round(CHRF().sentence_score(answer, [label]).score / 100, 4)
-"""
+    return round(metric.per_row([answer], [label], FORMAT)[0], 4)
 
-RIGHT_FIELDS = """
-
-CHECK = "correct"
-
-
-def check(answer, label):
-    ((shared, both),) = count_pairs([answer], [label], FIELDS)
-    return 2 * shared == both
-"""
-
-SHARED_FIELDS = """
-
-CHECK = "METRIC"
-
-
-def check(answer, label):
-    ((shared, both),) = count_pairs([answer], [label], FIELDS)
-    return round(2 * shared / both, 4) if both else 0.0
-"""
-
-SCORE_OF_SCORES = """
 
 def score(answered):
-    return of_scores("TITLE", [check(*one) for one in answered])
-"""
-
-SCORE_OF_RIGHT = """
-
-def score(answered):
-    return of_right("TITLE", [check(*one) for one in answered])
-"""
-
-SCORE_OF_CLASSES = """
-
-def score(answered):
-    return of_classes("TITLE", *zip(*answered))
+    return of_texts(metric, [check(*one) for one in answered])
 """
 
 WRITES = """
@@ -298,14 +256,10 @@ if tokenizer.pad_token is None:
 
 @torch.no_grad()
 def answers(rows):
-    width = len(rows[0])
-    texts = [text for row in rows for text in row]
-MENDED
-    rows = [texts[place : place + width] for place in range(0, len(texts), width)]
     system = [{"role": "system", "content": INSTRUCTION}] if INSTRUCTION else []
     prompts = [
         tokenizer.apply_chat_template(
-            system + messages_of(joined(dict(enumerate(row)), *range(width))),
+            system + messages_of(joined(dict(enumerate(row)), *range(len(row)))),
             add_generation_prompt=True,
             tokenize=False,
         )
@@ -331,6 +285,7 @@ def prompt_and_answer(value):
 
 
 ADDED = ["answer"]
+FORMAT = SimpleNamespace(metric=METRIC, fields=FIELDS, answer_mark=ANSWER_MARK)
 
 
 def expected(text):
@@ -346,6 +301,7 @@ CONVERSATIONS = """\
 
 MAIN = """
 ROWS = 256  # that are held at a time
+metric = METRICS[METRIC]
 
 
 def named(row, wanted):  # capitals and spaces around it aside; None where there is none
@@ -387,11 +343,12 @@ CONVERSATIONS
 
 def with_answers(held, asked, known):
     given, labels = columns_of(held, asked)
+MENDED
     added = [(one, other_than(held[0], one)) for one in ADDED + ([] if labels is None else [CHECK])]
-    to_ask = [one for one in given if any(one)]
+    to_ask = [one for one in given if ANSWERABLE(one)]
     found = iter(list(answers(to_ask)) if to_ask else [])
     for place, row in enumerate(held):
-        answer = dict(next(found)) if any(given[place]) else {}
+        answer = dict(next(found)) if ANSWERABLE(given[place]) else {}
         right = expected(labels[place]) if labels and answer else None
         if right is not None:
             known.append((answer["answer"], right))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cdvft_app.errors import UserError
 from cdvft_app.files import is_full
+from cdvft_app.metrics import get_metric
 from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
 from cdvft_app.store.runs import RunStore
@@ -100,7 +101,7 @@ class _Weights(Exporter):
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
         from cdvft_app.judging.outcomes import judged_race
-        from cdvft_app.results.apply_script import packages, write_apply
+        from cdvft_app.results.apply_script import write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
@@ -118,7 +119,7 @@ class _Weights(Exporter):
             folder,
             with_peft=exported.weights == "adapter",
             with_library=exported.needs_library,
-            more=packages(run.plan.dataset),
+            more=get_metric(run.plan.dataset.metric).packages,
         )
         write_apply(exported, folder)
         title = f"{run.label}: loss, evaluations as circles"

@@ -31,6 +31,7 @@ from cdvft_app.format import counted
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load
+from cdvft_app.results.weights import merged_weight
 from cdvft_app.tasks.base import LabelledTask, Prediction, Task
 from cdvft_app.tasks.generation import GenerationTask, worked_examples
 from cdvft_app.tasks.writing import Sampling
@@ -116,9 +117,7 @@ def _of_adapter(adapted: PeftModel) -> list[tuple[str, Tensor]]:
     found: list[tuple[str, Tensor]] = []
     for name, module in bare.named_modules():
         if isinstance(module, BaseTunerLayer):
-            layer: Any = module
-            weight = layer.get_base_layer().weight
-            found.append((f"{name}.weight", weight + layer.get_delta_weight("default").to(weight.dtype)))
+            found.append((f"{name}.weight", merged_weight(module)))
         elif isinstance(module, ModulesToSaveWrapper):
             head = cast(nn.Module, module.modules_to_save["default"])
             found += [(f"{name}.{inner}", tensor.clone()) for inner, tensor in head.named_parameters()]

@@ -4,15 +4,14 @@ It makes the same calls in the same order as the app's trainer, so that head, ad
 the same, and with them the loss of every step on the same machine. The rows lie beside it as Parquet files.
 
 What the script of a model that writes does as the app does it, it imports: attention, conversations,
-shared_prefix and fields need no other module of the app, and lie beside it as they are. Words in capitals
-in the parts are replaced.
+shared_prefix and the metrics need no other module of the app, and lie beside it as they are. Words in
+capitals in the parts are replaced.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -25,9 +24,9 @@ from peft import PeftConfig
 from cdvft_app.catalog import Plan, conversations
 from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.catalog.entries import DatasetEntry, Kind
-from cdvft_app.metrics import LabelledMetric, fields, get_metric
+from cdvft_app.metrics import LabelledMetric, get_metric
 from cdvft_app.progress import Progress, silent
-from cdvft_app.results.apply_script import packages, write_apply
+from cdvft_app.results.apply_script import answer_format, write_apply, write_modules
 from cdvft_app.results.card import Exported
 from cdvft_app.results.escaping import docstring, literal, markdown
 from cdvft_app.results.finished_run import FinishedRun
@@ -93,8 +92,7 @@ def write_script(
     sized = task is None or task.is_sized
     text = script_text(run, rows, base or BASE, revision, sized)
     if plan.model.pooling == "none":
-        for name, source in writer_modules(plan.dataset).items():
-            (folder / name).write_text(source, encoding="utf-8")
+        write_modules([attention, conversations, shared_prefix], folder)
     write_requirements(
         plan.model.kind, folder, with_peft=True, with_library=True, training=True, more=_packages(plan)
     )
@@ -160,8 +158,8 @@ def _title(run: FinishedRun) -> str:
 
 def _packages(plan: Plan) -> tuple[str, ...]:
     """Return the packages that the script of this run needs beyond those of all scripts."""
-    chrf = packages(plan.dataset)
-    return (*chrf, *(("bitsandbytes",) if plan.settings.bits in (4, 8) else ()))
+    of_metric = get_metric(plan.dataset.metric).packages
+    return (*of_metric, *(("bitsandbytes",) if plan.settings.bits in (4, 8) else ()))
 
 
 def _of_classifiers(plan: Plan, rows: Rows, is_sized: bool) -> dict[str, Any]:
@@ -555,12 +553,6 @@ save_file(trained, "trained.safetensors")
 # Models that write
 
 
-def writer_modules(dataset: DatasetEntry) -> dict[str, str]:
-    """Return the source of each module that the script imports, by its file's name."""
-    modules = [attention, conversations, shared_prefix, *([fields] if dataset.fields else [])]
-    return {f"{one.__name__.rpartition('.')[2]}.py": inspect.getsource(one) for one in modules}
-
-
 def writer_text(
     *,
     about: str,
@@ -578,25 +570,25 @@ def writer_text(
         settings: constants by name.
         bits: that the frozen weights are rounded to.
     """
-    right, names, imports = _right(dataset)
     unpacked = _WRITER_UNPACKED if bits == 4 else ""
-    constants = {**settings, **names, "PLAIN_TEMPLATE": PLAIN_TEMPLATE}
+    of_metric = {"METRIC": dataset.metric, **answer_format(dataset)}
+    constants = {**settings, **of_metric, "PLAIN_TEMPLATE": PLAIN_TEMPLATE}
     written = [
         about,
-        "\n" + _writer_imports(method, bits, imports),
+        "\n" + _writer_imports(method, bits),
         "\n# %% What is trained, and how\n"
         + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
         _WRITER_DATA,
         _WRITER_MODEL.replace("ROUNDING", ROUNDING[bits]).replace("UNPACKED", unpacked),
         _WRITER_FULL if method == "full" else _WRITER_ADAPTER.replace("METHOD", method),
         _WRITER_TRAINER.replace("UNTIL_KEPT", _UNTIL_KEPT),
-        right + _WRITER_ANSWERS,
+        _WRITER_ANSWERS,
         _WRITER_SAVED_WHOLE if method == "full" else _SAVED_ADAPTER,
     ]
     return "\n".join(written)
 
 
-def _writer_imports(method: str, bits: int | None, of_metric: list[str]) -> str:
+def _writer_imports(method: str, bits: int | None) -> str:
     config = method.partition("(")[0]
     plain = ["import cdvft  # makes CDVFT known to PEFT"] if config == "CDVFTConfig" else []
     names = [
@@ -612,26 +604,17 @@ def _writer_imports(method: str, bits: int | None, of_metric: list[str]) -> str:
         "from attention import attend_in_float32",
         "from conversations import messages_of",
         "from datasets import load_dataset",
+        "from metrics import METRICS",
         "from shared_prefix import common_prefix, forward, must_read_whole",
         "from torch.nn import functional as F",
         f"from transformers import {', '.join(sorted(names))}",
-        *of_metric,
+        "from types import SimpleNamespace",
     ]
     if config == "CDVFTConfig":
         froms += ["from cdvft import CDVFTConfig", "from peft import get_peft_model"]
     elif method != "full":
         froms += [f"from peft import {config}, get_peft_model"]
     return "\n".join(["import math", "", *plain, "import torch", *sorted(froms)])
-
-
-def _right(dataset: DatasetEntry) -> tuple[str, dict[str, Any], list[str]]:
-    """Return the code of the metric of written answers, its constants, and its imports."""
-    if dataset.fields:
-        return _WRITER_FIELDS, {"FIELDS": list(dataset.fields)}, ["from fields import read_fields, same"]
-    if dataset.metric == "chrf":
-        return _WRITER_CHRF, {}, ["from sacrebleu.metrics.chrf import CHRF"]
-    assert dataset.metric == "exact_match", f"A script has no code for {dataset.metric}."
-    return _WRITER_TEXT, {"ANSWER_MARK": dataset.answer_mark}, []
 
 
 _WRITER_DATA = """
@@ -816,34 +799,7 @@ losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
 print("first losses:", losses[:10])
 """
 
-_WRITER_FIELDS = """
-# %% What makes an answer right: every field, and none too many
-def found(answer):
-    return {(name, same(value)) for name, value in read_fields(answer, FIELDS).items()}
-
-
-def measure(written, expected):
-    return sum(found(one) == found(other) for one, other in zip(written, expected)) / len(expected)
-"""
-
-_WRITER_TEXT = """
-# %% What makes an answer right
-def final(answer):
-    return answer.rpartition(ANSWER_MARK)[2].strip().rstrip(".") if ANSWER_MARK else answer.strip()
-
-
-def measure(written, expected):
-    return sum(final(one) == final(other) for one, other in zip(written, expected)) / len(expected)
-"""
-
-_WRITER_CHRF = """
-# %% How near an answer comes
-def measure(written, expected):
-    return CHRF().corpus_score(written, [list(expected)]).score / 100
-"""
-
 _WRITER_ANSWERS = """
-
 # %% Answers to the evaluation rows, written token by token
 model.eval()
 model.config.use_cache = True
@@ -866,7 +822,8 @@ for start in range(0, len(order), 16):
         )[:, ids.shape[1] :]
     written |= dict(zip(places, tokenizer.batch_decode(tokens, skip_special_tokens=True)))
 answers = [written[place] for place in range(len(order))]
-metric = measure(answers, data["evaluation"]["labels"])
+form = SimpleNamespace(metric=METRIC, fields=FIELDS, answer_mark=ANSWER_MARK)
+metric = METRICS[METRIC].compute(answers, data["evaluation"]["labels"], form)
 print("evaluation:", metric)
 """
 

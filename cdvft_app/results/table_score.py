@@ -1,14 +1,16 @@
 """How right the answers to a file's rows are, as a sentence with 95 % intervals.
 
-It imports nothing of the app: exports have it beside their apply.py as it is.
+Of the app it imports the metrics alone: exports have both beside their apply.py as they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist, fmean, variance
+from statistics import NormalDist
 from typing import TYPE_CHECKING
+
+from cdvft_app.metrics import LabelledMetric, Metric, TextMetric, metric_title
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,103 +18,82 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 T_OF_FEW = (12.7062, 4.3027, 3.1824, 2.7764)
 """The quantile of `t_quantile` for 1 to 4 degrees of freedom, where its series is not near enough."""
+ONE_HOT = 4096  # rows
+ROUNDING = 1e-9  # of pseudovalues, below which they are alike
 
 
-def of_right(title: str, right: Sequence[bool]) -> str:
-    """Return the sentence on answers that are right or wrong.
+def of_classes(
+    metric: LabelledMetric, classes: Sequence[str], answers: Sequence[str], labels: Sequence[str]
+) -> str:
+    """Return the sentence on answers that are one of the classes, as the labels are."""
+    import numpy as np
 
-    `title` names the metric.
-
-    Where all are alike, which says nothing of how they vary, the error is that of A. Agresti and B. A. Coull,
-    The American Statistician 52 (1998), 119 to 126.
-    """
-    count, share = len(right), sum(right) / len(right)
-    near = (sum(right) + 2) / (count + 4)
-    variance = share * (1 - share) / (count - 1) if 0 < share < 1 else near * (1 - near) / (count + 4)
-    interval = _around(share, variance, count, 0, 1) if count > 1 else None
-    return sentence(title, per_cent, share, interval, count, wrong=count - sum(right))
+    number = {name: place for place, name in enumerate(classes)}
+    answered, expected = (np.array([number[one] for one in side]) for side in (answers, labels))
+    terms = class_terms(metric, len(classes), answered, expected)
+    return _judged(metric, terms, wrong=int((answered != expected).sum()))
 
 
-def of_scores(title: str, scores: Sequence[float]) -> str:
-    """Return the sentence on answers with a score each, from 0 to 1; no interval where all are alike."""
-    mean = fmean(scores)
-    spread = variance(scores) if len(scores) > 1 else 0.0
-    interval = _around(mean, spread / len(scores), len(scores), 0, 1) if spread else None
-    return sentence(title, "{:.3f}".format, mean, interval, len(scores))
+def class_terms(
+    metric: LabelledMetric, classes: int, answered: np.ndarray, expected: np.ndarray
+) -> np.ndarray:
+    """Return the metric's terms (N, k) of rows whose answers and labels are numbers of classes (N)."""
+    import numpy as np
+
+    every = np.eye(classes)
+    places = range(0, max(1, len(answered)), ONE_HOT)
+    parts = [(answered[start : start + ONE_HOT], expected[start : start + ONE_HOT]) for start in places]
+    return np.concatenate([metric.row_terms(every[one], other) for one, other in parts])
 
 
-def of_classes(title: str, answers: Sequence[str], labels: Sequence[str]) -> str:
-    """Return the sentence on classes: Matthews' correlation, its jackknife interval, and the wrong ones.
+def of_numbers(metric: LabelledMetric, answers: Sequence[float], labels: Sequence[float]) -> str:
+    """Return the sentence on answers that are numbers, with the mean of their absolute errors."""
+    import numpy as np
 
-    g = (N c - sum(a b)) / sqrt((N^2 - sum(a^2)) (N^2 - sum(b^2))), with c the rows that are right, and a, b
-    how often each class is answered and true.
+    outputs, expected = np.array(answers, np.float64), np.array(labels, np.float64)
+    errors = np.abs(outputs - expected)
+    mean, interval = float(errors.mean()), None
+    if len(errors) > 1:
+        interval = _around(mean, errors.std(ddof=1) / math.sqrt(len(errors)), len(errors), (0, math.inf))
+    return _judged(metric, metric.row_terms(outputs[:, None], expected), off=(mean, interval))
+
+
+def of_texts(metric: TextMetric, scores: Sequence[float]) -> str:
+    """Return the sentence on written answers with a score each; of a share a row is right with 1."""
+    import numpy as np
+
+    found = np.array(scores, np.float64)
+    return _judged(metric, found[:, None], wrong=int((found != 1).sum()) if metric.percent else None)
+
+
+def _judged(
+    metric: Metric,
+    terms: np.ndarray,
+    *,
+    wrong: int | None = None,
+    off: tuple[float, Interval | None] | None = None,
+) -> str:
+    """Return the sentence on a metric of the terms (N, k) of N rows, with its jackknife interval.
+
+    Where no row changes the metric, which says nothing of how rows vary, its own standard error stands in.
+    There is no interval where it has none, or for one row.
     """
     import numpy as np
 
-    classes = sorted({*answers, *labels})
-    true, answered = (
-        np.array([[one == name for name in classes] for one in side], dtype=np.float64)
-        for side in (labels, answers)
-    )
-    right = (true * answered).sum(1, keepdims=True)
-
-    def correlation(sums: np.ndarray, rows: int) -> np.ndarray:
-        true, answered = sums[..., : len(classes)], sums[..., len(classes) : -1]
-        variance = (rows**2 - (true**2).sum(-1)) * (rows**2 - (answered**2).sum(-1))
-        return _ratio_to_root(rows * sums[..., -1] - (true * answered).sum(-1), variance)
-
-    score, interval = _by_jackknife(np.column_stack([true, answered, right]), correlation)
-    count = len(labels)
-    return sentence(title, "{:.3f}".format, score, interval, count, wrong=count - int(right.sum()))
-
-
-def of_numbers(title: str, answers: Sequence[float], labels: Sequence[float]) -> str:
-    """Return the sentence on numbers: Pearson's correlation, its jackknife interval, and the mean error."""
-    import numpy as np
-
-    count = len(labels)
-    x, y = (
-        (side - side.mean()) / (side.std() or 1.0) for side in np.array([answers, labels], dtype=np.float64)
-    )
-
-    def correlation(sums: np.ndarray, rows: int) -> np.ndarray:
-        x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-        return _ratio_to_root(rows * xy - x * y, (rows * xx - x**2) * (rows * yy - y**2))
-
-    score, interval = _by_jackknife(np.column_stack([x, y, x * x, y * y, x * y]), correlation)
-    off = np.abs(np.subtract(answers, labels))
-    off_interval = None
-    if count > 1:
-        off_interval = _around(float(off.mean()), off.var(ddof=1) / count, count, 0, math.inf)
-    return sentence(title, "{:.3f}".format, score, interval, count, off=(float(off.mean()), off_interval))
-
-
-def _ratio_to_root(above: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return above / sqrt(variance); 0 where one side does not vary."""
-    import numpy as np
-
-    return np.where(variance > 1e-24, above / np.sqrt(np.maximum(variance, 1e-24)), 0.0)
-
-
-def _by_jackknife(
-    terms: np.ndarray, correlation: Callable[[np.ndarray, int], np.ndarray]
-) -> tuple[float, Interval | None]:
-    """Return a correlation of sums over rows of terms, and its interval, which is None for one row.
-
-    Where no row changes it, which says nothing of how rows vary, its error is (1 - g^2) / sqrt(N - 1).
-    """
     count, sums = len(terms), terms.sum(0)
-    score = float(correlation(sums, count))
-    if count < 2:
-        return score, None
-    pseudo = count * score - (count - 1) * correlation(sums - terms, count - 1)
-    variance = float(pseudo.var(ddof=1)) / count or (1 - score**2) ** 2 / (count - 1)
-    return score, _around(score, variance, count, -1, 1)
+    score, interval = float(metric.statistic(sums, np.float64(count))), None
+    if count > 1:
+        pseudo = count * score - (count - 1) * metric.statistic(sums - terms, np.full(count, count - 1.0))
+        deviation = float(pseudo.std(ddof=1))
+        error = deviation / math.sqrt(count) if deviation > ROUNDING else metric.standard_error(score, count)
+        interval = None if error is None else _around(score, error, count, metric.range)
+    return sentence(metric_title(metric.key), metric.format, score, interval, count, wrong=wrong, off=off)
 
 
-def _around(mean: float, variance: float, rows: int, lowest: float, highest: float) -> Interval:
-    half = t_quantile(rows - 1) * math.sqrt(variance)
-    return max(mean - half, lowest), min(mean + half, highest)
+def _around(mean: float, error: float, rows: int, limits: Interval) -> Interval:
+    """Return the interval of a mean over rows with this standard error, within the limits."""
+    half = t_quantile(rows - 1) * error
+    return max(mean - half, limits[0]), min(mean + half, limits[1])
 
 
 def t_quantile(freedom: int) -> float:
@@ -155,10 +136,6 @@ def sentence(
     if wrong is not None:
         text += f"; {wrong:,} {'is' if wrong == 1 else 'are'} wrong"
     return f"{text}."
-
-
-def per_cent(share: float) -> str:
-    return f"{100 * share:.1f}\u00a0%"
 
 
 def in_digits(number: float) -> str:

@@ -7,21 +7,21 @@ to dW (Eckart and Young, 1936); what is lost is said as a share of |dW|^2, the u
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from peft import PeftModel
-from peft.tuners.lora.conversion import convert_to_lora
+from peft import LoraConfig, PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, ModulesToSaveWrapper, get_peft_model_state_dict
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from cdvft_app.catalog import Plan
@@ -41,6 +41,17 @@ BASE = "base"
 """The folder beside an adapter that holds its base model, where nobody else has that."""
 OF_A_MODEL = (".safetensors", ".json", ".txt", ".jinja", ".model")
 PREFIX = "base_model.model."
+
+
+@torch.no_grad()
+def merged_weight(layer: BaseTunerLayer) -> Tensor:
+    """Return the weight of an adapted layer with its adapter merged into it; the layer stays as it was.
+
+    PEFT merges, since what its `get_delta_weight` returns of DoRA leaves the magnitudes out.
+    """
+    merged = copy.deepcopy(layer)
+    merged.merge()
+    return cast(Any, merged.get_base_layer()).weight.detach()
 
 
 def write_merged(task: Task, model: nn.Module, record: TaskRecord, folder: Path) -> None:
@@ -183,49 +194,48 @@ def write_lora(model: nn.Module, rank: int, folder: Path) -> Conversion:
         raise ResultsError(
             f"LoRA rank: got {rank:,}; the layers of this run take ranks from 1 to {largest:,}."
         )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Converting a PEFT adapter to LoRA that is already")
-        config, found = convert_to_lora(model, rank)
-    own: Any = model.peft_config["default"]
-    config.task_type, config.revision, config.inference_mode = own.task_type, own.revision, True
-    factors = {name: tensor for name, tensor in found.items() if ".lora_A." in name or ".lora_B." in name}
+    tensors = _head(model)
+    layers, energy, kept_energy = {}, 0.0, 0.0
+    for name, update in updates.items():
+        left, values, right = torch.linalg.svd(update, full_matrices=False)
+        tensors[f"{name}.lora_A.weight"] = right[:rank]
+        tensors[f"{name}.lora_B.weight"] = left[:, :rank] * values[:rank]
+        energies = values.double().square()
+        whole, kept = float(energies.sum()), float(energies[:rank].sum())
+        layers[name.removeprefix(PREFIX)] = kept / whole if whole else 1.0
+        energy, kept_energy = energy + whole, kept_energy + kept
     folder.mkdir(parents=True, exist_ok=True)
-    # PEFT's conversion gives all tensors of a head with several layers one name.
-    tensors = {name: tensor.detach().contiguous() for name, tensor in (factors | _head(model)).items()}
-    save_file(tensors, str(folder / SAFETENSORS_WEIGHTS_NAME), metadata={"format": "pt"})
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, str(folder / SAFETENSORS_WEIGHTS_NAME), metadata={"format": "pt"})
+    own: Any = model.peft_config["default"]
+    config = LoraConfig(
+        r=rank, lora_alpha=rank, target_modules=own.target_modules, modules_to_save=own.modules_to_save,
+        base_model_name_or_path=own.base_model_name_or_path, revision=own.revision,
+        task_type=own.task_type, inference_mode=True,
+    )  # fmt: skip
     config.save_pretrained(str(folder))
-    return _conversion(updates, factors, rank)
+    return Conversion(rank, layers, kept_energy / energy if energy else 1.0)
 
 
 @torch.no_grad()
-def _updates(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return dW of each adapted layer, in the layout of its weight, in float32."""
-    found: dict[str, torch.Tensor] = {}
+def _updates(model: nn.Module) -> dict[str, Tensor]:
+    """Return each adapted layer's merged weight less its frozen one, (d_out, d_in), in float32, by name."""
+    found: dict[str, Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, BaseTunerLayer):
-            if not module.supports_lora_conversion("default"):
-                raise ResultsError(f"{type(module).__name__} adds no update that LoRA could stand for.")
-            found[name] = cast(Any, module).get_delta_weight("default").float()
+            whole = copy.deepcopy(module).float()  # the difference of rounded weights would be coarse
+            base: Any = whole.get_base_layer()
+            update = merged_weight(whole) - base.weight
+            if update.dim() != 2:
+                raise ResultsError(f"{type(module).__name__} changes no matrix that LoRA could stand for.")
+            found[name] = update.T if isinstance(base, Conv1D) else update
     return found
 
 
-def _head(model: PeftModel) -> dict[str, torch.Tensor]:
-    """Return the tensors that are saved besides those of the adapted layers: the head's."""
-    adapted = tuple(
-        f"{name}." for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)
+def _head(model: PeftModel) -> dict[str, Tensor]:
+    """Return the tensors of the trained head, by the names under which PEFT saves them."""
+    heads = tuple(
+        f"{name}." for name, module in model.named_modules() if isinstance(module, ModulesToSaveWrapper)
     )
     saved = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor for name, tensor in saved.items() if not name.startswith(adapted)}
-
-
-def _conversion(
-    updates: Mapping[str, torch.Tensor], factors: Mapping[str, torch.Tensor], rank: int
-) -> Conversion:
-    layers, energy, kept_energy = {}, 0.0, 0.0
-    for name, update in updates.items():
-        product = factors[f"{name}.lora_B.weight"].double() @ factors[f"{name}.lora_A.weight"].double()
-        whole = float(update.double().square().sum())
-        kept = min(float(product.square().sum()), whole)  # float32 may round it up
-        layers[name.removeprefix(PREFIX)] = kept / whole if whole else 1.0
-        energy, kept_energy = energy + whole, kept_energy + kept
-    return Conversion(rank, layers, kept_energy / energy if energy else 1.0)
+    return {name: tensor for name, tensor in saved.items() if name.startswith(heads)}

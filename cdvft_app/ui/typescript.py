@@ -86,8 +86,10 @@ def constants() -> str:
         "USABLE": states.USABLE,
         "STATES": states.STATES,
         "SHARES": [key for key, metric in METRICS.items() if metric.percent],
+        "REGRESSIONS": [key for key, metric in METRICS.items() if metric.regression],
     }
-    about = {name: "states of a run" for name in named} | {"SHARES": "metrics that are shown as per cent"}
+    about = dict.fromkeys(named, "states of a run")
+    about |= {"SHARES": "metrics that are shown as per cent", "REGRESSIONS": "metrics of numbers"}
     lines = ["// Written by cdvft_app/ui/typescript.py of store/states.py and metrics, do not edit."]
     for name, of in named.items():
         lines += ["", f"/** @type {{readonly string[]}} {about[name]} */"]

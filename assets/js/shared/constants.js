@@ -14,3 +14,6 @@ export const STATES = ["queued", "preparing", "running", "stopping", "finished",
 
 /** @type {readonly string[]} metrics that are shown as per cent */
 export const SHARES = ["accuracy", "exact_match"];
+
+/** @type {readonly string[]} metrics of numbers */
+export const REGRESSIONS = ["pearson"];

@@ -1,7 +1,7 @@
 // What is known of the shown runs, kept up to date from the server's polls. No drawing here.
 
 import { clock } from "../shared/format.js";
-import { ACTIVE, FINAL } from "../shared/constants.js";
+import { ACTIVE, FINAL, REGRESSIONS } from "../shared/constants.js";
 
 /** @import { RunLasting, RunNews, RunNow, RunRows, RunsPoll } from "../payloads.js" */
 
@@ -92,7 +92,7 @@ export function lossTitle(runs) {
   const titles = new Set(
     runs.map(({ metric_name, settings }) => {
       const own = /** @type {{ label_deviation?: number } | undefined} */ (settings.data);
-      if (metric_name !== "pearson") return "Loss";
+      if (!REGRESSIONS.includes(metric_name ?? "")) return "Loss";
       return own?.label_deviation ? "Loss (squared error, in standard deviations)" : "Loss (squared error)";
     }),
   );

@@ -65,9 +65,9 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
     yield progress.value("on", "Starting")
     try:
         request = parse_cost(dict(values))
-        counted = app.queue.budget.spending(visitor(), "measurement")
+        metered = app.queue.budget.spending(visitor(), "measurement")
         messages = measuring(request, line, app.store.measurements.disturbed)
-        with counted as waited, closing(messages):
+        with metered as waited, closing(messages):
             for message in messages:
                 if message["kind"] == "waiting":
                     waited()

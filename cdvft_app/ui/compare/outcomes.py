@@ -67,14 +67,14 @@ def _shown(
     """Return the payload of one of the comparisons that are offered."""
     first = chosen.runs[0]
     known = with_answers(chosen.runs, store)
-    counted = Comparison(tuple(with_flops(known) if count_flops else known))
+    comparison = Comparison(tuple(with_flops(known) if count_flops else known))
     return {
         "choices": [(one.key, one.title) for one in offered],
         "chosen": chosen.key,
         "recorded": first.recorded,
         "origin": f"recorded {store.recorded()[0].origin}" if first.recorded else first.device,
         "counted": count_flops,
-        **_view(counted),
+        **_view(comparison),
     }
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import partial, reduce
 from html import escape
+from operator import add
 from typing import Any
 
 import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.sources import out_of_reach, require_in_reach
+from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
-from cdvft_app.data.library import require_own
 from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.format import duration
@@ -24,9 +24,15 @@ from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
 from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.settings import RaceRequest, form_fields
 from cdvft_app.store.records import RunRecord
-from cdvft_app.store.states import FINAL, SETTLED, UNFINISHED, RunState
+from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, results
-from cdvft_app.ui.shared.actions import act_on_group, forecasts_of, resume_one, runs_of_group
+from cdvft_app.ui.shared.actions import (
+    act_on_group,
+    forecasts_of,
+    require_available,
+    resume_one,
+    runs_of_group,
+)
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import html, method_chips, show_used, text_field
 from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
@@ -166,8 +172,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = _plans(app, values)
-    require_own(app.store, plans[0].settings.data, token)
-    require_in_reach([plans[0].model, plans[0].dataset])
+    require_available(app, plans[0], token)
     forecasts, title = forecasts_of(app, plans), f"Sweep: {plans[0].title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
@@ -201,9 +206,9 @@ def promise_of(app: AppState, values: Mapping[str, Any]) -> str:
             "",
         )
     else:
-        low, middle, high = (sum(getattr(one, name) for one in known) for name in ("low", "value", "high"))
-        time = f"about {duration(middle)}, between {duration(low)} and {duration(high)}"
-        hint = f"The sum over all runs. {known[0].how} Races that are started meanwhile go first."
+        whole = reduce(add, known)
+        time = f"about {duration(whole.value)}, between {duration(whole.low)} and {duration(whole.high)}"
+        hint = f"The sum over all runs. {whole.how} Races that are started meanwhile go first."
     return f'<p class="promise" title="{escape(hint)}">{_count(len(plans))}: {time}</p>'
 
 
@@ -252,17 +257,18 @@ def sweep(app: AppState, request: SweepViewRequest) -> SweepAnswer:
 def stop(app: AppState, request: GroupRequest) -> Done:
     """Stop all runs that wait or train, if the token owns the sweep."""
     # From the last to the first: else the worker would start the next run while this one is being stopped.
-    return act_on_group(app, request, lambda runs: reversed(_in_state(runs, UNFINISHED)), app.queue.stop)
+    return act_on_group(
+        app, request, lambda runs: [run for run in reversed(runs) if run.state in UNFINISHED], app.queue.stop
+    )
 
 
 def go_on(app: AppState, request: GroupRequest) -> Done:
     """Queue all runs again that ended early, if the token owns the sweep."""
-    ended_early = [state for state in FINAL if state not in SETTLED]
-    return act_on_group(app, request, lambda runs: _in_state(runs, ended_early), partial(resume_one, app))
 
+    def ended_early(runs: Sequence[RunRecord]) -> list[RunRecord]:
+        return [run for run in runs if run.is_resumable and run.state not in SETTLED]
 
-def _in_state(runs: Sequence[RunRecord], states: Collection[RunState]) -> list[RunRecord]:
-    return [run for run in runs if run.state in states]
+    return act_on_group(app, request, ended_early, partial(resume_one, app))
 
 
 def chosen(group_id: str | None, token: str) -> SweepView:

@@ -52,14 +52,14 @@ def submit(
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = plans_of(app, request, token)
-    promised = forecasts_of(app, plans)
+    forecasts = forecasts_of(app, plans)
     chosen = [plan.settings for plan in plans]
     counted_for = visitor()
     run_ids = app.queue.submit(
         chosen,
         token,
         plans[0].title,
-        forecasts=promised,
+        forecasts=forecasts,
         program=program,
         private=private,
         visitor=counted_for,
@@ -84,9 +84,14 @@ def plans_of_runs(app: AppState, base: RaceRequest, runs: Sequence[RunSettings],
     if not base.target_modules:
         describe_chosen_model(base.model, base.recipe)
     plans = [catalog.resolve(settings) for settings in runs]
-    require_own(app.store, base.data, token)
-    require_in_reach([plans[0].model, plans[0].dataset])
+    require_available(app, plans[0], token)
     return plans
+
+
+def require_available(app: AppState, plan: Plan, token: str) -> None:
+    """Raise a `UserError` unless the token's owner may use the plan's data, and its model can be had."""
+    require_own(app.store, plan.settings.data, token)
+    require_in_reach([plan.model, plan.dataset])
 
 
 def forecasts_of(app: AppState, plans: Sequence[Plan]) -> list[dict[str, Any] | None]:
@@ -124,8 +129,7 @@ def ask_for_rows(app: AppState, ids: Sequence[str], token: str) -> tuple[list[st
         wanted = [one for one in on_fewer_rows(run) if not is_there(one, fewer)]
         if wanted:
             plans = [catalog.resolve(one) for one in wanted]
-            require_own(app.store, run.settings.data, token)
-            require_in_reach([plans[0].model, plans[0].dataset])
+            require_available(app, plans[0], token)
             app.queue.submit(
                 [plan.settings for plan in plans], token, forecasts=forecasts_of(app, plans),
                 visitor=visitor(), joined=first,
@@ -157,8 +161,7 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     """
     run = app.store.require_owner(run_id, token)
     plan = catalog.resolve(run.settings)
-    require_own(app.store, run.settings.data, token)
-    require_in_reach([plan.model, plan.dataset])
+    require_available(app, plan, token)
     admit_again(run, plan, app.store, app.queue.max_seconds)
     app.queue.resume(run_id, token, visitor())
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from html import escape
+from operator import add
 
 from cdvft.blocks import partitions
 from cdvft_app.catalog.plan import Plan
@@ -28,7 +30,7 @@ class ForecastHtml:
     blocks: str
 
 
-def forecast_html(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> ForecastHtml:
+def forecast_html(plans: Sequence[Plan], predictions: Sequence[Prediction | None]) -> ForecastHtml:
     """Return the forecast of a race's runs, with the prediction of each."""
     shapes = plans[0].target_shapes
     if not shapes:
@@ -36,18 +38,18 @@ def forecast_html(plans: Sequence[Plan], promised: Sequence[Prediction | None]) 
         return ForecastHtml(f'<p class="promise quiet">{text}</p>', "")
     methods = [plan.settings.method for plan in plans]
     counts = [
-        _Counted(method, label, name, plan.trainable_parameters() or 0)
+        _Competitor(method, label, name, plan.trainable_parameters() or 0)
         for plan, method, label, name in zip(plans, methods, labels(methods), names(plans), strict=True)
     ]
     whole = sum(d_out * d_in * count for _, d_out, d_in, count in shapes)
     first = next((one for one in counts if one.method.key == "cdvft"), counts[0])
     others = [one for one in counts if one is not first]
     sentence = _sentence(first, plans[0].model.title, whole)
-    return ForecastHtml(sentence + _list(others) + resource_estimate(plans, promised), _blocks(plans))
+    return ForecastHtml(sentence + _list(others) + resource_estimate(plans, predictions), _blocks(plans))
 
 
 @dataclass(frozen=True)
-class _Counted:
+class _Competitor:
     """A competitor with the numbers it trains; `name` is short, `label` has its settings."""
 
     method: Method
@@ -56,7 +58,7 @@ class _Counted:
     parameters: int
 
 
-def _sentence(one: _Counted, model: str, whole: int) -> str:
+def _sentence(one: _Competitor, model: str, whole: int) -> str:
     method, parameters = one.method, one.parameters
     if method.key == "head":
         return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
@@ -70,7 +72,7 @@ def _sentence(one: _Counted, model: str, whole: int) -> str:
     )
 
 
-def _list(counts: list[_Counted]) -> str:
+def _list(counts: list[_Competitor]) -> str:
     items = "".join(
         f'<li title="{escape(one.label)}"><span class="dot {one.method.key}"></span>{escape(one.name)} '
         f"<b>{one.parameters:,}</b></li>"
@@ -125,12 +127,12 @@ UNKNOWN = "Time and memory are not known beforehand: the layers of {} see differ
 
 
 @dataclass(frozen=True)
-class _Promised:
+class _Forecast:
     """The prediction of a run; `name` tells it from the others of its race."""
 
     name: str
     plan: Plan
-    made: Prediction
+    prediction: Prediction
 
 
 def names(plans: Sequence[Plan]) -> list[str]:
@@ -143,12 +145,12 @@ def names(plans: Sequence[Plan]) -> list[str]:
     ]
 
 
-def resource_estimate(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
+def resource_estimate(plans: Sequence[Plan], predictions: Sequence[Prediction | None]) -> str:
     """Return time and memory as HTML; empty where nothing is known of the model yet."""
     known = [
-        _Promised(name, plan, made)
-        for name, plan, made in zip(names(plans), plans, promised, strict=True)
-        if made
+        _Forecast(name, plan, prediction)
+        for name, plan, prediction in zip(names(plans), plans, predictions, strict=True)
+        if prediction
     ]
     if not known:
         model = plans[0].model
@@ -158,32 +160,32 @@ def resource_estimate(plans: Sequence[Plan], promised: Sequence[Prediction | Non
             else f'<p class="outlook quiet">{UNKNOWN.format(escape(model.title))}</p>'
         )
     free = free_bytes(kind_of_training())
-    largest = max(known, key=lambda one: one.made.peak_memory_bytes.value)
-    peak = largest.made.peak_memory_bytes
+    largest = max(known, key=lambda one: one.prediction.peak_memory_bytes.value)
+    peak = largest.prediction.peak_memory_bytes
     hint = f"{_bytes(free)} are free. {escape(peak.how)}"
     memory = f'<span title="{hint}"><b>{_bytes(peak.value)}</b> memory</span>'
     return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{_warning(largest, free)}'
 
 
-def _time(known: Sequence[_Promised]) -> str:
-    device = escape(known[0].made.device)
-    wholes = [one.made.whole_seconds for one in known if one.made.whole_seconds]
+def _time(known: Sequence[_Forecast]) -> str:
+    device = escape(known[0].prediction.device)
+    wholes = [one.prediction.whole_seconds for one in known if one.prediction.whole_seconds]
     if knows_lent_gpu():
-        guessed = any(one.made.seconds and GUESS_OF_GPU in one.made.seconds.how for one in known)
+        guessed = any(one.prediction.seconds and GUESS_OF_GPU in one.prediction.seconds.how for one in known)
         return _lent_time(wholes if len(wholes) == len(known) else [], device, guessed)
     if len(wholes) < len(known):
         return (
             f"<span>How long it takes on {device} is not known before a first run has ended there, "
             "or a step was measured on the Compare tab</span>"
         )
-    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
-    trained = [(one.name, one.made.seconds) for one in known if one.made.seconds]
-    if high > WIDE * low:
-        words = f"<b>{duration(low)} to {duration(high)}</b>"
+    whole = reduce(add, wholes)
+    trained = [(one.name, one.prediction.seconds) for one in known if one.prediction.seconds]
+    if whole.high > WIDE * whole.low:
+        words = f"<b>{duration(whole.low)} to {duration(whole.high)}</b>"
     else:
-        words = f"About <b>{duration(value)}</b>"
+        words = f"About <b>{duration(whole.value)}</b>"
     how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
-    said = " ".join([f"On {known[0].made.device}.", *how, wholes[0].how])
+    said = " ".join([f"On {known[0].prediction.device}.", *how, whole.how])
     return f'<span title="{escape(said)}">{words}</span>'
 
 
@@ -195,15 +197,16 @@ def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:
     )
     if not wholes:
         return f"<span><b>GPU seconds</b> on {device}: known once a first run has ended there; {quota}</span>"
-    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
-    seconds = f"Roughly <b>{low:.0f} to {high:.0f}" if high > WIDE * low else f"About <b>{value:.0f}"
-    how = escape(GUESS_OF_GPU if guessed else wholes[0].how)
+    whole = reduce(add, wholes)
+    is_wide = whole.high > WIDE * whole.low
+    seconds = f"Roughly <b>{whole.low:.0f} to {whole.high:.0f}" if is_wide else f"About <b>{whole.value:.0f}"
+    how = escape(GUESS_OF_GPU if guessed else whole.how)
     first = " (a guess: nothing has ended on it yet)" if guessed else ""
     return f'<span title="{how}">{seconds} GPU seconds</b> on {device}{first}, {quota}</span>'
 
 
-def _warning(largest: _Promised, free: int) -> str:
-    need = largest.made.step_bytes
+def _warning(largest: _Forecast, free: int) -> str:
+    need = largest.prediction.step_bytes
     if need.high <= free:
         return ""
     sure = "will most likely" if need.value > free else "may"

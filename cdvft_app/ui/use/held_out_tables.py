@@ -13,7 +13,7 @@ from cdvft_app.metrics import METRICS, metric_title
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.payloads.use import Line, Section, Sheet, SheetCell
 from cdvft_app.results import held_out
-from cdvft_app.results.table_score import in_digits, per_cent
+from cdvft_app.results.table_score import in_digits
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.sheets import cell, line, quiet, sheet
@@ -56,7 +56,7 @@ def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> lis
 def _matrix(run: RunAnswers, counted: np.ndarray, labels: Sequence[str]) -> Section:
     title, method, answers = run
     right, rows = int(answers.correct.sum()), len(answers.labels)
-    heading = f"{title}: {right:,} of {rows:,} right ({per_cent(right / rows)})"
+    heading = f"{title}: {right:,} of {rows:,} right ({_percent(right / rows)})"
     if len(labels) > MAX_CLASSES:
         return {"title": heading, "sheet": _confused(title, counted, labels), "beside": True}
     matrix = sheet(
@@ -110,9 +110,13 @@ def _per_class(runs: Sequence[RunAnswers], counted: Sequence[np.ndarray], labels
     }
 
 
+def _percent(share: float) -> str:
+    return METRICS["accuracy"].format(share)
+
+
 def _scored(one: held_out.ClassScore) -> list[str]:
     values = (one.precision, one.recall, one.f1)
-    return ["–" if value is None else per_cent(value) for value in values]
+    return ["–" if value is None else _percent(value) for value in values]
 
 
 def of_numbers(runs: Sequence[RunAnswers]) -> list[Section]:
@@ -179,7 +183,7 @@ def _answer(label: float, answer: Mapping[str, Any], labels: Sequence[str]) -> S
     said = line(labels[answer["class"]], strong=True)
     if answer["class"] != label:
         said["wrong"] = "wrong"
-    return {"lines": [said], "quiet": per_cent(answer["sure"])}
+    return {"lines": [said], "quiet": _percent(answer["sure"])}
 
 
 def of_written(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdict | None) -> list[Section]:
@@ -193,7 +197,7 @@ def of_written(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdi
 
 def _counts(answers: WrittenAnswers) -> list[SheetCell]:
     right, count = int(answers.correct.sum()), len(answers.entries)
-    share = f" ({per_cent(right / count)})" if count else ""
+    share = f" ({_percent(right / count)})" if count else ""
     means = (cell(f"{answers.scores(name).mean():.3f}") for name in _graded(answers))
     return [cell(f"{right:,} of {count:,}{share}"), *means]
 

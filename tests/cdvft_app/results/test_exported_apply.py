@@ -20,7 +20,8 @@ from cdvft_app.catalog import get_model
 from cdvft_app.data.answered_file import Answer
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
-from cdvft_app.metrics import measure_each_text
+from cdvft_app.metrics import METRICS, measure_each_text
+from cdvft_app.metrics.accuracy import Accuracy
 from cdvft_app.results import apply as applying
 from cdvft_app.results import table_rows
 from cdvft_app.results.exporters import EXPORTERS, Export, file_name
@@ -45,6 +46,39 @@ def runs(request, trained):
     return run
 
 
+NEIGHBOURS = ("table_rows", "table_score", "cleaning", "conversations", "written_numbers", "metrics")
+
+
+def forget_neighbours(monkeypatch):
+    """So that the modules beside an apply.py are those of its own folder."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in NEIGHBOURS]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.fixture(scope="module")
+def pair_rows(text_rows):
+    """The same texts, each with another one."""
+
+    def paired(split):
+        return dataclasses.replace(split, inputs=[(one, "fine") for one in split.inputs])
+
+    return dataclasses.replace(
+        text_rows, train=paired(text_rows.train), evaluation=paired(text_rows.evaluation)
+    )
+
+
+@pytest.fixture(scope="module")
+def pair_plan(text_plan):
+    """The sentiment recipe with a second column of texts."""
+
+    def make(method: str = "cdvft", **chosen: object):
+        plan = text_plan(method, **chosen)
+        dataset = dataclasses.replace(plan.dataset, text_columns=("text", "second"))
+        return dataclasses.replace(plan, dataset=dataset)
+
+    return make
+
+
 @pytest.fixture
 def applied(store, tmp_path, monkeypatch):
     """`applied(run, to, file, *arguments)`: what apply.py of the exported folder writes as out.csv."""
@@ -56,8 +90,7 @@ def applied(store, tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.setattr(sys, "argv", ["apply.py", str(file), str(tmp_path / out), *arguments])
-        for name in ("table_rows", "table_score", "cleaning", "conversations", "written_numbers", "fields"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
+        forget_neighbours(monkeypatch)
         runpy.run_path(str(folder / "apply.py"), run_name="__main__")
         return tmp_path / out
 
@@ -139,6 +172,27 @@ def test_a_score_is_told_as_the_app_tells_it(runs, applied, tmp_path, capsys, me
     assert told in capsys.readouterr().out and told.lower().startswith(metric)
     wanted = {place: str(one.check) for place, one in zip(known, answers, strict=True)}
     assert [row["correct"] for row in rows] == [wanted.get(place, "") for place in range(len(labels))]
+
+
+def test_a_metric_that_the_folder_does_not_hold_is_scored_as_no_other(runs, applied, tmp_path, monkeypatch):
+    class Balanced(Accuracy):
+        key = "balanced"
+
+    monkeypatch.setitem(METRICS, "balanced", Balanced())
+    run = runs("text", "cdvft")
+    dataset = dataclasses.replace(run.plan.dataset, metric="balanced")
+    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dataset=dataset))
+    with pytest.raises(KeyError, match="balanced"):
+        applied(run, "adapter", made.written(tmp_path, "text,Label\na good film,positive\n"))
+
+
+def test_of_a_pair_both_texts_are_needed_as_in_the_app(runs, applied, tmp_path, capsys):
+    rows = ["a good film,fine,1", "a good film,,1", ",fine,0", "the awful plot,bad,0"]
+    run = runs("pair", "cdvft")
+    file = made.written(tmp_path, "text,second,label\n" + "\n".join(rows))
+    found = list(csv.DictReader(applied(run, "adapter", file).open()))
+    assert [bool(row["answer"]) for row in found] == [True, False, False, True]
+    assert "over 2 rows with a label" in capsys.readouterr().out
 
 
 def test_numbers_are_scored_in_their_own_unit(runs, applied, tmp_path, capsys):
@@ -267,8 +321,7 @@ def test_written_answers_are_judged_by_the_metric_of_the_run(runs, store, tmp_pa
     EXPORTERS["adapter"].write_folder(Export(store, run), tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     monkeypatch.syspath_prepend(str(tmp_path / "out"))
-    for name in ("table_rows", "table_score", "conversations", "fields"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    forget_neighbours(monkeypatch)
     script = runpy.run_path("apply.py", run_name="apply")
     wanted = [one[metric] for one in measure_each_text(WRITTEN, EXPECTED, dataset)]
     found = [script["check"](*pair) for pair in zip(WRITTEN, EXPECTED, strict=True)]

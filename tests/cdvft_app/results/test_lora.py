@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftModel, get_peft_model
+from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftModel, VeraConfig, get_peft_model
 from torch import nn
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
@@ -26,6 +26,8 @@ IDS = torch.tensor([[2, 4, 8, 3], [2, 5, 3, 7]])
 ADAPTERS = {
     "cdvft": (CDVFTConfig, {"m": 2}),
     "lora": (LoraConfig, {"r": 4, "lora_alpha": 12}),
+    "dora": (LoraConfig, {"r": 4, "lora_alpha": 12, "use_dora": True}),
+    "vera": (VeraConfig, {"r": 16}),
     "fourierft": (FourierFTConfig, {"n_frequency": 40}),
     "c3a": (C3AConfig, {"block_size": 16}),
 }

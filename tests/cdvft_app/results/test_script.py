@@ -26,22 +26,25 @@ from cdvft_app.tasks import attention
 from cdvft_app.training.checkpoints import BestStep
 
 ROOT = Path(__file__).parents[3]
-NEIGHBOURS = ("attention", "shared_prefix", "fields")  # modules beside a writers' script
+NEIGHBOURS = ("attention", "conversations", "shared_prefix", "metrics")  # beside a writers' script
+
+
+def taken_out() -> dict:
+    names = [name for name in sys.modules if name.partition(".")[0] in NEIGHBOURS]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def ran(folder: Path, text: str) -> dict:
     names: dict = {"__name__": "__main__"}
-    others = {name: sys.modules.pop(name, None) for name in NEIGHBOURS}  # of this name in other folders
+    others = taken_out()  # those of these names in other folders
     sys.path.insert(0, str(folder))  # as `python train.py` has it
     try:
         with contextlib.chdir(folder), contextlib.redirect_stdout(None):
             exec(text, names)
     finally:
         sys.path.remove(str(folder))
-        for name, module in others.items():
-            sys.modules.pop(name, None)
-            if module is not None:
-                sys.modules[name] = module
+        taken_out()
+        sys.modules.update(others)
         AttentionInterface.register(attention.NAME, attention.attention)  # the script registered its own
     return names
 

@@ -16,7 +16,8 @@ from cdvft_app.results.inference import FROZEN, load_side_by_side, prove
 from cdvft_app.training import trainable
 
 TEXTS = ["good", "the plot the film very awful a a a", "bad film"]
-ALL = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+ADAPTERS, OTHERS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera"), ("head", "full")
+ALL = (*ADAPTERS, *OTHERS)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +90,9 @@ def test_runs_of_two_races_are_not_mixed(race, trained, text_plan, text_rows):
         load_side_by_side([race[0], other])
 
 
-@pytest.mark.parametrize("method", [0, 1, 2, 3], ids=ALL[:4])
+@pytest.mark.parametrize("method", ADAPTERS)
 def test_an_adapter_keeps_its_promises(race, method):
-    run = race[method]
+    run = race[ALL.index(method)]
     proof = prove(run, TEXTS)
     *kept, learned = proof.checks
     by_fft = [check for check in kept if check.promise.startswith("By FFTs")]
@@ -103,7 +104,8 @@ def test_an_adapter_keeps_its_promises(race, method):
     (file,) = run.folder.glob("*.safetensors")
     assert proof.file_bytes == file.stat().st_size
     trainable = (run.record.trainable_parameters or 0) + run.record.result["head_parameters"]
-    assert sum(numbers for _, _, numbers in proof.tensors) == trainable
+    shared = ("base_model.vera_A", "base_model.vera_B")  # VeRA's random matrices are kept with it
+    assert sum(numbers for name, _, numbers in proof.tensors if name not in shared) == trainable
 
 
 @pytest.mark.parametrize("method", ["cdvft", "fourierft"])
@@ -146,7 +148,7 @@ def test_ffts_that_differ_from_the_matrices_show(race, monkeypatch):
     assert next(one for one in prove(race[0], TEXTS).checks if "FFT" in one.promise).difference > 1e-4
 
 
-@pytest.mark.parametrize("method", [4, 5], ids=ALL[4:])
+@pytest.mark.parametrize("method", OTHERS)
 def test_without_an_adapter_there_is_nothing_to_prove(race, method):
     with pytest.raises(ResultsError, match="has no adapter"):
-        prove(race[method], TEXTS)
+        prove(race[ALL.index(method)], TEXTS)

@@ -23,7 +23,8 @@ def test_shares_have_the_judges_interval(right):
     rows = of_scores(np.array(right))
     low, high = band(Contestant("", (Run(0, rows.score, len(right), rows),)), "accuracy")
     write = METRICS["accuracy"].format
-    told = table_score.of_right("Accuracy", right)
+    answered = ["yes"] * len(right), ["yes" if one else "no" for one in right]
+    told = table_score.of_classes(METRICS["accuracy"], ["no", "yes"], *answered)
     assert f"{write(rows.score)} (95 % interval {write(low)} to {write(high)})" in told
 
 
@@ -36,7 +37,7 @@ def test_classes_have_the_judges_interval(rows):
     matthews = METRICS["matthews"]
     scores = RowScores(np.arange(rows), matthews.row_terms(np.eye(3)[answers], labels), matthews.statistic)
     low, high = band(Contestant("", (Run(0, scores.score, rows, scores),)), "matthews")
-    told = table_score.of_classes("Matthews correlation", [*names[answers]], [*names[labels]])
+    told = table_score.of_classes(matthews, [*names], [*names[answers]], [*names[labels]])
     assert told == (
         f"Matthews correlation {matthews_corrcoef(labels, answers):.3f} (95 % interval {low:.3f} to "
         f"{high:.3f}) over {rows} rows with a label; {(wrong := (answers != labels).sum())} "
@@ -47,8 +48,8 @@ def test_classes_have_the_judges_interval(rows):
 def test_answers_that_do_not_vary_have_no_correlation_and_a_wide_interval():
     half = stats.t.ppf(0.975, 19) / 19**0.5
     told = f"correlation 0.000 (95 % interval -{half:.3f} to {half:.3f}) over 20 rows"
-    assert told in table_score.of_classes("Matthews correlation", ["a"] * 20, ["a", "b"] * 10)
-    assert told in table_score.of_numbers("Pearson correlation", [5.0] * 20, [1.0, 2.0] * 10)
+    assert told in table_score.of_classes(METRICS["matthews"], ["a", "b"], ["a"] * 20, ["a", "b"] * 10)
+    assert told in table_score.of_numbers(METRICS["pearson"], [5.0] * 20, [1.0, 2.0] * 10)
 
 
 @pytest.mark.parametrize("rows", [2, 5, 40])
@@ -61,7 +62,7 @@ def test_numbers_have_the_judges_interval(rows):
     low, high = band(Contestant("", (Run(0, scores.score, rows, scores),)), "pearson")
     off = np.abs(answers - labels)
     least, most = stats.t.interval(0.95, rows - 1, off.mean(), stats.sem(off))
-    assert table_score.of_numbers("Pearson correlation", [*answers], [*labels]) == (
+    assert table_score.of_numbers(pearson, [*answers], [*labels]) == (
         f"Pearson correlation {scores.score:.3f} (95 % interval {low:.3f} to {high:.3f}) over {rows} "
         f"rows with a label; an answer is off by {table_score.in_digits(off.mean())} (95 % interval "
         f"{table_score.in_digits(max(least, 0))} to {table_score.in_digits(most)}) on average."
@@ -69,12 +70,17 @@ def test_numbers_have_the_judges_interval(rows):
 
 
 def test_one_row_has_a_score_without_an_interval():
-    assert table_score.of_right("Accuracy", [True]) == (
+    assert table_score.of_classes(METRICS["accuracy"], ["a"], ["a"], ["a"]) == (
         "Accuracy 100.0\u00a0% over 1 row with a label; 0 are wrong."
     )
-    assert "0.000 over 1 row with a label; an answer is off by 2.00 on average." in table_score.of_numbers(
-        "Pearson correlation", [3.0], [5.0]
-    )
+    told = table_score.of_numbers(METRICS["pearson"], [3.0], [5.0])
+    assert "0.000 over 1 row with a label; an answer is off by 2.00 on average." in told
+
+
+def test_texts_that_are_alike_have_no_interval_unless_they_are_right_or_wrong():
+    assert table_score.of_texts(METRICS["chrf"], [0.3333] * 6) == "chrF 0.333 over 6 rows with a label."
+    told = table_score.of_texts(METRICS["exact_match"], [1.0] * 6)
+    assert "100.0\u00a0% (95 % interval" in told and told.endswith("0 are wrong.")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The sweep's form and what its view asks for: sentences instead of exceptions, and whose sweep it is."""
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -74,6 +76,21 @@ def test_a_sweep_is_one_group_that_only_its_owner_stops(app):
     assert "Only the browser that started" in go_on(app, {"group": group, "token": "other"})["error"]
     assert go_on(app, {"group": group, "token": "mine"}) == {"error": None}
     assert sweep(app, {"group": group})["progress"]["states"] == {"queued": 27}
+
+
+def test_a_run_that_cannot_go_on_keeps_no_other_from_it(app):
+    """Of a newer version, say; the first to be queued again."""
+    group = start_sweep(app, START | {"m": "2", "seeds": "0"}, "mine")
+    assert stop(app, {"group": group, "token": "mine"}) == {"error": None}
+    first, *others = (run.id for run in app.store.group(group))
+    with closing(sqlite3.connect(app.store.root / "history.sqlite")) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET settings = json_set(settings, '$.rotations', 3) WHERE id = ?", (first,)
+        )
+    assert app.store.get(first).defect
+    assert go_on(app, {"group": group, "token": "mine"}) == {"error": None}
+    assert app.store.state(first) == "stopped"
+    assert {app.store.state(run_id) for run_id in others} == {"queued"}
 
 
 def test_time_left_is_the_mean_of_the_ended_runs_times_those_that_wait(app):
