@@ -576,7 +576,7 @@ def writer_text(
         dataset: says what makes an answer right.
         method: "full", or a call that makes a PEFT config.
         settings: constants by name.
-        bits: that the frozen weights are rounded to.
+        bits: to which the frozen weights are quantized.
     """
     right, names, imports = _right(dataset)
     unpacked = _WRITER_UNPACKED if bits == 4 else ""
