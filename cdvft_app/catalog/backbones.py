@@ -223,7 +223,7 @@ def load_language_model(
     from transformers import AutoModelForCausalLM
 
     dtype = torch.bfloat16 if half else torch.float32
-    more = {"quantization_config": _rounding(bits, dtype)} if bits in (4, 8) else {}
+    more = {"quantization_config": _quantization(bits, dtype)} if bits in (4, 8) else {}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             opened.folder,
@@ -264,7 +264,7 @@ def missing_package(bits: int | None) -> str | None:
     )
 
 
-def _rounding(bits: int | None, dtype: Any) -> Any:
+def _quantization(bits: int | None, dtype: Any) -> Any:
     """Return the quantization config: bitsandbytes' on CUDA and CPUs; without it torchao's for 8 bits.
 
     torchao's 4 bits bring no gradient back on a CPU, and need a library of kernels of their own.

@@ -23,7 +23,7 @@ from cdvft_app.catalog.conversations import is_conversation, joined, split_conve
 from cdvft_app.catalog.download import DownloadFailed, first_line
 from cdvft_app.catalog.entries import MIN_VALIDATION, ONE_HELD_OUT_IN, DatasetEntry, Kind, wanted_validation
 from cdvft_app.catalog.sources import files_of
-from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, divide, gone, is_kept
+from cdvft_app.catalog.uploaded import IMAGE, cleaned_file, cleaned_table, gone, is_kept, train_test_split
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
 from cdvft_app.progress import Progress, ShouldStop, never, silent
@@ -226,17 +226,17 @@ MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], DatasetSplits]] = {
 
 def read_uploaded(uploaded: UploadedDataset) -> DatasetSplits:
     """Return rows to train and to evaluate on. ValueError says what is not as it must be."""
-    division = divide(uploaded)
-    if not len(division.train) or not len(division.evaluation):
+    split = train_test_split(uploaded)
+    if not len(split.train) or not len(split.evaluation):
         raise ValueError("no rows are left to train on or to evaluate on.")
     other = uploaded.evaluation_sha256 or uploaded.sha256
-    train_labels, evaluation_labels = division.train_labels, division.evaluation_labels
+    train_labels, evaluation_labels = split.train_labels, split.evaluation_labels
     if uploaded.kind == "generation":
-        train_labels = _uploaded_answers(uploaded, uploaded.sha256, division.train)
-        evaluation_labels = _uploaded_answers(uploaded, other, division.evaluation)
+        train_labels = _uploaded_answers(uploaded, uploaded.sha256, split.train)
+        evaluation_labels = _uploaded_answers(uploaded, other, split.evaluation)
     return DatasetSplits(
-        DatasetSplit(_select_uploaded(uploaded, uploaded.sha256, division.train), train_labels),
-        DatasetSplit(_select_uploaded(uploaded, other, division.evaluation), evaluation_labels),
+        DatasetSplit(_select_uploaded(uploaded, uploaded.sha256, split.train), train_labels),
+        DatasetSplit(_select_uploaded(uploaded, other, split.evaluation), evaluation_labels),
         uploaded.labels,
     )
 

@@ -218,7 +218,7 @@ def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, .
 
 def _memory_settings(settings: RunSettings, recipe: Recipe) -> dict[str, object]:
     """Settings that save memory: as chosen, else the recipe's."""
-    whole = settings.method.key == "full"  # whose weights cannot be rounded
+    whole = settings.method.key == "full"  # whose weights cannot be quantized
     return {
         "bits": settings.bits or (None if whole else recipe.bits),
         "precision": recipe.precision if settings.precision == "auto" else settings.precision,
@@ -234,7 +234,7 @@ def _check_memory_settings(settings: RunSettings, model: ModelEntry, batch_size:
             raise InvalidChoice(f"{name} is for models that write; {model.title} needs none. Leave it out.")
     if settings.bits in (4, 8) and settings.method.key == "full":
         raise InvalidChoice(
-            f"bits: got {settings.bits}; {settings.method.title} trains every weight, and rounded ones "
+            f"bits: got {settings.bits}; {settings.method.title} trains every weight, and quantized ones "
             "cannot be trained. Leave it out, or choose another method."
         )
     if (settings.gradient_accumulation or 1) > batch_size:

@@ -112,10 +112,10 @@ EVALUATION_NAMES = ("test", "testing", "validation", "valid", "val", "dev", "eva
 
 
 @dataclass(frozen=True)
-class Division:
+class TrainTestSplit:
     """Places of rows in the table: to train on, and to evaluate on, which may be in the second one.
 
-    `unusable` lack an input or a label; `doubled` are rows whose input came before; `dropped` are those
+    `unusable` lack an input or a label; `duplicates` are rows whose input came before; `dropped` are those
     that are not trained on because their input is evaluated on.
     """
 
@@ -124,7 +124,7 @@ class Division:
     train_labels: np.ndarray
     evaluation_labels: np.ndarray
     unusable: int
-    doubled: int
+    duplicates: int
     dropped: int
 
 
@@ -203,8 +203,8 @@ def require_columns(uploaded: UploadedDataset, rows: pa.Table) -> None:
         raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")
 
 
-def divide(uploaded: UploadedDataset) -> Division:
-    """Divide the rows into those to train on and those to evaluate on, the same way every time.
+def train_test_split(uploaded: UploadedDataset) -> TrainTestSplit:
+    """Split the rows into those to train on and those to evaluate on, the same way every time.
 
     Where a share is held out it is drawn within each class, from rows of different inputs, and no row with
     an input that is evaluated on is trained on.
@@ -238,7 +238,7 @@ def divide(uploaded: UploadedDataset) -> Division:
         dropped = int(seen.sum())
     train = candidates[~seen]
     kind = np.int64 if uploaded.labels else np.float32
-    return Division(
+    return TrainTestSplit(
         train,
         evaluation,
         labels[train].astype(kind),

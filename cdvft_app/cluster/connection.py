@@ -24,7 +24,7 @@ from typing import Any
 
 from cdvft_app.cluster.transfer import COMES_BACK, PACKED, PIECE, Order, Update, cause, pack, unpack
 from cdvft_app.training.children import Connection as Pipe
-from cdvft_app.training.children import Conversation
+from cdvft_app.training.children import WorkerProcess
 from cdvft_app.training.executors import NoNews
 from cdvft_app.training.run import NOT_BEGUN
 
@@ -94,7 +94,7 @@ class Connection:
     def __init__(self, address: str, ships_code: bool | None = None) -> None:
         self._given = address, _is_checkout() if ships_code is None else ships_code
         self._lock = threading.Lock()
-        self._child: Conversation | None = None
+        self._child: WorkerProcess | None = None
         self._started = -AGAIN_SECONDS
         self._is_connected = self._is_closed = False
         self.refused = ""
@@ -140,7 +140,7 @@ class Connection:
             except (EOFError, OSError):
                 raise NoNews from None
 
-    def _connected(self) -> Conversation:
+    def _connected(self) -> WorkerProcess:
         """Return the child once it has reached the cluster; `NoNews` before."""
         now = time.monotonic()
         if self._child is not None and not self._is_connected:
@@ -152,7 +152,7 @@ class Connection:
             if now - self._started > AGAIN_SECONDS and not self._is_closed:
                 # The fork server, from which it comes, has the environment of its own beginning.
                 rays = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
-                self._child, self._started = Conversation(serve, *self._given, rays), now
+                self._child, self._started = WorkerProcess(serve, *self._given, rays), now
                 self._is_connected = False
             raise NoNews
         if not self._is_connected:

@@ -105,7 +105,7 @@ def lines(looked: Inspection) -> list[str]:
         unit = "tokens" if looked.lengths.exact else "words and marks"
         unit += ", prompt and answer together" if looked.roles.is_generative else ""
         found.append(
-            f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
+            f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.p95}, "
             f"longest {looked.lengths.longest}"
         )
     if looked.majority:

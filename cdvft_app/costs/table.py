@@ -219,7 +219,7 @@ def usual_sequence(shapes: ModelShapes) -> int:
     if shapes.tokens is not None:
         return shapes.tokens
     usual = DEFAULT_TOKENS[shapes.kind]
-    return min(usual, shapes.longest or usual)
+    return min(usual, shapes.max_length or usual)
 
 
 def _sequence(request: CostRequest, shapes: ModelShapes) -> int:
@@ -231,8 +231,8 @@ def _sequence(request: CostRequest, shapes: ModelShapes) -> int:
             )
         return shapes.tokens
     sequence = request.sequence or usual_sequence(shapes)
-    if shapes.longest and sequence > shapes.longest:
+    if shapes.max_length and sequence > shapes.max_length:
         raise InvalidChoice(
-            f"sequence: got {sequence}; {shapes.name} takes at most {shapes.longest} tokens. Choose fewer."
+            f"sequence: got {sequence}; {shapes.name} takes at most {shapes.max_length} tokens. Choose fewer."
         )
     return sequence

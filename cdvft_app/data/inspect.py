@@ -37,13 +37,13 @@ from cdvft_app.catalog.conversations import joined, messages_of
 from cdvft_app.catalog.entries import Kind, Recipe
 from cdvft_app.catalog.uploaded import (
     MAX_LENGTH,
-    Division,
+    TrainTestSplit,
     cleaned_table,
-    divide,
     kept_table,
     starting_values,
     steps_done,
     suited_model,
+    train_test_split,
 )
 from cdvft_app.data.imported_table import ImportedTable, columns_of
 from cdvft_app.data.language import language_of, named
@@ -79,7 +79,7 @@ class Inspection:
     data: UploadedDataset | None = None
     classes: tuple[tuple[str, int, int], ...] = ()
     lengths: Lengths | None = None
-    division: Division | None = None
+    split: TrainTestSplit | None = None
     majority: CommonestClass | None = None
     warnings: tuple[Finding, ...] = ()
     clean: tuple[str, ...] = ()
@@ -170,43 +170,43 @@ def inspect(
     for _, one, faults in files:
         _lacking(one, data, faults)
     try:
-        division = divide(data)
-        if data.split and not len(division.evaluation):  # the column says nothing of evaluation
+        split = train_test_split(data)
+        if data.split and not len(split.evaluation):  # the column says nothing of evaluation
             data = data.model_copy(update={"split": None})
             roles = dataclasses.replace(roles, split=None)
-            division = divide(data)
+            split = train_test_split(data)
     except ValueError as error:
         raise DataRefused(str(error)) from None
     looked = dataclasses.replace(
         looked,
         roles=roles,
-        division=division,
+        split=split,
         faults=_sentences(files),
-        left_out=unread + division.unusable,  # one that lacks two values is named for each, and is one row
+        left_out=unread + split.unusable,  # one that lacks two values is named for each, and is one row
     )
-    if len(division.train) < MIN_ROWS or not len(division.evaluation):
-        doubled = (
-            f" {division.doubled:,} rows repeat the input of an earlier one." if division.doubled else ""
+    if len(split.train) < MIN_ROWS or not len(split.evaluation):
+        repeated = (
+            f" {split.duplicates:,} rows repeat the input of an earlier one." if split.duplicates else ""
         )
         return dataclasses.replace(
             looked,
-            problem=f"{len(division.train):,} rows are left to train on and {len(division.evaluation):,} to "
-            f"evaluate on; at least {MIN_ROWS} and 1 are needed.{doubled}",
+            problem=f"{len(split.train):,} rows are left to train on and {len(split.evaluation):,} to "
+            f"evaluate on; at least {MIN_ROWS} and 1 are needed.{repeated}",
         )
-    lengths = lengths_of(data, division) if data.kind != "image" else None
+    lengths = lengths_of(data, split) if data.kind != "image" else None
     data = data.model_copy(
         update={
-            "train_rows": len(division.train),
-            "evaluation_rows": len(division.evaluation),
+            "train_rows": len(split.train),
+            "evaluation_rows": len(split.evaluation),
             "mean_length": lengths.mean if lengths else None,
-            "usual_length": lengths and (lengths.longest if data.metric else lengths.usual),
+            "usual_length": lengths and (lengths.longest if data.metric else lengths.p95),
             "language": _language(data),
-            **_scale(looked.task, division),
+            **_scale(looked.task, split),
         }
     )
     if data.language:
         looked = dataclasses.replace(looked, notes=(*looked.notes, _said_of_language(data)))
-    classes = _classes(labels, division)
+    classes = _classes(labels, split)
     looked = dataclasses.replace(
         looked,
         data=data,
@@ -214,7 +214,7 @@ def inspect(
         lengths=lengths,
         majority=commonest_class(*zip(*classes, strict=True)) if classes else None,
     )
-    warnings = warnings_of(data, division, classes, lengths)
+    warnings = warnings_of(data, split, classes, lengths)
     return dataclasses.replace(looked, warnings=(*_said_of_numbers(looked, written), *warnings))
 
 
@@ -244,9 +244,9 @@ def _said_of_numbers(looked: Inspection, written: WrittenNumbers | None) -> Iter
         )
 
 
-def _scale(task: Task, division: Division) -> dict[str, float]:
+def _scale(task: Task, split: TrainTestSplit) -> dict[str, float]:
     """Return the mean and standard deviation of the numbers to train on, by which they are learned."""
-    numbers = division.train_labels.astype(np.float64)
+    numbers = split.train_labels.astype(np.float64)
     if task != "regression" or not (deviation := float(numbers.std())):
         return {}
     return {"label_mean": float(numbers.mean()), "label_deviation": deviation}
@@ -386,12 +386,12 @@ def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], st
         yield f"{label} <> '' AND NOT {finite}", none, "it is no number", "write one", data.label
 
 
-def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int, int], ...]:
+def _classes(labels: Sequence[str], split: TrainTestSplit) -> tuple[tuple[str, int, int], ...]:
     if not labels:
         return ()
     train, evaluation = (
         np.bincount(numbers.astype(np.int64), minlength=len(labels)).tolist()
-        for numbers in (division.train_labels, division.evaluation_labels)
+        for numbers in (split.train_labels, split.evaluation_labels)
     )
     return tuple(zip(labels, train, evaluation, strict=True))
 
@@ -525,7 +525,7 @@ class Lengths:
 
     counted: int
     mean: int
-    usual: int
+    p95: int
     longest: int
     bars: tuple[float, ...]
     exact: bool
@@ -536,8 +536,8 @@ class Lengths:
         return sum(one > length for one in self.tokens) / len(self.tokens)
 
 
-def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
-    places = division.train
+def lengths_of(data: UploadedDataset, split: TrainTestSplit) -> Lengths:
+    places = split.train
     if len(places) > SAMPLE:
         places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)
     written = [data.label] if data.kind == "generation" else []
@@ -639,7 +639,7 @@ NO_ANSWER = {
 
 def warnings_of(
     data: UploadedDataset,
-    division: Division,
+    split: TrainTestSplit,
     classes: Sequence[tuple[str, int, int]],
     lengths: Lengths | None,
 ) -> Iterator[Finding]:
@@ -664,10 +664,10 @@ def warnings_of(
             steps=(f"join-rare:{FEW_OF_CLASS}",) if len(few) < len(classes) else (),
         )
     right_or_wrong = data.labels or data.metric == "exact_match"
-    if right_or_wrong and len(division.evaluation) < FEW_TO_EVALUATE:
-        doubt = 100 * 1.96 * math.sqrt(0.25 / len(division.evaluation))
+    if right_or_wrong and len(split.evaluation) < FEW_TO_EVALUATE:
+        doubt = 100 * 1.96 * math.sqrt(0.25 / len(split.evaluation))
         yield Finding(
-            f"{len(division.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
+            f"{len(split.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
             "points only, so small differences between methods mean nothing."
         )
     if data.kind == "text":
@@ -678,12 +678,12 @@ def warnings_of(
         yield from _markup(data)
     if data.kind == "text" and not data.labels:
         yield from _thousands(data)
-    if division.doubled:
-        have = "rows have" if division.doubled > 1 else "row has"
-        dropped = f"{division.dropped:,} {'is' if division.dropped == 1 else 'are'} evaluated on only"
+    if split.duplicates:
+        have = "rows have" if split.duplicates > 1 else "row has"
+        dropped = f"{split.dropped:,} {'is' if split.dropped == 1 else 'are'} evaluated on only"
         yield Finding(
-            f"{division.doubled:,} {have} the same input as an earlier one. None is on both sides"
-            f"{f': {dropped}' if division.dropped else ''}.",
+            f"{split.duplicates:,} {have} the same input as an earlier one. None is on both sides"
+            f"{f': {dropped}' if split.dropped else ''}.",
             *data.inputs,
             steps=("drop-repeats",),
         )
@@ -906,11 +906,11 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         "held_out": bool(data and not data.split and not data.evaluation_sha256),
         "held_out_share": data and data.held_out,
         "split_seed": data and data.split_seed,
-        "duplicates": looked.division.doubled if looked.division else 0,
+        "duplicates": looked.split.duplicates if looked.split else 0,
         "lengths": lengths
         and {
             "mean": lengths.mean,
-            "usual": lengths.usual,
+            "usual": lengths.p95,
             "longest": lengths.longest,
             "exact": lengths.exact,
             "edges": list(EDGES),

@@ -263,7 +263,8 @@ class OpenedRuns:
         """
         task = self.models.task
         outputs = functional_call(self.model, dict(changed), args=(), kwargs=self.batch)
-        loss, kept = float(task.loss(outputs, self.labels)), task.kept(outputs, self.labels)
+        loss = float(task.loss(outputs, self.labels))
+        kept = task.preprocess_logits_for_metrics(outputs, self.labels)
         if not isinstance(task, LabelledTask):
             return (kept == self.labels).all(-1), loss
         return (None if task.regression else kept.argmax(-1) == self.labels), loss
@@ -368,7 +369,8 @@ class OpenedRuns:
         answer."""
         task, few = self.models.task, CHOSEN_FROM
         batch, labels = self._batch(self.rows[:few], self.expected[:few])
-        kept = task.kept(functional_call(self.model, dict(changed), args=(), kwargs=batch), labels)
+        given = functional_call(self.model, dict(changed), args=(), kwargs=batch)
+        kept = task.preprocess_logits_for_metrics(given, labels)
         if not isinstance(task, LabelledTask):
             return (kept == labels).all(-1).float()
         outputs = task.outputs(kept)

@@ -568,7 +568,7 @@ def writer_text(
         dataset: says what makes an answer right.
         method: "full", or a call that makes a PEFT config.
         settings: constants by name.
-        bits: that the frozen weights are rounded to.
+        bits: to which the frozen weights are quantized.
     """
     unpacked = _WRITER_UNPACKED if bits == 4 else ""
     of_metric = {"METRIC": dataset.metric, **answer_format(dataset)}

@@ -78,8 +78,9 @@ class SharedModel:
         names = [one.served.adapter for one in asked]
         pieces = [Pieces(lambda ids: task.tokenizer.decode(ids, skip_special_tokens=True)) for _ in asked]
         steps = tokens(
-            task.model, batch, end=task.end, most=max(one.most for one in asked), forward=self.model,
-            sampling=sampling, adapter_names=cast(Sequence[str], names) if names[0] else None,
+            task.model, batch, eos_token_id=task.end, max_new_tokens=max(one.most for one in asked),
+            forward=self.model, sampling=sampling,
+            adapter_names=cast(Sequence[str], names) if names[0] else None,
         )  # fmt: skip
         self.model.eval()
         for token, share in steps:

@@ -302,7 +302,7 @@ def _timm_sizes(model: Any) -> dict[str, Any]:
         "attention_layers": len(model.blocks),
         "attention_width": head * attention.num_heads,
         "tokens": model.patch_embed.num_patches + model.num_prefix_tokens,
-        "longest": None,
+        "max_length": None,
         "image_size": model.patch_embed.img_size[0],
     }
 
@@ -320,7 +320,7 @@ def _transformers_sizes(config: Any, takes_images: bool) -> dict[str, Any]:
         "attention_layers": depth,
         "attention_width": head * heads,
         "tokens": patches + 1 + getattr(config, "num_register_tokens", 0) if takes_images else None,
-        "longest": None if takes_images or not longest or longest < 1 else longest,
+        "max_length": None if takes_images or not longest or longest < 1 else longest,
         "image_size": config.image_size if takes_images else None,
         "scores": depth * heads if drops else 0,
         "dropped": 2 * depth * config.hidden_size if getattr(config, "hidden_dropout_prob", 0) else 0,

@@ -52,7 +52,7 @@ def describe_model(key: str, kind: Kind) -> ModelEntry:
         default_targets=shapes.default_targets,
         hidden_size=shapes.hidden_size,
         parameters=shapes.total_parameters,
-        max_length=shapes.longest,
+        max_length=shapes.max_length,
         patch_size=_patch(shapes.convolutions),
     )
     entries.remember(kind, entry)

@@ -44,7 +44,7 @@ class ModelShapes:
         total_parameters: all, shared ones once.
         default_targets: suffixes of the layers usually adapted.
         tokens: those of one image; None where the text decides.
-        longest: most tokens that the model takes; None where nothing bounds them.
+        max_length: most tokens that the model takes; None where nothing bounds them.
         image_size: side of its images in pixels; None where it reads text.
         output_layer: name of a generator's output layer.
         scores: attention scores a pair of tokens that training keeps for dropout's backward: one a head, 0
@@ -63,7 +63,7 @@ class ModelShapes:
     total_parameters: int
     default_targets: tuple[str, ...]
     tokens: int | None
-    longest: int | None
+    max_length: int | None
     image_size: int | None = None
     output_layer: str = ""
     scores: int = 0

@@ -70,8 +70,8 @@ class Task(ABC):
     """A backbone with a head, and what goes in and comes out of it.
 
     Attributes:
-        model: `forward(**inputs)` gives what `loss` and `kept` read. A method adapts it in place, so that
-            `predict` answers with whatever was trained.
+        model: `forward(**inputs)` gives what `loss` and `preprocess_logits_for_metrics` read. A method adapts
+            it in place, so that `predict` answers with whatever was trained.
         head: name of the head's module in `model`; None where none was put on.
         labels: the classes' names in the order of the outputs; empty where the answer is no class.
         commit: of the hub, where the model came from there.
@@ -141,11 +141,12 @@ class Task(ABC):
         """Return the training loss: a batch's mean, of the model's outputs."""
 
     @abstractmethod
-    def kept(self, outputs: Any, labels: Tensor) -> Tensor:
-        """Return what an evaluation keeps of the model's outputs, one row an example, for `measure`."""
+    def preprocess_logits_for_metrics(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Return what an evaluation keeps of the model's outputs for `compute_metrics`, one row an
+        example."""
 
     @abstractmethod
-    def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
+    def compute_metrics(self, evaluation: EvalPrediction) -> dict[str, float]:
         """Return `{metric_name: value}` of all that was kept in an evaluation, and what else there is to
         say."""
 
@@ -216,10 +217,10 @@ class GenerativeTask(Task):
     """Examples that `write` answers at once."""
 
     @abstractmethod
-    def write(self, inputs: dict[str, Tensor], most: int | None = None) -> Tensor:
-        """Return (B, T) tokens of the answers to a batch of inputs, for `measure` in place of what was kept.
+    def write(self, inputs: dict[str, Tensor], max_new_tokens: int | None = None) -> Tensor:
+        """Return (B, T) tokens of the answers to a batch of inputs, for `compute_metrics` in place of logits.
 
-        Each goes on until its end, or `most` tokens, or the longest that is allowed.
+        Each goes on until its end, or `max_new_tokens` tokens, or the longest that is allowed.
         """
 
     @abstractmethod
@@ -259,7 +260,7 @@ class LabelledTask(Task):
             return F.mse_loss(_logits(outputs).squeeze(-1), (labels.float() - mean) / deviation)
         return F.cross_entropy(_logits(outputs), labels)
 
-    def kept(self, outputs: Any, labels: Tensor | None = None) -> Tensor:
+    def preprocess_logits_for_metrics(self, outputs: Any, labels: Tensor | None = None) -> Tensor:
         """Return the logits (B, outputs), or numbers (B, 1) in the labels' unit, in float32."""
         if self.regression:
             mean, deviation = self.label_scale
@@ -271,7 +272,7 @@ class LabelledTask(Task):
         1)."""
         return kept.float() if self.regression else kept.float().softmax(-1)
 
-    def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
+    def compute_metrics(self, evaluation: EvalPrediction) -> dict[str, float]:
         return {self.metric_name: self.metric.compute(evaluation.predictions, evaluation.label_ids)}
 
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
@@ -288,7 +289,7 @@ class LabelledTask(Task):
         for start in range(0, len(examples), BATCH):
             batch = [examples[place] for place in range(start, min(start + BATCH, len(examples)))]
             model_inputs = {name: tensor.to(device) for name, tensor in self.collate(batch).items()}
-            found.append(self.kept((forward or self.model)(**model_inputs)).cpu())
+            found.append(self.preprocess_logits_for_metrics((forward or self.model)(**model_inputs)).cpu())
         self.model.train(trained)
         return torch.cat(found) if found else torch.empty(0, len(self.labels) or 1)
 

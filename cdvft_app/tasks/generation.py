@@ -295,7 +295,7 @@ class GenerationTask(GenerativeTask):
         logits = self.answer_logits(outputs, labels).float()
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
-    def kept(self, outputs: Any, labels: Tensor) -> Tensor:
+    def preprocess_logits_for_metrics(self, outputs: Any, labels: Tensor) -> Tensor:
         """Return (B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
         predicted = self.answer_logits(outputs, labels).argmax(-1)
         return torch.where(labels == IGNORED, labels, predicted)
@@ -305,7 +305,7 @@ class GenerationTask(GenerativeTask):
         """Return (B, K, vocabulary): the logits that predict each token of the answers."""
         return outputs.logits[:, -labels.shape[1] - 1 : -1]
 
-    def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
+    def compute_metrics(self, evaluation: EvalPrediction) -> dict[str, float]:
         """Exact match; F1 of the fields where answers have some, chrF where they are free text."""
         return measure_texts(*self._texts(evaluation), self.dataset)
 
@@ -337,59 +337,69 @@ class GenerationTask(GenerativeTask):
                 places = order[start : start + self.written_batch]
                 batch = self.collate([examples[place] for place in places])
                 steps = zip(*self._tokens(batch, forward=forward), strict=True)
-                ids, shares = (torch.stack(side, dim=1).tolist() for side in steps)
-                for place, row, row_p in zip(places, ids, shares, strict=True):
+                ids, probabilities = (torch.stack(side, dim=1).tolist() for side in steps)
+                for place, row, row_p in zip(places, ids, probabilities, strict=True):
                     text = self._text(row)
                     fields = read_fields(text, self.fields) or None
                     found[place] = Prediction(None, (), None, text, fields, self._pieces(row, row_p))
         return [found[place] for place in range(len(examples))]
 
-    def _pieces(self, ids: Sequence[int], shares: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    def _pieces(self, ids: Sequence[int], probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:
         """Return the tokens up to the end as text, each with its probability."""
         pieces = Pieces(self._decode)
         last = ids.index(self.end) if self.end in ids else len(ids)
-        added = (pieces.add(*one) for one in zip(ids[:last], shares, strict=False))
+        added = (pieces.add(*one) for one in zip(ids[:last], probabilities, strict=False))
         return tuple(piece for piece in added if piece)
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def write(self, inputs: dict[str, Tensor], most: int | None = None) -> Tensor:
-        """Return (B, T) tokens of the answers, greedily, each until its end, or `most`, or the longest
-        allowed.
+    def write(self, inputs: dict[str, Tensor], max_new_tokens: int | None = None) -> Tensor:
+        """Return (B, T) tokens of the answers, greedily, each until its end, or `max_new_tokens`, or the
+        longest allowed.
 
         A batch with "labels" has the right answers in its inputs, which are taken out first.
         """
         if "labels" in inputs:
             inputs = self.collate([{"input_ids": prompt} for prompt in prompts_of(inputs)])
         with ready_to_write(self.model, self._precision):
-            return torch.stack([token for token, _ in self._tokens(inputs, most)], dim=1)
+            return torch.stack([token for token, _ in self._tokens(inputs, max_new_tokens)], dim=1)
 
     def _tokens(
         self,
         inputs: dict[str, Tensor],
-        most: int | None = None,
+        max_new_tokens: int | None = None,
         forward: Callable[..., Any] | None = None,
         sampling: Sampling = GREEDY,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Return next tokens and their probabilities, again and again; `most` None: while there is room."""
+        """Return next tokens and their probabilities, again and again.
+
+        With `max_new_tokens` None they come while there is room.
+        """
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
-        return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
+        return tokens(
+            self.model,
+            inputs,
+            eos_token_id=self.end,
+            max_new_tokens=max_new_tokens or room,
+            forward=forward,
+            sampling=sampling,
+        )
 
     def fitting_examples(
-        self, prompt: str, shots: Sequence[tuple[str, str]], most: int
+        self, prompt: str, shots: Sequence[tuple[str, str]], max_new_tokens: int
     ) -> Sequence[tuple[str, str]]:
-        """Return as many of these examples as fit before a prompt whose answer may have `most` tokens.
+        """Return as many of these examples as fit before a prompt and an answer of `max_new_tokens`.
 
         Raises:
             InvalidInput: not even the prompt alone does.
         """
-        room = self.context - most
+        room = self.context - max_new_tokens
         length = len(self._prompt(prompt, ()))
         if length > room:
             raise InvalidInput(
                 f"This prompt has {length:,} tokens. The model takes {self.context:,} with the answer, which "
-                f"may have {most:,}; shorten the prompt, or the answer's length."
+                f"may have {max_new_tokens:,}; shorten the prompt, or the answer's length."
             )
         counts = range(len(shots), -1, -1)
         return shots[: next(count for count in counts if len(self._prompt(prompt, shots[:count])) <= room)]
@@ -397,7 +407,7 @@ class GenerationTask(GenerativeTask):
     def stream(
         self,
         prompt: str,
-        most: int,
+        max_new_tokens: int,
         sampling: Sampling,
         forward: Callable[..., Any] | None = None,
         shots: Sequence[tuple[str, str]] = (),
@@ -405,10 +415,10 @@ class GenerationTask(GenerativeTask):
         """Yield the answer as it is written: for each token the piece of text that it completes, or None."""
         pieces = Pieces(self._decode)
         inputs = self.collate([{"input_ids": self._prompt(prompt, shots)}])
-        for token, share in self._tokens(inputs, most, forward, sampling):
+        for token, probability in self._tokens(inputs, max_new_tokens, forward, sampling):
             if int(token) == self.end:
                 return
-            yield pieces.add(int(token), float(share))
+            yield pieces.add(int(token), float(probability))
 
     def save_config(self, folder: Path, whole: bool) -> None:
         """Write the tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.

@@ -57,8 +57,8 @@ def tokens(
     model: PreTrainedModel,
     inputs: dict[str, Tensor],
     *,
-    end: int,
-    most: int,
+    eos_token_id: int,
+    max_new_tokens: int,
     forward: Callable[..., Any] | None = None,
     sampling: Sampling = GREEDY,
     adapter_names: Sequence[str] | None = None,
@@ -67,13 +67,13 @@ def tokens(
     1.
 
     Keys and values of what was read are kept, so that each token costs one step of the model. A row that has
-    ended goes on with `end`; once a quarter of the rows have, the others go on without them.
+    ended goes on with `eos_token_id`; once a quarter of the rows have, the others go on without them.
 
     Args:
         model: is in evaluation mode while it writes.
         inputs: a batch whose rows end together: input_ids, attention_mask and position_ids.
-        end: the token that ends an answer.
-        most: tokens at most.
+        eos_token_id: the token that ends an answer.
+        max_new_tokens: tokens at most.
         forward: takes the model's inputs by name in place of `model`.
         sampling: how a token is chosen.
         adapter_names: of each row, as `forward` takes them; None: it takes none.
@@ -85,7 +85,7 @@ def tokens(
     inputs = {name: inputs[name].to(device) for name in ("input_ids", "attention_mask", "position_ids")}
     cache = DynamicCache(config=model.config)
     rows = torch.arange(len(inputs["input_ids"]), device=device)  # those that the batch still has
-    written, shares = torch.full_like(rows, end), torch.ones(len(rows), device=device)
+    written, probabilities = torch.full_like(rows, eos_token_id), torch.ones(len(rows), device=device)
     ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
     trained = model.training
     model.eval()
@@ -97,15 +97,16 @@ def tokens(
             cache = shared_prefix.read(call, model, shared, len(rows))
         mask = inputs.pop("attention_mask")
         model_inputs: dict[str, Any] = inputs
-        for _ in range(most):
+        for _ in range(max_new_tokens):
             model_inputs |= {"attention_mask": mask, cache_name: cache}
             if adapter_names:
                 model_inputs["adapter_names"] = list(adapter_names)
             outputs: Any = call(**model_inputs, **more, use_cache=True)
             logits = outputs.logits[:, -1]
-            token = _chosen(logits, sampling, generator).masked_fill(ended, end)
-            yield written.index_copy(0, rows, token), shares.index_copy(0, rows, _probability(logits, token))
-            ended = ended | (token == end)
+            token = _chosen(logits, sampling, generator).masked_fill(ended, eos_token_id)
+            given = _probability(logits, token)
+            yield written.index_copy(0, rows, token), probabilities.index_copy(0, rows, given)
+            ended = ended | (token == eos_token_id)
             if ended.all():
                 return
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
@@ -125,8 +126,8 @@ def tokens(
 def _chosen(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    shares = (logits.float() / sampling.temperature).softmax(-1)
-    return torch.multinomial(shares, 1, generator=generator).squeeze(-1)
+    probabilities = (logits.float() / sampling.temperature).softmax(-1)
+    return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
 
 
 def _probability(logits: Tensor, token: Tensor) -> Tensor:
@@ -151,16 +152,16 @@ class Pieces:
     def __init__(self, decode: Callable[[list[int]], str]) -> None:
         self._decode = decode
         self._ids: list[int] = []
-        self._share = 1.0
+        self._probability = 1.0
         self.text = ""
 
-    def add(self, token: int, share: float) -> tuple[str, float] | None:
+    def add(self, token: int, probability: float) -> tuple[str, float] | None:
         """Return the piece that is whole now; None within a character, and of a token that is no text."""
         self._ids.append(token)
-        self._share *= share
+        self._probability *= probability
         text = self._decode(self._ids)
         if text.endswith("\N{REPLACEMENT CHARACTER}"):
             return None
-        piece, share = text[len(self.text) :], self._share
-        self.text, self._share = text, 1.0
-        return (piece, round(share, 3)) if piece else None
+        piece, probability = text[len(self.text) :], self._probability
+        self.text, self._probability = text, 1.0
+        return (piece, round(probability, 3)) if piece else None

@@ -184,12 +184,12 @@ def _run(connection: Connection, target: Callable[..., None], arguments: tuple[A
         raise
 
 
-class Conversation:
+class WorkerProcess:
     """A process that answers: `target(connection, *arguments)` receives questions and sends answers."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
         self._connection, theirs = _context.Pipe()
-        self._process = _context.Process(target=_converse, args=(theirs, target, arguments), daemon=True)
+        self._process = _context.Process(target=_run_worker, args=(theirs, target, arguments), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -224,6 +224,6 @@ class Conversation:
         self._process.join()
 
 
-def _converse(connection: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _run_worker(connection: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     _begin()
     target(connection, *arguments)

@@ -103,7 +103,7 @@ class Executor(ABC):
     ends that follows it."""
     is_owners: ClassVar[bool] = False
     """Its owner pays for it: neither limits nor budgets of this server count there."""
-    is_paged: ClassVar[bool] = False
+    is_page_driven: ClassVar[bool] = False
     """A page drives each run, which waits in between: its limit counts the times of training alone, and each
     owner trains one run at a time."""
 
@@ -165,7 +165,7 @@ def supervise(
     """
     with renewing(store, run):
         execution = executor.start(store, run, limit)
-        watch = _Watch(store, run, None if executor.is_paged else limit)
+        watch = _Watch(store, run, None if executor.is_page_driven else limit)
         while not execution.poll(POLL_SECONDS):
             if executor.is_remote:
                 if closing():

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.training.children import Connection, Conversation
+from cdvft_app.training.children import Connection, WorkerProcess
 
 IDLE_SECONDS = 300.0  # after which the process ends, and its memory is free
 TIMEOUT_SECONDS = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
@@ -40,7 +40,7 @@ class InferenceService:
         counted: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._start, self._root, self._explain, self._counted = start, root, explain, counted
-        self._conversation: Conversation | None = None
+        self._worker: WorkerProcess | None = None
 
     def ask(self, question: str, **arguments: Any) -> Any:
         """Return the answer; what refuses it is raised, as `explain` has it."""
@@ -58,7 +58,7 @@ class InferenceService:
         """Yield the items of a streamed answer, as they come; closing it ends that. Else as for `ask`."""
         with self._counted():
             self._send((question, arguments))
-            process, kind = self._conversation, ""
+            process, kind = self._worker, ""
             try:
                 while (message := self._receive())[0] == "item":
                     yield message[1]
@@ -74,31 +74,31 @@ class InferenceService:
 
     def stop(self) -> None:
         """Let what is streamed come to its end now; where nothing is, nothing happens."""
-        if self._conversation is not None and self._conversation.alive():
+        if self._worker is not None and self._worker.alive():
             self._send(STOP)
 
     def close(self) -> None:
-        if self._conversation is not None:
-            self._conversation.end()
+        if self._worker is not None:
+            self._worker.end()
 
     def _send(self, message: Any) -> None:
-        if self._conversation is None or not self._conversation.alive():
+        if self._worker is None or not self._worker.alive():
             how = self._start, self._root, self._explain, IDLE_SECONDS
-            self._conversation = Conversation(serve, *how)
+            self._worker = WorkerProcess(serve, *how)
         try:
-            self._conversation.send(message)
+            self._worker.send(message)
         except OSError:
             raise self._process_ended() from None
 
     def _receive(self) -> tuple[str, Any]:
-        assert self._conversation is not None
+        assert self._worker is not None
         try:
-            return self._conversation.receive(TIMEOUT_SECONDS)
+            return self._worker.receive(TIMEOUT_SECONDS)
         except (EOFError, OSError):
             raise self._process_ended() from None
 
     def _process_ended(self) -> Exception:
-        self._conversation = None
+        self._worker = None
         return self._explain(EOFError())
 
 

@@ -279,7 +279,9 @@ class RaceTrainer(Trainer):
         if model.training:
             self._units = self._units + self.task.units(inputs)
             self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
-        return (loss, {"logits": self.task.kept(outputs, labels)}) if return_outputs else loss
+        if not return_outputs:
+            return loss
+        return loss, {"logits": self.task.preprocess_logits_for_metrics(outputs, labels)}
 
     def write_answers(self) -> None:
         """Have evaluations write answers from now on, of more rows at once than logits have room for."""

@@ -124,7 +124,7 @@ class RunQueue:
         Raises:
             QueueFull, OverBudget: with a sentence.
         """
-        if sweep and self.executor.is_paged:
+        if sweep and self.executor.is_page_driven:
             raise QueueFull(NO_SWEEPS)
         private = private or any(one.data for one in settings)
         with self._changed:
@@ -163,7 +163,7 @@ class RunQueue:
         Raises:
             InvalidChoice, QueueFull, OverBudget, StoreError: with a sentence.
         """
-        if self.executor.is_paged:
+        if self.executor.is_page_driven:
             raise QueueFull(NO_SWEEPS)
         promised = zip(request.budgets(), map(_whole_seconds, forecasts), strict=False)
         with self._changed:
@@ -283,7 +283,7 @@ class RunQueue:
                 run = None
                 try:
                     if len(self._training) < room:
-                        run = self._store.leases.next(process, one_each=self.executor.is_paged)
+                        run = self._store.leases.next(process, one_each=self.executor.is_page_driven)
                 except StoreError:
                     log.exception("The queue could not be read.")
                 if run is not None:

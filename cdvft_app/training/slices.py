@@ -223,7 +223,7 @@ class Slices(Executor):
         trainer: a `Train` by its name.
     """
 
-    is_paged = True
+    is_page_driven = True
 
     def __init__(
         self,

@@ -111,8 +111,8 @@ def count_parameters(model: nn.Module, head: str | None) -> tuple[int, int, int]
         if parameter.requires_grad:
             trained[is_head(name, head)] += parameter.numel()
         elif not is_head(name, head):
-            rounded = getattr(parameter, "quant_state", None)  # of two weights a byte
-            frozen += rounded.shape.numel() if rounded is not None else parameter.numel()
+            quantized = getattr(parameter, "quant_state", None)  # of two weights a byte
+            frozen += quantized.shape.numel() if quantized is not None else parameter.numel()
     adapter, classifier = trained[False], trained[True]
     base = frozen + classifier if isinstance(model, PeftModel) else frozen + classifier + adapter
     return adapter, classifier, base
@@ -201,10 +201,10 @@ def load_trained(plan: Plan, folder: Path, progress: Progress = silent) -> tuple
 def load_base(plan: Plan, folder: Path, progress: Progress = silent) -> Task:
     """Return the task of a run, its model without what the run trained: pretrained, under a fresh head.
 
-    Weights that were rounded for training are whole here.
+    Weights that were quantized for training are whole here.
     """
     transformers_log.disable_progress_bar()  # `progress` is told
-    if plan.settings.bits in (4, 8):  # rounded weights take no update
+    if plan.settings.bits in (4, 8):  # quantized weights take no update
         plan = replace(plan, settings=plan.settings.model_copy(update={"bits": None}))
     record = saved.read(folder)
     labels = record.labels if record else _labels(plan, progress)

@@ -445,7 +445,7 @@ class HeldOut:
 
     def __call__(self, evaluation: EvalPrediction) -> dict[str, float]:
         self._last = evaluation
-        return self._task.measure(evaluation)
+        return self._task.compute_metrics(evaluation)
 
     def keep(self, folder: Path) -> str | None:
         """Write the answers of the last evaluation; returns a sentence where they cannot be written."""
@@ -534,11 +534,12 @@ def _measured(plan: Plan, prepared: Prepared, task: GenerationTask, progress: Pr
     for start in range(0, len(examples), AT_ONCE):
         progress(start / len(examples), "Asking the model before any training")
         batch = examples[start : start + AT_ONCE]
-        written = task.write(task.collate([{"input_ids": one["input_ids"]} for one in batch]), most=most)
+        prompts = task.collate([{"input_ids": one["input_ids"]} for one in batch])
+        written = task.write(prompts, max_new_tokens=most)
         predicted += written.tolist()
         expected += [one["labels"] for one in batch]
     sides = EvalPrediction(predictions=_padded(predicted), label_ids=_padded(expected))
-    return task.measure(sides)[task.metric_name]
+    return task.compute_metrics(sides)[task.metric_name]
 
 
 def _padded(rows: list[list[int]]) -> np.ndarray:

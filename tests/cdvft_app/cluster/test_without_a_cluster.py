@@ -441,7 +441,7 @@ def test_a_child_that_does_not_answer_is_no_news(monkeypatch):
         has_message = staticmethod(lambda: False)
         end = staticmethod(lambda: None)
 
-    monkeypatch.setattr(connection, "Conversation", lambda *given: Silent())
+    monkeypatch.setattr(connection, "WorkerProcess", lambda *given: Silent())
     asked = Connection("ray://lab-1:10001")
     order = Order("a" * 32, 1, {}, None, {}, 1, "", "", "")
     for _ in range(3):

@@ -11,7 +11,7 @@ import pytest
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import load_rows, read_uploaded
-from cdvft_app.catalog.uploaded import divide, kept_table
+from cdvft_app.catalog.uploaded import kept_table, train_test_split
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
 from cdvft_app.data.inspect import as_dict, inspect, roles_of
@@ -105,8 +105,8 @@ def test_nothing_is_on_both_sides(tmp_path):
     assert not sides[0] & sides[1] and len(sides[0] | sides[1]) == 60
     assert len(pools.evaluation.labels) == 12 and len(pools.train.labels) == 48 * 3
     assert [sum(pools.evaluation.labels == one) for one in (0, 1)] == [6, 6]
-    again, other = divide(data), divide(data.model_copy(update={"split_seed": 1}))
-    assert (again.evaluation == divide(data).evaluation).all() and (
+    again, other = train_test_split(data), train_test_split(data.model_copy(update={"split_seed": 1}))
+    assert (again.evaluation == train_test_split(data).evaluation).all() and (
         again.evaluation != other.evaluation
     ).any()
 
@@ -115,7 +115,7 @@ def test_a_split_of_its_own_is_kept_and_its_doubles_are_not_trained_on(tmp_path)
     rows = [(f"t{place}", place % 2, "test" if place >= 30 else "train") for place in range(40)]
     found = looked(table_of(tmp_path, "text,label,split", [*rows, ("t35", 1, "train")]))
     assert found.roles.split == "split" and (found.data.train_rows, found.data.evaluation_rows) == (30, 10)
-    assert found.division.dropped == 1
+    assert found.split.dropped == 1
 
 
 def test_a_second_file_is_what_is_evaluated_on(tmp_path):

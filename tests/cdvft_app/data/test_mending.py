@@ -8,7 +8,7 @@ import made
 import pytest
 
 from cdvft_app.catalog.dataset_readers import read_uploaded
-from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, divide
+from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, train_test_split
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import as_dict, inspect, roles_of
@@ -94,7 +94,7 @@ def test_a_few_mended_tables_are_kept_and_the_others_made_again(dirty):
     for words in range(2, 8):
         inspect(kept, "tickets", clean=(f"cut:{words}",))
     assert len(list(kept.folder.glob(f"{CLEANED}*"))) <= MAX_CLEANED
-    assert len(divide(first).train) == first.train_rows
+    assert len(train_test_split(first).train) == first.train_rows
 
 
 def prices(tmp_path, written, count=60):
@@ -123,9 +123,9 @@ def test_numbers_as_people_write_them_are_read_and_that_is_said(tmp_path, writte
     assert (found.task, found.problem, found.clean, found.automatic) == ("regression", None, (step,), (step,))
     assert found.data.clean == (step,) and found.data.train_rows + found.data.evaluation_rows == 60
     assert any("they are read as numbers" in one and "price" in one.columns for one in found.warnings)
-    division = divide(found.data)
-    labels = dict(zip(division.train.tolist(), division.train_labels.tolist(), strict=True))
-    labels |= dict(zip(division.evaluation.tolist(), division.evaluation_labels.tolist(), strict=True))
+    split = train_test_split(found.data)
+    labels = dict(zip(split.train.tolist(), split.train_labels.tolist(), strict=True))
+    labels |= dict(zip(split.evaluation.tolist(), split.evaluation_labels.tolist(), strict=True))
     assert labels[0] == pytest.approx(first)
     assert inspect(kept, "flats", clean=(step,)).data == found.data
 

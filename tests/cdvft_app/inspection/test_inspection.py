@@ -16,7 +16,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
-from cdvft_app.training.children import Conversation
+from cdvft_app.training.children import WorkerProcess
 from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.server_functions import refusing
 
@@ -216,13 +216,13 @@ def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
     monkeypatch.setattr(numbers, "singular", None)  # in this one
     first = ask(asked)
     assert first["count"] > 0
-    questions.inspector._conversation.end()
+    questions.inspector._worker.end()
     assert ask(asked) == first  # by a new one
 
     def ended(*_):
         raise EOFError
 
-    monkeypatch.setattr(Conversation, "receive", ended)
+    monkeypatch.setattr(WorkerProcess, "receive", ended)
     assert "has ended, most likely for want of memory" in ask(asked)["error"]
 
 

@@ -35,8 +35,8 @@ def test_a_refusal_is_a_sentence_and_the_next_question_is_heard(asked):
 def test_a_process_that_is_killed_is_said_and_replaced(asked):
     with pytest.raises(ResultsError, match=UNFINISHED):
         asked.ask("answer", **asked.about)
-    asked._conversation._process.kill()
-    asked._conversation._process.join()
+    asked._worker._process.kill()
+    asked._worker._process.join()
     with pytest.raises(ResultsError, match=UNFINISHED):
         asked.ask("answer", **asked.about)
 
@@ -44,7 +44,7 @@ def test_a_process_that_is_killed_is_said_and_replaced(asked):
 def test_one_that_takes_too_long_is_ended(asked, monkeypatch):
     with pytest.raises(ResultsError, match=UNFINISHED):
         asked.ask("answer", **asked.about)
-    psutil.Process(asked._conversation._process.pid).suspend()  # it will never answer
+    psutil.Process(asked._worker._process.pid).suspend()  # it will never answer
     monkeypatch.setattr(inference_service, "TIMEOUT_SECONDS", 0.5)
     with pytest.raises(ResultsError, match="process that answers has ended"):
         asked.ask("answer", **asked.about)
@@ -78,5 +78,5 @@ def test_it_goes_when_nobody_asks(asked, monkeypatch):
     monkeypatch.setattr(inference_service, "IDLE_SECONDS", 0.01)
     with pytest.raises(ResultsError):
         asked.ask("answer", **asked.about)
-    asked._conversation._process.join(60)
-    assert not asked._conversation.alive()
+    asked._worker._process.join(60)
+    assert not asked._worker.alive()

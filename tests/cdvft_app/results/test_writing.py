@@ -143,7 +143,7 @@ def talk(tmp_path, monkeypatch):
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="lora")], "secret")
     made = Answering(store)
-    made._conversation = Here(str(tmp_path))
+    made._worker = Here(str(tmp_path))
     yield made, {"run_ids": [run.id]}
     store.close()
 
@@ -182,7 +182,7 @@ def test_closing_a_stream_whose_process_has_ended_starts_no_other(talk, monkeypa
     asked, about = talk
     stream = asked.stream("count", **about, to=1)
     assert next(stream) == 0
-    asked._conversation.words.close()
-    asked._conversation.thread.join()
-    monkeypatch.setattr(inference_service, "Conversation", lambda *_: pytest.fail("Nobody asked."))
+    asked._worker.words.close()
+    asked._worker.thread.join()
+    monkeypatch.setattr(inference_service, "WorkerProcess", lambda *_: pytest.fail("Nobody asked."))
     stream.close()

@@ -31,14 +31,14 @@ def rows(text_rows):
 def scores(monkeypatch):
     """`scores(0.5, 0.9)`: what evaluations on the validation rows measure, one after the other."""
     left: list[float] = []
-    measured = LabelledTask.measure
+    measured = LabelledTask.compute_metrics
 
     def measure(self, evaluation):
         if len(evaluation.label_ids) == VALIDATION:
             return {self.metric_name: left.pop(0)}
         return measured(self, evaluation)
 
-    monkeypatch.setattr(LabelledTask, "measure", measure)
+    monkeypatch.setattr(LabelledTask, "compute_metrics", measure)
     return lambda *values: left.extend(values)
 
 

@@ -106,7 +106,7 @@ def test_a_padded_batch_loses_what_its_rows_lose_alone_and_writes_what_they_writ
             said = model(input_ids=ids).logits[0, -len(answer) - 1 : -1]
             lost.append(torch.nn.functional.cross_entropy(said, answer, reduction="sum"))
             kept.append(said.argmax(-1).tolist())
-        told = task.kept(model(**batch), labels).tolist()
+        told = task.preprocess_logits_for_metrics(model(**batch), labels).tolist()
     torch.testing.assert_close(together, sum(lost) / sum(len(one["labels"]) for one in examples))
     assert [[token for token in row if token != -100] for row in told] == kept
     prompts = task.examples(PAIRS.train.inputs)

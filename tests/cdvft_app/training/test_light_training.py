@@ -1,4 +1,4 @@
-"""What lets a large model fit: rounded weights, bfloat16, activations computed twice, batches in parts."""
+"""What lets a large model fit: quantized weights, bfloat16, activations computed twice, batches in parts."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_in_bfloat16_frozen_weights_are_kept_so_and_trained_ones_not(answer_plan
     assert {one.dtype for one in kept.values()} == {torch.float32}
 
 
-def test_rounded_weights_without_bitsandbytes_are_a_sentence(answer_plan, answer_rows, monkeypatch):
+def test_quantized_weights_without_bitsandbytes_are_a_sentence(answer_plan, answer_rows, monkeypatch):
     monkeypatch.setattr("cdvft_app.catalog.backbones.find_spec", lambda name: None)
     with pytest.raises(DownloadFailed, match=r"4 bits need bitsandbytes: pip install .* or leave bits empty"):
         prepare(answer_plan(bits=4), silent, never, answer_rows)
@@ -121,7 +121,7 @@ def test_a_causal_model_trains_on_a_base_of_4_or_8_bits_on_a_cpu(package, cases,
     here = Path(__file__).parent
     paths = [packages, ROOT, here, here.parent]
     done = subprocess.run(
-        [sys.executable, here / "rounded_bases.py", tmp_path, *cases],
+        [sys.executable, here / "quantized_bases.py", tmp_path, *cases],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,

@@ -37,7 +37,7 @@ def test_no_row_gets_a_weight_of_its_own(reads, dtype, answer_plan, answer_rows)
     task.model.eval()
     with torch.no_grad(), Shapes() as shapes, torch.autocast("cpu", dtype, enabled=dtype is not None):
         if reads == "prompts":
-            task.write(batch, most=2)
+            task.write(batch, max_new_tokens=2)
         else:
             task.forward(task.model, batch, batch.pop("labels"))
     assert any(shape[-1:] == (output.out_features,) for _, shape in shapes.seen), "there were logits"

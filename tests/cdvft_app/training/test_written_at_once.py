@@ -35,7 +35,7 @@ def written(task, end, most=24):
     """Each row's tokens up to the end, and the probabilities of these."""
     examples = task.examples(PROMPTS)
     batch = task.collate([examples[place] for place in range(len(PROMPTS))])
-    steps = list(writing.tokens(task.model, batch, end=end, most=most))
+    steps = list(writing.tokens(task.model, batch, eos_token_id=end, max_new_tokens=most))
     found = []
     for row in zip(*(zip(*step, strict=True) for step in steps), strict=True):
         ids = [int(token) for token, _ in row]

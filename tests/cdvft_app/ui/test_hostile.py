@@ -21,7 +21,7 @@ from cdvft_app.errors import UserError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import inference_service
-from cdvft_app.training.children import Conversation
+from cdvft_app.training.children import WorkerProcess
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
@@ -167,14 +167,14 @@ def test_uploads_end_where_a_public_server_has_no_room(studio: Studio, monkeypat
 @pytest.fixture
 def no_process_left(monkeypatch) -> Iterator[None]:
     """The processes that compute for Factors end with the test; other tests count what they started."""
-    begun: list[Conversation] = []
+    begun: list[WorkerProcess] = []
 
-    class Recorded(Conversation):
+    class Recorded(WorkerProcess):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             begun.append(self)
 
-    monkeypatch.setattr(inference_service, "Conversation", Recorded)
+    monkeypatch.setattr(inference_service, "WorkerProcess", Recorded)
     yield
     for conversation in begun:
         conversation.end()
