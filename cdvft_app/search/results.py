@@ -80,7 +80,8 @@ def _sentences(store: RunStore, search: Search, runs: Mapping[str, RunRecord], i
     method = search.request.base.methods[index]
     label = method.label()
     if best is None:
-        return [f"{label}: no trial has ended yet."]
+        failed = sum(run.state == "failed" for run in search.runs(index, runs))
+        return [f"{label}: no trial has finished yet{f'; {failed} failed' if failed else ''}."]
     given_up = sum(PRUNED in one.user_attrs for one in trials)
     best_text = (
         f"{label}: the best of {counted(len(trials), 'trial')}"

@@ -57,6 +57,11 @@ class Search:
         """Return the trials of the method at this index, in the order in which they were proposed."""
         return self.studies[index].get_trials(deepcopy=False)
 
+    def runs(self, index: int, runs: Mapping[str, RunRecord]) -> list[RunRecord]:
+        """Return those of the group's runs, by id, that are trials of the method at this index."""
+        ids = (one.user_attrs.get(RUN, "") for one in self.trials(index))
+        return [runs[run_id] for run_id in ids if run_id in runs]
+
     def trial_id(self, index: int, number: int) -> int:
         """Return the id by which Optuna's storage knows a trial, whichever process asked for it."""
         study_id = self.storage.get_study_id_from_name(str(index))
@@ -226,8 +231,7 @@ def _next_index(search: Search, runs: Mapping[str, RunRecord]) -> int | None:
     tried = {}
     for index, most in enumerate(search.request.budgets()):
         trials = search.trials(index)
-        mine = [runs[one.user_attrs[RUN]] for one in trials if one.user_attrs.get(RUN) in runs]
-        seconds = sum(run.seconds or 0.0 for run in mine)
+        seconds = sum(run.seconds or 0.0 for run in search.runs(index, runs))
         if len(trials) < most and seconds < (search.request.seconds or float("inf")):
             tried[index] = len(trials)
     return min(tried, key=tried.__getitem__, default=None)

@@ -155,6 +155,13 @@ def test_rates_that_diverge_are_learned_from(begin, store, trainer):
     assert found.best(0).params["learning_rate"] < DIVERGES
 
 
+def test_where_every_trial_has_failed_none_is_said_to_go_on(begin, store):
+    _, group_id = begin(SEARCH | {"rates": [20, 100], "trials": 2})
+    (method,) = results.methods(store, ended(store, group_id, 2))
+    assert [one["state"] for one in method["trials"]] == ["failed", "failed"]
+    assert method["sentences"] == ["CDVFT: no trial has finished yet; 2 failed."]
+
+
 def test_a_stopped_trial_is_waited_for_and_resumed(begin, store, trainer):
     queue, group_id = begin(SEARCH | {"trials": 5})
 

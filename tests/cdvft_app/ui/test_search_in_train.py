@@ -68,8 +68,8 @@ def test_a_search_is_shown_as_it_goes_and_ends_with_a_race(app: AppState) -> Non
     shown = answer["shown"]
     assert answer["mine"] and shown["running"] and shown["race"] is None
     assert [one["sentences"] for one in shown["methods"]] == [
-        ["CDVFT: no trial has ended yet."],
-        ["LoRA r\u00a0=\u00a08: no trial has ended yet."],
+        ["CDVFT: no trial has finished yet."],
+        ["LoRA r\u00a0=\u00a08: no trial has finished yet."],
     ]
     assert "shown" not in search(app, {"group": group, "known": answer["known"]}), "the page has that already"
     for loss in (0.6, 0.5, 0.4, 0.7, 0.5, 0.6):
