@@ -16,6 +16,7 @@ import {
   titleOf,
   titleOfAll,
 } from "../../assets/js/train/run_model.js";
+import { rangeText } from "../../assets/js/train/predicted.js";
 import { command } from "../../assets/js/train/reproduce.js";
 
 /** What the server says of a run that trains, with so many steps of two seconds each. */
@@ -380,4 +381,11 @@ test("the loss of numbers has its unit, and one of several kinds none", () => {
   assert.equal(lossTitle([scaled, scaled]), "Loss (squared error, in standard deviations)");
   assert.equal(lossTitle([plain]), "Loss (squared error)");
   assert.equal(lossTitle([plain, scaled]), "Loss");
+});
+
+test("both ends of a range of seconds have their own unit, and minutes are named once", () => {
+  assert.equal(rangeText({ low: 40, high: 90 }, "seconds"), "40.0 s to 90.0 s");
+  assert.equal(rangeText({ low: 40, high: 130 }, "seconds"), "0:40 to 2:10 min");
+  assert.equal(rangeText({ low: 3000, high: 4200 }, "seconds"), "50:00 min to 1:10:00 h");
+  assert.equal(rangeText({ low: 4000, high: 8000 }, "seconds"), "1:06:40 h to 2:13:20 h");
 });

@@ -1,16 +1,19 @@
 // The eigenvalues of a circulant: their moduli and their phases, by frequency.
 
 import { h } from "../shared/dom.js";
-import { magnitude, phase } from "../shared/fft.js";
+import { magnitude } from "../shared/fft.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { symbol } from "./data.js";
 import { panel } from "./panels.js";
 import { COLORS } from "./vector_views.js";
+import { polar } from "./waves.js";
 
 /** @import { BlockCirculant } from "../shared/circulant.js" */
+/** @import { Polar } from "./waves.js" */
 
-const degrees = (/** @type {number} */ angle) => `${short(Math.round((angle * 180) / Math.PI))}°`;
+/** @param {number} angle in radians */
+export const degrees = (angle) => `${short(Math.round((angle * 180) / Math.PI))}°`;
 
 /**
  * The largest modulus of a circulant's eigenvalues.
@@ -20,7 +23,7 @@ export const largestModulus = (circulant) =>
   Math.max(...circulant.spectra().map((one) => Math.max(...magnitude(one))));
 
 export class EigenViews {
-  /** @type {{y: number[], phases: number[], each: number} | undefined} blocks one after another */
+  /** @type {Polar | undefined} blocks one after another */
   #spectrum;
 
   /**
@@ -52,13 +55,9 @@ export class EigenViews {
    * @param {number} high the largest modulus that the axis must hold
    */
   show(circulant, number, high) {
-    const spectra = circulant.spectra(),
-      y = spectra.flatMap((one) => Array.from(magnitude(one))),
-      phases = spectra.flatMap((one) => Array.from(phase(one))),
-      each = spectra[0].re.length,
-      blocks = spectra.length > 1 ? each : null,
+    const { modulus: y, phases, each } = (this.#spectrum = polar(circulant.spectra())),
+      blocks = y.length > each ? each : null,
       xTitle = blocks ? "frequency, block after block" : "frequency";
-    this.#spectrum = { y, phases, each };
     this.moduli.view.show([{ y, phases, color: COLORS.circulant }], { low: 0, high, blocks, xTitle });
     this.phases.view.show([{ y: phases, phases, dots: true, color: COLORS.circulant }], {
       low: -Math.PI,
@@ -85,7 +84,7 @@ export class EigenViews {
   /** @param {number | null} k */
   #eigenvalue(k) {
     if (k === null || !this.#spectrum) return "";
-    const { y, phases, each } = this.#spectrum;
+    const { modulus: y, phases, each } = this.#spectrum;
     if (y[k] === undefined) return "";
     const block = y.length > each ? `block ${Math.floor(k / each)}, ` : "";
     return `${block}frequency ${k % each}: |λ| = ${short(y[k])}, turned by ${degrees(phases[k])}`;

@@ -1,7 +1,7 @@
 // One entry of a matrix in words: its value, and the numbers it is made of.
 
 import { short } from "../shared/format.js";
-import { CirculantDiagonal, modulo } from "../shared/circulant.js";
+import { CirculantDiagonal } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 
 /** @import { BlockCirculant } from "../shared/circulant.js" */
@@ -23,13 +23,12 @@ export function explainUpdate(layer, t, i, j) {
   const update = layer.update(t);
   if (update instanceof CirculantDiagonal && update.m === 2) {
     const {
-        alpha,
-        diagonals: [before, after],
-        circulants: [c],
-      } = update,
-      k = modulo((i % c.p) - (j % c.p), c.p);
+      alpha,
+      diagonals: [before, after],
+      circulants: [c],
+    } = update;
     return (
-      `${start} = α · ${symbol(2)}[${i}] · ${blockName(c, i, j)}[${k}] · ${symbol(0)}[${j}] = ` +
+      `${start} = α · ${symbol(2)}[${i}] · ${blockName(c, i, j)}[${c.within(i, j)}] · ${symbol(0)}[${j}] = ` +
       `${factor(alpha)} × ${factor(after[i])} × ${factor(c.entry(i, j))} × ${factor(before[j])} = ${short(value)}`
     );
   }
@@ -70,11 +69,10 @@ export function partsOfEntry(layer, number_, i, j) {
  * @param {number} j
  */
 export function explainCirculant(layer, number_, t, i, j) {
-  const c = layer.circulant(number_, t),
-    k = modulo((i % c.p) - (j % c.p), c.p);
+  const c = layer.circulant(number_, t);
   return (
     `circ(${symbol(2 * number_ + 1)})[${i}, ${j}] = ${blockName(c, i, j, number_)}[(${i % c.p} − ${j % c.p}) mod ${c.p}] = ` +
-    `${symbol(2 * number_ + 1)}[${k}] = ${short(c.entry(i, j))}`
+    `${symbol(2 * number_ + 1)}[${c.within(i, j)}] = ${short(c.entry(i, j))}`
   );
 }
 

@@ -6,6 +6,7 @@ import { LinePlot } from "../shared/line_plot.js";
 import { newest } from "../shared/part.js";
 import { tableUnder } from "../shared/table.js";
 import { Message } from "./answers.js";
+import { degrees } from "./eigen_views.js";
 import { PatchChoice, TextChoice } from "./example_choice.js";
 import { difference, stages } from "./stages.js";
 
@@ -281,7 +282,7 @@ export class Forward {
     if (spectrum)
       return spectrum.modulus[k] === undefined
         ? ""
-        : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${short(Math.round((spectrum.phases[k] * 180) / Math.PI))}°`;
+        : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${degrees(spectrum.phases[k])}`;
     return numbers[k] === undefined ? "" : `[${k}] = ${short(numbers[k])}`;
   }
 

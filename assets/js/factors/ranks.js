@@ -5,6 +5,7 @@ import { count, percent, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { decode } from "./data.js";
 import { table } from "../shared/table.js";
+import { fileName } from "../shared/download.js";
 import { panel } from "./panels.js";
 
 /** @import { InspectedRun, NoSingularValues, OpenedRun, SingularValues } from "../payloads.js" */
@@ -205,7 +206,7 @@ export class Ranks {
 
   name() {
     const { module = "", steps = [] } = this.layer ?? {};
-    return `${module}_singular_values_step_${steps[this.t]}`.replace(/[^\w.-]+/g, "_");
+    return fileName(`${module}_singular_values_step_${steps[this.t]}`);
   }
 }
 

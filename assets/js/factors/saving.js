@@ -1,7 +1,7 @@
 // A layer's vectors at one snapshot as a file.
 
 import { h, textButton } from "../shared/dom.js";
-import { download } from "../shared/download.js";
+import { download, fileName } from "../shared/download.js";
 
 /** @import { LayerData } from "./data.js" */
 
@@ -14,7 +14,7 @@ import { download } from "../shared/download.js";
 export function saveVectors(layer, t, kind) {
   const names = Object.keys(layer.vectors),
     step = layer.steps[t];
-  const file = `${layer.run.label}_${layer.module}_step_${step}`.replace(/[^\w.-]+/g, "_");
+  const file = fileName(`${layer.run.label}_${layer.module}_step_${step}`);
   if (kind === "json") {
     const vectors = Object.fromEntries(
       names.map((name) => [

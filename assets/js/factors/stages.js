@@ -1,13 +1,15 @@
 // The forward pass of one layer of CDVFT's or LoRA's, stage by stage, in float64. No drawing here.
 
 import { count, subscript } from "../shared/format.js";
-import { irfft, magnitude, phase, plus, rfft, times } from "../shared/fft.js";
+import { irfft, plus, rfft, times } from "../shared/fft.js";
 import { CirculantDiagonal, denseTimes } from "../shared/circulant.js";
 import { symbol } from "./data.js";
+import { polar } from "./waves.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Complex, Numbers } from "../shared/fft.js" */
 /** @import { LayerData } from "./data.js" */
+/** @import { Polar } from "./waves.js" */
 
 /**
  * @param {Numbers} one
@@ -20,8 +22,6 @@ const product = (one, other) => Float64Array.from(one, (value, k) => value * oth
  */
 const join = (pieces, length) =>
   Float64Array.from(pieces.flatMap((piece) => Array.from(piece))).slice(0, length);
-
-/** @typedef {{modulus: number[], phases: number[], each: number}} Polar one half spectrum of `each` after another */
 
 /** @typedef {{numbers?: Float64Array, spectrum?: Polar}} Signal one of the two */
 
@@ -40,19 +40,6 @@ const join = (pieces, length) =>
  * @property {boolean} [check] the last but one: `numbers` were found entry by entry
  * @property {boolean} [answer] the last one: what the whole model answers, which the server computes
  */
-
-/**
- * Polar form of several half spectra one after another.
- * @param {Complex[]} spectra
- * @returns {Polar}
- */
-function polar(spectra) {
-  return {
-    modulus: spectra.flatMap((one) => Array.from(magnitude(one))),
-    phases: spectra.flatMap((one) => Array.from(phase(one))),
-    each: spectra[0].re.length,
-  };
-}
 
 /**
  * Every stage of alpha dW x, the dense product last; `word` is what x belongs to, "token" or "patch".

@@ -1,6 +1,7 @@
 // The views of one layer, all at one snapshot: vectors, eigenvalues, circulant, weight update.
 
 import { h, segmented } from "../shared/dom.js";
+import { fileName } from "../shared/download.js";
 import { short } from "../shared/format.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { link, zoomButtons } from "../shared/heatmap_controls.js";
@@ -272,6 +273,6 @@ export class Views {
   fileName(what) {
     const { layer } = this;
     const name = layer ? `${layer.run.label}_${layer.module}_step_${layer.stepAt(this.t)}` : "layer";
-    return `${name.replace(/[^\w.-]+/g, "_")}_${what}`;
+    return fileName(`${name}_${what}`);
   }
 }

@@ -3,6 +3,20 @@
 import { magnitude, phase } from "../shared/fft.js";
 
 /** @import { BlockCirculant } from "../shared/circulant.js" */
+/** @import { Complex } from "../shared/fft.js" */
+
+/** @typedef {{modulus: number[], phases: number[], each: number}} Polar one half spectrum of `each` after another */
+
+/**
+ * Polar form of several half spectra one after another.
+ * @param {Complex[]} spectra
+ * @returns {Polar}
+ */
+export const polar = (spectra) => ({
+  modulus: spectra.flatMap((one) => Array.from(magnitude(one))),
+  phases: spectra.flatMap((one) => Array.from(phase(one))),
+  each: spectra[0].re.length,
+});
 
 /**
  * c = Σₖ wave(k), with wave(k)[j] = w |λₖ| cos(2π k j / p + arg λₖ) / p, where λ = FFT(c); w is 2, for k and p − k

@@ -10,6 +10,7 @@ import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
 import { D, unit } from "./machine.js";
 import { twoDigits } from "./machine_bars.js";
+import { fromHundredths, hundredths } from "./machine_states.js";
 import { renderLesson, signs, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { gliding } from "./tween.js";
@@ -166,10 +167,7 @@ class Assembly extends CanvasView {
 /** @param {Part<null>} part */
 export function mount({ element, life }) {
   const kept = keptState(element, "values");
-  const given = kept
-    .at(0)
-    .split(".")
-    .map((part) => Number(part || NaN) / 100);
+  const given = fromHundredths(kept.at(0));
   const fine = given.length === D && given.every((value) => Math.abs(value) <= 1);
   const c = Float64Array.from(fine ? given : FIRST);
   const picture = new Assembly((cell) => frame.style.setProperty("--cell", `${cell}px`));
@@ -181,7 +179,7 @@ export function mount({ element, life }) {
     setText(said, `circ(c) x is ${Array.from(circulantTimes(c, X), twoDigits).join(", ")}`);
     if (isShift(c)) tell("task-reached", "circulant-shift");
   };
-  const keep = () => kept.set(0, Array.from(c, (value) => Math.round(100 * value)).join("."));
+  const keep = () => kept.set(0, hundredths(c));
   const bars = vectorBars({
     values: c,
     label: "c, the column",

@@ -2,7 +2,7 @@
 
 import { find, h, segmented, setText } from "../shared/dom.js";
 import { tell } from "../shared/events.js";
-import { percent, short } from "../shared/format.js";
+import { count, percent, short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
@@ -65,7 +65,7 @@ export function mount({ element, life }) {
     readout.set([
       [error(found), "error of circ(c) x by FFT"],
       [error(rows), "error row by row, one product added after the other"],
-      [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"],
+      [`1 in ${count(2 ** (bits + 1))}`, "largest rounding error of one single number"],
     ]);
   };
   const words = (/** @type {number} */ left) =>

@@ -3,6 +3,7 @@
 
 import { actButton, find, h, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
+import { count } from "../shared/format.js";
 import { polling } from "../shared/polling.js";
 import { outcomeOf } from "../shared/request.js";
 import { asked, forget, linkTo } from "../shared/router.js";
@@ -67,7 +68,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
         given: Math.round(Number(field.value)),
       });
       if (!graded) return;
-      setText(reply, graded.right ? "Yes." : `Not quite. It is ${graded.answer.toLocaleString("en-US")}.`);
+      setText(reply, graded.right ? "Yes." : `Not quite. It is ${count(graded.answer)}.`);
       button.disabled = true;
     };
     const button = actButton("Answer", send);

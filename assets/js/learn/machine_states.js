@@ -42,11 +42,21 @@ export const ABOUT = {
   "rank-full": generic,
 };
 
-/** @param {ArrayLike<number>} values */
-const hundredths = (values) => Array.from(values, (value) => Math.round(100 * value)).join(".");
+/**
+ * Numbers as a text for the address, in hundredths with points between them.
+ * @param {ArrayLike<number>} values
+ */
+export const hundredths = (values) => Array.from(values, (value) => Math.round(100 * value)).join(".");
 
 /**
- * Three texts: a1, c's waves (so that silenced ones stay so), a3, in hundredths with points between them.
+ * The numbers of such a text; NaN where it has none.
+ * @param {string} text
+ */
+export const fromHundredths = (text) =>
+  Float64Array.from(text.split("."), (part) => Number(part || NaN) / 100);
+
+/**
+ * Three texts: a1, c's waves (so that silenced ones stay so), a3.
  * @param {Vectors} vectors
  */
 export function encoded({ a1, c, a3 }) {
@@ -62,7 +72,7 @@ export function encoded({ a1, c, a3 }) {
 export function decoded(texts) {
   const lengths = [D, 2 * HALF, D],
     limits = [LIMIT, 360, LIMIT];
-  const read = texts.map((text) => Float64Array.from(text.split("."), (part) => Number(part || NaN) / 100));
+  const read = texts.map(fromHundredths);
   const fine = read.every(
     (values, at) => values.length === lengths[at] && values.every((value) => Math.abs(value) <= limits[at]),
   );

@@ -1,6 +1,7 @@
 // A matrix to draw: 64 x 64 entries of -1, 0 and 1, or a few shapes.
 
 import { actButton, find, h, segmented, setText } from "../shared/dom.js";
+import { count } from "../shared/format.js";
 import { Pad, SIDE } from "../shared/pad.js";
 
 /** @import { Part } from "../shared/part.js" */
@@ -29,9 +30,7 @@ export function mount({ element, props }) {
     const { drawn } = pad;
     setText(
       said,
-      drawn
-        ? `${drawn.toLocaleString("en-US")} of ${(SIDE * SIDE).toLocaleString("en-US")} entries are drawn.`
-        : "Nothing is drawn.",
+      drawn ? `${count(drawn)} of ${count(SIDE * SIDE)} entries are drawn.` : "Nothing is drawn.",
     );
   };
   const pad = new Pad({ label: `A drawing of ${SIDE} × ${SIDE} entries.`, reach: PEN, onchange });

@@ -3,6 +3,7 @@
 
 import { actButton, button, find, h, setText } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
+import { count } from "../shared/format.js";
 import { whenShown } from "../shared/shown.js";
 import { ask, isHeld, membership, vote } from "./class_state.js";
 import { keptState } from "./kept_state.js";
@@ -51,7 +52,7 @@ const estimate = ({ label, low, high, step, start, right, off, reply }) => ({
   most: high - low + 1,
   graded(given) {
     const hit = Math.abs(given - 1 + low - right) <= off;
-    return { right: hit, text: hit && !off ? reply : `It is ${right.toLocaleString("en-US")}. ${reply}` };
+    return { right: hit, text: hit && !off ? reply : `It is ${count(right)}. ${reply}` };
   },
   controls(predict) {
     const dial = slider({
@@ -60,7 +61,7 @@ const estimate = ({ label, low, high, step, start, right, off, reply }) => ({
       max: high,
       step,
       value: start,
-      valueText: (value) => value.toLocaleString("en-US"),
+      valueText: count,
       oninput: () => {},
     });
     const input = /** @type {HTMLInputElement} */ (dial.querySelector("input"));

@@ -60,13 +60,22 @@ export class BlockCirculant {
   }
 
   /**
+   * Which number of its block's first column the entry (i, j) is.
+   * @param {number} i
+   * @param {number} j
+   */
+  within(i, j) {
+    return modulo((i % this.p) - (j % this.p), this.p);
+  }
+
+  /**
    * Where in `c` the entry (i, j) stands.
    * @param {number} i
    * @param {number} j
    */
   place(i, j) {
     const { p, q2 } = this;
-    return (Math.floor(i / p) * q2 + Math.floor(j / p)) * p + modulo((i % p) - (j % p), p);
+    return (Math.floor(i / p) * q2 + Math.floor(j / p)) * p + this.within(i, j);
   }
 
   /**

@@ -11,3 +11,9 @@ export function download(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
+
+/**
+ * A file's name of what it is about: anything but letters, digits, points and dashes becomes "_".
+ * @param {string} text
+ */
+export const fileName = (text) => text.replace(/[^\w.-]+/g, "_");

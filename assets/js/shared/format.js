@@ -66,6 +66,12 @@ export function clock(seconds) {
 }
 
 /**
+ * Seconds as 0:38 min or 1:02:09 h.
+ * @param {number} seconds
+ */
+export const clockWithUnit = (seconds) => `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`;
+
+/**
  * Whether a metric is a share of the evaluation rows, shown as per cent.
  * @param {string | null | undefined} name
  */

@@ -4,6 +4,7 @@
 import { h, textButton } from "./dom.js";
 import { aligned } from "./format.js";
 import { download } from "./download.js";
+import { everyAndLast } from "./sampling.js";
 
 /** @import { Child } from "./dom.js" */
 
@@ -124,7 +125,7 @@ export function tableUnder(read, label = "The chart's numbers") {
     if (!details.open) return;
     const { columns, rows } = read();
     const stride = Math.max(1, Math.ceil(rows.length / MAX_ROWS));
-    const shown = rows.filter((_, index) => index % stride === 0 || index === rows.length - 1);
+    const shown = everyAndLast(rows, stride);
     const said =
       stride === 1 ? `${rows.length} rows.` : `One row in ${stride} of ${rows.length}, and the last.`;
     numbers.fill(

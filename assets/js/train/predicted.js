@@ -1,7 +1,7 @@
 // What was promised of each finished run before it began, beside what was measured.
 
 import { h, swatch } from "../shared/dom.js";
-import { amount, clock, times } from "../shared/format.js";
+import { amount, clockWithUnit, times } from "../shared/format.js";
 import { exports, table } from "../shared/table.js";
 import { titleOf } from "./run_model.js";
 
@@ -34,17 +34,14 @@ const QUANTITIES = [
 ];
 
 /**
- * As large as `largest`: both ends of a range in one unit.
+ * Written as `largest` is: both ends of a range on a clock, or neither.
  * @param {Kind} kind
  * @param {number | null | undefined} value
  * @param {number} [largest]
  */
 function formatted(kind, value, largest) {
   if (value === null || value === undefined) return "–";
-  const end = largest ?? value;
-  return kind === "seconds" && end >= 100
-    ? `${clock(value)} ${end < 3600 ? "min" : "h"}`
-    : amount(kind, value);
+  return kind === "seconds" && (largest ?? value) >= 100 ? clockWithUnit(value) : amount(kind, value);
 }
 
 /**
@@ -54,17 +51,13 @@ function formatted(kind, value, largest) {
 const isPromised = (run) => Boolean(run.forecast);
 
 /**
- * @param {Estimate} estimate
+ * Both ends, with the minutes named once.
+ * @param {Pick<Estimate, "low" | "high">} estimate
  * @param {Kind} kind
  */
-function range({ low, high }, kind) {
-  return low === high
-    ? null
-    : h(
-        "span",
-        { class: "range" },
-        `${formatted(kind, low, high).replace(/ min$/, "")} to ${formatted(kind, high)}`,
-      );
+export function rangeText({ low, high }, kind) {
+  const [from, to] = [formatted(kind, low, high), formatted(kind, high)];
+  return `${to.endsWith(" min") ? from.replace(/ min$/, "") : from} to ${to}`;
 }
 
 /**
@@ -88,7 +81,12 @@ function line(run, [key, title, kind, hint]) {
   return [
     { text: title, title: hint },
     {
-      text: [formatted(kind, promised?.value), promised ? range(promised, kind) : null],
+      text: [
+        formatted(kind, promised?.value),
+        promised && promised.low !== promised.high
+          ? h("span", { class: "range" }, rangeText(promised, kind))
+          : null,
+      ],
       title: promised?.how ?? "Nothing was promised: nothing had run on this device before.",
     },
     formatted(kind, run[key]),

@@ -4,6 +4,7 @@ import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, isShare, metricText } from "../shared/format.js";
 import { drawChart } from "../shared/chart.js";
 import { valueAt } from "../shared/plotly.js";
+import { everyAndLast } from "../shared/sampling.js";
 import { smoothed } from "../shared/smoothing.js";
 import { onTheme } from "../shared/theme.js";
 import { curveOf, isFinal, lossTitle, sharedMetric, titleOf } from "./run_model.js";
@@ -25,17 +26,6 @@ const MARK = {
   y1: 1,
   line: { color: "var(--rule-strong)", width: 1, dash: "dot" },
 };
-
-/**
- * @template Row
- * @param {Row[]} rows
- */
-const thin = (rows) =>
-  rows.length <= MAX_POINTS
-    ? rows
-    : rows.filter(
-        (_, index) => index % Math.ceil(rows.length / MAX_POINTS) === 0 || index === rows.length - 1,
-      );
 
 export class RunChart {
   /**
@@ -169,7 +159,7 @@ export class RunChart {
     const at = this.view.axis === "steps" ? 0 : 1;
     /** @type {(readonly [step: number, seconds: number, value: number | null, ...rest: unknown[]])[]} */
     const every = this.view.quantity === "loss" ? run.steps : curveOf(run);
-    const rows = thin(every);
+    const rows = everyAndLast(every, Math.ceil(every.length / MAX_POINTS));
     return { x: rows.map((row) => row[at]), y: rows.map((row) => row[2]) };
   }
 

@@ -1,7 +1,7 @@
 // One row a run, filled in place as its numbers arrive.
 
 import { button, h, setText, swatch, styleOf } from "../shared/dom.js";
-import { aligned, clock, count, metricText } from "../shared/format.js";
+import { aligned, clockWithUnit, count, metricText } from "../shared/format.js";
 import { table } from "../shared/table.js";
 import { isActive, isFinal, sharedMetric, titleOf } from "./run_model.js";
 
@@ -125,11 +125,7 @@ export class Scoreboard {
     const seconds = isFinal(run) ? run.seconds : (run.steps.at(-1)?.[1] ?? run.seconds);
     setText(
       cells.time,
-      seconds === null
-        ? "–"
-        : seconds < 100
-          ? `${seconds.toFixed(0)} s`
-          : `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`,
+      seconds === null ? "–" : seconds < 100 ? `${seconds.toFixed(0)} s` : clockWithUnit(seconds),
     );
     cells.time.title =
       seconds === null
