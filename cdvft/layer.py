@@ -34,7 +34,8 @@ MAX_BLOCKS = 1 << 18
 class CDVFTLayer(MergeableLayer):
     """The adapters of one layer and the weight update that each of them stands for.
 
-    Vectors are float32 whatever the dtype of the base layer.
+    Vectors are made in float32 whatever the dtype of the base layer, and rounded by a later
+    `model.bfloat16()` as all parameters are.
     """
 
     batch_shape: Sequence[int] = ()
