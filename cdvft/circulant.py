@@ -92,7 +92,7 @@ def block_circulant_matmul(x: Tensor, c: Tensor, d_out: int) -> Tensor:
 
 
 def block_spectrum(x: Tensor, q: int, p: int) -> Tensor:
-    """Return half spectra FFT(x_j) of the q blocks of length p of x, zero-padded to q p.
+    """Return the half spectra FFT(x_j) of the q blocks of length p of x, zero-padded to q p.
 
     Args:
         x: (..., d), real, with d <= q p

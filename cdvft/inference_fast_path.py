@@ -99,8 +99,6 @@ class FastPath:
             return None
         d_in, d_out = self.sizes
         tokens = x.numel() // d_in
-        if not 0 < tokens <= MAX_TOKENS:
-            return None
         y = F.linear(x, self.weight, self.bias)
         if y.numel() != tokens * d_out:  # a weight of another shape: the kernel would write past the end
             return None
@@ -108,8 +106,8 @@ class FastPath:
         return y
 
 
-def supports_input(x: Tensor) -> bool:
-    """Whether the kernel may write into a result of x: float32 on the CPU, no gradients, nothing traced.
+def supports_input(x: Tensor, d_in: int) -> bool:
+    """Whether the kernel may write into a result of x: few tokens, float32, CPU, no gradients or tracing.
 
     Transformations are checked first, so that torch.compile traces no further.
     """
@@ -117,6 +115,7 @@ def supports_input(x: Tensor) -> bool:
         not is_transformed()
         and not torch.is_grad_enabled()
         and type(x) is Tensor
+        and 0 < x.numel() <= MAX_TOKENS * d_in
         and x.dtype is torch.float32
         and x.is_cpu
         and x.is_contiguous()

@@ -34,7 +34,8 @@ MAX_BLOCKS = 1 << 18
 class CDVFTLayer(MergeableLayer):
     """The adapters of one layer and the weight update that each of them stands for.
 
-    Vectors are float32 whatever the dtype of the base layer.
+    Vectors are made in float32 whatever the dtype of the base layer, and rounded by a later
+    `model.bfloat16()` as all parameters are.
     """
 
     batch_shape: Sequence[int] = ()
@@ -105,6 +106,11 @@ class CDVFTLayer(MergeableLayer):
         trains = adapter_name in self.active_adapters and not config.inference_mode
         for vectors in (self.cdvft_diagonals, self.cdvft_circulants):
             vectors[adapter_name].requires_grad_(trains)
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        """As PEFT, together with the fast path, which keeps the memory of its adapter's vectors."""
+        super().delete_adapter(adapter_name)
+        self._fast_path = None
 
     def _move_adapter_to_device_of_base_layer(
         self, adapter_name: str, device: torch.device | None = None
@@ -194,7 +200,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             parts = x.unbind()
             rows = self(torch.cat(parts), *args, adapter_names=adapter_names, **kwargs)
             return torch.nested.as_nested_tensor(list(rows.split([len(part) for part in parts])))
-        may_be_fast = supports_input(x) and not (args or kwargs) and adapter_names is None
+        may_be_fast = supports_input(x, self.in_features) and not (args or kwargs) and adapter_names is None
         fast = self._fast_path if may_be_fast else None  # once: another thread may replace it
         if fast and (y := fast.forward(self, x)) is not None:
             return y

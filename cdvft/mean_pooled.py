@@ -99,7 +99,7 @@ class MeanPooledForSequenceClassification(PreTrainedModel):
             pooled = states.mean(1)
         else:
             mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
-            pooled = (states * mask).sum(1) / mask.sum(1)
+            pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # of padding alone: 0
         logits = self.classifier(pooled)
         loss = None
         if labels is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
-from torch import Tensor
+from torch import Tensor, nn
 
 from cdvft.quantized import check_mergeable, relative_error, undo_cpu_packing
 
@@ -18,6 +19,10 @@ class MergeableLayer(BaseTunerLayer):
 
     merge_error: float | None
     parameter_name = "weight"
+    weight_is_shared = False
+    """Whether other modules have the same weight: a merge gives this layer one of its own instead."""
+    _shared_weight: tuple[nn.Parameter, ...] = ()
+    """The shared weight while the layer has one of its own, in a tuple so that it is no parameter of it."""
 
     @abstractmethod
     def has_adapter(self, adapter: str) -> bool:
@@ -53,6 +58,11 @@ class MergeableLayer(BaseTunerLayer):
                     "broken: every entry must be finite. Train at a lower learning rate, or load a sound one."
                 )
             before = None if self.quantization_backend is None else self.get_base_weight()
+            if self.weight_is_shared:
+                dense: Any = self.get_base_layer()
+                shared = getattr(dense, self.parameter_name)
+                setattr(dense, self.parameter_name, nn.Parameter(shared.detach(), shared.requires_grad))
+                self._shared_weight, self.weight_is_shared = (shared,), False
             self.set_base_weight(merged)
         if before is not None:
             self.merge_error = relative_error(self.get_base_weight(), merged, before)
@@ -61,13 +71,19 @@ class MergeableLayer(BaseTunerLayer):
     def unmerge(self) -> None:
         """Take the merged adapters out of the base weight again.
 
-        Exact up to one rounding to its dtype or quantized values.
+        A shared weight is put back as it was. Others have been rounded to their dtype or quantized values by
+        the merge and are rounded again, so that an update much larger than the weight leaves an error of the
+        size of its own rounding.
         """
         if not self.merged:
             warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
             return
-        with self._weight_inference_mode():
-            self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
+        if self._shared_weight:
+            setattr(self.get_base_layer(), self.parameter_name, *self._shared_weight)
+            self._shared_weight = ()
+        else:
+            with self._weight_inference_mode():
+                self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
         self.merged_adapters.clear()
         self.merge_error = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -95,7 +95,7 @@ def check_adapters_exist(tuner: Any, names: Sequence[str]) -> None:
     Raises:
         ValueError: if it does not, or they are no list of names.
     """
-    listed = isinstance(names, Collection) and all(isinstance(name, str) for name in names)
+    listed = isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
     if isinstance(names, str) or not listed:
         raise ValueError(
             f"adapter_names is {names!r}, but it must be a list of names. Name any of "

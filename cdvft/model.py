@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import peft
-import torch
 from peft.tuners.lora import LoraModel
 from peft.tuners.tuners_utils import BaseTuner
 from peft.utils import get_quantization_kwargs
@@ -169,20 +168,13 @@ class CDVFTModel(BaseTuner):
             )
 
     def _check_merge_allowed(self) -> None:
-        """As PEFT; also gives adapted layers a weight of their own where it is shared.
-
-        A merge into the output embedding must not change the input embedding with it.
-        """
+        """As PEFT; also tells adapted layers whether their weight is shared, as tied embeddings' is."""
         super()._check_merge_allowed()
         owners = Counter(id(p) for module in self.model.modules() for p in module.parameters(recurse=False))
         for module in self.model.modules():
             if isinstance(module, CDVFTLayer) and module.quantization_backend is None:
                 dense: Any = module.get_base_layer()
-                weight = getattr(dense, module.parameter_name)
-                if owners[id(weight)] > 1:
-                    with torch.inference_mode(weight.is_inference()):  # as merging does
-                        own = nn.Parameter(weight.detach().clone(), weight.requires_grad)
-                    setattr(dense, module.parameter_name, own)
+                module.weight_is_shared = owners[id(getattr(dense, module.parameter_name))] > 1
 
     def _add_modules_to_save_to_tie(self, peft_config: Any, tied_weight_keys: list[str]) -> None:
         """As LoRA: the input embedding is trained, and layers tied to it share the trained weight."""

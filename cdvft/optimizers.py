@@ -13,6 +13,9 @@ from transformers.trainer_pt_utils import get_parameter_names
 
 from cdvft.layer import CDVFTLayer
 
+WITHOUT_DECAY = (r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)")
+"""Names of parameters that do not decay, lower case, as `Trainer.get_decay_parameter_names` has them."""
+
 
 def create_optimizer(
     model: nn.Module,
@@ -59,7 +62,7 @@ def create_optimizer(
             "The model trains no input diagonal of CDVFT. Give it an adapter by peft.get_peft_model and a "
             "CDVFTConfig, and activate it."
         )
-    decays = {name for name in get_parameter_names(model, ALL_LAYERNORM_LAYERS) if "bias" not in name}
+    decays = set(get_parameter_names(model, ALL_LAYERNORM_LAYERS, WITHOUT_DECAY))
     decayed: list[nn.Parameter] = []
     diagonals: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []

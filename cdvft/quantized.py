@@ -86,8 +86,12 @@ def undo_cpu_packing(dense: Any) -> None:
 
 
 def relative_error(stored: Tensor, wanted: Tensor, before: Tensor) -> float:
-    """Return the error of a rounded update: |stored - wanted| / |wanted - before|, in the Frobenius norm."""
-    return ((stored - wanted).float().norm() / (wanted - before).float().norm()).item()
+    """Return the error of a rounded update: |stored - wanted| / |wanted - before|, in the Frobenius norm.
+
+    Infinite for an update of zeros, unless rounding changed nothing.
+    """
+    error, update = (stored - wanted).float().norm(), (wanted - before).float().norm()
+    return (error / update).item() if error else 0.0
 
 
 def warn_merge_errors(layers: Mapping[str, Any]) -> None:

@@ -124,7 +124,7 @@ def check_expressions(config: CDVFTConfig, names: Collection[str]) -> None:
 
 
 def _expressions(config: CDVFTConfig) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each expression's name for a message, itself, the function of `re` and what PEFT calls it with."""
+    """Yield each expression's name for a message, itself, and the call of `re` by which PEFT matches it."""
     for field in ("target_modules", "exclude_modules"):
         if isinstance(value := getattr(config, field), str):
             yield f"{field} {value!r}", value, "fullmatch", value

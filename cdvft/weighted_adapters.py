@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ def add_weighted_adapter(
             "name of the bare model. Choose another one."
         )
     for what, given, kind in (("adapters", adapters, Sequence), ("weights", weights, Collection)):
-        if isinstance(given, str) or not isinstance(given, kind):
+        if isinstance(given, (str, Set, Mapping)) or not isinstance(given, kind):  # a tensor is no Sequence
             raise ValueError(
                 f"{what} is {given!r}, but it must be a list with an entry for each part of the sum. Call "
                 "add_weighted_adapter(['a', 'b'], [0.7, 0.3], 'both') with your names and numbers."

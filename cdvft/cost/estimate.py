@@ -261,7 +261,7 @@ def _rank(shape: Shape, r: int, rank_pattern: Mapping[str, int]) -> int:
 
 
 def _rows(shape: Shape, sequence: int) -> float:
-    """Return rows that all layers of this shape see for each token of the batch."""
+    """Return how many rows all layers of this shape see for each token of the batch."""
     return shape.count / sequence if shape.pooled else shape.count
 
 
@@ -277,7 +277,7 @@ def _kept_fixed(method: Method, shapes: Sequence[Shape], shared: tensors.Tensors
 
 
 def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, ranks: Sequence[int]) -> float:
-    """Return every method saves x for backward, once where layers share it; some also save intermediates.
+    """Return the bytes kept for backward a token: x, once where layers share it, and intermediates of some.
 
     LoRA keeps A x; DoRA that, B A x and the frozen output; VeRA A x and B d A x, and not x: A is frozen.
     """

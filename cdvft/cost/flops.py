@@ -1,6 +1,6 @@
 """Floating-point operations of one adapted layer, by method, in two counting conventions.
 
-`real_fft` counts what the implementations execute:
+`real_fft` counts the operations that the methods need:
 
 - a multiply-add 2; a product of two real tensors 1 an entry, of two complex ones 6; accumulating k > 1 of
   them 8 k, for a complex addition is 2 and torch counts a sum of k terms as k additions;
@@ -37,12 +37,12 @@ class Flops:
 
 
 def real_fft_flops(n: int) -> float:
-    """Return an FFT of length n with real input or output: 2.5 n log2 n."""
+    """Return the operations of an FFT of length n with real input or output: 2.5 n log2 n."""
     return 2.5 * n * math.log2(n)
 
 
 def complex_fft_flops(n: int) -> float:
-    """Return a complex FFT of n entries in all, in one dimension or two: 5 n log2 n."""
+    """Return the operations of a complex FFT of n entries in all, in one or two dimensions: 5 n log2 n."""
     return 5.0 * n * math.log2(n)
 
 
@@ -118,11 +118,15 @@ def c3a(shape: Shape, block_size: int) -> Flops:
 
 
 def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
-    """Return the chain x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps only x, and computes it again.
+    """Count the chain x -> a_1 x -> circ(c_2) ... -> a_{2m-1}, which backward computes again from x.
 
     For a square layer and m = 2 a token pays 2 real FFTs, d/2 + 1 complex products and 2 d real ones forward;
     backward 4 real FFTs: of a_1 x and the output gradient, and back to circ(c) a_1 x and the gradient of x.
     Where that goes nowhere, only its last product, with a_1, is spared: the gradient of a_1 needs the rest.
+
+    Of each circulant's kernel one FFT is counted forward and one backward, the inverse for its gradient, as
+    torch's transforms on a CPU do, which keep the spectrum. The other engines transform the kernel once more
+    in backward: an FFT a step, whatever the number of tokens.
     """
     parts = partitions(shape.d_out, shape.d_in, m, block_size)
     kernels = sum(part.q1 * part.q2 * real_fft_flops(part.p) for part in parts)
@@ -145,7 +149,7 @@ def _circulant_gradient(part: Partition) -> float:
 
 
 def _unneeded(shape: Shape, flops: float) -> float:
-    """Return the `flops` of the gradient by the layer's input, where nothing needs that gradient."""
+    """Return `flops`, those of the gradient by the layer's input, where nothing needs it; 0 elsewhere."""
     return 0.0 if shape.input_gradient else flops
 
 
@@ -171,7 +175,7 @@ def asymptotic_fourierft(shape: Shape) -> Flops:
 
 
 def asymptotic_circulant(parts: tuple[Partition, ...], diagonals: int) -> Flops:
-    """Return a token pays (q1 q2 + q1 + q2) p log2 p a circulant and one product an entry of each diagonal.
+    """Count (q1 q2 + q1 + q2) p log2 p a circulant for a token, and one product an entry of each diagonal.
 
     For CDVFT on a square layer with m = 2 that is 3 d log2 d + 2 d; C3A has no diagonals.
     """

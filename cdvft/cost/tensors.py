@@ -24,7 +24,7 @@ def cdvft(shape: Shape, m: int, block_size: int | None) -> Tensors:
 
 
 def lora(shape: Shape, r: int) -> Tensors:
-    """Return a (r, d_in) and B (d_out, r)."""
+    """Return A (r, d_in) and B (d_out, r)."""
     return ("lora_A.weight", (r, shape.d_in)), ("lora_B.weight", (shape.d_out, r))
 
 
@@ -34,7 +34,7 @@ def dora(shape: Shape, r: int) -> Tensors:
 
 
 def vera(shape: Shape, r: int) -> Tensors:
-    """Return two vectors: d of r entries and b of d_out; A and B are frozen and shared, see `vera_shared`."""
+    """Return the vectors d of r entries and b of d_out; A and B are frozen and shared, see `vera_shared`."""
     return ("vera_lambda_b", (shape.d_out,)), ("vera_lambda_d", (r,))
 
 
@@ -50,7 +50,7 @@ def fourierft(n: int) -> Tensors:
 
 
 def c3a(shape: Shape, block_size: int) -> Tensors:
-    """Return one kernel (d_out / b, d_in / b, b): d_out d_in / b entries."""
+    """Return the one kernel (d_out / b, d_in / b, b): d_out d_in / b entries."""
     return (("c3a_kernel", (shape.d_out // block_size, shape.d_in // block_size, block_size)),)
 
 
@@ -61,7 +61,7 @@ def dense(shape: Shape) -> Tensors:
 
 
 def parameters(tensors: Tensors) -> int:
-    """Return entries of all tensors."""
+    """Return the number of entries of all tensors."""
     return sum(math.prod(size) for _, size in tensors)
 
 

@@ -108,7 +108,7 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
 
 
 def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:
-    """Every layer's dW for an adapter of any method, one at a time, in float32 on the CPU.
+    """Yield every layer's dW for an adapter of any method, or a sum of CDVFT's, in float32 on the CPU.
 
     It is the matrix of PEFT's `get_delta_weight`, turned to (d_out, d_in) where the base stores transposes.
 
@@ -121,7 +121,11 @@ def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[Weigh
     for name, layer in model.named_modules():
         if not isinstance(layer, BaseTunerLayer) or not hasattr(layer, "get_delta_weight"):
             continue
-        if not any(adapter in getattr(layer, names) for names in layer.adapter_layer_names):
+        if isinstance(layer, CDVFTLayer):
+            has = layer.has_adapter(adapter)
+        else:
+            has = any(adapter in getattr(layer, names) for names in layer.adapter_layer_names)
+        if not has:
             continue
         if getattr(layer, "parameter_name", "weight") != "weight":
             continue

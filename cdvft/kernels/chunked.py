@@ -63,7 +63,7 @@ def backward(
 
 @torch.no_grad()
 def spectrum(c: Tensor) -> Tensor:
-    """Return half spectra FFT(c) of blocks (q1, q2, p): (q1, q2, p // 2 + 1), complex.
+    """Return the half spectra FFT(c) of blocks (q1, q2, p): (q1, q2, p // 2 + 1), complex.
 
     On the CPU the last one is kept, with a copy of the values, and returned while the values are the same,
     so that every way of writing to them is noticed. Elsewhere it is computed at every call: to compare would

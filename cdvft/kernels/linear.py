@@ -68,9 +68,10 @@ def adapted_linear(
 
     In half precision the sum of products starts from alpha dW x + b, which is rounded to that precision, and
     is rounded once more: added to an output that is already rounded, most of an update that is a thousand
-    times smaller would be lost, as it still is beside a bias that is a thousand times larger. Off the CPU an update that is large enough (`merge_precision`) is added to the weight instead, which
-    leaves one product. Two steps remain where the weight or bias is trained, or dtypes differ. Off the CPU
-    autocast casts x, weight and bias first.
+    times smaller would be lost, as it still is beside a bias that is a thousand times larger. Off the CPU an
+    update that is large enough (`merge_precision`) is added to the weight instead, which leaves one product.
+    Two steps remain where the weight or bias is trained, or dtypes differ. Off the CPU autocast casts x,
+    weight and bias first.
 
     Args:
         x: (..., d_in)

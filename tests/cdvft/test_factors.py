@@ -137,6 +137,18 @@ def test_one_of_several_adapters(bert) -> None:
     assert len(list(weight_updates(model, "other"))) == 2
 
 
+def test_the_updates_of_a_weighted_sum(bert) -> None:
+    model = adapted(bert)
+    model.add_adapter("other", cdvft.CDVFTConfig(target_modules=["value"], m=3, init_weights=False))
+    model.base_model.add_weighted_adapter(["default", "other"], [2.0, -0.5], "both")
+    parts = {name: {u.layer: u.delta for u in weight_updates(model, name)} for name in ("default", "other")}
+    both = list(weight_updates(model, "both"))
+    assert [update.layer for update in both] == list(parts["default"])
+    for layer, delta, _ in both:
+        other = parts["other"].get(layer, torch.zeros(()))
+        torch.testing.assert_close(delta, 2 * parts["default"][layer] - 0.5 * other)
+
+
 METHODS: dict[str, Callable[[list[str]], peft.PeftConfig]] = {
     "cdvft": lambda targets: cdvft.CDVFTConfig(target_modules=targets, init_weights=False),
     "lora": lambda targets: peft.LoraConfig(target_modules=targets, r=3, init_lora_weights=False),

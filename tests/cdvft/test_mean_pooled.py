@@ -50,6 +50,14 @@ def test_the_mean_is_over_all_tokens_but_padding(encoder):
     torch.testing.assert_close(model(TOKENS[:1]).logits, expected[:1], rtol=0, atol=1e-5)
 
 
+@torch.no_grad()
+def test_a_row_of_padding_alone_gets_the_bias(encoder):
+    model = classifier(encoder)
+    found = model(input_ids=TOKENS, attention_mask=torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]])).logits
+    torch.testing.assert_close(found[1], model.classifier.bias)
+    torch.testing.assert_close(found[0], logits(model)[0])
+
+
 def test_a_loaded_encoder_keeps_its_weights_and_the_head_starts_as_torch_starts_it(encoder):
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     torch.manual_seed(7)

@@ -199,7 +199,7 @@ def test_mixed_batch_refusals(bert, with_heads) -> None:
         bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
     with pytest.raises(ValueError, match="got 1 and 4 respectively"):
         bert.outputs(with_heads, adapter_names=["a"])
-    for names in ([None] * 4, [0, 1, 2, 3], "abab", 4):
+    for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b", "headless", "__base__"}):
         with pytest.raises(
             ValueError, match=r"adapter_names is .* must be a list of names\. Name any of \['a'"
         ):
@@ -221,6 +221,24 @@ def test_merging_an_output_embedding_leaves_the_tied_input_embedding_alone(gpt2)
     torch.testing.assert_close(gpt2.outputs(merged), expected)
     assert torch.equal(base.transformer.wte.weight, embedding)
     assert not merged.config.tie_word_embeddings
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_unmerging_an_output_embedding_ties_it_again(gpt2) -> None:
+    base = gpt2.model()
+    config = CDVFTConfig(target_modules=["lm_head"], init_weights=False)
+    model = get_peft_model(base, config, "a").eval()
+    model.add_adapter("b", config)
+    apart, names = gpt2.outputs(model), set(model.state_dict())
+    model.merge_adapter(["a"])
+    torch.testing.assert_close(gpt2.outputs(model), apart)
+    assert base.lm_head.weight is not base.transformer.wte.weight
+    model.merge_adapter(["b"])
+    assert set(model.state_dict()) == names
+    model.unmerge_adapter()
+    assert base.lm_head.weight is base.transformer.wte.weight
+    assert torch.equal(gpt2.outputs(model), apart)
+    assert model.unload().lm_head.weight is base.transformer.wte.weight
 
 
 def test_adapters_on_the_same_and_on_other_layers_add_up(bert) -> None:

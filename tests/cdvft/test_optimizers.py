@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from transformers import Trainer, TrainingArguments
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import cdvft
 from cdvft import CDVFTConfig
@@ -62,6 +63,18 @@ def test_every_factor_has_its_rate() -> None:
     assert sum("cdvft_diagonals" in name for name in found) == 2 * 3
     assert optimizer.defaults["betas"] == (0.8, 0.9)
     assert optimizer.param_groups[0]["lr"] == 1e-2, "the rate that is logged"
+
+
+def test_what_decays_is_what_trainer_lets_decay() -> None:
+    net = Net()
+    net.add_module("final_norm", LlamaRMSNorm(WIDTH))
+    config = CDVFTConfig(target_modules=["first"], modules_to_save=["head", "LayerNorm", "final_norm"])
+    model = peft.get_peft_model(net, config)
+    optimizer = cdvft.create_optimizer(model, torch.optim.AdamW, 1e-2, weight_decay=0.1)
+    decayed = {name for name, (_, decay) in rates(model, optimizer).items() if decay}
+    trained = {name for name, one in model.named_parameters() if one.requires_grad}
+    assert "base_model.model.final_norm.modules_to_save.default.weight" in trained - decayed
+    assert decayed == trained & set(Trainer.get_decay_parameter_names(None, model))
 
 
 def test_a_ratio_of_one_trains_as_without_it() -> None:

@@ -137,6 +137,13 @@ def test_merging_says_what_rounding_did_to_the_update(
     assert (layer.base_layer.dequantized() - weight).abs().max() <= 1.01 * step  # rounded twice
 
 
+def test_a_fresh_adapter_merges_without_error(backend: QuantizationBackend) -> None:
+    model = get_peft_model(Net(), CDVFTConfig(target_modules=["query"]))
+    with pytest.warns(UserWarning, match=r"by 0\.0% of its norm in the median layer"):
+        model.merge_adapter()
+    assert model.base_model.model.query.merge_error == 0.0
+
+
 def test_merged_and_unloaded_tells_it_too(backend: QuantizationBackend) -> None:
     model = adapted()
     expected = model(inputs())

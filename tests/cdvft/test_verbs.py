@@ -102,6 +102,9 @@ def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
             three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type=kind)
     with pytest.raises(ValueError, match=r"Got 2 adapters and 1 weights"):
         three.add_weighted_adapter(["b", "c"], [1.0], "other")
+    for weights in ({0.3, 0.7}, {"b": 0.3, "c": 0.7}, "12", None):
+        with pytest.raises(ValueError, match=r"weights is .*, but it must be a list with an entry for each"):
+            three.add_weighted_adapter(["b", "c"], weights, "other")
     for weight in (float("nan"), float("inf"), "x", 10**400):
         with pytest.raises(ValueError, match=r"Got the weight .*, but each adapter needs a finite number"):
             three.add_weighted_adapter(["b", "c"], [weight, 1.0], "other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
 from collections.abc import Callable, Iterator
 from types import MethodType
 
@@ -186,6 +187,30 @@ def test_back_from_another_adapter_the_fast_path_is_taken_again(decoded: list[in
         ]
     torch.testing.assert_close(outputs, [*expected, expected[0]], rtol=1e-5, atol=1e-5)
     assert decoded == [1, 1, 1]
+
+
+@needs_kernel
+def test_many_tokens_leave_the_fast_path_as_it_is(decoded: list[int]) -> None:
+    adapted = layer()
+    with torch.no_grad():
+        adapted(torch.randn(17, 48))
+        assert adapted._fast_path is None
+        adapted(torch.randn(1, 48))
+        made = adapted._fast_path
+        adapted(torch.randn(17, 48))
+    assert made is not None and adapted._fast_path is made
+    assert decoded == [1]
+
+
+@needs_kernel
+def test_a_deleted_adapter_leaves_no_vector_in_memory() -> None:
+    adapted = layer()
+    with torch.no_grad():
+        adapted(torch.randn(1, 48))
+    vectors = [weakref.ref(v.untyped_storage()) for v in [*adapted.cdvft_diagonals["default"].parameters()]]
+    assert adapted._fast_path is not None
+    adapted.delete_adapter("default")
+    assert adapted._fast_path is None and not any(kept() for kept in vectors)
 
 
 @needs_kernel
