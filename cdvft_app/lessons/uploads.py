@@ -1,11 +1,10 @@
-"""A visitor's own matrix: a small .npy file, a picture or a drawing, read with strict limits.
+"""A visitor's own matrix: a small .npy file or a picture, read with strict limits.
 
 `matrix_as_lists` is for a child that has limits of the system's; this module imports no torch for it.
 """
 
 from __future__ import annotations
 
-import base64
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +17,6 @@ MAX_BYTES = 2_000_000
 MAX_PIXELS = 4_000_000
 LARGEST = 256
 MAX_HEADER = 1000  # bytes; numpy.save writes 118 for a matrix
-SIDE = 64  # of a drawing
 NO_ARRAY = "The file is no array that numpy.save wrote without pickling."
 
 
@@ -99,23 +97,3 @@ def _grey(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("L")
-
-
-def read_drawing(drawing: object) -> np.ndarray:
-    """(64, 64) entries -1, 0 and 1 from as many signed bytes, row by row, in base64.
-
-    Raises:
-        ValueError: it is no such drawing, or nothing is drawn.
-    """
-    if not drawing:
-        raise ValueError("Nothing is drawn yet. Draw something, or press one of the shapes beside the pad.")
-    try:
-        if not isinstance(drawing, str) or len(drawing) > 2 * SIDE**2:
-            raise ValueError
-        levels = np.frombuffer(base64.b64decode(drawing, validate=True), np.int8)
-        entries = levels.reshape(SIDE, SIDE)
-    except ValueError:
-        raise ValueError(f"The drawing is not one of {SIDE} x {SIDE} entries; draw it anew.") from None
-    if not entries.any():
-        raise ValueError("Nothing is drawn yet. Draw something, or press one of the shapes beside the pad.")
-    return np.sign(entries).astype(np.float64)

@@ -291,7 +291,7 @@ def score_of(
         found = row_scores.of_scores(scores)
         right: np.ndarray | None = scores == 1 if metric.percent else None
     elif metric.regression:
-        pairs = np.fromiter(
+        pairs: np.ndarray = np.fromiter(
             ((float(one.value or 0), float(one.expected or 0)) for one in known), np.dtype((np.float64, 2))
         )
         if not len(pairs):

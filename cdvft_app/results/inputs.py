@@ -6,7 +6,6 @@ A digit drawn by hand becomes one of the data that a run learned from: as large,
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import io
 import math
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import prompt_in
+from cdvft_app.data.drawing import read_drawing
 from cdvft_app.data.pictures import PictureReader, UnusablePicture, as_png
 from cdvft_app.data.source import LIMITS
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
@@ -27,7 +27,6 @@ MAX_INPUTS = 1000
 MAX_CHARACTERS = 10_000
 MAX_BYTES = 20 * 2**20
 MAX_TEMPERATURE, MAX_ANSWER_TOKENS = 2, 512
-SIDE = 64  # entries of a drawing, each way
 DRAWN_SIDES = {"mnist": 28, "digits": 8}
 """By dataset, the pixels of its images each way; of the data that can be drawn."""
 
@@ -177,24 +176,17 @@ def drawn_digit(drawing: object, dataset: str) -> bytes:
     """
     from PIL import Image
 
-    ink = _read_drawing(drawing)
+    try:
+        ink = _cropped(read_drawing(drawing, "Draw a digit, or choose an image.") != 0)
+    except ValueError as error:
+        raise ResultsError(str(error)) from None
     return as_png(Image.fromarray(_as_mnist(ink) if dataset == "mnist" else _as_digits(ink)))
 
 
-def _read_drawing(drawing: object) -> np.ndarray:
-    """Return what is drawn, cropped: (h, w) of 0 and 255."""
+def _cropped(ink: np.ndarray) -> np.ndarray:
+    """Return the rectangle (h, w) of 0 and 255 that holds all that is drawn."""
     import numpy as np
 
-    if not drawing:
-        raise ResultsError("Nothing is drawn yet. Draw a digit, or choose an image.")
-    try:
-        if not isinstance(drawing, str) or len(drawing) > 2 * SIDE**2:
-            raise ValueError
-        ink = np.frombuffer(base64.b64decode(drawing, validate=True), np.int8).reshape(SIDE, SIDE) != 0
-    except (binascii.Error, ValueError):
-        raise ResultsError(f"The drawing is not one of {SIDE} x {SIDE} entries; draw it anew.") from None
-    if not ink.any():
-        raise ResultsError("Nothing is drawn yet. Draw a digit, or choose an image.")
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8) * 255
 

@@ -81,7 +81,7 @@ def _judged(
     import numpy as np
 
     count, sums = len(terms), terms.sum(0)
-    score, interval = float(metric.statistic(sums, np.float64(count))), None
+    score, interval = float(metric.statistic(sums, np.asarray(float(count)))), None
     if count > 1:
         pseudo = count * score - (count - 1) * metric.statistic(sums - terms, np.full(count, count - 1.0))
         deviation = float(pseudo.std(ddof=1))

@@ -223,7 +223,9 @@ def _updates(model: nn.Module) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, BaseTunerLayer):
-            whole = copy.deepcopy(module).float()  # the difference of rounded weights would be coarse
+            whole = cast(
+                Any, copy.deepcopy(module)
+            ).float()  # the difference of rounded weights would be coarse
             base: Any = whole.get_base_layer()
             update = merged_weight(whole) - base.weight
             if update.dim() != 2:

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
+from cdvft_app.data.drawing import SIDE
 from cdvft_app.figures import palette
 from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.learn import LabView
@@ -20,7 +21,7 @@ from cdvft_app.public.budget import OverBudget
 from cdvft_app.store.records import StoreError
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
-from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
+from cdvft_app.ui.learn.lab_targets import OWN, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.controls import LATEX, html

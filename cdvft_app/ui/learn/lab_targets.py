@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cdvft_app.data.drawing import read_drawing
 from cdvft_app.errors import UserError
 from cdvft_app.inspection import updates
 from cdvft_app.inspection.sources import Source
@@ -28,7 +29,7 @@ TARGETS = (
 )
 OWN = ("run", "drawing", "file")
 SIZES = (16, 32, 64, 128, 256)
-SIDE = 64  # of a drawing
+NOTHING_DRAWN = "Draw something, or press one of the shapes beside the pad."
 
 
 def run_choices(store: RunStore) -> list[tuple[str, str]]:
@@ -83,9 +84,8 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
     if target == "drawing":
         import torch
 
-        from cdvft_app.lessons.uploads import read_drawing
-
-        return torch.from_numpy(read_drawing(request.get("drawing"))), "This was your own drawing."
+        drawn = read_drawing(request.get("drawing"), NOTHING_DRAWN)
+        return torch.from_numpy(drawn.astype("float64")), "This was your own drawing."
     if target == "run":
         try:
             source = updates.find(store, request.get("run"))
