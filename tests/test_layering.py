@@ -45,7 +45,7 @@ APP = {
     "events": set(),
     "files": set(),
     "format": set(),
-    "payloads": {"store.states"},
+    "payloads": {"format", "store.states"},
     "catalog": {"settings", "methods", "metrics", "cdvft"},
     "data": {"archives", "catalog", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
