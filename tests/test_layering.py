@@ -128,7 +128,7 @@ LOCKS = (  # they start no thread
     "cdvft_app.public.guessing",
     "cdvft_app.catalog.columns",
     "cdvft_app.catalog.libraries",
-    "cdvft_app.inspection.turns",
+    "cdvft_app.inspection.lock",
     "cdvft_app.lessons.classes",
     "cdvft_app.public.intake",
     "cdvft.mixed_batches",
