@@ -24,6 +24,12 @@ export interface GroupRequest extends TokenRequest {
   group: string | null;
 }
 
+/** The sweep or search that a part of the page shows: the one in the address where `group` is None. */
+export interface GroupView {
+  group: string | null;
+  token: string;
+}
+
 /** The answer to a request that changes something: why it was refused, or None. */
 export interface Done {
   error: string | null;
@@ -511,16 +517,6 @@ export interface SearchAnswer {
   shown?: SearchShown;
 }
 
-/** The search that is watched; None: none. */
-export interface SearchView {
-  group: string | null;
-  token: string;
-}
-
-/** Fixed props of the view. */
-export interface SearchFixed extends Styled {
-}
-
 export interface PagesFixed {
   pages: [string, string][];
 }
@@ -827,12 +823,6 @@ export interface SweepAnswer {
   mine?: boolean;
   known?: string;
   shown?: SweepShown | null;
-}
-
-/** A sweep of the store, or the one in the address where `group` is None. */
-export interface SweepView {
-  group: string | null;
-  token: string;
 }
 
 export interface SweepFixed extends Charted {

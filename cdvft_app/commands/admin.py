@@ -47,7 +47,7 @@ def runs() -> None:
 def stop(run_ids: RunIds) -> None:
     """Stop runs, as their owners would."""
     for run_id in run_ids:
-        _operator().stop(run_id)
+        _operator().store.ask_to_stop(run_id)
         print(f"stopped {run_id}")
 
 
@@ -55,7 +55,7 @@ def stop(run_ids: RunIds) -> None:
 def delete(run_ids: RunIds) -> None:
     """Delete runs with their curves and adapters; one that trains must be stopped first."""
     for run_id in run_ids:
-        _operator().delete(run_id)
+        _operator().store.remove(run_id)
         print(f"deleted {run_id}")
 
 
@@ -63,7 +63,7 @@ def delete(run_ids: RunIds) -> None:
 def hide(run_ids: RunIds) -> None:
     """Show runs to nobody but their owners."""
     for run_id in run_ids:
-        _operator().hide(run_id)
+        _operator().store.hide(run_id, True)
         print(f"hidden {run_id}")
 
 
@@ -71,7 +71,7 @@ def hide(run_ids: RunIds) -> None:
 def show(run_ids: RunIds) -> None:
     """Show hidden runs again, to their owners alone if these made them private."""
     for run_id in run_ids:
-        _operator().hide(run_id, False)
+        _operator().store.hide(run_id, False)
         print(f"shown {run_id}")
 
 

@@ -16,7 +16,7 @@ from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import Json, RunId, progress_bar
 from cdvft_app.data.answered_file import ANSWERS, Answers, read_unlabelled, require_writable, write_answered
 from cdvft_app.data.source import LIMITS
-from cdvft_app.results.exporters import appearing
+from cdvft_app.results.exporters import atomic_output
 from cdvft_app.results.finished_run import find
 from cdvft_app.store.runs import RunStore
 
@@ -54,7 +54,7 @@ def apply(
     run = find(RunStore.default(), run_id)
     require_writable(out)
     answers_file = out.with_name(f".{out.name}.{ANSWERS}")
-    with appearing(out) as made, tempfile.TemporaryDirectory(prefix="cdvft-") as work:
+    with atomic_output(out) as made, tempfile.TemporaryDirectory(prefix="cdvft-") as work:
         folder = Path(work)
         kept = read_unlabelled(file, folder, LIMITS, print_progress)
 

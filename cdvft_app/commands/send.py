@@ -15,7 +15,7 @@ from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import SCRIPT, write_job
-from cdvft_app.results.exporters import appearing
+from cdvft_app.results.exporters import atomic_output
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
@@ -78,6 +78,6 @@ def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
 def script(settings: RunSettings, *, out: Annotated[Path, typer.Option(help="A folder to be made.")]) -> None:
     """Write the script of such a Job, with this program's code beside it: `uv run train.py`, anywhere."""
     plan = catalog.resolve(pin_dataset_commit(settings))
-    with appearing(out) as made:
+    with atomic_output(out) as made:
         write_job(made, plan)
     print(f"{out / SCRIPT}: run it by `uv run {SCRIPT}` in that folder")

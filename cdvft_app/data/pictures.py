@@ -305,4 +305,9 @@ def as_png(picture: Image.Image) -> bytes:
 
 def as_data_url(picture: Image.Image) -> str:
     """Return the picture as PNG in a data URL, for the `src` of an `img`."""
-    return f"data:image/png;base64,{base64.b64encode(as_png(picture)).decode()}"
+    return data_url(as_png(picture))
+
+
+def data_url(png: bytes) -> str:
+    """Return the bytes of a PNG file as a data URL."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -9,12 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.errors import UserError
 from cdvft_app.inspection import layers, sources
+from cdvft_app.inspection.lock import TimedLock
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
-from cdvft_app.inspection.turns import Turn
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
+from cdvft_app.training.inference_service import Handler, InferenceService
 
 ENDED = "The process that computes has ended, most likely for want of memory. Try again, or a smaller run."
 
@@ -23,19 +22,19 @@ class Inspector(InferenceService):
     """Asks one of the `questions` about a run at a time."""
 
     def __init__(
-        self, root: Path, counted: Callable[[], AbstractContextManager[object]] = nullcontext
+        self, root: Path, metering: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
-        super().__init__(_start, root, _explain, counted)
-        self.turn = Turn("The server computes for somebody else; try again in a moment.")
+        super().__init__(_start, root, Unavailable, ENDED, metering)
+        self.lock = TimedLock("The server computes for somebody else; try again in a moment.")
 
     def ask(self, question: str, *, patience: float = 0.0, **arguments: Any) -> Any:
         """Return the answer about the run `run_id`, waiting up to `patience` seconds for other callers.
 
         Raises:
-            Busy: others were still waiting for their answers.
+            TooManyRequests: others were still waiting for their answers.
             Unavailable, StoreError, InvalidChoice: with a sentence.
         """
-        with self.turn.taken(patience):
+        with self.lock.held(patience):
             return super().ask(question, **arguments)
 
 
@@ -50,12 +49,6 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
         return questions()[question](source, **arguments)
 
     return answer
-
-
-def _explain(error: Exception) -> Exception:
-    if isinstance(error, UserError):
-        return error
-    return Unavailable(ENDED if isinstance(error, EOFError) else unexpected(error))
 
 
 OF_WEIGHTS = ("effects", "seeds", "together", "walk")

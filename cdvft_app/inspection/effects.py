@@ -8,9 +8,7 @@ model, with all of its changes or without some.
 
 from __future__ import annotations
 
-import base64
 import json
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property, lru_cache, partial
@@ -26,11 +24,13 @@ from transformers.pytorch_utils import Conv1D
 
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split
+from cdvft_app.data.pictures import data_url
 from cdvft_app.errors import UserError
 from cdvft_app.events import ADAPTER
 from cdvft_app.files import replacing
 from cdvft_app.format import percent
 from cdvft_app.inspection.layers import block_positions
+from cdvft_app.inspection.numbers import computed_within
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
 from cdvft_app.payloads.factors import (
     Answered,
@@ -442,12 +442,8 @@ def keep(run: LiveRun, found: Effects) -> None:
 
 def effects(runs: OpenedRuns, first: int = 0, seconds: float = 2.0) -> Effects:
     """Return what the run changed, from its layer of index `first` on, for as many as `seconds` allow."""
-    deadline, every = time.monotonic() + seconds, runs.measured
-    found: list[LayerEffect] = []
-    for module in every[first:]:
-        found.append(runs.effect(module))
-        if time.monotonic() > deadline:
-            break
+    every = runs.measured
+    found = computed_within(seconds, every[first:], runs.effect)
     after = first + len(found)
     done = after >= len(every)
     return {
@@ -638,7 +634,7 @@ def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
     if isinstance(given, str | list | tuple):
         return (transcript(given) if isinstance(given, str) else " / ".join(given)), None, expected
     example = held_out.example(Split(runs.rows, runs.expected), names, row)
-    return None, f"data:image/png;base64,{base64.b64encode(example['image']).decode()}", expected
+    return None, data_url(example["image"]), expected
 
 
 def walk(runs: OpenedRuns, module: str, given: Any) -> WalkAnswers:

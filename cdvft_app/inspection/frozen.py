@@ -21,15 +21,15 @@ from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.data.pictures import as_data_url
 from cdvft_app.inspection.examples import layer_inputs
+from cdvft_app.inspection.lock import TimedLock
 from cdvft_app.inspection.sources import Source, Unavailable
-from cdvft_app.inspection.turns import Turn
 from cdvft_app.payloads.factors import Images, LayerInputs
 from cdvft_app.tasks.image import normalized, squared
 
 PATIENCE = 20.0  # seconds that one visitor waits for another's turn
 MAX_CHARACTERS = 400  # of a text that somebody types
 MAX_TOKENS = 48
-_TURN = Turn("The server is busy with somebody else's example; try again in a moment.")
+_LOCK = TimedLock("The server is busy with somebody else's example; try again in a moment.")
 
 
 @contextmanager
@@ -38,10 +38,10 @@ def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
 
     Raises:
         Unavailable: the model is not on this machine.
-        Busy: others use it for longer than a visitor waits.
+        TooManyRequests: others use it for longer than a visitor waits.
     """
     plan = catalog.resolve(source.settings)
-    with _TURN.taken(PATIENCE):
+    with _LOCK.held(PATIENCE):
         yield _loaded(plan.model, plan.settings.image_size if plan.model.kind == "image" else None)
 
 
@@ -50,7 +50,7 @@ def text_inputs(source: Source, module: str, text: object) -> LayerInputs:
 
     Raises:
         Unavailable: the text cannot be used, or the model is not on this machine; says why.
-        Busy: others use the model.
+        TooManyRequests: others use the model.
     """
     checked = checked_text(text)
     with backbone(source) as loaded:
@@ -91,7 +91,7 @@ def weight(source: Source, module: str) -> Tensor:
 
     Raises:
         Unavailable: the model is not on this machine, or has no such layer.
-        Busy: others use it for longer than a visitor waits.
+        TooManyRequests: others use it for longer than a visitor waits.
     """
     with backbone(source) as loaded:
         layer = find_submodule(loaded.model, module)
@@ -186,7 +186,7 @@ def images(source: Source) -> Images:
 
     Raises:
         Unavailable: this run has no patches, or its model or images are not on this machine; says why.
-        Busy: others use the model.
+        TooManyRequests: others use the model.
     """
     with backbone(source) as loaded:
         grid = _grid(loaded)
@@ -206,7 +206,7 @@ def patch_inputs(source: Source, module: str, image: object) -> LayerInputs:
 
     Raises:
         Unavailable: there is no such image, or the layer does not work patch by patch; says why.
-        Busy: others use the model.
+        TooManyRequests: others use the model.
     """
     with backbone(source) as loaded:
         grid, example = _grid(loaded), _example(source, image)

@@ -13,7 +13,7 @@ import numpy as np
 
 from cdvft.blocks import matches
 from cdvft_app import catalog
-from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.inspection.sources import Source, Unavailable, every_nth
 from cdvft_app.payloads.factors import KeptVectors, Module, Vector
 from cdvft_app.settings import RunSettings
 
@@ -106,8 +106,7 @@ def payload(
     trained = sum(array.size for name, array in own.items() if name not in method.fixed_vectors)
     read = read or (lambda step: source.read(step, layer.module))
     bytes_per_step = sum(array.nbytes for array in read(kept[-1]).values())
-    stride = -(-bytes_per_step * len(kept) // MAX_BYTES)
-    kept = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
+    kept = every_nth(kept, -(-bytes_per_step * len(kept) // MAX_BYTES))
     snapshots = [read(step) for step in kept]
     vectors: dict[str, Vector] = {}
     for name in snapshots[-1]:

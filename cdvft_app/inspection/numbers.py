@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.payloads.factors import KeptVectors, LayerNumbers, NoSingularValues, Overview, SingularValues
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 MAX_ENTRIES = 2**28
 """Of all updates that are built for norms at every step; where there are more, the last step's only."""
 
@@ -30,7 +33,7 @@ def update(source: Source, layer: Layer, step: int) -> Tensor:
 
     Raises:
         Unavailable: the method needs the pretrained weight, and the model is not on this machine.
-        Busy: others use the pretrained model.
+        TooManyRequests: others use the pretrained model.
     """
     vectors = tensors(source.read(step, layer.module))
     return source.settings.method.update(
@@ -72,13 +75,22 @@ def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
 def last_norms(source: Source, seconds: float = 0.5) -> dict[str, float]:
     """Return the Frobenius norm of the update after the last step by module, for as many as `seconds`
     allow."""
-    deadline, step = time.monotonic() + seconds, source.steps()[-1]
-    norms: dict[str, float] = {}
-    for layer in layers(source):
-        norms[layer.module] = _norm(_CacheKey(source, step, layer))
+    step = source.steps()[-1]
+    return dict(
+        computed_within(
+            seconds, layers(source), lambda layer: (layer.module, _norm(_CacheKey(source, step, layer)))
+        )
+    )
+
+
+def computed_within(seconds: float, items: Iterable[Item], compute: Callable[[Item], Result]) -> list[Result]:
+    """Return the results for the first items: for as many as so many seconds allow, and at least one."""
+    deadline, found = time.monotonic() + seconds, []
+    for item in items:
+        found.append(compute(item))
         if time.monotonic() > deadline:
             break
-    return norms
+    return found
 
 
 def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
@@ -88,12 +100,9 @@ def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
     norms of the update by step (None where not computed), root mean squares of each vector's change since
     the first snapshot by step (CDVFT only), and the effective rank after the last.
     """
-    deadline, every = time.monotonic() + seconds, layers(source)
-    found: list[LayerNumbers] = []
-    for layer in every[first:]:
-        found.append(numbers(source, layer, all_norms=_entries(every) * len(source.steps()) <= MAX_ENTRIES))
-        if time.monotonic() > deadline:
-            break
+    every = layers(source)
+    all_norms = _entries(every) * len(source.steps()) <= MAX_ENTRIES
+    found = computed_within(seconds, every[first:], lambda one: numbers(source, one, all_norms=all_norms))
     after = first + len(found)
     return {"layers": found, "next": after if after < len(every) else None}
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from safetensors import safe_open
@@ -40,6 +40,12 @@ RECORDED = ASSETS / "recorded_factors"
 EFFECTS = "effects.json.gz"
 MAX_RACES = 20
 MAX_LOSSES = 800
+Item = TypeVar("Item")
+
+
+def every_nth(items: list[Item], n: int) -> list[Item]:
+    """Return each nth item from the first on, and the last one."""
+    return items[::n] + (items[-1:] if (len(items) - 1) % n else [])
 
 
 class Unavailable(UserError):
@@ -104,8 +110,7 @@ class LiveRun:
     def losses(self) -> list[list[float]]:
         rows, _ = self.store.rows(self.id, kinds=("step",), limit=200_000)
         losses = [[row["step"], row["loss"]] for row in rows]
-        stride = -(-len(losses) // MAX_LOSSES) or 1
-        return losses[::stride] + (losses[-1:] if (len(losses) - 1) % stride else [])
+        return every_nth(losses, -(-len(losses) // MAX_LOSSES) or 1)
 
     def steps(self) -> list[int]:
         return snapshots.steps(self.folder)

@@ -78,7 +78,7 @@ def weight_change(source: Source, module: object) -> tuple[Any, ChangedLayer]:
 
     Raises:
         Unavailable: the run changed no such layer, or the pretrained model is not on this machine.
-        Busy: others use the pretrained model.
+        TooManyRequests: others use the pretrained model.
     """
     layer = next((one for one in changed(source) if one.module == module), None)
     if layer is None:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, TokenRequest, Unit
+from cdvft_app.format import Unit
+from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, TokenRequest
 
 Option = tuple[str, str]  # key and title
 
@@ -347,13 +348,6 @@ class SweepAnswer(TypedDict, total=False):
     mine: bool
     known: str
     shown: SweepShown | None
-
-
-class SweepView(TypedDict):
-    """A sweep of the store, or the one in the address where `group` is None."""
-
-    group: str | None
-    token: str
 
 
 class SweepFixed(Charted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from typing_extensions import NotRequired, TypedDict
 
@@ -12,7 +12,6 @@ Layout = Annotated[dict[str, Any], "Layout"]
 Styles = Annotated[dict[str, dict[str, Any]], "Styles"]
 
 Method = str
-Unit = Literal["count", "bytes", "flops", "seconds"]
 
 
 class Charted(TypedDict):
@@ -38,6 +37,13 @@ class GroupRequest(TokenRequest):
     """A request about a race, a sweep or a search, by its group."""
 
     group: str | None
+
+
+class GroupView(TypedDict):
+    """The sweep or search that a part of the page shows: the one in the address where `group` is None."""
+
+    group: str | None
+    token: str
 
 
 class Done(TypedDict):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, GroupRequest, Method, Styled, TokenRequest
+from cdvft_app.payloads.shared import Charted, Figure, GroupRequest, Method, TokenRequest
 from cdvft_app.store.states import RunState
 
 
@@ -448,14 +448,3 @@ class SearchAnswer(TypedDict, total=False):
     mine: bool
     known: str
     shown: SearchShown
-
-
-class SearchView(TypedDict):
-    """The search that is watched; None: none."""
-
-    group: str | None
-    token: str
-
-
-class SearchFixed(Styled):
-    """Fixed props of the view."""

@@ -26,6 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.progress import Progress, silent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
@@ -70,16 +71,11 @@ class TooMuch(StoreError):
     """A file asks for more than one may take here; the text is a sentence for whoever gave it."""
 
 
-class Crowded(StoreError):
-    """Too many wait already; the text is a sentence for whoever came last."""
+# Who may have a file read
 
 
-# Turns
-
-
-class Turns:
-    """Gives turns to at most `children` visitors at a time, one each; next is whoever came first and has no
-    turn now."""
+class FairSemaphore:
+    """Admits at most `children` visitors at a time, each once; next is whoever came first and is not in."""
 
     def __init__(self, children: int, waiting: int, waiting_each: int) -> None:
         self._children, self._most, self._most_each = children, waiting, waiting_each
@@ -88,11 +84,11 @@ class Turns:
         self._waiting: list[list[str]] = []  # one item each; lists, since equal visitors are different waits
 
     @contextmanager
-    def taken(self, visitor: str | None) -> Iterator[None]:
-        """Hold a turn of the visitor; None, as on a server that is not public, needs none.
+    def held(self, visitor: str | None) -> Iterator[None]:
+        """Hold the visitor's place; None, as on a server that is not public, needs none.
 
         Raises:
-            Crowded: the visitor, or all of them, have too much waiting.
+            TooManyRequests: the visitor, or all of them, have too much waiting.
         """
         if visitor is None:
             yield
@@ -119,26 +115,26 @@ class Turns:
 
     def _require_room(self, visitor: str) -> None:
         if sum(one[0] == visitor for one in self._waiting) >= self._most_each:
-            raise Crowded(
+            raise TooManyRequests(
                 f"{self._most_each + 1} files of yours are being read or wait for it. Wait for them, and "
                 "give this one again."
             )
         if len(self._waiting) >= self._most:
-            raise Crowded("Many files of others wait to be read here. Try again in a minute.")
+            raise TooManyRequests("Many files of others wait to be read here. Try again in a minute.")
 
 
-_turns = Turns(MAX_CHILDREN, MAX_WAITING, MAX_WAITING_EACH)
+_semaphore = FairSemaphore(MAX_CHILDREN, MAX_WAITING, MAX_WAITING_EACH)
 
 
 @contextmanager
-def turn(budget: Budget, visitor: str | None) -> Iterator[None]:
-    """Hold the visitor's turn to have a file read; what it takes, without the wait, is charged.
+def slot(budget: Budget, visitor: str | None) -> Iterator[None]:
+    """Hold the visitor's place among those whose files are read; what it takes, without the wait, is charged.
 
     Raises:
-        Crowded, OverBudget: why not now.
+        TooManyRequests, OverBudget: why not now.
     """
     budget.require(visitor, 0)
-    with _turns.taken(visitor), budget.spending(visitor, SPENT_ON):
+    with _semaphore.held(visitor), budget.spending(visitor, SPENT_ON):
         yield
 
 

@@ -36,7 +36,7 @@ def is_operator(key: object, address: str) -> bool:
 
 @dataclass(frozen=True)
 class Operator:
-    """Sees and changes every run of the store."""
+    """What the operator sees; `store` finds and changes everybody's runs."""
 
     store: RunStore
 
@@ -51,20 +51,8 @@ class Operator:
     def runs(self) -> list[RunRecord]:
         """Return all runs that wait or train, and the latest of the others, the latest first."""
         runs = self.store.history(None)
-        ended = [run for run in runs if not _goes_on(run)][:LATEST]
-        return [run for run in runs if _goes_on(run) or run in ended]
-
-    def stop(self, run_id: str) -> None:
-        """Stop a run, as its owner would: one that trains ends within two steps and keeps its adapter."""
-        self.store.ask_to_stop(run_id)
-
-    def delete(self, run_id: str) -> None:
-        """Delete a run with its rows and its folder; one that trains must be stopped before."""
-        self.store.remove(run_id)
-
-    def hide(self, run_id: str, hidden: bool = True) -> None:
-        """Hide a run from everybody but its owner, or show it again."""
-        self.store.hide(run_id, hidden)
+        ended = [run for run in runs if run.state not in UNFINISHED][:LATEST]
+        return [run for run in runs if run.state in UNFINISHED or run in ended]
 
     def clear(self) -> int:
         """Stop all that waits, and return how many runs that were. What trains goes on."""
@@ -77,7 +65,3 @@ class Operator:
                 continue
             stopped += 1
         return stopped
-
-
-def _goes_on(run: RunRecord) -> bool:
-    return run.state in UNFINISHED

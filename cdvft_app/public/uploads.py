@@ -10,7 +10,7 @@ from cdvft_app.files import files_below, folder_bytes
 from cdvft_app.settings.environment import data_folder, environment
 
 
-def sweep(folder: Path) -> int:
+def purge_expired(folder: Path) -> int:
     """Delete files in `folder` that are older than CDVFT_UPLOAD_HOURS, and return the bytes of those that
     stay."""
     expired = time.time() - 3600 * environment().upload_hours
@@ -33,7 +33,7 @@ def refusal(folder: Path | None, wanted: int) -> str | None:
     if not environment().public:
         return None
     rows = folder_bytes(data_folder())
-    if (sweep(folder) if folder else 0) + rows + wanted <= environment().upload_bytes:
+    if (purge_expired(folder) if folder else 0) + rows + wanted <= environment().upload_bytes:
         return None
     return (
         f"The files that visitors uploaded here fill the {environment().upload_bytes / 1e6:g} MB there are "

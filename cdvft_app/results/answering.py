@@ -13,8 +13,6 @@ import numpy as np
 
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.data.answered_file import ANSWERS, Answers
-from cdvft_app.errors import UserError
-from cdvft_app.files import is_full
 from cdvft_app.results import held_out, inputs
 from cdvft_app.results.apply import Score
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
@@ -22,7 +20,7 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
+from cdvft_app.training.inference_service import Handler, InferenceService
 
 MAX_RUNS = 6
 ROWS_PER_PAGE = 10
@@ -36,9 +34,9 @@ class Answering(InferenceService):
     """
 
     def __init__(
-        self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
+        self, store: RunStore, metering: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
-        super().__init__(_start, store.root, _explain, counted)
+        super().__init__(_start, store.root, ResultsError, ENDED, metering)
         self._store = store
 
     def ask(self, question: str, **arguments: Any) -> Any:
@@ -65,16 +63,6 @@ def _start(root: Path, stopped: Callable[[], bool]) -> Handler:
     return lambda question, arguments: getattr(questions, question)(**arguments)
 
 
-def _explain(error: Exception) -> Exception:
-    if isinstance(error, UserError):
-        return error
-    if isinstance(error, EOFError):
-        return ResultsError(ENDED)
-    if is_full(error):
-        return ResultsError("There is no room left on this disk; free some space and try again.")
-    return ResultsError(unexpected(error))
-
-
 class Questions:
     """The questions that can be asked; keeps the models of the race that was asked last.
 
@@ -83,9 +71,7 @@ class Questions:
 
     def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
         self._store, self._stopped = store, stopped
-        self._examples: tuple[str, list[tuple[str, str]]] | None = None
-        self._loaded: tuple[object, Any] | None = None
-        self._rows: tuple[object, Split] | None = None
+        self._examples, self._loaded, self._rows = _Latest(), _Latest(), _Latest()
 
     def answer(
         self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
@@ -139,9 +125,7 @@ class Questions:
     def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
         from cdvft_app.results.inference import few_shot_examples
 
-        if self._examples is None or self._examples[0] != run.record.id:
-            self._examples = run.record.id, few_shot_examples(run)
-        return self._examples[1]
+        return self._examples.value_of(run.record.id, lambda: few_shot_examples(run))
 
     def apply(
         self, run_id: str, folder: str, sha256: str, inputs: Sequence[str], label: str | None
@@ -210,18 +194,29 @@ class Questions:
     def _held_out(self, run: FinishedRun) -> Split:
         settings = run.plan.settings
         key = run.plan.dataset, settings.evaluation_examples, settings.evaluate_on
-        if self._rows is None or self._rows[0] != key:
-            self._rows = key, held_out.load(run)
-        return self._rows[1]
+        return self._rows.value_of(key, lambda: held_out.load(run))
 
     def _models(self, runs: Sequence[FinishedRun]) -> Any:
         from cdvft_app.results.inference import load_side_by_side
 
         key = [(run.record.id, run.trained_at) for run in runs]
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None  # its memory is free before the next is loaded
-            self._loaded = key, load_side_by_side(runs)
-        return self._loaded[1]
+        return self._loaded.value_of(key, lambda: load_side_by_side(runs))
+
+
+class _Latest:
+    """The value of the key that was asked for last."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._value: Any = None
+
+    def value_of(self, key: object, make: Callable[[], Any]) -> Any:
+        """Return the value of the key, made anew where another one was asked for last."""
+        if self._key != key:
+            self._key = self._value = None  # its memory is free before the next is made
+            self._value = make()
+            self._key = key
+        return self._value
 
 
 def _written_page(

@@ -79,12 +79,12 @@ class Exporter(ABC):
         Raises:
             ResultsError: why it cannot be done; what was there before is untouched.
         """
-        with appearing(out) as made:
+        with atomic_output(out) as made:
             self.write(export, made, progress)
 
     def write_zip(self, export: Export, out: Path, progress: Progress = silent) -> None:
         """Write the folder as a zip, with all files in one folder of its name."""
-        with appearing(out) as made:
+        with atomic_output(out) as made:
             folder = made.parent / out.stem
             self.write(export, folder, progress)
             with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -259,7 +259,7 @@ def exporter(key: object) -> Exporter:
 
 
 @contextmanager
-def appearing(out: Path) -> Iterator[Path]:
+def atomic_output(out: Path) -> Iterator[Path]:
     """Give a path for a file or folder that becomes `out` at the end; raise `ResultsError` for the disk's."""
     if out.exists():
         raise ResultsError(f"{out} is already there; choose another place, or remove it first.")

@@ -256,14 +256,14 @@ class Errors:
 def confusion(answers: Predictions) -> np.ndarray:
     """Return (C, C) how many rows of each class (down) were given each answer (across)."""
     classes = answers.outputs.shape[1]
-    counted = np.bincount(answers.labels * classes + answers.classes, minlength=classes**2)
-    return counted.reshape(classes, classes)
+    counts = np.bincount(answers.labels * classes + answers.classes, minlength=classes**2)
+    return counts.reshape(classes, classes)
 
 
-def class_scores(counted: np.ndarray) -> list[ClassScore]:
+def class_scores(counts: np.ndarray) -> list[ClassScore]:
     """Return the scores of each class, from a confusion matrix."""
     scores = []
-    for right, rows, answered in zip(counted.diagonal(), counted.sum(1), counted.sum(0), strict=True):
+    for right, rows, answered in zip(counts.diagonal(), counts.sum(1), counts.sum(0), strict=True):
         scores.append(
             ClassScore(
                 rows=int(rows),

@@ -1,4 +1,4 @@
-"""Finished runs asked in memory: several on one frozen model, as they write, and what an adapter promises.
+"""Finished runs asked in memory: several on one frozen model, as they write, and what holds of any adapter.
 
 PEFT mixes no kinds of adapters in one model. Side by side each run is what it changed: the adapted layers'
 weights with its update added, and its head; torch.func.functional_call runs the one model with them.
@@ -219,9 +219,9 @@ def _with_fields(side: Side, names: Sequence[str]) -> Side:
 
 @dataclass(frozen=True)
 class Check:
-    """One checked promise; `difference` is the largest between two logits, `size` the largest logit."""
+    """One checked invariant; `difference` is the largest between two logits, `size` the largest logit."""
 
-    promise: str
+    invariant: str
     difference: float
     size: float
 
@@ -268,8 +268,8 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         ("What it learned changes the answer", learned, switched_off),
     ]
     checks = tuple(
-        Check(promise, float((one - other).abs().max()), float(other.abs().max()))
-        for promise, one, other in pairs
+        Check(invariant, float((one - other).abs().max()), float(other.abs().max()))
+        for invariant, one, other in pairs
     )
     (file,) = run.folder.glob("*.safetensors")
     with safe_open(file, framework="pt") as opened:

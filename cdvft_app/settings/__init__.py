@@ -43,6 +43,7 @@ __all__ = [
     "parse_run",
     "relabelled",
     "require_distinct",
+    "typed_number",
 ]
 
 Kind = Literal["text", "image", "generation"]
@@ -372,6 +373,20 @@ def _form_field(field: FieldInfo) -> FormField:
     group: Any = extra.get("group")
     kinds: Any = extra.get("kinds", get_args(Kind))
     return FormField(field.title or "", field.description or "", group, tuple(kinds), kind, choices)
+
+
+def typed_number(typed: Any) -> Any:
+    """Return the number that was typed, 1e3 being a whole one; what is none stays as it is, for an error to
+    quote."""
+    if not isinstance(typed, str):
+        return typed
+    for kind in (int, float):
+        try:
+            found = kind(typed)
+        except ValueError:
+            continue
+        return int(found) if isinstance(found, float) and found.is_integer() else found
+    return typed.strip()
 
 
 _TWICE = "named_twice"  # an error whose sentence has said what came

@@ -15,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS, Method, flat
-from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings, parse_request, parse_run
+from cdvft_app.settings import (
+    NO_EARLY_STOPPING,
+    RaceRequest,
+    RunSettings,
+    parse_request,
+    parse_run,
+    typed_number,
+)
 
 MAX_VALUES = 12
 MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
@@ -147,17 +154,7 @@ def parse_sweep(values: object) -> SweepRequest:
 
 def numbers(typed: str) -> list[Any]:
     """ "2, 3 4.5" as [2, 3, 4.5]; what is no number stays text, for the validation error to quote."""
-    return [_number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
-
-
-def _number(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            found = kind(text)
-        except ValueError:
-            continue
-        return int(found) if isinstance(found, float) and found.is_integer() else found
-    return text
+    return [typed_number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
 
 
 def rounded(rate: float) -> float:

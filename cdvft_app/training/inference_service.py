@@ -7,9 +7,12 @@ import re
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cdvft_app.errors import UserError
+from cdvft_app.files import is_full
 from cdvft_app.training.children import Connection, WorkerProcess
 
 IDLE_SECONDS = 300.0  # after which the process ends, and its memory is free
@@ -21,30 +24,32 @@ Handler = Callable[[str, dict[str, Any]], Any]
 Start = Callable[[Path, Callable[[], bool]], Handler]
 """Called in the process with the folder of the runs, and with what says whether a stream should end now."""
 Explain = Callable[[Exception], Exception]
-"""What whoever asked is told for an exception; itself, where its text is a sentence for them. EOFError: the
-process has ended."""
+"""Returns what whoever asked is told for an exception; see `explained`."""
 
 
 class InferenceService:
     """Takes one question at a time; whoever asks from several threads must wait their turn.
 
-    `start` and `explain` are functions of a module, which the process imports. `counted` is entered around
-    each question, to count its time; what it raises comes before the question is asked.
+    `start` is a function of a module, which the process imports. Refusals are of the class `refusal`, with
+    the sentence `ended` where the process has ended. `metering` is entered around each question, to count its
+    time; what it raises comes before the question is asked.
     """
 
     def __init__(
         self,
         start: Start,
         root: Path,
-        explain: Explain,
-        counted: Callable[[], AbstractContextManager[object]] = nullcontext,
+        refusal: type[UserError],
+        ended: str,
+        metering: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self._start, self._root, self._explain, self._counted = start, root, explain, counted
+        self._start, self._root, self._metering = start, root, metering
+        self._explain = partial(explained, refusal, ended)
         self._worker: WorkerProcess | None = None
 
     def ask(self, question: str, **arguments: Any) -> Any:
-        """Return the answer; what refuses it is raised, as `explain` has it."""
-        with self._counted():
+        """Return the answer; what refuses it is raised, as `explained` has it."""
+        with self._metering():
             return self._answer(question, arguments)
 
     def _answer(self, question: str, arguments: dict[str, Any]) -> Any:
@@ -56,7 +61,7 @@ class InferenceService:
 
     def stream(self, question: str, **arguments: Any) -> Generator[Any, None, None]:
         """Yield the items of a streamed answer, as they come; closing it ends that. Else as for `ask`."""
-        with self._counted():
+        with self._metering():
             self._send((question, arguments))
             process, kind = self._worker, ""
             try:
@@ -134,6 +139,20 @@ def _handle(
             traceback.print_exc()
         return "refused", told
     return "answer", answer
+
+
+def explained(refusal: type[UserError], ended: str, error: Exception) -> Exception:
+    """Return what whoever asked is told for an exception: itself, where its text is a sentence for them.
+
+    `ended` is the sentence on a process that has ended, which is an EOFError.
+    """
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, EOFError):
+        return refusal(ended)
+    if is_full(error):
+        return refusal("There is no room left on this disk; free some space and try again.")
+    return refusal(unexpected(error))
 
 
 def unexpected(error: Exception) -> str:

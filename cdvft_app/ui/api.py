@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -13,21 +12,21 @@ from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe
-from cdvft_app.data.source import MAX_PASTED, limits
+from cdvft_app.data.source import limits
 from cdvft_app.errors import UserError
 from cdvft_app.public import intake
 from cdvft_app.settings import parse_race
 from cdvft_app.shapes import hub_models
 from cdvft_app.store.records import NotOwner, RunRecord
 from cdvft_app.ui.shared.actions import submit
-from cdvft_app.ui.shared.files import as_file
+from cdvft_app.ui.shared.files import as_file, rows_or_file
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import looking, visitor
+from cdvft_app.ui.shared.viewing import acting_as, visitor
 
 MAX_ROWS = 5000
 # How many calls of one endpoint may run at the same time; Gradio's own default is one.
-TOGETHER = 16  # how many files are read at once, and for whom, is for `intake.turn` to say
+TOGETHER = 16  # how many files are read at once, and for whom, is for `intake.slot` to say
 DATA_FIELDS = (
     "id", "token", "text", "label", "prompt", "answer", "evaluation", "held_out_percent", "split_seed",
     "clean",
@@ -80,7 +79,7 @@ def state(app: AppState, run_id: str, cursor: int = 0, token: str = "") -> dict[
         state, one of queued, preparing, running, stopping, stopped, finished, failed and interrupted; its
         reason; step, metric, rows, cursor and more.
     """
-    with looking(token):
+    with acting_as(token):
         run = _run(app, run_id)
     if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor < 2**63:
         raise UserError(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
@@ -133,7 +132,7 @@ def stop(app: AppState, run_id: str, token: str) -> dict[str, Any]:
     """
     if not isinstance(token, str):
         raise UserError(f"token: got {_quoted(token)}; it is the text that /start gave.")
-    with looking(token):
+    with acting_as(token):
         run = _run(app, run_id)
     try:
         app.queue.stop(run.id, token)
@@ -198,14 +197,11 @@ def upload_dataset(
     Or a `file`, such as a zip of pictures: its bytes in base64, in a request of up to 1 MB. Without a
     token of before it gives a new one, which alone can use and delete the data.
     """
-    if not isinstance(rows, str) or len(rows) > MAX_PASTED or not isinstance(name, str):
-        raise UserError(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
-    try:
-        content = b64decode(file, validate=True)
-    except (ValueError, TypeError):
-        raise UserError("file: give the bytes of a file in base64.") from None
+    if not isinstance(name, str):
+        raise UserError("name: give a text.")
+    content = rows_or_file(rows, file)
     owner = _token(token or secrets.token_urlsafe(32))
-    with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
+    with as_file(None, content, None) as source, intake.slot(app.queue.budget, visitor()):
         record = library.give(app.store, source, owner, name, limits=limits(), read=import_in_child)
     return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
 
@@ -256,7 +252,7 @@ def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
         isinstance(one, str) for one in [*columns["text"], *columns["prompt"], *names]
     ):
         raise UserError("data: text and prompt are lists of columns, label and answer are each a column.")
-    with intake.turn(app.queue.budget, visitor()):
+    with intake.slot(app.queue.budget, visitor()):
         return library.look(
             app.store,
             data.get("id"),

@@ -150,10 +150,10 @@ def operate(store: RunStore, request: OperatorRequest, executor: Executor | None
         return {"error": refused, "visitors": [], "runs": [], "nodes": []}
     operator, error = Operator.of(store), None
     acts = {
-        "stop": operator.stop,
-        "delete": operator.delete,
-        "hide": operator.hide,
-        "show": lambda run_id: operator.hide(run_id, False),
+        "stop": operator.store.ask_to_stop,
+        "delete": operator.store.remove,
+        "hide": lambda run_id: operator.store.hide(run_id, True),
+        "show": lambda run_id: operator.store.hide(run_id, False),
         "clear": lambda _: operator.clear(),
     }
     try:

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cdvft_app.ui.shared.gradio_adapter import Block, BlocksConfig, SessionState, StateHolder
-from cdvft_app.ui.shared.pool import PRIVATE_SHARES
-from cdvft_app.ui.shared.viewing import asker_of, is_public
+from cdvft_app.ui.shared.pool import shares
+from cdvft_app.ui.shared.viewing import client_key_of
 
 MAX_SESSIONS = 1000  # of all visitors; who was away longest begins anew
 MAX_SESSIONS_OF_ONE = 200  # of one visitor, who may be a class behind one address
@@ -31,7 +31,7 @@ MANY_WAITING = "Much of what you asked waits its turn here already; ask again on
 _JOINS = re.compile(r"/gradio_api/(queue/join|call/[^/]+)/?$")
 _STREAMS = re.compile(r"/gradio_api/(?:queue/data|call/[^/]+/([^/]+))/?$")
 _NOTHING: dict[str, Any] = {}
-_asker: ContextVar[str] = ContextVar("asker", default="")
+_client_key: ContextVar[str] = ContextVar("client_key", default="")
 
 
 class _Changed(ChainMap[int, Block]):
@@ -86,7 +86,7 @@ class Sessions(StateHolder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._askers: dict[str, str] = {}
+        self._client_keys: dict[str, str] = {}
 
     def __getitem__(self, session_id: str) -> SessionState:
         if session_id not in self.session_data:
@@ -97,9 +97,10 @@ class Sessions(StateHolder):
         session = SessionState(self.blocks)
         session.config_values = {}
         with self.lock:
-            self._askers = {one: who for one, who in self._askers.items() if one in self.session_data}
-            self._askers[session_id] = asker = _asker.get()
-            own = [one for one in self.session_data if self._askers.get(one) == asker]
+            known = self._client_keys.items()
+            self._client_keys = {one: key for one, key in known if one in self.session_data}
+            self._client_keys[session_id] = client_key = _client_key.get()
+            own = [one for one in self.session_data if self._client_keys.get(one) == client_key]
             for oldest in own[: max(0, len(own) + 1 - MAX_SESSIONS_OF_ONE)]:
                 del self.session_data[oldest]
                 self.time_last_used.pop(oldest, None)
@@ -118,9 +119,9 @@ class ShareOfGradio:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            asker = asker_of(Request(scope))
-            _asker.set(asker)
-            if _JOINS.search(scope["path"]) and _waiting(scope["app"], asker) >= most_waiting():
+            client_key = client_key_of(Request(scope))
+            _client_key.set(client_key)
+            if _JOINS.search(scope["path"]) and _waiting(scope["app"], client_key) >= most_waiting():
                 refused = JSONResponse({"detail": MANY_WAITING}, 503, {"retry-after": "5"})
                 await refused(scope, receive, send)
                 return
@@ -135,12 +136,12 @@ class ShareOfGradio:
 
 def most_waiting() -> int:
     """Events of one visitor that may wait their turn in Gradio's queue."""
-    return MAX_WAITING_OF_ONE * (1 if is_public() else PRIVATE_SHARES)
+    return MAX_WAITING_OF_ONE * shares()
 
 
-def _waiting(app: Any, asker: str) -> int:
+def _waiting(app: Any, client_key: str) -> int:
     queues = app.get_blocks()._queue.event_queue_per_concurrency_id.values()
-    return sum(asker_of(event.request) == asker for queue in queues for event in queue.queue)
+    return sum(client_key_of(event.request) == client_key for queue in queues for event in queue.queue)
 
 
 def _streamed_session(scope: Scope) -> str | None:

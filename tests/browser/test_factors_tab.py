@@ -27,10 +27,10 @@ from studio import (
 from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
 from visitors import MOVING
 
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import Source
-from cdvft_app.inspection.turns import Busy
 
 pytestmark = pytest.mark.browser
 SPACES = re.compile(r"\s+")
@@ -340,7 +340,7 @@ def test_a_busy_server_may_be_asked_again(
     def unless_busy(answer: Callable[..., object]) -> Callable[..., object]:
         def asked(*arguments: object, **about: object) -> object:
             if busy:
-                raise Busy("Somebody else is at it.")
+                raise TooManyRequests("Somebody else is at it.")
             return answer(*arguments, **about)
 
         return asked

@@ -20,8 +20,8 @@ from timm.models import VisionTransformer
 
 from cdvft_app.catalog.backbones import ImageBackbone
 from cdvft_app.catalog.dataset_readers import Rows, Split
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.inspection import background, frozen, sources
-from cdvft_app.inspection.turns import Busy
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
@@ -158,7 +158,7 @@ def test_who_finds_the_server_busy_may_ask_again(
     visit: Visit, of_images: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(_: object) -> None:
-        raise Busy("The server is busy.")
+        raise TooManyRequests("The server is busy.")
 
     with monkeypatch.context() as patch:
         patch.setattr(frozen, "backbone", busy)

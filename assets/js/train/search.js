@@ -10,7 +10,7 @@ import { isShown, whenShown } from "../shared/shown.js";
 import { stopAndGoOn } from "../shared/stop_and_go_on.js";
 import { table } from "../shared/table.js";
 
-/** @import { Servers, SearchedMethod, SearchFigure, SearchFixed, SearchShown, SearchView } from "../payloads.js" */
+/** @import { Servers, GroupView, SearchedMethod, SearchFigure, SearchShown, Styled } from "../payloads.js" */
 /** @import { Figure } from "../shared/plotly_types.js" */
 /** @import { Part } from "../shared/part.js" */
 
@@ -18,7 +18,7 @@ const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // nothing trains, but another page may resume it
 const WAITS = "Stopped: Go on resumes the trial that was cut off, and the search after it.";
 
-/** @param {Part<SearchView, SearchFixed, Servers["train/search"]>} part */
+/** @param {Part<GroupView, Styled, Servers["train/search"]>} part */
 export function mount({ element, props, server, trigger, life }) {
   const status = h("p", { class: "status", role: "status" });
   const { stop, goOn } = stopAndGoOn({

@@ -133,7 +133,7 @@ def _item(run: RunRecord, race: list[RunRecord]) -> str:
 
 
 def _title(runs: list[RunRecord]) -> str:
-    """Return runs are the latest first."""
+    """Return a race's name, date and methods; its runs come the latest first."""
     began = datetime.fromtimestamp(runs[-1].created)
     methods = list(dict.fromkeys(reversed(labels([run.settings.method for run in runs]))))
     who = ", ".join(methods) if len(methods) <= 4 else f"{len(runs)} runs"

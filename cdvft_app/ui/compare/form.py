@@ -12,9 +12,9 @@ from cdvft_app.costs.request import GPUS, HERE, PRECISIONS, CostRequest
 from cdvft_app.costs.table import usual_sequence
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import form_fields
+from cdvft_app.settings import form_fields, typed_number
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
-from cdvft_app.ui.shared.form import METHOD_SETTINGS, number
+from cdvft_app.ui.shared.form import METHOD_SETTINGS
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
@@ -82,7 +82,7 @@ def recorded_costs() -> dict[str, Any]:
 
 def cost_request(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the controls' values as those of a `CostRequest`, which has defaults for empty fields."""
-    parsed = {name: number(value) if name in TYPED else value for name, value in values.items()}
+    parsed = {name: typed_number(value) if name in TYPED else value for name, value in values.items()}
     filled_in = {
         name: value for name, value in parsed.items() if value not in (None, "", []) and value is not False
     }

@@ -20,9 +20,9 @@ from cdvft_app.figures import palette
 from cdvft_app.format import duration
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.payloads.compare import SweepAnswer, SweepView, SweepViewRequest
-from cdvft_app.payloads.shared import Done, GroupRequest
-from cdvft_app.settings import RaceRequest, form_fields
+from cdvft_app.payloads.compare import SweepAnswer, SweepViewRequest
+from cdvft_app.payloads.shared import Done, GroupRequest, GroupView
+from cdvft_app.settings import RaceRequest, form_fields, typed_number
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep, recorded, results
@@ -35,7 +35,7 @@ from cdvft_app.ui.shared.actions import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import html, method_chips, show_used, text_field
-from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, number, stands_for, with_titles
+from cdvft_app.ui.shared.form import METHOD_SETTINGS, SIZES, stands_for, with_titles
 from cdvft_app.ui.shared.listeners import LATEST, OF_THE_ADDRESS, QUIET
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, token_of, visitor_token
@@ -85,7 +85,7 @@ def sweep_request(values: Mapping[str, Any]) -> SweepRequest:
     methods = values.get("methods") or []
     if not methods:
         raise InvalidChoice("Choose at least one method to vary.")
-    base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
+    base = {name: typed_number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
     base |= {"data": values["data"]} if values.get("data") else {}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
     used = [name for name in LISTS if name not in FLAT or FLAT[name][0] in methods]
@@ -100,8 +100,8 @@ def section(app: AppState) -> None:
     fold = gr.Accordion("Run your own sweep", open=False, elem_classes=["fold"], elem_id="sweep-form")
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
         own = _controls(controls)
-        counted = f'<p class="promise">{_count(sweep_request(START).count())}</p>'
-        promise = html(counted, elem_id="sweep-promise")
+        start_text = f'<p class="promise">{_count(sweep_request(START).count())}</p>'
+        promise = html(start_text, elem_id="sweep-promise")
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     view = sweep_view(app, elem_id="sweep")
     fields = [controls[name] for name in FIELDS]
@@ -153,7 +153,7 @@ def section(app: AppState) -> None:
             group = start_sweep(app, values_of(own_token, data_id, inputs), own_token)
         except UserError as error:
             return gr.skip(), problem(with_titles(str(error), LABELS)), own_token
-        return chosen(group, own_token), gr.skip(), own_token
+        return GroupView(group=group, token=own_token), gr.skip(), own_token
 
     start.click(
         submit,
@@ -271,16 +271,11 @@ def go_on(app: AppState, request: GroupRequest) -> Done:
     return act_on_group(app, request, ended_early, partial(resume_one, app))
 
 
-def chosen(group_id: str | None, token: str) -> SweepView:
-    """Return the view's value: a sweep of the store, or the one in the address where `group_id` is None."""
-    return {"group": group_id, "token": token}
-
-
 def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
     """Return the section of the page that shows one sweep."""
     return component(
         "compare/sweep/view.js",
-        chosen(None, ""),
+        GroupView(group=None, token=""),
         slow_functions={
             "sweep": partial(sweep, app),
             "stop": partial(stop, app),

@@ -83,10 +83,10 @@ class Questions:
     """The questions of the page. Every argument is untrusted: ids and names are looked up, never used."""
 
     def __init__(
-        self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
+        self, store: RunStore, metering: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
         self.store = store
-        self.inspector = Inspector(store.root, counted)
+        self.inspector = Inspector(store.root, metering)
 
     def runs(self, _: object) -> InspectedRuns:
         """Return every run that has snapshots, the latest first, recorded ones last."""

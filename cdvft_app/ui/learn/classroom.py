@@ -30,7 +30,7 @@ from cdvft_app.settings.environment import environment
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.server_functions import refusing
-from cdvft_app.ui.shared.viewing import asker
+from cdvft_app.ui.shared.viewing import client_key
 
 Calls = Mapping[str, Callable[[Any], Any]]
 TITLES = {"shift": "a shift", "rank": "rank", "blocks": "blocks"}
@@ -107,7 +107,7 @@ def server_functions(folder: Path) -> Calls:
     classes = Classes(questions, key, folder)
 
     def start(_: object) -> ClassStarted:
-        return classes.start(asker())
+        return classes.start(client_key())
 
     def code(asked: ClassRequest) -> ClassPicture:
         """Return the QR code of an address, as the address of a picture."""

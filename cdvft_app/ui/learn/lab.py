@@ -13,12 +13,12 @@ from anyio import CapacityLimiter, to_thread
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
 from cdvft_app.data.drawing import SIDE
+from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.learn import LabView
 from cdvft_app.public import intake
 from cdvft_app.public.budget import OverBudget
-from cdvft_app.store.records import StoreError
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIZES, TARGETS, layer_choices, make, run_choices
@@ -129,7 +129,7 @@ def lab(app: AppState) -> OnVisit:
             "drawing": inputs[drawing],
         }
         budget, m = app.queue.budget, inputs[most_m]
-        with intake.turn(budget, who if inputs[name] == "file" else None):
+        with intake.slot(budget, who if inputs[name] == "file" else None):
             matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
         budget.require(who, 0)
         numbers = matrix.numpy()
@@ -153,7 +153,7 @@ def lab(app: AppState) -> OnVisit:
         try:
             key, work = await to_thread.run_sync(asked, inputs, who, limiter=preparing)
             viewer = viewers[request.session_hash] = fits.look(key, who, work)
-        except (ValueError, StoreError) as error:
+        except (ValueError, UserError) as error:
             yield _not_fitted(error)
             return
         try:

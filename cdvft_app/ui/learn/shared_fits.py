@@ -13,8 +13,8 @@ from typing import Literal
 
 from anyio import CapacityLimiter, Condition
 
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.payloads.learn import LabView
-from cdvft_app.public.intake import Crowded
 from cdvft_app.ui.shared.pool import Closable, in_threads
 
 MAX_WAITING_EACH = 30  # different fits of one visitor, who may be a class behind one address
@@ -79,12 +79,14 @@ class SharedFits:
         """Look at what `work` yields, or at what the fit of this key yields already, or did.
 
         Raises:
-            Crowded: the visitor has too many others waiting.
+            TooManyRequests: the visitor has too many others waiting.
         """
         fit = self._fits.get(key)
         if fit is None:
             if sum(other.visitor == visitor for other in self._waiting()) >= MAX_WAITING_EACH:
-                raise Crowded(f"{MAX_WAITING_EACH} fits of yours wait here already. Wait for one of them.")
+                raise TooManyRequests(
+                    f"{MAX_WAITING_EACH} fits of yours wait here already. Wait for one of them."
+                )
             fit = self._fits[key] = _Fit(visitor, work)
             self._tell_waiting()
         fit.viewers += 1

@@ -6,18 +6,20 @@ import hashlib
 import shutil
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cdvft_app.data.source import DataRefused, limits
+from cdvft_app.data.source import MAX_PASTED, DataRefused, limits
 from cdvft_app.data.zip_file import packed_files
+from cdvft_app.errors import UserError
 from cdvft_app.files import folder_bytes
 from cdvft_app.public import uploads
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared.gradio_adapter import get_upload_folder, hash_file
-from cdvft_app.ui.shared.viewing import asker, viewer
+from cdvft_app.ui.shared.viewing import client_key, viewer
 
 PREFIX = "cdvft-export-"
 KEPT_SECONDS = 3600.0
@@ -30,7 +32,7 @@ def new_file(name: str, whose: str = "") -> Path:
     Raises:
         ResultsError: the disk takes nothing more.
     """
-    sweep()
+    purge_expired()
     try:
         return Path(tempfile.mkdtemp(prefix=PREFIX + whose)) / name
     except OSError as error:
@@ -69,7 +71,7 @@ def rows_folder(read: Callable[[Path], object]) -> Path:
 
 
 def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
-    visitor = kind + _short(asker())
+    visitor = kind + _short(client_key())
     browser = f"{visitor}-{_short(viewer().owner or '')}-"
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}{browser}*"):
         _remove(folder)
@@ -87,7 +89,8 @@ def _of_visitor(name: str, write: Callable[[Path], object], kind: str) -> Path:
     return out
 
 
-def sweep() -> None:
+def purge_expired() -> None:
+    """Remove the folders of exports that are older than `KEPT_SECONDS`."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # somebody else's, or gone meanwhile
             if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
@@ -119,6 +122,20 @@ def _made(folder: Path) -> float:
 
 def _short(whose: str) -> str:
     return hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def rows_or_file(rows: object, file: object) -> str | bytes:
+    """Return what an endpoint was given: the bytes of a file, which come in base64, or the text of rows.
+
+    Raises:
+        UserError: the text is too long, or the bytes are none.
+    """
+    if not isinstance(rows, str) or len(rows) > MAX_PASTED:
+        raise UserError(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
+    try:
+        return b64decode(file, validate=True) or rows  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        raise UserError("file: give the bytes of a file in base64.") from None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from cdvft_app.settings import (
     form_fields,
     parse_race,
     relabelled,
+    typed_number,
 )
 from cdvft_app.ui.shared.problem import without_paths
 
@@ -91,7 +92,7 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
     if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
     own = {name: filled.pop(name) for name in (*METHOD_SETTINGS, *RATES) if name in filled}
-    filled |= {name: number(filled[name]) for name in NUMBERS if name in filled}
+    filled |= {name: typed_number(filled[name]) for name in NUMBERS if name in filled}
     methods = sorted(chosen, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
     return parse_race(filled | {"methods": [one for key in methods for one in _competitors(key, own)]})
 
@@ -123,7 +124,7 @@ def _competitors(key: str, typed: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _listed(typed: Any) -> list[Any]:
     parts = typed.strip(" ,").split(",") if isinstance(typed, str) else [typed]
-    return [None if part == AUTOMATIC else part for part in map(number, parts)]
+    return [None if part == AUTOMATIC else part for part in map(typed_number, parts)]
 
 
 def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
@@ -150,19 +151,6 @@ def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
 
     named = relabelled(sentences, lambda field: labels.get(field) or labels.get(field.split(".")[0]))
     return _KEYS.sub(titles, without_paths(named))
-
-
-def number(typed: Any) -> Any:
-    """The number that was typed, 1e3 being a whole one, or the text if it is none: the check quotes it."""
-    if not isinstance(typed, str):
-        return typed
-    for kind in (int, float):
-        try:
-            found = kind(typed)
-        except ValueError:
-            continue
-        return int(found) if isinstance(found, float) and found.is_integer() else found
-    return typed.strip()
 
 
 def text(value: object) -> str:

@@ -16,10 +16,11 @@ import anyio
 import anyio.to_thread
 import gradio as gr
 
-from cdvft_app.inspection.turns import Busy
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.results.answering import Answering
+from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared.problem import refusal
-from cdvft_app.ui.shared.viewing import asker, is_public
+from cdvft_app.ui.shared.viewing import client_key
 
 Item = TypeVar("Item")
 WAITING_OF_ONE = 128
@@ -27,6 +28,11 @@ WAITING_OF_ONE = 128
 behind one address, and each of its browsers asks for several things at once."""
 STREAMING = 8  # threads of `SessionStreams`; visitors who wait for their turn hold none of them
 PRIVATE_SHARES = 4  # of those of a public server, where those who ask know one another
+
+
+def shares() -> int:
+    """Return how many visitors' shares one network address may take."""
+    return 1 if environment().public else PRIVATE_SHARES
 
 
 @dataclass
@@ -54,13 +60,13 @@ class Pool:
         """Wait for one of the places that the visitor may hold at a time, and hold it.
 
         Raises:
-            Busy: the pool is full, or the visitor's share of it.
+            TooManyRequests: the pool is full, or the visitor's share of it.
         """
-        who = asker()
-        running, waiting = (number * (1 if is_public() else PRIVATE_SHARES) for number in self._share)
+        who = client_key()
+        running, waiting = (number * shares() for number in self._share)
         mine = self._visitors.get(who) or _OfVisitor(anyio.CapacityLimiter(running))
         if self._inside >= self._most or mine.inside >= running + waiting:
-            raise Busy(self._busy)
+            raise TooManyRequests(self._busy)
         self._visitors[who] = mine
         self._inside += 1
         mine.inside += 1
@@ -77,13 +83,13 @@ class Pool:
         """Return what the call returns. A call that waits for a thread holds none.
 
         Raises:
-            Busy: the pool is full, or the visitor's share of it.
+            TooManyRequests: the pool is full, or the visitor's share of it.
         """
         async with self._place():
             return await anyio.to_thread.run_sync(call, *arguments, limiter=self._threads)
 
     def running(self, call: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
-        """`call` as a server function of a component; it raises `Busy`."""
+        """`call` as a server function of a component; it raises `TooManyRequests`."""
 
         @wraps(call)
         async def answer(argument: Any) -> Any:
@@ -98,7 +104,7 @@ class Pool:
         async def handle(*arguments: Any, **named: Any) -> Any:
             try:
                 return await self.run(partial(handler, *arguments, **named))
-            except Busy as busy:
+            except TooManyRequests as busy:
                 raise refusal(str(busy)) from None
 
         return handle

@@ -30,13 +30,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from typing_extensions import TypedDict
 
-from cdvft_app.errors import UserError
-from cdvft_app.inspection.turns import Busy
+from cdvft_app.errors import TooManyRequests, UserError
 from cdvft_app.payloads.shared import Refused
 from cdvft_app.ui.shared.gradio_adapter import answer_request, page_being_built
 from cdvft_app.ui.shared.pool import WAITING_OF_ONE, Pool
 from cdvft_app.ui.shared.problem import without_paths
-from cdvft_app.ui.shared.viewing import is_logged_in, looking
+from cdvft_app.ui.shared.viewing import acting_as, is_logged_in
 
 PATH = "/cdvft"
 MAX_TOGETHER = 8
@@ -87,7 +86,7 @@ def refusing(call: ServerFunction) -> ServerFunction:
     """`call`, a function or a coroutine function, which answers `Refused` where it raises a `UserError`."""
 
     def refused(error: UserError) -> Refused:
-        return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
+        return {"error": without_paths(str(error)), "busy": isinstance(error, TooManyRequests)}
 
     @wraps(call)
     def answer(argument: Any) -> Any:
@@ -198,9 +197,9 @@ async def _ask(request: Request, function: str, body: bytes) -> Response:
         return _refused(400, _problem(error))
     answer_request(request)
     try:
-        with looking(argument.get("token") if isinstance(argument, dict) else None):
+        with acting_as(argument.get("token") if isinstance(argument, dict) else None):
             answer = await endpoint.answer(argument)
-    except Busy as busy:
+    except TooManyRequests as busy:
         return _refused(429, str(busy), {"retry-after": "1"})
     if isinstance(answer, Response):
         return answer

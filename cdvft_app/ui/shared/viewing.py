@@ -30,8 +30,8 @@ _owner: ContextVar[str | None] = ContextVar("owner", default=None)
 
 
 @contextmanager
-def looking(token: object) -> Iterator[None]:
-    """Whoever brings this token looks meanwhile, and sees what is its own; anything else changes nothing."""
+def acting_as(token: object) -> Iterator[None]:
+    """Let the token's owner be the viewer meanwhile; what is no token changes nothing."""
     owner = token_hash(token) if isinstance(token, str) and token else _owner.get()
     before = _owner.set(owner)
     try:
@@ -51,19 +51,14 @@ def visitor() -> str | None:
     return visitor_of(current_request())
 
 
-def asker() -> str:
+def client_key() -> str:
     """Return the visitor of the current request or, on a server that is not public, its network address."""
-    return asker_of(current_request())
+    return client_key_of(current_request())
 
 
-def asker_of(request: Any) -> str:
-    """`asker` of a request; None: nobody knows whose."""
-    client = request.client if request is not None else None
-    return visitor_of(request) or (client.host if client else "")
-
-
-def is_public() -> bool:
-    return environment().public
+def client_key_of(request: Any) -> str:
+    """`client_key` of a request; None: nobody knows whose."""
+    return visitor_of(request) or address_of(request)
 
 
 def visitor_of(request: Any) -> str | None:

@@ -11,7 +11,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import MAX_PROMPT, Kind
+from cdvft_app.settings import MAX_PROMPT, Kind, typed_number
 from cdvft_app.training.schedule import gpus_to_choose, visible_gpus
 from cdvft_app.ui.shared.controls import html, method_chips, text_field
 from cdvft_app.ui.shared.form import (
@@ -28,7 +28,6 @@ from cdvft_app.ui.shared.form import (
     RATES,
     START,
     SWITCHES,
-    number,
     stands_for,
     text,
 )
@@ -215,7 +214,7 @@ def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
     if name in RATES:
         key = name.removeprefix(RATE)
         method = METHODS[key].model_validate({})
-        if key == "cdvft" and isinstance(diagonals := number(m), int):
+        if key == "cdvft" and isinstance(diagonals := typed_number(m), int):
             method = method.model_copy(update={"m": diagonals})
         return f"{recipe.learning_rate(method):g}"
     if name in OF_RECIPE:

@@ -147,7 +147,7 @@ def rename(store: RunStore, request: RenameRequest) -> Done:
 
 
 def set_private(store: RunStore, request: PrivateRequest) -> Done:
-    """Return whether nobody but the owner sees the race's runs."""
+    """Hide the race's runs from everybody but their owner, or show them again, if the token owns them."""
 
     def change(runs: list[RunRecord], token: str) -> None:
         for run in runs:
@@ -171,7 +171,7 @@ def remove(store: RunStore, request: RemoveRequest) -> Done:
 
 
 def tag(store: RunStore, request: TagRequest) -> Done:
-    """Return the races of these runs are found by the tag from now on, if the token owns them."""
+    """Add the tag to the names of these runs' races, so that it finds them, if the token owns them."""
 
     def change(chosen: list[RunRecord], token: str) -> None:
         word = re.sub(r"[^\w-]+", "-", request["tag"][:200]).strip("-")

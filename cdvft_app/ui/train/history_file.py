@@ -55,7 +55,7 @@ WORKING: dict[str, Any] = {
     "show_progress": "minimal",
     "trigger_mode": "once",
 }
-# Who brings what, and when, is for `intake.turn` to say.
+# Who brings what, and when, is for `intake.slot` to say.
 BRINGING = {**WORKING, "concurrency_limit": 16, "concurrency_id": "history-given"}
 
 
@@ -85,7 +85,7 @@ def history_file(app: AppState, token: gr.BrowserState, view: gr.HTML) -> None:
             return None, "", mine
         try:
             return None, bring(app, Path(path), mine), mine
-        except StoreError as error:
+        except UserError as error:
             return None, problem(str(error)), mine
 
     def chosen(event: gr.EventData, mine: str) -> tuple[Any, str, Any]:
@@ -142,7 +142,7 @@ def bring(app: AppState, file: Path, token: str) -> str:
         if room <= 0:
             raise StoreError(FULL.format(environment().upload_bytes / 1e6))
     who = visitor()
-    with intake.turn(app.queue.budget, who):
+    with intake.slot(app.queue.budget, who):
         taken = import_untrusted(
             app.store,
             file,

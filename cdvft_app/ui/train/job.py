@@ -19,6 +19,7 @@ from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, p
 from cdvft_app.methods import labels
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.settings import typed_number
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.controls import html, text_field
 from cdvft_app.ui.shared.hub_token import is_out_of_reach, token_field, with_token
@@ -141,7 +142,7 @@ def connect(
         if has_login() and not secret:
             return {job.message: problem(SIGN_IN)}
         flavor, minutes = fields[job.flavor], fields[job.minutes]
-        limit = form.number(minutes)
+        limit = typed_number(minutes)
         if ends is not None and isinstance(limit, int) and ends - time.time() < 60 * limit + TO_BEGIN:
             return {job.message: problem(SIGNED_OUT_BEFORE)}
         values = values_of(tuple(fields[one] for one in inputs))
@@ -273,7 +274,7 @@ def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
 
 
 def _minutes(given: Any) -> int:
-    minutes = form.number(given)
+    minutes = typed_number(given)
     check_minutes(minutes)
     return int(minutes)
 

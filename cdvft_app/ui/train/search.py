@@ -18,11 +18,11 @@ from cdvft_app.figures import palette
 from cdvft_app.figures.search import figures
 from cdvft_app.format import counted, duration
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.payloads.shared import Done, GroupRequest
-from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchView, SearchViewRequest
+from cdvft_app.payloads.shared import Done, GroupRequest, GroupView
+from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchViewRequest
 from cdvft_app.prediction import Prediction
 from cdvft_app.search import SearchRequest, parse_search, results, study
-from cdvft_app.settings import RaceRequest
+from cdvft_app.settings import RaceRequest, typed_number
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
@@ -95,7 +95,7 @@ def search_view(app: AppState, **arguments: Any) -> gr.HTML:
     """Return the part of the page that shows one search; nothing while there is none."""
     return component(
         "train/search.js",
-        shown(None, ""),
+        GroupView(group=None, token=""),
         events=("race_best",),
         slow_functions={
             "search": partial(search, app),
@@ -105,11 +105,6 @@ def search_view(app: AppState, **arguments: Any) -> gr.HTML:
         lines=palette.lines(),
         **arguments,
     )
-
-
-def shown(group_id: str | None, token: str) -> SearchView:
-    """Return the view's value: a search, or the one in the address where `group_id` is None."""
-    return {"group": group_id, "token": token}
 
 
 def connect(
@@ -148,7 +143,7 @@ def connect(
             group = start_search(app, request_of(given), own_token)
         except UserError as error:
             return gr.skip(), problem(_in_words(error)), own_token
-        return shown(group, own_token), gr.skip(), own_token
+        return GroupView(group=group, token=own_token), gr.skip(), own_token
 
     clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
@@ -167,7 +162,7 @@ def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:
         if not text or (name in form.SIZES and FLAT[name][0] not in racing):
             continue
         if name in ("trials", "seconds"):
-            values[name] = form.number(text)
+            values[name] = typed_number(text)
         elif name == "target_modules":
             values[name] = [_names(one) for one in text.split(";") if one.strip()]
         else:

@@ -50,7 +50,7 @@ NUMBERED = """(...values) => [
   (window.filesGiven = (window.filesGiven ?? 0) + 1),
 ]"""
 GIVEN = "(...values) => [...values.slice(0, -1), window.filesGiven ?? 0]"
-# More calls than files are read at once: whoever has too much waiting is refused by `intake.turn`, and is in
+# More calls than files are read at once: whoever has too much waiting is refused by `intake.slot`, and is in
 # nobody's way. Several may be given one after the other.
 SLOW: dict[str, Any] = {"concurrency_limit": 16, "concurrency_id": "data", "api_visibility": "private"}
 
@@ -63,7 +63,7 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
     said = roles if isinstance(roles, dict) else {}
     inputs, label = said.get("inputs"), said.get("label")
     task, steps = said.get("task"), said.get("clean")
-    with intake.turn(app.queue.budget, visitor()):
+    with intake.slot(app.queue.budget, visitor()):
         return library.look(
             app.store,
             data_id,
@@ -289,7 +289,7 @@ class UploadedPanel:
             try:
                 with (
                     as_file(uploaded, rows, local if self.private else None) as source,
-                    intake.turn(app.queue.budget, visitor()),
+                    intake.slot(app.queue.budget, visitor()),
                 ):
                     record = library.give(
                         app.store, source, owner, limits=limits(), progress=told, read=import_in_child

@@ -56,11 +56,11 @@ def _answer(
 
 
 def proof(found: Mapping[str, Any], title: str) -> Sections:
-    """Return the promises with their differences, and what the file holds."""
-    *promises, learned = found["checks"]
+    """Return the invariants with their differences, and what the file holds."""
+    *invariants, learned = found["checks"]
     checks = [
-        [cell(check["promise"]), cell(_difference(check["difference"])), cell(_verdict(check))]
-        for check in promises
+        [cell(check["invariant"]), cell(_difference(check["difference"])), cell(_verdict(check))]
+        for check in invariants
     ]
     tensors = [
         [cell(name), cell(" × ".join(map(str, shape))), cell(f"{numbers:,}")]
@@ -72,7 +72,7 @@ def proof(found: Mapping[str, Any], title: str) -> Sections:
         "sections": [
             {"sheet": sheet("proof", f"What {title} promises", heads, checks)},
             quiet(
-                f"Between logits of up to {promises[0]['size']:.2f}, in float32. "
+                f"Between logits of up to {invariants[0]['size']:.2f}, in float32. "
                 f"What was learned moves them by {learned['difference']:.2f}."
             ),
             {

@@ -95,7 +95,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             path, read_rows = Path(given), []
 
             def read_into(folder: Path) -> None:
-                with intake.turn(app.queue.budget, visitor()):
+                with intake.slot(app.queue.budget, visitor()):
                     read_rows.append(
                         read_unlabelled_in_child(
                             path, folder, limits(), lambda fraction, text: progress(fraction, desc=text)
@@ -163,7 +163,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
         written: list[Written] = []
 
         def write(out: Path) -> None:
-            with intake.turn(app.queue.budget, visitor()):
+            with intake.slot(app.queue.budget, visitor()):
                 written.append(
                     write_answered_in_child(
                         Path(given["path"]),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.data.pictures import data_url
 from cdvft_app.payloads.use import Drawing, Seen
 from cdvft_app.results import inputs
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
@@ -53,9 +53,8 @@ def seen(request: Drawing) -> Seen | None:
     except ResultsError:
         return None
     own, data = inputs.DRAWN_SIDES[key], catalog.get_dataset(key).title.partition(",")[0]
-    shown = base64.b64encode(inputs.digit_as_seen(digit, side)).decode()
     return {
-        "picture": f"data:image/png;base64,{shown}",
+        "picture": data_url(inputs.digit_as_seen(digit, side)),
         "said": f"What the models see: centred and scaled to {own} × {own} pixels, as in {data}, then "
         f"enlarged to {side} × {side}.",
     }

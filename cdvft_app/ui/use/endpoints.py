@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from base64 import b64decode
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from gradio import FileData
 
 from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
 from cdvft_app.data.pictures import as_png_in_child
-from cdvft_app.data.source import MAX_PASTED, limits
+from cdvft_app.data.source import limits
 from cdvft_app.errors import UserError
 from cdvft_app.public import intake
 from cdvft_app.results import inputs
@@ -21,10 +20,10 @@ from cdvft_app.results.apply import added_columns, columns_for
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.ui.shared import files
-from cdvft_app.ui.shared.files import as_file
+from cdvft_app.ui.shared.files import as_file, rows_or_file
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import looking, visitor
+from cdvft_app.ui.shared.viewing import acting_as, visitor
 from cdvft_app.ui.use.apply import ONE_FILE_AT_A_TIME, within_budget
 
 MAX_TEXTS = 100
@@ -62,7 +61,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         if (texts is None) == (image is None):
             raise UserError("Give either texts or an image.")
         about = {"texts": texts or [], "second": second or [], "image": _image(image)}
-        with looking(token):
+        with acting_as(token):
             return answering.ask("answer", run_ids=run_ids, **about)
 
     def export(
@@ -85,7 +84,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         if not isinstance(run_id, str):
             raise UserError("run_id: give the id of a finished run, a text.")
         asked = {"run_id": run_id, "to": to, "rank": rank}
-        with looking(token):
+        with acting_as(token):
             name = file_name(find(app.store, run_id), to)
             out = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
@@ -116,15 +115,10 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
         columns = text or []
         if not isinstance(columns, list) or not _are_texts([*columns, label, run_id, rows, file]):
             raise UserError("text is a list of columns; run_id, rows, file and label are each a text.")
-        if len(rows) > MAX_PASTED:
-            raise UserError(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
-        try:
-            content = b64decode(file, validate=True)
-        except ValueError:
-            raise UserError("file: give the bytes of a file in base64.") from None
-        with looking(token), tempfile.TemporaryDirectory(prefix="cdvft-") as work:
+        content = rows_or_file(rows, file)
+        with acting_as(token), tempfile.TemporaryDirectory(prefix="cdvft-") as work:
             run = find(app.store, run_id)
-            with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
+            with as_file(None, content, None) as source, intake.slot(app.queue.budget, visitor()):
                 kept = read_unlabelled_in_child(source, Path(work), limits())
             found = columns_for(run, kept.columns, inputs=columns, label=label or None)
             asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}

@@ -30,10 +30,10 @@ RunWritten = tuple[str, str, WrittenAnswers]
 
 def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdict | None) -> list[Section]:
     """Return a confusion matrix a run, the scores of each class, and the verdict on the first two runs."""
-    counted = [held_out.confusion(answers) for _, _, answers in runs]
-    matrices = [_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True)]
+    confusions = [held_out.confusion(answers) for _, _, answers in runs]
+    matrices = [_matrix(one, matrix, labels) for one, matrix in zip(runs, confusions, strict=True)]
     tested = judged(runs, verdict) if len(runs) > 1 else []
-    return [*tested, *matrices, _per_class(runs, counted, labels)]
+    return [*tested, *matrices, _per_class(runs, confusions, labels)]
 
 
 def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> list[Section]:
@@ -53,19 +53,19 @@ def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> lis
     return parts
 
 
-def _matrix(run: RunAnswers, counted: np.ndarray, labels: Sequence[str]) -> Section:
+def _matrix(run: RunAnswers, confusion: np.ndarray, labels: Sequence[str]) -> Section:
     title, method, answers = run
     right, rows = int(answers.correct.sum()), len(answers.labels)
     heading = f"{title}: {right:,} of {rows:,} right ({_percent(right / rows)})"
     if len(labels) > MAX_CLASSES:
-        return {"title": heading, "sheet": _confused(title, counted, labels), "beside": True}
+        return {"title": heading, "sheet": _confused(title, confusion, labels), "beside": True}
     matrix = sheet(
         "confusion",
         f"Labels and answers of {title}",
         ["Label", *labels],
         [
             [cell(label), *(_cell(count, of.sum(), place == truth) for place, count in enumerate(of))]
-            for truth, (label, of) in enumerate(zip(labels, counted, strict=True))
+            for truth, (label, of) in enumerate(zip(labels, confusion, strict=True))
         ],
         above=[("", 1), ("Answer", len(labels))],
         method=method,
@@ -77,8 +77,8 @@ def _cell(count: int, of: int, right: bool) -> SheetCell:
     return cell(f"{count:,}", share=float(count / of if of else 0.0), strong=right)
 
 
-def _confused(title: str, counted: np.ndarray, labels: Sequence[str]) -> Sheet:
-    wrong = counted - np.diag(counted.diagonal())
+def _confused(title: str, confusion: np.ndarray, labels: Sequence[str]) -> Sheet:
+    wrong = confusion - np.diag(confusion.diagonal())
     worst = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSED]
     pairs = [(*divmod(int(place), len(labels)), int(wrong.flat[place])) for place in worst]
     rows = [
@@ -89,8 +89,10 @@ def _confused(title: str, counted: np.ndarray, labels: Sequence[str]) -> Sheet:
     return sheet("confused", f"What {title} confuses most often", ("Label", "Answer", "Rows"), rows)
 
 
-def _per_class(runs: Sequence[RunAnswers], counted: Sequence[np.ndarray], labels: Sequence[str]) -> Section:
-    of_runs = [held_out.class_scores(matrix) for matrix in counted]
+def _per_class(
+    runs: Sequence[RunAnswers], confusions: Sequence[np.ndarray], labels: Sequence[str]
+) -> Section:
+    of_runs = [held_out.class_scores(matrix) for matrix in confusions]
     scores = sheet(
         "per-class",
         "Scores of each class",
@@ -211,8 +213,8 @@ def _graded(answers: WrittenAnswers) -> list[str]:
 def _by_field(runs: Sequence[RunWritten], fields: Sequence[str]) -> list[Section]:
     if not fields:
         return []
-    counted = [held_out.mistakes_by_field(answers, fields) for _, _, answers in runs]
-    rows = [[cell(name), *(cell(f"{one[name]:,}") for one in counted)] for name in fields]
+    confusions = [held_out.mistakes_by_field(answers, fields) for _, _, answers in runs]
+    rows = [[cell(name), *(cell(f"{one[name]:,}") for one in confusions)] for name in fields]
     heads = ("Field", *(title for title, _, _ in runs))
     return [
         {

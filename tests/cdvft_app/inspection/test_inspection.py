@@ -202,7 +202,7 @@ def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypat
     asked = {"run": run.id, "module": NAMES[0], "first": 0}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
     ask = refusing(getattr(questions, name))
-    with questions.inspector.turn.taken(0.0):
+    with questions.inspector.lock.held(0.0):
         assert "computes for somebody else" in ask(asked)["error"]
         assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
     assert "error" not in ask(asked)

@@ -29,9 +29,10 @@ from waiting import wait_for
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.source import DataRefused, limits
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.public import intake
 from cdvft_app.public.budget import Budget, OverBudget
-from cdvft_app.public.intake import ChildLimits, Crowded, TooMuch, Turns, read_in_child
+from cdvft_app.public.intake import ChildLimits, FairSemaphore, TooMuch, read_in_child
 from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -227,7 +228,7 @@ def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, sentence):
     assert not list(store.root.glob(".given-*"))
 
 
-# Turns
+# Who may have a file read
 
 
 def in_thread(call: Callable[[], object]) -> threading.Thread:
@@ -238,15 +239,15 @@ def in_thread(call: Callable[[], object]) -> threading.Thread:
 
 def test_a_visitor_with_much_to_read_keeps_nobody_waiting():
     """120 pastes of one visitor kept the 40 rows of another waiting for seven minutes."""
-    turns, order, refused = Turns(2, 8, 2), [], []
+    semaphore, order, refused = FairSemaphore(2, 8, 2), [], []
     go = threading.Event()
 
     def give(visitor: str) -> None:
         try:
-            with turns.taken(visitor):
+            with semaphore.held(visitor):
                 order.append(visitor)
                 go.wait(20)
-        except Crowded as error:
+        except TooManyRequests as error:
             refused.append(str(error))
 
     many = [in_thread(lambda: give("many")) for _ in range(120)]
@@ -260,14 +261,14 @@ def test_a_visitor_with_much_to_read_keeps_nobody_waiting():
 
 
 def test_all_visitors_together_do_not_wait_without_end():
-    turns, go, inside, refused = Turns(1, 3, 2), threading.Event(), [], []
+    semaphore, go, inside, refused = FairSemaphore(1, 3, 2), threading.Event(), [], []
 
     def give(visitor: str) -> None:
         try:
-            with turns.taken(visitor):
+            with semaphore.held(visitor):
                 inside.append(visitor)
                 go.wait(20)
-        except Crowded as error:
+        except TooManyRequests as error:
             refused.append(str(error))
 
     threads = [in_thread(lambda: give("first"))]
@@ -287,9 +288,9 @@ def test_reading_is_charged_and_the_wait_is_not(store, monkeypatch):
         "cdvft_app.public.budget.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time)
     )
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "30")
-    with intake.turn(budget, "ada"):
+    with intake.slot(budget, "ada"):
         now[0] += 31
-    with pytest.raises(OverBudget), intake.turn(budget, "ada"):
+    with pytest.raises(OverBudget), intake.slot(budget, "ada"):
         pass
-    with intake.turn(budget, None):  # on a server that is not public
+    with intake.slot(budget, None):  # on a server that is not public
         pass

@@ -24,7 +24,7 @@ def folder(tmp_path, tmp_path_factory, monkeypatch):
 
 
 def test_what_is_old_goes_and_the_rest_counts(folder):
-    assert uploads.sweep(folder) == 200
+    assert uploads.purge_expired(folder) == 200
     assert [file.parent.name for file in folder.rglob("*.png")] == ["new"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import io
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from cdvft_app.results import answering, inputs
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.base import InvalidInput
-from cdvft_app.training.inference_service import serve
+from cdvft_app.training.inference_service import explained, serve
 
 
 def run_of(recipe: str) -> FinishedRun:
     return FinishedRun(None, resolve(RunSettings(recipe=recipe, method="cdvft")), Path())  # type: ignore[arg-type]
 
 
+EXPLAINED = partial(explained, ResultsError, answering.ENDED)
 TEXTS, IMAGES = run_of("sentiment"), run_of("mnist")
 
 
@@ -87,7 +89,7 @@ def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_a
 
     monkeypatch.setattr(answering.Questions, "prove", prove)
     words = Asking(*[("prove", {})] * 5)
-    serve(words, answering._start, tmp_path, answering._explain, 0.0)
+    serve(words, answering._start, tmp_path, EXPLAINED, 0.0)
     full, failed, *refused, fine = words.said
     assert [kind for kind, _ in (full, failed, *refused)] == ["refused"] * 4
     assert all(isinstance(error, UserError) for _, error in (full, failed, *refused))
@@ -103,7 +105,7 @@ def test_it_ends_quietly_when_the_page_has_gone(tmp_path):
 
     words = Asking(("prove", {}))
     words.recv = gone
-    serve(words, answering._start, tmp_path, answering._explain, 0.0)
+    serve(words, answering._start, tmp_path, EXPLAINED, 0.0)
     assert words.said == []
 
 

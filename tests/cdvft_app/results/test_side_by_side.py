@@ -95,7 +95,7 @@ def test_an_adapter_keeps_its_promises(race, method):
     run = race[ALL.index(method)]
     proof = prove(run, TEXTS)
     *kept, learned = proof.checks
-    by_fft = [check for check in kept if check.promise.startswith("By FFTs")]
+    by_fft = [check for check in kept if check.invariant.startswith("By FFTs")]
     assert len(by_fft) == (run.record.method == "cdvft")
     assert len(kept) == 3 + len(by_fft) and all(
         check.difference < 1e-5 * max(1, check.size) for check in kept
@@ -145,7 +145,7 @@ def test_ffts_that_differ_from_the_matrices_show(race, monkeypatch):
         return whole(x, weight, bias, factors, backend) + (0.01 if backend == "fft" else 0)
 
     monkeypatch.setattr(cdvft_layer, "adapted_linear", wrong)
-    assert next(one for one in prove(race[0], TEXTS).checks if "FFT" in one.promise).difference > 1e-4
+    assert next(one for one in prove(race[0], TEXTS).checks if "FFT" in one.invariant).difference > 1e-4
 
 
 @pytest.mark.parametrize("method", OTHERS)

@@ -13,7 +13,7 @@ from gradio.utils import get_upload_folder
 
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.ui.shared import files
-from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.shared.viewing import acting_as
 
 
 def test_those_of_an_hour_ago_are_swept_and_nothing_else(tmp_path, monkeypatch):
@@ -46,7 +46,7 @@ def public(tmp_path, monkeypatch):
 
 def served(whose: str, size: int, fill: bytes = b"x") -> tuple[Path, Path]:
     """A file of this browser, and the copy that Gradio makes of it."""
-    with looking(whose):
+    with acting_as(whose):
         out = files.export("merged.zip", lambda out: out.write_bytes(fill * size))
     return out, Path(save_file_to_cache(out, get_upload_folder()))
 

@@ -15,7 +15,7 @@ from cdvft_app.hub_jobs.job import event_line
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.states import FINAL
 from cdvft_app.ui.shared import actions, form
-from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.shared.viewing import acting_as
 from cdvft_app.ui.train import job
 from cdvft_app.ui.train.run_view import current
 
@@ -59,7 +59,7 @@ def test_a_hub_out_of_reach_is_a_sentence(monkeypatch):
 
 
 def test_each_method_trains_as_a_job_of_its_own_and_stop_cancels_it(app, stub, jobs):
-    with looking("mine"):  # as the page's cookie does
+    with acting_as("mine"):  # as the page's cookie does
         ids, refused = send(app)
         assert refused is None and len(ids) == 2
         with_their_owner = actions.buttons(app.store, ids, "mine")

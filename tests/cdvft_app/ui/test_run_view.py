@@ -14,7 +14,7 @@ from cdvft_app.payloads.train import PollRequest
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.shared.viewing import acting_as
 from cdvft_app.ui.train import history
 from cdvft_app.ui.train.run_view import Feed, poll
 
@@ -132,7 +132,7 @@ def test_only_its_owner_makes_a_race_private(app: AppState, run_id: str) -> None
     refused = history.set_private(app.store, asked | {"token": "other"})
     assert refused["error"] and "Only the browser" in refused["error"]
     for private in (True, False):
-        with looking("mine"):  # as a part of the page does, by the token in what is asked
+        with acting_as("mine"):  # as a part of the page does, by the token in what is asked
             told = history.set_private(app.store, asked | {"private": private, "token": "mine"})
             assert told == {"error": None}
             (race,) = history.races(app.store, {"token": "mine"})["races"]
@@ -238,7 +238,7 @@ def test_on_a_public_server_a_prompt_is_for_who_typed_it(app: AppState, monkeypa
     app.store.append(run_id, WRITTEN)
     feed = Feed(app.store)
     for token, prompts in (("mine", ["p", "mine"]), ("theirs", ["p"])):
-        with looking(token):
+        with acting_as(token):
             (told,) = json.loads(poll(app.store, feed, {"cursors": {run_id: 0}}).body)["runs"]
             kept, _ = app.store.rows(run_id)
         assert told["answers"][0]["prompts"] == kept[0]["prompts"] == prompts

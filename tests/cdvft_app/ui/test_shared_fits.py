@@ -8,8 +8,8 @@ from collections.abc import Generator
 
 import pytest
 
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.payloads.learn import LabView
-from cdvft_app.public.intake import Crowded
 from cdvft_app.ui.learn import shared_fits
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 
@@ -142,7 +142,7 @@ def test_who_has_too_many_waiting_is_told_so(works: Works, monkeypatch: pytest.M
     async def ask() -> None:
         fits = SharedFits()
         viewers = [fits.look(name, "one", works.of(name)) for name in "ab"]
-        with pytest.raises(Crowded, match="2 fits of yours wait"):
+        with pytest.raises(TooManyRequests, match="2 fits of yours wait"):
             fits.look("c", "one", works.of("c"))
         viewers += [fits.look("a", "one", works.of("a")), fits.look("c", "two", works.of("c"))]
         works.go.set()

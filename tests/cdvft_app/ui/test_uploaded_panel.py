@@ -19,7 +19,7 @@ from cdvft_app.ui.build import build
 from cdvft_app.ui.compare.sweep import START, start_sweep
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.shared.viewing import acting_as
 from cdvft_app.ui.train.run_view import lasting
 from cdvft_app.ui.train.uploaded_panel import UploadedPanel
 from cdvft_app.ui.train.uploaded_view import choice_label, look_of
@@ -54,7 +54,7 @@ def test_what_is_given_while_the_page_looks_for_what_it_held_stays(app: AppState
 def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
     ids, refused = actions.start(app, VALUES | {"data": data}, token)
     assert refused is None and app.store.get(ids[0]) is None
-    with looking(token):
+    with acting_as(token):
         run = app.store.get(ids[0])
     assert run is not None
     return run
@@ -67,7 +67,7 @@ def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path
     assert lasting(race)["summary"].startswith("MiniLM (6 layers) · ")  # and not what its recipe is about
     (sweep,) = app.queue.submit([race.settings], "mine", "Sweep: scenes", sweep=True)
     assert app.store.get(sweep) is None
-    with looking("mine"):
+    with acting_as("mine"):
         assert [run.id for run in app.store.history()] == [sweep, race.id]
 
 
@@ -82,7 +82,7 @@ def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owne
     values = START | {"data": again.model_dump(mode="json"), "m": "2", "learning_rates": "1", "seeds": "0, 1"}
     with pytest.raises(StoreError, match="is not among your data here"):
         start_sweep(app, values, "yours")
-    with looking("mine"):
+    with acting_as("mine"):
         group = start_sweep(app, values, "mine")
         runs = app.store.group(group)
     assert {run.name for run in runs} == {"Sweep: scenes"} and len(runs) == 2
@@ -101,7 +101,7 @@ def test_nobody_else_starts_on_it_even_knowing_its_hash(app: AppState, file: Pat
 def test_resume_finds_it_by_its_hash_and_not_by_what_others_gave(app: AppState, file: Path) -> None:
     mine, data = given(app, file, "mine")
     run = raced(app, data, "mine")
-    with looking("mine"):
+    with acting_as("mine"):
         assert actions.stop(app, [run.id], "mine") is None
         given(app, file, "yours")
         library.remove(app.store, mine, "mine")

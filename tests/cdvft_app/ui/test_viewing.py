@@ -19,7 +19,7 @@ from cdvft_app.ui import api
 from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.header import standing
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.shared.viewing import acting_as
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import races
 from cdvft_app.ui.train.run_view import Feed, poll
@@ -51,7 +51,7 @@ def shows(app: AppState, run) -> list[bool]:
 
 @pytest.mark.parametrize(("token", "sees"), [("mine", True), ("theirs", False), ("", False), (None, False)])
 def test_a_token_shows_its_owners_private_run(app, run, token, sees):
-    with looking(token):
+    with acting_as(token):
         assert shows(app, run) == [sees] * 6
 
 
@@ -79,7 +79,7 @@ def test_what_another_program_changes_is_seen_at_the_next_look(app, run):
     other = RunStore(app.store.root)
 
     def seen(token):
-        with looking(token):
+        with acting_as(token):
             listed = [(race["name"], race["mine"]) for race in races(app.store, {"token": token})["races"]]
             offered = [name.partition(" · ")[0] for name, _ in finished_races.choices(app.store)]
             polled = json.loads(poll(app.store, Feed(app.store), {"cursors": {run.id: 0}}).body)["runs"]
@@ -111,7 +111,7 @@ def test_names_are_hidden_on_a_public_server(app, run, monkeypatch):
     app.store.create([RunSettings(method="lora", recipe="mnist")], "theirs", "their name")
     assert [race["name"] for race in races(app.store, {})["races"]] == ["their name"]
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    with looking("mine"):
+    with acting_as("mine"):
         assert [race["name"] for race in races(app.store, {})["races"]] == [
             "Handwritten digits (MNIST)",
             "secret name",

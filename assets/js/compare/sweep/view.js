@@ -14,7 +14,7 @@ import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
-/** @import { Servers, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
+/** @import { GroupView, Servers, SweepCells, SweepFixed, SweepProgress, SweepShown } from "../../payloads.js" */
 /** @import { Part } from "../../shared/part.js" */
 
 const POLL_MILLISECONDS = 2000;
@@ -25,7 +25,7 @@ const READING = "Reading the recorded sweep …";
 /** @param {string | null} sweep a group of runs, or the recipe of a recorded one */
 const remember = (sweep) => keep({ sweep });
 
-/** @param {Part<SweepView, SweepFixed, Servers["compare/sweep/view"]>} part */
+/** @param {Part<GroupView, SweepFixed, Servers["compare/sweep/view"]>} part */
 export function mount({ element, props, server, life }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });

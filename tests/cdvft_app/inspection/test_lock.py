@@ -2,29 +2,30 @@
 
 import pytest
 
-from cdvft_app.inspection.turns import Busy, Turn
+from cdvft_app.errors import TooManyRequests
+from cdvft_app.inspection.lock import TimedLock
 
 
 def test_the_second_is_told_and_the_next_may():
-    turn = Turn("Somebody else is measuring.")
-    with turn.taken(0.0), pytest.raises(Busy, match="Somebody else is measuring"), turn.taken(0.01):
+    lock = TimedLock("Somebody else is measuring.")
+    with lock.held(0.0), pytest.raises(TooManyRequests, match="Somebody else is measuring"), lock.held(0.01):
         pytest.fail("two at a time")
-    with turn.taken(0.0):
+    with lock.held(0.0):
         pass
 
 
 def test_a_turn_ends_when_its_work_fails_or_is_dropped():
-    turn = Turn("busy")
-    with pytest.raises(ZeroDivisionError), turn.taken(0.0):
+    lock = TimedLock("busy")
+    with pytest.raises(ZeroDivisionError), lock.held(0.0):
         1 / 0  # noqa: B018 (any error)
 
     def work():
-        with turn.taken(0.0):
+        with lock.held(0.0):
             yield 1
             yield 2
 
     started = work()
     next(started)
     started.close()
-    with turn.taken(0.0):
+    with lock.held(0.0):
         pass

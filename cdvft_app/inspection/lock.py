@@ -6,14 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cdvft_app.errors import UserError
+from cdvft_app.errors import TooManyRequests
 
 
-class Busy(UserError):
-    """Others' turns are not over; the text is a sentence for the person who asked."""
-
-
-class Turn:
+class TimedLock:
     """At most one caller at a time; `busy` is the message for the others."""
 
     def __init__(self, busy: str) -> None:
@@ -21,14 +17,14 @@ class Turn:
         self._lock = threading.Lock()
 
     @contextmanager
-    def taken(self, patience: float) -> Iterator[None]:
-        """Hold the turn, for which it waits up to `patience` seconds.
+    def held(self, timeout: float) -> Iterator[None]:
+        """Hold the lock, for which it waits up to `timeout` seconds.
 
         Raises:
-            Busy: another caller held it for all that time.
+            TooManyRequests: another caller held it for all that time.
         """
-        if not self._lock.acquire(timeout=patience):
-            raise Busy(self._busy)
+        if not self._lock.acquire(timeout=timeout):
+            raise TooManyRequests(self._busy)
         try:
             yield
         finally:
