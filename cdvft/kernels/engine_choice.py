@@ -25,6 +25,7 @@ from cdvft.circulant import Factors
 from cdvft.kernels import chunked, fused, merged, native
 from cdvft.kernels.allowed_engines import is_allowed, requested_engines
 from cdvft.kernels.cost_model import PLANS, Plan, choose_plan
+from cdvft.kernels.native.build import cache_folder
 from cdvft.private_names import cuda_driver
 
 logger = logging.getLogger(__name__)
@@ -193,9 +194,8 @@ def _processor() -> str:
 
 
 def _path(device: torch.device) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft" / "timings"
     digest = hashlib.sha256(json.dumps(machine(device), sort_keys=True).encode()).hexdigest()
-    return cache / f"{digest[:16]}.json"
+    return cache_folder() / "timings" / f"{digest[:16]}.json"
 
 
 @functools.lru_cache
