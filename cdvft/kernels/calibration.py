@@ -130,9 +130,9 @@ def _plain_weight(layer: Any) -> Tensor | None:
 
 
 def _case(layer: Any, tokens: int, scale: float) -> Case:
-    x, weight, bias, factors = random_problem(layer, tokens, scale)
+    x, weight, bias, factors = random_problem(layer, 1, scale)
     separate = is_separate_update(x, weight, bias, factors)
-    return case_of(x, factors.diagonals, factors.circulants, separate=separate)
+    return case_of(x.expand(tokens, -1), factors.diagonals, factors.circulants, separate=separate)
 
 
 def _measure(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
