@@ -37,12 +37,12 @@ from cdvft.targets import (
     warn_of_unmatched_keys,
 )
 from cdvft.weighted_adapters import (
-    add_saved_sum,
+    add_saved_weighted_adapter,
     add_weighted_adapter,
     check_deletable,
     check_loadable,
     check_trainable,
-    is_sum,
+    is_weighted_adapter,
 )
 
 
@@ -66,7 +66,7 @@ class CDVFTModel(BaseTuner):
         """
         config: Any = self.peft_config[adapter_name]
         if config.weighted_adapters:
-            add_saved_sum(self, adapter_name)
+            add_saved_weighted_adapter(self, adapter_name)
             return
         check_expressions(config, [name for name, _ in model.named_modules()])
         named = config.target_modules
@@ -217,7 +217,7 @@ class CDVFTModel(BaseTuner):
     def _get_adapter_state_dict(
         cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        if is_sum(model, adapter_name):
+        if is_weighted_adapter(model, adapter_name):
             return {}  # its configuration holds all of it
         return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
 
