@@ -66,14 +66,14 @@ def partition(d_out: int, d_in: int, block_size: int | None = None) -> Partition
         ValueError: if a size is not a whole number of at least 1, or the block exceeds max(d_out, d_in).
     """
     for name, size in (("d_out", d_out), ("d_in", d_in)):
-        if not _is_count(size):
+        if not is_count(size):
             raise ValueError(
                 f"{name} is {size!r}, but a matrix dimension must be a whole number of at least 1."
             )
     if block_size is None:
         return Partition(d_out, d_in, default_block_size(d_out, d_in))
     largest = max(d_out, d_in)
-    if not _is_count(block_size) or block_size > largest:
+    if not is_count(block_size) or block_size > largest:
         raise ValueError(
             f"block_size is {block_size!r}, but for a {d_out} x {d_in} layer it must be a whole number from "
             f"1 to {largest}. Choose one in that range, or None for {default_block_size(d_out, d_in)}."
@@ -90,7 +90,7 @@ def partitions(d_out: int, d_in: int, m: int, block_size: int | None = None) -> 
     Raises:
         ValueError: if m is not a whole number of at least 2, or as `partition` does.
     """
-    if not _is_count(m) or m < 2:
+    if not is_count(m) or m < 2:
         raise ValueError(
             f"m is {m!r}, but the number of diagonals must be a whole number of at least 2. "
             "Use m=2 for two diagonals around one circulant, the usual choice."
@@ -103,13 +103,26 @@ def partitions(d_out: int, d_in: int, m: int, block_size: int | None = None) -> 
     return (first, *(later,) * (m - 2))
 
 
+def vector_shapes(
+    d_out: int, d_in: int, m: int = 2, block_size: int | None = None
+) -> tuple[list[tuple[int]], list[tuple[int, int, int]]]:
+    """Return the shapes of a layer's m diagonals, (d_in) or (d_out), and m - 1 circulants, (q1, q2, p).
+
+    Raises:
+        ValueError: as `partitions` does.
+    """
+    parts = partitions(d_out, d_in, m, block_size)
+    return [(d_in,), *[(d_out,)] * (m - 1)], [(part.q1, part.q2, part.p) for part in parts]
+
+
 def parameter_count(d_out: int, d_in: int, m: int = 2, block_size: int | None = None) -> int:
     """Trainable parameters of one layer: d_in + (m - 1) d_out + sum over circulants of q1 q2 p.
 
     For a square layer with the default block size this is (2m - 1) d.
     """
-    return d_in + (m - 1) * d_out + sum(part.parameters for part in partitions(d_out, d_in, m, block_size))
+    return sum(math.prod(shape) for shapes in vector_shapes(d_out, d_in, m, block_size) for shape in shapes)
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Return whether it is a whole number of at least 1; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
-from cdvft.blocks import partitions
+from cdvft.blocks import vector_shapes
 from cdvft.circulant import Factors, delta_weight
 from cdvft.config import CDVFTConfig
 from cdvft.inference_fast_path import FastPath, is_plain, supports_input
@@ -84,8 +84,8 @@ class CDVFTLayer(MergeableLayer):
             ValueError: if the block size does not suit the layer, or makes too many blocks.
         """
         d_out, d_in = self.out_features, self.in_features
-        parts = partitions(d_out, d_in, config.m, config.block_size)
-        blocks = sum(part.q1 * part.q2 for part in parts)
+        of_diagonals, of_circulants = vector_shapes(d_out, d_in, config.m, config.block_size)
+        blocks = sum(q1 * q2 for q1, q2, _ in of_circulants)
         if blocks > MAX_BLOCKS:
             raise ValueError(
                 f"block_size is {config.block_size} and m is {config.m}, which for a {d_out} x {d_in} layer "
@@ -93,10 +93,8 @@ class CDVFTLayer(MergeableLayer):
                 "size, or leave it out for the default."
             )
         options: dict[str, Any] = {"dtype": torch.float32, "device": self._device()}
-        diagonals = [
-            torch.ones(*self.batch_shape, size, **options) for size in (d_in, *[d_out] * (config.m - 1))
-        ]
-        circulants = [torch.empty(*self.batch_shape, part.q1, part.q2, part.p, **options) for part in parts]
+        diagonals = [torch.ones(*self.batch_shape, *shape, **options) for shape in of_diagonals]
+        circulants = [torch.empty(*self.batch_shape, *shape, **options) for shape in of_circulants]
         _initialize(diagonals, circulants, config.init_weights)
         self.cdvft_diagonals[adapter_name] = nn.ParameterList(diagonals)
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)

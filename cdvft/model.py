@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,6 @@ from peft.utils import get_quantization_kwargs
 from peft.utils.error import NoMatchingPeftModuleError
 from torch import nn
 
-from cdvft.config import key_expression
 from cdvft.conv2d import CDVFTConv2d
 from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer, CDVFTLinear
@@ -36,14 +34,15 @@ from cdvft.targets import (
     check_supported,
     layer_config,
     suggest_targets,
+    warn_of_unmatched_keys,
 )
 from cdvft.weighted_adapters import (
-    add_saved_sum,
+    add_saved_weighted_adapter,
     add_weighted_adapter,
     check_deletable,
     check_loadable,
     check_trainable,
-    is_sum,
+    is_weighted_adapter,
 )
 
 
@@ -67,7 +66,7 @@ class CDVFTModel(BaseTuner):
         """
         config: Any = self.peft_config[adapter_name]
         if config.weighted_adapters:
-            add_saved_sum(self, adapter_name)
+            add_saved_weighted_adapter(self, adapter_name)
             return
         check_expressions(config, [name for name, _ in model.named_modules()])
         named = config.target_modules
@@ -78,20 +77,7 @@ class CDVFTModel(BaseTuner):
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except NoMatchingPeftModuleError as error:
             raise NoMatchingPeftModuleError(f"{error} {suggest_targets(model)}") from None
-        targeted = sorted({*self.targeted_module_names, *self.targeted_parameter_names})
-        for field in ("m_pattern", "block_size_pattern"):  # PEFT itself does so for alpha_pattern
-            unmatched = [
-                pattern
-                for pattern in getattr(config, field)
-                if not any(re.match(key_expression(pattern), name) for name in targeted)
-            ]
-            if unmatched:
-                warnings.warn(
-                    f"The following {field} keys did not match any targeted module and were ignored: "
-                    f"{unmatched}. Targeted are {targeted}.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        warn_of_unmatched_keys(config, {*self.targeted_module_names, *self.targeted_parameter_names})
 
     def _prepare_adapter_config(self, peft_config: peft.PeftConfig, model_config: dict) -> peft.PeftConfig:
         try:
@@ -231,7 +217,7 @@ class CDVFTModel(BaseTuner):
     def _get_adapter_state_dict(
         cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        if is_sum(model, adapter_name):
+        if is_weighted_adapter(model, adapter_name):
             return {}  # its configuration holds all of it
         return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
 

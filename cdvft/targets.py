@@ -136,6 +136,20 @@ def _expressions(config: CDVFTConfig) -> Iterator[tuple[str, str, str, str]]:
         yield f"layers_pattern {pattern!r}", pattern, "match", layers_expression(pattern)
 
 
+def warn_of_unmatched_keys(config: CDVFTConfig, targeted: Collection[str]) -> None:
+    """Warn of keys of `m_pattern` and `block_size_pattern` that match no name; PEFT does so for alpha's."""
+    for field in ("m_pattern", "block_size_pattern"):
+        keys = getattr(config, field)
+        unmatched = [key for key in keys if not any(re.match(key_expression(key), name) for name in targeted)]
+        if unmatched:
+            warnings.warn(
+                f"The following {field} keys did not match any targeted module and were ignored: "
+                f"{unmatched}. Targeted are {sorted(targeted)}.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
 def check_matched(names: Collection[str], model: nn.Module) -> None:
     """Check that every name in a list of targets is a module's, where some are: PEFT ignores the others.
 

@@ -81,7 +81,7 @@ def add_weighted_adapter(
     )
 
 
-def add_saved_sum(tuner: Any, adapter_name: str) -> None:
+def add_saved_weighted_adapter(tuner: Any, adapter_name: str) -> None:
     """Restore a weighted sum from its configuration.
 
     Raises:
@@ -116,7 +116,7 @@ def check_deletable(tuner: Any, adapter_name: str) -> None:
         raise ValueError(f"Adapter {adapter_name!r} is part of {', '.join(sums)}. Delete the sum first.")
 
 
-def is_sum(model: Any, adapter_name: str) -> bool:
+def is_weighted_adapter(model: Any, adapter_name: str) -> bool:
     """Return whether an adapter is a weighted sum, without vectors of its own."""
     return bool(_describe_sum(model, adapter_name))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cdvft.blocks import is_count
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -47,5 +49,5 @@ class Shape:
 
 def require_count(name: str, value: object, advice: str) -> None:
     """Refuse anything but a whole number of at least 1, in a sentence."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not is_count(value):
         raise ValueError(f"{name} is {value!r}, but must be a whole number of at least 1. {advice}")

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from cdvft.blocks import partitions
+from cdvft.blocks import vector_shapes
 from cdvft.cost.shape import Shape
 
 Tensors = tuple[tuple[str, tuple[int, ...]], ...]
@@ -15,11 +15,10 @@ Tensors = tuple[tuple[str, tuple[int, ...]], ...]
 
 def cdvft(shape: Shape, m: int, block_size: int | None) -> Tensors:
     """m diagonals and m - 1 circulants of (q1, q2, p): d_in + (m - 1) d_out + sum of q1 q2 p entries."""
-    diagonals = [(shape.d_in,)] + [(shape.d_out,)] * (m - 1)
-    kernels = [(part.q1, part.q2, part.p) for part in partitions(shape.d_out, shape.d_in, m, block_size)]
+    diagonals, circulants = vector_shapes(shape.d_out, shape.d_in, m, block_size)
     return (
         *((f"cdvft_diagonals.{i}", size) for i, size in enumerate(diagonals)),
-        *((f"cdvft_circulants.{i}", size) for i, size in enumerate(kernels)),
+        *((f"cdvft_circulants.{i}", size) for i, size in enumerate(circulants)),
     )
 
 

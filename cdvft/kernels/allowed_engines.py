@@ -2,7 +2,8 @@
 
 `CDVFT_ENGINE` names one of `ENGINE_NAMES` or a list, "native, chunked", for the whole process; "auto", the
 default, stands for all that are verified. torch's own transforms replace an engine that cannot handle a
-layer. `CDVFT_NATIVE=0` is "auto" without "native".
+layer. "reference" counts alone: beside others, which are all faster, it is never chosen. `CDVFT_NATIVE=0` is
+"auto" without "native".
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ from cdvft.kernels.autograd_ops import HALF, autocast_dtype, is_autocast_on, pro
 from cdvft.kernels.engine_choice import (
     ENGINES,
     WRONG,
-    Case,
+    ProblemKey,
     Seconds,
     Selection,
-    case_of,
     exclusion_reason,
     keep_times,
     machine,
     measured_times,
+    problem_key,
     select,
     selections,
 )
@@ -49,7 +49,7 @@ OUTLIER = 1e4
 
 def calibrate(
     model: nn.Module, tokens: int, seconds: float = 3.0, *, missing_only: bool = False
-) -> dict[Case, Seconds]:
+) -> dict[ProblemKey, Seconds]:
     """Time each engine and plan, forward and backward, for the shapes of a model's adapted layers.
 
     The times decide from then on, in this process and later ones, for numbers of tokens with the same nearest
@@ -65,8 +65,8 @@ def calibrate(
         missing_only: skip what was timed on this machine before
 
     Returns:
-        median seconds by case, engine and plan; infinite for those whose results differ from the reference by
-        more than the dtype allows, which are never chosen
+        median seconds by problem, engine and plan; infinite for those whose results differ from the reference
+        by more than the dtype allows, which are never chosen
 
     Raises:
         ValueError: if the model has no such layer, or tokens is not positive.
@@ -74,7 +74,9 @@ def calibrate(
     """
     if tokens < 1:
         raise ValueError(f"tokens is {tokens}, but must be at least 1: batch size times sequence length.")
-    layers = {_case(layer, tokens, scale): (layer, scale) for layer in _layers(model) for scale in (0, 1)}
+    layers = {
+        _problem_key(layer, tokens, scale): (layer, scale) for layer in _layers(model) for scale in (0, 1)
+    }
     if not layers:
         raise ValueError(
             "The model has no CDVFT adapter on a linear layer whose weight is of floating point: call "
@@ -83,9 +85,9 @@ def calibrate(
     if missing_only:
         layers = {c: one for c, one in layers.items() if measured_times(c, one[0].weight.device) is None}
     measured = {}
-    for case, (layer, scale) in layers.items():
-        measured[case] = _measure(layer, tokens, scale, seconds / len(layers))
-        keep_times(case, layer.weight.device, measured[case])
+    for key, (layer, scale) in layers.items():
+        measured[key] = _measure(layer, tokens, scale, seconds / len(layers))
+        keep_times(key, layer.weight.device, measured[key])
     return measured
 
 
@@ -129,10 +131,10 @@ def _plain_weight(layer: Any) -> Tensor | None:
     return plain
 
 
-def _case(layer: Any, tokens: int, scale: float) -> Case:
-    x, weight, bias, factors = random_problem(layer, tokens, scale)
+def _problem_key(layer: Any, tokens: int, scale: float) -> ProblemKey:
+    x, weight, bias, factors = random_problem(layer, 1, scale)
     separate = is_separate_update(x, weight, bias, factors)
-    return case_of(x, factors.diagonals, factors.circulants, separate=separate)
+    return problem_key(x.expand(tokens, -1), factors.diagonals, factors.circulants, separate=separate)
 
 
 def _measure(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
@@ -298,8 +300,8 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
     vectors = factors.diagonals, factors.circulants
     separate = weight is None or is_separate_update(x, weight, base.bias, factors)
     selection = select(x, *vectors, separate=separate, backend=backend)
-    case = case_of(x, *vectors, separate=separate)
-    seconds = dict(measured_times(case, x.device) or {}) if backend == "auto" else {}
+    key = problem_key(x, *vectors, separate=separate)
+    seconds = dict(measured_times(key, x.device) or {}) if backend == "auto" else {}
     seconds = seconds if selection.key in seconds else {}
     reason = _reason(backend, seconds, x.device, tokens)
     in_half = dtype in HALF and product_dtype(x, torch.float32) == dtype

@@ -27,7 +27,7 @@ _spectra = WeakTensorKeyDictionary()  # circulant on the CPU -> (copy of its val
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
     """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out)."""
-    spectra = [spectrum(c) for c in factors.circulants]
+    spectra = [kept_spectrum(c) for c in factors.circulants]
     for rows in _chunks(x, factors):
         _, ys = _walk(x[rows], factors, spectra)
         y[rows] += ys[-1] * (factors.alpha * factors.diagonals[-1])
@@ -42,7 +42,7 @@ def backward(
     g_a = sum g_u y, g_y = a g_u, g_c = IFFT(sum conj(FFT u) FFT g_y'), g_u = IFFT(conj(FFT c) FFT g_y').
     """
     diagonals, circulants, alpha = factors
-    spectra = [spectrum(c) for c in circulants]
+    spectra = [kept_spectrum(c) for c in circulants]
     diagonal_sums = [torch.zeros_like(a) for a in diagonals]
     spectrum_sums = [torch.zeros_like(s) for s in spectra]
     for rows in _chunks(x, factors):
@@ -62,7 +62,7 @@ def backward(
 
 
 @torch.no_grad()
-def spectrum(c: Tensor) -> Tensor:
+def kept_spectrum(c: Tensor) -> Tensor:
     """Return the half spectra FFT(c) of blocks (q1, q2, p): (q1, q2, p // 2 + 1), complex.
 
     On the CPU the last one is kept, with a copy of the values, and returned while the values are the same,

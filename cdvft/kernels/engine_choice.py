@@ -25,6 +25,7 @@ from cdvft.circulant import Factors
 from cdvft.kernels import chunked, fused, merged, native
 from cdvft.kernels.allowed_engines import is_allowed, requested_engines
 from cdvft.kernels.cost_model import PLANS, Plan, choose_plan
+from cdvft.kernels.native.build import cache_folder
 from cdvft.private_names import cuda_driver
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def select(
     engine = available_engines(x, circulants)[0]
     if backend != "auto":
         return Selection(engine, PLANS["merged" if backend == "merged" else "transforms"])
-    seconds = measured_times(case_of(x, diagonals, circulants, separate=separate), x.device)
+    seconds = measured_times(problem_key(x, diagonals, circulants, separate=separate), x.device)
     measured = [s for s in selections(x, circulants) if s.key in seconds] if seconds else []
     if seconds and measured:
         return min(measured, key=lambda selection: seconds[selection.key])
@@ -126,7 +127,7 @@ WRONG = math.inf
 """Instead of seconds, for an engine and plan whose results were wrong."""
 
 
-class Case(NamedTuple):
+class ProblemKey(NamedTuple):
     """What a measured time depends on besides the machine.
 
     circulants: q1, q2, p of each
@@ -143,22 +144,24 @@ class Case(NamedTuple):
     dtype: str
 
 
-def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, separate: bool) -> Case:
-    """Return the case of an input (..., d_in) and an adapter's vectors."""
+def problem_key(
+    x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, separate: bool
+) -> ProblemKey:
+    """Return the key of the times for an input (..., d_in) and an adapter's vectors."""
     tokens = x.shape[:-1].numel()
     nearest = 1 << round(math.log2(tokens)) if tokens else 0
     shapes = tuple(tuple(c.shape) for c in circulants)
-    return Case(shapes, tuple(a.numel() for a in diagonals), nearest, separate, str(x.dtype))
+    return ProblemKey(shapes, tuple(a.numel() for a in diagonals), nearest, separate, str(x.dtype))
 
 
-def measured_times(case: Case, device: torch.device) -> Seconds | None:
+def measured_times(key: ProblemKey, device: torch.device) -> Seconds | None:
     """Return seconds by engine and plan on this machine; None where they were not measured."""
-    return _table(device, torch.get_num_threads()).get(case)
+    return _table(device, torch.get_num_threads()).get(key)
 
 
-def keep_times(case: Case, device: torch.device, seconds: Seconds) -> Path:
+def keep_times(key: ProblemKey, device: torch.device, seconds: Seconds) -> Path:
     """Store measured times, for this process and later ones; returns the file."""
-    table = {**_table(device, torch.get_num_threads()), case: seconds}
+    table = {**_table(device, torch.get_num_threads()), key: seconds}
     record = {"machine": machine(device), "cases": [{**c._asdict(), "seconds": s} for c, s in table.items()]}
     path = _path(device)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -193,17 +196,16 @@ def _processor() -> str:
 
 
 def _path(device: torch.device) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft" / "timings"
     digest = hashlib.sha256(json.dumps(machine(device), sort_keys=True).encode()).hexdigest()
-    return cache / f"{digest[:16]}.json"
+    return cache_folder() / "timings" / f"{digest[:16]}.json"
 
 
 @functools.lru_cache
-def _table(device: torch.device, threads: int) -> dict[Case, Seconds]:
+def _table(device: torch.device, threads: int) -> dict[ProblemKey, Seconds]:
     """The stored times of a device; `threads` is part of this cache's key as it is of the file's name."""
     path = _path(device)
     try:
-        return {_case(found): found["seconds"] for found in json.loads(path.read_text())["cases"]}
+        return {_read_key(found): found["seconds"] for found in json.loads(path.read_text())["cases"]}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -211,6 +213,6 @@ def _table(device: torch.device, threads: int) -> dict[Case, Seconds]:
         return {}
 
 
-def _case(found: dict[str, Any]) -> Case:
+def _read_key(found: dict[str, Any]) -> ProblemKey:
     shapes, sizes = tuple(map(tuple, found["circulants"])), tuple(found["sizes"])
-    return Case(shapes, sizes, found["tokens"], found["separate"], found["dtype"])
+    return ProblemKey(shapes, sizes, found["tokens"], found["separate"], found["dtype"])

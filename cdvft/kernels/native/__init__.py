@@ -17,7 +17,7 @@ from torch import Tensor
 from cdvft.circulant import Factors
 from cdvft.kernels import self_test
 from cdvft.kernels.native.build import library
-from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
+from cdvft.kernels.native.plan import complex_plan_for, radixes_of, real_plan_for
 from cdvft.private_names import is_watched
 
 FEW_TOKENS = 4
@@ -193,7 +193,7 @@ def _fields(diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: in
     fields: list[int] = []
     for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
         p = c.shape[2]
-        plans = (*plan_for(p // lanes).addresses, 0) if lanes else (0, 0, 0, real_plan_for(p).address)
+        plans = (*complex_plan_for(p // lanes).addresses, 0) if lanes else (0, 0, 0, real_plan_for(p).address)
         fields += (a.numel(), after.numel(), *c.shape, *plans, a.data_ptr(), c.data_ptr(), 0)
     return fields
 

@@ -69,6 +69,15 @@ def _compiled() -> ctypes.CDLL | None:
         return None
 
 
+def cache_folder() -> Path:
+    """Return the folder of the user's cache for compiled libraries and measured times; it may not exist.
+
+    Raises:
+        RuntimeError: if the user has no home.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft"
+
+
 def compiled() -> Path:
     """Return the library in the user's cache, compiled where it is missing.
 
@@ -78,7 +87,7 @@ def compiled() -> Path:
     capability = capability if capability in compiler.INSTRUCTIONS else compiler.PLAIN
     sources = (compiler.FOLDER.joinpath(name).read_text() for name in compiler.SOURCES)
     recipe = [*sources, *compiler.compiler(), *compiler.flags_for(capability)]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft"
+    cache = cache_folder()
     digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()
     target = cache / f"chain-{digest[:16]}{compiler.SUFFIX}"
     if not target.exists():

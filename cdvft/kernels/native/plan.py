@@ -45,8 +45,8 @@ def _left(p: int, radix: int) -> int:
     return p // radix * (1 if radix % 2 else 2)
 
 
-class Plan(NamedTuple):
-    """A transform of length p: its radixes, its factors, its mirrors, and the addresses of all three.
+class ComplexPlan(NamedTuple):
+    """A complex transform of length p: its radixes, its factors, its mirrors, and the addresses of all three.
 
     factors: (2 p - 1), every pass's twiddle factors, then of each frequency, in the digit-reversed order in
         which the passes leave them, the turn by which it is delayed by one entry
@@ -59,16 +59,17 @@ class Plan(NamedTuple):
     addresses: tuple[int, int, int]
 
 
-_plans: dict[int, Plan] = {}
+_complex_plans: dict[int, ComplexPlan] = {}
 """By length. Never dropped or replaced: C code gets their addresses, which prepared calls keep."""
 
 
-def plan_for(p: int) -> Plan:
-    """Return the plan of a length that `radixes_of` knows: on the CPU, whatever torch's default device is."""
-    return _plans.get(p) or _plans.setdefault(p, _new_plan(p))  # of two threads' plans one alone is used
+def complex_plan_for(p: int) -> ComplexPlan:
+    """Return the plan of a length that `radixes_of` knows, on the CPU, whatever torch's default device is."""
+    # Of two that are made at the same time, one alone is ever returned.
+    return _complex_plans.get(p) or _complex_plans.setdefault(p, _new_complex_plan(p))
 
 
-def _new_plan(p: int) -> Plan:
+def _new_complex_plan(p: int) -> ComplexPlan:
     radixes = radixes_of(p)
     assert radixes is not None
     turns, length = [torch.empty(0, dtype=torch.float64, device="cpu")], p
@@ -81,7 +82,7 @@ def _new_plan(p: int) -> Plan:
     mirrors = frequencies.argsort()[-frequencies % p].to(torch.int32)
     factors = torch.exp(-2j * math.pi * torch.cat(turns)).to(torch.complex64)
     passes = torch.tensor(radixes, dtype=torch.int32, device="cpu")
-    return Plan(passes, factors, mirrors, (passes.data_ptr(), factors.data_ptr(), mirrors.data_ptr()))
+    return ComplexPlan(passes, factors, mirrors, (passes.data_ptr(), factors.data_ptr(), mirrors.data_ptr()))
 
 
 class RealPlan(NamedTuple):
@@ -100,11 +101,11 @@ class RealPlan(NamedTuple):
 
 
 _real_plans: dict[int, RealPlan] = {}
-"""By length, kept as `_plans` are."""
+"""By length, kept as `_complex_plans` are."""
 
 
 def real_plan_for(p: int) -> RealPlan:
-    """Return the plan of a length that `radixes_of` knows."""
+    """Return the plan of a real transform of a length that `radixes_of` knows."""
     return _real_plans.get(p) or _real_plans.setdefault(p, _new_real_plan(p))
 
 
@@ -116,7 +117,7 @@ def _new_real_plan(p: int) -> RealPlan:
         m = length // radix
         steps = _arange(m)[:, None] * (1 + _arange((radix - 1) // 2))
         turns = torch.exp(-2j * math.pi * steps.double() / length).to(torch.complex64)
-        plan = plan_for(m)
+        plan = complex_plan_for(m)
         levels.append((radix, m, turns.data_ptr(), *plan.addresses[:2]))
         kept += [turns, plan]
         length = _left(length, radix)

@@ -38,7 +38,7 @@ def model(d_out: int = 24, d_in: int = 24, **options) -> nn.Module:
 def pretended(layer, tokens: int, fastest: str) -> None:
     """Keeps times by which one way is the fastest."""
     x, factors = torch.empty(tokens, layer.in_features), layer.factors("default")
-    case = engine_choice.case_of(x, factors.diagonals, factors.circulants, separate=False)
+    case = engine_choice.problem_key(x, factors.diagonals, factors.circulants, separate=False)
     keys = [s.key for s in selections(x, factors.circulants)]
     assert fastest in keys
     engine_choice.keep_times(case, CPU, {key: 0.001 if key == fastest else 0.002 for key in keys})

@@ -182,13 +182,16 @@ def test_inputs_and_backends_that_are_none_are_refused() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_torchs_default_dtype_and_device_change_nothing(backend: Backend, dtype: torch.dtype) -> None:
-    native.plan.plan_for.cache_clear()
-    arguments = make(60, 60, 2, None, 40, dtype=torch.float32)  # of a length that no other test transforms
+def test_torchs_default_dtype_and_device_change_nothing(
+    backend: Backend, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = make(60, 60, 2, None, 40, dtype=torch.float32)
     factors = Factors(*arguments[1:], ALPHA)
     weight = torch.eye(60)
 
     def passes() -> list[Tensor]:
+        for plans in ("_complex_plans", "_real_plans"):
+            monkeypatch.setattr(native.plan, plans, {})  # they are made anew
         out = adapted_linear(arguments[0], weight, None, factors, backend)
         return [out, *torch.autograd.grad(out.square().sum(), [arguments[0], *arguments[1], *arguments[2]])]
 
@@ -198,7 +201,6 @@ def test_torchs_default_dtype_and_device_change_nothing(backend: Backend, dtype:
             found = passes()
     finally:
         torch.set_default_dtype(torch.float32)
-    native.plan.plan_for.cache_clear()
     assert all(torch.equal(a, b) for a, b in zip(found, passes(), strict=True))
 
 

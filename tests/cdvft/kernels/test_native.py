@@ -78,13 +78,13 @@ AFTER_MANY_LENGTHS = """
 import torch
 from cdvft.circulant import Factors, delta_weight
 from cdvft.kernels import native
-from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
+from cdvft.kernels.native.plan import complex_plan_for, radixes_of, real_plan_for
 
 torch.manual_seed(0)
 x, factors = torch.randn(8, 256), Factors(list(torch.randn(2, 256)), [torch.randn(1, 1, 256)], 0.5)
 add = native.prepared_forward(factors)
 others = [2 * n for n in range(300, 1 << 16) if radixes_of(2 * n)][:300]
-kept = [(plan_for(n), real_plan_for(n)) for n in others]
+kept = [(complex_plan_for(n), real_plan_for(n)) for n in others]
 noise = [torch.full((size,), 1 << 30) for size in range(1, 1025) for _ in range(4)]  # in freed memory
 for tokens in (1, 8):
     y = torch.zeros(tokens, 256)
