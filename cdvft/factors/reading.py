@@ -108,15 +108,21 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
 
 
 def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:
-    """Yield every layer's dW for an adapter of any method, or a sum of CDVFT's, in float32 on the CPU.
+    """Yield each layer's dW in float32 on the CPU, for an adapter of any method but DoRA or a CDVFT sum.
 
     It is the matrix of PEFT's `get_delta_weight`, turned to (d_out, d_in) where the base stores transposes.
 
     Raises:
         ValueError: if no layer has a dW for that adapter, or if adapters are merged, so that W is not the
             frozen one.
-        NotImplementedError: if W is quantized in a way that PEFT cannot undo, as by GPTQ.
+        NotImplementedError: if W is quantized in a way that PEFT cannot undo, as by GPTQ, or the adapter is
+            DoRA's, whose magnitudes PEFT's matrix leaves out.
     """
+    if getattr(getattr(model, "peft_config", {}).get(adapter), "use_dora", False):
+        raise NotImplementedError(
+            f"{adapter!r} is an adapter of DoRA, whose magnitudes PEFT's get_delta_weight leaves out. Merge "
+            "it into a copy of the model and subtract the frozen weights."
+        )
     found = False
     for name, layer in model.named_modules():
         if not isinstance(layer, BaseTunerLayer) or not hasattr(layer, "get_delta_weight"):

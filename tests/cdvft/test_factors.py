@@ -184,6 +184,12 @@ def check_updates_against_merging(method: str, tiny) -> None:
         assert norm_ratio(delta, weight) > 0
 
 
+def test_of_dora_no_update_is_given_that_lacks_its_magnitudes(bert) -> None:
+    config = peft.LoraConfig(target_modules=bert.targets, r=2, use_dora=True, init_lora_weights=False)
+    with pytest.raises(NotImplementedError, match="magnitudes"):
+        list(weight_updates(peft.get_peft_model(bert.model(), config)))
+
+
 @pytest.mark.parametrize("method", ["cdvft", "lora"])
 def test_weight_updates_of_convolutions_are_matrices(method: str) -> None:
     model = peft.get_peft_model(nn.Sequential(nn.Conv2d(8, 12, 1)), METHODS[method](["0"]))
