@@ -329,12 +329,12 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
             if not one.is_at_equal_numbers and one.verdict.word == "behind"
         ]
         if ahead or behind:
-            shown.append(f"ahead in {ahead}, behind in {behind} of {counted(len(words), 'pair')} on {recipe}")
+            shown.append(f"ahead in {ahead}, behind in {behind} of {counted(len(words), 'pair')} ({recipe})")
         elif words:
             not_shown.append(recipe)
         if better:
-            fewer.append(f"behind {joined([*dict.fromkeys(better)])} with fewer on {recipe}")
-    parts = [*([f"not shown on {joined(not_shown)}"] if not_shown else []), *shown, *fewer]
+            fewer.append(f"{joined([*dict.fromkeys(better)])} ahead with fewer ({recipe})")
+    parts = [*([f"not shown ({', '.join(not_shown)})"] if not_shown else []), *shown, *fewer]
     told = "; ".join(parts or ["no rival has as many"])
     return f"{told[0].upper()}{told[1:]}."
 

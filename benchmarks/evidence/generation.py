@@ -32,10 +32,11 @@ def writing() -> EvidenceFigure:
     runs = [run for recipe in recipes for run in races.recorded_runs(recipe)]
     verdicts = {recipe: races.compared_race(recipe).against("cdvft") for recipe in recipes}
     said = [text for recipe in recipes for text in said_of(recipe, verdicts[recipe])]
+    of_recipe = verdict_text.result(verdicts[RECIPE][0])
     return {
         "key": "generation",
         "doubt": "Does it write?",
-        "answer": f"{RECIPE.capitalize()}: {verdict_text.result(verdicts[RECIPE][0])}",
+        "answer": f"{RECIPE.capitalize()}: {of_recipe.removeprefix('CDVFT is ')}",
         "figure": drawn(recipes),
         "label": "Share of held-out answers without a mistake, each seed of each method",
         "methods": list(races.ADAPTERS),

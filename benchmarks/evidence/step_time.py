@@ -155,7 +155,7 @@ def where_it_loses() -> EvidenceFigure:
     return {
         "key": "losses",
         "doubt": "Where does it lose?",
-        "answer": f"In {len(lost)} of {total} timings; scores on {joined([*lost_scores()])}.",
+        "answer": f"In {len(lost)} of {total} timings, and in scores on {joined([*lost_scores()])}.",
         "figure": figure(
             data,
             axis("tokens", log=True, range=[log10(64) - 0.6, log10(8192) + 0.1]),

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from studio import Hold, Visit, axe_violations, fill_in
 
 from cdvft_app.sweep import recorded
-from cdvft_app.sweep.results import payload
+from cdvft_app.sweep.results import JudgedSweep, payload
 
 pytestmark = pytest.mark.browser
 
@@ -100,7 +100,7 @@ def it_fits_a_phone(page: Page) -> None:
 
 
 def test_the_axis_of_the_lines_names_the_metric(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown, measured = recorded.shown, payload(recorded.runs("sentiment"), "exact_match")
+    shown, measured = recorded.shown, payload(JudgedSweep.of(recorded.runs("sentiment"), "exact_match"))
     monkeypatch.setattr(recorded, "shown", lambda recipe: {**(shown(recipe) or {}), **measured})
     expect(compare(visit).locator("#sweep .ytitle")).to_have_text("Exact match, %")
 

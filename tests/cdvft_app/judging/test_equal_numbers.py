@@ -206,14 +206,14 @@ def test_who_is_behind_is_told_as_well():
     said = " ".join(subject.sentences(points, "accuracy"))
     assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
     assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == (
-        "Ahead in 0, behind in 1 of 1 pair on mnist; behind LoRA with fewer on mnist."
+        "Ahead in 0, behind in 1 of 1 pair (mnist); LoRA ahead with fewer (mnist)."
     )
 
 
 def test_a_rival_that_does_better_with_fewer_numbers_is_told():
     frugal = [WORLD[0], recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)]
     points = subject.points(frugal, "accuracy")
-    assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == "Behind VeRA with fewer on mnist."
+    assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == "VeRA ahead with fewer (mnist)."
     counts, told, _ = subject.sentences(points, "accuracy")
     assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."
     assert told.startswith("CDVFT is behind VeRA r = 64 by ")
@@ -225,7 +225,7 @@ def test_the_answer_is_that_of_every_recipe():
     metrics = dict.fromkeys(("mnist", "sql", "sentiment"), "accuracy")
     same, ahead = (subject.points(of, "accuracy") for of in (alike, WORLD))
     assert subject.answer({"mnist": same, "sql": ahead, "sentiment": same}, metrics) == (
-        "Not shown on mnist and sentiment; ahead in 3, behind in 0 of 3 pairs on sql."
+        "Not shown (mnist, sentiment); ahead in 3, behind in 0 of 3 pairs (sql)."
     )
     assert subject.answer({"mnist": same[:1]}, metrics) == "No rival has as many."
 
@@ -256,7 +256,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     drawn = figure()
     assert drawn is not None
-    assert drawn["answer"] == "Ahead in 3, behind in 0 of 3 pairs on mnist."
+    assert drawn["answer"] == "Ahead in 3, behind in 0 of 3 pairs (mnist)."
     assert any(
         " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "accuracy")) in text
         for text in drawn["behind"]

@@ -327,7 +327,7 @@ HOLD = {
         "large": lambda: math.isclose(doubled(), 8),
         "and the next step is larger still": the_next_step_is_larger,
         "When each vector grows by a tenth, $\\Delta W$ grows by a third with $m = 2$, $1.1^3$, and nearly "
-        "doubles with $m = 4$, $1.1^7$: so a rate of 0.03, which serves $m = 2$ well, breaks "
+        "doubles with $m = 4$, $1.1^7$: so here a rate of 0.03, which serves $m = 2$ well, breaks "
         "$m = 4$.": lambda: (
             math.isclose(grown(2), 4 / 3, rel_tol=0.01)
             and 1.9 < grown(4) < 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.results import answering
-from cdvft_app.results.answering import Answering, _explain, _start
+from cdvft_app.results.answering import ENDED, Answering, _start
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.inference import load_side_by_side, stream_answers
 from cdvft_app.settings import RunSettings
@@ -21,7 +22,7 @@ from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.generation import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import inference_service, trainable
-from cdvft_app.training.inference_service import serve
+from cdvft_app.training.inference_service import explained, serve
 
 PROMPT = "go go go 2"
 EXAMPLES = [("go 1", "n: 1"), ("go 2", "n: 2\nkind: even")]
@@ -122,7 +123,9 @@ class Here:
     def __init__(self, root):
         self.words, theirs = Pipe()
         self.thread = threading.Thread(
-            target=serve, args=(theirs, _start, Path(root), _explain, 30.0), daemon=True
+            target=serve,
+            args=(theirs, _start, Path(root), partial(explained, ResultsError, ENDED), 30.0),
+            daemon=True,
         )
         self.thread.start()
 

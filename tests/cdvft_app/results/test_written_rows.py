@@ -109,7 +109,6 @@ def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
     assert [one.prompt for one in kept.entries] == answer_rows.evaluation.inputs
     assert kept.labels.tolist() == answer_rows.evaluation.labels.tolist()
     asked = Questions(store)
-    asked._loaded = None
     again = [one.text for one in asked._models([run]).answers(run.record.id, answer_rows.evaluation.inputs)]
     assert [one.written for one in kept.entries] == again
 
