@@ -63,6 +63,25 @@ def run_id(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield record.id
 
 
+@pytest.fixture(scope="module")
+def run_on_pictures(server: Server, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    import tiny_models
+    from listening import run
+
+    folder = tiny_models.vit(tmp_path_factory.mktemp("vit"), "deit_tiny_patch16_224")
+    rows = Rows(tiny_models.greys(40, seed=1), tiny_models.greys(16, seed=2), ("dark", "grey", "light"), None)
+    plan = resolve(
+        RunSettings(
+            recipe="mnist", model=str(folder), method="cdvft", max_steps=4, batch_size=8, image_size=32
+        )
+    )
+    (record,) = server.store.create([plan.settings], "somebody", "Greys", "1:2")
+    heard, _ = run(plan, rows, server.store.make_folder(record.id))
+    for event in heard:
+        server.store.append(record.id, event)
+    return record.id
+
+
 @pytest.fixture
 def page(visit: Visit, run_id: str) -> Page:
     return visit(f"?tab=use&run={run_id}", ready="#use-apply-file")
@@ -99,6 +118,14 @@ def test_a_column_of_another_name_is_asked_for(page: Page, tmp_path: Path):
     page.locator("#use-apply-read input").click()
     page.get_by_role("option", name="opinion").click()
     page.keyboard.press("Escape")
+    page.locator("#use-apply-start").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
+
+
+def test_pictures_come_back_answered(visit: Visit, run_on_pictures: str, tmp_path: Path):
+    page = visit(f"?tab=use&run={run_on_pictures}", ready="#use-apply-file")
+    give(page, made.zipped(tmp_path, {"dark/1.png": made.picture(20), "light/2.png": made.picture(230)}))
+    expect(page.locator("#use-apply-said")).to_contain_text("2 rows.")
     page.locator("#use-apply-start").click()
     expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
 

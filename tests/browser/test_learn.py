@@ -315,6 +315,13 @@ def test_no_axe_violation(visit: Visit) -> None:
         assert not axe_violations(page, changes), f"{lesson.key}, revealed"
 
 
+def test_a_lesson_that_is_turned_to_begins_at_its_top(visit: Visit) -> None:
+    page, _ = opened(visit, "reach", viewport={"width": 390, "height": 844})
+    page.locator(".pager .after:visible").click()  # at the end of the lesson
+    expect(page.locator("#lesson-blocks h2")).to_be_visible()
+    page.wait_for_function("() => window.scrollY === 0")
+
+
 def test_fits_a_phone(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
     for lesson in LESSONS:

@@ -81,8 +81,8 @@ export function mount({ element, props, life }) {
   heard("address", life, () => {
     const before = container.dataset.lesson;
     show();
-    if (container.dataset.lesson !== before)
-      document.querySelector(`#lesson-${requested()} h2`)?.scrollIntoView({ block: "nearest" });
+    if (container.dataset.lesson === before) return;
+    for (const scrolled of [container, window]) scrolled.scrollTo(0, 0); // the first of them in full screen
   });
   heard("lesson-answered", life, markAnswered);
   show();

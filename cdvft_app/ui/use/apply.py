@@ -118,7 +118,11 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             {"path": str(path), "folder": str(folder), "sha256": kept.sha256, "rows": kept.rows,
              "columns": kept.columns},
             gr.update(visible=True),
-            gr.update(choices=names, value=[*columns.inputs], visible=kept.kind != "image"),
+            gr.update(
+                choices=names,
+                value=[one for one in columns.inputs if one in names],
+                visible=kept.kind != "image",
+            ),
             gr.update(choices=[("None", ""), *((name, name) for name in names)], value=columns.label or ""),
             own if own in WRITERS else ".csv",
             _sentences([found, *(f"Left out: {one}" for one in faults)]),

@@ -518,10 +518,36 @@ def two_searches_disagree_on_the_rate() -> str:
 
 
 def recorded_at_equal_numbers() -> str:
-    assert list(EQUAL["recipes"]) == ["mnist"]
-    assert not any(name.startswith("mnist ") for name in EQUAL["not_recorded"])
+    """How many settings of each recipe are in the record, all of one first."""
+    counts = {recipe: len(EQUAL["recipes"].get(recipe, [])) for recipe in equal_numbers.RECIPES}
+    every = {recipe: len(equal_numbers.SETTINGS[recipe]) for recipe in equal_numbers.RECIPES}
+    (whole,) = [recipe for recipe, count in counts.items() if count == every[recipe]]
+    parts = [
+        f"{counts[recipe] or 'none'} of {every[recipe]} of `{recipe}`" for recipe in counts if recipe != whole
+    ]
+    return f"All {counts[whole]} settings of `{whole}` are recorded, {joined(parts)}"
+
+
+def pairs_of_other_recipes(recipe: str) -> str:
+    """CDVFT's setting beside each rival with about as many numbers, judged together."""
+    metric_name = catalog.get_dataset(catalog.get_recipe(recipe).dataset).metric
+    points = equal_numbers.points(EQUAL["recipes"][recipe], metric_name)
+    judged = [
+        one
+        for one in equal_numbers.against_no_more_numbers(points, metric_name)
+        if one.is_at_equal_numbers and one.own.label.startswith("CDVFT")
+    ]
+    own = judged[0].own
+    assert all(one.own is own for one in judged) and {one.verdict.seeds for one in judged} == {(5, 5)}
+    assert all(one.verdict.word == "not shown" for one in judged)
+    told = [
+        f"{size(one.verdict)} points {word} than {one.rival.label} with {one.rival.numbers:,} {interval(of)}"
+        for one in judged
+        for word, of in [("more", one.verdict) if one.verdict.size > 0 else ("less", one.verdict.turned)]
+    ]
     return (
-        f"All {len(POINTS_AT_EQUAL_NUMBERS)} settings of `mnist` are recorded, none of the other recipes yet"
+        f"On `{recipe}` CDVFT m = 2 has {percent(own.mean)} with {own.numbers:,} numbers, {joined(told)}: no "
+        "difference shown"
     )
 
 
