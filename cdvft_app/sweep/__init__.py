@@ -93,6 +93,13 @@ class SweepRequest(VariedRace):
     def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
         return distinct(values)
 
+    @field_validator("learning_rates")
+    @classmethod
+    def _apart(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len({rounded(value) for value in values}) < len(values):
+            raise ValueError("two of the rates are the same to three digits; choose rates further apart")
+        return values
+
     @model_validator(mode="after")
     def _not_too_many(self) -> SweepRequest:
         if self.count() > MAX_GRID:

@@ -55,6 +55,7 @@ BAD = [
     ({}, "base"),
     ({"base": BASE, "m": 3}, "m: got 3"),
     ({"base": BASE, "m": [2, 2]}, "names a value twice"),
+    ({"base": BASE, "learning_rates": [1, 1.001]}, "the same to three digits"),
     ({"base": BASE, "m": ["two"]}, "m.0: got 'two'"),
     ({"base": BASE, "learning_rates": [0]}, "learning_rates.0: got 0"),
     ({"base": BASE, "learning_rates": [float("nan")]}, "learning_rates.0: got nan"),
