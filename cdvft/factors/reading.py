@@ -108,9 +108,10 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
 
 
 def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:
-    """Yield each layer's dW in float32 on the CPU, for an adapter of any method but DoRA or a CDVFT sum.
+    """Yield each layer's dW of an adapter, in float32 on the CPU: of any method but DoRA.
 
-    It is the matrix of PEFT's `get_delta_weight`, turned to (d_out, d_in) where the base stores transposes.
+    A sum of CDVFT's adapters counts as one. dW is the matrix of PEFT's `get_delta_weight`, turned to
+    (d_out, d_in) where the base stores transposes.
 
     Raises:
         ValueError: if no layer has a dW for that adapter, or if adapters are merged, so that W is not the
