@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from studio import Hold, Server, Visit, axe_violations, open_fold, two_frames
 
 from cdvft_app import catalog
@@ -281,8 +281,30 @@ def a_recipe_brings_its_own_settings(page: Page) -> None:
     open_fold(page, "Model and data")
     expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
-    page.reload()
+    reload_while_one_component_is_late(page)
     expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+
+
+def reload_while_one_component_is_late(page: Page) -> None:
+    """Gradio loads a page once all its components have come; those that came first ask before that."""
+    late = []
+
+    def hold_the_checkboxes(route: Route) -> None:
+        answer = route.fetch()
+        if "select-all-checkbox" in answer.text():
+            late.append((route, answer))
+        else:
+            route.fulfill(response=answer)
+
+    page.route("**/assets/Index-*.js", hold_the_checkboxes)
+    page.reload(wait_until="commit")
+    with page.expect_response("**/run/predict?tab=train"):
+        pass
+    while not late:
+        page.wait_for_timeout(50)
+    ((route, answer),) = late
+    route.fulfill(response=answer)
+    page.unroute("**/assets/Index-*.js")
 
 
 def test_tab_in_address(visit: Visit) -> None:

@@ -89,8 +89,8 @@ def build(app: AppState) -> OnVisit:
 
     # Recipe and model that model, data and layers were last filled for. The browser holds it, so that every
     # call brings it together with the fields: until a choice is answered, it differs from what is chosen.
-    start_recipe = catalog.get_recipe(form.START["recipe"])
-    filled_for = gr.JSON([start_recipe.key, start_recipe.model], visible=False)
+    # It is empty until a visit has filled the form: what the page shows before that is nobody's choice.
+    filled_for = gr.JSON(visible=False)
 
     def form_values(given: tuple[Any, ...]) -> dict[str, Any]:
         """The cards say whether it learns from data of one's own: what is trained on is what they show."""
@@ -106,16 +106,17 @@ def build(app: AppState) -> OnVisit:
     # has filled all, in place of once for each of them. (A Textbox tells of `input` only by a key's press.)
     def recount(*given: Any) -> tuple[Any, ...]:
         chosen = form_values(given)
+        to_keep = gr.skip() if given[-1] is None else chosen
         try:
             plans = [catalog.resolve(settings) for settings in form.race(chosen).runs()]
             estimate = forecast_html(plans, app.predict(plans))
         except InvalidChoice as error:
-            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False), chosen
+            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False), to_keep
         label, away = _start_label(plans[0]), out_of_reach([plans[0].model, plans[0].dataset])
         if away:
-            return problem(away), estimate.blocks, gr.Button(label, interactive=False), chosen
+            return problem(away), estimate.blocks, gr.Button(label, interactive=False), to_keep
         said = estimate.counts + _left_out(chosen, plans[0])
-        return said, estimate.blocks, gr.Button(label, interactive=True), chosen
+        return said, estimate.blocks, gr.Button(label, interactive=True), to_keep
 
     form_inputs = [*fields, filled_for]
     counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start, kept])
