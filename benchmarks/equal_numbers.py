@@ -27,7 +27,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option, contestant
 from cdvft_app.format import counted, joined
 from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Verdict, band, judge
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 
@@ -339,24 +340,46 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
     return f"{told[0].upper()}{told[1:]}."
 
 
-def sentences(of: Sequence[Point], metric_name: str) -> list[str]:
+def at_race_rate(
+    of: Sequence[Point], recipe: str, metric_name: str, shown: Judged
+) -> tuple[float, Judged] | None:
+    """Return a pair judged anew with CDVFT at the recorded race's rate, and that rate.
+
+    The race has the same rows and seeds. None where CDVFT trains at that rate already, or at another size.
+    """
+    runs = json.loads(RACES.read_text())["runs"]
+    raced = [run for run in runs if (run["recipe"], run["method"]) == (recipe, "cdvft")]
+    rate = raced[0]["settings"]["method"]["learning_rate"]
+    own = shown.own
+    if rate == own.settings.method.learning_rate or own.numbers != raced[0]["trainable_parameters"]:
+        return None
+    there = replace(own, contestant=contestant(own.label, raced))
+    judged = against_no_more_numbers([there if one is own else one for one in of], metric_name)
+    return rate, next(one for one in judged if one.own is there and one.rival is shown.rival)
+
+
+def sentences(of: Sequence[Point], recipe: str, metric_name: str) -> list[str]:
     """Return what a recipe's pairs show at equal numbers, then against fewer, every shown difference told."""
     judged = against_no_more_numbers(of, metric_name)
     if not judged:
         return ["No rival was recorded with as many numbers as CDVFT or fewer."]
     equal = [one for one in judged if one.is_at_equal_numbers]
     fewer = [one for one in judged if not one.is_at_equal_numbers]
+    shown = [one for one in judged if one.verdict.word in ("ahead", "behind")]
+    elsewhere = [found for one in shown if (found := at_race_rate(of, recipe, metric_name, one))]
     return [
         *_told(f"Of {{}} with about as many numbers, within {SIMILAR} times,", equal),
         *_told("Of {} in which the rival trains fewer,", fewer),
-        f"All {len(judged)} are corrected together, over {METHODS_FROM} seeds; the chance in choosing rates "
-        "is in no interval.",
+        *(
+            f"At {rate:g}, the rate of the recorded race: {result(one.verdict)}".replace("\u00a0", " ")
+            for rate, one in elsewhere
+        ),
+        f"{f'All {len(judged)} are corrected together, over' if judged[1:] else 'Over'} {METHODS_FROM} seeds; "
+        "the chance in choosing rates is in no interval.",
     ]
 
 
 def _told(which: str, judged: Sequence[Judged]) -> list[str]:
-    from cdvft_app.judging.verdict_text import result
-
     words = [one.verdict.word for one in judged]
     shown = [one for one in judged if one.verdict.word in ("ahead", "behind")]
     counts = f"CDVFT is ahead in {words.count('ahead')} and behind in {words.count('behind')}."

@@ -27,7 +27,7 @@ def equal_numbers() -> EvidenceFigure | None:
     found = {recipe: recorded.points(own, metrics[recipe]) for recipe, own in record["recipes"].items()}
     drawn = max(found, key=lambda recipe: len(found[recipe]))
     titles = {recipe: catalog.RECIPES[recipe].title for recipe in found}
-    told = {recipe: recorded.sentences(own, metrics[recipe]) for recipe, own in found.items()}
+    told = {recipe: recorded.sentences(own, recipe, metrics[recipe]) for recipe, own in found.items()}
     at_an_end = [point.label for point in found[drawn] if point.at_an_end]
     lacking = Counter(name.partition(" ")[0] for name in record["not_recorded"])
     left_out = [

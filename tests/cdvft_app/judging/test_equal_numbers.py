@@ -180,7 +180,7 @@ def test_rivals_with_about_as_many_numbers_or_fewer_are_compared():
     }
     assert {one.verdict.family for one in judged} == {4}
     assert {one.verdict.about for one in judged} == {"methods"}
-    equal, *_, fewer, told, all_of_them = subject.sentences(points, "accuracy")
+    equal, *_, fewer, told, all_of_them = subject.sentences(points, "mnist", "accuracy")
     assert (
         equal
         == "Of 3 pairs with about as many numbers, within 1.5 times, CDVFT is ahead in 3 and behind in 0."
@@ -203,7 +203,7 @@ def test_who_is_behind_is_told_as_well():
     worse = [one if one["method"] != "lora" else recorded("lora-1", "lora", {"lora_r": 1}, 13_824, 0.97)
              for one in WORLD[:3]]  # fmt: skip
     points = subject.points(worse, "accuracy")
-    said = " ".join(subject.sentences(points, "accuracy"))
+    said = " ".join(subject.sentences(points, "mnist", "accuracy"))
     assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
     assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == (
         "Ahead in 0, behind in 1 of 1 pair (mnist); LoRA ahead with fewer (mnist)."
@@ -214,10 +214,31 @@ def test_a_rival_that_does_better_with_fewer_numbers_is_told():
     frugal = [WORLD[0], recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)]
     points = subject.points(frugal, "accuracy")
     assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == "VeRA ahead with fewer (mnist)."
-    counts, told, _ = subject.sentences(points, "accuracy")
+    counts, told, _ = subject.sentences(points, "mnist", "accuracy")
     assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."
     assert told.startswith("CDVFT is behind VeRA r = 64 by ")
     assert "with 13,824 and 1,000 trained numbers" in told
+
+
+def test_a_shown_difference_is_judged_at_the_rate_of_the_recorded_race_too(tmp_path, monkeypatch):
+    own = recorded("cdvft-m-2", "cdvft", {"m": 2}, 13_824, 0.92)
+    own["search"]["race"][0]["learning_rate"] = 0.003
+    points = subject.points([own, recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)], "accuracy")
+    races = tmp_path / "default_race.json"
+    monkeypatch.setattr(subject, "RACES", races)
+
+    def sentences(numbers: int, rate: float) -> list[str]:
+        raced = {"recipe": "mnist", "method": "cdvft", "settings": {"method": {"learning_rate": rate}}}
+        same = recorded("vera", "cdvft", {}, numbers, 0.97)["runs"]  # whose rows are all VeRA's
+        races.write_text(json.dumps({"runs": [{**raced, **run} for run in same]}))
+        return subject.sentences(points, "mnist", "accuracy")
+
+    counts, told, there, together = sentences(13_824, 0.01)
+    assert counts.endswith("behind in 1.") and told.startswith("CDVFT is behind VeRA r = 64 by ")
+    assert there.startswith("At 0.01, the rate of the recorded race: CDVFT is as good as VeRA r = 64")
+    assert together.startswith("Over 5 seeds;"), "one pair is corrected with no other"
+    assert len(sentences(13_824, 0.003)) == 3, "it is the rate that was chosen"
+    assert len(sentences(999, 0.01)) == 3, "it is another setting"
 
 
 def test_the_answer_is_that_of_every_recipe():
@@ -258,7 +279,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     assert drawn is not None
     assert drawn["answer"] == "Ahead in 3, behind in 0 of 3 pairs (mnist)."
     assert any(
-        " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "accuracy")) in text
+        " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "mnist", "accuracy")) in text
         for text in drawn["behind"]
     )
     axis = drawn["figure"]["layout"]["xaxis"]
