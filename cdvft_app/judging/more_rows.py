@@ -47,8 +47,7 @@ def whole_and_fewer(group: Sequence[RunRecord]) -> tuple[list[RunRecord], list[R
 def is_there(settings: RunSettings, fewer: Sequence[RunRecord]) -> bool:
     """Whether a run with these settings, one of `on_fewer_rows`, has finished or is still to finish."""
     return any(
-        run.settings.method == settings.method
-        and run.settings.seed == settings.seed
+        _is_alike(run, settings)
         and run.settings.train_examples == settings.train_examples
         and run.state in (*UNFINISHED, "finished")
         for run in fewer
@@ -67,9 +66,9 @@ def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: Run
     apart = max((abs(one.size) for one in between if one.word in ("ahead", "behind")), default=0.0)
     said = []
     for run in whole:
-        alike = [one for one in fewer if _what(one) == _what(run) and one.metric is not None]
+        alike = [one for one in fewer if _is_alike(one, run.settings) and _is_scored(one)]
         alike = sorted(alike, key=lambda one: one.settings.train_examples or 0)
-        if run.state != "finished" or run.metric is None or not run.metric_name or len(alike) < len(THIRDS):
+        if not _is_scored(run) or not run.metric_name or len(alike) < len(THIRDS):
             continue
         every, *parts = (
             contestant(f"{_rows(one):,} rows", [compared_run(one, store)])
@@ -83,9 +82,13 @@ def sentences(group: Sequence[RunRecord], between: Sequence[Verdict], store: Run
     return said
 
 
+def _is_alike(run: RunRecord, settings: RunSettings) -> bool:
+    return run.settings.method == settings.method and run.settings.seed == settings.seed
+
+
+def _is_scored(run: RunRecord) -> bool:
+    return run.state == "finished" and run.metric is not None
+
+
 def _rows(run: RunRecord) -> int:
-    return run.result.get("train_examples") or run.settings.train_examples or 0
-
-
-def _what(run: RunRecord) -> tuple[object, ...]:
-    return run.settings.method, run.settings.seed, run.state == "finished"
+    return run.result.get("train_examples", 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from cdvft_app.events import Done, Started
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.train.run_view import verdict
 
@@ -52,11 +55,16 @@ def race(store: RunStore, **right: int) -> list[str]:
 
 
 def trained_on_fewer(store: RunStore, run_id: str, *right: int) -> None:
-    run = store.get(run_id)
-    assert run
+    run = found_run(store, run_id)
     for one, count in zip(on_fewer_rows(run), right, strict=True):
         assert one.train_examples
         finish(store, store.add_to_group(run_id, one).id, count, one.train_examples)
+
+
+def found_run(store: RunStore, run_id: str) -> RunRecord:
+    run = store.get(run_id)
+    assert run
+    return run
 
 
 def said(store: RunStore, ids: list[str]) -> str:
@@ -66,8 +74,7 @@ def said(store: RunStore, ids: list[str]) -> str:
 
 def test_what_differs_is_how_many_rows(store: RunStore) -> None:
     (run_id,) = race(store, cdvft=900)
-    run = store.get(run_id)
-    assert run
+    run = found_run(store, run_id)
     third, two_thirds = on_fewer_rows(run)
     assert (third.train_examples, two_thirds.train_examples) == (300, 600)
     for one in (third, two_thirds):
@@ -80,12 +87,16 @@ def test_what_has_not_finished_or_has_few_rows_is_not_asked(store: RunStore) -> 
     (waiting,) = store.create([settings("cdvft")], None)
     with pytest.raises(InvalidChoice, match="has finished"):
         on_fewer_rows(waiting)
+    (validated,) = store.create([settings("cdvft", evaluate_on="validation")], None)
+    finish(store, validated.id, 900)
+    unmeasured = replace(found_run(store, *race(store, cdvft=900)), total_steps=0)
+    for one in (found_run(store, validated.id), unmeasured):
+        with pytest.raises(InvalidChoice, match="scored on evaluation rows"):
+            on_fewer_rows(one)
     (small,) = store.create([settings("cdvft", max_steps=STEPS)], None)
     finish(store, small.id, 900, trained=20)
-    found = store.get(small.id)
-    assert found
     with pytest.raises(InvalidChoice, match="on 20 rows; it takes 24 or more"):
-        on_fewer_rows(found)
+        on_fewer_rows(found_run(store, small.id))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +135,18 @@ def test_one_sentence_at_the_end_says_whether_more_rows_would_help(
     assert after["sentences"][-1].startswith(sentence)
 
 
+def test_a_few_points_less_have_the_interval_of_as_many_more(store: RunStore) -> None:
+    sentences = []
+    for third in (895, 905):  # five rows more, or fewer, of 1,000 are right when trained on all
+        ids = race(store, cdvft=900)
+        trained_on_fewer(store, ids[0], third, 899)
+        sentences.append(said(store, ids))
+    more, less = sentences
+    assert more.replace(" more trained", " less trained") == less
+    low, high = (float(one.replace("\u2212", "-")) for one in re.findall(r"\((\S+) to (\S+)\)", less)[0])
+    assert low < 0.5 < high
+
+
 def test_methods_that_differ_by_more_are_named_as_that(store: RunStore) -> None:
     ids = race(store, cdvft=900, lora=840)
     trained_on_fewer(store, ids[0], 700, 870)
@@ -144,8 +167,7 @@ def test_a_run_without_rivals_is_asked_too(store: RunStore) -> None:
 def test_nothing_is_said_before_both_have_finished(store: RunStore) -> None:
     ids = race(store, cdvft=900, lora=840)
     before = verdict(store, {"runs": ids})
-    run = store.get(ids[0])
-    assert run
+    run = found_run(store, ids[0])
     third, two_thirds = on_fewer_rows(run)
     finish(store, store.add_to_group(ids[0], third).id, 700, 300)
     failed = store.add_to_group(ids[0], two_thirds)
@@ -160,8 +182,7 @@ def test_nothing_is_said_before_both_have_finished(store: RunStore) -> None:
 def test_its_label_says_on_how_many_rows_it_was_trained(store: RunStore) -> None:
     ids = race(store, cdvft=900, lora=840)
     trained_on_fewer(store, ids[0], 700, 780)
-    run = store.get(ids[0])
-    assert run
+    run = found_run(store, ids[0])
     labels = [store.label_of(one) for one in store.group(run.group_id)]
     assert [label.replace("\u00a0", " ") for label in labels] == [
         "CDVFT",

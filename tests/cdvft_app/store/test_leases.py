@@ -130,3 +130,16 @@ def test_a_run_that_a_dead_holder_left_can_be_deleted(store):
     (run,) = store.create([CDVFT], "secret", process=GONE)
     store.delete(run.id, "secret")
     assert store.history() == []
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        ({}, "The program ended while this run was training"),
+        ({"job_address": "org/7"}, "goes on, or has ended: see org/7."),
+        ({"job_address": ""}, "see among yours on the hub."),
+        ({"node": "worker-2"}, "goes on on the cluster"),
+    ],
+)
+def test_why_a_run_was_interrupted_is_told_by_where_it_trained(result, why):
+    assert why in leases.interruption(result)
