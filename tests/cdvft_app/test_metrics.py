@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
+from sacrebleu import corpus_chrf, sentence_chrf
+from scipy.stats import pearsonr
+from sklearn.metrics import matthews_corrcoef
 
 from cdvft_app import ASSETS
 from cdvft_app.metrics import METRICS, get_metric, measure_each_text, measure_texts
+from cdvft_app.metrics.accuracy import commonest_class
+from cdvft_app.metrics.fields import read_fields, wrong_fields
+
+RANDOM = np.random.default_rng(0)
+LOGITS, LABELS = RANDOM.normal(size=(50, 2)), RANDOM.integers(0, 2, 50)
+OUTPUTS, SCORES = RANDOM.normal(size=(50, 1)), RANDOM.normal(size=50).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -27,9 +37,32 @@ def test_the_page_writes_the_same_metrics_as_per_cent():
     assert {key for key, metric in METRICS.items() if metric.percent} == {"accuracy", "exact_match"}
 
 
+@pytest.mark.parametrize(
+    ("metric", "logits", "labels", "expected"),
+    [
+        ("accuracy", LOGITS, LABELS, (LOGITS.argmax(1) == LABELS).mean()),
+        ("matthews", LOGITS, LABELS, matthews_corrcoef(LABELS, LOGITS.argmax(1))),
+        ("matthews", np.array([[1.0, 0.0]] * 4), np.array([0, 1, 0, 1]), 0.0),
+        ("pearson", OUTPUTS, SCORES, pearsonr(OUTPUTS[:, 0], SCORES).statistic),
+        ("pearson", np.ones((4, 1)), SCORES[:4], 0.0),
+    ],
+)
+def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):
+    found = METRICS[metric]
+    assert found.compute(logits, labels) == pytest.approx(expected, abs=1e-6)
+    terms = found.row_terms(logits, labels)
+    assert len(terms) == len(labels) and terms.dtype == np.float64
+    assert found.statistic(terms.sum(0), np.array(len(labels))) == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_metric_from_elsewhere_is_a_number_with_its_own_name_and_no_error():
     rouge = get_metric("rouge")
-    assert (rouge.title, rouge.format(0.5), rouge.standard_error(0.5, 100)) == ("rouge", "0.500", None)
+    assert (rouge.key, rouge.title, rouge.format(0.5), rouge.standard_error(0.5, 100)) == (
+        "rouge",
+        "rouge",
+        "0.500",
+        None,
+    )
 
 
 def test_an_answer_that_is_one_text_is_right_by_what_follows_the_mark():
@@ -50,4 +83,45 @@ def test_fields_are_counted_over_all_rows_and_by_row():
 
 
 def test_free_text_has_chrf_beside_exact_match():
-    assert measure_texts(["a cat"], ["a cat"], Answers("chrf")) == {"exact_match": 1.0, "chrf": 1.0}
+    said, wanted, free = ["a cat", "two dogs ran"], ["a cat", "two dogs run off"], Answers("chrf")
+    assert measure_texts(said, wanted, free) == {
+        "exact_match": 0.5,
+        "chrf": pytest.approx(corpus_chrf(said, [wanted]).score / 100),
+    }
+    assert measure_each_text(said, wanted, free) == [
+        {"exact_match": float(one == other), "chrf": pytest.approx(sentence_chrf(one, [other]).score / 100)}
+        for one, other in zip(said, wanted, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "answers", [Answers("exact_match"), Answers("chrf"), Answers("exact_match", ("city",))]
+)
+@pytest.mark.parametrize("measured", [measure_texts, measure_each_text])
+def test_an_answer_without_an_expected_one_is_an_error(measured, answers):
+    with pytest.raises(ValueError, match="zip"):
+        measured(["city: Rome", "city: Oslo"], ["city: Rome"], answers)
+
+
+def test_nothing_expected_and_nothing_said_share_no_pair():
+    assert measure_texts([""], [""], Answers("exact_match", fields=("city",)))["field_f1"] == 0.0
+
+
+def test_fields_are_read_from_the_first_json_object_wherever_it_begins():
+    two = '{"city": "Rome", "zip": " "} {"city": "Oslo", "zip": 7}'
+    for before in ("", " ", "Sure: "):
+        assert read_fields(before + two, ("city", "zip")) == {"city": "Rome"}, "a blank is no value"
+
+
+def test_fields_that_are_missing_or_were_not_expected_are_wrong():
+    names = ("city", "zip", "street")
+    assert wrong_fields("zip: 1", "city: Rome\nzip: 1", names) == ("city",)
+    assert wrong_fields("city: Rome\nzip: 1", "zip: 1", names) == ("city",)
+
+
+def test_the_commonest_class_is_of_the_rows_to_train_on():
+    found = commonest_class(["bad", "good", "fair"], [3, 5, 5], [6, 2, 0])
+    assert found is not None
+    assert (found.label, found.share, found.train_rows, found.evaluation_rows) == ("good", 0.25, 13, 8)
+    assert "right for 25.0 % of the 8 rows to evaluate on" in found.sentence
+    assert commonest_class([], [], []) is commonest_class(["bad"], [3], [0]) is None

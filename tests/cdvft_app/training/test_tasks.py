@@ -5,33 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from scipy.stats import pearsonr
-from sklearn.metrics import matthews_corrcoef
 from transformers import AutoModel
 from transformers.models.roberta.modeling_roberta import RobertaClassificationHead
 
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.metrics import METRICS
 from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
-
-RANDOM = np.random.default_rng(0)
-LOGITS, LABELS = RANDOM.normal(size=(50, 2)), RANDOM.integers(0, 2, 50)
-OUTPUTS, SCORES = RANDOM.normal(size=(50, 1)), RANDOM.normal(size=50).astype(np.float32)
-
-
-@pytest.mark.parametrize(
-    ("metric", "logits", "labels", "expected"),
-    [
-        ("accuracy", LOGITS, LABELS, (LOGITS.argmax(1) == LABELS).mean()),
-        ("matthews", LOGITS, LABELS, matthews_corrcoef(LABELS, LOGITS.argmax(1))),
-        ("matthews", np.array([[1.0, 0.0]] * 4), np.array([0, 1, 0, 1]), 0.0),
-        ("pearson", OUTPUTS, SCORES, pearsonr(OUTPUTS[:, 0], SCORES).statistic),
-        ("pearson", np.ones((4, 1)), SCORES[:4], 0.0),
-    ],
-)
-def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):
-    assert METRICS[metric].compute(logits, labels) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_sentence_encoder_gets_a_masked_mean_and_a_linear_head(text_plan, text_rows):
