@@ -45,6 +45,7 @@ def test_the_page_writes_the_same_metrics_as_per_cent():
         ("matthews", np.array([[1.0, 0.0]] * 4), np.array([0, 1, 0, 1]), 0.0),
         ("pearson", OUTPUTS, SCORES, pearsonr(OUTPUTS[:, 0], SCORES).statistic),
         ("pearson", np.ones((4, 1)), SCORES[:4], 0.0),
+        ("pearson", OUTPUTS[:4], np.ones(4), 0.0),
     ],
 )
 def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):

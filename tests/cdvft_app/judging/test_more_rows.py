@@ -97,6 +97,10 @@ def test_what_has_not_finished_or_has_few_rows_is_not_asked(store: RunStore) -> 
     finish(store, small.id, 900, trained=20)
     with pytest.raises(InvalidChoice, match="on 20 rows; it takes 24 or more"):
         on_fewer_rows(found_run(store, small.id))
+    (just_enough,) = store.create([settings("cdvft", max_steps=STEPS)], None)
+    finish(store, just_enough.id, 900, trained=24)
+    fewer = on_fewer_rows(found_run(store, just_enough.id))
+    assert [one.train_examples for one in fewer] == [8, 16]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +155,19 @@ def test_methods_that_differ_by_more_are_named_as_that(store: RunStore) -> None:
     ids = race(store, cdvft=900, lora=840)
     trained_on_fewer(store, ids[0], 700, 870)
     assert said(store, ids).endswith(", less than one method of another; of one seed.")
+
+
+def test_the_last_third_brings_most_where_no_method_is_ahead(store: RunStore) -> None:
+    ids = race(store, cdvft=900, lora=899)
+    second = found_run(store, ids[1])
+    third, two_thirds = on_fewer_rows(second)
+    for fewer, right in ((two_thirds, 870), (third, 700)):  # whichever ends first
+        assert fewer.train_examples
+        finish(store, store.add_to_group(second.id, fewer).id, right, fewer.train_examples)
+    told = said(store, ids).replace("\u00a0", " ")
+    assert told.startswith(
+        "More rows would probably help most: LoRA r = 8 trained on all 900 is ahead of itself on 600 by 2.9"
+    )
 
 
 def test_a_run_without_rivals_is_asked_too(store: RunStore) -> None:

@@ -126,6 +126,16 @@ def test_on_a_full_disk_readers_see_what_is_known(store, monkeypatch):
     assert again.get(run.id).state == "preparing"
 
 
+def test_readers_look_for_dead_holders_once_a_second(store, monkeypatch):
+    now, looked = [100.0], []
+    monkeypatch.setattr(leases.time, "monotonic", lambda: now[0])
+    again = RunStore(store.root)
+    monkeypatch.setattr(again.leases, "expire", lambda: looked.append(now[0]))
+    for now[0] in (100.0, 100.9, 101.0, 101.5, 102.1):
+        again.history()
+    assert looked == [100.0, 101.0, 102.1]
+
+
 def test_a_run_that_a_dead_holder_left_can_be_deleted(store):
     (run,) = store.create([CDVFT], "secret", process=GONE)
     store.delete(run.id, "secret")
