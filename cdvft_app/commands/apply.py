@@ -98,4 +98,5 @@ def apply(
     if said := applying.score_sentence(score, columns.label):
         print(said)
     for one in written.wrong[:5] if score else ():
-        print(f"  row {one.row}: {one.answer[:60]}, not {one.expected[:60]}: {one.read[:80]}")
+        read = f": {one.read[:80]}" if one.read else ""
+        print(f"  row {one.row}: {one.answer[:60]}, not {one.expected[:60]}{read}")

@@ -13,7 +13,7 @@ import typer
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import Json, RunId, hub_token
 from cdvft_app.results import inputs
-from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export, base_note
 from cdvft_app.results.finished_run import ResultsError, find, load
 from cdvft_app.store.runs import RunStore
 
@@ -91,11 +91,12 @@ def export(
     """Write a finished run so that others can load it, with a model card."""
     store = RunStore.default()
     wanted = Export(store, find(store, run_id), rank)
-    if to.value == ZIP:
-        AS_TRAINED.write_zip(wanted, out, print_progress)
-    else:
-        by_option = {one.option: one for one in EXPORTERS.values()}
-        by_option[to.value].write_folder(wanted, out, print_progress)
+    by_option = {one.option: one for one in EXPORTERS.values()} | {ZIP: AS_TRAINED}
+    chosen = by_option[to.value]
+    if chosen.is_adapter and (note := base_note(wanted.run)):
+        typer.echo(note, err=True)
+    write = chosen.write_zip if to.value == ZIP else chosen.write_folder
+    write(wanted, out, print_progress)
     print(out)
 
 

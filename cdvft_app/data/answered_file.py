@@ -173,7 +173,10 @@ class Added:
 
 @dataclass(frozen=True)
 class WrongRow:
-    """The row's number or the picture's name, what was read in it, its answer and its label."""
+    """The row's number or the picture's name, what was read in it, its answer and its label.
+
+    `read` is empty for a picture.
+    """
 
     row: str
     read: str

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
-import re
 import tempfile
 import warnings
 import zipfile
@@ -16,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.archives import DAMAGE, short
+from cdvft_app.catalog import picture_labels
 from cdvft_app.catalog.uploaded import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
 from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source, record_batch
 from cdvft_app.data.source import limits as limits_now
@@ -123,10 +122,11 @@ def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool
         if tables:
             labels = _labels_of_table(archive, tables, pictures)
         else:
-            labels, by_name = _labels_of_folders_or_names(pictures)
-    except DataRefused:
+            names = [one.filename for one in pictures]
+            labels, by_name = picture_labels.of_folders_or_names(names, (*TRAINING_NAMES, *EVALUATION_NAMES))
+    except (DataRefused, picture_labels.NoLabels) as error:
         if labelled:
-            raise
+            raise DataRefused(str(error)) from None
     splits = _splits(pictures)
     columns = (IMAGE, *((LABEL,) if labels else ()), *((SPLIT,) if splits else ()))
 
@@ -151,33 +151,14 @@ def read_pictures(path: Path, limits: Limits, progress: Progress, labelled: bool
     return source
 
 
-def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[str, str], bool]:
-    """Return each picture's label and whether it comes from the pictures' names, not their folders'."""
-    labels = {one.filename: PurePosixPath(one.filename).parent.name for one in pictures}
-    classes = {label for label in labels.values() if label}
-    if len(classes) >= 2 and not classes <= {*TRAINING_NAMES, *EVALUATION_NAMES}:
-        return labels, False
-    beginnings = {one.filename: _beginning(PurePosixPath(one.filename).stem) for one in pictures}
-    if all(beginnings.values()) and 2 <= len({*beginnings.values()}) <= len(pictures) / 2:
-        return beginnings, True
-    where = f"in one folder, {short(classes.pop())}" if len(classes) == 1 else "in no folders of classes"
-    raise DataRefused(
-        f"The pictures lie {where}, and their names do not begin with a class and end in a number, as "
-        "cat_01.png does, so they have no labels. Name them so, put each class into a folder of its own, or "
-        "add a CSV with the columns file and label."
-    )
-
-
-def _beginning(name: str) -> str:
-    """Return “cat” for cat_01, cat-1, cat.1, cat (1) and cat1; an empty text where no number follows."""
-    found = re.fullmatch(r"(.*?[^\W\d_])[\W_]*\d+\W*", name)
-    return found[1] if found else ""
-
-
 def _labels_of_table(
     archive: zipfile.ZipFile, tables: list[zipfile.ZipInfo], pictures: list[zipfile.ZipInfo]
 ) -> dict[str, str]:
-    """Return each picture's label, by its name in the zip, from the one CSV with file names and labels."""
+    """Return each picture's label, by its name in the zip, from the one CSV with file names and labels.
+
+    Raises:
+        DataRefused, NoLabels: there are several tables, or it is damaged or has other columns.
+    """
     if len(tables) > 1:
         names = ", ".join(short(one.filename) for one in tables[:5])
         raise DataRefused(
@@ -187,28 +168,7 @@ def _labels_of_table(
         text = bytes_of(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
     except DAMAGE:
         raise DataRefused(f"{short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
-    try:
-        rows = list(csv.DictReader(io.StringIO(text), dialect=csv.Sniffer().sniff(text[:8192], ",;\t|")))
-    except csv.Error:
-        rows = list(csv.DictReader(io.StringIO(text)))
-    known = {one.filename for one in pictures} | {PurePosixPath(one.filename).name for one in pictures}
-    columns = list(rows[0]) if rows else []
-    named = max(
-        columns, key=lambda column: sum(str(row.get(column)).strip() in known for row in rows), default=None
-    )
-    others = [column for column in columns if column != named and column]
-    label = next((one for one in others if one.lower() in ("label", "class", "category", "target")), None)
-    label = label or (others[0] if len(others) == 1 else None)
-    if named is None or label is None or not any(str(row.get(named)).strip() in known for row in rows):
-        raise DataRefused(
-            f"{short(tables[0].filename)} must have the columns file and label, a row for each picture; its "
-            f"columns are {', '.join(map(str, columns)) or 'none'}."
-        )
-    by_name = {str(row[named]).strip(): str(row.get(label) or "").strip() for row in rows}
-    return {
-        one.filename: by_name.get(one.filename) or by_name.get(PurePosixPath(one.filename).name, "")
-        for one in pictures
-    }
+    return picture_labels.of_table(text, short(tables[0].filename), [one.filename for one in pictures])
 
 
 def _splits(pictures: list[zipfile.ZipInfo]) -> dict[str, str]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
 TAR_MARK = slice(257, 262)
+LONGEST_NAME = 200  # bytes of an unpacked member's name: file systems take 255, and readers add a word
 SPLIT = "split"
 OLD_EXCEL = (
     "is an Excel workbook in an old or binary format, or has a password. Save it as .xlsx without one."
@@ -185,7 +186,7 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
                 faults.add(member.filename, "it holds no rows", "leave it out")
                 continue
             folder = Path(mkdtemp(dir=work))
-            target = folder / f"rows{''.join(PurePosixPath(name).suffixes[-2:])}"
+            target = folder / name.encode()[-LONGEST_NAME:].decode(errors="ignore")
             with archive.open(member) as packed_file, target.open("wb") as file:
                 shutil.copyfileobj(packed_file, file, CHUNK)
             parts[member.filename] = part = read_file(target, folder, limits, progress)

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 from cdvft_app import metrics
-from cdvft_app.catalog import cleaning, conversations, written_numbers
+from cdvft_app.catalog import cleaning, conversations, picture_labels, written_numbers
 from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.catalog.uploaded import EVALUATION_NAMES, TRAINING_NAMES
 from cdvft_app.metrics import get_metric
-from cdvft_app.results import table_rows, table_score
+from cdvft_app.results import picture_rows, table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
 from cdvft_app.results.escaping import docstring
 
@@ -21,11 +22,20 @@ ABOUT = """{title}: each row of a file, given back with its answer.
 In this folder:
 
     pip install -r requirements.txt
-    python apply.py new.csv answered.csv [--text COLUMN] [--label COLUMN]
-
-For a pair of texts --text is given twice. Files are CSV, TSV, JSONL, JSON, Parquet or .xlsx, or a folder of
-pictures; with a column of labels, a score with its interval is told, and of each row how right its answer is.
+    python apply.py {usage}; a score with its
+interval is told then, and of each row how right its answer is.
 """
+USAGE = """\
+new.csv answered.csv [--text COLUMN] [--label COLUMN]
+
+For a pair of texts --text is given twice. Files are CSV, TSV, JSONL, JSON, Parquet or .xlsx, and may have a
+column of labels"""
+USAGE_OF_PICTURES = """\
+pictures answered.csv
+
+What is answered is a folder of pictures, a zip of them, one picture, or a table with a column of their paths
+(--text COLUMN). Folders of classes, names that begin with their class, or a CSV with the columns file and
+label tell labels, as does a table's column (--label COLUMN)"""
 
 
 def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | None = None) -> None:
@@ -38,6 +48,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     """
     run, task = exported.run, exported.task
     dataset, uploaded = run.plan.dataset, run.plan.dataset.uploaded
+    of_pictures = task.task == "image-classification"
     metric = get_metric(dataset.metric)
     imports, model = loading_lines(exported)
     for before, now in (moved or {}).items():
@@ -46,7 +57,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     columns = [*(uploaded.inputs if uploaded else dataset.text_columns)] or ["text"]
     label = (uploaded.label if uploaded else dataset.label_column) or "label"
     constants: dict[str, object] = {
-        "COLUMNS": ["image"] if task.task == "image-classification" else columns,
+        "COLUMNS": ["image"] if of_pictures else columns,
         "LABEL": label,
         "LABELS": list(task.labels),
         "MAX_LENGTH": task.max_length,
@@ -56,19 +67,23 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         constants |= {"MEAN": task.mean, "DEVIATION": task.deviation}
     modules = [table_rows, table_score]
     mended, expected = "", "text"
+    if of_pictures:
+        modules += [picture_rows, picture_labels]
+        constants["SPLITS"] = [*TRAINING_NAMES, *EVALUATION_NAMES]
+        imports = [*imports, "from picture_rows import Pictures"]
     if task.task == "text-generation":
         modules.append(conversations)
         constants |= {"INSTRUCTION": task.instruction, **answer_format(dataset)}
         imports = [
             *imports,
             "from conversations import asked_in, is_conversation, joined, messages_of",
-            "from types import SimpleNamespace",
+            "from jinja2 import TemplateError",
         ]
-    if steps and task.task != "image-classification":
+    if steps:
         modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
         constants["STEPS"] = list(steps)
         imports = [*imports, "from cleaning import mend_label, mend_texts"]
-        mended = "    given = [tuple(mend_texts(row, STEPS, LABELS)) for row in given]\n"
+        mended = "" if of_pictures else MENDED
         expected = "mend_label(text, STEPS, LABELS)"
     body = {"image-classification": IMAGES, "text-generation": WRITES}.get(task.task, TEXTS)
     logits = "model(**given).logits"
@@ -83,28 +98,29 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     imports = [
         *imports,
         "from metrics import METRICS",
-        "from table_rows import read, write",
+        f"from table_rows import NoAnswer, {'' if of_pictures else 'read, '}require_writable, write",
         f"from table_score import {judged}",
     ]
-    quiet = task.task != "image-classification"
-    imports += ["from transformers import logging"] if quiet else []
-    plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else [])]
-    title = f"{run.label} on {run.plan.model.title}, {dataset.title}"
+    imports += [] if of_pictures else ["from transformers import logging"]
+    plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else []), "os"]
+    title = docstring(f"{run.label} on {run.plan.model.title}, {dataset.title}")
+    about = ABOUT.format(title=title, usage=USAGE_OF_PICTURES if of_pictures else USAGE)
     parts = [
-        f'"""{ABOUT.format(title=docstring(title))}"""',
-        "\n".join(
-            ["", *map("import {}".format, plain), "from pathlib import Path", "", *dict.fromkeys(imports)]
-        ),
-        "\n" + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
-        QUIET if quiet else "",
-        "\n".join(model),
+        f'"""{about}"""',
+        "\n".join(["", *map("import {}".format, plain), *FROM_PYTHON, ""]),
+        IMPORTS.replace("IMPORTS", "\n    ".join(dict.fromkeys(imports))),
+        "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
+        "" if of_pictures else QUIET,
+        MODEL.replace("MODEL", "\n    ".join(model)),
         body.replace("MENDED_LABEL", expected).replace("LOGITS", logits),
         answers.replace("MENDED_LABEL", expected)
         .replace("UNNAMED", "None" if uploaded else NUMBERED)
         .replace("SCALED", "value * DEVIATION + MEAN" if task.is_scaled else "value"),
         MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else "")
         .replace("MENDED\n", mended)
-        .replace("ANSWERABLE", answerable),
+        .replace("ANSWERABLE", answerable)
+        .replace("GIVE", GIVE_PICTURES if of_pictures else GIVE)
+        .replace("PARTS\n", PARTS if task.task != "text-generation" else ""),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
     write_modules(modules, folder)
@@ -118,7 +134,9 @@ def write_modules(modules: Iterable[ModuleType], folder: Path) -> None:
     for file in Path(metrics.__path__[0]).glob("*.py"):
         files[folder / "metrics" / file.name] = file.read_text(encoding="utf-8")
     for file, source in files.items():
-        alone = source.replace("from cdvft_app.catalog.", "from ").replace("from cdvft_app.", "from ")
+        alone = source
+        for package in ("cdvft_app.catalog.", "cdvft_app.results.", "cdvft_app."):
+            alone = alone.replace(f"from {package}", "from ")
         file.write_text(alone, encoding="utf-8")
 
 
@@ -126,6 +144,36 @@ def answer_format(dataset: DatasetEntry) -> dict[str, object]:
     """Return the constants of which an exported script makes a `metrics.base.AnswerFormat`."""
     return {"FIELDS": list(dataset.fields), "ANSWER_MARK": dataset.answer_mark}
 
+
+FROM_PYTHON = ("from pathlib import Path", "from types import SimpleNamespace")
+
+IMPORTS = """\
+HERE, CALLED_FROM = Path(__file__).resolve().parent, Path.cwd()
+
+try:
+    IMPORTS
+except ImportError as error:
+    raise SystemExit(f"{error}. In {HERE}: pip install -r requirements.txt") from None
+"""
+
+MODEL = """\
+os.chdir(HERE)  # where the files are that are named next
+try:
+    MODEL
+except (OSError, ValueError) as error:
+    why = str(error).partition("\\n")[0].rstrip(".")
+    raise SystemExit(
+        f"The model cannot be loaded: {why}. Keep all files of {HERE} together; a pretrained model of the "
+        "hub is fetched once, for which the hub must be in reach."
+    ) from None
+os.chdir(CALLED_FROM)"""
+
+MENDED = "    given = [tuple(mend_texts(row, STEPS, LABELS)) for row in given]\n"
+GIVE = "Say --text NAME."
+GIVE_PICTURES = (
+    "Give a folder of pictures, a zip of them or one picture, or a table with the column of their paths: "
+    "--text NAME."
+)
 
 QUIET = """\
 logging.set_verbosity_error()  # it warns of a base without the head that comes after it
@@ -137,6 +185,10 @@ MEAN_POOLED = """(
         ) @ head["linear.weight"].T + head["linear.bias"]"""
 
 TEXTS = """
+
+def prepare(row):
+    return row
+
 
 @torch.no_grad()
 def logits_of(rows):
@@ -152,17 +204,23 @@ def logits_of(rows):
 """
 
 IMAGES = """
-prepared = json.load(open("config.json"))["pretrained_cfg"]
+prepared = json.load(open(HERE / "config.json"))["pretrained_cfg"]
 size = prepared["input_size"][1]
 transform = v2.Compose([
     v2.ToImage(), v2.RGB(), v2.Resize(size, v2.InterpolationMode.BICUBIC), v2.CenterCrop(size),
     v2.ToDtype(torch.float32, scale=True), v2.Normalize(prepared["mean"], prepared["std"]),
 ])
+pictures = Pictures(LABEL, SPLITS)
+read = pictures.read
+
+
+def prepare(row):
+    return transform(pictures.open(*row))
 
 
 @torch.no_grad()
 def logits_of(rows):
-    return model(torch.stack([transform(Image.open(path).convert("RGB")) for path, in rows])).float()
+    return model(torch.stack(rows)).float()
 """
 
 CLASSES = """
@@ -254,27 +312,44 @@ if tokenizer.pad_token is None:
     tokenizer.pad_token = tokenizer.eos_token
 
 
-@torch.no_grad()
-def answers(rows):
+def prepare(row):  # the tokens of a prompt, if there is room for an answer
     system = [{"role": "system", "content": INSTRUCTION}] if INSTRUCTION else []
-    prompts = [
-        tokenizer.apply_chat_template(
+    try:
+        prompt = tokenizer.apply_chat_template(
             system + messages_of(joined(dict(enumerate(row)), *range(len(row)))),
             add_generation_prompt=True,
             tokenize=False,
         )
-        for row in rows
-    ]
-    for start in range(0, len(prompts), 16):
-        given = tokenizer(
-            prompts[start : start + 16], add_special_tokens=False, padding=True, return_tensors="pt"
+    except TemplateError as error:
+        raise NoAnswer(
+            f"The model's chat template does not take this conversation ({str(error)[:200]}). Leave its "
+            "system prompt or its earlier turns out, or choose another model."
+        ) from None
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    if len(ids) + 1 > MAX_LENGTH:
+        raise NoAnswer(
+            f"This text has {len(ids) + 1:,} tokens; at most {MAX_LENGTH:,} are taken (max_length). Raise "
+            "that, or leave out what is longer."
         )
+    return ids
+
+
+@torch.no_grad()
+def answers(prompts):
+    end = tokenizer.eos_token_id
+    for start in range(0, len(prompts), 16):
+        given = tokenizer.pad({"input_ids": prompts[start : start + 16]}, return_tensors="pt")
         room = MAX_LENGTH - int(given["attention_mask"].sum(1).min())
         written = model.generate(
-            **given, max_new_tokens=max(room, 1), do_sample=False, pad_token_id=tokenizer.pad_token_id
+            **given,
+            max_new_tokens=room,
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=tokenizer.pad_token_id,
         )
-        for ids in written[:, given["input_ids"].shape[1] :]:
-            yield {"answer": tokenizer.decode(ids, skip_special_tokens=True)}
+        for ids in written[:, given["input_ids"].shape[1] :].tolist():
+            text = tokenizer.decode(ids, skip_special_tokens=True)
+            yield {"answer": text if end in ids else text + "…"}  # it would have gone on
 
 
 def prompt_and_answer(value):
@@ -299,8 +374,17 @@ CONVERSATIONS = """\
         return [(prompt,) for prompt, _ in parts], [answer or "" for _, answer in parts]
 """
 
+PARTS = """\
+    if asked.text and len(asked.text) != len(COLUMNS):
+        raise SystemExit(
+            f"What is read is {' and '.join(COLUMNS)}; --text is given {len(asked.text)} times. Give it once "
+            "for each of these, in their order."
+        )
+"""
+
 MAIN = """
 ROWS = 256  # that are held at a time
+SHOWN = 5  # rows without an answer that are named
 metric = METRICS[METRIC]
 
 
@@ -309,11 +393,11 @@ def named(row, wanted):  # capitals and spaces around it aside; None where there
     return wanted if wanted in row else found.get(wanted.strip().casefold())
 
 
-def column(row, wanted, option):
+def column(row, wanted, advice):
     found = named(row, wanted)
     if found is None:
         columns = ", ".join(map(str, row))
-        raise SystemExit(f"There is no column {wanted!r}; the columns are {columns}. Say {option}.")
+        raise SystemExit(f"There is no column {wanted!r}; the columns are {columns}. {advice}")
     return found
 
 
@@ -322,10 +406,9 @@ def other_than(row, wanted):  # so that all columns stay: answer, else answer 2
     return next(name for name in places if named(row, name) is None)
 
 
-def answered(rows, asked, known):
-    rows = iter(rows)
+def answered(rows, asked, told):
     while held := list(itertools.islice(rows, ROWS)):
-        yield from with_answers(held, asked, known)
+        yield from with_answers(held, asked, told)
 
 
 def text_of(value):
@@ -335,23 +418,30 @@ def text_of(value):
 def columns_of(held, asked):  # what is read of each row; and their labels, None without a column of them
     first = held[0]
 CONVERSATIONS
-    names = [column(first, one, "--text") for one in asked.text or COLUMNS]
-    label = column(first, asked.label, "--label") if asked.label else named(first, LABEL)
+    names = [column(first, one, "GIVE") for one in asked.text or COLUMNS]
+    label = column(first, asked.label, "Say --label NAME.") if asked.label else named(first, LABEL)
     given = [tuple(text_of(row.get(name)) for name in names) for row in held]
     return given, [text_of(row.get(label)) for row in held] if label else None
 
 
-def with_answers(held, asked, known):
+def with_answers(held, asked, told):
     given, labels = columns_of(held, asked)
 MENDED
     added = [(one, other_than(held[0], one)) for one in ADDED + ([] if labels is None else [CHECK])]
-    to_ask = [one for one in given if ANSWERABLE(one)]
-    found = iter(list(answers(to_ask)) if to_ask else [])
+    to_ask = {}
+    for place, one in enumerate(given):
+        try:
+            if ANSWERABLE(one):
+                to_ask[place] = prepare(one)
+        except NoAnswer as why:
+            told.refused.append(f"Row {told.rows + place + 1:,}: {why}")
+    found = dict(zip(to_ask, answers([*to_ask.values()]) if to_ask else []))
+    told.rows, told.answered = told.rows + len(held), told.answered + len(found)
     for place, row in enumerate(held):
-        answer = dict(next(found)) if ANSWERABLE(given[place]) else {}
+        answer = dict(found.get(place, {}))
         right = expected(labels[place]) if labels and answer else None
         if right is not None:
-            known.append((answer["answer"], right))
+            told.known.append((answer["answer"], right))
             answer[CHECK] = check(answer["answer"], right)
         yield {**row, **{name: answer.get(one) for one, name in added}}
 
@@ -362,12 +452,21 @@ def main():
     options.add_argument("out", type=Path)
     options.add_argument("--text", action="append")
     options.add_argument("--label")
-    asked, known = options.parse_args(), []
+    asked, told = options.parse_args(), SimpleNamespace(rows=0, answered=0, known=[], refused=[])
+PARTS
+    require_writable(asked.out, asked.file)
     rows = read(asked.file, asked.text or COLUMNS)
-    count = write(asked.out, answered(rows, asked, known))
-    print(f"{count:,} rows, in {asked.out}")
-    if known:
-        print(score(known))
+    first = next(rows, None)
+    if first is None:
+        raise SystemExit(f"“{asked.file}” has no rows. Give a file with a head and rows.")
+    write(asked.out, answered(itertools.chain([first], rows), asked, told))
+    print(f"{told.answered:,} of {told.rows:,} rows answered, in {asked.out}")
+    for sentence in told.refused[:SHOWN]:
+        print(sentence)
+    if len(told.refused) > SHOWN:
+        print(f"and {len(told.refused) - SHOWN:,} more rows like these")
+    if told.known:
+        print(score(told.known))
 
 
 if __name__ == "__main__":

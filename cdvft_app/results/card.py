@@ -100,11 +100,13 @@ def card(
     curve: bool = False,
     written: WrittenAnswers | None = None,
     race: JudgedRace | None = None,
+    base_bytes: int = 0,
 ) -> ModelCard:
     """Return the card of what was exported.
 
     `curve`: whether the loss lies beside it as a picture; `written`: what it wrote to the held-out prompts;
-    `race`: what it ran in, as it is judged, None where it ran alone.
+    `race`: what it ran in, as it is judged, None where it ran alone; `base_bytes`: the size of the base model
+    that lies beside it, 0 where none does.
     """
     run, task = exported.run, exported.task
     heading = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
@@ -122,7 +124,7 @@ def card(
         f"![Loss of each step, its moving mean, and of the evaluations]({CURVE})" if curve else "",
         _written_answers(written) if written and written.entries else "",
         "## What it was trained on",
-        _sources(run, task),
+        _sources(run, task, base_bytes),
         "All settings of the run:",
         _block("json", json.dumps(run.plan.settings.model_dump(mode="json", exclude_none=True), indent=2)),
         "## Citation",
@@ -277,9 +279,12 @@ def _cell(text: str) -> str:
     return "<br>".join(map(markdown, shortened(text, MAX_CHARACTERS).splitlines()))
 
 
-def _sources(run: FinishedRun, task: TaskRecord) -> str:
+def _sources(run: FinishedRun, task: TaskRecord, base_bytes: int) -> str:
     model, dataset = run.plan.model, run.plan.dataset
-    place = markdown(task.base_model) if task.base_model else "which lies beside, in `base/`"
+    place = markdown(task.base_model) if task.base_model else "which can be fetched nowhere else"
+    if base_bytes:
+        why = "so that no hub is needed" if model.base(None)[0] else "since it can be fetched nowhere else"
+        place = f"which lies beside, in `{BASE}/`, {amount('bytes', base_bytes)}, {why}"
     base = f"{markdown(model.title)}, {place}"
     base += f" at {markdown(task.revision)}" if task.revision else ""
     data = markdown(f"{dataset.title}, {dataset.location}" if dataset.source == "hub" else dataset.title)

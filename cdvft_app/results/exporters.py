@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cdvft_app.catalog import mirror
 from cdvft_app.errors import UserError
-from cdvft_app.files import is_full
+from cdvft_app.files import folder_bytes, is_full
+from cdvft_app.format import amount
 from cdvft_app.metrics import get_metric
 from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
@@ -52,6 +54,7 @@ class Exporter(ABC):
         title: its title on the page.
         help: its description on the command line.
         takes_rank: whether it needs to be told a rank.
+        is_adapter: whether it needs a base model.
     """
 
     key: ClassVar[str]
@@ -59,6 +62,7 @@ class Exporter(ABC):
     title: ClassVar[str]
     help: ClassVar[str]
     takes_rank: ClassVar[bool] = False
+    is_adapter: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
@@ -110,10 +114,12 @@ class _Weights(Exporter):
         run, store = export.run, export.store
         folder.mkdir()
         exported = self.write_weights(export, folder, progress)
-        if run.plan.model.kind == "image" and run.plan.model.source == "local":  # timm loads no other folder
+        if _needs_base_beside(run):
             exported = exported.with_base_beside
+        base_bytes = 0
         if exported.weights != "whole" and exported.task.base_model is None:
             write_base(run.plan, folder / BASE, progress)
+            base_bytes = folder_bytes(folder / BASE)
         write_requirements(
             run.plan.model.kind,
             folder,
@@ -126,7 +132,28 @@ class _Weights(Exporter):
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
         written = predictions.read_answers(store.folder(run.record.id))
         race = judged_race(store.group(run.record.group_id), store)
-        card(exported, curve=curve, written=written, race=race).save(folder / "README.md")
+        told = card(exported, curve=curve, written=written, race=race, base_bytes=base_bytes)
+        told.save(folder / "README.md")
+
+
+def _needs_base_beside(run: FinishedRun) -> bool:
+    """Return whether nobody else could fetch the base model of a run's adapter or head."""
+    model = run.plan.model
+    is_image_folder = model.kind == "image" and model.source == "local"  # timm loads no other folder
+    return is_image_folder or model.base(None)[0] is None
+
+
+def base_note(run: FinishedRun) -> str:
+    """Return the sentence that a run's adapter comes with its base model; empty where it comes without.
+
+    The size is that of the model's files, once they are here.
+    """
+    model = run.plan.model
+    if run.weights == "whole" or not _needs_base_beside(run):
+        return ""
+    folder = Path(model.location) if model.source == "local" else mirror.prepared(model.location)
+    size = f" ({amount('bytes', folder_bytes(folder))})" if folder else ""
+    return f"An adapter of {model.title} comes with that base model{size}, which can be fetched nowhere else."
 
 
 def _loaded(run: FinishedRun, progress: Progress) -> tuple[Task, nn.Module, TaskRecord]:
@@ -140,7 +167,9 @@ def _loaded(run: FinishedRun, progress: Progress) -> tuple[Task, nn.Module, Task
 
 class AsTrained(_Weights):
     key, option = "adapter", "folder"
-    title, help = "Adapter, as it was trained", "as it was trained"
+    title = "Adapter, as it was trained"
+    help = "as it was trained, with the pretrained model where that can be fetched nowhere else"
+    is_adapter = True
 
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
         from cdvft_app.results.card import Exported
@@ -191,7 +220,7 @@ class Merged(_Weights):
 class Lora(_Weights):
     key = option = "lora"
     title, help = "LoRA adapter", "cut to LoRA"
-    takes_rank = True
+    takes_rank = is_adapter = True
 
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
         from cdvft_app.results.card import Exported

@@ -9,6 +9,8 @@ import csv
 import gzip
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from itertools import islice
@@ -18,26 +20,54 @@ from typing import IO, Any
 SEPARATORS = ",;\t|"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 NOT_READ = (".ods", ".xls", ".zip")
+ALLOWED = "a file of rows: CSV, TSV, JSONL, JSON, Parquet or .xlsx"
+WRITTEN = (".csv", ".tsv", ".jsonl", ".xlsx")
 SAMPLE = 1 << 16
 MAX_ABOVE = 20  # rows of a sheet among which its head is looked for
+DAMAGE = (OSError, EOFError, ValueError, KeyError, csv.Error, zlib.error, zipfile.BadZipFile)
+
+
+class NoAnswer(Exception):
+    """A row cannot be answered; the text is a sentence or more that says why, and what to do."""
 
 
 def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file; of a folder {"image": path} a picture.
+    """Yield the rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file.
 
     CSV, TSV, JSONL and JSON may be packed by gzip. Of an .xlsx those below the first row, of any sheet, that
     names the `wanted` columns, else of the first sheet.
+
+    Raises:
+        SystemExit: it cannot be read; says why, and what to give.
     """
     kind = _kind(path)
-    if path.is_dir():
-        pictures = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURES)
-        yield from ({"image": str(one)} for one in pictures)
-    elif kind in (".jsonl", ".ndjson"):
+    if path.is_dir() or kind in PICTURES:
+        what = "a folder" if path.is_dir() else "a picture"
+        raise SystemExit(f"“{path.name}” is {what}, and texts are answered here. Give {ALLOWED}.")
+    if kind in NOT_READ:
+        raise SystemExit(f"{path.name}: {kind} is not read here. Save it as .xlsx or as CSV.")
+    try:
+        yield from _rows(path, kind, wanted)
+    except DAMAGE as error:
+        why = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
+        raise SystemExit(f"“{path}” cannot be read: {why}. Give {ALLOWED}.") from None
+
+
+def _rows(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if kind in (".jsonl", ".ndjson"):
         with _opened(path) as file:
-            yield from (json.loads(line) for line in file if line.strip())
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _object(json.loads(line), f"line {number:,}")
     elif kind == ".json":
         with _opened(path) as file:
-            yield from json.loads(file.read())
+            held = json.loads(file.read())
+        if not isinstance(held, list):
+            raise ValueError(
+                'it is no list of JSON objects, such as [{"text": "What a film"}, ...]; name a file with one '
+                "object in each line .jsonl"
+            )
+        yield from (_object(one, f"item {number:,}") for number, one in enumerate(held, 1))
     elif kind == ".parquet":
         parquet = _module("pyarrow.parquet", path)
         for batch in parquet.ParquetFile(path).iter_batches(1000):
@@ -46,13 +76,24 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         book = _module("openpyxl", path).load_workbook(path, read_only=True, data_only=True)
         head, rows = _below_the_head(book, {name.strip().casefold() for name in wanted})
         yield from (dict(zip(head, row, strict=False)) for row in rows)
-    elif kind in NOT_READ:
-        raise SystemExit(f"{path.name}: {kind} is not read here. Save it as .xlsx or as CSV.")
     else:
         with _opened(path) as file:
             sample = file.read(SAMPLE)
             file.seek(0)
-            yield from csv.DictReader(file, delimiter=separator_of(sample))
+            lines = csv.DictReader(file, delimiter=separator_of(sample))
+            for row in lines:
+                if None in row:
+                    raise ValueError(
+                        f"line {lines.line_num:,} has more values than the head has columns; quotation marks "
+                        "keep a text with separators together"
+                    )
+                yield row
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f'{where} is no JSON object, such as {{"text": "What a film"}}')
+    return value
 
 
 def _kind(path: Path) -> str:
@@ -76,7 +117,7 @@ def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tu
             if wanted <= {name.strip().casefold() for name in names}:
                 return names, rows
     rows = book.worksheets[0].iter_rows(values_only=True)
-    return [str(one) for one in next(rows)], rows
+    return [str(one) for one in next(rows, ())], rows
 
 
 def _module(name: str, path: Path) -> Any:
@@ -107,30 +148,69 @@ def _encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
+def require_writable(path: Path, given: Path) -> None:
+    """Refuse, by SystemExit with a sentence, a file that cannot be written, or is the one that was given."""
+    if path.suffix.lower() not in WRITTEN:
+        raise SystemExit(
+            f"“{path}” cannot be written: its ending says no format that is. Give one of "
+            f"{', '.join(WRITTEN)}."
+        )
+    if not path.parent.is_dir():
+        raise SystemExit(f"“{path}” cannot be written: there is no such folder. Make it, or name another.")
+    if path.exists() and given.exists() and path.samefile(given):
+        raise SystemExit(f"“{path}” is the file that is answered. Give the answers another name.")
+
+
 def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
-    """Write rows as CSV, TSV, JSONL or .xlsx, by the ending; how many there were. Texts are no formulas."""
+    """Write rows as CSV, TSV, JSONL or .xlsx, by the ending; how many there were. Texts are no formulas.
+
+    Raises:
+        SystemExit: it cannot be written; says why, and what to do.
+    """
+    try:
+        return _write_sheet(path, rows) if path.suffix.lower() == ".xlsx" else _write_lines(path, rows)
+    except OSError as error:
+        why = error.strerror or error
+        raise SystemExit(f"“{path}” cannot be written: {why}. Give another place.") from None
+
+
+def _write_sheet(path: Path, rows: Iterator[dict[str, Any]]) -> int:
+    openpyxl = _module("openpyxl", path)
+    book = openpyxl.Workbook(write_only=True)
+    sheet, head, count = book.create_sheet(), list[str](), 0
+    try:
+        for count, row in enumerate(rows, 1):
+            if not head:
+                head = [*row]
+                sheet.append(head)
+            sheet.append(
+                [_cell(openpyxl, sheet, value, count) for value in _under(head, row, count).values()]
+            )
+    except BaseException:
+        sheet.close()  # left open, it would print tracebacks of its own at the end
+        raise
+    book.save(path)
+    return count
+
+
+def _cell(openpyxl: Any, sheet: Any, value: Any, number: int) -> Any:
+    try:
+        cell = openpyxl.cell.WriteOnlyCell(sheet, value)
+    except (ValueError, openpyxl.utils.exceptions.IllegalCharacterError):
+        raise SystemExit(
+            f"Row {number:,} holds what no .xlsx can: {str(value)[:80]!r}. Give the answers a name that "
+            "ends in .jsonl."
+        ) from None
+    if isinstance(value, str):
+        cell.data_type = "s"
+    return cell
+
+
+def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     kind, count = path.suffix.lower(), 0
-    if kind == ".xlsx":
-        openpyxl = _module("openpyxl", path)
-        book = openpyxl.Workbook(write_only=True)
-        sheet = book.create_sheet()
-        for row in rows:
-            if not count:
-                sheet.append([*row])
-            cells = []
-            for value in row.values():
-                cell = openpyxl.cell.WriteOnlyCell(sheet, value)
-                if isinstance(value, str):
-                    cell.data_type = "s"
-                cells.append(cell)
-            sheet.append(cells)
-            count += 1
-        book.save(path)
-        return count
     with path.open("w", encoding="utf-8", newline="") as file:
         writer: Any = None
-        for row in rows:
-            count += 1
+        for count, row in enumerate(rows, 1):
             if kind == ".jsonl":
                 file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
                 continue
@@ -138,5 +218,15 @@ def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
                 separator = "\t" if kind == ".tsv" else ","
                 writer = csv.DictWriter(file, [*row], delimiter=separator, lineterminator="\n")
                 writer.writeheader()
-            writer.writerow(row)
+            writer.writerow(_under(writer.fieldnames, row, count))
     return count
+
+
+def _under(head: Sequence[str], row: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a row's values under the first row's names."""
+    if more := [name for name in row if name not in head]:
+        raise SystemExit(
+            f"Row {number:,} has “{more[0]}”, which the first row does not have. Give the answers a name "
+            "that ends in .jsonl."
+        )
+    return {name: row.get(name) for name in head}

@@ -220,9 +220,10 @@ def _sentences(given: Sequence[str]) -> str:
 
 def _summary(written: Written, of_score: str | None) -> str:
     sentences = [f"{written.answered:,} of {written.rows:,} rows are answered.", of_score]
-    rows = "".join(
-        f"<li>{escape(f'Row {one.row}: {one.answer}, not {one.expected}: {one.read}')}</li>"
+    worst_rows = (
+        f"Row {one.row}: {one.answer}, not {one.expected}" + (f": {one.read}" if one.read else "")
         for one in written.wrong
     )
+    rows = "".join(f"<li>{escape(one)}</li>" for one in worst_rows)
     worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
     return _sentences([*filter(None, sentences)]) + worst

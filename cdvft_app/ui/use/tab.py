@@ -15,7 +15,14 @@ from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import AnsweredInputs, Sections
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import Answering
-from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
+from cdvft_app.results.exporters import (
+    AS_TRAINED,
+    DEFAULT_RANK,
+    EXPORTERS,
+    base_note,
+    exporter,
+    file_name,
+)
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.ui.shared import files
@@ -139,7 +146,7 @@ def build(app: AppState) -> OnVisit:
             *at.opened(runs[0]),
             status(races.first_needs(runs[0])),
             gr.update(choices=named, value=named[0][1]),
-            gr.update(value=AS_TRAINED.key),
+            gr.update(value=AS_TRAINED.key, info=next(filter(None, map(base_note, runs)), "")),
             "",
             NOT_ASKED,
             sheets.NOTHING,

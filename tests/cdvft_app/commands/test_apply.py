@@ -13,8 +13,10 @@ import openpyxl
 import pytest
 
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
+from cdvft_app.data.answered_file import Written, WrongRow
 from cdvft_app.results import apply as applying
 from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.use import apply
 
 FILMS = ["a good film", "an awful plot", "good, very fine", "bad", "the fine end", "dull and bad"]
 
@@ -231,6 +233,24 @@ def test_pictures_are_answered_from_a_zip(command, home, tmp_path):
     sheet = openpyxl.load_workbook(tmp_path / "o.xlsx").active
     assert [cell.value for cell in sheet["A"]] == ["file", "3.png", "120.png", "250.png"]
     assert {cell.value for cell in sheet["B"][1:]} <= {"dark", "grey", "bright"}
+
+
+def test_wrong_pictures_are_named_and_their_lines_end_there(command, home, tmp_path):
+    values = {"dark": 3, "grey": 120, "bright": 250}
+    pictures = {f"{label}/{value}.png": made.picture(value) for label in values for value in values.values()}
+    out = tmp_path / "o.csv"
+    _, output, _ = command("apply", home[1]["image"], "--file", made.zipped(tmp_path, pictures), "--out", out)
+    wrong = [row for row in read(out, ",") if row["answer"] != row["label"]]
+    named = [line for line in output.splitlines() if line.startswith("  row ")]
+    assert len(named) == 5 and {*named} <= {
+        f"  row {row['file']}: {row['answer']}, not {row['label']}" for row in wrong
+    }
+
+
+def test_the_page_names_a_wrong_picture_alone():
+    wrong = (WrongRow("dark/3.png", "", "grey", "dark"), WrongRow("4", "a film", "good", "bad"))
+    told = apply._summary(Written(2, 2, wrong), None)
+    assert "<li>Row dark/3.png: grey, not dark</li><li>Row 4: good, not bad: a film</li>" in told
 
 
 def test_prompts_are_answered_in_writing(command, train, tmp_path):

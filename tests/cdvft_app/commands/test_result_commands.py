@@ -147,3 +147,10 @@ def test_a_script_is_written_into_a_folder_of_its_own_or_not_at_all(command, tmp
     assert code == 1 and output == ""
     assert errors == f"{out} is already there; choose another place, or remove it first.\n"
     assert (out / "train.py").read_text() == "changed by hand"
+
+
+def test_an_adapter_that_comes_with_its_base_model_says_so_and_a_merged_one_does_not(command, home, tmp_path):
+    for to, count in (("zip", 1), ("merged", 0)):
+        code, output, error = command("export", home[1]["image"], "--to", to, "--out", tmp_path / f"out.{to}")
+        assert code == FINISHED and output.splitlines() == [str(tmp_path / f"out.{to}")]
+        assert error.count("comes with that base model (") == count

@@ -113,6 +113,13 @@ def test_what_is_no_table_is_refused_in_a_sentence(tmp_path, text, name, why):
     assert not data_folder().exists() or not list(data_folder().iterdir())
 
 
+@pytest.mark.parametrize("name", ["mine.json", f"{'ö' * 100}.json"], ids=["short", "too long for a disk"])
+def test_a_refused_file_of_a_zip_is_called_by_its_own_name(tmp_path, name):
+    members = {"a/first.jsonl": '{"text": "a", "label": 1}\n', f"b/{name}": "[[1], [2]]"}
+    with pytest.raises(DataRefused, match=f"{name[-60:]}” is no list of JSON objects"):
+        import_file(made.zipped(tmp_path, members, "rows.zip"))
+
+
 @pytest.mark.parametrize("name", ["book.xlsx", "book.xls", "book.csv"])
 def test_a_workbook_that_cannot_be_read_is_refused_by_what_it_is(tmp_path, name):
     members = {"[Content_Types].xml": "", "xl/workbook.xml": "", "xl/media/image1.png": made.picture(1)}

@@ -19,9 +19,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from cdvft_app.catalog import ModelEntry, get_model
+from cdvft_app.files import folder_bytes
+from cdvft_app.format import amount
 from cdvft_app.results import requirements
-from cdvft_app.results.exporters import EXPORTERS, Export
+from cdvft_app.results.exporters import EXPORTERS, Export, base_note
 from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.results.weights import BASE
 from cdvft_app.training import trainable
 
 TEXT = "the plot the film good a very fine film"
@@ -215,6 +218,26 @@ def test_lora_says_what_it_keeps(runs, store, tmp_path):
     EXPORTERS["lora"].write_folder(Export(store, runs("text", "cdvft"), rank=2), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "LoRA adapter of rank 2" in text and "of the change's energy" in text and "not measured" in text
+
+
+@pytest.mark.parametrize("form", ["adapter", "lora", "offline"])
+def test_a_base_that_nobody_else_has_is_announced_with_its_size(form, runs, store, tmp_path):
+    run, folder = runs("image", "cdvft"), tmp_path / "out"
+    EXPORTERS[form].write_folder(Export(store, run, 2), folder)
+    size = amount("bytes", folder_bytes(folder / BASE))
+    told = f"in `base/`, {size}, since it can be fetched nowhere else"
+    assert told in (folder / "README.md").read_text() and folder_bytes(folder / BASE) > 10_000
+    own = amount("bytes", folder_bytes(Path(run.plan.model.location)))
+    assert base_note(run).endswith(f"comes with that base model ({own}), which can be fetched nowhere else.")
+
+
+@pytest.mark.parametrize("case", [("image", "full", "adapter"), ("text", "cdvft", "merged")])
+def test_where_no_base_lies_beside_none_is_announced(case, runs, store, tmp_path):
+    *asked, form = case
+    run = runs(*asked)
+    EXPORTERS[form].write_folder(Export(store, run), tmp_path / "out")
+    assert "`base/`" not in (tmp_path / "out" / "README.md").read_text()
+    assert not (tmp_path / "out" / BASE).exists() and base_note(run) == ""
 
 
 def test_what_is_there_already_stays(runs, store, tmp_path):

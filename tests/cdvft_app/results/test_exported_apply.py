@@ -6,14 +6,17 @@ import contextlib
 import csv
 import dataclasses
 import gzip
+import io
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import made
 import openpyxl
 import pytest
+from PIL import Image
 from transformers import logging
 
 from cdvft_app.catalog import get_model
@@ -27,6 +30,7 @@ from cdvft_app.results import table_rows
 from cdvft_app.results.exporters import EXPORTERS, Export, file_name
 from cdvft_app.results.script import write_script
 from cdvft_app.results.weights import BASE
+from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.training import trainable
 
 TEXTS = ["a good film", "the awful plot", "", "fine and odd"]
@@ -46,7 +50,16 @@ def runs(request, trained):
     return run
 
 
-NEIGHBOURS = ("table_rows", "table_score", "cleaning", "conversations", "written_numbers", "metrics")
+NEIGHBOURS = (
+    "table_rows",
+    "table_score",
+    "picture_rows",
+    "picture_labels",
+    "cleaning",
+    "conversations",
+    "written_numbers",
+    "metrics",
+)
 
 
 def forget_neighbours(monkeypatch):
@@ -87,7 +100,6 @@ def applied(store, tmp_path, monkeypatch):
         folder = tmp_path / to
         if not folder.exists():
             EXPORTERS[to].write_folder(Export(store, run), folder)
-        monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.setattr(sys, "argv", ["apply.py", str(file), str(tmp_path / out), *arguments])
         forget_neighbours(monkeypatch)
@@ -268,6 +280,110 @@ def test_a_file_packed_by_gzip_is_read(tmp_path, name, text):
     ]
 
 
+REFUSED = [
+    ("gone.csv", None, "“.*gone.csv” cannot be read: No such file or directory. Give a file of rows: CSV"),
+    ("folder", "", "“folder” is a folder, and texts are answered here. Give a file of rows: CSV"),
+    ("one.png", b"\x89PNG", "“one.png” is a picture, and texts are answered here. Give a file of rows"),
+    ("cut.csv.gz", gzip.compress(b"text\na\nb\n" * 99)[:-9], "cut.csv.gz” cannot be read: .*. Give a file"),
+    ("cut.xlsx", b"PK\x03\x04", "cut.xlsx” cannot be read: File is not a zip file. Give a file of rows"),
+    ("cut.parquet", b"PAR1", "cut.parquet” cannot be read: Parquet .*. Give a file of rows"),
+    ("one.json", b'{"text": "a"}', "it is no list of JSON objects, such as .* in each line .jsonl. Give"),
+    ("cut.json", b'[{"text": "a"', "cut.json” cannot be read: Expecting .*. Give a file of rows"),
+    ("odd.json", b'[{"text": "a"}, 2]', "item 2 is no JSON object, such as .*. Give a file of rows"),
+    ("odd.jsonl", b'{"text": "a"}\n[1]\n', "line 2 is no JSON object, such as .*. Give a file of rows"),
+    ("long.csv", b"text,n\na,1\nb,2,3\n", "line 3 has more values than the head has columns; .* Give a file"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "held", "why"), REFUSED, ids=[name for name, *_ in REFUSED])
+def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, name, held, why):
+    if held:
+        (tmp_path / name).write_bytes(held)
+    elif held is not None:
+        (tmp_path / name).mkdir()
+    with pytest.raises(SystemExit, match=why) as refused:
+        [*table_rows.read(tmp_path / name)]
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("head", ["", "text,label\n"])
+def test_a_file_without_rows_is_refused(runs, applied, tmp_path, head):
+    with pytest.raises(SystemExit, match=r"has no rows\. Give a file with a head and rows"):
+        applied(runs("text", "cdvft"), "adapter", made.written(tmp_path, head))
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "why"),
+    [
+        ("out.parquet", "cannot be written: its ending .*. Give one of .csv, .tsv, .jsonl, .xlsx."),
+        ("away/out.csv", "cannot be written: there is no such folder. Make it, or name another."),
+        ("new.csv", "is the file that is answered. Give the answers another name."),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_any_row_is_answered(tmp_path, out, why):
+    given = tmp_path / "new.csv"
+    given.write_text("text\na\n")
+    with pytest.raises(SystemExit, match=why):
+        table_rows.require_writable(tmp_path / out, given)
+    assert given.read_text() == "text\na\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "rows", "why"),
+    [
+        ("out.csv", [{"a": 1}, {"b": 2}], "Row 2 has “b”, which the first row does not have. .* .jsonl"),
+        ("out.xlsx", [{"a": 1}, {"b": 2}], "Row 2 has “b”, which the first row does not have. .* .jsonl"),
+        ("out.xlsx", [{"a": [1]}], "Row 1 holds what no .xlsx can: .* .jsonl"),
+        ("out.xlsx", [{"a": "\x01"}], "Row 1 holds what no .xlsx can: .* .jsonl"),
+    ],
+)
+def test_rows_that_a_format_cannot_hold_are_refused_in_a_sentence(tmp_path, out, rows, why):
+    with pytest.raises(SystemExit, match=why):
+        table_rows.write(tmp_path / out, iter(rows))
+
+
+def test_a_row_that_lacks_a_column_keeps_its_values_under_their_names(tmp_path):
+    table_rows.write(tmp_path / "out.xlsx", iter([{"a": 1, "b": 2}, {"b": 3}]))
+    head, *rows = openpyxl.load_workbook(tmp_path / "out.xlsx").active.iter_rows(values_only=True)
+    assert (head, rows) == (("a", "b"), [(1, 2), (None, 3)])
+
+
+def test_of_a_pair_both_columns_must_be_named(runs, applied, tmp_path):
+    file = made.written(tmp_path, "one,other\na,b\n")
+    with pytest.raises(SystemExit, match="What is read is text and second; --text is given 1 times"):
+        applied(runs("pair", "cdvft"), "adapter", file, "--text", "one")
+
+
+def test_it_runs_from_any_folder_with_files_named_from_there(runs, store, tmp_path):
+    EXPORTERS["adapter"].write_folder(Export(store, runs("image", "lora")), tmp_path / "taken")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "3.png").write_bytes(made.picture(3))
+    command = [sys.executable, "taken/apply.py", "pictures", "out.csv"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-800:]
+    assert ended.stdout == "1 of 1 rows answered, in out.csv\n"
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("pictures/3.png,")
+    command[2] = "nowhere"
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("“nowhere” is not there. Give a folder of pictures, a zip of them, or one")
+    (tmp_path / "taken" / "adapter_config.json").unlink()
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert "The model cannot be loaded" in ended.stderr and "Keep all files of" in ended.stderr
+
+
+def test_a_package_that_is_not_installed_is_told_with_what_installs_it(
+    runs, store, applied, tmp_path, monkeypatch
+):
+    run = runs("text", "lora")
+    EXPORTERS["adapter"].write_folder(Export(store, run), tmp_path / "adapter")
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(SystemExit, match=r"peft.* In .*adapter: pip install -r requirements\.txt"):
+        applied(run, "adapter", made.written(tmp_path, "text\na\n"))
+
+
 @pytest.mark.parametrize("name", ["new.ods", "new.xls", "new.zip"])
 def test_a_kind_of_file_that_is_not_read_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04")
@@ -281,11 +397,107 @@ def test_pictures_are_answered(runs, applied, tmp_path):
     for value in (3, 250):
         (folder / f"{value}.png").write_bytes(made.picture(value))
     rows = list(csv.DictReader(applied(runs("image", "cdvft"), "adapter", folder).open()))
-    from PIL import Image
-
     pictures = [Image.open(row["image"]).convert("RGB") for row in rows]
     wanted = [one.label for one in answers_of(runs("image", "cdvft"), pictures)]
     assert [row["answer"] for row in rows] == wanted
+
+
+CLASSES = {"dark": 3, "grey": 120, "bright": 250}
+PICTURES = {f"{label}/{value}.png": value for label in CLASSES for value in CLASSES.values()}
+
+
+def unpacked(folder: Path, held: dict[str, bytes]) -> Path:
+    for name, data in held.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "case",
+    [(given, told_by) for given in ("folder", "zip") for told_by in ("folders", "names", "table")],
+    ids=" by ".join,
+)
+def test_pictures_are_scored_by_the_labels_that_training_takes(runs, applied, tmp_path, capsys, case):
+    given, told_by = case
+    run = runs("image", "cdvft")
+    held = {name: made.picture(value) for name, value in PICTURES.items()}
+    if told_by == "names":
+        held = {f"test/{name.replace('/', '_')}": data for name, data in held.items()}
+    if told_by == "table":
+        labels = "".join(f"{place}.png,{name.split('/')[0]}\n" for place, name in enumerate(held))
+        held = {f"{place}.png": data for place, data in enumerate(held.values())}
+        held["labels.csv"] = b"file,label\n" + labels.encode()
+    held |= {"__MACOSX/dark/3.png": b"", "dark/.3.png": b"", "notes.txt": b"mine"}
+    file = unpacked(tmp_path / "pics", held) if given == "folder" else made.zipped(tmp_path, held, "pics.zip")
+    rows = list(csv.DictReader(applied(run, "adapter", file).open()))
+    wanted = dict(zip(CLASSES, answers_of(run, [opened(value) for value in CLASSES.values()]), strict=True))
+    by_value = {CLASSES[name]: one.label for name, one in wanted.items()}
+    assert sorted(row["label"] for row in rows) == sorted([*CLASSES] * 3)
+    right = [row["answer"] == row["label"] for row in rows]
+    assert [row["correct"] for row in rows] == list(map(str, right))
+    assert sum(right) == sum(by_value[value] == name.split("/")[0] for name, value in PICTURES.items())
+    told = capsys.readouterr().out
+    assert told.startswith("9 of 9 rows answered") and "over 9 rows with a label" in told
+
+
+def opened(value: int):
+    return Image.open(io.BytesIO(made.picture(value))).convert("RGB")
+
+
+def test_a_picture_that_cannot_be_read_has_no_answer_and_is_named(runs, applied, tmp_path, capsys):
+    file = made.zipped(tmp_path, {"1.png": made.picture(3), "2.png": b"no picture"}, "pics.zip")
+    first, second = csv.DictReader(applied(runs("image", "cdvft"), "adapter", file).open())
+    assert first["answer"] and not second["answer"]
+    told = capsys.readouterr().out
+    assert told.startswith("1 of 2 rows answered")
+    assert "Row 2: “" in told and "2.png” cannot be read as a picture. Give another one, or leave" in told
+
+
+def test_one_picture_and_a_table_of_paths_are_answered(runs, applied, tmp_path):
+    run = runs("image", "cdvft")
+    unpacked(tmp_path / "some", {"a.png": made.picture(3), "new.csv": b"image,n\na.png,7\n"})
+    (alone,) = csv.DictReader(applied(run, "adapter", tmp_path / "some" / "a.png").open())
+    (row,) = csv.DictReader(applied(run, "adapter", tmp_path / "some" / "new.csv").open())
+    (wanted,) = answers_of(run, [opened(3)])
+    assert alone["answer"] == row["answer"] == wanted.label and row["n"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        (
+            "new.csv",
+            (b"text,label\na,b\n", "no column 'image'; the columns are text, label. Give a folder"),
+        ),
+        ("new.zip", (b"PK\x03\x04", "“new.zip” is no whole zip file. Pack it again.")),
+        (
+            "new.tar",
+            (b"", "“new.tar” is none of what is read here. Give a folder of pictures, a zip"),
+        ),
+        ("folder/new.txt", (b"", "“folder” holds no pictures. Give a folder of pictures, a zip of them")),
+    ],
+)
+def test_what_holds_no_pictures_is_answered_with_what_does(runs, applied, tmp_path, name, case):
+    held, why = case
+    unpacked(tmp_path, {name: held})
+    with pytest.raises(SystemExit, match=why):
+        applied(runs("image", "cdvft"), "adapter", tmp_path / name.partition("/")[0])
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_has_none_and_is_told_as_by_the_run(
+    runs, applied, tmp_path, capsys
+):
+    run = runs("answer", "cdvft")
+    prompts = ["go go 2", "go " * 400 + "2", "one"]
+    file = tmp_path / "new.jsonl"
+    file.write_text("\n".join(json.dumps({"address": one}) for one in prompts))
+    rows = [json.loads(line) for line in applied(run, "adapter", file, out="out.jsonl").open()]
+    with pytest.raises(InvalidInput, match="are taken") as refused:
+        answers_of(run, [prompts[1]])
+    assert [row["answer"] is None for row in rows] == [False, True, False]
+    told = capsys.readouterr().out
+    assert told.startswith("2 of 3 rows answered") and f"Row 2: {refused.value}" in told
 
 
 def test_prompts_are_answered_in_writing(runs, applied, tmp_path):
@@ -294,7 +506,7 @@ def test_prompts_are_answered_in_writing(runs, applied, tmp_path):
     file.write_text("\n".join(json.dumps({"address": one, "n": 1}) for one in prompts))
     out = applied(runs("answer", "cdvft"), "adapter", file, out="out.jsonl")
     found = [json.loads(line) for line in out.read_text().splitlines()]
-    wanted = [one.text.removesuffix("…") for one in answers_of(runs("answer", "cdvft"), prompts)]
+    wanted = [one.text for one in answers_of(runs("answer", "cdvft"), prompts)]
     assert [row["answer"].strip() for row in found] == [one.strip() for one in wanted]
     assert found[0]["n"] == 1
 
@@ -349,7 +561,7 @@ def test_conversations_are_answered_as_by_the_run(runs, applied, tmp_path, capsy
     found = [json.loads(line) for line in out.read_text().splitlines()]
     (wanted,) = answers_of(run, [json.dumps(said)])
     assert [row["messages"] for row in found] == [row["messages"] for row in rows]
-    assert found[0]["answer"].strip() == found[1]["answer"].strip() == wanted.text.removesuffix("…").strip()
+    assert found[0]["answer"].strip() == found[1]["answer"].strip() == wanted.text.strip()
     assert [row["correct"] for row in found] == [None, False, None] and found[2]["answer"] is None
     assert "over 1 row with a label; 1 is wrong" in capsys.readouterr().out
 

@@ -34,12 +34,32 @@ def run(trained, text_plan, text_rows):
     return trained(text_plan("lora", max_steps=2), text_rows)
 
 
+@pytest.fixture(scope="module")
+def of_pictures(trained, image_plan, image_rows):
+    return trained(image_plan("lora", max_steps=2), image_rows)
+
+
 def test_the_page_offers_every_format(store):
     app = AppState.make(store, RunQueue(store))
     with gr.Blocks() as page:
         tab.build(app)
     (offered,) = [one for one in page.blocks.values() if getattr(one, "elem_id", "") == "use-form"]
     assert {key: title for title, key in offered.choices} == FORMATS
+
+
+def test_the_page_says_where_an_adapter_comes_with_its_base_model(store, run, of_pictures, monkeypatch):
+    with gr.Blocks() as page:
+        tab.build(AppState.make(store, RunQueue(store)))
+    (form,) = [one._id for one in page.blocks.values() if getattr(one, "elem_id", "") == "use-form"]
+    (opened,) = [one for one in page.fns.values() if one.name == "open_race" and form in outputs_of(one)]
+    place = outputs_of(opened).index(form)
+    monkeypatch.setattr(tab.races, "opened", lambda _, group: [group])
+    assert "comes with that base model" in opened.fn(of_pictures)[place]["info"]
+    assert opened.fn(run)[place]["info"] == ""
+
+
+def outputs_of(function):
+    return [one._id for one in function.outputs]
 
 
 def test_the_endpoint_takes_every_format(store):
