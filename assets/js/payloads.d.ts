@@ -869,9 +869,10 @@ export interface ModelAnswer {
   likeliest: [string, number][];
 }
 
-/** An input, shortened, and what each model answers. */
+/** An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked. */
 export interface AnsweredInput {
   input: string;
+  picture?: string;
   answers: ModelAnswer[];
 }
 
