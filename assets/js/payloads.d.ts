@@ -393,10 +393,11 @@ export interface RecipeCard {
   expect_source: string;
 }
 
-/** The recipe whose settings hold, and the name of the data of one's own that replaces its data. */
+/** The recipe whose settings hold, and the name of the data of one's own that replaces its data. `on_visit`: that is what the page begins with, by its address or by what the browser kept. */
 export interface WhatIsLearned {
   recipe: string;
   own: string | null;
+  on_visit?: boolean;
 }
 
 export interface RecipesFixed {
@@ -869,9 +870,10 @@ export interface ModelAnswer {
   likeliest: [string, number][];
 }
 
-/** An input, shortened, and what each model answers. */
+/** An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked. */
 export interface AnsweredInput {
   input: string;
+  picture?: string;
   answers: ModelAnswer[];
 }
 

@@ -268,6 +268,17 @@ def as_data_url(picture: Image.Image) -> str:
     return data_url(as_png(picture))
 
 
+def thumbnail(picture: Image.Image, side: int) -> str:
+    """Return the picture in at most `side` pixels a side, as PNG in a data URL; a small one keeps its pixels,
+    which are enlarged."""
+    from PIL import Image
+
+    times = max(1, side // max(picture.size))
+    small = picture.resize((times * picture.width, times * picture.height), Image.Resampling.NEAREST)
+    small.thumbnail((side, side))
+    return as_data_url(small)
+
+
 def data_url(png: bytes) -> str:
     """Return the bytes of a PNG file as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -41,9 +41,10 @@ class ModelAnswer(TypedDict):
 
 
 class AnsweredInput(TypedDict):
-    """An input, shortened, and what each model answers."""
+    """An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked."""
 
     input: str
+    picture: NotRequired[str]
     answers: list[ModelAnswer]
 
 

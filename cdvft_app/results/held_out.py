@@ -15,7 +15,7 @@ import numpy as np
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split, load_rows
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.data.pictures import as_data_url, as_png
+from cdvft_app.data.pictures import as_png, thumbnail
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
@@ -139,18 +139,10 @@ def _input_cell(one: Any) -> dict[str, Any]:
         return {"given": shortened(one, MAX_CHARACTERS), "image": None}
     if isinstance(one, tuple | list):
         return {"given": [shortened(text, MAX_CHARACTERS) for text in one], "image": None}
-    return {"given": None, "image": _thumbnail(one)}
-
-
-def _thumbnail(one: Any) -> str:
     from PIL import Image
 
-    image = Image.fromarray(one) if isinstance(one, np.ndarray) else one.convert("RGB")
-    if max(image.size) < THUMBNAIL:  # small pictures keep their pixels
-        times = THUMBNAIL // max(image.size)
-        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return as_data_url(image)
+    picture = Image.fromarray(one) if isinstance(one, np.ndarray) else one.convert("RGB")
+    return {"given": None, "image": thumbnail(picture, THUMBNAIL)}
 
 
 def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:

@@ -439,6 +439,9 @@ def _sentence(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
     kind = _method_in(problem["loc"])
     if kind:
         return _of_method(problem, *kind)
+    if not problem["loc"] and problem["type"] == "value_error":  # of several settings, which it names
+        message = _allowed(problem)
+        return f"{message[:1].upper()}{message[1:]}."
     field = ".".join(str(part)[:80] for part in problem["loc"] if part != "[key]") or "settings"
     if problem["type"] == "missing":
         return f"{field} is missing; it must be given."

@@ -11,7 +11,7 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS, Method, flat
@@ -26,12 +26,20 @@ from cdvft_app.settings import (
 
 MAX_VALUES = 12
 MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
+Value = TypeVar("Value")
+
+
+def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the same values; a ValueError where one is among them twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("it names a value twice; name each once")
+    return values
+
 
 Whole = Annotated[int, Field(strict=True)]  # each method has bounds of its own
 Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
-Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES)]
+Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES), AfterValidator(distinct)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
-Value = TypeVar("Value")
 
 
 class VariedRace(BaseModel):
@@ -61,10 +69,8 @@ class VariedRace(BaseModel):
             if key not in METHODS:
                 raise ValueError(f"there is no method {key[:40]!r}; choose of {', '.join(METHODS)}")
             sizes = [name for name, one in METHODS[key].settings().items() if one.size]
-            for name, values in lists.items():
-                if name not in sizes:
-                    raise ValueError(f"of {METHODS[key].title} it can vary {', '.join(sizes) or 'nothing'}")
-                distinct(values)
+            if any(name not in sizes for name in lists):
+                raise ValueError(f"of {METHODS[key].title} it can vary {', '.join(sizes) or 'nothing'}")
         return vary
 
 
@@ -143,13 +149,6 @@ class SweepRequest(VariedRace):
             | {"learning_rate": rounded(rate * multiple)}
             for *sizes, multiple in product(*varied.values(), self.learning_rates or (1.0,))
         ]
-
-
-def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Return the same values; a ValueError where one is among them twice."""
-    if len(set(values)) < len(values):
-        raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
-    return values
 
 
 def parse_sweep(values: object) -> SweepRequest:

@@ -324,11 +324,21 @@ def test_a_lesson_that_is_turned_to_begins_at_its_top(visit: Visit) -> None:
 
 def test_fits_a_phone(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
+    the_links_differ_to_the_eye(page)
     for lesson in LESSONS:
         part = turn_to(page, lesson)
         nothing_is_beyond_the_edge(part, lesson.key)
         the_picture_stays_in_sight_above_the_question(part, lesson.key)
     values_of_the_fft_are_printed_too(turn_to(page, LESSON["fft"]))
+
+
+def the_links_differ_to_the_eye(page: Page) -> None:
+    seen = page.locator("#lessons a").evaluate_all(
+        """(links) => links.map((link) => [...link.children]
+             .filter((part) => part.offsetWidth > 1)
+             .map((part) => part.textContent).join(" "))"""
+    )
+    assert seen == [f"1 {LESSONS[0].title}", *"2345678", "Lab: fit a matrix", "For teachers"]
 
 
 def nothing_is_beyond_the_edge(part: Locator, key: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 from studio import Hold, Server, Visit, axe_violations, open_fold, two_frames
 
 from cdvft_app import catalog
@@ -305,6 +305,38 @@ def reload_while_one_component_is_late(page: Page) -> None:
     ((route, answer),) = late
     route.fulfill(response=answer)
     page.unroute("**/assets/Index-*.js")
+
+
+def test_a_card_that_is_pressed_before_the_form_is_filled_stays_chosen(visit: Visit) -> None:
+    """What the page begins with is on its way then, and names another recipe."""
+    page = visit()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_what_the_page_begins_with(route: Route) -> None:
+        answer = route.fetch()
+        if "on_visit" in answer.text():
+            held.append((route, answer))
+        else:
+            route.fulfill(response=answer)
+
+    page.route("**/run/predict*", hold_what_the_page_begins_with)
+    page.reload(wait_until="commit")
+    while not held:
+        page.wait_for_timeout(50)
+    digits = page.get_by_role("radio", name="Handwritten digits (MNIST)")
+    digits.check()
+    expect(page.get_by_role("button", name="Start on “Handwritten digits")).to_be_visible()
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    settled(page)  # what else it says is shown
+    expect(page.locator("#counts .promise b")).to_have_text("46,080")
+    expect(digits).to_be_checked()
+    open_fold(page, "Model and data")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
+    expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
+    page.get_by_role("radio", name="Sentiment of film reviews").check()  # nothing brings the other one back
+    expect(page.locator("#counts .promise b")).to_have_text("13,824")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("MiniLM"))
 
 
 def test_tab_in_address(visit: Visit) -> None:

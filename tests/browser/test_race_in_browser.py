@@ -49,6 +49,8 @@ def test_start_watch_finish_and_look_into_it(visit: Visit, hold: Hold) -> None:
     expect(status(page)).to_have_text("All 3 finished")
     expect(rows.nth(0)).to_contain_text("80.0 %")
     expect(rows.nth(1)).to_contain_text("73,728")
+    training = page.locator("#run .scoreboard").get_by_role("columnheader", name="Training", exact=True)
+    expect(training).to_have_attribute("title", re.compile("without loading and evaluation"))
     expect(page.locator("#stop")).to_be_hidden()
     expect(page.locator("#resume")).to_be_hidden()
     curve_points(page, [40] * 6)  # measured and smoothed, of three methods

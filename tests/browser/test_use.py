@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import run_events
 from gradio_client import Client
+from PIL import Image
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
 from visitors import Visitors
@@ -307,3 +308,37 @@ def test_a_digit_is_drawn_and_shown_as_the_models_see_it(visit: Visit, digits: s
     page.locator("#use-draw").get_by_role("button", name="Clear").click()
     expect(said).to_have_text("What the models will see stands here.")
     expect(seen).to_be_hidden()
+
+
+def test_the_picture_that_was_asked_about_heads_its_answers(
+    visit: Visit, digits: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"label": "8", "probabilities": [0.2, 0.8], "value": None}
+    sides = [
+        {"title": title, "note": note, "method": method, "answers": [said]}
+        for title, note, method in (("Frozen", "the pretrained model", "head"), ("CDVFT", "", "cdvft"))
+    ]
+    monkeypatch.setattr(
+        Answering, "ask", lambda self, question, **about: {"labels": ["3", "8"], "sides": sides}
+    )
+    monkeypatch.setattr("cdvft_app.ui.use.tab.prepare", lambda run, progress: None)
+    page = visit(digits, ready="#use-draw .pad", viewport={"width": 390, "height": 844})
+    shown = page.locator("#use-answers").get_by_role("img", name="What was asked about")
+    pad = page.locator("#use-draw .pad")
+    pad.press("ArrowDown")
+    pad.press(" ")
+    expect(page.locator("#use-draw [role=status]")).to_contain_text("centred and scaled")
+    page.get_by_role("button", name="Ask all methods").click()
+    expect(page.locator("#use-answers h3")).to_have_text("Your drawing")
+    size = "(image) => [image.naturalWidth, image.naturalHeight]"
+    assert shown.evaluate(size) == [140, 140]  # 28 x 28 pixels, each five times as large
+    assert not axe_violations(page, "#use-answers")
+
+    Image.new("RGB", (400, 200), (200, 30, 30)).save(tmp_path / "own.png")
+    page.locator("#use-image input[type=file]").set_input_files(tmp_path / "own.png")
+    expect(page.locator("#use-image")).to_contain_text("own")
+    page.get_by_role("button", name="Ask all methods").click()
+    expect(page.locator("#use-answers h3")).to_have_text("Your image")
+    assert shown.evaluate(size) == [144, 72]
+    page.locator("#use-draw").get_by_role("button", name="Clear").click()
+    expect(shown).to_be_visible()  # it is of the answers, whatever is drawn next

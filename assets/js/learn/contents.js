@@ -29,7 +29,7 @@ export function mount({ element, props, life }) {
   const links = keys.map((key, index) =>
     h(
       "a",
-      { href: address(key), title: lessons[index].title },
+      { href: address(key), title: lessons[index].title, class: lessons[index].last ? null : "unnumbered" },
       h("span", { class: "place", "aria-hidden": "true" }, lessons[index].last ? index + 1 : "∗"),
       h("span", {}, lessons[index].title),
     ),

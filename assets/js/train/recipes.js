@@ -38,6 +38,15 @@ export function mount({ element, props, server, trigger, life }) {
   const name = `recipe-${element.id}`;
   /** @type {Map<string, HTMLInputElement>} */
   const inputs = new Map();
+  let visited = props.value.on_visit ?? false;
+  /** @type {string | null} what was pressed before the page's first values came, which do not know of it */
+  let early = null;
+  /** @param {string} recipe */
+  const press = (recipe) => {
+    props.value = { recipe, own: null };
+    choose();
+    trigger("input");
+  };
   /** @param {RecipeCard} recipe */
   const card = (recipe) => {
     const [, short, rest] = recipe.title.match(/^(.*?)( \(.*\))?$/) ?? ["", recipe.title];
@@ -46,9 +55,8 @@ export function mount({ element, props, server, trigger, life }) {
       name,
       value: recipe.key,
       onchange: () => {
-        props.value = { recipe: recipe.key, own: null };
-        choose();
-        trigger("input");
+        if (!visited) early = recipe.key;
+        press(recipe.key);
       },
     });
     inputs.set(recipe.key, input);
@@ -121,5 +129,13 @@ export function mount({ element, props, server, trigger, life }) {
   });
   choose();
   void poll.now();
-  return { update: choose };
+  return {
+    update() {
+      if (!visited && props.value.on_visit) {
+        visited = true;
+        if (early) return press(early);
+      }
+      choose();
+    },
+  };
 }

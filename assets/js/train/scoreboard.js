@@ -19,7 +19,7 @@ const COLUMNS = [
     "Parameters",
     "Numbers that the adapter trains. The classifier head, the same in every method, is not counted.",
   ],
-  ["time", "Time", "Seconds of training, without loading and preparing."],
+  ["time", "Training", "Seconds of training steps alone, without loading and evaluation."],
   ["speed", "Examples/s", "Training examples a second, measured over the whole run."],
 ];
 

@@ -73,7 +73,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
     **{name: (_OF_RACE[name].title, "Empty: the recipe's.") for name in BUDGET},
 }
 LABELS = {name: label for name, (label, _) in WORDS.items()}
-LABELS |= {f"base.{name}": LABELS[name] for name in BUDGET}
+LABELS |= {f"base.{name}": LABELS[name] for name in ("recipe", "methods", *BUDGET)}
 LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one run
 
 

@@ -43,6 +43,7 @@ TO_BEGIN = 1800.0  # seconds that a Job may wait for its machine
 SIGN_IN = "Sign in first: the Jobs run on your account."
 GIVE_TOKEN = "Give a token that may read the Jobs of the account on which they train."
 USUAL_FLAVOR, USUAL_MINUTES = "t4-small", 30
+LABELS = form.LABELS | {"flavor": "Machine", "minutes": "Time limit in minutes"}
 CLICKED: dict[str, Any] = {
     "concurrency_limit": 4,
     "concurrency_id": "send",
@@ -80,9 +81,9 @@ def job_form() -> JobForm | None:
             max_length=96,
             elem_id="job-repository",
         )
-        flavor = gr.Dropdown([], label="Machine", info="Prices by the hub.", elem_id="job-flavor")
+        flavor = gr.Dropdown([], label=LABELS["flavor"], info="Prices by the hub.", elem_id="job-flavor")
         minutes = text_field(
-            "Time limit in minutes",
+            LABELS["minutes"],
             "The hub ends a Job then, and what it learned by then is lost.",
             value=str(USUAL_MINUTES),
             max_length=6,
@@ -258,7 +259,7 @@ def send(
             visitor=visitor(),
         ), None
     except UserError as error:
-        return [], form.with_titles(str(error))
+        return [], form.with_titles(str(error), LABELS)
 
 
 def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
@@ -298,7 +299,7 @@ def price_of(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str,
         limit = _minutes(minutes)
         chosen = hardware(offers, str(flavor))
     except UserError as error:
-        return problem(form.with_titles(str(error))), gr.update(interactive=False, value="Send")
+        return problem(form.with_titles(str(error), LABELS)), gr.update(interactive=False, value="Send")
     many = f"{jobs} Jobs, one a method. " if jobs > 1 else ""
     return (
         f'<p class="promise">At most <b>{jobs * limit * chosen.dollars:.2f} dollars</b></p>'

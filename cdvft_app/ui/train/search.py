@@ -59,6 +59,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
     ),
 }
+# Those of the race too: it is refused here as well.
+LABELS = {name: label for name, (label, _) in WORDS.items()} | form.LABELS
+LABELS |= {"learning_rate": "Learning rate"}  # of one trial
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def _promise(app: AppState, asked: SearchRequest) -> str:
 
 
 def _in_words(error: Exception) -> str:
-    return form.with_titles(str(error).replace("base.", ""))
+    return form.with_titles(str(error).replace("base.", ""), LABELS)
 
 
 # What the view asks

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cdvft_app.data.pictures import thumbnail
 from cdvft_app.format import amount
 from cdvft_app.payloads.use import AnsweredInputs, ModelAnswer, Sections
 from cdvft_app.store.records import shortened
@@ -13,16 +15,19 @@ from cdvft_app.ui.use.sheets import cell, quiet, sheet
 
 MAX_CLASSES = 3  # of an answer, the likeliest
 MAX_OF_INPUT = 160  # characters that head an answer
+PICTURE_SIDE = 144  # pixels of the picture that heads an answer
 
 
-def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> AnsweredInputs:
+def answers(inputs: Sequence[str], found: Mapping[str, Any], picture: bytes | None = None) -> AnsweredInputs:
     """Return every method's answer to each input, with the likeliest classes.
 
     Args:
         inputs: as they were given, or what stands for them.
         found: {"labels", "sides": [{"title", "note", "method", "answers": [an answer]}]}, an answer being
             {"label", "probabilities", "value"}.
+        picture: a PNG made here, where that is the input.
     """
+    shown = {"picture": _thumbnail(picture)} if picture else {}
     sides, labels = found["sides"], found["labels"]
     trained = next(side for side in sides if not side["note"])
     return {
@@ -30,6 +35,7 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> AnsweredInputs:
         "answered": [
             {
                 "input": shortened(input_text, MAX_OF_INPUT),
+                **shown,
                 "answers": [
                     _answer(side, side["answers"][place], labels, trained["answers"][place]["label"])
                     for side in sides
@@ -38,6 +44,12 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> AnsweredInputs:
             for place, input_text in enumerate(inputs)
         ],
     }
+
+
+def _thumbnail(png: bytes) -> str:
+    from PIL import Image
+
+    return thumbnail(Image.open(io.BytesIO(png), formats=("PNG",)), PICTURE_SIDE)
 
 
 def _answer(

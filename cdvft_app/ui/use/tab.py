@@ -198,7 +198,7 @@ def build(app: AppState) -> OnVisit:
         except UserError as error:
             return [{**NOT_ASKED, "problem": without_paths(str(error))}, ""]
         shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
-        return [answers.answers(shown, found), ""]
+        return [answers.answers(shown, found, question["image"]), ""]
 
     def fill_in(group_id: object) -> list[Any]:
         """Fill the fields with a held-out row of the race, and say its label in a sentence."""

@@ -107,7 +107,7 @@ def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
     ("options", "sentence"),
     [
         (["--m", "1,2"], "m: got 1"),
-        (["--rates", "10"], "rates are the lowest and the highest multiple"),
+        (["--rates", "10"], "Rates are the lowest and the highest multiple"),
         (["--trials", "0"], "--trials: got 0"),
         (["--methods", "lore"], "--methods: got 'lore'"),
         (["--methods", "cdvft,lora", "--epochs", "1,2"], "same epochs and target modules"),

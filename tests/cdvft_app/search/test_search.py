@@ -369,10 +369,10 @@ def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store, tr
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"rates": [1]}, "rates are the lowest and the highest multiple"),
-        ({"rates": [3, 1]}, "rates are the lowest and the highest multiple"),
-        ({"rates": [1, 1.001]}, "two of the rates are the same"),
-        ({"rates": [1, 3, 1.0001], "grid": True}, "two of the rates are the same"),
+        ({"rates": [1]}, "Rates are the lowest and the highest multiple"),
+        ({"rates": [3, 1]}, "Rates are the lowest and the highest multiple"),
+        ({"rates": [1, 1.001]}, "Two of the rates are the same"),
+        ({"rates": [1, 3, 1.0001], "grid": True}, "Two of the rates are the same"),
         ({"trials": 0}, "trials: got 0"),
         ({"vary": {"lora": {"alpha": [1]}}}, "of LoRA it can vary r"),
         ({"base": {"methods": ["cdvft", "lora"]}, "epochs": [1, 2]}, "same epochs and target modules"),

@@ -54,7 +54,7 @@ BAD = [
     ([2, 3], "must be one object"),
     ({}, "base"),
     ({"base": BASE, "m": 3}, "m: got 3"),
-    ({"base": BASE, "m": [2, 2]}, "names a value twice"),
+    ({"base": BASE, "m": [2, 2]}, "m: got [2, 2]; it names a value twice"),
     ({"base": BASE, "learning_rates": [1, 1.001]}, "the same to three digits"),
     ({"base": BASE, "m": ["two"]}, "m.0: got 'two'"),
     ({"base": BASE, "learning_rates": [0]}, "learning_rates.0: got 0"),
@@ -65,7 +65,7 @@ BAD = [
     ({"base": BASE | {"methods": ["lore"]}}, "base.methods.0: got 'lore'"),
     (
         {"base": BASE, "m": list(range(2, 14)), "block_size": list(range(1, 13)), "seeds": list(range(8))},
-        "these lists make 1,152 runs; at most 1,000",
+        "These lists make 1,152 runs; at most 1,000",
     ),
 ]
 

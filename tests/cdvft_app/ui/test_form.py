@@ -137,6 +137,13 @@ def test_a_refused_comparison_names_the_fields_as_the_page_labels_them(
         ({"epochs": "0"}, "Epochs: got 0;"),
         ({"learning_rates": "-1"}, "Learning rate, times its own: got -1;"),
         ({"seeds": "x"}, "Seeds: got 'x';"),
+        ({"recipe": None}, "Recipe: got None;"),
+        ({"m": "2, 2"}, "Diagonal vectors (m): got [2, 2]; it names a value twice;"),
+        ({"methods": ["lora"], "lora_r": "4, 4"}, "Rank (r): got [4, 4]; it names a value twice;"),
+        (
+            {name: ", ".join(map(str, range(2, 13))) for name in ("m", "learning_rates", "seeds")},
+            "These lists make 1,331 runs; at most 1,000",
+        ),
     ],
 )
 def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(

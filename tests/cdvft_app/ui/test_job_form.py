@@ -85,8 +85,8 @@ def test_each_method_trains_as_a_job_of_its_own_and_stop_cancels_it(app, stub, j
         ({"repository": "films"}, "got 'films'; it must look like owner/name"),
         ({"repository": ""}, "got ''; it must look like owner/name"),
         ({"token": ""}, "cannot be a token"),
-        ({"minutes": "abc"}, "a Job may take 1 to 1440"),
-        ({"flavor": "h900"}, "there are t4-small, a10g-large"),
+        ({"minutes": "abc"}, "Time limit in minutes: got abc; a Job may take 1 to 1440"),
+        ({"flavor": "h900"}, "Machine: got 'h900'; there are t4-small, a10g-large"),
         ({"values": {**RACE, "methods": []}}, "at least one method"),
     ],
 )

@@ -12,7 +12,7 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train.search import best_of, go_on, request, search, start_search, stop
+from cdvft_app.ui.train.search import LABELS, best_of, go_on, request, search, start_search, stop
 
 FORM = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
 
@@ -53,6 +53,24 @@ def test_the_fold_asks_for_a_search_around_the_race() -> None:
 def test_what_cannot_be_is_a_sentence(typed: dict[str, str], sentence: str) -> None:
     with pytest.raises(InvalidChoice, match=sentence):
         asked(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "rate", "sentence"),
+    [
+        ({"trials": "many"}, "", "Trials a method: got 'many'; it must be a whole number from 1 to 100."),
+        ({"seconds": "0"}, "", "Seconds of training a method: got 0; it must be more than 0."),
+        ({"m": "2, 2"}, "", "Diagonal vectors (m): got [2, 2]; it names a value twice;"),
+        ({}, "5", "Learning rate: got 50.0; it must be 10 or less."),
+        ({"epochs": "1, 2"}, "", "A race has the same epochs"),
+    ],
+)
+def test_a_refused_search_names_the_fields_as_the_page_labels_them(
+    typed: dict[str, str], rate: str, sentence: str
+) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        asked(typed, **{"learning_rate.cdvft": rate}).every_value()
+    assert form.with_titles(str(refused.value), LABELS).startswith(sentence)
 
 
 @pytest.mark.parametrize("typed", [{"block_size": "384, 999"}, {"m": "2, 99"}])
