@@ -9,7 +9,7 @@ from typing import Any
 
 from cdvft_app.data.pictures import thumbnail
 from cdvft_app.format import amount
-from cdvft_app.payloads.use import AnsweredInputs, ModelAnswer, Sections
+from cdvft_app.payloads.use import AnsweredInput, AnsweredInputs, ModelAnswer, Sections
 from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.sheets import cell, quiet, sheet
 
@@ -27,23 +27,22 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any], picture: bytes | No
             {"label", "probabilities", "value"}.
         picture: a PNG made here, where that is the input.
     """
-    shown = {"picture": _thumbnail(picture)} if picture else {}
     sides, labels = found["sides"], found["labels"]
     trained = next(side for side in sides if not side["note"])
-    return {
-        "problem": "",
-        "answered": [
-            {
-                "input": shortened(input_text, MAX_OF_INPUT),
-                **shown,
-                "answers": [
-                    _answer(side, side["answers"][place], labels, trained["answers"][place]["label"])
-                    for side in sides
-                ],
-            }
-            for place, input_text in enumerate(inputs)
-        ],
-    }
+    answered: list[AnsweredInput] = [
+        {
+            "input": shortened(input_text, MAX_OF_INPUT),
+            "answers": [
+                _answer(side, side["answers"][place], labels, trained["answers"][place]["label"])
+                for side in sides
+            ],
+        }
+        for place, input_text in enumerate(inputs)
+    ]
+    if picture:
+        (about_it,) = answered
+        about_it["picture"] = _thumbnail(picture)
+    return {"problem": "", "answered": answered}
 
 
 def _thumbnail(png: bytes) -> str:
