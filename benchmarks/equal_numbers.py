@@ -374,8 +374,8 @@ def sentences(of: Sequence[Point], recipe: str, metric_name: str) -> list[str]:
             f"At {rate:g}, the rate of the recorded race: {result(one.verdict)}".replace("\u00a0", " ")
             for rate, one in elsewhere
         ),
-        f"{f'All {len(judged)} are corrected together, over' if judged[1:] else 'Over'} {METHODS_FROM} seeds; "
-        "the chance in choosing rates is in no interval.",
+        (f"All {len(judged)} are corrected together, over" if judged[1:] else "Over")
+        + f" {METHODS_FROM} seeds; the chance in choosing rates is in no interval.",
     ]
 
 

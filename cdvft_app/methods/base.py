@@ -56,8 +56,9 @@ class Setting:
 
     @property
     def long(self) -> str:
-        """The title with the symbol, such as rank (r); the title alone where the symbol is a word of it."""
-        return self.title if self.symbol in self.title.split() else f"{self.title} ({self.symbol})"
+        """The title with the symbol, such as rank (r); the title alone where the symbol is in its words."""
+        is_in_title = f" {self.symbol} " in f" {self.title} "
+        return self.title if is_in_title else f"{self.title} ({self.symbol})"
 
     @property
     def label(self) -> str:

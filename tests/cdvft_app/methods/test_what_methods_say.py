@@ -54,6 +54,7 @@ def test_a_setting_knows_the_kind_of_its_values(kind, name, values):
         (C3A, "block_size", "c3a_block_size", "C3A block size (b)"),
         (Cdvft, "m", "m", "Diagonal vectors (m)"),
         (FourierFT, "scaling", "fourierft_scaling", "FourierFT scaling"),  # its symbol is its title
+        (Cdvft, "init_weights", "init_weights", "Zero at first"),
     ],
 )
 def test_a_setting_beside_those_of_all_methods(kind, name, flat, label):
