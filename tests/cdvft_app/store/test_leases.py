@@ -1,10 +1,12 @@
 """Who may write: the holder of the latest lease, as long as it lives."""
 
 import os
+import time
 
 import pytest
 from stored_runs import CDVFT, STARTED, step
 
+from cdvft_app.events import Placed
 from cdvft_app.store import leases
 from cdvft_app.store.processes import alive, machine, this_process
 from cdvft_app.store.records import IllegalTransition, LeaseLost, StoreError, UnknownRun
@@ -153,3 +155,29 @@ def test_a_run_that_a_dead_holder_left_can_be_deleted(store):
 )
 def test_why_a_run_was_interrupted_is_told_by_where_it_trained(result, why):
     assert why in leases.interruption(result)
+
+
+def test_where_a_run_trained_is_forgotten_when_it_is_taken_again_and_told_when_its_holder_is_gone(store):
+    (run,) = store.create([CDVFT], None, process=GONE)
+    store.append(run.id, STARTED, run.epoch)
+    store.append(run.id, Placed(1, "lab-2"), run.epoch)
+    assert store.leases.expire() == [run.id]
+    left = store.get(run.id)
+    assert left.result["node"] == "lab-2" and "goes on on the cluster" in left.reason
+    again = store.leases.acquire(run.id, this_process())
+    assert "node" not in again.result
+    assert again.result["trainable_parameters"] == left.result["trainable_parameters"] == 13_824
+
+
+def test_one_of_each_owner_at_a_time_trains_where_that_is_asked(store):
+    first, second = store.create([CDVFT] * 2, "a")
+    (other,) = store.create([CDVFT], "b")
+    taken = [store.leases.next(this_process(), one_each=True) for _ in range(3)]
+    assert [run and run.id for run in taken] == [first.id, other.id, None]
+    assert store.leases.next(this_process()).id == second.id
+
+
+def test_a_run_that_is_stopped_while_it_waits_has_ended(store, run_id):
+    before = time.time()
+    store.set_state(run_id, "stopped")
+    assert before <= store.get(run_id).ended <= time.time()
