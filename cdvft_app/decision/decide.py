@@ -572,19 +572,8 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
     if len(raced) == len(rows):
         because = f"none is shown to be better {found.where}, so the smaller file decides"
     else:
-        because = f"none raced is shown to be better {found.where}, so the smallest of their files decides"
-        because += _smaller_unraced(rows, raced, cheap)
+        because = f"none raced is shown to be better {found.where}; their smallest file decides"
     return Recommendation(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
-
-
-def _smaller_unraced(rows: Sequence[Row], raced: Sequence[Row], chosen: Row) -> str:
-    """Return which methods have a smaller file than the chosen one but were not raced, in brackets; empty
-    without any."""
-    smaller = [row for row in rows if row not in raced and row["adapter_bytes"] < chosen["adapter_bytes"]]
-    if not smaller:
-        return ""
-    have, were = ("has a smaller one", "was") if len(smaller) == 1 else ("have smaller ones", "were")
-    return f" ({joined([label(row) for row in smaller])} {have}, but {were} not raced)"
 
 
 def _losers(method: str, found: Quality) -> str:
