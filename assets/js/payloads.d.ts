@@ -393,11 +393,10 @@ export interface RecipeCard {
   expect_source: string;
 }
 
-/** The recipe whose settings hold, and the name of the data of one's own that replaces its data. `on_visit`: that is what the page begins with, by its address or by what the browser kept. */
+/** The recipe whose settings hold, and the name of the data of one's own that replaces its data. */
 export interface WhatIsLearned {
   recipe: string;
   own: string | null;
-  on_visit?: boolean;
 }
 
 export interface RecipesFixed {

@@ -304,14 +304,10 @@ class RecipeCard(TypedDict):
 
 
 class WhatIsLearned(TypedDict):
-    """The recipe whose settings hold, and the name of the data of one's own that replaces its data.
-
-    `on_visit`: that is what the page begins with, by its address or by what the browser kept.
-    """
+    """The recipe whose settings hold, and the name of the data of one's own that replaces its data."""
 
     recipe: str
     own: str | None
-    on_visit: NotRequired[bool]
 
 
 class RecipesFixed(TypedDict):

@@ -38,9 +38,9 @@ export function mount({ element, props, server, trigger, life }) {
   const name = `recipe-${element.id}`;
   /** @type {Map<string, HTMLInputElement>} */
   const inputs = new Map();
-  let visited = props.value.on_visit ?? false;
   /** @type {string | null} what was pressed before the page's first values came, which do not know of it */
   let early = null;
+  const isFilled = () => document.querySelector("#choose.ready") !== null;
   /** @param {string} recipe */
   const press = (recipe) => {
     props.value = { recipe, own: null };
@@ -55,7 +55,7 @@ export function mount({ element, props, server, trigger, life }) {
       name,
       value: recipe.key,
       onchange: () => {
-        if (!visited) early = recipe.key;
+        early = isFilled() ? null : recipe.key;
         press(recipe.key);
       },
     });
@@ -131,10 +131,7 @@ export function mount({ element, props, server, trigger, life }) {
   void poll.now();
   return {
     update() {
-      if (!visited && props.value.on_visit) {
-        visited = true;
-        if (early) return press(early);
-      }
+      if (early && !isFilled() && props.value.recipe !== early) return press(early);
       choose();
     },
   };

@@ -316,9 +316,8 @@ def build(app: AppState) -> OnVisit:
         mine = token_of(mine)
         asked = form_address.values(request.query_params)
         first = first_shown(app, request.query_params.get("run", ""), mine)
-        filled = fill(form.remembered(kept_form if asked is None else asked))
-        filled[form.FIELDS.index("recipe")] |= {"on_visit": True}  # a card that was pressed meanwhile holds
-        return [*filled, first, {"token": mine}, mine]
+        held = form.remembered(kept_form if asked is None else asked)
+        return [*fill(held), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
     outputs = [*form_inputs, view, history, token]
