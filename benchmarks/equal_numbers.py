@@ -324,18 +324,22 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
         judged = against_no_more_numbers(points_of_recipe, metric_names[recipe])
         words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
         ahead, behind = words.count("ahead"), words.count("behind")
+        if len(words) in (ahead, behind) and words:
+            shown.append(f"{words[0]} ({recipe})")
+        elif ahead or behind:
+            shown.append(f"ahead in {ahead}, behind in {behind} of {counted(len(words), 'pair')} ({recipe})")
+        elif words:
+            not_shown.append(recipe)
         better = [
             METHODS[one.rival.method].title
             for one in judged
             if not one.is_at_equal_numbers and one.verdict.word == "behind"
         ]
-        if ahead or behind:
-            shown.append(f"ahead in {ahead}, behind in {behind} of {counted(len(words), 'pair')} ({recipe})")
-        elif words:
-            not_shown.append(recipe)
         if better:
             fewer.append(f"{joined([*dict.fromkeys(better)])} ahead with fewer ({recipe})")
-    parts = [*([f"not shown ({', '.join(not_shown)})"] if not_shown else []), *shown, *fewer]
+    if not_shown:
+        shown.append("elsewhere not shown" if shown else f"not shown ({', '.join(not_shown)})")
+    parts = [*([", ".join(shown)] if shown else []), *fewer]
     told = "; ".join(parts or ["no rival has as many"])
     return f"{told[0].upper()}{told[1:]}."
 

@@ -206,7 +206,7 @@ def test_who_is_behind_is_told_as_well():
     said = " ".join(subject.sentences(points, "mnist", "accuracy"))
     assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
     assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == (
-        "Ahead in 0, behind in 1 of 1 pair (mnist); LoRA ahead with fewer (mnist)."
+        "Behind (mnist); LoRA ahead with fewer (mnist)."
     )
 
 
@@ -245,9 +245,14 @@ def test_the_answer_is_that_of_every_recipe():
     alike = [WORLD[0], recorded("lora-1", "lora", {"lora_r": 1}, 9_216, 0.92)]
     metrics = dict.fromkeys(("mnist", "sql", "sentiment"), "accuracy")
     same, ahead = (subject.points(of, "accuracy") for of in (alike, WORLD))
+    assert subject.answer({"mnist": same, "sentiment": same}, metrics) == "Not shown (mnist, sentiment)."
     assert subject.answer({"mnist": same, "sql": ahead, "sentiment": same}, metrics) == (
-        "Not shown (mnist, sentiment); ahead in 3, behind in 0 of 3 pairs (sql)."
+        "Ahead (sql), elsewhere not shown."
     )
+    tied = subject.points(
+        [WORLD[0], recorded("c3a", "c3a", {"c3a_block_size": 128}, 13_824, 0.92), *WORLD[2:]], "accuracy"
+    )
+    assert subject.answer({"mnist": tied}, metrics) == "Ahead in 2, behind in 0 of 3 pairs (mnist)."
     assert subject.answer({"mnist": same[:1]}, metrics) == "No rival has as many."
 
 
@@ -277,7 +282,7 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     )
     drawn = figure()
     assert drawn is not None
-    assert drawn["answer"] == "Ahead in 3, behind in 0 of 3 pairs (mnist)."
+    assert drawn["answer"] == "Ahead (mnist)."
     assert any(
         " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "mnist", "accuracy")) in text
         for text in drawn["behind"]
