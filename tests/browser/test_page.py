@@ -285,50 +285,55 @@ def a_recipe_brings_its_own_settings(page: Page) -> None:
     expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
 
 
-def reload_while_one_component_is_late(page: Page) -> None:
-    """Gradio loads a page once all its components have come; those that came first ask before that."""
-    late = []
+Held = list[tuple[Route, APIResponse]]
 
-    def hold_the_checkboxes(route: Route) -> None:
+
+def hold_back(page: Page, addresses: str, mark: str) -> Held:
+    """Hold back what the server answers at such addresses, if the mark is in it."""
+    held: Held = []
+
+    def hold(route: Route) -> None:
         answer = route.fetch()
-        if "select-all-checkbox" in answer.text():
-            late.append((route, answer))
+        if mark in answer.text():
+            held.append((route, answer))
         else:
             route.fulfill(response=answer)
 
-    page.route("**/assets/Index-*.js", hold_the_checkboxes)
+    page.route(addresses, hold)
+    return held
+
+
+def until_held(page: Page, held: Held) -> None:
+    while not held:
+        page.wait_for_timeout(50)
+
+
+def let_go(page: Page, held: Held) -> None:
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    page.unroute_all(behavior="wait")
+
+
+def reload_while_one_component_is_late(page: Page) -> None:
+    """Gradio loads a page once all its components have come; those that came first ask before that."""
+    checkboxes = hold_back(page, "**/assets/Index-*.js", "select-all-checkbox")
     page.reload(wait_until="commit")
     with page.expect_response("**/run/predict?tab=train"):
         pass
-    while not late:
-        page.wait_for_timeout(50)
-    ((route, answer),) = late
-    route.fulfill(response=answer)
-    page.unroute_all(behavior="wait")
+    until_held(page, checkboxes)
+    let_go(page, checkboxes)
 
 
 def test_a_card_that_is_pressed_before_the_form_is_filled_stays_chosen(visit: Visit) -> None:
     """What the page begins with is on its way then, and names another recipe."""
     page = visit()
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold_what_the_page_begins_with(route: Route) -> None:
-        answer = route.fetch()
-        if '"token":' in answer.text():
-            held.append((route, answer))
-        else:
-            route.fulfill(response=answer)
-
-    page.route("**/run/predict*", hold_what_the_page_begins_with)
+    first_values = hold_back(page, "**/run/predict*", '"token":')
     page.reload(wait_until="commit")
-    while not held:
-        page.wait_for_timeout(50)
+    until_held(page, first_values)
     digits = page.get_by_role("radio", name="Handwritten digits (MNIST)")
     digits.check()
     expect(page.get_by_role("button", name="Start on “Handwritten digits")).to_be_visible()
-    ((route, answer),) = held
-    route.fulfill(response=answer)
-    page.unroute_all(behavior="wait")
+    let_go(page, first_values)
     settled(page)  # what else it says is shown
     expect(page.locator("#counts .promise b")).to_have_text("46,080")
     expect(digits).to_be_checked()
