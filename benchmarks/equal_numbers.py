@@ -318,17 +318,25 @@ def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[Judge
 
 
 def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -> str:
-    """Return a sentence on what each recipe shows at equal numbers, and who is ahead with fewer."""
-    not_shown, shown, fewer = [], [], []
+    """Return a sentence on what each recipe shows at equal numbers, and who is ahead with fewer.
+
+    A difference that is not shown at the recorded race's rate counts as neither.
+    """
+    not_shown, shown, fewer, by_rate = [], [], [], []
     for recipe, points_of_recipe in of.items():
-        judged = against_no_more_numbers(points_of_recipe, metric_names[recipe])
+        every = against_no_more_numbers(points_of_recipe, metric_names[recipe])
+        judged = [
+            one for one in every if not depends_on_rate(points_of_recipe, recipe, metric_names[recipe], one)
+        ]
+        if len(judged) < len(every):
+            by_rate.append(recipe)
         words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
         ahead, behind = words.count("ahead"), words.count("behind")
         if len(words) in (ahead, behind) and words:
             shown.append(f"{words[0]} ({recipe})")
         elif ahead or behind:
             shown.append(f"ahead in {ahead}, behind in {behind} of {counted(len(words), 'pair')} ({recipe})")
-        elif words:
+        elif words and len(judged) == len(every):
             not_shown.append(recipe)
         better = [
             METHODS[one.rival.method].title
@@ -337,6 +345,8 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
         ]
         if better:
             fewer.append(f"{joined([*dict.fromkeys(better)])} ahead with fewer ({recipe})")
+    if by_rate:
+        shown.insert(0, f"depends on the rate ({', '.join(by_rate)})")
     if not_shown:
         shown.append("elsewhere not shown" if shown else f"not shown ({', '.join(not_shown)})")
     parts = [*([", ".join(shown)] if shown else []), *fewer]
@@ -360,6 +370,14 @@ def at_race_rate(
     there = replace(own, contestant=contestant(own.label, raced))
     judged = against_no_more_numbers([there if one is own else one for one in of], metric_name)
     return rate, next(one for one in judged if one.own is there and one.rival is shown.rival)
+
+
+def depends_on_rate(of: Sequence[Point], recipe: str, metric_name: str, one: Judged) -> bool:
+    """Return whether a difference is shown, but not with CDVFT at the recorded race's rate."""
+    if one.verdict.word not in ("ahead", "behind"):
+        return False
+    found = at_race_rate(of, recipe, metric_name, one)
+    return found is not None and found[1].verdict.word != one.verdict.word
 
 
 def sentences(of: Sequence[Point], recipe: str, metric_name: str) -> list[str]:
