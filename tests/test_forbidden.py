@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -64,3 +65,32 @@ def test_no_two_test_files_share_a_name():
     """Test folders are no packages, so pytest refuses to collect two files of one name."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def sets_every_clock(source: str) -> bool:
+    """Whether a test changes the time of all threads and not only that of the modules it is about."""
+    return (
+        re.search(r"""setattr\(\s*("[\w.]*\btime\.|[\w.]*\btime,\s*")(time|monotonic)\b""", source)
+        is not None
+    )
+
+
+def test_no_test_sets_the_clock_of_what_others_left_running():
+    paths = [*(ROOT / "tests").rglob("*.py")]
+    assert [
+        path.name for path in paths if path.name != "test_forbidden.py" and sets_every_clock(path.read_text())
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'monkeypatch.setattr(time, "monotonic", clock)',
+        'monkeypatch.setattr(leases.time, "time", clock)',
+        'monkeypatch.setattr("cdvft_app.store.queue.time.time", clock)',
+        'patch.setattr(\n    time, "time", clock)',
+    ],
+)
+def test_such_a_clock_is_noticed(source):
+    assert sets_every_clock(source)
+    assert not sets_every_clock('set_clock(monkeypatch, [leases], time=clock)\nsetattr(module, "time", own)')

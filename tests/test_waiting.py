@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
 import pytest
 import waiting
+from clocks import set_clock
 from waiting import pace, wait_for
 
 
@@ -15,8 +15,12 @@ from waiting import pace, wait_for
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """A clock of the test's own, which sleeping alone moves."""
     now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    set_clock(
+        monkeypatch,
+        [waiting],
+        monotonic=lambda: now[0],
+        sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
+    )
     yield now
     waiting._measured.cache_clear()
 
@@ -39,9 +43,9 @@ def test_the_pace_is_what_work_takes_beside_an_idle_machine(clock, monkeypatch) 
     wanted = [0.0]
     monkeypatch.setattr(os, "getloadavg", lambda: (wanted[0], 0.0, 0.0), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(waiting, "_work", lambda: time.sleep(6 * waiting.IDLE_SECONDS))
+    monkeypatch.setattr(waiting, "_work", lambda: waiting.time.sleep(6 * waiting.IDLE_SECONDS))
     assert pace() == pytest.approx(6)
-    monkeypatch.setattr(waiting, "_work", lambda: time.sleep(waiting.IDLE_SECONDS / 3))
+    monkeypatch.setattr(waiting, "_work", lambda: waiting.time.sleep(waiting.IDLE_SECONDS / 3))
     assert pace() == pytest.approx(6), "measured a moment ago"
     clock[0] += 60
     assert pace() == 1

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from clocks import set_clock
 
 from cdvft_app.commands import train as commands
+from cdvft_app.public import budget
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import leases, queue
+from cdvft_app.store import leases, processes, queue, runs
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
@@ -35,9 +37,7 @@ def clock(monkeypatch):
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "600")
     monkeypatch.setenv("CDVFT_BUDGET_HOURS", "10")
     made = Clock()
-    for module in (queue, leases):
-        monkeypatch.setattr(module.time, "time", made)
-    monkeypatch.setattr(leases.time, "monotonic", made)
+    set_clock(monkeypatch, (budget, leases, processes, queue, runs), time=made, monotonic=made)
     return made
 
 

@@ -6,9 +6,12 @@ import time
 
 import psutil
 import pytest
+from clocks import set_clock
 from stored_runs import CDVFT, STARTED, done
 
+from cdvft_app.public import budget
 from cdvft_app.public.budget import Budget
+from cdvft_app.store import leases, processes, queue, runs
 from cdvft_app.store.processes import alive, moment, seconds_between, this_process
 
 STEPS = [5.0, 3600.0, -5.0, -3600.0]
@@ -18,10 +21,10 @@ pytestmark = pytest.mark.skipif(moment() is None, reason="needs a system that sa
 @pytest.fixture(params=STEPS)
 def step_clock(request, monkeypatch):
     """Sets the clock, and with it what the system says of when processes began."""
-    real, created = time.time, psutil.Process.create_time
+    created = psutil.Process.create_time
 
     def step() -> None:
-        monkeypatch.setattr(time, "time", lambda: real() + request.param)
+        set_clock(monkeypatch, (budget, leases, queue, runs), time=lambda: time.time() + request.param)
         monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + request.param)
 
     return step
@@ -50,7 +53,7 @@ def test_nobody_pays_for_a_step(store, monkeypatch, step_clock, renews):
     (made,) = store.create([CDVFT], "t", visitor="ada")
     run = store.leases.acquire(made.id, this_process())
     now = time.monotonic() + 10
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    set_clock(monkeypatch, [processes], monotonic=lambda: now)
     step_clock()
     if renews:
         store.leases.renew(run.id, run.epoch)

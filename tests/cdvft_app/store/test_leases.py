@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+from clocks import set_clock
 from stored_runs import CDVFT, STARTED, step
 
 from cdvft_app.events import Placed
@@ -20,8 +21,7 @@ GONE = f"999999999:1.00@{machine()}"
 def clock(monkeypatch):
     """`clock(seconds)` lets so much time pass."""
     ahead = [0.0]
-    real = leases.time.time
-    monkeypatch.setattr(leases.time, "time", lambda: real() + ahead[0])
+    set_clock(monkeypatch, [leases], time=lambda: time.time() + ahead[0])
     return lambda seconds: ahead.__setitem__(0, ahead[0] + seconds)
 
 
@@ -130,7 +130,7 @@ def test_on_a_full_disk_readers_see_what_is_known(store, monkeypatch):
 
 def test_readers_look_for_dead_holders_once_a_second(store, monkeypatch):
     now, looked = [100.0], []
-    monkeypatch.setattr(leases.time, "monotonic", lambda: now[0])
+    set_clock(monkeypatch, [leases], monotonic=lambda: now[0])
     again = RunStore(store.root)
     monkeypatch.setattr(again.leases, "expire", lambda: looked.append(now[0]))
     for now[0] in (100.0, 100.9, 101.0, 101.5, 102.1):

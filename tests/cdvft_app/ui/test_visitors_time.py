@@ -12,14 +12,16 @@ import anyio
 import gradio as gr
 import numpy as np
 import pytest
+from clocks import set_clock
 from gradio.context import LocalContext
 from starlette.requests import Request
 
 from cdvft_app.inspection import background
+from cdvft_app.public import budget
 from cdvft_app.public.budget import Budget
 from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import snapshots
+from cdvft_app.store import leases, queue, runs, snapshots
 from cdvft_app.ui.build import build
 from cdvft_app.ui.compare import measure
 from cdvft_app.ui.factors import tab as factors
@@ -118,9 +120,8 @@ def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")
     made = Clock()
-    monkeypatch.setattr("cdvft_app.store.queue.time.time", made)
+    set_clock(monkeypatch, (budget, leases, queue, runs), time=made, monotonic=made)
     app.queue.budget = Budget(app.store, made)
-    monkeypatch.setattr("cdvft_app.public.budget.time", SimpleNamespace(monotonic=made, time=made))
     return made
 
 
