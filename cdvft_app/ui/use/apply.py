@@ -188,26 +188,24 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
     ) -> AsyncIterator[list[Any]]:
         hidden = gr.update(visible=False)
         if not isinstance(given, dict) or to not in WRITERS:
-            yield [problem("Choose a file first."), hidden, gr.update(interactive=False)]
+            yield [problem("Choose a file first."), hidden, gr.skip(), gr.skip()]
             return
-        is_last = False
+        begun = [gr.update(interactive=False), gr.update(interactive=True)]
         try:
             with streams.of(request, answering_of(given, run_id, wanted, of_labels, to)) as items:
-                yield [status("Getting the model ready …"), hidden, gr.update(interactive=True)]
+                yield [status("Getting the model ready …"), hidden, *begun]
                 async for text, made in items:
-                    is_last = made is not None
-                    shown = gr.update(value=str(made), visible=True) if is_last else gr.skip()
-                    # Its end is one update: a busy page did not show the file when another followed at once.
-                    ends = gr.update(interactive=False) if is_last else gr.skip()
-                    yield [text if is_last else status(text), shown, ends]
-            if not is_last:
-                yield [gr.skip(), gr.skip(), gr.update(interactive=False)]
+                    shown = gr.skip() if made is None else gr.update(value=str(made), visible=True)
+                    yield [status(text) if made is None else text, shown, gr.skip(), gr.skip()]
         except UserError as error:
-            yield [problem(str(error)), hidden, gr.update(interactive=False)]
+            yield [problem(str(error)), hidden, gr.skip(), gr.skip()]
 
+    # Only once the answer has ended: until then Gradio passes a click over, and going on would be lost.
     start.click(
-        answer, [opened, run, read, label, ending], [said, answered, stop],
+        answer, [opened, run, read, label, ending], [said, answered, start, stop],
         **ONE_FILE_AT_A_TIME, api_visibility="private", show_progress="hidden",
+    ).then(
+        lambda: [gr.update(interactive=True), gr.update(interactive=False)], None, [start, stop], **QUIET
     )  # fmt: skip
 
     stop.click(streams.stop_own, None, None, **QUIET)
