@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -46,10 +47,18 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         raise SystemExit(f"“{path.name}” is {what}, and texts are answered here. Give {ALLOWED}.")
     if kind in NOT_READ:
         raise SystemExit(f"{path.name}: {kind} is not read here. Save it as .xlsx or as CSV.")
+    count = 0
     try:
-        yield from _rows(path, kind, wanted)
+        for row in _rows(path, kind, wanted):
+            yield row
+            count += 1
     except DAMAGE as error:
         why = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
+        if count:
+            raise SystemExit(
+                f"“{path}” cannot be read beyond row {count:,}: {why}. Mend or remove what comes after "
+                "that row."
+            ) from None
         raise SystemExit(f"“{path}” cannot be read: {why}. Give {ALLOWED}.") from None
 
 
@@ -58,7 +67,7 @@ def _rows(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[dict[str, An
         with _opened(path) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _object(json.loads(line), f"line {number:,}")
+                    yield _object(_parsed(line, number), f"line {number:,}")
     elif kind == ".json":
         with _opened(path) as file:
             held = json.loads(file.read())
@@ -88,6 +97,13 @@ def _rows(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[dict[str, An
                         "keep a text with separators together"
                     )
                 yield row
+
+
+def _parsed(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number:,} is no JSON ({str(error).partition(':')[0]})") from None
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:
@@ -164,11 +180,18 @@ def require_writable(path: Path, given: Path) -> None:
 def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     """Write rows as CSV, TSV, JSONL or .xlsx, by the ending; how many there were. Texts are no formulas.
 
+    The file is whole or not there, and one that was there before stays until it is.
+
     Raises:
         SystemExit: it cannot be written; says why, and what to do.
     """
+    write_rows = _write_sheet if path.suffix.lower() == ".xlsx" else _write_lines
     try:
-        return _write_sheet(path, rows) if path.suffix.lower() == ".xlsx" else _write_lines(path, rows)
+        with tempfile.TemporaryDirectory(prefix=".answers-", dir=path.parent) as beside:
+            made = Path(beside) / path.name
+            count = write_rows(made, rows)
+            made.replace(path)
+        return count
     except OSError as error:
         why = error.strerror or error
         raise SystemExit(f"“{path}” cannot be written: {why}. Give another place.") from None

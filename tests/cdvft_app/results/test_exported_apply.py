@@ -289,9 +289,10 @@ REFUSED = [
     ("cut.parquet", b"PAR1", "cut.parquet” cannot be read: Parquet .*. Give a file of rows"),
     ("one.json", b'{"text": "a"}', "it is no list of JSON objects, such as .* in each line .jsonl. Give"),
     ("cut.json", b'[{"text": "a"', "cut.json” cannot be read: Expecting .*. Give a file of rows"),
-    ("odd.json", b'[{"text": "a"}, 2]', "item 2 is no JSON object, such as .*. Give a file of rows"),
-    ("odd.jsonl", b'{"text": "a"}\n[1]\n', "line 2 is no JSON object, such as .*. Give a file of rows"),
-    ("long.csv", b"text,n\na,1\nb,2,3\n", "line 3 has more values than the head has columns; .* Give a file"),
+    ("odd.json", b'[{"text": "a"}, 2]', "beyond row 1: item 2 is no JSON object.*. Mend or"),
+    ("odd.jsonl", b'{"text": "a"}\n[1]\n', "row 1: line 2 is no JSON object, such as .*. Mend or remove"),
+    ("cut.jsonl", b'{"text": "a"}\n{"text"\n', "row 1: line 2 is no JSON .Expecting.*. Mend or remove"),
+    ("long.csv", b"text,n\na,1\nb,2,3\n", "line 3 has more values than the head has columns; .* Mend or"),
 ]  # fmt: skip
 
 
@@ -304,6 +305,23 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, name, held, why)
     with pytest.raises(SystemExit, match=why) as refused:
         [*table_rows.read(tmp_path / name)]
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.tsv", "out.jsonl", "out.xlsx"])
+def test_a_damaged_row_leaves_no_part_of_an_answered_file(runs, applied, tmp_path, out):
+    rows = [json.dumps({"text": f"a good film {place}"}) for place in range(300)]
+    file = tmp_path / "new.jsonl"
+    file.write_text("\n".join([*rows, '{"text": ', *rows]))
+    run = runs("text", "cdvft")
+    why = "beyond row 300: line 301 is no JSON .*. Mend or remove what comes after that row."
+    with pytest.raises(SystemExit, match=why):
+        applied(run, "adapter", file, out=out)
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["new.jsonl"]
+    (tmp_path / out).write_text("answers of yesterday")
+    with pytest.raises(SystemExit, match=why):
+        applied(run, "adapter", file, out=out)
+    assert (tmp_path / out).read_text() == "answers of yesterday"
+    assert not [*tmp_path.glob(".answers-*")], "and nothing lies beside it"
 
 
 @pytest.mark.parametrize("head", ["", "text,label\n"])
