@@ -13,7 +13,7 @@ import typer
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import Json, RunId, hub_token
 from cdvft_app.results import inputs
-from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export, base_note
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, ZIP, Export, base_note
 from cdvft_app.results.finished_run import ResultsError, find, load
 from cdvft_app.store.runs import RunStore
 
@@ -64,7 +64,7 @@ def predict(
             print(f"{answer.label}\t{of_labels[answer.label]:.4f}\t{name}")
 
 
-ZIP = "zip"
+TO_ZIP = "zip"
 """Beside the exporters: as it was trained, in one file."""
 
 
@@ -72,7 +72,7 @@ def _formats() -> dict[str, list[str]]:
     """Return the options that write each format, by the format's description."""
     found: dict[str, list[str]] = {}
     for one in EXPORTERS.values():
-        found.setdefault(one.help, []).extend([one.option, ZIP] if one is AS_TRAINED else [one.option])
+        found.setdefault(one.help, []).extend([one.option, TO_ZIP] if one is AS_TRAINED else [one.option])
     return found
 
 
@@ -85,18 +85,24 @@ What = Annotated[To, typer.Option("--to", help=HELP)]
 def export(
     run_id: RunId,
     to: What,
-    out: Annotated[Path, typer.Option(help="Where it is written; must not be there yet.")],
+    out: Annotated[
+        Path, typer.Option(help="Where it is written: a zip if it ends in .zip, else a folder. Must be new.")
+    ],
     rank: Rank = DEFAULT_RANK,
 ) -> None:
-    """Write a finished run so that others can load it, with a model card."""
+    """Write a finished run so that others can load it, with a model card.
+
+    `--to zip` adds .zip to a name that lacks it.
+    """
     store = RunStore.default()
     wanted = Export(store, find(store, run_id), rank)
-    by_option = {one.option: one for one in EXPORTERS.values()} | {ZIP: AS_TRAINED}
+    by_option = {one.option: one for one in EXPORTERS.values()} | {TO_ZIP: AS_TRAINED}
     chosen = by_option[to.value]
     if chosen.is_adapter and (note := base_note(wanted.run)):
         typer.echo(note, err=True)
-    write = chosen.write_zip if to.value == ZIP else chosen.write_folder
-    write(wanted, out, print_progress)
+    if to.value == TO_ZIP and out.suffix.lower() != ZIP:
+        out = Path(f"{out}{ZIP}")
+    chosen.write_as_named(wanted, out, print_progress)
     print(out)
 
 

@@ -150,12 +150,11 @@ class Questions:
         return asdict(prove(run, _checked_inputs(run, texts, second, image)))
 
     def export(self, run_id: str, to: str, out: str, rank: int = DEFAULT_RANK) -> str:
-        """Write what the exporter `to` makes: a zip where `out` ends so, else a folder."""
+        """Write what the exporter `to` makes; see `write_as_named`."""
         chosen, export = exporter(to), Export(self._store, find(self._store, run_id), rank)
         place = Path(out)
-        write = chosen.write_zip if place.suffix == ".zip" else chosen.write_folder
         try:
-            write(export, place)
+            chosen.write_as_named(export, place)
         except ResultsError as error:  # the page's reader knows no folders of this machine
             raise ResultsError(str(error).replace(out, place.name)) from error
         return out

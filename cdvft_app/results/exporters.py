@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cdvft_app.tasks.saved import TaskRecord
 
 DEFAULT_RANK = 8
+ZIP = ".zip"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class Exporter(ABC):
             with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                     archive.write(path, path.relative_to(folder.parent))
+
+    def write_as_named(self, export: Export, out: Path, progress: Progress = silent) -> None:
+        """Write a zip where `out` ends in .zip, else a folder."""
+        write = self.write_zip if out.suffix.lower() == ZIP else self.write_folder
+        write(export, out, progress)
 
 
 class _Weights(Exporter):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +123,24 @@ def test_each_form_is_written_where_it_was_asked_for(to, file, command, home, tm
 def test_a_zip_is_one_file(command, home, tmp_path):
     code, _, _ = command("export", home[1]["image"], "--to", "zip", "--out", tmp_path / "run.zip")
     assert code == 0 and [path.name for path in tmp_path.iterdir()] == ["run.zip"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("zip", "run", "run.zip"),
+        ("zip", "run-1.2", "run-1.2.zip"),
+        ("zip", "run.ZIP", "run.ZIP"),
+        ("merged", "run.zip", "run.zip"),
+        ("folder", "run.zip", "run.zip"),
+    ],
+)
+def test_a_name_that_ends_in_zip_is_of_a_zip_and_the_zip_s_own_name_ends_so(case, command, home, tmp_path):
+    to, name, written = case
+    code, output, _ = command("export", home[1]["text"], "--to", to, "--out", tmp_path / name)
+    assert (code, output) == (0, f"{tmp_path / written}\n")
+    with zipfile.ZipFile(tmp_path / written) as archive:
+        assert f"{Path(written).stem}/README.md" in archive.namelist()
 
 
 def test_a_rank_that_is_too_large_is_a_sentence_and_leaves_nothing(command, home, tmp_path):
