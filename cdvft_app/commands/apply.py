@@ -93,8 +93,10 @@ def apply(
     print(f"{written.answered:,} of {written.rows:,} rows answered, in {out}")
     if written.rows > before and seconds:
         print(f"{(written.rows - before) / seconds:,.0f} rows a second")
-    for sentence in faults.sentences():
-        print(f"not in it: {sentence}")
+    for fault in faults.sentences():
+        print(f"not in it: {fault}")
+    for reason in written.unanswered:
+        print(f"not answered: {reason}")
     if said := applying.score_sentence(score, columns.label):
         print(said)
     for one in written.wrong[:5] if score else ():

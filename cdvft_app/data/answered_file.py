@@ -25,7 +25,7 @@ from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file, unpacked
-from cdvft_app.data.source import DataRefused, Limits, Source
+from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
 from cdvft_app.files import sha256_of
@@ -97,7 +97,7 @@ def rows_of(folder: Path, start: int = 0) -> Iterator[pa.RecordBatch]:
 
 @dataclass(frozen=True)
 class Answer:
-    """To one row: None where it cannot be answered.
+    """To one row: None where it cannot be answered, and then `why`, as `RowErrors.add` takes it.
 
     `confidence` is a probability; `check` is whether the answer is right, the error of a number (answer minus
     label), or the score of a text; both None where there is nothing to say. `expected` is the row's label.
@@ -107,6 +107,7 @@ class Answer:
     confidence: float | None = None
     check: bool | float | None = None
     expected: str | float | None = None
+    why: Sequence[str] = ()
 
 
 class Answers:
@@ -137,10 +138,7 @@ class Answers:
         return 0
 
     def add(self, answers: Sequence[Answer]) -> None:
-        lines = [
-            json.dumps([one.value, one.confidence, one.check, one.expected], ensure_ascii=False) + "\n"
-            for one in answers
-        ]
+        lines = [json.dumps([*vars(one).values()], ensure_ascii=False) + "\n" for one in answers]
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(lines)
         self.count += len(lines)
@@ -186,11 +184,12 @@ class WrongRow:
 
 @dataclass(frozen=True)
 class Written:
-    """`rows` of the file, `answered` of them, and the worst answers."""
+    """`rows` of the file, `answered` of them, the worst answers, and sentences on why others have none."""
 
     rows: int
     answered: int
     wrong: tuple[WrongRow, ...]
+    unanswered: tuple[str, ...] = ()
 
 
 def write_answered(
@@ -227,7 +226,7 @@ def write_answered(
         source = _as_given(path, folder, Path(work), limits, progress)
         names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]
-        remaining, rows, answered = iter(answers), 0, 0
+        remaining, rows, answered, unanswered = iter(answers), 0, 0, RowErrors()
         worst: list[tuple[float, int, WrongRow]] = []
         writer = writer_of(out, source, path, names, added, escaped)
         try:
@@ -244,6 +243,8 @@ def write_answered(
                 numbers = batch.column(0).to_pylist()
                 for place, one in enumerate(of_batch):
                     rows, answered = rows + 1, answered + (one.value is not None)
+                    if one.why:
+                        unanswered.add(numbers[place], *one.why)
                     if badness := _badness(one):
                         shown = " / ".join(_shown(column[place]) for column in read)[:SHOWN]
                         row = WrongRow(str(numbers[place]), shown, str(one.value), str(one.expected))
@@ -254,7 +255,8 @@ def write_answered(
                 del batch, columns, of_batch, read, numbers  # one batch is in memory, not the next one, too
         finally:
             writer.close()
-    return Written(rows, answered, tuple(row for _, _, row in sorted(worst, key=lambda one: one[:2])[::-1]))
+    wrong = tuple(row for _, _, row in sorted(worst, key=lambda one: one[:2])[::-1])
+    return Written(rows, answered, wrong, tuple(map(str, unanswered.sentences())))
 
 
 def write_answered_in_child(
@@ -273,7 +275,8 @@ def write_answered_in_child(
         _write, str(path), str(out), str(folder), list(inputs), columns, asdict(limits), escaped,
         limits=intake.child_limits(), imports=READERS, refusals=(DataRefused,),
     )  # fmt: skip
-    return Written(found["rows"], found["answered"], tuple(WrongRow(**one) for one in found["wrong"]))
+    wrong = tuple(WrongRow(**one) for one in found["wrong"])
+    return Written(found["rows"], found["answered"], wrong, tuple(found["unanswered"]))
 
 
 def _write(  # noqa: PLR0917 - a child's arguments have no names

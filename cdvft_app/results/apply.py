@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256  # rows that are sorted by length and answered before anybody is told
 CHUNK_OF_PICTURES, CHUNK_OF_PROMPTS = 128, 16
+EMPTY = "it is empty", "give it a text, or leave the row out"
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,15 @@ def _chunks(folder: Path, start: int, size: int) -> Iterator[list[dict[str, Any]
 def _answers_to(
     run: FinishedRun, models: SideBySide, rows: Sequence[dict[str, Any]], columns: Columns
 ) -> list[Answer]:
-    asked = [_input(run, models.task, row, columns.inputs) for row in rows]
+    asked: dict[int, Any] = {}
+    why: dict[int, Sequence[str]] = {}
+    for place, row in enumerate(rows):
+        try:
+            asked[place] = _input(run, models.task, row, columns.inputs)
+        except _NoAnswer as fault:
+            why[place] = fault.args
     # Similar lengths side by side: batches have little padding.
-    places = sorted(
-        (place for place, one in enumerate(asked) if one is not None), key=lambda place: _length(asked[place])
-    )
+    places = sorted(asked, key=lambda place: _length(asked[place]))
     found = dict(zip(places, models.answers(run.record.id, [asked[one] for one in places]), strict=True))
     expected = [_expected(run, models.task, row, columns.label) for row in rows]
     checks: dict[int, bool | float | None]
@@ -162,13 +167,21 @@ def _answers_to(
     return [
         Answer(*_answer_and_confidence(found[place]), checks.get(place), expected[place])
         if place in found
-        else Answer(None, expected=expected[place])
+        else Answer(None, expected=expected[place], why=why[place])
         for place in range(len(rows))
     ]
 
 
+class _NoAnswer(Exception):
+    """A row cannot be answered; the arguments say why, as `RowErrors.add` takes it."""
+
+
 def _input(run: FinishedRun, task: Task, row: dict[str, Any], names: Sequence[str]) -> Any:
-    """Return a row's input as the run's task takes it; None where it is empty or too long."""
+    """Return a row's input as the run's task takes it.
+
+    Raises:
+        _NoAnswer: it is empty, or nothing that the model takes.
+    """
     kind, uploaded = run.plan.model.kind, run.plan.dataset.uploaded
     if kind == "image":
         from PIL import Image
@@ -177,16 +190,25 @@ def _input(run: FinishedRun, task: Task, row: dict[str, Any], names: Sequence[st
     steps = uploaded.clean if uploaded else ()
     texts = cleaning.mend_texts([(row[name] or "").strip() for name in names], steps, task.labels)
     if kind == "generation":
-        from cdvft_app.tasks.base import InvalidInput
+        from cdvft_app.tasks.base import InvalidInput, TooLong
 
         prompt = joined(dict(zip(names, texts, strict=True)), *names)
+        if not prompt:
+            raise _NoAnswer(*EMPTY)
         try:
             task.examples([prompt])
-        except InvalidInput:
-            return None
-        return prompt or None
-    if not all(texts):
-        return None
+        except TooLong:
+            raise _NoAnswer(
+                f"it has more than the {run.plan.settings.max_length:,} tokens that this run takes",
+                "shorten it, or train a run that takes more",
+            ) from None
+        except InvalidInput as error:
+            what, _, advice = str(error).rstrip(".").rpartition(". ")
+            raise _NoAnswer(what, advice) from None
+        return prompt
+    for name, text in zip(names, texts, strict=True):
+        if not text:
+            raise _NoAnswer(*EMPTY, name)
     return texts[0] if len(texts) == 1 else tuple(texts)
 
 

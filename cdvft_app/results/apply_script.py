@@ -431,8 +431,9 @@ MENDED
     to_ask = {}
     for place, one in enumerate(given):
         try:
-            if ANSWERABLE(one):
-                to_ask[place] = prepare(one)
+            if not ANSWERABLE(one):
+                raise NoAnswer("It is empty. Give it a value, or leave the row out.")
+            to_ask[place] = prepare(one)
         except NoAnswer as why:
             told.refused.append(f"Row {told.rows + place + 1:,}: {why}")
     found = dict(zip(to_ask, answers([*to_ask.values()]) if to_ask else []))

@@ -105,6 +105,7 @@ def test_a_file_comes_back_answered_and_scored(page: Page, tmp_path: Path):
     page.locator("#use-apply-start").click()
     said = page.locator("#use-apply-said")
     expect(said).to_contain_text("2 of 3 rows are answered.")
+    expect(said).to_contain_text("Not answered: Row 4, column “text”: it is empty. Give it a text, or leave")
     expect(said).to_contain_text("over 2 rows with a label")
     rows = answered(page, tmp_path)
     assert [row["n"] for row in rows] == ["-5", "+49", "7"]

@@ -217,7 +217,8 @@ def _sentences(given: Sequence[str]) -> str:
 
 
 def _summary(written: Written, of_score: str | None) -> str:
-    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered.", of_score]
+    unanswered = (f"Not answered: {one}" for one in written.unanswered)
+    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered.", *unanswered, of_score]
     worst_rows = (
         f"Row {one.row}: {one.answer}, not {one.expected}" + (f": {one.read}" if one.read else "")
         for one in written.wrong

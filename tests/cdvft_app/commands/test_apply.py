@@ -271,6 +271,40 @@ def test_prompts_are_answered_in_writing(command, train, tmp_path):
     assert (code, output) == (FAILED, "") and len(error.splitlines()) == 1 and "are taken" in error
 
 
+TOO_LONG = "Row 3: it has more than the 64 tokens that this run takes; 1 row like it (4). Shorten it, or"
+EMPTY = "Row 2: it is empty. Give it a text, or leave the row out."
+
+
+def test_rows_without_an_answer_are_counted_by_the_reason_in_the_terminal_and_on_the_page(
+    command, train, tmp_path
+):
+    learned = made.answers_jsonl(tmp_path / "train.jsonl")
+    columns = ("--prompt", "instruction", "--prompt", "input", "--answer", "output", "--max-length", 64)
+    run_id = train(learned, "--method", "lora", "--lora-r", 2, *columns)
+    file = tmp_path / "new.jsonl"
+    prompts = ["one", " ", "long " * 300, "long " * 400]
+    file.write_text("\n".join(json.dumps({"instruction": one, "input": ""}) for one in prompts))
+    _, output, error = command("apply", run_id, "--file", file, "--out", tmp_path / "o.jsonl")
+    told = output.splitlines()
+    assert told[0].startswith("1 of 4 rows answered"), error
+    assert f"not answered: {EMPTY}" in told
+    assert [one for one in told if one.startswith(f"not answered: {TOO_LONG}")]
+    _, output, _ = command("apply", run_id, "--file", file, "--out", tmp_path / "again.jsonl", "--json")
+    said = json.loads(output)
+    on_page = apply._summary(Written(4, 1, (), tuple(said["unanswered"])), None)
+    assert f">Not answered: {EMPTY}<" in on_page and f">Not answered: {TOO_LONG}" in on_page
+
+
+def test_the_column_that_is_empty_in_a_pair_is_named(command, train, tmp_path):
+    lines = "".join(f"{FILMS[place % 6]},{FILMS[place % 5]} {place},{place % 2}\n" for place in range(60))
+    run_id = train(made.written(tmp_path, "premise,hypothesis,label\n" + lines, "train.csv"))
+    new = made.written(tmp_path, "hypothesis,premise\none,two\nthree,\nfour,\n,five\n", "new.csv")
+    _, output, _ = command("apply", run_id, "--file", new, "--out", tmp_path / "o.csv")
+    advice = "Give it a text, or leave the row out."
+    assert f"not answered: Row 3, column “premise”: it is empty; 1 row like it (4). {advice}" in output
+    assert f"not answered: Row 5, column “hypothesis”: it is empty. {advice}" in output
+
+
 def test_a_run_on_texts_refuses_pictures(command, home, tmp_path):
     file = made.zipped(tmp_path, {"1.png": made.picture(3), "2.png": made.picture(4)})
     code, _, error = command("apply", home[1]["text"], "--file", file, "--out", tmp_path / "o.csv")

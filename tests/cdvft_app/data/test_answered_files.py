@@ -276,7 +276,7 @@ def test_conversations_that_end_with_a_question_have_a_prompt(answered, tmp_path
 
 def test_a_child_reads_and_writes_the_same(answered, tmp_path):
     file = made.written(tmp_path, "id,text\n1,a\n2,=b\n")
-    answers = [Answer("x", 0.5, True, "x"), Answer("y", 0.25, False, "x")]
+    answers = [Answer("x", 0.5, True, "x"), Answer(None, why=("it is odd", "mend it"))]
     here = answered(file, "here.csv", answers, CHECKED)
     folder = tmp_path / "in child"
     folder.mkdir()
@@ -286,6 +286,7 @@ def test_a_child_reads_and_writes_the_same(answered, tmp_path):
     written = write_answered_in_child(file, out, folder, inputs=["text"], added=CHECKED, limits=LIMITS)
     assert (kept.rows, kept.columns) == (2, ("id", "text"))
     assert out.read_bytes() == here.read_bytes() and written == answered.written
+    assert written.unanswered == ("Row 3: it is odd. Mend it.",)
     with pytest.raises(DataRefused, match="more than 1 rows"):
         read_unlabelled_in_child(file, folder, dataclasses.replace(LIMITS, rows=1))
 
