@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from cdvft_app.methods import Method
@@ -49,6 +49,16 @@ class SearchRequest(VariedRace):
     def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
         return distinct(values)
 
+    @field_validator("epochs", "target_modules")
+    @classmethod
+    def _of_one_method(cls, values: tuple[Value, ...], checked: ValidationInfo) -> tuple[Value, ...]:
+        base = checked.data.get("base")
+        if values and base and len(base.methods) > 1:
+            raise ValueError(
+                "all methods of a race have the same; search it for one method alone, or leave it out"
+            )
+        return values
+
     @model_validator(mode="after")
     def _can_be_searched(self) -> Self:
         if not self.grid and (len(self.rates) != 2 or self.rates[0] >= self.rates[1]):
@@ -56,11 +66,6 @@ class SearchRequest(VariedRace):
         by_method = (self.space(index)[RATE] for index in range(len(self.base.methods)))
         if any(len(set(rates)) < len(rates) for rates in by_method):
             raise ValueError("two of the rates are the same to three digits; choose rates further apart")
-        if len(self.base.methods) > 1 and (self.epochs or self.target_modules):
-            raise ValueError(
-                "a race has the same epochs and target modules for all of its methods; search them for one "
-                "method alone, or leave them out"
-            )
         if self.grid and max(self.budgets()) > MAX_TRIALS:
             raise ValueError(
                 f"these lists make {max(self.budgets()):,} trials of a method; at most {MAX_TRIALS}"

@@ -22,7 +22,7 @@ from cdvft_app.payloads.shared import Done, GroupRequest, GroupView
 from cdvft_app.payloads.train import SearchAnswer, SearchShown, SearchViewRequest
 from cdvft_app.prediction import Prediction
 from cdvft_app.search import SearchRequest, parse_search, results, study
-from cdvft_app.settings import RaceRequest, typed_number
+from cdvft_app.settings import InvalidChoice, RaceRequest, typed_number
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
@@ -59,8 +59,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
     ),
 }
-# Those of the race too: it is refused here as well.
-LABELS = {name: label for name, (label, _) in WORDS.items()} | form.LABELS
+LABELS = form.LABELS | {name: label for name, (label, _) in WORDS.items()}
 LABELS |= {"learning_rate": "Learning rate"}  # of one trial
 
 
@@ -126,7 +125,7 @@ def connect(
 
     def request_of(given: tuple[Any, ...]) -> SearchRequest:
         in_fold = dict(zip(names, given[: len(names)], strict=True))
-        return request(form.race(values_of(given[len(names) :])), in_fold)
+        return request(race_of(values_of(given[len(names) :])), in_fold)
 
     def promise(*given: Any) -> tuple[str, Any]:
         try:
@@ -151,6 +150,15 @@ def connect(
     clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     asked.start.click(begun, [token, *everything], [view, asked.promise, token], **clicked)
     token.change(None, token, view, js=OF_THE_ADDRESS, **QUIET)
+
+
+def race_of(values: dict[str, Any]) -> RaceRequest:
+    """Return the race of the form's values, or `InvalidChoice` in the form's words: the fold has fields of
+    the same names."""
+    try:
+        return form.race(values)
+    except InvalidChoice as error:
+        raise InvalidChoice(form.with_titles(str(error))) from None
 
 
 def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:

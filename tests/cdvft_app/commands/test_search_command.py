@@ -110,7 +110,10 @@ def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
         (["--rates", "10"], "Rates are the lowest and the highest multiple"),
         (["--trials", "0"], "--trials: got 0"),
         (["--methods", "lore"], "--methods: got 'lore'"),
-        (["--methods", "cdvft,lora", "--epochs", "1,2"], "same epochs and target modules"),
+        (
+            ["--methods", "cdvft,lora", "--epochs", "1,2"],
+            "--epochs: got [1, 2]; all methods of a race have the same",
+        ),
         (["--target-modules", "no_such_layer", "--target-modules", "qkv"], "no linear layer"),
         (["--pruner", "axe"], "--pruner: got 'axe'"),
     ],

@@ -12,7 +12,7 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train.search import LABELS, best_of, go_on, request, search, start_search, stop
+from cdvft_app.ui.train.search import LABELS, best_of, go_on, race_of, request, search, start_search, stop
 
 FORM = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
 
@@ -46,7 +46,7 @@ def test_the_fold_asks_for_a_search_around_the_race() -> None:
     [
         ({"trials": "many"}, "trials: got 'many'"),
         ({"trials": "1000"}, "trials: got 1000"),
-        ({"epochs": "1,2"}, "same epochs and target modules"),
+        ({"epochs": "1,2"}, r"^epochs: got \[1, 2\]; all methods of a race have the same; search it for one"),
         ({"m": "two"}, "got 'two'"),
     ],
 )
@@ -62,7 +62,8 @@ def test_what_cannot_be_is_a_sentence(typed: dict[str, str], sentence: str) -> N
         ({"seconds": "0"}, "", "Seconds of training a method: got 0; it must be more than 0."),
         ({"m": "2, 2"}, "", "Diagonal vectors (m): got [2, 2]; it names a value twice;"),
         ({}, "5", "Learning rate: got 50.0; it must be 10 or less."),
-        ({"epochs": "1, 2"}, "", "A race has the same epochs"),
+        ({"epochs": "1, 2"}, "", "Epochs to try: got [1, 2]; all methods of a race have the same; search"),
+        ({"target_modules": "query"}, "", "Layers to try: got [['query']]; all methods of a race have the"),
     ],
 )
 def test_a_refused_search_names_the_fields_as_the_page_labels_them(
@@ -71,6 +72,12 @@ def test_a_refused_search_names_the_fields_as_the_page_labels_them(
     with pytest.raises(InvalidChoice) as refused:
         asked(typed, **{"learning_rate.cdvft": rate}).every_value()
     assert form.with_titles(str(refused.value), LABELS).startswith(sentence)
+
+
+def test_a_race_that_is_refused_in_the_fold_names_the_fields_of_the_form() -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        race_of(FORM | {"epochs": "1, 2"})
+    assert form.with_titles(str(refused.value), LABELS).startswith("Epochs: got '1, 2'; it must be a number")
 
 
 @pytest.mark.parametrize("typed", [{"block_size": "384, 999"}, {"m": "2, 99"}])
