@@ -146,6 +146,12 @@ def test_the_table_finds_sorts_tags_and_deletes_several_runs(visit: Visit) -> No
     history = page.locator("#history")
     rows = history.locator(".history-table tbody tr")
     expect(rows.first).to_be_visible()
+    training = history.get_by_role("columnheader", name="Training", exact=True)
+    of_race = page.locator("#run .scoreboard").get_by_role("columnheader", name="Training", exact=True)
+    said = "Seconds of training steps alone, without loading and evaluation."
+    for head in (training, of_race):
+        expect(head).to_have_attribute("title", said)
+    expect(rows.first).to_contain_text(re.compile(r"\d s"))
     every = rows.count()
     history.get_by_role("searchbox", name="Search the history").fill("lora finished")
     expect(rows.filter(has_not_text="LoRA")).to_have_count(0)

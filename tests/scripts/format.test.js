@@ -13,6 +13,7 @@ import {
   powerOfTen,
   short,
   subscript,
+  timeText,
   times,
   unbroken,
 } from "../../assets/js/shared/format.js";
@@ -74,6 +75,15 @@ const TABLES = [
       [59.6, "1:00"],
       [3729, "1:02:09"],
       [-3, "0:00"],
+    ],
+  ],
+  [
+    timeText,
+    [
+      [12.3, "12 s"],
+      [100, "1:40 min"],
+      [3729, "1:02:09 h"],
+      [null, "–"],
     ],
   ],
   [

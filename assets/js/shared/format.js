@@ -72,6 +72,13 @@ export function clock(seconds) {
 export const clockWithUnit = (seconds) => `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`;
 
 /**
+ * Seconds of training in a table: 38 s, 1:40 min or 1:02:09 h.
+ * @param {number | null} seconds
+ */
+export const timeText = (seconds) =>
+  seconds === null ? "–" : seconds < 100 ? `${seconds.toFixed(0)} s` : clockWithUnit(seconds);
+
+/**
  * Whether a metric is a share of the evaluation rows, shown as per cent.
  * @param {string | null | undefined} name
  */

@@ -2,12 +2,13 @@
 // and taken along.
 
 import { h, setChildren, setOptions, setText, styleOf, swatch, textButton } from "../shared/dom.js";
-import { count, metricText, when } from "../shared/format.js";
+import { count, metricText, timeText, when } from "../shared/format.js";
 import { newest } from "../shared/part.js";
 import { outcomeOf, unanswered } from "../shared/request.js";
 import { linkTo } from "../shared/router.js";
 import { FINAL } from "../shared/constants.js";
 import { exports, table } from "../shared/table.js";
+import { HINTS } from "./scoreboard.js";
 
 /** @import { Done, HistoryRun, Servers, Styled } from "../payloads.js" */
 
@@ -16,6 +17,7 @@ import { exports, table } from "../shared/table.js";
  * @property {string} key
  * @property {string} title
  * @property {(run: HistoryRun) => string | number | null} value by which it is sorted
+ * @property {string} [hint]
  */
 
 /** @type {Column[]} */
@@ -25,8 +27,13 @@ const COLUMNS = [
   { key: "data", title: "Data", value: (run) => run.data },
   { key: "state", title: "State", value: (run) => run.state },
   { key: "metric", title: "Score", value: (run) => run.metric },
-  { key: "parameters", title: "Parameters", value: (run) => run.trainable_parameters },
-  { key: "seconds", title: "Seconds", value: (run) => run.seconds },
+  {
+    key: "parameters",
+    title: "Parameters",
+    value: (run) => run.trainable_parameters,
+    hint: HINTS.parameters,
+  },
+  { key: "seconds", title: "Training", value: (run) => run.seconds, hint: HINTS.time },
   { key: "created", title: "Begun", value: (run) => run.created },
   { key: "tags", title: "Tags", value: (run) => run.tags.join(" ") },
 ];
@@ -245,7 +252,7 @@ export function historyTable({ server, token, lines, life, compare, take, change
       run.state,
       { text: score ? `${score} ${run.metric_title ?? ""}` : "–" },
       count(run.trainable_parameters) || "–",
-      run.seconds === null ? "–" : run.seconds.toFixed(1),
+      timeText(run.seconds),
       when(run.created),
       run.tags.map((tag) => `#${tag}`).join(" ") || "–",
     ];
@@ -260,6 +267,7 @@ export function historyTable({ server, token, lines, life, compare, take, change
     list.fill(
       COLUMNS.map((column, place) => ({
         text: place ? heads[place] : h("span", { class: "choose" }, all, heads[place]),
+        title: column.hint,
         sort: column === sortedBy ? (down ? "descending" : "ascending") : "none",
       })),
       matched.slice(0, shownRows).map(row),

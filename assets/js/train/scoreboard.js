@@ -1,7 +1,7 @@
 // One row a run, filled in place as its numbers arrive.
 
 import { button, h, setText, swatch, styleOf } from "../shared/dom.js";
-import { aligned, clockWithUnit, count, metricText } from "../shared/format.js";
+import { aligned, count, metricText, timeText } from "../shared/format.js";
 import { table } from "../shared/table.js";
 import { isActive, isFinal, sharedMetric, titleOf } from "./run_model.js";
 
@@ -10,16 +10,18 @@ import { isActive, isFinal, sharedMetric, titleOf } from "./run_model.js";
 
 /** @typedef {ReturnType<Scoreboard["row"]>} BoardRow */
 
+export const HINTS = {
+  parameters:
+    "Numbers that the adapter trains. The classifier head, the same in every method, is not counted.",
+  time: "Seconds of training steps alone, without loading and evaluation.",
+};
+
 /** @type {[key: string, title: string | null, hint: string][]} without a title: the metric's */
 const COLUMNS = [
   ["method", "Method", "The way of fine-tuning. Press a row's line sample to hide its curve."],
   ["metric", null, "On examples that were not trained on; the latest evaluation."],
-  [
-    "parameters",
-    "Parameters",
-    "Numbers that the adapter trains. The classifier head, the same in every method, is not counted.",
-  ],
-  ["time", "Training", "Seconds of training steps alone, without loading and evaluation."],
+  ["parameters", "Parameters", HINTS.parameters],
+  ["time", "Training", HINTS.time],
   ["speed", "Examples/s", "Training examples a second, measured over the whole run."],
 ];
 
@@ -123,10 +125,7 @@ export class Scoreboard {
         ? ""
         : `${count(run.trainable_parameters)} in the adapter, ${count(run.head_parameters)} in the head, of ${count(run.base_parameters)} frozen`;
     const seconds = isFinal(run) ? run.seconds : (run.steps.at(-1)?.[1] ?? run.seconds);
-    setText(
-      cells.time,
-      seconds === null ? "–" : seconds < 100 ? `${seconds.toFixed(0)} s` : clockWithUnit(seconds),
-    );
+    setText(cells.time, timeText(seconds));
     cells.time.title =
       seconds === null
         ? ""
