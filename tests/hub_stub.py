@@ -32,6 +32,7 @@ class Hub:
         self.models: list[dict[str, Any]] = []  # what a search finds
         self.searched: list[str] = []
         self.tokens: set[str | None] = set()
+        self.changed_by: set[str | None] = set()  # tokens: who asked for more than an answer
         self.address = ""
 
     @property
@@ -58,6 +59,7 @@ def hub() -> Iterator[Hub]:
                     self.rfile.readline()
                 self.rfile.readline()
             stub.tokens.add(self.headers.get("Authorization"))
+            stub.changed_by.add(self.headers.get("Authorization"))
             if stub.status:
                 self.answer({"error": "refused"}, stub.status)
             elif self.path.startswith("/api/jobs/") and stub.jobs is not None:

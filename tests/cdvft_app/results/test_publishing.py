@@ -24,7 +24,7 @@ def test_every_file_arrives_in_the_repository(stub, folder, private):
     assert stub.repositories == {"ada/films": private}
     assert stub.files == {path.name: path.read_bytes() for path in folder.iterdir()}
     assert address == f"{stub.address}/ada/films"
-    assert stub.tokens == {f"Bearer {TOKEN}"}
+    assert stub.changed_by == {f"Bearer {TOKEN}"}
 
 
 def test_what_is_there_is_replaced_only_by_who_says_so(stub, folder):
@@ -71,18 +71,18 @@ def test_a_hub_that_is_not_there_is_a_sentence(folder, monkeypatch):
 def test_a_name_that_is_none_is_refused_before_anything_is_asked(stub, folder, name):
     with pytest.raises(ResultsError, match="must look like owner/name"):
         push(folder, name, TOKEN, True)
-    assert not stub.tokens
+    assert not stub.changed_by
 
 
 @pytest.mark.parametrize("token", ["", "hf_x\nHost: elsewhere", "h f", "ü"])
 def test_a_token_that_is_none_is_refused_before_anything_is_asked(stub, folder, token):
     with pytest.raises(ResultsError, match="copy it again"):
         push(folder, "ada/films", token, True)
-    assert not stub.tokens
+    assert not stub.changed_by
 
 
 def test_offline_by_choice_stays_offline(stub, folder, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ResultsError, match="HF_HUB_OFFLINE is set"):
         push(folder, "ada/films", TOKEN, True)
-    assert not stub.tokens
+    assert not stub.changed_by

@@ -48,7 +48,7 @@ def push(name, *user, token="", replace=False, write=write):
 def test_a_token_pushes_once_and_is_cleared(stub):
     said = push(" ada/films ", token=f" {TOKEN} ")
     assert f"{stub.address}/ada/films" in said and stub.repositories == {"ada/films": True}
-    assert stub.files["README.md"] == b"# one\n" and stub.tokens == {f"Bearer {TOKEN}"}
+    assert stub.files["README.md"] == b"# one\n" and stub.changed_by == {f"Bearer {TOKEN}"}
 
 
 def test_what_is_there_is_replaced_only_where_that_is_ticked(stub):
@@ -68,7 +68,7 @@ def test_what_is_there_is_replaced_only_where_that_is_ticked(stub):
 )
 def test_what_cannot_be_is_said_before_anything_is_written(stub, name, token, sentence):
     said = push(name, token=token, write=lambda *_: pytest.fail("written"))
-    assert sentence in said and 'role="alert"' in said and "<b>" not in said and not stub.tokens
+    assert sentence in said and 'role="alert"' in said and "<b>" not in said and not stub.changed_by
 
 
 def test_a_token_without_rights_is_a_sentence(stub):
@@ -81,7 +81,7 @@ def test_a_run_that_cannot_be_written_is_a_sentence(stub):
     def gone(*_):
         raise ResultsError("There is no room left.")
 
-    assert "no room left" in push("ada/films", token=TOKEN, write=gone) and not stub.tokens
+    assert "no room left" in push("ada/films", token=TOKEN, write=gone) and not stub.changed_by
 
 
 def test_on_a_space_one_signs_in(stub, monkeypatch):
@@ -91,7 +91,7 @@ def test_on_a_space_one_signs_in(stub, monkeypatch):
     monkeypatch.setattr("gradio.routes.attach_oauth", lambda app: None)  # what only a Space has installed
     assert "Sign in first" in push("ada/films", None)
     user = gr.OAuthToken(token=TOKEN, scope="contribute-repos", expires_at=0)
-    assert "Pushed to" in push("ada/films", user) and stub.tokens == {f"Bearer {TOKEN}"}
+    assert "Pushed to" in push("ada/films", user) and stub.changed_by == {f"Bearer {TOKEN}"}
 
 
 def test_a_space_without_login_takes_no_token(monkeypatch):
