@@ -23,7 +23,7 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.training.queue import warm_up
 
 SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch
-TRAIN = "#choose.ready"  # the Train tab, once it knows whose it is
+TRAIN = "#train[aria-busy=false]"  # the Train tab, once its form is filled
 MOST = 300  # on any: pytest ends a test after 600, and then nothing of its pages is kept
 LOOP = pytest.StashKey[asyncio.AbstractEventLoop | None]()
 expect.set_options(timeout=1000 * SECONDS)

@@ -132,7 +132,7 @@ def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit
     refused = page.evaluate("window.refusals")
     slow_answers.set()
     page.reload()
-    page.locator("#choose.ready").wait_for()
+    page.locator("#train[aria-busy=false]").wait_for()
     expect(page.get_by_role("radio", name=re.compile("^Handwritten digits"))).to_be_checked()
     expect(page.locator("#counts")).to_contain_text("trains 46,080")
     expect(page.locator("#start")).to_be_enabled()

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 
+import gradio as gr
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
-from studio import Hold, Server, Visit, axe_violations, open_fold, two_frames
+from studio import (
+    Hold,
+    Server,
+    Visit,
+    axe_violations,
+    fill_in,
+    open_fold,
+    setting,
+    two_frames,
+    without_app,
+)
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.train import tab as train_tab
 
 pytestmark = pytest.mark.browser
 
@@ -324,25 +336,119 @@ def reload_while_one_component_is_late(page: Page) -> None:
     let_go(page, checkboxes)
 
 
-def test_a_card_that_is_pressed_before_the_form_is_filled_stays_chosen(visit: Visit) -> None:
-    """What the page begins with is on its way then, and names another recipe."""
+FIRST_VALUES = ("**/run/predict*", '"token":')  # what a visit fills the form with
+PARTS_OF_THE_FORM = "#own-file", "#recipes", "#set-methods", "#choose > .fold", "#start"
+
+
+def boxes(page: Page) -> list[object]:
+    return [page.locator(part).first.bounding_box() for part in PARTS_OF_THE_FORM]
+
+
+def test_what_would_be_overwritten_cannot_be_done_before_the_form_is_filled(visit: Visit) -> None:
     page = visit()
-    first_values = hold_back(page, "**/run/predict*", '"token":')
+    fill_in(setting(page, "m"), "3")
+    expect(page.locator("#counts .promise b")).to_have_text("23,040")
+    first_values = hold_back(page, *FIRST_VALUES)
     page.reload(wait_until="commit")
     until_held(page, first_values)
-    digits = page.get_by_role("radio", name="Handwritten digits (MNIST)")
-    digits.check()
-    expect(page.get_by_role("button", name="Start on “Handwritten digits")).to_be_visible()
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "true")
+    nothing_of_the_form_takes_a_click_or_the_keyboard(page)
+    no_file_can_be_dropped(page)
+    assert not axe_violations(page)
+    waiting = boxes(page)
+    let_go(page, first_values)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    settled(page)
+    assert boxes(page) == waiting
+    expect(page.get_by_role("radio", name="Sentiment of film reviews")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="C3A")).not_to_be_checked()
+    expect(setting(page, "m")).to_have_value("3")
+
+
+def nothing_of_the_form_takes_a_click_or_the_keyboard(page: Page) -> None:
+    chooses_a_file: list[object] = []
+    page.on("filechooser", lambda asked: chooses_a_file.append(asked.page))
+    for one in (
+        page.locator("#own-file"),
+        page.locator("label.recipe", has_text="Tiny handwritten digits"),
+        page.locator("#set-methods label", has_text="C3A"),
+        page.locator(".fold > button", has_text="Method settings"),
+    ):
+        one.scroll_into_view_if_needed()
+        box = one.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    two_frames(page)
+    assert page.locator("#set-m").is_hidden()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        assert not page.evaluate("() => document.activeElement.matches('.begin *, #choose *')")
+    assert not chooses_a_file
+
+
+def no_file_can_be_dropped(page: Page) -> None:
+    """A browser opens a file in place of the page where it is dropped and the page says nothing of it."""
+    page.evaluate(
+        """() => addEventListener("dragover", (event) => {
+          window.refused = event.defaultPrevented && event.dataTransfer.dropEffect === "none";
+        })"""
+    )
+    page.locator("#own-file").scroll_into_view_if_needed()
+    box = page.locator("#own-file").bounding_box()
+    assert box
+    data = {"items": [], "files": [__file__], "dragOperationsMask": 1}
+    drag = {"x": box["x"] + 9, "y": box["y"] + 9, "data": data}
+    browser = page.context.new_cdp_session(page)
+    for event in ("dragEnter", "dragOver"):
+        browser.send("Input.dispatchDragEvent", {"type": event, **drag})
+    assert page.evaluate("() => window.refused")
+    browser.send("Input.dispatchDragEvent", {"type": "dragCancel", **drag})
+
+
+def test_what_is_done_as_soon_as_the_form_can_be_used_stays(visit: Visit) -> None:
+    page = visit()
+    first_values = hold_back(page, *FIRST_VALUES)
+    page.reload(wait_until="commit")
+    until_held(page, first_values)
+    page.evaluate(
+        """() => new MutationObserver((_, observer) => {
+          observer.disconnect();
+          document.querySelector("#recipes input[value=mnist]").click();
+          document.querySelector("#set-methods input:not(:checked)").click();
+        }).observe(document.querySelector("#train"), { attributeFilter: ["aria-busy"] })"""
+    )
+    chips = page.locator("#set-methods input:checked")
+    before = chips.count()
     let_go(page, first_values)
     settled(page)  # what else it says is shown
+    digits = page.get_by_role("radio", name="Handwritten digits (MNIST)")
     expect(page.locator("#counts .promise b")).to_have_text("46,080")
     expect(digits).to_be_checked()
+    expect(chips).to_have_count(before + 1)
     open_fold(page, "Model and data")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
     expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
     page.get_by_role("radio", name="Sentiment of film reviews").check()  # nothing brings the other one back
     expect(page.locator("#counts .promise b")).to_have_text("13,824")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("MiniLM"))
+
+
+def test_a_form_that_the_server_does_not_fill_says_so(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
+) -> None:
+    page = without_app(visit)
+
+    def busy(*_: object) -> None:
+        raise gr.Error("busy")
+
+    monkeypatch.setattr(train_tab, "first_shown", busy)
+    page.goto(page.url.replace("theme.css", ""))
+    expect(page.locator("#run .problem")).to_have_text(
+        "The server could not fill in the form: it may be busy. Reload the page to try it again."
+    )
+    (trouble,) = troubles
+    assert "status of 500" in trouble
+    troubles.clear()
 
 
 def test_tab_in_address(visit: Visit) -> None:

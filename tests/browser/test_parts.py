@@ -412,7 +412,7 @@ def test_a_race_that_is_still_read_is_not_said_to_be_none(visit: Visit, race: st
     page = visit("theme.css", ready="body")
     page.route("**/train/run_view/poll", lambda route: None)  # not answered for as long as this takes
     page.goto(page.url.replace("theme.css", race))
-    page.locator("#choose.ready").wait_for()
+    page.locator("#train[aria-busy=false]").wait_for()
     expect(page.locator("#run .status")).to_have_text("Reading the race …")
     expect(page.locator("#run h2")).to_have_text("A race")
 

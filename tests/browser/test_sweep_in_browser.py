@@ -13,6 +13,8 @@ from cdvft_app.sweep.results import JudgedSweep, payload
 
 pytestmark = pytest.mark.browser
 
+CURVES = "() => document.querySelector('#sweep .chart').data.map(({ name, y }) => [name, ...y])"
+
 
 def compare(visit: Visit) -> Page:
     fold = "#sweep .as-table.part-of > summary"
@@ -90,6 +92,16 @@ def a_recorded_sweep_is_shown_as_it_was_chosen(page: Page) -> None:
     expect(note).to_contain_text("the best of the rest")  # as the answer is judged
     page.locator("#sweep label", has_text="Mean over the rest").click()
     expect(note).to_contain_text("the mean over all else")
+    page.get_by_label("Dimensions of the lines").select_option(
+        label="CDVFT: along m, a line for each learning rate"
+    )
+    expect(page.locator("#sweep .xtitle")).to_have_text("diagonal vectors (m)")
+    drawn = page.evaluate(CURVES)
+    page.reload()
+    expect(note).to_contain_text("the mean over all else")
+    expect(page.get_by_role("radio", name="Mean over the rest")).to_be_checked()
+    expect(page.locator("#sweep .xtitle")).to_have_text("diagonal vectors (m)")
+    assert page.evaluate(CURVES) == drawn
 
 
 def it_fits_a_phone(page: Page) -> None:

@@ -1,5 +1,5 @@
-// The page's address: every parameter that scripts read, the one place that writes them, links inside the page, Back and
-// Forward. The parameters of the Train tab's form are Python's: cdvft_app/ui/shared/form_address.py.
+// The page's address: every parameter that scripts read, the one place that writes them, links inside the page, Back
+// and Forward. The parameters of the Train tab's form are Python's: cdvft_app/ui/shared/form_address.py.
 
 import { tell } from "./events.js";
 
@@ -33,6 +33,8 @@ const PARAMETERS = {
   search: TEXT, // a search for settings: a group of runs
   sweep: TEXT, // a group of runs, or the recipe of a recorded sweep
   heatmap: TEXT, // the dimensions of a sweep's heatmap
+  lines: TEXT, // the dimension of its lines
+  reduction: TEXT, // "mean" where not the best stands for a sweep's other settings
   factors: TEXT, // the run that Factors shows
   layer: TEXT,
   step: WHOLE,
@@ -49,7 +51,7 @@ const PARAMETERS = {
 /** What says more about another parameter, and nothing once a link gives that one anew. */
 /** @type {Partial<Record<string, (keyof typeof PARAMETERS)[]>>} */
 const ABOUT = {
-  sweep: ["heatmap"],
+  sweep: ["heatmap", "lines", "reduction"],
   factors: ["layer", "step", "entry", "show"],
   lesson: ["values", "answer"],
 };

@@ -38,15 +38,6 @@ export function mount({ element, props, server, trigger, life }) {
   const name = `recipe-${element.id}`;
   /** @type {Map<string, HTMLInputElement>} */
   const inputs = new Map();
-  /** @type {string | null} what was pressed before the page's first values came, which do not know of it */
-  let early = null;
-  const isFilled = () => document.querySelector("#choose.ready") !== null;
-  /** @param {string} recipe */
-  const press = (recipe) => {
-    props.value = { recipe, own: null };
-    choose();
-    trigger("input");
-  };
   /** @param {RecipeCard} recipe */
   const card = (recipe) => {
     const [, short, rest] = recipe.title.match(/^(.*?)( \(.*\))?$/) ?? ["", recipe.title];
@@ -55,8 +46,9 @@ export function mount({ element, props, server, trigger, life }) {
       name,
       value: recipe.key,
       onchange: () => {
-        early = isFilled() ? null : recipe.key;
-        press(recipe.key);
+        props.value = { recipe: recipe.key, own: null };
+        choose();
+        trigger("input");
       },
     });
     inputs.set(recipe.key, input);
@@ -129,10 +121,5 @@ export function mount({ element, props, server, trigger, life }) {
   });
   choose();
   void poll.now();
-  return {
-    update() {
-      if (early && !isFilled() && props.value.recipe !== early) return press(early);
-      choose();
-    },
-  };
+  return { update: choose };
 }

@@ -21,7 +21,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, UploadedDataset
 from cdvft_app.ui.shared import actions, form, form_address
 from cdvft_app.ui.shared.controls import LATEX, html, settings_fold
-from cdvft_app.ui.shared.listeners import LATEST, DropStaleAnswers
+from cdvft_app.ui.shared.listeners import LATEST, QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.problem import problem, status
 from cdvft_app.ui.shared.state import AppState, OnVisit, token_of, visitor_token
 from cdvft_app.ui.train import job, model_choice, search
@@ -37,6 +37,10 @@ from cdvft_app.ui.train.uploaded_panel import FORMATS, UploadedPanel, as_chosen,
 
 TITLE = "Train"
 CHANGED = "What is trained on has changed: Start says it now. Press it again if that is well."
+# The form waits for a visit's answer; where the server refuses it, the view says so.
+NOT_FILLED = """(view) => ({
+  ...view, refused: "The server could not fill in the form: it may be busy. Reload the page to try it again."
+})"""
 METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
 $h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
 so $\Delta W$ need not be built."""
@@ -319,13 +323,14 @@ def build(app: AppState) -> OnVisit:
         held = form.remembered(kept_form if asked is None else asked)
         return [*fill(held), first, {"token": mine}, mine]
 
-    # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
+    # The fields come first: once the view knows the visitor, the form can be used.
     outputs = [*form_inputs, view, history, token]
 
     def filled(event: Any) -> None:
         recount_after(event)
         show_data(event)
         event.then(None, None, None, js=form_address.FORGET)
+        event.failure(None, view, view, js=NOT_FILLED, **QUIET)
 
     return OnVisit(visited, [token, kept], outputs, filled)
 

@@ -12,9 +12,9 @@ import { table } from "../../shared/table.js";
 const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
 export class SweepHeatmap {
-  constructor() {
-    /** @type {keyof SweepCells} */
-    this.reduction = "best";
+  /** @param {keyof SweepCells} reduction */
+  constructor(reduction) {
+    this.reduction = reduction;
     /** @type {Heatmaps} */
     this.heatmaps = [];
     /** @type {string | null} */
@@ -63,8 +63,11 @@ export class SweepHeatmap {
     const cell = (spread) => {
       if (!spread) return { text: "–", class: "none" };
       const part = Math.round((DEEPEST * (spread.mean - low)) / range);
-      const title = `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)} over seeds; ${spread.runs} runs`;
-      return { text: metricText(this.metric, spread.mean), style: `--deep: ${part}%`, title };
+      const [text, lowest, highest] = [spread.mean, spread.low, spread.high].map((value) =>
+        metricText(this.metric, value),
+      );
+      const title = `${lowest} to ${highest} over seeds; ${spread.runs} runs`;
+      return { text, style: `--deep: ${part}%`, title };
     };
     this.table.fill(
       ["", ...heat.columns],

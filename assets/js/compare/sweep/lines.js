@@ -3,6 +3,7 @@
 import { h, setOptions } from "../../shared/dom.js";
 import { isShare, metricText } from "../../shared/format.js";
 import { drawChart } from "../../shared/chart.js";
+import { asked, keep } from "../../shared/router.js";
 import { tableUnder } from "../../shared/table.js";
 import { onTheme } from "../../shared/theme.js";
 
@@ -16,18 +17,24 @@ export class SweepLines {
   /**
    * @param {Styles} styles
    * @param {Layout} layout
+   * @param {keyof SweepPoints} reduction
    */
-  constructor(styles, layout) {
+  constructor(styles, layout, reduction) {
     this.styles = styles;
     this.base = layout;
-    /** @type {keyof SweepPoints} */
-    this.reduction = "best";
+    this.reduction = reduction;
     /** @type {SweepResults["lines"]} */
     this.lines = [];
     /** @type {string | null} */
     this.metric = null;
     this.metricTitle = "";
-    this.choice = h("select", { "aria-label": "Dimensions of the lines", onchange: () => this.redraw() });
+    this.choice = h("select", {
+      "aria-label": "Dimensions of the lines",
+      onchange: () => {
+        keep({ lines: this.choice.value });
+        this.redraw();
+      },
+    });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "The metric along one dimension" });
     this.table = tableUnder(() => this.numbers(), "Sweep lines");
     this.node = h(
@@ -43,7 +50,7 @@ export class SweepLines {
 
   /** @param {SweepResults} results */
   show({ lines, metric_name: metric, metric_title: title }) {
-    const before = this.choice.value;
+    const before = this.choice.value || asked("lines");
     this.lines = lines;
     this.metric = metric;
     this.metricTitle = title ?? "Score";
@@ -81,6 +88,7 @@ export class SweepLines {
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     });
     const several = new Set(series.map(({ method }) => method)).size > 1;
+    const text = (/** @type {number} */ value) => metricText(this.metric, value);
     const data = series.map(({ label, method, points }, index) => {
       const shown = points[this.reduction];
       const style = this.styles[method];
@@ -105,8 +113,7 @@ export class SweepLines {
           arrayminus: shown.map(({ mean, low }) => scale * (mean - low)),
         },
         text: shown.map(
-          ({ mean, low, high, runs }) =>
-            `${metricText(this.metric, mean)}, seeds ${metricText(this.metric, low)} to ${metricText(this.metric, high)}, ${runs} runs`,
+          ({ mean, low, high, runs }) => `${text(mean)}, seeds ${text(low)} to ${text(high)}, ${runs} runs`,
         ),
         hovertemplate: `${label}: %{text}<extra></extra>`,
       };

@@ -57,6 +57,7 @@ export function mount({ element, props, server, life }) {
   );
   const answer = h("p", { class: "answer", role: "status" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
+  const reduction = asked("reduction") === "mean" ? "mean" : "best"; // as the answer above it is judged
   const reductionSwitch = segmented(
     "What stands for the settings that are not on an axis",
     "sweep-rest",
@@ -64,15 +65,16 @@ export function mount({ element, props, server, life }) {
       ["best", "Best of the rest"],
       ["mean", "Mean over the rest"],
     ]),
-    "best", // as the answer above it is judged
-    (reduction) => {
-      heatmap.reduction = lines.reduction = reduction;
+    reduction,
+    (chosen) => {
+      keep({ reduction: chosen });
+      heatmap.reduction = lines.reduction = chosen;
       heatmap.redraw();
       lines.redraw();
     },
   );
-  const heatmap = new SweepHeatmap();
-  const lines = new SweepLines(props.lines, props.layout);
+  const heatmap = new SweepHeatmap(reduction);
+  const lines = new SweepLines(props.lines, props.layout, reduction);
   const table = new SettingsTable(props.lines);
   const pictures = h(
     "div",
