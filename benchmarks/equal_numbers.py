@@ -380,6 +380,20 @@ def depends_on_rate(of: Sequence[Point], recipe: str, metric_name: str, one: Jud
     return found is not None and found[1].verdict.word != one.verdict.word
 
 
+def race_at_searched_rates(recipe: str, metric_name: str, method: str) -> Verdict | None:
+    """Return CDVFT against a method at the sizes of the recorded race, each at its own searched rate.
+
+    None where one of the two is not recorded at its race's size.
+    """
+    runs = json.loads(RACES.read_text())["runs"]
+    sizes = {(run["method"], run["trainable_parameters"]) for run in runs if run["recipe"] == recipe}
+    recorded = points(record().get("recipes", {}).get(recipe, []), metric_name)
+    found = {one.method: one for one in recorded if (one.method, one.numbers) in sizes}
+    if not {"cdvft", method} <= found.keys():
+        return None
+    return judge([Pair((found["cdvft"].contestant,), (found[method].contestant,))], metric_name)[0]
+
+
 def sentences(of: Sequence[Point], recipe: str, metric_name: str) -> list[str]:
     """Return what a recipe's pairs show at equal numbers, then against fewer, every shown difference told."""
     judged = against_no_more_numbers(of, metric_name)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 
-from benchmarks import record_evidence
+from benchmarks import equal_numbers, record_evidence
 from benchmarks.evidence import drawing, generation, settings, step_time
 from benchmarks.evidence import effects as same_effects
 from cdvft_app.decision import decide
@@ -185,6 +185,20 @@ def test_what_was_not_recorded_is_said_with_its_command(monkeypatch: pytest.Monk
         assert "models of 1 to 8 billion" in generation.not_recorded()
     settings_say = " ".join(FIGURES["settings"]["behind"])
     assert (asked in settings_say) == ("addresses" not in kept)
+
+
+def test_a_difference_of_the_race_that_searched_rates_do_not_show_is_told_with_that(monkeypatch) -> None:
+    found = record("equal_numbers.json")["recipes"]["addresses"]
+    means = {one["name"]: mean(run["metric"] for run in one["runs"]) for one in found}
+    difference = 100 * (means["cdvft-m-2"] - means["lora-lora_r-8"])
+    assert difference > 0, "the other way round than in the race"
+    assert FIGURES["generation"]["answer"] == "Addresses: behind LoRA, depending on the rate."
+    said = f"CDVFT has {difference:.1f} points more than LoRA r = 8"
+    assert any("Trained anew" in one and said in one for one in FIGURES["generation"]["behind"])
+    raced = generation.races.compared_race("addresses").against("cdvft")[0]
+    for other in ({}, {"recipes": {"addresses": [one for one in found if one["name"] == "cdvft-m-2"]}}):
+        monkeypatch.setattr(equal_numbers, "record", lambda other=other: other)
+        assert generation.answers(raced) == ("Addresses: behind LoRA by 8.8 points (2.0 to 15.5).", [])
 
 
 def test_marks_are_explained_of_the_sweeps_there_are() -> None:
