@@ -94,9 +94,33 @@ def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
         "m = 3 (learning rate × 0.3)",
     ]
     compared = judge_runs(runs, "accuracy", label, sweep=True)
-    assert any("At the edge of the learning rates" in text for text in sentences([], compared))
+    (said,) = [text for text in sentences([], compared) if "At the edge of the learning rates" in text]
+    assert "the best of m = 2 (learning rate × 3) and m = 3 (learning rate × 0.3):" in said.replace(
+        "\u00a0", " "
+    )
     inside = sweep(lambda m, rate, seed: 0.8 if rate == 1 else 0.5)
     assert at_the_edge(inside, "cdvft", "m") == []
+
+
+def test_of_two_rates_the_best_is_an_end_and_of_one_it_is_none():
+    rising = sweep(lambda m, rate, seed: 0.5 + 0.1 * rate, rates=(0.3, 1))
+    assert len(at_the_edge(rising, "cdvft", "m")) == 2
+    one_of_m_3 = [
+        run
+        for run in rising
+        if run.settings.method.m == 2 or run.settings.method.learning_rate == pytest.approx(RATE)
+    ]
+    assert [one.replace("\u00a0", " ") for one in at_the_edge(one_of_m_3, "cdvft", "m")] == [
+        "m = 2 (learning rate × 1)"
+    ]
+    assert at_the_edge(rising, "cdvft", "block_size") == [], "which was not varied"
+
+
+def test_where_the_rate_alone_matters_no_setting_is_named_before_it():
+    compared = judge_runs(
+        sweep(lambda m, rate, seed: (0.5 if rate == 3 else 0.8) + 0.001 * seed), "accuracy", label, sweep=True
+    )
+    assert answer(compared).startswith("The rate must be found: ")
 
 
 def test_with_one_seed_the_choice_is_made_on_other_rows():
