@@ -99,6 +99,8 @@ def apply(
         print(f"not answered: {reason}")
     if said := applying.score_sentence(score, columns.label):
         print(said)
+    for reason in written.unscored:
+        print(f"not scored: {reason}")
     for one in written.wrong[:5] if score else ():
         read = f": {one.read[:80]}" if one.read else ""
         print(f"  row {one.row}: {one.answer[:60]}, not {one.expected[:60]}{read}")

@@ -97,7 +97,8 @@ def rows_of(folder: Path, start: int = 0) -> Iterator[pa.RecordBatch]:
 
 @dataclass(frozen=True)
 class Answer:
-    """To one row: None where it cannot be answered, and then `why`, as `RowErrors.add` takes it.
+    """To one row: None where it cannot be answered. `why` says that, or why it is answered and not scored, as
+    `RowErrors.add` takes it.
 
     `confidence` is a probability; `check` is whether the answer is right, the error of a number (answer minus
     label), or the score of a text; both None where there is nothing to say. `expected` is the row's label.
@@ -184,12 +185,14 @@ class WrongRow:
 
 @dataclass(frozen=True)
 class Written:
-    """`rows` of the file, `answered` of them, the worst answers, and sentences on why others have none."""
+    """`rows` of the file, `answered` of them, the worst answers, and sentences on why others have none, or
+    have a label and are not scored."""
 
     rows: int
     answered: int
     wrong: tuple[WrongRow, ...]
     unanswered: tuple[str, ...] = ()
+    unscored: tuple[str, ...] = ()
 
 
 def write_answered(
@@ -226,7 +229,8 @@ def write_answered(
         source = _as_given(path, folder, Path(work), limits, progress)
         names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]
-        remaining, rows, answered, unanswered = iter(answers), 0, 0, RowErrors()
+        remaining, rows, answered = iter(answers), 0, 0
+        unanswered, unscored = RowErrors(), RowErrors()
         worst: list[tuple[float, int, WrongRow]] = []
         writer = writer_of(out, source, path, names, added, escaped)
         try:
@@ -244,7 +248,7 @@ def write_answered(
                 for place, one in enumerate(of_batch):
                     rows, answered = rows + 1, answered + (one.value is not None)
                     if one.why:
-                        unanswered.add(numbers[place], *one.why)
+                        (unanswered if one.value is None else unscored).add(numbers[place], *one.why)
                     if badness := _badness(one):
                         shown = " / ".join(_shown(column[place]) for column in read)[:SHOWN]
                         row = WrongRow(str(numbers[place]), shown, str(one.value), str(one.expected))
@@ -256,7 +260,8 @@ def write_answered(
         finally:
             writer.close()
     wrong = tuple(row for _, _, row in sorted(worst, key=lambda one: one[:2])[::-1])
-    return Written(rows, answered, wrong, tuple(map(str, unanswered.sentences())))
+    why = (tuple(map(str, of.sentences())) for of in (unanswered, unscored))
+    return Written(rows, answered, wrong, *why)
 
 
 def write_answered_in_child(
@@ -276,7 +281,8 @@ def write_answered_in_child(
         limits=intake.child_limits(), imports=READERS, refusals=(DataRefused,),
     )  # fmt: skip
     wrong = tuple(WrongRow(**one) for one in found["wrong"])
-    return Written(found["rows"], found["answered"], wrong, tuple(found["unanswered"]))
+    why = tuple(found["unanswered"]), tuple(found["unscored"])
+    return Written(found["rows"], found["answered"], wrong, *why)
 
 
 def _write(  # noqa: PLR0917 - a child's arguments have no names

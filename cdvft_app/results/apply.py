@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256  # rows that are sorted by length and answered before anybody is told
 CHUNK_OF_PICTURES, CHUNK_OF_PROMPTS = 128, 16
+_MAX_CLASSES = 6  # that are named
 EMPTY = "it is empty", "give it a text, or leave the row out"
 
 
@@ -159,13 +160,16 @@ def _answers_to(
     places = sorted(asked, key=lambda place: _length(asked[place]))
     found = dict(zip(places, models.answers(run.record.id, [asked[one] for one in places]), strict=True))
     expected = [_expected(run, models.task, row, columns.label) for row in rows]
+    for place in found:
+        if expected[place] is None and columns.label and (rows[place][columns.label] or "").strip():
+            why[place] = *_unknown_label(models.task.labels), columns.label
     checks: dict[int, bool | float | None]
     if run.plan.model.kind == "generation":
         checks = {**_scores(run, found, expected)}
     else:
         checks = {place: _check(found[place], expected[place]) for place in places}
     return [
-        Answer(*_answer_and_confidence(found[place]), checks.get(place), expected[place])
+        Answer(*_answer_and_confidence(found[place]), checks.get(place), expected[place], why.get(place, ()))
         if place in found
         else Answer(None, expected=expected[place], why=why[place])
         for place in range(len(rows))
@@ -236,6 +240,15 @@ def _expected(run: FinishedRun, task: Task, row: dict[str, Any], name: str | Non
         return text
     own = uploaded is None and text.isdecimal() and int(text) < len(task.labels)
     return task.labels[int(text)] if own else None  # datasets of the catalogue write classes as numbers
+
+
+def _unknown_label(labels: Sequence[str]) -> tuple[str, str]:
+    """Return what is wrong with a label that the run does not know, and what to give in its place."""
+    if not labels:
+        return "it is no number", "give it a number, or leave it empty"
+    more = f" or another of {len(labels):,} classes" if len(labels) > _MAX_CLASSES else ""
+    known = ", ".join(f"“{one}”" for one in labels[:_MAX_CLASSES])
+    return "this run does not know it", f"give it one of {known}{more}"
 
 
 def _answer_and_confidence(one: Prediction) -> tuple[str | float, float | None]:

@@ -444,6 +444,9 @@ MENDED
         if right is not None:
             told.known.append((answer["answer"], right))
             answer[CHECK] = check(answer["answer"], right)
+        elif labels and answer and (labels[place] or "").strip():
+            number = told.rows - len(held) + place + 1
+            told.refused.append(f"Row {number:,} is not scored: no answer can be compared with its label.")
         yield {**row, **{name: answer.get(one) for one, name in added}}
 
 

@@ -218,7 +218,9 @@ def _sentences(given: Sequence[str]) -> str:
 
 def _summary(written: Written, of_score: str | None) -> str:
     unanswered = (f"Not answered: {one}" for one in written.unanswered)
-    sentences = [f"{written.answered:,} of {written.rows:,} rows are answered.", *unanswered, of_score]
+    unscored = (f"Not scored: {one}" for one in written.unscored)
+    answered = f"{written.answered:,} of {written.rows:,} rows are answered."
+    sentences = [answered, *unanswered, of_score, *unscored]
     worst_rows = (
         f"Row {one.row}: {one.answer}, not {one.expected}" + (f": {one.read}" if one.read else "")
         for one in written.wrong

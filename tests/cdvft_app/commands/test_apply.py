@@ -101,6 +101,21 @@ def test_labels_that_nobody_learned_are_said_to_have_no_score(command, train, tm
     assert "“Verdict” has no label that this run knows, so there is no score." in output
 
 
+def test_a_label_that_the_run_does_not_know_is_counted_and_not_scored(command, train, tmp_path):
+    run_id = train(films(tmp_path / "train.csv", 60))
+    new, out = tmp_path / "new.csv", tmp_path / "answered.csv"
+    new.write_text("Review;Verdict\na good film;good\nbad;bda\ndull;bad\nfine;\nan awful plot;bda\n")
+    code, output, error = command("apply", run_id, "--file", new, "--out", out)
+    assert code == FINISHED, error
+    assert "over 2 rows with a label" in output
+    assert (
+        "not scored: Row 3, column “Verdict”: this run does not know it; 1 row like it (6). "
+        "Give it one of “bad”, “good”." in output
+    )
+    assert [row["correct"] for row in read(out)][1::2] == ["", ""]
+    assert "Not scored: Row 3" in apply._summary(Written(2, 2, (), (), ("Row 3: it is no number.",)), None)
+
+
 def test_prices_are_answered_in_their_own_unit(command, train, tmp_path):
     prices = [547 - 8 * (place % 6) if place % 2 else 60 + 8 * (place % 6) for place in range(60)]
     path = tmp_path / "flats.csv"

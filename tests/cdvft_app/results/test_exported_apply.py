@@ -146,14 +146,17 @@ def test_numbers_are_answered_in_their_own_unit(runs, applied, tmp_path, to):
 
 def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, capsys):
     book = openpyxl.Workbook()
-    for row in (["n", "review", "label"], [1.5, "a good film", "positive"], [2, "bad", "negative"]):
+    book.active.append(["n", "review", "label"])
+    for row in ([1.5, "a good film", "positive"], [2, "bad", "negative"], [3, "fine", "postive"]):
         book.active.append(row)
     book.save(tmp_path / "new.xlsx")
     out = applied(runs("text", "cdvft"), "adapter", tmp_path / "new.xlsx", "--text", "review", out="out.xlsx")
     sheet = openpyxl.load_workbook(out).active
-    assert [cell.value for cell in sheet["A"]] == ["n", 1.5, 2]
+    assert [cell.value for cell in sheet["A"]] == ["n", 1.5, 2, 3]
     assert {cell.value for cell in sheet["D"][1:]} <= {"positive", "negative"}
-    assert "over 2 rows with a label" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "over 2 rows with a label" in told
+    assert "Row 3 is not scored: no answer can be compared with its label." in told
 
 
 def test_the_sheet_that_has_the_columns_is_read_below_its_title(runs, applied, tmp_path):
