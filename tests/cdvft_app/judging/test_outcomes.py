@@ -289,12 +289,15 @@ def test_a_finished_run_of_the_store(tmp_path):
     kept = store.get(run.id)
     for name in ("id", "group_id", "name", "settings", "metric_name", "sweep", "family"):
         assert getattr(found, name) == getattr(kept, name), name
-    assert not found.recorded
+    assert not found.recorded and found.state == "finished"
+    stopped = compared_run(replace(kept, state="stopped"))
+    assert (stopped.state, stopped.metric) == ("stopped", None), "its score is of half a training"
     (same,) = with_answers([replace(found, metric_name="matthews")], store)
     assert same.answers is None
     predictions.write(store.folder(run.id), np.arange(4), np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]])
     (same,) = with_answers([replace(found, metric_name="matthews")], store)
     assert same.answers.score == pytest.approx(1 / sqrt(3)), "for the metric of the run"
+    assert compared_run(replace(kept, metric_name="matthews"), store).answers.score == same.answers.score
 
 
 # What a run's method added to its training in operations: the cost table's of a step, times the steps
