@@ -18,6 +18,7 @@ from studio import (
     two_frames,
     without_app,
 )
+from waiting import wait_for
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
@@ -316,8 +317,7 @@ def hold_back(page: Page, addresses: str, mark: str) -> Held:
 
 
 def until_held(page: Page, held: Held) -> None:
-    while not held:
-        page.wait_for_timeout(50)
+    wait_for(lambda: page.wait_for_timeout(50) or held)  # Playwright answers requests while it waits itself
 
 
 def let_go(page: Page, held: Held) -> None:
