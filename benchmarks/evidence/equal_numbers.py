@@ -52,6 +52,8 @@ def equal_numbers() -> EvidenceFigure | None:
             "one, found on validation rows. The dotted line joins the best means; which are best is not "
             "shown. A head's numbers, the same for all, are not among the trained ones. The head alone "
             "trains no others, full fine-tuning all, so each is a level line.",
+            "On recipes that write, where a setting takes a core up to an hour, only the eight settings that "
+            "are nearest to CDVFT's numbers or in the recorded race are tried.",
             *([f"Best at an end of these rates: {', '.join(at_an_end)}."] if at_an_end else []),
             *(f"{titles[recipe]}: {' '.join(texts)}" for recipe, texts in told.items()),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
