@@ -93,6 +93,17 @@ def test_train_without_json_says_the_same_in_words(command):
     assert "finished after 3 steps: accuracy 0.7500" in output and "768 trainable parameters" in output
 
 
+@pytest.mark.parametrize(("head", "said"), [(1540, " beside the head's 1,540, 0.3 s"), (0, ", 0.3 s")])
+def test_train_says_that_the_head_is_not_among_its_parameters(command_with, head, said):
+    def train(settings, emit, should_stop, folder, resume=False):
+        emit(run_events.started(3, trainable_parameters=0, head_parameters=head))
+        emit(Evaluation(3, 0.3, 0.4, "accuracy", 0.75, True))
+        emit(run_events.done(3, folder / "adapter"))
+
+    code, output, _ = command_with(train)("train", "--method", "head", "--max-steps", 3)
+    assert code == 0 and f"\n0 trainable parameters{said} of training\n" in output
+
+
 def test_a_failure_is_a_sentence_and_a_code(command, tmp_path):
     code, output, errors = command("train", "--max-steps", 3, "--learning-rate", 2, "--json")
     assert code == 1 and errors.strip().endswith("The loss became nan at step 2.")
