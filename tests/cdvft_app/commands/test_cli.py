@@ -210,6 +210,19 @@ def test_runs_lists_all_with_their_true_state(command, tmp_path):
     ]
 
 
+def test_runs_lists_the_time_of_training_as_the_page_does(command_with):
+    def train(settings, emit, should_stop, folder, resume=False):
+        emit(run_events.started(1))
+        emit(Evaluation(1, 3729.4, 0.4, "accuracy", 0.75, True))
+        emit(run_events.done(1, folder / "adapter", seconds=3729.4))
+
+    command = command_with(train)
+    command("train", "--max-steps", 1)
+    head, row = command("runs")[1].splitlines()
+    assert head.split()[-1] == "training" and row.rstrip().endswith("1:02:09 h")
+    assert last_line(command("runs", "--json")[1])[0]["seconds"] == 3729.4
+
+
 def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatch):
     command("train", "--recipe", "digits", "--max-steps", 2)
     (run,) = RunStore(tmp_path).history()
