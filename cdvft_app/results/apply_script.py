@@ -70,7 +70,6 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     if of_pictures:
         modules += [picture_rows, picture_labels]
         constants["SPLITS"] = [*TRAINING_NAMES, *EVALUATION_NAMES]
-        imports = [*imports, "from picture_rows import Pictures"]
     if task.task == "text-generation":
         modules.append(conversations)
         constants |= {"INSTRUCTION": task.instruction, **answer_format(dataset)}
@@ -98,18 +97,22 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     imports = [
         *imports,
         "from metrics import METRICS",
-        f"from table_rows import NoAnswer, {'' if of_pictures else 'read, '}require_writable, write",
         f"from table_score import {judged}",
     ]
     imports += [] if of_pictures else ["from transformers import logging"]
+    rows = f"from table_rows import NoAnswer, {'' if of_pictures else 'read, '}require_writable, write"
     plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else []), "os"]
     title = docstring(f"{run.label} on {run.plan.model.title}, {dataset.title}")
     about = ABOUT.format(title=title, usage=USAGE_OF_PICTURES if of_pictures else USAGE)
     parts = [
         f'"""{about}"""',
         "\n".join(["", *map("import {}".format, plain), *FROM_PYTHON, ""]),
-        IMPORTS.replace("IMPORTS", "\n    ".join(dict.fromkeys(imports))),
+        "\n".join([*(["from picture_rows import Pictures"] if of_pictures else []), rows, ""]),
         "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
+        ASKED.replace("READ\n", READ_PICTURES if of_pictures else "").replace(
+            "PARTS\n", PARTS if task.task != "text-generation" else ""
+        ),
+        IMPORTS.replace("IMPORTS", "\n    ".join(dict.fromkeys(imports))),
         "" if of_pictures else QUIET,
         MODEL.replace("MODEL", "\n    ".join(model)),
         body.replace("MENDED_LABEL", expected).replace("LOGITS", logits),
@@ -119,8 +122,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else "")
         .replace("MENDED\n", mended)
         .replace("ANSWERABLE", answerable)
-        .replace("GIVE", GIVE_PICTURES if of_pictures else GIVE)
-        .replace("PARTS\n", PARTS if task.task != "text-generation" else ""),
+        .replace("GIVE", GIVE_PICTURES if of_pictures else GIVE),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
     write_modules(modules, folder)
@@ -146,6 +148,43 @@ def answer_format(dataset: DatasetEntry) -> dict[str, object]:
 
 
 FROM_PYTHON = ("from pathlib import Path", "from types import SimpleNamespace")
+
+READ_PICTURES = """
+pictures = Pictures(LABEL, SPLITS)
+read = pictures.read
+"""
+
+PARTS = """\
+    if asked.text and len(asked.text) != len(COLUMNS):
+        raise SystemExit(
+            f"What is read is {' and '.join(COLUMNS)}; --text is given {len(asked.text)} times. Give it once "
+            "for each of these, in their order."
+        )
+"""
+
+ASKED = """\
+READ
+
+
+def asked_and_rows():
+    options = argparse.ArgumentParser()
+    options.add_argument("file", type=Path)
+    options.add_argument("out", type=Path)
+    options.add_argument("--text", action="append")
+    options.add_argument("--label")
+    asked = options.parse_args()
+PARTS
+    require_writable(asked.out, asked.file)
+    rows = read(asked.file, asked.text or COLUMNS)
+    first = next(rows, None)
+    if first is None:
+        raise SystemExit(f"“{asked.file}” has no rows. Give a file with a head and rows.")
+    return asked, itertools.chain([first], rows)
+
+
+if __name__ == "__main__":  # what is wrong with it is said before the model is loaded
+    asked, rows = asked_and_rows()
+"""
 
 IMPORTS = """\
 HERE, CALLED_FROM = Path(__file__).resolve().parent, Path.cwd()
@@ -210,8 +249,6 @@ transform = v2.Compose([
     v2.ToImage(), v2.RGB(), v2.Resize(size, v2.InterpolationMode.BICUBIC), v2.CenterCrop(size),
     v2.ToDtype(torch.float32, scale=True), v2.Normalize(prepared["mean"], prepared["std"]),
 ])
-pictures = Pictures(LABEL, SPLITS)
-read = pictures.read
 
 
 def prepare(row):
@@ -374,14 +411,6 @@ CONVERSATIONS = """\
         return [(prompt,) for prompt, _ in parts], [answer or "" for _, answer in parts]
 """
 
-PARTS = """\
-    if asked.text and len(asked.text) != len(COLUMNS):
-        raise SystemExit(
-            f"What is read is {' and '.join(COLUMNS)}; --text is given {len(asked.text)} times. Give it once "
-            "for each of these, in their order."
-        )
-"""
-
 MAIN = """
 ROWS = 256  # that are held at a time
 SHOWN = 5  # rows without an answer that are named
@@ -450,20 +479,9 @@ MENDED
         yield {**row, **{name: answer.get(one) for one, name in added}}
 
 
-def main():
-    options = argparse.ArgumentParser()
-    options.add_argument("file", type=Path)
-    options.add_argument("out", type=Path)
-    options.add_argument("--text", action="append")
-    options.add_argument("--label")
-    asked, told = options.parse_args(), SimpleNamespace(rows=0, answered=0, known=[], refused=[])
-PARTS
-    require_writable(asked.out, asked.file)
-    rows = read(asked.file, asked.text or COLUMNS)
-    first = next(rows, None)
-    if first is None:
-        raise SystemExit(f"“{asked.file}” has no rows. Give a file with a head and rows.")
-    write(asked.out, answered(itertools.chain([first], rows), asked, told))
+def main(asked, rows):
+    told = SimpleNamespace(rows=0, answered=0, known=[], refused=[])
+    write(asked.out, answered(rows, asked, told))
     print(f"{told.answered:,} of {told.rows:,} rows answered, in {asked.out}")
     for sentence in told.refused[:SHOWN]:
         print(sentence)
@@ -474,5 +492,5 @@ PARTS
 
 
 if __name__ == "__main__":
-    main()
+    main(asked, rows)
 """

@@ -392,6 +392,7 @@ def test_it_runs_from_any_folder_with_files_named_from_there(runs, store, tmp_pa
     assert ended.returncode == 1
     assert ended.stderr.startswith("“nowhere” is not there. Give a folder of pictures, a zip of them, or one")
     (tmp_path / "taken" / "adapter_config.json").unlink()
+    command[2] = "pictures"
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert "The model cannot be loaded" in ended.stderr and "Keep all files of" in ended.stderr
@@ -405,6 +406,27 @@ def test_a_package_that_is_not_installed_is_told_with_what_installs_it(
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(SystemExit, match=r"peft.* In .*adapter: pip install -r requirements\.txt"):
         applied(run, "adapter", made.written(tmp_path, "text\na\n"))
+
+
+@pytest.mark.parametrize("kind", ["text", "image", "answer"])
+def test_help_and_what_cannot_be_done_are_answered_without_the_model(
+    request, applied, tmp_path, capsys, kind
+):
+    run = request.getfixturevalue("runs")(kind, "lora")
+    export = Export(request.getfixturevalue("store"), run)
+    EXPORTERS["adapter"].write_folder(export, tmp_path / "adapter")
+    request.getfixturevalue("monkeypatch").setitem(sys.modules, "torch", None)
+    new = made.written(tmp_path, "text\na\n")
+    with pytest.raises(SystemExit) as ended:
+        applied(run, "adapter", new, "--help")
+    assert ended.value.code == 0 and "[--text TEXT] [--label LABEL]" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        applied(run, "adapter", new, "--column", "a")
+    assert ended.value.code == 2 and "unrecognized arguments: --column a" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"gone\.csv” (cannot be read: No such file|is not there)"):
+        applied(run, "adapter", tmp_path / "gone.csv")
+    with pytest.raises(SystemExit, match="its ending says no format that is"):
+        applied(run, "adapter", new, out="out.doc")
 
 
 @pytest.mark.parametrize("name", ["new.ods", "new.xls", "new.zip"])
