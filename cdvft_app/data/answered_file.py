@@ -25,7 +25,8 @@ from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file, unpacked
-from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import DataRefused, Limits, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
 from cdvft_app.files import sha256_of
