@@ -50,6 +50,15 @@ def exact_duration(seconds: float) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
+def training_time(seconds: float) -> str:
+    """38 s, 1:40 min or 1:02:09 h: of a run, as the page's tables have it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
 def counted(number: float, noun: str) -> str:
     """0 rows, 1 row, 1,024 rows, 1.5 epochs."""
     written = f"{number:,}" if isinstance(number, int) else f"{number:g}"

@@ -20,7 +20,7 @@ from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason, roles_of
 from cdvft_app.data.inspect import inspect as inspected
 from cdvft_app.data.read_file import without_gz
-from cdvft_app.data.source import Finding
+from cdvft_app.data.row_errors import Finding
 from cdvft_app.format import amount
 from cdvft_app.store.runs import RunStore
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Json, RunIds, console, table
+from cdvft_app.format import training_time
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import history_file
@@ -45,7 +46,7 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
     if as_json:
         print(json.dumps([run_summary(run) | _circumstances(run) for run in found]))
         return
-    headings = ("run", "begun", "name", "method", "state", "step", "result", "parameters", "seconds")
+    headings = ("run", "begun", "name", "method", "state", "step", "result", "parameters", "training")
     console(TABLE_WIDTH).print(table(headings, map(_row, found)))
 
 
@@ -59,7 +60,7 @@ def _row(run: RunRecord) -> tuple[str, ...]:
         f"{run.step}/{run.total_steps or '?'}",
         "" if run.metric is None else f"{run.metric_name} {run.metric:.4f}",
         "" if run.trainable_parameters is None else f"{run.trainable_parameters:,}",
-        "" if run.seconds is None else f"{run.seconds:.1f}",
+        "" if run.seconds is None else training_time(run.seconds),
     )
 
 

@@ -285,7 +285,9 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
         print(json.dumps(run_summary(run) | {"forecast": run.forecast, "adapter": _adapter(store, run)}))
     elif run.metric is not None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
-        print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")
+        head = run.result.get("head_parameters")  # trained too, by every method, and not counted
+        beside = f" beside the head's {head:,}" if head else ""
+        print(f"{run.trainable_parameters:,} trainable parameters{beside}, {run.seconds:.1f} s of training")
         print(f"kept in {store.folder(run.id)}; run {run.id}")
     raise typer.Exit(EXIT_CODES.get(run.state, FAILED))
 

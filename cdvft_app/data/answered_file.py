@@ -14,7 +14,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +25,8 @@ from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
 from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file, unpacked
-from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import DataRefused, Limits, Source
 from cdvft_app.data.spreadsheets import EXCEL, OPEN_DOCUMENT, OdsWriter
 from cdvft_app.data.zip_file import PICTURES, packed, packed_files
 from cdvft_app.files import sha256_of
@@ -195,6 +196,23 @@ class Written:
     unscored: tuple[str, ...] = ()
 
 
+@dataclass
+class Reasons:
+    """Why rows have no answer, or have a label and are not scored."""
+
+    unanswered: RowErrors = field(default_factory=RowErrors)
+    unscored: RowErrors = field(default_factory=RowErrors)
+
+    def add(self, row: int | str, answer: Answer) -> None:
+        if answer.why:
+            (self.unanswered if answer.value is None else self.unscored).add(row, *answer.why)
+
+    def sentences(self) -> dict[str, tuple[str, ...]]:
+        """Return both as `Written` has them."""
+        of = {"unanswered": self.unanswered, "unscored": self.unscored}
+        return {name: tuple(map(str, errors.sentences())) for name, errors in of.items()}
+
+
 def write_answered(
     path: Path,
     out: Path,
@@ -230,7 +248,7 @@ def write_answered(
         names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]
         remaining, rows, answered = iter(answers), 0, 0
-        unanswered, unscored = RowErrors(), RowErrors()
+        reasons = Reasons()
         worst: list[tuple[float, int, WrongRow]] = []
         writer = writer_of(out, source, path, names, added, escaped)
         try:
@@ -247,8 +265,7 @@ def write_answered(
                 numbers = batch.column(0).to_pylist()
                 for place, one in enumerate(of_batch):
                     rows, answered = rows + 1, answered + (one.value is not None)
-                    if one.why:
-                        (unanswered if one.value is None else unscored).add(numbers[place], *one.why)
+                    reasons.add(numbers[place], one)
                     if badness := _badness(one):
                         shown = " / ".join(_shown(column[place]) for column in read)[:SHOWN]
                         row = WrongRow(str(numbers[place]), shown, str(one.value), str(one.expected))
@@ -260,8 +277,7 @@ def write_answered(
         finally:
             writer.close()
     wrong = tuple(row for _, _, row in sorted(worst, key=lambda one: one[:2])[::-1])
-    why = (tuple(map(str, of.sentences())) for of in (unanswered, unscored))
-    return Written(rows, answered, wrong, *why)
+    return Written(rows, answered, wrong, **reasons.sentences())
 
 
 def write_answered_in_child(

@@ -22,7 +22,8 @@ from cdvft_app.catalog.columns import Column
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS, kept_table
 from cdvft_app.data.pictures import FORMATS, as_png
 from cdvft_app.data.read_file import read_file, without_conversations
-from cdvft_app.data.source import LIMITS, DataRefused, Limits, RowErrors
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import LIMITS, DataRefused, Limits
 from cdvft_app.data.zip_file import packed
 from cdvft_app.files import sha256_of
 from cdvft_app.progress import Progress, silent

@@ -47,7 +47,8 @@ from cdvft_app.catalog.uploaded import (
 )
 from cdvft_app.data.imported_table import ImportedTable, columns_of
 from cdvft_app.data.language import language_of, named
-from cdvft_app.data.source import DataRefused, Finding, RowErrors
+from cdvft_app.data.row_errors import Finding, RowErrors
+from cdvft_app.data.source import DataRefused
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
 from cdvft_app.settings import HELD_OUT, UploadedDataset
 

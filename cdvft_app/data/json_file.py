@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import is_conversation
 from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
+from cdvft_app.data.records import object_of
+from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import (
     BATCH,
     DataRefused,
     Limits,
     NumberedRow,
-    RowErrors,
     Source,
     distinct_names,
     row_batches,
@@ -28,8 +28,6 @@ from cdvft_app.progress import Progress
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HALF = "it holds half of a character, a \\ud800 to \\udfff without its other half"
-HALF_ADVICE = "write the whole character, or none"
 LOOKED_AT = 100  # lines from which the names are taken
 
 
@@ -44,7 +42,7 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     looked_at = list(islice(given, LOOKED_AT))
     for _, line in looked_at:
         first = first or line.strip()
-        found = _object(line)
+        found = object_of(line)
         if isinstance(found, dict):
             columns.update(dict.fromkeys(found))
             objects.append(found)
@@ -81,20 +79,11 @@ def _rows(source: Source, keys: Sequence[str], lines: Iterable[tuple[int, str]])
     for number, line in lines:
         if not line.strip():
             continue
-        found = _object(line)
+        found = object_of(line)
         if isinstance(found, dict):
             yield number, [_text(found.get(key)) for key in keys], found
         else:
-            source.faults.add(
-                number, found, HALF_ADVICE if found == HALF else "write one JSON object in each line"
-            )
-
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_JSON_NAMES = {
-    list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false",
-    type(None): "null",
-}  # fmt: skip
+            source.faults.add(number, *found)
 
 
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
@@ -103,24 +92,6 @@ def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
         held = objects[0]
         return all(isinstance(one, (list, dict)) and not is_conversation(one) for one in held.values())
     return not objects and first.startswith("{") and not first.endswith("}")
-
-
-def _object(line: str) -> dict[str, Any] | str:
-    """Return the object in a line, or what is wrong with it."""
-    try:
-        found = json.loads(line)
-    except ValueError as error:
-        reason = (
-            error.msg if isinstance(error, json.JSONDecodeError) else "no number of such a size can be read"
-        )
-        return f"it is no JSON ({reason[:1].lower()}{reason[1:]})"
-    except RecursionError:
-        return "it is nested too deeply"
-    if not isinstance(found, dict):
-        return f"it holds {_JSON_NAMES[type(found)]} and no object"
-    if "\\u" in line and _LONE_SURROGATE.search(json.dumps(found, ensure_ascii=False)):
-        return HALF
-    return found
 
 
 def _text(value: Any) -> str | None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdvft_app.data.source import DataRefused, Limits, RowErrors
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.progress import Progress
 
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cdvft_app.archives import DAMAGE, short
 from cdvft_app.catalog import picture_labels
 from cdvft_app.catalog.uploaded import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
-from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source, record_batch
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import DataRefused, Limits, Source, record_batch
 from cdvft_app.data.source import limits as limits_now
 from cdvft_app.data.zip_file import PICTURES, TABLES, bytes_of, members_of
 from cdvft_app.progress import Progress

@@ -28,7 +28,8 @@ from cdvft_app.data.json_file import read_json_array, read_json_lines
 from cdvft_app.data.lines import first_letters
 from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import read_pictures
-from cdvft_app.data.source import DataRefused, Limits, RowErrors, Source
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import DataRefused, Limits, Source
 from cdvft_app.data.spreadsheets import ODS_MEMBER, XLSX_MEMBER, read_spreadsheet
 from cdvft_app.data.zip_file import PICTURES, members_of
 from cdvft_app.data.zip_file import ROWS as FILES_OF_ROWS

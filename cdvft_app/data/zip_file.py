@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from cdvft_app.archives import require_safe, short
-from cdvft_app.data.source import DataRefused, Limits, RowErrors
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import DataRefused, Limits
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 TABLES = (".csv", ".tsv")

@@ -11,6 +11,7 @@ from cdvft_app import metrics
 from cdvft_app.catalog import cleaning, conversations, picture_labels, written_numbers
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.uploaded import EVALUATION_NAMES, TRAINING_NAMES
+from cdvft_app.data import records, row_errors
 from cdvft_app.metrics import get_metric
 from cdvft_app.results import picture_rows, table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
@@ -65,12 +66,11 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     }
     if task.is_scaled:
         constants |= {"MEAN": task.mean, "DEVIATION": task.deviation}
-    modules = [table_rows, table_score]
+    modules = [table_rows, records, row_errors, table_score]
     mended, expected = "", "text"
     if of_pictures:
         modules += [picture_rows, picture_labels]
         constants["SPLITS"] = [*TRAINING_NAMES, *EVALUATION_NAMES]
-        imports = [*imports, "from picture_rows import Pictures"]
     if task.task == "text-generation":
         modules.append(conversations)
         constants |= {"INSTRUCTION": task.instruction, **answer_format(dataset)}
@@ -98,18 +98,26 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
     imports = [
         *imports,
         "from metrics import METRICS",
-        f"from table_rows import NoAnswer, {'' if of_pictures else 'read, '}require_writable, write",
         f"from table_score import {judged}",
     ]
     imports += [] if of_pictures else ["from transformers import logging"]
+    light = ["from picture_rows import Pictures"] if of_pictures else []
+    light += [
+        "from row_errors import RowErrors",
+        f"from table_rows import NoAnswer, {'' if of_pictures else 'read, '}require_writable, write",
+    ]
     plain = ["argparse", "itertools", *(["math"] if judged == "of_numbers" else []), "os"]
     title = docstring(f"{run.label} on {run.plan.model.title}, {dataset.title}")
     about = ABOUT.format(title=title, usage=USAGE_OF_PICTURES if of_pictures else USAGE)
     parts = [
         f'"""{about}"""',
         "\n".join(["", *map("import {}".format, plain), *FROM_PYTHON, ""]),
-        IMPORTS.replace("IMPORTS", "\n    ".join(dict.fromkeys(imports))),
+        "\n".join([*light, ""]),
         "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
+        ASKED.replace("READ\n", READ_PICTURES if of_pictures else "").replace(
+            "PARTS\n", PARTS if task.task != "text-generation" else ""
+        ),
+        IMPORTS.replace("IMPORTS", "\n    ".join(dict.fromkeys(imports))),
         "" if of_pictures else QUIET,
         MODEL.replace("MODEL", "\n    ".join(model)),
         body.replace("MENDED_LABEL", expected).replace("LOGITS", logits),
@@ -119,8 +127,7 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         MAIN.replace("CONVERSATIONS\n", CONVERSATIONS if task.task == "text-generation" else "")
         .replace("MENDED\n", mended)
         .replace("ANSWERABLE", answerable)
-        .replace("GIVE", GIVE_PICTURES if of_pictures else GIVE)
-        .replace("PARTS\n", PARTS if task.task != "text-generation" else ""),
+        .replace("GIVE", GIVE_PICTURES if of_pictures else GIVE),
     ]
     (folder / APPLY).write_text("\n".join(filter(None, parts)), encoding="utf-8")
     write_modules(modules, folder)
@@ -135,7 +142,7 @@ def write_modules(modules: Iterable[ModuleType], folder: Path) -> None:
         files[folder / "metrics" / file.name] = file.read_text(encoding="utf-8")
     for file, source in files.items():
         alone = source
-        for package in ("cdvft_app.catalog.", "cdvft_app.results.", "cdvft_app."):
+        for package in ("cdvft_app.catalog.", "cdvft_app.data.", "cdvft_app.results.", "cdvft_app."):
             alone = alone.replace(f"from {package}", "from ")
         file.write_text(alone, encoding="utf-8")
 
@@ -146,6 +153,45 @@ def answer_format(dataset: DatasetEntry) -> dict[str, object]:
 
 
 FROM_PYTHON = ("from pathlib import Path", "from types import SimpleNamespace")
+
+READ_PICTURES = """
+pictures = Pictures(LABEL, SPLITS)
+read = pictures.read
+"""
+
+PARTS = """\
+    if asked.text and len(asked.text) != len(COLUMNS):
+        raise SystemExit(
+            f"What is read is {' and '.join(COLUMNS)}; --text is given {len(asked.text)} times. Give it once "
+            "for each of these, in their order."
+        )
+"""
+
+ASKED = """\
+READ
+
+
+def asked_and_rows():
+    options = argparse.ArgumentParser()
+    options.add_argument("file", type=Path)
+    options.add_argument("out", type=Path)
+    options.add_argument("--text", action="append")
+    options.add_argument("--label")
+    asked = options.parse_args()
+PARTS
+    require_writable(asked.out, asked.file)
+    faults = RowErrors()
+    rows = read(asked.file, asked.text or COLUMNS, faults)
+    first = next(rows, None)
+    if first is None:
+        none = f"“{asked.file}” has no rows. Give a file with a head and rows."
+        raise SystemExit("\\n".join([*faults.sentences(), none]))
+    return asked, itertools.chain([first], rows), faults
+
+
+if __name__ == "__main__":  # what is wrong with it is said before the model is loaded
+    asked, rows, faults = asked_and_rows()
+"""
 
 IMPORTS = """\
 HERE, CALLED_FROM = Path(__file__).resolve().parent, Path.cwd()
@@ -210,8 +256,6 @@ transform = v2.Compose([
     v2.ToImage(), v2.RGB(), v2.Resize(size, v2.InterpolationMode.BICUBIC), v2.CenterCrop(size),
     v2.ToDtype(torch.float32, scale=True), v2.Normalize(prepared["mean"], prepared["std"]),
 ])
-pictures = Pictures(LABEL, SPLITS)
-read = pictures.read
 
 
 def prepare(row):
@@ -374,14 +418,6 @@ CONVERSATIONS = """\
         return [(prompt,) for prompt, _ in parts], [answer or "" for _, answer in parts]
 """
 
-PARTS = """\
-    if asked.text and len(asked.text) != len(COLUMNS):
-        raise SystemExit(
-            f"What is read is {' and '.join(COLUMNS)}; --text is given {len(asked.text)} times. Give it once "
-            "for each of these, in their order."
-        )
-"""
-
 MAIN = """
 ROWS = 256  # that are held at a time
 SHOWN = 5  # rows without an answer that are named
@@ -407,8 +443,8 @@ def other_than(row, wanted):  # so that all columns stay: answer, else answer 2
 
 
 def answered(rows, asked, told):
-    while held := list(itertools.islice(rows, ROWS)):
-        yield from with_answers(held, asked, told)
+    while some := list(itertools.islice(rows, ROWS)):
+        yield from with_answers(*zip(*some), asked, told)
 
 
 def text_of(value):
@@ -424,7 +460,7 @@ CONVERSATIONS
     return given, [text_of(row.get(label)) for row in held] if label else None
 
 
-def with_answers(held, asked, told):
+def with_answers(numbers, held, asked, told):
     given, labels = columns_of(held, asked)
 MENDED
     added = [(one, other_than(held[0], one)) for one in ADDED + ([] if labels is None else [CHECK])]
@@ -435,7 +471,7 @@ MENDED
                 raise NoAnswer("It is empty. Give it a value, or leave the row out.")
             to_ask[place] = prepare(one)
         except NoAnswer as why:
-            told.refused.append(f"Row {told.rows + place + 1:,}: {why}")
+            told.refused.append(f"Row {numbers[place]:,}: {why}")
     found = dict(zip(to_ask, answers([*to_ask.values()]) if to_ask else []))
     told.rows, told.answered = told.rows + len(held), told.answered + len(found)
     for place, row in enumerate(held):
@@ -445,26 +481,17 @@ MENDED
             told.known.append((answer["answer"], right))
             answer[CHECK] = check(answer["answer"], right)
         elif labels and answer and (labels[place] or "").strip():
-            number = told.rows - len(held) + place + 1
-            told.refused.append(f"Row {number:,} is not scored: no answer can be compared with its label.")
+            why = "is not scored: no answer can be compared with its label."
+            told.refused.append(f"Row {numbers[place]:,} {why}")
         yield {**row, **{name: answer.get(one) for one, name in added}}
 
 
-def main():
-    options = argparse.ArgumentParser()
-    options.add_argument("file", type=Path)
-    options.add_argument("out", type=Path)
-    options.add_argument("--text", action="append")
-    options.add_argument("--label")
-    asked, told = options.parse_args(), SimpleNamespace(rows=0, answered=0, known=[], refused=[])
-PARTS
-    require_writable(asked.out, asked.file)
-    rows = read(asked.file, asked.text or COLUMNS)
-    first = next(rows, None)
-    if first is None:
-        raise SystemExit(f"“{asked.file}” has no rows. Give a file with a head and rows.")
-    write(asked.out, answered(itertools.chain([first], rows), asked, told))
+def main(asked, rows, faults):
+    told = SimpleNamespace(rows=0, answered=0, known=[], refused=[])
+    write(asked.out, answered(rows, asked, told))
     print(f"{told.answered:,} of {told.rows:,} rows answered, in {asked.out}")
+    for fault in faults.sentences():
+        print(f"not in it: {fault}")
     for sentence in told.refused[:SHOWN]:
         print(sentence)
     if len(told.refused) > SHOWN:
@@ -474,5 +501,5 @@ PARTS
 
 
 if __name__ == "__main__":
-    main()
+    main(asked, rows, faults)
 """

@@ -8,10 +8,11 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cdvft_app.catalog.picture_labels import NoLabels, of_folders_or_names, of_table
-from cdvft_app.results.table_rows import PICTURES, NoAnswer
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.results.table_rows import PICTURES, NoAnswer, NumberedRow
 from cdvft_app.results.table_rows import read as read_table
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Pictures:
         self._files: dict[str, Path | zipfile.Path] = {}
         self._beside = Path()
 
-    def read(self, path: Path, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield a row for each picture of a folder, of a zip, or of one file: {"image": its path}.
+    def read(self, path: Path, wanted: Sequence[str], faults: RowErrors) -> Iterator[NumberedRow]:
+        """Yield a numbered row for each picture of a folder, of a zip, or of one file: {"image": its path}.
 
         Where folders of classes, beginnings of names or a CSV tell labels, as they do for training, rows have
         them. Of a table of rows the column `wanted` has paths of pictures, which are looked for beside it.
@@ -58,7 +59,7 @@ class Pictures:
             raise SystemExit(f"“{path.name}” is none of what is read here. Give {ALLOWED}.")
         else:
             self._beside = path.parent
-            yield from read_table(path, wanted)
+            yield from read_table(path, wanted, faults)
             return
         pictures = {name: file for name, file in sorted(files.items()) if _is_shown(name, PICTURES)}
         if not pictures:
@@ -66,8 +67,8 @@ class Pictures:
         self._files = {str(file): file for file in pictures.values()}
         tables = {name: file for name, file in files.items() if _is_shown(name, TABLES)}
         labels = self._labels([*pictures], tables)
-        for name, file in pictures.items():
-            yield {"image": str(file)} | ({self.label: labels[name]} if labels else {})
+        for number, (name, file) in enumerate(pictures.items(), 1):
+            yield number, {"image": str(file)} | ({self.label: labels[name]} if labels else {})
 
     def _labels(self, names: Sequence[str], tables: Mapping[str, Path | zipfile.Path]) -> dict[str, str]:
         """Return each picture's label by its name; none where they cannot be told."""

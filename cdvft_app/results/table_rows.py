@@ -1,6 +1,6 @@
 """Rows of a file in, rows of a file out, one after the other; what an exported apply.py needs beside it.
 
-It imports nothing of the app: exports have it beside them as it is.
+Of the app it imports how records are read: exports have both beside them as they are.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ import csv
 import gzip
 import io
 import json
+import math
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
+
+from cdvft_app.data.records import Records, object_of
+from cdvft_app.data.row_errors import RowErrors
 
 SEPARATORS = ",;\t|"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -25,15 +29,19 @@ ALLOWED = "a file of rows: CSV, TSV, JSONL, JSON, Parquet or .xlsx"
 WRITTEN = (".csv", ".tsv", ".jsonl", ".xlsx")
 SAMPLE = 1 << 16
 MAX_ABOVE = 20  # rows of a sheet among which its head is looked for
-DAMAGE = (OSError, EOFError, ValueError, KeyError, csv.Error, zlib.error, zipfile.BadZipFile)
+DAMAGE = (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile)
 
 
 class NoAnswer(Exception):
     """A row cannot be answered; the text is a sentence or more that says why, and what to do."""
 
 
-def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file.
+NumberedRow = tuple[int, dict[str, Any]]
+"""The number by which the app names a row, too: of a line or of a sheet's row, else from 1; and the row."""
+
+
+def read(path: Path, wanted: Sequence[str], faults: RowErrors) -> Iterator[NumberedRow]:
+    """Yield the rows of a CSV, TSV, JSONL, JSON, Parquet or .xlsx file; damaged ones go to the faults.
 
     CSV, TSV, JSONL and JSON may be packed by gzip. Of an .xlsx those below the first row, of any sheet, that
     names the `wanted` columns, else of the first sheet.
@@ -49,7 +57,7 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         raise SystemExit(f"{path.name}: {kind} is not read here. Save it as .xlsx or as CSV.")
     count = 0
     try:
-        for row in _rows(path, kind, wanted):
+        for row in _rows(path, kind, wanted, faults):
             yield row
             count += 1
     except DAMAGE as error:
@@ -62,12 +70,10 @@ def read(path: Path, wanted: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         raise SystemExit(f"“{path}” cannot be read: {why}. Give {ALLOWED}.") from None
 
 
-def _rows(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, kind: str, wanted: Sequence[str], faults: RowErrors) -> Iterator[NumberedRow]:
     if kind in (".jsonl", ".ndjson"):
         with _opened(path) as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _object(_parsed(line, number), f"line {number:,}")
+            yield from _objects(file, faults)
     elif kind == ".json":
         with _opened(path) as file:
             held = json.loads(file.read())
@@ -76,40 +82,37 @@ def _rows(path: Path, kind: str, wanted: Sequence[str]) -> Iterator[dict[str, An
                 'it is no list of JSON objects, such as [{"text": "What a film"}, ...]; name a file with one '
                 "object in each line .jsonl"
             )
-        yield from (_object(one, f"item {number:,}") for number, one in enumerate(held, 1))
+        yield from _objects(map(json.dumps, held), faults)
     elif kind == ".parquet":
         parquet = _module("pyarrow.parquet", path)
-        for batch in parquet.ParquetFile(path).iter_batches(1000):
-            yield from batch.to_pylist()
+        batches = parquet.ParquetFile(path).iter_batches(1000)
+        yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
     elif kind == ".xlsx":
         book = _module("openpyxl", path).load_workbook(path, read_only=True, data_only=True)
         head, rows = _below_the_head(book, {name.strip().casefold() for name in wanted})
-        yield from (dict(zip(head, row, strict=False)) for row in rows)
+        yield from ((number, dict(zip(head, row, strict=False))) for number, row in rows)
     else:
         with _opened(path) as file:
-            sample = file.read(SAMPLE)
+            separator = separator_of(file.read(SAMPLE))
             file.seek(0)
-            lines = csv.DictReader(file, delimiter=separator_of(sample))
-            for row in lines:
-                if None in row:
-                    raise ValueError(
-                        f"line {lines.line_num:,} has more values than the head has columns; quotation marks "
-                        "keep a text with separators together"
-                    )
-                yield row
+            held, names = next(Records(separator, math.inf, RowErrors()).of(_lines(file)), ([(0, "")], []))
+            file.seek(0)
+            below = (line for line in _lines(file) if line[0] > held[-1][0])
+            for lines, values in Records(separator, math.inf, faults, names).of(below):
+                yield lines[0][0], dict(zip(names, values, strict=True))
 
 
-def _parsed(line: str, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"line {number:,} is no JSON ({str(error).partition(':')[0]})") from None
+def _lines(file: IO[str]) -> Iterator[tuple[int, str]]:
+    return ((number, line.rstrip("\r\n")) for number, line in enumerate(file, 1))
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f'{where} is no JSON object, such as {{"text": "What a film"}}')
-    return value
+def _objects(lines: Iterable[str], faults: RowErrors) -> Iterator[NumberedRow]:
+    for number, line in enumerate(lines, 1):
+        found = object_of(line) if line.strip() else None
+        if isinstance(found, dict):
+            yield number, found
+        elif found:
+            faults.add(number, *found)
 
 
 def _kind(path: Path) -> str:
@@ -125,15 +128,15 @@ def _opened(path: Path) -> IO[str]:
     return io.TextIOWrapper(_unpacked(path), encoding=_encoding(path), newline="")
 
 
-def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:
     for sheet in book.worksheets:
-        rows = sheet.iter_rows(values_only=True)
-        for row in islice(rows, MAX_ABOVE):
+        rows = enumerate(sheet.iter_rows(values_only=True), 1)
+        for _, row in islice(rows, MAX_ABOVE):
             names = [str(one) for one in row]
             if wanted <= {name.strip().casefold() for name in names}:
                 return names, rows
-    rows = book.worksheets[0].iter_rows(values_only=True)
-    return [str(one) for one in next(rows, ())], rows
+    rows = enumerate(book.worksheets[0].iter_rows(values_only=True), 1)
+    return [str(one) for one in next(rows, (0, ()))[1]], rows
 
 
 def _module(name: str, path: Path) -> Any:

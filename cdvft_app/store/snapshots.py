@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from cdvft_app.files import replacing
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
 
 BYTES_LIMIT = 4 * 2**20
@@ -45,7 +46,8 @@ def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
     if size > BYTES_LIMIT:
         raise StoreError(
             f"The factors of step {step} take {size / 2**20:.1f} MiB and are not kept: the limit is "
-            f"{BYTES_LIMIT // 2**20} MiB a step. Fewer target modules or fewer parameters make them fit."
+            f"{BYTES_LIMIT // 2**20} MiB a step. Fewer “{RunSettings.model_fields['target_modules'].title}” "
+            "or fewer parameters make them fit."
         )
     file = _file(step)
     path = folder / file

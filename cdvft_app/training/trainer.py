@@ -417,10 +417,12 @@ def user_facing_errors(settings: RunSettings, should_stop: Callable[[], Halt]) -
             raise
         images = settings.image_size is not None
         size = f"{settings.image_size} pixels" if images else f"{settings.max_length} tokens"
+        fields = RunSettings.model_fields
         raise TrainingFailed(
             f"Out of memory with batches of {settings.batch_size} examples of up to {size}. "
             f"Try batches of {max(1, (settings.batch_size or 2) // 2)}, "
-            f"a smaller {'image_size' if images else 'max_length'}, or fewer target modules."
+            f"a smaller “{fields['image_size' if images else 'max_length'].title}”, "
+            f"or fewer “{fields['target_modules'].title}”."
         ) from error
 
 

@@ -156,3 +156,14 @@ def test_programs_get_answers_and_score(server: Server, run_id: str):
     assert [one["row"] for one in found["answers"]] == [2, 3]
     assert {*found["answers"][0]} == {"row", "answer", "confidence", "correct"}
     assert found["score"]["rows"] == 2 and "accuracy" in found["score"]["sentence"].lower()
+    assert found["unanswered"] == found["unscored"] == found["not_read"] == []
+
+
+def test_programs_are_told_why_a_row_has_no_answer_or_no_score(server: Server, run_id: str):
+    client = Client(server.url, verbose=False)
+    rows = "text,label\ngood film,1\n,0\nbad film,7\n"
+    found = client.predict(run_id, rows, token="somebody", api_name="/apply")
+    assert [one["answer"] is None for one in found["answers"]] == [False, True, False]
+    assert found["unanswered"] == ["Row 3, column “text”: it is empty. Give it a text, or leave the row out."]
+    (unscored,) = found["unscored"]
+    assert unscored.startswith("Row 4, column “label”: this run does not know it. Give it one of “negative”")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.format import amount, duration, exact_duration, percent
+from cdvft_app.format import amount, duration, exact_duration, percent, training_time
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ from cdvft_app.format import amount, duration, exact_duration, percent
 )
 def test_a_forecast_is_approximate_and_a_budget_exact(seconds: float, approximate: str, exact: str) -> None:
     assert (duration(seconds), exact_duration(seconds)) == (approximate, exact)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(12.3, "12 s"), (99.4, "99 s"), (100, "1:40 min"), (3729, "1:02:09 h")]
+)
+def test_a_time_of_training_is_written_as_in_the_page_s_tables(seconds: float, text: str) -> None:
+    assert training_time(seconds) == text
 
 
 def test_nothing_left_is_no_time() -> None:

@@ -10,7 +10,7 @@ from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.data.imported_table import preview, some_of_each, thumbnails
 from cdvft_app.data.inspect import EDGES, Inspection, nearest_recipe, recipe_reason
-from cdvft_app.data.source import Finding
+from cdvft_app.data.row_errors import Finding
 from cdvft_app.format import amount, counted
 from cdvft_app.payloads.train import Bars, Picture, UploadedColumn, UploadedLook
 from cdvft_app.public.intake import TooMuch

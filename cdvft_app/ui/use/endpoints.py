@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gradio import FileData
 
-from cdvft_app.data.answered_file import ANSWERS, answers_in, read_unlabelled_in_child, rows_of
+from cdvft_app.data.answered_file import ANSWERS, Reasons, answers_in, read_unlabelled_in_child, rows_of
 from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import limits
 from cdvft_app.errors import UserError
@@ -109,8 +109,9 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
 
         Returns:
             answers, one for each row that could be read, null where it cannot be answered: each with the
-            row's number, confidence, and correct, error or a score beside the label; the score; and why rows
-            could not be read.
+            row's number, confidence, and correct, error or a score beside the label; the score; and in
+            sentences why rows could not be read, have no answer (unanswered), or have a label and are not
+            scored (unscored).
         """
         columns = text or []
         if not isinstance(columns, list) or not _are_texts([*columns, label, run_id, rows, file]):
@@ -126,12 +127,13 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             *_, score = within_budget(app, of_files.stream("apply", **asked))
             names = [(one.field, one.name) for one in added_columns(run, found)]
             numbers = (number for batch in rows_of(Path(work)) for number in batch.column(0).to_pylist())
-            answers = [
-                {"row": number, **{name: getattr(one, field) for field, name in names}}
-                for number, one in zip(numbers, answers_in(Path(work) / ANSWERS), strict=True)
-            ]
+            answers, reasons = [], Reasons()
+            for number, one in zip(numbers, answers_in(Path(work) / ANSWERS), strict=True):
+                answers.append({"row": number, **{name: getattr(one, field) for field, name in names}})
+                reasons.add(number, one)
         return {
             "answers": answers,
+            **reasons.sentences(),
             "score": score and {**asdict(score), "sentence": score.sentence},
             "not_read": kept.row_errors.sentences(),
         }

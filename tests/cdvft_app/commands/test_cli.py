@@ -93,6 +93,17 @@ def test_train_without_json_says_the_same_in_words(command):
     assert "finished after 3 steps: accuracy 0.7500" in output and "768 trainable parameters" in output
 
 
+@pytest.mark.parametrize(("head", "said"), [(1540, " beside the head's 1,540, 0.3 s"), (0, ", 0.3 s")])
+def test_train_says_that_the_head_is_not_among_its_parameters(command_with, head, said):
+    def train(settings, emit, should_stop, folder, resume=False):
+        emit(run_events.started(3, trainable_parameters=0, head_parameters=head))
+        emit(Evaluation(3, 0.3, 0.4, "accuracy", 0.75, True))
+        emit(run_events.done(3, folder / "adapter"))
+
+    code, output, _ = command_with(train)("train", "--method", "head", "--max-steps", 3)
+    assert code == 0 and f"\n0 trainable parameters{said} of training\n" in output
+
+
 def test_a_failure_is_a_sentence_and_a_code(command, tmp_path):
     code, output, errors = command("train", "--max-steps", 3, "--learning-rate", 2, "--json")
     assert code == 1 and errors.strip().endswith("The loss became nan at step 2.")
@@ -197,6 +208,19 @@ def test_runs_lists_all_with_their_true_state(command, tmp_path):
     assert [(run["recipe"], run["method"], run["state"]) for run in listed] == [
         ("digits", "cdvft", "finished")
     ]
+
+
+def test_runs_lists_the_time_of_training_as_the_page_does(command_with):
+    def train(settings, emit, should_stop, folder, resume=False):
+        emit(run_events.started(1))
+        emit(Evaluation(1, 3729.4, 0.4, "accuracy", 0.75, True))
+        emit(run_events.done(1, folder / "adapter", seconds=3729.4))
+
+    command = command_with(train)
+    command("train", "--max-steps", 1)
+    head, row = command("runs")[1].splitlines()
+    assert head.split()[-1] == "training" and row.rstrip().endswith("1:02:09 h")
+    assert last_line(command("runs", "--json")[1])[0]["seconds"] == 3729.4
 
 
 def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatch):

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from kept_values import values
 
 from cdvft_app.catalog.uploaded import kept_table
-from cdvft_app.data.csv_file import Records
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.source import Limits, RowErrors
+from cdvft_app.data.records import Records
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import Limits
 
 FILMS = [f"film {place},{'good' if place % 2 else 'bad'}" for place in range(60)]
 many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -42,7 +43,9 @@ def read(text, names=("text", "label")):
     """The records as (line, values), and the faults, of a text without a head that begins in row 1."""
     told = Told()
     lines = enumerate(text.split("\n"), 1)
-    return [(held, found) for held, found in Records(",", Limits(), told, names).of(lines)], told
+    return [
+        (held, found) for held, found in Records(",", Limits().cell_characters, told, names).of(lines)
+    ], told
 
 
 AFTER = (

@@ -20,9 +20,11 @@ from PIL import Image
 from transformers import logging
 
 from cdvft_app.catalog import get_model
-from cdvft_app.data.answered_file import Answer
+from cdvft_app.data.answered_file import Answer, read_unlabelled
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
+from cdvft_app.data.row_errors import RowErrors
+from cdvft_app.data.source import LIMITS
 from cdvft_app.metrics import METRICS, measure_each_text
 from cdvft_app.metrics.accuracy import Accuracy
 from cdvft_app.results import apply as applying
@@ -52,6 +54,8 @@ def runs(request, trained):
 
 NEIGHBOURS = (
     "table_rows",
+    "records",
+    "row_errors",
     "table_score",
     "picture_rows",
     "picture_labels",
@@ -131,7 +135,7 @@ def test_texts_are_answered_as_by_the_run(runs, applied, tmp_path, capsys, expor
     )
     told = capsys.readouterr().out
     assert rows[2]["answer"] == "" and told.startswith("3 of 4 rows answered")
-    assert "Row 3: It is empty. Give it a value, or leave the row out." in told
+    assert "Row 4: It is empty. Give it a value, or leave the row out." in told, "as the app names it"
 
 
 @pytest.mark.parametrize("to", ["adapter", "merged"])
@@ -156,7 +160,7 @@ def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, 
     assert {cell.value for cell in sheet["D"][1:]} <= {"positive", "negative"}
     told = capsys.readouterr().out
     assert "over 2 rows with a label" in told
-    assert "Row 3 is not scored: no answer can be compared with its label." in told
+    assert "Row 4 is not scored: no answer can be compared with its label." in told
 
 
 def test_the_sheet_that_has_the_columns_is_read_below_its_title(runs, applied, tmp_path):
@@ -258,6 +262,10 @@ def test_a_column_that_is_not_there_is_asked_for(runs, applied, tmp_path):
         applied(runs("text", "cdvft"), "adapter", made.written(tmp_path, "a,b\n1,2\n"))
 
 
+def rows_of(file: Path, faults: RowErrors | None = None) -> list[tuple[int, dict]]:
+    return [*table_rows.read(file, (), RowErrors() if faults is None else faults)]
+
+
 @pytest.mark.parametrize(("ending", "package"), [("xlsx", "openpyxl"), ("parquet", "pyarrow")])
 def test_a_package_that_a_file_needs_is_named(tmp_path, monkeypatch, ending, package):
     def nothing_there(name):
@@ -265,7 +273,7 @@ def test_a_package_that_a_file_needs_is_named(tmp_path, monkeypatch, ending, pac
 
     monkeypatch.setattr(table_rows, "import_module", nothing_there)
     with pytest.raises(SystemExit, match=f"new.{ending} needs .*: pip install {package}"):
-        next(table_rows.read(tmp_path / f"new.{ending}"))
+        rows_of(tmp_path / f"new.{ending}")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +287,7 @@ def test_a_package_that_a_file_needs_is_named(tmp_path, monkeypatch, ending, pac
 )
 def test_a_file_packed_by_gzip_is_read(tmp_path, name, text):
     (tmp_path / name).write_bytes(gzip.compress(text.encode("utf-8")))
-    assert [*table_rows.read(tmp_path / name)] == [
+    assert [row for _, row in rows_of(tmp_path / name)] == [
         {"text": "gut", "cost": "1"},
         {"text": "übel", "cost": "2"},
     ]
@@ -294,10 +302,6 @@ REFUSED = [
     ("cut.parquet", b"PAR1", "cut.parquet” cannot be read: Parquet .*. Give a file of rows"),
     ("one.json", b'{"text": "a"}', "it is no list of JSON objects, such as .* in each line .jsonl. Give"),
     ("cut.json", b'[{"text": "a"', "cut.json” cannot be read: Expecting .*. Give a file of rows"),
-    ("odd.json", b'[{"text": "a"}, 2]', "beyond row 1: item 2 is no JSON object.*. Mend or"),
-    ("odd.jsonl", b'{"text": "a"}\n[1]\n', "row 1: line 2 is no JSON object, such as .*. Mend or remove"),
-    ("cut.jsonl", b'{"text": "a"}\n{"text"\n', "row 1: line 2 is no JSON .Expecting.*. Mend or remove"),
-    ("long.csv", b"text,n\na,1\nb,2,3\n", "line 3 has more values than the head has columns; .* Mend or"),
 ]  # fmt: skip
 
 
@@ -308,20 +312,56 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, name, held, why)
     elif held is not None:
         (tmp_path / name).mkdir()
     with pytest.raises(SystemExit, match=why) as refused:
-        [*table_rows.read(tmp_path / name)]
+        rows_of(tmp_path / name)
     assert "\n" not in str(refused.value)
 
 
+LEFT_OUT = [
+    (
+        "odd.json",
+        '[{"text": "a", "n": 1}, 2, {"text": "b", "n": 2}]',
+        [1, 3],
+        "it holds a number and no object",
+    ),
+    ("odd.jsonl", '{"text": "a"}\n\n[1]\n{"text": "b"}\n', [1, 4], "it holds a list and no object"),
+    ("cut.jsonl", '{"text": "a"}\n{"text"\n{"text": "b"}\n', [1, 3], "it is no JSON"),
+    ("long.csv", "text,n\na,1\nb,2,3\nb,2,\n", [2, 4], "it has more values than the head has columns"),
+    ("short.csv", "text,n\na,1\nb\nb,2\n", [2, 4], "it has fewer values than the head has columns"),
+    ("open.csv", 'text,n\na,1\n"x,3\nb,2\n', [2, 4], "a quotation mark is opened and never closed"),
+]
+
+
+@pytest.mark.parametrize(("name", "held", "numbers", "why"), LEFT_OUT, ids=[one[0] for one in LEFT_OUT])
+def test_damaged_rows_are_left_out_and_named_as_by_the_app(tmp_path, name, held, numbers, why):
+    (tmp_path / name).write_text(held)
+    (tmp_path / "work").mkdir()
+    faults = RowErrors()
+    rows = rows_of(tmp_path / name, faults)
+    assert [number for number, _ in rows] == numbers and [row["text"] for _, row in rows] == ["a", "b"]
+    told = read_unlabelled(tmp_path / name, tmp_path / "work", LIMITS).row_errors.sentences()
+    assert faults.sentences() == told and why in told[0]
+
+
+def test_what_was_left_out_is_told_by_the_script(runs, applied, tmp_path, capsys):
+    file = made.written(tmp_path, "text,label\na good film,positive\na,b,c\n,negative\n")
+    rows = list(csv.DictReader(applied(runs("text", "cdvft"), "adapter", file).open()))
+    assert [bool(row["answer"]) for row in rows] == [True, False]
+    answered, left_out, empty, *_ = capsys.readouterr().out.splitlines()
+    assert answered.startswith("1 of 2 rows answered")
+    assert left_out.startswith("not in it: Row 3: it has more values than the head has columns. Put values")
+    assert empty == "Row 4: It is empty. Give it a value, or leave the row out."
+
+
 @pytest.mark.parametrize("out", ["out.csv", "out.tsv", "out.jsonl", "out.xlsx"])
-def test_a_damaged_row_leaves_no_part_of_an_answered_file(runs, applied, tmp_path, out):
-    rows = [json.dumps({"text": f"a good film {place}"}) for place in range(300)]
-    file = tmp_path / "new.jsonl"
-    file.write_text("\n".join([*rows, '{"text": ', *rows]))
+def test_a_file_that_ends_too_soon_leaves_no_part_of_an_answered_file(runs, applied, tmp_path, out):
+    rows = [json.dumps({"text": f"a good film {place}", "n": "7" * 500}) for place in range(300)]
+    file = tmp_path / "new.jsonl.gz"
+    file.write_bytes(gzip.compress("\n".join(rows).encode())[:-9])
     run = runs("text", "cdvft")
-    why = "beyond row 300: line 301 is no JSON .*. Mend or remove what comes after that row."
+    why = r"beyond row 2\d\d: .* ended before .*\. Mend or remove what comes after that row\."
     with pytest.raises(SystemExit, match=why):
         applied(run, "adapter", file, out=out)
-    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["new.jsonl"]
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["new.jsonl.gz"]
     (tmp_path / out).write_text("answers of yesterday")
     with pytest.raises(SystemExit, match=why):
         applied(run, "adapter", file, out=out)
@@ -392,6 +432,7 @@ def test_it_runs_from_any_folder_with_files_named_from_there(runs, store, tmp_pa
     assert ended.returncode == 1
     assert ended.stderr.startswith("“nowhere” is not there. Give a folder of pictures, a zip of them, or one")
     (tmp_path / "taken" / "adapter_config.json").unlink()
+    command[2] = "pictures"
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert "The model cannot be loaded" in ended.stderr and "Keep all files of" in ended.stderr
@@ -407,11 +448,32 @@ def test_a_package_that_is_not_installed_is_told_with_what_installs_it(
         applied(run, "adapter", made.written(tmp_path, "text\na\n"))
 
 
+@pytest.mark.parametrize("kind", ["text", "image", "answer"])
+def test_help_and_what_cannot_be_done_are_answered_without_the_model(
+    request, applied, tmp_path, capsys, kind
+):
+    run = request.getfixturevalue("runs")(kind, "lora")
+    export = Export(request.getfixturevalue("store"), run)
+    EXPORTERS["adapter"].write_folder(export, tmp_path / "adapter")
+    request.getfixturevalue("monkeypatch").setitem(sys.modules, "torch", None)
+    new = made.written(tmp_path, "text\na\n")
+    with pytest.raises(SystemExit) as ended:
+        applied(run, "adapter", new, "--help")
+    assert ended.value.code == 0 and "[--text TEXT] [--label LABEL]" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        applied(run, "adapter", new, "--column", "a")
+    assert ended.value.code == 2 and "unrecognized arguments: --column a" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"gone\.csv” (cannot be read: No such file|is not there)"):
+        applied(run, "adapter", tmp_path / "gone.csv")
+    with pytest.raises(SystemExit, match="its ending says no format that is"):
+        applied(run, "adapter", new, out="out.doc")
+
+
 @pytest.mark.parametrize("name", ["new.ods", "new.xls", "new.zip"])
 def test_a_kind_of_file_that_is_not_read_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04")
     with pytest.raises(SystemExit, match=r"is not read here\. Save it as \.xlsx or as CSV\."):
-        next(table_rows.read(tmp_path / name))
+        rows_of(tmp_path / name)
 
 
 def test_pictures_are_answered(runs, applied, tmp_path):

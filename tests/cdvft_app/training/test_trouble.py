@@ -12,7 +12,7 @@ from listening import Listener, run
 from transformers import TrainerState
 
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.events import Step, TrainingFailed, TrainingStopped
+from cdvft_app.events import Halt, Step, TrainingFailed, TrainingStopped
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import trainer
@@ -121,10 +121,18 @@ def test_out_of_memory_says_what_to_lower(error, text_plan, text_rows, tmp_path,
         raise error
 
     monkeypatch.setattr(RaceTrainer, "training_step", training_step)
-    with pytest.raises(
-        TrainingFailed, match=r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller max_length"
-    ):
+    what = r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller “Longest text”, or fewer “Layers”\."
+    with pytest.raises(TrainingFailed, match=what):
         run(text_plan(), text_rows, tmp_path)
+
+
+def test_out_of_memory_with_images_names_their_size_as_the_page_does(image_plan):
+    what = r"up to 32 pixels\. .*, a smaller “Image size”, or fewer “Layers”\."
+    with (
+        pytest.raises(TrainingFailed, match=what),
+        trainer.user_facing_errors(image_plan().settings, lambda: Halt.NO),
+    ):
+        raise MemoryError
 
 
 def test_other_errors_are_not_dressed_up(text_plan, text_rows, tmp_path, monkeypatch):
