@@ -34,6 +34,7 @@ from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.progress import Progress, ShouldStop
+from cdvft_app.settings import RunSettings
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.attention import attend_in_float32
 from cdvft_app.tasks.base import Examples, GenerativeTask, InvalidInput, Prediction, TooLong, WrittenAnswer
@@ -243,8 +244,8 @@ class GenerationTask(GenerativeTask):
     def _check_length(self, what: str, length: int) -> None:
         if length > self.max_length:
             raise TooLong(
-                f"{what} has {length:,} tokens; at most {self.max_length:,} are taken (max_length). "
-                "Raise that, or leave out what is longer."
+                f"{what} has {length:,} tokens; “{RunSettings.model_fields['max_length'].title}” allows "
+                f"{self.max_length:,}. Raise that, or leave out what is longer."
             )
 
     def lengths(self, examples: Examples) -> list[int]:

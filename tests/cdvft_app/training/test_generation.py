@@ -241,7 +241,7 @@ def test_rows_that_are_too_long_are_left_out_and_counted(answer_plan):
 
 
 def test_prompts_that_are_too_long_are_refused(task):
-    with pytest.raises(InvalidInput, match=r"at most 96 are taken \(max_length\)"):
+    with pytest.raises(InvalidInput, match="has 219 tokens; “Longest text” allows 96"):
         task.predict(["word " * 40])
 
 
