@@ -392,9 +392,7 @@ def test_it_runs_from_any_folder_with_files_named_from_there(runs, store, tmp_pa
 def test_what_it_cannot_read_or_load_ends_in_a_sentence(runs, store, applied, tmp_path, monkeypatch):
     run = runs("image", "lora")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        SystemExit, match=r"^“nowhere” is not there\. Give a folder of pictures, a zip"
-    ):
+    with pytest.raises(SystemExit, match=r"^“nowhere” is not there\. Give a folder of pictures, a zip"):
         applied(run, "adapter", Path("nowhere"))
     (tmp_path / "adapter" / "adapter_config.json").unlink()
     with pytest.raises(SystemExit, match=r"^The model cannot be loaded: .* Keep all files of .*/adapter tog"):
