@@ -14,6 +14,7 @@ import re
 import sys
 import zipfile
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,7 @@ def script_text(settings: RunSettings, title: str, repository: str | None = None
     )
 
 
+@cache
 def _version(name: str) -> str:
     return version(name).partition("+")[0]
 

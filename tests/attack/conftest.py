@@ -37,7 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
     running = PublicServer(tmp_path_factory.mktemp("public"))
     running.start()
     try:
-        running.settle()
         yield running
     finally:
         running.stop()

@@ -1,7 +1,7 @@
 """A public server in a process of its own, and strangers who ask it: what every attack is made of.
 
-`python app.py` runs with CDVFT_PUBLIC=1, over a temporary folder and a free port of 127.0.0.1. A `Stranger`
-is a visitor with a class code of its own, so that each has its own budget.
+app.py runs with CDVFT_PUBLIC=1, over a temporary folder and a free port of 127.0.0.1, and loads what training
+needs when it is asked for. A `Stranger` is a visitor with a class code of its own, so that each has a budget.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ from waiting import wait_for
 ROOT = Path(__file__).parents[2]
 CODES = tuple(f"stranger-{number}" for number in range(100))
 OPERATOR_KEY = "open, sesame seed"
+PROGRAM = """
+import gc, runpy
+gc.disable()
+from cdvft_app.ui import serving
+serving.children.prepare = serving.warm_up = lambda **_: None
+runpy.run_path("app.py", run_name="__main__")
+"""
 PATIENCE = 120.0  # seconds, for what takes one on an idle machine
 MB = 10**6
 
@@ -70,7 +77,7 @@ class PublicServer:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log
+                [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
         wait_for(self.answers, PATIENCE, self.log.read_text)
 

@@ -427,15 +427,18 @@ def test_it_runs_from_any_folder_with_files_named_from_there(runs, store, tmp_pa
     assert ended.returncode == 0, ended.stderr[-800:]
     assert ended.stdout == "1 of 1 rows answered, in out.csv\n"
     assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("pictures/3.png,")
-    command[2] = "nowhere"
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("“nowhere” is not there. Give a folder of pictures, a zip of them, or one")
-    (tmp_path / "taken" / "adapter_config.json").unlink()
-    command[2] = "pictures"
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert "The model cannot be loaded" in ended.stderr and "Keep all files of" in ended.stderr
+
+
+def test_what_it_cannot_read_or_load_ends_in_a_sentence(runs, store, applied, tmp_path, monkeypatch):
+    run = runs("image", "lora")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^“nowhere” is not there\. Give a folder of pictures, a zip"):
+        applied(run, "adapter", Path("nowhere"))
+    Path("pictures").mkdir()
+    Path("pictures/3.png").write_bytes(made.picture(3))
+    Path("adapter/adapter_config.json").unlink()
+    with pytest.raises(SystemExit, match=r"^The model cannot be loaded: .* Keep all files of .*/adapter tog"):
+        applied(run, "adapter", Path("pictures"))
 
 
 def test_a_package_that_is_not_installed_is_told_with_what_installs_it(

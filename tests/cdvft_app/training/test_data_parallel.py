@@ -1,29 +1,17 @@
-"""Two processes on the CPU over gloo, started as `accelerate launch` does, through the real command line."""
+"""Two processes on the CPU over gloo, told of each other as by `accelerate launch`, through the real command
+line. That itself starts those of test_own_process_trains."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from forked import Forked, command_line
+from ports import free_port
 from tiny_trainer import MODEL, WORDS, train
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from cdvft_app.store.runs import RunStore
-
-ROOT = Path(__file__).parents[3]
-
-COMMAND = f"""
-import gc, sys
-gc.disable()  # a quarter of what the imports take
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(Path(__file__).parent)!r}]
-from forked import command_line
-from tiny_trainer import train
-command_line(train, *sys.argv[1:])
-"""
 
 
 @pytest.fixture
@@ -61,21 +49,17 @@ def outcome(runs: Path, printed: str):
 def test_two_processes_are_one_run_with_the_history_of_one_process(tmp_path):
     options = ["train", "--batch-size", "8", "--max-steps", "6", "--epochs", "3", "--seed", "4", "--json"]
     alone = Forked(tmp_path, command_line, train, *options, RUNS_DIR=str(tmp_path / "one"))
-    (tmp_path / "command.py").write_text(COMMAND)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    launched = subprocess.run(
-        [*launcher, "--main_process_port", "0", str(tmp_path / "command.py"), *options],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"RUNS_DIR": str(tmp_path / "two"), "OMP_NUM_THREADS": "1"},
-        timeout=280,
-        check=False,
-    )
-    assert launched.returncode == 0, launched.stderr[-3000:]
-    code, printed, errors = alone.end()
-    assert code == 0, errors
+    of_both = {"RUNS_DIR": str(tmp_path / "two"), "WORLD_SIZE": "2",
+               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}  # fmt: skip
+    both = [
+        Forked(tmp_path, command_line, train, *options, RANK=rank, LOCAL_RANK=rank, **of_both)
+        for rank in ("0", "1")
+    ]
+    (code, printed, errors), first, second = (process.end() for process in (alone, *both))
+    assert (code, first[0], second[0]) == (0, 0, 0), (errors, first, second)
+    assert second[1] == "", "the first process tells it all"
     one, kinds_of_one, losses_of_one = outcome(tmp_path / "one", printed)
-    two, kinds, losses = outcome(tmp_path / "two", launched.stdout)
+    two, kinds, losses = outcome(tmp_path / "two", first[1])
     assert (two.state, two.step, two.total_steps) == (one.state, one.step, one.total_steps)
     assert (two.state, two.step) == ("finished", 6)
     assert two.device.endswith("2 processes") and "processes" not in one.device
