@@ -64,7 +64,7 @@ def synthetic(server: Server) -> dict[str, Source]:
         "c3a": {"kernel": rng.normal(size=(2, 2, 384))},
     }
     keys = ["square", *others, "blocks", "three", "large"]
-    race = [(settings(), grown(20, 768, 768, 2))]
+    race = [(settings(), grown(10, 768, 768, 2))]
     race += [
         (settings(method, fourierft_n=200), {5: of(QUERY.format(0), found)})
         for method, found in others.items()
@@ -75,14 +75,14 @@ def synthetic(server: Server) -> dict[str, Source]:
     large = {
         key: vector
         for layer in range(64)
-        for key, vector in of(QUERY.format(layer), vectors(rng, 4096, 4096, 2)).items()
+        for key, vector in of(QUERY.format(layer), vectors(rng, 2048, 2048, 2)).items()
     }
     ids += keep(server, [(settings(), {0: large, 5: large})])
     return {key: sources.find(server.store, run) for key, run in zip(keys, ids, strict=True)}
 
 
-def opened(visit: Visit, run: Source | None = None, **options: object) -> Page:
-    return visit("?run=nothing&tab=factors" + (f"&factors={run.id}" if run else ""), ready=READY, **options)
+def opened(visit: Visit, run: Source, **options: object) -> Page:
+    return visit(f"?run=nothing&tab=factors&factors={run.id}", ready=READY, **options)
 
 
 def scrub(page: Page, place: int) -> None:

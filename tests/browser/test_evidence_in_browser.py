@@ -13,8 +13,9 @@ from cdvft_app import ASSETS
 pytestmark = pytest.mark.browser
 
 
-def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> None:
+def test_a_figure_of_evidence_opens_train_with_its_settings_without_a_reload(visit: Visit) -> None:
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    page.evaluate("() => { window.same = true; }")
     figure = page.locator("#evidence-settings")
     figure.locator("summary", has_text="Why").click()
     expect(figure).to_contain_text("python -m benchmarks.record_sweep")
@@ -23,6 +24,8 @@ def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> Non
         figure.get_by_role("button", name="Save By how much each setting", exact=False).first.click()
     assert "Sentiment of film reviews,m," in saved.value.path().read_text()
     figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
+    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    assert page.evaluate("() => window.same") is True, "the page was loaded anew"
     expect(setting(page, "m")).to_have_value("3")
     expect(page.locator("#counts")).to_contain_text("CDVFT")
     expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
@@ -60,10 +63,15 @@ def test_a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(visit:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int) -> None:
+def test_no_names_in_a_figure_overlap(visit: Visit, width: int) -> None:
     size = {"width": width, "height": 900}
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
     open_further(page)
+    the_name_of_an_axis_stands_clear_of_its_ticks(page)
+    lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(page)
+
+
+def the_name_of_an_axis_stands_clear_of_its_ticks(page: Page) -> None:
     named = page.locator("#evidence section:has(.annotation-text)")
     shipped = json.loads((ASSETS / "evidence.json").read_text(encoding="utf-8"))
     drawn = [one["figure"]["layout"] for one in shipped if one["figure"]]
@@ -80,11 +88,7 @@ def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int)
         assert end <= first + 1, figure.inner_text()[:80]
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-def test_lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(visit: Visit, width: int) -> None:
-    size = {"width": width, "height": 900}
-    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
-    open_further(page)
+def lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(page: Page) -> None:
     names = {"factors": [], "losses": ["d = 192", "384", "768", "4,096"], "many": []}
     for figure, expected in names.items():
         texts = page.locator(f"#evidence-{figure} .annotation-text")

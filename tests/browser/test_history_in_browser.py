@@ -7,7 +7,7 @@ import re
 import pytest
 import run_events
 from playwright.sync_api import expect
-from studio import Hold, Server, Visit, axe_violations, fill_in, setting, start_race, status
+from studio import Hold, Server, Visit, axe_violations, start_race, status
 
 from cdvft_app.events import Evaluation, Step
 from cdvft_app.settings import RunSettings
@@ -39,11 +39,11 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     expect(page.locator("#set-epochs input")).to_have_value("2")
 
 
-def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(visit: Visit) -> None:
-    page = visit()
+def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(
+    visit: Visit, server: Server
+) -> None:
     for _ in range(2):
-        start_race(page, steps=10)
-        expect(status(page)).to_have_text("All 3 finished")
+        kept(server, "accuracy")
     page = visit()  # no run in the address
     races = page.locator("#history .race")
     expect(page.locator("#history .race.shown")).to_have_count(1)  # the best of them
@@ -77,11 +77,12 @@ def test_a_press_lasts_while_another_race_of_the_list_changes(visit: Visit, serv
     expect(races.nth(0).get_by_role("button", name="Rename")).to_be_visible()
 
 
-def test_entries_of_one_method_have_lines_of_their_own(visit: Visit) -> None:
-    page = visit()
-    fill_in(setting(page, "alpha"), "1, 5")
-    start_race(page, steps=10)
-    expect(status(page)).to_have_text("All 4 finished")
+def test_entries_of_one_method_have_lines_of_their_own(visit: Visit, server: Server) -> None:
+    entries = [RunSettings(method="cdvft", alpha=alpha) for alpha in (1, 5)]
+    for run in server.store.create(entries, "somebody", "Two of one method", "1:1"):
+        server.store.append(run.id, run_events.started(3))
+        server.store.append(run.id, run_events.done(3))
+    page = visit("?run=nothing")
     results = page.locator("#history .race").first.locator(".race-results li")
     expect(results.nth(0)).to_contain_text("α = 1")
     expect(results.nth(1)).to_contain_text("α = 5")
@@ -89,7 +90,7 @@ def test_entries_of_one_method_have_lines_of_their_own(visit: Visit) -> None:
     assert dashes[0] is None and dashes[1], "as in the chart"
 
 
-def test_a_long_name_wraps_on_a_phone(visit: Visit) -> None:
+def test_a_long_name_wraps_and_the_table_stays_within_a_phone(visit: Visit) -> None:
     page = visit(viewport={"width": 390, "height": 844})
     start_race(page, steps=10)
     expect(status(page)).to_have_text("All 3 finished")
@@ -99,6 +100,9 @@ def test_a_long_name_wraps_on_a_phone(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#run h2")).to_have_text("W" * 120)
     expect(race.locator(".race-name")).to_have_text("W" * 120)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    page.get_by_text("Table of runs").click()
+    expect(page.locator("#history .history-table tbody tr").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
@@ -123,10 +127,8 @@ def test_a_race_that_trains_cannot_be_deleted_until_it_is_stopped(visit: Visit, 
     expect(status(page)).to_have_text("All 3 finished")
 
 
-def test_what_is_opened_is_seen(visit: Visit) -> None:
-    page = visit(viewport={"width": 1280, "height": 400})
-    start_race(page, steps=5)
-    expect(status(page)).to_have_text("All 3 finished")
+def test_what_is_opened_is_seen(visit: Visit, server: Server) -> None:
+    kept(server, "accuracy")
     page = visit("?run=nothing", viewport={"width": 1280, "height": 400})
     page.locator("#history .race").last.get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(r"[?&]run=[0-9a-f]{32}"))
@@ -178,15 +180,6 @@ def test_the_table_finds_sorts_tags_and_deletes_several_runs(visit: Visit) -> No
     delete.click()
     history.get_by_role("button", name="Delete for good").click()
     expect(rows).to_have_count(every - 3)
-
-
-def test_the_table_stays_within_a_phone(visit: Visit) -> None:
-    page = visit(viewport={"width": 390, "height": 844})
-    start_race(page, steps=10)
-    expect(status(page)).to_have_text("All 3 finished")
-    page.get_by_text("Table of runs").click()
-    expect(page.locator("#history .history-table tbody tr").first).to_be_visible()
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
 def kept(server: Server, metric_name: str, recipe: str = "sentiment") -> str:
