@@ -14,6 +14,7 @@ from studio import (
     axe_violations,
     fill_in,
     open_fold,
+    pick,
     setting,
     two_frames,
     without_app,
@@ -454,6 +455,23 @@ def test_a_form_that_the_server_does_not_fill_says_so(
 def test_tab_in_address(visit: Visit) -> None:
     page = visit("?tab=nonsense")
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+
+
+def test_an_unknown_recipe_in_the_address_is_refused_with_those_there_are(visit: Visit) -> None:
+    page = visit("?tab=train&recipe=nonsense&methods=lora&lora_r=4")
+    expect(page.locator("#counts .problem")).to_contain_text(
+        "There is no recipe 'nonsense'. Choose one of Sentiment of film reviews; Handwritten digits (MNIST);"
+    )
+    expect(page.locator("#start")).to_be_disabled()
+    expect(page.locator("#recipes input[type=radio]:checked")).to_have_count(0)
+    expect(page.locator("#set-methods input:checked")).to_have_count(1)  # what else it says is filled in
+    expect(setting(page, "lora_r")).to_have_value("4")
+    page.reload()  # the address forgets what the form holds
+    expect(page.locator("#counts .problem")).to_contain_text("There is no recipe 'nonsense'.")
+    pick(page.get_by_role("radio", name="Handwritten digits (MNIST)"))
+    expect(page.locator("#counts .problem")).to_have_count(0)
+    expect(page.locator("#start")).to_have_text("Start on “Handwritten digits (MNIST)”")
+    expect(page.locator("#start")).to_be_enabled()
 
 
 def test_unknown_run_in_address(visit: Visit) -> None:

@@ -283,8 +283,9 @@ def build(app: AppState) -> OnVisit:
 
     view.ask_for_rows(asked_for_rows, [view, token], view, **clicked)
 
-    # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
-    def fill(values: dict[str, Any]) -> list[Any]:
+    # Settings out of what the browser kept, or out of a race that is shown; and the model they are for. A
+    # recipe that was asked for and is none stands on the cards alone, where `recount` refuses it.
+    def fill(values: dict[str, Any], asked_recipe: object = None) -> list[Any]:
         recipe = catalog.get_recipe(values["recipe"])
         data = readable(values["data"])
         *updates, _ = recipe_updates(recipe.key, values["m"], data)
@@ -292,7 +293,8 @@ def build(app: AppState) -> OnVisit:
         model = values["model"] or recipe.model
         with suppress(InvalidChoice):  # `recount` says what is wrong with it
             updates_of["target_modules"] = gr.update(**targets(model, recipe))
-        held = values | {"recipe": {"recipe": recipe.key, "own": data and data.title}}
+        named = asked_recipe[: form.MAX_TYPED] if isinstance(asked_recipe, str) else ""
+        held = values | {"recipe": {"recipe": named or recipe.key, "own": data and data.title}}
         return [*(_set(updates_of.get(name), held[name]) for name in form.FIELDS), [recipe.key, model]]
 
     def use_settings(shown_value: Any, mine: str) -> list[Any]:
@@ -320,8 +322,9 @@ def build(app: AppState) -> OnVisit:
         mine = token_of(mine)
         asked = form_address.values(request.query_params)
         first = first_shown(app, request.query_params.get("run", ""), mine)
-        held = form.remembered(kept_form if asked is None else asked)
-        return [*fill(held), first, {"token": mine}, mine]
+        held = kept_form if asked is None else asked
+        asked_recipe = held.get("recipe") if isinstance(held, dict) else None
+        return [*fill(form.remembered(held), asked_recipe), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, the form can be used.
     outputs = [*form_inputs, view, history, token]
