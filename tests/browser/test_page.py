@@ -434,6 +434,27 @@ def test_what_is_done_as_soon_as_the_form_can_be_used_stays(visit: Visit) -> Non
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("MiniLM"))
 
 
+def test_what_is_chosen_is_kept_before_the_server_has_answered(visit: Visit) -> None:
+    """On a slow line one may reload sooner than that."""
+    page = visit()
+    open_fold(page, "Method settings")
+    page.route("**/gradio_api/**", lambda _: None)  # no answer comes any more
+    page.get_by_role("checkbox", name="C3A").check()
+    pick(page.get_by_role("radio", name="Handwritten digits (MNIST)"))
+    page.locator("#set-m input").fill("3")
+    two_frames(page)
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_role("checkbox", name="C3A")).to_be_checked()
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+    expect(setting(page, "m")).to_have_value("3")
+    expect(page.locator("#start")).to_be_enabled()
+    open_fold(page, "Model and data")  # which the choice of digits had not brought yet
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
+    expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
+
+
 def test_a_form_that_the_server_does_not_fill_says_so(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
 ) -> None:

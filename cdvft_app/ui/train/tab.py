@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from functools import partial
@@ -41,6 +42,11 @@ CHANGED = "What is trained on has changed: Start says it now. Press it again if 
 NOT_FILLED = """(view) => ({
   ...view, refused: "The server could not fill in the form: it may be busy. Reload the page to try it again."
 })"""
+# The browser keeps the form before the server answers: what its fields hold, and what they were filled for.
+FILLED_FOR = "filled for"
+KEPT = (*form.FIELDS, FILLED_FOR)
+KEEP = f"""(...given) => given.at(-1) === null ? undefined
+  : Object.fromEntries({json.dumps(KEPT)}.map((name, place) => [name, given[place]]))"""
 METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
 $h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
 so $\Delta W$ need not be built."""
@@ -110,30 +116,33 @@ def build(app: AppState) -> OnVisit:
     # has filled all, in place of once for each of them. (A Textbox tells of `input` only by a key's press.)
     def recount(*given: Any) -> tuple[Any, ...]:
         chosen = form_values(given)
-        to_keep = gr.skip() if given[-1] is None else chosen
         try:
             plans = [catalog.resolve(settings) for settings in form.race(chosen).runs()]
             estimate = forecast_html(plans, app.predict(plans))
         except InvalidChoice as error:
-            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False), to_keep
+            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False)
         label, away = _start_label(plans[0]), out_of_reach([plans[0].model, plans[0].dataset])
         if away:
-            return problem(away), estimate.blocks, gr.Button(label, interactive=False), to_keep
+            return problem(away), estimate.blocks, gr.Button(label, interactive=False)
         said = estimate.counts + _left_out(chosen, plans[0])
-        return said, estimate.blocks, gr.Button(label, interactive=True), to_keep
+        return said, estimate.blocks, gr.Button(label, interactive=True)
 
     form_inputs = [*fields, filled_for]
-    counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start, kept])
+    counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start])
+
+    def keep_and_recount(event: Any) -> None:
+        event(None, form_inputs, kept, js=KEEP, **QUIET)
+        counting.listen(event, **LATEST)
 
     def recount_after(event: Any) -> None:
-        counting.listen(event.then, **LATEST)
+        keep_and_recount(event.then)
 
     by_hand = [
         field.change if isinstance(field, gr.Textbox) else field.input
         for name, field in controls.fields.items()
         if name != "data"
     ]
-    counting.listen(partial(gr.on, by_hand), **LATEST)
+    keep_and_recount(partial(gr.on, by_hand))
     counting.listen(controls.fields["recipe"].hub_changed, **LATEST)
     counting.listen(view.run_ended, **LATEST)
 
@@ -317,12 +326,18 @@ def build(app: AppState) -> OnVisit:
         recount_after(reused)
         show_data(reused)
 
+    def as_kept(kept_form: Any) -> Any:
+        """The form that the browser kept; one that an earlier version kept is whole already."""
+        if not isinstance(kept_form, dict) or FILLED_FOR not in kept_form:
+            return kept_form
+        return form_values(tuple(kept_form.get(name) for name in KEPT))
+
     # A visit: who it is, what the form holds by the address or held before, which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
         asked = form_address.values(request.query_params)
         first = first_shown(app, request.query_params.get("run", ""), mine)
-        held = kept_form if asked is None else asked
+        held = as_kept(kept_form) if asked is None else asked
         asked_recipe = held.get("recipe") if isinstance(held, dict) else None
         return [*fill(form.remembered(held), asked_recipe), first, {"token": mine}, mine]
 
