@@ -38,7 +38,12 @@ from cdvft_app.ui.train.uploaded_panel import FORMATS, UploadedPanel, as_chosen,
 
 TITLE = "Train"
 CHANGED = "What is trained on has changed: Start says it now. Press it again if that is well."
-# The form waits for a visit's answer; where the server refuses it, the view says so.
+# The form cannot be used while the server fills it; where the server refuses that, the view says so.
+FILLING = """(...given) => {
+  import("cdvft/train/form_filling.js").then(({ formAsked }) => formAsked());
+  return given;
+}"""
+FILLED = """() => import("cdvft/train/form_filling.js").then(({ formAnswered }) => formAnswered())"""
 NOT_FILLED = """(view) => ({
   ...view, refused: "The server could not fill in the form: it may be busy. Reload the page to try it again."
 })"""
@@ -319,12 +324,15 @@ def build(app: AppState) -> OnVisit:
         values = search.best_of(app, shown_search, token_of(mine))
         return [gr.skip()] * len(form_inputs) if values is None else fill(values)
 
-    for reused in (
-        view.use_settings(use_settings, [view, token], form_inputs, **LATEST),
-        found.race_best(race_best, [found, token], form_inputs, **LATEST),
-    ):
-        recount_after(reused)
-        show_data(reused)
+    def filled(event: Any) -> None:
+        for over in (event.then, event.failure):
+            over(None, None, None, js=FILLED, **QUIET)
+        event.failure(None, view, view, js=NOT_FILLED, **QUIET)
+        recount_after(event)
+        show_data(event)
+
+    filled(view.use_settings(use_settings, [view, token], form_inputs, js=FILLING, **LATEST))
+    filled(found.race_best(race_best, [found, token], form_inputs, js=FILLING, **LATEST))
 
     def as_kept(kept_form: Any) -> Any:
         """The form that the browser kept; one that an earlier version kept is whole already."""
@@ -344,13 +352,11 @@ def build(app: AppState) -> OnVisit:
     # The fields come first: once the view knows the visitor, the form can be used.
     outputs = [*form_inputs, view, history, token]
 
-    def filled(event: Any) -> None:
-        recount_after(event)
-        show_data(event)
+    def filled_by_visit(event: Any) -> None:
+        filled(event)
         event.then(None, None, None, js=form_address.FORGET)
-        event.failure(None, view, view, js=NOT_FILLED, **QUIET)
 
-    return OnVisit(visited, [token, kept], outputs, filled)
+    return OnVisit(visited, [token, kept], outputs, filled_by_visit, FILLING)
 
 
 def _counted_at_first() -> ForecastHtml:
