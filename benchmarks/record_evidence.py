@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 
+from benchmarks.equal_numbers import race_at_searched_rates
 from benchmarks.evidence import races
 from benchmarks.evidence.effects import same_learned
 from benchmarks.evidence.equal_numbers import equal_numbers
@@ -50,18 +51,31 @@ def text() -> str:
 def verdicts() -> str:
     """The contents of `RECORDED_VERDICTS`: of every recipe that was raced, and of those alike together.
 
-    Alike are races with models of one kind and with one metric.
+    Alike are races with models of one kind and with one metric. Beside a race are those of its pairs that
+    were trained anew at searched rates.
     """
     raced = [*races.record()["summary"]]
     alike: dict[str, list[str]] = {}
     for recipe in raced:
         key = f"{catalog.RECIPES[recipe].kind} {races.metric_of_race(recipe)}"
         alike.setdefault(key, []).append(recipe)
+    anew = {one: _at_searched_rates(one) for one in raced}
     judged = {
         "races": {one: decide.written(races.compared_race(one).between) for one in raced},
         "pooled": {key: decide.written(races.pooled(own)) for key, own in alike.items()},
+        "at_searched_rates": {one: decide.written(found) for one, found in anew.items() if found},
     }
     return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"
+
+
+def _at_searched_rates(recipe: str) -> decide.Verdicts:
+    metric_name = races.metric_of_race(recipe)
+    found = {
+        ("cdvft", method): race_at_searched_rates(recipe, metric_name, method)
+        for method in races.ADAPTERS
+        if method != "cdvft"
+    }
+    return {pair: verdict for pair, verdict in found.items() if verdict is not None}
 
 
 def main() -> None:

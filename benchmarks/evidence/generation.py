@@ -66,14 +66,11 @@ def answers(raced: Verdict) -> tuple[str, list[str]]:
     metric_name = catalog.get_dataset(catalog.get_recipe(RECIPE).dataset).metric
     searched = equal_numbers.race_at_searched_rates(RECIPE, metric_name, method)
     told = verdict_text.result(raced).removeprefix("CDVFT is ")
-    if searched is None or searched.word == raced.word:
+    if searched is None or not verdict_text.depends_on_rate(raced, searched):
         return f"{RECIPE.capitalize()}: {told}", []
     if raced.word in ("ahead", "behind"):
-        told = f"{told.partition(' by ')[0]}, depending on the rate."
-    return f"{RECIPE.capitalize()}: {told}", [
-        "The race trains at the recipe's rates. Trained anew, each at the best rate on validation rows "
-        f"(python -m benchmarks.equal_numbers): {verdict_text.result(searched)}"
-    ]
+        told = f"{told.partition(' by ')[0]}, {verdict_text.BY_RATE}."
+    return f"{RECIPE.capitalize()}: {told}", [verdict_text.at_searched_rates([searched])]
 
 
 def again(recipe: str) -> str:

@@ -7,7 +7,7 @@ on a question like theirs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from cdvft_app.costs.sentences import label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
 from cdvft_app.format import amount, counted, duration, joined, times
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import result
+from cdvft_app.judging.verdict_text import BY_RATE, at_searched_rates, depends_on_rate, result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
 from cdvft_app.methods import ADAPTERS, METHODS, Method
 from cdvft_app.methods.flat import method_of
@@ -37,6 +37,12 @@ Verdicts = Mapping[tuple[str, str], Verdict]
 def race_verdicts(recipe: str) -> Verdicts:
     """Return the verdicts on the recipe's recorded race, judged together; empty where none is recorded."""
     return read_verdicts("races").get(recipe, {})
+
+
+def verdicts_by_rate(recipe: str, raced: Verdicts) -> Verdicts:
+    """Return those of the recipe's verdicts at searched rates that tell other things than its race."""
+    anew = read_verdicts("at_searched_rates").get(recipe, {})
+    return {pair: anew[pair] for pair, one in raced.items() if depends_on_rate(one, anew.get(pair))}
 
 
 def pooled_verdicts(kind: str) -> list[Verdicts]:
@@ -56,8 +62,10 @@ def written(verdicts: Verdicts) -> list[dict[str, Any]]:
 
 @cache
 def read_verdicts(part: str) -> dict[str, Verdicts]:
-    """Return the verdicts of `RECORDED_VERDICTS`: its "races" by recipe, or its "pooled" by kind and
-    metric."""
+    """Return the verdicts of `RECORDED_VERDICTS`.
+
+    Its "races" and "at_searched_rates" are by recipe, its "pooled" by kind and metric.
+    """
     found = json.loads(RECORDED_VERDICTS.read_text(encoding="utf-8"))[part]
     return {key: {tuple(one.pop("methods")): _read_verdict(one) for one in own} for key, own in found.items()}
 
@@ -76,12 +84,19 @@ _MUCH_LARGER = 3.0
 class LostComparison:
     """A comparison in which a method is behind the `winner`.
 
-    `verdict` is from the loser's side; `where` names the race, or how many races are judged together.
+    `verdict` is from the loser's side; `where` names the race, or how many races are judged together, and
+    `by_rate` says whether searched rates tell other things than one of them.
     """
 
     winner: str
     verdict: Verdict
     where: str
+    by_rate: bool = False
+
+    @property
+    def scope(self) -> str:
+        """Where it lost, and on what that depends."""
+        return f"{self.where}{f', {BY_RATE}' if self.by_rate else ''}"
 
 
 @dataclass(frozen=True)
@@ -89,13 +104,15 @@ class Quality:
     """What recorded races with models of one kind say of the methods that are asked about.
 
     `races` is how many there are, `pooled` the verdicts over all of them, and `behind` the comparisons that a
-    method lost. `races_behind` says of every method that was raced with a model of whatever kind in how many
+    method lost. `by_rate` are the verdicts at searched rates that tell other things than a race, by its
+    title. `races_behind` says of every method that was raced with a model of whatever kind in how many
     races it was behind another one. `sentences` say all of it.
     """
 
     races: int
     pooled: Verdicts
     behind: dict[str, list[LostComparison]]
+    by_rate: dict[str, Verdicts]
     races_behind: dict[str, int]
     sentences: list[str]
 
@@ -151,18 +168,26 @@ def quality(shapes: ModelShapes, methods: Sequence[str]) -> Quality:
         text = (
             f"No race of {_OF_KIND[shapes.kind]} between these methods is recorded: compare on your own task."
         )
-        return Quality(0, {}, {}, races_behind, [text])
+        return Quality(0, {}, {}, {}, races_behind, [text])
     pooled = {
         pair: one for found in pooled_verdicts(shapes.kind) for pair, one in _between(found, methods).items()
     }
     own = [_between(race_verdicts(race.key), methods) for race in races]
+    by_rate = {race.title: verdicts_by_rate(race.key, one) for race, one in zip(races, own, strict=True)}
     together = {f"over {len(races)} races": pooled} if len(races) > 1 else {}
-    behind = _behind({**together, **{f"on {race.title}": one for race, one in zip(races, own, strict=True)}})
-    sentences = [_sentence(race, verdicts, methods) for race, verdicts in zip(races, own, strict=True)]
+    pairs_by_rate = {f"on {title}": {*found} for title, found in by_rate.items()}
+    pairs_by_rate |= {where: set().union(*by_rate.values()) for where in together}
+    behind = _behind(
+        {**together, **{f"on {race.title}": one for race, one in zip(races, own, strict=True)}}, pairs_by_rate
+    )
+    sentences = [
+        f"{_sentence(race, verdicts, methods)} {at_searched_rates(by_rate[race.title].values())}".rstrip()
+        for race, verdicts in zip(races, own, strict=True)
+    ]
     if len(races) > 1:
         sentences.append(f"Over {_titles(races)} together: {' '.join(map(result, pooled.values()))}")
     sentences += _limits(races, shapes, methods)
-    return Quality(len(races), pooled, behind, races_behind, sentences)
+    return Quality(len(races), pooled, behind, by_rate, races_behind, sentences)
 
 
 def _raced() -> list[Recipe]:
@@ -187,15 +212,21 @@ def _shown(verdicts: Verdicts) -> list[tuple[str, str, Verdict]]:
     ]
 
 
-def _behind(verdicts: Mapping[str, Verdicts]) -> dict[str, list[LostComparison]]:
+def _behind(
+    verdicts: Mapping[str, Verdicts], by_rate: Mapping[str, Collection[tuple[str, str]]] | None = None
+) -> dict[str, list[LostComparison]]:
     """Return the methods that are behind another somewhere and ahead of it nowhere, in the order of the
-    verdicts."""
+    verdicts.
+
+    Both arguments are by where; `by_rate` are the pairs of which searched rates tell other things.
+    """
     shown = [(where, *one) for where, found in verdicts.items() for one in _shown(found)]
     pairs = {(loser, winner) for _, loser, winner, _ in shown}
     found: dict[str, list[LostComparison]] = {}
     for where, loser, winner, verdict in shown:
         if (winner, loser) not in pairs:
-            found.setdefault(loser, []).append(LostComparison(winner, verdict, where))
+            depending = {*(by_rate or {}).get(where, ())} & {(loser, winner), (winner, loser)}
+            found.setdefault(loser, []).append(LostComparison(winner, verdict, where, bool(depending)))
     return found
 
 
@@ -459,7 +490,7 @@ def _loss(choice: Recommendation, known: Known) -> str:
     """Return a sentence on the comparison that the chosen method lost, where something else decided; else
     empty."""
     lost = known.quality.lost_comparison(choice.row["method"])
-    return f" But {result(lost.verdict).removesuffix('.')} {lost.where}." if lost else ""
+    return f" But {result(lost.verdict).removesuffix('.')} {lost.scope}." if lost else ""
 
 
 def _file(choice: Recommendation, rows: Sequence[Row]) -> list[str]:
@@ -562,18 +593,43 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
     if len(raced) == 1:
         lost = _losers(cheap["method"], found)
         because = "the others are behind" if lost else "it alone of those that fit was raced"
-        return Recommendation(cheap, f"{because} {found.where}", lost)
+        return Recommendation(cheap, f"{because} {found.where}{_rates(cheap['method'], found)}", lost)
     deficit, rival = found.possible_deficit(cheap["method"], [row["method"] for row in raced])
     doubt = ""
     if rival:
         metric = get_metric(found.between(cheap["method"], rival).metric_name)
         doubt = f" It may be up to {metric.format_distance(deficit)} behind {METHODS[rival].title}"
         doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
+    lost = _lost_at_searched_rates(cheap["method"], found)
+    where = f"{found.where}{f', {BY_RATE}' if lost else ''}"
     if len(raced) == len(rows):
-        because = f"none is shown to be better {found.where}, so the smaller file decides"
+        because = f"none is shown to be better {where}, so the smaller file decides"
     else:
-        because = f"none raced is shown to be better {found.where}; their smallest file decides"
-    return Recommendation(cheap, because, f"{doubt}{_losers(cheap['method'], found)}")
+        because = f"none raced is shown to be better {where}; their smallest file decides"
+    return Recommendation(cheap, because, f"{doubt}{lost}{_losers(cheap['method'], found)}")
+
+
+def _rates(method: str, found: Quality) -> str:
+    """Return of whom it depends on the rate that they are behind, unnamed if of all; empty if of none."""
+    lost = {key: found.lost_comparison(key, method) for key in found.behind}
+    by_rate = [METHODS[key].title for key, one in lost.items() if one and one.by_rate]
+    if not by_rate:
+        return ""
+    return f", {BY_RATE}" if len(by_rate) == len(lost) else f", {joined(by_rate)} {BY_RATE}"
+
+
+def _lost_at_searched_rates(method: str, found: Quality) -> str:
+    """Sentences on the races that show the method behind another at searched rates alone."""
+    parts = []
+    for title, verdicts in found.by_rate.items():
+        behind = [
+            f"{METHODS[winner].title} by {_distance(one.turned)}"
+            for loser, winner, one in _shown(verdicts)
+            if loser == method
+        ]
+        if behind:
+            parts.append(f" At searched rates it is behind {joined(behind)} on {title}.")
+    return "".join(parts)
 
 
 def _losers(method: str, found: Quality) -> str:
@@ -583,10 +639,10 @@ def _losers(method: str, found: Quality) -> str:
         lost = found.lost_comparison(other, method)
         assert lost
         said = f"{METHODS[other].title} is behind {METHODS[lost.winner].title} by "
-        said += f"{_distance(lost.verdict.turned)} {lost.where}"
+        said += f"{_distance(lost.verdict.turned)} {lost.scope}"
         pooled = found.between(lost.winner, other)
         if found.races > 1 and pooled.turned != lost.verdict:
-            said += f", by {_distance(pooled)} over {found.races} races"
+            said += f", and by {_distance(pooled)} over {found.races} races"
         parts.append(f" {said}.")
     return "".join(parts)
 

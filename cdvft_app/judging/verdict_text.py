@@ -44,6 +44,8 @@ SENTENCES = {
     "nothing known": "No {noun} are known of these runs.",
     "nothing measured": "Nobody measured the memory of these runs.",
     "rate": "The rate must be found: {verdicts}",
+    "searched rates": "The race trains at the recipe's rates. Trained anew, each at the best rate on "
+    "validation rows (python -m benchmarks.equal_numbers): {verdicts}",
     "edge": "At the edge of the learning rates that were tried lies the best of {settings}: a rate beyond it "
     "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
@@ -68,6 +70,22 @@ SENTENCES = {
     "more of both": "If as seen, about {more_rows} would settle it for these runs, "
     "{more_seeds} of each for the methods, at 80\u00a0% power.",
 }
+
+BY_RATE = "depending on the rate"
+
+
+def depends_on_rate(raced: Verdict, searched: Verdict | None) -> bool:
+    """Return whether a race at the recipe's rates and the same pair at searched rates tell different things.
+
+    `searched` is None where nobody trained the pair anew.
+    """
+    return searched is not None and searched.word != raced.word
+
+
+def at_searched_rates(searched: Iterable[Verdict]) -> str:
+    """Return sentences on pairs of a race that were trained anew at searched rates; empty without any."""
+    verdicts = " ".join(map(result, searched))
+    return SENTENCES["searched rates"].format(verdicts=verdicts) if verdicts else ""
 
 
 def result(verdict: Verdict) -> str:

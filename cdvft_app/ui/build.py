@@ -59,6 +59,7 @@ def build(app: AppState) -> gr.Blocks:
                 visit.call,
                 visit.inputs,
                 visit.outputs,
+                js=visit.js,
                 **QUIET,
             )
             if visit.then:

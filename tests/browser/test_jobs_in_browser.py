@@ -60,6 +60,10 @@ def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
     job = page.get_by_role("link", name="a Job of the hub").first
     expect(job).to_have_attribute("href", re.compile(f"^{stub.address}/jobs/ada/[01]$"))
 
+    page.locator("#run summary", has_text="Train it again").click()
+    page.get_by_role("button", name="Send it to the hub as a Job").click()
+    expect(page.locator("#as-job > button")).to_be_focused()  # of a form that holds the settings
+
     page.get_by_role("button", name="Take your history along").click()
     page.locator("#history-make").click()
     expect(page.locator("#history-said")).to_contain_text("2 runs, ")

@@ -14,7 +14,10 @@ from studio import (
     axe_violations,
     fill_in,
     open_fold,
+    pick,
     setting,
+    status,
+    steps_at_most,
     two_frames,
     without_app,
 )
@@ -23,6 +26,7 @@ from waiting import wait_for
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import form
 from cdvft_app.ui.train import tab as train_tab
 
 pytestmark = pytest.mark.browser
@@ -433,6 +437,102 @@ def test_what_is_done_as_soon_as_the_form_can_be_used_stays(visit: Visit) -> Non
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("MiniLM"))
 
 
+def of_23_steps(visit: Visit, server: Server) -> Page:
+    """A page that shows a finished race of digits by LoRA, whose settings are not those of the form."""
+    race = RaceRequest(recipe="mnist", max_steps=23, methods=("lora",))
+    (run,) = server.queue.submit([catalog.resolve(one).settings for one in race.runs()], "somebody", "Digits")
+    page = visit(f"?run={run}")
+    expect(status(page)).to_have_text("Finished")
+    expect(page.get_by_role("radio", name="Sentiment of film reviews")).to_be_checked()
+    return page
+
+
+def use_settings(page: Page) -> None:
+    page.get_by_role("button", name="Use these settings").click()
+
+
+def test_while_a_races_settings_come_nothing_is_done_that_they_would_overwrite(
+    visit: Visit, server: Server
+) -> None:
+    page = of_23_steps(visit, server)
+    settings = hold_back(page, "**/run/predict*", '"23"')
+    use_settings(page)
+    until_held(page, settings)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "true")
+    nothing_of_the_form_takes_a_click_or_the_keyboard(page)
+    page.evaluate(
+        """() => new MutationObserver((_, observer) => {
+          if (document.querySelector("#train").ariaBusy === "true") return;
+          observer.disconnect();
+          document.querySelector("#set-methods input[name=c3a]").click();
+        }).observe(document.querySelector("#train"), { attributeFilter: ["aria-busy"] })"""
+    )
+    let_go(page, settings)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+    settled(page)
+    expect(page.locator("#set-methods input:checked")).to_have_count(2)  # LoRA, and what was done at once
+    expect(page.get_by_role("checkbox", name="C3A")).to_be_checked()
+    expect(steps_at_most(page)).to_have_value("23")
+
+
+def test_while_a_link_of_the_page_fills_the_form_it_waits(visit: Visit) -> None:
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    values = hold_back(page, "**/run/predict*", '{"recipe":"mnist",')
+    figure = page.locator("#evidence-settings")
+    figure.locator("summary", has_text="Why").click()
+    figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
+    until_held(page, values)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "true")
+    nothing_of_the_form_takes_a_click_or_the_keyboard(page)
+    let_go(page, values)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="C3A")).not_to_be_checked()
+    expect(setting(page, "m")).to_have_value("3")
+
+
+def test_settings_that_the_server_does_not_bring_leave_the_form_as_it_was(
+    visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
+) -> None:
+    page = of_23_steps(visit, server)
+    fill_in(setting(page, "m"), "3")
+
+    def busy(*_: object) -> None:
+        raise gr.Error("busy")
+
+    monkeypatch.setattr(form, "from_runs", busy)
+    use_settings(page)
+    expect(page.locator("#run .problem")).to_contain_text("The server could not fill in the form")
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(setting(page, "m")).to_have_value("3")
+    fill_in(setting(page, "m"), "2")
+    (trouble,) = troubles
+    assert "status of 500" in trouble
+    troubles.clear()
+
+
+def test_what_is_chosen_is_kept_before_the_server_has_answered(visit: Visit) -> None:
+    """On a slow line one may reload sooner than that."""
+    page = visit()
+    open_fold(page, "Method settings")
+    page.route("**/gradio_api/**", lambda _: None)  # no answer comes any more
+    page.get_by_role("checkbox", name="C3A").check()
+    pick(page.get_by_role("radio", name="Handwritten digits (MNIST)"))
+    page.locator("#set-m input").fill("3")
+    two_frames(page)
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_role("checkbox", name="C3A")).to_be_checked()
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+    expect(setting(page, "m")).to_have_value("3")
+    expect(page.locator("#start")).to_be_enabled()
+    open_fold(page, "Model and data")  # which the choice of digits had not brought yet
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
+    expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
+
+
 def test_a_form_that_the_server_does_not_fill_says_so(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
 ) -> None:
@@ -454,6 +554,23 @@ def test_a_form_that_the_server_does_not_fill_says_so(
 def test_tab_in_address(visit: Visit) -> None:
     page = visit("?tab=nonsense")
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+
+
+def test_an_unknown_recipe_in_the_address_is_refused_with_those_there_are(visit: Visit) -> None:
+    page = visit("?tab=train&recipe=nonsense&methods=lora&lora_r=4")
+    expect(page.locator("#counts .problem")).to_contain_text(
+        "There is no recipe 'nonsense'. Choose one of Sentiment of film reviews; Handwritten digits (MNIST);"
+    )
+    expect(page.locator("#start")).to_be_disabled()
+    expect(page.locator("#recipes input[type=radio]:checked")).to_have_count(0)
+    expect(page.locator("#set-methods input:checked")).to_have_count(1)  # what else it says is filled in
+    expect(setting(page, "lora_r")).to_have_value("4")
+    page.reload()  # the address forgets what the form holds
+    expect(page.locator("#counts .problem")).to_contain_text("There is no recipe 'nonsense'.")
+    pick(page.get_by_role("radio", name="Handwritten digits (MNIST)"))
+    expect(page.locator("#counts .problem")).to_have_count(0)
+    expect(page.locator("#start")).to_have_text("Start on “Handwritten digits (MNIST)”")
+    expect(page.locator("#start")).to_be_enabled()
 
 
 def test_unknown_run_in_address(visit: Visit) -> None:

@@ -100,10 +100,11 @@ export function mount({ element, props, server, trigger, life }) {
     const chosen = props.recipes.find(({ key }) => given === null && key === recipe);
     setText(about, chosen ? [chosen.expect, chosen.paper].filter(Boolean).join(" · ") : "");
     about.title = [chosen?.about, chosen?.expect_source].filter(Boolean).join(". ");
-    const input = given === null ? inputs.get(recipe) : own;
-    if (!input) return;
-    input.checked = true;
-    if (fold.contains(input)) fold.open = true;
+    own.checked = given !== null;
+    for (const [key, input] of inputs) {
+      input.checked = given === null && key === recipe; // none, where the address names no recipe that is known
+      if (input.checked && fold.contains(input)) fold.open = true;
+    }
   };
   let reachable = true;
   const poll = polling({

@@ -1,6 +1,7 @@
 // The commands that train the shown runs again, from all of their options.
 
 import { h, textButton } from "../shared/dom.js";
+import { next } from "../shared/events.js";
 import { openJobForm } from "./job.js";
 import { titleOf } from "./run_model.js";
 
@@ -28,8 +29,8 @@ export class Reproduce {
     this.code = h("div", {});
     this.copy = textButton("Copy", () => this.toClipboard());
     this.send = textButton("Send it to the hub as a Job", () => {
+      void next("form-answered").then(openJobForm); // which has the focus, once the form can be used
       useSettings();
-      openJobForm();
     });
     this.node = h(
       "details",

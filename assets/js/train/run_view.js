@@ -8,6 +8,7 @@ import { drawn, newest } from "../shared/part.js";
 import { AWAY, polling } from "../shared/polling.js";
 import { unanswered } from "../shared/request.js";
 import { asked, keep, linkTo } from "../shared/router.js";
+import { formVisited } from "./form_filling.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
 import { AnswerStrip } from "./answer_strip.js";
@@ -34,25 +35,6 @@ const keepsWeights = (run) => USABLE.includes(run.state) && (hasFinished(run) ||
 
 /** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
 const NONE = { leaders: [], sentences: [] };
-
-/** @param {DragEvent} event */
-function refuseDrop(event) {
-  event.preventDefault(); // the browser would open the file in place of the page
-  if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
-}
-
-/**
- * Until a visit's answer has filled the form it cannot be used: what is done to it before would be overwritten.
- * @param {boolean} waits
- */
-function letFormWait(waits) {
-  const tab = document.getElementById("train"); // which the page of plain files has not
-  if (!tab) return;
-  tab.ariaBusy = String(waits);
-  tab.ondragover = waits ? refuseDrop : null;
-  for (const part of tab.querySelectorAll(":scope > :is(.begin, .choose)"))
-    part.toggleAttribute("inert", waits);
-}
 
 /** The verdict on a race that is over, asked once; until then there is none. */
 class Judged {
@@ -280,7 +262,7 @@ export function mount({ element, props, server, trigger, life }) {
     stop.hidden = true;
     setText(refused, props.value.refused ?? "");
     refused.hidden = !props.value.refused;
-    letFormWait(token === "");
+    formVisited(token !== "");
     const same = begun && runs.join() === [...model.runs.keys()].join();
     if (!same || recorded || waits) {
       if (!begun || !recorded) chart.play(Boolean(recorded) && !waits);

@@ -59,12 +59,16 @@ class AppState:
 
 @dataclass(frozen=True)
 class OnVisit:
-    """The listener of a tab that is first seen: `call(*inputs)` fills `outputs`; `then` gets the event."""
+    """The listener of a tab that is first seen: `call(*inputs)` fills `outputs`; `then` gets the event.
+
+    `js` runs in the browser before it asks.
+    """
 
     call: Callable[..., Any]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
     then: Callable[[Any], None] | None = None
+    js: str | None = None
 
 
 def _load_secret(folder: Path) -> str:

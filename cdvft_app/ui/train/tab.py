@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from functools import partial
@@ -37,10 +38,20 @@ from cdvft_app.ui.train.uploaded_panel import FORMATS, UploadedPanel, as_chosen,
 
 TITLE = "Train"
 CHANGED = "What is trained on has changed: Start says it now. Press it again if that is well."
-# The form waits for a visit's answer; where the server refuses it, the view says so.
+# The form cannot be used while the server fills it; where the server refuses that, the view says so.
+FILLING = """(...given) => {
+  import("cdvft/train/form_filling.js").then(({ formAsked }) => formAsked());
+  return given;
+}"""
+FILLED = """() => import("cdvft/train/form_filling.js").then(({ formAnswered }) => formAnswered())"""
 NOT_FILLED = """(view) => ({
   ...view, refused: "The server could not fill in the form: it may be busy. Reload the page to try it again."
 })"""
+# The browser keeps the form before the server answers: what its fields hold, and what they were filled for.
+FILLED_FOR = "filled for"
+KEPT = (*form.FIELDS, FILLED_FOR)
+KEEP = f"""(...given) => given.at(-1) === null ? undefined
+  : Object.fromEntries({json.dumps(KEPT)}.map((name, place) => [name, given[place]]))"""
 METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
 $h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
 so $\Delta W$ need not be built."""
@@ -110,30 +121,33 @@ def build(app: AppState) -> OnVisit:
     # has filled all, in place of once for each of them. (A Textbox tells of `input` only by a key's press.)
     def recount(*given: Any) -> tuple[Any, ...]:
         chosen = form_values(given)
-        to_keep = gr.skip() if given[-1] is None else chosen
         try:
             plans = [catalog.resolve(settings) for settings in form.race(chosen).runs()]
             estimate = forecast_html(plans, app.predict(plans))
         except InvalidChoice as error:
-            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False), to_keep
+            return problem(form.with_titles(str(error))), "", gr.Button("Start", interactive=False)
         label, away = _start_label(plans[0]), out_of_reach([plans[0].model, plans[0].dataset])
         if away:
-            return problem(away), estimate.blocks, gr.Button(label, interactive=False), to_keep
+            return problem(away), estimate.blocks, gr.Button(label, interactive=False)
         said = estimate.counts + _left_out(chosen, plans[0])
-        return said, estimate.blocks, gr.Button(label, interactive=True), to_keep
+        return said, estimate.blocks, gr.Button(label, interactive=True)
 
     form_inputs = [*fields, filled_for]
-    counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start, kept])
+    counting = DropStaleAnswers(recount, form_inputs, [counts, blocks, start])
+
+    def keep_and_recount(event: Any) -> None:
+        event(None, form_inputs, kept, js=KEEP, **QUIET)
+        counting.listen(event, **LATEST)
 
     def recount_after(event: Any) -> None:
-        counting.listen(event.then, **LATEST)
+        keep_and_recount(event.then)
 
     by_hand = [
         field.change if isinstance(field, gr.Textbox) else field.input
         for name, field in controls.fields.items()
         if name != "data"
     ]
-    counting.listen(partial(gr.on, by_hand), **LATEST)
+    keep_and_recount(partial(gr.on, by_hand))
     counting.listen(controls.fields["recipe"].hub_changed, **LATEST)
     counting.listen(view.run_ended, **LATEST)
 
@@ -283,8 +297,9 @@ def build(app: AppState) -> OnVisit:
 
     view.ask_for_rows(asked_for_rows, [view, token], view, **clicked)
 
-    # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
-    def fill(values: dict[str, Any]) -> list[Any]:
+    # Settings out of what the browser kept, or out of a race that is shown; and the model they are for. A
+    # recipe that was asked for and is none stands on the cards alone, where `recount` refuses it.
+    def fill(values: dict[str, Any], asked_recipe: object = None) -> list[Any]:
         recipe = catalog.get_recipe(values["recipe"])
         data = readable(values["data"])
         *updates, _ = recipe_updates(recipe.key, values["m"], data)
@@ -292,7 +307,8 @@ def build(app: AppState) -> OnVisit:
         model = values["model"] or recipe.model
         with suppress(InvalidChoice):  # `recount` says what is wrong with it
             updates_of["target_modules"] = gr.update(**targets(model, recipe))
-        held = values | {"recipe": {"recipe": recipe.key, "own": data and data.title}}
+        named = asked_recipe[: form.MAX_TYPED] if isinstance(asked_recipe, str) else ""
+        held = values | {"recipe": {"recipe": named or recipe.key, "own": data and data.title}}
         return [*(_set(updates_of.get(name), held[name]) for name in form.FIELDS), [recipe.key, model]]
 
     def use_settings(shown_value: Any, mine: str) -> list[Any]:
@@ -308,31 +324,39 @@ def build(app: AppState) -> OnVisit:
         values = search.best_of(app, shown_search, token_of(mine))
         return [gr.skip()] * len(form_inputs) if values is None else fill(values)
 
-    for reused in (
-        view.use_settings(use_settings, [view, token], form_inputs, **LATEST),
-        found.race_best(race_best, [found, token], form_inputs, **LATEST),
-    ):
-        recount_after(reused)
-        show_data(reused)
+    def filled(event: Any) -> None:
+        for over in (event.then, event.failure):
+            over(None, None, None, js=FILLED, **QUIET)
+        event.failure(None, view, view, js=NOT_FILLED, **QUIET)
+        recount_after(event)
+        show_data(event)
+
+    filled(view.use_settings(use_settings, [view, token], form_inputs, js=FILLING, **LATEST))
+    filled(found.race_best(race_best, [found, token], form_inputs, js=FILLING, **LATEST))
+
+    def as_kept(kept_form: Any) -> Any:
+        """The form that the browser kept; one that an earlier version kept is whole already."""
+        if not isinstance(kept_form, dict) or FILLED_FOR not in kept_form:
+            return kept_form
+        return form_values(tuple(kept_form.get(name) for name in KEPT))
 
     # A visit: who it is, what the form holds by the address or held before, which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
         asked = form_address.values(request.query_params)
         first = first_shown(app, request.query_params.get("run", ""), mine)
-        held = form.remembered(kept_form if asked is None else asked)
-        return [*fill(held), first, {"token": mine}, mine]
+        held = as_kept(kept_form) if asked is None else asked
+        asked_recipe = held.get("recipe") if isinstance(held, dict) else None
+        return [*fill(form.remembered(held), asked_recipe), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, the form can be used.
     outputs = [*form_inputs, view, history, token]
 
-    def filled(event: Any) -> None:
-        recount_after(event)
-        show_data(event)
+    def filled_by_visit(event: Any) -> None:
+        filled(event)
         event.then(None, None, None, js=form_address.FORGET)
-        event.failure(None, view, view, js=NOT_FILLED, **QUIET)
 
-    return OnVisit(visited, [token, kept], outputs, filled)
+    return OnVisit(visited, [token, kept], outputs, filled_by_visit, FILLING)
 
 
 def _counted_at_first() -> ForecastHtml:

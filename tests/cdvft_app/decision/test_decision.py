@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from benchmarks.equal_numbers import race_at_searched_rates
+from benchmarks.record_evidence import FILE as EVIDENCE
 from cdvft_app.costs.request import DEVICE_KEYS, GPUS, PRECISIONS, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import _behind, decide, quality
 from cdvft_app.judging.judge import Verdict
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.shapes import model_shapes
 
@@ -142,6 +147,60 @@ def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
     without = decided(methods=["cdvft", "fourierft"], **asked)
     assert without.sentence.startswith(f"{CDVFT} for")
     assert "FourierFT is behind CDVFT by 5.8 points (1.3 to 10.3) over 2 races." in without.sentence
+
+
+def test_what_other_rates_do_not_show_is_said_to_depend_on_the_rate_as_among_the_evidence():
+    """Addresses: behind LoRA at the recipe's rates, at searched ones not shown; the record says both."""
+    searched = race_at_searched_rates("addresses", "exact_match", "lora")
+    assert searched is not None and searched.word == "not shown"
+    (figure,) = [one for one in json.loads(EVIDENCE.read_text()) if one["key"] == "generation"]
+    assert figure["answer"] == "Addresses: behind LoRA, depending on the rate."
+    asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
+    between = "CDVFT is behind LoRA by 8.8 points (2.0 to 15.5) on Read addresses (a language model), "
+    for methods in (["cdvft", "lora"], ["cdvft", "lora", "fourierft"]):
+        made = decided(methods=methods, aim="quality", **asked)
+        assert f"{between}depending on the rate, and by 4.6 points (−4.3 to 13.5) over 2" in made.sentence
+        of_addresses = made.known.quality.sentences[0]
+        assert of_addresses.endswith(result(searched)) and of_addresses.count("Trained anew") == 1
+        assert of_addresses.partition("The race trains at")[2] in "".join(figure["behind"])
+    assert decided(methods=["cdvft", "lora"], aim="file", **asked).sentence.endswith(
+        f" But {between}depending on the rate."
+    )
+
+
+def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothing_else_has_it():
+    asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1, "aim": "quality"}
+    said = "the others are behind in 2 recorded races like it"
+    alone, among_three = (
+        decided(methods=methods, **asked).headline
+        for methods in (["cdvft", "lora"], ["cdvft", "lora", "fourierft"])
+    )
+    assert f"{said}, depending on the rate, and" in alone
+    assert f"{said}, CDVFT depending on the rate, and" in among_three, "FourierFT is behind at any"
+    without = decided(methods=["lora", "fourierft"], **asked)
+    assert "rate" not in f"{without.sentence} {' '.join(without.known.quality.sentences)}"
+
+
+def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it():
+    searched = {
+        rival: race_at_searched_rates("mnist", "accuracy", rival).turned for rival in ("lora", "fourierft")
+    }
+    assert {one.word for one in searched.values()} == {"ahead"}
+    lora, fourierft = (
+        f"{100 * one.size:.1f} points ({100 * one.low:.1f} to {100 * one.high:.1f})"
+        for one in searched.values()
+    )
+    made = decided(
+        model="vit_base_patch16_224", methods=["cdvft", "lora", "fourierft"], device="t4", aim="quality"
+    )
+    assert made.headline.startswith(f"{CDVFT} for")
+    assert (
+        "none is shown to be better in 2 recorded races like it, depending on the rate, so" in made.headline
+    )
+    assert (
+        f" At searched rates it is behind LoRA by {lora} and FourierFT by {fourierft} on Handwritten digits "
+        "(MNIST). FourierFT is behind CDVFT by 1.3 points (0.3 to 2.3) over 2 races, depending on the rate."
+    ) in made.sentence
 
 
 def test_where_the_file_matters_most_it_is_said_what_that_loses():

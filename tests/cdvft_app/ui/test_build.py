@@ -69,6 +69,20 @@ def test_the_header_names_a_processor_at_once_as_it_does_once_torch_is_there(
     assert f">{later}</span>" in str(head.html_template) and re.fullmatch(r"CPU, \d+ cores?", later)
 
 
+def test_the_form_waits_for_whatever_fills_all_of_it(shared_page: Served) -> None:
+    """A visit, a shown race's settings, the best that a search found."""
+    (seed,) = (one for one in shared_page.page.blocks.values() if getattr(one, "elem_id", "") == "set-seed")
+    filling = [call for call in shared_page.page.fns.values() if seed in call.outputs]
+    assert len(filling) == 3 and all("formAsked()" in str(call.js) for call in filling)
+    for call in filling:
+        after = [one for one in shared_page.page.fns.values() if one.trigger_after == call._id]
+        ends = [one for one in after if "formAnswered()" in str(one.js)]
+        assert {(one.trigger_only_on_success, one.trigger_only_on_failure) for one in ends} == {
+            (False, False),
+            (False, True),
+        }, "an answer and a refusal"
+
+
 def test_tabs_name_themselves() -> None:
     assert TABS[0].TITLE == "Train"
     assert all(callable(tab.build) for tab in TABS)

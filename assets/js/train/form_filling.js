@@ -1,0 +1,40 @@
+// While the server fills Train's form it cannot be used: what is done to it before the answer would be overwritten.
+
+import { tell } from "../shared/events.js";
+
+let visited = false; // what the form holds before a visit's answer is nobody's choice
+let asked = 0; // how often the server is asked: by a visit or a link, for a race's settings, for what was found
+
+/** @param {DragEvent} event */
+function refuseDrop(event) {
+  event.preventDefault(); // the browser would open the file in place of the page
+  if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
+}
+
+function letFormWait() {
+  const tab = document.getElementById("train"); // which the page of plain files has not, and another tab not yet
+  if (!tab) return;
+  const waits = !visited || asked > 0;
+  tab.ariaBusy = String(waits);
+  tab.ondragover = waits ? refuseDrop : null;
+  for (const part of tab.querySelectorAll(":scope > :is(.begin, .choose)"))
+    part.toggleAttribute("inert", waits);
+}
+
+/** @param {boolean} answered whether a visit's answer is there */
+export function formVisited(answered) {
+  visited = answered;
+  letFormWait();
+}
+
+export function formAsked() {
+  asked += 1;
+  letFormWait();
+}
+
+/** The server has answered, or refused. */
+export function formAnswered() {
+  asked -= 1;
+  letFormWait();
+  tell("form-answered", null);
+}
