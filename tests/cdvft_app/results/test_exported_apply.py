@@ -581,7 +581,7 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_has_none_and_is_told_as_by_t
     file = tmp_path / "new.jsonl"
     file.write_text("\n".join(json.dumps({"address": one}) for one in prompts))
     rows = [json.loads(line) for line in applied(run, "adapter", file, out="out.jsonl").open()]
-    with pytest.raises(InvalidInput, match="are taken") as refused:
+    with pytest.raises(InvalidInput, match="“Longest text” allows 96") as refused:
         answers_of(run, [prompts[1]])
     assert [row["answer"] is None for row in rows] == [False, True, False]
     told = capsys.readouterr().out
