@@ -75,23 +75,11 @@ def exported(tmp_path_factory, trained, store):
     return out, own
 
 
-@pytest.fixture
-def python(tmp_path_factory, exported):
-    """The interpreter of a clean environment of the test's own, for tests install into it."""
+def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, hub_cache, tmp_path):
     out, own = exported
-    lines = [
-        line
-        for name in own
-        for line in (out / name / "requirements.txt").read_text().splitlines()
-        if "==" in line
-    ]
-    interpreter = create(tmp_path_factory.mktemp("clean"), [*lines, *REQUIRES])
-    install(interpreter, out / "mnist" / WHEEL)
-    return interpreter
-
-
-def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub_cache, tmp_path):
-    out, own = exported
+    needed = [line for name in own for line in (out / name / "requirements.txt").read_text().splitlines()]
+    python = create(tmp_path, [*(line for line in needed if "==" in line), *REQUIRES])
+    install(python, out / "mnist" / WHEEL)
     adapter = str(out / "recorded-sentiment-cdvft")
     names = {
         "CDVFT_ADAPTER": adapter,
@@ -109,8 +97,8 @@ def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, pyt
         torch.testing.assert_close(torch.tensor(said[name]), logits, rtol=0, atol=2e-5, msg=name)
 
 
-def test_the_wheel_of_the_source_has_a_kernel_for_every_processor_of_the_platform(python, tmp_path):
-    built = wheels.library(compiled=True)
+def test_the_wheel_of_the_source_has_a_kernel_for_every_processor_of_the_platform(tmp_path):
+    python, built = create(tmp_path, REQUIRES), wheels.library(compiled=True)
     install(python, built)
     # A kernel for each kind of this processor's instructions, that of the wheel, with no compiler in reach.
     assert built.name.endswith(f"-py3-none-{re.sub('[-.]', '_', sysconfig.get_platform())}.whl")

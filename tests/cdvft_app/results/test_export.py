@@ -170,7 +170,7 @@ def test_a_zip_holds_one_folder_that_the_lines_on_its_card_load(runs, store, tmp
     with zipfile.ZipFile(tmp_path / "films.zip") as archive:
         assert all(name.startswith("films/") for name in archive.namelist())
         archive.extractall(tmp_path)
-    assert list((tmp_path / "films").glob("*.whl"))
+    assert list((tmp_path / "films").glob("*.whl")) and "cdvft_app" not in lines_of(tmp_path / "films")
     torch.testing.assert_close(asked(tmp_path / "films"), own(run), rtol=0, atol=2e-5)
 
 
