@@ -7,6 +7,7 @@ import json
 import struct
 import zipfile
 from pathlib import Path
+from uuid import uuid4
 
 from cdvft_app.settings import RunSettings
 
@@ -46,12 +47,14 @@ def started(**changed: object) -> str:
     return row("started", None, **{**values, **changed})
 
 
-def history(folder: Path, run_json: str = "", rows: str = "", packed: int = zipfile.ZIP_DEFLATED) -> Path:
+def history(
+    folder: Path, run_json: str = "", rows: str = "", packed: int = zipfile.ZIP_DEFLATED, run: str = RUN
+) -> Path:
     """A history of one run that says so."""
     file = folder / "history.zip"
     with zipfile.ZipFile(file, "w", packed) as archive:
-        archive.writestr(f"{RUN}/run.json", run_json or facts())
-        archive.writestr(f"{RUN}/rows.jsonl", rows)
+        archive.writestr(f"{run}/run.json", run_json or facts())
+        archive.writestr(f"{run}/rows.jsonl", rows)
     return file
 
 
@@ -64,8 +67,9 @@ def history_by_bz2(folder: Path, size: int = 100 * MB) -> Path:
 
 
 def history_of_one_line(folder: Path, size: int = 100 * MB) -> Path:
-    """rows.jsonl that is one line without an end."""
-    return history(folder, rows='{"kind": "' + "x" * size)
+    """rows.jsonl that is one line without an end, of a run that nobody brought before."""
+    run = uuid4().hex
+    return history(folder, facts(id=run), '{"kind": "' + "x" * size, run=run)
 
 
 def pictures_by_lzma(folder: Path, size: int = 100 * MB) -> Path:
