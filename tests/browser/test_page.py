@@ -558,8 +558,10 @@ def test_tab_in_address(visit: Visit) -> None:
 
 def test_an_unknown_recipe_in_the_address_is_refused_with_those_there_are(visit: Visit) -> None:
     page = visit("?tab=train&recipe=nonsense&methods=lora&lora_r=4")
-    expect(page.locator("#counts .problem")).to_contain_text(
-        "There is no recipe 'nonsense'. Choose one of Sentiment of film reviews; Handwritten digits (MNIST);"
+    expect(page.locator("#counts .problem")).to_have_text(
+        "There is no recipe 'nonsense'. Choose one of Sentiment of film reviews; Handwritten digits (MNIST); "
+        "Tiny handwritten digits; Read addresses (a language model); Write SQL (a language model); one of 18 "
+        "from the hub."
     )
     expect(page.locator("#start")).to_be_disabled()
     expect(page.locator("#recipes input[type=radio]:checked")).to_have_count(0)

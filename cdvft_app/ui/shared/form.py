@@ -141,13 +141,18 @@ def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
 
 
 def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
-    """Return a refusal with labels for fields, and with titles for keys of models, data and recipes."""
+    """Return a refusal with labels for fields, and with titles for keys of models, data and recipes.
+
+    Recipes from the hub, which the page folds, are counted.
+    """
 
     def titles(listed: re.Match[str]) -> str:
         keys = listed[0].split(", ")
         tables: tuple[Mapping[str, Any], ...] = (catalog.RECIPES, catalog.MODELS, catalog.DATASETS)
         known = next((table for table in tables if set(keys) <= set(table)), {})
-        return "; ".join(known[key].title for key in keys) if known else listed[0]
+        shown = [known[key].title for key in keys if known and getattr(known[key], "offline", True)]
+        folded = [f"one of {len(keys) - len(shown)} from the hub"] if len(shown) < len(keys) else []
+        return "; ".join(shown + folded) if known else listed[0]
 
     named = relabelled(sentences, lambda field: labels.get(field) or labels.get(field.split(".")[0]))
     return _KEYS.sub(titles, without_paths(named))
