@@ -32,8 +32,8 @@ OPEN_TAB_IN_ADDRESS = """{
 }
 """
 
-# Gradio looks through all events for each of its components, twice; in an array of a class of its own Svelte leaves
-# them as they are, in place of a proxy for each, through which that took a fifth of the time to open the page.
+# Gradio looks through all events for each of its components, twice; in an array of a class of its own Svelte
+# leaves them as they are, in place of a proxy for each, through which that took a fifth of a visit's time.
 PLAIN_EVENTS = """{
   class Events extends Array {}
   Object.setPrototypeOf(window.gradio_config.dependencies ?? [], Events.prototype);
