@@ -90,58 +90,15 @@ def test_a_vote_that_comes_before_the_bar_of_the_class_counts(visit: Visit) -> N
     expect(votes).to_have_text([re.compile("^4")])
 
 
-def test_sealed_answers_end_in_the_teachers_table(visit: Visit) -> None:
-    teacher, code = started(visit)
-    pupil = visit(f"?tab=learn&class={code}", ready="#class-bar section:visible")
-    bar = pupil.locator("#class-bar")
-    bar.get_by_role("button", name="Sealed question: rank").click()
-    bar.get_by_label("Your answer").fill("0")
-    bar.get_by_role("button", name="Answer", exact=True).click()
-    expect(bar).to_contain_text("Not quite. It is ")
-    (row,) = table(teacher)
-    assert (row["what"], row["answer"], row["right"]) == ("sealed question", "0", "false")
-    bar.get_by_role("button", name="Leave").click()
-    expect(pupil.locator("#class-bar section")).to_be_hidden()
-
-
-def test_homework_is_handed_in_with_its_state_and_its_receipt_is_checked(visit: Visit) -> None:
+def test_what_a_pupil_answers_and_hands_in_outlives_a_new_server(visit: Visit, server: Server) -> None:
     teacher, code = started(visit)
     pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
     bar = pupil.locator("#class-bar")
     expect(bar).to_contain_text("In its table you are ")
     (name,) = re.findall(r"you are ([A-Z]{4})\.", bar.inner_text())
-    handle = pupil.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
-    handle.press("End")
-    expect(pupil).to_have_url(re.compile("values="))
-    bar.get_by_role("button", name="Hand in this state").click()
-    receipt = bar.get_by_label("Receipt")
-    expect(receipt).to_have_value(re.compile(r"^[\w.-]+$"))
-    assert not axe_violations(pupil, "#class-bar")
-
-    (row,) = table(teacher)
-    assert (row["pupil"], row["what"], row["answer"]) == (name, "homework", re.sub(r"^[^?]*", "", pupil.url))
-    other = visit(row["answer"], ready="#lesson-rank .question")  # the teacher opens what was handed in
-    shown = other.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
-    expect(shown).to_have_attribute("aria-valuetext", handle.get_attribute("aria-valuetext") or "")
-
-    teacher.get_by_text("Check a receipt of homework").click()
-    given = teacher.get_by_label("A receipt of homework")
-    given.fill(receipt.input_value())
-    teacher.get_by_role("button", name="Check", exact=True).click()
-    proved = re.compile(rf"Handed in 20\d\d-.* UTC to class {code} by {name}: \?tab=learn")
-    expect(teacher.locator("#class-start details")).to_contain_text(proved)
-    given.fill(receipt.input_value()[:-3] + "AAA")
-    teacher.get_by_role("button", name="Check", exact=True).click()
-    expect(teacher.locator("#class-start details")).to_contain_text("was not signed by this server")
-
-
-def test_a_class_goes_on_after_the_server_has_begun_anew(visit: Visit, server: Server) -> None:
-    teacher, code = started(visit)
-    pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
-    expect(pupil.locator("#class-bar")).to_contain_text("In its table you are ")
-    before = pupil.locator("#class-bar p").first.inner_text()
-    pupil.get_by_role("button", name="Hand in this state").click()
-    expect(pupil.locator("#class-bar").get_by_label("Receipt")).to_have_value(re.compile(r"\w"))
+    sealed_answers_end_in_the_teachers_table(pupil, teacher)
+    receipt = homework_is_handed_in_with_its_state(pupil, teacher, name, visit)
+    a_receipt_is_checked(teacher, receipt, rf"Handed in 20\d\d-.* UTC to class {code} by {name}: \?tab=learn")
     for page in (teacher, pupil):
         page.evaluate("() => { window.ofTheServerBefore = true; }")
     server.restart()
@@ -149,9 +106,51 @@ def test_a_class_goes_on_after_the_server_has_begun_anew(visit: Visit, server: S
         with suppress(Error):  # where it just loads itself anew, for it has found the server again
             page.reload()
         page.wait_for_function("() => !window.ofTheServerBefore")
-    expect(pupil.locator("#class-bar p").first).to_have_text(before)
+    expect(bar.locator("p").first).to_have_text(f"Class {code}. In its table you are {name}.")
     expect(teacher.locator("#class-bar")).to_contain_text(f"Class {code}: 1 follows")
-    assert [row["what"] for row in table(teacher)] == ["homework"]
+    assert [row["what"] for row in table(teacher)] == ["sealed question", "homework"]
+    bar.get_by_role("button", name="Leave").click()
+    expect(pupil.locator("#class-bar section")).to_be_hidden()
+
+
+def sealed_answers_end_in_the_teachers_table(pupil: Page, teacher: Page) -> None:
+    bar = pupil.locator("#class-bar")
+    bar.get_by_role("button", name="Sealed question: rank").click()
+    bar.get_by_label("Your answer").fill("0")
+    bar.get_by_role("button", name="Answer", exact=True).click()
+    expect(bar).to_contain_text("Not quite. It is ")
+    (row,) = table(teacher)
+    assert (row["what"], row["answer"], row["right"]) == ("sealed question", "0", "false")
+
+
+def homework_is_handed_in_with_its_state(pupil: Page, teacher: Page, name: str, visit: Visit) -> str:
+    """The receipt."""
+    handle = pupil.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
+    handle.press("End")
+    expect(pupil).to_have_url(re.compile("values="))
+    pupil.get_by_role("button", name="Hand in this state").click()
+    receipt = pupil.locator("#class-bar").get_by_label("Receipt")
+    expect(receipt).to_have_value(re.compile(r"^[\w.-]+$"))
+    assert not axe_violations(pupil, "#class-bar")
+
+    (_, row) = table(teacher)
+    assert (row["pupil"], row["what"], row["answer"]) == (name, "homework", re.sub(r"^[^?]*", "", pupil.url))
+    other = visit(row["answer"], ready="#lesson-rank .question")  # the teacher opens what was handed in
+    shown = other.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
+    expect(shown).to_have_attribute("aria-valuetext", handle.get_attribute("aria-valuetext") or "")
+    return receipt.input_value()
+
+
+def a_receipt_is_checked(teacher: Page, receipt: str, proof: str) -> None:
+    teacher.get_by_text("Check a receipt of homework").click()
+    given = teacher.get_by_label("A receipt of homework")
+    said = teacher.locator("#class-start details")
+    given.fill(receipt)
+    teacher.get_by_role("button", name="Check", exact=True).click()
+    expect(said).to_contain_text(re.compile(proof))
+    given.fill(receipt[:-3] + "AAA")
+    teacher.get_by_role("button", name="Check", exact=True).click()
+    expect(said).to_contain_text("was not signed by this server")
 
 
 def test_a_worksheet_has_all_questions_of_a_lesson(visit: Visit) -> None:
