@@ -48,6 +48,8 @@ NAMES = {
     "gradio.queueing:Queue.pending_event_ids_session": "sessions whose events are all answered are forgotten",
     "gradio.queueing:Queue.pending_messages_per_session": "with their messages",
     "gradio.queueing:Queue.compute_analytics_summary": "calculated after each event, of 10,000",
+    "gradio.queueing:Queue.sleep_when_free": "an idle server rests",
+    "gradio.queueing:Queue.progress_update_sleep_when_free": "the same",
     "gradio.routes:App.state_holder": "where Gradio keeps sessions",
     "gradio.routes:App.tokens": "who is logged in, for a route of our own",
     "gradio.routes:App.cookie_id": "the login's cookie",

@@ -1,4 +1,7 @@
-"""A machine that is busy when the page starts: the page comes late, at its port, and no program ends."""
+"""A machine that is busy when the page starts: the page comes late, at its port, and no program ends.
+
+A page that nobody asks anything leaves the machine to others.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import gradio as gr
 import httpx
 import pytest
 from ports import free_port
+from served import Served
 from starlette.middleware import Middleware
 
 from cdvft_app.ui import launching
@@ -60,3 +64,24 @@ def test_a_port_that_another_program_has_is_not_waited_for(monkeypatch: pytest.M
         other.listen()
         with pytest.raises(OSError, match="Cannot find empty port"):
             launched(other.getsockname()[1])
+
+
+def test_a_server_that_nobody_asks_looks_for_events_at_most_fifty_times_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Gradio's looked a thousand times: 4 % of a processor."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.Markdown("idle")
+    with Served(page).first:
+        looking = (page._queue.start_processing, page._queue.start_progress_updates)
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        page._queue.stopped = True
+
+    monkeypatch.setattr("gradio.queueing.asyncio.sleep", rest)
+    for look in looking:
+        page._queue.stopped = False
+        asyncio.run(look())
+    assert len(rests) == 2 and min(rests) >= 0.02
