@@ -372,8 +372,8 @@ def prepare(row):  # the tokens of a prompt, if there is room for an answer
     ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     if len(ids) + 1 > MAX_LENGTH:
         raise NoAnswer(
-            f"This text has {len(ids) + 1:,} tokens; “Longest text” allows {MAX_LENGTH:,}. Raise that, or leave "
-            "out what is longer."
+            f"This text has {len(ids) + 1:,} tokens; “Longest text” allows {MAX_LENGTH:,}. Raise that, or "
+            "leave out what is longer."
         )
     return ids
 

@@ -17,6 +17,7 @@ from cdvft_app.figures import palette
 from cdvft_app.public.origins import PAGE_HEADER, page_token
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared.component import PLOTLY, file_address
+from cdvft_app.ui.shared.gradio_adapter import frontend_assets
 from cdvft_app.ui.shared.scripts import bundle
 
 _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}  # their names change with what they hold
@@ -39,6 +40,10 @@ PLAIN_EVENTS = """{
   Object.setPrototypeOf(window.gradio_config.dependencies ?? [], Events.prototype);
 }
 """
+
+# Gradio's sign of loading counts its seconds in frames, and still does once it is gone: 4 % of a processor
+# for as long as a page is open. It shows tenths of a second, for which a timer does, which draws nothing.
+_FRAMES, _TENTHS = "window.requestAnimationFrame", "((count) => setTimeout(count, 100))"
 
 FONTS = "%FONTS%"  # in a stylesheet, the folder of the fonts
 
@@ -79,7 +84,8 @@ class PageFiles:
         script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + PLAIN_EVENTS + bundle(modules)).encode()
         style = "\n".join([palette.css(), *sheets]).encode()
         names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
-        return cls(*names, dict(zip(names, (script, style), strict=True)), sources)
+        texts = dict(zip(names, (script, style), strict=True))
+        return cls(*names, texts | _sign_of_loading(), sources)
 
     def is_current(self) -> bool:
         """Return whether no source was changed since: who works on one need only reload the page."""
@@ -99,7 +105,7 @@ class PageHead:
             return
         name = scope["path"].rpartition("/")[2]
         if text := self._files.texts.get(name):
-            kind = "text/javascript" if name == self._files.script else "text/css"
+            kind = "text/css" if name == self._files.style else "text/javascript"
             await Response(text, media_type=kind, headers=_FOR_EVER)(scope, receive, send)
             return
         start: Message | None = None
@@ -150,6 +156,11 @@ def stylesheets() -> list[Path]:
     rooms = [room for room in styles.iterdir() if room.is_dir() and room.name != "static"]
     rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))
     return [sheet for room in rooms for sheet in sorted(room.glob("*.css"))] + [styles / "forced_colors.css"]
+
+
+def _sign_of_loading() -> dict[str, bytes]:
+    files = frontend_assets().glob("statustracker-*.js")
+    return {file.name: file.read_text(encoding="utf-8").replace(_FRAMES, _TENTHS).encode() for file in files}
 
 
 def _sources() -> tuple[tuple[Path, int], ...]:

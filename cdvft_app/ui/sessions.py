@@ -27,8 +27,8 @@ CHECKED = (
     "file_count", "file_types",
 )  # fmt: skip
 MAX_WAITING_OF_ONE = 16
-# How often Gradio looks for events that wait, and for their progress. Its own 1,000 and 100 times a second take
-# 4 % of a processor of a server that nobody asks anything.
+# How often Gradio looks for events that wait, and for their progress: its own 1,000 and 100 times a second
+# take 4 % of a processor while nobody asks anything.
 QUEUE_SECONDS, PROGRESS_SECONDS = 0.02, 0.1
 MANY_WAITING = "Much of what you asked waits its turn here already; ask again once some of it is answered."
 _JOINS = re.compile(r"/gradio_api/(queue/join|call/[^/]+)/?$")

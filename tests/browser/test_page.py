@@ -192,9 +192,20 @@ def test_a_finished_race_is_left_in_peace_reached_by_keyboard_and_seen_in_either
 ) -> None:
     page = visit(races["finished"])
     settled(page)
+    draws_nothing_while_nothing_moves(page)
     everything_is_reached_by_tab(page)
     asks_seldom_of_a_race_that_is_over(page)
     light_and_dark_by_keyboard_and_remembered(page)
+
+
+def draws_nothing_while_nothing_moves(page: Page) -> None:
+    """Gradio's sign of loading, once gone, asked for a frame after each: a browser numbers what is asked."""
+    others = """async () => {
+      const ask = () => requestAnimationFrame(() => {}), before = ask();
+      await new Promise((go) => setTimeout(go, 500));
+      return ask() - before - 1;
+    }"""
+    wait_for(lambda: page.evaluate(others) == 0)
 
 
 def everything_is_reached_by_tab(page: Page) -> None:
