@@ -283,7 +283,8 @@ def test_prompts_are_answered_in_writing(command, train, tmp_path):
     assert all(isinstance(row["answer"], str) and row["correct"] == (row["answer"] == row["output"])
                for row in rows[:5])  # fmt: skip
     code, output, error = command("predict", run_id, "--text", "long " * 1900)
-    assert (code, output) == (FAILED, "") and len(error.splitlines()) == 1 and "are taken" in error
+    assert (code, output) == (FAILED, "") and len(error.splitlines()) == 1
+    assert "“Longest text” allows 64" in error
 
 
 TOO_LONG = "Row 3: it has more than the 64 tokens that this run takes; 1 row like it (4). Shorten it, or"
