@@ -71,8 +71,8 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test but the longer ones of `make cluster`, the real page in Chromium included, by four workers, which wait much of their time; who is done takes over of the others's
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist worksteal -m "not cluster"
+test: install chromium ## every test but the longer ones of `make cluster`, the real page in Chromium included, by three workers, which wait a third of the time; who is done takes over of the others's
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
 
 cluster: install redis ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
