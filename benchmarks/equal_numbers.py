@@ -21,6 +21,7 @@ those that it holds already are not trained again, so that a later day, or anoth
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -381,18 +382,18 @@ def depends_on_rate(of: Sequence[Point], recipe: str, metric_name: str, one: Jud
     return found is not None and found[1].verdict.word != one.verdict.word
 
 
-def race_at_searched_rates(recipe: str, metric_name: str, method: str) -> Verdict | None:
-    """Return CDVFT against a method at the sizes of the recorded race, each at its own searched rate.
+def race_at_searched_rates(recipe: str, metric_name: str) -> dict[tuple[str, str], Verdict]:
+    """Return the pairs of the recorded race at its sizes, each method at its own searched rate.
 
-    None where one of the two is not recorded at its race's size.
+    As those of a race all are judged together. Methods that are not recorded at the race's size are left out.
     """
-    runs = json.loads(RACES.read_text())["runs"]
-    sizes = {(run["method"], run["trainable_parameters"]) for run in runs if run["recipe"] == recipe}
+    runs = [run for run in json.loads(RACES.read_text())["runs"] if run["recipe"] == recipe]
+    sizes = {run["method"]: run["trainable_parameters"] for run in runs}
     recorded = points(record().get("recipes", {}).get(recipe, []), metric_name)
-    found = {one.method: one for one in recorded if (one.method, one.numbers) in sizes}
-    if not {"cdvft", method} <= found.keys():
-        return None
-    return judge([Pair((found["cdvft"].contestant,), (found[method].contestant,))], metric_name)[0]
+    found = {one.method: one.contestant for one in recorded if sizes.get(one.method) == one.numbers}
+    pairs = [*itertools.combinations([method for method in sizes if method in found], 2)]
+    verdicts = judge([Pair((found[one],), (found[other],)) for one, other in pairs], metric_name)
+    return dict(zip(pairs, verdicts, strict=True))
 
 
 def sentences(of: Sequence[Point], recipe: str, metric_name: str) -> list[str]:

@@ -59,23 +59,13 @@ def verdicts() -> str:
     for recipe in raced:
         key = f"{catalog.RECIPES[recipe].kind} {races.metric_of_race(recipe)}"
         alike.setdefault(key, []).append(recipe)
-    anew = {one: _at_searched_rates(one) for one in raced}
+    anew = {one: race_at_searched_rates(one, races.metric_of_race(one)) for one in raced}
     judged = {
         "races": {one: decide.written(races.compared_race(one).between) for one in raced},
         "pooled": {key: decide.written(races.pooled(own)) for key, own in alike.items()},
         "at_searched_rates": {one: decide.written(found) for one, found in anew.items() if found},
     }
     return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"
-
-
-def _at_searched_rates(recipe: str) -> decide.Verdicts:
-    metric_name = races.metric_of_race(recipe)
-    found = {
-        ("cdvft", method): race_at_searched_rates(recipe, metric_name, method)
-        for method in races.ADAPTERS
-        if method != "cdvft"
-    }
-    return {pair: verdict for pair, verdict in found.items() if verdict is not None}
 
 
 def main() -> None:

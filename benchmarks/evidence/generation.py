@@ -64,7 +64,7 @@ def answers(raced: Verdict) -> tuple[str, list[str]]:
     """Return the race's answer, and what other runs say of its pair at searched rates, which it names."""
     (method,) = [key for key in races.ADAPTERS if METHODS[key].title == raced.second]
     metric_name = catalog.get_dataset(catalog.get_recipe(RECIPE).dataset).metric
-    searched = equal_numbers.race_at_searched_rates(RECIPE, metric_name, method)
+    searched = equal_numbers.race_at_searched_rates(RECIPE, metric_name).get(("cdvft", method))
     told = verdict_text.result(raced).removeprefix("CDVFT is ")
     if searched is None or not verdict_text.depends_on_rate(raced, searched):
         return f"{RECIPE.capitalize()}: {told}", []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from benchmarks.equal_numbers import race_at_searched_rates
 from benchmarks.record_evidence import FILE as EVIDENCE
 from cdvft_app.costs.request import DEVICE_KEYS, GPUS, PRECISIONS, parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.decision.decide import _behind, decide, quality
+from cdvft_app.decision.decide import _behind, decide, quality, race_verdicts
 from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.prediction.observations import Estimate
@@ -151,8 +152,8 @@ def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
 
 def test_what_other_rates_do_not_show_is_said_to_depend_on_the_rate_as_among_the_evidence():
     """Addresses: behind LoRA at the recipe's rates, at searched ones not shown; the record says both."""
-    searched = race_at_searched_rates("addresses", "exact_match", "lora")
-    assert searched is not None and searched.word == "not shown"
+    searched = race_at_searched_rates("addresses", "exact_match")["cdvft", "lora"]
+    assert searched.word == "not shown"
     (figure,) = [one for one in json.loads(EVIDENCE.read_text()) if one["key"] == "generation"]
     assert figure["answer"] == "Addresses: behind LoRA, depending on the rate."
     asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
@@ -181,14 +182,14 @@ def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothi
     assert "rate" not in f"{without.sentence} {' '.join(without.known.quality.sentences)}"
 
 
-def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it():
-    searched = {
-        rival: race_at_searched_rates("mnist", "accuracy", rival).turned for rival in ("lora", "fourierft")
+def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it(monkeypatch):
+    behind = {"word": "behind", "low": -0.05, "high": -0.01}
+    anew = {
+        ("cdvft", "lora"): replace(race_verdicts("mnist")["cdvft", "lora"], size=-0.03, **behind),
+        ("cdvft", "fourierft"): replace(race_verdicts("mnist")["cdvft", "fourierft"], size=-0.02, **behind),
     }
-    assert {one.word for one in searched.values()} == {"ahead"}
-    lora, fourierft = (
-        f"{100 * one.size:.1f} points ({100 * one.low:.1f} to {100 * one.high:.1f})"
-        for one in searched.values()
+    monkeypatch.setattr(
+        "cdvft_app.decision.decide.verdicts_by_rate", lambda recipe, _: anew if recipe == "mnist" else {}
     )
     made = decided(
         model="vit_base_patch16_224", methods=["cdvft", "lora", "fourierft"], device="t4", aim="quality"
@@ -198,8 +199,9 @@ def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it():
         "none is shown to be better in 2 recorded races like it, depending on the rate, so" in made.headline
     )
     assert (
-        f" At searched rates it is behind LoRA by {lora} and FourierFT by {fourierft} on Handwritten digits "
-        "(MNIST). FourierFT is behind CDVFT by 1.3 points (0.3 to 2.3) over 2 races, depending on the rate."
+        " At searched rates it is behind LoRA by 3.0 points (1.0 to 5.0) and FourierFT by 2.0 points (1.0 to "
+        "5.0) on Handwritten digits (MNIST). FourierFT is behind CDVFT by 1.3 points (0.3 to 2.3) over 2 "
+        "races, depending on the rate."
     ) in made.sentence
 
 

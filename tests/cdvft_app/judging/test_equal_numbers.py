@@ -307,3 +307,14 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     level = 100 * statistics.fmean(run["metric"] for run in WORLD[-1]["runs"])
     assert (head["name"], head["y"]) == ("Head only", pytest.approx([level, level]))
     assert [name["y"] for name in drawn["figure"]["layout"]["annotations"][1:]] == pytest.approx([level])
+
+
+def test_a_race_at_searched_rates_is_corrected_for_all_of_its_pairs():
+    """On MNIST LoRA's lead on CDVFT would be shown if nobody had looked at the other two pairs."""
+    found = subject.race_at_searched_rates("mnist", "accuracy")
+    assert [*found] == [("cdvft", "lora"), ("cdvft", "fourierft"), ("lora", "fourierft")]
+    assert {(one.word, one.family) for one in found.values()} == {("not shown", 3)}
+    points = subject.points(subject.record()["recipes"]["mnist"], "accuracy")
+    sides = {one.name: (one.contestant,) for one in points}
+    (alone,) = subject.judge([subject.Pair(sides["cdvft-m-2"], sides["lora-lora_r-8"])], "accuracy")
+    assert alone.word == "behind" and alone.size == found["cdvft", "lora"].size
