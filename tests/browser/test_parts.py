@@ -40,13 +40,16 @@ def left_behind(page: Page) -> dict[str, int]:
     found: dict[str, int] = {}
     for kind in ("HTMLCanvasElement.prototype", OBSERVERS):
         prototype = protocol.send("Runtime.evaluate", {"expression": kind})["result"]
-        objects = protocol.send("Runtime.queryObjects", {"prototypeObjectId": prototype["objectId"]})
+        asked = {"prototypeObjectId": prototype["objectId"], "objectGroup": "counted"}
+        objects = protocol.send("Runtime.queryObjects", asked)
         counting = {
             "objectId": objects["objects"]["objectId"],
             "functionDeclaration": COUNTED,
             "returnByValue": True,
         }
         found |= protocol.send("Runtime.callFunctionOn", counting)["result"]["value"]
+    protocol.send("Runtime.releaseObjectGroup", {"objectGroup": "counted"})
+    protocol.send("HeapProfiler.collectGarbage")
     metrics = {one["name"]: one["value"] for one in protocol.send("Performance.getMetrics")["metrics"]}
     protocol.detach()
     return {**found, "listeners": int(metrics["JSEventListeners"])}
