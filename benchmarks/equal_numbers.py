@@ -95,7 +95,8 @@ class Unit:
         found = ["--recipe", self.recipe, "--methods", self.method]
         for name, value in self.sizes:
             found += [f"--{name.replace('_', '-')}", str(value)]
-        return [*found, "--grid", "--rates", ",".join(map(str, rates)), "--pruner", "none"]
+        found += ["--grid", "--rates", ",".join(map(str, rates)), "--pruner", "none"]
+        return [*found, "--evaluations", "1"]  # of which the search needs the last alone
 
     def kept(self) -> Record:
         """The unit's record so far: what was kept here, or the committed one where that has more runs."""

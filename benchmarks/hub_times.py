@@ -47,7 +47,7 @@ def run(plan: Plan, measured: dict[str, Any]) -> dict[str, Any]:
     settings = plan.settings
     assert settings.batch_size and settings.train_examples and settings.evaluation_examples
     steps = schedule.total_steps(settings, settings.train_examples)
-    batches = schedule.evaluations(steps) * settings.evaluation_examples / settings.batch_size
+    batches = schedule.evaluations(settings, steps) * settings.evaluation_examples / settings.batch_size
     seconds = steps * measured["seconds"] + batches * measured["forward_seconds"]
     return {"steps": steps, "evaluation_batches": round(batches), "seconds": round(seconds)}
 

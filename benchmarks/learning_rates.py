@@ -31,7 +31,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.machine import Machine, machines, write_whole
-from benchmarks.trained import evaluated_once, train_here
+from benchmarks.trained import train_here
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
 SEEDS = (1234, 1235)
@@ -170,7 +170,9 @@ def one_try(
     from cdvft_app.training import trainable
 
     chosen = {"init_weights": start} if method == "cdvft" else {}
-    settings = RunSettings(recipe=recipe, method=method, learning_rate=rate, seed=seed, **chosen)
+    settings = RunSettings(
+        recipe=recipe, method=method, learning_rate=rate, seed=seed, evaluations=1, **chosen
+    )
     plan = resolve(settings)
     if head_rate is not None:
         rates = {**plan.recipe.learning_rates, "head": head_rate}
@@ -195,7 +197,7 @@ def one_try(
         return built
 
     began = time.process_time()
-    with evaluated_once(), mock.patch.object(trainable, "peft_config", config):
+    with mock.patch.object(trainable, "peft_config", config):
         one = train_here(settings, plan, rows)
     if one.failed:
         result["failed"] = one.failed

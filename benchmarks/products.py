@@ -22,7 +22,6 @@ from torch.nn import functional as F
 
 from benchmarks.machine import machine
 from benchmarks.rounds import interleave
-from benchmarks.trained import evaluated_once
 from cdvft_app.events import Halt
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import kernels, trainer
@@ -64,10 +63,9 @@ def layer(tokens: int, d_in: int, d_out: int, seconds: float) -> dict[str, Any]:
 def run(recipe: str, is_faster: bool) -> float:
     """Seconds of all steps of a short run."""
     settings = RunSettings.model_validate(
-        {"recipe": recipe, "method": "cdvft", "precision": "float32", **RUNS[recipe]}
+        {"recipe": recipe, "method": "cdvft", "precision": "float32", "evaluations": 1, **RUNS[recipe]}
     )
     with (
-        evaluated_once(),
         mock.patch.object(kernels, "onednn_is_faster", lambda: is_faster),
         tempfile.TemporaryDirectory() as folder,
     ):

@@ -28,7 +28,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.machine import machine, write_whole
-from benchmarks.trained import Trained, add_option, evaluated_once, train_each
+from benchmarks.trained import Trained, add_option, train_each
 from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 
@@ -66,24 +66,26 @@ def grid(recipe: str, seeds: tuple[int, ...] = ()) -> SweepRequest:
 def train(
     wanted: Sequence[RunSettings], ended: Callable[[RunSettings, Run], None], cluster: str = ""
 ) -> None:
-    """Train all, and evaluate each once at the end, on a cluster as often as the page does.
+    """Train all, and evaluate each once, at its end.
 
     `ended` hears of each. `wrong` holds the evaluation rows that it got wrong, of `rows`, so that settings
     can be compared by rows; `loss` is that of all of them. One that fails keeps its reason and has no metric.
     """
     from cdvft_app.events import Done, Evaluation, Started
 
+    asked = {one.model_copy(update={"evaluations": 1}): one for one in wanted}
+
     def keep(one: Trained) -> None:
-        result: Run = {"settings": one.settings.model_dump(mode="json", exclude_defaults=True)}
+        settings = asked[one.settings]
+        result: Run = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
         if one.failed:
-            ended(one.settings, result | {"metric": None, "failed": one.failed})
+            ended(settings, result | {"metric": None, "failed": one.failed})
             return
         result |= one.rows() | {"metric": one.last(Done).metric, "loss": one.last(Evaluation).loss}
         result["trainable_parameters"] = one.last(Started).trainable_parameters
-        ended(one.settings, result | ({"node": one.node} if one.node else {}))
+        ended(settings, result | ({"node": one.node} if one.node else {}))
 
-    with evaluated_once():
-        train_each(wanted, keep, cluster)
+    train_each([*asked], keep, cluster)
 
 
 def run(settings: RunSettings) -> Run:

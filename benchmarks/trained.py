@@ -8,13 +8,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 if TYPE_CHECKING:
     from cdvft_app.catalog.dataset_readers import Rows
@@ -86,15 +84,6 @@ def train_each(wanted: Sequence[RunSettings], ended: Callable[[Trained], None], 
 
     for settings in wanted:
         ended(train_here(settings, resolve(settings)))
-
-
-@contextmanager
-def evaluated_once() -> Iterator[None]:
-    """Evaluate runs of this process at their end alone."""
-    from cdvft_app.training import schedule
-
-    with mock.patch.object(schedule, "EVALUATIONS", 1):
-        yield
 
 
 def train_here(settings: RunSettings, plan: Plan, rows: Rows | None = None) -> Trained:

@@ -70,6 +70,7 @@ def search(
     evaluation_examples: Annotated[
         int | None, typer.Option(help="How many validation examples to use.")
     ] = None,
+    evaluations: Annotated[int | None, typer.Option(help=OPTIONS["evaluations"][1])] = None,
     seed: Annotated[int | None, typer.Option(help="Of the trials' runs and of what is proposed.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was searched before.")] = False,
     as_json: Json = False,
@@ -80,7 +81,9 @@ def search(
     The same command again goes on.
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    shared = ("recipe", "max_steps", "batch_size", "train_examples", "evaluation_examples", "seed")
+    shared = (
+        "recipe", "max_steps", "batch_size", "train_examples", "evaluation_examples", "evaluations", "seed",
+    )  # fmt: skip
     base = race_base(given, shared)
     own_names = ("trials", "random_trials", "seconds", "pruner")
     asked = {name: given[name] for name in own_names if name in given}

@@ -68,6 +68,7 @@ def sweep(
     batch_size: Annotated[int | None, typer.Option(help=OPTIONS["batch_size"][1])] = None,
     train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
     evaluation_examples: Annotated[int | None, typer.Option(help=OPTIONS["evaluation_examples"][1])] = None,
+    evaluations: Annotated[int | None, typer.Option(help=OPTIONS["evaluations"][1])] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
     as_json: Json = False,
     cluster: Cluster = None,
@@ -77,7 +78,9 @@ def sweep(
     The same command again goes on.
     """
     options = {key: value for key, value in locals().items() if value is not None}
-    budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
+    budget = (
+        "recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples", "evaluations",
+    )  # fmt: skip
     base = race_base(options, budget)
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})

@@ -89,7 +89,7 @@ def count(plan: Plan, processes: int | None = None) -> ResourceCounts | None:
         forward += step["forward_flops_per_step"] / step["batch"]
     evaluation = settings.evaluation_examples * forward
     final = evaluation * (WRITING_FACTOR if plan.model.kind == "generation" else 1)
-    times = schedule.evaluations(steps) - 1
+    times = schedule.evaluations(settings, steps) - 1
     if plan.validation_examples:  # what is kept and the last step are evaluated in the end
         times, evaluation, final = times + 1, plan.validation_examples * forward, 2 * final
     head = _head(plan)

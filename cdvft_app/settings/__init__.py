@@ -256,6 +256,15 @@ class _Choices(BaseModel):
         "GPU yet.",
         strict=True,
     )
+    evaluations: int = _setting(
+        5,
+        "Evaluations",
+        "How often a run is evaluated, the last time included. Each takes time, most where answers are "
+        "written.",
+        ge=1,
+        le=100,
+        strict=True,
+    )
     keep: Keep = _setting(
         "best",
         "Step to keep",

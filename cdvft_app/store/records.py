@@ -190,6 +190,7 @@ class _Range(BaseModel):
 
 class _Counted(BaseModel):
     steps: Positive
+    evaluations: Positive = 1  # which earlier versions do not say
     step_flops: Positive
     training_flops: Positive
     evaluation_flops: Positive

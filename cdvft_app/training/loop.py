@@ -67,7 +67,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         bf16=bf16,
         fp16=cuda and not bf16 and settings.precision == "auto",
         eval_strategy="steps",
-        eval_steps=schedule.evaluation_every(total_steps),
+        eval_steps=schedule.evaluation_every(settings, total_steps),
         save_steps=settings.checkpoint_every,
         save_total_limit=2,
         logging_steps=1,

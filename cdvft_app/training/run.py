@@ -39,7 +39,7 @@ from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel, webhook
 from cdvft_app.training.checkpoints import RESUME
 from cdvft_app.training.inference_service import message_of
-from cdvft_app.training.schedule import evaluations, processes
+from cdvft_app.training.schedule import processes
 
 TRAINER = "cdvft_app.training.trainer:train"
 """A `Train` by its name, so that whoever hands it on need not import torch."""
@@ -249,10 +249,11 @@ def patience(forecast: Mapping[str, Any] | None) -> float:
         return UNKNOWN_PATIENCE
     counted, slowest = forecast["counted"], forecast["seconds"]["high"]
     evaluating = slowest * counted["evaluation_flops"] / counted["training_flops"]
+    times = counted.get("evaluations", 1)  # which earlier versions do not say
     needed = max(
         MIN_PATIENCE,
         PATIENT_STEPS * slowest / counted["steps"],
-        PATIENT_EVALUATIONS * evaluating / evaluations(counted["steps"]),
+        PATIENT_EVALUATIONS * evaluating / times,
     )
     return min(needed, MAX_PATIENCE)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import environment
 
-EVALUATIONS = 5
-"""How often a run is evaluated, the final time included."""
 DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
@@ -59,11 +57,11 @@ def total_steps(settings: RunSettings, examples: int, many: int | None = None) -
     return settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
 
 
-def evaluation_every(steps: int) -> int:
+def evaluation_every(settings: RunSettings, steps: int) -> int:
     """Return the number of steps from one evaluation to the next; one more follows the last step."""
-    return math.ceil(steps / EVALUATIONS)
+    return math.ceil(steps / settings.evaluations)
 
 
-def evaluations(steps: int) -> int:
-    """Return how often a run of so many steps is evaluated."""
-    return math.ceil(steps / evaluation_every(steps))
+def evaluations(settings: RunSettings, steps: int) -> int:
+    """Return how often a run of so many steps is evaluated, at most `settings.evaluations` times."""
+    return math.ceil(steps / evaluation_every(settings, steps))

@@ -14,7 +14,8 @@ from cdvft_app.store.records import RunFacts, is_row
 FACTS = {"id": "a" * 32, "group_id": "b" * 32, "name": "Sentiment", "settings": "{}", "method": "cdvft",
          "state": "finished", "created": 1.0, "queued": 1.0}  # fmt: skip
 STEP = {"seconds": 1.0, "loss": 0.5, "learning_rate": 1e-3, "gradient_norm": None, "throughput": 10.0}
-COUNTED = {"steps": 3, "step_flops": 2, "training_flops": 6, "evaluation_flops": 4, "step_bytes": 0}
+COUNTED = {"steps": 3, "evaluations": 1, "step_flops": 2, "training_flops": 6, "evaluation_flops": 4,
+           "step_bytes": 0}  # fmt: skip
 NUMBERS = ("position", "step", "total_steps", "trainable_parameters", "family", "seconds", "created",
            "queued", "started", "ended", "sweep", "private", "hidden")  # fmt: skip
 

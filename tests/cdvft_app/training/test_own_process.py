@@ -239,7 +239,8 @@ def test_runs_of_one_visitor_that_train_together_share_what_is_left(tmp_path):
         assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step > 0
 
 
-COUNTED = {"steps": 1000, "step_flops": 1, "training_flops": 1000, "evaluation_flops": 500, "step_bytes": 1}
+COUNTED = {"steps": 1000, "evaluations": 5, "step_flops": 1, "training_flops": 1000, "evaluation_flops": 500,
+           "step_bytes": 1}  # fmt: skip
 TEN_MINUTES, A_MONTH = 600.0, 30 * 86_400.0
 
 
@@ -251,6 +252,7 @@ TEN_MINUTES, A_MONTH = 600.0, 30 * 86_400.0
         ({"seconds": {"high": 9.0}}, TEN_MINUTES),  # as an earlier version kept it
         ({"seconds": {"high": 9.0}, "counted": COUNTED}, 120.0),
         ({"seconds": {"high": 50_000.0}, "counted": COUNTED}, 15_000.0),  # three of five evaluations
+        ({"seconds": {"high": 9_000.0}, "counted": COUNTED | {"evaluations": 1}}, 13_500.0),
         ({"seconds": {"high": 1e30}, "counted": COUNTED}, A_MONTH),
         ({"seconds": {"high": 1e30}, "counted": COUNTED | {"training_flops": 1e-300}}, A_MONTH),
     ],

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: finds the child by /proc"),
 ]
 RUN = RunSettings(method="cdvft", max_steps=160, batch_size=8, checkpoint_every=5)
-EVERY = schedule.evaluation_every(RUN.max_steps)
+EVERY = schedule.evaluation_every(RUN, RUN.max_steps)
 
 
 @pytest.fixture
