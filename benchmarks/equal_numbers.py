@@ -188,10 +188,12 @@ def left_to_try(found: Record | None) -> Sequence[float] | None:
 
 
 def trials(found: Record) -> Record:
-    """The part of a search that is kept: all but its sentences, which know nothing of the other searches."""
+    """The part of a search that is kept: all but its sentences, which know nothing of the other searches, and
+    how often its trials were evaluated, which is not for a race to follow."""
     (method,) = found["methods"]
     kept = {name: method[name] for name in ("label", "trials")}
-    return {"commands": [found["command"]], "race": found["race"], "methods": [kept]}
+    race = [{name: value for name, value in one.items() if name != "evaluations"} for one in found["race"]]
+    return {"commands": [found["command"]], "race": race, "methods": [kept]}
 
 
 def together(one: Record, other: Record) -> Record:
