@@ -56,8 +56,15 @@ def raced_recipes() -> list[str]:
 
 
 def written(verdicts: Verdicts) -> list[dict[str, Any]]:
-    """Return the verdicts as `RECORDED_VERDICTS` holds them; `read_verdicts` reads them again."""
-    return [{"methods": list(methods), **asdict(verdict)} for methods, verdict in verdicts.items()]
+    """Return the verdicts as `RECORDED_VERDICTS` holds them; `read_verdicts` reads them again.
+
+    Numbers have nine places: in the last of a double machines differ.
+    """
+    return [
+        {"methods": list(methods)}
+        | {name: round(of, 9) if isinstance(of, float) else of for name, of in asdict(verdict).items()}
+        for methods, verdict in verdicts.items()
+    ]
 
 
 @cache

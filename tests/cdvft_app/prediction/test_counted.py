@@ -102,6 +102,8 @@ def test_evaluations_are_forward_passes() -> None:
     assert best and best.evaluations == 6
     assert best.evaluation_flops == pytest.approx(7 * forward, rel=1e-3)
     assert best.final_evaluation_flops == pytest.approx(2 * forward, rel=1e-3)
+    once = count(catalog.resolve(RunSettings(**chosen, keep="last", evaluations=1)))
+    assert once and (once.evaluations, once.evaluation_flops) == (1, once.final_evaluation_flops)
 
 
 def test_the_last_evaluation_of_a_model_that_writes_counts_as_three() -> None:

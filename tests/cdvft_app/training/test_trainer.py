@@ -41,6 +41,12 @@ def test_started_counts_and_names_everything(whole):
         assert started.device.startswith(("CPU, ", "Apple")) and started.precision == "float32"
 
 
+@pytest.mark.parametrize(("evaluations", "steps"), [(1, [16]), (2, [8, 16]), (100, [*range(1, 17)])])
+def test_a_run_is_evaluated_as_often_as_is_asked_for(text_plan, text_rows, tmp_path, evaluations, steps):
+    heard, _ = run(text_plan(evaluations=evaluations), text_rows, tmp_path)
+    assert [one.step for one in heard.of(Evaluation)] == steps
+
+
 def test_evaluations_end_with_the_final_one(whole):
     heard, _ = whole
     evaluations = heard.of(Evaluation)
