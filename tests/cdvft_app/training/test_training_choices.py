@@ -1,0 +1,115 @@
+"""Other ways to train: input diagonals at their own rate, and the benchmark that chooses among such."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+from listening import run as trained
+
+from benchmarks import training_choices
+from benchmarks.training_choices import FAMILIES, Choice
+
+
+def factors(text_plan, text_rows, folder, ratio: float) -> dict[str, torch.Tensor]:
+    """How far each factor of the first layer moved from its start, largest entry."""
+    from safetensors.torch import load_file
+
+    plan = text_plan(method="cdvft", learning_rate=0.01, input_diagonal_lr_ratio=ratio, max_steps=6)
+    trained(plan, text_rows, folder)
+    kept = load_file(str(folder / "adapter" / "adapter_model.safetensors"))
+    first = {name: value for name, value in kept.items() if "layer.0" in name and "query" in name}
+    return {name.split("cdvft_")[-1]: value for name, value in first.items()}
+
+
+def test_the_trainer_gives_input_diagonals_their_rate(text_plan, text_rows, tmp_path) -> None:
+    usual = factors(text_plan, text_rows, tmp_path / "usual", 1.0)
+    faster = factors(text_plan, text_rows, tmp_path / "faster", 8.0)
+    (diagonal,) = [name for name in usual if name.startswith("diagonals") and name.endswith("0")]
+    moved = {ratio: (of[diagonal] - 1).abs().max().item() for ratio, of in ((1, usual), (8, faster))}
+    assert moved[8] > 4 * moved[1] > 0
+
+
+def moved_by(text_plan, text_rows, folder, choice: Choice) -> float:
+    """How far LoRA's second matrix of the first query is from its start, root mean square."""
+    from safetensors.torch import load_file
+
+    plan = text_plan(method="lora", learning_rate=1e-3, max_steps=6)
+    with training_choices.trained_by(choice):
+        trained(plan, text_rows, folder)
+    kept = load_file(str(folder / "adapter" / "adapter_model.safetensors"))
+    (second,) = [value for name, value in kept.items() if "layer.0" in name and "query.lora_B" in name]
+    return second.square().mean().sqrt().item()
+
+
+def test_a_choice_is_what_is_trained_with(text_plan, text_rows, tmp_path) -> None:
+    """LoRA+'s ratio is of the rate of the second matrix, which begins at zero; a large epsilon stops Adam."""
+    usual = moved_by(text_plan, text_rows, tmp_path / "usual", training_choices.USUAL)
+    faster = moved_by(text_plan, text_rows, tmp_path / "faster", Choice("", lora_plus_ratio=8.0))
+    slower = moved_by(text_plan, text_rows, tmp_path / "slower", Choice("", arguments={"adam_epsilon": 1e3}))
+    assert faster > 4 * usual > 0
+    assert slower < usual / 100
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """Runs whose validation loss is lowest at ratio 4 with 0.3 of the rate, and at 1 with the whole."""
+    done: list[tuple] = []
+
+    def run(settings):
+        ratio, rate = settings.method.input_diagonal_lr_ratio, settings.method.learning_rate
+        done.append((ratio, rate, settings.seed, settings.evaluate_on))
+        if len(done) == world["cut"]:
+            raise KeyboardInterrupt
+        at_its_best = (rate < 0.01) != (ratio == 1)
+        loss = 0.5 + abs(ratio - world["best"]) / 100 + (0.0 if at_its_best else 0.1)
+        wrong = list(range(20 if ratio == world["best"] else 60))
+        return {"loss": loss, "metric": 1 - len(wrong) / 400, "rows": 400, "wrong": wrong}
+
+    world = {"cut": -1, "best": 4.0, "done": done}
+    monkeypatch.setattr(training_choices, "run", run)
+    monkeypatch.setattr(training_choices, "RESULTS", tmp_path / "training_choices.json")
+    monkeypatch.setattr(sys, "argv", ["", "--recipes", "mnist", "--families", "input_rates"])
+    return world
+
+
+def test_it_chooses_on_validation_rows_and_confirms_with_seeds_that_chose_nothing(world, capsys) -> None:
+    world["cut"], done = 6, world["done"]
+    with pytest.raises(KeyboardInterrupt):
+        training_choices.main()
+    world["cut"] = -1
+    del done[:]
+    training_choices.main()
+    choosing = [one for one in done if one[3] == "validation"]
+    confirming = [one for one in done if one[3] == "evaluation"]
+    assert len(choosing) == 4 * 2 * 2 - 5, "ratios 1, 2, 4, 8; what had ended is not run again"
+    assert {one[2] for one in choosing} <= {1234, 1235} and {one[2] for one in confirming} == {0, 1, 2, 3, 4}
+    assert {one[:2] for one in confirming} == {(4.0, 0.003), (1.0, 0.01)}
+    record = json.loads(training_choices.RESULTS.read_text())
+    assert len(record["runs"]["mnist"]) == 16 + 10
+    assert record["verdicts"]["mnist"]["input_rates"].startswith(
+        "CDVFT with input rate x 4 is ahead of CDVFT as usual"
+    )
+    assert capsys.readouterr().out.startswith("At most ")
+    assert training_choices.hours(["mnist"], ["input_rates"], record) == 0
+
+
+@pytest.mark.parametrize(("best", "highest"), [(16.0, 32.0), (256.0, 256.0)])
+def test_ratios_go_on_while_the_highest_is_the_best(world, best, highest) -> None:
+    world["best"] = best
+    training_choices.main()
+    assert max(one[0] for one in world["done"]) == highest
+
+
+def test_nothing_is_judged_where_what_is_usual_is_best(world) -> None:
+    world["best"] = 1.0
+    training_choices.main()
+    assert {one[3] for one in world["done"]} == {"validation"}
+    record = json.loads(training_choices.RESULTS.read_text())
+    assert "as usual has the lowest loss" in record["verdicts"]["mnist"]["input_rates"]
+
+
+def test_no_verdict_before_all_seeds(world) -> None:
+    assert training_choices.verdict("mnist", FAMILIES["input_rates"], []) is None
