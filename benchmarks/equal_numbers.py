@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.evidence import races
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, train
@@ -45,7 +46,6 @@ from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "equal_numbers.json"
-RACES = ROOT / "benchmarks" / "results" / "default_race.json"
 PARTS = ROOT / "build" / "equal_numbers"
 RECIPES = ("mnist", "sentiment", "addresses", "sql")
 RATES = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -123,7 +123,7 @@ def record() -> Record:
 
 def hours(left: Sequence[Unit]) -> float:
     """The hours for the runs that are left, each as long as CDVFT's took in the recorded races."""
-    summary = json.loads(RACES.read_text())["summary"]
+    summary = races.record()["summary"]
     seconds = 0.0
     for unit in left:
         kept = unit.kept()
@@ -366,8 +366,7 @@ def at_race_rate(
 
     The race has the same rows and seeds. None where CDVFT trains at that rate already, or at another size.
     """
-    runs = json.loads(RACES.read_text())["runs"]
-    raced = [run for run in runs if (run["recipe"], run["method"]) == (recipe, "cdvft")]
+    raced = [run for run in races.recorded_runs(recipe) if run["method"] == "cdvft"]
     rate = raced[0]["settings"]["method"]["learning_rate"]
     own = shown.own
     if rate == own.settings.method.learning_rate or own.numbers != raced[0]["trainable_parameters"]:
@@ -390,7 +389,7 @@ def race_at_searched_rates(recipe: str, metric_name: str) -> dict[tuple[str, str
 
     As those of a race all are judged together. Methods that are not recorded at the race's size are left out.
     """
-    runs = [run for run in json.loads(RACES.read_text())["runs"] if run["recipe"] == recipe]
+    runs = races.recorded_runs(recipe)
     sizes = {run["method"]: run["trainable_parameters"] for run in runs}
     recorded = points(record().get("recipes", {}).get(recipe, []), metric_name)
     found = {one.method: one.contestant for one in recorded if sizes.get(one.method) == one.numbers}

@@ -152,34 +152,40 @@ def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
 
 def test_what_other_rates_do_not_show_is_said_to_depend_on_the_rate_as_among_the_evidence():
     """Addresses: behind LoRA at the recipe's rates, at searched ones not shown; the record says both."""
-    searched = race_at_searched_rates("addresses", "exact_match")["cdvft", "lora"]
-    assert searched.word == "not shown"
+    searched = race_at_searched_rates("addresses", "exact_match")
+    against_lora, lora_s = searched["cdvft", "lora"], searched["lora", "fourierft"]
+    assert (against_lora.word, lora_s.word) == ("not shown", "not shown")
     (figure,) = [one for one in json.loads(EVIDENCE.read_text()) if one["key"] == "generation"]
     assert figure["answer"] == "Addresses: behind LoRA, depending on the rate."
     asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
     between = "CDVFT is behind LoRA by 8.8 points (2.0 to 15.5) on Read addresses (a language model), "
-    for methods in (["cdvft", "lora"], ["cdvft", "lora", "fourierft"]):
-        made = decided(methods=methods, aim="quality", **asked)
+    told = {("cdvft", "lora"): [against_lora], ("cdvft", "lora", "fourierft"): [against_lora, lora_s]}
+    for methods, anew in told.items():
+        made = decided(methods=[*methods], aim="quality", **asked)
         assert f"{between}depending on the rate, and by 4.6 points (−4.3 to 13.5) over 2" in made.sentence
         of_addresses = made.known.quality.sentences[0]
-        assert of_addresses.endswith(result(searched)) and of_addresses.count("Trained anew") == 1
-        assert of_addresses.partition("The race trains at")[2] in "".join(figure["behind"])
+        assert of_addresses.endswith(f"equal_numbers): {' '.join(map(result, anew))}")
+        assert of_addresses.count("Trained anew") == 1
+    assert f"equal_numbers): {result(against_lora)}" in "".join(figure["behind"])
     assert decided(methods=["cdvft", "lora"], aim="file", **asked).sentence.endswith(
         f" But {between}depending on the rate."
     )
 
 
-def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothing_else_has_it():
+def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothing_else_has_it(monkeypatch):
     asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1, "aim": "quality"}
     said = "the others are behind in 2 recorded races like it"
-    alone, among_three = (
-        decided(methods=methods, **asked).headline
-        for methods in (["cdvft", "lora"], ["cdvft", "lora", "fourierft"])
-    )
-    assert f"{said}, depending on the rate, and" in alone
-    assert f"{said}, CDVFT depending on the rate, and" in among_three, "FourierFT is behind at any"
-    without = decided(methods=["lora", "fourierft"], **asked)
+    three = ["cdvft", "lora", "fourierft"]
+    for methods in (three, ["cdvft", "lora"], ["lora", "fourierft"]):
+        assert f"{said}, depending on the rate, and" in decided(methods=methods, **asked).headline
+    without = decided(methods=["cdvft", "fourierft"], **asked)  # ahead at any rate
     assert "rate" not in f"{without.sentence} {' '.join(without.known.quality.sentences)}"
+    anew = {("cdvft", "lora"): race_at_searched_rates("addresses", "exact_match")["cdvft", "lora"]}
+    monkeypatch.setattr(
+        "cdvft_app.decision.decide.verdicts_by_rate", lambda recipe, _: anew if recipe == "addresses" else {}
+    )
+    alone = decided(methods=three, **asked).headline
+    assert f"{said}, CDVFT depending on the rate, and" in alone, "FourierFT would be behind at any"
 
 
 def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it(monkeypatch):
@@ -209,7 +215,9 @@ def test_where_the_file_matters_most_it_is_said_what_that_loses():
     asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
     said = decided(methods=["lora", "fourierft"], aim="file", **asked).sentence
     assert said.startswith("FourierFT")
-    assert said.endswith(" But FourierFT is behind LoRA by 10.6 points (2.0 to 19.1) over 2 races.")
+    assert said.endswith(
+        " But FourierFT is behind LoRA by 10.6 points (2.0 to 19.1) over 2 races, depending on the rate."
+    )
 
 
 def test_where_none_is_shown_to_be_better_the_doubt_and_the_safe_choice_are_named():

@@ -220,17 +220,15 @@ def test_a_rival_that_does_better_with_fewer_numbers_is_told():
     assert "with 13,824 and 1,000 trained numbers" in told
 
 
-def test_a_shown_difference_is_judged_at_the_rate_of_the_recorded_race_too(tmp_path, monkeypatch):
+def test_a_shown_difference_is_judged_at_the_rate_of_the_recorded_race_too(monkeypatch):
     own = recorded("cdvft-m-2", "cdvft", {"m": 2}, 13_824, 0.92)
     own["search"]["race"][0]["learning_rate"] = 0.003
     points = subject.points([own, recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)], "accuracy")
-    races = tmp_path / "default_race.json"
-    monkeypatch.setattr(subject, "RACES", races)
 
     def sentences(numbers: int, rate: float) -> list[str]:
         raced = {"recipe": "mnist", "method": "cdvft", "settings": {"method": {"learning_rate": rate}}}
         same = recorded("vera", "cdvft", {}, numbers, 0.97)["runs"]  # whose rows are all VeRA's
-        races.write_text(json.dumps({"runs": [{**raced, **run} for run in same]}))
+        monkeypatch.setattr(subject.races, "record", lambda: {"runs": [{**raced, **run} for run in same]})
         return subject.sentences(points, "mnist", "accuracy")
 
     def answer() -> str:
@@ -307,6 +305,13 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     level = 100 * statistics.fmean(run["metric"] for run in WORLD[-1]["runs"])
     assert (head["name"], head["y"]) == ("Head only", pytest.approx([level, level]))
     assert [name["y"] for name in drawn["figure"]["layout"]["annotations"][1:]] == pytest.approx([level])
+
+
+def test_a_race_at_searched_rates_is_of_the_methods_that_are_raced():
+    """On `sentiment` C3A and the head alone were trained beside its race, with two seeds."""
+    found = subject.race_at_searched_rates("sentiment", "accuracy")
+    assert {one for pair in found for one in pair} == {"cdvft", "lora", "fourierft"}
+    assert {one.family for one in found.values()} == {3}
 
 
 def test_a_race_at_searched_rates_is_corrected_for_all_of_its_pairs():
