@@ -99,8 +99,9 @@ def test_with_a_cluster_its_trials_train_there(command, trained, tmp_path, monke
 
 
 def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
-    code, output, _ = command(*COMMAND, "--methods", "cdvft,lora", "--epochs", "3")
+    code, output, _ = command(*COMMAND, "--methods", "cdvft,lora", "--epochs", "3", "--evaluations", "1")
     assert code == 0 and {one.epochs for one in trained["settings"]} == {3} and "epochs" not in output
+    assert {one.evaluations for one in trained["settings"]} == {1}
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path
 
 def test_another_sweep_is_no_continuation(command, tmp_path):
     command(*COMMAND)
-    command("sweep", "--recipe", "mnist", "--m", "2,4")
-    assert [len(runs) for runs in RunStore(tmp_path).groups(10)] == [2, 8]
+    command("sweep", "--recipe", "mnist", "--m", "2,4", "--evaluations", "2")
+    latest, before = RunStore(tmp_path).groups(10)
+    assert (len(latest), len(before)) == (2, 8)
+    assert {run.settings.evaluations for run in latest} == {2}
 
 
 def test_a_failed_run_does_not_end_the_sweep(command):
