@@ -28,7 +28,7 @@ import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -351,12 +351,17 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
         if better:
             fewer.append(f"{joined([*dict.fromkeys(better)])} ahead with fewer ({recipe})")
     if by_rate:
-        shown.insert(0, f"depends on the rate ({', '.join(by_rate)})")
+        shown.insert(0, f"depends on the rate ({_named(by_rate, of)})")
     if not_shown:
-        shown.append("elsewhere not shown" if shown else f"not shown ({', '.join(not_shown)})")
+        shown.append("elsewhere not shown" if shown else f"not shown ({_named(not_shown, of)})")
     parts = [*([", ".join(shown)] if shown else []), *fewer]
     told = "; ".join(parts or ["no rival has as many"])
     return f"{told[0].upper()}{told[1:]}."
+
+
+def _named(recipes: Sequence[str], of: Collection[str]) -> str:
+    """Return two recipes by their names, more by how many of all they are."""
+    return ", ".join(recipes) if len(recipes) < 3 else f"{len(recipes)} of {len(of)} recipes"
 
 
 def at_race_rate(

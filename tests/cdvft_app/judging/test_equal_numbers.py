@@ -252,6 +252,8 @@ def test_the_answer_is_that_of_every_recipe():
     assert subject.answer({"mnist": same, "sql": ahead, "sentiment": same}, metrics) == (
         "Ahead (sql), elsewhere not shown."
     )
+    three = {"mnist": same, "sql": same, "sentiment": same}
+    assert subject.answer(three, metrics) == "Not shown (3 of 3 recipes)."
     tied = subject.points(
         [WORLD[0], recorded("c3a", "c3a", {"c3a_block_size": 128}, 13_824, 0.92), *WORLD[2:]], "accuracy"
     )
