@@ -325,16 +325,18 @@ def against_no_more_numbers(of: Sequence[Point], metric_name: str) -> list[Judge
 def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -> str:
     """Return a sentence on what each recipe shows at equal numbers, and who is ahead with fewer.
 
-    A difference that is not shown at the recorded race's rate counts as neither.
+    A difference that is not shown at the recorded race's rate is told as one of a single rate.
     """
-    not_shown, shown, fewer, by_rate = [], [], [], []
+    not_shown, shown, fewer = [], [], []
+    at_one_rate: dict[str, list[str]] = {"ahead": [], "behind": []}
     for recipe, points_of_recipe in of.items():
         every = against_no_more_numbers(points_of_recipe, metric_names[recipe])
         judged = [
             one for one in every if not depends_on_rate(points_of_recipe, recipe, metric_names[recipe], one)
         ]
-        if len(judged) < len(every):
-            by_rate.append(recipe)
+        for word, recipes in at_one_rate.items():
+            if any(one.verdict.word == word for one in every if one not in judged):
+                recipes.append(recipe)
         words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
         ahead, behind = words.count("ahead"), words.count("behind")
         if len(words) in (ahead, behind) and words:
@@ -350,8 +352,8 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
         ]
         if better:
             fewer.append(f"{joined([*dict.fromkeys(better)])} ahead with fewer ({recipe})")
-    if by_rate:
-        shown.insert(0, f"depends on the rate ({_named(by_rate, of)})")
+    by_rate = [f"{word} at one rate ({_named(own, of)})" for word, own in at_one_rate.items() if own]
+    shown[:0] = by_rate
     if not_shown:
         shown.append("elsewhere not shown" if shown else f"not shown ({_named(not_shown, of)})")
     parts = [*([", ".join(shown)] if shown else []), *fewer]

@@ -238,7 +238,7 @@ def test_a_shown_difference_is_judged_at_the_rate_of_the_recorded_race_too(monke
     assert counts.endswith("behind in 1.") and told.startswith("CDVFT is behind VeRA r = 64 by ")
     assert there.startswith("At 0.01, the rate of the recorded race: CDVFT is as good as VeRA r = 64")
     assert together.startswith("Over 5 seeds;"), "one pair is corrected with no other"
-    assert answer() == "Depends on the rate (mnist)."
+    assert answer() == "Behind at one rate (mnist)."
     assert len(sentences(13_824, 0.003)) == 3, "it is the rate that was chosen"
     assert answer() == "VeRA ahead with fewer (mnist)."
     assert len(sentences(999, 0.01)) == 3, "it is another setting"
