@@ -605,9 +605,9 @@ def differences_depend_on_the_rate() -> str:
     lead = again["cdvft", "fourierft"]
     return (
         f"What is shown depends on CDVFT's rate: on `mnist` m = 2 is {told['mnist']}, on `sentiment` "
-        f"{told['sentiment']}, and at the rates of the table above neither is shown. Of the three "
-        "differences there on `addresses`, searched rates show CDVFT's lead on FourierFT alone, by "
-        f"{size(lead)} points {interval(lead)} ([results](docs/results.md))."
+        f"{told['sentiment']}, and at the rates of the races above neither is shown. Of the "
+        "three differences in the race on `addresses`, searched rates show CDVFT's lead on FourierFT alone, "
+        f"by {size(lead)} points {interval(lead)} ([results](docs/results.md))."
     )
 
 
