@@ -1,15 +1,16 @@
 """Is there a better way to train? Chosen on validation rows, confirmed by seeds that chose nothing.
 
     python -m benchmarks.training_choices [--recipes mnist sentiment addresses sql]
-        [--families input_rates adam warm_up three_factors lora_plus]
+        [--families input_rates adam warm_up three_factors lora_plus other_layers]
 
 A family is choices of one kind: CDVFT's input diagonals, which begin at ones, at 2, 4, 8 ... times the rate
-of the other factors (`cdvft.create_optimizer`); Adam's betas and epsilon; the warm-up; m = 3; and LoRA+, the
-same for LoRA's second matrix. Each choice, and what is usual, is trained at two multiples of the recipe's
-rate: none is to win by a rate that was too low. Of each the rate with the lowest loss on validation rows is
-taken, the mean of two seeds. Ratios go on past the first three while the highest is the best. Where a choice
-has a lower loss than what is usual, the best and what is usual, each at its own rate, train with seeds 0 to
-4, and are judged row by row on the evaluation rows. Every run is the recipe's own but for that.
+of the other factors (`cdvft.create_optimizer`); Adam's betas and epsilon; the warm-up; m = 3; adapters at
+other layers; and LoRA+, a higher rate for LoRA's second matrix. Each choice, and what is usual, is trained at
+two multiples of the recipe's rate: none is to win by a rate that was too low. Of each the rate with the
+lowest loss on validation rows is taken, the mean of two seeds. Ratios go on past the first three while the
+highest is the best. Where a choice has a lower loss than what is usual, the best and what is usual, each at
+its own rate, train with seeds 0 to 4, and are judged row by row on the evaluation rows. Every run is the
+recipe's own but for that.
 
 It says how many hours it will take at the most before it starts. Writes
 benchmarks/results/training_choices.json after every run; run again to go on where it was cut off.
@@ -98,6 +99,30 @@ FAMILIES = {
         "lora", tuple(Choice(f"LoRA+ x {2**n}", lora_plus_ratio=2.0**n) for n in range(1, 6)), is_scale=True
     ),
 }
+OTHER_LAYERS = {
+    "vit_small": {
+        "the MLP's layers": ("mlp.fc1", "mlp.fc2"),
+        "every layer": ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"),
+    },
+    "minilm": {
+        "attention's layers": ("query", "key", "value", "attention.output.dense"),
+        "the MLP's first layer": ("intermediate.dense",),
+        "every layer": ("query", "key", "value", "output.dense", "intermediate.dense"),
+    },
+    "smollm2": {
+        "attention's layers": ("q_proj", "k_proj", "v_proj", "o_proj"),
+        "the MLP's layers": ("gate_proj", "up_proj", "down_proj"),
+        "every layer": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    },
+}
+"""What may have an adapter in place of a recipe's layers, by its model."""
+
+
+def families(recipe: str) -> dict[str, Family]:
+    """All that is asked on a recipe."""
+    layers = OTHER_LAYERS[get_recipe(recipe).model]
+    choices = tuple(Choice(f"adapters at {name}", {"target_modules": of}) for name, of in layers.items())
+    return FAMILIES | {"other_layers": Family("cdvft", choices)}
 
 
 Try = tuple[Choice, float, int, bool]
@@ -202,13 +227,13 @@ def finalists(family: Family, kept: list[Record]) -> tuple[Setting, Setting] | t
     return (other, usual) if known[other] < known[usual] else ()
 
 
-def hours(recipes: Iterable[str], families: Iterable[str], record: Record) -> float:
+def hours(recipes: Iterable[str], names: Iterable[str], record: Record) -> float:
     """The hours for all runs that may be left, each as long as CDVFT's took in the recorded races."""
     summary = json.loads(RACES.read_text())["summary"]
     seconds = 0.0
     for recipe in recipes:
-        for name in families:
-            family, kept = FAMILIES[name], record["runs"].get(recipe, [])
+        for name in names:
+            family, kept = families(recipe)[name], record["runs"].get(recipe, [])
             if verdict(recipe, family, kept) is None:
                 choosing = [one for one in plan(recipe, family, kept) if one[3]]
                 runs = len(choosing) + 2 * len(SEEDS) if choosing else len(plan(recipe, family, kept))
@@ -244,7 +269,8 @@ def verdict(recipe: str, family: Family, kept: list[Record]) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=[*FAMILIES])
+    names = [*families(RECIPES[0])]
+    parser.add_argument("--families", nargs="+", choices=names, default=names)
     chosen = parser.parse_args()
     record: Record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"runs": {}, "verdicts": {}}
     print(f"At most {hours(chosen.recipes, chosen.families, record):.1f} hours.", flush=True)
@@ -252,7 +278,7 @@ def main() -> None:
         for recipe in chosen.recipes:
             kept = record["runs"].setdefault(recipe, [])
             for name in chosen.families:
-                family = FAMILIES[name]
+                family = families(recipe)[name]
                 while left := plan(recipe, family, kept):
                     choice, multiple, seed, chooses = left[0]
                     with trained_by(choice):

@@ -10,7 +10,7 @@ import torch
 from listening import run as trained
 
 from benchmarks import training_choices
-from benchmarks.training_choices import FAMILIES, Choice
+from benchmarks.training_choices import FAMILIES, RECIPES, USUAL, Choice
 
 
 def factors(text_plan, text_rows, folder, ratio: float) -> dict[str, torch.Tensor]:
@@ -113,3 +113,19 @@ def test_nothing_is_judged_where_what_is_usual_is_best(world) -> None:
 
 def test_no_verdict_before_all_seeds(world) -> None:
     assert training_choices.verdict("mnist", FAMILIES["input_rates"], []) is None
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_other_layers_are_all_there_and_not_the_recipes_own(recipe) -> None:
+    from cdvft_app.catalog import get_model, get_recipe
+    from cdvft_app.catalog.plan import resolve
+
+    def layers(choice: Choice) -> set[str]:
+        plan = resolve(training_choices.settings(recipe, "cdvft", (choice, 1.0, 0, False)))
+        return {name for name, *_ in plan.target_shapes}
+
+    choices = training_choices.families(recipe)["other_layers"].choices
+    reached = [layers(choice) for choice in choices]
+    assert reached[-1] == {group.name for group in get_model(get_recipe(recipe).model).layers}
+    assert all(of <= reached[-1] for of in reached) and layers(USUAL) not in reached
+    assert len({frozenset(of) for of in reached}) == len(choices)
