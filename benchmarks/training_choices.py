@@ -9,8 +9,8 @@ other layers; and LoRA+, a higher rate for LoRA's second matrix. Each choice, an
 two multiples of the recipe's rate: none is to win by a rate that was too low. Of each the rate with the
 lowest loss on validation rows is taken, the mean of two seeds. Ratios go on past the first three while the
 highest is the best. Where a choice has a lower loss than what is usual, the best and what is usual, each at
-its own rate, train with seeds 0 to 4, and are judged row by row on the evaluation rows. Every run is the
-recipe's own but for that.
+its own rate, train with seeds 0 to 4, and are judged row by row on the evaluation rows, all families of a
+recipe together. Every run is the recipe's own but for that.
 
 It says how many hours it will take at the most before it starts. Writes
 benchmarks/results/training_choices.json after every run; run again to go on where it was cut off.
@@ -32,7 +32,9 @@ from unittest import mock
 from benchmarks.machine import machine, write_whole
 from benchmarks.record_sweep import read_once, run
 from benchmarks.trained import contestant
-from cdvft_app.catalog import get_recipe
+from cdvft_app.catalog import get_dataset, get_recipe
+from cdvft_app.judging.judge import Pair, Verdict, judge
+from cdvft_app.judging.verdict_text import result
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 
@@ -234,36 +236,46 @@ def hours(recipes: Iterable[str], names: Iterable[str], record: Record) -> float
     for recipe in recipes:
         for name in names:
             family, kept = families(recipe)[name], record["runs"].get(recipe, [])
-            if verdict(recipe, family, kept) is None:
-                choosing = [one for one in plan(recipe, family, kept) if one[3]]
-                runs = len(choosing) + 2 * len(SEEDS) if choosing else len(plan(recipe, family, kept))
-                seconds += runs * summary[recipe]["cdvft"]["median_wall_seconds"]
+            left = plan(recipe, family, kept)
+            runs = len(left) + (2 * len(SEEDS) if any(one[3] for one in left) else 0)
+            seconds += runs * summary[recipe]["cdvft"]["median_wall_seconds"]
     return seconds / 3600
 
 
-def verdict(recipe: str, family: Family, kept: list[Record]) -> str | None:
-    """A sentence on the family; None before all of its runs are there."""
-    from cdvft_app.catalog import get_dataset
-    from cdvft_app.judging.judge import Pair, judge
-    from cdvft_app.judging.verdict_text import result
+def judged(recipe: str, kept: list[Record]) -> dict[str, tuple[Family, Verdict | None]]:
+    """Of each family whose runs are all there the best choice beside what is usual; None: that is the best.
 
-    if plan(recipe, family, kept):
-        return None
-    title = METHODS[family.method].title
-    if not (pair := finalists(family, kept)):
-        return f"{title} as usual has the lowest loss on validation rows: no other choice was judged."
-    sides = []
-    for name, multiple in pair:
-        own = (
-            one
-            for one in kept
-            if (one["method"], one["choice"], one["multiple"]) == (family.method, name, multiple)
-        )
-        label = f"{title} with {name}" if name != USUAL.name else f"{title} as usual"
-        sides.append(contestant(label, (one for one in own if not one["chooses"])))
+    The pairs of a recipe are corrected together, with those that are still to come.
+    """
+    ended = {name: one for name, one in families(recipe).items() if not plan(recipe, one, kept)}
+    pairs: dict[str, Pair] = {}
+    for name, family in ended.items():
+        sides = []
+        for choice, multiple in finalists(family, kept):
+            own = (
+                one
+                for one in kept
+                if (one["method"], one["choice"], one["multiple"]) == (family.method, choice, multiple)
+            )
+            title = METHODS[family.method].title
+            label = f"{title} as usual" if choice == USUAL.name else f"{title} with {choice}"
+            sides.append(contestant(label, (one for one in own if not one["chooses"])))
+        if sides:
+            pairs[name] = Pair((sides[0],), (sides[1],))
     metric_name = get_dataset(get_recipe(recipe).dataset).metric
-    (found,) = judge([Pair((sides[0],), (sides[1],))], metric_name)
-    return result(found).replace("\u00a0", " ")
+    to_come = len(families(recipe)) - len(ended)
+    found = dict(zip(pairs, judge([*pairs.values()], metric_name, len(pairs) + to_come), strict=True))
+    return {name: (family, found.get(name)) for name, family in ended.items()}
+
+
+def verdicts(recipe: str, kept: list[Record]) -> dict[str, str]:
+    """A sentence on each family whose runs are all there."""
+    said = {}
+    for name, (family, found) in judged(recipe, kept).items():
+        title = METHODS[family.method].title
+        usual = f"{title} as usual has the lowest loss on validation rows: no other choice was judged."
+        said[name] = usual if found is None else result(found).replace("\u00a0", " ")
+    return said
 
 
 def main() -> None:
@@ -282,13 +294,13 @@ def main() -> None:
                 while left := plan(recipe, family, kept):
                     choice, multiple, seed, chooses = left[0]
                     with trained_by(choice):
-                        result = run(settings(recipe, family.method, left[0]))
+                        trained = run(settings(recipe, family.method, left[0]))
                     told = {"method": family.method, "choice": choice.name, "multiple": multiple}
                     told |= {"seed": seed, "chooses": chooses}
-                    kept.append(told | {key: result.get(key) for key in ("loss", "metric", "rows", "wrong")})
+                    kept.append(told | {key: trained.get(key) for key in ("loss", "metric", "rows", "wrong")})
                     _keep(record)
-                    print(f"{recipe} {told}: {result.get('loss')} {result['metric']}", flush=True)
-                record["verdicts"].setdefault(recipe, {})[name] = verdict(recipe, family, kept)
+                    print(f"{recipe} {told}: {trained.get('loss')} {trained['metric']}", flush=True)
+                record["verdicts"][recipe] = verdicts(recipe, kept)
                 _keep(record)
                 print(record["verdicts"][recipe][name], flush=True)
 

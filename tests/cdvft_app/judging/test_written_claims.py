@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks import equal_numbers, found_rates
+from benchmarks import equal_numbers, found_rates, training_choices
 from benchmarks.trained import contestant
 from cdvft import cost
 from cdvft.circulant import cd_product, circulant
@@ -870,64 +870,38 @@ RESULTS = [
 ]  # fmt: skip
 
 
-def input_rates(recipe: str) -> tuple[list[dict[str, Any]], dict[float, float]]:
-    """The runs of CDVFT with a rate of input diagonals, and the loss on validation rows by ratio.
-
-    That is the lowest mean over seeds, over the rates that it was tried at.
-    """
-    runs = [one for one in record("training_choices")["runs"][recipe] if one["method"] == "cdvft"]
-    of_name = {"usual": 1.0} | {
-        f"input rate x {ratio}": float(ratio) for ratio in map(pow, [2] * 8, range(1, 9))
-    }
-    runs = [one | {"ratio": of_name[one["choice"]]} for one in runs if one["choice"] in of_name]
-    losses = {
-        setting: mean(
-            one["loss"] for one in runs if one["chooses"] and (one["ratio"], one["multiple"]) == setting
-        )
-        for setting in {(one["ratio"], one["multiple"]) for one in runs if one["chooses"]}
-    }
-    ratios = {ratio for ratio, _ in losses}
-    return runs, {ratio: min(loss for of, loss in losses.items() if of[0] == ratio) for ratio in ratios}
+FAMILIES = {
+    "input_rates": "Input diagonals at 2, 4, 8 ... times the rate of the others",
+    "adam": "Adam with $\\beta_1 = 0.8$, $\\beta_2 = 0.98$ or $0.95$, $\\epsilon = 10^{-6}$",
+    "warm_up": "No warm-up, or 20 % of the steps",
+    "three_factors": "m = 3, with one rate or input diagonals at 4 times it",
+    "other_layers": "Adapters at other layers",
+    "lora_plus": "LoRA+: LoRA's second matrix at 2, 4, 8 ... times the rate",
+}
 
 
-def confirmed(runs: list[dict[str, Any]], ratio: float) -> Verdict:
-    """The judge's verdict on a ratio beside one rate for all, by the seeds that chose nothing."""
-    sides = [
-        contestant(str(of), (one for one in runs if not one["chooses"] and one["ratio"] == of))
-        for of in (ratio, 1.0)
-    ]
-    (found,) = judge([Pair((sides[0],), (sides[1],))], "accuracy")
-    assert found.seeds == (5, 5)
-    return found
+def tried_row(name: str) -> str:
+    """By recipe: the choice with the lowest loss on validation rows, and its verdict beside what is usual."""
+    runs = record("training_choices")["runs"]
+
+    def cell(recipe: str) -> str:
+        kept = runs.get(recipe, [])
+        found = training_choices.judged(recipe, kept)
+        if name not in found:
+            return "not tried"
+        family, verdict = found[name]
+        if verdict is None:
+            return "as usual"
+        choice, _ = training_choices.finalists(family, kept)[0]
+        more = "more" if verdict.size >= 0 else "less"
+        one = verdict if verdict.size >= 0 else verdict.turned
+        shown = "" if verdict.word in ("ahead", "behind") else ", not shown"
+        return f"{choice}: {size(one)} {more} {interval(one)}{shown}"
+
+    return f"| {' | '.join([FAMILIES[name], *map(cell, training_choices.RECIPES)])} |"
 
 
-def input_rates_of_mnist() -> str:
-    runs, losses = input_rates("mnist")
-    best = min(losses, key=losses.__getitem__)
-    found, eight = confirmed(runs, best), confirmed(runs, 8.0)
-    assert (best != 1.0, found.word, eight.word) == (True, "behind", "not shown")
-    assert min((1.0, 2.0, 4.0, 8.0), key=losses.__getitem__) == 8.0
-    assert all(one["loss"] > 2 for one in runs if one["ratio"] == 256 and one["multiple"] == 1)
-    return (
-        f"On `mnist` {best:g} times had the lowest loss, {losses[best]:.3f} beside {losses[1.0]:.3f} with "
-        f"one rate, and is behind one rate by {size(found)} points {interval(found.turned)} on the "
-        f"evaluation rows; 8 times, the best of 1 to 8, has {size(eight)} points more "
-        f"{interval(eight)[:-1]}, no difference shown); 256 times diverges at the recipe's rate."
-    )
-
-
-def input_rates_of_sentiment() -> str:
-    runs, losses = input_rates("sentiment")
-    assert all(one["chooses"] for one in runs)
-    best, following = sorted(losses, key=losses.__getitem__)[:2]
-    assert (best, following) == (1.0, 2.0)
-    return (
-        f"On `sentiment` one rate has the lowest loss, {losses[1.0]:.3f} beside {losses[2.0]:.3f} with 2 "
-        "times, so no other was judged."
-    )
-
-
-METHOD = [how_far_factors_move]
+METHOD = [how_far_factors_move, *(lambda name=name: tried_row(name) for name in FAMILIES)]
 BENCHMARKS = [
     lambda: rounding_row("sentiment"),
     lambda: rounding_row("digits"),

@@ -10,7 +10,7 @@ import torch
 from listening import run as trained
 
 from benchmarks import training_choices
-from benchmarks.training_choices import FAMILIES, RECIPES, USUAL, Choice
+from benchmarks.training_choices import RECIPES, USUAL, Choice
 
 
 def factors(text_plan, text_rows, folder, ratio: float) -> dict[str, torch.Tensor]:
@@ -111,8 +111,21 @@ def test_nothing_is_judged_where_what_is_usual_is_best(world) -> None:
     assert "as usual has the lowest loss" in record["verdicts"]["mnist"]["input_rates"]
 
 
-def test_no_verdict_before_all_seeds(world) -> None:
-    assert training_choices.verdict("mnist", FAMILIES["input_rates"], []) is None
+def test_no_verdict_before_all_seeds_and_every_family_that_may_be_judged_counts(world) -> None:
+    assert training_choices.verdicts("mnist", []) == {}
+    training_choices.main()
+    kept = json.loads(training_choices.RESULTS.read_text())["runs"]["mnist"]
+    assert training_choices.verdicts("mnist", kept[:-1]) == {}
+    ((_, found),) = training_choices.judged("mnist", kept).values()
+    assert found.family == 6
+    worse = [
+        {"method": "cdvft", "choice": name, "multiple": multiple, "seed": seed, "chooses": True, "loss": 9.0}
+        for name in ("no warm-up", "warm-up 0.2")
+        for multiple in (0.3, 1.0)
+        for seed in (1234, 1235)
+    ]
+    judged = training_choices.judged("mnist", kept + worse)
+    assert judged["warm_up"][1] is None and judged["input_rates"][1].family == 5
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
