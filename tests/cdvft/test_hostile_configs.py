@@ -12,92 +12,49 @@ import pytest
 from peft import PeftConfig, get_peft_model
 from torch import nn
 
-import cdvft
 from cdvft import CDVFTConfig
 
-HOSTILE: list[Any] = [
-    *[None, True, False, 0, 1, -1, 2, 3, 7, 1000, 200_000, 10**30, -(10**30), 0.5, 1e308, 1e-320],
-    *[
-        float("nan"),
-        float("inf"),
-        "",
-        "0",
-        "x",
-        "all-linear",
-        "(",
-        "[",
-        "../../etc",
-        "a" * 500,
-        "\0",
-        "fft",
-    ],
-    *[
-        [],
-        {},
-        [0],
-        ["0"],
-        ["0", "0"],
-        [None],
-        [[]],
-        {"0": 1},
-        {"0": [1]},
-        {"0": 10**9},
-        {"(": 1},
-        {"0": None},
-        {"": {}},
-    ],
-    *["fused", "merged", "reference", "zero_input", "all", "SEQ_CLS", "FEATURE_EXTRACTION"],
-]
-
-
-def written(folder: Path, changes: dict[str, Any]) -> Path:
-    settings = {**CDVFTConfig(target_modules=["0"]).to_dict(), **changes}
-    settings["target_modules"] = (
-        sorted(settings["target_modules"])
-        if isinstance(settings["target_modules"], set)
-        else settings["target_modules"]
-    )
-    (folder / "adapter_config.json").write_text(json.dumps(settings, default=str))
-    return folder
+HOSTILE: list[Any] = [None, True, False, 0, 1, -1, 2, 3, 7, 1000, 200_000, 10**30, -(10**30), 0.5]
+HOSTILE += [1e308, 1e-320, float("nan"), float("inf"), "", "0", "x", "(", "[", "../../etc", "a" * 500, "\0"]
+HOSTILE += ["all-linear", "fft", "fused", "merged", "reference", "zero_input", "all", "SEQ_CLS"]
+HOSTILE += ["FEATURE_EXTRACTION", [], {}, [0], ["0"], ["0", "0"], [None], [[]]]
+HOSTILE += [{"0": 1}, {"0": [1]}, {"0": 10**9}, {"(": 1}, {"0": None}, {"": {}}]
 
 
 def test_a_thousand_of_them(tmp_path: Path) -> None:
     draw = random.Random(0)
-    fields = [name for name in CDVFTConfig(target_modules=["0"]).to_dict() if name != "peft_type"]
+    honest = CDVFTConfig(target_modules=["0"]).to_dict() | {"target_modules": ["0"]}
+    fields = [name for name in honest if name != "peft_type"]
     worked, slowest, raw = 0, 0.0, []
     for _ in range(1000):
         changes = {draw.choice(fields): draw.choice(HOSTILE) for _ in range(draw.randint(1, 3))}
-        written(tmp_path, changes)
+        (tmp_path / "adapter_config.json").write_text(json.dumps(honest | changes, default=str))
         start = time.thread_time()
         try:
-            get_peft_model(
-                nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)), PeftConfig.from_pretrained(tmp_path)
-            )
+            model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+            get_peft_model(model, PeftConfig.from_pretrained(tmp_path))
             worked += 1
         except ValueError as error:
             assert str(error)
-        except TypeError as error:  # PEFT's own sentence
-            if "cannot be applied to modules of type" not in str(error):
-                raw.append(f"{changes}: {error!r}")
         except Exception as error:
-            raw.append(f"{changes}: {error!r}")
+            by_peft = isinstance(error, TypeError) and "cannot be applied to modules of type" in str(error)
+            if not by_peft:
+                raw.append(f"{changes}: {error!r}")
         slowest = max(slowest, time.thread_time() - start)
     assert raw == []
     assert 0 < worked < 1000
     assert slowest < 2
 
 
-@pytest.mark.parametrize("m", [65, 1000, 200_000, 10**5000], ids=["65", "1000", "200,000", "digits"])
-def test_many_diagonals_are_refused_before_any_is_made(m: int) -> None:
-    with pytest.raises(ValueError, match=r"m is .*, but the number of diagonals .* at most 64"):
-        CDVFTConfig(m=m, target_modules=["0"])
+def test_a_number_too_long_to_be_printed_is_refused_too() -> None:
+    with pytest.raises(ValueError, match=r"m is a number of thousands of digits, but .* at most 64"):
+        CDVFTConfig(m=10**5000)
 
 
 def test_many_blocks_are_refused_before_any_is_made() -> None:
     model = nn.Sequential(nn.Linear(4096, 4096, device="meta"))
-    with pytest.raises(
-        ValueError, match=r"block_size is 1 and m is 2.*16,777,216 circulant blocks, but 262,144 are the most"
-    ):
+    sentence = r"block_size is 1 and m is 2.*16,777,216 circulant blocks, but 262,144 are the most"
+    with pytest.raises(ValueError, match=sentence):
         get_peft_model(model, CDVFTConfig(block_size=1, target_modules=["0"]))
 
 
@@ -119,11 +76,12 @@ SLOW = "(([a-z.]|[a-z_.])+)+!"
 def test_expressions_that_backtrack_without_end_are_refused(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cdvft.targets.MAX_MATCHING_SECONDS", 1.0)
+    monkeypatch.setattr("cdvft.targets.MAX_MATCHING_SECONDS", 0.5)
     long = "a_module_with_a_name_of_more_than_forty_letters"
-    model = nn.Sequential()
-    model.add_module(long, nn.Sequential(nn.Linear(8, 8)))
-    with pytest.raises(ValueError, match=r"takes more than 1 seconds to match with the names of \d+ modules"):
+    model = nn.ModuleDict({long: nn.Sequential(nn.Linear(8, 8))})
+    with pytest.raises(
+        ValueError, match=r"takes more than 0\.5 seconds to match with the names of \d+ modules"
+    ):
         get_peft_model(model, CDVFTConfig(**{"target_modules": ["0"], **settings}))
 
 
@@ -144,28 +102,19 @@ def test_expressions_that_people_write_are_taken(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "what"),
     [
-        (
-            {"layers_pattern": "(", "layers_to_transform": [0]},
-            "layers_pattern is '\\(', but that is no regular",
-        ),
-        (
-            {"layers_pattern": [3], "layers_to_transform": [0]},
-            r"layers_pattern is \[3\], but it must be a list",
-        ),
-        (
-            {"layers_pattern": "(?P<idx>x+)*", "layers_to_transform": [0]},
-            "layers_pattern is .*, but that is no regular expression: redefinition of group name 'idx'",
-        ),
-        ({"target_modules": "(" * 5000 + ")" * 5000}, "but that is no regular expression"),
-        ({"target_modules": "a{99999999999999999999}"}, "but that is no regular expression"),
+        ({"layers_pattern": "(", "layers_to_transform": [0]}, "layers_pattern is '(', but"),
+        ({"layers_pattern": "(?P<idx>x+)*", "layers_to_transform": [0]}, "redefinition of group name 'idx'"),
+        ({"target_modules": "(" * 5000 + ")" * 5000}, "but"),
+        ({"target_modules": "a{99999999999999999999}"}, "but"),
     ],
-    ids=["no expression", "no name", "name taken", "too deep", "too often"],
+    ids=["no expression", "name taken", "too deep", "too often"],
 )
-def test_what_is_no_expression_is_refused_in_a_sentence(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_what_is_no_expression_is_refused_in_a_sentence(settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValueError, match="that is no regular expression") as error:
         CDVFTConfig(**{"target_modules": ["0"], **settings})
+    assert what in str(error.value)
 
 
 def test_the_most_is_taken() -> None:
@@ -176,8 +125,5 @@ def test_the_most_is_taken() -> None:
 def test_a_saved_configuration_names_no_module_twice(tmp_path: Path) -> None:
     config = CDVFTConfig(target_modules=["0"], modules_to_save=["head", "classifier", "head"])
     config.save_pretrained(tmp_path)
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["modules_to_save"] == [
-        "head",
-        "classifier",
-    ]
-    assert cdvft.CDVFTConfig.from_pretrained(tmp_path).modules_to_save == ["head", "classifier"]
+    saved = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert saved["modules_to_save"] == ["head", "classifier"]
