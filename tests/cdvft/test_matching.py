@@ -48,10 +48,8 @@ def test_match_reaches_the_ends_of_what_can_be(method, wanted, setting, value):
     found = cost.match(method, cost.estimate(reference, LAYER, batch=1, sequence=1, **settings), LAYER)
     assert (found.method, found.setting, found.value) == (method, setting, value)
     exact = cost.estimate(method, LAYER, batch=1, sequence=1, **{setting: value})
-    assert found.cost == exact
-    assert found.quantity == "trainable_parameters" and found.wanted * found.ratio == pytest.approx(
-        exact.trainable_parameters
-    )
+    assert (found.cost, found.quantity) == (exact, "trainable_parameters")
+    assert found.wanted * found.ratio == pytest.approx(exact.trainable_parameters)
 
 
 def test_match_counts_as_the_reference_does():
