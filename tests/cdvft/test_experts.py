@@ -30,17 +30,6 @@ def mixtral() -> Any:
     return transformers.MixtralForCausalLM(transformers.MixtralConfig(**SMALL, intermediate_size=48))
 
 
-def qwen() -> Any:
-    sizes = {"intermediate_size": 48, "moe_intermediate_size": 24, "num_experts": 4}
-    return transformers.Qwen3MoeForCausalLM(transformers.Qwen3MoeConfig(**SMALL | sizes))
-
-
-def olmoe() -> Any:
-    return transformers.OlmoeForCausalLM(
-        transformers.OlmoeConfig(**SMALL | {"intermediate_size": 48, "num_experts": 4})
-    )
-
-
 def gpt_oss() -> Any:
     return transformers.GptOssForCausalLM(transformers.GptOssConfig(**SMALL, intermediate_size=48))
 
@@ -58,7 +47,7 @@ def wrappers(model: nn.Module) -> list[ParamWrapper]:
     return [module for module in model.modules() if isinstance(module, ParamWrapper)]
 
 
-@pytest.mark.parametrize("make", [mixtral, qwen, olmoe, gpt_oss])
+@pytest.mark.parametrize("make", [mixtral, gpt_oss])
 def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     base = make()
@@ -70,7 +59,7 @@ def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_p
     torch.testing.assert_close(logits(model), bare)  # it starts as the base
     trained = [p for p in model.parameters() if p.requires_grad]
     assert [p.shape[0] for p in trained] == [4] * (4 * 3)  # of each two diagonals and a circulant an expert
-    losses = losses_of(model, TOKENS, steps=6, lr=0.1)
+    losses = losses_of(model, lambda: model(input_ids=TOKENS, labels=TOKENS).loss, steps=6, lr=0.1)
     assert losses[-1] < losses[0]
     with torch.no_grad():
         apart = logits(model)
@@ -128,21 +117,13 @@ def test_gradients_are_those_of_dense_matrices_expert_by_expert(
         torch.testing.assert_close(a, b)
 
 
-@pytest.fixture(scope="module")
-def base() -> Any:
-    torch.manual_seed(0)
-    return mixtral()
-
-
-def test_several_adapters_are_named_switched_added_and_deleted(base: Any) -> None:
-    model = adapted(base, target_modules=["q_proj"], m_pattern={"experts.down_proj": 3})
+def test_several_adapters_are_named_switched_added_and_deleted() -> None:
+    model = adapted(mixtral(), target_modules=["q_proj"], m_pattern={"experts.down_proj": 3})
     other = CDVFTConfig(target_parameters=EXPERTS, target_modules=[], init_weights=False, alpha=0.1)
     model.add_adapter("other", other)
     assert len(wrappers(model)) == 4
-    assert {w.parameter_name: len(w.cdvft_diagonals["default"]) for w in wrappers(model)} == {
-        "gate_up_proj": 2,
-        "down_proj": 3,
-    }
+    diagonals = {w.parameter_name: len(w.cdvft_diagonals["default"]) for w in wrappers(model)}
+    assert diagonals == {"gate_up_proj": 2, "down_proj": 3}
     with torch.no_grad():
         first = logits(model)
         model.set_adapter("other")
@@ -157,58 +138,50 @@ def test_several_adapters_are_named_switched_added_and_deleted(base: Any) -> Non
         model.set_adapter("other")
         model.delete_adapter("default")
         torch.testing.assert_close(logits(model), second)
-    model.unload()
 
 
-def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored(base: Any) -> None:
+def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        patterns = {
-            "m_pattern": {"experts.down_proj": 3, "up_proj": 4},
-            "block_size_pattern": {"down_proj": 8},
-        }
-        adapted(base, **patterns).unload()
+        of_m = {"experts.down_proj": 3, "up_proj": 4}
+        adapted(mixtral(), m_pattern=of_m, block_size_pattern={"down_proj": 8})
     (ignored,) = [str(one.message) for one in caught if "were ignored" in str(one.message)]
     assert "m_pattern" in ignored and "['up_proj']" in ignored
     assert "model.layers.0.mlp.experts.down_proj" in ignored  # among those that are targeted
 
 
-def test_another_adapter_is_swapped_in_with_the_alpha_of_its_pattern(base: Any, tmp_path: Path) -> None:
-    model = adapted(base, alpha_pattern={"experts.down_proj": 0.3}, init_weights=False)
+def test_another_adapter_is_swapped_in_with_the_alpha_of_its_pattern(tmp_path: Path) -> None:
+    model = adapted(mixtral(), alpha_pattern={"experts.down_proj": 0.3})
     with torch.no_grad():
         wanted = logits(model)
         model.save_pretrained(tmp_path)
-        model.unload()
-        other = adapted(base)
+        other = adapted(model.unload())
         assert not torch.allclose(logits(other), wanted, atol=1e-4)
         hotswap_adapter(other, str(tmp_path))
         torch.testing.assert_close(logits(other), wanted)
-    other.unload()
 
 
-def test_pictures_of_layers_leave_experts_out(base: Any, tmp_path: Path) -> None:
-    model = adapted(base, target_modules=["q_proj"])
+def test_pictures_of_layers_leave_experts_out(tmp_path: Path) -> None:
+    model = adapted(mixtral(), target_modules=["q_proj"])
     model.save_pretrained(tmp_path)
     names = [f"model.layers.{n}.self_attn.q_proj" for n in (0, 1)]
     assert list(factors(model)) == names == list(factors_from_folder(tmp_path))
     assert [update.layer for update in weight_updates(model)] == names
-    model.unload()
 
 
-def test_what_does_not_fit_is_refused_in_a_sentence(base: Any) -> None:
+def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"\['up'\] not found.*'down_proj', 'gate_up_proj'"):
-        adapted(base, target_parameters=["down_proj", "up"])
+        adapted(mixtral(), target_parameters=["down_proj", "up"])
     with pytest.raises(ValueError, match=r"gate_up_proj': cdvft_dropout is 0\.1, but parameters"):
-        adapted(base, cdvft_dropout=0.1)
+        adapted(mixtral(), cdvft_dropout=0.1)
     with pytest.raises(ValueError, match=r"Parameter 'weight' is a torch.float32 tensor of shape \(32,\)"):
-        adapted(base, target_parameters=["model.norm.weight"])
-    model = adapted(base, target_parameters=["down_proj"])
+        adapted(mixtral(), target_parameters=["model.norm.weight"])
+    model = adapted(mixtral(), target_parameters=["down_proj"])
     with pytest.raises(ValueError, match=r"adapter 'default' has \['down_proj'\].*the same"):
         model.add_adapter("other", CDVFTConfig(target_parameters=["gate_up_proj"], target_modules=[]))
-    model.unload()
 
 
-def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once(base: Any) -> None:
+def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once() -> None:
     model = adapted(mixtral().bfloat16())
     wrapper = wrappers(model)[0]
     weight = wrapper.get_base_weight()
@@ -219,13 +192,3 @@ def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once(base: Any) -> No
         model.merge_adapter()
         assert torch.equal(wrapper.get_base_weight(), expected)
         assert torch.equal(logits(model), apart)
-
-
-def test_experts_under_autocast_get_the_update_in_float32(base: Any) -> None:
-    model = adapted(base, m=3)
-    for wrapper in wrappers(model):
-        with torch.no_grad():
-            expected = wrapper.get_base_weight() + wrapper.get_delta_weight("default")
-            with torch.autocast("cpu", torch.bfloat16):
-                assert torch.equal(wrapper._shifted_parameter(), expected)
-    model.unload()

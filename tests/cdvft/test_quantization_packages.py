@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,12 @@ def bnb_4bit(path: Path) -> Any:
     return loaded(path, transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"))
 
 
-def hqq(bits: int, path: Path) -> Any:
+def hqq(path: Path) -> Any:
     """By HQQ itself: transformers 5 keeps HqqConfig and loads no model with it."""
     from hqq.core.quantize import BaseQuantizeConfig
     from hqq.models.hf.base import AutoHQQHFModel
 
-    model, settings = loaded(path), BaseQuantizeConfig(nbits=bits, group_size=64)
+    model, settings = loaded(path), BaseQuantizeConfig(nbits=8, group_size=64)
     AutoHQQHFModel.quantize_model(model, settings, compute_dtype=torch.float32, device="cpu")
     return model
 
@@ -67,8 +66,7 @@ KINDS = [
     pytest.param(torchao, "torchao", 0.05, marks=needs("torchao")),
     pytest.param(bnb_8bit, "bnb 8bit", 0.05, marks=needs("bitsandbytes")),
     pytest.param(bnb_4bit, "bnb 4bit", 0.4, marks=needs("bitsandbytes")),
-    pytest.param(partial(hqq, 8), "hqq", 0.05, marks=needs("hqq")),
-    pytest.param(partial(hqq, 4), "hqq", 0.4, marks=needs("hqq")),
+    pytest.param(hqq, "hqq", 0.05, marks=needs("hqq")),
 ]
 TOKENS = torch.arange(1, 17)[None]
 
@@ -88,7 +86,7 @@ def logits(model: Any) -> torch.Tensor:
 
 
 def train(model: Any) -> None:
-    losses = losses_of(model, TOKENS, steps=8, lr=0.01)
+    losses = losses_of(model, lambda: model(input_ids=TOKENS, labels=TOKENS).loss, steps=8, lr=0.01)
     assert losses[-1] < losses[0]
 
 
@@ -190,4 +188,4 @@ def test_in_a_process_that_has_them(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    assert re.search(r"\b6 passed, 3 skipped", done.stdout), done.stdout[-300:]
+    assert re.search(r"\b5 passed, 3 skipped", done.stdout), done.stdout[-300:]
