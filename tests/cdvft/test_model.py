@@ -1,7 +1,5 @@
 """Which layers are adapted and how, mixed batches with trained heads, and shared weights."""
 
-import warnings
-
 import pytest
 import torch
 import transformers
@@ -17,75 +15,34 @@ def adapted_layers(model: nn.Module) -> dict[str, CDVFTLinear]:
     return {n.removeprefix(prefix): m for n, m in model.named_modules() if isinstance(m, CDVFTLinear)}
 
 
-def vit() -> nn.Module:
-    config = transformers.ViTConfig(
-        hidden_size=24,
-        intermediate_size=40,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        image_size=16,
-        patch_size=8,
-    )
-    return transformers.ViTForImageClassification(config)
-
-
-@pytest.mark.parametrize(
-    ("architecture", "suffixes"),
-    [
-        ("bert", {"query", "value"}),
-        ("gpt2", {"c_attn"}),
-        ("llama", {"q_proj", "v_proj"}),
-    ],
-)
-def test_default_targets(request: pytest.FixtureRequest, architecture: str, suffixes: set[str]) -> None:
-    model = get_peft_model(request.getfixturevalue(architecture).model(), CDVFTConfig())
-    layers = adapted_layers(model)
-    assert {name.rsplit(".", 1)[-1] for name in layers} == suffixes
-    assert len(layers) == 2 * len(suffixes)
+def last_names(model: nn.Module) -> set[str]:
+    return {name.rsplit(".", 1)[-1] for name in adapted_layers(model)}
 
 
 @pytest.mark.parametrize(
     ("kind", "targets"),
     [
         ("Phi3", {"qkv_proj"}),
-        ("SmolLM3", {"q_proj", "v_proj"}),
-        ("Qwen3", {"q_proj", "v_proj"}),
-        ("Gemma2", {"q_proj", "v_proj"}),
         ("ModernBert", {"Wqkv"}),
-        ("CLIP", {"q_proj", "v_proj"}),
-        ("Siglip", {"q_proj", "v_proj"}),
-        ("Whisper", {"q_proj", "v_proj"}),
         ("ConvNextV2", {"pwconv1", "pwconv2"}),
-        ("DeiT", {"q_proj", "v_proj"}),
-        ("Swin", {"q_proj", "v_proj"}),
+        *((kind, {"q_proj", "v_proj"}) for kind in ("SmolLM3", "CLIP", "Siglip", "Whisper")),
     ],
 )
-def test_default_targets_of_current_architectures(kind: str, targets: set[str]) -> None:
+def test_default_targets_where_peft_has_none_for_lora(kind: str, targets: set[str]) -> None:
     """Built without weights, as large as the architecture is by default."""
     with torch.device("meta"):
         model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")())
-        layers = adapted_layers(get_peft_model(model, CDVFTConfig()))
-    assert {name.rsplit(".", 1)[-1] for name in layers} == targets
+        assert last_names(get_peft_model(model, CDVFTConfig())) == targets
 
 
 def test_vectors_stay_float32_against_the_wish_to_take_the_dtype_of_the_base_and_say_so(bert) -> None:
     base = bert.model().bfloat16()
     with pytest.warns(UserWarning, match=r"autocast_adapter_dtype=False.*float32.*no bfloat16 FFT") as told:
         model = get_peft_model(base, CDVFTConfig(), autocast_adapter_dtype=False)
+        get_peft_model(bert.model(), CDVFTConfig(), autocast_adapter_dtype=False)  # nothing is lost here
     assert len([w for w in told if "autocast_adapter_dtype" in str(w.message)]) == 1
     vectors = [p for name, p in model.named_parameters() if "cdvft_" in name]
     assert vectors and all(p.dtype == torch.float32 for p in vectors)
-
-
-def test_nothing_is_said_of_dtypes_where_the_base_is_float32(bert, recwarn) -> None:
-    get_peft_model(bert.model(), CDVFTConfig(), autocast_adapter_dtype=False)
-    assert not [w for w in recwarn if "autocast_adapter_dtype" in str(w.message)]
-
-
-def test_default_targets_of_vision_models_are_query_and_value() -> None:
-    layers = adapted_layers(get_peft_model(vit(), CDVFTConfig()))
-    assert len(layers) == 2
-    assert {name.rsplit(".", 1)[-1] for name in layers} in ({"q_proj", "v_proj"}, {"query", "value"})
 
 
 def test_no_default_names_the_model_type_and_what_could_be_targeted(timm_vit) -> None:
@@ -94,17 +51,14 @@ def test_no_default_names_the_model_type_and_what_could_be_targeted(timm_vit) ->
 
 
 def test_targets_that_match_nothing_are_named_with_what_could_be_targeted(bert) -> None:
-    with pytest.raises(
-        ValueError, match=r"\{'q_proj'\} not found in the base model.*'dense', 'key', 'query', 'value'"
-    ):
+    sentence = r"\{'q_proj'\} not found in the base model.*'dense', 'key', 'query', 'value'"
+    with pytest.raises(ValueError, match=sentence):
         get_peft_model(bert.model(), CDVFTConfig(target_modules=["q_proj"]))
 
 
 def test_all_linear_spares_the_head(bert) -> None:
-    layers = adapted_layers(
-        get_peft_model(bert.model(), CDVFTConfig(target_modules="all-linear", task_type="SEQ_CLS"))
-    )
-    assert {name.rsplit(".", 1)[-1] for name in layers} == {"query", "key", "value", "dense"}
+    model = get_peft_model(bert.model(), CDVFTConfig(target_modules="all-linear", task_type="SEQ_CLS"))
+    assert last_names(model) == {"query", "key", "value", "dense"}
 
 
 def test_patterns_by_layer(bert) -> None:
@@ -118,8 +72,8 @@ def test_patterns_by_layer(bert) -> None:
         alpha=0.5,
         init_weights=False,
     )
-    layers = adapted_layers(get_peft_model(bert.model(), config))
-    layers = {name.removeprefix("bert.encoder."): layer for name, layer in layers.items()}
+    found = adapted_layers(get_peft_model(bert.model(), config))
+    layers = {name.removeprefix("bert.encoder."): layer for name, layer in found.items()}
     assert "bert.pooler.dense" not in layers
     for name, layer in layers.items():
         p = 8 if name.endswith("value") else 5 if name == "layer.1.output.dense" else 24
@@ -140,9 +94,8 @@ def test_a_pattern_that_matches_nothing_warns(bert, pattern: str) -> None:
 
 def test_layers_to_transform(bert) -> None:
     config = CDVFTConfig(target_modules=["query"], layers_to_transform=[1], layers_pattern="layer")
-    assert list(adapted_layers(get_peft_model(bert.model(), config))) == [
-        "bert.encoder.layer.1.attention.self.query"
-    ]
+    layers = adapted_layers(get_peft_model(bert.model(), config))
+    assert list(layers) == ["bert.encoder.layer.1.attention.self.query"]
 
 
 @pytest.mark.parametrize("bias", ["none", "all", "cdvft_only"])
@@ -153,11 +106,6 @@ def test_bias(bert, bias: str) -> None:
     assert trained == {"none": set(), "all": biases, "cdvft_only": {n for n in biases if "query" in n}}[bias]
 
 
-def randomize(module: nn.Module) -> None:
-    for parameter in module.parameters():
-        nn.init.normal_(parameter)
-
-
 @pytest.fixture
 def with_heads(bert):
     """Two adapters with a trained head of their own each, as two tasks leave them, and one without."""
@@ -166,16 +114,13 @@ def with_heads(bert):
     model.add_adapter("b", CDVFTConfig(**config, m=3))
     model.add_adapter("headless", CDVFTConfig(init_weights=False, target_modules=["query"]))
     torch.manual_seed(5)
-    for head in model.base_model.model.classifier.modules_to_save.values():
-        randomize(head)
+    for parameter in model.base_model.model.classifier.modules_to_save.parameters():
+        nn.init.normal_(parameter)
     return model.eval()
 
 
-@pytest.mark.parametrize("active", ["a", "b", "headless"])
-@pytest.mark.parametrize(
-    "rows",
-    [["a", "b", "__base__", "a"], ["b", "b", "b", "a"], ["headless", "b", "a", "__base__"], ["headless"] * 4],
-)
+@pytest.mark.parametrize("active", ["a", "headless"])
+@pytest.mark.parametrize("rows", [["a", "b", "__base__", "a"], ["headless", "b", "a", "b"], ["headless"] * 4])
 def test_mixed_rows_pass_through_their_own_head(bert, with_heads, rows: list[str], active: str) -> None:
     expected = {}
     for name in ("a", "b", "headless"):
@@ -193,18 +138,15 @@ def test_mixed_rows_pass_through_their_own_head(bert, with_heads, rows: list[str
 
 
 def test_mixed_batch_refusals(bert, with_heads) -> None:
-    with pytest.raises(
-        ValueError, match=r"non-existing adapter\(s\): c, d\. Name any of \['a', 'b', 'headless'\]"
-    ):
+    missing = r"non-existing adapter\(s\): c, d\. Name any of \['a', 'b', 'headless'\]"
+    with pytest.raises(ValueError, match=missing):
         bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
-    with pytest.raises(ValueError, match="got 1 and 4 respectively"):
-        bert.outputs(with_heads, adapter_names=["a"])
     for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b", "headless", "__base__"}):
         with pytest.raises(
             ValueError, match=r"adapter_names is .* must be a list of names\. Name any of \['a'"
         ):
             bert.outputs(with_heads, adapter_names=names)
-    with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first"):
+    with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first, or train within"):
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
 
 
@@ -213,10 +155,8 @@ def test_merging_an_output_embedding_leaves_the_tied_input_embedding_alone(gpt2)
     embedding = base.transformer.wte.weight.detach().clone()
     with pytest.warns(UserWarning, match="tie_word_embeddings"):
         model = get_peft_model(base, CDVFTConfig(target_modules=["lm_head"], init_weights=False)).eval()
-    assert base.lm_head.weight is base.transformer.wte.weight
-    expected = gpt2.outputs(model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
+        assert base.lm_head.weight is base.transformer.wte.weight
+        expected = gpt2.outputs(model)
         merged = model.merge_and_unload()
     torch.testing.assert_close(gpt2.outputs(merged), expected)
     assert torch.equal(base.transformer.wte.weight, embedding)
@@ -249,20 +189,3 @@ def test_adapters_on_the_same_and_on_other_layers_add_up(bert) -> None:
     both = bert.outputs(model.eval())
     merged = model.merge_and_unload()
     torch.testing.assert_close(bert.outputs(merged), both)
-
-
-def test_deleting_an_adapter_leaves_no_rest_in_the_model(bert) -> None:
-    model = get_peft_model(bert.model(), CDVFTConfig(init_weights=False), "a")
-    before = set(model.state_dict())
-    expected = bert.outputs(model.eval())
-    model.add_adapter("b", CDVFTConfig(target_modules=["query", "dense"], m=3))
-    model.set_adapter("b")
-    model.delete_adapter("b")
-    model.set_adapter("a")
-    assert {key for key in model.state_dict() if ".b." in key} == set()
-    for layer in adapted_layers(model).values():
-        assert "b" not in layer.cdvft_alpha
-        assert layer.active_adapters == ["a"]
-    # PEFT leaves layers that only the deleted adapter targeted wrapped, their weights under longer names.
-    assert before <= set(model.state_dict()) | {key.replace(".base_layer", "") for key in model.state_dict()}
-    torch.testing.assert_close(bert.outputs(model), expected)
