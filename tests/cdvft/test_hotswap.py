@@ -29,15 +29,17 @@ def saved(bert, tmp_path) -> Any:
 
 def test_outputs_are_those_of_the_saved_adapter_and_parameters_stay(bert, saved) -> None:
     pattern = {"layer.1.attention.self.value": -3.0}
-    path, expected = saved(CDVFTConfig(**SETTINGS, alpha=2.5, alpha_pattern=pattern))
-    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), "own").eval()
+    path, expected = saved(CDVFTConfig(**SETTINGS, alpha=2.5, alpha_pattern=pattern, cdvft_dropout=0.5))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS, cdvft_dropout=0.25), "own").eval()
     before = {name: (id(p), p.data_ptr()) for name, p in model.named_parameters()}
     assert not torch.allclose(bert.outputs(model), expected)
     cdvft.hotswap_adapter(model, path, "own")
     torch.testing.assert_close(bert.outputs(model), expected)
     assert {name: (id(p), p.data_ptr()) for name, p in model.named_parameters()} == before
     config = model.peft_config["own"]
-    assert (config.alpha, config.alpha_pattern) == (2.5, pattern)
+    assert (config.alpha, config.alpha_pattern, config.cdvft_dropout) == (2.5, pattern, 0.5)
+    layers = [module for module in model.modules() if isinstance(module, cdvft.CDVFTLinear)]
+    assert [layer.cdvft_dropout["own"] for layer in layers] == [0.5] * 4
 
 
 def test_values_are_read_to_the_vectors_where_the_base_is_offloaded(bert, saved) -> None:
@@ -71,42 +73,25 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(bert, saved, other: An
     torch.testing.assert_close(bert.outputs(model), expected)
 
 
-def test_a_merged_adapter_is_not_swapped(bert, saved) -> None:
-    path, _ = saved(CDVFTConfig(**SETTINGS))
-    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS)).eval()
-    model.merge_adapter()
-    for put in (cdvft.hotswap_adapter, PeftModel.load_adapter):
-        with pytest.raises(ValueError, match=r"'default' is merged\. Call model\.unmerge_adapter\(\) first"):
-            put(model, path, "default")
-
-
-def test_a_part_of_a_merged_sum_is_not_swapped_and_the_base_comes_back(bert, saved) -> None:
+def test_what_is_merged_is_not_swapped_and_the_base_comes_back(bert, saved) -> None:
     path, _ = saved(CDVFTConfig(**SETTINGS))
     model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), "a").eval()
     model.add_adapter("b", CDVFTConfig(**SETTINGS))
     model.add_weighted_adapter(["a", "b"], [0.5, 2.0], "sum")
-    model.set_adapter("sum")
-    model.merge_adapter()
-    for put in (cdvft.hotswap_adapter, PeftModel.load_adapter):
-        with pytest.raises(ValueError, match=r"'b' is part of 'sum', which is merged\. Call model\.unm"):
-            put(model, path, "b")
-    model.unmerge_adapter()
+    for active, other, what in (("a", "a", "merged"), ("sum", "b", "part of 'sum', which is merged")):
+        model.set_adapter(active)
+        model.merge_adapter()
+        for put in (cdvft.hotswap_adapter, PeftModel.load_adapter):
+            with pytest.raises(ValueError, match=rf"'{other}' is {what}\. Call model\.unmerge_adapter\(\) "):
+                put(model, path, other)
+        model.unmerge_adapter()
     with model.disable_adapter():
         torch.testing.assert_close(bert.outputs(model), bert.outputs(bert.model()))
     cdvft.hotswap_adapter(model, path, "b")
-    with pytest.raises(
-        ValueError, match=r"'sum' applies others \(0\.5 x a, 2 x b\) and has no vectors to load"
-    ):
-        cdvft.hotswap_adapter(model, path, "sum")
-
-
-def test_the_dropout_is_the_saved_adapters(bert, saved) -> None:
-    path, _ = saved(CDVFTConfig(**SETTINGS, cdvft_dropout=0.5))
-    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS, cdvft_dropout=0.25))
-    cdvft.hotswap_adapter(model, path)
-    layers = [module for module in model.modules() if isinstance(module, cdvft.CDVFTLinear)]
-    assert [layer.cdvft_dropout["default"] for layer in layers] == [0.5] * 4
-    assert model.peft_config["default"].cdvft_dropout == 0.5
+    sentence = r"'sum' applies others \(0\.5 x a, 2 x b\) and has no vectors to load.*delete_adapter\('sum'\)"
+    for put in (cdvft.hotswap_adapter, PeftModel.load_adapter):
+        with pytest.raises(ValueError, match=sentence):
+            put(model, path, "sum")
 
 
 def test_what_is_no_loaded_adapter_of_cdvft_is_named(bert, saved) -> None:

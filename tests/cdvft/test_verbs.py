@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
 import torch
-import transformers
 from peft import PeftModel, convert_to_lora, get_peft_model, inject_adapter_in_model
 from peft.utils import set_peft_model_state_dict
 from torch import nn
@@ -60,16 +60,9 @@ def test_a_sum_is_exact_active_merged_and_in_a_mixed_batch(bert, three) -> None:
     torch.testing.assert_close(bert.outputs(three), expected)
 
 
-def test_linear_and_cat_are_the_same_sum(three) -> None:
-    for kind in ("linear", "cat"):
-        three.add_weighted_adapter(["a", "c"], [0.5, 2.0], kind, combination_type=kind)
-    layer = next(iter(layers(three).values()))
-    assert torch.equal(layer.get_delta_weight("linear"), layer.get_delta_weight("cat"))
-
-
-def test_a_sum_follows_its_parts_and_sums_of_sums_are_flat(bert, three) -> None:
-    three.add_weighted_adapter(["a", "c"], [1.0, 1.0], "both")
-    three.add_weighted_adapter(["both", "a"], [0.5, 0.25], "nested")
+def test_sums_follow_their_parts_and_sums_of_sums_are_flat_whatever_they_are_called(three) -> None:
+    three.add_weighted_adapter(["a", "c"], torch.tensor([1.0, 1.0]), "both", combination_type="linear")
+    three.add_weighted_adapter(["both", "a"], [0.5, 0.25], "nested", combination_type="cat")
     layer = next(iter(layers(three).values()))
     assert dict(layer.resolve_adapter("nested")) == {"a": 0.75, "c": 0.5}
     before = layer.get_delta_weight("nested")
@@ -89,37 +82,50 @@ def test_a_sum_becomes_lora_with_the_energy_asked_for(bert, three) -> None:
     torch.testing.assert_close(bert.outputs(lora.eval()), expected, rtol=1e-2, atol=1e-2)
 
 
-def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
+NO_LIST = r"must be a list with an entry for each part of the sum\. Call add_weighted_adapter\(\['a', 'b'\]"
+NO_NUMBER = r"Got the weight .*, but each adapter needs a finite number"
+NO_NAME = r"but.*than '__base__'.* Choose another one"
+REFUSED = [
+    ("ab", [1.0, 1.0], "sum", f"adapters is 'ab', .*{NO_LIST}"),
+    ({"a", "b"}, [1.0, 1.0], "sum", f"adapters is {{.*{NO_LIST}"),
+    (3, [1.0], "sum", f"adapters is 3, .*{NO_LIST}"),
+    (["a"], 1.0, "sum", rf"weights is 1\.0, .*{NO_LIST}"),
+    (["a"], "1", "sum", f"weights is '1', .*{NO_LIST}"),
+    *((["b", "c"], weights, "sum", NO_LIST) for weights in ({0.3, 0.7}, {"b": 0.3, "c": 0.7}, None)),
+    (["b", "c"], [1.0], "sum", "Got 2 adapters and 1 weights"),
+    ([], [], "sum", "Got 0 adapters and 0 weights"),
+    *((["b", "c"], [weight, 1.0], "sum", NO_NUMBER) for weight in (math.nan, math.inf, "x", 10**400)),
+    (["b", "x"], [1.0, 1.0], "sum", r"There is no adapter 'x'\. Name any of \['a', 'b', 'c', 'head'\]"),
+    ([["a"]], [1.0], "sum", r"There is no adapter \['a'\]"),
+    (["b", "head"], [1.0, 1.0], "sum", r"'head' trains more than its vectors \(modules_to_save\)"),
+    (["b"], [1.0], "c", "There is an adapter 'c' already"),
+    *((["a"], [1.0], name, f"adapter_name is {name!r}, {NO_NAME}") for name in ("__base__", "", 7, None)),
+    (["a", "b"], [1.0, 1e39], "sum", r"weight of 'b' times its alpha is 5e\+38, but.* 3\.4e\+38.*small"),
+]
+
+
+def test_what_makes_no_sum_is_refused_in_a_sentence_and_changes_nothing(three) -> None:
+    three.add_adapter("head", CDVFTConfig(**SETTINGS, modules_to_save=["classifier"]))
+    for adapters, weights, name, sentence in REFUSED:
+        with pytest.raises(ValueError, match=sentence):
+            three.add_weighted_adapter(adapters, weights, name)
+    for kind in ("ties", "svd", "dare_linear", "magnitude_prune", None):
+        with pytest.raises(ValueError, match=rf"type is {kind!r}, but sums are exact.*'linear'.*convert"):
+            three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "sum", combination_type=kind)
+    assert set(three.peft_config) == {"a", "b", "c", "head"}
+    assert not any(layer.cdvft_weighted_adapters for layer in layers(three).values())
+
+
+def test_a_part_of_a_sum_is_not_deleted(three) -> None:
     three.add_weighted_adapter(["a", "b"], [1.0, 2.0], "sum")
     with pytest.raises(ValueError, match=r"'a' is part of sum\. Delete the sum first"):
         three.delete_adapter("a")
     three.delete_adapter("sum")
     three.delete_adapter("a")
-    for kind in ("ties", "svd", "dare_linear", "magnitude_prune", None):
-        with pytest.raises(
-            ValueError, match=rf"combination_type is {kind!r}, but sums are exact.*'linear'.*convert"
-        ):
-            three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type=kind)
-    with pytest.raises(ValueError, match=r"Got 2 adapters and 1 weights"):
-        three.add_weighted_adapter(["b", "c"], [1.0], "other")
-    for weights in ({0.3, 0.7}, {"b": 0.3, "c": 0.7}, "12", None):
-        with pytest.raises(ValueError, match=r"weights is .*, but it must be a list with an entry for each"):
-            three.add_weighted_adapter(["b", "c"], weights, "other")
-    for weight in (float("nan"), float("inf"), "x", 10**400):
-        with pytest.raises(ValueError, match=r"Got the weight .*, but each adapter needs a finite number"):
-            three.add_weighted_adapter(["b", "c"], [weight, 1.0], "other")
-    with pytest.raises(ValueError, match=r"There is no adapter 'x'\. Name any of \['b', 'c'\]"):
-        three.add_weighted_adapter(["b", "x"], [1.0, 1.0], "other")
-    with pytest.raises(ValueError, match=r"There is an adapter 'c' already"):
-        three.add_weighted_adapter(["b"], [1.0], "c")
-    three.add_adapter("head", CDVFTConfig(**SETTINGS, modules_to_save=["classifier"]))
-    with pytest.raises(ValueError, match=r"'head' trains more than its vectors \(modules_to_save\)"):
-        three.add_weighted_adapter(["b", "head"], [1.0, 1.0], "other")
+    assert set(three.peft_config) == {"b", "c"}
 
 
-def test_all_is_saved_with_a_sum_among_it_and_the_sum_is_loaded_after_its_terms(
-    bert, three, tmp_path
-) -> None:
+def test_a_saved_sum_is_loaded_after_its_terms(bert, three, tmp_path) -> None:
     three.add_weighted_adapter(["a", "b"], [2.0, -0.5], "sum")
     three.save_pretrained(tmp_path)
     three.set_adapter("sum")
@@ -139,52 +145,6 @@ def test_all_is_saved_with_a_sum_among_it_and_the_sum_is_loaded_after_its_terms(
         PeftModel.from_pretrained(bert.model(), tmp_path / "sum", "sum")
 
 
-@pytest.mark.parametrize("name", ["__base__", "", 7, None])
-def test_a_sums_name_is_a_string_that_no_other_row_of_a_batch_has(three, name: Any) -> None:
-    with pytest.raises(ValueError, match=rf"adapter_name is {name!r}, but.*than '__base__'.*another one"):
-        three.add_weighted_adapter(["a"], [1.0], name)
-    assert set(three.peft_config) == {"a", "b", "c"}
-
-
-@pytest.mark.parametrize(
-    ("adapters", "weights", "what"),
-    [
-        ("ab", [1.0, 1.0], "adapters is 'ab'"),
-        ({"a", "b"}, [1.0, 1.0], "adapters is {"),
-        (3, [1.0], "adapters is 3"),
-        (["a"], 1.0, "weights is 1.0"),
-        (["a"], "1", "weights is '1'"),
-    ],
-)
-def test_parts_and_weights_are_lists(three, adapters: Any, weights: Any, what: str) -> None:
-    with pytest.raises(ValueError, match=rf"{what}.*must be a list.*add_weighted_adapter\(\['a', 'b'\]"):
-        three.add_weighted_adapter(adapters, weights, "sum")
-
-
-def test_weights_may_be_a_tensor_and_stay_finite_with_alpha(three) -> None:
-    three.add_weighted_adapter(["a", "c"], torch.tensor([2.0, 3.0]), "sum")
-    assert dict(next(iter(layers(three).values())).resolve_adapter("sum")) == {"a": 2.0, "c": 3.0}
-    with pytest.raises(ValueError, match=r"There is no adapter \['a'\]"):
-        three.add_weighted_adapter([["a"]], [1.0], "other")
-    with pytest.raises(ValueError, match=r"weight of 'b' times its alpha is 5e\+38, but.* 3\.4e\+38.*small"):
-        three.add_weighted_adapter(["a", "b"], [1.0, 1e39], "large")
-    assert all("large" not in layer.cdvft_weighted_adapters for layer in layers(three).values())
-
-
-def test_nothing_is_loaded_onto_a_sum(three, tmp_path) -> None:
-    three.save_pretrained(tmp_path, selected_adapters=["a"])
-    three.add_weighted_adapter(["a", "b"], [1.0, 2.0], "sum")
-    with pytest.raises(
-        ValueError,
-        match=r"'sum' applies others \(1 x a, 2 x b\).*Choose another name.*delete_adapter\('sum'\)",
-    ):
-        three.load_adapter(tmp_path / "a", "sum")
-    three.delete_adapter("sum")
-    three.load_adapter(tmp_path / "a", "sum")
-    layer = next(iter(layers(three).values()))
-    torch.testing.assert_close(layer.get_delta_weight("sum"), layer.get_delta_weight("a"))
-
-
 def test_dropout_hides_entries_from_the_update_alone_and_only_in_training() -> None:
     torch.manual_seed(0)
     config = CDVFTConfig(target_modules=["0"], init_weights=False, cdvft_dropout=0.25)
@@ -202,20 +162,10 @@ def test_dropout_hides_entries_from_the_update_alone_and_only_in_training() -> N
     assert not torch.allclose(expected, whole)
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.0, True, "0.1", None])
-def test_dropout_is_a_share(value: object) -> None:
-    with pytest.raises(ValueError, match=r"cdvft_dropout is .*, but.*from 0 up to, not including, 1"):
-        CDVFTConfig(cdvft_dropout=value)
-
-
 def test_trained_tokens_are_saved_and_come_back(llama, tmp_path) -> None:
-    config = CDVFTConfig(
-        target_modules=["q_proj"], init_weights=False, trainable_token_indices=[3, 7], task_type="CAUSAL_LM"
-    )
-    model = get_peft_model(llama.model(), config)
-    trained = [name for name, p in model.named_parameters() if p.requires_grad and "trainable_tokens" in name]
-    assert len(trained) == 1
-    delta = model.get_parameter(trained[0])
+    settings = {"target_modules": ["q_proj"], "init_weights": False, "task_type": "CAUSAL_LM"}
+    model = get_peft_model(llama.model(), CDVFTConfig(**settings, trainable_token_indices=[3, 7]))
+    (delta,) = [p for name, p in model.named_parameters() if p.requires_grad and "trainable_tokens" in name]
     assert delta.shape == (2, 24)
     delta.data += 1.0
     expected = llama.outputs(model.eval())
@@ -228,20 +178,12 @@ def test_trained_tokens_are_saved_and_come_back(llama, tmp_path) -> None:
 @pytest.mark.parametrize(
     "trained", [{"modules_to_save": ["embed_tokens"]}, {"trainable_token_indices": [1, 2]}]
 )
-def test_tied_embeddings_stay_tied(tmp_path, trained: dict[str, Any]) -> None:
-    shape = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 1, "num_attention_heads": 2}
-    torch.manual_seed(0)
-    base = transformers.LlamaForCausalLM(
-        transformers.LlamaConfig(vocab_size=50, **shape, num_key_value_heads=1, tie_word_embeddings=True)
-    )
-    config = CDVFTConfig(
-        target_modules=["q_proj"],
-        init_weights=False,
-        ensure_weight_tying=True,
-        task_type="CAUSAL_LM",
-        **trained,
-    )
-    model = get_peft_model(base, config)
+def test_tied_embeddings_stay_tied(llama, trained: dict[str, Any]) -> None:
+    base = llama.model()
+    base.config.tie_word_embeddings = True
+    base.tie_weights()
+    settings = {"target_modules": ["q_proj"], "init_weights": False, "task_type": "CAUSAL_LM"}
+    model = get_peft_model(base, CDVFTConfig(**settings, **trained, ensure_weight_tying=True))
     tokens = torch.arange(1, 8)[None]
     model(input_ids=tokens, labels=tokens).loss.backward()
     with torch.no_grad():
@@ -253,9 +195,8 @@ def test_tied_embeddings_stay_tied(tmp_path, trained: dict[str, Any]) -> None:
 
 
 def test_tying_an_adapter_of_an_embedding_is_refused(gpt2) -> None:
-    with pytest.raises(
-        ValueError, match=r"ensure_weight_tying is True.*CDVFT adapts no embeddings.*modules_to_save"
-    ):
+    sentence = "ensure_weight_tying is True.*CDVFT adapts no embeddings.*modules_to_save"
+    with pytest.raises(ValueError, match=sentence):
         get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], ensure_weight_tying=True))
 
 
@@ -267,29 +208,28 @@ class Experts(nn.Module):
 
 
 def test_a_second_name_of_a_target_is_one_and_of_another_layer_is_not() -> None:
-    base = Experts()
+    base, config = Experts(), CDVFTConfig(target_modules=["q_proj", "again"])
     base.again = base.q_proj
     with pytest.warns(
         RuntimeWarning, match=r"\['again'\] are second names.*a call by a second name goes past"
     ):
-        model = get_peft_model(base, CDVFTConfig(target_modules=["q_proj", "again"]))
+        model = get_peft_model(base, config)
     with pytest.warns(RuntimeWarning, match=r"\['again'\] are second names"):
-        model.add_adapter("second", CDVFTConfig(target_modules=["q_proj", "again"]))
+        model.add_adapter("second", config)
     assert set(layers(model)) == {"base_model.model.q_proj"}
     base = Experts()
-    base.w_proj = nn.Linear(8, 8)
-    base.again = base.w_proj
+    base.w_proj = base.again = nn.Linear(8, 8)
     with pytest.raises(ValueError, match=r"target_modules \['again'\] not found in the base model"):
-        get_peft_model(base, CDVFTConfig(target_modules=["q_proj", "again"]))
+        get_peft_model(base, config)
 
 
-def test_a_name_that_matches_nothing_is_an_error_beside_names_that_match() -> None:
-    with pytest.raises(
-        ValueError,
-        match=r"target_modules \['gate_up_proj'\] not found.*\['gate_up_proj'\] are parameters: name them",
-    ):
-        get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", "gate_up_proj"]))
-    with pytest.raises(
-        ValueError, match=r"\['w_proj'\] not found in the base model\. Linear layers.*'q_proj'"
-    ):
-        get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", "w_proj"]))
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gate_up_proj", r"\['gate_up_proj'\] are parameters: name them in target_parameters"),
+        ("w_proj", r"Linear layers.*'q_proj'"),
+    ],
+)
+def test_a_name_that_matches_nothing_is_an_error_beside_names_that_match(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=rf"modules \['{name}'\] not found in the base model\. {sentence}"):
+        get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", name]))
