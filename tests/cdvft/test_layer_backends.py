@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -15,18 +16,15 @@ from cdvft.kernels.cost_model import BACKENDS
 
 
 def adapted(base: nn.Module, **settings: object) -> tuple[PeftModel, nn.Module]:
-    torch.manual_seed(0)
-    model = get_peft_model(
-        nn.Sequential(base), CDVFTConfig(target_modules=["0"], init_weights=False, **settings)
-    )
+    config = CDVFTConfig(target_modules=["0"], init_weights=False, **settings)
+    model = get_peft_model(nn.Sequential(base), config)
     return model, model.base_model.model[0]
 
 
 def expected(layer: nn.Module, x: Tensor) -> Tensor:
-    update = layer.get_delta_weight("default")
     base = layer.base_layer
-    weight = (base.weight + update).T if not layer.weight_is_transposed else base.weight + update
-    return x @ weight + base.bias
+    weight = base.weight + layer.get_delta_weight("default")
+    return x @ (weight if layer.weight_is_transposed else weight.T) + base.bias
 
 
 @pytest.mark.parametrize("base", [lambda: nn.Linear(12, 8), lambda: Conv1D(8, 12)], ids=["linear", "conv1d"])
@@ -41,14 +39,6 @@ def test_every_backend_gives_the_same(backend: str, base: Callable[[], nn.Module
     wanted = torch.autograd.grad(expected(layer, x).square().sum(), variables)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-4)
-
-
-def test_adapters_keep_their_backend_and_old_configurations_load() -> None:
-    _, layer = adapted(nn.Linear(12, 8), backend="merged")
-    assert layer.cdvft_backend == {"default": "merged"}
-    written = CDVFTConfig().to_dict()
-    del written["backend"]
-    assert CDVFTConfig(**{k: v for k, v in written.items() if k != "peft_type"}).backend == "auto"
 
 
 class Doubled(nn.Linear):
@@ -96,15 +86,6 @@ def test_autocast_reaches_the_base_but_not_the_update() -> None:
     torch.testing.assert_close(out, (base + update).bfloat16())
 
 
-def test_several_adapters_add_up() -> None:
-    model, layer = adapted(nn.Linear(12, 8))
-    model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False, backend="merged"))
-    model.base_model.set_adapter(["default", "other"])
-    x = torch.randn(5, 12)
-    wanted = layer.base_layer(x) + x @ sum(layer.get_delta_weight(name) for name in ("default", "other")).T
-    torch.testing.assert_close(model(x), wanted)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_shapes_pass_through_on_the_meta_device(backend: str, dtype: torch.dtype) -> None:
@@ -119,13 +100,10 @@ def test_shapes_pass_through_on_the_meta_device(backend: str, dtype: torch.dtype
 
 
 def test_an_adapter_is_loaded_with_low_cpu_mem_usage(tmp_path) -> None:
-    def base() -> nn.Module:
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Linear(24, 48))
-
-    model = get_peft_model(base(), CDVFTConfig(target_modules=["0"], init_weights=False))
+    base = nn.Sequential(nn.Linear(24, 48))
+    model, _ = adapted(copy.deepcopy(base[0]))
     model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(base(), tmp_path, low_cpu_mem_usage=True)
+    again = PeftModel.from_pretrained(base, tmp_path, low_cpu_mem_usage=True)
     x = torch.randn(5, 24)
     torch.testing.assert_close(again(x), model(x))
     assert not any(p.is_meta for p in again.parameters())
