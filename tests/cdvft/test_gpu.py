@@ -8,13 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from cdvft.blocks import partitions
+from cdvft.blocks import vector_shapes
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused
 from cdvft.kernels.cost_model import BACKENDS
 
 pytestmark = pytest.mark.gpu
 ALPHA = 0.5
+SHAPES = [(768, 768, 2, None, 300), (768, 3072, 2, None, 64), (256, 192, 3, 64, 33), (64, 64, 2, 8, 1)]
+SHAPES += [(512, 768, 2, 256, 33), (256, 256, 3, 128, 7), (256, 256, 2, None, 1), (896, 896, 2, None, 77)]
+SHAPES += [(1024, 1024, 2, None, 5), (4096, 4096, 2, None, 9)]
+"""d_out, d_in, m, block size, tokens"""
 
 
 @pytest.fixture(scope="module")
@@ -26,34 +30,26 @@ def device() -> torch.device:
     pytest.skip("needs a CUDA or MPS device")
 
 
+@pytest.fixture
+def cuda(device: torch.device) -> torch.device:
+    if device.type != "cuda":
+        pytest.skip("needs CUDA: graphs, torch.compile and autocast are tried there")
+    return device
+
+
 def layer(d_out: int, d_in: int, m: int, p: int | None, tokens: int) -> list[Tensor]:
     """x, the gradient of the output, the weight, diagonals and circulants, in float64."""
     torch.manual_seed(0)
-    circulants = [
-        torch.randn(part.q1, part.q2, part.p) / (part.q2 * part.p) ** 0.5
-        for part in partitions(d_out, d_in, m, p)
-    ]
-    diagonals = [torch.randn(d_in), *(torch.randn(d_out) for _ in range(m - 1))]
+    of_diagonals, of_circulants = vector_shapes(d_out, d_in, m, p)
+    circulants = [torch.randn(shape) / (shape[1] * shape[2]) ** 0.5 for shape in of_circulants]
+    diagonals = [torch.randn(shape) for shape in of_diagonals]
     fixed = [torch.randn(tokens, d_in), torch.randn(tokens, d_out), torch.randn(d_out, d_in) / d_in**0.5]
     return [t.double() for t in (*fixed, *diagonals, *circulants)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(
-    "shape",
-    [
-        *[(768, 768, 2, None, 300), (768, 3072, 2, None, 64), (256, 192, 3, 64, 33), (64, 64, 2, 8, 1)],
-        *[(512, 768, 2, 256, 33), (256, 256, 3, 128, 7)],
-        *[
-            (256, 256, 2, None, 1),
-            (896, 896, 2, None, 77),
-            (1024, 1024, 2, None, 5),
-            (4096, 4096, 2, None, 9),
-        ],
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_agrees_with_the_dense_product(
     shape: tuple, backend: str, dtype: torch.dtype, device: torch.device
 ) -> None:
@@ -82,12 +78,9 @@ def test_small_and_large_updates_survive_in_half_precision(
     x, weight = (t.bfloat16().double() for t in (x, weight))
     update = cd_product(vectors[:2], vectors[2:])
     alpha = ratio * float(weight.norm() / update.norm())
-    factors = Factors(
-        *([v.to(device, torch.float32) for v in part] for part in (vectors[:2], vectors[2:])), alpha
-    )
-    out = adapted_linear(
-        x.to(device, torch.bfloat16), weight.to(device, torch.bfloat16), None, factors, backend
-    )
+    moved = [v.to(device, torch.float32) for v in vectors]
+    on_device = [t.to(device, torch.bfloat16) for t in (x, weight)]
+    out = adapted_linear(*on_device, None, Factors(moved[:2], moved[2:], alpha), backend)
     effect = alpha * x @ update.T
     kept = ((out.cpu().double() - x @ weight.T) * effect).sum() / effect.square().sum()
     assert kept == pytest.approx(1, abs=0.05)
@@ -95,11 +88,9 @@ def test_small_and_large_updates_survive_in_half_precision(
 
 @pytest.mark.parametrize(("backend", "dtype"), [("fft", torch.bfloat16), ("merged", torch.float32)])
 def test_a_captured_graph_gives_what_the_layer_gives(
-    backend: str, dtype: torch.dtype, device: torch.device
+    backend: str, dtype: torch.dtype, cuda: torch.device
 ) -> None:
-    if device.type != "cuda":
-        pytest.skip("needs CUDA: graphs are its own")
-    x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
+    x, _, weight, *vectors = (t.to(cuda, torch.float32) for t in layer(768, 768, 2, None, 512))
     x, weight, factors = x.to(dtype), weight.to(dtype), Factors(vectors[:2], vectors[2:], ALPHA)
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -115,10 +106,8 @@ def test_a_captured_graph_gives_what_the_layer_gives(
 
 
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
-def test_compiled_it_is_the_same(mode: str, device: torch.device) -> None:
-    if device.type != "cuda":
-        pytest.skip("needs CUDA: torch.compile is tried there")
-    x, grad, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
+def test_compiled_it_is_the_same(mode: str, cuda: torch.device) -> None:
+    x, grad, weight, *vectors = (t.to(cuda, torch.float32) for t in layer(768, 768, 2, None, 512))
     x, grad, weight = (t.bfloat16() for t in (x, grad, weight))
     leaves = [t.requires_grad_() for t in (x, *vectors)]
 
@@ -133,22 +122,20 @@ def test_compiled_it_is_the_same(mode: str, device: torch.device) -> None:
             assert (ours.float() - theirs.float()).norm() <= 2e-2 * theirs.float().norm()
 
 
-def test_autocast_is_as_half_precision(device: torch.device) -> None:
-    if device.type != "cuda":
-        pytest.skip("needs CUDA: autocast is tried there")
-    x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
+def test_autocast_is_as_half_precision(cuda: torch.device) -> None:
+    x, _, weight, *vectors = (t.to(cuda, torch.float32) for t in layer(768, 768, 2, None, 512))
     factors = Factors(vectors[:2], vectors[2:], ALPHA)
     with torch.autocast("cuda", torch.bfloat16):
         out = adapted_linear(x, weight, None, factors)
     assert torch.equal(out, adapted_linear(x.bfloat16(), weight.bfloat16(), None, factors))
 
 
-def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device) -> None:
-    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+def test_the_fused_kernel_serves_wide_square_layers_on_cuda(cuda: torch.device) -> None:
+    if torch.cuda.get_device_capability(cuda) < (8, 0):
         pytest.skip("needs CUDA with compute capability 8.0")
-    x = torch.empty(1, 768, device=device)
+    x = torch.empty(1, 768, device=cuda)
     for blocks in ((1, 1, 768), (4, 1, 768), (3, 2, 256)):
-        assert fused.unsupported_reason(x, [torch.empty(*blocks, device=device)]) is None
+        assert fused.unsupported_reason(x, [torch.empty(*blocks, device=cuda)]) is None
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -25,9 +25,8 @@ def two(request: pytest.FixtureRequest, llama) -> Any:
         base, targets = llama.model(), ["q_proj", "v_proj"]
     else:
         torch.manual_seed(0)
-        config = transformers.T5Config(
-            vocab_size=50, d_model=24, d_kv=12, d_ff=40, num_layers=1, num_heads=2, decoder_start_token_id=0
-        )
+        sizes = {"vocab_size": 50, "d_model": 24, "d_kv": 12, "d_ff": 40, "num_layers": 1, "num_heads": 2}
+        config = transformers.T5Config(**sizes, decoder_start_token_id=0)
         base, targets = transformers.T5ForConditionalGeneration(config).eval(), ["q", "v"]
     settings = {"target_modules": targets, "init_weights": False, "alpha": 5.0}
     model = get_peft_model(base, CDVFTConfig(**settings), adapter_name="a")

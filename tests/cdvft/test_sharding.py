@@ -14,7 +14,6 @@ from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from cdvft import CDVFTConfig
 
 D = 24
-ONE_STEP = 0.1
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,9 +25,8 @@ def alone() -> Iterator[None]:
 
 def adapted() -> PeftModel:
     torch.manual_seed(0)
-    net = nn.Sequential()
-    net.add_module("query", nn.Linear(D, D))
-    return get_peft_model(net, CDVFTConfig(target_modules=["query"], init_weights=False))
+    config = CDVFTConfig(target_modules=["0"], init_weights=False)
+    return get_peft_model(nn.Sequential(nn.Linear(D, D)), config)
 
 
 def inputs() -> Tensor:
@@ -36,7 +34,7 @@ def inputs() -> Tensor:
 
 
 def after_a_step(model: nn.Module) -> Tensor:
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=ONE_STEP)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     model(inputs()).square().mean().backward()
     optimizer.step()
     return model(inputs()).detach()

@@ -35,13 +35,23 @@ def in_threads(run: Any) -> None:
     assert len(wrong) == 0, f"{len(wrong)} of {len(asked)} answers are wrong"
 
 
-def test_each_row_gets_the_adapter_that_its_own_call_names(model: Any) -> None:
+@pytest.mark.parametrize("beams", [False, True])
+def test_each_row_gets_the_adapter_that_its_own_call_names(model: Any, beams: bool) -> None:
     torch.manual_seed(0)
     ids = torch.randint(1, 50, (3, 7))
+    writing = {
+        "num_beams": 2,
+        "do_sample": False,
+        "min_new_tokens": 4,
+        "max_new_tokens": 4,
+        "pad_token_id": 0,
+    }
 
     @torch.no_grad()
     def run(names: list[str] | None) -> Tensor:
-        return model(input_ids=ids, **({} if names is None else {"adapter_names": names})).logits
+        given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        given |= {} if names is None else {"adapter_names": names}
+        return model.generate(**given, **writing) if beams else model(**given).logits
 
     in_threads(run)
 
@@ -56,18 +66,3 @@ def test_experts_are_those_with_the_update_in_every_thread() -> None:
     mixture = transformers.MixtralForCausalLM(transformers.MixtralConfig(**sizes))
     adapted, ids = get_peft_model(mixture, config).eval(), torch.randint(1, 50, (3, 7))
     in_threads(torch.no_grad()(lambda _: adapted(input_ids=ids).logits))
-
-
-def test_so_do_generated_rows_with_beams(model: Any) -> None:
-    torch.manual_seed(0)
-    ids = torch.randint(1, 50, (3, 5))
-
-    @torch.no_grad()
-    def run(names: list[str] | None) -> Tensor:
-        given: dict[str, Any] = {} if names is None else {"adapter_names": names}
-        return model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), num_beams=2, do_sample=False,
-            min_new_tokens=4, max_new_tokens=4, pad_token_id=0, **given,
-        )  # fmt: skip
-
-    in_threads(run)
