@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,9 @@ def test_gradients_are_those_of_dense_matrices_expert_by_expert(
             return torch.einsum("td,edo->eto" if transposed else "td,eod->eto", x, self.up)
 
     experts = Experts().double()
-    net = nn.Sequential()
-    net.add_module("experts", experts)
-    model = adapted(net, target_parameters=["experts.up"], **settings).double()
+    model = adapted(
+        nn.Sequential(OrderedDict(experts=experts)), target_parameters=["experts.up"], **settings
+    ).double()
     (wrapper,) = wrappers(model)
     vectors = [*wrapper.cdvft_diagonals["default"], *wrapper.cdvft_circulants["default"]]
     m = len(wrapper.cdvft_diagonals["default"])
@@ -109,12 +110,8 @@ def test_gradients_are_those_of_dense_matrices_expert_by_expert(
     found = model(x)
     torch.testing.assert_close(found, expected)
     weights = torch.randn_like(found)
-    for a, b in zip(
-        torch.autograd.grad((found * weights).sum(), [x, *vectors]),
-        torch.autograd.grad((expected * weights).sum(), [x, *vectors]),
-        strict=True,
-    ):
-        torch.testing.assert_close(a, b)
+    ours, theirs = (torch.autograd.grad((out * weights).sum(), [x, *vectors]) for out in (found, expected))
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_several_adapters_are_named_switched_added_and_deleted() -> None:

@@ -140,19 +140,18 @@ METHODS: dict[str, Callable[..., peft.PeftConfig]] = {
 
 
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")
-@pytest.mark.parametrize(
-    ("method", "tiny"),
-    [(method, name) for method in METHODS for name in ("bert", "gpt2") if (method, name) != ("c3a", "gpt2")],
-    indirect=["tiny"],
-)
+@pytest.mark.parametrize("tiny", ["bert", "gpt2"], indirect=True)
+@pytest.mark.parametrize("method", METHODS)
 def test_weight_updates_are_what_merging_adds_also_to_transposed_layers(method: str, tiny) -> None:
+    if (method, tiny.name) == ("c3a", "gpt2"):
+        return  # PEFT's C3A takes no transposed layers
     torch.manual_seed(2)
     model = peft.get_peft_model(tiny.model(), METHODS[method](target_modules=tiny.targets))
     updates = [(layer, delta, weight.clone()) for layer, delta, weight in weight_updates(model)]
-    merged = dict(model.merge_and_unload().named_modules())
+    merged = model.merge_and_unload()
     assert len(updates) == (4 if tiny.name == "bert" else 6)
     for layer, delta, weight in updates:
-        after = merged[layer].weight.detach()
+        after = merged.get_submodule(layer).weight
         after = after.T if tiny.name == "gpt2" else after
         torch.testing.assert_close(weight + delta, after, atol=1e-5, rtol=1e-4)
         assert norm_ratio(delta, weight) > 0
@@ -214,9 +213,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "m too small": (lambda at: edit_vectors(at, add_a_vector), ["m = 2", "2: (24,)"]),
     "a missing vector": (lambda at: edit_vectors(at, lambda t: t.pop(next(iter(t)))), ["(24,)"]),
     "a wrong shape": (lambda at: edit_vectors(at, shorten_a_circulant), ["(1, 1, 23)"]),
-    "no CDVFT vectors": (
-        lambda at: edit_vectors(at, lambda t: (t.clear(), t.update(x=torch.ones(1)))),
-        ["no vectors"],
+    "other vectors": (
+        lambda at: save_file({"x": torch.ones(1)}, at / "adapter_model.safetensors"),
+        ["no vec"],
     ),
 }
 

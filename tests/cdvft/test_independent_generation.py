@@ -85,8 +85,11 @@ def independent(model: Any, side: str, **names: Any) -> bool:
     )
 
 
-# Each engine beside each number, and on each side: its kernels are given as many rows on either.
-@pytest.mark.parametrize(("broken", "side"), [("nan", "right"), ("inf", "left"), ("huge", "right")])
+# Each number, and each side: the kernels are given as many rows on either.
+BESIDE = pytest.mark.parametrize(("broken", "side"), [("nan", "right"), ("inf", "left"), ("huge", "right")])
+
+
+@BESIDE
 @pytest.mark.parametrize(("engine", "backend"), ENGINES)
 def test_by_every_engine(
     engine: str, backend: str, broken: str, side: str, monkeypatch: pytest.MonkeyPatch
@@ -98,16 +101,8 @@ def test_by_every_engine(
         assert independent(model, side)
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("broken", BROKEN)
+@BESIDE
 def test_by_adapters_that_rows_name(broken: str, side: str) -> None:
     model = adapted(BROKEN[broken], "auto")
     for own in ("a", "b"):
         assert independent(model, side, adapter_names=[own, "a", "b", "__base__"])
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_by_merged_weights(side: str) -> None:
-    model = adapted(BROKEN["nan"], "auto")
-    model.merge_adapter(["a"])
-    assert independent(model, side)
