@@ -57,9 +57,8 @@ def test_cd_product_is_the_product_written_out(d_out: int, d_in: int, m: int, p:
 
 @pytest.mark.parametrize(("n_diagonals", "n_circulants"), [(2, 2), (1, 0), (0, 0), (3, 1)])
 def test_cd_product_refuses_factors_that_do_not_interleave(n_diagonals: int, n_circulants: int) -> None:
-    with pytest.raises(
-        ValueError, match=f"Got {n_diagonals} diagonals and {n_circulants} circulants.*interleave"
-    ):
+    sentence = f"Got {n_diagonals} diagonals and {n_circulants} circulants.*interleave"
+    with pytest.raises(ValueError, match=sentence):
         cd_product([random(3)] * n_diagonals, [random(3)] * n_circulants)
 
 

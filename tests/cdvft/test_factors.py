@@ -122,9 +122,9 @@ def test_one_of_several_adapters(with_other: peft.PeftModel) -> None:
 
 def test_the_updates_of_a_weighted_sum(with_other: peft.PeftModel) -> None:
     with_other.base_model.add_weighted_adapter(["default", "other"], [2.0, -0.5], "both")
+    names = ("default", "other", "both")
     first, other, both = (
-        {update.layer: update.delta for update in weight_updates(with_other, name)}
-        for name in ("default", "other", "both")
+        {one.layer: one.delta for one in weight_updates(with_other, name)} for name in names
     )
     assert list(both) == list(first)
     for layer, delta in both.items():

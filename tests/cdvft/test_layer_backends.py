@@ -31,6 +31,7 @@ def expected(layer: nn.Module, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_gives_the_same(backend: str, base: Callable[[], nn.Module]) -> None:
     model, layer = adapted(base(), backend=backend)
+    assert layer.cdvft_backend == {"default": backend}
     x = torch.randn(3, 5, 12, requires_grad=True)
     variables = [x, *(p for p in model.parameters() if p.requires_grad)]
     assert len(variables) == 4

@@ -142,9 +142,8 @@ def test_mixed_batch_refusals(bert, with_heads) -> None:
     with pytest.raises(ValueError, match=missing):
         bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
     for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b", "headless", "__base__"}):
-        with pytest.raises(
-            ValueError, match=r"adapter_names is .* must be a list of names\. Name any of \['a'"
-        ):
+        sentence = r"adapter_names is .* must be a list of names\. Name any of \['a'"
+        with pytest.raises(ValueError, match=sentence):
             bert.outputs(with_heads, adapter_names=names)
     with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first, or train within"):
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)

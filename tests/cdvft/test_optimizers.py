@@ -25,9 +25,6 @@ class Net(nn.Module):
         self.second = nn.Linear(WIDTH, 2 * WIDTH)
         self.head = nn.Linear(2 * WIDTH, 2)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(torch.tanh(self.second(torch.tanh(self.LayerNorm(self.first(x))))))
-
 
 def adapted(m: int = 3, **more) -> nn.Module:
     torch.manual_seed(0)
@@ -74,20 +71,9 @@ def test_what_decays_is_what_trainer_lets_decay() -> None:
     assert decayed == trained & set(Trainer.get_decay_parameter_names(None, model))
 
 
-def test_a_ratio_of_one_trains_as_without_it() -> None:
-    x, labels = torch.randn(8, WIDTH), torch.randint(0, 2, (8,))
-    ours, plain = adapted(), adapted()
-    trained = [one for one in plain.parameters() if one.requires_grad]
-    optimizers = (
-        (ours, cdvft.create_optimizer(ours, torch.optim.AdamW, 1e-2)),
-        (plain, torch.optim.AdamW(trained, lr=1e-2, weight_decay=0)),
-    )
-    for model, optimizer in optimizers:
-        for _ in range(3):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), labels).backward()
-            optimizer.step()
-    torch.testing.assert_close(ours.state_dict(), plain.state_dict(), rtol=0, atol=0)
+def test_without_a_ratio_and_decay_all_learn_at_one_rate_and_nothing_decays() -> None:
+    model = adapted()
+    assert set(rates(model, cdvft.create_optimizer(model, torch.optim.AdamW, 1e-2)).values()) == {(1e-2, 0.0)}
 
 
 def test_several_adapters_and_only_what_trains() -> None:

@@ -170,18 +170,16 @@ def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(
     model = adapted()
     assert model.get_model_status().quantization_backend == name
     model(inputs()).sum().backward()
-    with pytest.raises(
-        ValueError, match=rf"quantized by {name}.*merges into bnb 4bit, bnb 8bit and hqq.*Keep"
-    ):
+    sentence = rf"quantized by {name}.*merges into bnb 4bit, bnb 8bit and hqq.*Keep"
+    with pytest.raises(ValueError, match=sentence):
         model.merge_adapter()
 
 
 def test_a_backend_that_nobody_tried_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     untried = ForwardOnlyQuantizationBackend("eetq")
     monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: untried)
-    with pytest.raises(
-        ValueError, match=r"'query'.*quantized by eetq, but.*bnb 4bit, bnb 8bit, torchao, hqq"
-    ):
+    sentence = r"'query'.*quantized by eetq, but.*bnb 4bit, bnb 8bit, torchao, hqq"
+    with pytest.raises(ValueError, match=sentence):
         adapted()
 
 

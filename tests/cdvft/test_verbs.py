@@ -131,9 +131,8 @@ def test_a_saved_sum_is_loaded_after_its_terms(bert, three, tmp_path) -> None:
     three.set_adapter("sum")
     expected = bert.outputs(three)
     again = PeftModel.from_pretrained(bert.model(), tmp_path / "a", "a")
-    with pytest.raises(
-        ValueError, match=r"'sum' is a sum .*: it adds b, which the model does not have\. Load"
-    ):
+    sentence = r"'sum' is a sum .*: it adds b, which the model does not have\. Load"
+    with pytest.raises(ValueError, match=sentence):
         again.load_adapter(tmp_path / "sum", "sum")
     assert set(again.peft_config) == {"a"}
     again.load_adapter(tmp_path / "b", "b")
@@ -210,9 +209,8 @@ class Experts(nn.Module):
 def test_a_second_name_of_a_target_is_one_and_of_another_layer_is_not() -> None:
     base, config = Experts(), CDVFTConfig(target_modules=["q_proj", "again"])
     base.again = base.q_proj
-    with pytest.warns(
-        RuntimeWarning, match=r"\['again'\] are second names.*a call by a second name goes past"
-    ):
+    sentence = r"\['again'\] are second names.*a call by a second name goes past"
+    with pytest.warns(RuntimeWarning, match=sentence):
         model = get_peft_model(base, config)
     with pytest.warns(RuntimeWarning, match=r"\['again'\] are second names"):
         model.add_adapter("second", config)
