@@ -79,7 +79,9 @@ def test_ragged_rows_are_as_by_themselves(layout: torch.layout, grad: bool) -> N
     rows = [torch.randn(n, 64) for n in (3, 1, 5)]
     ragged = torch.nested.nested_tensor(rows, layout=layout, requires_grad=grad)
     with torch.set_grad_enabled(grad):
-        found = model(ragged).unbind()
+        out = model(ragged)
+        assert out.layout == layout
+        found = out.unbind()
         torch.testing.assert_close(list(found), [model(row) for row in rows])
     if grad:
         sum(one.sum() for one in found).backward()
