@@ -140,11 +140,12 @@ METHODS: dict[str, Callable[..., peft.PeftConfig]] = {
 
 
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")
-@pytest.mark.parametrize("tiny", ["bert", "gpt2"], indirect=True)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("tiny", "method"),  # PEFT's C3A takes no transposed layers
+    [*(("bert", method) for method in METHODS), *(("gpt2", method) for method in METHODS if method != "c3a")],
+    indirect=["tiny"],
+)
 def test_weight_updates_are_what_merging_adds_also_to_transposed_layers(method: str, tiny) -> None:
-    if (method, tiny.name) == ("c3a", "gpt2"):
-        return  # PEFT's C3A takes no transposed layers
     torch.manual_seed(2)
     model = peft.get_peft_model(tiny.model(), METHODS[method](target_modules=tiny.targets))
     updates = [(layer, delta, weight.clone()) for layer, delta, weight in weight_updates(model)]
