@@ -85,20 +85,21 @@ def logits(model: Any) -> torch.Tensor:
     return model.eval()(input_ids=TOKENS).logits
 
 
-def train(model: Any) -> None:
+def trained(frozen: Any, name: str) -> Any:
+    """A model with adapters of two layers, which learned for some steps on weights quantized by `name`."""
+    model = get_peft_model(frozen, CDVFTConfig(target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    status = model.get_model_status()
+    assert (status.quantization_backend, status.num_adapter_layers) == (name, 2)
     losses = losses_of(model, lambda: model(input_ids=TOKENS, labels=TOKENS).loss, steps=8, lr=0.01)
     assert losses[-1] < losses[0]
+    return model
 
 
 @pytest.mark.parametrize(("quantized", "name", "error"), KINDS)
 def test_trained_saved_loaded_merged_and_unmerged(
     base: Path, quantized: Callable[[Path], Any], name: str, error: float, tmp_path: Path
 ) -> None:
-    targets = ["q_proj", "v_proj"]
-    model = get_peft_model(quantized(base), CDVFTConfig(target_modules=targets, task_type="CAUSAL_LM"))
-    status = model.get_model_status()
-    assert (status.quantization_backend, status.num_adapter_layers) == (name, 2)
-    train(model)
+    model = trained(quantized(base), name)
     with torch.no_grad():  # an update larger than the weight, beside which rounding is small
         for parameter in (p for p in model.parameters() if p.requires_grad):
             parameter.normal_(std=0.4)
@@ -156,13 +157,9 @@ def test_what_gptqmodel_quantized_is_adapted_and_trained_and_not_merged(
     quantizing.quantize([row] * 64)
     quantizing.save(str(tmp_path / "quantized"))
 
-    targets = ["q_proj", "v_proj"]
     frozen = loaded(tmp_path / "quantized", kernel)
-    model = get_peft_model(frozen, CDVFTConfig(target_modules=targets, task_type="CAUSAL_LM"))
-    status = model.get_model_status()
-    assert (status.quantization_backend, status.num_adapter_layers) == (method, 2)
-    before = logits(model)
-    train(model)
+    before = logits(frozen)
+    model = trained(frozen, method)
     apart = logits(model)
     assert not torch.allclose(apart, before)
     model.save_pretrained(tmp_path / "adapter")
