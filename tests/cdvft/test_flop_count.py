@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from compared_methods import adapted
-from flop_count import flop_counter
+from flop_count import count_flops, flop_counter
 from torch import Tensor, nn
 
 from cdvft import cost
@@ -24,6 +24,11 @@ CDVFT = [
     (7, 7, 2, None),  # odd length
     (8, 8, 2, 1),
 ]
+
+
+def test_a_complex_number_times_a_real_one_is_two_products():
+    x = torch.ones(4, 16)
+    assert count_flops(lambda: torch.complex(x, x) * x) == 2 * 64
 
 
 def count(layer: Callable[[Tensor], Tensor], d_out: int, d_in: int, input_gradient: bool) -> list[int]:
