@@ -50,13 +50,23 @@ def test_partition(shape: tuple[int, int], p: int, grid: tuple[int, int], padded
         (6, 10, 3, 8, [(6, 10, 8), (6, 6, 6)]),  # a block may not exceed a later, smaller circulant
     ],
 )
-def test_partitions_and_their_parameters(
-    d_out: int, d_in: int, m: int, block_size: int | None, expected: list
-) -> None:
-    found = partitions(d_out, d_in, m, block_size)
-    assert [(part.d_out, part.d_in, part.p) for part in found] == expected
-    entries = d_in + (m - 1) * d_out + sum(part.parameters for part in found)
-    assert parameter_count(d_out, d_in, m, block_size) == entries
+def test_partitions(d_out: int, d_in: int, m: int, block_size: int | None, expected: list) -> None:
+    assert [(part.d_out, part.d_in, part.p) for part in partitions(d_out, d_in, m, block_size)] == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "m", "block_size", "count"),
+    [
+        ((768, 768), 2, None, 3 * 768),  # (2m - 1) d
+        ((768, 768), 3, None, 5 * 768),
+        ((768, 768), 2, 64, 2 * 768 + 12 * 12 * 64),
+        ((3072, 768), 2, None, 768 + 3072 + 4 * 768),
+        ((1000, 768), 2, None, 768 + 1000 + 2 * 768),
+        ((10, 6), 3, 4, 6 + 2 * 10 + 3 * 2 * 4 + 3 * 3 * 4),
+    ],
+)
+def test_parameter_count(shape: tuple[int, int], m: int, block_size: int | None, count: int) -> None:
+    assert parameter_count(*shape, m, block_size) == count
 
 
 @pytest.mark.parametrize("block_size", [0, -3, 11, 2.0, True, "4"])
