@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 import httpx
+from gradio.context import LocalContext
 from starlette.testclient import TestClient
 
 from cdvft_app.ui.launching import launch_arguments
@@ -34,3 +37,23 @@ class Served:
     @property
     def sessions(self) -> Any:
         return self.app.state_holder.session_data
+
+
+@contextmanager
+def asking(request: Any) -> Iterator[None]:
+    """As in an event of the page's that came with this request."""
+    token = LocalContext.request.set(request)
+    try:
+        yield
+    finally:
+        LocalContext.request.reset(token)
+
+
+class Clock:
+    """Shows what the test says."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now

@@ -3,66 +3,44 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import pytest
+from ending import end
+from form_values import RACE
 
 from cdvft_app import prediction
 from cdvft_app.catalog import hub, libraries
-from cdvft_app.events import Done, Started
-from cdvft_app.settings import RaceRequest
 from cdvft_app.store.replication import SECRET
-from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared import actions
 from cdvft_app.ui.shared.state import AppState
-
-VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
 
 
 def started(app: AppState, token: str = "mine") -> list[str]:
-    ids, refused = actions.start(app, VALUES, token)
+    ids, refused = actions.start(app, RACE, token)
     assert refused is None
     return ids
 
 
-def test_start_queues_complete_settings_in_the_order_of_methods(app: AppState) -> None:
-    ids = started(app)
-    runs = [app.store.get(run_id) for run_id in ids]
-    assert [run and run.method for run in runs] == ["cdvft", "lora"]
-    assert all(run and run.settings.method.learning_rate and run.settings.epochs for run in runs)
+def test_start_queues_complete_settings_in_the_order_of_methods_and_keeps_what_was_promised(app) -> None:
+    runs = [app.store.get(run_id) for run_id in started(app)]
+    assert [run.method for run in runs] == ["cdvft", "lora"]
+    assert all(run.settings.method.learning_rate and run.settings.epochs for run in runs)
+    assert [run.forecast["trainable_parameters"]["value"] for run in runs] == [13_824, 73_728]
 
 
-def test_start_keeps_what_was_promised(app: AppState) -> None:
-    promised = [run.forecast for run in map(app.store.get, started(app)) if run]
-    assert [made and made["trainable_parameters"]["value"] for made in promised] == [13_824, 73_728]
-
-
-def finish(app: AppState, run_id: str, score: float) -> None:
-    app.store.set_state(run_id, "preparing")
-    folder = app.store.folder(run_id)
-    for event in (
-        Started(64, 13_824, 770, 22_000_000, "cpu", "fp32", 2048, 1024, "accuracy"),
-        Done("finished", 64, 0.2, "accuracy", score, 0.6, 64.0, 1000, None, folder / "adapter"),
-    ):
-        app.store.append(run_id, event)
-
-
-def test_the_runs_that_say_whether_more_rows_would_help_join_the_race_once(app: AppState) -> None:
+def test_the_runs_that_say_whether_more_rows_would_help_join_the_race_once(app) -> None:
     ids = started(app)
     assert actions.ask_for_rows(app, [], "mine") == ([], "There is no race to ask this of.")
     assert "has finished" in (actions.ask_for_rows(app, ids, "mine")[1] or "")
     for run_id, score in zip(ids, (0.70, 0.90), strict=True):
-        finish(app, run_id, score)
+        end(app, run_id, metric=score)
     assert actions.ask_for_rows(app, ids, "another")[0] == []
     asked, refused = actions.ask_for_rows(app, ids, "mine")
     assert refused is None and asked[:2] == ids and len(asked) == 4
-    runs = [app.store.get(run_id) for run_id in asked[2:]]
-    first = app.store.get(ids[0])
-    assert first
-    assert [run and run.settings.train_examples for run in runs] == [682, 1365]
-    assert {run and run.method for run in runs} == {"lora"}, "CDVFT is behind: LoRA is advised"
-    assert {(run.group_id, run.name, run.state) for run in runs if run} == {
-        (first.group_id, first.name, "queued")
-    }
+    first, *runs = (app.store.get(run_id) for run_id in (ids[0], *asked[2:]))
+    assert [run.settings.train_examples for run in runs] == [682, 1365]
+    assert {run.method for run in runs} == {"lora"}, "CDVFT is behind: LoRA is advised"
+    assert {(run.group_id, run.name, run.state) for run in runs} == {(first.group_id, first.name, "queued")}
     assert actions.ask_for_rows(app, ids, "mine") == (asked, None), "they are asked for once"
 
 
@@ -70,38 +48,26 @@ def test_the_runs_that_say_whether_more_rows_would_help_join_the_race_once(app: 
     ("values", "sentence"),
     [
         ({"m": "1"}, "Diagonal vectors (m): got 1"),
-        ({"recipe": "gone"}, "There is no recipe 'gone'"),
-        ({"block_size": "999"}, "at most 384"),
+        ({"lora_r": "512"}, "LoRA rank (r): got 512"),  # of the second run; the first can be
     ],
 )
-def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], sentence: str) -> None:
-    ids, refused = actions.start(app, VALUES | values, "mine")
-    assert ids == []
-    assert refused and sentence in refused
+def test_start_refuses_with_a_sentence_before_any_run_is_queued(app: AppState, values, sentence) -> None:
+    ids, refused = actions.start(app, RACE | values, "mine")
+    assert ids == [] and refused and sentence in refused
     assert app.store.history() == []
 
 
-def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
-    monkeypatch.setattr(prediction, "total_bytes", lambda kind: 2 * 10**9)
-    ids, refused = actions.start(app, VALUES | {"batch_size": "512"}, "mine")
-    assert ids == [] and app.store.history() == []
-    assert refused and refused.startswith("Batch size: got 512") and "this machine has 2 GB" in refused
-
-
-def test_resume_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fits_into_no_memory_here_is_neither_started_nor_resumed(app: AppState, monkeypatch) -> None:
     ids = started(app)
     assert actions.stop(app, ids, "mine") is None
     monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
     monkeypatch.setattr(prediction, "total_bytes", lambda kind: 10**8)
-    refused = actions.resume(app, ids, "mine")
-    assert refused and refused.startswith("Batch size: got 32") and "this machine has 0.1 GB" in refused
-    assert {app.store.state(run_id) for run_id in ids} == {"stopped"}
+    for refused in (actions.start(app, RACE, "mine")[1], actions.resume(app, ids, "mine")):
+        assert refused and refused.startswith("Batch size: got 32") and "this machine has 0.1 GB" in refused
+    assert [run.state for run in app.store.history()] == ["stopped"] * 2
 
 
-def test_start_refuses_at_once_what_the_hub_would_have_to_give(
-    app: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_start_refuses_at_once_what_the_hub_would_have_to_give(app: AppState, tmp_path, monkeypatch) -> None:
     import huggingface_hub.constants
 
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
@@ -115,12 +81,12 @@ def test_start_refuses_at_once_what_the_hub_would_have_to_give(
         silent.listen()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         for _ in range(2):
-            ids, refused = actions.start(app, VALUES | {"recipe": "sst2"}, "mine")
+            ids, refused = actions.start(app, RACE | {"recipe": "sst2"}, "mine")
             assert ids == []
             assert refused and "GLUE SST-2 are not in the cache and cannot be fetched. The hub did" in refused
         monkeypatch.setattr(hub, "_ask", lambda address: hub.HubStatus(True, ""))
         monkeypatch.setattr(hub, "_known", {})
-        ids, refused = actions.start(app, VALUES | {"recipe": "sst2"}, "mine")
+        ids, refused = actions.start(app, RACE | {"recipe": "sst2"}, "mine")
         assert refused is None and actions.stop(app, ids, "mine") is None
         monkeypatch.setattr(hub, "_ask", lambda address: hub.HubStatus(False, "It is away."))
         monkeypatch.setattr(hub, "_known", {})
@@ -132,9 +98,8 @@ def test_start_refuses_at_once_what_the_hub_would_have_to_give(
 def test_start_says_when_the_queue_is_full(app: AppState) -> None:
     for _ in range(6):
         started(app)
-    ids, refused = actions.start(app, VALUES, "mine")
-    assert ids == []
-    assert refused and "at most 12" in refused
+    ids, refused = actions.start(app, RACE, "mine")
+    assert ids == [] and refused and "at most 12" in refused
 
 
 def test_only_the_owner_stops_and_resumes(app: AppState) -> None:
@@ -183,9 +148,3 @@ def test_the_secret_survives_a_restart_and_is_private(app: AppState) -> None:
     file = app.store.root / SECRET
     assert file.stat().st_mode & 0o077 == 0
     assert len(app.secret) == 32
-
-
-def test_submit_checks_every_run_before_any_is_queued(app: AppState) -> None:
-    with pytest.raises(ValueError, match="lora_r"):
-        actions.submit(app, RaceRequest(methods=("cdvft", "lora"), lora_r=512), "mine")
-    assert app.store.history() == []

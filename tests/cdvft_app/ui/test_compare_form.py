@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from form_values import refusal
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.ui.compare.form import START, WORDS, cost_request, fields_of, recorded_costs
+from cdvft_app.ui.compare.form import FIELDS, LABELS, START, WORDS, cost_request, fields_of, recorded_costs
 
 
 def filled(model: str) -> dict[str, object]:
@@ -49,3 +50,20 @@ def test_ranks_of_layers_are_counted() -> None:
 def test_a_model_that_nobody_knows_leaves_usual_values(tmp_path: Path) -> None:
     values = filled(str(tmp_path / "nothing"))
     assert (values["targets"], values["sequence"]) == (["all-linear"], "128")
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"lora_r": "0"}, "Rank (r): got 0; it must be 1 or more."),
+        ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number from 1 to 65,536."),
+        ({"block_size": "769"}, "Block size (p): got 769; encoder.layer.0.attention.self.query is 768 x 768"),
+        ({"c3a_block_size": "5"}, "Block size (b): got 5; it must divide the sizes of all layers, and so"),
+        ({"targets": ["nope"]}, "Layers: FacebookAI/roberta-base has no linear layer 'nope'."),
+        ({"methods": []}, "Methods: got []; give at least 1."),
+    ],
+)
+def test_a_refused_comparison_names_the_fields_as_the_page_labels_them(typed, sentence) -> None:
+    values = dict.fromkeys(FIELDS, "") | START | typed
+    said = refusal(lambda: cost_table(parse_cost(cost_request(values))), LABELS)
+    assert said.startswith(sentence) and "None" not in said

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import run_events
+from form_values import EMPTY, refusal
 
 from cdvft_app import catalog
 from cdvft_app.results.finished_run import find
-from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.header import operate
 from cdvft_app.ui.shared import form
@@ -17,16 +18,17 @@ from cdvft_app.ui.use import races
 
 NAMES = ["CDVFT α = 1", "CDVFT α = 5", "LoRA r = 8"]
 OWNER = "the visitor's own"
-EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment"}
 
 
 def plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
 
-def plans():
-    methods = ({"method": "cdvft"}, {"method": "cdvft", "alpha": 5.0}, {"method": "lora"})
-    return [catalog.resolve(one) for one in RaceRequest(methods=methods).runs()]
+RACE = ({"method": "cdvft"}, {"method": "cdvft", "alpha": 5.0}, {"method": "lora"})
+
+
+def plans(*methods):
+    return [catalog.resolve(one) for one in RaceRequest(methods=methods or RACE).runs()]
 
 
 def ended(app, state="finished", *, sweep=False):
@@ -47,11 +49,7 @@ def test_in_use(app):
     assert [plain(find(app.store, run.id).label) for run in made] == NAMES, "asked for by itself"
     title, _ = races.choices(app.store)[0]
     assert plain(title).endswith(" · CDVFT α = 1, CDVFT α = 5, LoRA r = 8")
-
-
-def test_a_run_of_a_sweep_is_called_by_itself(app):
-    made = ended(app, sweep=True)
-    assert plain(find(app.store, made[1].id).label) == "CDVFT"
+    assert plain(find(app.store, ended(app, sweep=True)[1].id).label) == "CDVFT", "of a sweep"
 
 
 def test_in_compare(app):
@@ -77,11 +75,11 @@ def test_before_the_operator(app, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_in_the_names_of_repositories():
-    assert job.repositories("ada/films", plans()) == [
-        "ada/films-cdvft-alpha-1",
-        "ada/films-cdvft-alpha-5",
-        "ada/films-lora-r-8",
-    ]
+    names = "cdvft-alpha-1", "cdvft-alpha-5", "lora-r-8"
+    assert job.repositories("ada/films", plans()) == [f"ada/films-{name}" for name in names]
+    assert job.repositories("ada/films", plans("cdvft")) == ["ada/films"]
+    rates = plans({"method": "lora", "learning_rate": 1e-3}, {"method": "lora", "learning_rate": 2e-3})
+    assert len(set(job.repositories("ada/films", rates))) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,8 +92,6 @@ def test_in_the_names_of_repositories():
     ],
 )
 def test_the_same_value_twice_is_refused_in_the_words_of_the_page(typed: dict, told: str) -> None:
-    with pytest.raises(InvalidChoice) as refused:
-        form.race(EMPTY | {"methods": ["lora"]} | typed)
-    assert form.with_titles(str(refused.value)) == (
+    assert refusal(lambda: form.race(EMPTY | {"methods": ["lora"]} | typed)) == (
         f"{told}that races the same twice. Give each entry a value of its own, or one value alone."
     )

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import run_events
+from ending import end, raced
 
 from benchmarks import record_race
-from cdvft_app import catalog
 from cdvft_app.events import Evaluation, Step
-from cdvft_app.settings import RaceRequest
 from cdvft_app.store import recorded
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train.first_shown import first_shown
@@ -36,37 +34,31 @@ def forget_recorded() -> None:
 
 
 def race(app: AppState, token: str) -> list[str]:
-    settings = [catalog.resolve(one).settings for one in RaceRequest(methods=("cdvft", "lora")).runs()]
-    return [run.id for run in app.store.create(settings, token)]
+    return raced(app, token, methods=("cdvft", "lora"))
 
 
 def finish(app: AppState, run_id: str, score: float = 0.75) -> None:
-    app.store.set_state(run_id, "preparing")
-    for event in (
-        run_events.started(1, trainable_parameters=13_824, evaluation_examples=32),
-        Step(1, 0.123456, 0.7, 0.01, 1.0, 100.0),
-        Evaluation(1, 0.2, 0.6, "accuracy", score, final=True),
-        run_events.done(1, metric=score),
-    ):
-        app.store.append(run_id, event)
-
-
-def test_nothing_yet(app: AppState) -> None:
-    assert first_shown(app, "", "mine")["runs"] == []
+    told = Step(1, 0.123456, 0.7, 0.01, 1.0, 100.0), Evaluation(1, 0.2, 0.6, "accuracy", score, final=True)
+    end(app, run_id, *told, metric=score)
 
 
 def test_linked_before_own_before_anybodys(app: AppState) -> None:
+    assert first_shown(app, "", "mine")["runs"] == []
     mine, other = race(app, "mine"), race(app, "other")
     assert first_shown(app, "", "mine")["runs"] == mine
-    app.store.create([catalog.resolve(one).settings for one in RaceRequest().runs()], "mine", sweep=True)
+    app.store.create([app.store.get(run_id).settings for run_id in mine], "mine", sweep=True)
     assert first_shown(app, "", "mine")["runs"] == mine, "a sweep is no race to watch"
     linked = first_shown(app, f"{other[1]},nobody,../x", "mine")
     assert (linked["runs"], linked["kind"]) == ([other[1]], "linked")
+    for run_id in (*mine, *other):
+        app.store.set_state(run_id, "stopped")
+    assert first_shown(app, "", "mine")["runs"] == mine
+    assert first_shown(app, "", "stranger")["runs"] == [], "an aborted race is nobody else's first view"
 
 
 def test_a_newcomer_sees_the_best_race_that_finished(app: AppState) -> None:
     good, worse, aborted, waiting = (race(app, "somebody") for _ in range(4))
-    alone = [app.store.create([catalog.resolve(RaceRequest().runs()[0]).settings], "somebody")[0].id]
+    alone = raced(app, "somebody", methods=("cdvft",))
     for ids, scores in ((good, (0.7, 0.8)), (worse, (0.79, 0.6)), (alone, (0.99,))):
         for run_id, score in zip(ids, scores, strict=True):
             finish(app, run_id, score)
@@ -81,8 +73,7 @@ def test_a_newcomer_sees_the_best_race_that_finished(app: AppState) -> None:
 def test_scores_of_other_data_are_not_compared(app: AppState) -> None:
     """A correlation of 0.9 is no better than 80 % of other texts."""
     earlier, best = race(app, "somebody"), race(app, "somebody")
-    other = RaceRequest(recipe="digits", methods=("cdvft", "lora")).runs()
-    digits = [run.id for run in app.store.create([catalog.resolve(one).settings for one in other], "x")]
+    digits = raced(app, "x", recipe="digits", methods=("cdvft", "lora"))
     latest = race(app, "somebody")
     for ids, score in ((earlier, 0.7), (best, 0.8), (digits, 0.99), (latest, 0.75)):
         for run_id in ids:
@@ -90,17 +81,7 @@ def test_scores_of_other_data_are_not_compared(app: AppState) -> None:
     assert first_shown(app, "", "stranger")["runs"] == best
 
 
-def test_somebodys_aborted_race_is_nobody_elses_first_view(app: AppState) -> None:
-    stopped = race(app, "somebody")
-    for run_id in stopped:
-        app.store.set_state(run_id, "stopped")
-    assert first_shown(app, "", "stranger")["runs"] == []
-    assert first_shown(app, "", "somebody")["runs"] == stopped
-
-
-def test_a_recorded_race_until_there_is_one(
-    app: AppState, recording: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recorded_race_until_there_is_one(app: AppState, recording: Path, monkeypatch) -> None:
     ids = race(app, "mine")
     finish(app, ids[0])
     monkeypatch.setenv("RUNS_DIR", str(app.store.root))
