@@ -62,6 +62,11 @@ def test_a_race_is_what_was_typed(typed: dict[str, Any], asked: dict[str, Any]) 
             "Sentiment of film reviews is for text, but ViT-S/14, derived from DINOv2 and MNIST, 5,000 "
             "images are for images; choose one of Handwritten digits (MNIST); Tiny handwritten digits; ",
         ),
+        ({"data": {form.UNLEARNABLE: "It has one column."}}, "It has one column."),
+        (
+            {"methods": ["lora"], "lora_r": "2, 4, 8", "learning_rate.lora": "1, 2"},
+            "LoRA: one of its fields has 3 values and ",
+        ),
         ({"target_modules": ["nope"]}, "MiniLM (6 layers) has no linear layer 'nope'. It has attention.self"),
     ],
 )
@@ -76,28 +81,8 @@ def test_a_method_that_does_not_fit_the_recipe_is_left_out_and_named() -> None:
     assert [one.method.key for one in form.race(values).runs()] == ["cdvft"]
     assert form.left_out(values) == ["head"]
     assert form.left_out(EMPTY | {"methods": ["cdvft", "head"]}) == []  # texts have classes
-
-
-def test_where_no_method_fits_the_reason_is_said() -> None:
-    values = EMPTY | {"recipe": "addresses", "methods": ["head"]}
-    with pytest.raises(InvalidChoice, match="writes its answers without one"):
-        catalog.resolve(form.race(values).runs()[0])
-
-
-def test_data_that_cannot_be_learned_from_is_refused_in_its_own_words() -> None:
-    with pytest.raises(InvalidChoice, match="It has one column"):
-        form.race(EMPTY | {"data": {form.UNLEARNABLE: "It has one column."}})
-
-
-WRITTEN = {
-    "sha256": "0" * 64, "title": "letters", "kind": "generation", "inputs": ["prompt"], "label": "answer",
-    "metric": "chrf", "train_rows": 40, "evaluation_rows": 10,
-}  # fmt: skip
-
-
-def test_prompts_of_ones_own_are_still_learned_from_after_a_reload() -> None:
-    kept = form.START | {"recipe": "addresses", "data": WRITTEN}
-    assert form.remembered(kept)["data"] == WRITTEN
+    with pytest.raises(InvalidChoice, match="writes its answers without one"):  # where none fits
+        catalog.resolve(form.race(values | {"methods": ["head"]}).runs()[0])
 
 
 @pytest.mark.parametrize(
@@ -165,12 +150,11 @@ def test_several_values_in_a_field_race_a_method_several_times(typed: dict, race
     assert again.methods == request.methods
 
 
-def test_lists_of_two_lengths_are_refused() -> None:
-    with pytest.raises(InvalidChoice, match=r"LoRA: one of its fields has 3 values and .* has 2"):
-        form.race(EMPTY | {"methods": ["lora"], "lora_r": "2, 4, 8", "learning_rate.lora": "1, 2"})
-
-
 OWN = {"model": None, "dataset": None, "target_modules": []}
+WRITTEN = {
+    "sha256": "0" * 64, "title": "letters", "kind": "generation", "inputs": ["prompt"], "label": "answer",
+    "metric": "chrf", "train_rows": 40, "evaluation_rows": 10,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -182,6 +166,7 @@ OWN = {"model": None, "dataset": None, "target_modules": []}
         ({"recipe": "sentiment", "model": "x" * 300}, OWN),
         ({"recipe": "sentiment", "target_modules": ["key"], "m": "1"}, {"target_modules": ["key"]}),
         ({"recipe": "mnist", "model": "vit_small", "dataset": "mnist"}, {"model": "vit_small"}),
+        ({"recipe": "addresses", "data": WRITTEN}, {"data": WRITTEN}),
     ],
 )
 def test_a_kept_form_heals_where_its_parts_do_not_go_together(kept: dict, healed: dict) -> None:

@@ -23,20 +23,19 @@ def elsewhere(tmp_path: Path):
     store.close()
 
 
-def test_ones_own_runs_go_from_one_studio_to_another(app, elsewhere):
-    mine = trained(app.store, "mine")
-    trained(app.store, "another's")
-    file, said = history_file.export(app, "mine")
-    assert "1 run, " in said
-    assert "1 run taken." in history_file.bring(elsewhere, file, "mine there")
-    assert [run.id for run in elsewhere.store.history()] == [mine]
-    assert "0 runs taken. 1 was here before." in history_file.bring(elsewhere, file, "mine there")
-
-
-def test_who_has_nothing_is_told_so(app):
+def test_ones_own_runs_go_from_one_studio_to_another_all_or_those_that_are_chosen(app, elsewhere):
     trained(app.store, "another's")
     with pytest.raises(ResultsError, match="None of the runs here is yours"):
         history_file.export(app, "mine")
+    first, second = (trained(app.store, "mine") for _ in range(2))
+    for chosen, said, taken, there in (
+        ({"runs": [second]}, "1 run, ", "1 run taken.", [second]),
+        (None, "2 runs, ", "1 run taken. 1 was here before.", [first, second]),
+        (None, "2 runs, ", "0 runs taken. 2 were here before.", [first, second]),
+    ):
+        file, told = history_file.export(app, "mine", chosen)
+        assert said in told and taken in history_file.bring(elsewhere, file, "mine there")
+        assert sorted(run.id for run in elsewhere.store.history()) == sorted(there)
 
 
 def test_what_visitors_of_a_public_server_bring_is_private_and_has_its_room(app, elsewhere, monkeypatch):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-
 import pytest
 from ended_runs import trained
 from ending import raced
@@ -11,7 +9,7 @@ from ending import raced
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
 from cdvft_app.ui.shared.viewing import acting_as
-from cdvft_app.ui.train import history, history_file
+from cdvft_app.ui.train import history
 
 
 def rows(app, token="mine"):
@@ -102,15 +100,6 @@ def test_a_sweep_is_one_line(app):
     (line,) = races(app, token="mine")
     assert line["sweep"] and line["mine"] and line["runs"] == []
     assert line["summary"].startswith("40 runs · 1 stopped · 39 queued · Sentiment of film reviews · 512")
-
-
-def test_chosen_runs_are_taken_along_and_others_are_not(app):
-    trained(app.store, "mine")
-    second = trained(app.store, "mine")
-    file, said = history_file.export(app, "mine", {"runs": [second]})
-    assert "1 run, " in said
-    with zipfile.ZipFile(file) as archive:
-        assert {name.partition("/")[0] for name in archive.namelist()} == {second}
 
 
 @pytest.mark.parametrize(

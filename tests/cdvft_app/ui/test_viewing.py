@@ -7,7 +7,7 @@ import sqlite3
 from types import SimpleNamespace
 
 import pytest
-from gradio.context import LocalContext
+from served import asking
 
 from cdvft_app.errors import UserError
 from cdvft_app.results.answering import Answering
@@ -66,13 +66,10 @@ def test_a_token_shows_its_owners_private_run(app, run, token, sees):
     ],
 )
 def test_the_cookie_shows_it_too_but_cannot_change_it(app, run, cookie, sees):
-    token = LocalContext.request.set(SimpleNamespace(cookies={"cdvft-viewer": cookie}))
-    try:
+    with asking(SimpleNamespace(cookies={"cdvft-viewer": cookie})):
         assert shows(app, run) == [sees] * 6
         assert not app.store.owner(run.id, viewer_key("mine"))
         assert not app.store.owner(run.id, token_hash("mine"))
-    finally:
-        LocalContext.request.reset(token)
 
 
 def test_what_another_program_changes_is_seen_at_the_next_look(app, run):
@@ -112,25 +109,17 @@ def test_names_are_hidden_on_a_public_server(app, run, monkeypatch):
     assert [race["name"] for race in races(app.store, {})["races"]] == ["their name"]
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     with acting_as("mine"):
-        assert [race["name"] for race in races(app.store, {})["races"]] == [
-            "Handwritten digits (MNIST)",
-            "secret name",
-        ]
+        names = [race["name"] for race in races(app.store, {})["races"]]
+    assert names == ["Handwritten digits (MNIST)", "secret name"]
 
 
 @pytest.mark.parametrize(("given", "said"), [("blue-7", False), ("blue-8", True), ("", False)])
 def test_a_code_that_nobody_gave_out_is_said(app, monkeypatch, given, said):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_CODES", "blue-7")
-    client = SimpleNamespace(host="192.0.2.1")
-    asking = SimpleNamespace(
-        cookies={"cdvft-code": given}, headers={}, client=client,
-        app=SimpleNamespace(cookie_id="0", tokens={}),
-    )  # fmt: skip
-    token = LocalContext.request.set(asking)
-    try:
+    page = SimpleNamespace(cookie_id="0", tokens={})
+    asked = {"cookies": {"cdvft-code": given}, "headers": {}, "client": SimpleNamespace(host="192.0.2.1")}
+    with asking(SimpleNamespace(**asked, app=page)):
         told = standing(app.queue.budget, None)
-    finally:
-        LocalContext.request.reset(token)
     assert ("not one of this class" in told["text"]) is said
     assert told["visitor"] == ("your code" if given == "blue-7" else "your network address")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +11,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from clocks import set_clock
-from gradio.context import LocalContext
+from served import Clock, asking
 from starlette.requests import Request
 
 from cdvft_app.inspection import background
@@ -22,7 +20,6 @@ from cdvft_app.public.budget import Budget
 from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, queue, runs, snapshots
-from cdvft_app.ui.build import build
 from cdvft_app.ui.compare import measure
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.header import standing
@@ -41,15 +38,6 @@ def plain(session: dict[str, Any] | None, address: str = "192.0.2.1", cookie: st
     headers = [(b"cookie", cookie.encode())] if cookie else []
     scope: dict[str, Any] = {"type": "http", "headers": headers, "client": (address, 1), "app": page}
     return Request(scope if session is None else {**scope, "session": session})
-
-
-@contextmanager
-def asking(request: object) -> Iterator[None]:
-    token = LocalContext.request.set(request)  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        LocalContext.request.reset(token)
 
 
 @pytest.fixture
@@ -107,19 +95,12 @@ def test_gradios_own_login_is_an_account(request_, who, monkeypatch):
         assert visitor() == who
 
 
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A public server with ten seconds a visitor."""
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")
-    made = Clock()
+    made = Clock(1_800_000_000.0)
     set_clock(monkeypatch, (budget, leases, queue, runs), time=made, monotonic=made)
     app.queue.budget = Budget(app.store, made)
     return made
@@ -199,10 +180,3 @@ def test_what_is_computed_is_counted_for_whoever_asks(app: AppState, work, what)
         "address 192.0.2.1": 14,
         "address 192.0.2.9": 7,
     }
-
-
-def test_a_fit_takes_no_thread_of_the_page(app: AppState):
-    """Gradio calls plain functions in threads that others need, and awaits these."""
-    page = build(app)
-    (fit,) = (one.fn for one in page.fns.values() if one.api_name == "fit_shared")
-    assert inspect.isasyncgenfunction(fit)
