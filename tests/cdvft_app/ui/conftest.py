@@ -20,6 +20,12 @@ def private_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """Of tests that are coroutines, marked as `anyio`."""
+    return "asyncio"
+
+
+@pytest.fixture
 def app(tmp_path: Path) -> Iterator[AppState]:
     store = RunStore(tmp_path)
     yield AppState.make(store, RunQueue(store))

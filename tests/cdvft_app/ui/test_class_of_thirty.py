@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -41,9 +40,8 @@ class Asking:
         return answer.json()
 
 
-def test_thirty_clients_behind_one_address_are_all_served(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.anyio
+async def test_thirty_clients_behind_one_address_are_all_served(served: Served, monkeypatch) -> None:
     measured, looked_up = [], []
     monkeypatch.setattr("cdvft_app.lessons.crossover.measured", lambda: measured.append(1) or {"lengths": []})
 
@@ -67,25 +65,22 @@ def test_thirty_clients_behind_one_address_are_all_served(
         await asked(client, "learn/class_bar/answer", {**me, "number": drawn["number"], "given": 3})
         await asked(client, "learn/class_bar/hand_in", {**me, "state": "?tab=learn&lesson=rank&answer=8"})
 
-    async def lesson() -> tuple[dict[str, Any], str]:
-        async with served.in_loop(SCHOOL, timeout=300) as client:
-            started = await asked(client, "learn/class_start/start", {})
-            await asyncio.gather(*(pupil(client, started["code"], number) for number in range(PUPILS)))
-            seen = await asked(client, "learn/class_bar/seen", started)
-            table = await asked(client, "learn/class_start/table", started)
-            code = await asked(client, "learn/class_start/code", {"address": "http://127.0.0.1/?class=ABCDE"})
-            assert code["image"].startswith("data:image/svg+xml")
-            return seen, table["csv"]
-
-    seen, table = asyncio.run(lesson())
+    async with served.in_loop(SCHOOL, timeout=300) as client:
+        started = await asked(client, "learn/class_start/start", {})
+        await asyncio.gather(*(pupil(client, started["code"], number) for number in range(PUPILS)))
+        seen = await asked(client, "learn/class_bar/seen", started)
+        table = (await asked(client, "learn/class_start/table", started))["csv"]
+        code = await asked(client, "learn/class_start/code", {"address": "http://127.0.0.1/?class=ABCDE"})
     assert asked.refused == []
+    assert code["image"].startswith("data:image/svg+xml")
     assert seen["pupils"] == PUPILS and sum(seen["votes"]["rank-zero"].values()) == PUPILS
     assert len(table.splitlines()) == 1 + 2 * PUPILS
     assert len(measured) == len(looked_up) == 1, "what the server measures or looks up is shared"
     assert "browser" not in table and SCHOOL not in json.dumps(seen)
 
 
-def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: Served) -> None:
+@pytest.mark.anyio
+async def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: Served) -> None:
     """To which every lesson links: a recorded run, its layers, and the numbers about them."""
     run = {"run": "recorded-cdvft"}
     asked = Asking()
@@ -94,24 +89,16 @@ def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: Served
         await asked(client, "factors/tab/runs", {})
         opened = await asked(client, "factors/tab/open", run)
         layer = {**run, "module": opened["layers"][-1]["module"]} if "layers" in opened else run
-        await asyncio.gather(
-            asked(client, "factors/tab/layer", layer),
-            asked(client, "factors/tab/singular", layer),
-            asked(client, "factors/tab/overview", {**run, "first": 0}),
-            asked(client, "factors/tab/effects", {**run, "first": 0}),
-        )
+        questions = {"layer": layer, "singular": layer, "overview": {**run, "first": 0}}
+        questions["effects"] = questions["overview"]
+        await asyncio.gather(*(asked(client, f"factors/tab/{name}", one) for name, one in questions.items()))
 
-    async def lesson() -> None:
-        async with served.in_loop(SCHOOL, timeout=300) as client:
-            await asyncio.gather(*(pupil(client) for _ in range(PUPILS)))
-
-    asyncio.run(lesson())
+    async with served.in_loop(SCHOOL, timeout=300) as client:
+        await asyncio.gather(*(pupil(client) for _ in range(PUPILS)))
     assert asked.refused == []
 
 
-def test_a_class_that_cannot_be_kept_is_refused_without_the_servers_paths(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_that_cannot_be_kept_is_refused_without_the_servers_paths(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     refused = server_functions(tmp_path / "not there")["start"]({})
     assert "cannot keep classes now" in refused["error"] and str(tmp_path) not in refused["error"]

@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 
-import pytest
-
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.learn import tab
-from cdvft_app.ui.shared.state import AppState
 
 
-def test_every_measurement_is_made_by_the_same_thread(tmp_path, monkeypatch: pytest.MonkeyPatch):
+def test_every_measurement_is_made_by_the_same_thread(app, monkeypatch):
     made_by = []
 
     def measured():
@@ -22,8 +17,7 @@ def test_every_measurement_is_made_by_the_same_thread(tmp_path, monkeypatch: pyt
 
     monkeypatch.setattr("cdvft_app.lessons.crossover.measured", measured)
     monkeypatch.setattr(tab, "SHARED_SECONDS", -1)  # each who asks has it measured anew
-    store = RunStore(tmp_path)
-    crossover = tab.server_functions(AppState.make(store, RunQueue(store)))["products"]["crossover"]
+    crossover = tab.server_functions(app)["products"]["crossover"]
 
     async def ask():
         return await crossover({})
@@ -32,5 +26,4 @@ def test_every_measurement_is_made_by_the_same_thread(tmp_path, monkeypatch: pyt
         thread = threading.Thread(target=lambda: asyncio.run(ask()))
         thread.start()
         thread.join()
-    store.close()
     assert len(made_by) == 3 and len(set(made_by)) == 1
