@@ -13,9 +13,3 @@ def test_what_never_changes_is_in_the_script_and_not_in_gradios_props() -> None:
     assert 'const fixed = {"lines": {"cdvft": {"width": 2}}};' in part.js_on_load
     assert 'name: "train/history"' in part.js_on_load
     assert (part.props, part.elem_id, part.value) == ({}, "history", {"token": ""})
-
-
-def test_its_events_can_be_listened_to() -> None:
-    with gr.Blocks():
-        part = component("compare/measure.js", None, events=("measure", "kept"))
-        part.kept(lambda: None, None, None)

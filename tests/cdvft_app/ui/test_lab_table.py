@@ -15,24 +15,16 @@ def test_shows_each_target_with_its_smallest_error_bold(tmp_path, monkeypatch):
             }
         },
         "bound": {"side": 10, "factors_needed": [6, 10], "errors": {"2": 0.5}},
-        "side": 64,
-        "date": "today",
-        "cpu": "<cpu>",
-        "command": "x",
+        **{"side": 64, "date": "today", "cpu": "<cpu>", "command": "x"},
     }
-    file = tmp_path / "fit_table.json"
-    file.write_text(json.dumps(recorded))
-    monkeypatch.setattr(lab_table, "FILE", file)
+    monkeypatch.setattr(lab_table, "FILE", tmp_path / "fit_table.json")
+    assert lab_table.recorded_table() == "", "where nothing was recorded"
+    lab_table.FILE.write_text(json.dumps(recorded))
     shown = lab_table.recorded_table()
     assert '<th scope="row">Smooth kernel</th><td>50.0</td><td><b>25.0</b></td><td></td>' in shown
     assert "m = 2: 192 of 4,096 numbers" in shown
     assert "At n\u00a0=\u00a010 these are 10 and 6" in shown and "50.0\u00a0% at m\u00a0=\u00a02" in shown
     assert "&lt;cpu&gt;" in shown
-
-
-def test_is_empty_where_nothing_was_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr(lab_table, "FILE", tmp_path / "none.json")
-    assert lab_table.recorded_table() == ""
 
 
 def test_the_shipped_table_is_the_mean_of_what_was_recorded():

@@ -28,9 +28,8 @@ def test_a_run_is_told_by_its_id_and_its_visitor_by_a_hash(app: AppState, monkey
     monkeypatch.setenv("CDVFT_LOG", "json")
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     logs.set_up()
-    (run_id,) = submit(
-        app, parse_race({"methods": ["cdvft"], "max_steps": 3}), "the owner's token", program=True
-    )
+    race = parse_race({"methods": ["cdvft"], "max_steps": 3})
+    (run_id,) = submit(app, race, "the owner's token", program=True)
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     (queued,) = (line for line in told if line["message"] == "A run was queued.")
     assert queued["run_id"] == run_id and queued["level"] == "info" and queued["time"].endswith("Z")
@@ -63,25 +62,15 @@ def test_another_kind_is_refused_with_a_sentence(monkeypatch) -> None:
         logs.set_up()
 
 
-def test_an_error_of_a_script_is_one_line_once_and_without_addresses(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_error_of_a_script_is_one_line_without_addresses_and_few_are_kept(monkeypatch, caplog) -> None:
     monkeypatch.setattr(logs, "_script_errors", set())
-    told = {
-        "error": "TypeError: no\nname at http://somebody.example/?run=secret",
-        "where": "assets/js/a.js:3",
-    }
+    error = "TypeError: no\nname at http://somebody.example/?run=secret"
+    told = {"error": error, "where": "assets/js/a.js:3"}
     for asked in (told, told, {"error": "", "where": "y"}, {"error": "x" * 10**6}):
         logs.script_error(asked)
     said = [one.getMessage() for one in caplog.records]
-    assert said[0] == ("A script of the page failed: TypeError: no name at (an address) (assets/js/a.js:3)")
+    assert said[0] == "A script of the page failed: TypeError: no name at (an address) (assets/js/a.js:3)"
     assert len(said) == 2 and len(said[1]) < 400
-
-
-def test_nobody_fills_the_log_with_errors_of_scripts(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(logs, "_script_errors", set())
     for number in range(3 * logs.MAX_SCRIPT_ERRORS):
         logs.script_error({"error": f"number {number}"})
     assert len(caplog.records) == logs.MAX_SCRIPT_ERRORS
