@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from sources import imports, sources
 
 import cdvft_app
 from cdvft_app.ui.shared import gradio_adapter
@@ -33,21 +34,14 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
 
 
 def test_no_other_module_imports_a_part_of_gradio() -> None:
-    elsewhere = {
-        f"{file.relative_to(PACKAGE)}: {imported}"
-        for file in PACKAGE.rglob("*.py")
-        if file.stem != "gradio_adapter"
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        for imported in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom) and not node.level
-            else [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else []
-        )
-        if imported == "gradio.routes" or imported.startswith("gradio.")
-    }
-    assert elsewhere == set()
+    known = sources()
+    elsewhere = [
+        f"{name} imports {part}"
+        for name, text in known.items()
+        for part in imports(name, ast.parse(text), {*known})
+        if part.startswith("gradio.") and name != gradio_adapter.__name__
+    ]
+    assert elsewhere == []
 
 
 def test_a_page_is_known_while_it_is_built_and_a_request_while_it_is_answered() -> None:

@@ -9,10 +9,8 @@ from hub_stub import TOKEN
 from jobs_stub import Jobs
 from waiting import wait
 
-from cdvft_app import catalog
 from cdvft_app.hub_jobs import hardware
 from cdvft_app.hub_jobs.job import event_line
-from cdvft_app.settings import RaceRequest
 from cdvft_app.store.states import FINAL
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.viewing import acting_as
@@ -23,13 +21,9 @@ RACE = {**form.START, "methods": ["cdvft", "lora"], "max_steps": "6"}
 STARTED = event_line(run_events.started(6, device="Tesla T4"))
 
 
-@pytest.fixture(autouse=True)
-def prices_of_this_test(monkeypatch):
-    monkeypatch.setattr(hardware, "_known", {})
-
-
 @pytest.fixture
-def jobs(stub, tmp_path):
+def jobs(stub, tmp_path, monkeypatch):
+    monkeypatch.setattr(hardware, "_known", {})
     stub.jobs = Jobs(tmp_path / "jobs", f"import time; print({STARTED!r}, flush=True); time.sleep(600)")
     return stub.jobs
 
@@ -52,6 +46,7 @@ def test_the_price_is_said_before_anything_is_sent(stub):
 
 
 def test_a_hub_out_of_reach_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(hardware, "_known", {})
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     cost, button = job.price_of("t4-small", "30", RACE)
@@ -105,21 +100,9 @@ def test_so_many_jobs_are_followed_at_once_and_no_more(app, jobs):
     app.queue.close()
 
 
-def test_repositories_are_named_by_what_they_take():
-    def plans(*methods):
-        return [catalog.resolve(one) for one in RaceRequest(methods=methods).runs()]
-
-    assert job.repositories("ada/films", plans("cdvft")) == ["ada/films"]
-    twice = plans({"method": "lora", "learning_rate": 1e-3}, {"method": "lora", "learning_rate": 2e-3})
-    assert len(set(job.repositories("ada/films", twice))) == 2
-
-
 def test_a_space_without_login_sends_nothing(monkeypatch):
     monkeypatch.setenv("SPACE_ID", "ada/studio")
     with gr.Blocks() as page:
         assert job.job_form() is None
-    assert any(
-        "nothing can be sent from it" in str(block.value)
-        for block in page.blocks.values()
-        if isinstance(block, gr.HTML)
-    )
+    said = [str(block.value) for block in page.blocks.values() if isinstance(block, gr.HTML)]
+    assert any("nothing can be sent from it" in one for one in said)

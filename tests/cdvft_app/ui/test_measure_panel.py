@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from served import Clock
 
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine
 from cdvft_app.ui.compare import measure
@@ -15,19 +16,8 @@ RESULT = {"kind": "result", **ABOUT, "model": "FacebookAI/roberta-base", "target
           "sequence": 128, "seconds": 0.5, "device": "CPU, 2 threads", "time": 100.0}  # fmt: skip
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-def test_seconds_left_follow_what_is_known(clock):
+def test_seconds_left_follow_what_is_known():
+    clock = Clock()
     progress = Progress(clock)
     assert progress.text() == "Loading torch and the model"
     progress.add(BEGIN)
@@ -44,8 +34,8 @@ def test_seconds_left_follow_what_is_known(clock):
     assert progress.end() == "Done: 1 step time on CPU, 2 threads. LoRA r\u00a0=\u00a08: Too large."
 
 
-def test_who_waits_is_told(clock):
-    progress = Progress(clock)
+def test_who_waits_is_told():
+    progress = Progress(Clock())
     progress.add({"kind": "waiting", "place": 2})
     assert progress.text() == "Somebody else is measuring; 2 before you"
     progress.add({"kind": "on"})

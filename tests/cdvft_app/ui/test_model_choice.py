@@ -28,14 +28,8 @@ def hub_says(monkeypatch: pytest.MonkeyPatch):
 def test_a_typed_model_is_told_of_before_anything_is_downloaded(hub_says, found, parts) -> None:
     hub_says(found)
     told = said(TYPED, "sentiment")
-    for part in (
-        "it reads text",
-        "124.1 million parameters",
-        "attention.self.query, ",
-        "query and value",
-        *parts,
-    ):
-        assert part in told
+    always = "it reads text", "124.1 million parameters", "attention.self.query, ", "query and value"
+    assert all(part in told for part in (*always, *parts)), told
 
 
 @pytest.mark.parametrize(
@@ -54,9 +48,8 @@ def test_why_it_cannot_be_taken_is_told(hub_says, key, recipe, found, why) -> No
 
 
 def test_a_listed_model_states_its_licence() -> None:
-    assert "22.6 million parameters" in said("minilm", "sentiment") and "MIT as packaged" in said(
-        "minilm", "sentiment"
-    )
+    told = said("minilm", "sentiment")
+    assert "22.6 million parameters" in told and "MIT as packaged" in told
     assert said(None, "sentiment") == said("minilm", {"a": []}) == ""
 
 
@@ -66,9 +59,7 @@ def test_a_public_server_reads_no_typed_model(monkeypatch: pytest.MonkeyPatch) -
     assert "on a public server ids cannot be typed in" in said(TYPED, "sentiment")
 
 
-def test_a_search_that_finds_nothing_says_so_beside_why_the_hub_was_not_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_search_that_finds_nothing_says_so_beside_why_the_hub_was_not_asked(monkeypatch) -> None:
     monkeypatch.setattr(model_choice, "search_models", lambda text, kind: ([], "The hub is away."))
     listed, message = model_choice.find("convnext", "sentiment")
     assert listed["visible"] is False

@@ -42,14 +42,11 @@ def test_it_lives_at_once_and_is_ready_when_runs_are_taken(app: AppState, served
 
 
 def test_metrics_count_and_name_nobody(app: AppState, served: Served) -> None:
-    for _ in range(3):
-        app.store.create(
-            [RunSettings(method="lora")], "an owner's token", "a secret name", visitor="code blue-7"
-        )
+    about = {"name": "a secret name", "visitor": "code blue-7"}
+    app.store.create([RunSettings(method="lora")] * 3, "an owner's token", **about)
     asked = served.first
     for number in range(5):
-        other = served.client(f"192.0.2.{number}")
-        other.post("/cdvft/run/poll", json={"cursors": {"0" * 32: 0}})
+        served.client(f"192.0.2.{number}").post("/cdvft/run/poll", json={"cursors": {"0" * 32: 0}})
     asked.post("/cdvft", json=[])  # what parts ask together is a poll, too
     told = asked.get("/metrics")
     assert told.status_code == 200 and told.headers["content-type"].startswith("text/plain")
@@ -78,9 +75,7 @@ def test_metrics_count_and_name_nobody(app: AppState, served: Served) -> None:
         ("203.0.113.7", {"authorization": f"Basic {KEY}"}, 401),
     ],
 )
-def test_metrics_of_a_public_server_are_for_its_operator(
-    shared_page: Served, address, headers, status
-) -> None:
+def test_metrics_of_a_public_server_are_for_its_operator(shared_page, address, headers, status) -> None:
     answer = shared_page.client(address).get("/metrics", headers=headers)
     assert answer.status_code == status
     assert (status == 200) == ("cdvft_runs" in answer.text)

@@ -31,13 +31,8 @@ def page(write=write):
 
 def push(name, *user, token="", replace=False, write=write):
     first, second, parts, state = page(write)
-    fields = {
-        parts["run"]: "one",
-        parts["push-name"]: name,
-        parts["push-private"]: True,
-        parts["push-replace"]: replace,
-        parts["push-token"]: token,
-    }
+    typed = {"name": name, "private": True, "replace": replace, "token": token}
+    fields = {parts["run"]: "one"} | {parts[f"push-{field}"]: value for field, value in typed.items()}
     said, folder = first(fields, *user)
     shown, left, held = second(fields | {state: folder}, *user)
     assert left == "" and held is None
@@ -45,14 +40,10 @@ def push(name, *user, token="", replace=False, write=write):
     return said or shown
 
 
-def test_a_token_pushes_once_and_is_cleared(stub):
+def test_a_token_pushes_once_is_cleared_and_replaces_what_is_there_only_where_that_is_ticked(stub):
     said = push(" ada/films ", token=f" {TOKEN} ")
     assert f"{stub.address}/ada/films" in said and stub.repositories == {"ada/films": True}
     assert stub.files["README.md"] == b"# one\n" and stub.changed_by == {f"Bearer {TOKEN}"}
-
-
-def test_what_is_there_is_replaced_only_where_that_is_ticked(stub):
-    push("ada/films", token=TOKEN)
     assert "ada/films is there already" in push("ada/films", token=TOKEN)
     assert "Pushed to" in push("ada/films", token=TOKEN, replace=True)
 
@@ -61,7 +52,6 @@ def test_what_is_there_is_replaced_only_where_that_is_ticked(stub):
     ("name", "token", "sentence"),
     [
         ("films", TOKEN, "must look like owner/name"),
-        ("", TOKEN, "must look like owner/name"),
         ("ada/films", "", "copy it again"),
         ("ada/<b>", TOKEN, "must look like owner/name"),
     ],

@@ -34,47 +34,32 @@ def drawn(seed: int, *shape: int) -> Tensor:
 
 def updates() -> Iterator[dict[str, Any]]:
     """The weight update that the browser rebuilds from what is trained: `data.js` and `updates.js`."""
+
+    def cdvft(*vectors: Tensor) -> dict[str, Tensor]:
+        return dict(zip(("diagonal.0", "circulant.0", "diagonal.1"), vectors, strict=True))
+
     places = torch.tensor([[0, 4, 2, 5, 0], [1, 0, 3, 2, 2]], dtype=torch.int32)
     cases: list[tuple[str, dict[str, Any], int, int, dict[str, Tensor]]] = [
         ("lora", {"r": 2}, 6, 4, {"A": drawn(1, 2, 4), "B": drawn(2, 6, 2)}),
         ("fourierft", {"n": 5, "scaling": 150.0}, 6, 4, {"spectrum": drawn(3, 5), "indices": places}),
         ("c3a", {"block_size": 2}, 6, 4, {"kernel": drawn(4, 3, 2, 2)}),
-        (
-            "cdvft",
-            {"m": 2, "alpha": 0.5},
-            4,
-            4,
-            {"diagonal.0": drawn(5, 4), "circulant.0": drawn(6, 1, 1, 4), "diagonal.1": drawn(7, 4)},
-        ),
-        (
-            "cdvft",
-            {"m": 2, "block_size": 4},
-            10,
-            7,
-            {"diagonal.0": drawn(8, 7), "circulant.0": drawn(9, 3, 2, 4), "diagonal.1": drawn(10, 10)},
-        ),
+        ("cdvft", {"m": 2, "alpha": 0.5}, 4, 4, cdvft(drawn(5, 4), drawn(6, 1, 1, 4), drawn(7, 4))),
+        ("cdvft", {"m": 2, "block_size": 4}, 10, 7, cdvft(drawn(8, 7), drawn(9, 3, 2, 4), drawn(10, 10))),
     ]
     for key, settings, d_out, d_in, vectors in cases:
         method = METHODS[key].model_validate(settings)
         frozen = torch.zeros(d_out, d_in)  # which none of them needs
         update = method.update(d_out, d_in, vectors, frozen.clone)
-        yield {
-            "given": {
-                "method": key,
-                "d_out": d_out,
-                "d_in": d_in,
-                "scale": method.scale(d_in),
-                "vectors": {
-                    name: {
-                        "shape": list(one.shape),
-                        "type": str(one.dtype).removeprefix("torch."),
-                        "values": one.flatten().tolist(),
-                    }
-                    for name, one in vectors.items()
-                },
-            },
-            "expected": update.flatten().tolist(),
+        given = {"method": key, "d_out": d_out, "d_in": d_in, "scale": method.scale(d_in)}
+        told = {
+            name: {
+                "shape": [*one.shape],
+                "type": str(one.dtype).removeprefix("torch."),
+                "values": one.flatten().tolist(),
+            }
+            for name, one in vectors.items()
         }
+        yield {"given": {**given, "vectors": told}, "expected": update.flatten().tolist()}
 
 
 def products() -> Iterator[dict[str, Any]]:
@@ -113,10 +98,8 @@ def low_ranks() -> Iterator[dict[str, Any]]:
     for n, r in ((4, 1), (7, 3), (7, 7)):
         target = drawn(20 + n + r, n, n).double()
         fit = fit_low_rank(target, r)
-        yield {
-            "given": {"n": n, "r": r, "target": target.flatten().tolist()},
-            "expected": [fit.error, *fit.dense.flatten().tolist()],
-        }
+        given = {"n": n, "r": r, "target": target.flatten().tolist()}
+        yield {"given": given, "expected": [fit.error, *fit.dense.flatten().tolist()]}
 
 
 def watches() -> Iterator[dict[str, Any]]:
