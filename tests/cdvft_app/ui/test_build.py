@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import inspect
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,24 +13,21 @@ import pytest
 from gradio.components.state import default_delete_callback
 from served import Served
 
-from cdvft_app.ui.build import TABS, build
+from cdvft_app.ui import serving
+from cdvft_app.ui.header import header
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train import tab as train
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_public_endpoints(shared_page: Served) -> None:
-    public = {
-        call.api_name: call for call in shared_page.page.fns.values() if call.api_visibility == "public"
-    }
-    assert public.keys() - {"cost"} == {"recipes", "start", "state", "stop", "predict", "apply", "export"} | {
-        "datasets", "upload_dataset", "describe_dataset", "delete_dataset", "search_models",
-    }  # fmt: skip
-    in_turn = {name: call.concurrency_id for name, call in public.items() if call.concurrency_limit == 1}
-    # Each process has one model in memory, which answers one after another; no question waits for a file.
+def test_only_what_a_process_with_a_model_answers_is_answered_one_after_another(shared_page: Served) -> None:
+    public = [call for call in shared_page.page.fns.values() if call.api_visibility == "public"]
+    in_turn = {call.api_name: call.concurrency_id for call in public if call.concurrency_limit == 1}
+    # Each process has one model in memory; no question waits for a file.
     assert in_turn == {"predict": "use", "export": "use", "apply": "apply"}
-    assert all((call.concurrency_limit or 0) > 1 for name, call in public.items() if name not in in_turn)
+    assert all((call.concurrency_limit or 0) > 1 for call in public if call.api_name not in in_turn)
 
 
 @pytest.mark.parametrize("request_", [{}, {"model": "nothing of that name"}, {"model": 3}, [], None])
@@ -43,11 +38,11 @@ def test_a_refused_cost_is_no_fault_in_the_log(shared_page: Served, request_: ob
     assert not refused.value.print_exception
 
 
-def test_a_space_that_keeps_no_history_says_so(
-    app: AppState, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_space_that_keeps_no_history_says_so(app: AppState, monkeypatch, tmp_path) -> None:
     def said() -> bool:
-        texts = [str(block.value) for block in build(app).blocks.values() if isinstance(block, gr.HTML)]
+        with gr.Blocks() as page:
+            train.build(app)
+        texts = [str(block.value) for block in page.blocks.values() if isinstance(block, gr.HTML)]
         return any("forgets its history when it restarts" in text for text in texts)
 
     monkeypatch.delenv("CDVFT_KEPT", raising=False)
@@ -58,12 +53,11 @@ def test_a_space_that_keeps_no_history_says_so(
     assert not said()
 
 
-def test_the_header_names_a_processor_at_once_as_it_does_once_torch_is_there(
-    app: AppState, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_header_names_a_processor_at_once_as_it_does_once_torch_is_there(app, monkeypatch) -> None:
     """It said "2 CPU cores", and "CPU, 2 threads" two seconds later."""
     monkeypatch.setattr("cdvft_app.ui.header.kind_of_training", lambda: "cpu")
-    page = build(app)
+    with gr.Blocks() as page:
+        header(app)
     (head,) = (block for block in page.blocks.values() if getattr(block, "elem_id", "") == "header")
     later = asyncio.run(server_functions.known(page)["page/header/where"].answer({}))
     assert f">{later}</span>" in str(head.html_template) and re.fullmatch(r"CPU, \d+ cores?", later)
@@ -81,11 +75,6 @@ def test_the_form_waits_for_whatever_fills_all_of_it(shared_page: Served) -> Non
             (False, False),
             (False, True),
         }, "an answer and a refusal"
-
-
-def test_tabs_name_themselves() -> None:
-    assert TABS[0].TITLE == "Train"
-    assert all(callable(tab.build) for tab in TABS)
 
 
 def test_only_the_first_tab_is_filled_when_the_page_opens(shared_page: Served) -> None:
@@ -116,16 +105,16 @@ def test_gradio_writes_no_stubs_into_the_source() -> None:
     assert not list((ROOT / "cdvft_app").rglob("*.pyi"))
 
 
-def test_a_history_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+def test_a_history_that_cannot_be_used_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "history.sqlite").write_text("no database, but long enough to be taken for one " * 20)
-    ended = subprocess.run(
-        [sys.executable, "app.py"],
-        env={**os.environ, "RUNS_DIR": str(tmp_path)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert "`python -m cdvft_app doctor` mends it" in ended.stderr and "Traceback" not in ended.stderr
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    for owner, name in ((serving.os, "umask"), (serving.logs, "set_up")):  # which are the process's
+        monkeypatch.setattr(owner, name, lambda *_: None)
+    with pytest.raises(SystemExit, match="`python -m cdvft_app doctor` mends it"):
+        serving.main()
+
+
+def test_a_fit_takes_no_thread_of_the_page(shared_page: Served) -> None:
+    """Gradio calls plain functions in threads that others need, and awaits these."""
+    (fit,) = (one.fn for one in shared_page.page.fns.values() if one.api_name == "fit_shared")
+    assert inspect.isasyncgenfunction(fit)
