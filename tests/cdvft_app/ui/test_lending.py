@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ import gradio as gr
 import pytest
 import run_events
 import torch
-from gradio.context import LocalContext
+from served import asking
 from waiting import wait, wait_for
 
 from cdvft_app.events import TrainingPaused
@@ -74,14 +74,9 @@ def lent(tmp_path, monkeypatch):
             worker.process.join()
 
 
-@contextmanager
 def requested_by(visitor):
     """As in an event of this visitor's page."""
-    token = LocalContext.request.set(SimpleNamespace(headers={"x-ip-token": visitor}))
-    try:
-        yield
-    finally:
-        LocalContext.request.reset(token)
+    return asking(SimpleNamespace(headers={"x-ip-token": visitor}))
 
 
 def drive(slices, run_id, visitor="ada"):
@@ -139,7 +134,8 @@ def test_a_visitor_whose_quota_is_used_up_is_told_what_is_left_and_when_there_is
 def test_a_slice_that_takes_longer_than_it_asked_for_is_killed_and_tried_again(lent, monkeypatch):
     monkeypatch.setattr("cdvft_app.training.slices.SPARE_SECONDS", 0.0)
     store, slices, queue = lent(seconds=0.3, _loading=0.01)
-    monkeypatch.setattr(slices, "order", asks_for(slices.order, 1))
+    order = slices.order
+    monkeypatch.setattr(slices, "order", lambda *asked: replace(order(*asked), asked_seconds=1))
     (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=40)], "a")
     monkeypatch.setattr("test_lending.train", forever)
     wait_for(lambda: drive(slices, run_id))
@@ -148,12 +144,6 @@ def test_a_slice_that_takes_longer_than_it_asked_for_is_killed_and_tried_again(l
     run = wait(store, run_id, *FINAL)
     assert run.state == "interrupted" and "taken away before the slice ended (GPU task aborted)" in run.reason
     assert run.result["lent_seconds"] > 0
-
-
-def asks_for(order, seconds):
-    from dataclasses import replace
-
-    return lambda *asked: replace(order(*asked), asked_seconds=seconds)
 
 
 def forever(settings, emit, should_stop, folder, resume=False):
@@ -176,12 +166,7 @@ def test_a_closed_page_leaves_the_slice_at_a_checkpoint(lent):
 
 
 REFUSALS = [
-    (
-        "quota exceeded",
-        "Space app has reached its GPU limit. Try",
-        False,
-        "used up. More comes within a day.",
-    ),
+    ("quota exceeded", "Space app has reached its GPU limit", False, "used up. More comes within a day."),
     ("quota exceeded", "(30s requested vs. 2s left). Try again in 1 day, 0:02:05. ", False, "in 24 h 2 min."),
     ("queue timeout", "No GPU was available after 60s. Sign up", False, "no GPU was free within a minute"),
     ("client error", "Expired ZeroGPU proxy token", False, "no GPU was lent: Expired ZeroGPU proxy token."),

@@ -58,7 +58,7 @@ def test_a_page_that_is_late_is_waited_for() -> None:
         page.close(verbose=False)
 
 
-def test_a_port_that_another_program_has_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_another_program_has_is_not_waited_for() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -66,9 +66,7 @@ def test_a_port_that_another_program_has_is_not_waited_for(monkeypatch: pytest.M
             launched(other.getsockname()[1])
 
 
-def test_a_server_that_nobody_asks_looks_for_events_at_most_fifty_times_a_second(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_server_that_nobody_asks_looks_for_events_at_most_fifty_times_a_second(monkeypatch) -> None:
     """Gradio's looked a thousand times: 4 % of a processor."""
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Markdown("idle")

@@ -6,18 +6,19 @@ import asyncio
 import json
 from base64 import b64decode
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import gradio as gr
 import made
 import pytest
+from form_values import EMPTY
 
 from cdvft_app.data import library
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.ui.build import build
 from cdvft_app.ui.compare.sweep import START, start_sweep
-from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared import actions
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import acting_as
 from cdvft_app.ui.train.run_view import lasting
@@ -25,7 +26,6 @@ from cdvft_app.ui.train.uploaded_panel import UploadedPanel
 from cdvft_app.ui.train.uploaded_view import choice_label, look_of
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
-VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_what_is_given_while_the_page_looks_for_what_it_held_stays(app: AppState
 
 
 def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
-    ids, refused = actions.start(app, VALUES | {"data": data}, token)
+    ids, refused = actions.start(app, EMPTY | {"data": data}, token)
     assert refused is None and app.store.get(ids[0]) is None
     with acting_as(token):
         run = app.store.get(ids[0])
@@ -71,9 +71,7 @@ def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path
         assert [run.id for run in app.store.history()] == [sweep, race.id]
 
 
-def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owner(
-    app: AppState, file: Path
-) -> None:
+def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owner(app, file) -> None:
     mine, data = given(app, file, "mine")
     assert library.last_learned(app.store, mine, "mine").split_seed == 0
     raced(app, data | {"split_seed": 7}, "mine")
@@ -94,7 +92,7 @@ def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owne
 
 def test_nobody_else_starts_on_it_even_knowing_its_hash(app: AppState, file: Path) -> None:
     _, data = given(app, file, "mine")
-    ids, refused = actions.start(app, VALUES | {"data": data}, "yours")
+    ids, refused = actions.start(app, EMPTY | {"data": data}, "yours")
     assert ids == [] and refused == "“scenes” is not among your data here; give it again."
 
 
@@ -115,53 +113,46 @@ def test_resume_finds_it_by_its_hash_and_not_by_what_others_gave(app: AppState, 
     ("public", "said", "by_path"),
     [("0", "A larger one by its path", True), ("1", "Kept for 3 hours after its last use", False)],
 )
-def test_how_long_it_is_kept_is_said_beside_the_upload(
-    app: AppState, monkeypatch: pytest.MonkeyPatch, public: str, said: str, by_path: bool
-) -> None:
+def test_how_long_it_is_kept_is_said_beside_the_upload(app, monkeypatch, public, said, by_path) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", public)
     monkeypatch.setenv("CDVFT_UPLOAD_HOURS", "3")
     with gr.Blocks() as page:
         UploadedPanel(app, gr.BrowserState("", storage_key="token")).give()
-    blocks = {
-        block.elem_id or str(block.value): block for block in page.blocks.values() if hasattr(block, "value")
-    }
-    assert any(said in str(block.value) for block in blocks.values())
-    assert blocks["own-path"].visible is by_path
+    blocks = [block for block in page.blocks.values() if hasattr(block, "value")]
+    assert any(said in str(block.value) for block in blocks)
+    assert [block.visible for block in blocks if block.elem_id == "own-path"] == [by_path]
 
 
 @pytest.mark.parametrize(
     ("kind", "rows", "said"),
     [("text", 1, "1 row ·"), ("text", 1200, "1,200 rows ·"), ("image", 1, "1 picture ·")],
 )
-def test_the_list_counts_in_words(
-    app: AppState, kind: Literal["text", "image"], rows: int, said: str
-) -> None:
-    record = app.store.datasets.add(
-        "mine", "mine", sha256="0" * 64, format="CSV", kind=kind, bytes=9, rows=rows
-    )
-    assert said in choice_label(record)
+def test_the_list_counts_in_words(app: AppState, kind: str, rows: int, said: str) -> None:
+    facts = {"sha256": "0" * 64, "format": "CSV", "kind": kind, "bytes": 9, "rows": rows}
+    assert said in choice_label(app.store.datasets.add("mine", "mine", **facts))
 
 
-def test_pictures_are_decoded_in_a_child_and_shown_as_pngs_with_their_labels(
-    app: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def looked(app: AppState, file: Path) -> dict[str, Any]:
+    """What the page shows of a file that is given."""
+    record = library.give(app.store, file, "mine")
+    return look_of(library.look(app.store, record.id, "mine"), record.name)
+
+
+def test_pictures_are_decoded_in_a_child_and_shown_as_pngs_with_labels(app, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("RUNS_DIR", str(tmp_path))
     record = library.give(app.store, made.digits_zip(tmp_path / "digits.zip", 20), "mine")
-    looked = library.look(app.store, record.id, "mine")
+    found = library.look(app.store, record.id, "mine")
     monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("decoded in the page's process"))
-    shown = look_of(looked, "digits")["pictures"]
+    shown = look_of(found, "digits")["pictures"]
     # As scikit-learn has them: of each digit the first one, and a second zero and one.
     assert sorted(one["label"] for one in shown) == ["0", "0", "1", "1", *"23456789"]
     assert all(b64decode(one["png"]).startswith(b"\x89PNG\r\n") for one in shown)
 
 
-def test_a_look_says_beside_each_column_what_was_found_in_it(
-    app: AppState, tmp_path: Path, file: Path
-) -> None:
+def test_a_look_says_beside_each_column_what_was_found_in_it(app: AppState, file: Path) -> None:
     rows = [f"scene {n},{'Good' if n % 2 else 'good'},{n}" for n in range(40)]
     file.write_text("text,label,number\n" + "\n".join(rows))
-    record = library.give(app.store, file, "mine")
-    shown = look_of(library.look(app.store, record.id, "mine"), record.name)
+    shown = looked(app, file)
     text, label, number = shown["columns"]
     assert (text["name"], label["name"], number["name"]) == ("text", "label", "number")
     assert shown["roles"] == {"task": "label", "inputs": ["text"], "label": "label", "clean": []}
@@ -175,16 +166,12 @@ def test_a_conversation_is_shown_by_its_turns(app: AppState, tmp_path: Path) -> 
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
     lines = [{"messages": [*turns, {"role": "assistant", "content": f"So {place}."}]} for place in range(40)]
     file.write_text("\n".join(map(json.dumps, lines)))
-    record = library.give(app.store, file, "mine")
-    prompt, answer = look_of(library.look(app.store, record.id, "mine"), record.name)["columns"]
+    prompt, answer = looked(app, file)["columns"]
     assert prompt["cells"][0] == "System: Be brief.\n\nUser: Why?" and answer["cells"][0] == "So 0."
 
 
-def test_the_step_that_reads_numbers_is_told_as_one_that_nobody_asked_for(
-    app: AppState, tmp_path: Path, file: Path
-) -> None:
+def test_the_step_that_reads_numbers_is_told_as_one_that_nobody_asked_for(app, file) -> None:
     file.write_text("text;price\n" + "".join(f"flat {n};{n},50 €\n" for n in range(40)))
-    record = library.give(app.store, file, "mine")
-    shown = look_of(library.look(app.store, record.id, "mine"), record.name)
+    shown = looked(app, file)
     assert shown["automatic"] == shown["roles"]["clean"] == ["numbers:comma"]
     assert any("such as 39,50 €" in one for one in shown["columns"][1]["findings"])
