@@ -26,6 +26,7 @@ def said(request: RaceRequest) -> ForecastHtml:
     [
         ({}, "CDVFT trains <b>13,824</b> numbers <span class='quiet'>(0.78\u00a0%)</span>"),
         ({}, "0.78\u00a0% of the 1,769,472 numbers in the adapted layers of MiniLM (6 layers)"),
+        ({}, 'role="list"><li title="LoRA r\u00a0=\u00a08"><span class="dot lora">'),  # the others
         ({}, "</span>LoRA <b>73,728</b></li><li "),
         ({}, "</span>FourierFT <b>12,000</b></li></ul>"),
         ({"m": 3, "block_size": 1}, "(201\u00a0%)"),

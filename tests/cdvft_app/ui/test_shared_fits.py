@@ -74,7 +74,7 @@ async def test_different_fits_come_by_turns_and_say_how_many_wait(works: Works):
     found = await asyncio.gather(*tasks)
     assert [statuses[-1] for statuses in found] == [f"{name} is done" for name in "abcd"]
     assert works.begun == ["a", "d", "b", "c"], "who had none is before who had one"
-    assert "Waiting for its turn · 3 others in line" in found[1]
+    assert found[1][0] == "Waiting for its turn · 3 others in line"
 
 
 async def test_a_fit_goes_on_until_the_last_viewer_leaves(works: Works):
