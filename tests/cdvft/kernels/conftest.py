@@ -1,13 +1,33 @@
-"""The fused kernels in Triton's interpreter, which runs them on any machine."""
+"""The fused kernels in Triton's interpreter, on any machine; and as if nothing were timed on this one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from cdvft.kernels import autograd_ops, calibration, engine_choice, linear, native
+
+
+@pytest.fixture
+def no_times(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing was timed on this machine before, nor is anything after; the compiled library is loaded."""
+    native.library()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine_choice._table.cache_clear()
+    yield
+    engine_choice._table.cache_clear()
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-precision inputs are multiplied in their own dtype, as anywhere but on a CPU."""
+    for module in (linear, autograd_ops, calibration):
+        monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,12 @@ from cdvft.kernels import (
     allowed_engines,
     calibrate,
     chunked,
-    engine_choice,
     explain,
     fused,
     native,
     self_test,
 )
-from cdvft.kernels.engine_choice import available_engines, select
+from cdvft.kernels.engine_choice import ENGINES, WRONG, available_engines, select
 
 CPU = torch.device("cpu")
 
@@ -58,16 +57,14 @@ def chosen(backend: Any = "auto") -> str:
     return select(OnCuda(), *vectors, separate=True, backend=backend).engine  # type: ignore[arg-type]
 
 
-def test_torch_serves_on_a_gpu_until_the_fused_kernels_are_proven_there(on_gpu: None) -> None:
+def test_torch_serves_on_a_gpu_until_the_fused_kernels_as_they_are_now_are_proven_there(
+    on_gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert chosen("fft") == "chunked"
     allowed_engines.record_verified("Another card")
     assert chosen("fft") == "chunked"
     allowed_engines.record_verified("A card")
     assert chosen("fft") == "fused"
-
-
-def test_a_record_of_other_kernels_proves_nothing(on_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed_engines.record_verified("A card")
     monkeypatch.setattr(allowed_engines, "kernels_digest", lambda: "changed")
     assert chosen("fft") == "chunked"
 
@@ -167,17 +164,13 @@ def test_no_self_test_runs_where_torch_watches(watched: str, monkeypatch: pytest
 
 
 def test_calibration_leaves_out_what_is_wrong_and_explain_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, no_times: None
 ) -> None:
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    engine_choice._table.cache_clear()
-    monkeypatch.setitem(engine_choice.ENGINES, "native", broken("update"))
+    monkeypatch.setitem(ENGINES, "native", broken("update"))
     bare = nn.Sequential(nn.Linear(24, 24))
     model = get_peft_model(bare, CDVFTConfig(target_modules=["0"])).base_model.model
     (seconds,) = calibrate(model, 64, seconds=0.01).values()
-    left_out = {key for key, t in seconds.items() if t == engine_choice.WRONG}
+    left_out = {key for key, t in seconds.items() if t == WRONG}
     assert left_out == {"native, transforms", "native, merged gradients"}  # those that walk forward by it
     said = str(explain(model[0], 64))
     assert "Left out" in said and "native, transforms" in said.split("Left out")[1]
-    engine_choice._table.cache_clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +11,14 @@ from peft import get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, layer
-from cdvft.kernels import autograd_ops, calibrate, calibration, engine_choice, explain, linear
+from cdvft.kernels import autograd_ops, calibrate, calibration, explain, linear
 from cdvft.kernels.merge_precision import MIN_RATIO
 
 WIDTH = 64
 
 
 @pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def cast(as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Products are in the dtype of their inputs, which autocast, if on, makes bfloat16."""
 
     def asked(x: Tensor) -> torch.dtype | None:
@@ -27,8 +26,6 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (layer, linear, calibration):
         monkeypatch.setattr(module, "autocast_dtype", asked)
-    for module in (linear, autograd_ops, calibration):
-        monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
 
 
 def adapted(ratio: float) -> tuple[nn.Module, Any]:
@@ -44,7 +41,7 @@ def adapted(ratio: float) -> tuple[nn.Module, Any]:
 
 
 @pytest.mark.parametrize("ratio", [1e-3, 0.3])
-def test_value_and_gradients_are_those_of_the_method(ratio: float, as_on_a_gpu: None) -> None:
+def test_value_and_gradients_are_those_of_the_method(ratio: float, cast: None) -> None:
     model, _ = adapted(ratio)
     x, grad = torch.randn(9, WIDTH, requires_grad=True), torch.randn(9, WIDTH)
     with torch.autocast("cpu", torch.bfloat16):
@@ -65,7 +62,7 @@ def trained(model: nn.Module) -> list[nn.Parameter]:
 @pytest.mark.parametrize("backend", ["auto", "merged"])
 @pytest.mark.parametrize("times", [4, 0.25])
 def test_nothing_is_added_to_an_output_that_is_rounded_already(
-    times: float, backend: str, as_on_a_gpu: None
+    times: float, backend: str, cast: None
 ) -> None:
     model, one = adapted(times * MIN_RATIO * torch.finfo(torch.bfloat16).eps)
     one.cdvft_backend["default"] = backend
@@ -77,7 +74,7 @@ def test_nothing_is_added_to_an_output_that_is_rounded_already(
     assert set(seen.names[sums[-1] + 1 :]) <= {"view", "_unsafe_view"}, "nothing is added afterwards"
 
 
-def test_several_adapters_add_up(as_on_a_gpu: None) -> None:
+def test_several_adapters_add_up(cast: None) -> None:
     model, _ = adapted(0.3)
     model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False))
     model.base_model.set_adapter(["default", "other"])
@@ -90,20 +87,13 @@ def test_several_adapters_add_up(as_on_a_gpu: None) -> None:
     assert (out.float() - truth).norm() < 2e-2 * truth.norm()
 
 
-def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(
-    as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    engine_choice._table.cache_clear()
+def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(cast: None, no_times: None) -> None:
     model, one = adapted(1e-3)
-    try:
-        assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.float32"}
-        with torch.autocast("cpu", torch.bfloat16):
-            assert not explain(one, 8).measured
-            assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}
-            assert explain(one, 8).measured
-    finally:
-        engine_choice._table.cache_clear()
+    assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.float32"}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not explain(one, 8).measured
+        assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}
+        assert explain(one, 8).measured
 
 
 def test_on_a_real_cpu_the_update_keeps_float32() -> None:

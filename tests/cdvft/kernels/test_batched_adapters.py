@@ -22,6 +22,9 @@ from cdvft.kernels.batched_adapters import (
 )
 
 SHAPES = [(24, 24), (24, 40), (40, 24), (30, 12)]  # d_in, d_out
+KINDS: list[dict] = [{"m": 2}, {"m": 3, "p": 8}, {"m": 2, "p": 5}]
+
+needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 
 
 def adapter(
@@ -60,13 +63,13 @@ def gradients(call: Callable[[Tensor, Tensor], Tensor], leaves: list[Tensor]) ->
     return [y.detach(), *torch.autograd.grad((y * weights).sum(), leaves, materialize_grads=True)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("between", [(), (1,), (3,), (2, 3)])
+@pytest.mark.parametrize(
+    ("shape", "between"), [*[(shape, (3,)) for shape in SHAPES], *[((24, 40), n) for n in ((), (1,), (2, 3))]]
+)
 def test_any_mixture_of_m_and_blocks_with_gradients(shape: tuple[int, int], between: tuple[int, ...]) -> None:
     """Nine adapters of three kinds and rows of none, in no order; the kinds are gathered each for itself."""
     d_in, d_out = shape
-    kinds = [{"m": 2}, {"m": 3, "p": 8}, {"m": 2, "p": 5}]
-    adapters: list[Factors | None] = [adapter(d_in, d_out, n, **kinds[n % 3]) for n in range(9)]
+    adapters: list[Factors | None] = [adapter(d_in, d_out, n, **KINDS[n % 3]) for n in range(9)]
     order = [3, 0, 8, 1, 1, 7, 2, 4, 6, 5, 3]
     owners = [*(adapters[n] for n in order), None]
     torch.manual_seed(1)
@@ -92,13 +95,17 @@ def test_gradients_of_gradients() -> None:
     assert torch.autograd.gradgradcheck(function, inputs)
 
 
+def counted(name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows of the calls of a function of `batched_adapters`."""
+    rows: list[int] = []
+    function = getattr(batched_adapters, name)
+    monkeypatch.setattr(batched_adapters, name, lambda x, *rest: (rows.append(len(x)), function(x, *rest))[1])
+    return rows
+
+
 @pytest.mark.parametrize("each", ["its own", "shared"])
 def test_one_call_serves_all_adapters_of_a_kind(each: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    together = batched_adapters.gathered_update
-    monkeypatch.setattr(
-        batched_adapters, "gathered_update", lambda x, *rest: (calls.append(len(x)), together(x, *rest))[1]
-    )
+    calls = counted("gathered_update", monkeypatch)
     adapters: list[Factors | None] = [adapter(24, 24, n) for n in range(6)]
     owners = adapters if each == "its own" else [adapters[n % 4] for n in range(11)]
     x, result = torch.randn(2, len(owners), 24, dtype=torch.float64)
@@ -110,7 +117,7 @@ def refuse(*_: object) -> Tensor:
     raise AssertionError("not by the kernel")
 
 
-@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+@needs_compiler
 @pytest.mark.parametrize("tokens", [1, 6, MIN_KERNEL_TOKENS])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters(
@@ -118,9 +125,8 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
 ) -> None:
     """64 rows and those of no adapter, some of two, without gradients."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    kinds = [{"m": 2}, {"m": 3, "p": 8}, {"m": 2, "p": 5}]
     adapters: list[Factors | None] = [
-        adapter(24, 40, n, **kinds[n % 3], dtype=torch.float32) for n in range(64)
+        adapter(24, 40, n, **KINDS[n % 3], dtype=torch.float32) for n in range(64)
     ]
     owners = [*reversed(adapters), None]
     torch.manual_seed(1)
@@ -141,7 +147,7 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
     assert calls == [64, 65]
 
 
-@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+@needs_compiler
 @pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, MIN_KERNEL_TOKENS - 1)])
 def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(
     d: int, tokens: int, monkeypatch: pytest.MonkeyPatch
@@ -155,7 +161,7 @@ def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(
         torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+@needs_compiler
 def test_vectors_of_another_length_never_reach_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "forward_by_row_", refuse)
     for d_in, d_out in [(32, 16), (16, 32)]:
@@ -180,11 +186,7 @@ def test_what_a_hook_keeps_of_the_base_layer_is_not_written_over() -> None:
 
 
 def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone: list[int] = []
-    by_itself = batched_adapters.cd_linear
-    monkeypatch.setattr(
-        batched_adapters, "cd_linear", lambda x, *rest: (alone.append(len(x)), by_itself(x, *rest))[1]
-    )
+    alone = counted("cd_linear", monkeypatch)
     big, *small = (adapter(24, 24, n, dtype=torch.float32) for n in range(4))
     owners: list[Factors | None] = [*small, *[big] * (MAX_TOKENS + 1), None]
     x, result = torch.randn(2, len(owners), 24)
@@ -196,9 +198,6 @@ def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("backend", ["reference", "merged"])
 def test_a_backend_that_was_asked_for_is_taken(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> Tensor:
-        raise AssertionError("gathered")
-
     monkeypatch.setattr(batched_adapters, "gathered_update", refuse)
     owners: list[Factors | None] = [adapter(24, 24, n) for n in range(3)]
     x, result = torch.randn(2, 3, 24, dtype=torch.float64)

@@ -36,43 +36,25 @@ def test_is_computed_once(transforms: list[Tensor]) -> None:
     assert len(transforms) == 1
 
 
-def step(c: nn.Parameter) -> None:
+def step(c: nn.Parameter, fused: bool = False) -> None:
     c.grad = torch.ones_like(c)
-    torch.optim.AdamW([c], lr=0.1).step()
+    torch.optim.AdamW([c], lr=0.1, fused=fused).step()
 
 
-def fused_step(c: nn.Parameter) -> None:
-    c.grad = torch.ones_like(c)
-    torch.optim.AdamW([c], lr=0.1, fused=True).step()
+CHANGES: dict[str, Callable[[nn.Parameter], object]] = {
+    "step": step,
+    "fused step": lambda c: step(c, fused=True),
+    "load": lambda c: nn.ParameterList([c]).load_state_dict({"0": torch.randn_like(c)}),
+    "assign": lambda c: setattr(c, "data", torch.randn_like(c)),
+    "write through data": lambda c: c.data.mul_(2),
+    "write through numpy": lambda c: c.detach().numpy().__setitem__((0, 0, 0), 7),
+    "cast": lambda c: nn.ParameterList([c]).to(torch.float64),
+}
 
 
-def load(c: nn.Parameter) -> None:
-    holder = nn.ParameterList([c])
-    holder.load_state_dict({"0": torch.randn_like(c)})
-
-
-def assign(c: nn.Parameter) -> None:
-    c.data = torch.randn_like(c)
-
-
-def write_through_data(c: nn.Parameter) -> None:
-    c.data.mul_(2)
-
-
-def write_through_numpy(c: nn.Parameter) -> None:
-    c.detach().numpy()[0, 0, 0] += 1
-
-
-def cast(c: nn.Parameter) -> None:
-    nn.ParameterList([c]).to(torch.float64)
-
-
-CHANGES = [step, fused_step, load, assign, write_through_data, write_through_numpy, cast]
-
-
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_is_computed_anew_after_any_change(
-    change: Callable[[nn.Parameter], None], transforms: list[Tensor]
+    change: Callable[[nn.Parameter], object], transforms: list[Tensor]
 ) -> None:
     c = nn.Parameter(torch.randn(1, 2, 6))
     assert agrees(c)
@@ -81,16 +63,11 @@ def test_is_computed_anew_after_any_change(
     assert len(transforms) == 2
 
 
-@pytest.mark.parametrize("change", [None, write_through_data])
-def test_off_the_cpu_nothing_is_kept(
-    change: Callable[[nn.Parameter], None] | None, transforms: list[Tensor]
-) -> None:
-    """A device is not asked for values, and torch counts neither fused optimizers' writes nor these."""
+def test_off_the_cpu_nothing_is_kept(transforms: list[Tensor]) -> None:
+    """A device is not asked for values, and torch does not count all writes to them."""
     c = nn.Parameter(torch.empty(1, 1, 6, device="meta"))
-    kept_spectrum(c)
-    if change is not None:
-        change(c)
-    kept_spectrum(c)
+    for _ in range(2):
+        kept_spectrum(c)
     assert len(transforms) == 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdvft.blocks import partitions
-from cdvft.kernels.cost_model import MEASURED, Plan, choose_plan
+from cdvft.kernels.cost_model import MEASURED, PLANS, Plan, choose_plan
 
 
 def ask(
@@ -25,43 +25,30 @@ def ask(
 
 
 @pytest.mark.parametrize(
-    ("plan", "shape"),
+    ("plan", "d", "tokens", "rest"),
     [
-        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 64}),
-        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 512}),
-        (Plan(False, False), {"d_out": 2048, "d_in": 2048, "tokens": 512}),
-        (Plan(True, False), {"d_out": 2048, "d_in": 2048, "tokens": 2048}),
-        (Plan(False, False), {"d_out": 4096, "d_in": 4096, "tokens": 2048}),
-        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 1024, "engine": "chunked"}),
-        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 1}),
-        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 4}),
-        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 2048, "p": 8}),
-        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 2048, "p": 16}),
-        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 0}),
-        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "separate": True}),
-        (
-            Plan(True, True),
-            {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "chunked"},
-        ),
-        (
-            Plan(True, True),
-            {"d_out": 1024, "d_in": 1024, "tokens": 8192, "device": "cuda", "engine": "chunked"},
-        ),
-        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 256, "device": "cuda", "engine": "fused"}),
-        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "fused"}),
-        (
-            Plan(True, False),  # of several circulants torch builds the matrix
-            {"d_out": 768, "d_in": 768, "m": 3, "tokens": 8192, "device": "cuda", "engine": "fused"},
-        ),
-        (
-            Plan(True, False),
-            {"d_out": 4096, "d_in": 4096, "tokens": 8192, "device": "cuda", "engine": "fused"},
-        ),
-        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 1, "device": "mps"}),
+        ("transforms", 768, 64, {}),
+        ("merged forward", 768, 512, {}),
+        ("transforms", 2048, 512, {}),
+        ("merged forward", 2048, 2048, {}),
+        ("transforms", 4096, 2048, {}),
+        ("merged forward", 768, 1024, {"engine": "chunked"}),
+        ("merged", 768, 8192, {"p": 4}),
+        ("merged", 768, 2048, {"p": 8}),
+        ("merged forward", 768, 2048, {"p": 16}),
+        ("transforms", 768, 0, {}),
+        ("transforms", 768, 8192, {"separate": True}),
+        ("merged", 768, 8192, {"device": "cuda", "engine": "chunked"}),
+        ("transforms", 768, 256, {"device": "cuda", "engine": "fused"}),
+        ("merged", 768, 8192, {"device": "cuda", "engine": "fused"}),
+        ("merged forward", 4096, 8192, {"device": "cuda", "engine": "fused"}),
+        # of several circulants torch builds the matrix
+        ("merged forward", 768, 8192, {"m": 3, "device": "cuda", "engine": "fused"}),
+        ("merged", 768, 1, {"device": "mps"}),
     ],
 )
-def test_known_choices(plan: Plan, shape: dict) -> None:
-    assert ask(**shape) == plan
+def test_known_choices(plan: str, d: int, tokens: int, rest: dict) -> None:
+    assert ask(d, d, tokens, **rest) == PLANS[plan]
 
 
 @pytest.mark.parametrize("engine", MEASURED)

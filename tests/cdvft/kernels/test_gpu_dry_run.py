@@ -34,13 +34,10 @@ def test_every_part_compares_every_method(record: dict) -> None:
     assert min(layer["seconds"].values()) > 0
 
 
-def test_operators_are_counted_and_launches_unknown(record: dict) -> None:
+def test_a_dry_run_counts_operators_says_so_and_claims_no_target(record: dict) -> None:
     counts = record["launches"][0]["counts"]
     assert counts["cdvft"]["operators"] > counts["frozen"]["operators"] > 10
     assert {count["launches"] for count in counts.values()} == {None}
-
-
-def test_a_dry_run_says_so_and_claims_no_target(record: dict) -> None:
     said = markdown(record)
     assert "A dry run on a CPU: these numbers mean nothing." in said
     assert "## Targets" not in said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from cdvft import CDVFTConfig
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import (
-    adapted_linear,
-    autograd_ops,
-    calibrate,
-    calibration,
-    engine_choice,
-    explain,
-    linear,
-    merge_precision,
-)
+from cdvft.kernels import adapted_linear, calibrate, explain, merge_precision
 from cdvft.kernels.merge_precision import MEASURE_INTERVAL, update_survives_rounding
 
 EPS = {torch.bfloat16: 2**-7, torch.float16: 2**-10}
@@ -56,13 +46,6 @@ class Layer(nn.Module):
 
 
 @pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half-precision inputs are multiplied in their own dtype, as anywhere but on a CPU."""
-    for module in (linear, autograd_ops, calibration):
-        monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
-
-
-@pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Every ratio that is read from the device, in order."""
     found: list[float] = []
@@ -83,17 +66,6 @@ def products(run: Callable[[], Any]) -> int:
 def test_an_update_survives_from_two_steps_of_the_dtype_on(dtype: torch.dtype, q: int, m: int) -> None:
     assert Layer(2.02 * EPS[dtype], dtype, q, m).update_survives_rounding()
     assert not Layer(1.98 * EPS[dtype], dtype, q, m).update_survives_rounding()
-
-
-@pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize("rows", [WIDTH, 1])
-def test_no_more_than_a_quarter_of_it_is_then_lost(dtype: torch.dtype, rows: int) -> None:
-    weight = Layer(1, dtype).weight.double()
-    update = torch.zeros_like(weight)
-    update[:rows] = torch.randn_like(update[:rows])
-    update *= 2 * EPS[dtype] * weight.norm() / update.norm()
-    lost = (weight + update).to(dtype).double() - weight - update
-    assert lost.norm() < 0.26 * update.norm()
 
 
 @pytest.mark.parametrize(("q", "m"), [(1, 2), (2, 2), (1, 3)])
@@ -130,16 +102,7 @@ def test_a_large_update_shares_the_weights_products_and_a_small_one_starts_the_f
     assert trained(Layer(0.1), "fft") == trained(Layer(0.001), "fft") == 2
 
 
-@pytest.fixture
-def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Nothing was timed on this machine before, nor is anything after."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    engine_choice._table.cache_clear()
-    yield
-    engine_choice._table.cache_clear()
-
-
-def test_it_is_explained_and_both_cases_are_calibrated(as_on_a_gpu: None, empty_cache: None) -> None:
+def test_it_is_explained_and_both_cases_are_calibrated(as_on_a_gpu: None, no_times: None) -> None:
     bare = nn.Sequential(nn.Linear(WIDTH, WIDTH)).bfloat16()
     model = get_peft_model(bare, CDVFTConfig(target_modules=["0"], backend="merged")).base_model.model
     assert "rounding would lose it" in str(explain(model[0], 96))
@@ -157,9 +120,7 @@ def test_on_a_cpu_nothing_is_measured(measured: list[float]) -> None:
 def test_an_update_that_changes_between_two_answers_is_measured_again(measured: list[float]) -> None:
     layer = Layer(0.1)
     with torch.no_grad():
-        assert [layer.update_survives_rounding() for _ in range(3 * MEASURE_INTERVAL)] == [
-            True
-        ] * 3 * MEASURE_INTERVAL
+        assert all([layer.update_survives_rounding() for _ in range(3 * MEASURE_INTERVAL)])
         assert len(measured) == 1
         layer.circulants[0].mul_(0.01)
         assert not layer.update_survives_rounding()
