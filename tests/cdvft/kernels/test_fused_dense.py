@@ -11,22 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from kernel_problem import Problem
+from kernel_problem import ALPHA, Problem, near
 from operators_seen import Watch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import (
-    adapted_linear,
-    autograd_ops,
-    cd_linear,
-    cost_model,
-    engine_choice,
-    fused,
-    linear,
-    native,
-)
+from cdvft.kernels import cost_model, engine_choice, fused, native
 from cdvft.kernels.engine_choice import select
 from cdvft.kernels.fused import dense
 
@@ -34,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
     pytest.mark.usefixtures("operators"),
 ]
-ALPHA = 0.7  # that of `Problem`, too
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 # whole, in several strips and pieces; wide, tall, blocks both ways; padded one way and the other; tiny blocks
@@ -61,38 +51,38 @@ def drawn(d_out: int, d_in: int, p: int, dtype: torch.dtype) -> tuple[Tensor, Te
     return weight.to(dtype), grad.to(dtype), Factors([first, last], [c], ALPHA)
 
 
-def far(found: Tensor, truth: Tensor) -> float:
-    assert found.shape == truth.shape
-    return float((found.detach().double() - truth.detach().double()).norm() / truth.detach().norm())
-
-
 def exact(factors: Factors) -> tuple[Tensor, list[Tensor]]:
     """alpha dW in float64, and the vectors it is made of."""
     leaves = [v.double().requires_grad_() for v in (*factors.diagonals, *factors.circulants)]
     return factors.alpha * cd_product(leaves[:2], leaves[2:]), leaves
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_matrix_and_the_update_alone_are_the_dense_product(shape: tuple, dtype: torch.dtype) -> None:
-    weight, _, factors = drawn(*shape, dtype)
-    update = exact(factors)[0]
-    merged, alone = dense.merged_weight(weight, factors, dtype), dense.merged_weight(None, factors, dtype)
-    close = 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps  # the interpreter cuts bfloat16 off
-    assert merged.dtype == alone.dtype == dtype
-    assert far(merged, weight.double() + update) < close
-    assert far(alone, update) < close
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_gradients_are_those_of_the_dense_product(shape: tuple, dtype: torch.dtype) -> None:
-    _, grad, factors = drawn(*shape, dtype)
+def check_gradients(grad: Tensor, factors: Factors) -> None:
+    """Against those of the dense product."""
     update, leaves = exact(factors)
     diagonals, circulants = dense.gradients(grad, factors)
-    found, truth = [*diagonals, *circulants], torch.autograd.grad(update, leaves, grad.double())
-    assert [a.dtype for a in found] == [torch.float32] * 3
-    assert [far(a, b) < 1e-6 for a, b in zip(found, truth, strict=True)] == [True] * 3
+    assert [a.dtype for a in (*diagonals, *circulants)] == [torch.float32] * 3
+    near([*diagonals, *circulants], torch.autograd.grad(update, leaves, grad.double()), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        *[(shape, torch.float32) for shape in SHAPES],
+        *[(shape, dtype) for shape in SHAPES[::5] for dtype in (torch.bfloat16, torch.float16)],
+    ],
+    ids=str,
+)
+def test_the_matrix_the_update_alone_and_the_gradients_are_of_the_dense_product(
+    shape: tuple, dtype: torch.dtype
+) -> None:
+    weight, grad, factors = drawn(*shape, dtype)
+    update = exact(factors)[0]
+    merged, alone = (dense.merged_weight(one, factors, dtype) for one in (weight, None))
+    assert merged.dtype == alone.dtype == dtype
+    close = 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps  # the interpreter cuts bfloat16 off
+    near([merged, alone], [weight.double() + update, update], close)
+    check_gradients(grad, factors)
 
 
 def test_the_sum_of_weight_and_update_is_rounded_once() -> None:
@@ -105,11 +95,7 @@ def test_the_sum_of_weight_and_update_is_rounded_once() -> None:
 
 def test_a_scale_below_half_precision_does_not_underflow_in_the_gradients() -> None:
     _, grad, factors = drawn(64, 64, 64, torch.float16)
-    factors = factors._replace(alpha=1e-9)
-    update, leaves = exact(factors)
-    diagonals, circulants = dense.gradients(grad, factors)
-    truth = torch.autograd.grad(update, leaves, grad.double())
-    assert all(far(a, b) < 1e-6 for a, b in zip([*diagonals, *circulants], truth, strict=True))
+    check_gradients(grad, factors._replace(alpha=1e-9))
 
 
 def test_shares_are_added_in_the_same_order_each_time() -> None:
@@ -118,14 +104,13 @@ def test_shares_are_added_in_the_same_order_each_time() -> None:
     assert all(torch.equal(a, b) for one in zip(once, again, strict=True) for a, b in zip(*one, strict=True))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_weight_may_lie_by_columns_or_within_another(dtype: torch.dtype) -> None:
-    weight, _, factors = drawn(50, 70, 32, dtype)
-    expected = dense.merged_weight(weight, factors, dtype)
+def test_a_weight_may_lie_by_columns_or_within_another() -> None:
+    weight, _, factors = drawn(50, 70, 32, torch.bfloat16)
+    expected = dense.merged_weight(weight, factors, torch.bfloat16)
     by_columns, within = weight.T.contiguous().T, torch.cat([weight, weight], dim=1)[:, :70]
     assert not by_columns.is_contiguous() and not within.is_contiguous()
     for view in (by_columns, within):
-        found = dense.merged_weight(view, factors, dtype)
+        found = dense.merged_weight(view, factors, torch.bfloat16)
         assert found.is_contiguous() and torch.equal(found, expected)
 
 
@@ -134,9 +119,9 @@ MARGIN = 64
 
 @pytest.mark.parametrize("shape", [(45, 37, 20), (50, 70, 32), (7, 5, 1)], ids=str)
 def test_nothing_is_read_or_written_beside_the_tensors(shape: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    weight, grad, ((first, last), (c,), alpha) = drawn(*shape, torch.float32)
-    expected = dense.merged_weight(weight, Factors([first, last], [c], alpha), torch.float32)
-    by_diagonals, by_circulants = dense.gradients(grad, Factors([first, last], [c], alpha))
+    weight, grad, factors = drawn(*shape, torch.float32)
+    expected = dense.merged_weight(weight, factors, torch.float32)
+    by_diagonals, by_circulants = dense.gradients(grad, factors)
     around: list[Tensor] = []
 
     def within(_: Tensor, *size: int, **__: torch.dtype) -> Tensor:
@@ -144,6 +129,7 @@ def test_nothing_is_read_or_written_beside_the_tensors(shape: tuple, monkeypatch
         around.extend((buffer[:MARGIN], buffer[-MARGIN:]))
         return buffer[MARGIN:-MARGIN].view(size)
 
+    (first, last), (c,), alpha = factors
     weight, grad, first, last, c = (within(t, *t.shape).copy_(t) for t in (weight, grad, first, last, c))
     monkeypatch.setattr(Tensor, "new_empty", within)
     monkeypatch.setattr(torch, "empty_like", lambda t: within(t, *t.shape))
@@ -164,7 +150,7 @@ def test_strips_are_the_longer_the_larger_the_matrix_but_within_a_block(d: int, 
 
 
 @pytest.fixture
-def launches(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def launches(operators: ModuleType, as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Layers go through "merged" as on a GPU; the kernels launched, by name."""
     found: list[str] = []
     original = operators.launch
@@ -177,8 +163,6 @@ def launches(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str
     monkeypatch.setenv("CDVFT_ENGINE", "fused")
     monkeypatch.setattr(dense, "supports", lambda factors, _: len(factors.circulants) == 1)
     monkeypatch.setattr(native, "supports", lambda *_: False)
-    for module in (linear, autograd_ops):
-        monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
     return found
 
 
@@ -191,31 +175,22 @@ def test_a_merged_layer_is_served_by_the_kernels(
     launches: list[str], shape: tuple, dtype: torch.dtype
 ) -> None:
     problem = Problem(*shape, 5, dtype=dtype)
-    given = [problem.ours[0], *(t.detach().float().requires_grad_() for t in problem.ours[1:])]
-    problem.exact = [t.detach().double().requires_grad_() for t in given]
-    weight, bias, grad = (t.to(dtype) for t in (problem.weight, problem.bias, problem.grad))
-    problem.weight, problem.bias, problem.grad = weight.double(), bias.double(), grad.double()
-    out = adapted_linear(given[0], weight, bias, problem.factors(given), "merged")
-    found = [out, *torch.autograd.grad(out, given, grad)]
+    out = problem.run("merged")
+    found = problem.found(out)
     assert launches == FORWARD + FORWARD + GRADIENTS
-    close = 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps
     assert out.dtype == dtype
-    assert [far(a, b) < close for a, b in zip(found, problem.expected(), strict=True)] == [True] * 5
+    near(found, problem.expected(), 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps)
 
 
 def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_backward(
     launches: list[str],
 ) -> None:
-    problem = Problem(64, 64, 2, None, 5)
-    x, *vectors = problem.ours
-    out = cd_linear(x.detach(), *problem.factors([x, *vectors]), "merged")
-    found = torch.autograd.grad(out, vectors, problem.grad.float())
+    problem = Problem(64, 64, 2, None, 5, alone=True)
+    for tensors in (problem.ours, problem.exact):
+        tensors[0].requires_grad_(False)
+    found = problem.found(problem.run("merged"))
     assert launches == FORWARD + GRADIENTS
-    update, leaves = exact(problem.factors([x, *vectors]))
-    truth = problem.exact[0] @ update.T
-    assert far(out, truth) < 1e-6
-    expected = torch.autograd.grad(truth, leaves, problem.grad)
-    assert [far(a, b) < 1e-6 for a, b in zip(found, expected, strict=True)] == [True] * 3
+    near(found, problem.expected(), 1e-6)
 
 
 def test_they_are_launched_on_the_device_of_the_vectors(
@@ -254,12 +229,6 @@ def test_small_blocks_go_through_them_with_few_tokens_too(
     assert chosen() == cost_model.PLANS["transforms"], "torch takes longer for the matrix"
 
 
-def test_several_circulants_stay_with_torch(launches: list[str]) -> None:
-    problem = Problem(64, 64, 3, None, 5)
-    problem.check(problem.run("merged"))
-    assert launches == []
-
-
 def on_cuda(dtype: torch.dtype = torch.float32, count: int = 1) -> Any:
     """What `supports` looks at, of factors on a device that is not here."""
     c = SimpleNamespace(device=torch.device("cuda"), dtype=dtype)
@@ -277,11 +246,11 @@ def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_fo
     assert not dense.supports(on_cuda(), torch.float64)
     assert not dense.supports(on_cuda(torch.float64), torch.float32)
     assert not dense.supports(on_cuda(count=2), torch.float32)
-    monkeypatch.setattr(fused, "AVAILABLE", False)
-    assert not dense.supports(on_cuda(), torch.float32)
-    monkeypatch.setattr(fused, "AVAILABLE", True)
-    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: False)
-    assert not dense.supports(on_cuda(), torch.float32)
+    for lacking in ({"AVAILABLE": False}, {"has_tensor_cores": lambda _: False}):
+        with monkeypatch.context() as patch:
+            for name, value in lacking.items():
+                patch.setattr(fused, name, value)
+            assert not dense.supports(on_cuda(), torch.float32)
 
 
 @pytest.mark.parametrize("mode", [Watch, FakeTensorMode])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from kernel_problem import Problem
 from operators_seen import Watch
 from torch import Tensor
 
 from cdvft.circulant import Factors
-from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference, native
+from cdvft.kernels import cd_linear, cd_linear_reference, native
 from cdvft.kernels.native import build, compiler
 
 
@@ -39,7 +40,8 @@ def agrees() -> bool:
     return torch.allclose(cd_linear(x, *factors, "fft"), cd_linear_reference(x, *factors), atol=1e-5)
 
 
-needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+LIBRARY = native.library()
+needs_compiler = pytest.mark.skipif(LIBRARY is None, reason="needs a C compiler")
 
 
 @needs_compiler
@@ -127,7 +129,7 @@ def test_what_a_wheel_brings_is_loaded_where_there_is_no_compiler(
 ) -> None:
     here = torch.backends.cpu.get_cpu_capability()
     capability = here if here in compiler.INSTRUCTIONS else compiler.PLAIN
-    compiler.compile_to(fresh / compiler.file_name(capability), capability)
+    shutil.copy(LIBRARY._name, fresh / compiler.file_name(capability))
     monkeypatch.setattr(compiler, "FOLDER", fresh)
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CC", raising=False)
@@ -159,36 +161,33 @@ def test_a_wheel_s_library_that_does_not_load_is_compiled_here(
     foreign = fresh / "foreign.so"
     foreign.write_bytes(b"for another system")
     monkeypatch.setattr(compiler, "shipped", lambda _: foreign)
+    monkeypatch.setattr(compiler, "compile_to", lambda target, _: shutil.copy(LIBRARY._name, target))
     assert build.library() is not None and agrees()
     assert list((fresh / "cdvft").iterdir())
 
 
-OBSTACLES = ["no compiler", "broken compiler", "misquoted CC", "read-only cache", "no home", "switched off"]
+OBSTACLES: dict[str, Callable[[pytest.MonkeyPatch, Path], object]] = {
+    "no compiler": lambda patch, _: (patch.setenv("PATH", ""), patch.delenv("CC", raising=False)),
+    "broken compiler": lambda patch, _: patch.setenv("CC", "false"),
+    "misquoted CC": lambda patch, _: patch.setenv("CC", "cc '"),
+    "read-only cache": lambda _, cache: (cache / "cdvft").write_text("a file where the folder should be"),
+    "no home": lambda patch, _: (patch.delenv("XDG_CACHE_HOME"), patch.setattr(Path, "home", nobodys)),
+    "switched off": lambda patch, _: patch.setenv("CDVFT_NATIVE", "0"),
+}
 
 
-@pytest.mark.parametrize("obstacle", OBSTACLES)
-def test_does_without(obstacle: str, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if obstacle == "no compiler":
-        monkeypatch.setenv("PATH", "")
-        monkeypatch.delenv("CC", raising=False)
-    elif obstacle == "broken compiler":
-        monkeypatch.setenv("CC", "false")
-    elif obstacle == "misquoted CC":
-        monkeypatch.setenv("CC", "cc '")
-    elif obstacle == "no home":
-        monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setattr(Path, "home", _nobody)
-    elif obstacle == "read-only cache":
-        (fresh / "cdvft").write_text("a file where the folder should be")
-    else:
-        monkeypatch.setenv("CDVFT_NATIVE", "0")
+def nobodys() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
+def test_does_without(
+    obstacle: Callable[[pytest.MonkeyPatch, Path], object], fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obstacle(monkeypatch, fresh)
     assert build.library() is None
     assert not native.supports(*_shape(12))
     assert agrees()
-
-
-def _nobody() -> Path:
-    raise RuntimeError("Could not determine home directory.")
 
 
 def _shape(p: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> tuple[Tensor, list[Tensor]]:
@@ -219,20 +218,14 @@ def test_whoever_watches_operations_gets_to_see_them() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("tokens", [1, 31, 64, 65, 200])
+@pytest.mark.parametrize("tokens", [31, 65, 200])
 def test_threads_change_nothing_but_the_order_of_sums(tokens: int) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(tokens, 48, requires_grad=True)
-    vectors = [torch.randn(48), torch.randn(48), torch.randn(2, 2, 24)]
-    vectors = [v.requires_grad_() for v in vectors]
-    weight, grad = torch.randn(48, 48), torch.randn(tokens, 48)
-    found = {}
+    problem, found = Problem(48, 48, 2, 24, tokens), {}
     threads = torch.get_num_threads()
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            out = adapted_linear(x, weight, None, Factors(vectors[:2], vectors[2:], 0.5), "fft")
-            found[count] = [out, *torch.autograd.grad(out, [x, *vectors], grad)]
+            found[count] = problem.found(problem.run("fft"))
     finally:
         torch.set_num_threads(threads)
     for a, b in zip(found[1], found[3], strict=True):
@@ -265,19 +258,3 @@ def test_who_prepares_a_call_may_make_it_from_many_threads(
     add(y, x[:tokens], tokens, factors.alpha)
     torch.testing.assert_close(y, cd_linear_reference(x[:tokens], *factors), rtol=1e-5, atol=1e-5)
     assert len(told) == 2 and [bytes(one) for one in told] == before
-
-
-@needs_compiler
-def test_a_token_is_as_exact_beside_a_large_one_as_alone() -> None:
-    torch.manual_seed(0)
-    x, vectors = torch.randn(64, 768), [[torch.randn(768), torch.randn(768)], [torch.randn(1, 1, 768)], 1.0]
-    truth = cd_linear_reference(x.double(), *vectors)
-
-    def off(changed: Tensor) -> Tensor:
-        found = cd_linear(changed, *vectors, "fft")
-        return (found.double() - truth)[1:].norm(dim=1) / truth[1:].norm(dim=1)
-
-    large, broken = x.clone(), x.clone()
-    large[0] *= 1e5
-    broken[0] = torch.nan
-    assert off(large).max() < 1e-6 and off(broken).max() < 1e-6
