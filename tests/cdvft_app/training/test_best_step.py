@@ -58,29 +58,19 @@ def notes(heard: Listener) -> str:
     return "\n".join(note.text for note in heard.of(Note))
 
 
-def test_the_best_step_on_the_validation_rows_is_kept(text_plan, rows, scores, tmp_path):
-    scores(0.5, 0.9, 0.6, 0.4)
-    heard, done = run(text_plan(), rows, tmp_path)
-    assert (done.state, done.step, done.best_step) == ("finished", TOTAL, 8)
-    assert is_of_step(done, 8) and not is_of_step(done, TOTAL)
-    assert heard.of(Started)[0].validation_examples == VALIDATION
-    assert "Step 8 of 16 is kept, the best on 20 validation rows" in notes(heard)
-    assert not (tmp_path / "checkpoints").exists()
-
-
-def test_what_is_kept_and_the_last_step_are_scored_on_rows_that_chose_nothing(
+def test_the_best_step_is_kept_and_it_and_the_last_are_scored_on_rows_that_chose_nothing(
     text_plan, rows, scores, tmp_path
 ):
     scores(0.5, 0.9, 0.6, 0.4)
     heard, done = run(text_plan(learning_rate=0.1), rows, tmp_path / "best")
-    _, last = run(text_plan(learning_rate=0.1, keep="last"), rows, tmp_path / "last")
-    choosing = [one for one in heard.of(Evaluation) if one.validation]
-    assert [(one.step, one.metric, one.final) for one in choosing] == [
-        (4, 0.5, False),
-        (8, 0.9, False),
-        (12, 0.6, False),
-        (16, 0.4, False),
-    ]
+    assert (done.state, done.step, done.best_step) == ("finished", TOTAL, 8)
+    assert is_of_step(done, 8) and not is_of_step(done, TOTAL)
+    assert heard.of(Started)[0].validation_examples == VALIDATION
+    assert "Step 8 of 16 is kept, the best on 20 validation rows" in notes(heard)
+    assert not (tmp_path / "best" / "checkpoints").exists()
+    asked, last = run(text_plan(learning_rate=0.1, keep="last"), rows, tmp_path / "last")
+    choosing = [(one.step, one.metric, one.final) for one in heard.of(Evaluation) if one.validation]
+    assert choosing == [(4, 0.5, False), (8, 0.9, False), (12, 0.6, False), (16, 0.4, False)]
     of_last, of_best = [one for one in heard.of(Evaluation) if not one.validation]
     assert (of_last.step, of_last.final, of_last.metric) == (16, False, last.metric)
     assert (of_best.step, of_best.final, of_best.metric) == (8, True, done.metric)
@@ -88,29 +78,25 @@ def test_what_is_kept_and_the_last_step_are_scored_on_rows_that_chose_nothing(
     answers = predictions.read(tmp_path / "best")
     assert len(answers.labels) == 24
     assert (answers.classes == answers.labels).mean() == pytest.approx(done.metric)
+    keeps_the_last(asked)
 
 
-def test_choosing_changes_no_loss(whole, text_plan, rows, tmp_path):
-    heard, _ = run(text_plan(checkpoint_every=5), rows, tmp_path)
-    assert heard.losses() == whole[0].losses()
+def keeps_the_last(heard: Listener) -> None:
+    done = heard[-1]
+    assert (done.best_step, done.last_metric) == (None, None) and is_of_step(done, TOTAL)
+    assert not any(one.validation for one in heard.of(Evaluation))
 
 
-def test_with_keep_last_and_without_validation_rows_the_last_step_is_kept(
-    text_plan, text_rows, rows, tmp_path
+def test_without_validation_rows_the_last_step_is_kept(whole):
+    keeps_the_last(whole[0])
+
+
+def test_choosing_changes_no_loss_and_a_last_step_that_is_the_best_is_evaluated_once(
+    whole, text_plan, rows, scores, tmp_path
 ):
-    for folder, plan, given in (
-        ("asked", text_plan(keep="last"), rows),
-        ("no rows", text_plan(), text_rows),
-    ):
-        heard, done = run(plan, given, tmp_path / folder)
-        assert (done.best_step, done.last_metric) == (None, None)
-        assert not any(one.validation for one in heard.of(Evaluation))
-        assert is_of_step(done, TOTAL)
-
-
-def test_where_the_last_step_is_the_best_it_is_evaluated_once(text_plan, rows, scores, tmp_path):
     scores(0.1, 0.2, 0.3, 0.4)
-    heard, done = run(text_plan(), rows, tmp_path)
+    heard, done = run(text_plan(checkpoint_every=5), rows, tmp_path)
+    assert heard.losses() == whole[0].losses()
     assert (done.best_step, done.last_metric) == (TOTAL, None)
     assert [one.step for one in heard.of(Evaluation) if not one.validation] == [TOTAL]
 
@@ -137,16 +123,15 @@ def test_a_run_that_becomes_no_better_ends_and_says_so(text_plan, rows, scores, 
     assert is_of_step(done, 4)
 
 
-def test_patience_is_a_setting_and_can_be_turned_off(text_plan, rows, scores, tmp_path):
+def test_patience_is_a_setting_and_no_run_ends_before_it_has_seen_every_example(
+    text_plan, rows, scores, tmp_path
+):
     scores(0.9, 0.5, 0.5, 0.5)
     assert run(text_plan(early_stopping_patience=0), rows, tmp_path / "off")[1].step == TOTAL
     scores(0.9, 0.5)
     assert run(text_plan(early_stopping_patience=1), rows, tmp_path / "one")[1].step == 8
-
-
-def test_no_run_ends_early_before_it_has_seen_every_example(text_plan, rows, scores, tmp_path):
     scores(0.9, 0.5, 0.5, 0.5)
-    assert run(text_plan(epochs=1.0, early_stopping_patience=1), rows, tmp_path)[1].step == 8
+    assert run(text_plan(early_stopping_patience=1, epochs=1.0), rows, tmp_path / "short")[1].step == 8
 
 
 def test_in_a_race_and_in_a_sweep_every_run_has_all_steps():
@@ -157,19 +142,25 @@ def test_in_a_race_and_in_a_sweep_every_run_has_all_steps():
     assert {one.early_stopping_patience for one in sweep.runs()} == {0}
 
 
-def test_a_run_that_was_cut_off_goes_on_with_its_best(text_plan, rows, scores, tmp_path):
+def cut_off(plan, rows, folder, at: int) -> None:
+    """A run that ends without a word at step `at`."""
+
     class CutOff(Exception):
         pass
 
     def emit(event):
-        if isinstance(event, Step) and event.step == 11:
+        if isinstance(event, Step) and event.step == at:
             raise CutOff
 
+    with pytest.raises(CutOff):
+        trainer.train_plan(plan, emit, lambda: 0, folder, rows=rows)
+
+
+def test_a_run_that_was_cut_off_goes_on_with_its_best(text_plan, rows, scores, tmp_path):
     plan = text_plan(checkpoint_every=5)
     scores(0.9, 0.5, 0.6, 0.7)
-    with pytest.raises(CutOff):
-        trainer.train_plan(plan, emit, lambda: 0, tmp_path, rows=rows)
-    after, done = run(dataclasses.replace(plan), rows, tmp_path, resume=True)
+    cut_off(plan, rows, tmp_path, 11)
+    after, done = run(plan, rows, tmp_path, resume=True)
     assert min(after.losses()) == 11
     assert done.best_step == 4 and is_of_step(done, 4)
     assert done.step == 12  # patience counts the evaluations from before, too
@@ -178,16 +169,7 @@ def test_a_run_that_was_cut_off_goes_on_with_its_best(text_plan, rows, scores, t
 def test_what_was_best_in_steps_that_were_lost_is_forgotten(text_plan, rows, scores, tmp_path):
     plan = text_plan(checkpoint_every=5, early_stopping_patience=0)
     scores(0.5, 0.9)
-
-    class CutOff(Exception):
-        pass
-
-    def emit(event):
-        if isinstance(event, Step) and event.step == 9:
-            raise CutOff
-
-    with pytest.raises(CutOff):
-        trainer.train_plan(plan, emit, lambda: 0, tmp_path, rows=rows)
+    cut_off(plan, rows, tmp_path, 9)
     scores(0.4, 0.6, 0.1)  # steps 8, 12 and 16, once more
     _, done = run(plan, rows, tmp_path, resume=True)
     assert done.best_step == 12
@@ -210,16 +192,6 @@ def test_where_the_best_is_damaged_the_last_step_is_kept_and_that_is_said(text_p
     assert "Step 4, the best, is damaged on the disk: the last is kept." in notes(heard)
 
 
-def test_a_stopped_run_keeps_its_best_and_what_it_needs_to_go_on(text_plan, rows, scores, tmp_path):
-    plan = text_plan(checkpoint_every=5, early_stopping_patience=0)
-    scores(0.9, 0.5)
-    _, done = run(plan, rows, tmp_path, stop_after=6)
-    assert (done.state, done.best_step) == ("stopped", 4) and is_of_step(done, 4)
-    scores(0.1, 0.1, 0.1, 0.1)
-    _, finished = run(plan, rows, tmp_path, resume=True)
-    assert (finished.state, finished.step, finished.best_step) == ("finished", TOTAL, 4)
-
-
 def test_what_a_stop_evaluates_may_be_taken_home_and_changes_nothing_for_a_run_that_goes_on(
     text_plan, rows, scores, tmp_path
 ):
@@ -233,13 +205,16 @@ def test_what_a_stop_evaluates_may_be_taken_home_and_changes_nothing_for_a_run_t
     assert is_of_step(finished, 8)
 
 
-def test_patience_does_not_count_what_a_stop_evaluates(text_plan, rows, scores, tmp_path):
+def test_a_stopped_run_keeps_its_best_and_patience_does_not_count_what_the_stop_evaluates(
+    text_plan, rows, scores, tmp_path
+):
     plan = text_plan(checkpoint_every=5)
     scores(0.9, 0.5)
-    run(plan, rows, tmp_path, stop_after=6)
+    _, done = run(plan, rows, tmp_path, stop_after=6)
+    assert (done.state, done.best_step) == ("stopped", 4) and is_of_step(done, 4)
     scores(0.5, 0.5)
     _, finished = run(plan, rows, tmp_path, resume=True)
-    assert (finished.step, finished.best_step) == (12, 4)
+    assert (finished.state, finished.step, finished.best_step) == ("finished", 12, 4)
 
 
 def test_a_run_that_is_stopped_where_it_ends_by_itself_has_ended(text_plan, rows, scores, tmp_path):
