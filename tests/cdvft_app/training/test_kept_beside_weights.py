@@ -10,10 +10,12 @@ import timm
 import torch
 from listening import run
 from peft import AutoPeftModel, PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app.catalog.entries import ModelEntry
+from cdvft_app.events import Snapshot, Step
 from cdvft_app.tasks import saved
 from cdvft_app.training import trainable
 
@@ -34,10 +36,18 @@ def near(rows: list[list[float]]) -> list:
     return [pytest.approx(row, abs=1e-5) for row in rows]
 
 
+def labels_and_length_are_kept(folder, base, length) -> None:
+    record = saved.read(folder)
+    assert (record.task, record.labels) == ("text-classification", ("negative", "positive"))
+    assert (record.base_model, record.revision) == (str(base), None)
+    assert (record.pooling, record.head, record.max_length) == ("mean", "classifier", length)
+
+
 def test_an_adapter_of_the_default_recipe_is_loaded_by_peft(text_plan, text_rows, bert_folder, tmp_path):
-    plan = text_plan("cdvft", max_steps=4, learning_rate=0.1)
+    plan = text_plan("cdvft", max_steps=4, learning_rate=0.1, max_length=20)
     _, done = run(plan, text_rows, tmp_path)
     folder = done.adapter_folder
+    labels_and_length_are_kept(folder, bert_folder, 20)
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(bert_folder)
     base = MeanPooledForSequenceClassification.from_pretrained(
@@ -65,7 +75,8 @@ def test_a_whole_model_is_loaded_by_transformers(pooling, text_plan, text_rows, 
 
 
 def test_an_image_run_says_how_timm_builds_and_feeds_its_model(image_plan, image_rows, tmp_path):
-    _, done = run(image_plan("lora", max_steps=1), image_rows, tmp_path)
+    heard, done = run(image_plan("lora", max_steps=1), image_rows, tmp_path)
+    assert {step.throughput_unit for step in heard.of(Step)} == {"images/s"}
     model = timm.create_model(f"local-dir:{done.adapter_folder}", pretrained=False)
     assert model.num_classes == 3 and model.patch_embed.img_size == (32, 32)
     data = timm.data.resolve_model_data_config(model)
@@ -73,14 +84,18 @@ def test_an_image_run_says_how_timm_builds_and_feeds_its_model(image_plan, image
     assert model.pretrained_cfg["label_names"] == ["dark", "grey", "bright"]
 
 
-@pytest.mark.parametrize("method", ["cdvft", "head", "full"])
-def test_labels_and_lengths_are_kept_for_every_method(method, text_plan, text_rows, bert_folder, tmp_path):
-    _, done = run(text_plan(method, max_steps=1, max_length=20), text_rows, tmp_path)
-    record = saved.read(done.adapter_folder)
-    assert record is not None
-    assert (record.task, record.labels) == ("text-classification", ("negative", "positive"))
-    assert (record.base_model, record.revision) == (str(bert_folder), None)
-    assert (record.pooling, record.head, record.max_length) == ("mean", "classifier", 20)
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_head_and_full_keep_what_they_train(method, text_plan, text_rows, bert_folder, tmp_path):
+    heard, done = run(text_plan(method, max_steps=3, max_length=20), text_rows, tmp_path)
+    kept = load_file(done.adapter_folder / "model.safetensors")
+    assert {"classifier.weight", "classifier.bias"} <= kept.keys()
+    query = "encoder.layer.0.attention.self.query.weight"
+    if method == "head":
+        assert len(kept) == 2
+    else:
+        assert not torch.equal(kept[f"backbone.{query}"], load_file(bert_folder / "model.safetensors")[query])
+    assert heard.of(Snapshot) == []
+    labels_and_length_are_kept(done.adapter_folder, bert_folder, 20)
 
 
 def entry(**fields) -> ModelEntry:

@@ -64,6 +64,7 @@ def test_predictions_are_those_of_the_evaluation(kind, method, seen, request, tm
     if kind == "scores":
         plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
     _, done = run(plan, rows, tmp_path)
+    assert done.metric_name == ("pearson" if kind == "scores" else "accuracy")
     places = prepare(plan, silent, never, rows).evaluation_rows
     evaluated = torch.empty(len(places), len(rows.labels) or 1)
     evaluated[places] = torch.from_numpy(seen[-1])
@@ -88,59 +89,55 @@ def test_predictions_are_those_of_the_evaluation(kind, method, seen, request, tm
     assert [one.label for one in answers] == [rows.labels[int(row.argmax())] for row in evaluated]
 
 
-@pytest.mark.parametrize("method", ["lora", "fourierft", "c3a", "head", "full"])
-def test_every_method_comes_back_from_its_folder(method, seen, text_plan, text_rows, tmp_path):
-    plan = text_plan(method, max_steps=4, learning_rate=0.1)
-    _, done = run(plan, text_rows, tmp_path)
-    places = prepare(plan, silent, never, text_rows).evaluation_rows
-    found = trainable.load_trained(plan, done.adapter_folder)[0].logits(text_rows.evaluation.inputs)
-    torch.testing.assert_close(found[places], torch.from_numpy(seen[-1]), rtol=0, atol=1e-5)
-
-
-def test_one_is_answered_as_in_company(text_plan, text_rows):
+@pytest.fixture(scope="module")
+def text_task(text_plan, text_rows) -> LabelledTask:
     torch.manual_seed(0)
-    task = prepare(text_plan(), silent, never, text_rows).task
+    return prepare(text_plan(), silent, never, text_rows).task
+
+
+@pytest.fixture(scope="module")
+def image_task(image_plan, image_rows) -> LabelledTask:
+    return prepare(image_plan(), silent, never, image_rows).task
+
+
+def test_one_is_answered_as_in_company(text_task):
     texts = ["good", "the plot the film very awful a a a", "bad film"]
-    together = task.predict(texts)
+    together = text_task.predict(texts)
     for text, answer in zip(texts, together, strict=True):
-        (alone,) = task.predict([text])
+        (alone,) = text_task.predict([text])
         assert alone.label == answer.label
         assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
-    assert task.predict([]) == []
-    assert task.model.training  # left as it was
+    assert text_task.predict([]) == []
+    assert text_task.model.training  # left as it was
 
 
-def test_a_picture_and_its_array_are_the_same_image(image_plan, image_rows):
-    task = prepare(image_plan(), silent, never, image_rows).task
+def test_a_picture_and_its_array_are_the_same_image(image_task):
     grey = np.arange(144, dtype=np.uint8).reshape(12, 12)
     colour = np.stack([grey] * 3, axis=-1)
-    answers = task.predict([grey, Image.fromarray(grey), colour, Image.fromarray(colour).convert("RGBA")])
-    assert len({answer.label for answer in answers}) == 1
-    for answer in answers[1:]:
-        assert answer.probabilities == pytest.approx(answers[0].probabilities, abs=1e-5)
+    same = [grey, Image.fromarray(grey), colour, Image.fromarray(colour).convert("RGBA")]
+    first, *others = image_task.predict(same)
+    for answer in others:
+        assert answer.label == first.label
+        assert answer.probabilities == pytest.approx(first.probabilities, abs=1e-5)
 
 
-def test_another_forward_pass_can_answer(text_plan, text_rows):
-    task = prepare(text_plan(), silent, never, text_rows).task
-
+def test_another_forward_pass_can_answer(text_task):
     def certain(input_ids, **rest):
         return torch.tensor([[-20.0, 20.0]]).expand(len(input_ids), 2)
 
-    assert [one.label for one in task.predict(["bad", "bad film"], certain)] == ["positive", "positive"]
+    assert [one.label for one in text_task.predict(["bad", "bad film"], certain)] == ["positive", "positive"]
 
 
 @pytest.mark.parametrize("given", ["good film", [3], ["good", ("good", "bad")], [("good", "bad"), "good"]])
-def test_what_is_no_text_is_refused(given, text_plan, text_rows):
-    task = prepare(text_plan(), silent, never, text_rows).task
+def test_what_is_no_text_is_refused(given, text_task):
     with pytest.raises(InvalidInput, match="text"):
-        task.predict(given)
+        text_task.predict(given)
 
 
 @pytest.mark.parametrize("given", ["a file", np.zeros((4, 4)), np.zeros((2, 2, 4), dtype=np.uint8)])
-def test_what_is_no_image_is_refused(given, image_plan, image_rows):
-    task = prepare(image_plan(), silent, never, image_rows).task
+def test_what_is_no_image_is_refused(given, image_task):
     with pytest.raises(InvalidInput, match="uint8 array"):
-        task.predict([given])
+        image_task.predict([given])
 
 
 @pytest.mark.parametrize("method", ["cdvft", "head"])

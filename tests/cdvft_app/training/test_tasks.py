@@ -48,16 +48,6 @@ def test_pairs_are_encoded_as_two_segments(text_plan):
     assert prepared.train[0]["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
 
 
-def test_real_labels_make_a_regression(text_plan):
-    split = Split(["good", "bad"], np.array([4.5, 0.5], dtype=np.float32))
-    plan = text_plan()
-    plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
-    prepared = prepare(plan, silent, never, Rows(split, split, (), None))
-    batch = prepared.task.collate([prepared.train[0], prepared.train[1]])
-    assert batch.pop("labels").tolist() == [4.5, 0.5]
-    assert prepared.task.model(**batch).logits.shape == (2, 1)
-
-
 def test_numbers_are_learned_in_deviations_and_answered_in_their_own_unit(number_plan, number_rows):
     prepared = prepare(number_plan(), silent, never, number_rows)
     task, prices = prepared.task, number_rows.train.labels
