@@ -7,8 +7,6 @@ import torch
 from peft import PeftModel
 from torch import nn
 
-import cdvft
-from cdvft.circulant import cd_product
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import METHODS
 from cdvft_app.progress import never, silent
@@ -62,41 +60,6 @@ def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, met
     assert method in {"head", "full"} or all(".query." in name or ".value." in name for name in names)
 
 
-@pytest.mark.parametrize("method", ["cdvft", "lora", "fourierft"])
-def test_an_adapter_that_starts_at_zero_changes_nothing(text_plan, text_rows, method):
-    torch.testing.assert_close(
-        logits(build(text_plan, text_rows, method)),
-        logits(build(text_plan, text_rows, "head")),
-        rtol=0,
-        atol=1e-6,
-    )
-
-
-@pytest.mark.parametrize("rank", [1, 2, 8])
-def test_loras_update_is_b_times_a_at_every_rank(text_plan, text_rows, rank):
-    model = build(text_plan, text_rows, "lora", lora_r=rank)
-    shake(model)
-    found = vectors(model, "lora")
-    name = "encoder.layer.1.attention.self.query"
-    a, b = found[f"{name}/A"], found[f"{name}/B"]
-    assert a.shape == (rank, 32) and b.shape == (32, rank)
-    update = model.get_submodule(f"base_model.model.backbone.{name}").get_delta_weight("default")
-    torch.testing.assert_close(update.detach(), b @ a, rtol=0, atol=1e-6)
-
-
-def test_alpha_and_dropout_of_lora_are_those_of_peft(text_plan, text_rows):
-    model = build(text_plan, text_rows, "lora", lora_r=2, lora_alpha=6, lora_dropout=0.25)
-    shake(model)
-    config = model.peft_config["default"]
-    assert (config.r, config.lora_alpha, config.lora_dropout) == (2, 6, 0.25)
-    name = "encoder.layer.1.attention.self.query"
-    found = {key.rpartition("/")[2]: one for key, one in vectors(model, "lora").items() if name in key}
-    update = model.get_submodule(f"base_model.model.backbone.{name}").get_delta_weight("default")
-    method = METHODS["lora"](r=2, alpha=6)
-    torch.testing.assert_close(update.detach(), method.update(32, 32, found, None), rtol=0, atol=1e-6)
-    assert method.scale(32) == 3 and METHODS["lora"](r=2).scale(32) == 1
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
     model = build(text_plan, text_rows, method)
@@ -110,16 +73,6 @@ def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
     assert suffixes <= {".safetensors", ".json", ".md"}
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert 4 * trained <= written <= 4 * trained + 20_000
-
-
-def test_peft_alone_reads_an_adapter_with_its_head(text_plan, text_rows, tmp_path):
-    model = build(text_plan, text_rows, "cdvft")
-    shake(model)
-    trainable.save(model, tmp_path)
-    base = build(text_plan, text_rows, "head")
-    loaded = PeftModel.from_pretrained(base, str(tmp_path))
-    assert isinstance(loaded.peft_config["default"], cdvft.CDVFTConfig)
-    torch.testing.assert_close(logits(loaded), logits(model), rtol=0, atol=0)
 
 
 def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
@@ -145,25 +98,6 @@ def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes)
     assert {key: tuple(vector.shape) for key, vector in found.items()} == {
         f"{module}/{vector}": shape for module in modules for vector, shape in shapes.items()
     }
-
-
-@pytest.mark.parametrize("method", ["head", "full"])
-def test_without_an_adapter_there_are_no_vectors(text_plan, text_rows, method):
-    assert vectors(build(text_plan, text_rows, method), method) == {}
-
-
-@pytest.mark.parametrize("m", [2, 3])
-def test_the_vectors_make_the_weight_update(text_plan, text_rows, m):
-    model = build(text_plan, text_rows, "cdvft", m=m, alpha=0.5)
-    shake(model)
-    module = "encoder.layer.1.attention.self.value"
-    found = vectors(model)
-    delta = 0.5 * cd_product(
-        [found[f"{module}/diagonal.{place}"] for place in range(m)],
-        [found[f"{module}/circulant.{place}"] for place in range(m - 1)],
-    )
-    layer = model.get_submodule(f"base_model.model.backbone.{module}")
-    torch.testing.assert_close(delta, layer.get_delta_weight("default"))
 
 
 def test_vectors_stay_as_they_were(text_plan, text_rows):
