@@ -24,6 +24,7 @@ from cdvft_app.training.queue import QueueFull, RunQueue
 from cdvft_app.training.run import StopConditions, train_run
 
 SEARCH = {"base": {"recipe": "sentiment", "methods": ["cdvft"]}, "trials": 12}
+BOTH = {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
 
 
 @pytest.fixture
@@ -49,22 +50,32 @@ def begin(store, trainer):
 
 
 def ended(store, group_id, trials):
-    def are():
+    def have_ended():
         runs = store.group(group_id)
-        return len(runs) == trials and not any(run.state in UNFINISHED for run in runs)
-
-    def told():
+        if len(runs) < trials or any(run.state in UNFINISHED for run in runs):
+            return None
         found = study.load(store, group_id)
-        trials = [one for index in range(len(found.studies)) for one in found.trials(index)]
-        return all(one.state.is_finished() for one in trials) and found
+        told = [one.state for index in range(len(found.studies)) for one in found.trials(index)]
+        return found if all(state.is_finished() for state in told) else None
 
-    wait_for(are, 30)
-    return wait_for(told, 30)
+    found = wait_for(have_ended, 30)
+    assert len(store.group(group_id)) == trials
+    return found
 
 
-def test_it_finds_the_rate_and_looks_at_no_evaluation_row(begin, store, trainer):
-    _, group_id = begin()
-    found = ended(store, group_id, 12)
+@pytest.fixture
+def searched(begin, store):
+    """`searched(12, rates=[1, 3])`: a search of so many trials, which have ended."""
+
+    def make(count, **asked):
+        _, group_id = begin(SEARCH | {"trials": count} | asked)
+        return ended(store, group_id, count)
+
+    return make
+
+
+def test_it_finds_the_rate_and_looks_at_no_evaluation_row(searched, store, trainer):
+    found = searched(12)
     rate = found.best(0).params["learning_rate"]
     assert abs(math.log10(rate / BEST_RATE)) < 0.15, "within a factor of 1.4 of the best there is"
     assert {one.evaluate_on for one in trainer.trained} == {"validation"}
@@ -75,17 +86,13 @@ def test_it_finds_the_rate_and_looks_at_no_evaluation_row(begin, store, trainer)
     assert best.evaluate_on == "evaluation" and best.method.learning_rate == pytest.approx(rate, rel=0.01)
 
 
-def test_every_method_has_the_same_budget_and_they_take_turns(begin, store, trainer):
-    asked = SEARCH | {"base": {"recipe": "sentiment", "methods": ["cdvft", "lora"]}, "trials": 4}
-    _, group_id = begin(asked)
-    ended(store, group_id, 8)
+def test_every_method_has_the_same_budget_and_they_take_turns(searched, trainer):
+    searched(8, base=BOTH, trials=4)
     assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 4
 
 
-def test_a_budget_of_seconds_ends_each_method_after_as_many(begin, store, trainer):
-    asked = SEARCH | {"base": {"recipe": "sentiment", "methods": ["cdvft", "lora"]}, "seconds": 1.5}
-    _, group_id = begin(asked | {"pruner": "none", "rates": [0.1, 5]})
-    ended(store, group_id, 4)  # a run says that it took one second
+def test_a_budget_of_seconds_ends_each_method_after_as_many(searched, trainer):
+    searched(4, base=BOTH, seconds=1.5, trials=12, pruner="none", rates=[0.1, 5])  # each says it took one
     assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 2
 
 
@@ -139,25 +146,22 @@ def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store, else
     assert f"{len(stopped)} of them given up early" in method["sentences"][0]
 
 
-def test_without_a_pruner_every_trial_is_trained_to_its_end(begin, store):
-    _, group_id = begin(SEARCH | {"rates": [0.01, 8], "pruner": "none"})
-    ended(store, group_id, 12)
-    assert {run.state for run in store.group(group_id)} == {"finished"}
+def test_without_a_pruner_every_trial_is_trained_to_its_end(searched, store):
+    found = searched(12, rates=[0.01, 8], pruner="none")
+    assert {run.state for run in store.group(found.group_id)} == {"finished"}
 
 
-def test_rates_that_diverge_are_learned_from(begin, store, trainer):
-    _, group_id = begin(SEARCH | {"rates": [0.1, 100], "trials": 16, "pruner": "none"})
-    found = ended(store, group_id, 16)
+def test_rates_that_diverge_are_learned_from(searched, store, trainer):
+    found = searched(16, rates=[0.1, 100], pruner="none")
     rates = [one.method.learning_rate for one in trainer.trained]
-    assert {run.state for run in store.group(group_id)} >= {"finished", "failed"}
+    assert {run.state for run in store.group(found.group_id)} >= {"finished", "failed"}
     diverged = [rate > DIVERGES for rate in rates]
     assert sum(diverged[:6]) >= 2 > sum(diverged[-6:]), "TPE has left what diverges"
     assert found.best(0).params["learning_rate"] < DIVERGES
 
 
-def test_where_every_trial_has_failed_none_is_said_to_go_on(begin, store):
-    _, group_id = begin(SEARCH | {"rates": [20, 100], "trials": 2})
-    (method,) = results.methods(store, ended(store, group_id, 2))
+def test_where_every_trial_has_failed_none_is_said_to_go_on(searched, store):
+    (method,) = results.methods(store, searched(2, rates=[20, 100]))
     assert [one["state"] for one in method["trials"]] == ["failed", "failed"]
     assert method["sentences"] == ["CDVFT: no trial has finished yet; 2 failed."]
 
@@ -209,61 +213,50 @@ def test_a_start_reads_no_journal_of_a_search_that_has_ended(begin, store, train
     assert [one.group_id for one in caplog.records if hasattr(one, "group_id")] == [due]
 
 
-def test_the_same_seed_proposes_the_same_whoever_asks(begin, store, trainer, tmp_path):
-    _, first = begin(SEARCH | {"trials": 6})
-    ended(store, first, 6)
-    _, second = begin(SEARCH | {"trials": 6})
-    ended(store, second, 6)
+def test_the_same_seed_proposes_the_same_whoever_asks(searched, trainer):
+    searched(6)
+    searched(6)
     rates = [one.method.learning_rate for one in trainer.trained]
     assert rates[:6] == rates[6:] and len(set(rates[:4])) == 4
 
 
-def test_a_grid_is_tried_whole(begin, store, trainer):
-    asked = SEARCH | {"grid": True, "rates": [0.3, 1, 3], "m": [2, 3], "pruner": "none"}
-    _, group_id = begin(asked)
-    ended(store, group_id, 6)
+def test_a_grid_is_tried_whole(searched, trainer):
+    searched(6, grid=True, rates=[0.3, 1, 3], m=[2, 3], pruner="none")
     tried = sorted((one.method.m, one.method.learning_rate) for one in trainer.trained)
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
 
 
-def test_trials_are_told_by_the_symbols_of_their_settings(begin, store):
-    asked = {"grid": True, "rates": [1], "m": [3], "block_size": [48], "epochs": [0.5, 2], "pruner": "none"}
-    _, group_id = begin(SEARCH | asked)
-    (method,) = results.methods(store, ended(store, group_id, 2))
+def test_trials_are_told_by_the_symbols_of_their_settings(searched, store):
+    found = searched(2, grid=True, rates=[1], m=[3], block_size=[48], epochs=[0.5, 2], pruner="none")
+    (method,) = results.methods(store, found)
     assert sorted(one["settings"].replace("\u00a0", " ") for one in method["trials"]) == [
         f"learning rate 0.01, m = 3, p = 48, epochs = {epochs}" for epochs in (0.5, 2.0)
     ]
 
 
-def test_of_a_grid_of_a_single_rate_it_is_said_what_it_gave(begin, store):
-    _, group_id = begin(SEARCH | {"grid": True, "rates": [1], "pruner": "none"})
-    (method,) = results.methods(store, ended(store, group_id, 1))
+def test_of_a_grid_of_a_single_rate_it_is_said_what_it_gave(searched, store):
+    (method,) = results.methods(store, searched(1, grid=True, rates=[1], pruner="none"))
     (said,) = method["sentences"]
     assert said.startswith("CDVFT: the best of 1 trial is learning rate 0.01: validation loss 0.49")
 
 
 @pytest.mark.parametrize(
-    ("rates", "searched"), [([2, 0.3, 3], None), ([3, 1, 0.3, 2], None), ([1, 2, 0.3], "0.003 to 0.02")]
+    ("rates", "edges"), [([2, 0.3, 3], None), ([3, 1, 0.3, 2], None), ([1, 2, 0.3], "0.003 to 0.02")]
 )
-def test_a_grids_edges_are_its_lowest_and_highest_rate_in_whatever_order(begin, store, rates, searched):
-    asked = SEARCH | {"grid": True, "rates": rates, "pruner": "none"}
-    (middle,) = parse_search(asked).middle()
+def test_a_grids_edges_are_its_lowest_and_highest_rate_in_whatever_order(searched, store, rates, edges):
+    asked = {"grid": True, "rates": rates, "pruner": "none"}
+    (middle,) = parse_search(SEARCH | asked).middle()
     assert middle.method.learning_rate == pytest.approx((0.003 * 0.01 * max(rates)) ** 0.5, rel=0.01)
-    _, group_id = begin(asked)
-    found = ended(store, group_id, len(rates))
+    found = searched(len(rates), **asked)
     assert found.best(0).params["learning_rate"] == 0.02
     (method,) = results.methods(store, found)
-    edges = [one for one in method["sentences"] if "at the edge" in one]
-    assert edges == (
-        []
-        if searched is None
-        else [f"That rate is at the edge of what was searched ({searched}): one beyond it may be better."]
-    )
+    said = [one for one in method["sentences"] if "at the edge" in one]
+    edge = f"That rate is at the edge of what was searched ({edges}): one beyond it may be better."
+    assert said == ([edge] if edges else [])
 
 
-def test_verdicts_are_on_the_trials_whose_runs_were_not_deleted(begin, store):
-    _, group_id = begin(SEARCH | {"trials": 4, "pruner": "none"})
-    found = ended(store, group_id, 4)
+def test_verdicts_are_on_the_trials_whose_runs_were_not_deleted(searched, store):
+    found = searched(4, pruner="none")
     _, second, third, _ = sorted(found.trials(0), key=lambda one: one.value)
     store.remove(second.user_attrs[study.RUN])
     (method,) = results.methods(store, found)
@@ -274,9 +267,8 @@ def test_verdicts_are_on_the_trials_whose_runs_were_not_deleted(begin, store):
     assert third in verdict and second not in verdict
 
 
-def test_of_a_best_trial_whose_run_was_deleted_its_settings_and_loss_are_told(begin, store):
-    _, group_id = begin(SEARCH | {"grid": True, "rates": [0.3, 2, 3], "pruner": "none"})
-    found = ended(store, group_id, 3)
+def test_of_a_best_trial_whose_run_was_deleted_its_settings_and_loss_are_told(searched, store):
+    found = searched(3, grid=True, rates=[0.3, 2, 3], pruner="none")
     store.remove(found.best(0).user_attrs[study.RUN])
     (method,) = results.methods(store, found)
     assert method["sentences"] == [
@@ -284,9 +276,8 @@ def test_of_a_best_trial_whose_run_was_deleted_its_settings_and_loss_are_told(be
     ]
 
 
-def test_figures_come_with_what_there_is_to_draw(begin, store):
-    _, group_id = begin(SEARCH | {"m": [2, 3], "trials": 8, "pruner": "none"})
-    found = ended(store, group_id, 8)
+def test_figures_come_with_what_there_is_to_draw(searched):
+    found = searched(8, m=[2, 3], pruner="none")
     drawn = dict(figures(found.studies[0]))
     assert list(drawn) == [
         "Validation loss, trial by trial",
@@ -300,15 +291,13 @@ def test_figures_come_with_what_there_is_to_draw(begin, store):
     assert all("template" not in one["layout"] for one in drawn.values()), "the page has its own colours"
 
 
-def test_epochs_and_layers_of_one_method(begin, store, trainer):
-    asked = SEARCH | {"epochs": [1, 3], "target_modules": [["query"], ["query", "value"]], "trials": 8}
-    _, group_id = begin(asked)
-    ended(store, group_id, 8)
+def test_epochs_and_layers_of_one_method(searched, trainer):
+    searched(8, epochs=[1, 3], target_modules=[["query"], ["query", "value"]])
     assert {one.epochs for one in trainer.trained} == {1, 3}
     assert {one.target_modules for one in trainer.trained} == {("query",), ("query", "value")}
 
 
-def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store, trainer):
+def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store):
     queue, group_id = begin(SEARCH | {"trials": 3}, start=False)
     (run,) = store.group(group_id)
     store.remove(run.id)
@@ -343,9 +332,8 @@ def test_a_search_counts_among_the_runs_of_sweeps(begin, monkeypatch):
         queue.submit_search(parse_search(SEARCH), "another", "Search")
 
 
-def test_the_best_is_told_with_its_doubt_and_the_edge_of_the_range(begin, store):
-    _, group_id = begin(SEARCH | {"rates": [0.1, 1.0]})  # the best rate, 0.02, lies beyond
-    found = ended(store, group_id, 12)
+def test_the_best_is_told_with_its_doubt_and_the_edge_of_the_range(searched, store):
+    found = searched(12, rates=[0.1, 1.0])  # the best rate, 0.02, lies beyond
     (method,) = results.methods(store, found)
     best, other, edge = method["sentences"]
     assert best.startswith("CDVFT: the best of 12 trials")
@@ -357,7 +345,7 @@ def test_the_best_is_told_with_its_doubt_and_the_edge_of_the_range(begin, store)
     )
 
 
-def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store, trainer):
+def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store):
     queue, group_id = begin(SEARCH | {"trials": 2}, start=False)
     study.path(store, group_id).write_text("no journal\nat all\n")
     queue.start()
@@ -390,6 +378,6 @@ def test_what_cannot_be_searched_is_a_sentence(asked, sentence):
     ("values", "sentence"),
     [([2, 99], "m: got 99; it must be 16 or less"), ([2, -3], "m: got -3; it must be 2 or more")],
 )
-def test_a_value_out_of_its_range_is_refused_before_anything_is_made(store, values, sentence):
+def test_a_value_out_of_its_range_is_refused_before_anything_is_made(values, sentence):
     with pytest.raises(InvalidChoice, match=sentence):
         parse_search(SEARCH | {"m": values}).every_value()
