@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.progress import never, silent
@@ -12,6 +13,7 @@ from cdvft_app.tasks.attention import attention
 from cdvft_app.tasks.prepare import prepare
 
 HEADS, TOKENS, D = 2, 7, 16
+NOT_CAUSAL = SimpleNamespace(is_causal=False)
 
 
 def by_its_formula(query, key, value, mask):
@@ -27,15 +29,13 @@ def queries_keys_values():
 
 
 def test_values_and_gradients_are_those_of_the_formula_but_for_the_last_rounding():
-    layer = nn.Module()
-    layer.is_causal = False
     mask = torch.zeros(2, 1, TOKENS, TOKENS).masked_fill(
         torch.ones(TOKENS, TOKENS).triu(1).bool(), -torch.inf
     )
     given = queries_keys_values()
     exact = [one.detach().double().requires_grad_() for one in given]
     with torch.autocast("cpu", torch.bfloat16):
-        found, _ = attention(layer, *given, mask.bfloat16())
+        found, _ = attention(NOT_CAUSAL, *given, mask.bfloat16())
     expected = by_its_formula(*exact, mask.double())
     weights = torch.randn(expected.shape).bfloat16()
     (found * weights).sum().backward()
@@ -48,13 +48,11 @@ def test_values_and_gradients_are_those_of_the_formula_but_for_the_last_rounding
 
 
 def test_without_gradients_it_is_pytorchs_own_to_the_bit():
-    layer = nn.Module()
-    layer.is_causal = False
     given = queries_keys_values()
     with torch.no_grad():
-        found, _ = attention(layer, *given, None)
+        found, _ = attention(NOT_CAUSAL, *given, None)
         assert found.equal(F.scaled_dot_product_attention(*given).transpose(1, 2))
-    wide, _ = attention(layer, *given, None)
+    wide, _ = attention(NOT_CAUSAL, *given, None)
     assert wide.dtype == torch.bfloat16 and not wide.equal(found)
 
 

@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from listening import run
+from safetensors.torch import load_file
 
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Started
 from cdvft_app.prediction import count
 from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
+from cdvft_app.training.loop import bf16_on_cpu
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,10 +61,6 @@ def test_less_memory_learns_the_same(chosen, tolerance, usual, losses):
 def test_a_language_model_takes_bfloat16_where_the_processor_says_that_it_has_it(
     told, has_it, answer_plan, text_plan, monkeypatch
 ):
-    import torch
-
-    from cdvft_app.training.loop import bf16_on_cpu
-
     if told is None:
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
@@ -71,15 +70,11 @@ def test_a_language_model_takes_bfloat16_where_the_processor_says_that_it_has_it
 
 
 def test_in_bfloat16_frozen_weights_are_kept_so_and_trained_ones_not(answer_plan, answer_rows, tmp_path):
-    import torch
-
     plan = answer_plan(max_steps=2, precision="bfloat16")
     heard, done = run(plan, answer_rows, tmp_path)
     assert heard.of(Started)[0].precision == "bfloat16 mixed with float32"
     task = prepare(plan, silent, never, answer_rows).task
     assert {one.dtype for one in task.model.parameters()} == {torch.bfloat16}
-    from safetensors.torch import load_file
-
     kept = load_file(str(done.adapter_folder / "adapter_model.safetensors"))
     assert {one.dtype for one in kept.values()} == {torch.float32}
 
