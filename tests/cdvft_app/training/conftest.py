@@ -18,11 +18,12 @@ def whole(text_plan, text_rows, tmp_path_factory):
 
 
 @pytest.fixture
-def queue(store):
+def queue_of(store):
+    """`queue_of(executor)`: a queue that works, and is closed in the end."""
     queues = []
 
-    def make(train, workers=1, start=True):
-        queues.append(RunQueue(store, workers, InProcess(train)))
+    def make(executor, workers=None, start=True):
+        queues.append(RunQueue(store, workers, executor))
         if start:
             queues[-1].start()
         return queues[-1]
@@ -33,17 +34,18 @@ def queue(store):
 
 
 @pytest.fixture
-def start_slices(store, monkeypatch):
+def queue(queue_of):
+    """`queue(train)`: one that trains in this process."""
+    return lambda train, workers=1, **options: queue_of(InProcess(train), workers, **options)
+
+
+@pytest.fixture
+def start_slices(queue_of, monkeypatch):
     """`start_slices(trainer, **options)`: slices, and a queue that trains in them."""
     monkeypatch.setattr(executors, "POLL_SECONDS", 0.02)
-    queues = []
 
     def make(trainer, **options):
         slices = Slices(trainer=trainer if ":" in trainer else f"fake_trainers:{trainer}", **options)
-        queues.append(RunQueue(store, executor=slices))
-        queues[-1].start()
-        return slices, queues[-1]
+        return slices, queue_of(slices)
 
-    yield make
-    for queue in queues:
-        queue.close()
+    return make

@@ -17,7 +17,3 @@ def drive(slices, run_id):
 
 def drive_to_the_end(slices, store, run_id):
     wait_for(lambda: not drive(slices, run_id) and store.state(run_id) in FINAL)
-
-
-def steps(store, run_id):
-    return [row["step"] for row in store.rows(run_id, kinds=["step"])[0]]

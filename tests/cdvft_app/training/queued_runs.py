@@ -8,8 +8,13 @@ from waiting import wait, wait_for
 from cdvft_app.events import Evaluation, Preparing, TrainingStopped
 from cdvft_app.settings import RunSettings
 
-__all__ = ["RUN", "FakeTrainer", "wait", "wait_for"]
+__all__ = ["RUN", "FakeTrainer", "steps", "wait", "wait_for"]
 RUN = RunSettings(method="cdvft")
+
+
+def steps(store, run_id):
+    """The steps that were told, in their order."""
+    return [row["step"] for row in store.rows(run_id, kinds=["step"])[0]]
 
 
 class FakeTrainer:

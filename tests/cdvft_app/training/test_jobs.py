@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import run_events
 from in_process import InProcess
-from queued_runs import RUN, FakeTrainer, wait, wait_for
+from queued_runs import RUN, FakeTrainer, steps, wait, wait_for
 
 from cdvft_app.events import TrainingFailed
 from cdvft_app.settings import RunSettings
@@ -65,7 +65,7 @@ def test_stop_of_a_training_run_takes_one_step_and_resume_goes_on(store, queue):
     assert store.state(run_id) == "stopping"
     halt.wait()
     assert wait(store, run_id, *FINAL).state == "stopped"
-    assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
+    assert steps(store, run_id) == [1, 2, 3]
     working.resume(run_id, "a")
     run = wait(store, run_id, "finished")
     assert [resume for _, resume in trainer.calls] == [False, True] and run.reason is None
@@ -181,7 +181,7 @@ def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue)
     assert (store.state(left), store.state(alive)) == ("interrupted", "preparing")
     working.resume(left, "a")
     assert wait(store, left, *FINAL).state == "finished" and trainer.calls[-1][1] is True
-    assert [row["step"] for row in store.rows(left, kinds=["step"])[0]] == [1, 2, 3, 4, 5, 6]
+    assert steps(store, left) == [1, 2, 3, 4, 5, 6]
     store.set_state(alive, "stopped")
 
 

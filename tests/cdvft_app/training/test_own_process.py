@@ -1,13 +1,13 @@
 """Runs in processes of their own that are killed, crash, hang, or do not listen: the others go on."""
 
 import os
-import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import psutil
 import pytest
-from queued_runs import wait, wait_for
+from queued_runs import steps, wait, wait_for
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
@@ -16,7 +16,6 @@ from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
 from cdvft_app.training.children import Child
 from cdvft_app.training.executors import LocalProcesses
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import patience
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -25,19 +24,10 @@ LONG = RunSettings(method="cdvft", max_steps=100_000)
 
 
 @pytest.fixture
-def start(store, monkeypatch):
+def start(queue_of, monkeypatch):
     """`start("name of a fake trainer")`: a queue whose runs it trains, each in a process of its own."""
     monkeypatch.setattr(executors, "POLL_SECONDS", 0.02)
-    queues = []
-
-    def make(trainer, workers=1):
-        queues.append(RunQueue(store, workers, LocalProcesses(f"fake_trainers:{trainer}")))
-        queues[-1].start()
-        return queues[-1]
-
-    yield make
-    for one in queues:
-        one.close()
+    return lambda trainer: queue_of(LocalProcesses(f"fake_trainers:{trainer}"), workers=1)
 
 
 @pytest.fixture
@@ -56,19 +46,6 @@ def trainers():
         return [one for one in found if one not in before and one.exe() == us.exe()]
 
     return those
-
-
-def steps(store, run_id):
-    return [row["step"] for row in store.rows(run_id, kinds=["step"])[0]]
-
-
-def test_a_run_trains_in_another_process_and_tells_the_store(store, start):
-    (run_id,) = start("trains").submit([RUN], "a")
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.reason, run.step) == ("finished", None, 6)
-    assert steps(store, run_id) == [1, 2, 3, 4, 5, 6]
-    holder, child = run.process.split()
-    assert holder == this_process() != child
 
 
 ENDS = [
@@ -93,6 +70,8 @@ def test_a_process_that_ends_early_is_a_sentence_and_others_go_on(store, start, 
     working.resume(first, "a")
     run = wait(store, first, "finished")
     assert steps(store, first) == [1, 2, 3, 4, 5, 6] and run.reason is None
+    holder, child = run.process.split()
+    assert holder == this_process() != child
 
 
 def test_silence_is_a_hang_and_leaves_no_process(store, start, impatient, trainers):
@@ -168,39 +147,6 @@ import multiprocessing, signal, sys
 sys.path[:0] = {paths!r}
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.executors import LocalProcesses
-from cdvft_app.training.queue import RunQueue
-if __name__ == "__main__":
-    multiprocessing.set_forkserver_preload(["cdvft_app.training.run", "fake_trainers"])  # which need no torch
-    queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
-    queue.start()
-    queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
-    signal.pause()
-"""
-
-
-def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
-    script = tmp_path / "server.py"
-    script.write_text(SERVER.format(paths=sys.path))
-    server = subprocess.Popen([sys.executable, str(script), str(tmp_path / "runs")])
-    try:
-        wait_for((tmp_path / "runs" / "history.sqlite").exists)
-        store = RunStore(tmp_path / "runs")
-        wait_for(lambda: store.history() and store.history()[0].step > 2)
-    finally:
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-    (run,) = store.history()
-    run = wait(store, run.id, *FINAL)
-    assert run.state == "interrupted" and "Resume goes on from its last checkpoint" in run.reason
-    assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step
-
-
-SHARED_BUDGET = """
-import multiprocessing, signal, sys
-sys.path[:0] = {paths!r}
-from cdvft_app.settings import RunSettings
-from cdvft_app.store.runs import RunStore
 from cdvft_app.training.children import Child
 from cdvft_app.training.executors import LocalProcesses
 from cdvft_app.training.queue import RunQueue
@@ -209,30 +155,44 @@ if __name__ == "__main__":
     assert Child(int).poll(90)  # from now on a process starts at once
     queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
     queue.start()
-    run = RunSettings(method="cdvft", max_steps=100_000)
-    queue.submit([run, run], "a", visitor="ada")
+    queue.submit([RunSettings(method="cdvft", max_steps=100_000)] * int(sys.argv[2]), "a", visitor="ada")
     signal.pause()
 """
 
 
-def test_runs_of_one_visitor_that_train_together_share_what_is_left(tmp_path):
-    seconds = 6.0
-    script = tmp_path / "server.py"
-    script.write_text(SHARED_BUDGET.format(paths=sys.path))
-    limits = {"CDVFT_PUBLIC": "1", "CDVFT_BUDGET_SECONDS": str(seconds), "CDVFT_WORKERS": "2"}
-    server = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "runs")], env={**os.environ, **limits}
-    )
+@contextmanager
+def served(folder, runs, **limits):
+    """The store of a server with so many long runs, which is killed in the end."""
+    script = folder / "server.py"
+    script.write_text(SERVER.format(paths=sys.path))
+    command = [sys.executable, str(script), str(folder / "runs"), str(runs)]
+    server = subprocess.Popen(command, env={**os.environ, **limits})
     try:
-        wait_for((tmp_path / "runs" / "history.sqlite").exists)
-        store = RunStore(tmp_path / "runs")
-        wait_for(lambda: len(store.history()) == 2 and all(run.state in FINAL for run in store.history()))
+        wait_for((folder / "runs" / "history.sqlite").exists)
+        store = RunStore(folder / "runs")
+        wait_for(lambda: len(store.history()) == runs)
+        yield store
     finally:
-        server.terminate()
+        server.kill()
         server.wait()
-    runs = store.history()
+
+
+def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
+    with served(tmp_path, 1) as store:
+        (run,) = store.history()
+        wait_for(lambda: store.get(run.id).step > 2)
+    run = wait(store, run.id, *FINAL)
+    assert run.state == "interrupted" and "Resume goes on from its last checkpoint" in run.reason
+    assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step
+
+
+def test_runs_of_one_visitor_that_train_together_share_what_is_left(tmp_path):
+    limits = {"CDVFT_PUBLIC": "1", "CDVFT_BUDGET_SECONDS": "6", "CDVFT_WORKERS": "2"}
+    with served(tmp_path, 2, **limits) as store:
+        wait_for(lambda: all(run.state in FINAL for run in store.history()))
+        runs = store.history()
     (spent,) = store.spending.visitors(0)
-    assert spent.training < 1.5 * seconds, "each took all that was left"
+    assert spent.training < 1.5 * 6, "each took all that was left"
     for run in runs:
         assert run.state == "failed" and "0 s of your 6 s of this server are left" in run.reason
         assert "Resume goes on from the last checkpoint" in run.reason

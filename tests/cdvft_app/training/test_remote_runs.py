@@ -6,7 +6,7 @@ import time
 
 import pytest
 import run_events
-from queued_runs import RUN, wait
+from queued_runs import RUN, steps, wait
 
 from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process
@@ -138,7 +138,7 @@ def test_whoever_follows_it_anew_starts_no_second_work_and_keeps_each_step_once(
     machine.ended = "completed"
     supervise(store, again, machine)
     assert machine.started == [run.id]
-    assert [row["step"] for row in store.rows(run.id, kinds=["step"])[0]] == [1, 2, 3]
+    assert steps(store, run.id) == [1, 2, 3]
     assert kinds(store, run).count("note") == 1 and store.state(run.id) == "finished"
 
 

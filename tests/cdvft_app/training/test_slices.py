@@ -6,8 +6,8 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from driven_slices import RUN, drive, drive_to_the_end, steps
-from queued_runs import wait, wait_for
+from driven_slices import RUN, drive, drive_to_the_end
+from queued_runs import steps, wait, wait_for
 from safetensors.numpy import load_file
 from tiny_trainer import MODEL, save_model
 from waiting import pace

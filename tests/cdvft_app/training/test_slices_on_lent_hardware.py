@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from driven_slices import RUN, drive, drive_to_the_end, steps
-from queued_runs import wait, wait_for
+from driven_slices import RUN, drive, drive_to_the_end
+from queued_runs import steps, wait, wait_for
 
 from cdvft_app.events import Preparing
 from cdvft_app.settings import RunSettings
