@@ -6,12 +6,13 @@ Most take no GPU; by inductor, steps are CUDA graphs the day there is one.
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from shutil import which
 
 import numpy as np
 import pytest
 import torch
-from listening import run
+from listening import Listener, run
 from safetensors.torch import load_file
 from torch import nn
 
@@ -93,36 +94,32 @@ def test_by_inductor_a_run_learns_evaluates_stops_and_goes_on_the_same(
     assert any("compiled in" in note.text for note in after.of(Note))
 
 
+def both(plan: Plan, rows: Rows, folder: Path) -> tuple[Listener, dict[int, float]]:
+    """A compiled run, and the losses of the same one that is not."""
+    usual, _ = run(plan, rows, folder / "usual")
+    heard, done = run(with_compiling(plan), rows, folder / "run")
+    assert done.state == "finished"
+    return heard, usual.losses()
+
+
 @pytest.mark.parametrize("method", ["cdvft", "lora", "fourierft", "c3a", "head"])
 def test_every_method_is_one_graph_of_one_shape_and_learns_the_same(
     method, shapes, surely, text_rows, tmp_path
 ):
-    usual, _ = run(surely(method), text_rows, tmp_path / "usual")
-    heard, _ = run(with_compiling(surely(method)), text_rows, tmp_path / "run")
-    assert heard.losses() == pytest.approx(usual.losses(), abs=1e-5)
+    heard, losses = both(surely(method), text_rows, tmp_path)
+    assert heard.losses() == pytest.approx(losses, abs=1e-5)
     assert len(shapes) == 1, "60 rows are seven batches of eight, and one of four that is not compiled"
     longest = 2 + max(len(text.split()) for text in text_rows.train.inputs)
     assert set(shapes[0]) >= {(8, longest)}
 
 
-@pytest.mark.parametrize(
-    ("kind", "chosen"),
-    [
-        ("image", {"precision": "float32"}),
-        (
-            "answer",
-            {"precision": "bfloat16"},
-        ),  # in float32 a CPU reads what prompts share in a pass of its own
-    ],
-    ids=["image", "answer"],
-)
-def test_every_kind_of_model_is_one_graph(kind, chosen, shapes, request, tmp_path):
-    plan = request.getfixturevalue(f"{kind}_plan")(max_steps=6, **chosen)
-    rows = request.getfixturevalue(f"{kind}_rows")
-    usual, _ = run(plan, rows, tmp_path / "usual")
-    heard, _ = run(with_compiling(plan), rows, tmp_path / "run")
+# In float32 a CPU reads what prompts share in a pass of its own.
+@pytest.mark.parametrize(("kind", "precision"), [("image", "float32"), ("answer", "bfloat16")])
+def test_every_kind_of_model_is_one_graph(kind, precision, shapes, request, tmp_path):
+    plan = request.getfixturevalue(f"{kind}_plan")(max_steps=6, precision=precision)
+    heard, losses = both(plan, request.getfixturevalue(f"{kind}_rows"), tmp_path)
     assert len(shapes) == 1
-    assert heard.losses() == pytest.approx(usual.losses(), abs=0.03 if kind == "answer" else 1e-5)
+    assert heard.losses() == pytest.approx(losses, abs=0.03 if kind == "answer" else 1e-5)
 
 
 def test_compiling_draws_no_random_number_of_the_run(shapes, text_plan, tmp_path):
@@ -130,11 +127,9 @@ def test_compiling_draws_no_random_number_of_the_run(shapes, text_plan, tmp_path
     labels = np.arange(16) % 2
     texts = [f"the film {('bad', 'good')[label]}" for label in labels]
     rows = Rows(Split(texts, labels), Split(texts, labels), ("negative", "positive"), None)
-    plan = text_plan(precision="float32")
-    usual, _ = run(plan, rows, tmp_path / "usual")
-    heard, _ = run(with_compiling(plan), rows, tmp_path / "run")
+    heard, losses = both(text_plan(precision="float32"), rows, tmp_path)
     assert len(shapes) == 1
-    assert heard.losses() == pytest.approx(usual.losses(), abs=1e-6)
+    assert heard.losses() == pytest.approx(losses, abs=1e-6)
 
 
 def test_compiling_moves_no_running_mean():
@@ -155,25 +150,25 @@ def test_compiling_moves_no_running_mean():
     assert all(one.grad is None for one in model.parameters())
 
 
-def test_a_compiler_that_fails_costs_a_note_and_no_run(here, text_plan, text_rows, tmp_path, monkeypatch):
-    def refuse(**inputs):
-        raise RuntimeError("no C++ compiler")
+def refuse(**inputs):
+    raise RuntimeError("no C++ compiler")
 
+
+NOT_COMPILED = {
+    "no compiler": (device_kind(), False, compiled.FAILED),
+    "no GPU": ("none", False, compiled.NO_GPU),
+    "a lent one": (device_kind(), True, compiled.NO_GPU),
+}
+
+
+@pytest.mark.parametrize("case", NOT_COMPILED.values(), ids=NOT_COMPILED)
+def test_without_a_compiler_or_a_gpu_of_its_own_a_run_goes_on_and_says_so(
+    case, text_plan, text_rows, tmp_path, monkeypatch
+):
+    device, lent, said = case
+    monkeypatch.setattr(compiled, "DEVICE", device)
+    monkeypatch.setattr(compiled, "is_zero_gpu", lambda: lent)
     monkeypatch.setattr(torch, "compile", lambda model, **_: refuse)
-    usual, _ = run(text_plan(max_steps=4), text_rows, tmp_path / "usual")
-    heard, done = run(with_compiling(text_plan(max_steps=4)), text_rows, tmp_path / "run")
-    assert done.state == "finished" and heard.losses() == usual.losses()
-    assert (compiled.FAILED, "warning") in [(note.text, note.kind) for note in heard.of(Note)]
-
-
-@pytest.mark.parametrize(
-    ("device", "lent"), [("none", False), (device_kind(), True)], ids=["no GPU", "a lent one"]
-)
-def test_without_a_gpu_of_its_own_a_run_goes_on_and_says_so(device, lent, text_plan, text_rows, tmp_path):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "DEVICE", device)
-        patch.setattr(compiled, "is_zero_gpu", lambda: lent)
-        heard, _ = run(with_compiling(text_plan(max_steps=4)), text_rows, tmp_path / "run")
-    usual, _ = run(text_plan(max_steps=4), text_rows, tmp_path / "usual")
-    assert heard.losses() == usual.losses()
-    assert (compiled.NO_GPU, "warning") in [(note.text, note.kind) for note in heard.of(Note)]
+    heard, losses = both(text_plan(max_steps=4), text_rows, tmp_path)
+    assert heard.losses() == losses
+    assert (said, "warning") in [(note.text, note.kind) for note in heard.of(Note)]
