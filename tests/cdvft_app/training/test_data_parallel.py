@@ -8,29 +8,9 @@ import pytest
 import torch
 from forked import Forked, command_line
 from ports import free_port
-from tiny_trainer import MODEL, WORDS, train
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from tiny_trainer import MODEL, save_model, train
 
 from cdvft_app.store.runs import RunStore
-
-
-@pytest.fixture
-def model(tmp_path) -> None:
-    """A tiny model without dropout, where `tiny_trainer` finds it."""
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=40,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-    BertModel(config).save_pretrained(tmp_path / MODEL)
-    vocabulary = {word: place for place, word in enumerate(WORDS)}
-    BertTokenizerFast(vocab=vocabulary).save_pretrained(tmp_path / MODEL)
 
 
 def outcome(runs: Path, printed: str):
@@ -45,8 +25,8 @@ def outcome(runs: Path, printed: str):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("model")
 def test_two_processes_are_one_run_with_the_history_of_one_process(tmp_path):
+    save_model(tmp_path / MODEL, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     options = ["train", "--batch-size", "8", "--max-steps", "6", "--epochs", "3", "--seed", "4", "--json"]
     alone = Forked(tmp_path, command_line, train, *options, RUNS_DIR=str(tmp_path / "one"))
     of_both = {"RUNS_DIR": str(tmp_path / "two"), "WORLD_SIZE": "2",

@@ -13,11 +13,9 @@ from queued_runs import wait, wait_for
 from tiny_trainer import MODEL, save_model
 
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import schedule
 from cdvft_app.training.executors import LocalProcesses
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 
@@ -30,20 +28,9 @@ EVERY = schedule.evaluation_every(RUN, RUN.max_steps)
 
 
 @pytest.fixture
-def runs(tmp_path):
-    """`runs(processes)`: a store beside a tiny model with dropout, and a queue over it that trains there."""
-    save_model(tmp_path / MODEL)
-    store = RunStore(tmp_path / "runs")
-    queues = []
-
-    def make(processes):
-        queues.append(RunQueue(store, executor=LocalProcesses("tiny_trainer:train", processes)))
-        queues[-1].start()
-        return store, queues[-1]
-
-    yield make
-    for queue in queues:
-        queue.close()
+def model(store) -> None:
+    """A tiny one with dropout, where the trainer finds it."""
+    save_model(store.root.parent / MODEL)
 
 
 def losses(store, run_id):
@@ -67,8 +54,9 @@ def launched_for(run_id):
     return found
 
 
-def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(runs):
-    store, queue = runs(1)
+@pytest.mark.usefixtures("model")
+def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(store, queue_of):
+    queue = queue_of(LocalProcesses("tiny_trainer:train", 1))
     whole, broken = queue.submit([RUN, RUN], "a")
     assert wait(store, whole, *FINAL).state == "finished"
     wait_for(lambda: store.get(broken).step >= 12)
@@ -88,11 +76,12 @@ def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(runs):
     assert store.get(broken).metric == store.get(whole).metric
 
 
-def test_all_visible_gpus_share_a_run_that_the_page_started(runs, monkeypatch):
+@pytest.mark.usefixtures("model")
+def test_all_visible_gpus_share_a_run_that_the_page_started(store, queue_of, monkeypatch):
     """Two that the driver lists, where torch finds none: two processes on the CPU, over gloo."""
     monkeypatch.delenv("CDVFT_PROCESSES", raising=False)
     monkeypatch.setattr(schedule, "visible_gpus", lambda: 2)
-    store, queue = runs(None)
+    queue = queue_of(LocalProcesses("tiny_trainer:train", None))
     typed = {"max_steps": "400", "batch_size": "8", "checkpoint_every": "5"}
     chosen = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"], **typed}
     app = AppState.make(store, queue)

@@ -17,14 +17,15 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]
 MODEL = "bert"  # a folder beside the store's
 
 
-def save_model(folder: Path) -> None:
-    """A tiny model with dropout."""
+def save_model(folder: Path, **more: float) -> None:
+    """A tiny model, with dropout where `more` of its settings says nothing else."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes)).save_pretrained(folder)
+    config = BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes, **more)
+    BertModel(config).save_pretrained(folder)
     BertTokenizerFast(vocab={word: place for place, word in enumerate(WORDS)}).save_pretrained(folder)
 
 
