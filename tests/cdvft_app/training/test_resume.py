@@ -1,8 +1,10 @@
-"""Stopped or cut off: runs that go on as if nothing was."""
+"""Stopped, cut off, killed: runs that go on as if nothing was."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -127,7 +129,7 @@ def test_runs_without_an_adapter_resume_too(method, text_plan, text_rows, tmp_pa
 
 
 def told_in_a_file(plan, rows, folder: Path, log: Path, stop: int) -> None:
-    """Train, and stop after `stop` steps; `log` has each step's loss and the end."""
+    """Train; `log` has each step's loss and the end. Killed at step -stop, or stopped after `stop` steps."""
     heard = []
     with log.open("a") as file:
 
@@ -135,14 +137,25 @@ def told_in_a_file(plan, rows, folder: Path, log: Path, stop: int) -> None:
             if isinstance(event, Step):
                 print(event.step, repr(event.loss), file=file, flush=True)
                 heard.append(event.step)
+                if stop < 0 and event.step == -stop:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
-        done = trainer.train_plan(plan, emit, lambda: len(heard) >= stop, folder, rows=rows)
+        done = trainer.train_plan(plan, emit, lambda: 0 < stop <= len(heard), folder, rows=rows)
         print("done", done.state, done.step, file=file, flush=True)
 
 
 def said(log: Path) -> dict[str, list[str]]:
     pairs = (line.split() for line in log.read_text().splitlines())
     return {pair[0]: pair[1:] for pair in pairs}
+
+
+def test_a_killed_process_is_resumed_from_its_last_checkpoint(whole, text_plan, text_rows, tmp_path):
+    plan, log = text_plan(checkpoint_every=5), tmp_path / "log"
+    code, *_ = Forked(tmp_path, told_in_a_file, plan, text_rows, tmp_path / "run", log, -8).end()
+    assert code == -signal.SIGKILL and list(said(log)) == [str(step) for step in range(1, 9)]
+    after, done = run(plan, text_rows, tmp_path / "run", resume=True)
+    assert min(after.losses()) == 6 and done.state == "finished"
+    assert after.losses().items() <= whole[0].losses().items()
 
 
 @pytest.mark.slow
