@@ -96,8 +96,7 @@ def test_of_scores_several_runs_are_one_run_of_their_means(few):
 def test_a_difference_that_is_the_same_in_every_row_has_no_width():
     scores = np.arange(40) / 64
     assert over_rows([of_scores(scores + 0.25)], [of_scores(scores)]).interval(0.95) == (0.25, 0.25)
-    answers = np.array([0, 1, 1, 0, 1, 0])
-    labels = np.array([0, 1, 0, 0, 1, 1])
+    answers, labels = np.array([0, 1, 1, 0, 1, 0]), np.array([0, 1, 0, 0, 1, 1])
     same = over_rows(*[[classified(answers, labels), classified(1 - answers, labels)]] * 2)
     assert told(same) == (0, 1, 0, 0)
     always, never = classified(np.zeros(6, int), np.zeros(6)), classified(np.ones(6, int), np.zeros(6))
@@ -142,14 +141,10 @@ def test_correlations_of_one_run_against_two_are_by_the_jackknife():
     assert found.size == pytest.approx(scores[0] - (scores[1] + scores[2]) / 2), "not the jackknife's"
 
 
-def test_mcnemars_interval_where_the_runs_never_differ():
-    """Of 100 rows none: by Clopper and Pearson they differ in 1 − 0.025^(1/100) at most, to either side."""
+def test_mcnemars_interval_where_the_runs_never_differ_or_only_to_one_side():
+    """By Clopper and Pearson: none of 100 is 1 − 0.025^(1/100) at most, six of six 0.025^(1/6) at least."""
     most = 1 - 0.025 ** (1 / 100)
     assert mcnemar(100, 0, 0).interval(0.95) == pytest.approx((-most, most))
-
-
-def test_one_sides_alone_rows_bound_the_difference():
-    """Six of 100 rows differ, all for the first: π from 0.025^(1/6) to 1, s by scipy."""
     often = stats.binomtest(6, 100).proportion_ci(0.95, "exact")
     least = 2 * 0.025 ** (1 / 6) - 1
     assert mcnemar(100, 6, 0).interval(0.95) == pytest.approx((least * often.low, often.high))
@@ -242,9 +237,8 @@ def test_a_score_over_seeds_is_the_mean_of_their_runs():
     found = of_score("accuracy", rows, scores, runs)
     assert (found.size, found.seeds) == (pytest.approx(np.mean(means)), 5)
     assert found.var_seeds == pytest.approx(stats.sem(means) ** 2)
-    four = of_score(
-        "accuracy", rows, {seed: scores[seed] for seed in range(4)}, {seed: runs[seed] for seed in range(4)}
-    )
+    del scores[4], runs[4]
+    four = of_score("accuracy", rows, scores, runs)
     assert (four.var_seeds, four.var_residual) == (0, 0)
-    by_row = np.mean([np.mean([one.terms[:, 0] for one in runs[seed]], 0) for seed in range(4)], 0)
+    by_row = np.mean([np.mean([one.terms[:, 0] for one in own], 0) for own in runs.values()], 0)
     assert four.variance == pytest.approx(stats.sem(by_row) ** 2)

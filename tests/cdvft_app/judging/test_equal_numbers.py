@@ -8,6 +8,7 @@ import random
 import shutil
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -26,10 +27,8 @@ def recorded(name: str, method: str, sizes: dict, numbers: int, share: float) ->
     runs = []
     for of in range(5):
         wrong = {row for row in hard[: round(ROWS * (1 - share))] if draw.random() > 0.02}
-        runs.append(
-            {"seed": of, "metric": 1 - len(wrong) / ROWS, "rows": ROWS, "wrong": sorted(wrong),
-             "trainable_parameters": numbers}
-        )  # fmt: skip
+        kept = {"rows": ROWS, "wrong": sorted(wrong), "trainable_parameters": numbers}
+        runs.append({"seed": of, "metric": 1 - len(wrong) / ROWS, **kept})
     race = {"recipe": "mnist", "method": method, "learning_rate": 0.01, **sizes}
     best = 0.1 if name == "lora-1" else 0.01
     return {"name": name, "method": method, "search": {"race": [race], **tried(best)}, "runs": runs}
@@ -37,9 +36,9 @@ def recorded(name: str, method: str, sizes: dict, numbers: int, share: float) ->
 
 def tried(best: float, usual: float = 0.01, multiples: Sequence[float] = subject.RATES) -> dict:
     """A search of these multiples of a usual rate, with a loss that rises on either side of the best rate."""
-    rates = [usual * multiple for multiple in multiples]
     trials = [
-        {"settings": f"learning rate {rate:.3g}, m = 2", "loss": abs(math.log(rate / best))} for rate in rates
+        {"settings": f"learning rate {rate:.3g}, m = 2", "loss": abs(math.log(rate / best))}
+        for rate in (usual * multiple for multiple in multiples)
     ]
     return {"methods": [{"label": "CDVFT", "trials": trials}]}
 
@@ -56,7 +55,7 @@ WORLD = [
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
-    """Searching and training that take no time; what was done, in order."""
+    """Searching and training of two settings that take no time; what was done, in order."""
     done: list[str] = []
 
     def search(folder, options):
@@ -80,25 +79,30 @@ def work(tmp_path, monkeypatch):
     monkeypatch.setattr(subject, "train", train)
     monkeypatch.setattr(subject, "PARTS", tmp_path / "parts")
     monkeypatch.setattr(subject, "RESULTS", tmp_path / "equal_numbers.json")
+    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
+    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
+    monkeypatch.setattr(sys, "argv", ["equal_numbers", "--recipes", "mnist"])
     return done, limit
+
+
+def said(points: Sequence[subject.Point]) -> list[str]:
+    return subject.sentences(points, "mnist", "accuracy")
+
+
+def answer(**points: Sequence[subject.Point]) -> str:
+    return subject.answer(points, dict.fromkeys(points, "accuracy"))
 
 
 def test_shards_are_all_settings_each_once():
     whole = subject.units(subject.RECIPES)
     parts = [subject.units(subject.RECIPES, (number, 3)) for number in (1, 2, 3)]
-    assert sorted(unit.name + unit.recipe for part in parts for unit in part) == sorted(
-        unit.name + unit.recipe for unit in whole
-    )
-    assert len({(unit.recipe, unit.name) for unit in whole}) == len(whole)
+    assert Counter(unit.file for part in parts for unit in part) == Counter({unit.file for unit in whole})
     assert {unit.recipe for unit in whole} == {"mnist", "sentiment", "addresses", "sql"}
     assert not any(unit.method in ("head", "full") for unit in whole if unit.recipe == "sql")
 
 
-def test_it_goes_on_where_it_was_cut_off_and_says_how_long_it_will_take(work, monkeypatch, capsys):
+def test_it_goes_on_where_it_was_cut_off_and_says_how_long_it_will_take(work, capsys):
     done, limit = work
-    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
-    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
-    monkeypatch.setattr(sys, "argv", ["equal_numbers", "--recipes", "mnist"])
     before = subject.hours(subject.units(["mnist"]))
     limit["of"] = 4  # in the third run of the first setting
     with pytest.raises(KeyboardInterrupt):
@@ -108,7 +112,7 @@ def test_it_goes_on_where_it_was_cut_off_and_says_how_long_it_will_take(work, mo
     runs = 2 * (len(subject.RATES) + 5)
     assert after == pytest.approx(before * (runs - len(subject.RATES) - 2) / runs)
     limit["of"] = -1
-    del done[:]
+    done.clear()
     subject.main()
     assert done[0] == "run mnist cdvft 2", "no search and no seed twice"
     assert done.count("search mnist lora") == 1 and len(done) == 3 + 1 + 5
@@ -116,24 +120,14 @@ def test_it_goes_on_where_it_was_cut_off_and_says_how_long_it_will_take(work, mo
     assert [one["name"] for one in record["recipes"]["mnist"]] == ["cdvft-m-2", "lora-lora_r-1"]
 
 
-def test_what_is_not_whole_is_named_and_left_out(work, monkeypatch):
-    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
-    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
+def test_what_is_not_whole_is_named_and_left_out_and_what_is_recorded_is_not_trained_again(work):
+    done, _ = work
     subject.publish()
     assert not subject.RESULTS.exists(), "no record without a run"
     subject.work(subject.units(["mnist"])[0])
     subject.publish()
     record = json.loads(subject.RESULTS.read_text())
     assert record["not_recorded"] == ["mnist lora-lora_r-1"] and len(record["recipes"]["mnist"]) == 1
-
-
-def test_what_the_record_holds_is_not_trained_again(work, monkeypatch):
-    done, _ = work
-    monkeypatch.setattr(subject, "SETTINGS", {"mnist": [("cdvft", {"m": 2}), ("lora", {"lora_r": 1})]})
-    monkeypatch.setattr(subject, "RECIPES", ("mnist",))
-    monkeypatch.setattr(sys, "argv", ["equal_numbers", "--recipes", "mnist"])
-    subject.work(subject.units(["mnist"])[0])
-    subject.publish()
     shutil.rmtree(subject.PARTS)  # as in another checkout, on a later day
     done.clear()
     subject.main()
@@ -143,11 +137,11 @@ def test_what_the_record_holds_is_not_trained_again(work, monkeypatch):
     assert len(record["machines"]) == 1 and record["not_recorded"] == []
 
 
-def test_a_best_rate_at_an_end_is_followed_beyond_it(work, monkeypatch):
+def test_a_best_rate_at_an_end_is_followed_beyond_it(work):
     """Of 0.1 to 10 times 0.01 the highest is best, of 30 and 100 times it 0.3; runs at 0.1 do not count."""
     done, limit = work
     limit["best"] = 0.3
-    (unit,) = [one for one in subject.units(["mnist"]) if one.name == "cdvft-m-2"]
+    unit, _ = subject.units(["mnist"])
     searched = {"commands": ["before"], "race": [], **tried(0.3)}
     subject.write_whole(unit.file, json.dumps({"search": searched, "runs": [{"seed": 0}]}))
     assert subject.left_to_try(unit.kept()["search"]) == (30,) and not subject.is_done(unit)
@@ -156,9 +150,8 @@ def test_a_best_rate_at_an_end_is_followed_beyond_it(work, monkeypatch):
     kept = unit.kept()
     assert [*subject.losses(kept["search"])] == pytest.approx([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9])
     assert kept["search"]["race"][0]["learning_rate"] == 0.3 and subject.is_done(unit)
-    assert not subject.is_at_an_end(kept["search"]) and kept["search"]["commands"] == ["before"] + 2 * [
-        "search"
-    ]
+    assert not subject.is_at_an_end(kept["search"])
+    assert kept["search"]["commands"] == ["before", "search", "search"]
     assert subject.left_to_try(tried(0.0001)) == (0.03,)
 
 
@@ -180,16 +173,13 @@ def test_rivals_with_about_as_many_numbers_or_fewer_are_compared():
     }
     assert {one.verdict.family for one in judged} == {4}
     assert {one.verdict.about for one in judged} == {"methods"}
-    equal, *_, fewer, told, all_of_them = subject.sentences(points, "mnist", "accuracy")
-    assert (
-        equal
-        == "Of 3 pairs with about as many numbers, within 1.5 times, CDVFT is ahead in 3 and behind in 0."
+    equal, *_, fewer, told, all_of_them = said(points)
+    assert equal.startswith(
+        "Of 3 pairs with about as many numbers, within 1.5 times, CDVFT is ahead in 3 and"
     )
     assert fewer == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 1 and behind in 0."
     assert told.startswith("CDVFT m = 3 is ahead of LoRA r = 1 by ")
-    assert (
-        "), with 23,040 and 9,216 trained numbers; CDVFT m = 3's rate 0.01 had a validation loss of" in told
-    )
+    assert "), with 23,040 and 9,216 trained numbers; CDVFT m = 3's rate 0.01 had a validation" in told
     assert all_of_them.startswith("All 4 are corrected together, over 5 seeds;")
 
 
@@ -203,24 +193,14 @@ def test_who_is_behind_is_told_as_well():
     worse = [one if one["method"] != "lora" else recorded("lora-1", "lora", {"lora_r": 1}, 13_824, 0.97)
              for one in WORLD[:3]]  # fmt: skip
     points = subject.points(worse, "accuracy")
-    said = " ".join(subject.sentences(points, "mnist", "accuracy"))
-    assert "CDVFT is behind LoRA r = 1 by " in said and "CDVFT m = 3 is behind LoRA r = 1 by " in said
-    assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == (
-        "Behind (mnist); LoRA ahead with fewer (mnist)."
-    )
+    told = " ".join(said(points))
+    assert "CDVFT is behind LoRA r = 1 by " in told and "CDVFT m = 3 is behind LoRA r = 1 by " in told
+    assert answer(mnist=points) == "Behind (mnist); LoRA ahead with fewer (mnist)."
 
 
-def test_a_rival_that_does_better_with_fewer_numbers_is_told():
-    frugal = [WORLD[0], recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)]
-    points = subject.points(frugal, "accuracy")
-    assert subject.answer({"mnist": points}, {"mnist": "accuracy"}) == "VeRA ahead with fewer (mnist)."
-    counts, told, _ = subject.sentences(points, "mnist", "accuracy")
-    assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."
-    assert told.startswith("CDVFT is behind VeRA r = 64 by ")
-    assert "with 13,824 and 1,000 trained numbers" in told
-
-
-def test_a_shown_difference_is_judged_at_the_rate_of_the_recorded_race_too(monkeypatch):
+def test_a_rival_that_does_better_with_fewer_is_told_and_judged_at_the_rate_of_the_recorded_race_too(
+    monkeypatch,
+):
     own = recorded("cdvft-m-2", "cdvft", {"m": 2}, 13_824, 0.92)
     own["search"]["race"][0]["learning_rate"] = 0.003
     points = subject.points([own, recorded("vera", "vera", {"vera_r": 64}, 1_000, 0.97)], "accuracy")
@@ -229,36 +209,29 @@ def test_a_shown_difference_is_judged_at_the_rate_of_the_recorded_race_too(monke
         raced = {"recipe": "mnist", "method": "cdvft", "settings": {"method": {"learning_rate": rate}}}
         same = recorded("vera", "cdvft", {}, numbers, 0.97)["runs"]  # whose rows are all VeRA's
         monkeypatch.setattr(subject.races, "record", lambda: {"runs": [{**raced, **run} for run in same]})
-        return subject.sentences(points, "mnist", "accuracy")
-
-    def answer() -> str:
-        return subject.answer({"mnist": points}, {"mnist": "accuracy"})
+        return said(points)
 
     counts, told, there, together = sentences(13_824, 0.01)
-    assert counts.endswith("behind in 1.") and told.startswith("CDVFT is behind VeRA r = 64 by ")
+    assert counts == "Of 1 pair in which the rival trains fewer, CDVFT is ahead in 0 and behind in 1."
+    assert told.startswith("CDVFT is behind VeRA r = 64 by ")
+    assert "with 13,824 and 1,000 trained numbers" in told
     assert there.startswith("At 0.01, the rate of the recorded race: CDVFT is as good as VeRA r = 64")
     assert together.startswith("Over 5 seeds;"), "one pair is corrected with no other"
-    assert answer() == "Behind at one rate (mnist)."
+    assert answer(mnist=points) == "Behind at one rate (mnist)."
     assert len(sentences(13_824, 0.003)) == 3, "it is the rate that was chosen"
-    assert answer() == "VeRA ahead with fewer (mnist)."
+    assert answer(mnist=points) == "VeRA ahead with fewer (mnist)."
     assert len(sentences(999, 0.01)) == 3, "it is another setting"
 
 
 def test_the_answer_is_that_of_every_recipe():
     alike = [WORLD[0], recorded("lora-1", "lora", {"lora_r": 1}, 9_216, 0.92)]
-    metrics = dict.fromkeys(("mnist", "sql", "sentiment"), "accuracy")
-    same, ahead = (subject.points(of, "accuracy") for of in (alike, WORLD))
-    assert subject.answer({"mnist": same, "sentiment": same}, metrics) == "Not shown (mnist, sentiment)."
-    assert subject.answer({"mnist": same, "sql": ahead, "sentiment": same}, metrics) == (
-        "Ahead (sql), elsewhere not shown."
-    )
-    three = {"mnist": same, "sql": same, "sentiment": same}
-    assert subject.answer(three, metrics) == "Not shown (3 of 3 recipes)."
-    tied = subject.points(
-        [WORLD[0], recorded("c3a", "c3a", {"c3a_block_size": 128}, 13_824, 0.92), *WORLD[2:]], "accuracy"
-    )
-    assert subject.answer({"mnist": tied}, metrics) == "Ahead in 2, behind in 0 of 3 pairs (mnist)."
-    assert subject.answer({"mnist": same[:1]}, metrics) == "No rival has as many."
+    of_pairs = [WORLD[0], recorded("c3a", "c3a", {"c3a_block_size": 128}, 13_824, 0.92), *WORLD[2:]]
+    same, ahead, tied = (subject.points(of, "accuracy") for of in (alike, WORLD, of_pairs))
+    assert answer(mnist=same, sentiment=same) == "Not shown (mnist, sentiment)."
+    assert answer(mnist=same, sql=ahead, sentiment=same) == "Ahead (sql), elsewhere not shown."
+    assert answer(mnist=same, sql=same, sentiment=same) == "Not shown (3 of 3 recipes)."
+    assert answer(mnist=tied) == "Ahead in 2, behind in 0 of 3 pairs (mnist)."
+    assert answer(mnist=same[:1]) == "No rival has as many."
 
 
 def test_a_setting_of_which_a_run_failed_is_no_point():
@@ -267,37 +240,22 @@ def test_a_setting_of_which_a_run_failed_is_no_point():
     assert "cdvft-m-2" not in [one.name for one in subject.points(broken, "accuracy")]
 
 
-def test_there_is_no_figure_without_a_record(tmp_path, monkeypatch):
-    monkeypatch.setattr(subject, "RESULTS", tmp_path / "none.json")
-    assert figure() is None
-
-
 def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     file = tmp_path / "equal_numbers.json"
     monkeypatch.setattr(subject, "RESULTS", file)
-    file.write_text(
-        json.dumps(
-            {
-                "command": "python -m benchmarks.equal_numbers",
-                "machines": [{"cpu": "a processor", "torch": "2"}],
-                "not_recorded": ["sql lora-lora_r-1", "mnist dora-dora_r-8"],
-                "recipes": {"mnist": WORLD},
-            }
-        )
-    )
+    assert figure() is None, "without a record there is none"
+    record = {"machines": [{"cpu": "a processor", "torch": "2"}], "recipes": {"mnist": WORLD}}
+    record |= {"command": "any", "not_recorded": ["sql lora-lora_r-1", "mnist dora-dora_r-8"]}
+    file.write_text(json.dumps(record))
     drawn = figure()
     assert drawn is not None
     assert drawn["answer"] == "Ahead (mnist)."
-    assert any(
-        " ".join(subject.sentences(subject.points(WORLD, "accuracy"), "mnist", "accuracy")) in text
-        for text in drawn["behind"]
-    )
+    told = " ".join(said(subject.points(WORLD, "accuracy")))
+    assert any(told in text for text in drawn["behind"])
     axis = drawn["figure"]["layout"]["xaxis"]
     assert axis["ticktext"] == ["10,000", "20,000", "50,000", "100,000"]
     assert axis["range"] == pytest.approx([math.log10(9_216 / 8), math.log10(147_456 * 1.5)])
-    assert [row[2] for row in drawn["rows"]] == sorted(
-        one["runs"][0]["trainable_parameters"] for one in WORLD
-    )
+    assert [row[2] for row in drawn["rows"]] == [0, 9_216, 13_824, 18_432, 23_040, 147_456]
     writes, digits = (RECIPES[key].title for key in ("sql", "mnist"))
     missing = f"Not recorded: {writes} (1 of 1 settings), {digits} (1 of 7 settings)."
     assert missing in drawn["behind"] and "Best at an end of these rates: LoRA r = 1." in drawn["behind"]
@@ -309,18 +267,16 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     assert [name["y"] for name in drawn["figure"]["layout"]["annotations"][1:]] == pytest.approx([level])
 
 
-def test_a_race_at_searched_rates_is_of_the_methods_that_are_raced():
-    """On `sentiment` C3A and the head alone were trained beside its race, with two seeds."""
-    found = subject.race_at_searched_rates("sentiment", "accuracy")
-    assert {one for pair in found for one in pair} == {"cdvft", "lora", "fourierft"}
-    assert {one.family for one in found.values()} == {3}
+def test_a_race_at_searched_rates_is_of_the_methods_that_are_raced_and_corrected_for_all_of_its_pairs():
+    """On `sentiment` C3A and the head alone were trained beside its race, with two seeds.
 
-
-def test_a_race_at_searched_rates_is_corrected_for_all_of_its_pairs():
-    """On MNIST LoRA's lead on CDVFT would be shown if nobody had looked at the other two pairs."""
-    found = subject.race_at_searched_rates("mnist", "accuracy")
-    assert [*found] == [("cdvft", "lora"), ("cdvft", "fourierft"), ("lora", "fourierft")]
-    assert {(one.word, one.family) for one in found.values()} == {("not shown", 3)}
+    On MNIST LoRA's lead on CDVFT would be shown if nobody had looked at the other two pairs.
+    """
+    every = [("cdvft", "lora"), ("cdvft", "fourierft"), ("lora", "fourierft")]
+    for recipe in ("sentiment", "mnist"):
+        found = subject.race_at_searched_rates(recipe, "accuracy")
+        assert [*found] == every and {one.family for one in found.values()} == {3}
+    assert {one.word for one in found.values()} == {"not shown"}
     points = subject.points(subject.record()["recipes"]["mnist"], "accuracy")
     sides = {one.name: (one.contestant,) for one in points}
     (alone,) = subject.judge([subject.Pair(sides["cdvft-m-2"], sides["lora-lora_r-8"])], "accuracy")

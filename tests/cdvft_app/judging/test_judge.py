@@ -1,4 +1,5 @@
-"""The judge: exact tests, intervals that agree with them, families, halves, false alarms by simulation."""
+"""The judge: exact tests, intervals that agree with them, families, halves, words, what would settle a pair,
+several races together, false alarms by simulation."""
 
 from __future__ import annotations
 
@@ -7,43 +8,59 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
-from scipy.stats import binom, pearsonr
-from sklearn.metrics import matthews_corrcoef
+from scipy import stats
 
 from benchmarks.judge import ALARMS, METRICS, contest, share, verdict, word_shares
-from cdvft_app.judging.judge import Contestant, Pair, Run, half_of, holm, judge, mcnemar, over_rows
-from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.judging.judge import (
+    Contestant,
+    Mean,
+    Pair,
+    Run,
+    _word,
+    half_of,
+    holm,
+    judge,
+    judge_pooled,
+    mcnemar,
+    over_rows,
+    over_seeds,
+    pooled,
+)
+from cdvft_app.judging.row_scores import of_scores, of_wrong
+from cdvft_app.judging.verdict_text import settled_by
 
 ROWS = 1024
+MANY = 10**12  # rows, so that only seeds count
 
 
-def contestant(name, *answers):
-    return Contestant(
-        name, tuple(Run(seed, one.score, len(one.rows), one) for seed, one in enumerate(answers))
-    )
+def scored(*scores, rows=ROWS):
+    """The runs of seeds 0, 1, ... that kept no answers."""
+    return tuple(Run(seed, score, rows) for seed, score in enumerate(scores))
+
+
+def answered(*answers):
+    return tuple(Run(seed, one.score, len(one.rows), one) for seed, one in enumerate(answers))
 
 
 def alone(first, second, rows=ROWS):
-    """Two runs of which so many rows are right in one alone; half of the rest in both."""
-    both = (rows - first - second) // 2
-    return (
-        contestant("A", of_scores([True] * (both + first) + [False] * (rows - both - first))),
-        contestant(
-            "B",
-            of_scores(
-                [True] * both + [False] * first + [True] * second + [False] * (rows - both - first - second)
-            ),
-        ),
-    )
+    """Two runs of which so many rows are right in one alone, and all others in both."""
+    return answered(of_wrong(rows, range(second))), answered(of_wrong(rows, range(second, second + first)))
+
+
+def pair(first, second):
+    return Pair((Contestant("A", tuple(first)),), (Contestant("B", tuple(second)),))
+
+
+def judged(first, second, metric="accuracy", family=None):
+    (found,) = judge([pair(first, second)], metric, family)
+    return found
 
 
 @pytest.mark.parametrize(
     ("counts", "p"), [((0, 0), 1.0), ((1, 0), 1.0), ((5, 5), 1.0), ((0, 6), 2 / 64), ((8, 1), 20 / 512)]
 )
 def test_mcnemar_of_known_counts(counts, p):
-    assert mcnemar(100, *counts).p == pytest.approx(p)
-    assert mcnemar(100, *reversed(counts)).p == pytest.approx(p)
+    assert mcnemar(100, *counts).p == mcnemar(100, *reversed(counts)).p == pytest.approx(p)
 
 
 def test_the_interval_leaves_out_0_exactly_where_the_test_rejects():
@@ -52,19 +69,13 @@ def test_the_interval_leaves_out_0_exactly_where_the_test_rejects():
         low, high = found.interval(0.95)
         assert (low > 0 or high < 0) == (found.p < 0.05), (first, second)
         assert low <= found.size <= high
-    assert mcnemar(ROWS, 35, 5).interval(0.95) == pytest.approx(
-        [-end for end in mcnemar(ROWS, 5, 35).interval(0.95)][::-1]
-    )
+        assert mcnemar(ROWS, second, first).interval(0.95) == pytest.approx((-high, -low))
 
 
 def test_runs_that_never_differ_are_not_as_good_on_a_few_rows():
-    few, many = (
-        judge([Pair((one,), (other,))], "accuracy")[0] for one, other in (alone(0, 0, 20), alone(0, 0, 2000))
-    )
-    assert (few.word, few.size) == ("not shown", 0)
-    assert few.high > 0.1
+    few, many = (judged(*alone(0, 0, rows)) for rows in (20, 2000))
+    assert (few.word, few.size, few.high > 0.1, many.word) == ("not shown", 0, True, "as good")
     assert few.more_rows is None, "fifty times as many and more is no advice"
-    assert many.word == "as good"
 
 
 @pytest.mark.parametrize(
@@ -73,61 +84,43 @@ def test_runs_that_never_differ_are_not_as_good_on_a_few_rows():
 )
 def test_two_runs_on_the_same_rows(counts, word):
     first, second = alone(*counts)
-    (found,) = judge([Pair((first,), (second,))], "accuracy")
+    found, turned = judged(first, second), judged(second, first)
     assert (found.word, found.about, found.alone) == (word, "runs", counts)
     assert found.size == pytest.approx((counts[0] - counts[1]) / ROWS)
     assert (found.rows, found.seeds, found.paired) == (ROWS, (1, 1), True)
     assert found.turned.turned == found
-    (turned,) = judge([Pair((second,), (first,))], "accuracy")
-    assert replace(turned, low=0, high=0) == replace(found.turned, low=0, high=0)
+    assert replace(turned, first="B", second="A", low=0, high=0) == replace(found.turned, low=0, high=0)
     assert (turned.low, turned.high) == pytest.approx((found.turned.low, found.turned.high))
 
 
-def test_how_many_more_rows_would_settle_it():
-    """3 points are not shown by 1,024 rows. Rows for a power of 80 %: Connor, Biometrics 43 (1987), 207."""
-    (found,) = judge([Pair(*((one,) for one in alone(130, 100)))], "accuracy")
-    assert found.more_seeds is None, "one seed tells nothing of how seeds differ"
-    discordant, apart = 230 / ROWS, 30 / ROWS
-    wanted = (1.96 * discordant**0.5 + 0.8416 * (discordant - apart**2) ** 0.5) ** 2 / apart**2
-    assert ROWS + found.more_rows == pytest.approx(wanted, rel=0.1), "the interval is an exact one, not z's"
-
-
 def test_without_rows_the_interval_is_that_of_two_samples():
-    first, second = (
-        replace(one, runs=tuple(replace(run, answers=None) for run in one.runs)) for one in alone(80, 50)
-    )
-    (found,) = judge([Pair((first,), (second,))], "accuracy")
+    found = judged(scored(0.52), scored(0.49))
     assert (found.word, found.paired, found.alone) == ("not shown", False, None)
-    half = 1.96 * np.sqrt(2 * 0.25 / ROWS)
-    assert found.high - found.size == pytest.approx(half, rel=0.01)
-    (unknown,) = judge([Pair((first,), (second,))], "chrf")
-    assert (unknown.word, unknown.low, unknown.p) == ("not shown", None, None)
+    assert found.high - found.size == pytest.approx(1.96 * np.sqrt(2 * 0.25 / ROWS), rel=0.01)
 
 
-def test_other_rows_or_labels_are_not_paired():
-    rows, right = np.arange(6), np.array([0, 1, 1, 0, 1, 0])
-    outputs = np.eye(2)[[0, 1, 0, 0, 1, 1]]
-    one = of_predictions(Predictions(rows, right, outputs), "accuracy")
-    assert one.same_rows(of_predictions(Predictions(rows, right, outputs), "accuracy"))
-    assert not one.same_rows(of_predictions(Predictions(rows + 1, right, outputs), "accuracy"))
-    assert not one.same_rows(of_predictions(Predictions(rows, 1 - right, outputs), "accuracy"))
-    assert not one.same_rows(of_predictions(Predictions(rows, right, outputs), "matthews"))
-    assert one.same_rows(of_wrong(6, [2, 5])) and one.score == of_wrong(6, [2, 5]).score == 4 / 6
+def test_what_is_known_of_no_error_has_no_interval():
+    """A metric without a formula, and a run of unknown rows."""
+    of_chrf = judged(scored(0.8), scored(0.7), "chrf")
+    unknown = judged(scored(0.8), scored(0.7, rows=None))
+    for found in (of_chrf, unknown):
+        assert (found.word, found.low, found.high, found.p) == ("not shown", None, None, None)
+        assert found.size == pytest.approx(0.1)
+    assert unknown.rows is None
 
 
-def test_metrics_by_sums_are_those_of_their_libraries():
-    chance = np.random.default_rng(0)
-    rows, labels, outputs = np.arange(50), chance.integers(0, 3, 50), chance.random((50, 3))
-    classes = outputs.argmax(-1)
-    found = of_predictions(Predictions(rows, labels, outputs), "matthews")
-    assert found.score == pytest.approx(matthews_corrcoef(labels, classes))
-    kept = np.delete(rows, 7)
-    left_out = 50 * found.score - 49 * matthews_corrcoef(labels[kept], classes[kept])
-    assert found.pseudo_values[7] == pytest.approx(left_out)
-    values = 1e4 + labels + outputs[:, 0]
-    numbers = of_predictions(Predictions(rows, values, outputs[:, :1]), "pearson")
-    assert numbers.score == pytest.approx(pearsonr(outputs[:, 0], values).statistic)
-    assert of_predictions(Predictions(rows, values, np.ones((50, 1))), "pearson").score == 0
+def test_runs_that_did_not_answer_the_same_rows_are_not_paired():
+    first = of_scores([True, False] * 50)
+    for second in (replace(first, rows=first.rows + 100), None):
+        found = judged(answered(first, first), [Run(0, 0.5, 100, first), Run(1, 0.5, 100, second)])
+        assert (found.paired, found.rows, found.size) == (False, 100, 0)
+
+
+def test_the_size_is_that_of_the_rows_which_the_interval_is_of():
+    """A metric that was kept with fewer digits than the rows give."""
+    one, other = ([replace(run, metric=round(run.metric, 1)) for run in side] for side in alone(90, 60, 1000))
+    found = judged(one, other)
+    assert (found.size, found.low < found.size < found.high) == (0.03, True)
 
 
 def test_holm_corrects_a_family_once():
@@ -144,32 +137,24 @@ def test_holm_corrects_a_family_once():
 
 
 def test_a_pair_in_a_family_needs_more():
-    first, second = alone(80, 50)
-    pair = Pair((first,), (second,))
-    assert judge([pair], "accuracy")[0].word == "ahead"
-    found = judge([pair], "accuracy", family=10)[0]
-    assert (found.word, found.family, found.confidence) == ("not shown", 10, 0.995)
-    assert found.p == pytest.approx(10 * judge([pair], "accuracy")[0].p)
+    by_itself, found = (judged(*alone(80, 50), family=family) for family in (None, 10))
+    assert (by_itself.word, found.word, found.family, found.confidence) == ("ahead", "not shown", 10, 0.995)
+    assert found.p == pytest.approx(10 * by_itself.p)
 
 
 def test_the_best_of_many_is_chosen_on_other_rows_than_it_is_judged_on():
     """Twenty settings that guess: the best looks good on all rows, and not on those it was not chosen by."""
     chance = np.random.default_rng(1)
-    many = tuple(contestant(f"m{place}", of_scores(chance.random(400) < 0.5)) for place in range(20))
-    rival = (contestant("rival", of_scores(np.arange(400) % 2 == 0)),)
+    many = tuple(Contestant(f"m{n}", answered(of_scores(chance.random(400) < 0.5))) for n in range(20))
+    rival = (Contestant("rival", answered(of_scores(np.arange(400) % 2 == 0))),)
     best = max(many, key=lambda one: one.mean)
     assert best.mean >= 0.53
     (found,) = judge([Pair(many, rival)], "accuracy")
     on_half = half_of(np.arange(400))
     assert 190 <= on_half.sum() <= 210
     chosen = max(many, key=lambda one: one.runs[0].answers.at(on_half).score)
-    assert (found.first, found.chosen, found.rows, found.word) == (
-        chosen.label,
-        "other rows",
-        400 - on_half.sum(),
-        "not shown",
-    )
-    assert (found.paired, found.confidence) == (True, 0.95)
+    assert (found.first, found.chosen, found.word) == (chosen.label, "other rows", "not shown")
+    assert (found.rows, found.paired, found.confidence) == (400 - on_half.sum(), True, 0.95)
     scores = [one.runs[0].answers.at(~on_half).score for one in (chosen, rival[0])]
     assert found.size == pytest.approx(scores[0] - scores[1])
     without = tuple(replace(one, runs=tuple(replace(run, answers=None) for run in one.runs)) for one in many)
@@ -177,12 +162,16 @@ def test_the_best_of_many_is_chosen_on_other_rows_than_it_is_judged_on():
     assert (unpaired.first, unpaired.chosen, unpaired.confidence) == (best.label, "all", 1 - 0.05 / 20)
 
 
+def test_a_row_is_in_one_half_by_all_of_its_bits():
+    """⌊2⁶⁴ / φ⌋ begins with a 1, so row 1 is not in row 0's half; it is odd, so the highest bit counts."""
+    assert half_of(np.array([0, 1, 2**63], dtype=np.uint64)).tolist() == [True, False, False]
+
+
 def test_five_seeds_speak_of_methods_and_four_of_runs():
     chance = np.random.default_rng(5)
-    four = verdict(*contest(chance, "accuracy", rows=1000, seeds=4), "accuracy")
-    five = verdict(*contest(chance, "accuracy", rows=1000, seeds=5), "accuracy")
-    assert (four.about, four.seeds, five.about, five.seeds) == ("runs", (4, 4), "methods", (5, 5))
-    assert four.more_seeds and five.more_seeds
+    for seeds, about in ((4, "runs"), (5, "methods")):
+        found = verdict(*contest(chance, "accuracy", rows=1000, seeds=seeds), "accuracy")
+        assert (found.about, found.seeds) == (about, (seeds, seeds)) and found.more_seeds
 
 
 def test_seeds_that_differ_count_for_methods_and_not_for_runs(monkeypatch):
@@ -190,10 +179,19 @@ def test_seeds_that_differ_count_for_methods_and_not_for_runs(monkeypatch):
     rows = np.arange(2000)
     lucky = [of_scores(rows % 100 < 80 + 10 * (seed == 4)) for seed in range(5)]
     plain = [of_scores(rows % 100 < 80) for seed in range(5)]
-    (found,) = judge([Pair((contestant("A", *lucky),), (contestant("B", *plain),))], "accuracy")
+    found = judged(answered(*lucky), answered(*plain))
     assert (found.word, found.about) == ("not shown", "methods")
     monkeypatch.setattr("cdvft_app.judging.judge.RESAMPLES", 199)
     assert over_rows(lucky, plain).p <= 2 / 200
+
+
+def test_methods_whose_rows_were_not_kept_are_judged_by_their_seeds():
+    one, other = [0.80, 0.82, 0.79, 0.83, 0.81], [0.78, 0.80, 0.79, 0.80, 0.80]
+    found = judged(scored(*one, rows=MANY), scored(*other, rows=MANY))
+    known = stats.ttest_rel(one, other)
+    assert (found.about, found.paired, found.word) == ("methods", False, "ahead")
+    assert (found.low, found.high) == pytest.approx(tuple(known.confidence_interval()), rel=1e-4)
+    assert found.p == pytest.approx(known.pvalue, rel=1e-4)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -215,8 +213,132 @@ def test_tied_runs_are_seldom_called_apart(metric, monkeypatch):
 def test_tied_runs_by_mcnemar_by_its_exact_size():
     """Of 130 rows that differ, the chance of a split that is called one is below 5 %."""
     called = [first for first in range(131) if mcnemar(ROWS, first, 130 - first).p < 0.05]
-    assert 0.03 < binom.pmf(called, 130, 0.5).sum() < 0.05
+    assert 0.03 < stats.binom.pmf(called, 130, 0.5).sum() < 0.05
 
 
 def test_a_gap_of_two_points_is_seen_by_five_seeds():
     assert word_shares("accuracy", 60, rows=4000, seeds=5, gap=0.02)["behind"] > 0.6
+
+
+# From an interval to a word, and how many more rows or seeds a difference would need
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "word"),
+    [
+        (0.001, 0.03, 0.049, "ahead"),
+        (-0.03, -0.001, 0.049, "behind"),
+        (0.001, 0.03, 0.05, "not shown"),
+        (0.0, 0.03, 0.01, "not shown"),
+        (-0.03, 0.0, 0.01, "not shown"),
+        (-0.009, 0.009, 0.9, "as good"),
+        (-0.01, 0.009, 0.9, "not shown"),
+        (-0.009, 0.01, 0.9, "not shown"),
+        (0.002, 0.009, 0.2, "as good"),
+        (0.002, 0.009, 0.01, "ahead"),
+    ],
+)
+def test_a_word_wants_the_test_and_the_interval_or_the_margin(low, high, p, word):
+    assert _word(low, high, p) == word
+
+
+@pytest.mark.parametrize("counts", [(18, 8), (4, 3), (3, 3)])
+def test_rows_are_asked_for_until_0_is_left_out_or_both_ends_lie_within_the_margin(counts):
+    """The nearer of both, with an interval that narrows with the root of the rows; rounded up to 2 digits.
+
+    For a power of 80 % beside the z of 1.96: of a difference 0.842 more, of equality 1.282, at either end.
+    """
+    rows = 200 if counts == (18, 8) else 500
+    size = (counts[0] - counts[1]) / rows
+    low, high = mcnemar(rows, *counts).interval(0.95)
+    apart = rows * (((size - low) / size * 2.802 / 1.96) ** 2 - 1) if size else np.inf
+    level = rows * ((max(size - low, high - size) / (0.01 - size) * 3.242 / 1.96) ** 2 - 1)
+    needed = apart if counts == (18, 8) else level
+    for found in (judged(*alone(*counts, rows)), judged(*reversed(alone(*counts, rows)))):
+        assert found.word == "not shown"
+        assert needed <= found.more_rows < 1.1 * needed
+        assert len(str(found.more_rows).rstrip("0")) <= 2
+
+
+def test_a_few_rows_more_are_asked_for_where_they_are_enough():
+    """Of 3 rows all against none, each erring for itself: 1.04 against a difference of 1."""
+    found = judged(scored(1.0, rows=3), scored(0.0, rows=3))
+    assert (found.word, found.rows, found.more_rows, found.more_seeds) == ("not shown", 3, 4, None)
+    assert settled_by(found).startswith("If as seen, about 4 more rows would settle it for these runs")
+
+
+@pytest.mark.parametrize("counts", [(18, 8), (4, 3), (3, 3), (60, 1)])
+def test_where_a_side_has_one_seed_no_number_of_seeds_is_named(counts):
+    """Nothing is known of their spread, so nothing of how many would do, whatever the interval is."""
+    one, other = alone(*counts, 200)
+    for found in (judged(one, other), judged(one, [*other, replace(other[0], seed=1)])):
+        assert (found.about, found.more_seeds) == ("runs", None)
+        assert "seed" not in settled_by(found)
+
+
+def test_as_many_seeds_are_asked_for_as_show_it_in_four_of_five_cases():
+    """Mean 1.15 σ, for which the noncentral t gives a power of 80 % with nine seeds, and less with seven."""
+    apart = np.array([-1.0, 1.0, 0.0, 1.0, -1.0])
+    lead = 0.02 * (1.15 * apart.std(ddof=1) + apart)
+    found = judged(scored(*(0.8 + lead), rows=MANY), scored(*[0.8] * 5, rows=MANY))
+    assert (found.word, found.about, found.more_seeds, found.more_rows) == ("not shown", "methods", 4, None)
+
+    def power(count):
+        return stats.nct.sf(stats.t.ppf(0.975, count - 1), count - 1, 1.15 * count**0.5)
+
+    assert power(7) < 0.8 < power(9)
+
+
+def test_two_seeds_tell_of_a_spread_and_ask_for_more_than_five():
+    """One of A's two seeds has 4 more of 200 rows right: with d and 0, half the interval is about t σ/√n."""
+    plain, lucky = of_wrong(200, range(40)), of_wrong(200, range(36))
+    found = judged(answered(plain, lucky), answered(plain, plain))
+    spread = over_seeds({0: [plain], 1: [lucky]}, {0: [plain], 1: [plain]})
+    expected = spread.seeds_for(0.01 * 1.96 / 2.802, 0.95, 5)
+    assert expected > 5
+    assert (found.word, found.about, found.more_seeds) == ("not shown", "runs", expected - 2)
+
+
+# Several races of the same methods together: the doubt shrinks where they agree, grows where not
+
+
+def race(first, second, seed):
+    """A pair whose sides are right with these probabilities, over five seeds of 400 rows."""
+    drawn = np.random.default_rng(seed)
+    return pair(*(answered(*(of_scores(drawn.random(400) < p) for _ in range(5))) for p in (first, second)))
+
+
+def test_races_that_agree_are_surer_together():
+    one, other = (race(0.70, 0.75, seed) for seed in (1, 2))
+    alone = [judge([pair], "accuracy")[0] for pair in (one, other)]
+    (both,) = judge_pooled([[one], [other]], "accuracy")
+    assert both.high - both.low < min(single.high - single.low for single in alone)
+    assert min(single.size for single in alone) <= both.size <= max(single.size for single in alone)
+    assert (both.rows, both.about, both.more_rows) == (800, "methods", None)
+
+
+def test_races_that_disagree_show_nothing_together():
+    (both,) = judge_pooled([[race(0.9, 0.6, 1)], [race(0.6, 0.9, 2)]], "accuracy")
+    assert both.word == "not shown" and both.low < -0.2 and both.high > 0.2
+
+
+def test_one_race_alone_is_what_it_was():
+    one = race(0.7, 0.8, 3)
+    (alone,), (both,) = judge([one], "accuracy"), judge_pooled([[one]], "accuracy")
+    assert (both.size, both.low, both.high, both.word) == (alone.size, alone.low, alone.high, alone.word)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "variances", "size", "variance"),
+    [
+        # Equal variances v: the mean of both with v / 2, until they differ by more than chance would have it.
+        ((0.10, 0.12), (0.0004, 0.0004), 0.11, 0.0002),
+        # Q = (0.2² / 2) / v = 50, so τ² = (50 − 1) / (2 / v − 1 / v) = 49 v
+        ((0.0, 0.2), (0.0004, 0.0004), 0.1, 50 * 0.0004 / 2),
+        # The surer race weighs more: 1 / (10,000 + 1 / 0.0003).
+        ((0.0, 0.01), (0.0001, 0.0003), 0.0025, 0.000075),
+    ],
+)
+def test_races_are_pooled_as_by_hand(sizes, variances, size, variance):
+    both = pooled([Mean(*of_race, df_rows=1e9) for of_race in zip(sizes, variances, strict=True)])
+    assert (both.size, both.variance) == (pytest.approx(size), pytest.approx(variance))

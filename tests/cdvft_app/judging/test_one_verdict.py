@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import run_events
+from finished_races import finish
 
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.outcomes import judged_race
@@ -17,7 +16,6 @@ from cdvft_app.ui.compare.outcomes import outcomes
 from cdvft_app.ui.train.run_view import verdict
 from cdvft_app.ui.use import held_out_tables
 
-ROWS = 1000
 RIGHT = {"cdvft": 900, "lora": 840, "fourierft": 896}
 
 
@@ -35,15 +33,7 @@ def finished_race(folder: Path, *, sweep: bool) -> tuple[RunStore, list[str]]:
     ]
     runs = store.create(settings, None, "A race", sweep=sweep)
     for run, right in zip(runs, RIGHT.values(), strict=True):
-        store.set_state(run.id, "preparing")
-        store.append(run.id, run_events.started(2, evaluation_examples=ROWS))
-        store.append(
-            run.id, run_events.done(2, folder, metric=right / ROWS, peak_memory_bytes=9, seconds=1.5)
-        )
-        classes = (np.arange(ROWS) >= right).astype(int)
-        predictions.write(
-            store.folder(run.id), np.arange(ROWS), np.zeros(ROWS, dtype=int), np.eye(2)[classes]
-        )
+        finish(store, run.id, right)
     return store, [run.id for run in runs]
 
 

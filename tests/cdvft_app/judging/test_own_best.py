@@ -25,12 +25,11 @@ def sweep(score, m=(2, 3), rates=(0.3, 1, 3), seeds=(0, 1, 2)):
         for rate in rates:
             for seed in seeds:
                 share = score(value, rate, seed)
-                answers = None if share is None else of_scores(order < ROWS * share)
+                answers = of_scores(order < ROWS * share)
                 method = {"method": "cdvft", "m": value, "learning_rate": RATE * rate}
                 settings = RunSettings(**SETTINGS, seed=seed, method=method)
-                made.append(
-                    ComparedRun(settings=settings, state="finished", metric=share, rows=ROWS, answers=answers)
-                )
+                ended = {"state": "finished", "metric": share, "rows": ROWS, "answers": answers}
+                made.append(ComparedRun(settings=settings, **ended))
     return made
 
 
@@ -41,30 +40,32 @@ def diverging(m, rate, seed):
     return 0.8 + 0.001 * seed
 
 
-def label(run):
-    return str(run.settings.method)
+def judged(runs):
+    return judge_runs(runs, "accuracy", lambda run: str(run.settings.method), sweep=True)
+
+
+def plain(text):
+    return text.replace("\u00a0", " ")
 
 
 def test_a_rate_at_which_a_value_diverges_says_nothing_of_the_value():
     """The mean over rates has m = 2 ahead by 18 points; each at its own best, m = 3 is."""
-    compared = judge_runs(sweep(diverging), "accuracy", label, sweep=True)
+    compared = judged(sweep(diverging))
     verdict = compared.along["cdvft", "m", "2 3"]
     assert (verdict.word, verdict.chosen) == ("ahead", "other seeds and rows")
     assert verdict.size == pytest.approx(0.08, abs=0.02)
     without = sweep(lambda m, rate, seed: diverging(m, min(rate, 1), seed))
-    assert judge_runs(without, "accuracy", label, sweep=True).along["cdvft", "m", "2 3"].size > 0.05
-    said = answer(compared).replace("\u00a0", " ")
-    assert said.startswith("CDVFT, each value at its own best: m = 3 is ahead of m = 2 by")
+    assert judged(without).along["cdvft", "m", "2 3"].size > 0.05
+    assert plain(answer(compared)).startswith("CDVFT, each value at its own best: m = 3 is ahead of m = 2 by")
 
 
 def test_learning_rates_are_compared_with_their_neighbours_each_at_its_own_best():
     """At three times the rate m = 3 diverges and m = 2 does not: what the rate costs is 8 points, not 78."""
-    compared = judge_runs(sweep(diverging), "accuracy", label, sweep=True)
+    compared = judged(sweep(diverging))
     rates = {key[2]: one for key, one in compared.along.items() if key[1] == "learning_rates"}
     assert [*rates] == ["0.3 1.0", "1.0 3.0"] and [one.word for one in rates.values()] == ["as good", "ahead"]
     assert list(rates.values())[1].size == pytest.approx(0.08, abs=0.03)
-    said = answer(compared).replace("\u00a0", " ")
-    assert "The rate must be found: learning rate × 1 is ahead of learning rate × 3 by" in said
+    assert "must be found: learning rate × 1 is ahead of learning rate × 3 by" in plain(answer(compared))
 
 
 def test_what_is_chosen_is_not_judged_by_what_chose_it():
@@ -74,9 +75,7 @@ def test_what_is_chosen_is_not_judged_by_what_chose_it():
     def luck(label, count):
         settings = [drawn.random((3, ROWS)) < 0.5 for _ in range(count)]
         return tuple(
-            Contestant(
-                label, tuple(Run(seed, rows[seed].mean(), ROWS, of_scores(rows[seed])) for seed in range(3))
-            )
+            Contestant(label, tuple(Run(n, own.mean(), ROWS, of_scores(own)) for n, own in enumerate(rows)))
             for rows in settings
         )
 
@@ -89,15 +88,10 @@ def test_what_is_chosen_is_not_judged_by_what_chose_it():
 
 def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
     runs = sweep(lambda m, rate, seed: 0.5 + 0.1 * (rate if m == 2 else -rate) / 3)
-    assert [one.replace("\u00a0", " ") for one in at_the_edge(runs, "cdvft", "m")] == [
-        "m = 2 (learning rate × 3)",
-        "m = 3 (learning rate × 0.3)",
-    ]
-    compared = judge_runs(runs, "accuracy", label, sweep=True)
-    (said,) = [text for text in sentences([], compared) if "At the edge of the learning rates" in text]
-    assert "the best of m = 2 (learning rate × 3) and m = 3 (learning rate × 0.3):" in said.replace(
-        "\u00a0", " "
-    )
+    edges = [plain(one) for one in at_the_edge(runs, "cdvft", "m")]
+    assert edges == ["m = 2 (learning rate × 3)", "m = 3 (learning rate × 0.3)"]
+    (said,) = [text for text in sentences([], judged(runs)) if "At the edge of the learning rates" in text]
+    assert "the best of m = 2 (learning rate × 3) and m = 3 (learning rate × 0.3):" in plain(said)
     inside = sweep(lambda m, rate, seed: 0.8 if rate == 1 else 0.5)
     assert at_the_edge(inside, "cdvft", "m") == []
 
@@ -105,24 +99,16 @@ def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
 def test_of_two_rates_the_best_is_an_end_and_of_one_it_is_none():
     rising = sweep(lambda m, rate, seed: 0.5 + 0.1 * rate, rates=(0.3, 1))
     assert len(at_the_edge(rising, "cdvft", "m")) == 2
-    one_of_m_3 = [
-        run
-        for run in rising
-        if run.settings.method.m == 2 or run.settings.method.learning_rate == pytest.approx(RATE)
-    ]
-    assert [one.replace("\u00a0", " ") for one in at_the_edge(one_of_m_3, "cdvft", "m")] == [
-        "m = 2 (learning rate × 1)"
-    ]
+    without_one = [run for run in rising if run.values["m"] == 2 or run.values["learning_rates"] == 1]
+    assert [*map(plain, at_the_edge(without_one, "cdvft", "m"))] == ["m = 2 (learning rate × 1)"]
     assert at_the_edge(rising, "cdvft", "block_size") == [], "which was not varied"
 
 
 def test_where_the_rate_alone_matters_no_setting_is_named_before_it():
-    compared = judge_runs(
-        sweep(lambda m, rate, seed: (0.5 if rate == 3 else 0.8) + 0.001 * seed), "accuracy", label, sweep=True
-    )
+    compared = judged(sweep(lambda m, rate, seed: (0.5 if rate == 3 else 0.8) + 0.001 * seed))
     assert answer(compared).startswith("The rate must be found: ")
 
 
 def test_with_one_seed_the_choice_is_made_on_other_rows():
-    compared = judge_runs(sweep(diverging, seeds=(0,)), "accuracy", label, sweep=True)
+    compared = judged(sweep(diverging, seeds=(0,)))
     assert compared.along["cdvft", "m", "2 3"].chosen == "other rows"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,10 +27,8 @@ WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30, "head": 40}
 def race_run(method, **changed):
     """A run over 100 rows."""
     found = ComparedRun(
-        id=f"id of {method}", group_id="g", name="A race", state="finished",
-        settings=RunSettings(**SETTINGS, method=method), metric_name="accuracy",
-        metric=1 - WRONG[method] / 100, rows=100, steps=64, device="CPU, 2 threads",
-        parameters=13_824, seconds=3.5, memory=2_000_000,
+        id=f"id of {method}", group_id="g", state="finished", settings=RunSettings(**SETTINGS, method=method),
+        metric_name="accuracy", metric=1 - WRONG[method] / 100, rows=100, steps=64, parameters=13_824,
         answers=of_wrong(100, range(WRONG[method])),
     )  # fmt: skip
     return replace(found, **changed)
@@ -52,14 +51,11 @@ def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
 
 def test_a_run_is_told_of_from_its_own_side(race):
     about = race.about("id of lora")
-    assert [(one.second.split(" ")[0], one.word) for one in about] == [
-        ("CDVFT", "behind"),
-        ("FourierFT", "ahead"),
-    ]
+    named = [(one.second.split("\u00a0")[0], one.word) for one in about]
+    assert named == [("CDVFT m", "behind"), ("FourierFT n", "ahead")]
     assert race.about("no such run") == []
-    assert [(one.first, one.alone) for one in race.comparison_set.against("lora")] == [
-        (one.first, one.alone) for one in about
-    ]
+    against = race.comparison_set.against("lora")
+    assert [(one.first, one.alone) for one in against] == [(one.first, one.alone) for one in about]
     assert race.sentences == verdict_text.sentences(race.comparison_set.against("cdvft"))
 
 
@@ -71,15 +67,11 @@ def test_a_race_without_cdvft_tells_of_all_pairs():
 
 def priced(wrong, **numbers):
     """A race in which each method has so many rows of 100 wrong, and trains so many numbers."""
+    answers = {method: of_wrong(100, range(wrong[method])) for method in numbers}
     return judged_runs(
         [
-            race_run(
-                method,
-                metric=1 - wrong[method] / 100,
-                answers=of_wrong(100, range(wrong[method])),
-                parameters=many,
-            )
-            for method, many in numbers.items()
+            race_run(method, metric=of.score, answers=of, parameters=numbers[method])
+            for method, of in answers.items()
         ]
     )
 
@@ -101,20 +93,13 @@ def test_what_trains_the_fewest_numbers_is_enough_where_no_method_is_shown_to_be
 def test_where_a_run_kept_no_answers_it_is_not_said_how_far_another_may_be_ahead():
     """Of chrF nothing is known but by rows, and the cheapest method's run has none."""
     scores = np.random.default_rng(0).random(100)
+    run = partial(race_run, metric_name="chrf", metric=float(scores.mean()))
+    kept = of_scores(scores)
     race = judged_runs(
         [
-            race_run(
-                method,
-                metric_name="chrf",
-                metric=float(scores.mean()),
-                answers=answers,
-                parameters=numbers,
-            )
-            for method, numbers, answers in (
-                ("head", 0, None),
-                ("cdvft", 13_824, of_scores(scores)),
-                ("lora", 73_728, of_scores(scores)),
-            )
+            run("head", parameters=0, answers=None),
+            run("cdvft", parameters=13_824, answers=kept),
+            run("lora", parameters=73_728, answers=kept),
         ]
     )
     assert race.advice == (
@@ -133,8 +118,7 @@ def test_what_is_behind_is_not_taken_however_cheap_it_is():
 
 
 def test_nothing_is_advised_where_nothing_is_known_of_chance():
-    unknown = {"answers": None, "rows": None}
-    race = judged_runs([race_run(method, **unknown) for method in ("cdvft", "lora")])
+    race = judged_runs([race_run(method, answers=None, rows=None) for method in ("cdvft", "lora")])
     assert race.advice == ""
 
 
@@ -146,13 +130,10 @@ def test_what_cannot_be_compared_is_no_race():
 
 
 def runs(**metrics):
+    """One of each m, by its state and its metric."""
+    settings = partial(RunSettings, **SETTINGS, recipe="mnist", method="cdvft")
     return [
-        ComparedRun(
-            settings=RunSettings(**SETTINGS, recipe="mnist", method="cdvft", m=int(m[1:])),
-            state=state,
-            metric=metric,
-            rows=4000,
-        )
+        ComparedRun(settings=settings(m=int(m[1:])), state=state, metric=metric, rows=4000)
         for m, (state, metric) in metrics.items()
     ]
 

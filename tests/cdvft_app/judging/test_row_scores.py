@@ -67,14 +67,14 @@ def test_classes_that_some_rows_lack_count_for_nothing():
 @pytest.mark.parametrize("metric", ["accuracy", "matthews", "pearson"])
 def test_the_labels_of_some_rows_go_with_them(metric):
     """So that two runs whose data differ in one row agree on the others, and on all rows do not."""
-    labels = np.arange(6) % 2
+    labels, first = np.arange(6) % 2, np.arange(6) < 5
     outputs = np.eye(2)[[0, 1, 1, 0, 0, 1]]
-    one, other = (
-        of_predictions(Predictions(ROWS[:6], own, outputs), metric)
-        for own in (labels, np.where(np.arange(6) == 5, 0, labels))
+    one, other, later = (
+        of_predictions(Predictions(rows, own, outputs), metric)
+        for rows, own in ((ROWS[:6], labels), (ROWS[:6], labels * first), (ROWS[1:7], labels))
     )
-    first = np.arange(6) < 5
-    assert not one.same_rows(other)
+    assert one.same_rows(one) and not one.same_rows(other) and not one.same_rows(later)
+    assert one.same_rows(of_wrong(6, [2, 3, 4])) == (metric == "accuracy"), "whose labels are not known"
     assert one.at(first).same_rows(other.at(first))
     assert not one.at(~first).same_rows(other.at(~first))
 

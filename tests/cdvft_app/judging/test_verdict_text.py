@@ -16,6 +16,7 @@ VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
     high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 1), paired=True, family=1, alone=(80, 50),
 )  # fmt: skip
+NOT_SHOWN = "No difference is shown: "
 
 
 def test_counts_agree_with_their_nouns():
@@ -34,20 +35,9 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
     for word, about, paired, chosen in product(
         words, ("runs", "methods"), (True, False), (None, "other rows", "all")
     ):
-        text = sentence(
-            replace(
-                VERDICT,
-                word=word,
-                about=about,
-                paired=paired,
-                chosen=chosen,
-                rows=number,
-                seeds=(number, number),
-                family=number,
-                more_rows=number,
-                more_seeds=number,
-            )
-        )
+        counts = {"rows": number, "seeds": (number, number), "family": number, "more_rows": number}
+        counts |= {"more_seeds": number}
+        text = sentence(replace(VERDICT, word=word, about=about, paired=paired, chosen=chosen, **counts))
         assert not re.search(r"\b1 (rows|seeds|pairs|runs|more rows|more seeds|points)\b", text), text
         assert not re.search(r"\b(?!1\b)[\d,]+ (row|seed|pair|run|more row|more seed)\b", text), text
         assert not re.search(r"[{}]|None| {2}|\.\.| ,", text), text
@@ -68,26 +58,20 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         ),
         (
             {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
-            "No difference is shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
-            "If as seen, about 3,100 more rows would settle it for these runs at "
-            "80\u00a0% power.",
-        ),
-        (
-            {"word": "not shown", "size": 0.0, "low": -0.03, "high": 0.05},
-            "No difference is shown: CDVFT and LoRA score about the same (−3.0 to 5.0).",
+            f"{NOT_SHOWN}CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
+            "If as seen, about 3,100 more rows would settle it for these runs at 80\u00a0% power.",
         ),
         (
             {"word": "not shown", "size": -0.0004, "low": -0.03, "high": 0.05},
-            "No difference is shown: CDVFT and LoRA score about the same (−3.0 to 5.0).",
+            f"{NOT_SHOWN}CDVFT and LoRA score about the same (−3.0 to 5.0).",
         ),
         (
             {"word": "not shown", "size": -0.0006, "low": -0.03, "high": 0.05},
-            "No difference is shown: CDVFT has 0.1 points less than LoRA (−5.0 to 3.0).",
+            f"{NOT_SHOWN}CDVFT has 0.1 points less than LoRA (−5.0 to 3.0).",
         ),
         (
             {"word": "not shown", "size": 0.0004, "low": None, "high": None, "p": None},
-            "No difference is shown: CDVFT and LoRA score about the same, "
-            "and how sure that is cannot be told.",
+            f"{NOT_SHOWN}CDVFT and LoRA score about the same, and how sure that is cannot be told.",
         ),
         ({"low": 0.0}, "CDVFT is ahead of LoRA by 3.0 points (0.0 to 5.0)."),
         (
@@ -100,8 +84,7 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         ),
         (
             {"word": "not shown", "low": None, "high": None, "p": None},
-            "No difference is shown: CDVFT has 3.0 points more than LoRA, "
-            "and how sure that is cannot be told.",
+            f"{NOT_SHOWN}CDVFT has 3.0 points more than LoRA, and how sure that is cannot be told.",
         ),
         (
             {"metric_name": "pearson", "word": "as good", "size": 0.002, "low": -0.001, "high": 0.005},
@@ -133,31 +116,20 @@ def test_what_stands_behind_verdicts_is_said_once():
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("about", "rows", "seeds", "said"),
     [
-        ((None, None), ""),
-        (
-            (1, None),
-            "If as seen, about 1 more row would settle it for these runs at 80\u00a0% power.",
-        ),
-        (
-            (None, 3),
-            "If as seen, about 3 more seeds of each would settle it at 80\u00a0% power.",
-        ),
-        (
-            (1200, 1),
-            "If as seen, about 1,200 more rows would settle it for these runs, 1 more "
-            "seed of each for the methods, at 80\u00a0% power.",
-        ),
+        ("runs", 1, None, "about 1 more row would settle it for these runs"),
+        ("runs", None, 3, "about 3 more seeds of each would settle it"),
+        ("runs", 1200, 1, "about 1,200 more rows would settle it for these runs, 1 more seed of each for the "
+         "methods,"),
+        ("methods", 40, None, "about 40 more rows would settle it"),
     ],
-)
-def test_what_would_settle_it(more, said):
-    assert settled_by(replace(VERDICT, more_rows=more[0], more_seeds=more[1])) == said
-
-
-def test_more_rows_settle_it_for_methods_where_no_number_of_seeds_does():
-    of_methods = replace(VERDICT, about="methods", seeds=(5, 5), more_rows=40)
-    assert settled_by(of_methods) == ("If as seen, about 40 more rows would settle it at 80\u00a0% power.")
+)  # fmt: skip
+def test_what_would_settle_it(about, rows, seeds, said):
+    """For methods rows alone do it where no number of seeds does."""
+    told = settled_by(replace(VERDICT, about=about, more_rows=rows, more_seeds=seeds))
+    assert told == f"If as seen, {said} at 80\u00a0% power."
+    assert settled_by(VERDICT) == ""
 
 
 def test_what_is_unknown_has_nothing_behind_it():

@@ -1,0 +1,23 @@
+"""Races in a store whose runs have ended with answers that are known row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+import run_events
+
+from cdvft_app.store import predictions
+from cdvft_app.store.runs import RunStore
+
+ROWS = 1000  # that are evaluated on
+TRAINED = 900
+STEPS = 57
+
+
+def finish(store: RunStore, run_id: str, right: int, trained: int = TRAINED) -> None:
+    """The run ends with the first so many of the rows right."""
+    folder = store.folder(run_id)
+    store.set_state(run_id, "preparing")
+    store.append(run_id, run_events.started(STEPS, train_examples=trained, evaluation_examples=ROWS))
+    store.append(run_id, run_events.done(STEPS, folder, metric=right / ROWS))
+    classes = (np.arange(ROWS) >= right).astype(int)
+    predictions.write(folder, np.arange(ROWS), np.zeros(ROWS, dtype=int), np.eye(2)[classes])
