@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.format import amount, duration, exact_duration, percent, training_time
+from cdvft_app.format import amount, counted, duration, exact_duration, percent, times, training_time
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,39 @@ def test_nothing_left_is_no_time() -> None:
     assert exact_duration(0) == exact_duration(1e-10) == "0 s"
 
 
+def test_shares_have_two_digits_and_ratios_three() -> None:
+    shares = {
+        0.00045: "0.045 %",
+        0.0087: "0.87 %",
+        0.011: "1.1 %",
+        0.24: "24 %",
+        1.0: "100 %",
+        15.2: "1,520 %",
+    }
+    assert [percent(share) for share in shares] == [*shares.values()]
+    ratios = {16 / 3: "5.33", 0.72: "0.720", 29.04: "29.0", 11_670.4: "11,670", 2: "2"}
+    assert [times(ratio) for ratio in ratios] == [*ratios.values()]
+
+
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.00045, "0.045 %"), (0.011, "1.1 %"), (0.24, "24 %"), (15.2, "1,520 %")]
+    ("kind", "value", "text"),
+    [
+        ("count", 55_296, "55,296"),
+        ("bytes", 231_008, "231 kB"),
+        ("bytes", 53_032, "53.0 kB"),
+        ("bytes", 12, "12 B"),
+        ("flops", 6.257e9, "6.26 GFLOP"),
+        ("flops", 999_600, "1.00 MFLOP"),
+        ("flops", 2.5e20, "250 EFLOP"),
+        ("seconds", 0.0382, "38.2 ms"),
+        ("seconds", 1.5, "1.50 s"),
+        ("seconds", 12.04, "12.0 s"),
+    ],
 )
-def test_shares_have_two_digits(share: float, text: str) -> None:
-    assert percent(share) == text
+def test_amounts_have_three_digits_and_a_prefix_and_counts_all(kind, value: float, text: str) -> None:
+    assert amount(kind, value) == text
 
 
-def test_amounts_have_three_digits_and_a_prefix_and_counts_all() -> None:
-    found = (
-        amount("count", 55_296),
-        amount("bytes", 231_400),
-        amount("flops", 3.128e9),
-        amount("seconds", 0.038),
-    )
-    assert found == ("55,296", "231 kB", "3.13 GFLOP", "38.0 ms")
+def test_counts_agree_with_their_nouns() -> None:
+    assert [counted(count, "row") for count in (0, 1, 2, 1024)] == ["0 rows", "1 row", "2 rows", "1,024 rows"]
+    assert [counted(count, "epoch") for count in (1.0, 1.5)] == ["1 epoch", "1.5 epochs"]

@@ -12,7 +12,7 @@ from scipy.stats import pearsonr
 from sklearn.metrics import matthews_corrcoef
 
 from cdvft_app import ASSETS
-from cdvft_app.metrics import METRICS, get_metric, measure_each_text, measure_texts
+from cdvft_app.metrics import METRICS, get_metric, measure_each_text, measure_texts, metric_title
 from cdvft_app.metrics.accuracy import commonest_class
 from cdvft_app.metrics.fields import read_fields, wrong_fields
 
@@ -56,14 +56,34 @@ def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):
     assert found.statistic(terms.sum(0), np.array(len(labels))) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("metric", "title", "short"),
+    [
+        ("accuracy", "Accuracy", "Accuracy"),
+        ("exact_match", "Exact match", "Exact match"),
+        ("matthews", "Matthews correlation", "Matthews"),
+        ("pearson", "Pearson correlation", "Pearson"),
+        ("chrf", "chrF", "chrF"),
+        ("rouge", "Rouge", "Rouge"),
+        (None, "Score", "Score"),
+    ],
+)
+def test_a_metric_has_a_title_and_a_short_one(metric, title, short):
+    assert (metric_title(metric), metric_title(metric, short=True)) == (title, short)
+
+
+def test_scores_and_differences_as_text():
+    accuracy, pearson = get_metric("accuracy"), get_metric("pearson")
+    assert (accuracy.format(0.797), pearson.format(0.8124)) == ("79.7\u00a0%", "0.812")
+    assert (accuracy.format_difference(-0.016), pearson.format_difference(-0.016)) == ("−1.6", "−0.016")
+    assert (accuracy.format_difference(-0.0004), accuracy.format_difference(0.012)) == ("0.0", "1.2")
+    assert (accuracy.format_distance(-0.01), pearson.format_distance(-0.016)) == ("1.0 point", "0.016")
+
+
 def test_a_metric_from_elsewhere_is_a_number_with_its_own_name_and_no_error():
     rouge = get_metric("rouge")
-    assert (rouge.key, rouge.title, rouge.format(0.5), rouge.standard_error(0.5, 100)) == (
-        "rouge",
-        "rouge",
-        "0.500",
-        None,
-    )
+    assert (rouge.key, rouge.title, rouge.format(0.5)) == ("rouge", "rouge", "0.500")
+    assert rouge.standard_error(0.5, 100) is None
 
 
 def test_an_answer_that_is_one_text_is_right_by_what_follows_the_mark():
@@ -77,18 +97,15 @@ def test_fields_are_counted_over_all_rows_and_by_row():
     said, wanted = ["city: Rome\nzip: 1", "zip: 5"], ["city: Rome\nzip: 2", "city: Oslo\nzip: 5"]
     # Shared pairs 1 and 1, of 4 and 3: 2 (1 + 1) / (4 + 3), and 2 / 4 and 2 / 3 by themselves.
     assert measure_texts(said, wanted, address) == {"exact_match": 0.0, "field_f1": pytest.approx(4 / 7)}
-    assert [row["field_f1"] for row in measure_each_text(said, wanted, address)] == [
-        0.5,
-        pytest.approx(2 / 3),
-    ]
+    by_row = [row["field_f1"] for row in measure_each_text(said, wanted, address)]
+    assert by_row == pytest.approx([0.5, 2 / 3])
+    assert measure_texts([""], [""], address)["field_f1"] == 0.0, "nothing and nothing share no pair"
 
 
 def test_free_text_has_chrf_beside_exact_match():
     said, wanted, free = ["a cat", "two dogs ran"], ["a cat", "two dogs run off"], Answers("chrf")
-    assert measure_texts(said, wanted, free) == {
-        "exact_match": 0.5,
-        "chrf": pytest.approx(corpus_chrf(said, [wanted]).score / 100),
-    }
+    chrf = pytest.approx(corpus_chrf(said, [wanted]).score / 100)
+    assert measure_texts(said, wanted, free) == {"exact_match": 0.5, "chrf": chrf}
     assert measure_each_text(said, wanted, free) == [
         {"exact_match": float(one == other), "chrf": pytest.approx(sentence_chrf(one, [other]).score / 100)}
         for one, other in zip(said, wanted, strict=True)
@@ -102,10 +119,6 @@ def test_free_text_has_chrf_beside_exact_match():
 def test_an_answer_without_an_expected_one_is_an_error(measured, answers):
     with pytest.raises(ValueError, match="zip"):
         measured(["city: Rome", "city: Oslo"], ["city: Rome"], answers)
-
-
-def test_nothing_expected_and_nothing_said_share_no_pair():
-    assert measure_texts([""], [""], Answers("exact_match", fields=("city",)))["field_f1"] == 0.0
 
 
 def test_fields_are_read_from_the_first_json_object_wherever_it_begins():

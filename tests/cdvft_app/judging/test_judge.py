@@ -3,6 +3,7 @@ several races together, false alarms by simulation."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.judge import ALARMS, METRICS, contest, share, verdict, word_shares
+from benchmarks.judge import ALARMS, METRICS, RESULTS, contest, share, verdict, word_shares
 from cdvft_app.judging.judge import (
     Contestant,
     Mean,
@@ -28,6 +29,7 @@ from cdvft_app.judging.judge import (
 )
 from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.judging.verdict_text import settled_by
+from cdvft_app.ui.use.examples import TEST
 
 ROWS = 1024
 MANY = 10**12  # rows, so that only seeds count
@@ -218,6 +220,21 @@ def test_tied_runs_by_mcnemar_by_its_exact_size():
 
 def test_a_gap_of_two_points_is_seen_by_five_seeds():
     assert word_shares("accuracy", 60, rows=4000, seeds=5, gap=0.02)["behind"] > 0.6
+
+
+def test_the_page_says_of_mistakes_and_power_what_was_recorded():
+    record = json.loads(RESULTS.read_text(encoding="utf-8"))
+    alarms = {name: share for name, share in record.items() if name.startswith("false alarms")}
+    assert (len(alarms), record["ties"]) == (8, 2000)
+    assert max(alarms.values()) <= 0.06, "ties that are called different"
+    seen = (record[f"seen, methods 2 points apart, {n} seeds, 1,000 rows, accuracy"] for n in (5, 8, 12))
+    tied, five, eight, twelve = (
+        f"{100 * share:.0f} %"
+        for share in (alarms["false alarms, methods of 5 seeds, 1,000 rows, accuracy"], *seen)
+    )
+    said = " ".join(TEST.split())
+    assert f"of 2,000 simulated pairs of equal methods, {tied} of those scored by accuracy" in said
+    assert f"five seeds saw it in {five} of cases, eight in {eight}, twelve in {twelve}" in said
 
 
 # From an interval to a word, and how many more rows or seeds a difference would need

@@ -92,17 +92,15 @@ def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
 
 
 def test_each_kind_of_setting_is_told_in_a_label():
-    first, *others = (
-        plain(point.label)
-        for point in placed(
-            ran("cdvft", 0.7, 1, schedule="linear"),
-            ran("cdvft", 0.7, 2, alpha=0.5, schedule="linear"),
-            ran("cdvft", 0.7, 3, target_modules=("key",), schedule="linear"),
-            ran("cdvft", 0.7, 4, warmup_ratio=0.0, schedule="constant"),
-        )
+    schedules = (
+        {"schedule": "linear"},
+        {"schedule": "linear", "alpha": 0.5},
+        {"schedule": "linear", "target_modules": ("key",)},
+        {"schedule": "constant", "warmup_ratio": 0.0},
     )
-    assert first == "CDVFT m = 2, α = 1, on query, value, linear, warm-up 0.06"
-    assert others == [
+    drawn = placed(*(ran("cdvft", 0.7, cost, **chosen) for cost, chosen in enumerate(schedules)))
+    assert [plain(point.label) for point in drawn] == [
+        "CDVFT m = 2, α = 1, on query, value, linear, warm-up 0.06",
         "CDVFT m = 2, α = 0.5, on query, value, linear, warm-up 0.06",
         "CDVFT m = 2, α = 1, on key, linear, warm-up 0.06",
         "CDVFT m = 2, α = 1, on query, value, constant, warm-up 0",
@@ -168,10 +166,8 @@ def test_a_front_names_up_to_three_settings_and_of_more_its_ends(ranks, named):
 def test_who_is_alone_on_the_front_and_in_what():
     runs = ran("lora", 0.7, 9, 40), ran("c3a", 0.7, 9, 41)
     drawn = placed(*(replace(one, metric_name="wer") for one in runs))
-    assert (
-        say(drawn, SECONDS)[0]
-        == "LoRA r = 8 (0.700, 40.0 s) has the highest score with the shortest training."
-    )
+    alone = "LoRA r = 8 (0.700, 40.0 s) has the highest score with the shortest training."
+    assert say(drawn, SECONDS)[0] == alone
     assert say(drawn, FLOPS) == ["No extra FLOPs are known of these runs."]
 
 

@@ -8,7 +8,6 @@ from itertools import product
 
 import pytest
 
-from cdvft_app.format import counted
 from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import as_dicts, basis, result, sentences, settled_by
 
@@ -16,12 +15,6 @@ VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
     high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 1), paired=True, family=1, alone=(80, 50),
 )  # fmt: skip
-NOT_SHOWN = "No difference is shown: "
-
-
-def test_counts_agree_with_their_nouns():
-    assert [counted(count, "row") for count in (0, 1, 2, 1024)] == ["0 rows", "1 row", "2 rows", "1,024 rows"]
-    assert [counted(count, "epoch") for count in (1.0, 1.5)] == ["1 epoch", "1.5 epochs"]
 
 
 def sentence(verdict: Verdict) -> str:
@@ -45,55 +38,39 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("word", "size", "low", "high", "said"),
     [
-        ({}, "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0)."),
-        (
-            {"word": "behind", "size": -0.01, "low": -0.018, "high": -0.002},
-            "CDVFT is behind LoRA by 1.0 point (0.2 to 1.8).",
-        ),
-        (
-            {"word": "as good", "size": -0.001, "low": -0.006, "high": 0.004},
-            "CDVFT is as good as LoRA within 1 point (−0.6 to 0.4).",
-        ),
-        (
-            {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
-            f"{NOT_SHOWN}CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
-            "If as seen, about 3,100 more rows would settle it for these runs at 80\u00a0% power.",
-        ),
-        (
-            {"word": "not shown", "size": -0.0004, "low": -0.03, "high": 0.05},
-            f"{NOT_SHOWN}CDVFT and LoRA score about the same (−3.0 to 5.0).",
-        ),
-        (
-            {"word": "not shown", "size": -0.0006, "low": -0.03, "high": 0.05},
-            f"{NOT_SHOWN}CDVFT has 0.1 points less than LoRA (−5.0 to 3.0).",
-        ),
-        (
-            {"word": "not shown", "size": 0.0004, "low": None, "high": None, "p": None},
-            f"{NOT_SHOWN}CDVFT and LoRA score about the same, and how sure that is cannot be told.",
-        ),
-        ({"low": 0.0}, "CDVFT is ahead of LoRA by 3.0 points (0.0 to 5.0)."),
-        (
-            {"word": "behind", "size": -0.03, "low": -0.05, "high": 0.0},
-            "CDVFT is behind LoRA by 3.0 points (0.0 to 5.0).",
-        ),
-        (
-            {"word": "as good", "size": 0.0, "low": 0.0, "high": 0.0},
-            "CDVFT is as good as LoRA within 1 point (0.0 to 0.0).",
-        ),
-        (
-            {"word": "not shown", "low": None, "high": None, "p": None},
-            f"{NOT_SHOWN}CDVFT has 3.0 points more than LoRA, and how sure that is cannot be told.",
-        ),
-        (
-            {"metric_name": "pearson", "word": "as good", "size": 0.002, "low": -0.001, "high": 0.005},
-            "CDVFT is as good as LoRA within 0.010 (−0.001 to 0.005).",
-        ),
+        ("ahead", 0.03, 0.01, 0.05, "ahead of LoRA by 3.0 points (1.0 to 5.0)."),
+        ("ahead", 0.03, 0.0, 0.05, "ahead of LoRA by 3.0 points (0.0 to 5.0)."),
+        ("behind", -0.01, -0.018, -0.002, "behind LoRA by 1.0 point (0.2 to 1.8)."),
+        ("behind", -0.03, -0.05, 0.0, "behind LoRA by 3.0 points (0.0 to 5.0)."),
+        ("as good", -0.001, -0.006, 0.004, "as good as LoRA within 1 point (−0.6 to 0.4)."),
+        ("as good", 0.0, 0.0, 0.0, "as good as LoRA within 1 point (0.0 to 0.0)."),
     ],
 )
-def test_results_in_words(changed, said):
-    assert sentences([replace(VERDICT, **changed)])[0] == said
+def test_results_in_words(word, size, low, high, said):
+    verdict = replace(VERDICT, word=word, size=size, low=low, high=high)
+    assert sentences([verdict])[0] == f"CDVFT is {said}"
+
+
+@pytest.mark.parametrize(
+    ("size", "low", "high", "said"),
+    [
+        (-0.016, -0.04, 0.008, "CDVFT has 1.6 points less than LoRA (−0.8 to 4.0)."),
+        (-0.0006, -0.03, 0.05, "CDVFT has 0.1 points less than LoRA (−5.0 to 3.0)."),
+        (-0.0004, -0.03, 0.05, "CDVFT and LoRA score about the same (−3.0 to 5.0)."),
+        (0.0004, None, None, "CDVFT and LoRA score about the same, and how sure that is cannot be told."),
+        (0.03, None, None, "CDVFT has 3.0 points more than LoRA, and how sure that is cannot be told."),
+    ],
+)
+def test_what_is_not_shown_in_words(size, low, high, said):
+    verdict = replace(VERDICT, word="not shown", size=size, low=low, high=high, more_rows=3100)
+    assert sentences([verdict])[0] == f"No difference is shown: {said} {settled_by(verdict)}"
+
+
+def test_a_correlation_is_told_without_points():
+    verdict = replace(VERDICT, metric_name="pearson", word="as good", size=0.002, low=-0.001, high=0.005)
+    assert sentences([verdict])[0] == "CDVFT is as good as LoRA within 0.010 (−0.001 to 0.005)."
 
 
 def test_what_stands_behind_verdicts_is_said_once():
