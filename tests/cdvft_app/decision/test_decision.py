@@ -18,6 +18,7 @@ from cdvft_app.prediction.observations import Estimate
 from cdvft_app.shapes import model_shapes
 
 LLAMA = "meta-llama/Meta-Llama-3-8B"
+LARGE = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
 CDVFT, LORA = "CDVFT m\u00a0=\u00a02", "LoRA r\u00a0=\u00a08"
 
 
@@ -46,8 +47,8 @@ def test_what_matters_most_decides_and_speaks_against_cdvft_too(aim, begin, reas
 def test_a_method_that_was_not_raced_may_have_a_smaller_file_than_the_one_that_is_taken():
     made = decided(device="t4", methods=["cdvft", "lora", "fourierft", "c3a"], aim="quality")
     assert made.sentence.startswith(
-        "FourierFT n\u00a0=\u00a01,000 for roberta-base on a T4 with 16 GB in float32: none raced is "
-        "shown to be better in the recorded race like it; their smallest file decides, and all 4 fit."
+        "FourierFT n\u00a0=\u00a01,000 for roberta-base on a T4 with 16 GB in float32: none raced is shown "
+        "to be better in the recorded race like it; their smallest file decides, and all 4 fit."
     )
     files = next(one for one in made.answers if one["title"] == "Adapter file")
     assert files["best"] == [False, False, False, True]  # C3A's
@@ -60,12 +61,8 @@ def test_the_question_of_eight_billion():
         f"FLOPs, which is a hint and no time, {CDVFT}'s file is 4.91 times smaller, both fit, and its step "
         "is not measured here."
     )
-    assert [one["title"] for one in made.answers] == [
-        "Fits in 24 GB",
-        "Adapter file",
-        "Trainable numbers",
-        "Extra FLOPs",
-    ]
+    titles = ["Fits in 24 GB", "Adapter file", "Trainable numbers", "Extra FLOPs"]
+    assert [one["title"] for one in made.answers] == titles
     assert made.answers[1]["texts"] == ["2.78 MB", "13.6 MB"] and made.answers[1]["best"] == [True, False]
     assert made.answers[0]["best"] == [False, False]  # level
 
@@ -97,16 +94,14 @@ def test_time_is_said_where_it_was_measured_or_learned_and_nowhere_else():
     assert learned.answers[4]["best"] == [False, False]
     for elsewhere in ({"device": "t4"}, {"precision": "bfloat16"}):
         assert len(decided(lookup=measured, **elsewhere).answers) == 4
-    assert (
-        len(decided(step=lambda row: Estimate(4000.0, 1, 9e9, "so")).answers) == 4
-    )  # nobody trains that here
+    too_long = decided(step=lambda row: Estimate(4000.0, 1, 9e9, "so"))  # nobody trains that here
+    assert len(too_long.answers) == 4
 
 
 def test_memory_by_precision():
     whole, vocabulary, tokens = 8_030_261_248, 128_256, 200
-    linear = (
-        whole - 2 * vocabulary * 4096 - (2 * 32 + 1) * 4096
-    )  # embeddings, output and norms stay as they are
+    # Embeddings, output and norms stay as they are.
+    linear = whole - 2 * vocabulary * 4096 - (2 * 32 + 1) * 4096
     asked = {"model": LLAMA, "methods": ["cdvft"], "batch": 2, "sequence": 100}
 
     def row(precision, checkpointing=False):
@@ -132,20 +127,18 @@ def test_memory_by_precision():
 def test_devices_have_sources_and_their_keys_can_be_asked_for():
     assert all(gpu.source.startswith("NVIDIA") and gpu.bandwidth and gpu.bytes for gpu in GPUS)
     assert [gpu.key for gpu in GPUS if not gpu.bfloat16] == ["t4"]
-    assert {
-        parse_cost({"model": "gpt2", "methods": ["lora"], "device": key}).device for key in DEVICE_KEYS
-    } == {*DEVICE_KEYS}
+    asked = [parse_cost({"model": "gpt2", "methods": ["lora"], "device": key}) for key in DEVICE_KEYS]
+    assert [one.device for one in asked] == [*DEVICE_KEYS]
 
 
 def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
     """LoRA 61.3, CDVFT 52.5, FourierFT 47.1 on addresses: the latter two are no answers about quality."""
-    asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1, "aim": "quality"}
-    made = decided(methods=["cdvft", "lora", "fourierft"], **asked)
+    made = decided(methods=["cdvft", "lora", "fourierft"], aim="quality", **LARGE)
     assert made.sentence.startswith(f"{LORA} for Meta-Llama-3-8B")
     assert "the others are behind in 2 recorded races like it" in made.sentence
     assert "CDVFT is behind LoRA by 8.8 points (2.0 to 15.5) on Read addresses" in made.sentence
     assert "by 4.6 points (−4.3 to 13.5) over 2 races" in made.sentence  # SQL shows no such difference
-    without = decided(methods=["cdvft", "fourierft"], **asked)
+    without = decided(methods=["cdvft", "fourierft"], aim="quality", **LARGE)
     assert without.sentence.startswith(f"{CDVFT} for")
     assert "FourierFT is behind CDVFT by 5.8 points (1.3 to 10.3) over 2 races." in without.sentence
 
@@ -157,23 +150,21 @@ def test_what_other_rates_do_not_show_is_said_to_depend_on_the_rate_as_among_the
     assert (against_lora.word, lora_s.word) == ("not shown", "not shown")
     (figure,) = [one for one in json.loads(EVIDENCE.read_text()) if one["key"] == "generation"]
     assert figure["answer"] == "Addresses: behind LoRA, depending on the rate."
-    asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
     between = "CDVFT is behind LoRA by 8.8 points (2.0 to 15.5) on Read addresses (a language model), "
     told = {("cdvft", "lora"): [against_lora], ("cdvft", "lora", "fourierft"): [against_lora, lora_s]}
     for methods, anew in told.items():
-        made = decided(methods=[*methods], aim="quality", **asked)
+        made = decided(methods=[*methods], aim="quality", **LARGE)
         assert f"{between}depending on the rate, and by 4.6 points (−4.3 to 13.5) over 2" in made.sentence
         of_addresses = made.known.quality.sentences[0]
         assert of_addresses.endswith(f"equal_numbers): {' '.join(map(result, anew))}")
         assert of_addresses.count("Trained anew") == 1
     assert f"equal_numbers): {result(against_lora)}" in "".join(figure["behind"])
-    assert decided(methods=["cdvft", "lora"], aim="file", **asked).sentence.endswith(
-        f" But {between}depending on the rate."
-    )
+    by_file = decided(methods=["cdvft", "lora"], aim="file", **LARGE).sentence
+    assert by_file.endswith(f" But {between}depending on the rate.")
 
 
 def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothing_else_has_it(monkeypatch):
-    asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1, "aim": "quality"}
+    asked = LARGE | {"aim": "quality"}
     said = "the others are behind in 2 recorded races like it"
     three = ["cdvft", "lora", "fourierft"]
     for methods in (three, ["cdvft", "lora"], ["lora", "fourierft"]):
@@ -212,8 +203,7 @@ def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it(mo
 
 
 def test_where_the_file_matters_most_it_is_said_what_that_loses():
-    asked = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
-    said = decided(methods=["lora", "fourierft"], aim="file", **asked).sentence
+    said = decided(methods=["lora", "fourierft"], aim="file", **LARGE).sentence
     assert said.startswith("FourierFT")
     assert said.endswith(
         " But FourierFT is behind LoRA by 10.6 points (2.0 to 19.1) over 2 races, depending on the rate."
