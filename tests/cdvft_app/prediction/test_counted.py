@@ -22,6 +22,10 @@ from cdvft_app.training import trainable
 SETTINGS: dict[str, dict[str, Any]] = {"cdvft": {"m": 3, "block_size": 100}, "lora": {"lora_r": 4}}
 
 
+def counted(**settings: Any) -> Any:
+    return count(catalog.resolve(RunSettings(**{"method": "cdvft", **settings})))
+
+
 @cache
 def backbone(recipe: str) -> tuple[nn.Module, str]:
     """The recipe's model with a head for its labels and random weights, and the head's name."""
@@ -38,8 +42,8 @@ def backbone(recipe: str) -> tuple[nn.Module, str]:
 @pytest.mark.parametrize("method", METHODS)
 def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_path: Path) -> None:
     plan = catalog.resolve(RunSettings(recipe=recipe, method=method, **SETTINGS.get(method, {})))
-    counted = count(plan)
-    assert counted
+    promised = count(plan)
+    assert promised
     base, head = backbone(recipe)
     with torch.random.fork_rng():
         model = trainable.build(plan.settings, base, head)
@@ -47,11 +51,11 @@ def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_p
     trained, _, _ = trainable.count_parameters(model, head)
     if hasattr(model, "unload"):
         model.unload()
-    assert counted.trainable_parameters == trained
+    assert promised.trainable_parameters == trained
     if method == "full":  # names of embeddings and norms are in the file's header, not in the count
-        assert counted.adapter_bytes < kept < 1.001 * counted.adapter_bytes
+        assert promised.adapter_bytes < kept < 1.001 * promised.adapter_bytes
     else:
-        assert counted.adapter_bytes == kept
+        assert promised.adapter_bytes == kept
 
 
 @pytest.mark.parametrize(
@@ -64,61 +68,49 @@ def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_p
     ],
 )
 def test_steps(settings: dict[str, Any], steps: int) -> None:
-    counted = count(catalog.resolve(RunSettings(method="cdvft", **settings)))
-    assert counted and counted.steps == steps
-    assert counted.training_flops == steps * counted.step_flops
+    found = counted(**settings)
+    assert found.steps == steps and found.training_flops == steps * found.step_flops
 
 
 def test_texts_count_their_mean_length_and_memory_their_longest() -> None:
-    def counted(**settings: Any) -> Any:
-        return count(catalog.resolve(RunSettings(method="cdvft", **settings)))
-
     usual = counted()
     assert counted(max_length=27).step_flops == usual.step_flops  # no review has more on average
     assert counted(max_length=20).step_flops < usual.step_flops
     assert counted(max_length=512).step_bytes == counted(max_length=73).step_bytes > usual.step_bytes
-    assert (
-        counted(recipe="sst2", max_length=64).step_flops < counted(recipe="sst2", max_length=128).step_flops
-    )
+    short, long = (counted(recipe="sst2", max_length=length) for length in (64, 128))
+    assert short.step_flops < long.step_flops
 
 
 def test_no_step_holds_more_examples_than_there_are() -> None:
-    few = count(catalog.resolve(RunSettings(method="lora", train_examples=8)))
-    as_many = count(catalog.resolve(RunSettings(method="lora", train_examples=8, batch_size=8)))
-    assert few == as_many
+    few = {"method": "lora", "train_examples": 8}
+    assert counted(**few) == counted(**few, batch_size=8)
 
 
 def test_evaluations_are_forward_passes() -> None:
     chosen = {"method": "head", "evaluation_examples": 320, "max_steps": 5, "recipe": "mnist"}
-    plan = catalog.resolve(RunSettings(**chosen, keep="last"))
-    counted = count(plan)
-    assert counted and plan.settings.batch_size == 16
-    forward = 320 / 16 * counted.step_flops  # head only: hardly any backward pass
-    assert counted.evaluations == 5
-    assert counted.evaluation_flops == pytest.approx(5 * forward, rel=1e-3)
-    assert counted.final_evaluation_flops == pytest.approx(forward, rel=1e-3)
+    last = counted(**chosen, keep="last")
+    forward = 320 / 16 * last.step_flops  # of 16 a batch; head only: hardly any backward pass
+    assert last.evaluations == 5
+    assert last.evaluation_flops == pytest.approx(5 * forward, rel=1e-3)
+    assert last.final_evaluation_flops == pytest.approx(forward, rel=1e-3)
     # Five on as many validation rows, then what is kept and the last step.
-    best = count(catalog.resolve(RunSettings(**chosen)))
-    assert best and best.evaluations == 6
+    best = counted(**chosen)
+    assert best.evaluations == 6
     assert best.evaluation_flops == pytest.approx(7 * forward, rel=1e-3)
     assert best.final_evaluation_flops == pytest.approx(2 * forward, rel=1e-3)
-    once = count(catalog.resolve(RunSettings(**chosen, keep="last", evaluations=1)))
-    assert once and (once.evaluations, once.evaluation_flops) == (1, once.final_evaluation_flops)
+    once = counted(**chosen, keep="last", evaluations=1)
+    assert (once.evaluations, once.evaluation_flops) == (1, once.final_evaluation_flops)
 
 
 def test_the_last_evaluation_of_a_model_that_writes_counts_as_three() -> None:
-    counted = count(catalog.resolve(RunSettings(method="lora", recipe="addresses")))
-    assert counted
-    others = counted.evaluation_flops - counted.final_evaluation_flops
-    assert counted.final_evaluation_flops == pytest.approx(3 * others / 4)
+    found = counted(method="lora", recipe="addresses")
+    others = found.evaluation_flops - found.final_evaluation_flops
+    assert found.final_evaluation_flops == pytest.approx(3 * others / 4)
 
 
 def test_a_head_whose_classes_are_unknown_is_left_out() -> None:
-    known = count(catalog.resolve(RunSettings(method="cdvft", recipe="sst2")))
-    unknown = count(catalog.resolve(RunSettings(method="cdvft", recipe="cifar10")))
-    assert known and known.head_in_file
-    assert unknown and not unknown.head_in_file
+    assert counted(recipe="sst2").head_in_file and not counted(recipe="cifar10").head_in_file
 
 
 def test_a_model_that_was_typed_in_is_not_counted() -> None:
-    assert count(catalog.resolve(RunSettings(method="cdvft", model="someone/something"))) is None
+    assert counted(model="someone/something") is None

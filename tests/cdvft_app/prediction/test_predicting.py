@@ -27,20 +27,28 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
 
 
+def plan_of(**settings: Any) -> catalog.Plan:
+    return catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
+
+
 def predict_run(store: RunStore, **settings: Any) -> Prediction:
-    plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
-    made = predict(plan, store.finished(), store.measurements.all())
+    made = predict(plan_of(**settings), store.finished(), store.measurements.all())
     assert made is not None
     return made
+
+
+def seconds_of(store: RunStore, **settings: Any) -> Estimate:
+    seconds = predict_run(store, **settings).seconds
+    assert seconds is not None
+    return seconds
 
 
 def finish(
     store: RunStore, seconds: float, peak: int | None = None, device: str = HERE, **settings: Any
 ) -> RunRecord:
     """A run of these settings that took so long."""
-    plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
     promised = predict_run(store, **settings)
-    (run,) = store.create([plan.settings], "secret", forecasts=[promised.as_json()])
+    (run,) = store.create([plan_of(**settings).settings], "secret", forecasts=[promised.as_json()])
     steps = promised.counted.steps
     store.set_state(run.id, "preparing")
     store.append(run.id, run_events.started(steps, trainable_parameters=13_824, device=device))
@@ -66,12 +74,11 @@ def test_without_runs_it_is_a_rough_guess_and_says_so(store: RunStore) -> None:
 def test_two_runs_of_the_same_kind_decide(store: RunStore) -> None:
     finish(store, 40.0)
     finish(store, 50.0)
-    seconds = predict_run(store).seconds
-    assert seconds and seconds.value == pytest.approx(45.0)
+    seconds = seconds_of(store)
+    assert seconds.value == pytest.approx(45.0)
     assert seconds.low <= 40.0 and seconds.high >= 50.0
     assert "the last 2 runs of the same method on the same model and data" in seconds.how
-    longer = predict_run(store, epochs=4.0).seconds
-    assert longer and longer.value == pytest.approx(90.0)
+    assert seconds_of(store, epochs=4.0).value == pytest.approx(90.0)
 
 
 @pytest.mark.parametrize(
@@ -85,39 +92,37 @@ def test_two_runs_of_the_same_kind_decide(store: RunStore) -> None:
 )
 def test_the_nearest_run_decides(store: RunStore, earlier: dict[str, Any], words: str) -> None:
     finish(store, 10.0, **earlier)
-    seconds = predict_run(store).seconds
-    assert seconds and words in seconds.how
-    farther = seconds.high / seconds.value
+    seconds = seconds_of(store)
+    assert words in seconds.how
     finish(store, 77.0)
-    nearest = predict_run(store).seconds
-    assert nearest and nearest.value == pytest.approx(77.0)
-    assert nearest.high / nearest.value < farther
+    nearest = seconds_of(store)
+    assert nearest.value == pytest.approx(77.0)
+    assert nearest.high / nearest.value < seconds.high / seconds.value
 
 
 def test_a_few_steps_of_another_model_teach_nothing(store: RunStore) -> None:
-    before = predict_run(store).seconds
+    before = seconds_of(store)
     finish(store, 0.5, recipe="digits", max_steps=2)
-    assert predict_run(store).seconds == before
+    assert seconds_of(store) == before
     finish(store, 14.0, recipe="digits")
-    after = predict_run(store).seconds
-    assert before and after and after != before and "as one run of other models" in after.how
+    after = seconds_of(store)
+    assert after != before and "as one run of other models" in after.how
 
 
 def test_two_seconds_here_stand_for_a_first_run(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    guess = predict_run(store).seconds
+    guess = seconds_of(store)
     monkeypatch.setattr(calibration, "SECONDS", 0.0)
     monkeypatch.setattr(calibration, "_found", [])
     pace = calibration.measure()
     assert calibration.measured_pace() == pace > 0
     made = predict_run(store)
-    assert guess and made.seconds and "measured here" in made.seconds.how
+    assert made.seconds and "measured here" in made.seconds.how
     assert made.seconds.value == pytest.approx(pace * made.counted.training_flops)
     assert made.seconds.high / made.seconds.low < guess.high / guess.low
     finish(store, 14.0, recipe="mnist")
-    assert predict_run(store).seconds == made.seconds, "closer than a run of another model"
+    assert seconds_of(store) == made.seconds, "closer than a run of another model"
     finish(store, 14.0)
-    learned = predict_run(store).seconds
-    assert learned and learned.value == pytest.approx(14.0)  # a run that ended knows better
+    assert seconds_of(store).value == pytest.approx(14.0), "a run that ended knows better"
 
 
 def test_what_another_device_took_teaches_nothing(store: RunStore) -> None:
@@ -152,7 +157,7 @@ def ended_after(run: RunRecord, whole: float) -> RunRecord:
 
 
 def predict_from(run: RunRecord, **settings: Any) -> tuple[Estimate, Estimate]:
-    made = predict(catalog.resolve(RunSettings(**{"method": "cdvft", **settings})), [run])
+    made = predict(plan_of(**settings), [run])
     assert made and made.seconds and made.whole_seconds
     return made.seconds, made.whole_seconds
 
@@ -189,29 +194,27 @@ def observations_of(run: RunRecord) -> Any:
     return observed_runs([run], HERE, 1.13)
 
 
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cuda")
+    monkeypatch.setattr(prediction, "device_name", lambda *_: "some GPU")
+
+
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.prediction.kind_of_training", lambda: "cuda")
-    monkeypatch.setattr("cdvft_app.prediction.device_name", lambda kind, many=None: "some GPU")
+    on_a_gpu(monkeypatch)
     made = predict_run(store)
     assert made.seconds is None and made.whole_seconds is None
     assert made.peak_memory_bytes.value == made.step_bytes.value
     store.measurements.keep(measurement(0.2, 100e9, device="some GPU"))
-    measured = predict_run(store).seconds
-    assert measured and measured.value == pytest.approx(made.counted.training_flops * 0.2 / 100e9)
+    assert seconds_of(store).value == pytest.approx(made.counted.training_flops * 0.2 / 100e9)
 
 
 def measurement(seconds: float, flops: float, device: str = HERE, **about: Any) -> dict[str, Any]:
     """A measured step of CDVFT on the model of the default recipe, as the store keeps it."""
-    minilm = {
-        "model": "sentence-transformers/all-MiniLM-L6-v2",
-        "method": "cdvft",
-        "setting": {"m": 2, "block_size": None},
-        "targets": ["query"],
-        "batch": 16,
-        "sequence": 128,
-    }
-    return {**minilm, "seconds": seconds, "step_flops": flops, "others": 0.0, "device": device,
-            "time": 1.0, **about}  # fmt: skip
+    return {
+        "model": "sentence-transformers/all-MiniLM-L6-v2", "method": "cdvft", "targets": ["query"],
+        "setting": {"m": 2, "block_size": None}, "batch": 16, "sequence": 128, "seconds": seconds,
+        "step_flops": flops, "others": 0.0, "device": device, "time": 1.0, **about,
+    }  # fmt: skip
 
 
 def test_a_measured_step_teaches_the_pace(store: RunStore) -> None:
@@ -222,17 +225,16 @@ def test_a_measured_step_teaches_the_pace(store: RunStore) -> None:
     assert made.seconds.value == pytest.approx(made.counted.training_flops * 0.5 / 100e9)
     assert made.whole_seconds.value > made.seconds.value
     finish(store, 77.0)
-    nearest = predict_run(store).seconds  # a run of the same data comes first
-    assert nearest and nearest.value == pytest.approx(77.0)
+    assert seconds_of(store).value == pytest.approx(77.0), "a run of the same data comes first"
     finish(store, 30.0, recipe="sentiment", dataset="someone/texts")
-    both = predict_run(store, recipe="sentiment", dataset="other/texts").seconds
-    assert both and "as the last 2 runs and one measured step" in both.how
+    both = seconds_of(store, recipe="sentiment", dataset="other/texts")
+    assert "as the last 2 runs and one measured step" in both.how
 
 
 def test_what_other_programs_took_is_left_open(store: RunStore) -> None:
     store.measurements.keep(measurement(0.5, 100e9, others=0.8))
-    seconds = predict_run(store).seconds
-    assert seconds and seconds.low == pytest.approx(0.2 * seconds.value)
+    seconds = seconds_of(store)
+    assert seconds.low == pytest.approx(0.2 * seconds.value)
 
 
 def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> None:
@@ -247,16 +249,12 @@ def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> N
 def test_seconds_of_a_gpu_that_is_lent_are_known_before_anything_ended_there(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cuda")
-    monkeypatch.setattr(prediction, "device_name", lambda *_: "NVIDIA H200")
-    own = predict_run(store)
-    assert own.seconds is None and own.whole_seconds is None
+    on_a_gpu(monkeypatch)
     monkeypatch.setattr(prediction, "knows_lent_gpu", lambda: True)
     lent = predict_run(store)
     assert lent.seconds and lent.whole_seconds and GUESS_OF_GPU in lent.seconds.how
     flops = lent.counted.training_flops
     assert lent.seconds.low == pytest.approx(flops / 67e12)
     assert lent.seconds.high == pytest.approx(flops / 130e9)
-    finish(store, 7.0, device="NVIDIA H200")
-    learned = predict_run(store)
-    assert learned.seconds and learned.seconds.value == pytest.approx(7.0)
+    finish(store, 7.0, device="some GPU")
+    assert seconds_of(store).value == pytest.approx(7.0)
