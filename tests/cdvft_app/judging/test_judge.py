@@ -90,7 +90,7 @@ def test_two_runs_on_the_same_rows(counts, word):
     assert (found.word, found.about, found.alone) == (word, "runs", counts)
     assert found.size == pytest.approx((counts[0] - counts[1]) / ROWS)
     assert (found.rows, found.seeds, found.paired) == (ROWS, (1, 1), True)
-    assert found.turned.turned == found
+    assert found.turned.turned == found and replace(found, seeds=(5, 8)).turned.seeds == (8, 5)
     assert replace(turned, first="B", second="A", low=0, high=0) == replace(found.turned, low=0, high=0)
     assert (turned.low, turned.high) == pytest.approx((found.turned.low, found.turned.high))
 
@@ -282,6 +282,14 @@ def test_a_few_rows_more_are_asked_for_where_they_are_enough():
     found = judged(scored(1.0, rows=3), scored(0.0, rows=3))
     assert (found.word, found.rows, found.more_rows, found.more_seeds) == ("not shown", 3, 4, None)
     assert settled_by(found).startswith("If as seen, about 4 more rows would settle it for these runs")
+
+
+def test_methods_whose_seeds_do_not_differ_need_more_rows_and_several_races_a_further_one():
+    one, other = scored(*[0.52] * 5), scored(*[0.5] * 5)
+    found, (both,) = judged(one, other), judge_pooled([[pair(one, other)]] * 2, "accuracy")
+    assert (found.word, found.about, found.more_seeds) == ("not shown", "methods", None)
+    assert found.more_rows > ROWS
+    assert (both.word, both.about, both.more_rows) == ("not shown", "methods", None)
 
 
 @pytest.mark.parametrize("counts", [(18, 8), (4, 3), (3, 3), (60, 1)])
