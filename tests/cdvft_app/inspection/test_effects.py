@@ -18,6 +18,7 @@ from cdvft_app.inspection.background import questions
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
 from cdvft_app.ui.factors.tab import Questions
@@ -89,9 +90,8 @@ def test_directions_are_perpendicular_and_tell_runs_apart() -> None:
     torch.testing.assert_close(found @ found.T, torch.eye(2), atol=1e-5, rtol=0)
     assert abs(found[0, 0]) > 0.99  # the one that both have, however small one of them is
     assert effects.alone(other, one) == pytest.approx(0, abs=1e-6)
-    assert effects.alone(one, other) == pytest.approx(
-        float(one[:, 1].square().sum() / one.square().sum()), abs=1e-5
-    )
+    apart = float(one[:, 1].square().sum() / one.square().sum())
+    assert effects.alone(one, other) == pytest.approx(apart, abs=1e-5)
     assert effects.cosine(one, -2 * one) == pytest.approx(-1)
     assert effects.cosine(one, torch.zeros(50, 6)) is None
 
@@ -108,7 +108,7 @@ def trained(tmp_path_factory, text_plan, text_rows) -> Any:
     store = RunStore(tmp_path_factory.mktemp("runs"))
     more = {"max_steps": 40, "learning_rate": 0.05}
     plans = [text_plan("cdvft", **more)] + [text_plan("lora", seed=seed, **more) for seed in (0, 1, 2)]
-    made = store.create([plan.settings for plan in plans], "somebody", "Films", "1:1")
+    made = store.create([plan.settings for plan in plans], "somebody", "Films", this_process())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "load_rows", lambda *_, **__: text_rows)
         runs = [finished(store, one, plan, text_rows) for one, plan in zip(made, plans, strict=True)]
@@ -152,19 +152,23 @@ def test_rows_are_right_as_the_run_answers_them(pair, text_rows) -> None:
     right = [one.label == label for one, label in zip(answers, labels, strict=True)]
     assert pair.on["right"] == sum(right) and pair.trained[0].tolist() == right
 
-    off = alone_answers(run, lambda merged: restore(run, merged, ""), texts)
+    off = alone_answers(run, restored(run, ""), texts)
     still = [(p > 0.5) == (label == text_rows.labels[0]) for p, label in zip(off, labels, strict=True)]
     assert pair.off["right"] == sum(still)
     assert pair.off["lost"] == sum(a and not b for a, b in zip(right, still, strict=True))
     assert pair.off["gained"] == sum(b and not a for a, b in zip(right, still, strict=True))
 
 
-def restore(run: FinishedRun, merged: Any, part: str) -> None:
-    """Give the layers whose names hold `part` their pretrained weights back."""
+def restored(run: FinishedRun, part: str) -> Callable[[Any], None]:
+    """Gives the layers whose names hold `part` their pretrained weights back."""
     pretrained = dict(trainable.load_base(run.plan, run.folder).model.named_parameters())
-    for name, parameter in merged.named_parameters():
-        if part in name and not name.startswith("classifier"):
-            parameter.data.copy_(pretrained[name])
+
+    def restore(merged: Any) -> None:
+        for name, parameter in merged.named_parameters():
+            if part in name and not name.startswith("classifier"):
+                parameter.data.copy_(pretrained[name])
+
+    return restore
 
 
 def test_one_shift_a_layer_is_what_a_bias_would_add(pair) -> None:
@@ -172,15 +176,14 @@ def test_one_shift_a_layer_is_what_a_bias_would_add(pair) -> None:
     task, model = trainable.load_trained(run.plan, run.folder)
     merged: Any = model.merge_and_unload()  # type: ignore[operator]
     trained_weights = copy.deepcopy(merged.state_dict())
-    restore(run, merged, "")
+    restored(run, "")(merged)
     for module, x in pair.x.items():
         layer = merged.get_submodule(f"backbone.{module}")
         delta = trained_weights[f"backbone.{module}.weight"] - layer.weight.data
         layer.bias.data += torch.stack([delta @ token for token in x]).mean(0)
     answers = task.predict(pair.rows, merged.eval())
-    right = [
-        task.labels.index(str(one.label)) == label for one, label in zip(answers, pair.expected, strict=True)
-    ]
+    said = [task.labels.index(str(one.label)) for one in answers]
+    right = [one == label for one, label in zip(said, pair.expected, strict=True)]
     assert pair.shifts["right"] == sum(right)
 
 
@@ -198,8 +201,8 @@ def test_a_direction_that_is_off_changes_the_answer_as_it_would_by_hand(pair) ->
         for chosen, change in (
             (0, lambda merged: None),
             (0b101, without_two),
-            (16, lambda merged, run=run: restore(run, merged, QUERY)),
-            (17, lambda merged, run=run: restore(run, merged, "")),
+            (16, restored(run, QUERY)),
+            (17, restored(run, "")),
         ):
             label, sure = first["answers"][place][chosen]
             [p] = alone_answers(run, change, [first["text"]])
@@ -239,10 +242,8 @@ def test_layers_come_as_many_as_time_allows_and_the_sentence_with_the_last(pair)
     place = f"{most['module'].rpartition('.')[2]} of layer {most['module'].split('.')[2]}"
     assert f"most in {place} ({percent(most['ratio'][1])})" in said["sentence"]
     assert said["sentence"].startswith("CDVFT moves what its query and value weights give for ")
-    assert (
-        f"{pair.off['right']} of 24 held-out rows are right in place of {pair.on['right']}"
-        in said["sentence"]
-    )
+    of_24 = f"{pair.off['right']} of 24 held-out rows are right in place of {pair.on['right']}"
+    assert of_24 in said["sentence"]
     chance = effects.sign_test(pair.off["lost"], pair.off["gained"]) >= 0.05
     assert ("cannot tell from chance" in said["sentence"]) is chance
 
@@ -285,10 +286,8 @@ def test_runs_that_differ_in_their_seed_alone_give_the_doubt(trained) -> None:
     said = effects.seeds(sources.LiveRun.of(store, runs[1].record), 2)
     assert [one["seed"] for one in said["summaries"]] == [0, 1, 2] and said["next"] is None
     ratios = [one["ratio"] for one in said["summaries"]]
-    assert said["sentence"].startswith(
-        f"Over 3 seeds: {percent(min(ratios)).removesuffix(' %')} to {percent(max(ratios))} in the median "
-        "layer, "
-    )
+    least, most = percent(min(ratios)).removesuffix(" %"), percent(max(ratios))
+    assert said["sentence"].startswith(f"Over 3 seeds: {least} to {most} in the median layer, ")
     assert effects.seeds(sources.LiveRun.of(store, runs[1].record), 0)["next"] == 1
     only = effects.seeds(sources.LiveRun.of(store, runs[0].record), 0)
     assert only == {"summaries": [], "next": None, "sentence": ""}
@@ -297,14 +296,8 @@ def test_runs_that_differ_in_their_seed_alone_give_the_doubt(trained) -> None:
 def test_an_example_is_answered_with_and_without_the_layer(pair) -> None:
     run, text = pair.runs[0], "the plot the film very awful"
     found = effects.walk(pair, QUERY, text)["answers"]
-    expected = [
-        alone_answers(run, change, [text])[0]
-        for change in (
-            lambda merged: None,
-            lambda merged: restore(run, merged, QUERY),
-            lambda merged: restore(run, merged, ""),
-        )
-    ]
+    changes = (lambda merged: None, restored(run, QUERY), restored(run, ""))
+    expected = [alone_answers(run, change, [text])[0] for change in changes]
     assert [sure for _, sure in found] == pytest.approx([max(p, 1 - p) for p in expected], abs=2e-4)
     with pytest.raises(Unavailable, match="no such layer"):
         effects.walk(pair, "nothing", text)
@@ -318,14 +311,13 @@ def others(image_plan, image_rows, answer_plan, answer_rows) -> list[tuple[Any, 
     ]
 
 
-def test_images_and_written_answers(tmp_path, others, monkeypatch) -> None:
-    store = RunStore(tmp_path)
+def test_images_and_written_answers(store, others, monkeypatch) -> None:
     for plan, rows, unit in others:
         read = []
         monkeypatch.setattr(
             held_out, "load_rows", lambda *_, rows=rows, read=read, **__: read.append(1) or rows
         )
-        (made,) = store.create([plan.settings], "somebody", "One", "1:1")
+        (made,) = store.create([plan.settings], "somebody", "One", this_process())
         opened = effects.OpenedRuns([finished(store, made, plan, rows)])
         said = effects.effects(opened, 0, seconds=600)
         assert said["unit"] == unit and said["next"] is None and said["layers"]
@@ -336,7 +328,6 @@ def test_images_and_written_answers(tmp_path, others, monkeypatch) -> None:
         if unit == "tokens":
             written = trainable.load_trained(plan, opened.runs[0].folder)[0].predict([example["text"]])
             assert example["labels"][example["answers"][0][0][0]] == written[0].text
-    store.close()
 
 
 @pytest.mark.parametrize(

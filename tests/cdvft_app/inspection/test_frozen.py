@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sent_numbers import floats
 from timm.models import VisionTransformer
 from transformers import BertConfig, BertModel
 
@@ -21,24 +22,21 @@ RUN = RecordedRun("cdvft")
 
 
 def decoded(said: dict) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(said["data"]), "<f4").reshape(-1, said["width"])
+    return floats(said["data"]).reshape(-1, said["width"])
 
 
 def test_inputs_are_what_the_layer_receives(monkeypatch):
     torch.manual_seed(0)
-    model = BertModel(
-        BertConfig(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12)
-    )
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
+    model = BertModel(BertConfig(**sizes))
     module = "encoder.layer.1.output.dense"
     encoded = {"input_ids": torch.tensor([[5, 6, 7]])}
     x, y = frozen.run(model, [module], encoded)[module]
     layer = model.get_submodule(module)
     assert x.shape == (3, 12)
     torch.testing.assert_close(y, layer(x))
-    assert (
-        frozen.find_submodule(model, f"bert.{module}") is layer
-        and frozen.find_submodule(model, "nothing") is None
-    )
+    assert frozen.find_submodule(model, f"bert.{module}") is layer
+    assert frozen.find_submodule(model, "nothing") is None
     assert not layer._forward_hooks
 
     def tokenizer(text, **_):
@@ -49,9 +47,8 @@ def test_inputs_are_what_the_layer_receives(monkeypatch):
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
     said = frozen.text_inputs(RUN, module, " a b ")
     assert said["tokens"] == ["<5>", "<5>"] and said["width"] == 12 and len(said["output_norms"]) == 2
-    assert frozen.weight_norms(RUN, [module, "nothing"]) == {
-        module: pytest.approx(float(layer.weight.detach().norm()), rel=1e-5)
-    }
+    norm = pytest.approx(float(layer.weight.detach().norm()), rel=1e-5)
+    assert frozen.weight_norms(RUN, [module, "nothing"]) == {module: norm}
     for text, sentence in ((" ", "Type a few words"), (7, "Type a few words"), ("x" * 401, "at most 400")):
         with pytest.raises(Unavailable, match=sentence):
             frozen.text_inputs(RUN, module, text)
@@ -97,13 +94,10 @@ def test_each_patch_is_followed_from_its_own_pixels(vision):
     assert not np.allclose(other, decoded(frozen.patch_inputs(RUN, "blocks.0.attn.qkv", 1)))
 
 
-@pytest.mark.parametrize("place", [None, -1, 3, True, "1", 1.0, [0]])
-def test_an_unknown_image_is_a_sentence(vision, place):
-    with pytest.raises(Unavailable, match="choose one of 3"):
-        frozen.patch_inputs(RUN, "blocks.0.attn.qkv", place)
-
-
-def test_what_is_no_patch_is_not_shown_as_one(vision):
+def test_what_is_no_patch_of_an_image_is_a_sentence(vision):
+    for place in (None, -1, 3, True, "1", 1.0, [0]):
+        with pytest.raises(Unavailable, match="choose one of 3"):
+            frozen.patch_inputs(RUN, "blocks.0.attn.qkv", place)
     with pytest.raises(Unavailable, match="does not work patch by patch"):
         frozen.patch_inputs(RUN, "patch_embed.proj", 0)
     with pytest.raises(Unavailable, match="choose one of its pictures"):

@@ -1,16 +1,20 @@
 """What the Factors tab says is what PEFT and cdvft compute; and strangers' words reach nothing."""
 
-import base64
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import run_events
 import torch
+from sent_numbers import floats
 from torch import nn
 
 from cdvft import factors as formulas
+from cdvft_app.errors import TooManyRequests
 from cdvft_app.inspection import layers, numbers, sources
+from cdvft_app.inspection.background import questions
+from cdvft_app.inspection.lock import TimedLock
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
@@ -21,6 +25,7 @@ from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.server_functions import refusing
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
+OF_A_LAYER = ("layer", "singular", "inputs")
 CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
 METHODS = {
     "cdvft": {"block_size": 4, "alpha": 2.0},
@@ -33,12 +38,8 @@ SENT_WHOLE = {"dora": {"dora_r": 2}, "vera": {"vera_r": 5}}
 
 def adapted(settings: RunSettings, d_out: int, d_in: int) -> nn.Module:
     """A model with three adapted layers whose vectors are all drawn at random."""
-    layer = nn.ModuleDict(
-        {
-            number: nn.ModuleDict({"output": nn.ModuleDict({"dense": nn.Linear(d_in, d_out)})})
-            for number in ("0", "2", "10")
-        }
-    )
+    dense = {n: nn.ModuleDict({"dense": nn.Linear(d_in, d_out)}) for n in ("0", "2", "10")}
+    layer = nn.ModuleDict({number: nn.ModuleDict({"output": one}) for number, one in dense.items()})
     base = nn.ModuleDict({"encoder": nn.ModuleDict({"layer": layer}), "classifier": nn.Linear(2, 2)})
     base.config = SimpleNamespace(to_dict=dict, get=lambda *_: None)
     model = trainable.build(settings, base, "classifier")
@@ -48,10 +49,8 @@ def adapted(settings: RunSettings, d_out: int, d_in: int) -> nn.Module:
     return model
 
 
-def settings_of(method: str, **more: object) -> RunSettings:
-    return RunSettings(
-        method=method, target_modules=("output.dense",), **(METHODS | SENT_WHOLE)[method], **more
-    )
+def settings_of(method: str) -> RunSettings:
+    return RunSettings(method=method, target_modules=("output.dense",), **(METHODS | SENT_WHOLE)[method])
 
 
 def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, object]]) -> sources.Source:
@@ -65,26 +64,30 @@ def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, obje
     return sources.find(store, run.id)
 
 
+def kept_once(store: RunStore) -> sources.Source:
+    """A run of CDVFT with one snapshot."""
+    settings = settings_of("cdvft")
+    return kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     torch.manual_seed(0)
     settings = settings_of(method)
-    d_out, d_in = 8, 12
-    model = adapted(settings, d_out, d_in)
-    shapes = SimpleNamespace(target_shapes=(("output.dense", d_out, d_in, 3),))
+    model = adapted(settings, 8, 12)
+    shapes = SimpleNamespace(target_shapes=(("output.dense", 8, 12, 3),))
     monkeypatch.setattr(layers.catalog, "resolve", lambda _: shapes)
     run = kept(store, settings, dict.fromkeys((0, 9), trainable.vectors(model, settings.method)))
     found = layers.layers(run)
     assert [layer.module for layer in found] == [NAMES[0], NAMES[2], NAMES[1]]
-    assert [(layer.depth, layer.kind, layer.d_out, layer.d_in) for layer in found] == [
-        (depth, "dense", d_out, d_in) for depth in (0, 2, 10)
-    ]
+    depths = [(layer.depth, layer.kind, layer.d_out, layer.d_in) for layer in found]
+    assert depths == [(depth, "dense", 8, 12) for depth in (0, 2, 10)]
     truth = {update.layer: update.delta for update in formulas.weight_updates(model)}
     for layer in found:
         delta = numbers.update(run, layer, 9)
         torch.testing.assert_close(delta, truth[layer.module])
         said = numbers.singular(run, layer)
-        values = np.frombuffer(base64.b64decode(said["values"]), "<f4").reshape(2, said["count"])
+        values = floats(said["values"]).reshape(2, said["count"])
         np.testing.assert_allclose(values[1], torch.linalg.svdvals(truth[layer.module]), atol=1e-5)
         assert said["norm"][1] == pytest.approx(float(truth[layer.module].norm()), rel=1e-5)
     said = numbers.overview(run)
@@ -126,7 +129,7 @@ def test_a_change_that_the_page_cannot_rebuild_is_sent_whole(store, monkeypatch,
     layer = layers.layers(run)[0]
     said = numbers.dense_payload(run, layer)
     assert said["trained"] == trained and said["steps"] == [0, 9]
-    sent = np.frombuffer(base64.b64decode(said["vectors"]["update"]["data"]), "<f4").reshape(2, 8, 12)
+    sent = floats(said["vectors"]["update"]["data"]).reshape(2, 8, 12)
     x = torch.randn(3, 12)
     whole = model.get_submodule(f"base_model.model.{layer.module}")
     with torch.no_grad():
@@ -144,7 +147,7 @@ def test_the_payload_is_the_snapshots(store):
     [layer] = layers.layers(run)
     said = layers.payload(run, layer)
     assert said["steps"] == [0, 7] and said["vectors"]["circulant.0"]["shape"] == [1, 1, 4]
-    sent = np.frombuffer(base64.b64decode(said["vectors"]["diagonal.1"]["data"]), "<f4").reshape(2, 4)
+    sent = floats(said["vectors"]["diagonal.1"]["data"]).reshape(2, 4)
     np.testing.assert_array_equal(sent, [np.arange(4.0) + 1, np.arange(4.0) + 8])
     moved = numbers.overview(run)["layers"][0]["moved"]
     assert moved == {"diagonal.0": [0, 7], "diagonal.1": [0, 7], "circulant.0": [0, 7]}
@@ -163,8 +166,7 @@ def test_a_large_layer_comes_with_fewer_snapshots(store, monkeypatch):
 
 
 def test_an_overview_comes_in_parts(store):
-    model = adapted(settings_of("cdvft"), 8, 12)
-    run = kept(store, settings_of("cdvft"), {0: trainable.vectors(model, settings_of("cdvft").method)})
+    run = kept_once(store)
     first = numbers.overview(run, seconds=0)
     assert len(first["layers"]) == 1 and first["next"] == 1
     assert numbers.overview(run, first["next"])["layers"][-1]["module"] == NAMES[1]
@@ -177,46 +179,35 @@ def test_short_names():
     assert list(layers.short_names(names).values()) == names
 
 
-HOSTILE = ["", "../..", "recorded-../cdvft", "x" * 10**5]
-
-
 @pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "images", "inputs"])
-@pytest.mark.parametrize("run", HOSTILE)
-def test_an_unknown_run_is_a_sentence(store, name, run):
-    said = refusing(getattr(Questions(store), name))({"run": run, "module": run, "first": 0})
-    assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
+def test_an_unknown_run_or_layer_is_a_sentence(store, name):
+    ask = refusing(getattr(Questions(store), name))
+    for run in ("", "../..", "recorded-../cdvft", "x" * 10**5):
+        said = ask({"run": run, "module": run, "first": 0})
+        assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
+    for module in ("", "../layer", "encoder.layer.0", "x" * 10**5) if name in OF_A_LAYER else ():
+        said = ask({"run": "recorded-cdvft", "module": module})
+        assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
 
 
-@pytest.mark.parametrize("name", ["layer", "singular", "inputs"])
-@pytest.mark.parametrize("module", ["", "../layer", "encoder.layer.0", "x" * 10**5])
-def test_an_unknown_layer_is_a_sentence(store, name, module):
-    said = refusing(getattr(Questions(store), name))({"run": "recorded-cdvft", "module": module})
-    assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
-
-
-@pytest.mark.parametrize("name", ["singular", "overview"])
-def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch, name):
-    settings = settings_of("cdvft")
-    run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
-    questions = Questions(store)
+def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch):
+    run, asked_of = kept_once(store), Questions(store)
     asked = {"run": run.id, "module": NAMES[0], "first": 0}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
-    ask = refusing(getattr(questions, name))
-    with questions.inspector.lock.held(0.0):
-        assert "computes for somebody else" in ask(asked)["error"]
-        assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
-    assert "error" not in ask(asked)
+    for ask in (refusing(asked_of.singular), refusing(asked_of.overview)):
+        with asked_of.inspector.lock.held(0.0):
+            assert "computes for somebody else" in ask(asked)["error"]
+            assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
+        assert "error" not in ask(asked)
 
 
 def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
-    settings = settings_of("cdvft")
-    run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
-    questions = Questions(store)
-    ask, asked = refusing(questions.singular), {"run": run.id, "module": NAMES[0]}
+    run, asked_of = kept_once(store), Questions(store)
+    ask, asked = refusing(asked_of.singular), {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr(numbers, "singular", None)  # in this one
     first = ask(asked)
     assert first["count"] > 0
-    questions.inspector._worker.end()
+    asked_of.inspector._worker.end()
     assert ask(asked) == first  # by a new one
 
     def ended(*_):
@@ -230,9 +221,8 @@ def test_a_run_without_factors_is_a_sentence(store):
     [run] = store.create([RunSettings(method="head")], "somebody")
     with pytest.raises(Unavailable, match="keeps no factors yet"):
         sources.find(store, run.id)
-    assert [source.id for source in sources.list_sources(store)] == [
-        f"recorded-{k}" for k in sources.recorded_keys()
-    ]
+    recorded = [f"recorded-{key}" for key in sources.recorded_keys()]
+    assert [source.id for source in sources.list_sources(store)] == recorded
 
 
 def test_the_many_runs_of_a_sweep_come_after_races(store):
@@ -250,3 +240,45 @@ def test_runs_that_differ_in_a_setting_are_called_by_it(store):
     opened = [sources.find(store, run.id).label for run in runs]
     assert [listed[run.id] for run in runs] == opened
     assert [label.replace("\u00a0", " ") for label in opened] == ["CDVFT α = 1", "CDVFT α = 5"] * 2
+
+
+ASKED = {
+    "dense": ("module",),
+    "singular": ("module",),
+    "overview": ("first",),
+    "most_changed": (),
+    "weights": (),
+    "images": (),
+    "patches": ("module", "image"),
+    "typed": ("module", "text"),
+    "effects": ("first",),
+    "seeds": ("first",),
+    "together": ("module", "beside"),
+    "walk": ("module", "text", "image"),
+}
+
+
+def test_each_question_takes_what_the_tab_asks_it_with() -> None:
+    known = questions()
+    assert known.keys() == ASKED.keys()
+    for question, arguments in ASKED.items():
+        inspect.signature(known[question]).bind(object(), **dict.fromkeys(arguments))
+
+
+def test_the_second_is_told_and_the_next_may_however_the_work_of_a_turn_ends():
+    lock = TimedLock("Somebody else is measuring.")
+
+    def work():
+        with lock.held(0.0):
+            yield 1
+            yield 2
+
+    with lock.held(0.0), pytest.raises(TooManyRequests, match="Somebody else is measuring"), lock.held(0.01):
+        pytest.fail("two at a time")
+    with pytest.raises(ZeroDivisionError), lock.held(0.0):
+        1 / 0  # noqa: B018 (any error)
+    dropped = work()
+    next(dropped)
+    dropped.close()
+    with lock.held(0.0):
+        pass

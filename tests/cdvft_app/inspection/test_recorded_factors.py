@@ -1,10 +1,10 @@
 """The recorded runs' factors, which are shown where nobody has trained."""
 
-import base64
 import itertools
 
 import numpy as np
 import pytest
+from sent_numbers import floats
 
 from cdvft_app.inspection import background, examples, layers, numbers, sources
 from cdvft_app.inspection.sources import RecordedRun, Unavailable
@@ -19,7 +19,7 @@ def test_what_is_recorded_agrees_with_itself(key):
     assert run.steps()[0] == 0 and known["steps"] == said["steps"] and known["count"] == said["count"]
     for one, other in ((said["norm"], known["norm"]), (said["effective_rank"], known["effective_rank"])):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-9)
-    values = [np.frombuffer(base64.b64decode(one["values"]), "<f4") for one in (said, known)]
+    values = [floats(one["values"]) for one in (said, known)]
     np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3 * values[0].max())
     assert {one["module"] for one in run.overview()["layers"]} == {one.module for one in layers.layers(run)}
     if run.settings.image_size is None:
@@ -29,7 +29,7 @@ def test_what_is_recorded_agrees_with_itself(key):
         shown = examples.images(run)
         assert len(given["tokens"]) == len(shown["before"]) + shown["rows"] * shown["columns"]
     assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
-    assert len(base64.b64decode(given["data"])) == 4 * layer.d_in * len(given["tokens"])
+    assert len(floats(given["data"])) == layer.d_in * len(given["tokens"])
 
 
 RACE = ("cdvft", "lora", "fourierft")  # that ships with the program, weights and all
@@ -74,19 +74,16 @@ def test_two_recorded_runs_are_the_same_whichever_is_the_first(pair):
 @pytest.mark.mirror
 def test_a_recorded_run_is_compared_with_any_other_whose_weights_are_there(store):
     """What is not recorded of a pair is computed from the weights that ship, as it was for the record."""
-    recorded = RecordedRun("lora").together
-    module = layers.layers(RecordedRun("lora"))[-1].module
-    answer = background._start(store.root, lambda: False)
-
-    def computed(run: str, beside: str) -> dict:
-        return answer("together", {"run_id": run, "module": module, "beside": beside})
-
-    found, known = computed("recorded-lora", "recorded-cdvft"), recorded(module, RecordedRun("cdvft"))
+    run = RecordedRun("lora")
+    module = layers.layers(run)[-1].module
+    answer, known = background._start(store.root, lambda: False), run.together(module, RecordedRun("cdvft"))
+    asked = {"run_id": "recorded-lora", "module": module}
+    found = answer("together", asked | {"beside": "recorded-cdvft"})
     assert known
     for name in ("updates", "effects", "centred"):
         assert found[name] == pytest.approx(known[name], abs=2e-3)
     with pytest.raises(Unavailable, match="This is not recorded of this run"):
-        computed("recorded-lora", "recorded-c3a")
+        answer("together", asked | {"beside": "recorded-c3a"})
 
 
 def test_a_vector_of_zeros_is_recorded_without_entries():
@@ -100,12 +97,12 @@ def test_a_vector_of_zeros_is_recorded_without_entries():
     assert start.shape == end.shape and not start.any() and end.any()
 
 
-@pytest.mark.parametrize("place", [True, -1, 1, "0", None, [0]])
-def test_only_the_recorded_image_is_answered_from_the_record(place):
+def test_only_the_recorded_image_is_answered_from_the_record():
     run = RecordedRun("digits")
     module = layers.layers(run)[-1].module
     assert examples.patches(run, module, 0) is not None
-    assert examples.patches(run, module, place) is None
+    for place in (True, -1, 1, "0", None, [0]):
+        assert examples.patches(run, module, place) is None, place
     assert examples.patches(RecordedRun("cdvft"), module, 0) is None
 
 
