@@ -17,58 +17,50 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.architectures import build
 
 TINY_BERT = {
-    "model_type": "bert",
-    "architectures": ["BertForMaskedLM"],
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "vocab_size": 100,
-}
+    "model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 32, "intermediate_size": 64,
+    "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 100,
+}  # fmt: skip
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[int, bytes], list[str]]]:
     """A stand-in for the hub that gives one answer to everything and notes the paths asked for."""
-    servers: list[ThreadingHTTPServer] = []
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "SPACE_ID"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.delenv("SPACE_ID", raising=False)
+    asked: list[str] = []
+    said: list[tuple[int, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:  # whether there is a hub at all
+            self.send_response(200)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            status, content = said[-1]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
 
     def answer(status: int, content: bytes) -> list[str]:
-        asked: list[str] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:  # whether there is a hub at all
-                self.send_response(200)
-                self.end_headers()
-
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setenv("HF_ENDPOINT", address)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
-        )
+        said.append((status, content))
         return asked
 
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     yield answer
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.mark.parametrize("model", KNOWN_MODELS, ids=lambda model: model.id)
@@ -174,14 +166,10 @@ def test_an_unknown_name_is_answered_with_the_nearest_few_and_where_all_are(monk
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InvalidChoice, match=near) as refused:
         build(name)
+    assert nearest_known_models("x/y") == nearest_known_models("../../etc/passwd") == [], "all are far"
     said = str(refused.value)
     assert "list of models on the Compare tab has all 21" in said
     assert sum(model.id.split("/")[-1] in said for model in KNOWN_MODELS) <= 3
-
-
-def test_no_name_is_suggested_that_is_far_from_what_came():
-    assert nearest_known_models("x/y") == []
-    assert nearest_known_models("../../etc/passwd") == []
 
 
 @pytest.mark.parametrize(
@@ -190,7 +178,6 @@ def test_no_name_is_suggested_that_is_far_from_what_came():
         ("no such thing", "neither a known model, a timm name, a folder"),
         ("../../etc/passwd", "neither a known model"),
         ("resnet50", "not a plain vision transformer"),
-        ("swin_tiny_patch4_window7_224", "not a plain vision transformer"),
         ("cait_xxs24_224", "not a plain vision transformer"),
         ("vit_tiny_r_s16_p8_224", "not a plain vision transformer"),  # a ResNet makes its patches
     ],
@@ -215,7 +202,7 @@ def test_images_of_another_size():
     assert build("vit_small_patch14_dinov2", image_size=70).model.patch_embed.num_patches == 25
     assert build("google/vit-base-patch16-224-in21k", image_size=64).configuration.image_size == 64
     for name in ("vit_small_patch14_dinov2", "google/vit-base-patch16-224-in21k"):
-        for size in (-14, 0, 71, 10**6):
+        for size in (0, 71, 10**6):
             with pytest.raises(InvalidChoice, match=f"got {size}; .* takes multiples of"):
                 build(name, image_size=size)
     with pytest.raises(InvalidChoice, match="takes no images"):

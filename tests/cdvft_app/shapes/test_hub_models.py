@@ -1,17 +1,17 @@
-"""What the configuration alone says of a model that is typed in."""
+"""What the configuration alone says of a model that is typed in, and how models are searched."""
 
 from __future__ import annotations
 
 import pytest
 
 from cdvft_app import catalog
+from cdvft_app.catalog import hub
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.shapes.hub_models import describe_model
+from cdvft_app.shapes import hub_models
+from cdvft_app.shapes.hub_models import describe_model, search_models
 
-pytestmark = pytest.mark.usefixtures("no_hub")
 
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
@@ -33,9 +33,9 @@ def test_layers_and_size_are_those_of_the_same_model_in_the_catalogue(typed, kno
 
 def test_a_run_on_it_is_counted_beforehand():
     describe_model("FacebookAI/roberta-base", "text")
-    typed = catalog.resolve(RunSettings(method="lora", model="FacebookAI/roberta-base"))
-    listed = catalog.resolve(RunSettings(method="lora", model="roberta_base"))
-    assert typed.trainable_parameters() == listed.trainable_parameters() == 12 * 2 * 8 * (768 + 768)
+    plans = (RunSettings(method="lora", model=model) for model in ("FacebookAI/roberta-base", "roberta_base"))
+    counts = {catalog.resolve(one).trainable_parameters() for one in plans}
+    assert counts == {12 * 2 * 8 * (768 + 768)}
 
 
 def test_what_writes_is_read_by_a_head_where_text_is_asked_for():
@@ -76,3 +76,73 @@ def test_what_cannot_be_says_why():
         describe_model("timm/resnet18", "image")
     with pytest.raises(InvalidChoice, match=r"its config\.json is not in the hub's cache"):
         describe_model("owner/nothing", "text")
+
+
+# Found by a part of their name: here first, then known ones, then the hub's
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the hub is asked; it has one model of each name."""
+    searched: list[str] = []
+
+    def answer(text: str, kind: str, limit: int):
+        searched.append(text)
+        found = {f"ada/{text}": 5, "FacebookAI/roberta-base": 9}
+        return [{"id": key, "downloads": downloads} for key, downloads in found.items()], None
+
+    monkeypatch.setattr(hub_models, "search_hub", answer)
+    monkeypatch.setattr(hub_models, "to_fetch", lambda entry: None if entry.key == "minilm" else "it")
+    return searched
+
+
+def test_what_is_here_comes_first_and_nothing_comes_twice(asked: list[str]) -> None:
+    found, message = search_models("", "text")
+    assert (found[0].key, found[0].where, found[0].parameters) == ("minilm", "offline", 22_565_376)
+    assert {one.where for one in found[1:3]} == {"listed"} and message is None and asked == []
+    found, _ = search_models("roberta", "text")
+    assert asked == ["roberta"]
+    keys = [one.key for one in found]
+    assert keys[:2] == ["roberta_base", "roberta_large"] and keys[-1] == "ada/roberta"
+    assert "FacebookAI/roberta-base" not in keys  # it is the listed one
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "there", "where"),
+    [
+        ("BERT uncased", "text", "google-bert/bert-base-uncased", "known"),
+        ("gpt2", "generation", "openai-community/gpt2", "known"),
+        ("dinov2", "image", "vit_small", "listed"),
+        ("xyz", "image", "ada/xyz", "hub"),
+    ],
+)
+def test_all_words_count_in_any_case_and_only_for_the_kind(asked, text, kind, there, where) -> None:
+    found, _ = search_models(text, kind)
+    assert (there, where) in [(one.key, one.where) for one in found]
+    assert not any(one.key.startswith("google/vit") for one in found)  # transformers' own: images are timm's
+
+
+def test_a_public_server_offers_its_list_only(asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    found, _ = search_models("bert", "text")
+    assert {one.where for one in found} == {"listed"} and asked == []
+
+
+def test_the_hub_is_searched_by_task_for_safetensors(stub) -> None:
+    stub.models = [{"id": "ada/bert", "modelId": "ada/bert", "downloads": 7}]
+    found, message = hub.search_hub("bert", "text", 3)
+    assert (found, message) == ([{"id": "ada/bert", "downloads": 7}], None)
+    assert len(stub.searched) == 4
+    for path in stub.searched:
+        assert "search=bert" in path and "filter=safetensors" in path and "limit=3" in path
+    assert {path.partition("pipeline_tag=")[2].partition("&")[0] for path in stub.searched} == {
+        "fill-mask", "feature-extraction", "sentence-similarity", "text-classification"
+    }  # fmt: skip
+
+
+def test_a_hub_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch, stub) -> None:
+    monkeypatch.setattr(hub, "SEARCH_TIMEOUT", 0.01)
+    assert hub.search_hub("bert", "text", 3) == ([], hub.NO_ANSWER)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found, message = search_models("zzz", "text")
+    assert found == [] and message == hub.hub_status().sentence and "HF_HUB_OFFLINE" in message
