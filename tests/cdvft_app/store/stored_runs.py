@@ -1,11 +1,15 @@
-"""Settings and events that the tests of the store share."""
+"""Settings, events, runs and damage that the tests of the store share."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import run_events
 
-from cdvft_app.events import Step
+from cdvft_app.events import Evaluation, Step
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
 
 CDVFT, LORA = RunSettings(method="cdvft", seed=3), RunSettings(method="lora", seed=3)
 STARTED = run_events.started(100, trainable_parameters=13_824, head_parameters=770, evaluation_examples=1066)
@@ -17,3 +21,33 @@ def done(state="finished", step=4, folder=Path("adapter")):
 
 def step(number, loss=0.5):
     return Step(number, number / 10, loss, 1e-3, 0.9, 1000.0)
+
+
+def trained(store: RunStore, state: str = "finished", token: str = "secret", settings=CDVFT) -> str:
+    """The id of a run of four steps, of which the third came twice, with the folder of its adapter."""
+    (run,) = store.create([settings], token, "mine", process=this_process())
+    events = [STARTED, step(1), step(2), step(3, 9.0), step(4, 9.0), step(3), step(4)]
+    for event in (*events, Evaluation(4, 0.4, 0.5, "accuracy", 0.77, True)):
+        store.append(run.id, event)
+    adapter = store.folder(run.id) / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    if state in ("finished", "stopped"):
+        store.append(run.id, done(state, folder=adapter))
+    return run.id
+
+
+def told(store: RunStore, run_id: str) -> list[dict]:
+    """The run's rows, whatever their places in the history."""
+    return [row | {"cursor": 0} for row in store.rows(run_id)[0]]
+
+
+def ask(file: Path, query: str, *values: object) -> list[tuple]:
+    """What SQLite answers of a history's file, or changes in it."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        return connection.execute(query, values).fetchall()
+
+
+def lose_history(root: Path) -> None:
+    for file in root.glob("history.sqlite*"):
+        file.unlink()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import bombs
 import pytest
-from stored_runs import CDVFT, LORA, STARTED, done, step
+from stored_runs import CDVFT, LORA, ask, trained
 
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import this_process
@@ -21,19 +20,8 @@ from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.train.history import races, remove
 
 
-def ended(store: RunStore, settings=CDVFT, token="secret") -> str:
-    (run,) = store.create([settings], token, "mine", process=this_process())
-    for event in (STARTED, *map(step, range(1, 5))):
-        store.append(run.id, event)
-    (store.folder(run.id) / "adapter").mkdir()
-    (store.folder(run.id) / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
-    store.append(run.id, done(folder=store.folder(run.id) / "adapter"))
-    return run.id
-
-
 def change(root: Path, query: str, *values: object) -> None:
-    with closing(sqlite3.connect(root / "history.sqlite")) as connection, connection:
-        assert connection.execute(query, values).rowcount > 0
+    assert ask(root / "history.sqlite", f"{query} RETURNING 1", *values)
 
 
 def unmended(root: Path) -> list[str]:
@@ -44,10 +32,7 @@ def stray(store: RunStore, **facts: object) -> Path:
     """A folder beside the others, as a bad file left it."""
     folder = store.folders.path / f"{len(list(store.folders.path.iterdir())):032d}"
     folder.mkdir()
-    values = {"id": folder.name, "group_id": "g" * 32, "position": 0, "name": "stray", "method": "cdvft",
-              "settings": CDVFT.model_dump_json(), "state": "interrupted", "created": 1.0,
-              "queued": 1.0}  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(values | facts))
+    (folder / "run.json").write_text(bombs.facts(id=folder.name, **facts))
     return folder
 
 
@@ -70,13 +55,9 @@ def test_a_folder_that_cannot_be_taken_is_put_away_and_hinders_nobody(store, tmp
 
 def test_a_row_beyond_all_bounds_costs_itself_alone(store):
     folder = stray(store)
-    started = {"total_steps": 2**70, "trainable_parameters": 1, "head_parameters": 1, "base_parameters": 1,
-               "device": "CPU", "precision": "float32", "train_examples": 1, "evaluation_examples": 1,
-               "metric_name": "accuracy", "higher_is_better": True}  # fmt: skip
-    lines = [{"kind": "started", "step": None, "data": json.dumps(started)},
-             {"kind": "step", "step": 2**70, "data": "{}"},
-             {"kind": "note", "step": None, "data": "[" * 10**5}]  # fmt: skip
-    (folder / "rows.jsonl").write_bytes(b"\xff\n" + "\n".join(map(json.dumps, lines)).encode())
+    rows = bombs.started(total_steps=2**70) + bombs.row("step", 2**70)
+    note = json.dumps({"kind": "note", "step": None, "data": "[" * 10**5})
+    (folder / "rows.jsonl").write_bytes(b"\xff\n" + (rows + note).encode())
     assert store.folders.adopt() == [folder.name]
     assert store.get(folder.name).total_steps is None and store.rows(folder.name)[0] == []
 
@@ -89,7 +70,7 @@ def test_a_server_starts_beside_such_a_folder(store):
 
 
 def test_a_second_copy_of_a_run_is_put_away(store, tmp_path):
-    run_id = ended(store)
+    run_id = trained(store)
     shutil.copytree(store.folder(run_id), store.folders.path / ("c" * 32))
     assert store.folders.adopt() == [] and (tmp_path / "quarantine" / ("c" * 32)).is_dir()
     assert store.get(run_id).state == "finished"
@@ -102,7 +83,7 @@ COLUMNS = {"settings": '{"method": "cdv', "result": '{"adapter_folder": ', "name
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_damaged_row_is_one_entry_among_the_others_and_comes_back(store, tmp_path, column):
-    other, run_id = ended(store, LORA), ended(store)
+    other, run_id = trained(store, settings=LORA), trained(store)
     before = store.get(run_id)
     change(tmp_path, f"UPDATE runs SET {column} = ? WHERE id = ?", COLUMNS[column], run_id)
     assert {run.id: run.damaged for run in store.history()} == {run_id: True, other: False}
@@ -130,7 +111,7 @@ def test_a_damaged_entry_is_never_trained_and_its_owner_deletes_it(store, tmp_pa
 @pytest.mark.parametrize("group_id", ["a" * 31 + "\x7f", b"\xff" * 32, "", "a" * 500])
 def test_a_run_whose_group_is_damaged_is_deleted_from_the_page(store, tmp_path, group_id):
     """It was shown, and named by nothing that the page could send, until `doctor` had run."""
-    other, run_id = ended(store, LORA), ended(store)
+    other, run_id = trained(store, settings=LORA), trained(store)
     change(tmp_path, "UPDATE runs SET group_id = ? WHERE id = ?", group_id, run_id)
     listed = {race["runs"][0]["id"]: race["group"] for race in races(store, {"token": "secret"})["races"]}
     assert [run.id for run in store.group(listed[run_id])] == [run_id]
@@ -141,7 +122,7 @@ def test_a_run_whose_group_is_damaged_is_deleted_from_the_page(store, tmp_path, 
 
 
 def test_an_entry_that_its_folder_cannot_restore_stays_and_is_told(store, tmp_path):
-    run_id, other = ended(store), ended(store)
+    run_id, other = trained(store), trained(store)
     change(tmp_path, "UPDATE runs SET settings = '{' WHERE id = ?", run_id)
     (store.folder(run_id) / "run.json").write_text("{")
     (told,) = unmended(tmp_path)
@@ -150,7 +131,7 @@ def test_an_entry_that_its_folder_cannot_restore_stays_and_is_told(store, tmp_pa
 
 
 def test_what_is_done_to_a_damaged_entry_leaves_what_its_folder_tells(store, tmp_path):
-    run_id = ended(store)
+    run_id = trained(store)
     change(tmp_path, "UPDATE runs SET settings = '{' WHERE id = ?", run_id)
     store.rename(run_id, "renamed", "secret")
     assert unmended(tmp_path) == [] and store.get(run_id).settings == CDVFT
@@ -177,9 +158,8 @@ DAMAGED_ROWS = ["data = '{'", "data = '[1]'", "data = replace(data, 'loss', 'los
 
 @pytest.mark.parametrize("damage", DAMAGED_ROWS)
 def test_a_damaged_row_of_a_curve_is_left_out_and_comes_back(store, tmp_path, damage):
-    run_id = ended(store)
-    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as connection, connection:
-        assert connection.execute(f"UPDATE rows SET {damage} WHERE kind = 'step' AND step = 2").rowcount == 1
+    run_id = trained(store)
+    change(tmp_path, f"UPDATE rows SET {damage} WHERE kind = 'step' AND step = 2")
     assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 3, 4]
     assert unmended(tmp_path) == []
     assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3, 4]
@@ -187,19 +167,17 @@ def test_a_damaged_row_of_a_curve_is_left_out_and_comes_back(store, tmp_path, da
 
 @pytest.mark.parametrize("column", ["id", "folder"])
 def test_a_run_gets_its_id_and_its_folder_back(store, tmp_path, column):
-    run_id = ended(store)
-    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as connection, connection:
-        connection.execute(f"UPDATE runs SET {column} = ?", ("d" * 32,))
+    run_id = trained(store)
+    change(tmp_path, f"UPDATE runs SET {column} = ?", "d" * 32)
     RunQueue(store).start()  # what happens before anybody calls the doctor
     assert unmended(tmp_path) == []
     assert store.get(run_id).state == "finished" and (store.folder(run_id) / "adapter").is_dir()
-    assert len(store.rows(run_id)[0]) == 6
+    assert len(store.rows(run_id)[0]) == 7
 
 
 def test_a_forecast_that_cannot_be_read_counts_nothing(store, tmp_path):
-    store.create(
-        [CDVFT], "t", forecasts=[{"whole_seconds": {"low": 1, "value": 5, "high": 9}}], visitor="ada"
-    )
+    promised = {"whole_seconds": {"low": 1, "value": 5, "high": 9}}
+    store.create([CDVFT], "t", forecasts=[promised], visitor="ada")
     (bad,) = store.create([CDVFT], "t", visitor="ada")
     change(tmp_path, "UPDATE runs SET forecast = '{' WHERE id = ?", bad.id)
     assert store.spending.promised("ada") == 5 and store.get(bad.id).forecast is None

@@ -37,21 +37,13 @@ def race(store):
 
 def test_its_latest_race_is_its_owners_and_goes_on(store):
     runs, _ = store.groups(5, sweeps=False)
-    assert [(run.method, run.state, run.step) for run in runs] == [
-        ("cdvft", "finished", 2),
-        ("lora", "interrupted", 2),
-    ]
-    assert all(
-        run.private and run.visitor == "address 192.0.2.7" and store.owner(run.id, "secret") for run in runs
-    )
+    states = {run.method: (run.state, run.step) for run in runs}
+    assert states == {"cdvft": ("finished", 2), "lora": ("interrupted", 2)}
+    for run in runs:
+        assert run.private and run.visitor == "address 192.0.2.7" and store.owner(run.id, "secret")
     assert runs[0].forecast and runs[0].forecast["seconds"]["value"] == 9.0 and runs[0].metric == 0.5
-    assert [row["kind"] for row in store.rows(runs[0].id)[0]] == [
-        "started",
-        "step",
-        "step",
-        "evaluation",
-        "done",
-    ]
+    kinds = [row["kind"] for row in store.rows(runs[0].id)[0]]
+    assert kinds == ["started", "step", "step", "evaluation", "done"]
     assert len(store.datasets.of("secret")) == 1 and store.spending.since("address 192.0.2.7", 0.0)
     again = store.leases.acquire(runs[1].id, this_process())
     store.append(again.id, Step(3, 0.3, 0.4, 1e-3, 0.9, 1000.0), again.epoch)
@@ -61,13 +53,8 @@ def test_its_latest_race_is_its_owners_and_goes_on(store):
 def test_its_runs_have_their_methods_with_their_own_settings(race):
     own = {key: run.settings.method.setting_values() for key, run in race.items()}
     assert own == {
-        "cdvft": {
-            "m": 3,
-            "block_size": 64,
-            "alpha": 1.0,
-            "init_weights": "zero_output",
-            "input_diagonal_lr_ratio": 1.0,
-        },
+        "cdvft": {"m": 3, "block_size": 64, "alpha": 1.0, "init_weights": "zero_output"}
+        | {"input_diagonal_lr_ratio": 1.0},
         "lora": {"r": 4, "alpha": None, "dropout": 0.0, "rank_pattern": None},
         "fourierft": {"n": 200, "scaling": 150.0},
         "c3a": {"block_size": 384},
@@ -79,13 +66,9 @@ def test_its_runs_have_their_methods_with_their_own_settings(race):
 
 def test_the_page_shows_them_by_the_ids_of_a_link(store, race):
     shown = json.loads(poll(store, Feed(store), {"cursors": {run.id: 0 for run in race.values()}}).body)
-    assert not shown["missing"] and [run["label"].replace("\u00a0", " ") for run in shown["runs"]] == [
-        "CDVFT m = 3, p = 64",
-        "LoRA r = 4",
-        "FourierFT n = 200",
-        "C3A",
-        "Head only",
-    ]
+    labels = [run["label"].replace("\u00a0", " ") for run in shown["runs"]]
+    assert labels == ["CDVFT m = 3, p = 64", "LoRA r = 4", "FourierFT n = 200", "C3A", "Head only"]
+    assert not shown["missing"]
     assert all(run["steps"] for run in shown["runs"])
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import zipfile
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stored_runs import CDVFT
-from test_repair import lose_history, trained
+from stored_runs import CDVFT, ask, lose_history, trained
 
-from cdvft_app.store.database import VERSION
 from cdvft_app.store.history_file import TERMINAL, export_history, import_untrusted
 from cdvft_app.store.owners import Viewer, key_hash, token_hash, viewer_key
 from cdvft_app.store.records import NotOwner
@@ -23,8 +19,7 @@ KEY = hashlib.sha256(b"secret").hexdigest()  # what the cookie of the browser wi
 
 
 def kept_in(root: Path) -> set[str]:
-    with closing(sqlite3.connect(root / "history.sqlite")) as connection:
-        return {row[0] for row in connection.execute("SELECT token_hash FROM runs")}
+    return {kept for (kept,) in ask(root / "history.sqlite", "SELECT token_hash FROM runs")}
 
 
 def sees(store: RunStore, cookie: str) -> bool:
@@ -33,12 +28,14 @@ def sees(store: RunStore, cookie: str) -> bool:
 
 def as_format_11(root: Path) -> None:
     """The store as the format before kept it: the key itself, in the history and in the folders."""
-    with closing(sqlite3.connect(root / "history.sqlite")) as connection, connection:
-        connection.execute("UPDATE runs SET token_hash = ?", (KEY,))
-        connection.execute("UPDATE datasets SET token_hash = ?", (KEY,))
-        for column in ("began", "leased"):
-            connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-        connection.execute("PRAGMA user_version = 11")
+    for query, *values in (
+        ("UPDATE runs SET token_hash = ?", KEY),
+        ("UPDATE datasets SET token_hash = ?", KEY),
+        ("ALTER TABLE runs DROP COLUMN began",),
+        ("ALTER TABLE runs DROP COLUMN leased",),
+        ("PRAGMA user_version = 11",),
+    ):
+        ask(root / "history.sqlite", query, *values)
     for file in (root / "runs").glob("*/run.json"):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"token_hash": KEY}))
 
@@ -62,8 +59,6 @@ def test_owners_of_the_format_before_keep_what_is_theirs(store, tmp_path):
     again = RunStore(tmp_path)
     assert again.owner(run_id, "secret") and sees(again, KEY) and len(again.datasets.of("secret")) == 1
     assert KEY not in kept_in(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "history.format-11.sqlite")) as before:
-        assert before.execute("PRAGMA user_version").fetchone() == (11,) and VERSION > 11
     again.close()
     lose_history(tmp_path)  # and the folders tell it as the format before did
     once_more = RunStore(tmp_path)

@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_runs import CDVFT, LORA, STARTED, done, step
+from stored_runs import LORA, STARTED, done, lose_history, step, told, trained
 
-from cdvft_app.events import Evaluation
 from cdvft_app.store import snapshots
 from cdvft_app.store.doctor import backup, examine, restore
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-
-
-def trained(store: RunStore, state: str = "finished", token: str = "secret") -> str:
-    """A run of four steps, of which the third came twice, with the folder of its adapter."""
-    (run,) = store.create([CDVFT], token, "mine", process=this_process())
-    events = [STARTED, step(1), step(2), step(3, 9.0), step(4, 9.0), step(3), step(4)]
-    for event in (*events, Evaluation(4, 0.4, 0.5, "accuracy", 0.77, True)):
-        store.append(run.id, event)
-    (store.folder(run.id) / "adapter").mkdir()
-    (store.folder(run.id) / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
-    if state in ("finished", "stopped"):
-        store.append(run.id, done(state, folder=store.folder(run.id) / "adapter"))
-    return run.id
-
-
-def lose_history(root: Path) -> None:
-    for file in root.glob("history.sqlite*"):
-        file.unlink()
 
 
 def found(root: Path) -> list[str]:
@@ -51,7 +31,7 @@ def test_a_lost_history_comes_back_out_of_the_folders(store, tmp_path):
     whole, cut_off = trained(store), trained(store, "running")
     (waiting,) = (run.id for run in store.create([LORA], "else", forecasts=[{"steps": 7}]))
     store.rename(whole, "renamed", "secret")
-    before, rows = store.get(whole), store.rows(whole)[0]
+    before, rows = store.get(whole), told(store, whole)
     store.close()
     lose_history(tmp_path)
     assert "3 runs taken into the history" in " ".join(found(tmp_path))
@@ -60,7 +40,7 @@ def test_a_lost_history_comes_back_out_of_the_folders(store, tmp_path):
     same = ("id", "group_id", "name", "settings", "state", "step", "metric", "result", "created", "ended",
             "total_steps", "trainable_parameters", "device", "seconds")  # fmt: skip
     assert {name: getattr(after, name) for name in same} == {name: getattr(before, name) for name in same}
-    assert [row | {"cursor": 0} for row in again.rows(whole)[0]] == [row | {"cursor": 0} for row in rows]
+    assert told(again, whole) == rows
     assert again.owner(whole, "secret") and not again.owner(whole, "else")
     assert [run.id for run in again.history()] == [waiting, cut_off, whole]
     lost = again.get(cut_off)
@@ -76,13 +56,12 @@ def test_a_resumed_run_comes_back_with_its_last_end_alone(store, tmp_path):
     store.leases.acquire(run_id, this_process())
     for event in (STARTED, step(5), done(step=5, folder=store.folder(run_id) / "adapter")):
         store.append(run_id, event)
-    kept = [(row["kind"], row["step"]) for row in store.rows(run_id)[0]]
+    kept = told(store, run_id)
     store.close()
     lose_history(tmp_path)
     found(tmp_path)
     again = RunStore(tmp_path)
-    assert [(row["kind"], row["step"]) for row in again.rows(run_id)[0]] == kept
-    assert again.get(run_id).state == "finished"
+    assert told(again, run_id) == kept and again.get(run_id).state == "finished"
 
 
 @pytest.mark.parametrize(
@@ -138,12 +117,13 @@ def test_what_is_missing_or_nobodys_is_told(store, tmp_path):
     (tmp_path / "runs" / "000007").mkdir()
     (tmp_path / "runs" / "somebodys").mkdir()
     (tmp_path / "runs" / "somebodys" / "file").write_text("kept")
-    told = {finding.text: finding.mended for finding in examine(tmp_path)}
-    assert [mended for text, mended in told.items() if gone in text and "lost" in text] == [False]
-    for run_id in (bare, emptied):
-        assert [mended for text, mended in told.items() if run_id in text and "weights" in text] == [False]
-    assert [mended for text, mended in told.items() if "000007 was empty" in text] == [True]
-    assert [mended for text, mended in told.items() if "somebodys belongs to no run" in text] == [False]
+    findings = list(examine(tmp_path))
+
+    def mended(*words: str) -> list[bool]:
+        return [one.mended for one in findings if all(word in one.text for word in words)]
+
+    assert mended(gone, "lost") == mended(bare, "weights") == mended(emptied, "weights") == [False]
+    assert mended("000007 was empty") == [True] and mended("somebodys belongs to no run") == [False]
     assert not (tmp_path / "runs" / "000007").exists() and (tmp_path / "runs" / "somebodys" / "file").exists()
 
 
@@ -180,19 +160,3 @@ def test_what_is_no_copy_is_refused(store, tmp_path):
         with pytest.raises(StoreError, match="is no backup"):
             restore(tmp_path, tmp_path / wrong)
     assert store.history() == []
-
-
-def test_a_connection_that_refused_is_not_used_again(store, run_id, monkeypatch):
-    """On a disk that was read-only when it was opened, it would refuse for ever."""
-    store.close()
-    connect = sqlite3.connect
-
-    def read_only(path, **named):
-        return connect(f"file:{path}?mode=ro", uri=True, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sqlite3, "connect", read_only)
-        with pytest.raises(StoreError, match="can be written"):
-            store.append(run_id, step(1))
-    store.append(run_id, step(1))
-    assert store.get(run_id).step == 1
