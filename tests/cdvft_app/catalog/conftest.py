@@ -31,9 +31,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, *request) -> None:
-        if not isinstance(
-            sys.exc_info()[1], ConnectionError
-        ):  # clients of these tests are killed and hang up
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # clients here are killed and hang up
             super().handle_error(*request)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,29 +95,29 @@ def test_pickled_weights_are_refused(bert: Path) -> None:
 def test_code_in_a_repository_is_never_run(bert: Path) -> None:
     (bert / "custom.py").write_text("raise SystemExit('this must never run')")
     config = json.loads((bert / "config.json").read_text())
-    config |= {
-        "model_type": "custom",
-        "auto_map": {"AutoConfig": "custom.Config", "AutoModel": "custom.Model"},
-    }
+    own = {"AutoConfig": "custom.Config", "AutoModel": "custom.Model"}
+    config |= {"model_type": "custom", "auto_map": own}
     (bert / "config.json").write_text(json.dumps(config))
     with pytest.raises(DownloadFailed, match="could not be loaded"):
         load_text_backbone(local(bert))
 
 
-@pytest.mark.parametrize("damage", ["no folder", "weights cut", "weights of another model", "settings torn"])
+OTHER_WEIGHTS = {"weight": torch.zeros(2)}
+DAMAGE = {
+    "no folder": shutil.rmtree,
+    "weights cut": lambda folder: os.truncate(folder / "model.safetensors", 500),
+    "weights of another model": lambda folder: save_file(
+        OTHER_WEIGHTS, folder / "model.safetensors", {"format": "pt"}
+    ),
+    "settings torn": lambda folder: (folder / "config.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_folders_that_cannot_be_loaded(bert: Path, damage: str) -> None:
-    entry = local(bert)
-    match damage:
-        case "no folder":
-            entry = local(bert / "nowhere")
-        case "weights cut":
-            (bert / "model.safetensors").write_bytes((bert / "model.safetensors").read_bytes()[:500])
-        case "weights of another model":
-            save_file({"weight": torch.zeros(2)}, bert / "model.safetensors", {"format": "pt"})
-        case "settings torn":
-            (bert / "config.json").write_text("{")
+    DAMAGE[damage](bert)
     with pytest.raises(DownloadFailed, match="owner/name"):
-        load_text_backbone(entry)
+        load_text_backbone(local(bert))
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def vit(tmp_path: Path) -> tuple[Path, torch.nn.Module]:
     return tmp_path, model
 
 
-def test_an_image_model(vit: tuple[Path, torch.nn.Module]) -> None:
+def test_an_image_model_at_its_own_and_another_size(vit: tuple[Path, torch.nn.Module]) -> None:
     folder, reference = vit
     loaded = load_image_backbone(local(folder, "image"), 32)
     assert (loaded.mean, loaded.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
@@ -138,11 +140,8 @@ def test_an_image_model(vit: tuple[Path, torch.nn.Module]) -> None:
     with torch.no_grad():
         expected = reference.eval().forward_head(reference.forward_features(images), pre_logits=True)
         assert torch.allclose(loaded.model.eval()(images), expected, atol=1e-6)
-
-
-def test_another_image_size_resamples_the_position_table(vit: tuple[Path, torch.nn.Module]) -> None:
-    loaded = load_image_backbone(local(vit[0], "image"), 64)
-    assert loaded.model(torch.zeros(1, 3, 64, 64)).shape == (1, loaded.model.num_features)
+    larger = load_image_backbone(local(folder, "image"), 64).model  # its position table is resampled
+    assert larger(torch.zeros(1, 3, 64, 64)).shape == (1, larger.num_features)
 
 
 def test_an_architecture_that_only_the_catalogue_knows(vit: tuple[Path, torch.nn.Module]) -> None:
@@ -151,31 +150,24 @@ def test_an_architecture_that_only_the_catalogue_knows(vit: tuple[Path, torch.nn
     assert loaded.mean == tuple(loaded.model.pretrained_cfg["mean"])
 
 
+def told(config: str):
+    return lambda folder: (folder / "config.json").write_text(config)
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        ("not timm", "is not a timm model. Choose one whose id begins with timm/"),
-        ("unknown architecture", "could not be loaded: Unknown model"),
-        ("no weights", "could not be loaded"),
-        ("other weights", "could not be loaded: its weights lack blocks.0.attn"),
-        ("other architecture", "could not be loaded: its weights lack bn1"),
+        (AutoConfig.for_model("vit").save_pretrained,
+         "is not a timm model. Choose one whose id begins with timm/"),
+        (told('{"architecture": "no_such_model"}'), "could not be loaded: Unknown model"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "could not be loaded"),
+        (lambda folder: save_file(OTHER_WEIGHTS, folder / "model.safetensors"),
+         "could not be loaded: its weights lack blocks.0.attn"),
+        (told('{"architecture": "test_resnet"}'), "could not be loaded: its weights lack bn1"),
     ],
-)
-def test_image_models_that_cannot_be_loaded(
-    vit: tuple[Path, torch.nn.Module], damage: str, sentence: str
-) -> None:
+)  # fmt: skip
+def test_image_models_that_cannot_be_loaded(vit: tuple[Path, torch.nn.Module], damage, sentence: str) -> None:
     folder, _ = vit
-    config = folder / "config.json"
-    match damage:
-        case "not timm":
-            AutoConfig.for_model("vit").save_pretrained(folder)
-        case "unknown architecture":
-            config.write_text('{"architecture": "no_such_model"}')
-        case "no weights":
-            (folder / "model.safetensors").unlink()
-        case "other weights":
-            save_file({"weight": torch.zeros(2)}, folder / "model.safetensors")
-        case "other architecture":
-            config.write_text('{"architecture": "test_resnet"}')
+    damage(folder)
     with pytest.raises(DownloadFailed, match=sentence):
         load_image_backbone(local(folder, "image"), 32)

@@ -12,13 +12,8 @@ from cdvft_app.catalog.conversations import messages_of, prompt_in, prompt_of, s
 from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.download import DownloadFailed
 
-TURNS = [
-    ("system", "Be brief."),
-    ("user", "Hi?"),
-    ("assistant", "Yes."),
-    ("user", " Two plus two? "),
-    ("assistant", "Four."),
-]
+TURNS = [("system", "Be brief."), ("user", "Hi?"), ("assistant", "Yes."), ("user", " Two plus two? "),
+         ("assistant", "Four.")]  # fmt: skip
 OPENAI = [{"role": role, "content": text} for role, text in TURNS]
 SHAREGPT = [
     {"from": {"user": "human", "assistant": "gpt"}.get(role, role), "value": text} for role, text in TURNS
@@ -81,22 +76,15 @@ def test_what_has_no_answer_is_a_sentence(talk, why) -> None:
         split_conversation(talk)
 
 
+SAID = [{"from": "human", "value": "a {}"}, {"from": "gpt", "value": "{}"}]
 ROWS = {
     "alpaca": ({"instruction": "Add 1 to", "input": "{}", "output": "it is {}"}, "Add 1 to\n\n3", "it is 3"),
     "without an input": ({"instruction": "Say {}.", "input": None, "output": "say {}"}, "Say 3.", "say 3"),
     "query": ({"query": "{} + 2?", "response": "sum {}", "type": "x"}, "3 + 2?", "sum 3"),
     "prompt": ({"prompt": "a {}", "completion": "b {}"}, "a 3", "b 3"),
     "question": ({"question": "a {}", "answer": "b {}"}, "a 3", "b 3"),
-    "messages": (
-        {"messages": [*OPENAI[:-1], {"role": "assistant", "content": "{}"}]},
-        prompt_of(BEFORE),
-        "3",
-    ),
-    "sharegpt": (
-        {"conversations": [{"from": "human", "value": "a {}"}, {"from": "gpt", "value": "{}"}]},
-        "a 3",
-        "3",
-    ),
+    "messages": ({"messages": [*BEFORE, {"role": "assistant", "content": "{}"}]}, prompt_of(BEFORE), "3"),
+    "sharegpt": ({"conversations": SAID}, "a 3", "3"),
 }
 
 
@@ -112,11 +100,8 @@ def test_a_dataset_of_the_hub_in_each_layout_is_data_to_learn_from(row, prompt, 
     entry = dataset(tmp_path, row)
     found = load_rows(entry, train_examples=8, evaluation_examples=2, seed=0)
     assert (len(found.train), len(found.evaluation), found.labels) == (8, 2, ())
-    pairs = [
-        pair
-        for split in (found.train, found.evaluation)
-        for pair in zip(split.inputs, split.labels, strict=True)
-    ]
+    splits = (found.train, found.evaluation)
+    pairs = [pair for split in splits for pair in zip(split.inputs, split.labels, strict=True)]
     assert (prompt, answer) in pairs
     assert entry.metric == "chrf"
 
@@ -132,10 +117,7 @@ def test_columns_that_an_entry_names_count(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        (
-            {"text": "a {}", "label": "b"},
-            "its columns are text, label; prompts and answers must be in messages",
-        ),
+        ({"text": "a {}", "label": "b"}, "text, label; prompts and answers must be in messages"),
         ({"prompt": "a {}", "chosen": "b {}", "rejected": "c {}"}, "It holds preference pairs"),
         ({"messages": [{"role": "user", "content": "a {}"}]}, "a conversation in column messages: it has no"),
     ],

@@ -95,21 +95,14 @@ def test_every_weight_is_the_files(folder: Path, written) -> None:
     assert (found["model.layers.0.self_attn.q_proj.weight"] == weights["blk.0.attn_q"][both]).all()
 
 
-def test_digits_are_tokens_one_by_one(folder: Path) -> None:
+def test_digits_are_tokens_one_by_one_and_no_other_file_is_left(folder: Path) -> None:
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".jinja"}
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert tokenizer.tokenize("ab 12") == ["ab", "Ġ", "1", "2"]
     assert tokenizer.decode(tokenizer("ab<|im_end|>12").input_ids) == "ab<|im_end|>12"
-    assert (tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token) == (
-        "<|im_end|>",
-        "<|im_end|>",
-        "<|im_start|>",
-    )
+    assert tokenizer.eos_token == tokenizer.pad_token == "<|im_end|>" != tokenizer.bos_token == "<|im_start|>"
     assert tokenizer.model_max_length == 128
     assert tokenizer.apply_chat_template([{"role": "user", "content": "ab"}], tokenize=False) == "ab"
-
-
-def test_nothing_else_is_left(folder: Path) -> None:
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".jinja"}
 
 
 @pytest.mark.parametrize("content", [b"onnx" + b"\0" * 400, b""])

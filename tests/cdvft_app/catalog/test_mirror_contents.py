@@ -40,37 +40,33 @@ def test_a_fresh_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert mirror.ensure("mnist").parent == tmp_path / "mirror"
 
 
-def test_minilm_knows_what_is_alike() -> None:
+def _likeness(key: str, texts: list[str]) -> list[float]:
+    """How alike the first text and each other one are to the model: the cosine of their mean states."""
     import torch
 
-    entry = catalog.get_model("minilm")
+    entry = catalog.get_model(key)
     loaded = load_text_backbone(entry)
     assert sum(parameter.numel() for parameter in loaded.model.parameters()) == entry.parameters
-    texts = ["a wonderful film, full of joy", "what a delightful movie", "the stock market fell sharply"]
     inputs = loaded.tokenizer(texts, return_tensors="pt", padding=True)
     with torch.no_grad():
         states = loaded.model.eval()(**inputs).last_hidden_state
     mask = inputs["attention_mask"].unsqueeze(-1)
     means = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
-    alike = means @ means.T
-    assert alike[0, 1] > 0.6
-    assert alike[0, 2] < 0.2
+    return (means @ means.T)[0, 1:].tolist()
+
+
+def test_minilm_knows_what_is_alike() -> None:
+    film, market = _likeness(
+        "minilm",
+        ["a wonderful film, full of joy", "what a delightful movie", "the stock market fell sharply"],
+    )
+    assert film > 0.6 and market < 0.2
 
 
 def test_e5_knows_what_is_alike_in_other_languages() -> None:
     """Its package's own engine, compiled from the wheel's e5.c, tells so of these, to 0.01 each."""
-    import torch
-
-    entry = catalog.get_model("e5_small")
-    loaded = load_text_backbone(entry)
-    assert sum(parameter.numel() for parameter in loaded.model.parameters()) == entry.parameters
-    texts = ["query: The film was boring.", "query: Кино было скучным.", "query: Le film était ennuyeux."]
-    inputs = loaded.tokenizer([*texts, "query: Stocks rose on Tuesday."], return_tensors="pt", padding=True)
-    with torch.no_grad():
-        states = loaded.model.eval()(**inputs).last_hidden_state
-    mask = inputs["attention_mask"].unsqueeze(-1)
-    means = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
-    alike = (means @ means.T)[0, 1:].tolist()
+    texts = ["The film was boring.", "Кино было скучным.", "Le film était ennuyeux."]
+    alike = _likeness("e5_small", [f"query: {text}" for text in (*texts, "Stocks rose on Tuesday.")])
     assert alike == pytest.approx([0.8669999837875366, 0.9139999747276306, 0.746999979019165], abs=0.01)
 
 
@@ -119,20 +115,14 @@ def test_all_rows_are_there_and_balanced(key: str, examples: tuple[int, int]) ->
     assert (len(rows.train), len(rows.evaluation)) == examples
     assert len(rows.train) == catalog.get_dataset(key).examples
     counts = np.bincount(np.concatenate([rows.train.labels, rows.evaluation.labels]))
-    assert len(set(counts)) == 1
-    assert len(counts) == len(rows.labels)
+    assert len(set(counts)) == 1 and len(counts) == len(rows.labels)
 
 
 def test_sentiment_means_what_its_labels_say() -> None:
-    rows = load_rows(
-        catalog.get_dataset("rotten_tomatoes"), train_examples=6824, evaluation_examples=1, seed=0
-    )
-    told = [
-        label
-        for text, label in zip(rows.train.inputs, rows.train.labels, strict=True)
-        if "masterpiece" in text or "wonderful" in text
-    ]
-    assert np.mean(told) > 0.7
+    entry = catalog.get_dataset("rotten_tomatoes")
+    rows = load_rows(entry, train_examples=6824, evaluation_examples=1, seed=0)
+    pairs = zip(rows.train.inputs, rows.train.labels, strict=True)
+    assert np.mean([label for text, label in pairs if "masterpiece" in text or "wonderful" in text]) > 0.7
     assert rows.labels == ("negative", "positive")
 
 

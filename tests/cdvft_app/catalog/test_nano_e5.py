@@ -105,20 +105,18 @@ def test_its_tokenizer_cuts_as_xlm_roberta_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "written", "sentence"),
+    ("place", "written", "end", "sentence"),
     [
-        (0, b"GGUF", "does not begin with E5S1 and version 1"),
-        (4, b"\x02", "does not begin with E5S1 and version 1"),
-        (40, b"\x40", "64 of its weights share a scale"),
+        (0, b"GGUF", None, "does not begin with E5S1 and version 1"),
+        (4, b"\x02", None, "does not begin with E5S1 and version 1"),
+        (40, b"\x40", None, "64 of its weights share a scale"),
+        (0, b"", 100, "it ends at 100"),
     ],
 )
-def test_another_file_is_refused(place: int, written: bytes, sentence: str) -> None:
-    content = bytearray(file()[0])
+def test_another_file_and_one_that_was_cut_off_are_refused(
+    place: int, written: bytes, end: int | None, sentence: str
+) -> None:
+    content = bytearray(file()[0][:end])
     content[place : place + len(written)] = written
     with pytest.raises(ValueError, match=sentence):
         nano_e5.read(bytes(content))
-
-
-def test_a_file_that_was_cut_off_is_refused() -> None:
-    with pytest.raises(ValueError, match="it ends at 100"):
-        nano_e5.read(file()[0][:100])

@@ -28,8 +28,8 @@ def local(folder: Path, kind: str = "text", **changes) -> DatasetEntry:
     return replace(typed, source="local", location=str(folder), revision=None, **changes)
 
 
-def rows_of(entry: DatasetEntry, train: int = 1000, evaluation: int = 1000, seed: int = 0) -> Rows:
-    return load_rows(entry, train_examples=train, evaluation_examples=evaluation, seed=seed)
+def rows_of(entry: DatasetEntry, train: int = 1000, evaluation: int = 1000, seed: int = 0, **more) -> Rows:
+    return load_rows(entry, train_examples=train, evaluation_examples=evaluation, seed=seed, **more)
 
 
 def write_csv(file: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
@@ -63,9 +63,7 @@ def test_validation_rows_are_training_rows_that_are_held_out(tmp_path: Path, has
     entry = local(folder)
 
     def drawn(seed: int, validation: bool) -> tuple[set[str], set[str]]:
-        found = load_rows(
-            entry, train_examples=1000, evaluation_examples=1000, seed=seed, validation=validation
-        )
+        found = rows_of(entry, seed=seed, validation=validation)
         return set(found.train.inputs), set(found.evaluation.inputs)
 
     train, evaluation = drawn(0, validation=False)
@@ -174,24 +172,15 @@ def test_parquet_files_of_a_split_as_the_hub_keeps_them(
 @pytest.mark.parametrize(
     ("columns", "rows", "sentence"),
     [
-        (
-            ("size", "label"),
-            [(3, 1)] * 9,
-            "its columns are size, label; one must hold texts, such as text, or two of them pairs",
-        ),
-        (
-            ("text", "score"),
-            [("a", 1)] * 9,
-            "its columns are text, score; one must hold texts.*, and one a label",
-        ),
-        (
-            ("text", "label"),
-            [("a", 0.5)] * 9,
-            "column label holds float; labels must be text or whole numbers",
-        ),
+        (("size", "label"), [(3, 1)] * 9,
+         "its columns are size, label; one must hold texts, such as text, or two of them pairs"),
+        (("text", "score"), [("a", 1)] * 9,
+         "its columns are text, score; one must hold texts.*, and one a label"),
+        (("text", "label"), [("a", 0.5)] * 9,
+         "column label holds float; labels must be text or whole numbers"),
         (("text", "label"), [("a", n) for n in range(1001)], "1001 different labels; at most 1000"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_read_is_named(tmp_path: Path, columns: tuple, rows: list, sentence: str) -> None:
     write_csv(tmp_path / "train.csv", columns, rows)
     with pytest.raises(DownloadFailed, match=f"owner/name could not be read: .*{sentence}"):
@@ -205,15 +194,12 @@ def test_a_label_that_training_does_not_have(tmp_path: Path) -> None:
         rows_of(local(tmp_path))
 
 
-def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
+def test_folders_that_are_not_there_or_empty_and_files_that_are_broken(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match="which is not there"):
         rows_of(local(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DownloadFailed, match="could not be read"):
         rows_of(local(tmp_path / "empty"))
-
-
-def test_files_that_are_broken(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").write_bytes(b"no parquet")
     with pytest.raises(DownloadFailed, match=r"could not be read: .*[Pp]arquet"):
         rows_of(local(tmp_path))

@@ -18,43 +18,35 @@ def of(model: str, dataset: str) -> list[catalog.ModelEntry | catalog.DatasetEnt
     return [catalog.get_model(model), catalog.get_dataset(dataset)]
 
 
-def found(monkeypatch: pytest.MonkeyPatch, status: HubStatus) -> None:
-    monkeypatch.setitem(hub._known, hub.endpoint(), (0.0, status))
+def found(monkeypatch: pytest.MonkeyPatch, status: HubStatus) -> list[str]:
+    """Once it is asked, the hub is found so; how often it was."""
+    asked: list[str] = []
+    monkeypatch.setattr(hub, "_ask", lambda address: asked.append(address) or status)
+    return asked
 
 
 def test_nothing_is_out_of_reach_while_the_hub_was_not_asked_or_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub, "_ask", lambda address: pytest.fail("the hub was asked"))
-    assert out_of_reach(of("owner/model", "sst2")) is None
-    found(monkeypatch, HubStatus(True, "The hub answers."))
-    assert out_of_reach(of("owner/model", "sst2")) is None
+    asked = found(monkeypatch, HubStatus(True, "The hub answers."))
+    assert out_of_reach(of("owner/model", "sst2")) is None and not asked
+    assert out_of_reach(of("owner/model", "sst2"), ask=True) is None
+    assert out_of_reach(of("owner/model", "sst2")) is None and len(asked) == 1
 
 
-def test_what_a_silent_hub_would_have_to_give_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found(monkeypatch, HubStatus(False, "It is silent."))
-    assert out_of_reach(of("minilm", "rotten_tomatoes")) is None
-    assert out_of_reach(of("minilm", "sst2")) == (
-        "GLUE SST-2 is not in the cache and cannot be fetched. It is silent."
-    )
+def test_what_a_silent_hub_would_have_to_give_is_named_and_it_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = found(monkeypatch, HubStatus(False, "It is silent."))
+    assert out_of_reach(of("minilm", "rotten_tomatoes"), ask=True) is None and not asked
+    for ask in (True, True, False):
+        assert out_of_reach(of("minilm", "sst2"), ask=ask) == (
+            "GLUE SST-2 is not in the cache and cannot be fetched. It is silent."
+        )
     assert out_of_reach(of("owner/model", "sst2")) == (
         "owner/model and GLUE SST-2 are not in the cache and cannot be fetched. It is silent."
     )
-
-
-def test_the_hub_is_asked_once_where_it_is_needed_and_it_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def silent(address: str) -> HubStatus:
-        asked.append(address)
-        return HubStatus(False, "It is silent.")
-
-    monkeypatch.setattr(hub, "_ask", silent)
-    assert out_of_reach(of("minilm", "rotten_tomatoes"), ask=True) is None
-    assert asked == []
-    sentence = "GLUE SST-2 is not in the cache and cannot be fetched. It is silent."
-    assert [out_of_reach(of("minilm", "sst2"), ask=True) for _ in range(2)] == [sentence] * 2
-    assert len(asked) == 1
+    assert out_of_reach(of("minilm", "rotten_tomatoes")) is None and len(asked) == 1
 
 
 def test_what_the_cache_holds_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
