@@ -84,10 +84,9 @@ def test_an_event_comes_back_from_its_line(event, tmp_path):
     assert "\n" not in line
     for prefix in ("", "2026-11-26T08:00:00Z "):
         back = read_event(prefix + line, tmp_path)
-        assert type(back) is type(event)
-        assert back == (
-            replace(event, adapter_folder=tmp_path / "adapter") if isinstance(event, Done) else event
-        )
+        if isinstance(event, Done):
+            event = replace(event, adapter_folder=tmp_path / "adapter")
+        assert type(back) is type(event) and back == event
 
 
 def test_other_lines_and_strangers_events_are_none(tmp_path):
@@ -113,13 +112,12 @@ def test_the_scripts_head_pins_what_is_installed_here():
     pins = dict(re.findall(r'^#   "([\w-]+)==([^"]+)",$', text, flags=re.MULTILINE))
     assert pins["torch"] == version("torch").partition("+")[0] and pins["peft"] == version("peft")
     constants = {
-        one.targets[0].id: one.value
+        one.targets[0].id: ast.literal_eval(one.value)
         for one in ast.parse(text).body
-        if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)
+        if isinstance(one, ast.Assign) and getattr(one.targets[0], "id", "") in ("SETTINGS", "REPOSITORY")
     }
-    settings = RunSettings.model_validate(ast.literal_eval(constants["SETTINGS"]))
-    assert settings == catalog.resolve(SHORT).settings
-    assert ast.literal_eval(constants["REPOSITORY"]) == "ada/films"
+    assert RunSettings.model_validate(constants["SETTINGS"]) == catalog.resolve(SHORT).settings
+    assert constants["REPOSITORY"] == "ada/films"
 
 
 def test_the_code_of_a_job_is_whole_and_small(tmp_path):
@@ -152,19 +150,26 @@ def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, f
         assert told == kept and told
     assert run.metric == trained.metric and run.trainable_parameters == trained.trainable_parameters
     assert {"README.md", "adapter_model.safetensors"} <= stub.files.keys()
-    adapter = find(store, run_id).folder
-    assert (adapter / "adapter_model.safetensors").read_bytes() == (
-        find(of_job, trained.id).folder / "adapter_model.safetensors"
-    ).read_bytes()
+    adapter, there = find(store, run_id).folder, find(of_job, trained.id).folder
+    weights = "adapter_model.safetensors"
+    assert (adapter / weights).read_bytes() == (there / weights).read_bytes()
     assert not (adapter / CODE).exists()
     of_job.close()
 
 
 STARTED = event_line(run_events.started(3))
+GOES_ON = f"import time; print({STARTED!r}, flush=True); time.sleep(600)"
+
+
+def followed_until(go: Path, before: list[str], after: list[str]) -> str:
+    """A script that says the lines `before`, and those `after` once there is the file `go`."""
+    say = [[f"print({line!r}, flush=True)" for line in lines] for lines in (before, after)]
+    wait_here = f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)"
+    return "\n".join(["import time, pathlib", *say[0], wait_here, *say[1]])
 
 
 def test_stop_cancels_the_job(store, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", f"import time; print({STARTED!r}, flush=True); time.sleep(600)")
+    stub.jobs = Jobs(tmp_path / "jobs", GOES_ON)
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: store.state(run_id) == "running")
     assert store.get(run_id).result["job_address"] == f"{stub.address}/jobs/ada/0"
@@ -184,8 +189,7 @@ def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_pa
 
 
 def test_a_job_that_puts_nothing_into_its_repository_ends_all_the_same(store, follow, stub, tmp_path):
-    done = run_events.done(1)
-    stub.jobs = Jobs(tmp_path / "jobs", f"print({event_line(done)!r})")
+    stub.jobs = Jobs(tmp_path / "jobs", f"print({event_line(run_events.done(1))!r})")
     run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
     assert (run.state, run.result["metric"]) == ("finished", 0.75)
     (note,) = store.rows(run.id, kinds=["note"])[0]
@@ -202,7 +206,7 @@ def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
 
 
 def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", f"import time; print({STARTED!r}, flush=True); time.sleep(600)")
+    stub.jobs = Jobs(tmp_path / "jobs", GOES_ON)
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: store.state(run_id) == "running")
     queue.close()
@@ -214,12 +218,8 @@ def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follo
 def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, tmp_path):
     again = HubJobs(HfApi(endpoint=stub.address, token=TOKEN))
     steps = [event_line(run_events.step(step, 0.7 - step / 20)) for step in (1, 2, 3)]
-    done = event_line(run_events.done(3))
-    code = "import time, pathlib\n" + "".join(
-        f"print({line!r}, flush=True)\n" for line in [STARTED, *steps[:2]]
-    )
-    code += f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\n"
-    stub.jobs = Jobs(tmp_path / "jobs", code + "".join(f"print({line!r})\n" for line in (steps[2], done)))
+    after = [steps[2], event_line(run_events.done(3))]
+    stub.jobs = Jobs(tmp_path / "jobs", followed_until(tmp_path / "go", [STARTED, *steps[:2]], after))
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: store.get(run_id).step == 2)
     store.set_state(run_id, "interrupted")
@@ -237,10 +237,8 @@ def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, t
 
 
 def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
-    done = event_line(run_events.done(1))
-    code = f"import time, pathlib\nprint({STARTED!r}, flush=True)\n"
-    code += f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\nprint({done!r})\n"
-    stub.jobs = Jobs(tmp_path / "jobs", code)
+    after = [event_line(run_events.done(1))]
+    stub.jobs = Jobs(tmp_path / "jobs", followed_until(tmp_path / "go", [STARTED], after))
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: store.state(run_id) == "running")
     store.set_state(run_id, "interrupted")
@@ -276,21 +274,19 @@ def test_hardware_has_its_price_in_words(api, stub, tmp_path):
     stub.jobs = Jobs(tmp_path)
     found = offers(api)
     assert [one.flavor for one in found] == ["t4-small", "a10g-large"]
-    assert hardware(found, "t4-small").most(30) == (
-        "Nvidia T4 - small: 0.40 dollars an hour, at most 0.20 for 30 minutes"
-    )
-    assert hardware(found, "a10g-large").most(60, 3) == (
-        "Nvidia A10G - large: 1.50 dollars an hour, at most 4.50 for 60 minutes of each of 3 Jobs"
-    )
+    small, large = hardware(found, "t4-small").most(30), hardware(found, "a10g-large").most(60, 3)
+    assert small == "Nvidia T4 - small: 0.40 dollars an hour, at most 0.20 for 30 minutes"
+    assert large == "Nvidia A10G - large: 1.50 dollars an hour, at most 4.50 for 60 minutes of each of 3 Jobs"
     with pytest.raises(InvalidChoice, match="there are t4-small, a10g-large"):
         hardware(found, "h900")
 
 
 def test_what_no_job_can_do_is_refused_before_anything_is_made():
-    plan = catalog.resolve(SHORT)
-    with pytest.raises(InvalidChoice, match="may take 1 to 1440"):
-        JobOrder(plan, "ada/films", "t4-small", 0, TOKEN).check()
-    with pytest.raises(ResultsError, match="owner/name"):
-        JobOrder(plan, "films", "t4-small", 30, TOKEN).check()
-    with pytest.raises(ResultsError, match="cannot be a token"):
-        JobOrder(plan, "ada/films", "t4-small", 30, "").check()
+    order = JobOrder(catalog.resolve(SHORT), "ada/films", "t4-small", 30, TOKEN)
+    for wrong, refusal, why in (
+        ({"minutes": 0}, InvalidChoice, "may take 1 to 1440"),
+        ({"repository": "films"}, ResultsError, "owner/name"),
+        ({"token": ""}, ResultsError, "cannot be a token"),
+    ):
+        with pytest.raises(refusal, match=why):
+            replace(order, **wrong).check()

@@ -44,13 +44,9 @@ def test_auto_is_public_where_others_reach_the_server(set_environment, variables
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("CDVFT_PUBLIC", "maybe"),
-        ("CDVFT_BUDGET_SECONDS", "-1"),
-        ("CDVFT_BUDGET_HOURS", "a day"),
-        ("CDVFT_TRUSTED_PROXIES", "my-proxy"),
-    ],
-)
+    [("CDVFT_PUBLIC", "maybe"), ("CDVFT_BUDGET_SECONDS", "-1"), ("CDVFT_BUDGET_HOURS", "a day"),
+     ("CDVFT_TRUSTED_PROXIES", "my-proxy")],
+)  # fmt: skip
 def test_a_variable_that_means_nothing_is_named(set_environment, name, value):
     with pytest.raises(ValueError, match=f"{name}: got '{value}'"):
         set_environment(**{name: value})
@@ -60,10 +56,8 @@ def test_no_message_shows_the_operators_key(set_environment):
     with pytest.raises(ValueError, match="CDVFT_OPERATOR_KEY: give at least 12"):
         set_environment(CDVFT_OPERATOR_KEY="sesame")
     known = set_environment(CDVFT_OPERATOR_KEY="open, sesame seed", CDVFT_CODES="blue-7, red-9")
-    assert (
-        "open, sesame seed" not in repr(known)
-        and known.operator_key.get_secret_value() == "open, sesame seed"
-    )
+    assert "open, sesame seed" not in repr(known)
+    assert known.operator_key.get_secret_value() == "open, sesame seed"
     assert known.codes == ("blue-7", "red-9")
 
 

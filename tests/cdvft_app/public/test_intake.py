@@ -10,20 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import bombs
+import misbehaving as readers
 import psutil
 import pytest
-from misbehaving import (
-    crash,
-    honest,
-    lie,
-    refused,
-    sleep,
-    take_disk,
-    take_memory,
-    take_time,
-    tell_environment,
-    tell_pid_and_sleep,
-)
 from waiting import wait_for
 
 from cdvft_app.data import library
@@ -35,7 +24,6 @@ from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, FairSemaphore, TooMuch, read_in_child
 from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.train.history_file import _unpack_in_child
 
 MB = 10**6
@@ -44,19 +32,8 @@ MB = 10**6
 @pytest.fixture(autouse=True)
 def public(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    made = RunStore(tmp_path / "runs")
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def readers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))  # where a child finds the readers
 
 
 @pytest.fixture
@@ -75,21 +52,21 @@ SMALL = ChildLimits(memory=200 * MB, seconds=0.5, written=10 * MB)
 @both_ways
 def test_what_a_reader_says_comes_back(forks):
     told = []
-    found = read_in_child(honest, "ä\n\ud800", limits=SMALL, progress=lambda *one: told.append(one))
+    found = read_in_child(readers.honest, "ä\n\ud800", limits=SMALL, progress=lambda *one: told.append(one))
     assert found == {"said": "ä\n\ud800"} and told == [(0.5, "half of it")]
     with pytest.raises(DataRefused, match=r"^It is empty\.$"):
-        read_in_child(refused, limits=SMALL, refusals=[DataRefused])
+        read_in_child(readers.refused, limits=SMALL, refusals=[DataRefused])
 
 
 @both_ways
 @pytest.mark.parametrize(
     ("reader", "sentence"),
     [
-        (take_memory, "more memory than the 200 MB"),
-        (take_time, "more than 0.5 seconds of a processor"),
-        (sleep, "more than 0.5 seconds of a processor"),
-        (crash, "more memory"),
-        (lie, "cannot be read .KeyError."),
+        (readers.take_memory, "more memory than the 200 MB"),
+        (readers.take_time, "more than 0.5 seconds of a processor"),
+        (readers.sleep, "more than 0.5 seconds of a processor"),
+        (readers.crash, "more memory"),
+        (readers.lie, "cannot be read .KeyError."),
     ],
 )
 def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence, forks):
@@ -97,10 +74,9 @@ def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence, forks
         read_in_child(reader, limits=SMALL)
 
 
-@both_ways
-def test_a_file_that_is_written_has_its_most(tmp_path: Path, forks):
+def test_a_file_that_is_written_has_its_most(tmp_path: Path):
     with pytest.raises(TooMuch, match="one file may have 10 MB"):
-        read_in_child(take_disk, str(tmp_path), limits=SMALL)
+        read_in_child(readers.take_disk, str(tmp_path), limits=SMALL)
     assert (tmp_path / "large").stat().st_size <= 10 * MB
 
 
@@ -109,29 +85,29 @@ def fork_servers() -> list[psutil.Process]:
 
 
 @pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
-def test_readers_are_forked_from_one_process_that_holds_no_locks():
-    read_in_child(honest, "a", limits=SMALL, imports=("pyarrow.parquet", "duckdb", "PIL.Image"))
+def test_readers_are_forked_from_one_process_that_holds_no_locks(tmp_path):
+    read_in_child(readers.honest, "a", limits=SMALL, imports=("pyarrow.parquet", "duckdb", "PIL.Image"))
     (server,) = fork_servers()
     # A lock that another thread holds would stay held in a fork; jemalloc's own thread sees to its locks.
     threads = {Path(f"/proc/{server.pid}/task/{one.id}/comm").read_text().strip() for one in server.threads()}
     assert threads - {"jemalloc_bg_thd"} == {"python"}
-    environment = read_in_child(tell_environment, limits=SMALL)
-    assert read_in_child(honest, "b", limits=SMALL) == {"said": "b"} and fork_servers() == [server]
-    assert environment["RUNS_DIR"].endswith("runs"), "as it is now, not as it was at the server's start"
+    environment = read_in_child(readers.tell_environment, limits=SMALL)
+    assert read_in_child(readers.honest, "b", limits=SMALL) == {"said": "b"} and fork_servers() == [server]
+    assert environment["RUNS_DIR"] == str(tmp_path), "as it is now, not as it was at the server's start"
 
 
 @pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
 def test_a_killed_fork_server_is_started_anew():
-    read_in_child(honest, "a", limits=SMALL)
+    read_in_child(readers.honest, "a", limits=SMALL)
     (server,) = fork_servers()
     server.kill()
     server.wait(20)
-    assert read_in_child(honest, "b", limits=SMALL) == {"said": "b"}
+    assert read_in_child(readers.honest, "b", limits=SMALL) == {"said": "b"}
 
 
 @pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
 def test_a_request_that_a_killed_fork_server_did_not_take_ends_in_a_sentence(monkeypatch):
-    read_in_child(honest, "a", limits=SMALL)
+    read_in_child(readers.honest, "a", limits=SMALL)
     (server,) = fork_servers()
     server.suspend()
 
@@ -143,7 +119,7 @@ def test_a_request_that_a_killed_fork_server_did_not_take_ends_in_a_sentence(mon
     child = intake._Child
     monkeypatch.setattr(intake, "_Child", after_the_kill)
     with pytest.raises(TooMuch, match="Try again in a minute"):
-        read_in_child(honest, "b", limits=SMALL)
+        read_in_child(readers.honest, "b", limits=SMALL)
 
 
 @both_ways
@@ -155,13 +131,13 @@ def test_a_reader_whose_asker_gives_up_is_killed(forks):
         raise RuntimeError("stopped by its owner")
 
     with pytest.raises(RuntimeError, match="stopped by its owner"):
-        read_in_child(tell_pid_and_sleep, limits=SMALL, progress=give_up)
+        read_in_child(readers.tell_pid_and_sleep, limits=SMALL, progress=give_up)
     wait_for(lambda: not psutil.pid_exists(pids[0]))
 
 
 def most_memory(call: Callable[[], object]) -> tuple[str, float, float]:
     """What refuses the call; the most MB that this process and its children grew by; seconds."""
-    read_in_child(honest, "", limits=SMALL)  # the fork server stands
+    read_in_child(readers.honest, "", limits=SMALL)  # the fork server stands
     me, grown, ended = psutil.Process(), [0.0], threading.Event()
     before, others = me.memory_info().rss, {child.pid for child in me.children(recursive=True)}
 
@@ -231,54 +207,54 @@ def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, sentence):
 # Who may have a file read
 
 
-def in_thread(call: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    return thread
+class Visits:
+    """Files that visitors give, each read in a thread of its own until `go`: who is read, and why who not."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.semaphore, self.go = FairSemaphore(*sizes), threading.Event()
+        self.order: list[str] = []
+        self.refused: list[str] = []
+        self.threads: list[threading.Thread] = []
+
+    def give(self, visitor: str) -> None:
+        self.threads.append(threading.Thread(target=self._read, args=(visitor,), daemon=True))
+        self.threads[-1].start()
+
+    def _read(self, visitor: str) -> None:
+        try:
+            with self.semaphore.held(visitor):
+                self.order.append(visitor)
+                self.go.wait(20)
+        except TooManyRequests as error:
+            self.refused.append(str(error))
+
+    def end(self) -> None:
+        self.go.set()
+        for thread in self.threads:
+            thread.join(20)
 
 
 def test_a_visitor_with_much_to_read_keeps_nobody_waiting():
     """120 pastes of one visitor kept the 40 rows of another waiting for seven minutes."""
-    semaphore, order, refused = FairSemaphore(2, 8, 2), [], []
-    go = threading.Event()
-
-    def give(visitor: str) -> None:
-        try:
-            with semaphore.held(visitor):
-                order.append(visitor)
-                go.wait(20)
-        except TooManyRequests as error:
-            refused.append(str(error))
-
-    many = [in_thread(lambda: give("many")) for _ in range(120)]
-    wait_for(lambda: len(refused) == 117)
-    other = in_thread(lambda: give("other"))
-    wait_for(lambda: order == ["many", "other"])  # while the others of the first one wait
-    go.set()
-    for thread in [*many, other]:
-        thread.join(20)
-    assert order == ["many", "other", "many", "many"] and "Wait for them" in refused[0]
+    visits = Visits(2, 8, 2)
+    for _ in range(120):
+        visits.give("many")
+    wait_for(lambda: len(visits.refused) == 117)
+    visits.give("other")
+    wait_for(lambda: visits.order == ["many", "other"])  # while the others of the first one wait
+    visits.end()
+    assert visits.order == ["many", "other", "many", "many"] and "Wait for them" in visits.refused[0]
 
 
 def test_all_visitors_together_do_not_wait_without_end():
-    semaphore, go, inside, refused = FairSemaphore(1, 3, 2), threading.Event(), [], []
-
-    def give(visitor: str) -> None:
-        try:
-            with semaphore.held(visitor):
-                inside.append(visitor)
-                go.wait(20)
-        except TooManyRequests as error:
-            refused.append(str(error))
-
-    threads = [in_thread(lambda: give("first"))]
-    wait_for(lambda: inside)
-    threads += [in_thread(lambda place=place: give(f"visitor {place}")) for place in range(5)]
-    wait_for(lambda: len(refused) == 2)
-    go.set()
-    for thread in threads:
-        thread.join(20)
-    assert len(inside) == 4 and "Try again in a minute" in refused[0]
+    visits = Visits(1, 3, 2)
+    visits.give("first")
+    wait_for(lambda: visits.order)
+    for place in range(5):
+        visits.give(f"visitor {place}")
+    wait_for(lambda: len(visits.refused) == 2)
+    visits.end()
+    assert len(visits.order) == 4 and "Try again in a minute" in visits.refused[0]
 
 
 def test_reading_is_charged_and_the_wait_is_not(store, monkeypatch):

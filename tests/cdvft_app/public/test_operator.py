@@ -10,7 +10,6 @@ from cdvft_app.events import Placed
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor, Node
 from cdvft_app.ui.header import operate
 
@@ -18,13 +17,10 @@ KEY = "open, sesame seed"
 RUN = RunSettings(method="lora")
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def public(tmp_path, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("RUNS_DIR", str(tmp_path))
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture
