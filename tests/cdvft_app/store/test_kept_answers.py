@@ -15,12 +15,8 @@ def row(place: int, right: bool = True, written: str = "n: 1") -> WrittenRow:
 
 
 def test_answers_come_back_in_the_order_of_their_rows(tmp_path):
-    assert (
-        predictions.write_answers(
-            tmp_path, [row(5), row(2, right=False), row(3, written="a\nb — “ü”\u2028c")]
-        )
-        == 3
-    )
+    written = [row(5), row(2, right=False), row(3, written="a\nb — “ü”\u2028c")]
+    assert predictions.write_answers(tmp_path, written) == 3
     found = predictions.read_answers(tmp_path)
     assert found.rows.tolist() == [2, 3, 5]
     assert found.correct.tolist() == [False, True, True]
@@ -39,12 +35,13 @@ def test_of_a_classifier_its_predictions_are_found(tmp_path):
 def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "MAX_ROWS", 3)
     monkeypatch.setattr(predictions, "MAX_OF_TEXT", 8)
-    assert predictions.write_answers(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 3
+    rows = [row(place, written="x" * 20) for place in (4, 3, 2, 1)]
+    assert predictions.write_answers(tmp_path, rows) == 3
     found = predictions.read_answers(tmp_path)
     assert found.rows.tolist() == [1, 2, 3] and {one.written for one in found.entries} == {"xxxxxxxx…"}
     line = len((tmp_path / predictions.ANSWERS_FILE).read_text().splitlines()[0])
     monkeypatch.setattr(predictions, "MAX_CHARACTERS", 2 * line)
-    assert predictions.write_answers(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 2
+    assert predictions.write_answers(tmp_path, rows) == 2
 
 
 @pytest.mark.parametrize("text", ["{", '{"row": 1}\n', "[]\n", "\n"])
@@ -55,9 +52,8 @@ def test_a_damaged_file_is_as_none(tmp_path, text):
 
 def test_a_large_set_keeps_its_first_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "MAX_ROWS", 3)
-    predictions.write(
-        tmp_path, np.array([4, 0, 2, 1, 3]), np.array([4, 0, 2, 1, 3]), np.eye(5)[[4, 0, 2, 1, 3]]
-    )
+    order = np.array([4, 0, 2, 1, 3])
+    predictions.write(tmp_path, order, order, np.eye(5)[order])
     kept = predictions.read(tmp_path)
     assert kept is not None and kept.rows.tolist() == kept.labels.tolist() == [0, 1, 2]
     (tmp_path / predictions.FILE).write_bytes(b"cut off")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,6 @@ from stored_runs import CDVFT
 
 from cdvft_app.events import Note
 from cdvft_app.store import predictions, recorded
-from cdvft_app.store.database import Database
-from cdvft_app.store.doctor import examine
 from cdvft_app.store.history_file import import_untrusted
 from cdvft_app.store.records import NotOwner, StoreError, is_row
 from cdvft_app.store.runs import RunStore
@@ -131,24 +128,3 @@ def test_no_imported_run_takes_its_place(store: RunStore, tmp_path: Path) -> Non
     taken = import_untrusted(store, file, "mine")
     assert (taken.ids, taken.known, taken.refused) == ([], 1, [])
     assert store.history() == []
-
-
-def test_the_doctor_leaves_it_alone(store: RunStore) -> None:
-    before = sums(recorded.FOLDER)
-    store.recorded()
-    assert list(examine(store.root)) == []
-    assert sums(recorded.FOLDER) == before
-
-
-def test_an_immutable_database_is_read_from_where_nobody_can_write(tmp_path: Path, store: RunStore) -> None:
-    store.recorded()
-    place = tmp_path / "site-packages"
-    place.mkdir()
-    copy = shutil.copy(recorded.database().path, place / "recorded.sqlite")
-    place.chmod(0o500)
-    try:
-        with Database(Path(copy), immutable=True).reading() as connection:
-            assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == 3
-        assert [path.name for path in place.iterdir()] == ["recorded.sqlite"]
-    finally:
-        place.chmod(0o700)

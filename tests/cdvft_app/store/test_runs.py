@@ -38,7 +38,8 @@ def test_events_become_rows_and_bring_the_run_up_to_date(store, run_id):
         Preparing("Loading", 0.5),
         STARTED,
         step(1),
-        step(2, loss=float("inf")),
+        step(2, loss=float("nan")),
+        step(3, loss=float("inf")),
         Evaluation(2, 0.3, 0.6, "accuracy", 0.7),
         Snapshot(2, 0.3, "snapshots/step-000002.safetensors"),
         Note("The loss is not a number.", "warning"),
@@ -50,8 +51,8 @@ def test_events_become_rows_and_bring_the_run_up_to_date(store, run_id):
     assert [row["kind"] for row in rows] == [type(event).__name__.lower() for event in events]
     assert rows[0] == {"cursor": cursors[0], "kind": "preparing", "step": None, "text": "Loading",
                        "fraction": 0.5}  # fmt: skip
-    assert (rows[2]["step"], rows[2]["loss"], rows[3]["loss"]) == (1, 0.5, None)
-    assert (rows[6]["kind"], rows[6]["level"]) == ("note", "warning")
+    assert [(row["step"], row["loss"]) for row in rows[2:5]] == [(1, 0.5), (2, None), (3, None)]
+    assert (rows[7]["kind"], rows[7]["level"]) == ("note", "warning")
     run = store.get(run_id)
     assert (run.state, run.step, run.total_steps, run.metric, run.seconds) == ("finished", 4, 100, 0.77, 9.5)
     assert (run.trainable_parameters, run.device, run.metric_name) == (13_824, "CPU, 2 threads", "accuracy")

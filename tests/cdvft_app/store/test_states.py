@@ -6,7 +6,6 @@ import itertools
 from typing import get_args
 
 import pytest
-from stored_runs import done
 
 from cdvft_app.store import states
 from cdvft_app.store.records import IllegalTransition
@@ -96,11 +95,3 @@ def test_a_run_that_ends_keeps_when_and_why_until_it_waits_or_goes_on_again(stor
     store.set_state(run_id, "preparing", process="5:6")  # a terminal does not queue it
     taken = store.get(run_id)
     assert (taken.ended, taken.reason, taken.process) == (None, None, "5:6")
-
-
-def test_a_run_that_goes_on_has_no_last_row_any_more(store, run_id):
-    lead(store, run_id, "preparing", "running")
-    store.append(run_id, done("stopped"))
-    assert [row["kind"] for row in store.rows(run_id)[0]] == ["done"]
-    lead(store, run_id, "queued")
-    assert store.rows(run_id)[0] == []
