@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -147,13 +148,18 @@ def test_command_line_as_a_module() -> None:
 
 def test_two_at_once_fetch_once(wheel: Wheel, wheel_file: Path) -> None:
     """The second waits for the lock and finds what the first has made, as a later one does."""
-    fetched = []
+    fetched, waits = [], threading.Event()
 
     def fetch(*_) -> Path:
-        fetched.append(len(fetched))
+        fetched.append(waits.wait(20))
         return wheel_file
 
+    def ensure(_: int = 0) -> Path:
+        return mirror.ensure(
+            "tiny", fetch=fetch, progress=lambda _, text: waits.set() if "Waiting" in text else None
+        )
+
     with ThreadPoolExecutor(2) as workers:
-        folders = [*workers.map(lambda _: mirror.ensure("tiny", fetch=fetch), range(2))]
-    assert {*folders, mirror.ensure("tiny", fetch=fetch)} == {folders[0]}
-    assert fetched == [0]
+        folders = [*workers.map(ensure, range(2)), ensure()]
+    assert len({*folders}) == 1
+    assert fetched == [True]
