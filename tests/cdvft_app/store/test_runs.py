@@ -78,7 +78,9 @@ def test_steps_after_a_resume_take_the_place_of_the_lost_ones(store, run_id):
     for number in range(1, 6):
         store.append(run_id, step(number))
     store.append(run_id, done("stopped", 5))
+    assert [row["kind"] for row in store.rows(run_id)[0]] == ["step"] * 5 + ["done"]
     store.set_state(run_id, "queued")
+    assert [row["kind"] for row in store.rows(run_id)[0]] == ["step"] * 5, "it goes on"
     store.set_state(run_id, "preparing")
     store.append(run_id, STARTED)
     store.append(run_id, step(4, loss=0.25))
