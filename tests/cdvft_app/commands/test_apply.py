@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 from pathlib import Path
 
 import made
@@ -32,26 +31,43 @@ def films(path: Path, count: int = 30, label: bool = True) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[tuple[object, ...], str]:
+    """The ids of the runs that were trained, by their rows and options."""
+    return {}
+
+
 @pytest.fixture
-def train(command):
-    """`train(file, *options)`: the id of a run on a file."""
+def train(command, kept):
+    """`train(file, *options)`: the id of a run on a file, trained once."""
 
     def call(file: Path, *options: object) -> str:
-        code, output, error = command(
-            "train",
-            "--data",
-            file,
-            "--method",
-            "head",
-            "--max-steps",
-            6,
-            "--batch-size",
-            8,
-            "--json",
-            *options,
-        )
+        asked = (file.read_bytes(), *options)
+        if asked not in kept:
+            few = ("--method", "head", "--max-steps", 6, "--batch-size", 8)
+            code, output, error = command("train", "--data", file, *few, "--json", *options)
+            assert code == FINISHED, error
+            kept[asked] = json.loads(output.splitlines()[-1])["run_id"]
+        return kept[asked]
+
+    return call
+
+
+@pytest.fixture
+def of_films(train, tmp_path):
+    """The id of a run on films."""
+    return train(films(tmp_path / "train.csv", 60))
+
+
+@pytest.fixture
+def apply_to(command, tmp_path):
+    """`apply_to(run_id, file, *options)`: what is printed, and the answered file."""
+
+    def call(run_id: str, file: Path, *options: object, out: str = "answered.csv"):
+        given = ("apply", run_id, "--file", file, "--out", tmp_path / out, *options)
+        code, output, error = command(*given)
         assert code == FINISHED, error
-        return json.loads(output.splitlines()[-1])["run_id"]
+        return output, tmp_path / out
 
     return call
 
@@ -60,13 +76,8 @@ def read(path: Path, separator: str = ";") -> list[dict[str, str]]:
     return list(csv.DictReader(path.open(encoding="utf-8-sig"), delimiter=separator))
 
 
-def test_a_file_comes_back_answered_and_scored(command, train, tmp_path):
-    run_id = train(films(tmp_path / "train.csv", 60))
-    out = tmp_path / "answered.csv"
-    code, output, error = command(
-        "apply", run_id, "--file", films(tmp_path / "new.csv"), "--out", out, "--json"
-    )
-    assert code == FINISHED, error
+def test_a_file_comes_back_answered_and_scored(command, apply_to, of_films, tmp_path):
+    output, out = apply_to(of_films, films(tmp_path / "new.csv"), "--json")
     said, rows = json.loads(output), read(out)
     assert [row["id"] for row in rows] == list(map(str, range(30)))
     assert [*rows[0]] == ["Review", "Verdict", "id", "answer", "confidence", "correct"]
@@ -79,34 +90,29 @@ def test_a_file_comes_back_answered_and_scored(command, train, tmp_path):
     assert not list(tmp_path.glob(".answered*"))
 
     # The same answers one by one, by predict.
-    _, output, _ = command("predict", run_id, "--text", rows[7]["Review"], "--json")
+    _, output, _ = command("predict", of_films, "--text", rows[7]["Review"], "--json")
     alone = json.loads(output)
     assert alone["label"] == rows[7]["answer"]
     assert max(alone["probabilities"].values()) == pytest.approx(float(rows[7]["confidence"]), abs=1e-3)
 
 
-def test_a_score_on_the_file_that_it_was_trained_on_says_so(command, train, tmp_path):
-    learned, new = films(tmp_path / "train.csv", 60), films(tmp_path / "new.csv")
-    run_id, said = train(learned), "It was trained on rows of this file"
-    _, on_learned, _ = command("apply", run_id, "--file", learned, "--out", tmp_path / "1.csv")
-    _, on_new, _ = command("apply", run_id, "--file", new, "--out", tmp_path / "2.csv")
+def test_a_score_on_the_file_that_it_was_trained_on_says_so(apply_to, of_films, tmp_path):
+    said = "It was trained on rows of this file"
+    on_learned, _ = apply_to(of_films, tmp_path / "train.csv", out="1.csv")
+    on_new, _ = apply_to(of_films, films(tmp_path / "new.csv"), out="2.csv")
     assert "with a label" in on_learned and said in on_learned
     assert "with a label" in on_new and said not in on_new
 
 
-def test_labels_that_nobody_learned_are_said_to_have_no_score(command, train, tmp_path):
-    run_id = train(films(tmp_path / "train.csv", 60))
+def test_labels_that_nobody_learned_are_said_to_have_no_score(apply_to, of_films, tmp_path):
     file = made.written(tmp_path, "Review,Verdict\na good film,splendid\nbad,\n", "new.csv")
-    _, output, _ = command("apply", run_id, "--file", file, "--out", tmp_path / "out.csv")
-    assert "“Verdict” has no label that this run knows, so there is no score." in output
+    said = "“Verdict” has no label that this run knows, so there is no score."
+    assert said in apply_to(of_films, file)[0]
 
 
-def test_a_label_that_the_run_does_not_know_is_counted_and_not_scored(command, train, tmp_path):
-    run_id = train(films(tmp_path / "train.csv", 60))
-    new, out = tmp_path / "new.csv", tmp_path / "answered.csv"
-    new.write_text("Review;Verdict\na good film;good\nbad;bda\ndull;bad\nfine;\nan awful plot;bda\n")
-    code, output, error = command("apply", run_id, "--file", new, "--out", out)
-    assert code == FINISHED, error
+def test_a_label_that_the_run_does_not_know_is_counted_and_not_scored(apply_to, of_films, tmp_path):
+    rows = "Review;Verdict\na good film;good\nbad;bda\ndull;bad\nfine;\nan awful plot;bda\n"
+    output, out = apply_to(of_films, made.written(tmp_path, rows, "new.csv"))
     assert "over 2 rows with a label" in output
     assert (
         "not scored: Row 3, column “Verdict”: this run does not know it; 1 row like it (6). "
@@ -116,48 +122,43 @@ def test_a_label_that_the_run_does_not_know_is_counted_and_not_scored(command, t
     assert "Not scored: Row 3" in apply._summary(Written(2, 2, (), (), ("Row 3: it is no number.",)), None)
 
 
-def test_prices_are_answered_in_their_own_unit(command, train, tmp_path):
+@pytest.mark.parametrize("written", ["{},00 €", "{}.0"])
+def test_prices_are_answered_in_their_own_unit_with_their_errors(train, apply_to, tmp_path, written):
     prices = [547 - 8 * (place % 6) if place % 2 else 60 + 8 * (place % 6) for place in range(60)]
-    path = tmp_path / "flats.csv"
-    lines = (f"{FILMS[place % 6]} {place};{one},00 €\n" for place, one in enumerate(prices))
-    path.write_text("text;price\n" + "".join(lines))
+    lines = (f"{FILMS[place % 6]} {place};{written.format(one)}\n" for place, one in enumerate(prices))
+    path = made.written(tmp_path, "text;price\n" + "".join(lines), "flats.csv")
     run_id = train(path)
-    code, output, error = command("apply", run_id, "--file", path, "--out", tmp_path / "answered.csv")
-    assert code == FINISHED, error
-    rows = read(tmp_path / "answered.csv")
-    assert rows[1]["price"] == "539,00 €"  # values stay as they are
+    told, out = apply_to(run_id, path)
+    rows, said = read(out), json.loads(apply_to(run_id, path, "--json", out="again.csv")[0])
+    assert [*rows[0]] == ["text", "price", "answer", "error"]
+    assert rows[1]["price"] == written.format(539)  # values stay as they are
     answers = np.array([float(row["answer"]) for row in rows])
     assert abs(answers.mean() - np.mean(prices)) < np.std(prices)  # after six steps; outputs are near 0
-    errors = [float(row["error"]) for row in rows]
+    errors = np.array([float(row["error"]) for row in rows])
     assert errors == pytest.approx(answers - prices, abs=1e-3)
-    assert (
-        f"over 60 rows with a label; an answer is off by {np.abs(errors).mean():.0f} (95 % interval" in output
-    )
+    assert f"over 60 rows with a label; an answer is off by {abs(errors).mean():.0f} (95 % interval" in told
+    assert said["score"]["value"] == pytest.approx(np.corrcoef(answers, prices)[0, 1], abs=1e-3)
+    assert said["wrong"][0]["read"] == rows[abs(errors).argmax()]["text"]
 
 
-def test_columns_are_found_by_name_or_asked_for(command, train, tmp_path):
-    run_id = train(films(tmp_path / "train.csv", 60))
-    code, _, _ = command(
-        "apply", run_id, "--file", films(tmp_path / "new.csv", label=False), "--out", tmp_path / "a.csv"
-    )
-    assert code == FINISHED and [*read(tmp_path / "a.csv")[0]] == ["id", "review", "answer", "confidence"]
+def test_columns_are_found_by_name_or_asked_for(command, apply_to, of_films, tmp_path):
+    _, out = apply_to(of_films, films(tmp_path / "new.csv", label=False))
+    assert [*read(out)[0]] == ["id", "review", "answer", "confidence"]
     other = made.written(tmp_path, "key,opinion,more\n1,good,x\n2,bad,y\n", "other.csv")
-    code, _, error = command("apply", run_id, "--file", other, "--out", tmp_path / "b.csv")
+    code, _, error = command("apply", of_films, "--file", other, "--out", tmp_path / "b.csv")
     assert (
         code == FAILED and "“Review”" in error and "“key”, “opinion”, “more”" in error and "--text" in error
     )
-    code, _, _ = command("apply", run_id, "--file", other, "--text", "opinion", "--out", tmp_path / "b.csv")
-    assert code == FINISHED and len(read(tmp_path / "b.csv", ",")) == 2
+    _, out = apply_to(of_films, other, "--text", "opinion", out="b.csv")
+    assert len(read(out, ",")) == 2
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "xlsx", "json", "tsv"])
-def test_a_csv_comes_back_in_any_format(command, home, tmp_path, ending):
-    file = made.written(tmp_path, "text,n\ngood film,1\n,2\nbad film,3\n", "new.csv")
-    out = tmp_path / f"out.{ending}"
-    code, output, error = command("apply", home[1]["text"], "--file", file, "--out", out)
-    assert code == FINISHED, error
+def test_a_csv_comes_back_in_any_format(command, apply_to, home, tmp_path, ending):
+    run_id, file = home[1]["text"], made.written(tmp_path, "text,n\ngood film,1\n,2\nbad film,3\n", "new.csv")
+    output, out = apply_to(run_id, file, out=f"out.{ending}")
     assert "2 of 3 rows answered" in output
-    code, _, error = command("apply", home[1]["text"], "--file", file, "--out", out)
+    code, _, error = command("apply", run_id, "--file", file, "--out", out)
     assert code == FAILED and "already there" in error
 
 
@@ -199,62 +200,47 @@ def test_the_command_that_trains_it_again_runs_as_it_is_printed(command, home, t
     assert again.settings == first.settings and again.metric == first.metric
 
 
-def test_rows_are_mended_as_those_that_were_learned_from(command, train, tmp_path):
+def test_rows_are_mended_as_those_that_were_learned_from(train, apply_to, tmp_path):
     run_id = train(films(tmp_path / "train.csv", 60), "--clean", "strip-html,merge-case,rename:bad=poor")
     rows = [("a good film", "GOOD"), ("<b>a good</b> film", "good"), ("an awful plot", "bad")]
     file = made.written(tmp_path, "review,verdict\n" + "".join(f"{a},{b}\n" for a, b in rows), "new.csv")
-    _, output, _ = command("apply", run_id, "--file", file, "--out", tmp_path / "o.csv", "--json")
-    found = read(tmp_path / "o.csv", ",")
+    output, out = apply_to(run_id, file, "--json")
+    found = read(out, ",")
     assert [row["review"] for row in found] == [text for text, _ in rows]
     assert (found[0]["answer"], found[0]["confidence"]) == (found[1]["answer"], found[1]["confidence"])
     assert json.loads(output)["score"]["rows"] == 3 and {row["answer"] for row in found} <= {"good", "poor"}
 
 
-def test_labels_of_the_catalogue_may_be_numbers(command, home, tmp_path):
+def test_labels_of_the_catalogue_may_be_numbers(apply_to, home, tmp_path):
     file = made.written(tmp_path, "text,label\ngood,1\nbad,0\nodd,7\nfine,positive\n", "new.csv")
-    _, output, _ = command("apply", home[1]["text"], "--file", file, "--out", tmp_path / "o.csv", "--json")
+    output, _ = apply_to(home[1]["text"], file, "--json")
     assert json.loads(output)["score"]["rows"] == 3
 
 
-def test_numbers_are_predicted_with_their_errors(command, train, tmp_path):
-    drawn = random.Random(0)
-    lines = "".join(f"{FILMS[place % 6]} {place},{drawn.uniform(-5, 50):.2f}\n" for place in range(60))
-    run_id = train(made.written(tmp_path, "text,stars\n" + lines, "train.csv"))
-    _, output, _ = command(
-        "apply", run_id, "--file", tmp_path / "train.csv", "--out", tmp_path / "o.csv", "--json"
-    )
-    rows, said = read(tmp_path / "o.csv", ","), json.loads(output)
-    assert [*rows[0]] == ["text", "stars", "answer", "error"]
-    for row in rows:
-        assert float(row["error"]) == pytest.approx(float(row["answer"]) - float(row["stars"]), abs=1e-3)
-    both = [[float(row[name]) for row in rows] for name in ("answer", "stars")]
-    assert said["score"]["value"] == pytest.approx(np.corrcoef(both)[0, 1], abs=1e-3)
-    worst = max(rows, key=lambda row: abs(float(row["error"])))
-    assert said["wrong"][0]["read"] == worst["text"]
-
-
-def test_pairs_are_read_from_two_columns(command, train, tmp_path):
+def test_pairs_are_read_from_two_columns_and_the_one_that_is_empty_is_named(train, apply_to, tmp_path):
     lines = "".join(f"{FILMS[place % 6]},{FILMS[place % 5]} {place},{place % 2}\n" for place in range(60))
     run_id = train(made.written(tmp_path, "premise,hypothesis,label\n" + lines, "train.csv"))
-    swapped = made.written(tmp_path, "hypothesis,premise\none,two\nthree,\n", "new.csv")
-    code, output, error = command("apply", run_id, "--file", swapped, "--out", tmp_path / "o.csv")
-    assert code == FINISHED and "1 of 2 rows answered" in output, error
+    swapped = made.written(tmp_path, "hypothesis,premise\none,two\nthree,\nfour,\n,five\n", "new.csv")
+    output, _ = apply_to(run_id, swapped)
+    assert "1 of 4 rows answered" in output
+    advice = "Give it a text, or leave the row out."
+    assert f"not answered: Row 3, column “premise”: it is empty; 1 row like it (4). {advice}" in output
+    assert f"not answered: Row 5, column “hypothesis”: it is empty. {advice}" in output
 
 
-def test_pictures_are_answered_from_a_zip(command, home, tmp_path):
+def test_pictures_are_answered_from_a_zip(apply_to, home, tmp_path):
     file = made.zipped(tmp_path, {f"{value}.png": made.picture(value) for value in (3, 120, 250)})
-    code, output, error = command("apply", home[1]["image"], "--file", file, "--out", tmp_path / "o.xlsx")
-    assert code == FINISHED and "3 of 3 rows" in output, error
-    sheet = openpyxl.load_workbook(tmp_path / "o.xlsx").active
+    output, out = apply_to(home[1]["image"], file, out="o.xlsx")
+    assert "3 of 3 rows" in output
+    sheet = openpyxl.load_workbook(out).active
     assert [cell.value for cell in sheet["A"]] == ["file", "3.png", "120.png", "250.png"]
     assert {cell.value for cell in sheet["B"][1:]} <= {"dark", "grey", "bright"}
 
 
-def test_wrong_pictures_are_named_and_their_lines_end_there(command, home, tmp_path):
+def test_wrong_pictures_are_named_and_their_lines_end_there(apply_to, home, tmp_path):
     values = {"dark": 3, "grey": 120, "bright": 250}
     pictures = {f"{label}/{value}.png": made.picture(value) for label in values for value in values.values()}
-    out = tmp_path / "o.csv"
-    _, output, _ = command("apply", home[1]["image"], "--file", made.zipped(tmp_path, pictures), "--out", out)
+    output, out = apply_to(home[1]["image"], made.zipped(tmp_path, pictures))
     wrong = [row for row in read(out, ",") if row["answer"] != row["label"]]
     named = [line for line in output.splitlines() if line.startswith("  row ")]
     assert len(named) == 5 and {*named} <= {
@@ -268,21 +254,24 @@ def test_the_page_names_a_wrong_picture_alone():
     assert "<li>Row dark/3.png: grey, not dark</li><li>Row 4: good, not bad: a film</li>" in told
 
 
-def test_prompts_are_answered_in_writing(command, train, tmp_path):
-    file = made.answers_jsonl(tmp_path / "train.jsonl")
+@pytest.fixture
+def that_writes(train, tmp_path):
+    """The id of a run that reads two columns and writes."""
     columns = ("--prompt", "instruction", "--prompt", "input", "--answer", "output")
-    run_id = train(file, "--method", "lora", "--lora-r", 2, *columns)
+    return train(made.answers_jsonl(tmp_path / "train.jsonl"), "--method", "lora", "--lora-r", 2, *columns)
+
+
+def test_prompts_are_answered_in_writing(command, apply_to, that_writes, tmp_path):
     new = made.answers_jsonl(tmp_path / "new.jsonl", 5, seed=1)
     with new.open("a") as file:
         file.write(json.dumps({"instruction": "long " * 3000, "input": "", "output": "x"}) + "\n")
-    code, output, error = command("apply", run_id, "--file", new, "--out", tmp_path / "o.jsonl", "--json")
-    assert code == FINISHED, error
-    rows, said = [json.loads(line) for line in (tmp_path / "o.jsonl").open()], json.loads(output)
+    output, out = apply_to(that_writes, new, "--json", out="o.jsonl")
+    rows, said = [json.loads(line) for line in out.open()], json.loads(output)
     assert (said["rows"], said["answered"], said["score"]["rows"]) == (6, 5, 5)
     assert rows[5]["answer"] is None and [*rows[0]][-3:] == ["answer", "confidence", "correct"]
     assert all(isinstance(row["answer"], str) and row["correct"] == (row["answer"] == row["output"])
                for row in rows[:5])  # fmt: skip
-    code, output, error = command("predict", run_id, "--text", "long " * 1900)
+    code, output, error = command("predict", that_writes, "--text", "long " * 1900)
     assert (code, output) == (FAILED, "") and len(error.splitlines()) == 1
     assert "“Longest text” allows 64" in error
 
@@ -292,57 +281,24 @@ EMPTY = "Row 2: it is empty. Give it a text, or leave the row out."
 
 
 def test_rows_without_an_answer_are_counted_by_the_reason_in_the_terminal_and_on_the_page(
-    command, train, tmp_path
+    apply_to, that_writes, tmp_path
 ):
-    learned = made.answers_jsonl(tmp_path / "train.jsonl")
-    columns = ("--prompt", "instruction", "--prompt", "input", "--answer", "output", "--max-length", 64)
-    run_id = train(learned, "--method", "lora", "--lora-r", 2, *columns)
     file = tmp_path / "new.jsonl"
     prompts = ["one", " ", "long " * 300, "long " * 400]
     file.write_text("\n".join(json.dumps({"instruction": one, "input": ""}) for one in prompts))
-    _, output, error = command("apply", run_id, "--file", file, "--out", tmp_path / "o.jsonl")
-    told = output.splitlines()
-    assert told[0].startswith("1 of 4 rows answered"), error
+    told = apply_to(that_writes, file, out="o.jsonl")[0].splitlines()
+    assert told[0].startswith("1 of 4 rows answered")
     assert f"not answered: {EMPTY}" in told
     assert [one for one in told if one.startswith(f"not answered: {TOO_LONG}")]
-    _, output, _ = command("apply", run_id, "--file", file, "--out", tmp_path / "again.jsonl", "--json")
-    said = json.loads(output)
+    said = json.loads(apply_to(that_writes, file, "--json", out="again.jsonl")[0])
     on_page = apply._summary(Written(4, 1, (), tuple(said["unanswered"])), None)
     assert f">Not answered: {EMPTY}<" in on_page and f">Not answered: {TOO_LONG}" in on_page
-
-
-def test_the_column_that_is_empty_in_a_pair_is_named(command, train, tmp_path):
-    lines = "".join(f"{FILMS[place % 6]},{FILMS[place % 5]} {place},{place % 2}\n" for place in range(60))
-    run_id = train(made.written(tmp_path, "premise,hypothesis,label\n" + lines, "train.csv"))
-    new = made.written(tmp_path, "hypothesis,premise\none,two\nthree,\nfour,\n,five\n", "new.csv")
-    _, output, _ = command("apply", run_id, "--file", new, "--out", tmp_path / "o.csv")
-    advice = "Give it a text, or leave the row out."
-    assert f"not answered: Row 3, column “premise”: it is empty; 1 row like it (4). {advice}" in output
-    assert f"not answered: Row 5, column “hypothesis”: it is empty. {advice}" in output
 
 
 def test_a_run_on_texts_refuses_pictures(command, home, tmp_path):
     file = made.zipped(tmp_path, {"1.png": made.picture(3), "2.png": made.picture(4)})
     code, _, error = command("apply", home[1]["text"], "--file", file, "--out", tmp_path / "o.csv")
     assert code == FAILED and "has pictures" in error and "trained on texts" in error
-
-
-def test_the_interval_is_the_judges(home, text_plan):
-    from cdvft_app.data.answered_file import Answer
-    from cdvft_app.judging.judge import Contestant, Run, band
-    from cdvft_app.judging.row_scores import of_scores
-    from cdvft_app.results.finished_run import FinishedRun
-
-    store = RunStore(home[0])
-    record = store.get(home[1]["text"])
-    run = FinishedRun(record, text_plan("cdvft"), home[0])
-    right = [place % 4 > 0 for place in range(100)]
-    answers = [Answer("positive", 0.5, one, "positive" if one else "negative") for one in right]
-    found = applying.score_of(run, ("negative", "positive"), [*answers, Answer("positive", 0.5)])
-    rows = of_scores(np.array(right))
-    assert found.interval == band(Contestant("", (Run(0, 0.75, 100, rows),)), "accuracy")
-    assert "75.0" in found.sentence and "over 100 rows with a label; 25 are wrong" in found.sentence
-    assert applying.score_of(run, ("negative", "positive"), [Answer("positive", 0.5)]) is None
 
 
 def test_more_rows_are_asked_for_in_a_terminal_and_trained_once(command, train, tmp_path):

@@ -16,14 +16,7 @@ from cdvft_app import prediction
 from cdvft_app.commands import FAILED, INVALID
 from cdvft_app.commands.main import app
 from cdvft_app.commands.options import OPTIONS
-from cdvft_app.events import (
-    Evaluation,
-    Halt,
-    Note,
-    Preparing,
-    TrainingFailed,
-    TrainingPaused,
-)
+from cdvft_app.events import Evaluation, Halt, Note, Preparing, TrainingFailed, TrainingPaused
 from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
@@ -160,22 +153,36 @@ def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
     assert code == 0 and "--multi_gpu in place of --cpu" in errors
 
 
+SEARCH = ("search", "--recipe", "mnist")
 BAD = [
-    (["--m", 1], "--m: got 1; it must be 2 or more."),
-    (["--m", "two"], "Invalid value for '--m'"),
-    (["--method", "lore"], "--method: got 'lore'; it must be 'cdvft', 'lora'"),
-    (["--recipe", "poetry"], "There is no recipe 'poetry'. Choose one of sentiment"),
-    (["--learning-rate", "nan"], "--learning-rate: got nan"),
-    (["--batch-size", 0], "--batch-size: got 0"),
-    (["--target-modules", "qkv"], "qkv"),
-    (["--seed", -1], "--seed: got -1"),
-    (["--colour", "red"], "No such option: --colour"),
+    (["train", "--json", "--m", 1], "--m: got 1; it must be 2 or more."),
+    (["train", "--json", "--m", "two"], "Invalid value for '--m'"),
+    (["train", "--json", "--method", "lore"], "--method: got 'lore'; it must be 'cdvft', 'lora'"),
+    (["train", "--json", "--recipe", "poetry"], "There is no recipe 'poetry'. Choose one of sentiment"),
+    (["train", "--json", "--learning-rate", "nan"], "--learning-rate: got nan"),
+    (["train", "--json", "--batch-size", 0], "--batch-size: got 0"),
+    (["train", "--json", "--target-modules", "qkv"], "qkv"),
+    (["train", "--json", "--seed", -1], "--seed: got -1"),
+    (["train", "--json", "--colour", "red"], "No such option: --colour"),
+    (["sweep", "--m", "1,2"], "--m: got 1"),
+    (["sweep", "--m", "two"], "--m: got 'two'"),
+    (["sweep", "--methods", "lore"], "--methods: got 'lore'"),
+    (["sweep", "--recipe", "poetry"], "There is no recipe 'poetry'"),
+    (["sweep", "--block-size", "5000"], "at most"),
+    (["sweep", "--seeds", "0,0"], "names a value twice"),
+    ([*SEARCH, "--m", "1,2"], "m: got 1"),
+    ([*SEARCH, "--rates", "10"], "Rates are the lowest and the highest multiple"),
+    ([*SEARCH, "--trials", "0"], "--trials: got 0"),
+    ([*SEARCH, "--methods", "lore"], "--methods: got 'lore'"),
+    ([*SEARCH, "--methods", "cdvft,lora", "--epochs", "1,2"], "--epochs: got [1, 2]; all methods of a race"),
+    ([*SEARCH, "--target-modules", "no_such_layer", "--target-modules", "qkv"], "no linear layer"),
+    ([*SEARCH, "--pruner", "axe"], "--pruner: got 'axe'"),
 ]
 
 
-@pytest.mark.parametrize(("options", "sentence"), BAD)
-def test_bad_options_are_sentences(command, tmp_path, options, sentence):
-    code, output, errors = command("train", "--json", *options)
+@pytest.mark.parametrize(("words", "sentence"), BAD, ids=[" ".join(map(str, words)) for words, _ in BAD])
+def test_bad_options_are_sentences(command, tmp_path, words, sentence):
+    code, output, errors = command(*words)
     assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
     assert RunStore(tmp_path).history() == []
 

@@ -104,27 +104,6 @@ def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
     assert {one.evaluations for one in trained["settings"]} == {1}
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--m", "1,2"], "m: got 1"),
-        (["--rates", "10"], "Rates are the lowest and the highest multiple"),
-        (["--trials", "0"], "--trials: got 0"),
-        (["--methods", "lore"], "--methods: got 'lore'"),
-        (
-            ["--methods", "cdvft,lora", "--epochs", "1,2"],
-            "--epochs: got [1, 2]; all methods of a race have the same",
-        ),
-        (["--target-modules", "no_such_layer", "--target-modules", "qkv"], "no linear layer"),
-        (["--pruner", "axe"], "--pruner: got 'axe'"),
-    ],
-)
-def test_bad_options_are_sentences(command, tmp_path, options, sentence):
-    code, output, errors = command("search", "--recipe", "mnist", *options)
-    assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
-    assert RunStore(tmp_path).history() == []
-
-
 def test_a_search_runs_on_data_of_ones_own(command, trained, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))

@@ -10,7 +10,7 @@ import json
 import httpx
 import made
 import pytest
-from listening import finished, run
+from listening import finished
 
 from cdvft_app.commands import INVALID
 from cdvft_app.commands.serve import application
@@ -19,6 +19,8 @@ from cdvft_app.results.serving import SharedModel, serve_runs
 from cdvft_app.store.runs import RunStore
 
 SAID = [{"role": "user", "content": "seven"}]
+CHAT = "/v1/chat/completions"
+WRITES = {"model": "first-cdvft", "messages": SAID}
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +38,9 @@ def runs(request, tmp_path_factory) -> dict[str, FinishedRun]:
         ("image", "greys", "cdvft", 0),
     ):
         plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
-        made_plan = plan(method, max_steps=8, learning_rate=0.05, seed=seed)
-        (record,) = store.create([made_plan.settings], None, name, "1:1")
-        heard, _ = run(made_plan, rows, store.make_folder(record.id))
-        for event in heard:
-            store.append(record.id, event)
-        kept = store.get(record.id)
-        assert kept is not None
-        found[name] = FinishedRun(kept, made_plan, store.folder(record.id) / "adapter")
+        planned = plan(method, max_steps=8, learning_rate=0.05, seed=seed)
+        (record,) = store.create([planned.settings], None, name, "1:1")
+        found[name] = finished(store, record, planned, rows)
     return found
 
 
@@ -73,6 +70,20 @@ def posted(path, headers=None, **body):
     return lambda client: client.post(path, json=body, headers=headers)
 
 
+@pytest.fixture
+def written(ask):
+    """`written(**how)`: what is said for a completion of the first model."""
+
+    def go(**how):
+        return ask(posted(CHAT, **WRITES | how)).json()
+
+    return go
+
+
+def text_of(said) -> str:
+    return said["choices"][0]["message"]["content"]
+
+
 @pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}])
 def test_without_a_key_no_web_page_is_answered(ask, headers):
     asked = {"model": "films-cdvft", "inputs": ["a good film"]}
@@ -80,12 +91,6 @@ def test_without_a_key_no_web_page_is_answered(ask, headers):
     assert refused.status_code == 403 and "no web page" in refused.json()["error"]["message"]
     with_key = posted("/predict", {**headers, "authorization": "Bearer k"}, **asked)
     assert ask(with_key, key="k").status_code == 200
-
-
-def test_options_of_a_stream_that_are_none_are_refused(ask):
-    asked = {"model": "first-cdvft", "messages": SAID, "stream": True, "stream_options": [1]}
-    refused = ask(posted("/v1/chat/completions", **asked))
-    assert refused.status_code == 400 and refused.json()["error"]["param"] == "stream_options"
 
 
 def test_adapters_of_one_base_share_it(models):
@@ -101,31 +106,23 @@ def test_letters_with_marks_stay_letters_in_a_models_name(runs):
     assert [one.name for one in model.served] == ["uber-muller-2026-head"]
 
 
-def alone(finished: FinishedRun, text: str) -> str:
-    """What the run answers by itself."""
-    task, _ = load(finished)
-    (found,) = task.predict([text])
-    return (found.text or "").removesuffix("…")
-
-
-def test_a_completion_is_what_the_run_answers(ask, runs):
-    answer = ask(posted("/v1/chat/completions", model="first-cdvft", messages=SAID, max_tokens=400))
-    said = answer.json()
-    assert answer.status_code == 200 and said["object"] == "chat.completion"
+def test_a_completion_is_what_the_run_answers(written, runs):
+    said = written(max_tokens=400)
+    assert said["object"] == "chat.completion"
     (choice,) = said["choices"]
-    text = choice["message"]["content"]
+    text = text_of(said)
     assert choice["message"] == {"role": "assistant", "content": text, "refusal": None}
-    assert alone(runs["first"], "seven").startswith(text[:40])
+    (alone,) = load(runs["first"])[0].predict(["seven"])
+    assert (alone.text or "").removesuffix("…").startswith(text[:40])
     usage = said["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert choice["finish_reason"] in ("stop", "length")
 
 
-def test_requests_for_two_adapters_are_one_batch_and_each_gets_its_own(ask, models, runs, monkeypatch):
-    alone_of = {
-        name: ask(posted("/v1/chat/completions", model=f"{name}-cdvft", messages=SAID, max_tokens=12)).json()
-        for name in ("first", "second")
-    }
+def test_requests_for_two_adapters_are_one_batch_and_each_gets_its_own(ask, written, monkeypatch):
+    names = ["first-cdvft", "second-cdvft", "first-cdvft"]
+    bodies = [{"model": name, "messages": SAID, "max_tokens": 12} for name in names]
+    first, second = (text_of(written(**body)) for body in bodies[:2])
     batches = []
     usual = SharedModel.write
 
@@ -136,59 +133,44 @@ def test_requests_for_two_adapters_are_one_batch_and_each_gets_its_own(ask, mode
     monkeypatch.setattr(SharedModel, "write", counted)
 
     async def together(client):
-        names = ("first", "second", "first")
-        bodies = [{"model": f"{name}-cdvft", "messages": SAID, "max_tokens": 12} for name in names]
-        return await asyncio.gather(*(client.post("/v1/chat/completions", json=one) for one in bodies))
+        return await asyncio.gather(*(client.post(CHAT, json=one) for one in bodies))
 
-    answers = [one.json()["choices"][0]["message"]["content"] for one in ask(together)]
-    assert batches == [["first-cdvft", "second-cdvft", "first-cdvft"]]
-    wanted = [alone_of[name]["choices"][0]["message"]["content"] for name in ("first", "second", "first")]
-    assert answers == wanted
-    assert wanted[0] != wanted[1]
+    assert [text_of(one.json()) for one in ask(together)] == [first, second, first]
+    assert batches == [names] and first != second
 
 
-def test_a_stream_has_the_same_text_in_pieces(ask):
-    body = {"model": "first-cdvft", "messages": SAID, "max_tokens": 12}
-    whole = ask(posted("/v1/chat/completions", **body)).json()
-    told = ask(posted("/v1/chat/completions", **body, stream=True, stream_options={"include_usage": True}))
+def test_a_stream_has_the_same_text_in_pieces(ask, written):
+    whole = written(max_tokens=12)
+    streamed = {"max_tokens": 12, "stream": True, "stream_options": {"include_usage": True}}
+    told = ask(posted(CHAT, **WRITES | streamed))
     assert told.headers["content-type"].startswith("text/event-stream")
     *events, done = [one.removeprefix("data: ") for one in told.text.strip().split("\n\n")]
     chunks = [*map(json.loads, events)]
     assert done == "[DONE]" and {one["object"] for one in chunks} == {"chat.completion.chunk"}
     text = "".join(choice["delta"].get("content", "") for one in chunks for choice in one["choices"])
-    assert text == whole["choices"][0]["message"]["content"]
+    assert text == text_of(whole)
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert chunks[-2]["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
     assert (chunks[-1]["choices"], chunks[-1]["usage"]) == ([], whole["usage"])
 
 
-def test_an_answer_ends_before_a_stop_and_after_so_many_tokens(ask):
-    body = {"model": "first-cdvft", "messages": SAID}
-    whole = ask(posted("/v1/chat/completions", **body, max_tokens=12)).json()
-    text = whole["choices"][0]["message"]["content"]
+def test_an_answer_ends_before_a_stop_and_after_so_many_tokens(written):
+    text = text_of(written(max_tokens=12))
     assert len(text) > 3
-    cut = ask(posted("/v1/chat/completions", **body, max_tokens=12, stop=[text[2]])).json()["choices"][0]
+    cut = written(max_tokens=12, stop=[text[2]])["choices"][0]
     assert (cut["message"]["content"], cut["finish_reason"]) == (text[: text.index(text[2])], "stop")
-    short = ask(posted("/v1/chat/completions", **body, max_completion_tokens=2)).json()
+    short = written(max_completion_tokens=2)
     assert short["usage"]["completion_tokens"] == 2 and short["choices"][0]["finish_reason"] == "length"
 
 
-def test_drawn_answers_follow_from_the_seed(ask):
-    body = {"model": "first-cdvft", "messages": SAID, "max_tokens": 12, "temperature": 1.5}
-    texts = [
-        ask(posted("/v1/chat/completions", **body, seed=seed)).json()["choices"][0]["message"]["content"]
-        for seed in (1, 1, 2)
-    ]
-    assert texts[0] == texts[1] != texts[2]
+def test_drawn_answers_follow_from_the_seed(written):
+    drawn = [text_of(written(max_tokens=12, temperature=1.5, seed=seed)) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_the_instruction_that_was_learned_stands_first_unless_another_is_given(ask):
-    body = {"model": "first-cdvft", "max_tokens": 1}
-    told = [{"role": "system", "content": "Say it."}, *SAID]
-    lengths = [
-        ask(posted("/v1/chat/completions", **body, messages=messages)).json()["usage"]["prompt_tokens"]
-        for messages in (SAID, told, [{"role": "developer", "content": "Say it."}, *SAID])
-    ]
+def test_the_instruction_that_was_learned_stands_first_unless_another_is_given(written):
+    told = [[{"role": role, "content": "Say it."}, *SAID] for role in ("system", "developer")]
+    lengths = [written(messages=one, max_tokens=1)["usage"]["prompt_tokens"] for one in (SAID, *told)]
     assert len(set(lengths)) == 1
 
 
@@ -230,11 +212,10 @@ def test_pictures_are_told_by_their_bytes(ask):
     assert found[0]["label"] in ("dark", "grey", "bright")
 
 
-def test_models_are_listed_and_found_by_the_beginning_of_their_id(ask, runs):
+def test_models_are_listed_and_found_by_the_beginning_of_their_id(ask, written, runs):
     listed = ask(lambda client: client.get("/v1/models")).json()
     assert [one["id"] for one in listed["data"]][:2] == ["first-cdvft", "second-cdvft"]
-    body = {"model": runs["second"].record.id[:8], "messages": SAID, "max_tokens": 2}
-    assert ask(posted("/v1/chat/completions", **body)).json()["model"] == "second-cdvft"
+    assert written(model=runs["second"].record.id[:8], max_tokens=2)["model"] == "second-cdvft"
 
 
 def test_one_model_is_told_and_what_is_not_there_is_said_as_openais_clients_read_it(ask):
@@ -246,11 +227,8 @@ def test_one_model_is_told_and_what_is_not_there_is_said_as_openais_clients_read
         answer = ask(lambda client, method=method, path=path: client.request(method, path))
         assert answer.status_code == status
         assert {*answer.json()["error"]} == {"message", "type", "param", "code"}
+        assert path != "/v1/models/none" or answer.json()["error"]["code"] == "model_not_found"
     assert "POST /v1/chat/completions" in answer.json()["error"]["message"]
-
-
-CHAT = "/v1/chat/completions"
-WRITES = {"model": "first-cdvft", "messages": SAID}
 
 
 @pytest.mark.parametrize(
@@ -265,6 +243,7 @@ WRITES = {"model": "first-cdvft", "messages": SAID}
         (CHAT, {**WRITES, "top_p": 0.5}, 400, "top_p"),
         (CHAT, {**WRITES, "temperature": 9}, 400, "from 0 to 2"),
         (CHAT, {**WRITES, "max_tokens": "x"}, 400, "max_tokens"),
+        (CHAT, {**WRITES, "stream": True, "stream_options": [1]}, 400, "stream_options"),
         (CHAT, {**WRITES, "messages": SAID * 3000}, 400, "Shorten them"),
         ("/predict", {"model": "films-cdvft", "inputs": []}, 400, "inputs: give a list"),
         ("/predict", {"model": "films-cdvft", "inputs": [["a", "b"]]}, 400, "each is a text"),
@@ -273,23 +252,14 @@ WRITES = {"model": "first-cdvft", "messages": SAID}
     ],
 )
 def test_what_cannot_be_answered_is_said_as_openais_clients_read_it(ask, path, body, status, why):
+    """An agent shortens what it sends, and a router asks another server, by the code alone."""
     answer = ask(posted(path, **body))
     assert answer.status_code == status
-    assert why in answer.json()["error"]["message"]
-    assert {*answer.json()["error"]} == {"message", "type", "param", "code"}
-
-
-def test_what_clients_act_upon_has_openais_codes(ask):
-    """An agent shortens what it sends, and a router asks another server, by the code alone."""
-    for body, code in (
-        ({"model": "none", "messages": SAID}, "model_not_found"),
-        ({**WRITES, "messages": SAID * 3000}, "context_length_exceeded"),
-        ({**WRITES, "n": 2}, None),
-    ):
-        assert ask(posted(CHAT, **body)).json()["error"]["code"] == code
-    unknown = ask(lambda client: client.get("/v1/models/none"))
-    assert unknown.json()["error"]["code"] == "model_not_found"
-    assert ask(posted(CHAT, **WRITES), key="secret").json()["error"]["code"] == "invalid_api_key"
+    error = answer.json()["error"]
+    assert why in error["message"] and {*error} == {"message", "type", "param", "code"}
+    codes = {"Shorten them": "context_length_exceeded"} if status == 400 else {why: "model_not_found"}
+    assert error["code"] == codes.get(why)
+    assert error["param"] == "stream_options" or why != "stream_options"
 
 
 def test_a_body_that_is_no_json_is_refused(ask):
@@ -298,7 +268,9 @@ def test_a_body_that_is_no_json_is_refused(ask):
 
 
 def test_a_key_is_required_where_one_is_set(ask):
-    assert ask(lambda client: client.get("/v1/models"), key="secret").status_code == 401
+    refused = ask(lambda client: client.get("/v1/models"), key="secret")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert ask(posted(CHAT, **WRITES), key="secret").json()["error"]["code"] == "invalid_api_key"
     headers = {"authorization": "Bearer secret"}
     assert ask(lambda client: client.get("/v1/models", headers=headers), key="secret").status_code == 200
 
@@ -323,12 +295,8 @@ def test_one_request_that_fails_leaves_the_next_alone(ask, monkeypatch):
     assert failed.json()["error"]["type"] == "server_error"
 
 
-def test_others_reach_it_with_a_key_alone(command, home):
+@pytest.mark.parametrize(("key", "why"), [("", ""), ("secret", "12 characters")])
+def test_others_reach_it_with_a_key_alone_that_is_not_soon_guessed(command, home, monkeypatch, key, why):
+    monkeypatch.setenv("CDVFT_SERVE_KEY", key)
     code, _, error = command("serve", home[1]["text"], "--host", "0.0.0.0")
-    assert code == INVALID and "CDVFT_SERVE_KEY" in error
-
-
-def test_a_key_that_is_soon_guessed_is_refused(command, home, monkeypatch):
-    monkeypatch.setenv("CDVFT_SERVE_KEY", "secret")
-    code, _, error = command("serve", home[1]["text"], "--host", "0.0.0.0")
-    assert code == INVALID and "CDVFT_SERVE_KEY" in error and "12 characters" in error
+    assert code == INVALID and "CDVFT_SERVE_KEY" in error and why in error

@@ -90,23 +90,6 @@ def test_a_failed_run_does_not_end_the_sweep(command):
     assert output.replace("\u00a0", " ").splitlines()[2].split()[6:9] == ["×", "100", "failed"]
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--m", "1,2"], "--m: got 1"),
-        (["--m", "two"], "--m: got 'two'"),
-        (["--methods", "lore"], "--methods: got 'lore'"),
-        (["--recipe", "poetry"], "There is no recipe 'poetry'"),
-        (["--block-size", "5000"], "at most"),
-        (["--seeds", "0,0"], "names a value twice"),
-    ],
-)
-def test_bad_options_are_sentences(command, tmp_path, options, sentence):
-    code, output, errors = command("sweep", *options)
-    assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
-    assert RunStore(tmp_path).history() == []
-
-
 def test_a_sweep_runs_on_data_of_ones_own(command, trained, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))

@@ -1,4 +1,4 @@
-"""What offline recipes train is loaded where there is no app, by the lines on its card, and answers the same.
+"""What is trained is loaded where there is no app, by its card's lines and by apply.py, and answers the same.
 
 A virtual environment of its own, in which pip installs the wheel that travels with an adapter. The large
 libraries are not installed twice: those that the adapter's requirements.txt names, and what they need in turn
@@ -34,67 +34,54 @@ TEXT = "a gripping, funny and deeply human film"
 DIGIT = np.kron(np.eye(7, dtype=np.uint8) * 255, np.ones((4, 4), np.uint8))  # 28 x 28
 ROOT = Path(__file__).parents[3]
 CHECK = """
-import contextlib, gc, importlib.util, io, json, os, pathlib, sys
+import contextlib, csv, gc, importlib.util, io, json, os, pathlib, runpy, sys
 gc.disable()  # a quarter of what the imports take
 assert not [name for name in ("cdvft_app", "gradio", "datasets") if importlib.util.find_spec(name)]
 assert pathlib.Path(importlib.util.find_spec("cdvft").origin).is_relative_to(sys.prefix)
-import cdvft, peft
-assert peft.PeftConfig.from_pretrained(os.environ["CDVFT_ADAPTER"]).peft_type == "CDVFT"
+folders = [pathlib.Path(one) for one in sys.argv[1:]]
+sys.path[:0] = map(str, folders)  # what lies beside an apply.py hides no module of a package
+import cdvft, importlib.metadata, peft
+assert importlib.metadata.version("cdvft") == cdvft.__version__
+assert peft.PeftConfig.from_pretrained(folders[0]).peft_type == "CDVFT"
 said = {}
-for folder in sys.argv[1:]:
+for folder in folders:
     os.chdir(folder)
     lines = pathlib.Path("README.md").read_text().partition("```python\\n")[2].partition("\\n```")[0]
     names = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(lines.replace("your text", TEXT), names)
-    said[pathlib.Path(folder).name] = names["logits"].reshape(-1).tolist()
+    sys.argv = ["apply.py", "your_image.png" if "image" in lines else "your_texts.csv", "answered.csv"]
+    runpy.run_path("apply.py", run_name="__main__")
+    answers = [row["answer"] for row in csv.DictReader(open("answered.csv"))]
+    said[folder.name] = (names["logits"].reshape(-1).tolist(), answers)
 print(json.dumps(said))
 """
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, trained, store):
-    """By name, an exported folder and the app's own logits for what the card's lines are asked."""
-    out = tmp_path_factory.mktemp("exported")
-    runs = {name: find(store, name) for name in ("recorded-sentiment-cdvft", "recorded-sentiment-lora")}
-    for recipe in ("mnist", "digits"):
-        few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}
-        plan = resolve(RunSettings(recipe=recipe, method="cdvft", **few))
-        rows = load_rows(plan.dataset, train_examples=8, evaluation_examples=8, seed=0)
-        runs[recipe] = trained(plan, rows)
-    assert {run.plan.recipe.key for run in runs.values()} == {"sentiment", "mnist", "digits"}
-    own = {}
+def test_adapters_of_texts_and_of_images_answer_as_in_the_app(trained, store, hub_cache, tmp_path):
+    names = ("recorded-sentiment-cdvft", "recorded-sentiment-lora")
+    few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}
+    plan = resolve(RunSettings(recipe="mnist", method="cdvft", **few))
+    rows = load_rows(plan.dataset, train_examples=8, evaluation_examples=8, seed=0)
+    runs = {name: find(store, name) for name in names} | {"mnist": trained(plan, rows)}
+    own, needed = {}, list(REQUIRES)
     for name, run in runs.items():
-        AS_TRAINED.write_folder(Export(store, run), out / name)
-        image = run.plan.model.kind == "image"
-        if image:
-            Image.fromarray(DIGIT).save(out / name / "your_image.png")
-        own[name] = (
-            trainable.load_trained(run.plan, run.folder)[0].logits([DIGIT if image else TEXT]).reshape(-1)
-        )
-    return out, own
-
-
-def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, hub_cache, tmp_path):
-    out, own = exported
-    needed = [line for name in own for line in (out / name / "requirements.txt").read_text().splitlines()]
-    python = create(tmp_path, [*(line for line in needed if "==" in line), *REQUIRES])
-    install(python, out / "mnist" / WHEEL)
-    adapter = str(out / "recorded-sentiment-cdvft")
-    names = {
-        "CDVFT_ADAPTER": adapter,
-        "HF_HUB_CACHE": str(hub_cache),
-        "HF_HUB_OFFLINE": "1",
-        "PATH": "",
-        "HOME": str(tmp_path),
-    }
-    code = CHECK.replace("TEXT", repr(TEXT))
-    command = [str(python), "-I", "-c", code, *(str(out / name) for name in own)]
-    ended = subprocess.run(command, cwd=tmp_path, env=names, capture_output=True, text=True, check=False)
+        AS_TRAINED.write_folder(Export(store, run), tmp_path / name)
+        Image.fromarray(DIGIT).save(tmp_path / name / "your_image.png")
+        (tmp_path / name / "your_texts.csv").write_text(f'text\n"{TEXT}"\n')
+        task = trainable.load_trained(run.plan, run.folder)[0]
+        own[name] = task.logits([DIGIT if name == "mnist" else TEXT]).reshape(-1)
+        needed += re.findall(r".+==.+", (tmp_path / name / "requirements.txt").read_text())
+    python = create(tmp_path, needed)
+    install(python, tmp_path / "mnist" / WHEEL)
+    alone = {"HF_HUB_CACHE": str(hub_cache), "HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)}
+    command = [python, "-I", "-c", CHECK.replace("TEXT", repr(TEXT)), *(tmp_path / name for name in runs)]
+    ended = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-1500:]
-    said = json.loads(ended.stdout.splitlines()[-1])
-    for name, logits in own.items():
-        torch.testing.assert_close(torch.tensor(said[name]), logits, rtol=0, atol=2e-5, msg=name)
+    for name, (logits, answers) in json.loads(ended.stdout.splitlines()[-1]).items():
+        torch.testing.assert_close(torch.tensor(logits), own.pop(name), rtol=0, atol=2e-5, msg=name)
+        assert answers == [runs[name].labels[int(np.argmax(logits))]]
+    assert not own
 
 
 def test_the_wheel_of_the_source_has_a_kernel_for_every_processor_of_the_platform(tmp_path):

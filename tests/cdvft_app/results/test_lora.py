@@ -5,11 +5,7 @@ import sys
 import pytest
 import torch
 from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftModel, VeraConfig, get_peft_model
-from peft.mapping import (
-    PEFT_TYPE_TO_CONFIG_MAPPING,
-    PEFT_TYPE_TO_PREFIX_MAPPING,
-    PEFT_TYPE_TO_TUNER_MAPPING,
-)
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from torch import nn
 from transformers import RobertaConfig, RobertaForSequenceClassification
 

@@ -113,16 +113,14 @@ def test_data_that_has_changed_is_not_shown_beside_old_answers():
 
 
 def test_a_run_of_the_version_before_is_answered_afterwards(
-    text_plan, text_rows, trained, store, monkeypatch
+    runs, text_rows, store, answered_here, monkeypatch
 ):
-    run = trained(text_plan(max_steps=4, learning_rate=0.1), text_rows)
+    run = runs("text", "cdvft")
     folder = store.folder(run.record.id)
     kept = predictions.read(folder)
     (folder / predictions.FILE).unlink()
-    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
-    drawn = Rows(text_rows.train, text_rows.evaluation, text_rows.labels, None)
-    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: drawn)
-    asked = Questions(store)
+    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: text_rows)
+    asked = answered_here(run)
     with pytest.raises(ResultsError, match="keep no answers"):
         asked.rows([run.record.id], "all", None, 0)
     assert asked.evaluate(run.record.id, [run.record.id]) == 24

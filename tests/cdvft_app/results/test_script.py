@@ -14,10 +14,9 @@ from pathlib import Path
 import listening
 import pytest
 from safetensors.torch import load_file
-from test_export import OfNoHub
 from transformers import AttentionInterface
 
-from cdvft_app.catalog import get_model, resolve
+from cdvft_app.catalog import resolve
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.script import write_script, writer_text
 from cdvft_app.settings import RunSettings
@@ -26,6 +25,7 @@ from cdvft_app.tasks import attention
 from cdvft_app.training.checkpoints import BestStep
 
 ROOT = Path(__file__).parents[3]
+HOSTILE = '"""\nopen("run_by_an_export", "w").close()\n"""\\U \\N{x} {0} \u2028'
 NEIGHBOURS = ("attention", "conversations", "shared_prefix", "metrics")  # beside a writers' script
 
 
@@ -54,6 +54,14 @@ def losses(store, run) -> list[float]:
     return [row["loss"] for row in rows]
 
 
+def assert_same_adapter(run, out: Path) -> None:
+    kept, again = (
+        load_file(folder / "adapter_model.safetensors") for folder in (run.folder, out / "adapter")
+    )
+    assert kept.keys() == again.keys()
+    assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+
+
 @pytest.mark.parametrize(
     "case",
     [
@@ -72,31 +80,30 @@ def losses(store, run) -> list[float]:
         ("answer in parts", "fourierft"),
     ],
 )
-def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_path):
+def test_the_script_has_the_loss_of_the_run_whatever_its_data_are_called(
+    case, planned, trained, store, tmp_path
+):
     kind, method = case
-    name = kind.partition(" ")[0] if kind != "first token" else "text"
-    rows, make = (request.getfixturevalue(f"{name}_{what}") for what in ("rows", "plan"))
+    name = kind if kind == "first token" else kind.partition(" ")[0]
     more = {
         "answer in parts": {"gradient_accumulation": 2, "gradient_checkpointing": True},
         "answer in float32": {"precision": "float32"},
         "text with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
         "answer with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
     }
-    plan = make(method, max_steps=12, weight_decay=0.1, seed=3, **more.get(kind, {}))
-    if kind == "first token":
-        folder = str(request.getfixturevalue("roberta_folder"))
-        model = dataclasses.replace(get_model("roberta_base"), source="local", location=folder)
-        plan = dataclasses.replace(plan, model=model)
-    if kind == "image":
-        plan = dataclasses.replace(plan, model=OfNoHub(**vars(plan.model)))
+    plan, rows = planned(name, method, max_steps=12, weight_decay=0.1, seed=3, **more.get(kind, {}))
+    dataset = dataclasses.replace(plan.dataset, title=HOSTILE, instruction=HOSTILE)
+    plan = dataclasses.replace(plan, dataset=dataset, model=dataclasses.replace(plan.model, title=HOSTILE))
+    rows = dataclasses.replace(rows, labels=(HOSTILE, *rows.labels[1:]) if rows.labels else ())
     run = trained(plan, rows)
     write_script(run, tmp_path / "out", rows)
-    text = (tmp_path / "out" / "train.py").read_text()
+    text = (tmp_path / "out" / "train.py").read_text(encoding="utf-8")
     assert not any("cdvft_app" in one.read_text() for one in (tmp_path / "out").glob("*.py"))
     assert ("import cdvft" in text or "from cdvft" in text) == (
         method == "cdvft" or name in ("text", "number")
     )
     names = ran(tmp_path / "out", text)
+    assert not list(tmp_path.rglob("run_by_an_export"))
     expected = losses(store, run)
     assert len(expected) == 12 and len({round(loss, 4) for loss in expected}) > 6
     assert names["losses"] == pytest.approx(expected, abs=1e-5)
@@ -111,30 +118,21 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
         else:
             assert names["answers"] == written
     if method in ("cdvft", "lora"):
-        kept, again = (
-            load_file(folder / "adapter_model.safetensors")
-            for folder in (run.folder, tmp_path / "out" / "adapter")
-        )
-        assert kept.keys() == again.keys()
-        assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+        assert_same_adapter(run, tmp_path / "out")
 
 
 @pytest.mark.parametrize("kind", ["text", "answer"])
-def test_the_script_ends_at_the_step_that_the_run_kept(kind, request, trained, monkeypatch, tmp_path):
-    store = request.getfixturevalue("store")
-    rows, make = (request.getfixturevalue(f"{kind}_{what}") for what in ("rows", "plan"))
+def test_the_script_ends_at_the_step_that_the_run_kept(kind, planned, trained, store, tmp_path):
+    plan, rows = planned(kind, "lora", max_steps=12, seed=3)
     rows = dataclasses.replace(rows, validation=rows.evaluation)
-    monkeypatch.setattr(BestStep, "is_before", lambda self, other: self.step <= 6)
-    run = trained(make("lora", max_steps=12, seed=3), rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BestStep, "is_before", lambda self, other: self.step <= 6)
+        run = trained(plan, rows)
     assert run.record.result["best_step"] == 6 and run.record.step == 12
     write_script(run, tmp_path / "out", rows)
     names = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text())
     assert names["losses"] == pytest.approx(losses(store, run)[:6], abs=1e-5)
-    kept, again = (
-        load_file(folder / "adapter_model.safetensors")
-        for folder in (run.folder, tmp_path / "out" / "adapter")
-    )
-    assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+    assert_same_adapter(run, tmp_path / "out")
 
 
 @pytest.mark.parametrize("bits", [None, 8, 4])
@@ -146,10 +144,12 @@ def test_a_script_whose_frozen_weights_are_rounded_is_python(bits, answer_plan):
     assert ("support_avx512bf16_for_cpu = False" in text) == (bits == 4)
 
 
-def test_a_script_says_that_its_steps_are_not_compiled(trained, text_plan, text_rows, tmp_path):
+def test_a_script_says_that_its_steps_are_not_compiled(runs, text_rows, tmp_path):
+    run = runs("text", "head")
     for compiled in (False, True):
-        run = trained(text_plan("head", max_steps=1, torch_compile=compiled), text_rows)
-        write_script(run, tmp_path / str(compiled), text_rows)
+        settings = run.plan.settings.model_copy(update={"torch_compile": compiled})
+        plan = dataclasses.replace(run.plan, settings=settings)
+        write_script(dataclasses.replace(run, plan=plan), tmp_path / str(compiled), text_rows)
         first, _, rest = (tmp_path / str(compiled) / "train.py").read_text().partition("\n")
         assert ("with compiled steps, which these are not" in first) == compiled
         assert "compile" not in rest
@@ -174,35 +174,16 @@ print(json.dumps(names["losses"]))
 """
 
 
-def statements(code: str) -> list[str]:
-    """What Python runs of it: each statement, without comments; a text of its own does nothing."""
-    tree = ast.parse(code)
-    texts = [one for one in tree.body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)]
-    return [ast.dump(one) for one in tree.body if one not in texts]
-
-
-def code_of(notebook: Path) -> str:
-    cells = json.loads(notebook.read_text())["cells"]
-    return "\n\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code")
-
-
 @pytest.mark.mirror
-def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_path):
-    """The recipe `sentiment` with its own schedule, in another process, as far as its tenth step.
-
-    The script is run; the notebook has each of its statements, in its order, and no other.
-    """
+def test_it_trains_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_path):
+    """The recipe `sentiment` with its own schedule, in another process, as far as its tenth step."""
     plan = resolve(RunSettings(recipe="sentiment", method="cdvft", evaluation_examples=64))
     (made,) = store.create([plan.settings], None, "Films")
     folder = store.make_folder(made.id)
     heard, _ = listening.run(plan, None, folder, stop_after=10)
     for event in heard:
         store.append(made.id, event)
-    run = FinishedRun(store.get(made.id), plan, folder / "adapter")
-    write_script(run, tmp_path / "out")
-    write_script(run, tmp_path / "notebook", as_notebook=True)
-    script = (tmp_path / "out" / "train.py").read_text()
-    assert statements(code_of(tmp_path / "notebook" / "train.ipynb")) == statements(script)
+    write_script(FinishedRun(store.get(made.id), plan, folder / "adapter"), tmp_path / "out")
     names = {"HF_HUB_CACHE": str(hub_cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-c", TEN_STEPS],
@@ -218,8 +199,16 @@ def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_pat
     assert json.loads(ended.stdout.splitlines()[-1])[:10] == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_notebook_is_the_script_in_cells(trained, text_plan, text_rows, store, tmp_path):
-    run = trained(text_plan("cdvft", max_steps=3), text_rows)
+def statements(code: str) -> list[str]:
+    """What Python runs of it: each statement, without comments; a text of its own does nothing."""
+    tree = ast.parse(code)
+    texts = [one for one in tree.body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)]
+    return [ast.dump(one) for one in tree.body if one not in texts]
+
+
+def test_the_notebook_is_the_script_in_cells(runs, text_rows, tmp_path):
+    run = runs("text", "cdvft")
+    write_script(run, tmp_path / "script", text_rows)
     write_script(run, tmp_path / "out", text_rows, as_notebook=True)
     notebook = json.loads((tmp_path / "out" / "train.ipynb").read_text())
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
@@ -227,5 +216,7 @@ def test_the_notebook_is_the_script_in_cells(trained, text_plan, text_rows, stor
     assert len({cell["id"] for cell in cells}) == len(cells) > 8
     code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
     assert code[0].splitlines()[0] == "import math" and not any("# %%" in text for text in code)
-    names = ran(tmp_path / "out", "\n\n".join(code))
-    assert names["losses"] == pytest.approx(losses(store, run), abs=1e-5)
+    script = (tmp_path / "script" / "train.py").read_text()
+    assert statements("\n\n".join(code)) == statements(script)
+    files = [{one.name for one in (tmp_path / name).rglob("*")} for name in ("script", "out")]
+    assert files[0] ^ files[1] == {"train.py", "train.ipynb"}

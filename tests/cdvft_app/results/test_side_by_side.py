@@ -8,9 +8,8 @@ import pytest
 from torch import nn
 
 from cdvft import layer as cdvft_layer
-from cdvft_app.results import answering
+from cdvft.layer import CDVFTLayer
 from cdvft_app.results import apply as applying
-from cdvft_app.results.answering import Questions
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inference import FROZEN, load_side_by_side, prove
 from cdvft_app.training import trainable
@@ -21,8 +20,8 @@ ALL = (*ADAPTERS, *OTHERS)
 
 
 @pytest.fixture(scope="module")
-def race(trained, text_plan, text_rows) -> list[FinishedRun]:
-    return [trained(text_plan(method, max_steps=4, learning_rate=0.05), text_rows) for method in ALL]
+def race(runs) -> list[FinishedRun]:
+    return [runs("text", method) for method in ALL]
 
 
 def test_each_answers_as_by_itself_on_one_model(race):
@@ -54,11 +53,10 @@ def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(rac
 
 
 def test_a_run_that_was_trained_further_answers_with_what_it_has_learned_since(
-    store, trained, text_plan, text_rows, monkeypatch
+    trained, text_plan, text_rows, answered_here
 ):
     run = trained(text_plan("lora", max_steps=4, learning_rate=0.05), text_rows)
-    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
-    ids, kept = [run.record.id], Questions(store)
+    ids, kept = [run.record.id], answered_here(run)
 
     def shares(questions):
         return [one["probabilities"] for one in questions.answer(ids, TEXTS, [], None)["sides"][1]["answers"]]
@@ -68,17 +66,16 @@ def test_a_run_that_was_trained_further_answers_with_what_it_has_learned_since(
     assert applying.about(run, "a file", columns) == about
     further = trained(text_plan("lora", max_steps=8, learning_rate=0.5), text_rows)
     shutil.copytree(further.folder, run.folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
-    now = shares(Questions(store))
+    now = shares(answered_here(run))
     assert now != before
     assert shares(kept) == now
     assert applying.about(run, "a file", columns) != about, "a file that was half answered begins again"
 
 
-def test_images_as_well(trained, image_plan, image_rows):
-    plans = [image_plan(method, max_steps=2, learning_rate=0.05) for method in ("cdvft", "lora")]
-    runs = [trained(plan, image_rows) for plan in plans]
-    models, images = load_side_by_side(runs), image_rows.evaluation.inputs[:3]
-    for run in runs:
+def test_images_as_well(runs, image_rows):
+    race = [runs("image", method) for method in ("cdvft", "lora")]
+    models, images = load_side_by_side(race), image_rows.evaluation.inputs[:3]
+    for run in race:
         alone = trainable.load_trained(run.plan, run.folder)[0].predict(images)
         for one, other in zip(alone, models.answers(run.record.id, images), strict=True):
             assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
@@ -109,10 +106,8 @@ def test_an_adapter_keeps_its_promises(race, method):
 
 
 @pytest.mark.parametrize("method", ["cdvft", "fourierft"])
-def test_an_adapter_that_writes_keeps_its_promises_at_each_token_of_its_answer(
-    method, trained, answer_plan, answer_rows, monkeypatch
-):
-    run = trained(answer_plan(method, max_steps=6, learning_rate=0.1), answer_rows)
+def test_an_adapter_that_writes_keeps_its_promises_at_each_token_of_its_answer(method, runs, monkeypatch):
+    run = runs("answer", method)
     *kept, learned = prove(run, ["go go go 2"]).checks
     assert len(kept) == 3 + (method == "cdvft")
     assert all(check.difference < 1e-5 * max(1, check.size) for check in kept)
@@ -131,8 +126,6 @@ def test_an_adapter_that_writes_keeps_its_promises_at_each_token_of_its_answer(
 
 
 def test_a_broken_promise_shows(race, monkeypatch):
-    from cdvft.layer import CDVFTLayer
-
     whole = CDVFTLayer.get_delta_weight
     monkeypatch.setattr(CDVFTLayer, "get_delta_weight", lambda self, name: 1.5 * whole(self, name))
     assert prove(race[0], TEXTS).checks[0].difference > 1e-4

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -13,19 +11,6 @@ from cdvft_app.results import requirements
 from cdvft_app.results.requirements import write_requirements
 
 ROOT = Path(__file__).parents[3]
-
-
-def test_pip_installs_it_and_it_is_the_library(tmp_path):
-    file = tmp_path / requirements.WHEEL
-    requirements.write_wheel(file)
-    there = tmp_path / "there"
-    options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", "--target", str(there)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(file)], check=True)
-    code = "import cdvft, importlib.metadata as m; print(cdvft.__file__, m.version('cdvft'))"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True
-    )
-    assert ended.stdout.split() == [str(there / "cdvft" / "__init__.py"), requirements.VERSION]
 
 
 def test_it_has_the_same_files_as_the_wheel_that_is_built_of_the_source(tmp_path):

@@ -29,9 +29,8 @@ EXAMPLES = [("go 1", "n: 1"), ("go 2", "n: 2\nkind: even")]
 
 
 @pytest.fixture(scope="module")
-def race(trained, answer_plan, answer_rows):
-    methods = {"full": {"epochs": 12.0, "learning_rate": 5e-3}, "lora": {"max_steps": 3}}
-    return [trained(answer_plan(method, **more), answer_rows) for method, more in methods.items()]
+def race(learned, runs):
+    return [learned, runs("answer", "lora")]
 
 
 @pytest.fixture(scope="module")

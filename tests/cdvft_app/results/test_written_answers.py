@@ -14,15 +14,9 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints
 
 
-@pytest.fixture(scope="module")
-def learned(trained, answer_plan, answer_rows):
-    """A run that trained every number of the model, until it knew the task."""
-    return trained(answer_plan("full", epochs=12.0, learning_rate=5e-3), answer_rows)
-
-
 @pytest.fixture
 def run(learned, monkeypatch):
-    """The same, asked in this process."""
+    """A run that knows its task, asked in this process."""
     monkeypatch.setattr(answering, "find", lambda store, run_id: learned)
     monkeypatch.setattr(
         Answering, "_answer", lambda self, question, about: getattr(Questions(self._store), question)(**about)

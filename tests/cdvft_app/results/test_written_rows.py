@@ -8,10 +8,9 @@ import pytest
 from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import over_rows
-from cdvft_app.results import answering, held_out
-from cdvft_app.results.answering import Questions
-from cdvft_app.results.exporters import AS_TRAINED, Export
+from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.results.inference import load_side_by_side
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.ui.use import held_out_tables
@@ -108,18 +107,19 @@ def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
     assert kept.correct.mean() == pytest.approx(run.record.metric)
     assert [one.prompt for one in kept.entries] == answer_rows.evaluation.inputs
     assert kept.labels.tolist() == answer_rows.evaluation.labels.tolist()
-    asked = Questions(store)
-    again = [one.text for one in asked._models([run]).answers(run.record.id, answer_rows.evaluation.inputs)]
+    models = load_side_by_side([run])
+    again = [one.text for one in models.answers(run.record.id, answer_rows.evaluation.inputs)]
     assert [one.written for one in kept.entries] == again
 
 
-def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_rows, monkeypatch):
+def test_a_run_of_the_version_before_is_answered_afterwards(
+    run, store, answer_rows, answered_here, monkeypatch
+):
     folder = store.folder(run.record.id)
     kept = predictions.read_answers(folder)
     (folder / predictions.ANSWERS_FILE).unlink()
-    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
     monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: answer_rows)
-    asked = Questions(store)
+    asked = answered_here(run)
     with pytest.raises(ResultsError, match="keep no answers"):
         asked.rows([run.record.id], "all", None, 0)
     assert asked.evaluate(run.record.id, [run.record.id]) == 12
@@ -129,9 +129,8 @@ def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_r
     assert found["rows"][0]["prompt"] == answer_rows.evaluation.inputs[10]
 
 
-def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, tmp_path):
-    AS_TRAINED.write_folder(Export(store, run), tmp_path / "out")
-    text = (tmp_path / "out" / "README.md").read_text()
+def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, exported):
+    text = (exported(run, "adapter") / "README.md").read_text()
     kept = predictions.read_answers(store.folder(run.record.id))
     assert f"Answers to {int(kept.correct.sum())} of 12 held-out prompts are right in whole." in text
     shown = [line for line in text.splitlines() if line.startswith("| go ")]
