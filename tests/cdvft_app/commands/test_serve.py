@@ -12,6 +12,7 @@ import made
 import pytest
 from listening import finished
 
+from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.commands import INVALID
 from cdvft_app.commands.serve import application
 from cdvft_app.results.finished_run import FinishedRun, load
@@ -39,8 +40,9 @@ def runs(request, tmp_path_factory) -> dict[str, FinishedRun]:
     ):
         plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
         planned = plan(method, max_steps=8, learning_rate=0.05, seed=seed)
+        few = Split(rows.evaluation.inputs[:3], rows.evaluation.labels[:3])
         (record,) = store.create([planned.settings], None, name, "1:1")
-        found[name] = finished(store, record, planned, rows)
+        found[name] = finished(store, record, planned, dataclasses.replace(rows, evaluation=few))
     return found
 
 
