@@ -352,27 +352,20 @@ def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
     assert code == INVALID and "it must be one of text, image, generation" in errors
 
 
-def test_a_run_is_named_by_the_beginning_of_its_id(command, tmp_path):
-    settings = RunSettings(method="lora")
-    store = RunStore(tmp_path)
-    ids = [store.create([settings], None, "one")[0].id for _ in range(2)]
-    store.close()
-    shared = next(place for place in range(32) if ids[0][place] != ids[1][place])
-    code, output, _ = command("delete", ids[0][: max(shared + 1, 4)])
-    assert (code, output) == (0, f"deleted {ids[0]}\n")
-    code, _, errors = command("delete", "zzzz")
-    assert code == FAILED and "There is no run 'zzzz'" in errors
-
-
-def test_a_beginning_of_several_ids_names_none_of_them(command, tmp_path, monkeypatch):
+def test_a_run_is_named_by_the_beginning_of_its_id_that_no_other_has(command, tmp_path, monkeypatch):
     numbers = iter(range(10))
-    monkeypatch.setattr("secrets.token_hex", lambda size: f"abcd{next(numbers):028d}")
+    monkeypatch.setattr("secrets.token_hex", lambda size: f"abcd{next(numbers)}{0:027d}")
     store = RunStore(tmp_path)
-    ids = [store.create([RunSettings(method="lora")], None, "one")[0].id for _ in range(2)]
-    assert all(one.startswith("abcd") for one in ids)
-    code, _, errors = command("delete", "abcd")
-    assert code == FAILED and "several runs begin with 'abcd'; give more of it" in errors
+    first, second = (store.create([RunSettings(method="lora")], None, "one")[0].id for _ in range(2))
+    for beginning, why in (
+        ("zzzz", "There is no run 'zzzz'"),
+        ("abcd", "several runs begin with 'abcd'; give more of it"),
+    ):
+        code, _, errors = command("delete", beginning)
+        assert code == FAILED and why in errors
     assert len(store.history()) == 2
+    assert command("delete", first[:5]) == (0, f"deleted {first}\n", "")
+    assert [one.id for one in store.history()] == [second]
 
 
 def test_the_document_of_the_command_line_shows_every_command():
