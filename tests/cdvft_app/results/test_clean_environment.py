@@ -89,7 +89,8 @@ def test_the_wheel_of_the_source_has_a_kernel_for_every_processor_of_the_platfor
     install(python, built)
     # A kernel for each kind of this processor's instructions, that of the wheel, with no compiler in reach.
     assert built.name.endswith(f"-py3-none-{re.sub('[-.]', '_', sysconfig.get_platform())}.whl")
-    command = [str(python), "-I", str(ROOT / "tests" / "cdvft" / "kernels" / "installed_kernel.py")]
+    program = ROOT / "tests" / "cdvft" / "kernels" / "installed_kernel.py"
+    command = [python, "-I", "-c", f"import gc, runpy; gc.disable(); runpy.run_path({str(program)!r})"]
     alone = {"PATH": "", "HOME": str(tmp_path)}
     ended = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-1500:]
