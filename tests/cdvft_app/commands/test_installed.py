@@ -11,6 +11,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import wheels
 from ports import free_port
 from waiting import wait_for
@@ -57,5 +58,8 @@ def test_the_page_of_the_installed_package_has_its_scripts_styles_and_recorded_r
             assert part in urllib.request.urlopen(f"{page}/{file}", timeout=20).read().decode()
         assert "recorded-sentiment-cdvft" in text
     finally:
-        running.terminate()
+        with suppress(psutil.NoSuchProcess):  # those that it begins early, to train in
+            for child in psutil.Process(running.pid).children(recursive=True):
+                child.kill()
+        running.kill()
         running.communicate(timeout=20)

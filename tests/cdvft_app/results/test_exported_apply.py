@@ -465,9 +465,12 @@ def test_one_picture_and_a_table_of_paths_are_answered(runs, applied, tmp_path):
     unpacked(tmp_path / "some", {"a.png": made.picture(3), "b.png": made.picture(250), "new.csv": table})
     (alone,) = read(applied(run, "adapter", tmp_path / "some" / "a.png"))
     rows = read(applied(run, "adapter", tmp_path / "some" / "new.csv"))
-    wanted = [one.label for one in answers_of(run, [opened(3), opened(250)])]
-    assert [row["answer"] for row in rows] == wanted and [row["n"] for row in rows] == ["7", "8"]
-    assert alone["answer"] == wanted[0]
+    wanted = answers_of(run, [opened(3), opened(250)])
+    assert [row["answer"] for row in rows] == [one.label for one in wanted]
+    sure = [max(one.probabilities) for one in wanted]
+    assert [float(row["confidence"]) for row in rows] == pytest.approx(sure, abs=2e-4)
+    assert [row["n"] for row in rows] == ["7", "8"]
+    assert (alone["answer"], alone["confidence"]) == (rows[0]["answer"], rows[0]["confidence"])
 
 
 @pytest.mark.parametrize(
