@@ -217,12 +217,19 @@ def test_labels_of_the_catalogue_may_be_numbers(apply_to, home, tmp_path):
     assert json.loads(output)["score"]["rows"] == 3
 
 
-def test_pairs_are_read_from_two_columns_and_the_one_that_is_empty_is_named(train, apply_to, tmp_path):
+def test_pairs_are_read_from_two_columns_and_the_one_that_is_empty_is_named(
+    command, train, apply_to, tmp_path
+):
     lines = "".join(f"{FILMS[place % 6]},{FILMS[place % 5]} {place},{place % 2}\n" for place in range(60))
     run_id = train(made.written(tmp_path, "premise,hypothesis,label\n" + lines, "train.csv"))
-    swapped = made.written(tmp_path, "hypothesis,premise\none,two\nthree,\nfour,\n,five\n", "new.csv")
-    output, _ = apply_to(run_id, swapped)
+    swapped = made.written(
+        tmp_path, "hypothesis,premise\ngood,bad bad film\nthree,\nfour,\n,five\n", "new.csv"
+    )
+    output, out = apply_to(run_id, swapped)
     assert "1 of 4 rows answered" in output
+    _, alone, _ = command("predict", run_id, "--text", "bad bad film", "--second", "good", "--json")
+    shares = json.loads(alone)["probabilities"].values()
+    assert float(read(out, ",")[0]["confidence"]) == pytest.approx(max(shares), abs=1e-4)
     advice = "Give it a text, or leave the row out."
     assert f"not answered: Row 3, column “premise”: it is empty; 1 row like it (4). {advice}" in output
     assert f"not answered: Row 5, column “hypothesis”: it is empty. {advice}" in output
