@@ -155,4 +155,6 @@ def stub(monkeypatch):
         template = one.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        for patience in ("STATUS_TIMEOUT", "SEARCH_TIMEOUT"):  # a busy machine is no hub out of reach
+            monkeypatch.setattr(f"cdvft_app.catalog.hub.{patience}", 120.0)
         yield one

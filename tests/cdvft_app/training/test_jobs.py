@@ -261,4 +261,4 @@ def test_warm_up_loads_what_the_first_run_needs():
         "warm_up().join(); assert {'torch', 'transformers', 'peft', 'cdvft'} <= set(sys.modules);"
         "import gc; assert gc.get_freeze_count() > 100_000"  # libraries are no garbage
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

@@ -17,7 +17,7 @@ import gradio as gr
 import pytest
 from served import Served
 from starlette.testclient import TestClient
-from waiting import wait_for
+from waiting import pace, wait_for
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
@@ -330,7 +330,7 @@ async def test_one_who_asks_much_waits_for_himself_alone() -> None:
     async def ask(address: str, function: str) -> int:
         return (await served.post(address, f"/cdvft/train/history/{function}", {})).status_code
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(60 * pace()):
         mine = [asyncio.create_task(ask(ADA, "slow")) for _ in range(asked)]
         await held.count(2)
         assert await ask(BOB, "quick") == 200
@@ -358,7 +358,7 @@ async def test_one_whose_form_asks_much_leaves_threads_to_others(app: AppState, 
         body = event_body(served.page, name, session, data)
         return (await served.post(address, "/gradio_api/run/predict", body)).status_code
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(60 * pace()):
         mine = [asyncio.create_task(ask(ADA, "mapped", f"{number}", given)) for number in range(48)]
         await held.count(4)
         await asyncio.sleep(0.5)
