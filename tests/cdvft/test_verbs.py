@@ -95,24 +95,36 @@ REFUSED = [
     (["b", "c"], [1.0], "sum", "Got 2 adapters and 1 weights"),
     ([], [], "sum", "Got 0 adapters and 0 weights"),
     *((["b", "c"], [weight, 1.0], "sum", NO_NUMBER) for weight in (math.nan, math.inf, "x", 10**400)),
-    (["b", "x"], [1.0, 1.0], "sum", r"There is no adapter 'x'\. Name any of \['a', 'b', 'c', 'head'\]"),
+    (
+        ["b", "x"],
+        [1.0, 1.0],
+        "sum",
+        r"There is no adapter 'x'\. Name any of \['a', 'b', 'c', 'head'",
+    ),
     ([["a"]], [1.0], "sum", r"There is no adapter \['a'\]"),
     (["b", "head"], [1.0, 1.0], "sum", r"'head' trains more than its vectors \(modules_to_save\)"),
     (["b"], [1.0], "c", "There is an adapter 'c' already"),
     *((["a"], [1.0], name, f"adapter_name is {name!r}, {NO_NAME}") for name in ("__base__", "", 7, None)),
     (["a", "b"], [1.0, 1e39], "sum", r"weight of 'b' times its alpha is 5e\+38, but.* 3\.4e\+38.*small"),
+    (
+        ["a", "late"],
+        [1.0, 1e39],
+        "sum",
+        r"weight of 'late' times its alpha",
+    ),  # of later layers
 ]
 
 
 def test_what_makes_no_sum_is_refused_in_a_sentence_and_changes_nothing(three) -> None:
     three.add_adapter("head", CDVFTConfig(**SETTINGS, modules_to_save=["classifier"]))
+    three.add_adapter("late", CDVFTConfig(target_modules=["value"]))
     for adapters, weights, name, sentence in REFUSED:
         with pytest.raises(ValueError, match=sentence):
             three.add_weighted_adapter(adapters, weights, name)
     for kind in ("ties", "svd", "dare_linear", "magnitude_prune", None):
         with pytest.raises(ValueError, match=rf"type is {kind!r}, but sums are exact.*'linear'.*convert"):
             three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "sum", combination_type=kind)
-    assert set(three.peft_config) == {"a", "b", "c", "head"}
+    assert set(three.peft_config) == {"a", "b", "c", "head", "late"}
     assert not any(layer.cdvft_weighted_adapters for layer in layers(three).values())
 
 

@@ -268,10 +268,7 @@ def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
         return [name]
     called = labels([plan.settings.method for plan in plans])
     plain = [label.lower().replace("α", "alpha") for label in called]
-    ends = [re.sub(r"[^a-z0-9]+", "-", label).strip("-") for label in plain]
-    return [
-        f"{name}-{end}" + (f"-{place}" if ends.count(end) > 1 else "") for place, end in enumerate(ends, 1)
-    ]
+    return [f"{name}-{re.sub(r'[^a-z0-9]+', '-', label).strip('-')}" for label in plain]
 
 
 def _minutes(given: Any) -> int:

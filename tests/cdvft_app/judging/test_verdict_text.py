@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import as_dicts, basis, result, sentences, settled_by
+from cdvft_app.judging.verdict_text import as_dicts, basis, more_rows, result, sentences, settled_by
 
 VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
@@ -20,6 +20,13 @@ VERDICT = Verdict(
 def sentence(verdict: Verdict) -> str:
     """All that is said of one."""
     return " ".join(filter(None, [result(verdict), settled_by(verdict), *basis(verdict)]))
+
+
+def test_more_rows_are_not_judged_where_nobody_knows_how_sure_the_scores_are():
+    unknown, known = replace(VERDICT, low=None, high=None), VERDICT
+    for third, two_thirds in ((unknown, known), (known, unknown)):
+        said = more_rows("CDVFT", (300, 600, 900), third, two_thirds, is_most=True)
+        assert said == "Whether more rows would help cannot be told: how sure the scores are is not known."
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 5, 1024])

@@ -114,13 +114,15 @@ def test_settings_of_runs_ask_for_the_same_runs() -> None:
 @pytest.mark.parametrize(
     "kept",
     [None, [], "text", {"recipe": "gone"}, {"recipe": 3, "methods": "cdvft", "m": {}, "model": []},
-     {"methods": ["gone", 4, None], "target_modules": [[]], "schedule": 1, "m": True}],
+     {"methods": ["gone", 4, None], "target_modules": [[]], "schedule": 1, "m": True},
+     {"m": "1" * 5_000, "learning_rate.lora": "1" * 5_000}],
 )  # fmt: skip
 def test_a_kept_form_may_be_anything(kept: object) -> None:
     values = form.remembered(kept)
     assert set(values) == set(form.FIELDS)
     assert values["recipe"] in catalog.RECIPES
-    assert all(isinstance(values[name], str) for name in (*form.NUMBERS, *form.RATES))
+    fields = [values[name] for name in (*form.NUMBERS, *form.RATES)]
+    assert all(isinstance(value, str) and len(value) <= 120 for value in fields)
 
 
 @pytest.mark.parametrize(
