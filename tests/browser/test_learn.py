@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
-from visitors import MOVING
+from visitors import MOVING, SIZE
 
 from cdvft_app import ASSETS
 from cdvft_app.inspection.sources import recorded_keys
@@ -88,7 +88,9 @@ WORDS = r"""(part) => {
 }"""
 
 
-def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit) -> None:
+def test_a_lesson_opens_on_few_words_and_a_machine_that_moves_stands_alone_and_prints_on_a_sheet(
+    visit: Visit,
+) -> None:
     """Nothing is out of reach but the answer: the first handle changes the picture before any question."""
     page, _ = opened(visit, KEYS[0])
     for lesson in LESSONS:
@@ -107,17 +109,26 @@ def test_a_lesson_opens_on_few_words_and_a_machine_that_moves(visit: Visit) -> N
             arg=[part.element_handle(), ",".join(before)],
         )
         expect(part.locator(".lesson-reasons").first).to_be_hidden()
+    a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(page)
 
 
-def test_each_prediction_gets_its_reply_and_the_reasons_come_last(visit: Visit) -> None:
-    page, _ = opened(visit, KEYS[0], **MOVING)
-    asked = server_calls(page)
-    for lesson in LESSONS:
-        answer_all(page, turn_to(page, lesson), lesson)
-        if lesson is LESSONS[0]:
-            addresses = {*own_requests(page)}  # how often each is asked depends on the pace
-            assert len(addresses) <= 12 and fetched_megabytes(page) < 1.2, addresses
-    assert not asked  # all of it is computed in the browser
+def a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(page: Page) -> None:
+    page.set_viewport_size({"width": 900, "height": 700})
+    expect(page.locator(".masthead")).to_be_visible()
+    page.goto(page.url.split("?")[0] + "?tab=learn&lesson=reach&embed=1&values=4")
+    part = page.locator("#lesson-reach")
+    part.get_by_role("button", name="Show me without a guess").click()  # which shows m = 2
+    part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
+    expect(part.locator(".figures dd").first).to_have_text("50 of 100")  # m = 3
+    for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
+        expect(page.locator(around).first).to_be_hidden()
+    page.context.set_offline(True)
+    try:
+        part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
+        expect(part.locator(".figures dd").first).to_have_text("70 of 100")
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
+    finally:
+        page.context.set_offline(False)
 
 
 def answer_all(page: Page, part: Locator, lesson: Lesson) -> None:
@@ -140,9 +151,10 @@ def answer_all(page: Page, part: Locator, lesson: Lesson) -> None:
     expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&(values=[^&]*&)?answer=[-\d]+"))
 
 
-def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
-    """Each by keyboard; a link keeps that it was done."""
-    page, part = opened(visit, "circulant")
+def test_machines_are_moved_by_hand_and_keyboard_and_tasks_are_done_on_them(visit: Visit) -> None:
+    """What plays comes to its end; a link keeps that a task was done."""
+    page, part = opened(visit, "circulant", **MOVING)
+    the_column_slides(part)
     feedback = part.locator(".question:visible .feedback")
     for k in range(8):
         part.get_by_role("slider", name=f"c {k}", exact=True).press("End" if k == 2 else "0")
@@ -151,6 +163,7 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     expect(feedback).to_contain_text("Yes. Only c[2] = 1 is left")
 
     part = turn_to(page, LESSON["fft"])
+    waves_are_moved(part)
     feedback = part.locator(".question:visible .feedback")
     for name, value in (
         ("constant", 0.5),
@@ -165,6 +178,11 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
             bar.press("ArrowRight" if value < 1 else "ArrowLeft")
         expect(bar).to_have_attribute("aria-valuetext", "1")
     expect(feedback).to_contain_text("Yes. All values of FFT(c) are 1")
+    for question in LESSON["fft"].questions[1:]:
+        part.get_by_role("button", name="Next").click()
+        predict(part, question, right=True)
+    part.get_by_role("button", name="Multiply").click()
+    expect(part.locator(".hand-said")).to_contain_text("Both come to")
 
     part = turn_to(page, LESSON["start"])
     part.get_by_role("checkbox", name="c₂ = 0").check()
@@ -176,8 +194,7 @@ def test_tasks_are_done_on_the_machine(visit: Visit) -> None:
     expect(part.locator(".question:visible .feedback")).to_contain_text("Yes. When a step makes each")
 
 
-def test_machines_are_moved_by_hand_and_what_plays_comes_to_its_end(visit: Visit) -> None:
-    page, part = opened(visit, "circulant", **MOVING)
+def the_column_slides(part: Locator) -> None:
     column = part.get_by_role("slider", name="The column that slides")
     for key, place in (("Home", 1), ("ArrowRight", 2), ("End", 8), ("ArrowLeft", 7)):
         column.press(key)
@@ -187,13 +204,14 @@ def test_machines_are_moved_by_hand_and_what_plays_comes_to_its_end(visit: Visit
     part.get_by_role("button", name="Slide again").click()
     expect(column).to_have_attribute("aria-valuenow", "8")
 
-    part = turn_to(page, LESSON["fft"])
+
+def waves_are_moved(part: Locator) -> None:
     waves, said = part.locator(".wave-stack").first, part.locator(".wave-machine [role=status]")
 
     def changes(act: Callable[[], object]) -> None:
         before = part.evaluate(PICTURES)
         act()
-        page.wait_for_function(
+        part.page.wait_for_function(
             f"([part, before]) => ({PICTURES})(part).join() !== before",
             arg=[part.element_handle(), ",".join(before)],
         )
@@ -207,67 +225,37 @@ def test_machines_are_moved_by_hand_and_what_plays_comes_to_its_end(visit: Visit
         changes(lambda places=places: waves.drag_to(waves, **places))
     expect(said).to_have_text("Their sum, x")
 
-    part.get_by_role("button", name="Show me without a guess").click()
-    part.get_by_role("button", name="Multiply").click()
-    expect(part.locator(".hand-said")).to_contain_text("Both come to")
-
-
-def test_a_link_with_an_answer_offers_no_look_without_a_guess(visit: Visit) -> None:
-    page, _ = opened(visit, KEYS[0])
-    for key, answer in (("rank", "2"), ("blocks", "385")):  # one of several questions, and all of them
-        part = turn_to(page, LESSON[key])
-        expect(part.get_by_role("button", name="Show me without a guess")).to_be_visible()
-        page.goto(page.url + f"&answer={answer}")
-        expect(part.locator(".feedback").first).not_to_be_empty()
-        expect(part.get_by_role("button", name="Show me without a guess")).to_be_hidden()
-
-
-def test_what_was_found_stays_while_the_next_question_is_asked(visit: Visit) -> None:
-    page, part = opened(visit, "rank")
-    found, questions = part.locator(".found li:visible"), LESSON["rank"].questions
-    expect(found).to_have_count(0)
-    for place, question in enumerate(questions[:2], 1):
-        predict(part, question, right=False)
-        expect(found).to_have_text([one.found for one in questions[:place]])
-        part.get_by_role("button", name="Next").click()
-        expect(found).to_have_text([one.found for one in questions[:place]])
-    page.reload()
-    expect(found).to_have_text([one.found for one in questions[:2]])
-    turn_to(page, LESSON["fft"])
-    page.get_by_role("button", name="Show me without a guess").locator("visible=true").click()
-    expect(page.locator("#lesson-fft .found li:visible")).to_have_text([
-        one.found for one in LESSON["fft"].questions
-    ])  # fmt: skip
-
-
-def test_the_question_stays_in_sight_beside_a_machine_that_is_longer_than_the_screen(visit: Visit) -> None:
-    """Half of the window was empty beside what the answer had uncovered."""
-    _, part = opened(visit, "rank", viewport={"width": 1280, "height": 900}, **MOVING)
-    predict(part, QUESTION["rank-zero"], right=True)
-    part.get_by_text("A wave goes in").scroll_into_view_if_needed()
-    expect(part.get_by_role("heading", name="The rank machine")).to_be_in_viewport()
-    expect(part.locator(".question:visible")).to_be_in_viewport()
-    expect(part.get_by_role("button", name="Next")).to_be_in_viewport()
-
 
 def rank_shown(part: Locator) -> Locator:
     return part.locator(".machine-matrix dd").first
 
 
-def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
+def test_the_rank_machine_shows_what_zeros_take_and_the_lesson_keeps_what_was_found(visit: Visit) -> None:
     """By pointer, keyboard and address: zeros of a diagonal, of FFT(c), and a state that a link keeps."""
     page, part = opened(visit, "rank")
+    forced_colours_leave_data_its_own(part)
     expect(rank_shown(part)).to_have_text("?")
+    found, questions = part.locator(".found li:visible"), LESSON["rank"].questions
+    expect(found).to_have_count(0)
     predict(part, QUESTION["rank-zero"], right=False)
     expect(part.locator(".feedback").first).to_have_text(re.compile("^Not quite. It is 7."))
     expect(rank_shown(part)).to_have_text("7 of 8")  # the machine does what was asked, at once
     expect(part.get_by_role("slider", name="a₁ 2")).to_have_attribute("aria-valuetext", "0")
     expect(part.get_by_role("button", name="Play the wave")).to_be_visible()
+    the_question_stays_in_sight_beside_a_machine_that_is_longer_than_the_screen(part)
 
     track = part.get_by_role("slider", name="a₃ 6").locator(".bar-track")
     track.drag_to(track, source_position=spot(track, 0.2), target_position=spot(track, 0.5), steps=4)
     expect(part.get_by_role("slider", name="a₃ 6")).to_have_attribute("aria-valuenow", "0")
     expect(rank_shown(part)).to_have_text("7 of 8")
+
+    expect(found).to_have_text([questions[0].found])
+    part.get_by_role("button", name="Next").click()  # what was found stays while that is asked
+    expect(found).to_have_text([questions[0].found])
+    predict(part, questions[1], right=False)
+    expect(found).to_have_text([one.found for one in questions[:2]])
+    part.get_by_role("button", name="Next").click()
+    expect(found).to_have_text([one.found for one in questions[:2]])
 
     part.get_by_role("button", name="As at first").click()
     expect(rank_shown(part)).to_have_text("8 of 8")
@@ -277,14 +265,38 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     expect(rank_shown(part)).to_have_text("5 of 8")
     page.reload()
     expect(rank_shown(part)).to_have_text("5 of 8")
+    expect(found).to_have_text([one.found for one in questions[:2]])
     expect(part.get_by_role("slider", name="rank").first).to_have_value("4")
     part.get_by_role("button", name="One entry alone").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
     part.get_by_role("button", name="c all ones").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
 
+    part = turn_to(page, LESSON["fft"])
+    part.get_by_role("button", name="Show me without a guess").click()
+    expect(part.locator(".found li:visible")).to_have_text([one.found for one in LESSON["fft"].questions])
 
-def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
+
+def forced_colours_leave_data_its_own(part: Locator) -> None:
+    part.page.emulate_media(forced_colors="active")
+    fill = "(bar) => getComputedStyle(bar).backgroundColor"
+    assert part.page.evaluate("() => matchMedia('(forced-colors: active)').matches")
+    assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(117, 89, 181)"  # of positive numbers
+    part.page.emulate_media(forced_colors="none")
+
+
+def the_question_stays_in_sight_beside_a_machine_that_is_longer_than_the_screen(part: Locator) -> None:
+    """Half of the window was empty beside what the answer had uncovered."""
+    assert part.page.viewport_size == {"width": 1280, "height": 900}
+    part.get_by_text("A wave goes in").scroll_into_view_if_needed()
+    expect(part.get_by_role("heading", name="The rank machine")).to_be_in_viewport()
+    expect(part.locator(".question:visible")).to_be_in_viewport()
+    expect(part.get_by_role("button", name="Next")).to_be_in_viewport()
+
+
+def test_links_lead_to_lessons_and_back_and_with_an_answer_offer_no_look_without_a_guess(
+    visit: Visit,
+) -> None:
     page, _ = revealed(visit, "fft")
     expect(page.locator("#lesson-rank")).to_be_hidden()
     expect(page.get_by_role("link", name=re.compile("^← "))).to_have_css("max-width", "none")
@@ -297,38 +309,19 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     expect(page.locator("#lesson-fft h2")).to_be_visible()
     page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[4].title).click()
     expect(page.locator("#lesson-blocks h2")).to_be_visible()
-    page.reload()
-    expect(page.locator("#lesson-blocks h2")).to_be_visible()
-    page.get_by_role("button", name="Show me without a guess").click()
-    page.locator("#lesson-blocks").get_by_role(
-        "link", name="circulant blocks of a layer that is not square"
-    ).click()
+
+    for key, answer in (("rank", "2"), ("blocks", "385")):  # one of several questions, and all of them
+        part = turn_to(page, LESSON[key])
+        expect(part.get_by_role("button", name="Show me without a guess")).to_be_visible()
+        page.goto(page.url + f"&answer={answer}")
+        expect(part.locator("h2")).to_be_visible()
+        expect(part.locator(".feedback").first).not_to_be_empty()
+        expect(part.get_by_role("button", name="Show me without a guess")).to_be_hidden()
+    part.get_by_role("link", name="circulant blocks of a layer that is not square").click()
     expect(page.locator("#factors-run")).to_have_value("recorded-blocks")
 
 
-def test_no_axe_violation(visit: Visit) -> None:
-    """All lessons at once, one below the other: axe looks at the whole page before it looks at a part."""
-    page, _ = opened(visit, KEYS[0])
-    assert not axe_violations(page)
-    for lesson in LESSONS[1:]:
-        turn_to(page, lesson)
-    page.add_style_tag(content=".gradio-container .lesson { display: var(--shown) !important; }")
-    assert not axe_violations(page, "#lessons, .lesson")
-    page.get_by_role("button", name="Show me without a guess").evaluate_all(
-        "(all) => all.map((one) => one.click())"
-    )
-    expect(page.locator(".lesson[data-finished]")).to_have_count(len(LESSONS))
-    assert not axe_violations(page, "#lessons, .lesson"), "revealed"
-
-
-def test_a_lesson_that_is_turned_to_begins_at_its_top(visit: Visit) -> None:
-    page, _ = opened(visit, "reach", viewport={"width": 390, "height": 844})
-    page.locator(".pager .after:visible").click()  # at the end of the lesson
-    expect(page.locator("#lesson-blocks h2")).to_be_visible()
-    page.wait_for_function("() => window.scrollY === 0")
-
-
-def test_fits_a_phone(visit: Visit) -> None:
+def test_lessons_fit_a_phone_and_break_no_rule_of_axe(visit: Visit) -> None:
     page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
     the_links_differ_to_the_eye(page)
     for lesson in LESSONS:
@@ -336,6 +329,10 @@ def test_fits_a_phone(visit: Visit) -> None:
         nothing_is_beyond_the_edge(part, lesson.key)
         the_picture_stays_in_sight_above_the_question(part, lesson.key)
     values_of_the_fft_are_printed_too(turn_to(page, LESSON["fft"]))
+    turn_to(page, LESSON["reach"])
+    a_lesson_that_is_turned_to_begins_at_its_top(page)
+    page.set_viewport_size(SIZE)
+    no_lesson_breaks_a_rule_of_axe(page)
 
 
 def the_links_differ_to_the_eye(page: Page) -> None:
@@ -391,28 +388,23 @@ def values_of_the_fft_are_printed_too(part: Locator) -> None:
         )
 
 
-def test_forced_colours_leave_data_its_own(visit: Visit) -> None:
-    _, part = opened(visit, "rank", forced_colors="active")
-    fill = "(bar) => getComputedStyle(bar).backgroundColor"
-    assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(117, 89, 181)"  # of positive numbers
+def a_lesson_that_is_turned_to_begins_at_its_top(page: Page) -> None:
+    page.locator(".pager .after:visible").click()  # at the end of the lesson
+    expect(page.locator("#lesson-blocks h2")).to_be_visible()
+    page.wait_for_function("() => window.scrollY === 0")
 
 
-def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(visit: Visit) -> None:
-    page, part = revealed(visit, "reach", viewport={"width": 900, "height": 700})
-    expect(page.locator(".masthead")).to_be_visible()
-    page.goto(page.url + "&embed=1&values=4")
-    part.get_by_role("button", name="Show me without a guess").click()  # which shows m = 2
-    part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
-    expect(part.locator(".figures dd").first).to_have_text("50 of 100")  # m = 3
-    for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
-        expect(page.locator(around).first).to_be_hidden()
-    page.context.set_offline(True)
-    try:
-        part.get_by_role("slider", name="m", exact=True).press("ArrowRight")
-        expect(part.locator(".figures dd").first).to_have_text("70 of 100")
-        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
-    finally:
-        page.context.set_offline(False)
+def no_lesson_breaks_a_rule_of_axe(page: Page) -> None:
+    """All at once, one below the other: axe looks at the whole page before it looks at a part."""
+    turn_to(page, LESSONS[0])
+    assert not axe_violations(page)
+    page.add_style_tag(content=".gradio-container .lesson { display: var(--shown) !important; }")
+    assert not axe_violations(page, "#lessons, .lesson")
+    page.get_by_role("button", name="Show me without a guess").evaluate_all(
+        "(all) => all.map((one) => one.click())"
+    )
+    expect(page.locator(".lesson[data-finished]")).to_have_count(len(LESSONS))
+    assert not axe_violations(page, "#lessons, .lesson"), "revealed"
 
 
 def cells(part: Locator, label: str) -> Locator:
@@ -595,10 +587,18 @@ SAID_IN_NUMBERS = {
 }
 
 
-def test_what_the_lessons_say_in_numbers(visit: Visit) -> None:
-    page, _ = opened(visit, KEYS[0])
+def test_each_prediction_gets_its_reply_the_reasons_come_last_and_their_numbers_are_true(
+    visit: Visit,
+) -> None:
+    page, _ = opened(visit, KEYS[0], **MOVING)
+    asked = server_calls(page)
+    for lesson in LESSONS:
+        answer_all(page, turn_to(page, lesson), lesson)
+        if lesson is LESSONS[0]:
+            addresses = {*own_requests(page)}  # how often each is asked depends on the pace
+            assert len(addresses) <= 12 and fetched_megabytes(page) < 1.2, addresses
+    assert not asked  # all of it is computed in the browser
     for key, stages in SAID_IN_NUMBERS.items():
         part = turn_to(page, LESSON[key])
-        part.get_by_role("button", name="Show me without a guess").click()
         for stage in stages:
             stage(part)
