@@ -74,7 +74,9 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visit) -> None:
+def test_a_recorded_fit_is_there_at_once_a_new_one_says_who_wins_and_what_a_run_changed_is_fitted(
+    visit: Visit, runs: dict[str, Source]
+) -> None:
     page = opened(visit, **MOVING)
     expect(page.locator(STATUS)).to_contain_text(re.compile(r"^Recorded \d{4}-\d\d-\d\d on .*smooth kernel"))
     expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(7)
@@ -88,6 +90,16 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
     page.get_by_role("button", name="Switch to dark colours").click()  # drawings outside the page, too
     expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
 
+    choose(page, "Size n", "32")
+    choose(page, "Target", "What a run changed")
+    expect(page.locator("#lab-layer input")).not_to_have_value("")
+    choose(page, "Finished run", "LoRA r = 8 · recorded")
+    expect(page.locator("#lab-layer input")).to_have_value(re.compile("^layer 0 · query, 384 × 384"))
+    fit(page, DONE)
+    expect(page.locator(VERDICT)).to_contain_text(
+        "rows and columns 1 to 32 of the 384 × 384 change that LoRA r = 8 made to layer 0 · query"
+    )
+
 
 def a_method_has_the_line_that_it_has_elsewhere(page: Page) -> None:
     for family, method in (("low_rank", "lora"), ("fourierft", "fourierft"), ("block_circulant", "c3a")):
@@ -96,38 +108,12 @@ def a_method_has_the_line_that_it_has_elsewhere(page: Page) -> None:
         expect(key.locator("line")).to_have_attribute("stroke-dasharray", dash)
 
 
-def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit, fits: list[str]) -> None:
-    page = opened(visit, "Random")
-    reason = page.get_by_text(laboratory.IDLE)
-    expect(page.locator("#lab-stop")).to_be_disabled()
-    expect(reason).to_be_visible()
-    choose(page, "Size n", "256")
-    fit(page, "Fitting m = ")
-    expect(reason).to_be_hidden()
-    page.locator("#lab-stop").click()
-    expect(page.locator("#lab-stop")).to_be_disabled()
-    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
-    wait_for(lambda: fits == ["ended"])  # it has noticed it, and gives no answer any more
-    two_frames(page)
-    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
-    choose(page, "Target", "Diagonal times circulant")
-    choose(page, "Size n", "16")
-    fit(page, DONE)
-
-
-@pytest.mark.usefixtures("fits")
-def test_fit_can_be_pressed_again_right_after_stop(visit: Visit) -> None:
-    page = opened(visit, "Random")
-    choose(page, "Size n", "256")
-    for _ in range(2):
-        fit(page, "Fitting m = ")
-        page.locator("#lab-stop").click()
-    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
-    expect(page.locator("#lab-fit")).to_be_enabled()
-
-
-def test_the_same_fit_is_shared_and_another_waits_for_its_turn(visit: Visit, fits: list[str]) -> None:
+def test_the_same_fit_is_shared_another_waits_for_its_turn_and_stop_ends_what_nobody_else_asked_for(
+    visit: Visit, fits: list[str]
+) -> None:
     first, second, other = (opened(visit, "Random") for _ in range(3))
+    expect(first.locator("#lab-stop")).to_be_disabled()
+    expect(first.get_by_text(laboratory.IDLE)).to_be_visible()
     for page in (first, second):
         choose(page, "Size n", "256")
         fit(page, "Fitting m = ")
@@ -140,41 +126,31 @@ def test_the_same_fit_is_shared_and_another_waits_for_its_turn(visit: Visit, fit
     assert fits == ["begun"]
     second.locator("#lab-stop").click()
     expect(other.locator(STATUS)).to_contain_text(DONE)
+    stop_ends_a_fit_and_the_next_may_begin(first, fits)
 
 
-def test_a_drawing_by_keys_and_by_mouse_is_fitted(visit: Visit) -> None:
-    page = opened(visit, "A drawing of mine")
-    fit(page, "Not fitted")
-    expect(page.locator(VERDICT)).to_contain_text("Nothing is drawn yet")
-    pad, said = page.locator(".pad"), page.locator(".pad-tools [role=status]")
-    pad.focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press(" ")
-    expect(said).to_have_text("9 of 4,096 entries are drawn.")
-    pad.drag_to(pad, source_position={"x": 10, "y": 10}, target_position={"x": 100, "y": 10}, steps=5)
-    expect(said).not_to_have_text("9 of 4,096 entries are drawn.")
-    page.get_by_role("button", name="Clear").click()
-    expect(said).to_have_text("Nothing is drawn.")
-    page.get_by_role("button", name="Shifted band").click()
+def stop_ends_a_fit_and_the_next_may_begin(page: Page, fits: list[str]) -> None:
+    reason = page.get_by_text(laboratory.IDLE)
+    expect(page.locator("#lab-stop")).to_be_disabled()
+    expect(reason).to_be_visible()
+    for _ in range(2):  # it can be pressed again right after Stop
+        fit(page, "Fitting m = ")
+        expect(reason).to_be_hidden()
+        page.locator("#lab-stop").click()
+    expect(page.locator("#lab-stop")).to_be_disabled()
+    expect(page.locator("#lab-fit")).to_be_enabled()
+    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    wait_for(lambda: {*fits} == {"ended"})  # it has noticed it, and gives no answer any more
+    two_frames(page)
+    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    choose(page, "Target", "Diagonal times circulant")
+    choose(page, "Size n", "16")
     fit(page, DONE)
-    expect(page.locator(VERDICT)).to_contain_text(
-        "circulant-diagonal factors come equally close, with no error"
-    )
-    expect(page.locator(VERDICT)).to_contain_text("This was your own drawing.")
 
 
-def test_what_a_run_changed_is_fitted(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, "What a run changed")
-    expect(page.locator("#lab-layer input")).not_to_have_value("")
-    choose(page, "Finished run", "LoRA r = 8 · recorded")
-    expect(page.locator("#lab-layer input")).to_have_value(re.compile("^layer 0 · query, 384 × 384"))
-    fit(page, DONE)
-    expect(page.locator(VERDICT)).to_contain_text(
-        "rows and columns 1 to 32 of the 384 × 384 change that LoRA r = 8 made to layer 0 · query"
-    )
-
-
-def test_a_file_is_fitted_or_refused_with_a_sentence(visit: Visit, tmp_path: Path) -> None:
+def test_a_file_or_a_drawing_of_ones_own_is_fitted_or_refused_with_a_sentence(
+    visit: Visit, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "own.npy", rng.normal(size=(8, 8)))
     np.save(tmp_path / "wide.npy", rng.normal(size=(4, 5)))
@@ -194,14 +170,14 @@ def test_a_file_is_fitted_or_refused_with_a_sentence(visit: Visit, tmp_path: Pat
         fit(page, status)
         expect(page.locator(VERDICT)).to_contain_text(said)
         given.get_by_role("button", name=CLEAR).first.click()
+    a_size_that_is_not_used_cannot_be_chosen_and_says_why(page, tmp_path)
+    a_drawing_by_keys_and_by_mouse_is_fitted(page)
 
 
-def test_a_size_that_is_not_used_cannot_be_chosen_and_says_why(visit: Visit, tmp_path: Path) -> None:
-    np.save(tmp_path / "own.npy", np.eye(8))
-    Image.linear_gradient("L").save(tmp_path / "own.png")
-    page = opened(visit, "A file of mine")
+def a_size_that_is_not_used_cannot_be_chosen_and_says_why(page: Page, files: Path) -> None:
     size, upload = page.get_by_role("combobox", name="Size n"), page.locator("#lab-file input[type=file]")
-    upload.set_input_files(tmp_path / "own.npy")
+    expect(size).to_be_enabled()
+    upload.set_input_files(files / "own.npy")
     expect(page.locator("#lab-size")).to_contain_text("Size n (not for .npy)")
     expect(size).to_be_disabled()
     choose(page, "Target", "Random")
@@ -210,7 +186,7 @@ def test_a_size_that_is_not_used_cannot_be_chosen_and_says_why(visit: Visit, tmp
     expect(size).to_be_disabled()
     page.locator("#lab-file").get_by_role("button", name=CLEAR).first.click()
     expect(size).to_be_enabled()
-    upload.set_input_files(tmp_path / "own.png")
+    upload.set_input_files(files / "own.png")
     expect(page.locator("#lab-file")).to_contain_text("own")
     expect(size).to_be_enabled()
     expect(page.locator("#lab-size")).not_to_contain_text("not for")
@@ -219,19 +195,35 @@ def test_a_size_that_is_not_used_cannot_be_chosen_and_says_why(visit: Visit, tmp
     expect(page.locator("#lab-size")).to_contain_text("Size n of drawings")
 
 
-def test_no_axe_violation(visit: Visit) -> None:
+def a_drawing_by_keys_and_by_mouse_is_fitted(page: Page) -> None:
+    fit(page, "Not fitted")
+    expect(page.locator(VERDICT)).to_contain_text("Nothing is drawn yet")
+    pad, said = page.locator(".pad"), page.locator(".pad-tools [role=status]")
+    pad.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    expect(said).to_have_text("9 of 4,096 entries are drawn.")
+    pad.drag_to(pad, source_position={"x": 10, "y": 10}, target_position={"x": 100, "y": 10}, steps=5)
+    expect(said).not_to_have_text("9 of 4,096 entries are drawn.")
+    page.get_by_role("button", name="Clear").click()
+    expect(said).to_have_text("Nothing is drawn.")
+    page.get_by_role("button", name="Shifted band").click()
+    fit(page, DONE)
+    expect(page.locator(VERDICT)).to_contain_text(
+        "circulant-diagonal factors come equally close, with no error"
+    )
+    expect(page.locator(VERDICT)).to_contain_text("This was your own drawing.")
+
+
+def test_no_target_breaks_a_rule_of_axe_and_all_fit_a_phone(visit: Visit) -> None:
     page = opened(visit)
-    for target in (None, "What a run changed", "A drawing of mine", "A file of mine"):
-        if target:
-            choose(page, "Target", target)
-            expect(page.locator(SHOWN[target])).to_be_visible()
-        changed = target and f"#lab-target, #lab-size, #lab-layer, {SHOWN[target]}"
-        assert not axe_violations(page, changed), target
-
-
-def test_fits_a_phone(visit: Visit) -> None:
-    page = opened(visit, viewport={"width": 390, "height": 844})
-    for target in ("What a run changed", "A drawing of mine", "A file of mine"):
+    assert not axe_violations(page)
+    for target, fields in SHOWN.items():
         choose(page, "Target", target)
-        expect(page.locator(SHOWN[target])).to_be_visible()
+        expect(page.locator(fields)).to_be_visible()
+        assert not axe_violations(page, f"#lab-target, #lab-size, #lab-layer, {fields}"), target
+    page.set_viewport_size({"width": 390, "height": 844})
+    for target, fields in SHOWN.items():
+        choose(page, "Target", target)
+        expect(page.locator(fields)).to_be_visible()
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, target
