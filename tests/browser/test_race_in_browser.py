@@ -104,7 +104,7 @@ def whether_more_rows_would_help_is_asked_once_and_said(page: Page) -> None:
     expect(page.locator("#run .outcome")).to_contain_text("that more rows would help")
 
 
-def test_zoom_survives_updates(visit: Visit, hold: Hold) -> None:
+def test_stop_keeps_what_was_done_resume_goes_on_and_a_zoom_survives_both(visit: Visit, hold: Hold) -> None:
     hold(40)
     page = visit()
     start_race(page, steps=80)
@@ -116,15 +116,29 @@ def test_zoom_survives_updates(visit: Visit, hold: Hold) -> None:
     area.hover(position=spot(area, 0.5), force=True)  # Plotly covers the area while one drags
     page.mouse.up()
     page.wait_for_function("() => document.querySelector('#run .chart').layout.xaxis.range[0] > 0")
-    chosen = page.locator("#run .chart").evaluate("(chart) => chart.layout.xaxis.range")
+    range_shown = "(chart) => chart.layout.xaxis.range"
+    chosen = page.locator("#run .chart").evaluate(range_shown)
     assert chosen == pytest.approx([8, 40], abs=4)
+
+    hold(60)
+    expect(status(page)).to_contain_text("step 60 of 80")
+    curve_points(page, [60] * 2)
+    assert page.locator("#run .chart").evaluate(range_shown) == chosen
+    page.locator("#stop").click()
+    expect(status(page)).to_have_text("All 3 stopped")
+    expect(page.locator("#history .race").first).to_contain_text("CDVFT stopped at step 60")
+    curve_points(page, [60] * 2)
     hold(None)
-    page.wait_for_function("() => document.querySelector('#run .chart').data[0].x.length === 80")
-    assert page.locator("#run .chart").evaluate("(chart) => chart.layout.xaxis.range") == chosen
+    page.locator("#resume").click()
     expect(status(page)).to_have_text("All 3 finished")
+    curve_points(page, [80] * 6)
+    assert page.locator("#run .chart").evaluate("(chart) => chart.data[0].x") == list(range(1, 81))
+    assert page.locator("#run .chart").evaluate(range_shown) == chosen
 
 
-def test_refresh_and_another_device_find_the_run(visit: Visit, hold: Hold) -> None:
+def test_refresh_and_another_device_find_the_run_and_train_in_the_same_queue(
+    visit: Visit, hold: Hold
+) -> None:
     hold(20)
     page = visit()
     remembered = "localStorage.getItem('cdvft-form')"
@@ -159,11 +173,11 @@ def test_refresh_and_another_device_find_the_run(visit: Visit, hold: Hold) -> No
     expect(page.locator("#run h2")).to_have_text("Seen by all")
     look_again(other)
     expect(other.locator("#run h2")).to_have_text("Seen by all")
+    both_train_in_the_same_queue(page, other, hold)
 
 
-def test_a_second_browser_trains_in_the_same_queue(visit: Visit, hold: Hold) -> None:
+def both_train_in_the_same_queue(first: Page, second: Page, hold: Hold) -> None:
     hold(5)
-    first, second = visit(), visit()
     start_race(first, steps=10)
     expect(status(first)).to_contain_text("CDVFT running · step 5 of 10")
     start_race(second, steps=12)
@@ -174,25 +188,43 @@ def test_a_second_browser_trains_in_the_same_queue(visit: Visit, hold: Hold) -> 
     expect(status(second)).to_have_text("All 3 finished")
 
 
-def test_stop_keeps_what_was_done_and_resume_goes_on(visit: Visit, hold: Hold) -> None:
+def test_a_race_outlives_its_server_and_one_that_fails_is_a_card(
+    visit: Visit, server: Server, hold: Hold
+) -> None:
+    hold(0)
+    page = visit()
+    start_race(page, steps=40)
+    expect(status(page)).to_contain_text("CDVFT running · step 0 of 40")
+    axes_bear_numbers_only_where_there_is_something_to_read(page)
     hold(20)
-    page = visit()
-    start_race(page, steps=30)
-    expect(status(page)).to_contain_text("step 20 of 30")
+    expect(status(page)).to_contain_text("CDVFT running · step 20 of 40")
+    server.stop()
+    expect(page.locator("#run .notice")).to_contain_text("The server does not answer")
+    server.start()
+    expect(page.locator("#run .notice")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#stop")).to_be_visible()  # the same browser is still the owner
     page.locator("#stop").click()
-    expect(status(page)).to_have_text("All 3 stopped")
-    expect(page.locator("#history .race").first).to_contain_text("CDVFT stopped at step 20")
-    curve_points(page, [20] * 2)
-    hold(None)
-    page.locator("#resume").click()
-    expect(status(page)).to_have_text("All 3 finished")
-    curve_points(page, [30] * 6)
-    assert page.locator("#run .chart").evaluate("(chart) => chart.data[0].x") == list(range(1, 31))
+    expect(page.locator("#run .scoreboard tbody tr.stopped")).to_have_count(3)
+    expect(page.locator("#history .race")).not_to_have_count(0)
+    failure_is_a_card_that_stays_open_while_others_train(page, hold)
 
 
-def test_failure_is_a_card_that_stays_open_while_others_train(visit: Visit, hold: Hold) -> None:
+def axes_bear_numbers_only_where_there_is_something_to_read(page: Page) -> None:
+    ticks = page.locator("#run .chart .ytick text")
+    expect(page.locator("#run .chart-empty")).to_have_text("The curves begin with the first step.")
+    expect(ticks).to_have_count(0)
+    page.locator("#run").get_by_text("Accuracy", exact=True).first.click()
+    page.locator("#run").get_by_text("Log", exact=True).click()
+    page.wait_for_function("() => document.querySelector('#run .chart').layout?.yaxis.type === 'log'")
+    expect(ticks).not_to_have_count(0)
+    numbers = [float(text) for text in ticks.all_text_contents()]
+    assert numbers == sorted(numbers)  # whole numbers, no digits between powers of ten
+    assert page.locator("#run .chart").evaluate("(chart) => chart.data.every((line) => !line.cliponaxis)")
+
+
+def failure_is_a_card_that_stays_open_while_others_train(page: Page, hold: Hold) -> None:
     hold(10)
-    page = visit()
     open_fold(page, "Learning rates")
     fill_in(page.locator("#set-learning_rate-cdvft input"), "9.5")
     start_race(page)
@@ -210,51 +242,9 @@ def test_failure_is_a_card_that_stays_open_while_others_train(visit: Visit, hold
     expect(page.locator("#history .race").first).to_contain_text(re.compile(r"CDVFT failed at step \dLoRA"))
 
 
-def test_a_race_that_made_no_step_has_no_axes(visit: Visit, server: Server) -> None:
-    (run,) = server.store.create([catalog.resolve(RunSettings(method="cdvft")).settings], "somebody")
-    server.store.set_state(run.id, "preparing", process=this_process())
-    server.store.set_state(run.id, "failed", "The weights could not be had.")
-    page = visit(f"?run={run.id}")
-    expect(page.locator("#run .chart-empty")).to_have_text("No step was made.")
-    expect(page.locator("#run .chart .xtick")).to_have_count(0)
-
-
-def test_server_restart(visit: Visit, server: Server, hold: Hold) -> None:
-    hold(20)
-    page = visit()
-    start_race(page, steps=40)
-    expect(status(page)).to_contain_text("CDVFT running · step 20 of 40")
-    server.stop()
-    expect(page.locator("#run .notice")).to_contain_text("The server does not answer")
-    server.start()
-    expect(page.locator("#run .notice")).to_be_hidden()
-    page.reload()
-    expect(page.locator("#stop")).to_be_visible()  # the same browser is still the owner
-    page.locator("#stop").click()
-    expect(page.locator("#run .scoreboard tbody tr.stopped")).to_have_count(3)
-    expect(page.locator("#history .race")).not_to_have_count(0)
-
-
-def test_axes_bear_numbers_only_where_there_is_something_to_read(visit: Visit, hold: Hold) -> None:
-    hold(0)
-    page = visit()
-    start_race(page)
-    expect(status(page)).to_contain_text("CDVFT running · step 0 of 40")
-    ticks = page.locator("#run .chart .ytick text")
-    expect(page.locator("#run .chart-empty")).to_have_text("The curves begin with the first step.")
-    expect(ticks).to_have_count(0)
-    page.locator("#run").get_by_text("Accuracy", exact=True).first.click()
-    page.locator("#run").get_by_text("Log", exact=True).click()
-    page.wait_for_function("() => document.querySelector('#run .chart').layout?.yaxis.type === 'log'")
-    expect(ticks).not_to_have_count(0)
-    numbers = [float(text) for text in ticks.all_text_contents()]
-    assert numbers == sorted(numbers)  # whole numbers, no digits between powers of ten
-    assert page.locator("#run .chart").evaluate("(chart) => chart.data.every((line) => !line.cliponaxis)")
-    page.locator("#stop").click()
-    expect(status(page)).to_have_text("All 3 stopped")
-
-
-def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Server) -> None:
+def test_runs_that_failed_for_one_reason_share_a_card_and_without_a_step_have_no_axes(
+    visit: Visit, server: Server
+) -> None:
     methods: tuple[str, ...] = ("cdvft", "lora", "head")
     plans = [catalog.resolve(RunSettings(method=method)).settings for method in methods]
     runs = server.store.create(plans, "somebody")
@@ -269,3 +259,5 @@ def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Serv
     shared.locator("summary").click()
     for run in runs[:2]:
         expect(shared).to_contain_text(run.id)
+    expect(page.locator("#run .chart-empty")).to_have_text("No step was made.")
+    expect(page.locator("#run .chart .xtick")).to_have_count(0)
