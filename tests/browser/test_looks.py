@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 from studio import Visit
+from visitors import SIZE
 
 pytestmark = pytest.mark.browser
 
@@ -36,7 +37,9 @@ def words(page: Page) -> list[str]:
     return [word for word in texts.split() if any(letter.isalnum() for letter in word)]
 
 
-def test_the_first_screen_has_few_words_and_colours_that_mean_one_thing(visit: Visit) -> None:
+def test_the_first_screen_has_few_words_few_sizes_of_text_and_colours_that_mean_one_thing(
+    visit: Visit,
+) -> None:
     page = visit(viewport={"width": 1440, "height": 900})
     expect(page.locator("#start")).to_be_enabled()
     expect(page.locator("#counts .outlook")).to_be_visible()
@@ -45,6 +48,7 @@ def test_the_first_screen_has_few_words_and_colours_that_mean_one_thing(visit: V
     assert len(read) <= 120, f"{len(read)} words: {' '.join(read)}"
     its_faces_come_with_it(page)
     no_method_has_the_colour_of_positive_or_negative_numbers(page)
+    a_page_has_at_most_five_sizes_of_text_and_shows_nothing_hidden(page)
 
 
 PAGES = {
@@ -66,8 +70,8 @@ SHOWN_THOUGH_HIDDEN = """() => {
 }"""
 
 
-def test_a_page_has_at_most_five_sizes_of_text_and_shows_nothing_hidden(visit: Visit) -> None:
-    page = visit("?run=nothing")
+def a_page_has_at_most_five_sizes_of_text_and_shows_nothing_hidden(page: Page) -> None:
+    page.set_viewport_size(SIZE)
     for tab, ready in PAGES.items():
         page.get_by_role("tab", name=tab, exact=True).click()
         page.locator(ready).first.wait_for()
@@ -91,7 +95,7 @@ def its_faces_come_with_it(page: Page) -> None:
 
 
 def no_method_has_the_colour_of_positive_or_negative_numbers(page: Page) -> None:
-    for dark in (False, True):
+    for dark in (True, False):
         page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", dark)
         colours = page.evaluate(
             """() => {

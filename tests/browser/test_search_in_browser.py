@@ -12,17 +12,14 @@ from studio import Hold, Visit, axe_violations, fill_in
 pytestmark = pytest.mark.browser
 
 
-def begin(page: Page, trials: str) -> None:
-    page.get_by_role("button", name="Find the settings").click()
-    fill_in(page.locator("#search-trials input"), trials)
-    expect(page.locator("#search-promise")).to_contain_text("trials, one after the other")
-    page.get_by_role("button", name="Start the search").click()
-
-
 def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: Hold) -> None:
     page = visit("?tab=train&recipe=sentiment&methods=cdvft,lora", ready="#start:enabled")
     hold(5)
-    begin(page, "4")
+    page.get_by_role("button", name="Find the settings").click()
+    what_cannot_be_searched_is_said_before_it_begins(page)
+    fill_in(page.locator("#search-trials input"), "4")
+    expect(page.locator("#search-promise")).to_contain_text("trials, one after the other")
+    page.get_by_role("button", name="Start the search").click()
     view = page.locator("#search")
     status = view.locator(".status")
     expect(status).to_contain_text("1 of at most 8 trials · searching")
@@ -56,9 +53,7 @@ def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: 
     assert "search=" not in page.url
 
 
-def test_what_cannot_be_searched_is_said_before_it_begins(visit: Visit) -> None:
-    page = visit("?tab=train", ready="#start:enabled")
-    page.get_by_role("button", name="Find the settings").click()
+def what_cannot_be_searched_is_said_before_it_begins(page: Page) -> None:
     fill_in(page.locator("#search-trials input"), "many")
     expect(page.locator("#search-promise")).to_contain_text("many")
     expect(page.get_by_role("button", name="Start the search")).to_be_disabled()
