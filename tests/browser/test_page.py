@@ -21,6 +21,7 @@ from studio import (
     two_frames,
     without_app,
 )
+from visitors import SIZE
 from waiting import wait_for
 
 from cdvft_app import catalog
@@ -65,35 +66,15 @@ def unfold(page: Page) -> None:
 
 
 @pytest.mark.parametrize("race", ["none", "failed"])
-def test_no_axe_violation(visit: Visit, races: dict[str, str], race: str) -> None:
-    page = visit(races.get(race, "?run=nothing"))
-    settled(page)
-    expect(page.locator(".promise b")).to_be_visible()
-    unfold(page)
-    page.locator("#run summary").first.click()
-    expect(page.locator(".hub .reach")).to_contain_text("HF_HUB_OFFLINE")
-    assert not axe_violations(page, "#run" if race in races else None)  # around it, it is one page
-
-
-def test_the_chart_library_comes_once_a_chart_is_seen(visit: Visit) -> None:
-    page = visit("?run=nothing", viewport={"width": 390, "height": 844})
-    page.locator("#run [data-settled]").wait_for()
-    two_frames(page)
-    fetched = """() => performance.getEntriesByType("resource")
-      .filter(({ name }) => name.endsWith("plotly-basic.min.js")).length"""
-    assert page.evaluate(fetched) == 0
-    page.locator("#run .chart").scroll_into_view_if_needed()
-    page.locator("#run .chart svg").first.wait_for()
-    assert page.evaluate(fetched) == 1
-
-
-@pytest.mark.parametrize("race", ["none", "failed"])
-def test_fits_a_phone(visit: Visit, races: dict[str, str], race: str) -> None:
-    page = visit(races.get(race, "?run=nothing"), viewport={"width": 390, "height": 844})
-    settled(page)
+def test_fits_a_phone_and_breaks_no_rule_of_axe(visit: Visit, races: dict[str, str], race: str) -> None:
     linked = race in races  # it is what one wants to see first
+    page = visit(races.get(race, "?run=nothing"), viewport={"width": 390, "height": 844})
     if linked:
         page.get_by_role("button", name=re.compile("^Settings")).click()
+    else:
+        the_chart_library_comes_once_a_chart_is_seen(page)
+    settled(page)
+    expect(page.locator(".promise b")).to_be_visible()
     unfold(page)
     beyond = page.evaluate(BEYOND_THE_EDGE)
     assert not beyond, "\n".join(beyond)
@@ -102,6 +83,22 @@ def test_fits_a_phone(visit: Visit, races: dict[str, str], race: str) -> None:
         page.locator(part).bounding_box() for part in (".choose", ".watch")[:: -1 if linked else 1]
     )
     assert first and second and second["y"] >= first["y"] + first["height"]
+
+    page.set_viewport_size(SIZE)
+    page.locator("#run summary").first.click()
+    expect(page.locator(".hub .reach")).to_contain_text("HF_HUB_OFFLINE")
+    assert not axe_violations(page, "#run" if linked else None)  # around it, it is one page
+
+
+def the_chart_library_comes_once_a_chart_is_seen(page: Page) -> None:
+    page.locator("#run [data-settled]").wait_for()
+    two_frames(page)
+    fetched = """() => performance.getEntriesByType("resource")
+      .filter(({ name }) => name.endsWith("plotly-basic.min.js")).length"""
+    assert page.evaluate(fetched) == 0
+    page.locator("#run .chart").scroll_into_view_if_needed()
+    page.locator("#run .chart svg").first.wait_for()
+    assert page.evaluate(fetched) == 1
 
 
 def test_a_phone_folds_settings_once_a_run_is_on_and_has_stop_beside_it_for_its_owner(
@@ -187,8 +184,8 @@ def asked_between_turns(page: Page) -> list[str]:
     return asked[first:second]
 
 
-def test_a_finished_race_is_left_in_peace_reached_by_keyboard_and_seen_in_either_colours(
-    visit: Visit, races: dict[str, str]
+def test_a_finished_race_is_left_in_peace_and_reached_by_keyboard_and_the_next_is_followed(
+    visit: Visit, races: dict[str, str], hold: Hold
 ) -> None:
     page = visit(races["finished"])
     settled(page)
@@ -196,6 +193,7 @@ def test_a_finished_race_is_left_in_peace_reached_by_keyboard_and_seen_in_either
     everything_is_reached_by_tab(page)
     asks_seldom_of_a_race_that_is_over(page)
     light_and_dark_by_keyboard_and_remembered(page)
+    asks_once_a_second_of_one_that_is_on_seldom_while_hidden_and_tells_there_of_the_end(page, hold)
 
 
 def draws_nothing_while_nothing_moves(page: Page) -> None:
@@ -255,9 +253,10 @@ NOTES = """() => {
 }"""
 
 
-def test_asks_once_a_second_seldom_while_hidden_and_tells_there_of_the_end(visit: Visit, hold: Hold) -> None:
+def asks_once_a_second_of_one_that_is_on_seldom_while_hidden_and_tells_there_of_the_end(
+    page: Page, hold: Hold
+) -> None:
     hold(5)
-    page = visit("?run=nothing")
     page.evaluate(NOTES)
     page.locator("#start").click()
     expect(page.locator("#run .status")).to_contain_text("step 5")
@@ -275,7 +274,7 @@ def test_asks_once_a_second_seldom_while_hidden_and_tells_there_of_the_end(visit
     assert page.title() == "CDVFT Studio"
 
 
-def test_a_first_visit_shows_the_best_race_and_the_settings_of_what_is_chosen(
+def test_a_first_visit_shows_the_best_race_and_the_settings_of_what_is_chosen_which_are_kept(
     visit: Visit, races: dict[str, str]
 ) -> None:
     page = visit()
@@ -284,6 +283,7 @@ def test_a_first_visit_shows_the_best_race_and_the_settings_of_what_is_chosen(
     assert "run=" not in page.url
     only_what_the_race_uses_is_shown(page)
     a_recipe_brings_its_own_settings(page)
+    what_is_chosen_is_kept_before_the_server_has_answered(page)
 
 
 def only_what_the_race_uses_is_shown(page: Page) -> None:
@@ -351,6 +351,29 @@ def reload_while_one_component_is_late(page: Page) -> None:
     let_go(page, checkboxes)
 
 
+def what_is_chosen_is_kept_before_the_server_has_answered(page: Page) -> None:
+    """On a slow line one may reload sooner than that."""
+    page.get_by_role("checkbox", name="C3A").uncheck()
+    pick(page.get_by_role("radio", name="Sentiment of film reviews"))
+    expect(page.locator("#counts .promise b")).to_have_text("13,824")
+    open_fold(page, "Method settings")
+    page.route("**/gradio_api/**", lambda _: None)  # no answer comes any more
+    page.get_by_role("checkbox", name="C3A").check()
+    pick(page.get_by_role("radio", name="Handwritten digits (MNIST)"))
+    page.locator("#set-m input").fill("3")
+    two_frames(page)
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_role("checkbox", name="C3A")).to_be_checked()
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+    expect(setting(page, "m")).to_have_value("3")
+    expect(page.locator("#start")).to_be_enabled()
+    open_fold(page, "Model and data")  # which the choice of digits had not brought yet
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
+    expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
+
+
 FIRST_VALUES = ("**/run/predict*", '"token":')  # what a visit fills the form with
 PARTS_OF_THE_FORM = "#own-file", "#recipes", "#set-methods", "#choose > .fold", "#start"
 
@@ -359,7 +382,9 @@ def boxes(page: Page) -> list[object]:
     return [page.locator(part).first.bounding_box() for part in PARTS_OF_THE_FORM]
 
 
-def test_what_would_be_overwritten_cannot_be_done_before_the_form_is_filled(visit: Visit) -> None:
+def test_nothing_is_done_before_the_form_is_filled_and_what_is_done_right_after_stays(
+    visit: Visit,
+) -> None:
     page = visit()
     fill_in(setting(page, "m"), "3")
     expect(page.locator("#counts .promise b")).to_have_text("23,040")
@@ -378,6 +403,9 @@ def test_what_would_be_overwritten_cannot_be_done_before_the_form_is_filled(visi
     expect(page.get_by_role("radio", name="Sentiment of film reviews")).to_be_checked()
     expect(page.get_by_role("checkbox", name="C3A")).not_to_be_checked()
     expect(setting(page, "m")).to_have_value("3")
+    fill_in(setting(page, "m"), "2")
+    expect(page.locator("#counts .promise b")).to_have_text("13,824")
+    what_is_done_as_soon_as_the_form_can_be_used_stays(page)
 
 
 def nothing_of_the_form_takes_a_click_or_the_keyboard(page: Page) -> None:
@@ -420,8 +448,7 @@ def no_file_can_be_dropped(page: Page) -> None:
     browser.send("Input.dispatchDragEvent", {"type": "dragCancel", **drag})
 
 
-def test_what_is_done_as_soon_as_the_form_can_be_used_stays(visit: Visit) -> None:
-    page = visit()
+def what_is_done_as_soon_as_the_form_can_be_used_stays(page: Page) -> None:
     first_values = hold_back(page, *FIRST_VALUES)
     page.reload(wait_until="commit")
     until_held(page, first_values)
@@ -448,24 +475,41 @@ def test_what_is_done_as_soon_as_the_form_can_be_used_stays(visit: Visit) -> Non
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("MiniLM"))
 
 
-def of_23_steps(visit: Visit, server: Server) -> Page:
-    """A page that shows a finished race of digits by LoRA, whose settings are not those of the form."""
+def test_the_form_waits_for_a_races_settings_and_stays_as_it_was_if_they_do_not_come(
+    visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
+) -> None:
+    """A finished race of digits by LoRA, whose settings are not those of the form."""
     race = RaceRequest(recipe="mnist", max_steps=23, methods=("lora",))
     (run,) = server.queue.submit([catalog.resolve(one).settings for one in race.runs()], "somebody", "Digits")
     page = visit(f"?run={run}")
     expect(status(page)).to_have_text("Finished")
     expect(page.get_by_role("radio", name="Sentiment of film reviews")).to_be_checked()
-    return page
+    fill_in(setting(page, "m"), "3")
+
+    def busy(*_: object) -> None:
+        raise gr.Error("busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(form, "from_runs", busy)
+        use_settings(page)
+        expect(page.locator("#run .problem")).to_contain_text("The server could not fill in the form")
+        expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
+    expect(setting(page, "m")).to_have_value("3")
+    fill_in(setting(page, "m"), "2")
+    (trouble,) = troubles
+    assert "status of 500" in trouble
+    troubles.clear()
+    while_they_come_nothing_is_done_that_they_would_overwrite(page)
 
 
 def use_settings(page: Page) -> None:
     page.get_by_role("button", name="Use these settings").click()
 
 
-def test_while_a_races_settings_come_nothing_is_done_that_they_would_overwrite(
-    visit: Visit, server: Server
-) -> None:
-    page = of_23_steps(visit, server)
+def while_they_come_nothing_is_done_that_they_would_overwrite(page: Page) -> None:
+    fold = page.locator(".fold > button", has_text="Method settings")
+    fold.click()
+    expect(page.locator("#set-m")).to_be_hidden()
     settings = hold_back(page, "**/run/predict*", '"23"')
     use_settings(page)
     until_held(page, settings)
@@ -503,47 +547,6 @@ def test_while_a_link_of_the_page_fills_the_form_it_waits(visit: Visit) -> None:
     expect(setting(page, "m")).to_have_value("3")
 
 
-def test_settings_that_the_server_does_not_bring_leave_the_form_as_it_was(
-    visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
-) -> None:
-    page = of_23_steps(visit, server)
-    fill_in(setting(page, "m"), "3")
-
-    def busy(*_: object) -> None:
-        raise gr.Error("busy")
-
-    monkeypatch.setattr(form, "from_runs", busy)
-    use_settings(page)
-    expect(page.locator("#run .problem")).to_contain_text("The server could not fill in the form")
-    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
-    expect(setting(page, "m")).to_have_value("3")
-    fill_in(setting(page, "m"), "2")
-    (trouble,) = troubles
-    assert "status of 500" in trouble
-    troubles.clear()
-
-
-def test_what_is_chosen_is_kept_before_the_server_has_answered(visit: Visit) -> None:
-    """On a slow line one may reload sooner than that."""
-    page = visit()
-    open_fold(page, "Method settings")
-    page.route("**/gradio_api/**", lambda _: None)  # no answer comes any more
-    page.get_by_role("checkbox", name="C3A").check()
-    pick(page.get_by_role("radio", name="Handwritten digits (MNIST)"))
-    page.locator("#set-m input").fill("3")
-    two_frames(page)
-    page.unroute_all(behavior="ignoreErrors")
-    page.reload()
-    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
-    expect(page.get_by_role("checkbox", name="C3A")).to_be_checked()
-    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
-    expect(setting(page, "m")).to_have_value("3")
-    expect(page.locator("#start")).to_be_enabled()
-    open_fold(page, "Model and data")  # which the choice of digits had not brought yet
-    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
-    expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
-
-
 def test_a_form_that_the_server_does_not_fill_says_so(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
 ) -> None:
@@ -562,13 +565,13 @@ def test_a_form_that_the_server_does_not_fill_says_so(
     troubles.clear()
 
 
-def test_tab_in_address(visit: Visit) -> None:
-    page = visit("?tab=nonsense")
+def test_what_an_address_names_and_is_not_there_is_said(visit: Visit) -> None:
+    """A tab, a recipe and a run; what else it says is filled in."""
+    names = "tab=nonsense&recipe=nonsense&methods=lora&lora_r=4&run=../../etc/passwd,%3Cscript%3E"
+    page = visit(f"?{names}")
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
-
-
-def test_an_unknown_recipe_in_the_address_is_refused_with_those_there_are(visit: Visit) -> None:
-    page = visit("?tab=train&recipe=nonsense&methods=lora&lora_r=4")
+    expect(page.locator("#run h2")).not_to_be_empty()
+    expect(page.locator("#run .problem")).to_contain_text("names a run that is not kept here")
     expect(page.locator("#counts .problem")).to_have_text(
         "There is no recipe 'nonsense'. Choose one of Sentiment of film reviews; Handwritten digits (MNIST); "
         "Tiny handwritten digits; Read addresses (a language model); Write SQL (a language model); one of 18 "
@@ -576,7 +579,7 @@ def test_an_unknown_recipe_in_the_address_is_refused_with_those_there_are(visit:
     )
     expect(page.locator("#start")).to_be_disabled()
     expect(page.locator("#recipes input[type=radio]:checked")).to_have_count(0)
-    expect(page.locator("#set-methods input:checked")).to_have_count(1)  # what else it says is filled in
+    expect(page.locator("#set-methods input:checked")).to_have_count(1)
     expect(setting(page, "lora_r")).to_have_value("4")
     page.reload()  # the address forgets what the form holds
     expect(page.locator("#counts .problem")).to_contain_text("There is no recipe 'nonsense'.")
@@ -584,9 +587,3 @@ def test_an_unknown_recipe_in_the_address_is_refused_with_those_there_are(visit:
     expect(page.locator("#counts .problem")).to_have_count(0)
     expect(page.locator("#start")).to_have_text("Start on “Handwritten digits (MNIST)”")
     expect(page.locator("#start")).to_be_enabled()
-
-
-def test_unknown_run_in_address(visit: Visit) -> None:
-    page = visit("?run=../../etc/passwd,%3Cscript%3E")
-    expect(page.locator("#run h2")).not_to_be_empty()
-    expect(page.locator("#run .problem")).to_contain_text("names a run that is not kept here")
