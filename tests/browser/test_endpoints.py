@@ -36,13 +36,6 @@ def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[
     return wait_for(final), rows
 
 
-def test_endpoints_are_named_and_no_others(client: Client) -> None:
-    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    of_data = {"/datasets", "/upload_dataset", "/describe_dataset", "/delete_dataset"}
-    others = {"/recipes", "/search_models", "/start", "/state", "/stop", "/predict", "/apply", "/export"}
-    assert set(named) - {"/cost"} == others | of_data
-
-
 def test_recipes(client: Client) -> None:
     recipes = client.predict(api_name="/recipes")["recipes"]
     assert {"sentiment", "mnist", "digits"} <= {recipe["key"] for recipe in recipes}
