@@ -15,16 +15,13 @@ from uploaded_data import give
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def page(visit: Visit, tmp_path: Path) -> Page:
+def test_a_finding_is_mended_by_steps_that_can_be_undone_and_that_the_race_keeps(
+    visit: Visit, server: Server, tmp_path: Path
+):
     rows = made.sentences(80)
     dirty = [(text, "Good" if place % 8 == 0 else label) for place, (text, label) in enumerate(rows)]
     page = visit()
     give(page, made.clean_csv(tmp_path / "tickets.csv", dirty))
-    return page
-
-
-def test_a_finding_is_mended_and_the_step_undone(page: Page):
     found = page.locator("#own-found")
     expect(found).to_contain_text("into 3 classes")
     found.get_by_role("button", name="Make labels one that differ").click()
@@ -38,9 +35,13 @@ def test_a_finding_is_mended_and_the_step_undone(page: Page):
     )  # its number stands within the page, on a phone, too
     found.get_by_role("button", name="Undo merge-case").click()
     expect(found).to_contain_text("into 3 classes")
+    another_step_is_typed_and_a_wrong_one_is_said(page)
+    found.get_by_role("button", name="Undo rename").click()
+    expect(found).to_contain_text("into 3 classes")
+    a_race_keeps_the_steps_and_columns_leave_them(page, server)
 
 
-def test_another_step_is_typed_and_a_wrong_one_is_said(page: Page):
+def another_step_is_typed_and_a_wrong_one_is_said(page: Page):
     found = page.locator("#own-found")
     found.get_by_text("Mend it").click()
     expect(found.get_by_label("Another step")).to_have_css("border-top-width", "1px")  # it is seen as a field
@@ -52,7 +53,7 @@ def test_another_step_is_typed_and_a_wrong_one_is_said(page: Page):
     expect(page.locator("#own-said")).to_contain_text("There is no step “polish”")
 
 
-def test_a_race_keeps_the_steps_and_columns_leave_them(page: Page, server: Server):
+def a_race_keeps_the_steps_and_columns_leave_them(page: Page, server: Server):
     found = page.locator("#own-found")
     found.get_by_role("button", name="Make labels one that differ").click()
     expect(found).to_contain_text("into 2 classes")
