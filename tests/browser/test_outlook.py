@@ -9,7 +9,7 @@ import fake_training
 import pytest
 from playwright.sync_api import Page, expect
 from program import fill
-from studio import Server, Visit, axe_violations
+from studio import Visit, axe_violations, fill_in
 
 from cdvft_app import prediction
 from cdvft_app.training import device
@@ -17,26 +17,14 @@ from cdvft_app.training import device
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def no_runs(server: Server) -> None:
-    """What earlier runs took is known of none."""
-    for run in server.store.history():
-        server.store.remove(run.id)
-
-
-def finished(page: Page) -> None:
-    """A race of two fake methods."""
-    page.get_by_role("checkbox", name="FourierFT").uncheck()
-    expect(page.locator("#counts .counts li")).to_have_count(1)
-    fill(page, "Training", {"max_steps": "10"})
-    page.locator("#start").click()
-    expect(page.locator("#run .status")).to_have_text("All 2 finished")
-    page.locator("#run .predicted summary").first.click()
-
-
-def test_time_and_memory_are_promised_and_follow_the_settings(
-    visit: Visit, no_runs: None, monkeypatch: pytest.MonkeyPatch
+def test_time_and_memory_are_promised_and_an_ended_run_is_beside_its_forecast(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What earlier runs took is known of none."""
+    monkeypatch.setattr(
+        prediction, "device_name", lambda kind, many=None: "CPU, fake"
+    )  # where the fake runs are trained
+    monkeypatch.setattr(fake_training, "WAIT", 0.03)  # so long that starting is little of a run's time
     monkeypatch.setattr(device, "available_bytes", lambda: 2_000_000_000)
     page = visit()
     outlook = page.locator("#counts .outlook")
@@ -52,18 +40,20 @@ def test_time_and_memory_are_promised_and_follow_the_settings(
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#set-batch_size input").fill("8")
     expect(warning).to_have_count(0)
+    a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    assert not axe_violations(page, "#run .predicted")
 
 
-def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
-    visit: Visit, no_runs: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        prediction, "device_name", lambda kind, many=None: "CPU, fake"
-    )  # where the fake runs are trained
-    monkeypatch.setattr(fake_training, "WAIT", 0.03)  # so long that starting is little of a run's time
-    page = visit()
+def a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(page: Page) -> None:
     expect(page.locator("#run .predicted")).to_contain_text("Started without a forecast: CDVFT, LoRA")
-    finished(page)
+    page.get_by_role("checkbox", name="FourierFT").uncheck()
+    expect(page.locator("#counts .counts li")).to_have_count(1)
+    fill_in(page.locator("#set-max_steps input"), "10")
+    page.locator("#start").click()
+    expect(page.locator("#run .status")).to_have_text("All 2 finished")
+    page.locator("#run .predicted summary").first.click()
     table = page.locator("#run .predicted table")
     expect(table.locator("tbody")).to_have_count(2)
     ours = table.locator("tbody").first
@@ -82,10 +72,3 @@ def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
     assert found["CDVFT", "trainable_parameters"] == (13_824, 13_824)
     assert found["CDVFT", "adapter_bytes"] == (63_768, 1000)
     assert found["CDVFT", "seconds"][1] == pytest.approx(0.2)
-
-
-def test_it_fits_a_phone_and_breaks_no_rule(visit: Visit) -> None:
-    page = visit(viewport={"width": 390, "height": 844})
-    finished(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert not axe_violations(page, "#run .predicted")
