@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -36,8 +36,8 @@ def tiny(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Lets a measurement end, which waits once it has told how long LoRA's still takes."""
+def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Set, it lets a measurement end, which waits once it has told how long LoRA's still takes."""
     go, measuring = threading.Event(), measure.measuring
 
     def waiting(*asked: Any) -> Iterator[dict[str, Any]]:
@@ -50,7 +50,7 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
                     go.wait()
 
     monkeypatch.setattr(measure, "measuring", waiting)
-    yield go.set
+    yield go
     go.set()
 
 
@@ -71,7 +71,7 @@ def measure_of(page: Page, model: str) -> None:
     expect(page.locator("#costs h2")).to_have_text(model)
 
 
-def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str, go_on: Callable[[], None]) -> None:
+def test_steps_are_measured_kept_saved_and_matched(visit: Visit, tiny: str, go_on: threading.Event) -> None:
     page = compare(visit)
     measure_of(page, tiny)
     said = page.locator("#measure [role=status]")
@@ -81,7 +81,7 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str, go_on: Calla
     page.get_by_role("button", name="Measure on this machine").click()
     expect(page.get_by_role("button", name="Measure on this machine")).to_be_disabled()
     expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"))
-    go_on()
+    go_on.set()
     expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"))
     seconds = answer(page, "seconds")
     expect(seconds).to_have_text([re.compile(r"\d\sm?s$")] * 2)
@@ -100,19 +100,18 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str, go_on: Calla
     again = compare(visit)  # somebody else, later
     measure_of(again, tiny)
     expect(answer(again, "seconds")).to_have_text(seconds.all_inner_texts())
+    go_on.clear()
+    lora_is_given_the_rank_whose_step_takes_as_long(again, go_on)
 
 
-def test_lora_is_given_the_rank_whose_step_takes_as_long(
-    visit: Visit, tiny: str, go_on: Callable[[], None]
-) -> None:
-    page = compare(visit)
-    measure_of(page, tiny)
+def lora_is_given_the_rank_whose_step_takes_as_long(page: Page, go_on: threading.Event) -> None:
+    page.locator("#cost-sequence input").fill("16")  # which was not measured yet
     choose(page, "cost-match", "equal seconds")
     expect(page.locator("#costs")).to_contain_text("Press Measure: times cannot be computed")
     page.get_by_role("button", name="Measure on this machine").click()
     said = page.locator("#measure [role=status]")
     expect(said).to_contain_text(re.compile(r"Measuring LoRA r.*at most about \d+ s left"))
-    go_on()
+    go_on.set()
     expect(said).to_contain_text(re.compile(r"Done: \d step times on \w+"))
     expect(page.locator("#costs .answers thead")).to_contain_text(re.compile(r"LoRA r\u00a0=\u00a0\d+"))
     expect(answer(page, "seconds").nth(1)).to_have_text(re.compile(r"\d\sm?s$"))
@@ -144,14 +143,11 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -
     wait_for(lambda: len(computing() - before) == 1)
     theirs.close()
     wait_for(lambda: computing() <= before)
+    it_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(mine)
+    wait_for(lambda: computing() <= before)
 
 
-@pytest.mark.usefixtures("never_ends")
-def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(
-    visit: Visit, tiny: str
-) -> None:
-    page, before = compare(visit), computing()
-    measure_of(page, tiny)
+def it_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(page: Page) -> None:
     again = page.get_by_role("button", name="Measure on this machine")
     disabled_before: list[bool] = []
 
@@ -168,7 +164,6 @@ def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_
     assert disabled_before == [True]
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#measure [role=status]")).to_contain_text("Cancelled")  # meanwhile `tell` is called
-    wait_for(lambda: computing() <= before)
 
 
 def computing() -> set[int]:
