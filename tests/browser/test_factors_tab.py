@@ -42,7 +42,13 @@ def turn_to(page: Page, run: str) -> None:
     page.locator(f".factors[data-settled='{run}']").wait_for()
 
 
-def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
+def changes_of(run: Source) -> dict[str, float]:
+    """‖ΔW‖ over ‖W‖ of each layer after the last step."""
+    weights = json.loads((sources.RECORDED / "minilm.inputs.json").read_text())["weights"]
+    return {one["module"]: one["norm"][-1] / weights[one["module"]] for one in run.overview()["layers"]}
+
+
+def test_a_recorded_run_is_there_at_first_paint_and_a_link_leads_back_to_another(visit: Visit) -> None:
     page = visit("?run=nothing")
     page.get_by_role("tab", name="Factors").click()
     page.locator(READY).wait_for()
@@ -55,9 +61,8 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     )
     expect(page.locator(".sentence")).to_have_text(SPACES.sub(" ", effects["sentence"]))
     page.locator(".reasons summary").click()
-    sizes = {one["module"]: one["norm"][-1] for one in known.overview()["layers"]}
-    weights = json.loads((sources.RECORDED / "minilm.inputs.json").read_text())["weights"]
-    most = max(sizes, key=lambda module: sizes[module] / weights[module])
+    changes = changes_of(known)
+    most = max(changes, key=lambda module: changes[module])
     depth, kind = most.split(".")[2], most.rpartition(".")[2]
     expect(page.locator(".reasons")).to_contain_text(f"changed the {kind} weights of layer {depth} most, by ")
     expect(page.locator(".cell")).to_have_count(12)
@@ -66,6 +71,19 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     ]
     medians = [100 * one["ratio"][1] for one in effects["layers"]]
     assert sorted(shown) == pytest.approx(sorted(medians), rel=6e-3)
+
+    turn_to(page, "recorded-c3a")
+    pick(page.get_by_role("radio", name="layer 2 query"))
+    expect(page.locator(".factors")).to_have_attribute("data-compared", QUERY.format(2))
+    again = visit("?" + page.url.partition("?")[2], ready=READY)
+    expect(again.locator(".layer-name")).to_have_text("Layer 2 · query")
+    expect(again.locator("#factors-run")).to_have_value("recorded-c3a")
+
+
+def test_a_recorded_run_is_within_one_screen_quick_and_without_axe_violation(visit: Visit) -> None:
+    known = sources.RecordedRun("cdvft")
+    effects = known.effects()
+    assert effects
     screen = {"width": 1440, "height": 900}
     page = visit("?run=nothing&tab=factors&factors=recorded-cdvft", ready=READY, viewport=screen)
     expect(page.locator(".sentence")).to_have_text(SPACES.sub(" ", effects["sentence"]))
@@ -84,21 +102,24 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
         f"Layer {largest.split('.')[2]} · {largest.rpartition('.')[2]}"
     )
     row = page.locator(".compare tbody tr").first
-    expect(row).to_contain_text(f"{100 * sizes[largest] / weights[largest]:.3g} %")
+    expect(row).to_contain_text(f"{100 * changes_of(known)[largest]:.3g} %")
     expect(page.locator(".compare tbody tr")).to_have_count(4)
     expect(page.locator(".payload")).to_contain_text("9 snapshots in 54 kB")
 
+    for run in ("recorded-cdvft", "recorded-blocks", "recorded-lora"):
+        turn_to(page, run)
+        tables = page.locator(".factors .as-table").locator("visible=true")
+        tables.evaluate_all("(all) => all.forEach((table) => (table.open = true))")
+        two_frames(page)
+        assert not axe_violations(page, None if run == "recorded-cdvft" else ".factors"), run
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_two_runs_are_compared_by_what_they_do_and_a_direction_is_switched_off(
-    visit: Visit, width: int
-) -> None:
+
+def test_two_runs_are_compared_by_what_they_do_and_directions_are_switched_off(visit: Visit) -> None:
     one, other = sources.RecordedRun("cdvft"), sources.RecordedRun("lora")
     module = QUERY.format(5)
     known = one.together(module, other)
     assert known and known["updates"] is not None and known["effects"] is not None
-    screen = {"width": width, "height": 900}
-    page = visit(f"?run=nothing&tab=factors&factors={one.id}&layer={module}", ready=READY, viewport=screen)
+    page = visit(f"?run=nothing&tab=factors&factors={one.id}&layer={module}", ready=READY)
     page.locator("#factors-beside").select_option(other.id)
     panel = page.locator(".effects")
     panel.scroll_into_view_if_needed()
@@ -107,27 +128,37 @@ def test_two_runs_are_compared_by_what_they_do_and_a_direction_is_switched_off(
     )
     expect(panel.locator(".direction")).to_have_count(len(known["directions"]))
     example = known["examples"][0]
-
     said = panel.locator(".example-answer b")
-    for switch, chosen in (("Direction 1", 0b0001), ("Direction 3", 0b0101)):
-        panel.get_by_role("checkbox", name=re.compile(f"^{switch}")).uncheck()
+
+    def answered_without(chosen: int) -> None:
         for place, (label, sure) in enumerate(of_run[chosen] for of_run in example["answers"]):
             assert sure is not None
             expect(said.nth(place)).to_have_text(re.compile(f"^{example['labels'][label]} "))
             assert number(said.nth(place).inner_text().split()[1]) == pytest.approx(100 * sure, abs=0.06)
-    panel.locator("label", has_text="All layers off").click()
-    for place, of_run in enumerate(example["answers"]):
-        assert of_run[17][1] is not None
-        expect(said.nth(place)).to_have_text(re.compile(f"^{example['labels'][of_run[17][0]]} "))
-        assert number(said.nth(place).inner_text().split()[1]) == pytest.approx(100 * of_run[17][1], abs=0.06)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+    every_layer = 17  # after the sixteen sets of directions, and this layer
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        panel.locator("label", has_text=re.compile("^Directions$")).click()
+        for switch, chosen in (("Direction 1", 0b0001), ("Direction 3", 0b0101)):
+            panel.get_by_role("checkbox", name=re.compile(f"^{switch}")).uncheck()
+            answered_without(chosen)
+        panel.locator("label", has_text="All layers off").click()
+        answered_without(every_layer)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        if width > 390:  # on again
+            panel.locator("label", has_text=re.compile("^Directions$")).click()
+            for switch, chosen in (("Direction 1", 0b0100), ("Direction 3", 0)):
+                panel.get_by_role("checkbox", name=re.compile(f"^{switch}")).check()
+                answered_without(chosen)
     assert not axe_violations(page, ".factors")
 
 
 def test_a_run_without_a_model_is_scrubbed_shown_full_screen_and_compared(
     visit: Visit, runs: dict[str, Source]
 ) -> None:
-    page = opened(visit, runs["square"])
+    page = visit("?run=nothing&tab=factors&factors=nope", ready=READY)
+    a_link_to_a_run_that_is_gone_says_so(page, runs["square"])
     scrubbing_asks_the_server_for_nothing(page)
     scrub(page, 10)
     what_a_run_without_a_model_does_is_not_made_up(page)
@@ -136,6 +167,13 @@ def test_a_run_without_a_model_is_scrubbed_shown_full_screen_and_compared(
     the_tab_fills_the_screen_and_leaves_it(page)
     two_runs_beside_each_other(page, runs)
     each_method_is_drawn_as_what_it_trains(page, runs)
+
+
+def a_link_to_a_run_that_is_gone_says_so(page: Page, there: Source) -> None:
+    gone = page.get_by_role("status").filter(has_text="The address names a run that keeps no factors here")
+    expect(gone).to_contain_text("This is another one.")
+    turn_to(page, there.id)
+    expect(gone).to_have_count(0)
 
 
 def scrubbing_asks_the_server_for_nothing(page: Page) -> None:
@@ -297,41 +335,6 @@ def heatmap_by_keyboard_tells_each_entry(page: Page, run: Source) -> None:
     assert drawn(curve, plain)  # the frequency's wave lies over c
 
 
-def test_slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(visit: Visit, server: Server) -> None:
-    rng = np.random.default_rng(2)
-    steps = {
-        step: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
-        for step in (0, 2, 9, 10)
-    }
-    [run] = keep(server, [(settings(), steps)])
-    page = opened(visit, sources.find(server.store, run))
-    slider, plot = page.get_by_role("slider", name="Training step"), page.locator(".player .line-plot")
-    slider.focus()
-    page.keyboard.press("Home")
-    for step in (2, 9, 10):
-        page.keyboard.press("ArrowRight")
-        expect(slider).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 10"))
-        expect(slider).to_have_value(str(step))
-        track, curve = slider.bounding_box(), plot.bounding_box()
-        assert track and curve
-        thumb = track["x"] + 8 + step / 10 * (track["width"] - 16)
-        assert thumb == pytest.approx(curve["x"] + 46 + step / 10 * (curve["width"] - 54), abs=1.5)
-    slider.click(position={"x": 8 + 0.4 * (track["width"] - 16), "y": track["height"] / 2})
-    expect(slider).to_have_value("2")  # the nearest to step 4
-
-
-def test_headings_and_switch_say_what_they_mean(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["three"])
-    heads = page.locator(".compare thead th")
-    expect(heads).to_have_text(["Method", "Step", "Numbers trained", "‖ΔW‖", "of ‖W‖", "Effective rank"])
-    for head in heads.all()[1:]:
-        expect(head).to_have_attribute("title", re.compile(r"^\w+( \S+){4,}"))
-    choices = page.locator(".overview-switch label")
-    expect(choices).to_have_count(7)
-    for symbol, choice in zip(["ΔW", "directions", "a₁", "c₂", "a₃", "c₄", "a₅"], choices.all(), strict=True):
-        expect(choice).to_have_attribute("title", re.compile(f"{symbol}[ ,]"))
-
-
 def test_a_busy_server_may_be_asked_again(
     visit: Visit, runs: dict[str, Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,13 +367,24 @@ def test_a_busy_server_may_be_asked_again(
     expect(again).to_have_count(0)
 
 
-def test_hundreds_of_layers_come_one_by_one(visit: Visit, runs: dict[str, Source]) -> None:
+def test_all_layers_are_known_whichever_was_chosen_before_the_first_or_while_hundreds_come(
+    visit: Visit, runs: dict[str, Source]
+) -> None:
     page = without_app(visit)
+    first: list[Route] = []
+    page.route("**/factors/tab/layer", lambda route: route.continue_() if first else first.append(route))
+    page.goto(page.url.replace("theme.css", "?run=nothing&tab=factors&factors=recorded-lora"))
+    with page.expect_request("**/factors/tab/layer"):
+        page.locator(".cell").first.wait_for()
+    pick(page.get_by_role("radio", name="layer 2 query"))
+    expect(page.locator(".layer-name")).to_have_text("Layer 2 · query")
+    expect(page.locator(".cell b", has_text="…")).to_have_count(0)
+
     held: list[Route] | None = []
     page.route(
         "**/factors/tab/overview", lambda route: route.continue_() if held is None else held.append(route)
     )
-    page.goto(page.url.replace("theme.css", f"?run=nothing&tab=factors&factors={runs['large'].id}"))
+    page.locator("#factors-run").select_option(runs["large"].id)
     expect(page.locator(".cell")).to_have_count(64)
     expect(page.locator(".layer-about")).to_contain_text("6,144 numbers trained instead of 4,194,304")
     expect(page.locator(".payload")).to_contain_text("2 snapshots in 64 kB")
@@ -384,64 +398,56 @@ def test_hundreds_of_layers_come_one_by_one(visit: Visit, runs: dict[str, Source
     expect(page.locator(".sentence")).to_contain_text("changed the query weights of layer 57 most")
 
 
-def test_all_layers_are_known_though_another_was_chosen_before_the_first_had_come(visit: Visit) -> None:
-    page = without_app(visit)
-    held: list[Route] = []
-    page.route("**/factors/tab/layer", lambda route: route.continue_() if held else held.append(route))
-    page.goto(page.url.replace("theme.css", "?run=nothing&tab=factors&factors=recorded-lora"))
-    with page.expect_request("**/factors/tab/layer"):
-        page.locator(".cell").first.wait_for()
-    pick(page.get_by_role("radio", name="layer 2 query"))
-    expect(page.locator(".layer-name")).to_have_text("Layer 2 · query")
-    expect(page.locator(".cell b", has_text="…")).to_have_count(0)
-
-
-def test_it_begins_with_the_circulants_of_the_latest_race(visit: Visit, server: Server) -> None:
-    step = {1: {f"{QUERY.format(0)}/A": np.ones((2, 8)), f"{QUERY.format(0)}/B": np.ones((8, 2))}}
-    own = {
-        1: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(np.random.default_rng(1), 8, 8, 2).items()}
+def test_it_begins_with_the_circulants_of_the_latest_race_says_what_it_means_and_fits_a_phone(
+    visit: Visit, server: Server, runs: dict[str, Source]
+) -> None:
+    rng = np.random.default_rng(2)
+    uneven = {
+        step: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
+        for step in (0, 2, 9, 10)
     }
-    first, _ = keep(server, [(settings("cdvft"), own), (settings("lora", lora_r=2), step)])
+    beside = {1: {f"{QUERY.format(0)}/A": np.ones((2, 8)), f"{QUERY.format(0)}/B": np.ones((8, 2))}}
+    circulants, _ = keep(server, [(settings("cdvft"), uneven), (settings("lora", lora_r=2), beside)])
     page = visit("?tab=factors", ready=READY)
-    expect(page.locator("#factors-run")).to_have_value(first)
-
-
-def test_a_link_leads_back(visit: Visit) -> None:
-    page = visit("?run=nothing&tab=factors&factors=recorded-c3a", ready=READY)
-    pick(page.get_by_role("radio", name="layer 2 query"))
-    expect(page.locator(".factors")).to_have_attribute("data-compared", QUERY.format(2))
-    again = visit("?" + page.url.partition("?")[2], ready=READY)
-    expect(again.locator(".layer-name")).to_have_text("Layer 2 · query")
-    expect(again.locator("#factors-run")).to_have_value("recorded-c3a")
-
-
-def test_a_link_to_a_run_that_is_gone_says_so(visit: Visit, runs: dict[str, Source]) -> None:
-    page = visit("?run=nothing&tab=factors&factors=nope", ready=READY)
-    gone = page.get_by_role("status").filter(has_text="The address names a run that keeps no factors here")
-    expect(gone).to_contain_text("This is another one.")
-    page.locator("#factors-run").select_option(runs["square"].id)
-    expect(gone).to_have_count(0)
-
-
-def test_no_axe_violation(visit: Visit) -> None:
-    page = opened(visit, sources.RecordedRun("cdvft"))
-    for run in ("recorded-cdvft", "recorded-blocks", "recorded-lora"):
-        turn_to(page, run)
-        tables = page.locator(".factors .as-table").locator("visible=true")
-        tables.evaluate_all("(all) => all.forEach((table) => (table.open = true))")
-        two_frames(page)
-        assert not axe_violations(page, None if run == "recorded-cdvft" else ".factors"), run
-
-
-def test_fits_a_phone(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["square"], viewport={"width": 390, "height": 844})
-    nothing_is_beyond_the_edge(page)
-    turn_to(page, runs["large"].id)
-    nothing_is_beyond_the_edge(page)
+    expect(page.locator("#factors-run")).to_have_value(circulants)
+    slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(page)
+    turn_to(page, runs["three"].id)
+    headings_and_switch_say_what_they_mean(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for run in ("square", "large"):
+        turn_to(page, runs[run].id)
+        nothing_is_beyond_the_edge(page)
     page.emulate_media(forced_colors="active")  # which keep the cells apart
     edge = "(cell) => getComputedStyle(cell).boxShadow"
     chosen, other = page.locator(".cell:has(:checked)"), page.locator(".cell:not(:has(:checked))").first
     assert "none" != chosen.evaluate(edge) != other.evaluate(edge) != "none"
+
+
+def slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(page: Page) -> None:
+    slider, plot = page.get_by_role("slider", name="Training step"), page.locator(".player .line-plot")
+    slider.focus()
+    page.keyboard.press("Home")
+    for step in (2, 9, 10):
+        page.keyboard.press("ArrowRight")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 10"))
+        expect(slider).to_have_value(str(step))
+        track, curve = slider.bounding_box(), plot.bounding_box()
+        assert track and curve
+        thumb = track["x"] + 8 + step / 10 * (track["width"] - 16)
+        assert thumb == pytest.approx(curve["x"] + 46 + step / 10 * (curve["width"] - 54), abs=1.5)
+    slider.click(position={"x": 8 + 0.4 * (track["width"] - 16), "y": track["height"] / 2})
+    expect(slider).to_have_value("2")  # the nearest to step 4
+
+
+def headings_and_switch_say_what_they_mean(page: Page) -> None:
+    heads = page.locator(".compare thead th")
+    expect(heads).to_have_text(["Method", "Step", "Numbers trained", "‖ΔW‖", "of ‖W‖", "Effective rank"])
+    for head in heads.all()[1:]:
+        expect(head).to_have_attribute("title", re.compile(r"^\w+( \S+){4,}"))
+    choices = page.locator(".overview-switch label")
+    expect(choices).to_have_count(7)
+    for symbol, choice in zip(["ΔW", "directions", "a₁", "c₂", "a₃", "c₄", "a₅"], choices.all(), strict=True):
+        expect(choice).to_have_attribute("title", re.compile(f"{symbol}[ ,]"))
 
 
 def nothing_is_beyond_the_edge(page: Page) -> None:
