@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 from studio import Server, Visit, pick, status, two_frames
-from synthetic_runs import READY, opened
+from synthetic_runs import READY
 from waiting import wait_for
 
 from cdvft_app import catalog
 from cdvft_app.inspection.sources import Source
-from cdvft_app.settings import RaceRequest
+from cdvft_app.settings import RaceRequest, RunSettings
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +31,30 @@ COUNTED = """function () {
   for (const { constructor: { name } } of this) kinds[name] = (kinds[name] ?? 0) + 1;
   return kinds;
 }"""
+
+
+@contextmanager
+def answered_late(page: Page, address: str) -> Iterator[None]:
+    """The first answer from an address, as it is now, comes when the block has ended."""
+    routes: list[Route] = []
+    held: list[APIResponse] = []
+
+    def hold(route: Route) -> None:
+        if routes:
+            route.continue_()
+            return
+        routes.append(route)
+        held.append(route.fetch())
+        page.evaluate("() => { window.answerIsHeld = true; }")
+
+    page.evaluate("() => { window.answerIsHeld = false; }")
+    page.route(address, hold)
+    yield
+    page.wait_for_function("() => window.answerIsHeld")
+    with page.expect_event("requestfinished", lambda request: request == routes[0].request):
+        routes[0].fulfill(response=held[0])
+    two_frames(page)
+    page.unroute(address)
 
 
 def left_behind(page: Page) -> dict[str, int]:
@@ -55,8 +79,11 @@ def left_behind(page: Page) -> dict[str, int]:
     return {**found, "listeners": int(metrics["JSEventListeners"])}
 
 
-def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["three"])
+def test_layers_steps_and_runs_change_to_the_last_chosen_and_leave_nothing_behind(
+    visit: Visit, runs: dict[str, Source]
+) -> None:
+    page = visit("?run=nothing&tab=factors&factors=recorded-lora", ready=READY)
+    an_older_layer_does_not_replace_the_one_that_was_chosen_last(page)
     turns = ["recorded-cdvft", runs["three"].id, "recorded-lora", "recorded-blocks"]
     factors = page.locator(".factors")
 
@@ -92,6 +119,16 @@ def test_changes_of_layer_step_and_run_leave_nothing_behind(visit: Visit, runs: 
     assert settled() == before
 
 
+def an_older_layer_does_not_replace_the_one_that_was_chosen_last(page: Page) -> None:
+    heading = page.locator(".layer-name")
+    with answered_late(page, "**/factors/tab/layer"):
+        for layer in (1, 2):
+            with page.expect_request("**/factors/tab/layer"):
+                pick(page.get_by_role("radio", name=f"layer {layer} query"))
+        expect(heading).to_have_text("Layer 2 · query")
+    expect(heading).to_have_text("Layer 2 · query")
+
+
 def broken(method: str) -> str:
     """A script that lets a class of a module fail at what it does, as a fault in it would."""
     module, name, function = method.split(" ")
@@ -113,44 +150,7 @@ def expected_errors(troubles: list[str]) -> Iterator[list[str]]:
 @pytest.fixture(scope="module")
 def race(server: Server) -> str:
     """The address of a finished race."""
-    runs = [catalog.resolve(settings).settings for settings in RaceRequest(max_steps=20).runs()]
-    return "?run=" + ",".join(server.queue.submit(runs, "somebody", "finished"))
-
-
-def test_an_error_of_one_view_is_said_there_and_the_rest_goes_on(
-    visit: Visit, race: str, expected_errors: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    page = visit(race)
-    page.locator("#run [data-settled]").wait_for()
-    with caplog.at_level(logging.WARNING, logger="cdvft_app"):
-        page.evaluate(broken("train/scoreboard Scoreboard show"))
-        for _ in range(3):
-            with page.expect_response("**/run_view/poll"):
-                page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")  # asks at once
-            two_frames(page)
-        alert = page.locator("#run [role=alert]")
-        expect(alert).to_have_count(1)
-        expect(alert).to_contain_text("This part has an error: nobody thought of this.")
-        expect(page.get_by_text("The server does not answer")).to_be_hidden()
-        expect(status(page)).to_have_text("All 3 finished")
-
-        def told() -> list[str]:
-            said = [one.getMessage() for one in caplog.records]
-            return [one for one in said if "nobody thought of this" in one]
-
-        log = wait_for(told)
-    assert len(log) == 1 and "train/scoreboard.js" not in log[0].split("(")[0]
-    with page.expect_request("**/train/run_view/poll"):  # polling goes on
-        page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")
-
-
-def test_an_error_in_a_sweep_is_not_the_servers(visit: Visit, expected_errors: list[str]) -> None:
-    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td")
-    page.evaluate(broken("compare/sweep/heatmap SweepHeatmap show"))
-    page.locator("#sweep label", has_text="MNIST").click()
-    expect(page.locator("#sweep [role=alert]")).to_contain_text("nobody thought of this")
-    expect(page.locator("#sweep .origin")).to_contain_text("300 training examples")  # all else is drawn
-    expect(page.locator("#sweep .status")).to_be_empty()
+    return "?run=" + ",".join(server.queue.submit(some_runs(), "somebody", "finished"))
 
 
 def test_a_part_that_cannot_be_mounted_or_drawn_says_so(visit: Visit, expected_errors: list[str]) -> None:
@@ -175,8 +175,115 @@ def test_a_part_that_cannot_be_mounted_or_drawn_says_so(visit: Visit, expected_e
     expect(page.locator("#evidence [role=status]")).to_be_empty()  # no request has failed
 
 
-def test_a_chart_that_cannot_be_drawn_says_so_until_it_can(visit: Visit, expected_errors: list[str]) -> None:
+def on_the_same_page(page: Page) -> None:
+    """From now on a reload shows."""
+    page.evaluate("() => { window.same = true; }")
+
+
+def still_the_same(page: Page, tab: str) -> None:
+    expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    assert page.evaluate("() => window.same") is True, "the page was loaded anew"
+
+
+RUNS_CHANGED = "() => document.dispatchEvent(new CustomEvent('runs-changed'))"
+
+
+def some_runs() -> list[RunSettings]:
+    return [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
+
+
+def test_a_race_its_history_and_its_links_are_one_page_and_an_error_stays_in_its_part(
+    visit: Visit,
+    server: Server,
+    race: str,
+    expected_errors: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.store.create(some_runs(), "somebody", "A small sweep", sweep=True)
+    page = visit(race)
+    on_the_same_page(page)
+    an_older_history_does_not_replace_a_newer_one(
+        page, server, "runs", "Table of runs", ".history-table tbody tr"
+    )
+    an_older_history_does_not_replace_a_newer_one(page, server, "races", "Races", ".race")
+    use_it_leads_to_the_race_and_back_again(page)
+    page.go_back()
+    still_the_same(page, "Train")
+    page.locator("#history .race", has_text="A small sweep").get_by_role("link").click()
+    still_the_same(page, "Compare")
+    expect(page.locator("#sweep .status")).to_contain_text("Sweep of 3 runs")
+    page.go_back()
+    still_the_same(page, "Train")
+    an_error_of_one_view_is_said_there_and_the_rest_goes_on(page, caplog)
+
+
+def an_older_history_does_not_replace_a_newer_one(
+    page: Page, server: Server, answer: str, view: str, shown: str
+) -> None:
+    address, name = f"**/train/history/{answer}", f"The newest of {answer}"
+    page.locator("#history").get_by_text(view, exact=True).click()
+    found = page.locator("#history").locator(shown)
+    expect(found).not_to_have_count(0)
+    with answered_late(page, address):
+        with page.expect_request(address):
+            page.evaluate(RUNS_CHANGED)
+        server.queue.submit(some_runs(), "somebody", name)
+        page.evaluate(RUNS_CHANGED)
+        expect(found.first).to_contain_text(name)
+    expect(found.first).to_contain_text(name)
+
+
+def use_it_leads_to_the_race_and_back_again(page: Page) -> None:
+    expect(status(page)).to_have_text("All 3 finished")
+    page.get_by_role("link", name="Use it").click()
+    still_the_same(page, "Use")
+    # It has been asked for this race, whose runs keep nothing to use in these tests.
+    expect(page.get_by_text("The address names a run with nothing to use here")).to_be_visible()
+    page.go_back()
+    still_the_same(page, "Train")
+    page.go_forward()
+    still_the_same(page, "Use")
+
+
+def an_error_of_one_view_is_said_there_and_the_rest_goes_on(
+    page: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    page.locator("#run [data-settled]").wait_for()
+    with caplog.at_level(logging.WARNING, logger="cdvft_app"):
+        page.evaluate(broken("train/scoreboard Scoreboard show"))
+        for _ in range(3):
+            with page.expect_response("**/run_view/poll"):
+                page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")  # asks at once
+            two_frames(page)
+        alert = page.locator("#run [role=alert]")
+        expect(alert).to_have_count(1)
+        expect(alert).to_contain_text("This part has an error: nobody thought of this.")
+        expect(page.get_by_text("The server does not answer")).to_be_hidden()
+        expect(status(page)).to_have_text("All 3 finished")
+
+        def told() -> list[str]:
+            said = [one.getMessage() for one in caplog.records]
+            return [one for one in said if "nobody thought of this" in one]
+
+        log = wait_for(told)
+    assert len(log) == 1 and "train/scoreboard.js" not in log[0].split("(")[0]
+    with page.expect_request("**/train/run_view/poll"):  # polling goes on
+        page.evaluate("() => document.dispatchEvent(new CustomEvent('race-renamed'))")
+
+
+def test_comparing_shows_what_was_asked_for_last_and_says_errors_where_they_are(
+    visit: Visit, expected_errors: list[str]
+) -> None:
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    a_chart_that_cannot_be_drawn_says_so_until_it_can(page)
+    page.get_by_role("link", name="Settings that matter").click()
+    page.locator("#sweep table.heat tbody td").first.wait_for()
+    an_older_sweep_does_not_replace_the_one_that_was_chosen_last(page)
+    an_error_in_a_sweep_is_not_the_servers(page)
+    a_tab_that_was_left_before_the_page_is_told_of_it_is_not_in_the_address(page)
+
+
+def a_chart_that_cannot_be_drawn_says_so_until_it_can(page: Page) -> None:
     chart = page.locator("#evidence .chart").first
     alerts = page.locator("#evidence section:first-child > [role=alert]")
     page.evaluate(
@@ -197,55 +304,7 @@ def test_a_chart_that_cannot_be_drawn_says_so_until_it_can(visit: Visit, expecte
     expect(chart).to_be_visible()
 
 
-RUNS_CHANGED = "() => document.dispatchEvent(new CustomEvent('runs-changed'))"
-
-
-@contextmanager
-def answered_late(page: Page, address: str) -> Iterator[None]:
-    """The first answer from an address, as it is now, comes when the block has ended."""
-    routes: list[Route] = []
-    held: list[APIResponse] = []
-
-    def hold(route: Route) -> None:
-        if routes:
-            route.continue_()
-            return
-        routes.append(route)
-        held.append(route.fetch())
-        page.evaluate("() => { window.answerIsHeld = true; }")
-
-    page.route(address, hold)
-    yield
-    page.wait_for_function("() => window.answerIsHeld")
-    with page.expect_event("requestfinished", lambda request: request == routes[0].request):
-        routes[0].fulfill(response=held[0])
-    two_frames(page)
-    page.unroute(address)
-
-
-@pytest.mark.parametrize(
-    ("answer", "where"),
-    [("races", ("Races", ".race")), ("runs", ("Table of runs", ".history-table tbody tr"))],
-)
-def test_an_older_history_does_not_replace_a_newer_one(
-    visit: Visit, server: Server, race: str, answer: str, where: tuple[str, str]
-) -> None:
-    page, address, (view, shown) = visit(race), f"**/train/history/{answer}", where
-    page.locator("#history").get_by_text(view, exact=True).click()
-    found = page.locator("#history").locator(shown)
-    expect(found).not_to_have_count(0)
-    with answered_late(page, address):
-        with page.expect_request(address):
-            page.evaluate(RUNS_CHANGED)
-        runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
-        server.queue.submit(runs, "somebody", f"The newest of {answer}")
-        page.evaluate(RUNS_CHANGED)
-        expect(found.first).to_contain_text(f"The newest of {answer}")
-    expect(found.first).to_contain_text(f"The newest of {answer}")
-
-
-def test_an_older_sweep_does_not_replace_the_one_that_was_chosen_last(visit: Visit) -> None:
-    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td")
+def an_older_sweep_does_not_replace_the_one_that_was_chosen_last(page: Page) -> None:
     origin = page.locator("#sweep .origin")
     with answered_late(page, "**/compare/sweep/view/sweep"):
         with page.expect_request("**/compare/sweep/view/sweep"):
@@ -255,58 +314,20 @@ def test_an_older_sweep_does_not_replace_the_one_that_was_chosen_last(visit: Vis
     expect(origin).to_contain_text("512 training examples")
 
 
-def test_an_older_layer_does_not_replace_the_one_that_was_chosen_last(visit: Visit) -> None:
-    page = visit("?run=nothing&tab=factors&factors=recorded-lora", ready=READY)
-    heading = page.locator(".layer-name")
-    with answered_late(page, "**/factors/tab/layer"):
-        for layer in (1, 2):
-            with page.expect_request("**/factors/tab/layer"):
-                pick(page.get_by_role("radio", name=f"layer {layer} query"))
-        expect(heading).to_have_text("Layer 2 · query")
-    expect(heading).to_have_text("Layer 2 · query")
+def an_error_in_a_sweep_is_not_the_servers(page: Page) -> None:
+    page.evaluate(broken("compare/sweep/heatmap SweepHeatmap show"))
+    page.locator("#sweep label", has_text="MNIST").click()
+    expect(page.locator("#sweep [role=alert]")).to_contain_text("nobody thought of this")
+    expect(page.locator("#sweep .origin")).to_contain_text("300 training examples")  # all else is drawn
+    expect(page.locator("#sweep .status")).to_be_empty()
 
 
-def on_the_same_page(page: Page) -> None:
-    """From now on a reload shows."""
-    page.evaluate("() => { window.same = true; }")
-
-
-def still_the_same(page: Page, tab: str) -> None:
-    expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
-    assert page.evaluate("() => window.same") is True, "the page was loaded anew"
-
-
-def test_use_it_leads_to_the_race_without_a_reload_and_back_again(visit: Visit, race: str) -> None:
-    page = visit(race)
-    expect(status(page)).to_have_text("All 3 finished")
-    on_the_same_page(page)
-    page.get_by_role("link", name="Use it").click()
-    still_the_same(page, "Use")
-    # It has been asked for this race, whose runs keep nothing to use in these tests.
-    expect(page.get_by_text("The address names a run with nothing to use here")).to_be_visible()
-    page.go_back()
-    still_the_same(page, "Train")
-    page.go_forward()
-    still_the_same(page, "Use")
-
-
-def test_a_tab_that_was_left_before_the_page_is_told_of_it_is_not_in_the_address(visit: Visit) -> None:
-    page = visit("?tab=compare", ready="#costs h2")
+def a_tab_that_was_left_before_the_page_is_told_of_it_is_not_in_the_address(page: Page) -> None:
     told = """(tab) => import("cdvft/shared/router.js").then(({ tabSelected }) => tabSelected(tab))"""
     page.evaluate(told, "use")  # as Gradio tells it, late
     assert "tab=compare" in page.url
     page.get_by_role("tab", name="Use").click()
     page.wait_for_url("**tab=use*")
-
-
-def test_a_sweep_opens_from_the_history_without_a_reload(visit: Visit, server: Server) -> None:
-    runs = [catalog.resolve(one).settings for one in RaceRequest(max_steps=20).runs()]
-    server.store.create(runs, "somebody", "A small sweep", sweep=True)
-    page = visit("?run=nothing")
-    on_the_same_page(page)
-    page.locator("#history .race", has_text="A small sweep").get_by_role("link").click()
-    still_the_same(page, "Compare")
-    expect(page.locator("#sweep .status")).to_contain_text("Sweep of 3 runs")
 
 
 def real_layer(page: Page, lesson: str) -> Locator:
@@ -333,16 +354,38 @@ def test_lessons_lead_to_real_layers_one_after_another(visit: Visit) -> None:
 NO_ANSWERS = re.compile(r"/(gradio_api/(queue|run|call)/|cdvft(/|$))")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server, width: int) -> None:
-    page = visit("theme.css", ready="body", viewport={"width": width, "height": 900})
+NOTE_MOTION = """
+window.moved = [];
+for (const kind of ["animationstart", "animationend"])
+  addEventListener(kind, (event) => event.target.closest("#run .chart") && moved.push(kind), true);
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "motion", "moves"),
+    [(1440, "no-preference", ["animationstart", "animationend"]), (390, "reduce", [])],
+    ids=["desk", "phone"],
+)
+def test_what_is_recorded_stands_before_any_answer_and_its_race_plays_once_for_who_likes_motion(
+    visit: Visit, server: Server, width: int, motion: str, moves: list[str]
+) -> None:
+    page = visit("theme.css", ready="body", viewport={"width": width, "height": 900}, reduced_motion=motion)
     page.route(NO_ANSWERS, lambda route: None)  # a server that is busy for as long as this takes
+    page.add_init_script(NOTE_MOTION)
     page.goto(server.url)
     expect(page.locator("#run .status")).to_contain_text("Recorded, not run here.")
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
-    chart = page.locator("#run .chart")
-    chart.scroll_into_view_if_needed()  # the library is fetched once a chart is in view
-    chart.locator(".scatterlayer path").first.wait_for()
+    page.locator("#run .chart").scroll_into_view_if_needed()  # the library is fetched once it is in view
+    page.locator("#run .scatterlayer path").first.wait_for()
+    page.wait_for_function("(count) => window.moved.length === count", arg=len(moves))
+    page.locator("#run .segmented label", has_text="Seconds").click()  # draws the curves anew
+    expect(page.locator("#run .chart .xtitle")).to_have_text("Seconds of training")
+    two_frames(page)
+    assert page.evaluate("() => window.moved") == moves
+    clipped = page.locator("#run .scatterlayer").first.evaluate(
+        "(curves) => getComputedStyle(curves).clipPath"
+    )
+    assert clipped == "none"
     expect(page.locator("#counts b").first).to_have_text("13,824")
     expect(page.locator("#history").get_by_text("Reading the history …")).to_be_visible()
     page.get_by_role("tab", name="Compare").click()
@@ -354,35 +397,6 @@ def test_what_is_recorded_stands_before_any_answer(visit: Visit, server: Server,
     expect(page.locator("#sweep .status")).to_contain_text("Reading the recorded sweep")
     page.get_by_role("link", name="Evidence").click()
     expect(page.locator("#evidence [role=status]")).to_contain_text("Reading the figures")
-
-
-NOTE_MOTION = """
-window.moved = [];
-for (const kind of ["animationstart", "animationend"])
-  addEventListener(kind, (event) => event.target.closest("#run .chart") && moved.push(kind), true);
-"""
-
-
-@pytest.mark.parametrize(
-    ("motion", "moves"), [("no-preference", ["animationstart", "animationend"]), ("reduce", [])]
-)
-def test_the_recorded_race_plays_once_for_who_likes_motion(
-    visit: Visit, server: Server, motion: str, moves: list[str]
-) -> None:
-    page = visit("theme.css", ready="body", viewport={"width": 1440, "height": 900}, reduced_motion=motion)
-    page.route(NO_ANSWERS, lambda route: None)
-    page.add_init_script(NOTE_MOTION)
-    page.goto(server.url)
-    page.locator("#run .scatterlayer path").first.wait_for()
-    page.wait_for_function("(count) => window.moved.length === count", arg=len(moves))
-    page.locator("#run .segmented label", has_text="Seconds").click()  # draws the curves anew
-    expect(page.locator("#run .chart .xtitle")).to_have_text("Seconds of training")
-    two_frames(page)
-    assert page.evaluate("() => window.moved") == moves
-    clipped = page.locator("#run .scatterlayer").first.evaluate(
-        "(curves) => getComputedStyle(curves).clipPath"
-    )
-    assert clipped == "none"
     page.get_by_role("tab", name="Use").click()
     expect(page.get_by_text("Reading the finished races …")).to_be_visible()
     page.get_by_role("tab", name="Factors").click()
