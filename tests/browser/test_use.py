@@ -69,13 +69,6 @@ def ask_here(self: Answering, question: str, **about: object) -> object:
         raise ResultsError(str(error)) from None
 
 
-@pytest.fixture
-def page(visit: Visit, race: str) -> Page:
-    page = visit(race, ready="#use-texts textarea")
-    expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
-    return page
-
-
 def rgb(colour: str) -> str:
     """As the browser computes "#0072B2"."""
     red, green, blue = (int(colour.strip()[place : place + 2], 16) for place in (1, 3, 5))
@@ -93,7 +86,11 @@ def test_a_run_that_is_not_there_is_said_and_another_race_is_shown(race: str, vi
     expect(page.locator("#use-ask")).to_be_visible()
 
 
-def test_texts_are_asked(page: Page) -> None:
+def test_from_where_a_race_ends_one_click_leads_to_texts_that_are_asked(visit: Visit, race: str) -> None:
+    page = visit(race.replace("tab=use", "tab=train"))
+    page.get_by_role("link", name="Use it").click()
+    expect(page.locator("#use-texts textarea")).to_be_visible()
+    expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
     the_keyboard_is_enough(page)
     markup_in_a_text_is_text(page)
     each_method_answers_beside_the_frozen_model(page)
@@ -159,9 +156,14 @@ def a_held_out_row_is_taken_as_an_example(page: Page) -> None:
     expect(page.locator("#use-answers h3")).to_have_text(text)
 
 
-def test_held_out_rows_and_promises_are_looked_through(page: Page) -> None:
+def test_held_out_rows_are_looked_through_promises_proved_and_adapters_taken_home(
+    visit: Visit, race: str
+) -> None:
+    page = visit(race, ready="#use-texts textarea")
+    expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
     held_out_rows_are_counted_filtered_and_paged(page)
     an_adapter_s_promises_are_proved(page)
+    it_is_taken_home(page)
 
 
 def held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
@@ -194,7 +196,7 @@ def an_adapter_s_promises_are_proved(page: Page) -> None:
     assert [row.locator("td").last.inner_text() for row in rows.all()] == ["yes"] * 4
 
 
-def test_it_is_taken_home(page: Page) -> None:
+def it_is_taken_home(page: Page) -> None:
     link, before = page.locator("#use-file a[download]").first, ""
     for form, file in (
         ("Adapter, as it was trained", "adapter_model.safetensors"),
@@ -223,9 +225,10 @@ def test_the_endpoint_sends_the_zip(server: Server, race: str, tmp_path: Path) -
     assert Path(taken).is_relative_to(tmp_path) and zipfile.is_zipfile(taken)
 
 
-def test_no_axe_violation_and_nothing_beyond_the_edge(visit: Visit, race: str) -> None:
-    narrow = {"width": 390, "height": 844}
-    page = visit(race, ready="#use-texts textarea", viewport=narrow)
+def test_the_latest_race_is_open_at_once_without_axe_violation_on_a_phone(visit: Visit, race: str) -> None:
+    page = visit("?tab=use", ready="#use-race", viewport={"width": 390, "height": 844})
+    expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
+    expect(page.locator("#use-texts textarea")).to_be_visible()
     ask(page, "good very fine film")
     expect(page.get_by_role("article")).to_have_count(1)
     page.get_by_role("button", name="Prove it").click()
@@ -236,13 +239,6 @@ def test_no_axe_violation_and_nothing_beyond_the_edge(visit: Visit, race: str) -
     page.get_by_role("button", name="How two methods are compared").click()
     assert not axe_violations(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_where_a_race_ends_one_click_leads_here(visit: Visit, race: str) -> None:
-    page = visit(race.replace("tab=use", "tab=train"))
-    page.get_by_role("link", name="Use it").click()
-    expect(page.locator("#use-texts textarea")).to_be_visible()
-    expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
 
 
 def test_without_a_race_it_says_where_to_start(
@@ -273,14 +269,8 @@ def test_the_recorded_race_can_be_used_before_any_other(visit: Visit, race: str)
     expect(page.get_by_label("Token")).to_have_value("")
 
 
-def test_the_latest_race_is_open_at_once(visit: Visit, race: str) -> None:
-    page = visit("?tab=use", ready="#use-race")
-    expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
-    expect(page.locator("#use-texts textarea")).to_be_visible()
-
-
 @pytest.fixture
-def digits(server: Server) -> str:
+def digits(server: Server) -> Iterator[str]:
     """The address of a finished run on handwritten digits, whose weights nothing here reads."""
     plan = resolve(RunSettings(recipe="mnist", method="cdvft", max_steps=1))
     (record,) = server.store.create([plan.settings], "somebody", "Digits", "1:1")
@@ -289,28 +279,11 @@ def digits(server: Server) -> str:
     (adapter / "adapter_model.safetensors").write_bytes(b"weights")
     for event in (run_events.started(1), run_events.step(1), run_events.done(1, adapter)):
         server.store.append(record.id, event)
-    return f"?tab=use&run={record.id}"
+    yield f"?tab=use&run={record.id}"
+    server.store.remove(record.id)  # the latest race is that of films
 
 
-def test_a_digit_is_drawn_and_shown_as_the_models_see_it(visit: Visit, digits: str) -> None:
-    page = visit(digits, ready="#use-draw .pad")
-    pad, seen, said = (page.locator(f"#use-draw {one}") for one in (".pad", "img", "[role=status]"))
-    expect(said).to_have_text("What the models will see stands here.")
-    expect(seen).to_be_hidden()
-    pad.press("ArrowDown")
-    pad.press(" ")
-    expect(said).to_contain_text("centred and scaled to 28 × 28 pixels, as in MNIST")
-    expect(seen).to_have_attribute("src", re.compile("^data:image/png;base64,"))
-    by_keys = seen.get_attribute("src")
-    pad.drag_to(pad, source_position={"x": 20, "y": 20}, target_position={"x": 90, "y": 60}, steps=5)
-    expect(seen).not_to_have_attribute("src", str(by_keys))
-    expect(seen).to_be_visible()
-    page.locator("#use-draw").get_by_role("button", name="Clear").click()
-    expect(said).to_have_text("What the models will see stands here.")
-    expect(seen).to_be_hidden()
-
-
-def test_the_picture_that_was_asked_about_heads_its_answers(
+def test_a_digit_is_drawn_shown_as_the_models_see_it_and_heads_its_answers(
     visit: Visit, digits: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = {"label": "8", "probabilities": [0.2, 0.8], "value": None}
@@ -323,12 +296,10 @@ def test_the_picture_that_was_asked_about_heads_its_answers(
     )
     monkeypatch.setattr("cdvft_app.ui.use.tab.prepare", lambda run, progress: None)
     page = visit(digits, ready="#use-draw .pad", viewport={"width": 390, "height": 844})
-    shown = page.locator("#use-answers").get_by_role("img", name="What was asked about")
-    pad = page.locator("#use-draw .pad")
-    pad.press("ArrowDown")
-    pad.press(" ")
-    expect(page.locator("#use-draw [role=status]")).to_contain_text("centred and scaled")
+    a_digit_is_drawn_by_keys_and_pointer_and_cleared(page)
+    a_digit_is_drawn_by_keys(page)
     page.get_by_role("button", name="Ask all methods").click()
+    shown = page.locator("#use-answers").get_by_role("img", name="What was asked about")
     expect(page.locator("#use-answers h3")).to_have_text("Your drawing")
     size = "(image) => [image.naturalWidth, image.naturalHeight]"
     assert shown.evaluate(size) == [140, 140]  # 28 x 28 pixels, each five times as large
@@ -342,3 +313,27 @@ def test_the_picture_that_was_asked_about_heads_its_answers(
     assert shown.evaluate(size) == [144, 72]
     page.locator("#use-draw").get_by_role("button", name="Clear").click()
     expect(shown).to_be_visible()  # it is of the answers, whatever is drawn next
+
+
+def a_digit_is_drawn_by_keys(page: Page) -> None:
+    pad = page.locator("#use-draw .pad")
+    pad.press("ArrowDown")
+    pad.press(" ")
+    expect(page.locator("#use-draw [role=status]")).to_contain_text(
+        "centred and scaled to 28 × 28 pixels, as in MNIST"
+    )
+
+
+def a_digit_is_drawn_by_keys_and_pointer_and_cleared(page: Page) -> None:
+    pad, seen, said = (page.locator(f"#use-draw {one}") for one in (".pad", "img", "[role=status]"))
+    expect(said).to_have_text("What the models will see stands here.")
+    expect(seen).to_be_hidden()
+    a_digit_is_drawn_by_keys(page)
+    expect(seen).to_have_attribute("src", re.compile("^data:image/png;base64,"))
+    by_keys = seen.get_attribute("src")
+    pad.drag_to(pad, source_position={"x": 20, "y": 20}, target_position={"x": 90, "y": 60}, steps=5)
+    expect(seen).not_to_have_attribute("src", str(by_keys))
+    expect(seen).to_be_visible()
+    page.locator("#use-draw").get_by_role("button", name="Clear").click()
+    expect(said).to_have_text("What the models will see stands here.")
+    expect(seen).to_be_hidden()
