@@ -6,7 +6,7 @@ import re
 
 import pytest
 from comparing import answer, compare, unfold
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from studio import Visit, fill_in, two_frames
 
 pytestmark = pytest.mark.browser
@@ -43,11 +43,25 @@ WORDS = """(page) => {
 }"""
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["desk", "phone"])
-def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tuple[int, int]) -> None:
+def test_on_a_desk_each_first_screen_makes_its_point_in_few_words(visit: Visit) -> None:
+    page = compare(visit, viewport={"width": 1440, "height": 900})
+    each_first_screen_makes_its_point_in_few_words(page, 1440, 900)
+
+
+def test_on_a_phone_points_and_answers_come_first_and_no_line_ends_within_an_amount(visit: Visit) -> None:
+    page = compare(visit, viewport={"width": 390, "height": 844})
+    said = page.locator("#costs .answer").bounding_box()
+    assert said and said["y"] + said["height"] < 500
+    each_first_screen_makes_its_point_in_few_words(page, 390, 844)
+    page.get_by_role("link", name="Growth").click()
+    the_growths_legend_has_a_line_a_method(page)
+    page.get_by_role("link", name="Decide").click()
+    the_form_is_one_tap_away(page)
+    no_line_ends_between_an_amount_and_its_unit(page)
+
+
+def each_first_screen_makes_its_point_in_few_words(page: Page, width: int, height: int) -> None:
     """At most 120 words before anything is opened, and what the page is about lies within the screen."""
-    width, height = size
-    page = compare(visit, viewport={"width": width, "height": height})
     points = {"Decide": ("#costs .answers", "tbody td"), "Growth": ("#growth .chart", "svg"),
               "Results": ("#outcomes .chart", "svg"), "The paper": ("#paper table", "td.paper"),
               "Settings that matter": ("#sweep table.heat", "tbody td"),
@@ -71,9 +85,8 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-def test_on_a_phone_the_growths_legend_has_a_line_a_method(visit: Visit) -> None:
-    size = {"width": 390, "height": 844}
-    page = visit("?tab=compare&page=growth", ready="#growth .readout li b", viewport=size)
+def the_growths_legend_has_a_line_a_method(page: Page) -> None:
+    page.locator("#growth .readout li b").first.wait_for()
     # In one look, once all are seen: the numbers are drawn anew once they are measured.
     lines = page.wait_for_function(
         """() => {
@@ -92,10 +105,7 @@ def test_on_a_phone_the_growths_legend_has_a_line_a_method(visit: Visit) -> None
     assert len({line["end"] for line in lines}) == 1, "numbers stand one under the other"
 
 
-def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Visit) -> None:
-    page = compare(visit, viewport={"width": 390, "height": 844})
-    said = page.locator("#costs .answer").bounding_box()
-    assert said and said["y"] + said["height"] < 500
+def the_form_is_one_tap_away(page: Page) -> None:
     settings = page.get_by_role("button", name=re.compile("^Settings"))
     expect(settings).to_have_attribute("aria-expanded", "false")
     expect(page.locator("#cost-model")).to_be_hidden()
@@ -104,12 +114,13 @@ def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Vis
     fill_in(page.locator("#cost-m input"), "3")
     expect(answer(page, "parameters").first).to_have_text("92,160")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fill_in(page.locator("#cost-m input"), "2")
+    expect(answer(page, "parameters").first).to_have_text("55,296")
     settings.click()
     expect(page.locator("#cost-model")).to_be_hidden()
 
 
-def test_no_line_of_a_phone_ends_between_an_amount_and_its_unit(visit: Visit) -> None:
-    page = compare(visit, viewport={"width": 390, "height": 844})
+def no_line_ends_between_an_amount_and_its_unit(page: Page) -> None:
     for name, part in (("Decide", "#costs"), ("Growth", "#growth"), ("Settings that matter", "#sweep")):
         page.get_by_role("link", name=name).click()
         page.locator(f"{part} summary").first.wait_for()
