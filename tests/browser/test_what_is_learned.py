@@ -16,7 +16,7 @@ from uploaded_data import give, learns
 from cdvft_app.ui.train import uploaded_panel
 
 pytestmark = pytest.mark.browser
-PHONE = {"width": 390, "height": 844}
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 SENTIMENT, ADDRESSES = "Sentiment of film reviews", "Read addresses (a language model)"
 
 
@@ -28,19 +28,26 @@ def chosen_card(page: Page) -> str:
     return page.locator("#recipes label:has(input:checked)").inner_text()
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-def test_a_file_and_the_examples_are_in_sight_at_once(visit: Visit, size: tuple[int, int]) -> None:
-    page = visit(viewport={"width": size[0], "height": size[1]})
-    for name in ("Drop your file", "Try an example"):
-        expect(page.get_by_role("heading", name=name)).to_be_in_viewport(ratio=1)
-    expect(page.locator("#own-file")).to_be_in_viewport(ratio=1)
-    for card in page.locator("#recipes .pictured label:visible").all():
-        expect(card).to_be_in_viewport(ratio=1)
+@pytest.fixture
+def slow_reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Files called “slow” are read once the event is set."""
+    go, give_at_once = threading.Event(), uploaded_panel.library.give
+
+    def slowly(store: object, path: Path, *rest: object, **named: object) -> object:
+        assert not path.stem.startswith("slow") or go.wait(60)
+        return give_at_once(store, path, *rest, **named)
+
+    monkeypatch.setattr(uploaded_panel.library, "give", slowly)
+    yield go
+    go.set()
+
+
+def test_a_file_is_in_sight_at_once_and_start_names_it_and_trains_on_it(visit: Visit, tmp_path: Path) -> None:
+    page = visit(viewport=PHONE)
+    for size in (PHONE, DESK):
+        page.set_viewport_size(size)
+        a_file_and_the_examples_are_in_sight(page)
     assert not axe_violations(page, ".begin")
-
-
-def test_start_names_the_file_that_was_given_and_trains_on_it(visit: Visit, tmp_path: Path) -> None:
-    page = visit()
     expect(page.locator("#start")).to_have_text(f"Start on “{SENTIMENT}”")
     give(page, csv(tmp_path))
     learns(page, "tickets")
@@ -61,10 +68,45 @@ def test_start_names_the_file_that_was_given_and_trains_on_it(visit: Visit, tmp_
     expect(page.locator("#run h2")).to_have_text(SENTIMENT)
 
 
-def test_what_cannot_be_learned_is_not_replaced_by_an_example(visit: Visit, tmp_path: Path) -> None:
-    page = visit()
+def a_file_and_the_examples_are_in_sight(page: Page) -> None:
+    for name in ("Drop your file", "Try an example"):
+        expect(page.get_by_role("heading", name=name)).to_be_in_viewport(ratio=1)
+    expect(page.locator("#own-file")).to_be_in_viewport(ratio=1)
+    for card in page.locator("#recipes .pictured label:visible").all():
+        expect(card).to_be_in_viewport(ratio=1)
+
+
+def test_files_are_refused_given_roles_and_left_for_an_example(
+    visit: Visit, tmp_path: Path, slow_reading: threading.Event
+) -> None:
+    page = visit(viewport=DESK)
+    a_refusal_stays_while_another_file_is_read(page, tmp_path, slow_reading)
     give(page, csv(tmp_path))
     learns(page, "tickets")
+    what_cannot_be_learned_is_not_replaced_by_an_example(page)
+    a_method_that_does_not_fit_a_recipe_is_left_out_and_said(page)
+    a_column_is_given_its_role_in_its_head_and_says_what_is_wrong_with_it(page, tmp_path)
+
+
+def a_refusal_stays_while_another_file_is_read(
+    page: Page, tmp_path: Path, slow_reading: threading.Event
+) -> None:
+    files = page.locator("#own-file input[type=file]")
+    files.set_input_files(csv(tmp_path, "slow"))
+    page.wait_for_function("() => window.filesGiven === 1")
+    book = made.zipped(tmp_path, {"xl/workbook.xml": ""}, "book.xlsx")
+    files.set_input_files(book)
+    refusal = page.locator("#own-said .problem")
+    expect(refusal).to_contain_text("“book.xlsx” cannot be read as a spreadsheet")
+    slow_reading.set()
+    page.locator("#own-mine").wait_for()
+    expect(refusal).to_contain_text("“book.xlsx” cannot be read as a spreadsheet")
+    give(page, csv(tmp_path, "next"))
+    expect(refusal).to_have_count(0)
+    learns(page, "next")
+
+
+def what_cannot_be_learned_is_not_replaced_by_an_example(page: Page) -> None:
     page.get_by_label("What “review” is for").select_option("predicted")
     expect(page.locator("#own-found .problem")).to_contain_text("No column holds text to read")
     expect(page.locator("#start")).to_be_disabled()
@@ -73,16 +115,21 @@ def test_what_cannot_be_learned_is_not_replaced_by_an_example(visit: Visit, tmp_
     learns(page, "tickets")
 
 
-def test_a_column_is_given_its_role_in_its_head_and_says_what_is_wrong_with_it(
-    visit: Visit, tmp_path: Path
-) -> None:
+def a_method_that_does_not_fit_a_recipe_is_left_out_and_said(page: Page) -> None:
+    expect(page.get_by_role("checkbox", name="Head only")).to_be_checked()
+    page.get_by_role("radio", name=ADDRESSES).check()
+    expect(page.locator("#start")).to_have_text(f"Start on “{ADDRESSES}”")
+    expect(page.locator("#start")).to_be_enabled()
+    expect(page.locator("#counts")).to_contain_text("Without Head only: SmolLM2")
+
+
+def a_column_is_given_its_role_in_its_head_and_says_what_is_wrong_with_it(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "mail.csv"
     rows = [
         f"mail {n} about the {n % 5},{'Bill' if n % 2 else 'bill'},{'high' if n % 3 else 'low'}"
         for n in range(80)
     ]
     file.write_text("body,kind,priority\n" + "\n".join(rows))
-    page = visit(viewport={"width": 1440, "height": 900})
     give(page, file)
     kind, priority = (page.get_by_label(f"What “{name}” is for") for name in ("kind", "priority"))
     expect(kind).to_have_value("label")
@@ -102,39 +149,6 @@ def test_a_column_is_given_its_role_in_its_head_and_says_what_is_wrong_with_it(
     assert not axe_violations(page, "#own-shown")
 
 
-@pytest.fixture
-def slow_reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Files called “slow” are read once the event is set."""
-    go, give_at_once = threading.Event(), uploaded_panel.library.give
-
-    def slowly(store: object, path: Path, *rest: object, **named: object) -> object:
-        assert not path.stem.startswith("slow") or go.wait(60)
-        return give_at_once(store, path, *rest, **named)
-
-    monkeypatch.setattr(uploaded_panel.library, "give", slowly)
-    yield go
-    go.set()
-
-
-def test_a_refusal_stays_while_another_file_is_read(
-    visit: Visit, tmp_path: Path, slow_reading: threading.Event
-) -> None:
-    page = visit()
-    files = page.locator("#own-file input[type=file]")
-    files.set_input_files(csv(tmp_path, "slow"))
-    page.wait_for_function("() => window.filesGiven === 1")
-    book = made.zipped(tmp_path, {"xl/workbook.xml": ""}, "book.xlsx")
-    files.set_input_files(book)
-    refusal = page.locator("#own-said .problem")
-    expect(refusal).to_contain_text("“book.xlsx” cannot be read as a spreadsheet")
-    slow_reading.set()
-    page.locator("#own-mine").wait_for()
-    expect(refusal).to_contain_text("“book.xlsx” cannot be read as a spreadsheet")
-    give(page, csv(tmp_path, "next"))
-    expect(refusal).to_have_count(0)
-    learns(page, "next")
-
-
 def test_on_a_phone_the_running_race_comes_before_all_settings(visit: Visit, hold: Hold) -> None:
     hold(3)
     page = visit("?run=nothing", viewport=PHONE)
@@ -148,14 +162,3 @@ def test_on_a_phone_the_running_race_comes_before_all_settings(visit: Visit, hol
     assert top("#run") < min(map(top, ("#own-file", "#recipes", ".go-buttons")))
     expect(page.locator("#run h2")).to_be_in_viewport()
     hold(None)
-
-
-def test_a_method_that_does_not_fit_a_recipe_is_left_out_and_said(visit: Visit, tmp_path: Path) -> None:
-    page = visit()
-    give(page, csv(tmp_path))
-    learns(page, "tickets")
-    expect(page.get_by_role("checkbox", name="Head only")).to_be_checked()
-    page.get_by_role("radio", name=ADDRESSES).check()
-    expect(page.locator("#start")).to_have_text(f"Start on “{ADDRESSES}”")
-    expect(page.locator("#start")).to_be_enabled()
-    expect(page.locator("#counts")).to_contain_text("Without Head only: SmolLM2")
