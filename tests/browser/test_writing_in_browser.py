@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app"))  # where tiny m
 pytestmark = pytest.mark.browser
 STOPPED, HOLDS = threading.Event(), threading.Event()
 OWN = "go go go 2"
+PHONE = {"width": 390, "height": 844}
 
 
 def stream_here(self: Answering, question: str, **about: object) -> Iterator[object]:
@@ -67,18 +68,30 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield ",".join(record.id for record in records)
 
 
-@pytest.fixture
-def page(visit: Visit, race: str) -> Page:
-    page = visit(f"?tab=use&run={race}", ready="#use-prompt textarea")
-    expect(page.locator("#use-prompt textarea")).to_have_value(OWN)
-    return page
-
-
 def write(page: Page) -> None:
     page.get_by_role("button", name="Write", exact=True).click()
 
 
-def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> None:
+def test_models_write_side_by_side_are_read_on_a_phone_refuse_and_stop(
+    visit: Visit, race: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit(f"?tab=use&run={race}", ready="#use-prompt textarea")
+    expect(page.locator("#use-prompt textarea")).to_have_value(OWN)
+    the_untrained_model_and_each_method_write_side_by_side(page)
+    the_columns_read_well_in_either_colour_and_on_a_phone(page)
+    for prompt, sentence in (
+        ("  ", "There is nothing to answer"),
+        ("word " * 60, r"tokens\. The model takes 256 with the answer"),
+    ):
+        page.locator("#use-prompt textarea").fill(prompt)
+        write(page)
+        expect(page.locator("#use-written [role=alert]")).to_have_text(re.compile(sentence))
+    page.locator("#use-prompt textarea").fill(OWN)
+    monkeypatch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
+    stop_ends_the_writing_and_keeps_what_is_there(page)
+
+
+def the_untrained_model_and_each_method_write_side_by_side(page: Page) -> None:
     expect(page.locator("#use-texts")).to_be_hidden()
     write(page)
     expect(page.locator("#use-written [data-ended]")).to_have_count(1)
@@ -94,8 +107,19 @@ def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> N
         expect(column.locator(".token").first).to_have_attribute("title", re.compile(r"^[\d.]+ %$"))
 
 
-def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
+def the_columns_read_well_in_either_colour_and_on_a_phone(page: Page) -> None:
+    page.get_by_role("button", name="Temperature, length, seed").click()
+    scores = page.locator("#use-scores")
+    expect(scores.locator("tbody").first.locator("tr")).to_have_text(
+        [re.compile("^CDVFT"), re.compile("^LoRA")]
+    )
+    expect(scores.locator("tbody").first).to_contain_text(re.compile(r"\d of 8 \("))
+    page.set_viewport_size(PHONE)
+    assert not axe_violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def stop_ends_the_writing_and_keeps_what_is_there(page: Page) -> None:
     HOLDS.set()
     try:
         write(page)
@@ -109,33 +133,23 @@ def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page, monkeypatch: 
     expect(page.locator(".written-columns .token").first).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("prompt", "sentence"),
-    [("  ", "There is nothing to answer"), ("word " * 60, r"tokens\. The model takes 256 with the answer")],
-)
-def test_a_prompt_that_cannot_be_answered_is_a_sentence(page: Page, prompt: str, sentence: str) -> None:
-    page.locator("#use-prompt textarea").fill(prompt)
-    write(page)
-    expect(page.locator("#use-written [role=alert]")).to_have_text(re.compile(sentence))
-
-
-def test_the_columns_read_well_in_either_colour_and_on_a_phone(visit: Visit, race: str) -> None:
-    narrow = {"width": 390, "height": 844}
-    page = visit(f"?tab=use&run={race}", ready="#use-prompt textarea", viewport=narrow)
-    page.get_by_role("button", name="Temperature, length, seed").click()
-    write(page)
-    expect(page.locator("#use-written [data-ended]")).to_have_count(1)
-    scores = page.locator("#use-scores")
-    expect(scores.locator("tbody").first.locator("tr")).to_have_text(
-        [re.compile("^CDVFT"), re.compile("^LoRA")]
-    )
-    expect(scores.locator("tbody").first).to_contain_text(re.compile(r"\d of 8 \("))
-    assert not axe_violations(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> None:
+def test_answers_are_followed_while_a_race_trains_and_a_prompt_of_one_s_own_is_asked_for(
+    visit: Visit, race: str
+) -> None:
     page = visit(f"?run={race}")
+    own = page.get_by_label("A prompt of your own")
+    expect(own).to_be_hidden()
+    page.locator("label.recipe", has_text="Read addresses").click()
+    expect(own).to_be_visible()  # for models that write
+    the_answers_follow_slider_cursor_and_play(page)
+    page.set_viewport_size(PHONE)
+    expect(page.locator(".answer-strip .token").first).to_be_visible()
+    assert not axe_violations(page, ".answers-while-training")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    another_race_begins_at_its_newest_answers(page, race.split(",", maxsplit=1)[0])
+
+
+def the_answers_follow_slider_cursor_and_play(page: Page) -> None:
     strip = page.locator(".answers-while-training")
     said, slider = strip.locator("output"), strip.get_by_role("slider")
     expect(strip.locator("tbody tr")).to_have_count(5)
@@ -152,7 +166,12 @@ def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> N
     expect(said).not_to_have_text("Before training")
     said.hover()
     expect(said).to_have_text("Before training")
-    page.evaluate("() => { window.setInterval = (tick) => { window.tick = tick; return 0; }; }")
+    page.evaluate(
+        """() => {
+          const { setInterval } = window;
+          window.setInterval = (tick) => { window.tick = tick; window.setInterval = setInterval; return 0; };
+        }"""
+    )
     strip.get_by_role("button", name="Play").click()
     expect(strip.get_by_role("button", name="Pause")).to_be_visible()
     expect(said).to_have_text("Before training")
@@ -162,8 +181,7 @@ def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> N
     expect(strip.get_by_role("button", name="Play")).to_be_visible()
 
 
-def test_another_race_begins_at_its_newest_answers(visit: Visit, race: str) -> None:
-    page = visit(f"?run={race}")
+def another_race_begins_at_its_newest_answers(page: Page, run: str) -> None:
     said, slider = page.locator(".answers-while-training output"), page.get_by_role("slider", name="Snapshot")
     mark = page.locator("#run .chart .shapelayer path")
     expect(said).to_have_text("After step 4")
@@ -171,25 +189,7 @@ def test_another_race_begins_at_its_newest_answers(visit: Visit, race: str) -> N
     page.keyboard.press("Home")
     expect(said).to_have_text("Before training")
     expect(mark).to_have_count(1)
-    page.evaluate(
-        "(run) => document.dispatchEvent(new CustomEvent('show-runs', { detail: [run] }))",
-        race.split(",", maxsplit=1)[0],
-    )
+    page.evaluate("(run) => document.dispatchEvent(new CustomEvent('show-runs', { detail: [run] }))", run)
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(1)
     expect(said).to_have_text("After step 4")
     expect(mark).to_have_count(0)
-
-
-def test_the_strip_reads_well_in_either_colour_and_on_a_phone(visit: Visit, race: str) -> None:
-    page = visit(f"?run={race}", viewport={"width": 390, "height": 844})
-    expect(page.locator(".answer-strip .token").first).to_be_visible()
-    assert not axe_violations(page, ".answers-while-training")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_a_prompt_of_one_s_own_is_asked_for_where_models_write(visit: Visit) -> None:
-    page = visit("")
-    own = page.get_by_label("A prompt of your own")
-    expect(own).to_be_hidden()
-    page.locator("label.recipe", has_text="Read addresses").click()
-    expect(own).to_be_visible()
