@@ -13,8 +13,43 @@ from cdvft_app import ASSETS
 pytestmark = pytest.mark.browser
 
 
-def test_a_figure_of_evidence_opens_train_with_its_settings_without_a_reload(visit: Visit) -> None:
-    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+def evidence(visit: Visit, width: int) -> Page:
+    size = {"width": width, "height": 900}
+    return visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
+
+
+def test_figures_of_evidence_unfold_name_their_lines_and_open_train(visit: Visit) -> None:
+    page = evidence(visit, 1280)
+    a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(page)
+    no_names_in_a_figure_overlap(page)
+    a_figure_opens_train_with_its_settings_without_a_reload(page)
+
+
+def test_no_names_in_a_figure_overlap_on_a_phone(visit: Visit) -> None:
+    no_names_in_a_figure_overlap(evidence(visit, 390))
+
+
+def a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(page: Page) -> None:
+    folded = page.locator("#evidence-many")
+    expect(folded.locator("summary").first).to_have_text("Do smaller files matter?")
+    expect(folded.get_by_role("heading")).to_be_hidden()
+    expect(folded.locator(".js-plotly-plot")).to_have_count(0)
+    folded.locator("summary").first.click()
+    expect(folded.get_by_role("heading")).to_contain_text("10,000")
+    expect(folded.locator(".chart .main-svg").first).to_be_visible()
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("body.dark")).to_have_count(1)
+    folded.locator("summary", has_text="Why").click()
+    expect(folded).to_contain_text("by how much the process grew")
+
+
+def no_names_in_a_figure_overlap(page: Page) -> None:
+    open_further(page)
+    the_name_of_an_axis_stands_clear_of_its_ticks(page)
+    lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(page)
+
+
+def a_figure_opens_train_with_its_settings_without_a_reload(page: Page) -> None:
     page.evaluate("() => { window.same = true; }")
     figure = page.locator("#evidence-settings")
     figure.locator("summary", has_text="Why").click()
@@ -40,35 +75,12 @@ def open_further(page: Page) -> None:
     """Every doubt that is folded opened, and all figures drawn."""
     shipped = json.loads((ASSETS / "evidence.json").read_text(encoding="utf-8"))
     page.locator("#evidence section").first.wait_for()
-    for title in page.locator("#evidence .further > summary").all():
-        title.click()
+    for fold in page.locator("#evidence .further").all():
+        if not fold.evaluate("(fold) => fold.open"):
+            fold.locator(":scope > summary").click()
     expect(page.locator("#evidence .js-plotly-plot .main-svg:first-child")).to_have_count(
         sum(one["figure"] is not None for one in shipped)
     )
-
-
-def test_a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(visit: Visit) -> None:
-    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
-    folded = page.locator("#evidence-many")
-    expect(folded.locator("summary").first).to_have_text("Do smaller files matter?")
-    expect(folded.get_by_role("heading")).to_be_hidden()
-    expect(folded.locator(".js-plotly-plot")).to_have_count(0)
-    folded.locator("summary").first.click()
-    expect(folded.get_by_role("heading")).to_contain_text("10,000")
-    expect(folded.locator(".chart .main-svg").first).to_be_visible()
-    page.emulate_media(color_scheme="dark")
-    expect(page.locator("body.dark")).to_have_count(1)
-    folded.locator("summary", has_text="Why").click()
-    expect(folded).to_contain_text("by how much the process grew")
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_names_in_a_figure_overlap(visit: Visit, width: int) -> None:
-    size = {"width": width, "height": 900}
-    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
-    open_further(page)
-    the_name_of_an_axis_stands_clear_of_its_ticks(page)
-    lines_of_one_colour_are_named_at_their_ends_and_no_names_overlap(page)
 
 
 def the_name_of_an_axis_stands_clear_of_its_ticks(page: Page) -> None:

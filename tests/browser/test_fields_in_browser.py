@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from studio import Server, Visit, fill_in, setting, without_app
 
 pytestmark = pytest.mark.browser
@@ -39,35 +39,6 @@ def test_a_visit_asks_for_no_event_of_what_is_as_it_was_built(visit: Visit, serv
     protocol.detach()  # which takes its script out of this window
 
 
-def test_a_chosen_layer_is_removed_by_name(visit: Visit) -> None:
-    page = visit()
-    page.get_by_role("button", name="Model and data").click()
-    layers = page.locator("#set-target_modules")
-    layers.get_by_role("button", name="Remove query").click()
-    expect(layers.locator(".token")).to_have_count(1)
-    expect(layers.get_by_role("button", name="Remove value")).to_be_visible()
-
-
-def test_a_refused_value_marks_its_field(visit: Visit) -> None:
-    page = visit()
-    field = setting(page, "m")
-    fill_in(field, "two")
-    expect(page.locator("#counts .problem")).to_contain_text("it must be a whole number from 2 to 16")
-    expect(field).to_have_attribute("aria-invalid", "true")
-    fill_in(field, "3")
-    expect(field).not_to_have_attribute("aria-invalid", "true")
-
-
-@pytest.mark.parametrize(("width", "height", "most"), [(640, 450, 0), (390, 844, 90)])
-def test_the_buttons_leave_a_small_screen_to_the_settings(
-    visit: Visit, width: int, height: int, most: int
-) -> None:
-    page = visit(viewport={"width": width, "height": height})
-    expect(page.locator("#start")).to_be_enabled()
-    top = page.locator(".go-buttons").first.evaluate("(row) => row.getBoundingClientRect().top")
-    assert top > height - most if most else top > height
-
-
 TEXT_UNDER_ARROW = """() => [...document.querySelectorAll('input[role=combobox]')]
   .filter((field) => field.checkVisibility() && field.nextElementSibling?.matches('.icon-wrap'))
   .map((field) => {
@@ -77,17 +48,41 @@ TEXT_UNDER_ARROW = """() => [...document.querySelectorAll('input[role=combobox]'
   })"""
 
 
-@pytest.mark.parametrize(("tab", "width"), [("use", 390), ("use", 1280), ("compare", 1280)])
-def test_what_is_chosen_from_a_list_ends_before_the_arrow(visit: Visit, tab: str, width: int) -> None:
-    page = visit(f"?tab={tab}", viewport={"width": width, "height": 844}, ready=f"#tab-{tab} [role=combobox]")
-    page.get_by_label("With the label" if tab == "use" else "Precision").first.wait_for()
-    lists = page.evaluate(TEXT_UNDER_ARROW)
-    assert len(lists) >= 3
-    assert [one for one in lists if one["under"] > 0 or one["cut"] != "ellipsis"] == []
+def test_what_is_chosen_from_a_list_ends_before_the_arrow(visit: Visit) -> None:
+    narrow = {"width": 390, "height": 844}
+    page = visit("?tab=use", viewport=narrow, ready="#tab-use [role=combobox]")
+    for tab, width, last in (
+        ("Use", 390, "With the label"),
+        ("Use", 1280, "With the label"),
+        ("Compare", 1280, "Precision"),
+    ):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.get_by_role("tab", name=tab).click()
+        page.get_by_label(last).first.wait_for()
+        lists = page.evaluate(TEXT_UNDER_ARROW)
+        assert len(lists) >= 3
+        assert [one for one in lists if one["under"] > 0 or one["cut"] != "ellipsis"] == []
 
 
-def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
+def test_what_cannot_be_trained_is_said_before_start_and_marks_its_field(visit: Visit) -> None:
     page = visit()
+    a_refused_value_marks_its_field(page)
+    impossible_choices_are_explained(page)
+    a_chosen_layer_is_removed_by_name(page)
+    what_the_hub_cannot_give_is_said(page)
+
+
+def a_refused_value_marks_its_field(page: Page) -> None:
+    field = setting(page, "m")
+    fill_in(field, "two")
+    expect(page.locator("#counts .problem")).to_contain_text("it must be a whole number from 2 to 16")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    fill_in(field, "3")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#start")).to_be_enabled()
+
+
+def impossible_choices_are_explained(page: Page) -> None:
     for name, value, sentence in (
         ("m", "1", "Diagonal vectors (m): got 1; it must be 2 or more."),
         ("m", "2.5", "Diagonal vectors (m): got 2.5;"),
@@ -111,8 +106,15 @@ def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
     expect(page.locator("#blocks")).to_contain_text("6 × 6 circulant blocks of 64")
 
 
-def test_what_the_hub_cannot_give_is_said_before_start(visit: Visit) -> None:
-    page = visit()
+def a_chosen_layer_is_removed_by_name(page: Page) -> None:
+    page.get_by_role("button", name="Model and data").click()
+    layers = page.locator("#set-target_modules")
+    layers.get_by_role("button", name="Remove query").click()
+    expect(layers.locator(".token")).to_have_count(1)
+    expect(layers.get_by_role("button", name="Remove value")).to_be_visible()
+
+
+def what_the_hub_cannot_give_is_said(page: Page) -> None:
     expect(page.locator("#start")).to_be_enabled()
     page.locator(".hub summary").click()
     page.locator(".hub label.recipe").first.click()
@@ -123,10 +125,24 @@ def test_what_the_hub_cannot_give_is_said_before_start(visit: Visit) -> None:
     expect(page.locator("#counts .problem")).to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
-def test_what_the_keyboard_comes_to_is_not_under_the_buttons(visit: Visit, size: tuple[int, int]) -> None:
-    page = visit(viewport={"width": size[0], "height": size[1]})
+def test_the_buttons_leave_small_screens_to_the_settings_and_the_keyboard_is_not_under_them(
+    visit: Visit,
+) -> None:
+    page = visit(viewport={"width": 640, "height": 450})
     expect(page.locator("#start")).to_be_enabled()
+    assert top_of_buttons(page) > 450
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert top_of_buttons(page) > 844 - 90
+    for width, height in ((390, 844), (1280, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        what_the_keyboard_comes_to_is_not_under_the_buttons(page)
+
+
+def top_of_buttons(page: Page) -> float:
+    return page.locator(".go-buttons").first.evaluate("(row) => row.getBoundingClientRect().top")
+
+
+def what_the_keyboard_comes_to_is_not_under_the_buttons(page: Page) -> None:
     setting(page, "m").focus()
     passed = set()
     for _ in range(30):
