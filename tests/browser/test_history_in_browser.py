@@ -6,7 +6,7 @@ import re
 
 import pytest
 import run_events
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from studio import Hold, Server, Visit, axe_violations, start_race, status
 
 from cdvft_app.events import Evaluation, Step
@@ -15,8 +15,49 @@ from cdvft_app.settings import RunSettings
 pytestmark = pytest.mark.browser
 
 
-def test_history_overlays_renames_deletes(visit: Visit) -> None:
-    page = visit()
+def kept(server: Server, metric_name: str, recipe: str = "sentiment") -> str:
+    """A run whose second of three evaluations was the best, of that metric."""
+    (run,) = server.store.create([RunSettings(method="lora", recipe=recipe)], "somebody", recipe, "1:1")
+    store = server.store
+    store.append(run.id, run_events.started(3, metric_name=metric_name))
+    for step, score in ((1, 0.5), (2, 0.9), (3, 0.7)):
+        store.append(run.id, Step(step, 1.0 * step, 1 / step, 0.1, None, None))
+        store.append(run.id, Evaluation(step, 1.0 * step, 0.1, metric_name, score, validation=True))
+    store.append(run.id, Evaluation(3, 3.0, 0.1, metric_name, 0.75))
+    store.append(run.id, Evaluation(2, 3.0, 0.1, metric_name, 0.85, final=True))
+    folder = store.folder(run.id)
+    done = run_events.done(
+        3, folder, metric_name=metric_name, metric=0.85, best_step=2, last_metric=0.75, seconds=3.0
+    )
+    store.append(run.id, done)
+    return run.id
+
+
+def test_races_are_overlaid_renamed_stopped_and_deleted(visit: Visit, server: Server, hold: Hold) -> None:
+    for _ in range(2):
+        kept(server, "accuracy")
+    page = visit()  # no run in the address
+    the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(page)
+    races_are_overlaid_renamed_and_deleted(page)
+    a_press_lasts_while_another_race_of_the_list_changes(page, server)
+    a_race_that_trains_cannot_be_deleted_until_it_is_stopped(page, hold)
+
+
+def the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(page: Page) -> None:
+    races = page.locator("#history .race")
+    expect(page.locator("#history .race.shown")).to_have_count(1)  # the best of them
+    expect(page.locator("#history .race.shown").get_by_role("button", name="Overlay")).to_have_count(0)
+    other = races.nth(1 if "shown" in (races.first.get_attribute("class") or "") else 0)
+    other.get_by_role("button", name="Overlay").focus()
+    page.keyboard.press("Enter")
+    expect(other.get_by_role("button", name="Take out")).to_be_focused()
+    shown = page.locator("#history .race.shown")
+    expect(shown).to_have_count(2)
+    entries = shown.locator(".race-results li").count()
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(entries)
+
+
+def races_are_overlaid_renamed_and_deleted(page: Page) -> None:
     start_race(page, steps=10)
     expect(status(page)).to_have_text("All 3 finished")
     start_race(page, steps=20)
@@ -39,28 +80,8 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     expect(page.locator("#set-epochs input")).to_have_value("2")
 
 
-def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(
-    visit: Visit, server: Server
-) -> None:
-    for _ in range(2):
-        kept(server, "accuracy")
-    page = visit()  # no run in the address
-    races = page.locator("#history .race")
-    expect(page.locator("#history .race.shown")).to_have_count(1)  # the best of them
-    expect(page.locator("#history .race.shown").get_by_role("button", name="Overlay")).to_have_count(0)
-    other = races.nth(1 if "shown" in (races.first.get_attribute("class") or "") else 0)
-    other.get_by_role("button", name="Overlay").focus()
-    page.keyboard.press("Enter")
-    expect(other.get_by_role("button", name="Take out")).to_be_focused()
-    shown = page.locator("#history .race.shown")
-    expect(shown).to_have_count(2)
-    entries = shown.locator(".race-results li").count()
-    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(entries)
-
-
-def test_a_press_lasts_while_another_race_of_the_list_changes(visit: Visit, server: Server) -> None:
+def a_press_lasts_while_another_race_of_the_list_changes(page: Page, server: Server) -> None:
     theirs = kept(server, "accuracy")
-    page = visit()
     start_race(page, steps=5)
     expect(status(page)).to_have_text("All 3 finished")
     races = page.locator("#history .race")
@@ -77,39 +98,7 @@ def test_a_press_lasts_while_another_race_of_the_list_changes(visit: Visit, serv
     expect(races.nth(0).get_by_role("button", name="Rename")).to_be_visible()
 
 
-def test_entries_of_one_method_have_lines_of_their_own(visit: Visit, server: Server) -> None:
-    entries = [RunSettings(method="cdvft", alpha=alpha) for alpha in (1, 5)]
-    for run in server.store.create(entries, "somebody", "Two of one method", "1:1"):
-        server.store.append(run.id, run_events.started(3))
-        server.store.append(run.id, run_events.done(3))
-    page = visit("?run=nothing")
-    results = page.locator("#history .race").first.locator(".race-results li")
-    expect(results.nth(0)).to_contain_text("α = 1")
-    expect(results.nth(1)).to_contain_text("α = 5")
-    dashes = [results.nth(n).locator("line").get_attribute("stroke-dasharray") for n in (0, 1)]
-    assert dashes[0] is None and dashes[1], "as in the chart"
-
-
-def test_a_long_name_wraps_and_the_table_stays_within_a_phone(visit: Visit) -> None:
-    page = visit(viewport={"width": 390, "height": 844})
-    start_race(page, steps=10)
-    expect(status(page)).to_have_text("All 3 finished")
-    race = page.locator("#history .race").first
-    race.get_by_role("button", name="Rename").click()
-    page.get_by_label("New name").fill("W" * 120)
-    page.keyboard.press("Enter")
-    expect(page.locator("#run h2")).to_have_text("W" * 120)
-    expect(race.locator(".race-name")).to_have_text("W" * 120)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    page.get_by_text("Table of runs").click()
-    expect(page.locator("#history .history-table tbody tr").first).to_be_visible()
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-
-
-def test_a_race_that_trains_cannot_be_deleted_until_it_is_stopped(visit: Visit, hold: Hold) -> None:
-    page = visit()
-    start_race(page, steps=5)
-    expect(status(page)).to_have_text("All 3 finished")
+def a_race_that_trains_cannot_be_deleted_until_it_is_stopped(page: Page, hold: Hold) -> None:
     before = page.locator("#run h2").inner_text()
     hold(5)
     start_race(page, steps=20)
@@ -127,9 +116,21 @@ def test_a_race_that_trains_cannot_be_deleted_until_it_is_stopped(visit: Visit, 
     expect(status(page)).to_have_text("All 3 finished")
 
 
-def test_what_is_opened_is_seen(visit: Visit, server: Server) -> None:
+def test_entries_of_one_method_have_lines_of_their_own_and_what_is_opened_is_seen(
+    visit: Visit, server: Server
+) -> None:
     kept(server, "accuracy")
+    entries = [RunSettings(method="cdvft", alpha=alpha) for alpha in (1, 5)]
+    for run in server.store.create(entries, "somebody", "Two of one method", "1:1"):
+        server.store.append(run.id, run_events.started(3))
+        server.store.append(run.id, run_events.done(3))
     page = visit("?run=nothing", viewport={"width": 1280, "height": 400})
+    results = page.locator("#history .race").first.locator(".race-results li")
+    expect(results.nth(0)).to_contain_text("α = 1")
+    expect(results.nth(1)).to_contain_text("α = 5")
+    dashes = [results.nth(n).locator("line").get_attribute("stroke-dasharray") for n in (0, 1)]
+    assert dashes[0] is None and dashes[1], "as in the chart"
+
     page.locator("#history .race").last.get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(r"[?&]run=[0-9a-f]{32}"))
     expect(page.locator("#run h2")).to_be_in_viewport()
@@ -140,7 +141,7 @@ def test_what_is_opened_is_seen(visit: Visit, server: Server) -> None:
     expect(phone.get_by_role("radio", name="Sentiment of film reviews")).to_be_visible()
 
 
-def test_the_table_finds_sorts_tags_and_deletes_several_runs(visit: Visit) -> None:
+def test_the_table_finds_sorts_tags_fits_a_phone_and_deletes_several_runs(visit: Visit) -> None:
     page = visit()
     start_race(page, steps=10)
     expect(status(page)).to_have_text("All 3 finished")
@@ -177,37 +178,49 @@ def test_the_table_finds_sorts_tags_and_deletes_several_runs(visit: Visit) -> No
     history.get_by_role("button", name="Compare").click()
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
     assert axe_violations(page, "#history") == []
+
+    a_long_name_wraps_and_the_table_stays_within_a_phone(page)
+
+    history.get_by_role("searchbox").fill("WWW")  # the tag was a word of the name before
+    expect(rows).to_have_count(3)
+    history.get_by_role("checkbox", name="Choose all that are found").check()
     delete.click()
     history.get_by_role("button", name="Delete for good").click()
+    expect(rows).to_have_count(0)
+    history.get_by_role("searchbox").fill("")
     expect(rows).to_have_count(every - 3)
 
 
-def kept(server: Server, metric_name: str, recipe: str = "sentiment") -> str:
-    """A run whose second of three evaluations was the best, of that metric."""
-    (run,) = server.store.create([RunSettings(method="lora", recipe=recipe)], "somebody", recipe, "1:1")
-    store = server.store
-    store.append(run.id, run_events.started(3, metric_name=metric_name))
-    for step, score in ((1, 0.5), (2, 0.9), (3, 0.7)):
-        store.append(run.id, Step(step, 1.0 * step, 1 / step, 0.1, None, None))
-        store.append(run.id, Evaluation(step, 1.0 * step, 0.1, metric_name, score, validation=True))
-    store.append(run.id, Evaluation(3, 3.0, 0.1, metric_name, 0.75))
-    store.append(run.id, Evaluation(2, 3.0, 0.1, metric_name, 0.85, final=True))
-    folder = store.folder(run.id)
-    done = run_events.done(
-        3, folder, metric_name=metric_name, metric=0.85, best_step=2, last_metric=0.75, seconds=3.0
-    )
-    store.append(run.id, done)
-    return run.id
+def a_long_name_wraps_and_the_table_stays_within_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#history").get_by_text("Races", exact=True).click()
+    race = page.locator("#history .race").first
+    race.get_by_role("button", name="Rename").click()
+    page.get_by_label("New name").fill("W" * 120)
+    page.keyboard.press("Enter")
+    expect(page.locator("#run h2")).to_have_text("W" * 120)
+    expect(race.locator(".race-name")).to_have_text("W" * 120)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    page.get_by_text("Table of runs").click()
+    expect(page.locator("#history .history-table tbody tr").first).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
 TRACES = """() => (document.querySelector('#run .js-plotly-plot')?.data ?? [])
   .map(({ name, x, y }) => [name, [...x], [...y]])"""
 
 
-def test_the_step_that_is_kept_is_marked_in_the_curve_and_named_with_the_score(
+def test_metrics_have_one_name_each_and_the_step_that_is_kept_is_marked_and_named_with_the_score(
     visit: Visit, server: Server
 ) -> None:
-    page = visit(f"?run={kept(server, 'accuracy')}")
+    first, second = kept(server, "accuracy"), kept(server, "pearson", "stsb")
+    page = visit(f"?run={first},{second}")
+    expect(page.locator("#run .scoreboard th.metric")).to_have_text("Score")
+    expect(page.locator("#run .scoreboard td.metric").nth(0)).to_contain_text("Accuracy")
+    expect(page.locator("#run .scoreboard td.metric").nth(1)).not_to_contain_text("Accuracy")
+    expect(page.locator("#run h2").first).to_have_text("sentiment and stsb")
+    page.locator("#history .race.shown", has_text="stsb").get_by_role("button", name="Take out").click()
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(1)
     page.locator("#run .run-chart").get_by_text("Accuracy").first.click()
     page.wait_for_function(f"() => ({TRACES})().at(-1)?.[0].endsWith('kept')")
     assert page.evaluate(TRACES) == [
@@ -217,12 +230,3 @@ def test_the_step_that_is_kept_is_marked_in_the_curve_and_named_with_the_score(
     score = page.locator("#run .scoreboard td.metric")
     expect(score).to_have_text("85.0 %")
     expect(score).to_have_attribute("title", "Of step 2, the best on validation rows; the last step: 75.0 %")
-
-
-def test_races_of_different_metrics_are_overlaid_under_no_name_of_one(visit: Visit, server: Server) -> None:
-    first, second = kept(server, "accuracy"), kept(server, "pearson", "stsb")
-    page = visit(f"?run={first},{second}")
-    expect(page.locator("#run .scoreboard th.metric")).to_have_text("Score")
-    expect(page.locator("#run .scoreboard td.metric").nth(0)).to_contain_text("Accuracy")
-    expect(page.locator("#run .scoreboard td.metric").nth(1)).not_to_contain_text("Accuracy")
-    expect(page.locator("#run h2").first).to_have_text("sentiment and stsb")
