@@ -42,24 +42,8 @@ def finish(server: Server, seed: int) -> None:
         )
 
 
-@pytest.fixture
-def three_seeds(server: Server) -> None:
-    """Finished races with seeds 0 to 2, whichever of these tests has run here before."""
-    there = {
-        run.settings.seed for group in server.store.groups(40) for run in group if run.state == "finished"
-    }
-    for seed in sorted({0, 1, 2} - there):
-        finish(server, seed)
-
-
-def outcomes(visit: Visit, **options: object) -> Page:
-    page = visit("?tab=compare&page=results", ready="#outcomes .seen p", **options)
-    page.locator("#outcomes .chart svg").first.wait_for()
-    return page
-
-
 def choose_axis(page: Page, name: str) -> None:
-    page.locator("#outcomes").get_by_text(name, exact=True).click()
+    page.locator("#outcomes label").get_by_text(name, exact=True).click()
 
 
 def drawn(page: Page) -> dict[str, list[list[float]]]:
@@ -70,10 +54,22 @@ def drawn(page: Page) -> dict[str, list[list[float]]]:
     )
 
 
-def test_the_recorded_race_until_own_runs_finish(visit: Visit, server: Server) -> None:
+def test_a_recorded_race_and_then_three_seeds_of_ones_own_are_compared(visit: Visit, server: Server) -> None:
     for run in server.store.history():
         server.store.remove(run.id)
-    page = outcomes(visit)
+    page = visit("?tab=compare&page=results", ready="#outcomes .seen p")
+    page.locator("#outcomes .chart svg").first.wait_for()
+    a_recorded_race_is_there_until_own_runs_finish(page, server)
+    the_table_and_the_file_say_the_same(page)
+    assert not axe_violations(page, "#outcomes")
+    axes_change_points_and_sentences(page)
+    a_finished_race_fills_the_costs(page)
+    page.get_by_role("link", name="Results").click()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")  # the chart is drawn anew
+
+
+def a_recorded_race_is_there_until_own_runs_finish(page: Page, server: Server) -> None:
     expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
     expect(page.locator("#outcomes .origin")).to_contain_text("recorded on 24 November 2026")
     assert drawn(page).keys() == {"CDVFT", "LoRA", "FourierFT"}
@@ -97,8 +93,20 @@ def test_the_recorded_race_until_own_runs_finish(visit: Visit, server: Server) -
     assert bars["array"] == pytest.approx(bars["arrayminus"]) and bars["array"][0] > 0.5, "the judge's band"
 
 
-def test_axes_change_points_and_sentences(visit: Visit, three_seeds: None) -> None:
-    page = outcomes(visit)
+def the_table_and_the_file_say_the_same(page: Page) -> None:
+    page.locator("#outcomes summary", has_text="Show as table").click()
+    row = page.locator("#outcomes table.numbers tbody tr", has_text="CDVFT")
+    expect(row.locator("td").nth(0)).to_have_text("3 (seeds 0, 1, 2)")
+    expect(row.locator("td").nth(2)).to_have_text("92.0\u00a0% to 93.0\u00a0%")
+    expect(row.locator("td").last).to_have_text("yes")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save runs as JSON").click()
+    runs = json.loads(saved.value.path().read_text())
+    assert len(runs) == 9
+    assert {run["seed"] for run in runs if run["method"]["method"] == "lora"} == {0, 1, 2}
+
+
+def axes_change_points_and_sentences(page: Page) -> None:
     seen = page.locator("#outcomes .mount")  # the first sentence, and below it the others, folded
     expect(seen).to_contain_text("CDVFT m\u00a0=\u00a02 has 0.5 points more than LoRA r\u00a0=\u00a08 (")
     expect(seen).to_contain_text(
@@ -117,26 +125,8 @@ def test_axes_change_points_and_sentences(visit: Visit, three_seeds: None) -> No
     expect(page.locator("#outcomes summary", has_text="In words")).to_be_hidden()
 
 
-def test_the_table_and_the_file_without_axe_violation_and_on_a_phone(visit: Visit, three_seeds: None) -> None:
-    page = outcomes(visit)
-    page.locator("#outcomes summary", has_text="Show as table").click()
-    row = page.locator("#outcomes table.numbers tbody tr", has_text="CDVFT")
-    expect(row.locator("td").nth(0)).to_have_text("3 (seeds 0, 1, 2)")
-    expect(row.locator("td").nth(2)).to_have_text("92.0\u00a0% to 93.0\u00a0%")
-    expect(row.locator("td").last).to_have_text("yes")
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save runs as JSON").click()
-    runs = json.loads(saved.value.path().read_text())
-    assert len(runs) == 9
-    assert {run["seed"] for run in runs if run["method"]["method"] == "lora"} == {0, 1, 2}
-    assert not axe_violations(page, "#outcomes")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")  # the chart is drawn anew
-
-
-def test_a_finished_race_fills_the_costs(visit: Visit, three_seeds: None) -> None:
-    page = visit("?tab=compare", ready="#costs h2")
-    page.get_by_role("button", name="Methods, sizes, layers").click()
+def a_finished_race_fills_the_costs(page: Page) -> None:
+    page.get_by_role("link", name="Decide").click()
     page.locator("#cost-race input").click()
     page.get_by_role("option", name="Three digits").first.click()
     expect(page.locator("#costs h2").first).to_have_text("timm/vit_small_patch14_dinov2")
