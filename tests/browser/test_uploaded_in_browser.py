@@ -7,7 +7,7 @@ from pathlib import Path
 
 import made
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from studio import Hold, Visit, axe_violations, fill_in, start_race, status
 from uploaded_data import give, learns, mine, more
 
@@ -15,8 +15,19 @@ pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 
 
-def test_every_fault_is_named_by_file_row_and_column(visit: Visit, tmp_path: Path) -> None:
+def test_on_a_phone_every_fault_is_named_and_prompts_with_answers_are_mapped(
+    visit: Visit, tmp_path: Path
+) -> None:
     page = visit(viewport=PHONE, color_scheme="dark")
+    every_fault_is_named_by_file_row_and_column(page, tmp_path)
+    start_race(page, steps=5)
+    expect(status(page)).to_have_text("All 4 finished")
+    page.get_by_role("button", name=re.compile("^Settings")).click()  # folded while a race is shown
+    prompts_with_answers_are_mapped_by_a_click(page, tmp_path)
+    a_model_is_found_by_its_name(page)
+
+
+def every_fault_is_named_by_file_row_and_column(page: Page, tmp_path: Path) -> None:
     book = made.zipped(tmp_path, {"xl/workbook.xml": ""}, "book.xlsx")
     page.locator("#own-file input[type=file]").set_input_files(book)
     expect(page.locator("#own-said")).to_contain_text("“book.xlsx” cannot be read as a spreadsheet")
@@ -40,8 +51,38 @@ def test_every_fault_is_named_by_file_row_and_column(visit: Visit, tmp_path: Pat
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert not axe_violations(page, "#train")
     learns(page, "faulty")
-    start_race(page, steps=5)
-    expect(status(page)).to_have_text("All 4 finished")
+
+
+def prompts_with_answers_are_mapped_by_a_click(page: Page, tmp_path: Path) -> None:
+    found = page.locator("#own-found")
+    assert "Prompts with answers" in give(page, made.answers_jsonl(tmp_path / "made_of.jsonl"))
+    page.get_by_text("A class or an amount", exact=True).click()
+    expect(found).to_contain_text("Texts into 4 classes")
+    page.get_by_text("An answer in words", exact=True).click()
+    expect(found).to_contain_text("Prompts with answers that are written.")
+    expect(found).to_contain_text("right is what is written exactly so (exact match)")
+    more(page)
+    seed = page.locator("#own-seed").get_by_role("textbox")
+    fill_in(seed, "3")
+    seed.press("Tab")
+    expect(found).to_contain_text("held out, 20 % by seed 3")
+    assert not axe_violations(page, "#own-shown")
+    expect(found).to_contain_text("48 rows to learn from")
+    learns(page, "made_of")
+    expect(page.get_by_role("checkbox", name="Head only")).not_to_be_checked()
+
+
+def a_model_is_found_by_its_name(page: Page) -> None:
+    page.get_by_role("button", name="Model and data").click()
+    page.locator("#find-model").get_by_role("textbox").fill("llama")
+    page.keyboard.press("Enter")
+    first = page.locator("#found-models").get_by_role("radio").first
+    first.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#set-model input")).to_have_value(re.compile("Llama"))
+    expect(page.locator("#model-said")).to_contain_text("million parameters")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert not axe_violations(page, "#choose")
 
 
 def test_a_zip_of_pictures_is_raced_stopped_resumed_and_deleted(
@@ -71,36 +112,3 @@ def test_a_zip_of_pictures_is_raced_stopped_resumed_and_deleted(
     expect(page.locator("#own-shown")).to_be_hidden()
     assert mine(page) == []
     expect(page.locator("#counts")).to_contain_text("“digits” has been deleted here")
-
-
-def test_prompts_with_answers_are_mapped_by_a_click_and_a_model_is_found_by_its_name(
-    visit: Visit, tmp_path: Path
-) -> None:
-    page = visit(viewport=PHONE, color_scheme="dark")
-    found = page.locator("#own-found")
-    assert "Prompts with answers" in give(page, made.answers_jsonl(tmp_path / "made_of.jsonl"))
-    page.get_by_text("A class or an amount", exact=True).click()
-    expect(found).to_contain_text("Texts into 4 classes")
-    page.get_by_text("An answer in words", exact=True).click()
-    expect(found).to_contain_text("Prompts with answers that are written.")
-    expect(found).to_contain_text("right is what is written exactly so (exact match)")
-    more(page)
-    seed = page.locator("#own-seed").get_by_role("textbox")
-    fill_in(seed, "3")
-    seed.press("Tab")
-    expect(found).to_contain_text("held out, 20 % by seed 3")
-    assert not axe_violations(page, "#own-shown")
-    expect(found).to_contain_text("48 rows to learn from")
-    learns(page, "made_of")
-    expect(page.get_by_role("checkbox", name="Head only")).not_to_be_checked()
-
-    page.get_by_role("button", name="Model and data").click()
-    page.locator("#find-model").get_by_role("textbox").fill("llama")
-    page.keyboard.press("Enter")
-    first = page.locator("#found-models").get_by_role("radio").first
-    first.focus()
-    page.keyboard.press("Space")
-    expect(page.locator("#set-model input")).to_have_value(re.compile("Llama"))
-    expect(page.locator("#model-said")).to_contain_text("million parameters")
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    assert not axe_violations(page, "#choose")
